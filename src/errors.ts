@@ -1,0 +1,76 @@
+/**
+ * Every failure the runner tells anyone about. The table is the contract's section 8; `docs/errors.md`
+ * explains each code and a test ties the two together.
+ *
+ * `status` is the HTTP status when the failure is told before a stream started; after that the same code
+ * travels in `RUN_ERROR.code`.
+ */
+export const ERRORS = {
+  invalid_input: { status: 400 },
+  path_outside_workspace: { status: 400 },
+  unauthorized: { status: 401 },
+  host_not_allowed: { status: 403 },
+  origin_not_allowed: { status: 403 },
+  not_found: { status: 404 },
+  not_acceptable: { status: 406 },
+  thread_busy: { status: 409 },
+  run_exists: { status: 409 },
+  history_conflict: { status: 409 },
+  interrupt_open: { status: 409 },
+  replay_expired: { status: 410 },
+  too_large: { status: 413 },
+  unsupported_media_type: { status: 415 },
+  too_many_threads: { status: 429 },
+  too_many_subscribers: { status: 429 },
+  queue_full: { status: 429 },
+  too_many_processes: { status: 503 },
+  no_model_route: { status: 503 },
+  claude_not_found: { status: 503 },
+  claude_start_failed: { status: 503 },
+  home_not_writable: { status: 503 },
+  claude_exited: { status: 502 },
+  claude_protocol: { status: 502 },
+  model_unauthorized: { status: 502 },
+  model_rate_limited: { status: 503 },
+  model_overloaded: { status: 503 },
+  model_unreachable: { status: 502 },
+  model_error: { status: 502 },
+  run_timeout: { status: 504 },
+  run_idle_timeout: { status: 504 },
+  runner_restarted: { status: 503 },
+  shutting_down: { status: 503 },
+  policy_invalid: { status: 500 },
+  policy_not_enforced: { status: 500 },
+  config_invalid: { status: 500 },
+  internal: { status: 500 },
+} as const satisfies Record<string, { status: number }>
+
+export type ErrorCode = keyof typeof ERRORS
+
+export interface RunnerErrorOptions {
+  cause?: unknown
+  /** Machine-readable facts for the client, never a secret. */
+  details?: unknown
+}
+
+/** `message` says what was wrong, where, and what to do; it may be shown to a client, so it holds no secret. */
+export class RunnerError extends Error {
+  override readonly name = 'RunnerError'
+  readonly code: ErrorCode
+  readonly details: unknown
+
+  constructor(code: ErrorCode, message: string, options: RunnerErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.details = options.details
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status
+  }
+}
+
+/** Text of anything thrown, for logs and for the `cause` part of a message. */
+export function toMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

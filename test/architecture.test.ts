@@ -1,0 +1,78 @@
+// The import graph of src/ is a table. A folder may import itself and the folders on its row; nothing else.
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { expect, test } from 'vitest'
+
+const LINES_MAX = 400
+
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  errors: [],
+  config: ['errors'],
+  agui: ['errors'],
+  policy: ['errors'],
+  gateway: ['errors'],
+  mock: ['errors', 'policy'],
+  log: ['agui', 'errors'],
+  claude: ['agui', 'gateway', 'errors'],
+  session: ['agui', 'log', 'errors'],
+  http: ['agui', 'session', 'log', 'errors'],
+  telemetry: ['errors'],
+  runner: ['config', 'agui', 'claude', 'session', 'log', 'http', 'telemetry', 'gateway', 'policy', 'errors'],
+  cli: ['config', 'runner', 'mock', 'policy', 'gateway', 'telemetry', 'errors'],
+  main: ['cli', 'errors'],
+}
+
+/** A package named here is reached from these layers only; every other package from anywhere. */
+const PACKAGE_ONLY_IN: Record<string, readonly string[]> = {
+  fastify: ['http'],
+  '@fastify/websocket': ['http'],
+  '@anthropic-ai/claude-agent-sdk': ['claude'],
+  lmdb: ['log'],
+  pino: ['telemetry'],
+  'node:child_process': ['claude', 'gateway', 'cli'],
+}
+
+const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => join('src', name))
+
+const layerOf = (file: string): string => relative('src', file).replace(/\.ts$/, '').split('/')[0] ?? ''
+
+const SPECIFIER = /\b(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g
+
+const importsOf = (file: string): string[] =>
+  [...readFileSync(file, 'utf8').matchAll(SPECIFIER)].map((match) => match[1] ?? '')
+
+test('the scan sees the tree and its imports', () => {
+  expect(files.length).toBeGreaterThan(25)
+  expect(files.flatMap(importsOf).length).toBeGreaterThan(60)
+})
+
+test.each(files)('%s imports only the layers on its row', (file) => {
+  const allowed = MAY_IMPORT[layerOf(file)]
+  expect(allowed, `${file} is in no known layer`).toBeDefined()
+  const illegal = importsOf(file)
+    .filter((specifier) => specifier.startsWith('.'))
+    .map((specifier) => layerOf(join(dirname(file), specifier)))
+    .filter((to) => to !== layerOf(file) && !allowed?.includes(to))
+  expect(illegal).toEqual([])
+})
+
+test.each(files)('%s reaches packages only where the table says so', (file) => {
+  const illegal = importsOf(file).filter(
+    (specifier) => PACKAGE_ONLY_IN[specifier]?.includes(layerOf(file)) === false,
+  )
+  expect(illegal).toEqual([])
+})
+
+test.each(files)('%s stays under the line limit', (file) => {
+  expect(readFileSync(file, 'utf8').split('\n').length).toBeLessThanOrEqual(LINES_MAX)
+})
+
+test('the table itself has no cycle', () => {
+  const visit = (layer: string, path: readonly string[]): void => {
+    expect(path, `cycle: ${[...path, layer].join(' > ')}`).not.toContain(layer)
+    for (const next of MAY_IMPORT[layer] ?? []) visit(next, [...path, layer])
+  }
+  for (const layer of Object.keys(MAY_IMPORT)) visit(layer, [])
+})
