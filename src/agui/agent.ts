@@ -1,0 +1,58 @@
+import type { Interrupt, TokenUsage } from '@ag-ui/core'
+import type { ErrorCode } from '../errors.ts'
+import type { AguiEvent } from './event.ts'
+import type { InputMessage, RunInput } from './input.ts'
+
+/** A user message as AG-UI carries it: plain text, or parts. */
+export type UserContent = Extract<InputMessage, { role: 'user' }>['content']
+
+/** What one run asks of the agent; the thread's history is the agent's own. */
+export interface RunRequest {
+  runId: string
+  /** New user messages, oldest first. Empty only when `resume` answers something. */
+  messages: readonly UserContent[]
+  context: RunInput['context']
+  forwardedProps: unknown
+}
+
+export type RunEnd =
+  | { outcome: 'success'; result?: unknown; usage?: TokenUsage[]; pendingToolCallIds?: string[] }
+  | { outcome: 'interrupt'; interrupts: Interrupt[]; usage?: TokenUsage[] }
+  | { outcome: 'cancelled'; usage?: TokenUsage[] }
+  | { outcome: 'error'; code: ErrorCode; message: string; usage?: TokenUsage[] }
+
+export interface RunContext {
+  /**
+   * Takes the events of this run in order; a returned promise asks the agent to wait (the log is behind).
+   * Lifecycle events are not the agent's: the session opens and ends the run.
+   */
+  emit(events: readonly AguiEvent[]): Promise<void> | undefined
+  /** Aborted when the run is to stop; the agent then ends as `cancelled` as soon as it can. */
+  signal: AbortSignal
+}
+
+/** What the agent wants remembered of a thread between runs and across restarts; opaque to everybody else. */
+export type AgentMemory = Record<string, unknown>
+
+/** One conversation with an agent. One run at a time. */
+export interface AgentSession {
+  /** Runs to the end; every failure of the agent is a `RunEnd`, a rejection is a bug. */
+  run(request: RunRequest, context: RunContext): Promise<RunEnd>
+  /** Gets ready for the first run, so that it need not wait. Failure is told by the run. */
+  warm(): Promise<void>
+  /** Facts for clients: model, Claude session id, … */
+  describe(): AgentDescription
+  readonly memory: AgentMemory
+  close(): Promise<void>
+}
+
+export interface AgentDescription {
+  model?: string
+  claudeSessionId?: string
+  /** Whether a process stands ready. */
+  warm: boolean
+}
+
+export interface Agent {
+  open(threadId: string, memory: AgentMemory): AgentSession
+}

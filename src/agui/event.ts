@@ -1,0 +1,1 @@
+export type { Event as AguiEvent } from '@ag-ui/core'

@@ -1,0 +1,125 @@
+import { RunAgentInputSchema } from '@ag-ui/core/schemas'
+import type { z } from 'zod'
+import { RunnerError } from '../errors.ts'
+
+/** Ids are keys of the log and appear in URLs; nobody needs longer ones. */
+export const ID_CHARS_MAX = 256
+
+export type RunInput = z.output<typeof RunAgentInputSchema>
+export type InputMessage = RunInput['messages'][number]
+
+export interface ParsedInput {
+  input: RunInput
+  /** What was stripped, in the sender's own paths. For the log: an unknown member never fails a run. */
+  warnings: string[]
+}
+
+const ROLES = new Set(['developer', 'system', 'assistant', 'user', 'tool', 'activity', 'reasoning'])
+const PART_TYPES = new Set(['text', 'image', 'audio', 'video', 'document'])
+const SOURCE_TYPES = new Set(['data', 'url', 'file'])
+const OPTIONAL = ['protocolVersion', 'parentRunId', 'state', 'tools', 'context', 'forwardedProps', 'resume']
+const KNOWN = new Set(['threadId', 'runId', 'messages', ...OPTIONAL])
+/** The existing platform's spelling (openshell.md 6.6). */
+const ALIASES: Record<string, string> = {
+  thread_id: 'threadId',
+  run_id: 'runId',
+  parent_run_id: 'parentRunId',
+  forwarded_props: 'forwardedProps',
+}
+
+/**
+ * A body of `POST /` as a run input (agui-1.0-producer.md A1): unknown material is stripped with a warning,
+ * a known field with a wrong value is refused.
+ *
+ * @throws {RunnerError} `invalid_input`, naming every offending field.
+ */
+export function parseRunInput(body: unknown): ParsedInput {
+  if (!isObject(body)) {
+    throw new RunnerError('invalid_input', 'The body must be a JSON object: a RunAgentInput.')
+  }
+  const warnings: string[] = []
+  const result = RunAgentInputSchema.safeParse(strip(body, warnings))
+  const problems = result.success
+    ? idProblems(result.data)
+    : result.error.issues.map((issue) => `${pathOf(issue.path)}: ${issue.message}`)
+  if (!result.success || problems.length > 0) {
+    throw new RunnerError(
+      'invalid_input',
+      `The run input is malformed: ${problems.slice(0, 5).join('; ')}.`,
+      {
+        details: problems,
+      },
+    )
+  }
+  return { input: result.data, warnings }
+}
+
+function strip(body: Record<string, unknown>, warnings: string[]): Record<string, unknown> {
+  const kept: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(body)) {
+    const name = ALIASES[key] ?? key
+    if (!KNOWN.has(name)) warnings.push(`${key}: unknown member`)
+    // A null where nothing need be is an older client's way to leave it out.
+    else if (value === null && OPTIONAL.includes(name)) continue
+    else if (name === key || !(name in body)) kept[name] = value
+  }
+  if (Array.isArray(kept['messages'])) {
+    kept['messages'] = kept['messages'].flatMap((message, index) =>
+      stripMessage(message, `messages[${index}]`, warnings),
+    )
+  }
+  if (Array.isArray(kept['resume'])) kept['resume'] = kept['resume'].map(withoutNulls)
+  return kept
+}
+
+function stripMessage(message: unknown, path: string, warnings: string[]): unknown[] {
+  if (!isObject(message)) return [message]
+  const role = message['role']
+  if (typeof role === 'string' && !ROLES.has(role)) {
+    warnings.push(`${path}: unknown role "${role}"`)
+    return []
+  }
+  const kept = Object.fromEntries(Object.entries(message).filter(([, member]) => member !== null))
+  if (Array.isArray(kept['content'])) {
+    kept['content'] = kept['content'].filter((part, index) =>
+      knownPart(part, `${path}.content[${index}]`, warnings),
+    )
+  }
+  return [kept]
+}
+
+function knownPart(part: unknown, path: string, warnings: string[]): boolean {
+  if (!isObject(part) || typeof part['type'] !== 'string') return true
+  const source = part['source']
+  const sourceType = isObject(source) ? source['type'] : undefined
+  const unknown = !PART_TYPES.has(part['type'])
+    ? `part type "${part['type']}"`
+    : typeof sourceType === 'string' && !SOURCE_TYPES.has(sourceType)
+      ? `source type "${sourceType}"`
+      : undefined
+  if (unknown !== undefined) warnings.push(`${path}: unknown ${unknown}`)
+  return unknown === undefined
+}
+
+function idProblems(input: RunInput): string[] {
+  return (['threadId', 'runId', 'parentRunId'] as const)
+    .filter((name) => (input[name]?.length ?? 0) > ID_CHARS_MAX)
+    .map((name) => `${name}: longer than ${ID_CHARS_MAX} characters`)
+}
+
+function withoutNulls(value: unknown): unknown {
+  if (!isObject(value)) return value
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== null))
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function pathOf(path: readonly PropertyKey[]): string {
+  return path.reduce<string>(
+    (text, part) =>
+      typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`,
+    '',
+  )
+}

@@ -1,0 +1,55 @@
+import type { Options } from '@anthropic-ai/claude-agent-sdk'
+
+export type PermissionMode = 'never-ask' | 'accept-edits' | 'ask'
+
+export interface LaunchOptions {
+  /** The wrapper; it finds the model route and becomes the binary. */
+  executable: string
+  workspace: string
+  model: string | undefined
+  permissionMode: PermissionMode
+  settingSources: readonly ('user' | 'project' | 'local')[]
+}
+
+/** The Claude session to go on with, or the id a new one is to have. */
+export type Conversation = { resume: string } | { sessionId: string }
+
+/** Tools that start turns by themselves, with nobody having asked: there is no run such a turn could belong to. */
+const SELF_STARTING_TOOLS = ['CronCreate', 'CronDelete', 'CronList', 'Monitor', 'ScheduleWakeup']
+
+/** How Claude Code is asked for (claude-code.md section 0). `--bare` is never used: it leaves three tools. */
+export function sdkOptions(
+  launch: LaunchOptions,
+  conversation: Conversation,
+  env: Record<string, string>,
+): Options {
+  return {
+    ...conversation,
+    pathToClaudeCodeExecutable: launch.executable,
+    cwd: launch.workspace,
+    env,
+    ...(launch.model === undefined ? {} : { model: launch.model }),
+    systemPrompt: { type: 'preset', preset: 'claude_code' },
+    // A workspace's settings can redirect model traffic and start programs (claude-code.md 7.3).
+    settingSources: [...launch.settingSources],
+    strictMcpConfig: true,
+    settings: { skipWebFetchPreflight: true },
+    includePartialMessages: true,
+    forwardSubagentText: true,
+    disallowedTools: SELF_STARTING_TOOLS,
+    ...permissionOptions(launch.permissionMode),
+  }
+}
+
+function permissionOptions(mode: PermissionMode): Options {
+  if (mode === 'never-ask') {
+    return { permissionMode: 'bypassPermissions', allowDangerouslySkipPermissions: true }
+  }
+  return {
+    permissionMode: mode === 'accept-edits' ? 'acceptEdits' : 'default',
+    canUseTool: async (tool) => ({
+      behavior: 'deny',
+      message: `${tool} needs an approval, and this runner cannot ask for one yet. Go on without it.`,
+    }),
+  }
+}

@@ -1,0 +1,147 @@
+// The door for what Claude Code says. Tolerant on purpose: a vendor adds fields and kinds with every release, so a
+// field of a surprising type reads as absent and a message that makes no sense reads as `undefined`.
+import { z } from 'zod'
+
+const text = z.string().optional().catch(undefined)
+const amount = z.number().optional().catch(undefined)
+const flag = z.boolean().optional().catch(undefined)
+const texts = z.array(z.string()).optional().catch(undefined)
+const toolUseId = z
+  .string()
+  .nullish()
+  .catch(undefined)
+  .transform((id) => id ?? undefined)
+
+const BlockSchema = z.looseObject({
+  type: z.string(),
+  id: text,
+  name: text,
+  text,
+  thinking: text,
+  signature: text,
+  data: text,
+  tool_use_id: text,
+  is_error: flag,
+})
+
+const ContentSchema = z.union([z.string(), z.array(BlockSchema)])
+
+const AssistantSchema = z.object({
+  uuid: text,
+  parent_tool_use_id: toolUseId,
+  error: text,
+  api_error_status: amount.nullable().catch(null),
+  aborted: flag,
+  supersedes: texts,
+  subagent_type: text,
+  task_description: text,
+  message: z.object({ id: z.string(), model: text, content: ContentSchema }),
+})
+
+const UserSchema = z.object({
+  uuid: text,
+  parent_tool_use_id: toolUseId,
+  isSynthetic: flag,
+  isReplay: flag,
+  subagent_type: text,
+  task_description: text,
+  origin: z.object({ kind: z.string() }).optional().catch(undefined),
+  tool_use_result: z.unknown().optional(),
+  message: z.object({ content: ContentSchema }),
+})
+
+const ModelUsageSchema = z.object({
+  inputTokens: amount,
+  outputTokens: amount,
+  thinkingTokens: amount,
+  cacheReadInputTokens: amount,
+  cacheCreationInputTokens: amount,
+  provider: text,
+})
+
+const modelUsage = z.record(z.string(), ModelUsageSchema).optional().catch(undefined)
+
+const ResultSchema = z.object({
+  subtype: z.string(),
+  is_error: flag,
+  result: text,
+  errors: texts,
+  api_error_status: amount.nullable().catch(null),
+  terminal_reason: text,
+  stop_reason: text.nullable().catch(null),
+  startup_failure_reason: text,
+  num_turns: amount,
+  duration_ms: amount,
+  duration_api_ms: amount,
+  total_cost_usd: amount,
+  structured_output: z.unknown().optional(),
+  modelUsage,
+  model_usage_since_last_result: modelUsage,
+})
+
+const InitSchema = z.object({
+  session_id: text,
+  model: text,
+  cwd: text,
+  permissionMode: text,
+  claude_code_version: text,
+  tools: texts,
+  mcp_servers: z
+    .array(z.object({ name: z.string(), status: z.string() }))
+    .optional()
+    .catch(undefined),
+})
+
+const TaskSchema = z.object({
+  task_id: z.string(),
+  tool_use_id: text,
+  parent_task_id: text,
+  task_type: text,
+  subagent_type: text,
+  description: text,
+  prompt: text,
+  is_backgrounded: flag,
+  skip_transcript: flag,
+  status: text,
+  summary: text,
+  last_tool_name: text,
+  usage: z
+    .object({ total_tokens: amount, tool_uses: amount, duration_ms: amount })
+    .optional()
+    .catch(undefined),
+  patch: z
+    .object({ status: text, description: text, error: text, is_backgrounded: flag })
+    .optional()
+    .catch(undefined),
+})
+
+export type ContentBlock = z.output<typeof BlockSchema>
+export type AssistantMessage = z.output<typeof AssistantSchema>
+export type UserMessage = z.output<typeof UserSchema>
+export type ResultMessage = z.output<typeof ResultSchema>
+export type InitMessage = z.output<typeof InitSchema>
+export type TaskMessage = z.output<typeof TaskSchema>
+export type ModelUsage = z.output<typeof ModelUsageSchema>
+
+export const readAssistant = (raw: unknown): AssistantMessage | undefined =>
+  AssistantSchema.safeParse(raw).data
+export const readUser = (raw: unknown): UserMessage | undefined => UserSchema.safeParse(raw).data
+export const readResult = (raw: unknown): ResultMessage | undefined => ResultSchema.safeParse(raw).data
+export const readInit = (raw: unknown): InitMessage | undefined => InitSchema.safeParse(raw).data
+export const readTask = (raw: unknown): TaskMessage | undefined => TaskSchema.safeParse(raw).data
+export const readBlock = (raw: unknown): ContentBlock | undefined => BlockSchema.safeParse(raw).data
+
+/** The blocks of a message's content; a bare string is one text block. */
+export function blocksOf(content: string | ContentBlock[]): ContentBlock[] {
+  return typeof content === 'string' ? [{ type: 'text', text: content }] : content
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** What a message is: its `type`, and behind a slash its `subtype` where it has one. */
+export function kindOf(message: Record<string, unknown>): string {
+  const type = typeof message['type'] === 'string' ? message['type'] : 'untyped'
+  return typeof message['subtype'] === 'string' ? `${type}/${message['subtype']}` : type
+}

@@ -1,0 +1,32 @@
+import type { SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
+
+/** What the SDK writes to Claude Code's stdin: an async iterable that is pushed to. One reader. */
+export class PromptQueue implements AsyncIterable<SDKUserMessage> {
+  readonly #messages: SDKUserMessage[] = []
+  #ended = false
+  #wake: (() => void) | undefined
+
+  push(message: SDKUserMessage): void {
+    this.#messages.push(message)
+    this.#wake?.()
+  }
+
+  /** Ends the iteration after what was pushed: Claude Code's stdin closes. */
+  end(): void {
+    this.#ended = true
+    this.#wake?.()
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<SDKUserMessage> {
+    for (;;) {
+      const message = this.#messages.shift()
+      if (message !== undefined) yield message
+      else if (this.#ended) return
+      else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve
+        })
+      }
+    }
+  }
+}

@@ -1,0 +1,89 @@
+import type { SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
+import type { RunRequest, UserContent } from '../agui/agent.ts'
+
+type Block = Exclude<SDKUserMessage['message']['content'], string>[number]
+type Part = Exclude<UserContent, string>[number]
+
+export interface Prompt {
+  blocks: Block[]
+  /** What the model cannot be given, in words: a part never fails a run (agui-1.0-producer.md A1.8). */
+  skipped: string[]
+}
+
+/** Image types the Messages API takes. */
+const IMAGE_TYPES = ['image/jpeg', 'image/png', 'image/gif', 'image/webp'] as const
+
+/**
+ * The content blocks of one user message to Claude Code.
+ *
+ * Claude Code reads commands (`/clear`) and file mentions (`@/etc/passwd`) out of the last text block only, so a
+ * blank one stands last unless slash commands are wanted (claude-code.md 7.4).
+ */
+export function toPrompt(request: RunRequest, options: { slashCommands: boolean }): Prompt {
+  const skipped: string[] = []
+  const blocks: Block[] = []
+  const context = request.context ?? []
+  if (context.length > 0) blocks.push(text(contextText(context)))
+  for (const content of request.messages) {
+    if (typeof content === 'string') blocks.push(text(content))
+    else for (const part of content) blocks.push(...toBlocks(part, skipped))
+  }
+  if (!options.slashCommands) blocks.push(text(' '))
+  return { blocks, skipped }
+}
+
+function contextText(context: readonly { description: string; value: string }[]): string {
+  const entries = context.map(({ description, value }) => `${description}:\n${value}`)
+  return `<context>\n${entries.join('\n\n')}\n</context>`
+}
+
+function toBlocks(part: Part, skipped: string[]): Block[] {
+  switch (part.type) {
+    case 'text':
+      return [text(part.text)]
+    case 'image':
+      return skippable(imageBlock(part.source), 'an image', part.source, skipped)
+    case 'document':
+      return skippable(documentBlock(part.source), 'a document', part.source, skipped)
+    case 'audio':
+    case 'video':
+      return skippable(
+        undefined,
+        `${part.type === 'audio' ? 'an audio' : 'a video'} part`,
+        part.source,
+        skipped,
+      )
+  }
+}
+
+type Source = Extract<Part, { type: 'image' }>['source']
+
+function imageBlock(source: Source): Block | undefined {
+  if (source.type === 'url') return { type: 'image', source: { type: 'url', url: source.value } }
+  if (source.type !== 'data') return undefined
+  const type = IMAGE_TYPES.find((known) => known === source.mimeType)
+  return type && { type: 'image', source: { type: 'base64', media_type: type, data: source.value } }
+}
+
+function documentBlock(source: Source): Block | undefined {
+  if (source.type === 'url') return { type: 'document', source: { type: 'url', url: source.value } }
+  if (source.type !== 'data') return undefined
+  if (source.mimeType === 'application/pdf') {
+    return { type: 'document', source: { type: 'base64', media_type: 'application/pdf', data: source.value } }
+  }
+  if (!source.mimeType.startsWith('text/')) return undefined
+  const data = Buffer.from(source.value, 'base64').toString('utf8')
+  return { type: 'document', source: { type: 'text', media_type: 'text/plain', data } }
+}
+
+function skippable(block: Block | undefined, what: string, source: Source, skipped: string[]): Block[] {
+  if (block !== undefined) return [block]
+  const of = source.type === 'file' ? 'given by a file handle' : `of type ${source.mimeType ?? 'unknown'}`
+  skipped.push(`${what} ${of}`)
+  return []
+}
+
+/** The Messages API refuses an empty text block; a blank one means the same. */
+function text(value: string): Block {
+  return { type: 'text', text: value === '' ? ' ' : value }
+}

@@ -1,0 +1,57 @@
+import type { ContentPart, ToolCallResultEvent } from '@ag-ui/core'
+import { type ContentBlock, isRecord, readBlock } from './messages.ts'
+
+export interface ToolResult {
+  content: ToolCallResultEvent['content']
+  isError: boolean
+}
+
+/** A `tool_result` block of a user message, or a `*_tool_result` block that the provider's own tool left. */
+export function toToolResult(block: ContentBlock): ToolResult {
+  const content = block['content']
+  const isError = block.is_error === true || hasErrorCode(content)
+  if (typeof content === 'string') return { content, isError }
+  if (content === undefined || content === null) return { content: '', isError }
+  if (!Array.isArray(content)) return { content: JSON.stringify(content), isError }
+  const parts = content.map(toPart)
+  const texts = parts.flatMap((part) => (part.type === 'text' ? [part.text] : []))
+  return { content: texts.length === parts.length ? texts.join('\n') : parts, isError }
+}
+
+/** The words of a result, for places that take no parts. */
+export function textOf(result: ToolResult): string {
+  if (typeof result.content === 'string') return result.content
+  return result.content.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n')
+}
+
+function toPart(raw: unknown): ContentPart {
+  const block = readBlock(raw)
+  if (block === undefined) return { type: 'text', text: JSON.stringify(raw) }
+  if (block.type === 'text') return { type: 'text', text: block.text ?? '' }
+  if (block.type === 'image' || block.type === 'document') {
+    const part = toMedia(block.type, block['source'])
+    if (part !== undefined) return part
+  }
+  return { type: 'text', text: JSON.stringify(withoutCipher(raw)) }
+}
+
+function toMedia(type: 'image' | 'document', source: unknown): ContentPart | undefined {
+  if (!isRecord(source)) return undefined
+  const { type: kind, data, media_type: mimeType, url } = source
+  if (kind === 'base64' && typeof data === 'string' && typeof mimeType === 'string') {
+    return { type, source: { type: 'data', value: data, mimeType } }
+  }
+  if (kind === 'url' && typeof url === 'string') return { type, source: { type: 'url', value: url } }
+  if (kind === 'text' && typeof data === 'string') return { type: 'text', text: data }
+  return undefined
+}
+
+/** Search results carry page contents that only the provider can read; a client has no use for them. */
+function withoutCipher(raw: unknown): unknown {
+  if (!isRecord(raw)) return raw
+  return Object.fromEntries(Object.entries(raw).filter(([key]) => key !== 'encrypted_content'))
+}
+
+function hasErrorCode(content: unknown): boolean {
+  return isRecord(content) && typeof content['error_code'] === 'string'
+}

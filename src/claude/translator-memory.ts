@@ -1,0 +1,49 @@
+import { z } from 'zod'
+import type { SuspendedSubagent } from './subagents.ts'
+import type { UsageTotals } from './usage.ts'
+
+/** What one run's translator hands to the next one of the same thread. Plain JSON; may outlive the process. */
+export interface TranslatorMemory {
+  /** The Claude session, as its last message named it: `/clear` changes it within a run. */
+  sessionId?: string
+  usage: UsageTotals
+  usedIds: [string, number][]
+  suspended: SuspendedSubagent[]
+}
+
+const count = z.number().optional()
+
+const TranslatorMemorySchema = z.object({
+  sessionId: z.string().optional(),
+  usage: z.object({
+    models: z.record(
+      z.string(),
+      z.object({
+        inputTokens: count,
+        outputTokens: count,
+        thinkingTokens: count,
+        cacheReadInputTokens: count,
+        cacheCreationInputTokens: count,
+        provider: z.string().optional(),
+      }),
+    ),
+    costUsd: z.number().optional(),
+  }),
+  usedIds: z.array(z.tuple([z.string(), z.number()])),
+  suspended: z.array(
+    z.object({
+      subagentRunId: z.string(),
+      name: z.string(),
+      toolUseId: z.string().optional(),
+      taskId: z.string().optional(),
+    }),
+  ),
+})
+
+/** A stored memory as it was; anything else, as after an upgrade, is an empty one. */
+export function parseTranslatorMemory(stored: unknown): TranslatorMemory {
+  const parsed = TranslatorMemorySchema.safeParse(stored)
+  if (!parsed.success) return { usage: { models: {} }, usedIds: [], suspended: [] }
+  // JSON has no undefined, so a parsed memory has none either; the types cannot see that.
+  return JSON.parse(JSON.stringify(parsed.data))
+}

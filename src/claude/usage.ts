@@ -1,0 +1,112 @@
+import type { TokenUsage } from '@ag-ui/core'
+import type { ModelUsage, ResultMessage } from './messages.ts'
+
+const COUNTS = [
+  'inputTokens',
+  'outputTokens',
+  'thinkingTokens',
+  'cacheReadInputTokens',
+  'cacheCreationInputTokens',
+] as const
+
+type Totals = Record<string, ModelUsage>
+
+/** What a Claude session has used so far, as its last result said it. */
+export interface UsageTotals {
+  models: Totals
+  costUsd?: number
+}
+
+/**
+ * Usage of one run. Claude Code reports totals of the session; a run's share is what they grew by. The totals
+ * outlive the process (a resumed session goes on from its transcript's), or start again at nothing.
+ */
+export class RunUsage {
+  #totals: UsageTotals
+  readonly #run: Totals = {}
+  #costUsd: number | undefined
+
+  constructor(totals: UsageTotals) {
+    this.#totals = totals
+  }
+
+  get totals(): UsageTotals {
+    return this.#totals
+  }
+
+  get costUsd(): number | undefined {
+    return this.#costUsd
+  }
+
+  add(result: ResultMessage): void {
+    const models = result.modelUsage ?? {}
+    for (const [model, grown] of Object.entries(result.model_usage_since_last_result ?? models)) {
+      const since = result.model_usage_since_last_result !== undefined
+      const share = since ? grown : growth(grown, this.#totals.models[model])
+      this.#run[model] = sum(this.#run[model], share)
+    }
+    // A result made up by a dying process has no figures; the next real one goes on from the last real one.
+    if (Object.keys(models).length === 0) return
+    const { total_cost_usd: cost } = result
+    if (cost !== undefined && cost >= 0) {
+      const before = this.#totals.costUsd ?? 0
+      this.#costUsd = (this.#costUsd ?? 0) + (cost >= before ? cost - before : cost)
+    }
+    this.#totals = { models, ...(cost === undefined ? {} : { costUsd: cost }) }
+  }
+
+  /** One entry per model, or undefined when nothing was used or nothing is known. */
+  tokens(): TokenUsage[] | undefined {
+    const entries = Object.entries(this.#run).flatMap(([model, used]) => toTokenUsage(model, used))
+    return entries.length === 0 ? undefined : entries
+  }
+}
+
+/** Anthropic counts cached prompt tokens beside the input; AG-UI counts them into it. */
+function toTokenUsage(model: string, used: ModelUsage): TokenUsage[] {
+  const input = whole(used.inputTokens)
+  const output = whole(used.outputTokens)
+  const cached = whole(used.cacheReadInputTokens)
+  const written = whole(used.cacheCreationInputTokens)
+  const reasoning = whole(used.thinkingTokens)
+  const prompt = input === undefined ? undefined : input + (cached ?? 0) + (written ?? 0)
+  if (!prompt && !output) return []
+  const provider = used.provider === 'firstParty' ? 'anthropic' : used.provider
+  return [
+    {
+      ...(provider === undefined ? {} : { provider }),
+      model,
+      ...(prompt === undefined ? {} : { inputTokens: prompt }),
+      ...(output === undefined ? {} : { outputTokens: output }),
+      ...(prompt === undefined || output === undefined ? {} : { totalTokens: prompt + output }),
+      ...(reasoning === undefined ? {} : { reasoningTokens: reasoning }),
+      ...(cached === undefined ? {} : { cachedInputTokens: cached }),
+      ...(written === undefined ? {} : { cacheWriteInputTokens: written }),
+    },
+  ]
+}
+
+function growth(now: ModelUsage, before: ModelUsage | undefined): ModelUsage {
+  if (before === undefined) return now
+  // Less than before means that the count began anew: all of it is new.
+  const restarted = COUNTS.some((name) => (now[name] ?? 0) < (before[name] ?? 0))
+  return restarted ? now : combine(now, before, (a, b) => a - b)
+}
+
+function sum(a: ModelUsage | undefined, b: ModelUsage): ModelUsage {
+  return a === undefined ? b : combine(b, a, (x, y) => x + y)
+}
+
+function combine(a: ModelUsage, b: ModelUsage, of: (a: number, b: number) => number): ModelUsage {
+  const combined = { ...a }
+  for (const name of COUNTS) {
+    const value = a[name]
+    if (value !== undefined) combined[name] = of(value, b[name] ?? 0)
+  }
+  return combined
+}
+
+/** A count that AG-UI takes; a bad one would make the run's last event fatal to the client. */
+function whole(value: number | undefined): number | undefined {
+  return value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+}

@@ -1,0 +1,47 @@
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { loadConfig } from '../config.ts'
+import { detectRoute } from '../gateway/route.ts'
+import { startMockGateway } from '../mock/mock-gateway.ts'
+import type { CliContext } from './context.ts'
+import { serve } from './serve.ts'
+
+const DETECT_MS = 10_000
+
+/** `npm start`: the runner on the route the environment names, else on a mock gateway of its own. */
+export function startCommand(context: CliContext): Command {
+  return new Command('start')
+    .description('Serve, with a mock gateway when the environment names no model route')
+    .option('--mock', 'use the mock gateway whatever the environment says')
+    .action(async (flags: { mock?: boolean }) => {
+      const { env } = context
+      const config = loadConfig(env, context)
+      const { wrappersDirectory } = config
+      const route = await detectRoute({ env, wrappersDirectory, signal: AbortSignal.timeout(DETECT_MS) })
+      if (flags.mock !== true && route.kind !== 'none') {
+        await serve({ ...context, isMock: false, onListening: (url) => greet(url, route.kind) })
+        return
+      }
+      const mock = await startMockGateway({ directory: join(config.stateDirectory, 'mock-gateway') })
+      await serve({
+        ...context,
+        env: { ...env, ...mock.environment },
+        isMock: true,
+        onListening: (url) => greet(url, 'mock gateway, no key, no network'),
+      })
+    })
+}
+
+function greet(url: string, route: string): void {
+  const body = JSON.stringify({
+    threadId: 'demo',
+    runId: 'run-1',
+    messages: [
+      { id: 'm1', role: 'user', content: 'Think, write a file hello.txt, run a command, then answer.' },
+    ],
+  })
+  process.stderr.write(
+    `\nClaude Code is an AG-UI agent at ${url} (model route: ${route}). Try:\n\n` +
+      `curl -N ${url} -H 'content-type: application/json' -d '${body}'\n\n`,
+  )
+}

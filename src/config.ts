@@ -1,0 +1,180 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import { RunnerError } from './errors.ts'
+
+/** The image's places (openshell.md section 8); elsewhere the current folder's. */
+const SANDBOX_HOME = '/sandbox'
+const IMAGE_POLICY = '/etc/openshell/policy.yaml'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+const emptyIsUnset = (value: unknown): unknown => (value === '' ? undefined : value)
+
+const text = z.preprocess(emptyIsUnset, z.string().optional())
+const flag = z.preprocess(
+  (value) => (typeof value === 'string' ? value.trim().toLowerCase() : value),
+  z
+    .union(
+      [
+        z.enum(['1', 'true', 'yes', 'on']).transform(() => true),
+        z.enum(['', '0', 'false', 'no', 'off']).transform(() => false),
+      ],
+      { error: 'must be true or false' },
+    )
+    .default(false),
+)
+
+function integer(fallback: number, { min = 0, max = Number.MAX_SAFE_INTEGER, unit = '' } = {}) {
+  const form = `must be a whole number of ${unit === '' ? 'at least' : `${unit}, at least`} ${min}${max === Number.MAX_SAFE_INTEGER ? '' : ` and at most ${max}`}`
+  return z.preprocess(
+    emptyIsUnset,
+    z.coerce.number({ error: form }).int(form).min(min, form).max(max, form).default(fallback),
+  )
+}
+
+const list = z.preprocess(emptyIsUnset, z.string().default('')).transform((value) =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
+)
+
+const Environment = z.object({
+  AGUI_HOST: z.preprocess(emptyIsUnset, z.string().default('127.0.0.1')),
+  AGUI_PORT: integer(8001, { max: 65535 }),
+  AGUI_TOKEN: text,
+  AGUI_INSECURE: flag,
+  AGUI_ALLOWED_HOSTS: list,
+  AGUI_ALLOWED_ORIGINS: list,
+  SESSION_ID: text,
+  WORKSPACE_PATH: text,
+  RUNNER_STATE_DIR: text,
+  HOME: text,
+  LLM_MODEL: text,
+  LOG_FILE: text,
+  LOG_LEVEL: z.preprocess(
+    (value) => (typeof value === 'string' && value !== '' ? value.toLowerCase() : undefined),
+    z
+      .enum(['trace', 'debug', 'info', 'warn', 'warning', 'error', 'fatal', 'silent'], {
+        error: 'must be one of trace, debug, info, warn, error, fatal, silent',
+      })
+      .default('info')
+      .transform((level) => (level === 'warning' ? 'warn' : level)),
+  ),
+  POLICY_FILE: text,
+  PERMISSION_MODE: z.preprocess(
+    emptyIsUnset,
+    z
+      .enum(['auto', 'ask', 'accept-edits', 'never-ask'], {
+        error: 'must be one of auto, ask, accept-edits, never-ask',
+      })
+      .default('auto'),
+  ),
+  CLAUDE_SETTING_SOURCES: list.pipe(
+    z.array(z.enum(['user', 'project', 'local'], { error: 'must be a list of user, project, local' })),
+  ),
+  CLAUDE_SLASH_COMMANDS: flag,
+  REQUEST_BODY_BYTES_MAX: integer(10 * MIB, { min: KIB, unit: 'bytes' }),
+  THREADS_MAX: integer(256, { min: 1 }),
+  CLAUDE_PROCESSES_MAX: integer(8, { min: 1 }),
+  SUBSCRIBERS_MAX: integer(1000, { min: 1 }),
+  RUN_TIMEOUT_MS: integer(0, { unit: 'milliseconds' }),
+  RUN_IDLE_TIMEOUT_MS: integer(600_000, { unit: 'milliseconds' }),
+  CLAUDE_START_TIMEOUT_MS: integer(60_000, { min: 1, unit: 'milliseconds' }),
+  CLAUDE_CONNECT_MAX_RETRIES: integer(3, { max: 100 }),
+  CLAUDE_API_TIMEOUT_MS: integer(120_000, { min: 1000, unit: 'milliseconds' }),
+  CLAUDE_IDLE_MS: integer(900_000, { min: 1, unit: 'milliseconds' }),
+  SSE_KEEPALIVE_MS: integer(15_000, { min: 100, unit: 'milliseconds' }),
+  INTERRUPT_GRACE_MS: integer(5000, { min: 1, unit: 'milliseconds' }),
+  SHUTDOWN_GRACE_MS: integer(10_000, { min: 1, unit: 'milliseconds' }),
+  LOG_RETENTION_BYTES: integer(1024 * MIB, { min: MIB, unit: 'bytes' }),
+  DELTA_COALESCE_MS: integer(0, { max: 1000, unit: 'milliseconds' }),
+})
+
+export type Env = Readonly<Record<string, string | undefined>>
+
+export interface ConfigDefaults {
+  /** Where `policy.yaml` and the wrappers lie. */
+  appDirectory: string
+  workingDirectory: string
+}
+
+export type Config = ReturnType<typeof loadConfig>
+
+/**
+ * The environment as the runner's configuration (contract sections 3 and 7). Pure but for looking whether the
+ * image's folders exist.
+ *
+ * @throws {RunnerError} `config_invalid` naming every variable that is wrong and the accepted form, never a value.
+ */
+export function loadConfig(env: Env, defaults: ConfigDefaults) {
+  const parsed = Environment.safeParse(env)
+  const problems = parsed.success
+    ? crossProblems(parsed.data)
+    : parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`)
+  if (!parsed.success || problems.length > 0) {
+    throw new RunnerError('config_invalid', `The environment is not right:\n  ${problems.join('\n  ')}`, {
+      details: problems,
+    })
+  }
+  const v = parsed.data
+  const image = existsSync(SANDBOX_HOME) ? SANDBOX_HOME : undefined
+  const at = (path: string): string => resolve(defaults.workingDirectory, path)
+  const stateDirectory = at(v.RUNNER_STATE_DIR ?? (image === undefined ? '.runner' : `${image}/.runner`))
+  return Object.freeze({
+    host: v.AGUI_HOST,
+    port: v.AGUI_PORT,
+    token: v.AGUI_TOKEN,
+    isInsecure: v.AGUI_INSECURE && !isLoopback(v.AGUI_HOST) && v.AGUI_TOKEN === undefined,
+    allowedHosts: isLoopback(v.AGUI_HOST) ? v.AGUI_ALLOWED_HOSTS : [...v.AGUI_ALLOWED_HOSTS, v.AGUI_HOST],
+    allowedOrigins: v.AGUI_ALLOWED_ORIGINS,
+    sessionId: v.SESSION_ID,
+    workspace: at(v.WORKSPACE_PATH ?? (image === undefined ? 'workspace' : `${image}/workspace`)),
+    stateDirectory,
+    home: v.HOME,
+    model: v.LLM_MODEL,
+    logFile: v.LOG_FILE ?? `${stateDirectory}/logs/runner.log`,
+    logLevel: v.LOG_LEVEL,
+    policyFile:
+      v.POLICY_FILE ?? (existsSync(IMAGE_POLICY) ? IMAGE_POLICY : `${defaults.appDirectory}/policy.yaml`),
+    wrappersDirectory: `${defaults.appDirectory}/wrappers`,
+    permissionMode: v.PERMISSION_MODE,
+    settingSources: v.CLAUDE_SETTING_SOURCES,
+    slashCommands: v.CLAUDE_SLASH_COMMANDS,
+    limits: Object.freeze({
+      requestBodyBytesMax: v.REQUEST_BODY_BYTES_MAX,
+      threadsMax: v.THREADS_MAX,
+      claudeProcessesMax: v.CLAUDE_PROCESSES_MAX,
+      subscribersMax: v.SUBSCRIBERS_MAX,
+      runTimeoutMs: v.RUN_TIMEOUT_MS,
+      runIdleTimeoutMs: v.RUN_IDLE_TIMEOUT_MS,
+      claudeStartTimeoutMs: v.CLAUDE_START_TIMEOUT_MS,
+      claudeRetriesMax: v.CLAUDE_CONNECT_MAX_RETRIES,
+      claudeApiTimeoutMs: v.CLAUDE_API_TIMEOUT_MS,
+      claudeIdleMs: v.CLAUDE_IDLE_MS,
+      sseKeepaliveMs: v.SSE_KEEPALIVE_MS,
+      interruptGraceMs: v.INTERRUPT_GRACE_MS,
+      shutdownGraceMs: v.SHUTDOWN_GRACE_MS,
+      logRetentionBytes: v.LOG_RETENTION_BYTES,
+      deltaCoalesceMs: v.DELTA_COALESCE_MS,
+    }),
+  })
+}
+
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|\[::1\]|localhost)$/i
+
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.test(host)
+}
+
+function crossProblems(v: z.infer<typeof Environment>): string[] {
+  const problems: string[] = []
+  if (!isLoopback(v.AGUI_HOST) && v.AGUI_TOKEN === undefined && !v.AGUI_INSECURE) {
+    problems.push(
+      'AGUI_TOKEN: must be set when AGUI_HOST is not a loopback address; AGUI_INSECURE=true starts without it all the same',
+    )
+  }
+  return problems
+}

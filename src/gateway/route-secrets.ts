@@ -1,0 +1,31 @@
+import { inspect } from 'node:util'
+
+export interface RouteSecretsOptions {
+  /** The address requests go to, credentials and query included; null when the route has none. */
+  baseUrl: string | null
+  /** The proxy with its credentials; null when there is none. */
+  proxyUrl: string | null
+  /** Lower-case header names to values. */
+  headers: Readonly<Record<string, string>>
+}
+
+/** What a request on the route needs and nobody may read: prints, logs and serialises as nothing. */
+export class RouteSecrets {
+  readonly #options: RouteSecretsOptions
+
+  constructor(options: RouteSecretsOptions) {
+    this.#options = options
+  }
+
+  reveal(): RouteSecretsOptions {
+    return this.#options
+  }
+
+  toJSON(): undefined {
+    return undefined
+  }
+
+  [inspect.custom](): string {
+    return 'RouteSecrets {}'
+  }
+}

@@ -1,0 +1,184 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { RunnerError, toMessage } from '../errors.ts'
+import { RouteSecrets } from './route-secrets.ts'
+
+/** How long the shell may take to find the route; it takes 2 ms and starts nothing. */
+const DETECT_TIMEOUT_MS = 10_000
+
+/** As in model-route.sh; not a secret. */
+const PLACEHOLDER_KEY = 'inference-routing'
+
+export type Env = Readonly<Record<string, string | undefined>>
+
+/** The variable that holds what the route authenticates with; `placeholder` is a key that is no secret. */
+const Credential = z.enum([
+  'placeholder',
+  'ANTHROPIC_API_KEY',
+  'ANTHROPIC_AUTH_TOKEN',
+  'CLAUDE_CODE_OAUTH_TOKEN',
+])
+
+const orNull = <T extends z.ZodType>(schema: T) => z.union([z.literal('').transform(() => null), schema])
+
+const facts = {
+  /** What decided: the name of a variable, or `sandbox CA`. */
+  reason: z.string().min(1),
+  /** The proxy that requests of this route go through, or null. Credentials in it are redacted. */
+  proxyUrl: orNull(z.string()),
+  /** `NO_PROXY` as Claude Code gets it, maybe empty. */
+  noProxy: z.string(),
+  /** `NODE_EXTRA_CA_CERTS` as Claude Code gets it, or null. Nobody promises that the file exists. */
+  caFile: orNull(z.string()),
+  /** `SSL_CERT_FILE` as Claude Code gets it, or null. */
+  caBundle: orNull(z.string()),
+}
+
+/** An address with everything behind `?` cut off and its credentials redacted. */
+const baseUrl = z.string().refine((url) => /^https?:/i.test(url) && URL.canParse(url))
+
+const reachedByUrl = { ...facts, baseUrl, credential: Credential }
+const reachedByCloud = {
+  ...facts,
+  baseUrl: z.literal('').transform(() => null),
+  credential: orNull(Credential),
+}
+
+const RouteFacts = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('custom'), ...reachedByUrl }),
+  z.object({ kind: z.literal('gateway'), ...reachedByUrl }),
+  z.object({ kind: z.literal('vertex'), ...reachedByCloud }),
+  z.object({ kind: z.literal('bedrock'), ...reachedByCloud }),
+  z.object({ kind: z.literal('oauth'), ...reachedByUrl }),
+  z.object({ kind: z.literal('api_key'), ...reachedByUrl }),
+  z.object({ kind: z.literal('none'), ...reachedByCloud }),
+])
+
+/**
+ * The way to a model, as `wrappers/model-route.sh` decided it (contract section 3). Every field may be shown to
+ * anyone; what may not is inside `secrets`, which prints as nothing.
+ */
+export type ModelRoute = Readonly<z.infer<typeof RouteFacts>> & { readonly secrets: RouteSecrets }
+
+export type ModelRouteKind = ModelRoute['kind']
+
+export interface DetectOptions {
+  /** The environment to judge, the runner's own. Not modified. */
+  env: Env
+  /** The folder that holds `model-route.sh`. */
+  wrappersDirectory: string
+  signal: AbortSignal
+}
+
+/**
+ * Finds the model route by running the same shell code that every start of Claude Code runs.
+ *
+ * Throws `config_invalid` when `ANTHROPIC_BASE_URL` is no http(s) address, `internal` when the shell code is
+ * missing or broken, and the signal's reason when aborted. A missing route is no error: kind `none`.
+ */
+export async function detectRoute({ env, wrappersDirectory, signal }: DetectOptions): Promise<ModelRoute> {
+  signal.throwIfAborted()
+  const printed = await runScript(join(wrappersDirectory, 'model-route.sh'), env, signal)
+  const parsed = RouteFacts.safeParse({
+    kind: printed.get('AGUI_ROUTE_KIND'),
+    reason: printed.get('AGUI_ROUTE_REASON'),
+    baseUrl: printed.get('AGUI_ROUTE_BASE_URL'),
+    proxyUrl: printed.get('AGUI_ROUTE_PROXY'),
+    noProxy: printed.get('AGUI_ROUTE_NO_PROXY'),
+    caFile: printed.get('AGUI_ROUTE_CA_FILE'),
+    caBundle: printed.get('AGUI_ROUTE_CA_BUNDLE'),
+    credential: printed.get('AGUI_ROUTE_CREDENTIAL'),
+  })
+  if (!parsed.success) throw toFailure(parsed.error)
+  const route = parsed.data
+  const secrets = new RouteSecrets({
+    baseUrl: route.kind === 'custom' ? (env['ANTHROPIC_BASE_URL'] ?? null) : route.baseUrl,
+    // A proxy without a variable is the one that model-route.sh put in, which has no credentials.
+    proxyUrl: env[printed.get('AGUI_ROUTE_PROXY_VARIABLE') ?? ''] ?? route.proxyUrl,
+    headers: requestHeaders(env, route.kind, route.credential),
+  })
+  return Object.freeze({ ...route, secrets })
+}
+
+/** The headers of a request that needs no OAuth exchange, lower-case name to value. */
+function requestHeaders(
+  env: Env,
+  kind: ModelRouteKind,
+  credential: z.infer<typeof Credential> | null,
+): Record<string, string> {
+  const headers: Record<string, string> = { 'anthropic-version': '2023-06-01' }
+  // The gateway puts its own key in; the runner's stays here (see childEnvironment).
+  if (kind === 'gateway' || credential === 'placeholder') return { ...headers, 'x-api-key': PLACEHOLDER_KEY }
+  if (kind === 'oauth' || credential === null) return headers
+  const value = env[credential] ?? ''
+  if (credential === 'ANTHROPIC_API_KEY') headers['x-api-key'] = value
+  else headers['authorization'] = `Bearer ${value}`
+  if (kind === 'custom') Object.assign(headers, customHeaders(env['ANTHROPIC_CUSTOM_HEADERS'] ?? ''))
+  return headers
+}
+
+/** `ANTHROPIC_CUSTOM_HEADERS` is one `Name: value` per line. */
+function customHeaders(text: string): Record<string, string> {
+  const lines = text.split(/\r?\n/).map((line) => /^([\w!#$%&'*+.^`|~-]+):\s*(.*?)\s*$/.exec(line))
+  return Object.fromEntries(
+    lines.flatMap((line) => (line ? [[line[1]?.toLowerCase() ?? '', line[2] ?? '']] : [])),
+  )
+}
+
+/**
+ * The binary that the wrappers run: `CLAUDE_CLI_PATH`, else the image's, else the one npm installed.
+ * Throws `claude_not_found` with the wrapper's own sentence when there is none.
+ */
+export async function findClaude({ env, wrappersDirectory, signal }: DetectOptions): Promise<string> {
+  signal.throwIfAborted()
+  const printed = await runScript(join(wrappersDirectory, 'claude-start.sh'), env, signal)
+  return z.string().min(1).parse(printed.get('AGUI_CLAUDE_PATH'))
+}
+
+/** The wrapper that the server starts: where file mode may be meant, the one that knows what switches it on. */
+export function wrapperPath(env: Env, wrappersDirectory: string): string {
+  const isDirect = (env['OPENSHELL_ENABLED'] ?? '') === ''
+  return join(wrappersDirectory, isDirect ? 'openshell-claude-wrapper.sh' : 'standard-claude-wrapper.sh')
+}
+
+/** Runs `sh FILE --print` and reads its NUL-separated `KEY=VALUE` pairs. */
+function runScript(file: string, env: Env, signal: AbortSignal): Promise<Map<string, string>> {
+  const options = { env: { ...env }, signal, timeout: DETECT_TIMEOUT_MS, killSignal: 'SIGKILL' } as const
+  return new Promise((resolve, reject) => {
+    const child = execFile('/bin/sh', [file, '--print'], options, (error, stdout, stderr) => {
+      if (error === null) resolve(new Map(stdout.split('\0').map(splitPair)))
+      else if (signal.aborted) reject(signal.reason)
+      else reject(scriptFailure(file, error, stderr))
+    })
+    child.stdin?.end()
+  })
+}
+
+const splitPair = (pair: string): [string, string] => {
+  const at = pair.indexOf('=')
+  return [pair.slice(0, Math.max(at, 0)), pair.slice(at + 1)]
+}
+
+function scriptFailure(file: string, error: Error & { code?: unknown }, stderr: string): RunnerError {
+  // 127 with a sentence is the script's own verdict, without one a broken installation's.
+  if (error.code === 127 && stderr.startsWith('claude-start.sh: ')) {
+    return new RunnerError('claude_not_found', stderr.slice('claude-start.sh: '.length).trim(), {
+      cause: error,
+    })
+  }
+  const why = stderr.trim() === '' ? toMessage(error) : stderr.trim()
+  return new RunnerError('internal', `${file} failed (${why}); the wrappers folder has to be complete`, {
+    cause: error,
+  })
+}
+
+function toFailure(error: z.ZodError): RunnerError {
+  if (error.issues.every((issue) => issue.path[0] === 'baseUrl')) {
+    const message = 'ANTHROPIC_BASE_URL is not an http or https address, such as https://gateway.example'
+    return new RunnerError('config_invalid', message, { cause: error })
+  }
+  return new RunnerError('internal', `model-route.sh printed facts that are not a route: ${error.message}`, {
+    cause: error,
+  })
+}

@@ -1,0 +1,52 @@
+import { AGUI_MEDIA_TYPE, EventEncoder } from '@ag-ui/encoder'
+import type { AguiEvent } from '../agui/event.ts'
+import type { Batch } from '../log/batch.ts'
+
+/** How events go over the wire of one response. */
+export interface Encoding {
+  contentType: string
+  /** Written at once and while nothing else is: shows the peer, and proxies between, that the line is alive. */
+  keepalive: Buffer | undefined
+  batch(batch: Batch): Buffer
+  event(event: AguiEvent): Buffer
+}
+
+export const SSE: Encoding = {
+  contentType: 'text/event-stream',
+  keepalive: Buffer.from(': keep-alive\n\n'),
+  batch: (batch) => batch.sse,
+  event: (event) => Buffer.from(`data: ${JSON.stringify(event)}\n\n`),
+}
+
+const encoder = new EventEncoder({ accept: AGUI_MEDIA_TYPE })
+
+/** Readers of one batch share one encoding of it. */
+const encoded = new WeakMap<Batch, Buffer>()
+
+/** AG-UI's protobuf framing; it knows no keep-alive (agui-1.0-producer.md A15.94). */
+export const PROTOBUF: Encoding = {
+  contentType: AGUI_MEDIA_TYPE,
+  keepalive: undefined,
+  batch(batch) {
+    const known = encoded.get(batch)
+    if (known !== undefined) return known
+    const bytes = Buffer.concat(batch.records().map(({ event }) => encoder.encodeBinary(event)))
+    encoded.set(batch, bytes)
+    return bytes
+  },
+  event: (event) => Buffer.from(encoder.encodeBinary(event)),
+}
+
+/**
+ * Protobuf only when `Accept` names it: curl and plain fetch send a wildcard and expect text. A departure from
+ * the specification's SHOULD, with that reason (agui-1.0-producer.md A15.91).
+ */
+export function chooseEncoding(accept: string | undefined): Encoding {
+  const names = (accept ?? '').split(',').map((entry) => entry.split(';').map((part) => part.trim()))
+  const isNamed = names.some(
+    ([type, ...parameters]) =>
+      type?.toLowerCase() === AGUI_MEDIA_TYPE &&
+      !parameters.some((parameter) => /^q=0(\.0*)?$/i.test(parameter)),
+  )
+  return isNamed ? PROTOBUF : SSE
+}

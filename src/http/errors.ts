@@ -1,0 +1,53 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { type ErrorCode, RunnerError } from '../errors.ts'
+
+/** What Fastify itself refuses, by its status. */
+const BY_STATUS: Record<number, ErrorCode> = {
+  400: 'invalid_input',
+  404: 'not_found',
+  405: 'not_found',
+  406: 'not_acceptable',
+  413: 'too_large',
+  415: 'unsupported_media_type',
+}
+
+export interface ErrorBody {
+  error: { code: ErrorCode; message: string; details?: unknown }
+}
+
+/** Any failure as the body a client gets before a stream has started. What is not ours to tell becomes `internal`. */
+export function toErrorBody(error: unknown): { status: number; body: ErrorBody } {
+  const known = error instanceof RunnerError ? error : fromFastify(error)
+  const { code, message, details, status } = known
+  return { status, body: { error: { code, message, ...(details === undefined ? {} : { details }) } } }
+}
+
+export async function handleError(
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  const { status, body } = toErrorBody(error)
+  if (status >= 500) request.log.error({ err: error }, 'request failed')
+  else request.log.info({ code: body.error.code, reason: body.error.message }, 'request refused')
+  await reply.status(status).type('application/json').send(body)
+}
+
+export async function handleNotFound(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const message = `There is no ${request.method} ${request.url.split('?')[0] ?? ''} here; GET /openapi.json lists what there is.`
+  await reply
+    .status(404)
+    .type('application/json')
+    .send({ error: { code: 'not_found', message } })
+}
+
+function fromFastify(error: unknown): RunnerError {
+  const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined
+  const code = typeof status === 'number' ? BY_STATUS[status] : undefined
+  if (code === undefined || !(error instanceof Error)) {
+    return new RunnerError('internal', 'The runner failed on this request; its log says why.', {
+      cause: error,
+    })
+  }
+  return new RunnerError(code, error.message, { cause: error })
+}

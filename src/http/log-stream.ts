@@ -1,0 +1,96 @@
+import { Readable } from 'node:stream'
+import { EventType } from '@ag-ui/core'
+import { RunnerError, toMessage } from '../errors.ts'
+import type { Batch } from '../log/batch.ts'
+import type { EventLog } from '../log/event-log.ts'
+import type { Encoding } from './encoding.ts'
+
+export interface LogStreamOptions {
+  log: EventLog
+  threadId: string
+  after: number
+  encoding: Encoding
+  keepaliveMs: number
+  /** Whether the stream ends behind this batch. */
+  isLast(batch: Batch): boolean
+}
+
+/** What a stream holds for a client that does not read, beside the socket's own buffer. */
+const BUFFER_BYTES = 64 * 1024
+
+/**
+ * A thread's log as a response body, pulled at the client's pace: nothing is read from the log while the client
+ * does not read. Destroyed (the client left) it lets go of the log at once, also while it waits.
+ */
+export class LogStream extends Readable {
+  readonly #options: LogStreamOptions
+  readonly #abort = new AbortController()
+  readonly #batches: AsyncIterator<readonly Batch[]>
+  #keepalive: NodeJS.Timeout | undefined
+  #pulling = false
+  #wanted = false
+
+  constructor(options: LogStreamOptions) {
+    super({ highWaterMark: BUFFER_BYTES })
+    this.#options = options
+    const { log, threadId, after, encoding, keepaliveMs } = options
+    this.#batches = log.read(threadId, after, this.#abort.signal)[Symbol.asyncIterator]()
+    const { keepalive } = encoding
+    if (keepalive === undefined) return
+    // The head leaves with the first bytes; a client waits for it no longer than for this.
+    this.push(keepalive)
+    this.#keepalive = setInterval(() => {
+      if (this.readableLength === 0) this.push(keepalive)
+    }, keepaliveMs).unref()
+  }
+
+  override _read(): void {
+    this.#wanted = true
+    if (!this.#pulling) void this.#pull()
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    clearInterval(this.#keepalive)
+    this.#abort.abort()
+    done(error)
+  }
+
+  async #pull(): Promise<void> {
+    this.#pulling = true
+    try {
+      while (this.#wanted && !this.destroyed) {
+        const { value, done } = await this.#batches.next()
+        if (this.destroyed) return
+        if (done === true) return this.#end()
+        const last = value.findIndex((batch) => this.#options.isLast(batch))
+        const batches = last < 0 ? value : value.slice(0, last + 1)
+        const bytes = batches.map((batch) => this.#options.encoding.batch(batch))
+        // Before the push, which may ask for more while it runs.
+        this.#wanted = false
+        if (this.push(bytes.length === 1 ? bytes[0] : Buffer.concat(bytes))) this.#wanted = true
+        if (last >= 0) return this.#end()
+        this.#keepalive?.refresh()
+      }
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#pulling = false
+    }
+  }
+
+  #end(): void {
+    clearInterval(this.#keepalive)
+    this.#abort.abort()
+    this.push(null)
+  }
+
+  /** The status has left already: the failure is told in the stream, and the stream still ends cleanly. */
+  #fail(error: unknown): void {
+    if (this.destroyed) return
+    const code = error instanceof RunnerError ? error.code : 'internal'
+    const message =
+      error instanceof RunnerError ? error.message : `The log could not be read: ${toMessage(error)}`
+    this.push(this.#options.encoding.event({ type: EventType.RUN_ERROR, code, message }))
+    this.#end()
+  }
+}

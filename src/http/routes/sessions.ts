@@ -1,0 +1,62 @@
+import type { FastifyInstance } from 'fastify'
+import { z } from 'zod'
+import { RunnerError } from '../../errors.ts'
+import type { Sessions } from '../../session/sessions.ts'
+import { parse } from '../parse.ts'
+
+export interface SessionRoutesOptions {
+  sessions: Sessions
+  /** The thread that belongs to this sandbox: what an interrupt without an id means. */
+  sessionId: string | undefined
+}
+
+const Params = z.object({ threadId: z.string() })
+const InterruptBody = z
+  .object({ thread_id: z.string().optional(), threadId: z.string().optional() })
+  .nullish()
+
+export function sessionRoutes({ sessions, sessionId }: SessionRoutesOptions) {
+  return async (app: FastifyInstance): Promise<void> => {
+    app.get('/sessions', async () => ({ sessions: sessions.list() }))
+
+    app.get('/sessions/:threadId', async (request) =>
+      sessions.get(parse(Params, request.params, 'the path').threadId).describe(),
+    )
+
+    app.delete('/sessions/:threadId', async (request, reply) => {
+      await sessions.delete(parse(Params, request.params, 'the path').threadId)
+      return reply.status(204).send()
+    })
+
+    app.post('/sessions/:threadId/interrupt', async (request) => {
+      const { threadId } = parse(Params, request.params, 'the path')
+      return { interrupted: await sessions.get(threadId).interrupt() }
+    })
+
+    for (const url of ['/interrupt', '/agui/interrupt']) {
+      app.post(url, async (request) => {
+        const body = parse(InterruptBody, request.body, 'the body')
+        const named = body?.thread_id ?? body?.threadId ?? sessionId
+        return { message: 'Interrupt signal sent', ...(await interrupt(sessions, named)) }
+      })
+    }
+  }
+}
+
+/** Without a name: the one thread that runs. Nothing running is no error. */
+async function interrupt(sessions: Sessions, named: string | undefined): Promise<{ interrupted: boolean }> {
+  if (named !== undefined) return { interrupted: (await sessions.find(named)?.interrupt()) ?? false }
+  const running = sessions.list().filter(({ state }) => state === 'running')
+  const [only] = running
+  if (only === undefined) return { interrupted: false }
+  if (running.length > 1) {
+    throw new RunnerError(
+      'invalid_input',
+      'Several threads are running; name the one to interrupt as thread_id.',
+      {
+        details: { threadIds: running.map(({ threadId }) => threadId) },
+      },
+    )
+  }
+  return { interrupted: await sessions.get(only.threadId).interrupt() }
+}

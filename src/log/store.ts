@@ -1,0 +1,62 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Database, type Key, open } from 'lmdb'
+
+/**
+ * The state folder's one LMDB environment; the event log and the thread facts are databases in it, so that what
+ * is written in one turn is committed together.
+ */
+export class Store {
+  readonly #root: ReturnType<typeof open>
+  readonly #databases: { getStats(): unknown }[] = []
+  #closed: Promise<void> | undefined
+
+  private constructor(root: ReturnType<typeof open>) {
+    this.#root = root
+  }
+
+  /** @param directory made when it is not there. */
+  static open(directory: string): Store {
+    mkdirSync(directory, { recursive: true, mode: 0o770 })
+    return new Store(open({ path: join(directory, 'log.mdb'), maxDbs: 8, compression: false }))
+  }
+
+  bytes<K extends Key>(name: string): Database<Buffer, K> {
+    return this.#keep(this.#root.openDB<Buffer, K>({ name, encoding: 'binary' }))
+  }
+
+  /** Values are JSON; their shape is checked by whoever reads them. */
+  json<K extends Key>(name: string): Database<unknown, K> {
+    return this.#keep(this.#root.openDB<unknown, K>({ name, encoding: 'json' }))
+  }
+
+  /** Resolves when all that was committed is on disk. */
+  async flushed(): Promise<void> {
+    await this.#root.flushed
+  }
+
+  /** Bytes of the pages in use. */
+  usedBytes(): number {
+    return this.#databases.reduce((sum, database) => sum + pagesInUse(database.getStats()), 0)
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#root.close()
+    return this.#closed
+  }
+
+  #keep<T extends { getStats(): unknown }>(database: T): T {
+    this.#databases.push(database)
+    return database
+  }
+}
+
+function pagesInUse(stats: unknown): number {
+  if (typeof stats !== 'object' || stats === null) return 0
+  const figure = (name: string): number => {
+    const value: unknown = Reflect.get(stats, name)
+    return typeof value === 'number' ? value : 0
+  }
+  const pages = figure('treeBranchPageCount') + figure('treeLeafPageCount') + figure('overflowPages')
+  return pages * figure('pageSize')
+}

@@ -1,0 +1,61 @@
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Cue, StreamFault } from './message-cues.ts'
+
+/** Texts without a wait between them travel together, up to this many characters in one write. */
+const PIECE_CHARS = 32 * 1024
+
+/** Thrown by a scripted stream where it is to break. */
+export class StreamBreak extends Error {
+  override readonly name = 'StreamBreak'
+  readonly fault: StreamFault
+
+  constructor(fault: StreamFault) {
+    super(`scripted stream fault: ${fault}`)
+    this.fault = fault
+  }
+}
+
+/** Named gates that hold replies until a test opens them; a gate once open stays open. */
+export interface Gates {
+  pass(name: string, signal: AbortSignal): Promise<void>
+  open(name: string): void
+}
+
+export function createGates(): Gates {
+  const opened = new Set<string>()
+  const target = new EventTarget()
+  return {
+    async pass(name, signal) {
+      while (!opened.has(name)) await once(target, name, { signal })
+    },
+    open(name) {
+      opened.add(name)
+      target.dispatchEvent(new Event(name))
+    },
+  }
+}
+
+/** Plays cues: yields what to write, waits in between. Ends by StreamBreak, or by the signal's AbortError. */
+export async function* playCues(
+  cues: Iterable<Cue>,
+  options: { gates: Gates; signal: AbortSignal },
+): AsyncGenerator<string, void, undefined> {
+  const { gates, signal } = options
+  let piece = ''
+  for (const cue of cues) {
+    if (typeof cue === 'string') {
+      piece += cue
+      if (piece.length < PIECE_CHARS) continue
+    }
+    if (piece !== '') yield piece
+    piece = ''
+    if (typeof cue === 'string') continue
+    if (cue.kind === 'fault') throw new StreamBreak(cue.fault)
+    if (cue.kind === 'pause') await sleep(cue.ms, undefined, { signal })
+    if (cue.kind === 'gate') await gates.pass(cue.name, signal)
+    if (cue.kind === 'hang') await once(signal, 'abort', { signal })
+    signal.throwIfAborted()
+  }
+  if (piece !== '') yield piece
+}

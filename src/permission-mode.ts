@@ -1,0 +1,26 @@
+import type { PermissionMode } from './claude/launch.ts'
+import { RunnerError } from './errors.ts'
+
+export interface PermissionFacts {
+  env: Readonly<Record<string, string | undefined>>
+  isMock: boolean
+}
+
+/**
+ * `PERMISSION_MODE` as it holds here (contract section 3): `never-ask` only where something else than Claude Code's
+ * own word holds the tools to the policy, or nothing real is at stake.
+ *
+ * @throws {RunnerError} `policy_not_enforced` when `never-ask` is asked for without that.
+ */
+export function decidePermissionMode(
+  wanted: 'auto' | 'ask' | 'accept-edits' | 'never-ask',
+  { env, isMock }: PermissionFacts,
+): PermissionMode {
+  const isConfined = isMock || env['OPENSHELL_SANDBOX'] === '1'
+  if (wanted === 'auto') return isConfined ? 'never-ask' : 'ask'
+  if (wanted !== 'never-ask' || isConfined) return wanted
+  throw new RunnerError(
+    'policy_not_enforced',
+    'PERMISSION_MODE=never-ask needs OpenShell or the mock gateway: here nothing holds the tools to the policy. Use auto, ask or accept-edits.',
+  )
+}

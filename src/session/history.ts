@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto'
+import type { UserContent } from '../agui/agent.ts'
+import type { InputMessage } from '../agui/input.ts'
+import { RunnerError } from '../errors.ts'
+
+/** What a thread remembers of the messages it has taken in. */
+export interface KnownMessages {
+  /** Digest of a message's content when it was taken in, or `undefined`. */
+  messageDigest(messageId: string): string | undefined
+  lastUserMessageId: string | undefined
+}
+
+export interface NewMessages {
+  /** Oldest first. */
+  contents: UserContent[]
+  /** Ids and digests to remember once the agent has them. */
+  digests: [id: string, digest: string][]
+}
+
+/**
+ * What of `messages` this thread has not seen: the user messages behind the last known one.
+ *
+ * AG-UI sends the whole history with every run, Claude keeps its own. A client may also send only what is new.
+ * Either way nothing is sent to Claude twice, and history that differs from ours is never silently ignored.
+ *
+ * @throws {RunnerError} `history_conflict` when a known message was edited, or the history branches off before
+ * its end, or holds turns of an assistant this thread never had; `invalid_input` when nothing is new.
+ */
+export function reconcile(messages: readonly InputMessage[], known: KnownMessages): NewMessages {
+  const fresh: { message: Extract<InputMessage, { role: 'user' }>; digest: string; index: number }[] = []
+  let lastKnownIndex = -1
+  let newestSeen = false
+  for (const [index, message] of messages.entries()) {
+    if (message.role !== 'user') continue
+    const digest = digestOf(message.content)
+    const before = known.messageDigest(message.id)
+    if (before === undefined) {
+      fresh.push({ message, digest, index })
+      continue
+    }
+    if (before !== digest)
+      throw conflict(`messages[${index}] ("${message.id}") was sent before with other content`)
+    lastKnownIndex = index
+    newestSeen ||= message.id === known.lastUserMessageId
+  }
+  const [first] = fresh
+  if (first === undefined) {
+    throw new RunnerError(
+      'invalid_input',
+      'messages holds no user message this thread has not seen; add one with a new id.',
+    )
+  }
+  if (lastKnownIndex >= 0 && !newestSeen) {
+    throw conflict(`the history ends before this thread's last user message ("${known.lastUserMessageId}")`)
+  }
+  if (first.index < lastKnownIndex) {
+    throw conflict(
+      `messages[${first.index}] ("${first.message.id}") is new but stands before a known message`,
+    )
+  }
+  if (lastKnownIndex < 0) refuseForeignTurns(messages, first.index, known)
+  return {
+    contents: fresh.map(({ message }) => message.content),
+    digests: fresh.map(({ message, digest }) => [message.id, digest]),
+  }
+}
+
+/** A client that sends an assistant's turns believes in a conversation; it must be the one this thread had. */
+function refuseForeignTurns(messages: readonly InputMessage[], firstNew: number, known: KnownMessages): void {
+  const foreign = messages.findIndex((message) => message.role === 'assistant')
+  if (foreign < 0) return
+  throw conflict(
+    known.lastUserMessageId === undefined
+      ? `messages[${foreign}] is an assistant's turn, but this thread has none yet`
+      : `messages[${firstNew}] is new and none of the user messages before it is known here`,
+  )
+}
+
+function conflict(what: string): RunnerError {
+  return new RunnerError(
+    'history_conflict',
+    `The history sent is not this thread's: ${what}. Send the history as it was streamed, or only the new message, or use a new threadId.`,
+  )
+}
+
+function digestOf(content: UserContent): string {
+  return createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22)
+}

@@ -1,0 +1,175 @@
+import { EventType, PROTOCOL_VERSION, type RunFinishedOutcome } from '@ag-ui/core'
+import type { AgentSession, RunEnd, RunRequest } from '../agui/agent.ts'
+import type { AguiEvent } from '../agui/event.ts'
+import { OpenItems } from '../agui/grammar.ts'
+import { RunnerError, toMessage } from '../errors.ts'
+import type { EventLog } from '../log/event-log.ts'
+
+export interface RunLimits {
+  /** A run is ended after this; 0 for never. */
+  runTimeoutMs: number
+  /** A run from whose agent nothing was heard for this long is ended; 0 for never. */
+  runIdleTimeoutMs: number
+}
+
+export interface RunOptions extends RunLimits {
+  threadId: string
+  parentRunId: string | undefined
+  request: RunRequest
+  log: EventLog
+}
+
+/** While this many events wait for their commit the agent is asked to wait too. */
+const PENDING_EVENTS_MAX = 4096
+
+/**
+ * One run, from RUN_STARTED to its one terminal event: pumps the agent's events into the log. Whatever the agent
+ * does, the log stays grammatical: what it leaves open is closed here.
+ */
+export class Run {
+  readonly runId: string
+  /** Resolves when RUN_STARTED is committed, with its seq. */
+  readonly started: Promise<number>
+  readonly #options: RunOptions
+  readonly #abort = new AbortController()
+  readonly #open = new OpenItems()
+  #pending: AguiEvent[] = []
+  #flushing: Promise<void> | undefined
+  #heardAt = Date.now()
+  #cut: RunnerError | undefined
+  #logFailure: { error: unknown } | undefined
+
+  constructor(options: RunOptions) {
+    this.#options = options
+    this.runId = options.request.runId
+    this.started = this.#append([startEvent(options)], true)
+  }
+
+  /** Asks the run to stop; it ends as `cancelled`, or as `error` when an error is given. The first call decides. */
+  stop(error?: RunnerError): void {
+    if (this.#abort.signal.aborted) return
+    this.#cut = error
+    this.#abort.abort()
+  }
+
+  /** Runs to the end. Rejects only when the log cannot be written. */
+  async execute(agent: AgentSession): Promise<RunEnd> {
+    const watch = this.#watch()
+    let end: RunEnd
+    try {
+      end = await agent.run(this.#options.request, {
+        emit: (events) => this.#emit(events),
+        signal: this.#abort.signal,
+      })
+    } catch (error) {
+      end = { outcome: 'error', code: 'internal', message: `The agent failed: ${toMessage(error)}` }
+    } finally {
+      watch.close()
+    }
+    if (this.#cut !== undefined) {
+      end = { outcome: 'error', code: this.#cut.code, message: this.#cut.message, ...usageOf(end) }
+    }
+    await this.#flushing
+    if (this.#logFailure !== undefined) throw this.#logFailure.error
+    await this.#append([...this.#pending, ...this.#open.closing(), this.#terminal(end)], true)
+    return end
+  }
+
+  #emit(events: readonly AguiEvent[]): Promise<void> | undefined {
+    this.#heardAt = Date.now()
+    if (events.length === 0) return undefined
+    for (const event of events) {
+      this.#open.apply(event)
+      this.#pending.push(event)
+    }
+    this.#flushing ??= this.#flush()
+    return this.#pending.length > PENDING_EVENTS_MAX ? this.#flushing : undefined
+  }
+
+  /** While one commit is under way the next batch gathers: a slow disk makes larger batches, not a longer queue. */
+  async #flush(): Promise<void> {
+    try {
+      await this.started
+      while (this.#pending.length > 0) {
+        const events = this.#pending
+        this.#pending = []
+        await this.#append(events, false)
+      }
+    } catch (error) {
+      this.#logFailure = { error }
+      this.#abort.abort()
+    } finally {
+      this.#flushing = undefined
+    }
+  }
+
+  async #append(events: readonly AguiEvent[], durable: boolean): Promise<number> {
+    const { log, threadId } = this.#options
+    const batch = await log.append(threadId, this.runId, events, { durable })
+    return batch.first
+  }
+
+  #terminal(end: RunEnd): AguiEvent {
+    const usage = usageOf(end)
+    if (end.outcome === 'error') {
+      return { type: EventType.RUN_ERROR, message: end.message, code: end.code, ...usage }
+    }
+    return {
+      type: EventType.RUN_FINISHED,
+      threadId: this.#options.threadId,
+      runId: this.runId,
+      outcome: outcomeOf(end),
+      ...(end.outcome === 'success' && end.result !== undefined ? { result: end.result } : {}),
+      ...usage,
+    }
+  }
+
+  #watch(): { close(): void } {
+    const { runTimeoutMs, runIdleTimeoutMs } = this.#options
+    const timers: NodeJS.Timeout[] = []
+    const arm = (ms: number, check: () => void): void => {
+      timers.push(setTimeout(check, ms).unref())
+    }
+    if (runTimeoutMs > 0) {
+      arm(runTimeoutMs, () => {
+        this.stop(
+          new RunnerError('run_timeout', `The run took longer than RUN_TIMEOUT_MS (${runTimeoutMs} ms).`),
+        )
+      })
+    }
+    const checkIdle = (): void => {
+      const left = this.#heardAt + runIdleTimeoutMs - Date.now()
+      if (left > 0) arm(left, checkIdle)
+      else {
+        const message = `Nothing was heard from Claude Code for RUN_IDLE_TIMEOUT_MS (${runIdleTimeoutMs} ms).`
+        this.stop(new RunnerError('run_idle_timeout', message))
+      }
+    }
+    if (runIdleTimeoutMs > 0) arm(runIdleTimeoutMs, checkIdle)
+    return { close: () => timers.forEach(clearTimeout) }
+  }
+}
+
+/** RUN_STARTED with our own protocol version (A2.13); the input is not echoed, it would double the traffic. */
+function startEvent({ threadId, parentRunId, request }: RunOptions): AguiEvent {
+  const parent = parentRunId === undefined ? {} : { parentRunId }
+  return {
+    type: EventType.RUN_STARTED,
+    threadId,
+    runId: request.runId,
+    protocolVersion: PROTOCOL_VERSION,
+    ...parent,
+    timestamp: Date.now(),
+  }
+}
+
+function outcomeOf(end: Exclude<RunEnd, { outcome: 'error' }>): RunFinishedOutcome {
+  if (end.outcome === 'cancelled') return { type: 'cancelled' }
+  if (end.outcome === 'interrupt') return { type: 'interrupt', interrupts: end.interrupts }
+  const { pendingToolCallIds } = end
+  return { type: 'success', ...(pendingToolCallIds === undefined ? {} : { pendingToolCallIds }) }
+}
+
+function usageOf(end: RunEnd): Pick<RunEnd, 'usage'> {
+  return end.usage === undefined || end.usage.length === 0 ? {} : { usage: end.usage }
+}

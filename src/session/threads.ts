@@ -1,0 +1,74 @@
+import type { Database } from 'lmdb'
+import { z } from 'zod'
+import type { Store } from '../log/store.ts'
+
+/** What outlives the process of a thread, beside its log. Door of the stored data. */
+const ThreadFacts = z.object({
+  createdAt: z.number(),
+  updatedAt: z.number(),
+  /** How the last run ended; `none` before the first. */
+  lastOutcome: z.enum(['none', 'success', 'interrupt', 'cancelled', 'error']),
+  /** The run that is open in the log, until its terminal record is there, and the last seq before it. */
+  openRun: z.object({ runId: z.string(), after: z.number() }).optional(),
+  lastUserMessageId: z.string().optional(),
+  /** The agent's own: for Claude its session id and the like. */
+  memory: z.record(z.string(), z.unknown()),
+})
+export type ThreadFacts = z.infer<typeof ThreadFacts>
+
+type Member = [threadId: string, id: string]
+
+/** The facts of every thread, and which run and message ids each has seen. */
+export class Threads {
+  readonly #facts: Database<unknown, string>
+  readonly #runs: Database<unknown, Member>
+  readonly #messages: Database<unknown, Member>
+
+  constructor(store: Store) {
+    this.#facts = store.json('threads')
+    this.#runs = store.json('runs')
+    this.#messages = store.json('messages')
+  }
+
+  /** @throws when the stored facts are not what this version writes. */
+  *all(): Iterable<[threadId: string, facts: ThreadFacts]> {
+    for (const { key, value } of this.#facts.getRange()) yield [key, ThreadFacts.parse(value)]
+  }
+
+  get(threadId: string): ThreadFacts | undefined {
+    const stored = this.#facts.get(threadId)
+    return stored === undefined ? undefined : ThreadFacts.parse(stored)
+  }
+
+  async put(threadId: string, facts: ThreadFacts): Promise<void> {
+    await this.#facts.put(threadId, facts)
+  }
+
+  hasRun(threadId: string, runId: string): boolean {
+    return this.#runs.doesExist([threadId, runId])
+  }
+
+  async addRun(threadId: string, runId: string): Promise<void> {
+    await this.#runs.put([threadId, runId], true)
+  }
+
+  /** What the message said when it was taken in, as a digest; `undefined` for one this thread has not seen. */
+  messageDigest(threadId: string, messageId: string): string | undefined {
+    const digest = this.#messages.get([threadId, messageId])
+    return typeof digest === 'string' ? digest : undefined
+  }
+
+  async addMessages(threadId: string, messages: Iterable<[id: string, digest: string]>): Promise<void> {
+    await Promise.all([...messages].map(([id, digest]) => this.#messages.put([threadId, id], digest)))
+  }
+
+  async drop(threadId: string): Promise<void> {
+    const removals: Promise<unknown>[] = [this.#facts.remove(threadId)]
+    for (const members of [this.#runs, this.#messages]) {
+      for (const key of members.getKeys({ start: [threadId, ''], end: [threadId, '\uffff'] })) {
+        removals.push(members.remove(key))
+      }
+    }
+    await Promise.all(removals)
+  }
+}

@@ -1,0 +1,90 @@
+import { accessSync, constants, mkdirSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
+import pino, { type DestinationStream, type Logger } from 'pino'
+import { createStream, type RotatingFileStream } from 'rotating-file-stream'
+
+export type { Logger }
+
+export interface LoggerOptions {
+  level: string
+  /** Where a rotated copy goes; left out, with a warning, when it cannot be written. */
+  file: string
+  /** Colours and one readable line a record, on a terminal only. */
+  pretty: boolean
+}
+
+export interface RunnerLogger {
+  logger: Logger
+  /** Writes out what is buffered and closes the file; bounded in time, since the reader of stdout may have stopped. */
+  close(): Promise<void>
+}
+
+/** Rotated at this size; so many older ones are kept. */
+const LOG_FILE_SIZE = '50M'
+const LOG_FILES_MAX = 3
+/** Bytes kept for a stdout that nobody drains; then lines are dropped rather than the server stopped. */
+const STDOUT_BUFFER_BYTES_MAX = 1024 * 1024
+const FLUSH_MS = 500
+
+/**
+ * JSON lines on stdout and a rotated copy in a file. Written asynchronously: stdout may be a pipe that nobody
+ * reads, and a synchronous write to it would freeze the server (openshell.md 3.4.2).
+ */
+export async function createLogger(options: LoggerOptions): Promise<RunnerLogger> {
+  const destination = pino.destination({ dest: 1, sync: false, maxLength: STDOUT_BUFFER_BYTES_MAX })
+  // EPIPE: the reader of our stdout went away. The file still has everything.
+  destination.on('error', () => {})
+  const stdout = options.pretty ? await prettyStream() : destination
+  const problem = writeProblem(dirname(options.file))
+  const file = problem === undefined ? rotatingFile(options.file) : undefined
+  const streams = [stdout, ...(file === undefined ? [] : [file])].map((stream) => ({
+    stream,
+    level: 'trace' as const,
+  }))
+  const logger = pino(
+    { level: options.level, base: null, formatters: { level: (label) => ({ level: label }) } },
+    pino.multistream(streams),
+  )
+  if (problem !== undefined)
+    logger.warn({ file: options.file, problem }, 'no log file: its folder cannot be written')
+  const flushed = (write: (done: () => void) => void): Promise<void> =>
+    new Promise((resolve) => {
+      setTimeout(resolve, FLUSH_MS).unref()
+      write(() => resolve())
+    })
+  return {
+    logger,
+    async close() {
+      await Promise.all([
+        flushed((done) => destination.flush(done)),
+        flushed((done) => (file === undefined ? done() : file.end(done))),
+      ])
+    },
+  }
+}
+
+async function prettyStream(): Promise<DestinationStream> {
+  const { PinoPretty } = await import('pino-pretty')
+  return PinoPretty({ translateTime: 'SYS:HH:MM:ss.l' })
+}
+
+function rotatingFile(file: string): RotatingFileStream {
+  const stream = createStream(basename(file), {
+    path: dirname(file),
+    size: LOG_FILE_SIZE,
+    rotate: LOG_FILES_MAX,
+  })
+  // A disk that fills up later costs the copy, never the server.
+  stream.on('error', () => {})
+  return stream
+}
+
+function writeProblem(folder: string): string | undefined {
+  try {
+    mkdirSync(folder, { recursive: true })
+    accessSync(folder, constants.W_OK)
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
