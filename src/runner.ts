@@ -80,6 +80,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
       serverLogger.level = 'warn'
       await app.listen({ host: config.host, port: config.port })
       serverLogger.level = logger.level
+      sessions.resume()
       if (config.sessionId !== undefined) warmUp(sessions, config.sessionId, logger)
       return urlOf(app.server.address(), config.host)
     },

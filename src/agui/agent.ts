@@ -1,17 +1,13 @@
-import type { Interrupt, TokenUsage } from '@ag-ui/core'
+import type { Context, Interrupt, TokenUsage, UserMessage } from '@ag-ui/core'
 import type { ErrorCode } from '../errors.ts'
 import type { AguiEvent } from './event.ts'
-import type { InputMessage, RunInput } from './input.ts'
-
-/** A user message as AG-UI carries it: plain text, or parts. */
-export type UserContent = Extract<InputMessage, { role: 'user' }>['content']
 
 /** What one run asks of the agent; the thread's history is the agent's own. */
 export interface RunRequest {
   runId: string
   /** New user messages, oldest first. Empty only when `resume` answers something. */
-  messages: readonly UserContent[]
-  context: RunInput['context']
+  messages: readonly UserMessage[]
+  context: readonly Context[]
   forwardedProps: unknown
 }
 
@@ -38,6 +34,11 @@ export type AgentMemory = Record<string, unknown>
 export interface AgentSession {
   /** Runs to the end; every failure of the agent is a `RunEnd`, a rejection is a bug. */
   run(request: RunRequest, context: RunContext): Promise<RunEnd>
+  /**
+   * Puts a user message into the running turn; `false` when no turn is there to take it. It is told in the stream
+   * when the agent takes it in.
+   */
+  steer(message: UserMessage): boolean
   /** Gets ready for the first run, so that it need not wait. Failure is told by the run. */
   warm(): Promise<void>
   /** Facts for clients: model, Claude session id, … */

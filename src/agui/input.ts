@@ -1,15 +1,12 @@
-import { RunAgentInputSchema } from '@ag-ui/core/schemas'
-import type { z } from 'zod'
+import type { RunAgentInput, UserMessage } from '@ag-ui/core'
+import { RunAgentInputSchema, UserMessageSchema } from '@ag-ui/core/schemas'
 import { RunnerError } from '../errors.ts'
 
 /** Ids are keys of the log and appear in URLs; nobody needs longer ones. */
 export const ID_CHARS_MAX = 256
 
-export type RunInput = z.output<typeof RunAgentInputSchema>
-export type InputMessage = RunInput['messages'][number]
-
 export interface ParsedInput {
-  input: RunInput
+  input: RunAgentInput
   /** What was stripped, in the sender's own paths. For the log: an unknown member never fails a run. */
   warnings: string[]
 }
@@ -40,7 +37,7 @@ export function parseRunInput(body: unknown): ParsedInput {
   const warnings: string[] = []
   const result = RunAgentInputSchema.safeParse(strip(body, warnings))
   const problems = result.success
-    ? idProblems(result.data)
+    ? idProblems(result.data.threadId, result.data.runId, result.data.parentRunId)
     : result.error.issues.map((issue) => `${pathOf(issue.path)}: ${issue.message}`)
   if (!result.success || problems.length > 0) {
     throw new RunnerError(
@@ -51,7 +48,24 @@ export function parseRunInput(body: unknown): ParsedInput {
       },
     )
   }
-  return { input: result.data, warnings }
+  // Checked just now; the cast only says that JSON has no `undefined`, which zod's types allow for.
+  return { input: result.data as RunAgentInput, warnings }
+}
+
+/**
+ * The content of a user message that comes outside a run input, as a message with the given id.
+ *
+ * @throws {RunnerError} `invalid_input`.
+ */
+export function parseUserContent(content: unknown, id: string): UserMessage {
+  const result = UserMessageSchema.safeParse(stripMessage({ id, role: 'user', content }, '', [])[0])
+  if (!result.success) {
+    throw new RunnerError('invalid_input', 'content must be a text, or a list of AG-UI content parts.', {
+      details: result.error.issues.map((issue) => `${pathOf(issue.path)}: ${issue.message}`),
+    })
+  }
+  // As above: zod allows for an `undefined` that JSON does not have.
+  return result.data as UserMessage
 }
 
 function strip(body: Record<string, unknown>, warnings: string[]): Record<string, unknown> {
@@ -101,10 +115,10 @@ function knownPart(part: unknown, path: string, warnings: string[]): boolean {
   return unknown === undefined
 }
 
-function idProblems(input: RunInput): string[] {
-  return (['threadId', 'runId', 'parentRunId'] as const)
-    .filter((name) => (input[name]?.length ?? 0) > ID_CHARS_MAX)
-    .map((name) => `${name}: longer than ${ID_CHARS_MAX} characters`)
+function idProblems(threadId: string, runId: string, parentRunId = ''): string[] {
+  return Object.entries({ threadId, runId, parentRunId })
+    .filter(([, id]) => id.length > ID_CHARS_MAX)
+    .map(([name]) => `${name}: longer than ${ID_CHARS_MAX} characters`)
 }
 
 function withoutNulls(value: unknown): unknown {

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import type { UserMessage } from '@ag-ui/core'
+import type { SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
 import { z } from 'zod'
 import type {
   Agent,
@@ -115,6 +117,14 @@ class ClaudeSession implements AgentSession {
     }
   }
 
+  steer(message: UserMessage): boolean {
+    const claude = this.#process
+    if (claude === undefined || this.#turn?.steer(message) !== true) return false
+    const { blocks } = toPrompt({ messages: [message], context: [] }, this.#agent.options)
+    claude.send(userLine(blocks, message.id))
+    return true
+  }
+
   async warm(): Promise<void> {
     const claude = await this.#ensure(this.#memory.begun)
     await claude.ready()
@@ -195,15 +205,11 @@ class ClaudeSession implements AgentSession {
     const stop = (): void => void this.#interrupt(claude, turn)
     context.signal.addEventListener('abort', stop, { once: true })
     if (context.signal.aborted) stop()
-    claude.send({
-      type: 'user',
-      uuid: randomUUID(),
-      message: { role: 'user', content: prompt.blocks },
-      parent_tool_use_id: null,
-    })
+    claude.send(userLine(prompt.blocks, randomUUID()))
     try {
       const end = await turn.ended
       this.#remember(turn, end)
+      if (turn.hasLeftovers) await this.rest()
       return end
     } finally {
       context.signal.removeEventListener('abort', stop)
@@ -271,6 +277,16 @@ class ClaudeSession implements AgentSession {
     clearTimeout(this.#idleTimer)
     this.#idleTimer = setTimeout(() => void this.rest(), this.#agent.options.idleMs).unref()
   }
+}
+
+/** The uuid comes back when Claude Code takes the message in. */
+function userLine(blocks: Prompt['blocks'], uuid: string): SDKUserMessage {
+  const line = { type: 'user', message: { role: 'user', content: blocks }, parent_tool_use_id: null } as const
+  return isUuid(uuid) ? { ...line, uuid } : line
+}
+
+function isUuid(text: string): text is NonNullable<SDKUserMessage['uuid']> {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
 }
 
 function freshMemory(): Memory {

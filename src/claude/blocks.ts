@@ -18,6 +18,7 @@ export class Block {
   readonly #owner: Owner
   readonly #name: string
   #started = false
+  #told = false
   #open = true
   /** UTF-16 units received; the text itself is not kept. */
   #length = 0
@@ -28,7 +29,12 @@ export class Block {
   /** Whether the whole block was already seen as an `assistant` message. */
   delivered = false
 
-  constructor(kind: BlockKind, id: string, owner: Owner, tool?: { name: string; carrier: string }) {
+  constructor(
+    kind: BlockKind,
+    id: string,
+    owner: Owner,
+    tool?: { name: string; carrier: string | undefined },
+  ) {
     this.kind = kind
     this.id = id
     this.#owner = owner
@@ -36,8 +42,9 @@ export class Block {
     this.carrier = tool?.carrier
   }
 
-  get started(): boolean {
-    return this.#started
+  /** Whether anything of it was told. */
+  get told(): boolean {
+    return this.#told
   }
 
   get open(): boolean {
@@ -52,6 +59,7 @@ export class Block {
   start(out: AguiEvent[]): void {
     if (this.#started) return
     this.#started = true
+    this.#told = true
     const messageId = this.id
     if (this.kind === 'text') {
       out.push({ type: EventType.TEXT_MESSAGE_START, messageId, role: 'assistant', ...this.#owner })
@@ -93,6 +101,14 @@ export class Block {
 
   cite(citation: unknown): void {
     this.#citations.push(citation)
+  }
+
+  /** Ends the message or call for this run; what comes later opens it again, under the same id. */
+  suspend(out: AguiEvent[]): void {
+    if (!this.#open) return
+    this.close(out)
+    this.#open = true
+    this.#started = false
   }
 
   close(out: AguiEvent[]): void {

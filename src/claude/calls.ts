@@ -14,15 +14,35 @@ export interface Call {
   answered: boolean
 }
 
+/** A call that its run left without an answer. The answer may come in a later run, or never. */
+export interface OpenCall {
+  toolUseId: string
+  id: string
+  carrier?: string | undefined
+  subagentRunId?: string | undefined
+  client?: boolean | undefined
+}
+
+/** Calls of cancelled runs are never answered, so the list would grow for ever. */
+const OPEN_CALLS_MAX = 100
+
 /** The tool calls of a run, found by the id Claude Code uses for them. */
 export class Calls {
   readonly #calls = new Map<string, Call>()
   readonly #ids: UsedIds
   readonly #clientPrefix: string | undefined
+  /** Ids of the client's tools that this run called. */
+  #pending: string[] = []
 
-  constructor(ids: UsedIds, clientPrefix: string | undefined) {
-    this.#ids = ids
-    this.#clientPrefix = clientPrefix
+  constructor(options: { ids: UsedIds; clientPrefix: string | undefined; open: readonly OpenCall[] }) {
+    this.#ids = options.ids
+    this.#clientPrefix = options.clientPrefix
+    for (const { toolUseId, id, carrier, subagentRunId, client = false } of options.open) {
+      const owner = subagentRunId === undefined ? {} : { subagentRunId }
+      const block = new Block('tool', id, owner, { name: '', carrier })
+      block.close([])
+      this.#calls.set(toolUseId, { id, owner, block, client, answered: false })
+    }
   }
 
   get(toolUseId: string): Call | undefined {
@@ -30,7 +50,7 @@ export class Calls {
   }
 
   /** Undefined when the call is told already: a repeated delivery, not a second call. */
-  open(toolUseId: string, name: string, carrier: string, owner: Owner): Call | undefined {
+  start(toolUseId: string, name: string, carrier: string, owner: Owner): Call | undefined {
     const known = this.#calls.get(toolUseId)
     if (known !== undefined && !known.answered) return undefined
     const id = this.#ids.claim(toolUseId)
@@ -39,6 +59,7 @@ export class Calls {
     const block = new Block('tool', id, owner, { name: shown, carrier })
     const call = { id, owner, block, client, answered: false }
     this.#calls.set(toolUseId, call)
+    if (client) this.#pending.push(id)
     return call
   }
 
@@ -65,8 +86,27 @@ export class Calls {
     return messageId
   }
 
-  /** The client's tools that wait for the client, in the order they were called. */
-  pendingClientCalls(): string[] {
-    return [...this.#calls.values()].filter((call) => call.client).map((call) => call.id)
+  /** The client's tools that wait for the client, in the order this run called them. */
+  get pending(): string[] {
+    return [...this.#pending]
+  }
+
+  /** The run ends; what it called is no longer of the run that follows. */
+  forgetPending(): void {
+    this.#pending = []
+  }
+
+  /** What still waits for an answer, for a later run. */
+  open(): OpenCall[] {
+    return [...this.#calls]
+      .filter(([, call]) => !call.answered)
+      .slice(-OPEN_CALLS_MAX)
+      .map(([toolUseId, { id, block, owner, client }]) => ({
+        toolUseId,
+        id,
+        carrier: block.carrier,
+        ...owner,
+        ...(client ? { client } : {}),
+      }))
   }
 }

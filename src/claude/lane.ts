@@ -11,6 +11,14 @@ export interface Told {
   toolCallIds: string[]
 }
 
+export interface Whole {
+  id: string
+  contents: readonly ContentBlock[]
+  /** Cut short by an interrupt. */
+  aborted?: boolean
+  aside?: boolean
+}
+
 /** One answer of the model: a Claude message id and its content blocks by index. */
 interface Response {
   /** The Claude message id, made unique within the thread. */
@@ -27,6 +35,8 @@ const RESPONSES_MAX = 4
  */
 export class Lane {
   readonly owner: Owner
+  /** The last words that came whole. */
+  lastText: string | undefined
   readonly #calls: Calls
   readonly #ids: UsedIds
   readonly #responses = new Map<string, Response>()
@@ -53,7 +63,7 @@ export class Lane {
 
   openBlock(index: number, raw: unknown, out: AguiEvent[]): void {
     const content = readBlock(raw)
-    if (content === undefined || this.#current === undefined) return
+    if (content === undefined || this.#current === undefined || index in this.#current.blocks) return
     const block = this.#open(this.#current, index, content, out)
     if (block === undefined) return
     if (block.kind !== 'text') block.start(out)
@@ -89,18 +99,18 @@ export class Lane {
     block.close(out)
   }
 
-  /** A whole `assistant` message: confirms what was streamed, and tells what was not. */
-  whole(
-    id: string,
-    contents: readonly ContentBlock[],
-    aborted: boolean,
-    out: AguiEvent[],
-  ): Told & { replaced: Told } {
+  /**
+   * A whole `assistant` message: confirms what was streamed, and tells what was not. One of another id replaces an
+   * answer that is still being streamed, unless it stands `aside` of the model's answers.
+   */
+  whole(message: Whole, out: AguiEvent[]): Told & { replaced: Told } {
+    const { id, contents, aborted = false, aside = false } = message
     let response = this.#responses.get(id)
-    const replaced = response === undefined ? this.#cut(this.#current, out) : nothing()
+    const replaced = response === undefined && !aside ? this.#cut(this.#current, out) : nothing()
     response ??= this.#respond(id)
     const told = nothing()
     for (const content of contents) {
+      if (content.type === 'text') this.lastText = content.text
       const block =
         this.#confirm(response, content, aborted, out) ?? this.#tell(response, content, aborted, out)
       if (block !== undefined) note(block, told)
@@ -126,12 +136,20 @@ export class Lane {
     }
   }
 
+  suspend(out: AguiEvent[]): void {
+    for (const response of this.#responses.values()) {
+      for (const block of response.blocks) block?.suspend(out)
+    }
+  }
+
   #respond(id: string): Response {
     const response = { base: this.#ids.claim(id), blocks: [] }
     this.#responses.delete(id)
     this.#responses.set(id, response)
-    const oldest = this.#responses.keys().next().value
-    if (this.#responses.size > RESPONSES_MAX && oldest !== undefined) this.#responses.delete(oldest)
+    if (this.#responses.size > RESPONSES_MAX) {
+      const oldest = [...this.#responses].find(([, each]) => each !== this.#current)?.[0]
+      this.#responses.delete(oldest ?? '')
+    }
     return response
   }
 
@@ -164,7 +182,7 @@ export class Lane {
     }
     if (!content.type.endsWith('tool_use') || content.id === undefined) return undefined
     const carrier = carrierOf(response, index) ?? id
-    return this.#calls.open(content.id, content.name ?? content.type, carrier, this.owner)?.block
+    return this.#calls.start(content.id, content.name ?? content.type, carrier, this.owner)?.block
   }
 
   /** The streamed block that this whole one repeats, if there is one. */
@@ -215,7 +233,7 @@ export class Lane {
 function carrierOf(response: Response, index: number): string | undefined {
   for (let before = index - 1; before >= 0; before -= 1) {
     const block = response.blocks[before]
-    if (block?.kind === 'text' && !block.started) continue
+    if (block?.kind === 'text' && !block.told) continue
     if (block?.kind === 'text') return block.id
     return block?.kind === 'tool' ? block.carrier : undefined
   }
@@ -234,7 +252,7 @@ function fullText(content: ContentBlock): string {
 }
 
 function note(block: Block, told: Told): void {
-  if (!block.started) return
+  if (!block.told) return
   if (block.kind === 'tool') told.toolCallIds.push(block.id)
   else told.messageIds.push(block.id)
 }

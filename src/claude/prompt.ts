@@ -1,8 +1,9 @@
+import type { UserMessage } from '@ag-ui/core'
 import type { SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
-import type { RunRequest, UserContent } from '../agui/agent.ts'
+import type { RunRequest } from '../agui/agent.ts'
 
 type Block = Exclude<SDKUserMessage['message']['content'], string>[number]
-type Part = Exclude<UserContent, string>[number]
+type Part = Exclude<UserMessage['content'], string>[number]
 
 export interface Prompt {
   blocks: Block[]
@@ -19,12 +20,12 @@ const IMAGE_TYPES = ['image/jpeg', 'image/png', 'image/gif', 'image/webp'] as co
  * Claude Code reads commands (`/clear`) and file mentions (`@/etc/passwd`) out of the last text block only, so a
  * blank one stands last unless slash commands are wanted (claude-code.md 7.4).
  */
-export function toPrompt(request: RunRequest, options: { slashCommands: boolean }): Prompt {
+export function toPrompt(request: Pick<RunRequest, 'messages' | 'context'>, options: { slashCommands: boolean }): Prompt {
   const skipped: string[] = []
   const blocks: Block[] = []
-  const context = request.context ?? []
+  const { context, messages } = request
   if (context.length > 0) blocks.push(text(contextText(context)))
-  for (const content of request.messages) {
+  for (const { content } of messages) {
     if (typeof content === 'string') blocks.push(text(content))
     else for (const part of content) blocks.push(...toBlocks(part, skipped))
   }

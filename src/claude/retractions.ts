@@ -12,6 +12,11 @@ export class Retractions {
   readonly #lines = new Map<string, Told>()
   readonly #retracted = new Set<string>()
 
+  /** A message that came before comes again only when the stream is replayed. */
+  knows(uuid: string | undefined): boolean {
+    return uuid !== undefined && this.#lines.has(uuid)
+  }
+
   note(uuid: string | undefined, told: Told): void {
     if (uuid === undefined) return
     const earlier = this.#lines.get(uuid)

@@ -15,6 +15,9 @@ export interface SuspendedSubagent {
   taskId?: string
 }
 
+/** A suspended one is ended for the stream, not for itself: what it says next announces it again. */
+type State = 'open' | 'suspended' | 'closed'
+
 interface Subagent {
   readonly id: string
   readonly name: string
@@ -22,7 +25,7 @@ interface Subagent {
   readonly toolUseId: string | undefined
   taskId: string | undefined
   background: boolean
-  open: boolean
+  state: State
   /** What its task notification said, until the tool result closes it. */
   notice: TaskMessage | undefined
 }
@@ -41,7 +44,6 @@ export class Subagents {
   readonly #byToolUse = new Map<string, Subagent>()
   readonly #byTask = new Map<string, Subagent>()
   readonly #all: Subagent[] = []
-  readonly #suspended: SuspendedSubagent[]
   readonly #calls: Calls
   readonly #ids: UsedIds
   readonly #createLane: (subagentRunId: string) => Lane
@@ -54,14 +56,18 @@ export class Subagents {
   }) {
     this.#calls = options.calls
     this.#ids = options.ids
-    this.#suspended = [...options.suspended]
     this.#createLane = options.createLane
+    for (const { subagentRunId, name, toolUseId, taskId } of options.suspended) {
+      this.#add({ id: subagentRunId, name, toolUseId, taskId, background: true, state: 'suspended' })
+    }
   }
 
   /** The lane of what a tool call started; announces the subagent when nothing else did. */
   lane(toolUseId: string, announcement: Announcement, out: AguiEvent[]): Lane {
     const known = this.#byToolUse.get(toolUseId)
-    return (known ?? this.#announce(toolUseId, announcement, out)).lane
+    if (known === undefined) return this.#announce(toolUseId, announcement, out).lane
+    this.#wake(known, out)
+    return known.lane
   }
 
   laneOf(task: TaskMessage): Lane | undefined {
@@ -71,8 +77,10 @@ export class Subagents {
   /** A message about a task. @returns whether the task is a subagent's and the message is told. */
   take(kind: string, task: TaskMessage, out: AguiEvent[]): boolean {
     if (kind === 'system/task_started') return this.#started(task, out)
-    const subagent = this.#find(task) ?? (this.#isSuspended(task) ? this.#start(task, out) : undefined)
-    if (subagent === undefined || kind === 'system/task_progress') return false
+    const subagent = this.#find(task)
+    if (subagent === undefined) return false
+    this.#wake(subagent, out)
+    if (kind === 'system/task_progress') return false
     if (kind === 'system/task_updated') subagent.background ||= task.patch?.is_backgrounded === true
     else this.#notified(subagent, task, out)
     return true
@@ -89,23 +97,42 @@ export class Subagents {
     if (subagent === undefined) return
     if (isRecord(structured) && structured['status'] === 'async_launched') subagent.background = true
     if (subagent.background) return
-    if (result.isError) this.#fail(subagent, textOf(result), 'failed', out)
-    else this.#finish(subagent, reportOf(structured) ?? textOf(result), out)
+    this.#wake(subagent, out)
+    const report = reportOf(structured) ?? subagent.lane.lastText ?? textOf(result)
+    // A stopped one's summary is its task's description, its result the vendor's words about that.
+    if (subagent.notice?.status === 'stopped') {
+      this.#fail(subagent, 'The subagent was stopped.', 'stopped', out)
+    } else if (result.isError) this.#fail(subagent, textOf(result), 'failed', out)
+    else this.#finish(subagent, report, out)
   }
 
-  /** Ends what is still open, the innermost first. */
+  /** Ends what is still open, the innermost first. Those in the background live on. */
   close(out: AguiEvent[]): void {
-    for (const subagent of [...this.#all].reverse()) {
-      if (!subagent.open) continue
+    for (const subagent of this.#open()) {
       if (subagent.notice !== undefined) this.#finish(subagent, subagent.notice.summary, out)
       else if (subagent.background) this.#suspend(subagent, out)
       else this.#fail(subagent, 'The run ended before the subagent did.', 'cancelled', out)
     }
   }
 
-  /** Background subagents that live on. Known after `close`. */
+  /** The run ends, what runs in it waits: all live on. */
+  suspend(out: AguiEvent[]): void {
+    for (const subagent of this.#open()) this.#suspend(subagent, out)
+  }
+
   suspended(): SuspendedSubagent[] {
-    return [...this.#suspended]
+    return this.#all
+      .filter((subagent) => subagent.state === 'suspended')
+      .map(({ id: subagentRunId, name, toolUseId, taskId }) => ({
+        subagentRunId,
+        name,
+        ...(toolUseId === undefined ? {} : { toolUseId }),
+        ...(taskId === undefined ? {} : { taskId }),
+      }))
+  }
+
+  #open(): Subagent[] {
+    return this.#all.filter((subagent) => subagent.state === 'open').reverse()
   }
 
   #find(task: TaskMessage): Subagent | undefined {
@@ -114,20 +141,17 @@ export class Subagents {
 
   #started(task: TaskMessage, out: AguiEvent[]): boolean {
     const known = this.#find(task)
-    if (known?.open === true) {
+    if (known !== undefined && known.state !== 'closed') {
       known.taskId = task.task_id
       known.background ||= task.is_backgrounded === true
       this.#byTask.set(task.task_id, known)
+      this.#wake(known, out)
       return true
     }
     const isAgent =
       task.task_type === undefined ? task.subagent_type !== undefined : task.task_type === 'local_agent'
-    if (isAgent) this.#start(task, out)
+    if (isAgent) this.#announce(task.tool_use_id, toAnnouncement(task), out)
     return isAgent
-  }
-
-  #start(task: TaskMessage, out: AguiEvent[]): Subagent {
-    return this.#announce(task.tool_use_id, toAnnouncement(task), out)
   }
 
   /** A task ended. In the foreground the tool result says more and comes right behind. */
@@ -136,38 +160,33 @@ export class Subagents {
     if (subagent.background) this.#finish(subagent, task.summary, out)
   }
 
-  #isSuspended(task: TaskMessage): boolean {
-    const { task_id: taskId, tool_use_id: toolUseId } = task
-    return this.#suspended.some(
-      (each) => each.taskId === taskId || (toolUseId !== undefined && each.toolUseId === toolUseId),
-    )
-  }
-
   #announce(toolUseId: string | undefined, announcement: Announcement, out: AguiEvent[]): Subagent {
-    const { taskId, background } = announcement
-    const earlier = this.#suspended.findIndex(
-      (each) =>
-        (taskId !== undefined && each.taskId === taskId) ||
-        (toolUseId !== undefined && each.toolUseId === toolUseId),
-    )
-    const [resumed] = earlier < 0 ? [] : this.#suspended.splice(earlier, 1)
-    const id = resumed?.subagentRunId ?? this.#ids.claim(`agent:${toolUseId ?? taskId ?? 'unknown'}`)
-    const name = announcement.name ?? resumed?.name ?? 'agent'
-    const subagent: Subagent = {
+    const { taskId, background, name = 'agent' } = announcement
+    const id = this.#ids.claim(`agent:${toolUseId ?? taskId ?? 'unknown'}`)
+    const subagent = this.#add({
       id,
       name,
-      lane: this.#createLane(id),
       toolUseId,
       taskId,
-      background: background === true || resumed !== undefined,
-      open: true,
-      notice: undefined,
-    }
-    this.#all.push(subagent)
-    if (toolUseId !== undefined) this.#byToolUse.set(toolUseId, subagent)
-    if (taskId !== undefined) this.#byTask.set(taskId, subagent)
+      background: background === true,
+      state: 'open',
+    })
     out.push(this.#startedEvent(subagent, announcement))
     return subagent
+  }
+
+  #add(facts: Omit<Subagent, 'lane' | 'notice'>): Subagent {
+    const subagent: Subagent = { ...facts, lane: this.#createLane(facts.id), notice: undefined }
+    this.#all.push(subagent)
+    if (facts.toolUseId !== undefined) this.#byToolUse.set(facts.toolUseId, subagent)
+    if (facts.taskId !== undefined) this.#byTask.set(facts.taskId, subagent)
+    return subagent
+  }
+
+  #wake(subagent: Subagent, out: AguiEvent[]): void {
+    if (subagent.state !== 'suspended') return
+    subagent.state = 'open'
+    out.push(this.#startedEvent(subagent, {}))
   }
 
   #startedEvent(subagent: Subagent, announcement: Announcement): AguiEvent {
@@ -193,7 +212,7 @@ export class Subagents {
 
   #finish(subagent: Subagent, result: string | undefined, out: AguiEvent[]): void {
     const { notice } = subagent
-    if (notice?.status === 'failed' || notice?.status === 'stopped') {
+    if (notice?.status === 'stopped' || notice?.status === 'failed') {
       this.#fail(subagent, notice.summary ?? `The subagent ${notice.status}.`, notice.status, out)
       return
     }
@@ -214,20 +233,18 @@ export class Subagents {
   }
 
   #suspend(subagent: Subagent, out: AguiEvent[]): void {
-    if (!this.#shut(subagent, out)) return
-    const { id: subagentRunId, name, toolUseId, taskId } = subagent
-    out.push({ type: EventType.SUBAGENT_FINISHED, subagentRunId, outcome: { type: 'suspended' } })
-    this.#suspended.push({
-      subagentRunId,
-      name,
-      ...(toolUseId === undefined ? {} : { toolUseId }),
-      ...(taskId === undefined ? {} : { taskId }),
+    subagent.state = 'suspended'
+    subagent.lane.suspend(out)
+    out.push({
+      type: EventType.SUBAGENT_FINISHED,
+      subagentRunId: subagent.id,
+      outcome: { type: 'suspended' },
     })
   }
 
   #shut(subagent: Subagent, out: AguiEvent[]): boolean {
-    if (!subagent.open) return false
-    subagent.open = false
+    if (subagent.state !== 'open') return false
+    subagent.state = 'closed'
     subagent.lane.closeAll(out)
     return true
   }

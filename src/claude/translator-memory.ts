@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { OpenCall } from './calls.ts'
 import type { SuspendedSubagent } from './subagents.ts'
 import type { UsageTotals } from './usage.ts'
 
@@ -9,6 +10,7 @@ export interface TranslatorMemory {
   usage: UsageTotals
   usedIds: [string, number][]
   suspended: SuspendedSubagent[]
+  openCalls: OpenCall[]
 }
 
 const count = z.number().optional()
@@ -38,12 +40,21 @@ const TranslatorMemorySchema = z.object({
       taskId: z.string().optional(),
     }),
   ),
+  openCalls: z.array(
+    z.object({
+      toolUseId: z.string(),
+      id: z.string(),
+      carrier: z.string().optional(),
+      subagentRunId: z.string().optional(),
+      client: z.boolean().optional(),
+    }),
+  ),
 })
 
 /** A stored memory as it was; anything else, as after an upgrade, is an empty one. */
 export function parseTranslatorMemory(stored: unknown): TranslatorMemory {
   const parsed = TranslatorMemorySchema.safeParse(stored)
-  if (!parsed.success) return { usage: { models: {} }, usedIds: [], suspended: [] }
+  if (!parsed.success) return { usage: { models: {} }, usedIds: [], suspended: [], openCalls: [] }
   // JSON has no undefined, so a parsed memory has none either; the types cannot see that.
   return JSON.parse(JSON.stringify(parsed.data))
 }

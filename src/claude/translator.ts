@@ -66,7 +66,8 @@ export class Translator {
   #init: InitMessage | undefined
   #end: ClaudeEnd | undefined
   #apiError: ApiError | undefined
-  #stopReason: string | undefined
+  /** Why the model's last answer ended; the harness's words behind it answer to that. */
+  #stopReason = 'other'
   #summaryExpected = false
   #thinkingTold = 0
   readonly #handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
@@ -93,7 +94,11 @@ export class Translator {
     this.#sessionId = memory.sessionId
     this.#usage = new RunUsage(memory.usage)
     this.#ids = new UsedIds(memory.usedIds)
-    this.#calls = new Calls(this.#ids, options.clientToolPrefix)
+    this.#calls = new Calls({
+      ids: this.#ids,
+      clientPrefix: options.clientToolPrefix,
+      open: memory.openCalls,
+    })
     this.#main = this.#createLane({})
     this.#subagents = new Subagents({
       calls: this.#calls,
@@ -125,6 +130,7 @@ export class Translator {
       usage: this.#usage.totals,
       usedIds: this.#ids.recent(),
       suspended: this.#subagents.suspended(),
+      openCalls: this.#calls.open(),
     }
   }
 
@@ -135,7 +141,7 @@ export class Translator {
 
   /** Calls of the client's own tools in this run, in call order. */
   get pendingToolCallIds(): string[] {
-    return this.#calls.pendingClientCalls()
+    return this.#calls.pending
   }
 
   translate(message: unknown): AguiEvent[] {
@@ -151,6 +157,18 @@ export class Translator {
     const out: AguiEvent[] = []
     this.#main.closeAll(out)
     this.#subagents.close(out)
+    return out
+  }
+
+  /**
+   * Ends the run while the turn goes on, as when it waits for a person: the next run goes on with this translator,
+   * and what was cut is opened again under its own id.
+   */
+  suspend(): AguiEvent[] {
+    const out: AguiEvent[] = []
+    this.#main.suspend(out)
+    this.#subagents.suspend(out)
+    this.#calls.forgetPending()
     return out
   }
 
@@ -196,6 +214,8 @@ export class Translator {
     const id = isRecord(message) && typeof message['id'] === 'string' ? message['id'] : 'message'
     this.#summaryExpected = false
     this.#thinkingTold = 0
+    // Until the answer says why it ended, it was cut.
+    this.#stopReason = 'cut'
     this.#retractions.retract(lane.begin(id, out), { reason: 'replaced', owner: lane.owner }, out)
   }
 
@@ -225,6 +245,7 @@ export class Translator {
       out.push(toUnknown(raw, 'assistant'))
       return
     }
+    if (this.#retractions.knows(message.uuid)) return
     const { parent_tool_use_id: parent, subagent_type: name, task_description: description } = message
     const lane = parent === undefined ? this.#main : this.#subagents.lane(parent, { name, description }, out)
     const blocks = blocksOf(message.message.content)
@@ -232,7 +253,9 @@ export class Translator {
       this.#requestFailed(message, blocks, lane, out)
       return
     }
-    const { replaced, ...told } = lane.whole(message.message.id, blocks, message.aborted === true, out)
+    const { id, model } = message.message
+    const whole = { id, contents: blocks, aborted: message.aborted === true, aside: model === '<synthetic>' }
+    const { replaced, ...told } = lane.whole(whole, out)
     this.#retractions.note(message.uuid, told)
     this.#retractions.retract(replaced, { reason: 'replaced', owner: lane.owner }, out)
     if (message.supersedes !== undefined) this.#retractions.retractLines(message.supersedes, lane.owner, out)
@@ -277,8 +300,7 @@ export class Translator {
       this.#summaryExpected = false
       return
     }
-    const reason =
-      message.isSynthetic === true ? (this.#stopReason ?? 'other') : (message.origin?.kind ?? 'other')
+    const reason = message.isSynthetic === true ? this.#stopReason : (message.origin?.kind ?? 'other')
     out.push(custom('injected_message', { reason, text: words }))
   }
 
@@ -323,7 +345,8 @@ export class Translator {
   #localOutput(message: Record<string, unknown>, out: AguiEvent[]): void {
     const { uuid, content } = message
     if (typeof content !== 'string') return
-    this.#main.whole(typeof uuid === 'string' ? uuid : 'local-output', blocksOf(content), false, out)
+    const id = typeof uuid === 'string' ? uuid : 'local-output'
+    this.#main.whole({ id, contents: blocksOf(content), aside: true }, out)
   }
 
   #permissionDenied(message: Record<string, unknown>, out: AguiEvent[]): void {
@@ -342,6 +365,7 @@ export class Translator {
 
   #conversationReset(message: Record<string, unknown>, out: AguiEvent[]): void {
     const { trigger } = message
+    this.#usage.reset()
     out.push(custom('conversation_reset', { trigger: typeof trigger === 'string' ? trigger : undefined }))
   }
 

@@ -38,11 +38,16 @@ export class RunUsage {
     return this.#costUsd
   }
 
+  /** The conversation was cleared, and the session's totals with it. */
+  reset(): void {
+    this.#totals = { models: {} }
+  }
+
   add(result: ResultMessage): void {
-    const models = result.modelUsage ?? {}
-    for (const [model, grown] of Object.entries(result.model_usage_since_last_result ?? models)) {
-      const since = result.model_usage_since_last_result !== undefined
-      const share = since ? grown : growth(grown, this.#totals.models[model])
+    const { modelUsage: models = {}, model_usage_since_last_result: since } = result
+    // 2.1.329 says itself what the last turn added; older ones only the totals.
+    for (const [model, used] of Object.entries(since ?? models)) {
+      const share = since === undefined ? growth(used, this.#totals.models[model]) : used
       this.#run[model] = sum(this.#run[model], share)
     }
     // A result made up by a dying process has no figures; the next real one goes on from the last real one.

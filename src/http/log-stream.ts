@@ -11,6 +11,10 @@ export interface LogStreamOptions {
   after: number
   encoding: Encoding
   keepaliveMs: number
+  /** Sent ahead of the log's own records. */
+  prefix?: Buffer
+  /** Only this run's records. */
+  runId?: string
   /** Whether the stream ends behind this batch. */
   isLast(batch: Batch): boolean
 }
@@ -36,9 +40,10 @@ export class LogStream extends Readable {
     const { log, threadId, after, encoding, keepaliveMs } = options
     this.#batches = log.read(threadId, after, this.#abort.signal)[Symbol.asyncIterator]()
     const { keepalive } = encoding
+    if (options.prefix !== undefined) this.push(options.prefix)
     if (keepalive === undefined) return
     // The head leaves with the first bytes; a client waits for it no longer than for this.
-    this.push(keepalive)
+    if (options.prefix === undefined) this.push(keepalive)
     this.#keepalive = setInterval(() => {
       if (this.readableLength === 0) this.push(keepalive)
     }, keepaliveMs).unref()
@@ -61,9 +66,12 @@ export class LogStream extends Readable {
       while (this.#wanted && !this.destroyed) {
         const { value, done } = await this.#batches.next()
         if (this.destroyed) return
-        if (done === true) return this.#end()
-        const last = value.findIndex((batch) => this.#options.isLast(batch))
-        const batches = last < 0 ? value : value.slice(0, last + 1)
+        if (done === true) return this.#cut()
+        const { runId } = this.#options
+        const wanted = runId === undefined ? value : value.filter((batch) => batch.runId === runId)
+        if (wanted.length === 0) continue
+        const last = wanted.findIndex((batch) => this.#options.isLast(batch))
+        const batches = last < 0 ? wanted : wanted.slice(0, last + 1)
         const bytes = batches.map((batch) => this.#options.encoding.batch(batch))
         // Before the push, which may ask for more while it runs.
         this.#wanted = false
@@ -82,6 +90,18 @@ export class LogStream extends Readable {
     clearInterval(this.#keepalive)
     this.#abort.abort()
     this.push(null)
+  }
+
+  /** The log ended: the thread was deleted, or the runner stops. Whoever waits for a run's end must not wait on. */
+  #cut(): void {
+    if (this.#options.runId === undefined) this.#end()
+    else
+      this.#fail(
+        new RunnerError(
+          'shutting_down',
+          'The stream ended before the run did: the runner stops, or the thread was deleted.',
+        ),
+      )
   }
 
   /** The status has left already: the failure is told in the stream, and the stream still ends cleanly. */

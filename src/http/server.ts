@@ -11,11 +11,13 @@ import { type EventRoutesOptions, eventRoutes } from './routes/events.ts'
 import { type HealthRoutesOptions, livenessRoutes, readinessRoutes } from './routes/health.ts'
 import { type RunRoutesOptions, runRoutes } from './routes/run.ts'
 import { type SessionRoutesOptions, sessionRoutes } from './routes/sessions.ts'
+import { type SocketRoutesOptions, socketRoutes } from './routes/socket.ts'
 
 export interface ServerOptions
   extends RunRoutesOptions,
     EventRoutesOptions,
     SessionRoutesOptions,
+    SocketRoutesOptions,
     HealthRoutesOptions,
     DoorOptions {
   logger: FastifyBaseLogger
@@ -55,6 +57,7 @@ function guardedRoutes(options: ServerOptions): FastifyPluginAsync {
     app.addHook('onRequest', async (request) => checkDoors(request, options))
     await app.register(runRoutes(options))
     await app.register(eventRoutes(options))
+    await app.register(socketRoutes(options))
     await app.register(sessionRoutes(options))
     await app.register(readinessRoutes(options))
   }

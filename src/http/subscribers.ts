@@ -1,7 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { RunnerError } from '../errors.ts'
 import type { EventLog } from '../log/event-log.ts'
-import type { Encoding } from './encoding.ts'
 import { LogStream, type LogStreamOptions } from './log-stream.ts'
 
 export interface SubscribersOptions {
@@ -10,19 +9,22 @@ export interface SubscribersOptions {
   keepaliveMs: number
 }
 
-export type StreamRequest = Pick<LogStreamOptions, 'threadId' | 'after' | 'isLast'> & { encoding: Encoding }
+export type StreamRequest = Pick<
+  LogStreamOptions,
+  'threadId' | 'after' | 'isLast' | 'prefix' | 'runId' | 'encoding'
+>
 
 /** Every response that follows the log. */
 export class Subscribers {
   readonly #options: SubscribersOptions
-  readonly #streams = new Set<LogStream>()
+  #count = 0
 
   constructor(options: SubscribersOptions) {
     this.#options = options
   }
 
   get count(): number {
-    return this.#streams.size
+    return this.#count
   }
 
   /**
@@ -32,20 +34,32 @@ export class Subscribers {
    */
   checkRoom(): void {
     const { subscribersMax } = this.#options
-    if (this.#streams.size < subscribersMax) return
+    if (this.#count < subscribersMax) return
     throw new RunnerError(
       'too_many_subscribers',
       `SUBSCRIBERS_MAX (${subscribersMax}) streams are open; close one, or raise the limit.`,
     )
   }
 
+  /**
+   * Counts one more; call the answer once when it leaves.
+   *
+   * @throws {RunnerError} `too_many_subscribers`.
+   */
+  add(): () => void {
+    this.checkRoom()
+    this.#count += 1
+    return () => {
+      this.#count -= 1
+    }
+  }
+
   /** Answers with the thread's log. */
   send(reply: FastifyReply, request: StreamRequest): FastifyReply {
-    this.checkRoom()
+    const release = this.add()
     const { log, keepaliveMs } = this.#options
     const stream = new LogStream({ ...request, log, keepaliveMs })
-    this.#streams.add(stream)
-    stream.once('close', () => this.#streams.delete(stream))
+    stream.once('close', release)
     return reply
       .header('content-type', request.encoding.contentType)
       .header('cache-control', 'no-cache, no-transform')

@@ -26,6 +26,12 @@ export interface EventLog {
    * @throws {RunnerError} `replay_expired` when retention has passed `after`; details hold `oldestSeq`.
    */
   read(threadId: string, after: number, signal: AbortSignal): AsyncIterable<readonly Batch[]>
+  /**
+   * Asked before a response starts, while a status can still be chosen.
+   *
+   * @throws {RunnerError} `replay_expired` as `read` would.
+   */
+  checkReplay(threadId: string, after: number): void
   /** The last committed seq; 0 when there is none. */
   head(threadId: string): number
   /** Forgets the thread and ends its readers. */

@@ -81,26 +81,31 @@ export class LmdbEventLog implements EventLog {
   async *read(threadId: string, after: number, signal: AbortSignal): AsyncGenerator<readonly Batch[]> {
     const thread = this.#thread(threadId)
     let seq = after
-    while (!signal.aborted && !thread.dropped && !this.#closed) {
-      if (seq >= thread.head) {
-        await nextChange(thread, signal)
-        continue
+    try {
+      while (!signal.aborted && !thread.dropped && !this.#closed) {
+        if (seq >= thread.head) {
+          await nextChange(thread, signal)
+          continue
+        }
+        this.checkReplay(threadId, seq)
+        const batches = this.#take(threadId, thread, seq)
+        yield batches
+        seq = batches.at(-1)?.last ?? seq
       }
-      if (seq + 1 < thread.oldest) {
-        throw new RunnerError(
-          'replay_expired',
-          `Records up to ${thread.oldest - 1} of this thread are gone by retention; read after ${thread.oldest - 1} or connect anew.`,
-          { details: { oldestSeq: thread.oldest } },
-        )
-      }
-      const batches = this.#take(threadId, thread, seq)
-      yield batches
-      seq = batches.at(-1)?.last ?? seq
+    } finally {
+      if (thread.assigned === 0 && thread.waiting.size === 0) this.#threads.delete(threadId)
     }
   }
 
+  checkReplay(threadId: string, after: number): void {
+    const { oldest } = this.#known(threadId)
+    if (after + 1 >= oldest) return
+    const message = `Records up to ${oldest - 1} of this thread are gone by retention; read after ${oldest - 1}, or connect anew.`
+    throw new RunnerError('replay_expired', message, { details: { oldestSeq: oldest } })
+  }
+
   head(threadId: string): number {
-    return this.#thread(threadId).head
+    return this.#known(threadId).head
   }
 
   async drop(threadId: string): Promise<void> {
@@ -121,6 +126,13 @@ export class LmdbEventLog implements EventLog {
   }
 
   #thread(threadId: string): Thread {
+    const thread = this.#known(threadId)
+    this.#threads.set(threadId, thread)
+    return thread
+  }
+
+  /** Without remembering it: anyone may ask about threads that never were. */
+  #known(threadId: string): Thread {
     const known = this.#threads.get(threadId)
     if (known !== undefined) return known
     const [last] = this.#batches.getRange({
@@ -131,7 +143,7 @@ export class LmdbEventLog implements EventLog {
     })
     const [oldest] = this.#batches.getKeys({ ...range(threadId, 0), limit: 1 })
     const head = last === undefined ? 0 : Batch.decode(last.value).last
-    const thread: Thread = {
+    return {
       assigned: head,
       head,
       oldest: oldest?.[1] ?? 1,
@@ -140,8 +152,6 @@ export class LmdbEventLog implements EventLog {
       tailBytes: 0,
       waiting: new Set(),
     }
-    this.#threads.set(threadId, thread)
-    return thread
   }
 
   #publish(thread: Thread, batch: Batch): void {

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { UserContent } from '../agui/agent.ts'
-import type { InputMessage } from '../agui/input.ts'
+import type { Message, UserMessage } from '@ag-ui/core'
 import { RunnerError } from '../errors.ts'
 
 /** What a thread remembers of the messages it has taken in. */
@@ -12,7 +11,7 @@ export interface KnownMessages {
 
 export interface NewMessages {
   /** Oldest first. */
-  contents: UserContent[]
+  messages: UserMessage[]
   /** Ids and digests to remember once the agent has them. */
   digests: [id: string, digest: string][]
 }
@@ -26,8 +25,8 @@ export interface NewMessages {
  * @throws {RunnerError} `history_conflict` when a known message was edited, or the history branches off before
  * its end, or holds turns of an assistant this thread never had; `invalid_input` when nothing is new.
  */
-export function reconcile(messages: readonly InputMessage[], known: KnownMessages): NewMessages {
-  const fresh: { message: Extract<InputMessage, { role: 'user' }>; digest: string; index: number }[] = []
+export function reconcile(messages: readonly Message[], known: KnownMessages): NewMessages {
+  const fresh: { message: UserMessage; digest: string; index: number }[] = []
   let lastKnownIndex = -1
   let newestSeen = false
   for (const [index, message] of messages.entries()) {
@@ -60,13 +59,13 @@ export function reconcile(messages: readonly InputMessage[], known: KnownMessage
   }
   if (lastKnownIndex < 0) refuseForeignTurns(messages, first.index, known)
   return {
-    contents: fresh.map(({ message }) => message.content),
+    messages: fresh.map(({ message }) => message),
     digests: fresh.map(({ message, digest }) => [message.id, digest]),
   }
 }
 
 /** A client that sends an assistant's turns believes in a conversation; it must be the one this thread had. */
-function refuseForeignTurns(messages: readonly InputMessage[], firstNew: number, known: KnownMessages): void {
+function refuseForeignTurns(messages: readonly Message[], firstNew: number, known: KnownMessages): void {
   const foreign = messages.findIndex((message) => message.role === 'assistant')
   if (foreign < 0) return
   throw conflict(
@@ -83,6 +82,6 @@ function conflict(what: string): RunnerError {
   )
 }
 
-function digestOf(content: UserContent): string {
+function digestOf(content: UserMessage['content']): string {
   return createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22)
 }

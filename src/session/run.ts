@@ -52,8 +52,13 @@ export class Run {
     this.#abort.abort()
   }
 
-  /** Runs to the end. Rejects only when the log cannot be written. */
-  async execute(agent: AgentSession): Promise<RunEnd> {
+  /**
+   * Runs to the end. Rejects only when the log cannot be written.
+   *
+   * @param onEnd called in the turn in which the terminal event is written, so that what it stores is committed
+   * with it and a client that has read the event finds the thread ready for its next run.
+   */
+  async execute(agent: AgentSession, onEnd: (end: RunEnd) => void): Promise<RunEnd> {
     const watch = this.#watch()
     let end: RunEnd
     try {
@@ -71,7 +76,9 @@ export class Run {
     }
     await this.#flushing
     if (this.#logFailure !== undefined) throw this.#logFailure.error
-    await this.#append([...this.#pending, ...this.#open.closing(), this.#terminal(end)], true)
+    const written = this.#append([...this.#pending, ...this.#open.closing(), this.#terminal(end)], true)
+    onEnd(end)
+    await written
     return end
   }
 
@@ -150,15 +157,19 @@ export class Run {
   }
 }
 
-/** RUN_STARTED with our own protocol version (A2.13); the input is not echoed, it would double the traffic. */
+/**
+ * RUN_STARTED with our own protocol version (agui-1.0-producer.md A2.13). Of the input it echoes what is new to the
+ * thread: so every reader has the user's words too, and the traffic does not double with the history.
+ */
 function startEvent({ threadId, parentRunId, request }: RunOptions): AguiEvent {
-  const parent = parentRunId === undefined ? {} : { parentRunId }
+  const { runId, messages } = request
   return {
     type: EventType.RUN_STARTED,
     threadId,
-    runId: request.runId,
+    runId,
     protocolVersion: PROTOCOL_VERSION,
-    ...parent,
+    ...(parentRunId === undefined ? {} : { parentRunId }),
+    input: { threadId, runId, messages: [...messages], tools: [], context: [] },
     timestamp: Date.now(),
   }
 }

@@ -1,13 +1,15 @@
-import { EventType } from '@ag-ui/core'
+import { randomUUID } from 'node:crypto'
+import { EventType, type RunAgentInput } from '@ag-ui/core'
+import { z } from 'zod'
 import type { AgentDescription, AgentSession, RunEnd } from '../agui/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { OpenItems } from '../agui/grammar.ts'
-import type { RunInput } from '../agui/input.ts'
+import { parseUserContent } from '../agui/input.ts'
 import { RunnerError } from '../errors.ts'
 import type { EventLog } from '../log/event-log.ts'
-import { reconcile } from './history.ts'
+import { type KnownMessages, reconcile } from './history.ts'
 import { Run, type RunLimits } from './run.ts'
-import type { ThreadFacts, Threads } from './threads.ts'
+import type { QueuedRun, ThreadFacts, Threads } from './threads.ts'
 
 export interface SessionOptions extends RunLimits {
   threadId: string
@@ -15,6 +17,7 @@ export interface SessionOptions extends RunLimits {
   agent: AgentSession
   log: EventLog
   threads: Threads
+  queueMax: number
   /** Told when the log could not be written, with the cause: the runner cannot keep its promise then. */
   onLogFailure(error: unknown): void
 }
@@ -26,23 +29,36 @@ export interface SessionDescription extends AgentDescription {
   state: SessionState
   lastSeq: number
   runId?: string
+  /** Runs that wait. */
+  queue: { runId: string; messageIds: string[] }[]
   createdAt: number
   updatedAt: number
 }
 
-/** What a submitted run is read by: everything of the thread after `after`, up to its terminal event. */
+/** What a submitted run is read by: the run's own records behind `after`, up to its terminal event. */
 export interface Submitted {
   runId: string
   after: number
-  ended: Promise<RunEnd>
 }
+
+/** What became of a message that was put into a thread. */
+export interface Accepted {
+  messageId: string
+  /** `run`: a run of its own has started; `queue`: it will; `steer`: the running turn gets it at its next step. */
+  delivery: 'run' | 'queue' | 'steer'
+  runId?: string
+}
+
+const Delivery = z.object({ delivery: z.enum(['queue', 'steer']).optional() }).catch({})
 
 /** One thread: admits one run at a time. */
 export class Session {
   readonly threadId: string
   readonly #options: SessionOptions
   #facts: ThreadFacts
-  #run: { run: Run; ended: Promise<RunEnd> } | undefined
+  #run: { run: Run; digests: QueuedRun['digests'] } | undefined
+  /** Ends when the last admitted run has, its terminal event committed. */
+  #ended: Promise<unknown> = Promise.resolve()
   #closed = false
 
   constructor(options: SessionOptions) {
@@ -52,62 +68,67 @@ export class Session {
   }
 
   /**
-   * Admits a run and starts it. Resolves when RUN_STARTED is in the log.
+   * Admits a run and starts it, or queues it when the thread is busy and `forwardedProps.delivery` allows. Resolves
+   * when RUN_STARTED is in the log, or the queue is stored.
    *
-   * @throws {RunnerError} `thread_busy`, `run_exists`, `history_conflict`, `invalid_input`, `shutting_down`.
+   * @throws {RunnerError} `thread_busy`, `run_exists`, `history_conflict`, `invalid_input`, `queue_full`,
+   * `shutting_down`.
    */
-  async submit(input: RunInput): Promise<Submitted> {
-    const { threadId } = this
-    const { threads, log, agent } = this.#options
-    if (this.#closed)
-      throw new RunnerError('shutting_down', 'The runner is stopping; send the run to the next one.')
-    if (threads.hasRun(threadId, input.runId) || this.#run?.run.runId === input.runId) {
-      throw new RunnerError(
-        'run_exists',
-        `Run "${input.runId}" was seen before on this thread; send a new runId, or read it from the thread's events.`,
-      )
+  async submit(input: RunAgentInput): Promise<Submitted> {
+    this.#checkOpen()
+    this.#checkNew(input.runId)
+    const { runId, parentRunId, context, forwardedProps } = input
+    const { delivery } = Delivery.parse(forwardedProps ?? {})
+    const busy = this.#run?.run.runId
+    if (busy !== undefined && delivery === undefined) {
+      const message = `Run "${busy}" is under way on this thread; wait for its end, interrupt it, or send forwardedProps.delivery "queue".`
+      throw new RunnerError('thread_busy', message, { details: { runId: busy } })
     }
-    if (this.#run !== undefined) {
-      throw new RunnerError(
-        'thread_busy',
-        `Run "${this.#run.run.runId}" is under way on this thread; wait for its end, or interrupt it.`,
-        {
-          details: { runId: this.#run.run.runId },
-        },
-      )
+    const fresh = reconcile(input.messages, this.#knownMessages())
+    const parent = parentRunId === undefined ? {} : { parentRunId }
+    const queued = { runId, ...parent, ...fresh, context, forwardedProps }
+    if (busy === undefined) return { runId, after: await this.#start(queued) }
+    const after = this.#options.log.head(this.threadId)
+    await this.#enqueue(queued)
+    return { runId, after }
+  }
+
+  /**
+   * Puts a user message into the thread: into the running turn, behind it, or as a run at once when nothing runs.
+   *
+   * @throws {RunnerError} `invalid_input`, `queue_full`, `shutting_down`.
+   */
+  async post(content: unknown, delivery: 'steer' | 'queue'): Promise<Accepted> {
+    this.#checkOpen()
+    const messageId = randomUUID()
+    const message = parseUserContent(content, messageId)
+    if (delivery === 'steer' && this.#run !== undefined && this.#options.agent.steer(message)) {
+      return { messageId, delivery: 'steer', runId: this.#run.run.runId }
     }
-    const fresh = reconcile(input.messages, {
-      messageDigest: (id) => threads.messageDigest(threadId, id),
-      lastUserMessageId: this.#facts.lastUserMessageId,
-    })
-    const { runId, context, forwardedProps, parentRunId } = input
-    const run = new Run({
-      ...this.#options,
-      parentRunId,
-      request: { runId, messages: fresh.contents, context, forwardedProps },
-      log,
-    })
-    const ended = run.execute(agent).then(async (end) => {
-      await this.#settled(end, fresh.digests)
-      return end
-    })
-    this.#run = { run, ended }
-    const opened = this.#opened(run)
-    ended
-      .catch((error: unknown) => this.#options.onLogFailure(error))
-      .finally(() => {
-        this.#run = undefined
-      })
-    await opened
-    return { runId, after: (await run.started) - 1, ended }
+    const fresh = reconcile([message], this.#knownMessages())
+    const runId = randomUUID()
+    const queued = { runId, ...fresh, context: [], forwardedProps: {} }
+    if (this.#run === undefined) {
+      await this.#start(queued)
+      return { messageId, delivery: 'run', runId }
+    }
+    await this.#enqueue(queued)
+    return { messageId, delivery: 'queue', runId }
+  }
+
+  /** Starts the first queued run when nothing runs. */
+  next(): void {
+    const [queued, ...queue] = this.#facts.queue
+    if (queued === undefined || this.#run !== undefined || this.#closed) return
+    this.#facts = { ...this.#facts, queue }
+    this.#start(queued).catch((error: unknown) => this.#options.onLogFailure(error))
   }
 
   /** Stops the running turn; its Claude session goes on. Resolves when the run has ended. */
   async interrupt(): Promise<boolean> {
-    const current = this.#run
-    if (current === undefined) return false
-    current.run.stop()
-    await current.ended
+    if (this.#run === undefined) return false
+    this.#run.run.stop()
+    await this.#ended
     return true
   }
 
@@ -132,6 +153,11 @@ export class Session {
     )
   }
 
+  /** The last seq before the run that is under way, if one is. */
+  get runningAfter(): number | undefined {
+    return this.#run === undefined ? undefined : this.#facts.openRun?.after
+  }
+
   warm(): Promise<void> {
     return this.#options.agent.warm()
   }
@@ -144,6 +170,10 @@ export class Session {
       state: this.#run === undefined ? ended : 'running',
       lastSeq: this.#options.log.head(this.threadId),
       ...(this.#run === undefined ? {} : { runId: this.#run.run.runId }),
+      queue: this.#facts.queue.map(({ runId, messages }) => ({
+        runId,
+        messageIds: messages.map(({ id }) => id),
+      })),
       createdAt,
       updatedAt,
       ...this.#options.agent.describe(),
@@ -154,30 +184,82 @@ export class Session {
   async close(): Promise<void> {
     this.#closed = true
     this.#run?.run.stop()
-    await this.#run?.ended
+    await this.#ended
     await this.#options.agent.close()
   }
 
-  /** Together with RUN_STARTED, in one commit: either the run is known and in the log, or neither. */
-  async #opened(run: Run): Promise<void> {
-    const { threads } = this.#options
-    const after = this.#options.log.head(this.threadId)
-    const { memory } = this.#options.agent
-    this.#facts = { ...this.#facts, openRun: { runId: run.runId, after }, updatedAt: Date.now(), memory }
-    await Promise.all([threads.addRun(this.threadId, run.runId), threads.put(this.threadId, this.#facts)])
+  #checkOpen(): void {
+    if (this.#closed)
+      throw new RunnerError('shutting_down', 'The runner is stopping; send this to the next one.')
   }
 
-  async #settled(end: RunEnd, digests: [string, string][]): Promise<void> {
+  #checkNew(runId: string): void {
+    const isKnown =
+      this.#options.threads.hasRun(this.threadId, runId) ||
+      this.#run?.run.runId === runId ||
+      this.#facts.queue.some((queued) => queued.runId === runId)
+    if (!isKnown) return
+    const message = `Run "${runId}" was seen before on this thread; send a new runId, or read it from the thread's events.`
+    throw new RunnerError('run_exists', message)
+  }
+
+  /** With the messages of the run under way and of the queue, which are not stored as known yet. */
+  #knownMessages(): KnownMessages {
+    const underWay = [this.#run, ...this.#facts.queue].flatMap((run) => run?.digests ?? [])
+    const digests = new Map(underWay)
+    return {
+      messageDigest: (id) => digests.get(id) ?? this.#options.threads.messageDigest(this.threadId, id),
+      lastUserMessageId: underWay.at(-1)?.[0] ?? this.#facts.lastUserMessageId,
+    }
+  }
+
+  /**
+   * Nothing is awaited before the run is this thread's one run and all of its start is written: either the run is
+   * known and in the log, or neither. Returns the last seq before it.
+   */
+  async #start(queued: QueuedRun): Promise<number> {
+    const { log, agent, threads } = this.#options
+    const { runId, parentRunId, messages, context, forwardedProps, digests } = queued
+    const request = { runId, messages, context, forwardedProps }
+    const run = new Run({ ...this.#options, parentRunId, request })
+    this.#run = { run, digests }
+    const after = log.head(this.threadId)
+    const ended = run.execute(agent, (end) => this.#settle(end, digests))
+    this.#ended = ended.catch((error: unknown) => this.#options.onLogFailure(error))
+    const { memory } = agent
+    this.#facts = { ...this.#facts, openRun: { runId, after }, updatedAt: Date.now(), memory }
+    await Promise.all([
+      threads.addRun(this.threadId, runId),
+      threads.put(this.threadId, this.#facts),
+      run.started,
+    ])
+    return after
+  }
+
+  async #enqueue(queued: QueuedRun): Promise<void> {
+    const { queueMax, threads } = this.#options
+    if (this.#facts.queue.length >= queueMax) {
+      throw new RunnerError('queue_full', `QUEUE_MAX (${queueMax}) messages wait on this thread already.`)
+    }
+    this.#facts = { ...this.#facts, queue: [...this.#facts.queue, queued] }
+    await threads.put(this.threadId, this.#facts)
+  }
+
+  #settle(end: RunEnd, digests: QueuedRun['digests']): void {
     const { threads, agent } = this.#options
     const { openRun: _closed, ...facts } = this.#facts
+    this.#run = undefined
     this.#facts = { ...facts, lastOutcome: end.outcome, updatedAt: Date.now(), memory: agent.memory }
     const last = digests.at(-1)
+    const writes: Promise<unknown>[] = []
     // A failed run's messages are forgotten: a client that retries sends the same ones with a new runId.
     if (end.outcome !== 'error' && last !== undefined) {
       this.#facts.lastUserMessageId = last[0]
-      await threads.addMessages(this.threadId, digests)
+      writes.push(threads.addMessages(this.threadId, digests))
     }
-    await threads.put(this.threadId, this.#facts)
+    writes.push(threads.put(this.threadId, this.#facts))
+    Promise.all(writes).catch((error: unknown) => this.#options.onLogFailure(error))
+    this.next()
   }
 
   /** What a cut run lacks in the log: the ends of what is open, and its terminal event. */

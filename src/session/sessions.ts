@@ -1,5 +1,5 @@
+import type { RunAgentInput } from '@ag-ui/core'
 import type { Agent } from '../agui/agent.ts'
-import type { RunInput } from '../agui/input.ts'
 import { RunnerError } from '../errors.ts'
 import type { EventLog } from '../log/event-log.ts'
 import type { RunLimits } from './run.ts'
@@ -11,6 +11,7 @@ export interface SessionsOptions extends RunLimits {
   log: EventLog
   threads: Threads
   threadsMax: number
+  queueMax: number
   onLogFailure(error: unknown): void
 }
 
@@ -18,6 +19,7 @@ export interface SessionsOptions extends RunLimits {
 export class Sessions {
   readonly #options: SessionsOptions
   readonly #sessions = new Map<string, Session>()
+  readonly #waiting = new Set<() => void>()
   #closing: Promise<void> | undefined
 
   constructor(options: SessionsOptions) {
@@ -32,8 +34,13 @@ export class Sessions {
     }
   }
 
+  /** Goes on with what was queued before a restart. */
+  resume(): void {
+    for (const session of this.#sessions.values()) session.next()
+  }
+
   /** Admits a run; the thread is made on first use. */
-  async submit(input: RunInput): Promise<Submitted> {
+  async submit(input: RunAgentInput): Promise<Submitted> {
     const known = this.#sessions.has(input.threadId)
     const session = this.open(input.threadId)
     try {
@@ -57,11 +64,32 @@ export class Sessions {
       )
     }
     const now = Date.now()
-    return this.#create(threadId, { createdAt: now, updatedAt: now, lastOutcome: 'none', memory: {} })
+    return this.#create(threadId, {
+      createdAt: now,
+      updatedAt: now,
+      lastOutcome: 'none',
+      queue: [],
+      memory: {},
+    })
   }
 
   find(threadId: string): Session | undefined {
     return this.#sessions.get(threadId)
+  }
+
+  /** Resolves when the thread is there, or when `signal` is aborted. */
+  async known(threadId: string, signal: AbortSignal): Promise<void> {
+    while (!this.#sessions.has(threadId) && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          signal.removeEventListener('abort', done)
+          this.#waiting.delete(done)
+          resolve()
+        }
+        this.#waiting.add(done)
+        signal.addEventListener('abort', done, { once: true })
+      })
+    }
   }
 
   /** @throws {RunnerError} `not_found`. */
@@ -95,6 +123,7 @@ export class Sessions {
     const agent = this.#options.agent.open(threadId, facts.memory)
     const session = new Session({ ...this.#options, threadId, facts, agent })
     this.#sessions.set(threadId, session)
+    for (const tell of [...this.#waiting]) tell()
     return session
   }
 }

@@ -1,6 +1,21 @@
+import type { UserMessage } from '@ag-ui/core'
+import { UserMessageSchema } from '@ag-ui/core/schemas'
 import type { Database } from 'lmdb'
 import { z } from 'zod'
 import type { Store } from '../log/store.ts'
+
+const Messages = z.array(z.custom<UserMessage>((value) => UserMessageSchema.safeParse(value).success))
+
+/** A run that waits for the one before it; its client may be gone. */
+const QueuedRun = z.object({
+  runId: z.string(),
+  parentRunId: z.string().optional(),
+  messages: Messages,
+  context: z.array(z.object({ description: z.string(), value: z.string() })),
+  forwardedProps: z.unknown(),
+  digests: z.array(z.tuple([z.string(), z.string()])),
+})
+export type QueuedRun = z.infer<typeof QueuedRun>
 
 /** What outlives the process of a thread, beside its log. Door of the stored data. */
 const ThreadFacts = z.object({
@@ -11,6 +26,8 @@ const ThreadFacts = z.object({
   /** The run that is open in the log, until its terminal record is there, and the last seq before it. */
   openRun: z.object({ runId: z.string(), after: z.number() }).optional(),
   lastUserMessageId: z.string().optional(),
+  /** Oldest first. */
+  queue: z.array(QueuedRun),
   /** The agent's own: for Claude its session id and the like. */
   memory: z.record(z.string(), z.unknown()),
 })

@@ -1,7 +1,12 @@
-import type { FastifyInstance } from 'fastify'
+import { randomUUID } from 'node:crypto'
+import { EventType } from '@ag-ui/core'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import { RunnerError } from '../../errors.ts'
+import type { Batch } from '../../log/batch.ts'
 import type { EventLog } from '../../log/event-log.ts'
 import type { Sessions } from '../../session/sessions.ts'
+import { takeSnapshot } from '../../session/snapshot.ts'
 import { chooseEncoding } from '../encoding.ts'
 import { parse } from '../parse.ts'
 import type { Subscribers } from '../subscribers.ts'
@@ -10,6 +15,8 @@ export interface EventRoutesOptions {
   sessions: Sessions
   subscribers: Subscribers
   log: EventLog
+  /** The thread that belongs to this sandbox. */
+  sessionId: string | undefined
 }
 
 const Params = z.object({ threadId: z.string() })
@@ -29,25 +36,92 @@ const Query = z.object({
 
 const Headers = z.object({ 'last-event-id': seq.optional() })
 
+/** How long `/events/:id/wait` waits for the thread to appear (the existing platform's default). */
+const TAP_WAIT_MS = 2000
+
 /** Subscriptions: replay, then follow, one SSE frame a record with its seq as id. */
-export function eventRoutes({ sessions, subscribers, log }: EventRoutesOptions) {
-  return async (app: FastifyInstance): Promise<void> => {
-    app.get('/sessions/:threadId/events', async (request, reply) => {
+export function eventRoutes(options: EventRoutesOptions): FastifyPluginAsync {
+  return async (app) => {
+    app.get('/sessions/:threadId/events', (request, reply) => subscribe(options, request, reply))
+    app.get('/sessions/:threadId/connect', (request, reply) => connect(options, request, reply))
+    app.get('/events/:threadId', (request, reply) => tap(options, request, reply))
+    app.get('/events/:threadId/wait', async (request, reply) => {
       const { threadId } = parse(Params, request.params, 'the path')
-      const query = parse(Query, request.query, 'the query')
-      const { 'last-event-id': lastEventId } = parse(Headers, request.headers, 'the headers')
-      if (!query.wait) sessions.get(threadId)
-      const head = log.head(threadId)
-      // The header wins: it is what a browser that re-connects knows better than the URL it was given.
-      const wanted = lastEventId ?? query.after ?? 0
-      const after = wanted < 0 ? head : wanted
-      if (!query.follow && after >= head) return reply.type('text/event-stream').send('')
-      return subscribers.send(reply, {
+      await options.sessions.known(
         threadId,
-        after,
-        encoding: chooseEncoding(request.headers.accept),
-        isLast: (batch) => (query.until === 'run' && batch.terminal) || (!query.follow && batch.last >= head),
-      })
+        AbortSignal.any([leaving(reply), AbortSignal.timeout(TAP_WAIT_MS)]),
+      )
+      options.sessions.get(threadId)
+      return tap(options, request, reply)
     })
+    app.get('/agui/events', (request, reply) => tap(options, request, reply))
   }
+}
+
+function subscribe(
+  { sessions, subscribers, log }: EventRoutesOptions,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) {
+  const { threadId } = parse(Params, request.params, 'the path')
+  const query = parse(Query, request.query, 'the query')
+  const { 'last-event-id': lastEventId } = parse(Headers, request.headers, 'the headers')
+  if (!query.wait) sessions.get(threadId)
+  const head = log.head(threadId)
+  // The header wins: it is what a browser that re-connects knows better than the URL it was given.
+  const wanted = lastEventId ?? query.after ?? 0
+  const after = wanted < 0 ? head : wanted
+  const encoding = chooseEncoding(request.headers.accept)
+  if (!query.follow && after >= head) return reply.type(encoding.contentType).send('')
+  log.checkReplay(threadId, after)
+  return subscribers.send(reply, {
+    threadId,
+    after,
+    encoding,
+    isLast: (batch) => (query.until === 'run' && batch.terminal) || (!query.follow && batch.last >= head),
+  })
+}
+
+async function connect(
+  { sessions, subscribers, log }: EventRoutesOptions,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) {
+  const { threadId } = parse(Params, request.params, 'the path')
+  const query = parse(Query, request.query, 'the query')
+  if (!query.wait) sessions.get(threadId)
+  const encoding = chooseEncoding(request.headers.accept)
+  const connectId = `connect-${randomUUID()}`
+  const { events, head } = await takeSnapshot(log, { threadId, connectId, signal: leaving(reply) })
+  const prefix = Buffer.concat(events.map((event) => encoding.event(event)))
+  const isOpen = events.at(-1)?.type !== EventType.RUN_FINISHED
+  if (!isOpen && (!query.follow || query.until === 'run'))
+    return reply.type(encoding.contentType).send(prefix)
+  const isLast = (batch: Batch): boolean => batch.terminal && (!query.follow || query.until === 'run')
+  return subscribers.send(reply, { threadId, after: head, encoding, prefix, isLast })
+}
+
+/** The platform's live tap: the run under way or the next one, until its end; any number of readers. */
+function tap(
+  { sessions, sessionId, subscribers, log }: EventRoutesOptions,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) {
+  const { threadId = sessionId } = parse(Params.partial(), request.params, 'the path')
+  if (threadId === undefined) {
+    throw new RunnerError(
+      'not_found',
+      'This runner has no session of its own (SESSION_ID); name a thread: GET /events/{threadId}.',
+    )
+  }
+  const after = sessions.find(threadId)?.runningAfter ?? log.head(threadId)
+  const encoding = chooseEncoding(request.headers.accept)
+  return subscribers.send(reply, { threadId, after, encoding, isLast: (batch) => batch.terminal })
+}
+
+/** Aborted when the client is gone. Not `request.signal`: on a POST that fires when the body has been read. */
+function leaving(reply: FastifyReply): AbortSignal {
+  const left = new AbortController()
+  reply.raw.once('close', () => left.abort())
+  return left.signal
 }

@@ -26,6 +26,7 @@ export function runRoutes(options: RunRoutesOptions) {
       return subscribers.send(reply, {
         threadId: input.threadId,
         after,
+        runId,
         encoding: chooseEncoding(request.headers.accept),
         isLast: (batch) => batch.terminal,
       })

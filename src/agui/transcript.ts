@@ -1,0 +1,245 @@
+import { EventType, type Message, type ToolCall } from '@ag-ui/core'
+import type { AguiEvent } from './event.ts'
+
+type Assistant = Extract<Message, { role: 'assistant' }>
+type Owner = { subagentRunId?: string }
+
+/** What is open, with all that was said of it so far. */
+type Opened =
+  | { kind: 'text'; start: Extract<AguiEvent, { type: EventType.TEXT_MESSAGE_START }>; said: string[] }
+  | { kind: 'tool'; start: Extract<AguiEvent, { type: EventType.TOOL_CALL_START }>; said: string[] }
+  | {
+      kind: 'reasoning'
+      start: Extract<AguiEvent, { type: EventType.REASONING_MESSAGE_START }>
+      said: string[]
+    }
+  | { kind: 'bare'; start: AguiEvent }
+
+/**
+ * A thread's messages as a client that read every event would hold them. Fed with the log from its beginning, it
+ * gives a client that holds nothing a legal start: the closed messages as a snapshot, the open items anew
+ * (agui-1.0-producer.md A3.26: history is restated by snapshots, never streamed again).
+ */
+export class Transcript {
+  readonly #messages = new Map<string, Message>()
+  /** A message's place is where it began, not where it ended. */
+  readonly #places = new Set<string>()
+  /** Which message holds a tool call, by its id. */
+  readonly #callers = new Map<string, string>()
+  readonly #open = new Map<string, Opened>()
+  #runStarted: Extract<AguiEvent, { type: EventType.RUN_STARTED }> | undefined
+  #runEnded: Extract<AguiEvent, { type: EventType.RUN_FINISHED | EventType.RUN_ERROR }> | undefined
+
+  /** RUN_STARTED of the open run, or `undefined` between runs. */
+  get openRun(): Extract<AguiEvent, { type: EventType.RUN_STARTED }> | undefined {
+    return this.#runEnded === undefined ? this.#runStarted : undefined
+  }
+
+  /** The terminal event of the last run, when none is open. */
+  get lastEnd(): Extract<AguiEvent, { type: EventType.RUN_FINISHED | EventType.RUN_ERROR }> | undefined {
+    return this.#runEnded
+  }
+
+  /** The closed messages, in the order a client holds them: results stand right behind the call's message. */
+  messages(): Message[] {
+    const results = new Map<string, Message[]>()
+    for (const message of this.#messages.values()) {
+      const caller = message.role === 'tool' ? this.#callers.get(message.toolCallId) : undefined
+      if (caller !== undefined) results.set(caller, [...(results.get(caller) ?? []), message])
+    }
+    const behind = new Set([...results.values()].flat())
+    return [...this.#places].flatMap((id) => {
+      const message = this.#messages.get(id)
+      return message === undefined || behind.has(message) ? [] : [message, ...(results.get(id) ?? [])]
+    })
+  }
+
+  /** The events that open again what is open, with all that was said so far. */
+  openings(): AguiEvent[] {
+    return [...this.#open.values()].flatMap((opened) => reopen(opened))
+  }
+
+  apply(event: AguiEvent): void {
+    switch (event.type) {
+      case EventType.RUN_STARTED:
+        this.#runStarted = event
+        this.#runEnded = undefined
+        for (const message of event.input?.messages ?? []) this.#put(message)
+        return
+      case EventType.RUN_FINISHED:
+      case EventType.RUN_ERROR:
+        this.#runEnded = event
+        this.#closeAll()
+        return
+      case EventType.TEXT_MESSAGE_START:
+        this.#places.add(event.messageId)
+        this.#open.set(`text ${event.messageId}`, { kind: 'text', start: event, said: [] })
+        return
+      case EventType.TEXT_MESSAGE_CONTENT:
+        this.#say(`text ${event.messageId}`, event.delta)
+        return
+      case EventType.TEXT_MESSAGE_END:
+        this.#close(`text ${event.messageId}`)
+        return
+      default:
+        this.#applyTool(event)
+    }
+  }
+
+  #applyTool(event: AguiEvent): void {
+    switch (event.type) {
+      case EventType.TOOL_CALL_START:
+        this.#places.add(event.parentMessageId ?? event.toolCallId)
+        this.#open.set(`tool ${event.toolCallId}`, { kind: 'tool', start: event, said: [] })
+        return
+      case EventType.TOOL_CALL_ARGS:
+        this.#say(`tool ${event.toolCallId}`, event.delta)
+        return
+      case EventType.TOOL_CALL_END:
+        this.#close(`tool ${event.toolCallId}`)
+        return
+      case EventType.TOOL_CALL_RESULT: {
+        const { messageId, toolCallId, content, metadata } = event
+        this.#put({
+          id: messageId,
+          role: 'tool',
+          toolCallId,
+          content,
+          ...ownerOf(event),
+          ...(metadata === undefined ? {} : { metadata }),
+        })
+        return
+      }
+      default:
+        this.#applyReasoning(event)
+    }
+  }
+
+  #applyReasoning(event: AguiEvent): void {
+    switch (event.type) {
+      case EventType.REASONING_START:
+        this.#open.set(`span ${event.messageId}`, { kind: 'bare', start: event })
+        return
+      case EventType.REASONING_END:
+        this.#open.delete(`span ${event.messageId}`)
+        return
+      case EventType.REASONING_MESSAGE_START:
+        this.#places.add(event.messageId)
+        this.#open.set(`reasoning ${event.messageId}`, { kind: 'reasoning', start: event, said: [] })
+        return
+      case EventType.REASONING_MESSAGE_CONTENT:
+        this.#say(`reasoning ${event.messageId}`, event.delta)
+        return
+      case EventType.REASONING_MESSAGE_END:
+        this.#close(`reasoning ${event.messageId}`)
+        return
+      case EventType.REASONING_ENCRYPTED_VALUE:
+        this.#encrypt(event.entityId, event.encryptedValue)
+        return
+      case EventType.SUBAGENT_STARTED:
+        this.#open.set(`subagent ${event.subagentRunId}`, { kind: 'bare', start: event })
+        return
+      case EventType.SUBAGENT_FINISHED:
+      case EventType.SUBAGENT_ERROR:
+        this.#open.delete(`subagent ${event.subagentRunId}`)
+        return
+      case EventType.MESSAGES_SNAPSHOT:
+        this.#messages.clear()
+        this.#places.clear()
+        for (const message of event.messages) this.#put(message)
+        return
+      default:
+    }
+  }
+
+  #put(message: Message): void {
+    this.#places.add(message.id)
+    this.#messages.set(message.id, message)
+  }
+
+  #say(key: string, delta: string): void {
+    const opened = this.#open.get(key)
+    if (opened !== undefined && opened.kind !== 'bare') opened.said.push(delta)
+  }
+
+  /** The run's end closes all; what was left open is kept as far as it was said. */
+  #closeAll(): void {
+    for (const key of [...this.#open.keys()]) this.#close(key)
+  }
+
+  #close(key: string): void {
+    const opened = this.#open.get(key)
+    this.#open.delete(key)
+    if (opened === undefined || opened.kind === 'bare') return
+    const said = opened.said.join('')
+    const owner = ownerOf(opened.start)
+    if (opened.kind === 'tool') {
+      this.#addCall(opened.start, said)
+      return
+    }
+    const { messageId: id } = opened.start
+    const known = this.#messages.get(id)
+    if (opened.kind === 'reasoning') {
+      this.#put({ id, role: 'reasoning', content: said, ...owner })
+    } else if (known?.role === 'assistant') {
+      this.#put({ ...known, content: `${known.content ?? ''}${said}` })
+    } else {
+      const role = opened.start.role ?? 'assistant'
+      this.#put({ id, role, content: said, ...owner })
+    }
+  }
+
+  /** As the client does: on the parent message when it is an assistant's, else on one of its own. */
+  #addCall(start: Extract<AguiEvent, { type: EventType.TOOL_CALL_START }>, args: string): void {
+    const call: ToolCall = {
+      id: start.toolCallId,
+      type: 'function',
+      function: { name: start.toolCallName, arguments: args },
+    }
+    const wanted = start.parentMessageId ?? start.toolCallId
+    const parent = this.#messages.get(wanted)
+    const id = parent === undefined || parent.role === 'assistant' ? wanted : start.toolCallId
+    const holder: Assistant =
+      parent?.role === 'assistant' ? parent : { id, role: 'assistant', ...ownerOf(start) }
+    this.#callers.set(start.toolCallId, id)
+    this.#put({ ...holder, toolCalls: [...(holder.toolCalls ?? []), call] })
+  }
+
+  #encrypt(entityId: string, encryptedValue: string): void {
+    const message = this.#messages.get(entityId)
+    if (message !== undefined && message.role !== 'activity') {
+      this.#put({ ...message, encryptedValue })
+      return
+    }
+    const holder = this.#messages.get(this.#callers.get(entityId) ?? '')
+    if (holder?.role !== 'assistant') return
+    const toolCalls = holder.toolCalls?.map((call) =>
+      call.id === entityId ? { ...call, encryptedValue } : call,
+    )
+    this.#put({ ...holder, ...(toolCalls === undefined ? {} : { toolCalls }) })
+  }
+}
+
+function reopen(opened: Opened): AguiEvent[] {
+  if (opened.kind === 'bare') return [opened.start]
+  const delta = opened.said.join('')
+  if (delta === '') return [opened.start]
+  return [opened.start, contentOf(opened, delta)]
+}
+
+function contentOf(opened: Exclude<Opened, { kind: 'bare' }>, delta: string): AguiEvent {
+  const owner = ownerOf(opened.start)
+  if (opened.kind === 'tool') {
+    return { type: EventType.TOOL_CALL_ARGS, toolCallId: opened.start.toolCallId, delta, ...owner }
+  }
+  const { messageId } = opened.start
+  return opened.kind === 'text'
+    ? { type: EventType.TEXT_MESSAGE_CONTENT, messageId, delta, ...owner }
+    : { type: EventType.REASONING_MESSAGE_CONTENT, messageId, delta, ...owner }
+}
+
+function ownerOf(event: object): Owner {
+  return 'subagentRunId' in event && typeof event.subagentRunId === 'string'
+    ? { subagentRunId: event.subagentRunId }
+    : {}
+}

@@ -1,0 +1,183 @@
+import fastifyWebsocket, { type WebSocket } from '@fastify/websocket'
+import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
+import { z } from 'zod'
+import { parseRunInput } from '../../agui/input.ts'
+import { RunnerError } from '../../errors.ts'
+import type { EventLog } from '../../log/event-log.ts'
+import type { Sessions } from '../../session/sessions.ts'
+import { toErrorBody } from '../errors.ts'
+import { parse } from '../parse.ts'
+import type { Subscribers } from '../subscribers.ts'
+
+export interface SocketRoutesOptions {
+  sessions: Sessions
+  subscribers: Subscribers
+  log: EventLog
+  /** Above so many unsent bytes a socket is not sent more; the log waits for it. */
+  subscriberBufferBytesMax: number
+  requestBodyBytesMax: number
+}
+
+/** Subscriptions one socket may hold. */
+const SUBSCRIPTIONS_MAX = 64
+
+const Command = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('run'), input: z.unknown() }),
+  z.object({
+    type: z.literal('subscribe'),
+    threadId: z.string(),
+    /** As in `GET /sessions/:threadId/events`. */
+    after: z.number().int().min(-1).default(0),
+  }),
+  z.object({ type: z.literal('unsubscribe'), threadId: z.string() }),
+  z.object({ type: z.literal('interrupt'), threadId: z.string() }),
+  z.object({
+    type: z.literal('message'),
+    threadId: z.string(),
+    content: z.unknown(),
+    delivery: z.enum(['steer', 'queue']).default('queue'),
+  }),
+])
+type Command = z.infer<typeof Command>
+
+/** `GET /ws`: commands in, events of the subscribed threads out, one JSON text frame each. */
+export function socketRoutes(options: SocketRoutesOptions): FastifyPluginAsync {
+  return async (app) => {
+    await app.register(fastifyWebsocket, {
+      options: {
+        maxPayload: options.requestBodyBytesMax,
+        // The token may come as a subprotocol, which has to be chosen for a browser to go on.
+        handleProtocols: (protocols: Set<string>) => [...protocols][0] ?? false,
+      },
+    })
+    app.get('/ws', { websocket: true }, (socket, request) => {
+      new SocketSession(socket, { ...options, logger: request.log }).open()
+    })
+  }
+}
+
+class SocketSession {
+  readonly #socket: WebSocket
+  readonly #options: SocketRoutesOptions & { logger: FastifyBaseLogger }
+  readonly #subscriptions = new Map<string, AbortController>()
+
+  constructor(socket: WebSocket, options: SocketRoutesOptions & { logger: FastifyBaseLogger }) {
+    this.#socket = socket
+    this.#options = options
+  }
+
+  open(): void {
+    this.#socket.on('message', (data) => void this.#onMessage(String(data)))
+    this.#socket.on('error', (error) => this.#options.logger.info({ reason: error.message }, 'socket failed'))
+    this.#socket.once('close', () => {
+      for (const subscription of this.#subscriptions.values()) subscription.abort()
+    })
+  }
+
+  async #onMessage(text: string): Promise<void> {
+    let command: Command | undefined
+    try {
+      command = parse(Command, parseJson(text), 'the frame')
+      await this.#obey(command)
+    } catch (error) {
+      this.#tellError(error, command)
+    }
+  }
+
+  async #obey(command: Command): Promise<void> {
+    const { sessions, log } = this.#options
+    switch (command.type) {
+      case 'run': {
+        const { input } = parseRunInput(command.input)
+        const { after } = await sessions.submit(input)
+        if (!this.#subscriptions.has(input.threadId)) this.#subscribe(input.threadId, after)
+        return
+      }
+      case 'subscribe':
+        sessions.get(command.threadId)
+        this.#unsubscribe(command.threadId)
+        this.#subscribe(command.threadId, command.after < 0 ? log.head(command.threadId) : command.after)
+        return
+      case 'unsubscribe':
+        this.#unsubscribe(command.threadId)
+        return
+      case 'interrupt': {
+        const interrupted = await sessions.get(command.threadId).interrupt()
+        await this.#send({ type: 'interrupted', threadId: command.threadId, interrupted })
+        return
+      }
+      case 'message': {
+        const { threadId, delivery } = command
+        const accepted = await sessions.open(threadId).post(command.content, delivery)
+        await this.#send({ type: 'accepted', threadId, ...accepted })
+        return
+      }
+    }
+  }
+
+  #subscribe(threadId: string, after: number): void {
+    const { log, subscribers } = this.#options
+    log.checkReplay(threadId, after)
+    if (this.#subscriptions.size >= SUBSCRIPTIONS_MAX) {
+      throw new RunnerError(
+        'too_many_subscribers',
+        `A socket may hold ${SUBSCRIPTIONS_MAX} subscriptions; open another.`,
+      )
+    }
+    const release = subscribers.add()
+    const subscription = new AbortController()
+    this.#subscriptions.set(threadId, subscription)
+    this.#follow(threadId, after, subscription.signal)
+      .catch((error: unknown) => this.#tellError(error, { type: 'subscribe', threadId, after }))
+      .finally(() => {
+        release()
+        if (this.#subscriptions.get(threadId) === subscription) this.#subscriptions.delete(threadId)
+      })
+  }
+
+  #unsubscribe(threadId: string): void {
+    this.#subscriptions.get(threadId)?.abort()
+    this.#subscriptions.delete(threadId)
+  }
+
+  /** Pulled: `ws` would buffer without bound what the client does not take. */
+  async #follow(threadId: string, after: number, signal: AbortSignal): Promise<void> {
+    const thread = JSON.stringify(threadId)
+    for await (const batches of this.#options.log.read(threadId, after, signal)) {
+      for (const batch of batches) {
+        for (const { seq, json } of batch.frames) {
+          if (signal.aborted) return
+          const sent = this.#sendText(`{"type":"event","threadId":${thread},"seq":${seq},"event":${json}}`)
+          if (this.#socket.bufferedAmount > this.#options.subscriberBufferBytesMax) await sent
+        }
+      }
+    }
+  }
+
+  #tellError(error: unknown, command: Command | undefined): void {
+    const { status, body } = toErrorBody(error)
+    if (status >= 500) this.#options.logger.error({ err: error }, 'socket command failed')
+    const threadId = command !== undefined && 'threadId' in command ? { threadId: command.threadId } : {}
+    void this.#send({ type: 'error', ...threadId, ...body })
+  }
+
+  #send(message: object): Promise<void> {
+    return this.#sendText(JSON.stringify(message))
+  }
+
+  /** Resolves when the text has left for the kernel, or the socket is gone. */
+  #sendText(text: string): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#socket.readyState !== this.#socket.OPEN) resolve()
+      else this.#socket.send(text, () => resolve())
+    })
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new RunnerError('invalid_input', 'The frame is not JSON.', { cause: error })
+  }
+}

@@ -1,0 +1,8 @@
+import { execFileSync } from 'node:child_process'
+
+/** Vitest's global set-up: what the tests start is what ships. */
+export function setup(): void {
+  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'src/tsconfig.json'], {
+    stdio: 'inherit',
+  })
+}

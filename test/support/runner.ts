@@ -1,0 +1,141 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { type MockGateway, startMockGateway } from '../../src/mock/mock-gateway.ts'
+import type { Script } from '../../src/mock/script.ts'
+
+const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
+
+export type LogLine = Record<string, unknown>
+
+export interface RunnerProcess {
+  readonly url: string
+  readonly pid: number
+  /** The first log line, past or to come, for which `test` holds. */
+  line(test: (line: LogLine) => boolean): Promise<LogLine>
+  /** The exit code, or the signal's name. */
+  readonly exited: Promise<number | string>
+  stderr(): string
+  stop(signal?: NodeJS.Signals): Promise<number | string>
+}
+
+export interface Bench {
+  readonly directory: string
+  readonly workspace: string
+  readonly home: string
+  readonly state: string
+  readonly gateway: MockGateway
+  /** Starts `agui-runner serve` on this bench's folders and waits until it listens. */
+  start(env?: Record<string, string>): Promise<RunnerProcess>
+  /** The same without waiting: for starts that fail. */
+  spawn(env?: Record<string, string>, command?: string[]): StartedProcess
+  /** Stops what runs and removes the folder. */
+  close(): Promise<void>
+}
+
+export interface BenchOptions {
+  script?: Script
+}
+
+/** Folders of its own, a mock gateway, and runners on them. */
+export async function openBench(options: BenchOptions = {}): Promise<Bench> {
+  const directory = mkdtempSync(join(tmpdir(), 'agui-runner-test-'))
+  const [workspace, home, state] = ['workspace', 'home', 'state'].map((name) => join(directory, name)) as [
+    string,
+    string,
+    string,
+  ]
+  for (const folder of [workspace, home]) mkdirSync(folder)
+  const gateway = await startMockGateway({ directory: join(directory, 'gateway'), script: options.script })
+  const runners: StartedProcess[] = []
+  const environment = (env: Record<string, string>): Record<string, string> => ({
+    PATH: process.env['PATH'] ?? '',
+    TMPDIR: directory,
+    HOME: home,
+    AGUI_PORT: '0',
+    WORKSPACE_PATH: workspace,
+    RUNNER_STATE_DIR: state,
+    // The mock stands in for a sandbox that is enforced: nobody is there to approve.
+    OPENSHELL_SANDBOX: '1',
+    ...gateway.environment,
+    ...env,
+  })
+  const bench: Bench = {
+    directory,
+    workspace,
+    home,
+    state,
+    gateway,
+    spawn(env = {}, command = ['serve']) {
+      const started = spawnRunner(command, { cwd: directory, env: environment(env) })
+      runners.push(started)
+      return started
+    },
+    async start(env = {}) {
+      const started = bench.spawn(env)
+      const listening = started.line((line) => line['msg'] === 'listening')
+      const ended = started.exited.then((code) => {
+        throw new Error(`the runner ended (${code}) before it listened:\n${started.stderr()}`)
+      })
+      const line = await Promise.race([listening, ended])
+      return { ...started, url: String(line['url']) }
+    },
+    async close() {
+      await Promise.all(runners.map((runner) => runner.stop('SIGTERM')))
+      await gateway.close()
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+  return bench
+}
+
+export type StartedProcess = Omit<RunnerProcess, 'url'>
+
+/** One `agui-runner` process; its stdout is read as log lines. */
+export function spawnRunner(
+  command: string[],
+  options: { cwd: string; env: Record<string, string> },
+): StartedProcess {
+  const child = spawn(process.execPath, [MAIN, ...command], { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
+  const lines: LogLine[] = []
+  const waiting = new Set<(line: LogLine) => void>()
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    const line: LogLine = text.startsWith('{') ? JSON.parse(text) : { text }
+    lines.push(line)
+    for (const tell of waiting) tell(line)
+  })
+  const exited = exitOf(child)
+  return {
+    pid: child.pid ?? -1,
+    exited,
+    stderr: () => `${stderr}${lines.map((line) => JSON.stringify(line)).join('\n')}`,
+    line(test) {
+      const known = lines.find(test)
+      if (known !== undefined) return Promise.resolve(known)
+      return new Promise((resolve) => {
+        const tell = (line: LogLine): void => {
+          if (!test(line)) return
+          waiting.delete(tell)
+          resolve(line)
+        }
+        waiting.add(tell)
+      })
+    },
+    async stop(signal = 'SIGTERM') {
+      if (child.exitCode === null && child.signalCode === null) child.kill(signal)
+      return await exited
+    },
+  }
+}
+
+function exitOf(child: ChildProcess): Promise<number | string> {
+  return new Promise((resolve) => {
+    child.once('close', (code, signal) => resolve(code ?? signal ?? -1))
+  })
+}
