@@ -40,6 +40,8 @@ export interface Runner {
 
 const PROBE_TIMEOUT_MS = 10_000
 const LEFTOVER_KILL_MS = 2000
+/** What a client has for taking the last bytes when the runner stops. */
+const DRAIN_MS = 1000
 
 /** The composition root: every object, wired by hand. */
 export async function createRunner(options: RunnerOptions): Promise<Runner> {
@@ -87,8 +89,11 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     close() {
       closing ??= (async () => {
         await sessions.close()
-        await app.close()
+        // Ends the readers behind the last record, so that every stream has a clean end before its socket goes.
         await log.close()
+        const late = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS)
+        await app.close()
+        clearTimeout(late)
         await store.close()
       })()
       return closing

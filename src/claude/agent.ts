@@ -200,8 +200,8 @@ class ClaudeSession implements AgentSession {
     this.#turn = turn
     const claude = await this.#ensure(isResumed)
     // Told here and not by the session's own state: the process may have died just now.
-    void claude.exited.then((exit) => turn.onExit(exit))
-    claude.ready().catch((error: unknown) => turn.fail(errorEnd(error)))
+    void claude.exited.then((exit) => turn.fail(claude.failureOf(exit)))
+    claude.ready().catch((error: unknown) => turn.fail(asRunnerError(error)))
     const stop = (): void => void this.#interrupt(claude, turn)
     context.signal.addEventListener('abort', stop, { once: true })
     if (context.signal.aborted) stop()
@@ -232,9 +232,12 @@ class ClaudeSession implements AgentSession {
   /** Stops the turn and keeps the session; a process that does not obey within the grace is killed. */
   async #interrupt(claude: ClaudeProcess, turn: Turn): Promise<void> {
     const grace = setTimeout(() => void claude.kill(), this.#agent.options.interruptGraceMs)
-    claude.interrupt().catch(() => {
-      // It died meanwhile; its exit ends the turn.
-    })
+    // Before its turn has begun Claude Code has nothing to interrupt, and would then answer the prompt all the same.
+    turn.begun
+      .then(() => claude.interrupt())
+      .catch(() => {
+        // It died meanwhile; its exit ends the turn.
+      })
     await turn.ended
     clearTimeout(grace)
   }
@@ -293,7 +296,8 @@ function freshMemory(): Memory {
   return { claudeSessionId: randomUUID(), begun: false, turns: 0, translator: undefined }
 }
 
-function errorEnd(error: unknown): RunEnd {
-  const code = error instanceof RunnerError ? error.code : 'claude_start_failed'
-  return { outcome: 'error', code, message: toMessage(error) }
+function asRunnerError(error: unknown): RunnerError {
+  return error instanceof RunnerError
+    ? error
+    : new RunnerError('claude_start_failed', toMessage(error), { cause: error })
 }

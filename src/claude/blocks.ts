@@ -6,6 +6,9 @@ export interface Owner {
   readonly subagentRunId?: string
 }
 
+/** Stands for half a surrogate pair whose other half never came. */
+const REPLACEMENT = '\ufffd'
+
 export type BlockKind = 'text' | 'reasoning' | 'tool'
 
 /** One content block of a Claude message, on its way out as one AG-UI message or tool call. */
@@ -82,9 +85,12 @@ export class Block {
     if (piece === '' || !this.#open) return
     this.#length += piece.length
     let delta = piece
+    const joins = isLowSurrogate(piece.charCodeAt(0))
     if (this.#held !== '') {
-      delta = this.#held + piece
+      delta = (joins ? this.#held : REPLACEMENT) + piece
       this.#held = ''
+    } else if (joins) {
+      delta = REPLACEMENT + piece.slice(1)
     }
     if (isHighSurrogate(delta.charCodeAt(delta.length - 1))) {
       this.#held = delta.slice(-1)
@@ -114,9 +120,9 @@ export class Block {
   close(out: AguiEvent[]): void {
     if (!this.#open) return
     if (this.#held !== '') {
-      // Its other half never came. Half a pair would not survive protobuf.
+      // Half a pair would not survive protobuf.
       this.#held = ''
-      this.#emit('\ufffd', out)
+      this.#emit(REPLACEMENT, out)
     }
     this.#open = false
     if (!this.#started) return
@@ -152,6 +158,10 @@ export class Block {
       out.push({ type: EventType.REASONING_MESSAGE_CONTENT, messageId: this.id, delta, ...this.#owner })
     }
   }
+}
+
+function isLowSurrogate(unit: number): boolean {
+  return unit >= 0xdc00 && unit <= 0xdfff
 }
 
 function isHighSurrogate(unit: number): boolean {

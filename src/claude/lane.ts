@@ -23,8 +23,13 @@ export interface Whole {
 interface Response {
   /** The Claude message id, made unique within the thread. */
   readonly base: string
-  readonly blocks: (Block | undefined)[]
+  readonly streamed: boolean
+  /** By index, in the order they came. What is neither message nor call leaves none. */
+  readonly blocks: Map<number, Block>
 }
+
+/** Index of a block that came whole within a streamed answer: above all that may still be streamed. */
+const UNSTREAMED_INDEX = 1000
 
 /** A whole message may come late, after the next one began; older than this it never was seen. */
 const RESPONSES_MAX = 4
@@ -57,13 +62,13 @@ export class Lane {
   /** @returns what an earlier answer left unfinished, which this one replaces. */
   begin(id: string, out: AguiEvent[]): Told {
     const replaced = this.#cut(this.#current, out)
-    this.#current = this.#respond(id)
+    this.#current = this.#respond(id, true)
     return replaced
   }
 
   openBlock(index: number, raw: unknown, out: AguiEvent[]): void {
     const content = readBlock(raw)
-    if (content === undefined || this.#current === undefined || index in this.#current.blocks) return
+    if (content === undefined || this.#current === undefined || this.#current.blocks.has(index)) return
     const block = this.#open(this.#current, index, content, out)
     if (block === undefined) return
     if (block.kind !== 'text') block.start(out)
@@ -71,7 +76,7 @@ export class Lane {
   }
 
   delta(index: number, delta: Record<string, unknown>, out: AguiEvent[]): void {
-    const block = this.#current?.blocks[index]
+    const block = this.#current?.blocks.get(index)
     if (block === undefined) return
     switch (delta['type']) {
       case 'text_delta':
@@ -93,7 +98,7 @@ export class Lane {
   }
 
   closeBlock(index: number, out: AguiEvent[]): void {
-    const block = this.#current?.blocks[index]
+    const block = this.#current?.blocks.get(index)
     if (block === undefined) return
     if (block.kind === 'tool' && block.length === 0) block.append('{}', out)
     block.close(out)
@@ -107,7 +112,7 @@ export class Lane {
     const { id, contents, aborted = false, aside = false } = message
     let response = this.#responses.get(id)
     const replaced = response === undefined && !aside ? this.#cut(this.#current, out) : nothing()
-    response ??= this.#respond(id)
+    response ??= this.#respond(id, false)
     const told = nothing()
     for (const content of contents) {
       if (content.type === 'text') this.lastText = content.text
@@ -121,8 +126,8 @@ export class Lane {
   /** The CLI gave up on these blocks and will answer anew. */
   abandon(id: string, from: number, out: AguiEvent[]): Told {
     const told = nothing()
-    for (const block of this.#responses.get(id)?.blocks.slice(from) ?? []) {
-      if (block === undefined) continue
+    for (const [index, block] of this.#responses.get(id)?.blocks ?? []) {
+      if (index < from) continue
       block.close(out)
       block.delivered = true
       note(block, told)
@@ -132,18 +137,18 @@ export class Lane {
 
   closeAll(out: AguiEvent[]): void {
     for (const response of this.#responses.values()) {
-      for (const block of response.blocks) block?.close(out)
+      for (const block of response.blocks.values()) block.close(out)
     }
   }
 
   suspend(out: AguiEvent[]): void {
     for (const response of this.#responses.values()) {
-      for (const block of response.blocks) block?.suspend(out)
+      for (const block of response.blocks.values()) block.suspend(out)
     }
   }
 
-  #respond(id: string): Response {
-    const response = { base: this.#ids.claim(id), blocks: [] }
+  #respond(id: string, streamed: boolean): Response {
+    const response = { base: this.#ids.claim(id), streamed, blocks: new Map<number, Block>() }
     this.#responses.delete(id)
     this.#responses.set(id, response)
     if (this.#responses.size > RESPONSES_MAX) {
@@ -156,18 +161,20 @@ export class Lane {
   /** Opens what a block becomes. A block that is not a message or a call is told here and leaves no block behind. */
   #open(response: Response, index: number, content: ContentBlock, out: AguiEvent[]): Block | undefined {
     const id = `${response.base}:${index}`
-    const block = this.#create(response, index, id, content)
-    response.blocks[index] = block
-    if (block !== undefined) return block
+    const block = this.#create(response, id, content)
+    if (block !== undefined) {
+      response.blocks.set(index, block)
+      return block
+    }
     if (content.type.endsWith('tool_result') && content.tool_use_id !== undefined) {
       this.#calls.answer(content.tool_use_id, toToolResult(content), this.owner, out)
-    } else if (!content.type.endsWith('tool_use')) {
+    } else if (!content.type.endsWith('tool_use') && !(response.streamed && index >= UNSTREAMED_INDEX)) {
       this.#onUnknown(content, out)
     }
     return undefined
   }
 
-  #create(response: Response, index: number, id: string, content: ContentBlock): Block | undefined {
+  #create(response: Response, id: string, content: ContentBlock): Block | undefined {
     if (content.type === 'text') return new Block('text', id, this.owner)
     if (content.type === 'thinking') {
       const block = new Block('reasoning', id, this.owner)
@@ -181,7 +188,7 @@ export class Lane {
       return block
     }
     if (!content.type.endsWith('tool_use') || content.id === undefined) return undefined
-    const carrier = carrierOf(response, index) ?? id
+    const carrier = carrierOf(response) ?? id
     return this.#calls.start(content.id, content.name ?? content.type, carrier, this.owner)?.block
   }
 
@@ -189,10 +196,8 @@ export class Lane {
   #confirm(response: Response, content: ContentBlock, aborted: boolean, out: AguiEvent[]): Block | undefined {
     const callId = content.type.endsWith('tool_use') ? this.#calls.get(content.id ?? '')?.id : undefined
     const kind = kindOfBlock(content)
-    const block = response.blocks.find((candidate) =>
-      callId === undefined
-        ? candidate?.kind === kind && !candidate.delivered
-        : candidate?.id === callId && !candidate.delivered,
+    const block = [...response.blocks.values()].find(
+      (each) => !each.delivered && (callId === undefined ? each.kind === kind : each.id === callId),
     )
     if (block === undefined) return undefined
     block.delivered = true
@@ -204,7 +209,8 @@ export class Lane {
   }
 
   #tell(response: Response, content: ContentBlock, aborted: boolean, out: AguiEvent[]): Block | undefined {
-    const block = this.#open(response, response.blocks.length, content, out)
+    const { streamed, blocks } = response
+    const block = this.#open(response, blocks.size + (streamed ? UNSTREAMED_INDEX : 0), content, out)
     if (block === undefined) return undefined
     block.delivered = true
     if (block.kind !== 'text') block.start(out)
@@ -216,8 +222,8 @@ export class Lane {
 
   #cut(response: Response | undefined, out: AguiEvent[]): Told {
     const told = nothing()
-    for (const block of response?.blocks ?? []) {
-      if (block === undefined || !block.open) continue
+    for (const block of response?.blocks.values() ?? []) {
+      if (!block.open) continue
       block.close(out)
       if (!block.delivered) note(block, told)
     }
@@ -230,14 +236,9 @@ export class Lane {
  * opens a message of its own, so that in the client's list it stands behind the reasoning that led to it, with its
  * results behind it.
  */
-function carrierOf(response: Response, index: number): string | undefined {
-  for (let before = index - 1; before >= 0; before -= 1) {
-    const block = response.blocks[before]
-    if (block?.kind === 'text' && !block.told) continue
-    if (block?.kind === 'text') return block.id
-    return block?.kind === 'tool' ? block.carrier : undefined
-  }
-  return undefined
+function carrierOf(response: Response): string | undefined {
+  const before = [...response.blocks.values()].findLast((block) => block.kind !== 'text' || block.told)
+  return before?.kind === 'text' ? before.id : before?.carrier
 }
 
 function kindOfBlock(content: ContentBlock): string {

@@ -35,6 +35,7 @@ export class ClaudeProcess {
   readonly #input: PromptQueue
   readonly #options: ClaudeProcessOptions
   readonly #child: ChildProcess
+  #answered = false
   #closing: Promise<void> | undefined
 
   private constructor(query: Query, input: PromptQueue, child: ChildProcess, options: ClaudeProcessOptions) {
@@ -92,17 +93,38 @@ export class ClaudeProcess {
         this.exited,
         once(timeout.signal, 'abort').then(() => 'late' as const),
       ])
-      if (outcome === 'ready') return
+      if (outcome === 'ready') {
+        this.#answered = true
+        return
+      }
       if (outcome === 'late') {
         throw new RunnerError(
           'claude_start_failed',
           `Claude Code did not answer within CLAUDE_START_TIMEOUT_MS (${startTimeoutMs} ms).`,
         )
       }
-      throw startFailure(outcome)
+      throw this.failureOf(outcome)
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  /** What the end of this process means for a run that was not finished. */
+  failureOf(exit: Exit): RunnerError {
+    const how = exit.signal === null ? `exit code ${exit.code}` : `signal ${exit.signal}`
+    const said = exit.stderr === '' ? '' : `: ${exit.stderr}`
+    if (this.#answered) {
+      return new RunnerError(
+        'claude_exited',
+        `Claude Code ended (${how})${said}. The next run resumes its session.`,
+      )
+    }
+    return exit.code === NOT_FOUND_EXIT
+      ? new RunnerError(
+          'claude_not_found',
+          `Claude Code could not be found${said}. Set CLAUDE_CLI_PATH to the binary.`,
+        )
+      : new RunnerError('claude_start_failed', `Claude Code ended before it answered (${how})${said}.`)
   }
 
   send(message: SDKUserMessage): void {
@@ -211,21 +233,4 @@ function tailOf(child: ChildProcess): () => string {
     // Its other end is gone; the exit tells the rest.
   })
   return () => tail.trim()
-}
-
-function startFailure(exit: Exit): RunnerError {
-  const how = exit.signal === null ? `exit code ${exit.code}` : `signal ${exit.signal}`
-  const said = exit.stderr === '' ? '' : `: ${exit.stderr}`
-  return exit.code === NOT_FOUND_EXIT
-    ? new RunnerError(
-        'claude_not_found',
-        `Claude Code could not be found${said}. Set CLAUDE_CLI_PATH to the binary.`,
-      )
-    : new RunnerError('claude_start_failed', `Claude Code ended before it answered (${how})${said}`)
-}
-
-/** How a process ended, in words for a person. */
-export function describeExit(exit: Exit): string {
-  const how = exit.signal === null ? `exit code ${exit.code}` : `signal ${exit.signal}`
-  return `Claude Code ended (${how})${exit.stderr === '' ? '' : `: ${exit.stderr}`}`
 }

@@ -11,8 +11,9 @@ import { type ToolResult, textOf } from './tool-result.ts'
 export interface SuspendedSubagent {
   subagentRunId: string
   name: string
-  toolUseId?: string
-  taskId?: string
+  description?: string | undefined
+  toolUseId?: string | undefined
+  taskId?: string | undefined
 }
 
 /** A suspended one is ended for the stream, not for itself: what it says next announces it again. */
@@ -21,6 +22,7 @@ type State = 'open' | 'suspended' | 'closed'
 interface Subagent {
   readonly id: string
   readonly name: string
+  readonly description: string | undefined
   readonly lane: Lane
   readonly toolUseId: string | undefined
   taskId: string | undefined
@@ -57,8 +59,8 @@ export class Subagents {
     this.#calls = options.calls
     this.#ids = options.ids
     this.#createLane = options.createLane
-    for (const { subagentRunId, name, toolUseId, taskId } of options.suspended) {
-      this.#add({ id: subagentRunId, name, toolUseId, taskId, background: true, state: 'suspended' })
+    for (const { subagentRunId: id, name, description, toolUseId, taskId } of options.suspended) {
+      this.#add({ id, name, description, toolUseId, taskId, background: true, state: 'suspended' })
     }
   }
 
@@ -123,12 +125,9 @@ export class Subagents {
   suspended(): SuspendedSubagent[] {
     return this.#all
       .filter((subagent) => subagent.state === 'suspended')
-      .map(({ id: subagentRunId, name, toolUseId, taskId }) => ({
-        subagentRunId,
-        name,
-        ...(toolUseId === undefined ? {} : { toolUseId }),
-        ...(taskId === undefined ? {} : { taskId }),
-      }))
+      .map(({ id: subagentRunId, name, description, toolUseId, taskId }) => {
+        return { subagentRunId, name, description, toolUseId, taskId }
+      })
   }
 
   #open(): Subagent[] {
@@ -161,16 +160,9 @@ export class Subagents {
   }
 
   #announce(toolUseId: string | undefined, announcement: Announcement, out: AguiEvent[]): Subagent {
-    const { taskId, background, name = 'agent' } = announcement
+    const { taskId, description, background = false, name = 'agent' } = announcement
     const id = this.#ids.claim(`agent:${toolUseId ?? taskId ?? 'unknown'}`)
-    const subagent = this.#add({
-      id,
-      name,
-      toolUseId,
-      taskId,
-      background: background === true,
-      state: 'open',
-    })
+    const subagent = this.#add({ id, name, description, toolUseId, taskId, background, state: 'open' })
     out.push(this.#startedEvent(subagent, announcement))
     return subagent
   }
@@ -190,7 +182,8 @@ export class Subagents {
   }
 
   #startedEvent(subagent: Subagent, announcement: Announcement): AguiEvent {
-    const { description, prompt, parentTaskId } = announcement
+    const { prompt, parentTaskId } = announcement
+    const { description } = subagent
     const call = subagent.toolUseId === undefined ? undefined : this.#calls.get(subagent.toolUseId)
     const parent = call?.owner.subagentRunId ?? this.#byTask.get(parentTaskId ?? '')?.id
     const metadata = {

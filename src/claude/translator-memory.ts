@@ -36,6 +36,7 @@ const TranslatorMemorySchema = z.object({
     z.object({
       subagentRunId: z.string(),
       name: z.string(),
+      description: z.string().optional(),
       toolUseId: z.string().optional(),
       taskId: z.string().optional(),
     }),

@@ -2,7 +2,7 @@ import { contentToText, EventType, type UserMessage } from '@ag-ui/core'
 import { z } from 'zod'
 import type { RunContext, RunEnd } from '../agui/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
-import { describeExit, type Exit } from './process.ts'
+import type { RunnerError } from '../errors.ts'
 import { Translator } from './translator.ts'
 
 /** The Claude session a process was told to resume is not there; nothing of the turn has happened. */
@@ -19,9 +19,12 @@ const CommandLifecycle = z.object({
 /** One prompt and all that Claude Code says until its result. */
 export class Turn {
   readonly ended: Promise<TurnEnd>
+  /** Resolves when Claude Code has taken the prompt in. */
+  readonly begun: Promise<void>
   readonly translator: Translator
   readonly #context: RunContext
   #end!: (end: TurnEnd) => void
+  #begin!: () => void
   #over = false
   /** Sent, and not taken in yet. */
   readonly #steered = new Map<string, UserMessage>()
@@ -32,6 +35,9 @@ export class Turn {
     this.ended = new Promise((resolve) => {
       this.#end = resolve
     })
+    this.begun = new Promise((resolve) => {
+      this.#begin = resolve
+    })
   }
 
   /** Takes a message in; the promise asks for the next one to wait. */
@@ -41,13 +47,18 @@ export class Turn {
       this.#finish(NO_CONVERSATION)
       return undefined
     }
+    if (hasType(message, 'system')) this.#begin()
     const life = lifeOf(message)
     if (life !== undefined) return this.#context.emit(this.#steeredEvents(life))
     const events = this.translator.translate(message)
     const wait = this.#context.emit(events)
     const { end } = this.translator
     // What was steered in after the last step becomes a turn of its own, with a result of its own: the run goes on.
-    if (end !== undefined && hasType(message, 'result') && (this.#steered.size === 0 || end.outcome !== 'success')) {
+    if (
+      end !== undefined &&
+      hasType(message, 'result') &&
+      (this.#steered.size === 0 || end.outcome !== 'success')
+    ) {
       const { facts: _facts, ...runEnd } = end
       this.#finish(runEnd)
     }
@@ -79,24 +90,20 @@ export class Turn {
     ]
   }
 
-  /** The process ended without a result. */
-  onExit(exit: Exit): void {
-    const message = `${describeExit(exit)}. The next run resumes its session.`
+  /** The process ended without a result, or never came to answer. */
+  fail(error: RunnerError): void {
+    const { code, message } = error
     this.#finish(
-      this.#context.signal.aborted
-        ? { outcome: 'cancelled' }
-        : { outcome: 'error', code: 'claude_exited', message },
+      this.#context.signal.aborted ? { outcome: 'cancelled' } : { outcome: 'error', code, message },
     )
-  }
-
-  fail(end: RunEnd): void {
-    this.#finish(end)
   }
 
   #finish(end: TurnEnd): void {
     if (this.#over) return
     this.#over = true
-    const dropped = [...this.#steered.keys()].map((messageId) => customEvent('message_dropped', { messageId }))
+    const dropped = [...this.#steered.keys()].map((messageId) =>
+      customEvent('message_dropped', { messageId }),
+    )
     void this.#context.emit([...this.translator.close(), ...dropped])
     this.#end(end)
   }

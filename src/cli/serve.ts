@@ -1,11 +1,13 @@
 import { once } from 'node:events'
+import { mkdirSync, realpathSync } from 'node:fs'
 import { Command } from 'commander'
-import { type Env, loadConfig } from '../config.ts'
-import { toMessage } from '../errors.ts'
+import { type Config, type Env, loadConfig } from '../config.ts'
+import { RunnerError, toMessage } from '../errors.ts'
 import { createRunner, type Runner } from '../runner.ts'
 import { createLogger, type RunnerLogger } from '../telemetry/logger.ts'
 import type { CliContext } from './context.ts'
 import { EXIT } from './exit.ts'
+import { type Attached, claimFolder } from './instance.ts'
 
 export interface ServeOptions extends CliContext {
   env: Env
@@ -20,15 +22,27 @@ export function serveCommand(context: CliContext): Command {
     .action(() => serve({ ...context, isMock: false }))
 }
 
-/** Runs the server until a signal; sets the process's exit code. */
+/**
+ * Runs the server until a signal, or waits for the one that serves this state folder already. Ends the process.
+ */
 export async function serve(options: ServeOptions): Promise<void> {
-  const { env, isMock } = options
-  const config = loadConfig(env, options)
-  const logging = await createLogger({
-    level: config.logLevel,
-    file: config.logFile,
-    pretty: options.isTerminal,
-  })
+  const config = loadConfig(options.env, options)
+  mkdirSync(config.stateDirectory, { recursive: true })
+  const stateDirectory = realpathSync(config.stateDirectory)
+  const { host, port } = config
+  const claimed = await claimFolder(stateDirectory, { pid: process.pid, host, port })
+  if ('attached' in claimed) {
+    process.exit(await waitForFirst(claimed.attached, { host, port }))
+  }
+  const code = await serveAlone(options, config)
+  await claimed.instance.close(code)
+  process.exit(code)
+}
+
+/** @returns the exit code. */
+async function serveAlone(options: ServeOptions, config: Config): Promise<number> {
+  const { env, isMock, isTerminal } = options
+  const logging = await createLogger({ level: config.logLevel, file: config.logFile, pretty: isTerminal })
   const { logger } = logging
   const stopping = stopSignal(() => logger.info('stopping'))
   let code: number = EXIT.ok
@@ -40,37 +54,68 @@ export async function serve(options: ServeOptions): Promise<void> {
       stopping.stop()
     }
     runner = await createRunner({ config, env, logger, isMock, onFatal })
-    if (config.isInsecure)
+    if (config.isInsecure) {
       logger.warn(
         { host: config.host },
         'AGUI_INSECURE: anyone who reaches this address may drive the runner',
       )
+    }
     const url = await runner.listen()
     logger.info({ url, pid: process.pid }, 'listening')
     options.onListening?.(url)
     await stopping.stopped
   } catch (error) {
-    code = EXIT.internal
+    code = error instanceof RunnerError && CONFIGURATION.has(error.code) ? EXIT.config : EXIT.internal
     logger.fatal({ err: error }, toMessage(error))
   }
-  await shutDown(runner, logging, config.limits.shutdownGraceMs)
-  process.exitCode = code
-  process.exit()
+  const isClosed = await shutDown(runner, logging, config.limits.shutdownGraceMs)
+  return isClosed ? code : EXIT.internal
 }
 
-async function shutDown(runner: Runner | undefined, logging: RunnerLogger, graceMs: number): Promise<void> {
-  const late = setTimeout(() => {
-    logging.logger.error(`not everything ended within SHUTDOWN_GRACE_MS (${graceMs} ms)`)
-    process.exit(EXIT.internal)
-  }, graceMs)
-  try {
-    await runner?.close()
-  } catch (error) {
-    logging.logger.error({ err: error }, 'closing failed')
-    process.exitCode = EXIT.internal
+const CONFIGURATION: ReadonlySet<string> = new Set([
+  'config_invalid',
+  'policy_invalid',
+  'policy_not_enforced',
+])
+
+/** The second instance: the exit code of whoever ran last decides the session's state, so it is the first one's. */
+async function waitForFirst(
+  { first, exitCode }: Attached,
+  wanted: { host: string; port: number },
+): Promise<number> {
+  if (first.host !== wanted.host || first.port !== wanted.port) {
+    process.stderr.write(
+      `agui-runner: a runner (pid ${first.pid}) serves this state folder at ${first.host}:${first.port}; use another RUNNER_STATE_DIR, or that address.\n`,
+    )
+    return EXIT.config
   }
-  clearTimeout(late)
+  process.stderr.write(
+    `agui-runner: attached to the runner that is there already (pid ${first.pid}); waiting for its end.\n`,
+  )
+  return await exitCode
+}
+
+/** @returns whether everything ended in time and without an error. */
+async function shutDown(
+  runner: Runner | undefined,
+  logging: RunnerLogger,
+  graceMs: number,
+): Promise<boolean> {
+  const { logger } = logging
+  const deadline = new AbortController()
+  const timer = setTimeout(() => deadline.abort(), graceMs)
+  const closed = (runner?.close() ?? Promise.resolve()).then(
+    () => true,
+    (error: unknown) => {
+      logger.error({ err: error }, 'closing failed')
+      return false
+    },
+  )
+  const isClosed = await Promise.race([closed, once(deadline.signal, 'abort').then(() => false)])
+  clearTimeout(timer)
+  if (deadline.signal.aborted) logger.error(`not everything ended within SHUTDOWN_GRACE_MS (${graceMs} ms)`)
   await logging.close()
+  return isClosed
 }
 
 /** The first SIGTERM or SIGINT stops in good order, a second one at once. */

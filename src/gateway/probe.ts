@@ -1,5 +1,5 @@
 import { access, constants, readFile } from 'node:fs/promises'
-import { rootCertificates } from 'node:tls'
+import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
 import { Agent, type Dispatcher, ProxyAgent, request } from 'undici'
 import { z } from 'zod'
 import { type ErrorCode, toMessage } from '../errors.ts'
@@ -72,19 +72,25 @@ async function ask(route: ModelRoute, timeoutMs: number, signal: AbortSignal): P
   url.password = ''
   url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/models`
   const dispatcher = await createDispatcher(route, url, timeoutMs)
-  try {
+  signal.throwIfAborted()
+  // undici does not pass a signal on to a CONNECT that waits for its answer.
+  const stopped = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+  const exchange = async (): Promise<Answer> => {
     const response = await request(url, { dispatcher, signal, headers: { ...basic, ...headers } })
     return { status: response.statusCode, body: await readStart(response.body) }
+  }
+  try {
+    return await Promise.race([exchange(), stopped])
   } finally {
-    await dispatcher.destroy()
+    // Closes the sockets now; what the destroyed request still says has been answered by the race.
+    dispatcher.destroy().catch(() => undefined)
   }
 }
 
 async function createDispatcher(route: ModelRoute, url: URL, timeoutMs: number): Promise<Dispatcher> {
-  const files = [route.caFile, route.caBundle].filter((file) => file !== null)
-  // A file that cannot be read leaves the system's roots, as in Claude Code; a failure then names it.
-  const extra = await Promise.all(files.map((file) => readFile(file, 'utf8').catch(() => '')))
-  const tls = { ca: [...rootCertificates, ...extra], timeout: timeoutMs }
+  const tls = { secureContext: await trust(route), timeout: timeoutMs }
   const proxy = proxyFor(route, url)
   if (proxy === null) return new Agent({ connect: tls })
   const token = proxy.username === '' ? {} : { token: toBasic(proxy) }
@@ -92,6 +98,19 @@ async function createDispatcher(route: ModelRoute, url: URL, timeoutMs: number):
   proxy.password = ''
   // Claude Code tunnels https only; http goes to the proxy with the absolute address.
   return new ProxyAgent({ uri: proxy.href, ...token, requestTls: tls, proxyTls: tls, proxyTunnel: false })
+}
+
+/** Reading the system's roots stops the event loop for some 20 ms, so they are read once for the same files. */
+let trusted: { key: string; context: SecureContext } | undefined
+
+/** The system's roots and the route's own CA files, as far as they can be read; a TLS failure names the file. */
+async function trust(route: ModelRoute): Promise<SecureContext> {
+  const files = [route.caFile, route.caBundle].filter((file) => file !== null)
+  const extra = await Promise.all(files.map((file) => readFile(file, 'utf8').catch(() => '')))
+  const key = extra.join('\0')
+  if (trusted?.key !== key)
+    trusted = { key, context: createSecureContext({ ca: [...rootCertificates, ...extra] }) }
+  return trusted.context
 }
 
 const toBasic = ({ username, password }: URL): string =>

@@ -82,8 +82,10 @@ export class LmdbEventLog implements EventLog {
     const thread = this.#thread(threadId)
     let seq = after
     try {
-      while (!signal.aborted && !thread.dropped && !this.#closed) {
+      while (!signal.aborted && !thread.dropped) {
         if (seq >= thread.head) {
+          // A closed log still gives what it holds: the last words of a run reach its readers.
+          if (this.#closed) return
           await nextChange(thread, signal)
           continue
         }

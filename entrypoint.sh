@@ -1,0 +1,58 @@
+#!/bin/sh
+# What a control plane executes (/runner/entrypoint.sh in the image): sets what the image's environment cannot,
+# because an exec does not see it, then becomes the server. Needs no argument, TTY, stdin or passwd entry; its
+# exit code and its signals are the server's. Writes nothing on stdout.
+
+self=$0
+case $self in
+  */*) ;;
+  *) self=./$self ;;
+esac
+while [ -h "$self" ]; do
+  link=$(readlink -- "$self") || break
+  case $link in
+    /*) self=$link ;;
+    *) self=${self%/*}/$link ;;
+  esac
+done
+root=$(CDPATH='' cd -P -- "${self%/*}/" && pwd -P)
+# In the image this file is a copy beside nothing.
+[ -f "$root/dist/main.js" ] || root=/app
+if [ ! -f "$root/dist/main.js" ]; then
+  echo "${0##*/}: dist/main.js is neither beside this file nor in /app (npm run build makes it)" >&2
+  exit 127
+fi
+
+# An exec's PATH is the supervisor's, and a login shell's may lack Node's folder.
+export PATH="${PATH:-/usr/local/bin:/usr/bin:/bin}"
+if ! command -v node >/dev/null; then
+  PATH=$PATH:/usr/local/bin:/usr/bin:/bin
+  if ! command -v node >/dev/null; then
+    echo "${0##*/}: there is no node in PATH ($PATH)" >&2
+    exit 127
+  fi
+fi
+
+# Kubernetes' ndots:5 sends every name through five search domains, and the static supervisor resolves badly
+# with it (OpenShell issue 2053). Written in place: a bind mount cannot be renamed over. Mostly we may not.
+resolv=/etc/resolv.conf
+if [ -w "$resolv" ]; then
+  text=$(cat "$resolv" 2>/dev/null)
+  case $text in
+    *ndots:5*)
+      fixed=$(printf '%s\n' "$text" | sed -e 's/ndots:5$/ndots:1/' -e 's/ndots:5\([^0-9]\)/ndots:1\1/g')
+      [ -z "$fixed" ] || { printf '%s\n' "$fixed" >"$resolv"; } 2>/dev/null
+      ;;
+  esac
+fi
+
+if [ -d /sandbox ]; then
+  export WORKSPACE_PATH="${WORKSPACE_PATH:-/sandbox/workspace}"
+  export RUNNER_STATE_DIR="${RUNNER_STATE_DIR:-/sandbox/.runner}"
+  # Without a passwd entry HOME is unset or `/`; Claude Code has to write there.
+  if [ -w /sandbox ] && { [ -z "${HOME:-}" ] || [ ! -w "$HOME" ]; }; then export HOME=/sandbox; fi
+fi
+
+# AGUI_HOST and AGUI_PORT stay the server's: its 127.0.0.1:8001 is what the control plane's forwarding reaches,
+# and the only address that is safe without a token.
+exec node "$root/dist/main.js" serve "$@"

@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { rmSync } from 'node:fs'
+import { createConnection, createServer, type Server, type Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { z } from 'zod'
+import { RunnerError } from '../errors.ts'
+
+/** What the first instance tells a second one. */
+const Greeting = z.object({ pid: z.number(), host: z.string(), port: z.number() })
+export type Greeting = z.infer<typeof Greeting>
+const Farewell = z.object({ exit: z.number() })
+
+export interface Instance {
+  /** Tells everyone who waits the exit code, and lets go of the folder. */
+  close(exitCode: number): Promise<void>
+}
+
+/** A second instance that hears nothing from the first for this long says so and goes. */
+const GREETING_MS = 5000
+/** How often the folder is asked for when its holder vanishes in between. */
+const CLAIMS_MAX = 3
+
+/**
+ * Makes this process the only runner on its state folder; or, when there is one already, `attached` waits for its
+ * end. A control plane runs its start command again when the exec stream breaks, while the first process lives on
+ * (openshell.md 3.4.3).
+ *
+ * The lock is a listening socket, so that the kernel lets go of it whatever the process dies of.
+ */
+export async function claimFolder(
+  stateDirectory: string,
+  self: Greeting,
+): Promise<{ instance: Instance } | { attached: Attached }> {
+  const path = socketPath(stateDirectory)
+  for (let attempt = 0; ; attempt++) {
+    const server = await listen(path)
+    if (server !== undefined) return { instance: serveInstance(server, self) }
+    const attached = await attach(path)
+    if (attached !== undefined) return { attached }
+    // It went while we asked: the folder is free, or somebody else's already.
+    if (attempt === CLAIMS_MAX) {
+      const message =
+        'Another runner holds this state folder and does not answer; stop it, or use another RUNNER_STATE_DIR.'
+      throw new RunnerError('internal', message)
+    }
+  }
+}
+
+export interface Attached {
+  first: Greeting
+  /** The first one's exit code; 1 when it died without a word, as OpenShell reports a death by signal. */
+  exitCode: Promise<number>
+}
+
+function serveInstance(server: Server, self: Greeting): Instance {
+  const waiting = new Set<Socket>()
+  server.on('connection', (socket) => {
+    waiting.add(socket)
+    socket.on('error', () => socket.destroy())
+    socket.once('close', () => waiting.delete(socket))
+    socket.write(`${JSON.stringify(self)}\n`)
+  })
+  server.unref()
+  return {
+    async close(exitCode) {
+      server.close()
+      await Promise.all(
+        [...waiting].map(
+          (socket) =>
+            new Promise<void>((resolve) => {
+              socket.once('close', () => resolve())
+              socket.end(`${JSON.stringify({ exit: exitCode })}\n`)
+              socket.resume()
+            }),
+        ),
+      )
+    },
+  }
+}
+
+/** `undefined` when nobody greets: the holder has gone, or hangs. */
+async function attach(path: string): Promise<Attached | undefined> {
+  const socket = createConnection(path)
+  const lines = linesOf(socket)
+  const late = setTimeout(() => socket.destroy(), GREETING_MS)
+  const first = Greeting.safeParse(await lines())
+  clearTimeout(late)
+  if (!first.success) return undefined
+  const exitCode = lines().then((said) => {
+    socket.destroy()
+    const farewell = Farewell.safeParse(said)
+    return farewell.success ? farewell.data.exit : 1
+  })
+  return { first: first.data, exitCode }
+}
+
+/** The next line as JSON; `undefined` when there is none any more. */
+function linesOf(socket: Socket): () => Promise<unknown> {
+  socket.on('error', () => socket.destroy())
+  const lines = createInterface({ input: socket })[Symbol.asyncIterator]()
+  return async () => {
+    try {
+      const { done, value } = await lines.next()
+      return done === true ? undefined : JSON.parse(value)
+    } catch {
+      // Cut off in mid-line: as good as nothing said.
+      return undefined
+    }
+  }
+}
+
+/** `undefined` when another process listens there. */
+async function listen(path: string): Promise<Server | undefined> {
+  const server = createServer()
+  try {
+    server.listen(path)
+    await once(server, 'listening')
+    return server
+  } catch (error) {
+    const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+    if (!isTaken) throw error
+    if (path.startsWith('\0') || (await answers(path))) return undefined
+    // The file of one that died: only abstract sockets vanish with their owner.
+    rmSync(path, { force: true })
+    return await listen(path)
+  }
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(path)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+/** Linux has sockets without a file; elsewhere one lies in the state folder. */
+function socketPath(stateDirectory: string): string {
+  const name = createHash('sha256').update(stateDirectory).digest('hex').slice(0, 32)
+  return process.platform === 'linux' ? `\0agui-runner-${name}` : `${stateDirectory}/runner.sock`
+}
