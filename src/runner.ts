@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { CAPABILITIES } from './agui/capabilities.ts'
 import { ClaudeAgent } from './claude/agent.ts'
 import { probeHome } from './claude/home.ts'
+import { decidePermissionMode } from './claude/permission-mode.ts'
 import { killTree } from './claude/process-tree.ts'
 import type { Config, Env } from './config.ts'
 import { RunnerError, toMessage } from './errors.ts'
@@ -13,9 +14,9 @@ import { detectRoute, findClaude, type ModelRoute, wrapperPath } from './gateway
 import type { Check } from './http/routes/health.ts'
 import { buildServer } from './http/server.ts'
 import { Subscribers } from './http/subscribers.ts'
+import { Blobs } from './log/blobs.ts'
 import { LmdbEventLog } from './log/lmdb-event-log.ts'
 import { Store } from './log/store.ts'
-import { decidePermissionMode } from './permission-mode.ts'
 import { Sessions } from './session/sessions.ts'
 import { Threads } from './session/threads.ts'
 import type { Logger } from './telemetry/logger.ts'
@@ -59,7 +60,8 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const permissionMode = decidePermissionMode(config.permissionMode, { env, isMock: options.isMock })
   const agent = createAgent(options, { route, permissionMode, mark })
   const threads = new Threads(store)
-  const sessions = new Sessions({ ...limits, agent, log, threads, onLogFailure: options.onFatal })
+  const blobs = new Blobs(store)
+  const sessions = new Sessions({ ...limits, agent, log, threads, blobs, onLogFailure: options.onFatal })
   await sessions.recover()
   logger.info(describeRoute(route, permissionMode), 'model route')
 
@@ -71,6 +73,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     logger: serverLogger,
     log,
     sessions,
+    blobs,
     subscribers,
     checks: (checkSignal) => runChecks(options, route, checkSignal),
     capabilities: CAPABILITIES,

@@ -31,6 +31,8 @@ export class Calls {
   readonly #calls = new Map<string, Call>()
   readonly #ids: UsedIds
   readonly #clientPrefix: string | undefined
+  /** Answered without ever having been called, so far. */
+  readonly #orphans = new Set<string>()
   /** Ids of the client's tools that this run called. */
   #pending: string[] = []
 
@@ -66,7 +68,8 @@ export class Calls {
   /** @returns the id of the result message, undefined when the call had its answer or is the client's to answer. */
   answer(toolUseId: string, result: ToolResult, owner: Owner, out: AguiEvent[]): string | undefined {
     const call = this.#calls.get(toolUseId)
-    if (call?.answered === true) return undefined
+    if (call?.answered === true || this.#orphans.has(toolUseId)) return undefined
+    if (call === undefined) this.#orphans.add(toolUseId)
     // A tool runs as soon as its block is whole, so its result may overtake the block's own end.
     call?.block.close(out)
     if (call !== undefined) call.answered = true

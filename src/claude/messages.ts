@@ -75,6 +75,8 @@ const ResultSchema = z.object({
   duration_api_ms: amount,
   total_cost_usd: amount,
   structured_output: z.unknown().optional(),
+  origin: z.object({ kind: z.string() }).optional().catch(undefined),
+  user_message_uuids: texts,
   modelUsage,
   model_usage_since_last_result: modelUsage,
 })

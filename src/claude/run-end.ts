@@ -10,6 +10,10 @@ export interface TurnFacts {
   costUsd?: number
   stopReason?: string
   terminalReason?: string
+  /** What began the turn when no prompt of ours did: `task-notification` and the like. */
+  origin?: string
+  /** The ids of the user messages that the turn has answered, as they were sent. */
+  messageIds?: string[]
 }
 
 /** How Claude Code ended the run: all of a `RunEnd` but the waiting for a person, which is not Claude Code's to say. */
@@ -61,6 +65,8 @@ export function factsOf(result: ResultMessage, costUsd: number | undefined): Tur
     ...(costUsd === undefined ? {} : { costUsd }),
     ...(result.stop_reason == null ? {} : { stopReason: result.stop_reason }),
     ...(result.terminal_reason === undefined ? {} : { terminalReason: result.terminal_reason }),
+    ...(result.origin === undefined ? {} : { origin: result.origin.kind }),
+    ...(result.user_message_uuids === undefined ? {} : { messageIds: result.user_message_uuids }),
   }
 }
 

@@ -2,6 +2,9 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Database, type Key, open } from 'lmdb'
 
+/** Keys to JSON values; their shape is checked by whoever reads them. */
+export type Table<K extends Key> = Database<unknown, K>
+
 /**
  * The state folder's one LMDB environment; the event log and the thread facts are databases in it, so that what
  * is written in one turn is committed together.
@@ -25,8 +28,7 @@ export class Store {
     return this.#keep(this.#root.openDB<Buffer, K>({ name, encoding: 'binary' }))
   }
 
-  /** Values are JSON; their shape is checked by whoever reads them. */
-  json<K extends Key>(name: string): Database<unknown, K> {
+  json<K extends Key>(name: string): Table<K> {
     return this.#keep(this.#root.openDB<unknown, K>({ name, encoding: 'json' }))
   }
 

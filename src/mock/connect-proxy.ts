@@ -10,6 +10,7 @@ import {
 import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { closeWith } from './closing.ts'
 import { INFERENCE_HOST, INFERENCE_PORT } from './inference-edge.ts'
 import type { RequestLog } from './request-log.ts'
 import type { ConnectFault } from './script.ts'
@@ -55,7 +56,7 @@ export function createConnectProxy(options: ConnectProxyOptions): Server {
     if (!socket.writable || error.code?.startsWith('HPE_') !== true) return void socket.destroy()
     const status =
       error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
-    socket.end(`HTTP/1.1 ${status}\r\n\r\n`)
+    closeWith(socket, `HTTP/1.1 ${status}\r\n\r\n`)
   })
   return server
 }
@@ -69,7 +70,7 @@ async function answerConnect(
   const target = parseTarget(request.url ?? '')
   const settle = record(request, options.log)
   const end = (status: number, text: string): void => {
-    socket.end(text)
+    closeWith(socket, text)
     settle({ status, bytes: 0, end: 'complete' })
   }
   if (target === undefined) return end(400, 'HTTP/1.1 400 Bad Request\r\n\r\n')
@@ -88,7 +89,7 @@ async function answerConnect(
   const decision = options.decide(target)
   if (!decision.allow) return end(403, toDenial({ target, method: 'CONNECT', reason: decision.reason }))
   const upstream = connect(target.port, target.host)
-  socket.once('close', () => upstream.destroy())
+  socket.once('close', () => upstream.destroySoon())
   try {
     await once(upstream, 'connect', { signal: AbortSignal.timeout(TUNNEL_CONNECT_MS_MAX) })
   } catch {
@@ -97,7 +98,7 @@ async function answerConnect(
   }
   await establish(socket)
   settle({ status: 200, bytes: 0, end: 'complete' })
-  await pipeline(socket, upstream, socket)
+  join(socket, upstream)
 }
 
 /** A plain-HTTP proxy request: same policy; `https://` belongs into a CONNECT. */
@@ -109,13 +110,16 @@ async function answerAbsolute(
   const settle = record(request, options.log)
   const url = URL.canParse(request.url ?? '') ? new URL(request.url ?? '') : undefined
   if (url?.protocol !== 'http:') {
-    response.socket?.end('HTTP/1.1 400 Bad Request\r\n\r\n')
+    closeWith(request.socket, 'HTTP/1.1 400 Bad Request\r\n\r\n')
     return settle({ status: 400, bytes: 0, end: 'complete' })
   }
   const target = { host: url.hostname.toLowerCase(), port: Number(url.port || 80) }
   const decision = options.decide(target)
   if (!decision.allow) {
-    response.socket?.end(toDenial({ target, method: request.method ?? '', path: url.pathname + url.search }))
+    closeWith(
+      request.socket,
+      toDenial({ target, method: request.method ?? '', path: url.pathname + url.search }),
+    )
     return settle({ status: 403, bytes: 0, end: 'complete' })
   }
   const { 'proxy-connection': _hop, 'proxy-authorization': _key, ...headers } = request.headers
@@ -133,9 +137,19 @@ async function answerAbsolute(
   }
 }
 
+/** Carries bytes both ways; one side's end is passed on, its breaking destroys the other. */
+function join(client: Socket, upstream: Socket): void {
+  upstream.on('error', () => client.destroy())
+  client.pipe(upstream)
+  upstream.pipe(client)
+}
+
 function record(request: IncomingMessage, log: RequestLog): ReturnType<RequestLog['add']> {
   const { method = '', url = '', headers } = request
-  return log.add({ route: 'proxy', method, path: url, headers, body: undefined, bytes: 0 })
+  const settle = log.add({ route: 'proxy', method, path: url, headers, body: undefined, bytes: 0 })
+  // Whatever goes wrong below, the connection's end is the answer's.
+  request.socket.once('close', () => settle({ status: 0, bytes: 0, end: 'broken' }))
+  return settle
 }
 
 async function establish(socket: Socket): Promise<void> {

@@ -9,7 +9,7 @@ import type { GatewayFault, Script, Step } from './script.ts'
 import { createId, toErrorBody } from './sse.ts'
 
 /** The one model of the gateway when neither the caller nor the script names one. */
-export const DEFAULT_MODEL = 'claude-mock'
+const DEFAULT_MODEL = 'claude-mock'
 
 export interface Answer {
   readonly status: number

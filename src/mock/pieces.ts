@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { once, setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cue, StreamFault } from './message-cues.ts'
 
@@ -25,6 +25,8 @@ export interface Gates {
 export function createGates(): Gates {
   const opened = new Set<string>()
   const target = new EventTarget()
+  // Any number of replies may wait at one gate.
+  setMaxListeners(0, target)
   return {
     async pass(name, signal) {
       while (!opened.has(name)) await once(target, name, { signal })

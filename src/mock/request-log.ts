@@ -47,7 +47,7 @@ export interface RecordedRequest {
   readonly answered: Promise<RequestOutcome>
 }
 
-export interface RequestEntry extends Omit<RecordedRequest, 'seq' | 'at' | 'answered'> {
+interface RequestEntry extends Omit<RecordedRequest, 'seq' | 'at' | 'answered'> {
   /** Size of the body in bytes, for the bound on what is kept. */
   readonly bytes: number
 }

@@ -4,6 +4,7 @@ import type { AguiEvent } from '../agui/event.ts'
 import { OpenItems } from '../agui/grammar.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { EventLog } from '../log/event-log.ts'
+import type { Oversize } from './oversize.ts'
 
 export interface RunLimits {
   /** A run is ended after this; 0 for never. */
@@ -17,6 +18,7 @@ export interface RunOptions extends RunLimits {
   parentRunId: string | undefined
   request: RunRequest
   log: EventLog
+  oversize: Oversize
 }
 
 /** While this many events wait for their commit the agent is asked to wait too. */
@@ -42,7 +44,7 @@ export class Run {
   constructor(options: RunOptions) {
     this.#options = options
     this.runId = options.request.runId
-    this.started = this.#append([startEvent(options)], true)
+    this.started = this.#append(options.oversize.fit(startEvent(options)), true)
   }
 
   /** Asks the run to stop; it ends as `cancelled`, or as `error` when an error is given. The first call decides. */
@@ -76,7 +78,10 @@ export class Run {
     }
     await this.#flushing
     if (this.#logFailure !== undefined) throw this.#logFailure.error
-    const written = this.#append([...this.#pending, ...this.#open.closing(), this.#terminal(end)], true)
+    const written = this.#append(
+      [...this.#pending, ...this.#open.closing(), ...this.#options.oversize.fit(this.#terminal(end))],
+      true,
+    )
     onEnd(end)
     await written
     return end
@@ -87,7 +92,7 @@ export class Run {
     if (events.length === 0) return undefined
     for (const event of events) {
       this.#open.apply(event)
-      this.#pending.push(event)
+      this.#pending.push(...this.#options.oversize.fit(event))
     }
     this.#flushing ??= this.#flush()
     return this.#pending.length > PENDING_EVENTS_MAX ? this.#flushing : undefined

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { EventType, type RunAgentInput } from '@ag-ui/core'
+import { aggregateTokenUsage, EventType, type RunAgentInput, type TokenUsage } from '@ag-ui/core'
 import { z } from 'zod'
 import type { AgentDescription, AgentSession, RunEnd } from '../agui/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
@@ -8,6 +8,7 @@ import { parseUserContent } from '../agui/input.ts'
 import { RunnerError } from '../errors.ts'
 import type { EventLog } from '../log/event-log.ts'
 import { type KnownMessages, reconcile } from './history.ts'
+import type { Oversize } from './oversize.ts'
 import { Run, type RunLimits } from './run.ts'
 import type { QueuedRun, ThreadFacts, Threads } from './threads.ts'
 
@@ -17,6 +18,7 @@ export interface SessionOptions extends RunLimits {
   agent: AgentSession
   log: EventLog
   threads: Threads
+  oversize: Oversize
   queueMax: number
   /** Told when the log could not be written, with the cause: the runner cannot keep its promise then. */
   onLogFailure(error: unknown): void
@@ -31,6 +33,8 @@ export interface SessionDescription extends AgentDescription {
   runId?: string
   /** Runs that wait. */
   queue: { runId: string; messageIds: string[] }[]
+  /** All runs together, one entry per provider and model. */
+  usage: TokenUsage[]
   createdAt: number
   updatedAt: number
 }
@@ -174,6 +178,7 @@ export class Session {
         runId,
         messageIds: messages.map(({ id }) => id),
       })),
+      usage: this.#facts.usage,
       createdAt,
       updatedAt,
       ...this.#options.agent.describe(),
@@ -249,7 +254,13 @@ export class Session {
     const { threads, agent } = this.#options
     const { openRun: _closed, ...facts } = this.#facts
     this.#run = undefined
-    this.#facts = { ...facts, lastOutcome: end.outcome, updatedAt: Date.now(), memory: agent.memory }
+    this.#facts = {
+      ...facts,
+      lastOutcome: end.outcome,
+      updatedAt: Date.now(),
+      usage: aggregateTokenUsage([...facts.usage, ...(end.usage ?? [])]),
+      memory: agent.memory,
+    }
     const last = digests.at(-1)
     const writes: Promise<unknown>[] = []
     // A failed run's messages are forgotten: a client that retries sends the same ones with a new runId.

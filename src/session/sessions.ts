@@ -1,7 +1,9 @@
 import type { RunAgentInput } from '@ag-ui/core'
 import type { Agent } from '../agui/agent.ts'
 import { RunnerError } from '../errors.ts'
+import type { Blobs } from '../log/blobs.ts'
 import type { EventLog } from '../log/event-log.ts'
+import { Oversize } from './oversize.ts'
 import type { RunLimits } from './run.ts'
 import { Session, type SessionDescription, type Submitted } from './session.ts'
 import type { ThreadFacts, Threads } from './threads.ts'
@@ -10,6 +12,8 @@ export interface SessionsOptions extends RunLimits {
   agent: Agent
   log: EventLog
   threads: Threads
+  blobs: Blobs
+  eventBytesMax: number
   threadsMax: number
   queueMax: number
   onLogFailure(error: unknown): void
@@ -108,7 +112,8 @@ export class Sessions {
     const session = this.get(threadId)
     await session.close()
     this.#sessions.delete(threadId)
-    await Promise.all([this.#options.log.drop(threadId), this.#options.threads.drop(threadId)])
+    const { log, threads, blobs } = this.#options
+    await Promise.all([log.drop(threadId), threads.drop(threadId), blobs.drop(threadId)])
   }
 
   /** Ends every run as `cancelled` and every process. */
@@ -121,7 +126,13 @@ export class Sessions {
 
   #create(threadId: string, facts: ThreadFacts): Session {
     const agent = this.#options.agent.open(threadId, facts.memory)
-    const session = new Session({ ...this.#options, threadId, facts, agent })
+    const { blobs, eventBytesMax } = this.#options
+    const oversize = new Oversize({
+      eventBytesMax,
+      keep: (blob) => blobs.add(threadId, blob),
+      urlOf: (id) => `/sessions/${encodeURIComponent(threadId)}/blobs/${id}`,
+    })
+    const session = new Session({ ...this.#options, threadId, facts, agent, oversize })
     this.#sessions.set(threadId, session)
     for (const tell of [...this.#waiting]) tell()
     return session

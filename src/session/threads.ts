@@ -1,8 +1,7 @@
-import type { UserMessage } from '@ag-ui/core'
-import { UserMessageSchema } from '@ag-ui/core/schemas'
-import type { Database } from 'lmdb'
+import type { TokenUsage, UserMessage } from '@ag-ui/core'
+import { TokenUsageSchema, UserMessageSchema } from '@ag-ui/core/schemas'
 import { z } from 'zod'
-import type { Store } from '../log/store.ts'
+import type { Store, Table } from '../log/store.ts'
 
 const Messages = z.array(z.custom<UserMessage>((value) => UserMessageSchema.safeParse(value).success))
 
@@ -26,6 +25,8 @@ const ThreadFacts = z.object({
   /** The run that is open in the log, until its terminal record is there, and the last seq before it. */
   openRun: z.object({ runId: z.string(), after: z.number() }).optional(),
   lastUserMessageId: z.string().optional(),
+  /** What all runs have used. */
+  usage: z.array(z.custom<TokenUsage>((value) => TokenUsageSchema.safeParse(value).success)),
   /** Oldest first. */
   queue: z.array(QueuedRun),
   /** The agent's own: for Claude its session id and the like. */
@@ -37,9 +38,9 @@ type Member = [threadId: string, id: string]
 
 /** The facts of every thread, and which run and message ids each has seen. */
 export class Threads {
-  readonly #facts: Database<unknown, string>
-  readonly #runs: Database<unknown, Member>
-  readonly #messages: Database<unknown, Member>
+  readonly #facts: Table<string>
+  readonly #runs: Table<Member>
+  readonly #messages: Table<Member>
 
   constructor(store: Store) {
     this.#facts = store.json('threads')

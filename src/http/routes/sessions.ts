@@ -1,21 +1,28 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
+import type { Blobs } from '../../log/blobs.ts'
 import type { Sessions } from '../../session/sessions.ts'
 import { parse } from '../parse.ts'
 
 export interface SessionRoutesOptions {
   sessions: Sessions
+  blobs: Blobs
   /** The thread that belongs to this sandbox: what an interrupt without an id means. */
   sessionId: string | undefined
 }
 
 const Params = z.object({ threadId: z.string() })
+/** A client gave it with an upload; anything else could not stand in a header. */
+const MEDIA_TYPE = /^[\w.+-]+\/[\w.+-]+(; charset=[\w-]+)?$/
+
+const BlobParams = Params.extend({ blobId: z.string() })
+const MessageBody = z.object({ content: z.unknown(), delivery: z.enum(['steer', 'queue']).default('queue') })
 const InterruptBody = z
   .object({ thread_id: z.string().optional(), threadId: z.string().optional() })
   .nullish()
 
-export function sessionRoutes({ sessions, sessionId }: SessionRoutesOptions) {
+export function sessionRoutes({ sessions, blobs, sessionId }: SessionRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/sessions', async () => ({ sessions: sessions.list() }))
 
@@ -31,6 +38,27 @@ export function sessionRoutes({ sessions, sessionId }: SessionRoutesOptions) {
     app.post('/sessions/:threadId/interrupt', async (request) => {
       const { threadId } = parse(Params, request.params, 'the path')
       return { interrupted: await sessions.get(threadId).interrupt() }
+    })
+
+    app.get('/sessions/:threadId/blobs/:blobId', async (request, reply) => {
+      const { threadId, blobId } = parse(BlobParams, request.params, 'the path')
+      const blob = blobs.get(threadId, blobId)
+      if (blob === undefined)
+        throw new RunnerError('not_found', `Thread "${threadId}" has no blob "${blobId}".`)
+      // What a tool returned is nobody's page: never rendered in the runner's origin.
+      return reply
+        .header('content-security-policy', 'sandbox')
+        .header('x-content-type-options', 'nosniff')
+        .header('content-disposition', 'attachment')
+        .type(MEDIA_TYPE.test(blob.contentType) ? blob.contentType : 'application/octet-stream')
+        .send(blob.bytes)
+    })
+
+    app.post('/sessions/:threadId/messages', async (request, reply) => {
+      const { threadId } = parse(Params, request.params, 'the path')
+      const { content, delivery } = parse(MessageBody, request.body, 'the body')
+      const accepted = await sessions.open(threadId).post(content, delivery)
+      return reply.status(202).send(accepted)
     })
 
     for (const url of ['/interrupt', '/agui/interrupt']) {

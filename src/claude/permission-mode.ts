@@ -1,5 +1,5 @@
-import type { PermissionMode } from './claude/launch.ts'
-import { RunnerError } from './errors.ts'
+import { RunnerError } from '../errors.ts'
+import type { PermissionMode } from './launch.ts'
 
 export interface PermissionFacts {
   env: Readonly<Record<string, string | undefined>>

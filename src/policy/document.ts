@@ -1,0 +1,178 @@
+// YAML text with positions: the schema sees a tree of plain objects, arrays and scalars; every message finds
+// its line and column again through the path of keys that leads to it.
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  Scalar,
+} from 'yaml'
+
+export type Severity = 'error' | 'warning'
+export type Path = readonly (string | number)[]
+
+/** What a rule has to say about one place. `at: 'key'` points at the key instead of its value. */
+export interface Finding {
+  severity: Severity
+  path: Path
+  at?: 'key' | 'value'
+  message: string
+}
+
+/** A finding with its place in the file; lines and columns count from 1. */
+export interface Problem {
+  file: string
+  line: number
+  column: number
+  severity: Severity
+  message: string
+}
+
+/** Depth and size at which OpenShell's own YAML reader, or a reader's patience, ends. */
+const DEPTH_MAX = 128
+const NODES_MAX = 200_000
+
+export type Tree = Scalar | Tree[] | { [key: string]: Tree }
+
+export class PolicyDocument {
+  readonly #file: string
+  readonly #lines = new LineCounter()
+  readonly #document: Document
+  readonly #problems: Problem[] = []
+
+  constructor(text: string, file: string) {
+    this.#file = file
+    // A stack exhausted by nesting is one of the parser's own errors.
+    this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false })
+    for (const { message, pos } of this.#document.errors) {
+      this.#problems.push(this.#problemAt(pos[0], 'error', message))
+    }
+  }
+
+  /** What is wrong with the YAML itself. */
+  get problems(): readonly Problem[] {
+    return this.#problems
+  }
+
+  /** The whole document, aliases followed; undefined when it is no readable YAML. */
+  toTree(): Tree | undefined {
+    if (this.#problems.length > 0) return undefined
+    const tree = new TreeBuilder(this.#document)
+    try {
+      return tree.build(this.#document.contents)
+    } catch (error) {
+      if (!(error instanceof TreeError)) throw error
+      this.#problems.push(this.#problemAt(error.offset, 'error', error.message))
+      return undefined
+    }
+  }
+
+  /** Is anything written at this path? */
+  has(path: Path): boolean {
+    return this.#find(path).depth === path.length
+  }
+
+  locate(finding: Finding): Problem {
+    const { depth, offset, keyOffset } = this.#find(finding.path)
+    // What is not there (a missing key) is reported where it would have to be: at its parent.
+    const isExact = depth === finding.path.length
+    return this.#problemAt(
+      isExact && finding.at === 'key' ? keyOffset : offset,
+      finding.severity,
+      finding.message,
+    )
+  }
+
+  #find(path: Path): { depth: number; offset: number; keyOffset: number } {
+    let node: unknown = this.#document.contents
+    let offset = offsetOf(node)
+    let keyOffset = offset
+    for (const [depth, step] of path.entries()) {
+      const container = follow(node, this.#document)
+      const pair = isMap(container)
+        ? container.items.find((item) => keyText(item) === String(step))
+        : undefined
+      const next = isSeq(container) ? container.items[Number(step)] : pair?.value
+      if (pair === undefined && next === undefined) return { depth, offset, keyOffset }
+      keyOffset = pair === undefined ? offsetOf(next) : offsetOf(pair.key)
+      offset = isEmptyNode(next) ? keyOffset : offsetOf(next)
+      node = next
+    }
+    return { depth: path.length, offset, keyOffset }
+  }
+
+  #problemAt(offset: number, severity: Severity, message: string): Problem {
+    const { line, col } = this.#lines.linePos(offset)
+    return { file: this.#file, line: Math.max(line, 1), column: Math.max(col, 1), severity, message }
+  }
+}
+
+class TreeError extends Error {
+  readonly offset: number
+
+  constructor(message: string, offset: number) {
+    super(message)
+    this.offset = offset
+  }
+}
+
+class TreeBuilder {
+  readonly #document: Document
+  #nodes = 0
+
+  constructor(document: Document) {
+    this.#document = document
+  }
+
+  build(raw: unknown, depth = 0): Tree {
+    this.#nodes += 1
+    if (depth > DEPTH_MAX) throw new TreeError('nested too deeply', offsetOf(raw))
+    if (this.#nodes > NODES_MAX) throw new TreeError('too many values (aliases repeated?)', offsetOf(raw))
+    const node = follow(raw, this.#document)
+    if (isAlias(raw) && node === undefined) throw new TreeError('the alias has no anchor', offsetOf(raw))
+    if (isScalar(node)) return node
+    if (isSeq(node)) return node.items.map((item) => this.build(item, depth + 1))
+    if (!isMap(node)) return new Scalar(null)
+    const entries = node.items.map((pair): [string, Tree] => {
+      const key = keyText(pair)
+      // Object keys of this name would be lost on the way.
+      if (key === undefined || key === '__proto__') {
+        throw new TreeError(`${key ?? 'this'} cannot be a key`, offsetOf(pair.key))
+      }
+      return [key, this.build(pair.value, depth + 1)]
+    })
+    return Object.fromEntries(entries)
+  }
+}
+
+function follow(node: unknown, document: Document): unknown {
+  return isAlias(node) ? node.resolve(document) : node
+}
+
+function offsetOf(node: unknown): number {
+  return (isNode(node) ? (node as Node).range?.[0] : undefined) ?? 0
+}
+
+function isEmptyNode(node: unknown): boolean {
+  return node === null || node === undefined || (isScalar(node) && isEmptyPlain(node))
+}
+
+function keyText(pair: Pair): string | undefined {
+  return isScalar(pair.key) ? scalarText(pair.key) : undefined
+}
+
+/** The text as written: `5` and `"5"` both read "5". */
+export function scalarText(scalar: Scalar): string {
+  return scalar.source ?? String(scalar.value ?? '')
+}
+
+/** `key:` with nothing after it. */
+export function isEmptyPlain(scalar: Scalar): boolean {
+  return scalar.value === null && scalarText(scalar) === ''
+}

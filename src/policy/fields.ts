@@ -1,0 +1,127 @@
+// How single values of a policy file are read: what counts as a string, a list, a map, a matcher.
+import { Scalar } from 'yaml'
+import { z } from 'zod'
+import { isEmptyPlain, scalarText, type Tree } from './document.ts'
+
+/**
+ * `typed`: the gateway's loader (image policy, control plane), which refuses unknown keys and wrong types.
+ * `file`: `--policy-data`, which ignores both (openshell.md 1.0).
+ */
+export type PolicyMode = 'typed' | 'file'
+
+/** Alternative globs of one query, tool or params matcher. Empty: the matcher says nothing, which is refused. */
+export type GlobList = readonly string[]
+
+export type Leaf<T> = z.ZodType<T, unknown>
+
+/** `read` returns undefined for what it does not accept. */
+function leaf<T>(expected: string, read: (tree: Tree) => T | undefined): Leaf<T> {
+  return z.unknown().transform((input, context): T => {
+    const value = input === undefined ? undefined : read(input as Tree)
+    if (value !== undefined) return value
+    context.addIssue({ code: 'custom', message: input === undefined ? 'is required' : `must be ${expected}` })
+    return z.NEVER
+  })
+}
+
+const scalar = <T>(expected: string, read: (node: Scalar) => T | undefined): Leaf<T> =>
+  leaf(expected, (tree) => (tree instanceof Scalar ? read(tree) : undefined))
+
+const isString = (node: Scalar): boolean => typeof node.value === 'string'
+const isPlain = (node: Scalar): boolean => node.type === Scalar.PLAIN
+
+// serde takes any plain scalar for a string (`run_as_user: 1000`); the untyped loader only real strings.
+const anyText = scalar('a string', scalarText)
+const realText = scalar('a string', (node) => (isString(node) ? scalarText(node) : undefined))
+
+export const boolean = scalar('true or false', (node) =>
+  isPlain(node) && typeof node.value === 'boolean' ? node.value : undefined,
+)
+
+export const integer = (min: number, max: number): Leaf<number> =>
+  scalar(`an integer from ${min} to ${max}`, (node) => {
+    if (!isPlain(node) || !/^[+-]?(\d+|0x[0-9a-f]+|0o[0-7]+)$/i.test(scalarText(node))) return undefined
+    const value = Number(node.value)
+    return value >= min && value <= max ? value : undefined
+  })
+
+/** `key:` with nothing after it is an empty list or map; any other scalar is of the wrong kind. */
+const collection = (tree: unknown, empty: unknown): unknown => {
+  if (!(tree instanceof Scalar)) return tree
+  return isEmptyPlain(tree) ? empty : scalarText(tree)
+}
+
+export const list = <T>(item: Leaf<T>): Leaf<T[]> =>
+  z.preprocess((tree) => collection(tree, []), z.array(item, 'must be a list'))
+
+export const map = <T>(value: Leaf<T>): Leaf<Record<string, T>> =>
+  z.preprocess((tree) => collection(tree, {}), z.record(z.string(), value, 'must be a map'))
+
+/** An absent or null section. */
+export const optional = <T>(section: Leaf<T>): Leaf<T | undefined> =>
+  z.preprocess(
+    (tree) => (tree instanceof Scalar && isPlain(tree) && tree.value === null ? undefined : tree),
+    section.optional(),
+  )
+
+function readGlobs(tree: Tree, mode: PolicyMode): GlobList | undefined {
+  if (tree instanceof Scalar)
+    return isString(tree) ? [scalarText(tree)].filter((glob) => glob !== '') : undefined
+  if (Array.isArray(tree)) return undefined
+  const { any, glob, ...others } = tree
+  if (Object.keys(others).length > 0 || (any !== undefined && glob !== undefined)) return undefined
+  if (glob !== undefined) return mode === 'file' ? readGlobs(glob, mode) : undefined
+  if (any === undefined) return []
+  if (!Array.isArray(any)) return undefined
+  const globs = any.map((item) => (item instanceof Scalar && isString(item) ? scalarText(item) : undefined))
+  return globs.includes(undefined) ? undefined : globs.filter((text) => text !== undefined)
+}
+
+/** MCP params may be nested; OpenShell flattens them to dotted names. */
+function readParams(tree: Tree, mode: PolicyMode): Record<string, GlobList> | undefined {
+  if (tree instanceof Scalar || Array.isArray(tree)) return undefined
+  const flat: Record<string, GlobList> = {}
+  for (const [name, child] of Object.entries(tree)) {
+    const globs = readGlobs(child, mode)
+    const nested = globs === undefined ? readParams(child, mode) : undefined
+    if (globs === undefined && nested === undefined) return undefined
+    if (globs !== undefined) flat[name] = globs
+    for (const [inner, value] of Object.entries(nested ?? {})) flat[`${name}.${inner}`] = value
+  }
+  return flat
+}
+
+export const absent = <T>(schema: Leaf<T>, fallback: T): Leaf<T> =>
+  schema.optional().transform((value) => value ?? fallback)
+
+/** A map with known keys; others are refused or ignored. */
+export const section = <Shape extends z.core.$ZodLooseShape>(shape: Shape, isStrict: boolean) => {
+  const error = (issue: { code?: string | undefined; input?: unknown }): string => {
+    if (issue.code === 'unrecognized_keys') return `known here: ${Object.keys(shape).join(', ')}`
+    return issue.input === undefined ? 'is required' : 'must be a map'
+  }
+  return z.preprocess(
+    (tree) => collection(tree, {}),
+    isStrict ? z.strictObject(shape, { error }) : z.object(shape, { error }),
+  )
+}
+
+/** The readers that differ by mode. */
+export function modeReaders(mode: PolicyMode) {
+  const isTyped = mode === 'typed'
+  return {
+    isTyped,
+    text: isTyped ? anyText : realText,
+    globs: leaf('a glob string or {any: [globs]}', (tree) => readGlobs(tree, mode)),
+    params: leaf('a map of matchers', (tree) => readParams(tree, mode)),
+    /** The default where absent; in file mode also where the type is wrong. For scalars only. */
+    or: <T>(schema: Leaf<T>, fallback: T): Leaf<T> =>
+      isTyped ? absent(schema, fallback) : schema.catch(fallback),
+    /** A list of scalars; file mode drops those of the wrong type. */
+    listOf: <T>(item: Leaf<T>): Leaf<T[]> => {
+      const readable = (tree: unknown): unknown =>
+        Array.isArray(tree) ? tree.filter((element) => item.safeParse(element).success) : tree
+      return absent(isTyped ? list(item) : z.preprocess(readable, list(item)), [])
+    },
+  }
+}

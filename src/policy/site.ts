@@ -1,0 +1,40 @@
+// Where a check stands: one endpoint of one rule, and how to look at what is written there.
+import type { Path } from './document.ts'
+import type { PolicyMode } from './fields.ts'
+import type { Endpoint, Policy } from './schema.ts'
+
+export interface EndpointSite {
+  mode: PolicyMode
+  /** The key in network_policies. */
+  rule: string
+  endpoint: Endpoint
+  path: Path
+  /** Is anything written at this path? Tells `[]` from absent. */
+  has: (path: Path) => boolean
+}
+
+export function endpointSites(policy: Policy, mode: PolicyMode, has: EndpointSite['has']): EndpointSite[] {
+  return Object.entries(policy.network_policies).flatMap(([rule, { endpoints }]) =>
+    endpoints.map((endpoint, index) => ({
+      mode,
+      rule,
+      endpoint,
+      path: ['network_policies', rule, 'endpoints', index],
+      has,
+    })),
+  )
+}
+
+/** OpenShell loads a pattern with unbalanced brackets, warns, and then refuses whatever touches it. */
+export function globWarning(pattern: string): string | undefined {
+  for (const [open, close] of ['[]', '{}']) {
+    let depth = 0
+    for (const char of pattern) {
+      if (char === open) depth += 1
+      else if (char === close) depth -= 1
+      if (depth < 0) return `glob "${pattern}" has an unmatched "${close}": what touches it is refused`
+    }
+    if (depth > 0) return `glob "${pattern}" has an unclosed "${open}": what touches it is refused`
+  }
+  return undefined
+}
