@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander'
 import { EXIT } from './cli/exit.ts'
 import { mockGatewayCommand } from './cli/mock-gateway.ts'
 
+import { policyCommand } from './cli/policy.ts'
 import { serveCommand } from './cli/serve.ts'
 import { startCommand } from './cli/start.ts'
 import { RunnerError, toMessage } from './errors.ts'
@@ -24,7 +25,7 @@ const program = new Command('agui-runner')
   .addCommand(serveCommand(context))
   .addCommand(startCommand(context))
   .addCommand(mockGatewayCommand())
-
+  .addCommand(policyCommand())
 
 try {
   await program.exitOverride().parseAsync()

@@ -20,7 +20,10 @@ const IMAGE_TYPES = ['image/jpeg', 'image/png', 'image/gif', 'image/webp'] as co
  * Claude Code reads commands (`/clear`) and file mentions (`@/etc/passwd`) out of the last text block only, so a
  * blank one stands last unless slash commands are wanted (claude-code.md 7.4).
  */
-export function toPrompt(request: Pick<RunRequest, 'messages' | 'context'>, options: { slashCommands: boolean }): Prompt {
+export function toPrompt(
+  request: Pick<RunRequest, 'messages' | 'context'>,
+  options: { slashCommands: boolean },
+): Prompt {
   const skipped: string[] = []
   const blocks: Block[] = []
   const { context, messages } = request

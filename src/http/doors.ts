@@ -14,7 +14,7 @@ export interface DoorOptions {
 const LOOPBACK_NAMES = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i
 
 /** The token of one request: a header of its own, a bearer, or (WebSocket) the subprotocol `bearer.<token>`. */
-export function givenToken(request: FastifyRequest): string | undefined {
+function givenToken(request: FastifyRequest): string | undefined {
   const own = request.headers['x-ambient-session-token']
   if (typeof own === 'string') return own
   const bearer = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1]

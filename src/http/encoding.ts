@@ -11,7 +11,7 @@ export interface Encoding {
   event(event: AguiEvent): Buffer
 }
 
-export const SSE: Encoding = {
+const SSE: Encoding = {
   contentType: 'text/event-stream',
   keepalive: Buffer.from(': keep-alive\n\n'),
   batch: (batch) => batch.sse,
@@ -24,7 +24,7 @@ const encoder = new EventEncoder({ accept: AGUI_MEDIA_TYPE })
 const encoded = new WeakMap<Batch, Buffer>()
 
 /** AG-UI's protobuf framing; it knows no keep-alive (agui-1.0-producer.md A15.94). */
-export const PROTOBUF: Encoding = {
+const PROTOBUF: Encoding = {
   contentType: AGUI_MEDIA_TYPE,
   keepalive: undefined,
   batch(batch) {

@@ -22,7 +22,9 @@ export function byteSet(isMember: (byte: number) => boolean): ByteSet {
 
 export function literal(text: string): Node {
   return {
-    all: [...Buffer.from(text, 'utf8')].map((byte) => ({ bytes: byteSet((other) => other === byte) })),
+    all: [...Buffer.from(text, 'utf8')].map((byte) => ({
+      bytes: new Uint8Array(256).fill(1, byte, byte + 1),
+    })),
   }
 }
 

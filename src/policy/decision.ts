@@ -1,10 +1,10 @@
 // What is asked and what is answered. Pure data; the deciding is in egress.ts and file-access.ts.
 
 /** `audit`: OpenShell lets it pass and logs that the policy does not permit it. */
-export type Verdict = 'allow' | 'deny' | 'audit'
+type Verdict = 'allow' | 'deny' | 'audit'
 
 /** Which gate answered: host, port and binary; destination address; request; inference.local; file system. */
-export type Stage = 'l4' | 'ssrf' | 'l7' | 'inference' | 'file'
+type Stage = 'l4' | 'ssrf' | 'l7' | 'inference' | 'file'
 
 export interface Decision {
   verdict: Verdict

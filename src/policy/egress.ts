@@ -7,6 +7,8 @@ import { decideInference, isInference } from './inference.ts'
 import { judgeRequest } from './l7.ts'
 import type { Endpoint, NetworkRule, Policy } from './schema.ts'
 
+const UNKNOWN_BINARY = 'the binary is not known: any that the rule lists counts'
+
 /**
  * In OpenShell's order: inference.local, binary integrity, rules, destination, TLS, request. A caller that
  * cannot know the binary leaves it out; the reason then says that any listed binary counted.
@@ -22,7 +24,9 @@ export function decideEgress(policy: Policy, request: EgressRequest): Decision {
     }
   }
   try {
-    return decideByRules(policy, request)
+    const decision = decideByRules(policy, request)
+    const isGuess = request.binary === undefined && decision.rule !== undefined
+    return isGuess ? { ...decision, reason: `${decision.reason} (${UNKNOWN_BINARY})` } : decision
   } catch (error) {
     if (!(error instanceof GlobError)) throw error
     const stage = request.method === undefined ? 'l4' : 'l7'
@@ -83,7 +87,7 @@ function denyConnection(
 }
 
 function describeBinary({ binary, ancestors = [] }: EgressRequest): string {
-  if (binary === undefined) return 'any listed binary (the binary is not known)'
+  if (binary === undefined) return 'any binary'
   return ancestors.length === 0 ? binary : `${binary} (started by ${ancestors.join(', ')})`
 }
 

@@ -204,7 +204,7 @@ function warnAboutEndpoint({ endpoint }: EndpointSite, warn: (path: Path, messag
     warn(['enforcement'], `"${enforcement}" means audit; only enforce blocks`)
   }
   if (protocol === '' && (access !== '' || endpoint.rules.length > 0)) {
-    warn([access !== '' ? 'access' : 'rules'], 'has no effect without a protocol: every request is allowed')
+    warn([access !== '' ? 'access' : 'rules'], 'needs a protocol: without one every request is allowed')
   }
   if (endpoint.port > 0 && endpoint.ports.length > 0) warn(['port'], 'is ignored: ports is given')
   const graphql =

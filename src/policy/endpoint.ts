@@ -1,8 +1,8 @@
 // Small facts about one endpoint that both the checks and the decisions need.
 import type { Endpoint, RuleMatcher } from './schema.ts'
 
-export const L7_PROTOCOLS = ['rest', 'websocket', 'graphql', 'sql', 'json-rpc', 'mcp'] as const
-export type L7Protocol = (typeof L7_PROTOCOLS)[number]
+const L7_PROTOCOLS = ['rest', 'websocket', 'graphql', 'sql', 'json-rpc', 'mcp'] as const
+type L7Protocol = (typeof L7_PROTOCOLS)[number]
 
 /** Case does not matter here; undefined for "", tcp and unknown names. */
 export function l7Protocol(endpoint: Endpoint): L7Protocol | undefined {

@@ -25,7 +25,7 @@ function labelsOverlap(left: string, right: string): boolean {
 }
 
 /** Can one host match both? Two wildcards in the same label are taken to overlap. */
-export function hostPatternsOverlap(left: HostPattern, right: HostPattern): boolean {
+function hostPatternsOverlap(left: HostPattern, right: HostPattern): boolean {
   const pending: [number, number][] = [[0, 0]]
   const seen = new Set<string>()
   for (let step = pending.pop(); step !== undefined; step = pending.pop()) {

@@ -24,7 +24,7 @@ export interface SessionOptions extends RunLimits {
   onLogFailure(error: unknown): void
 }
 
-export type SessionState = 'idle' | 'running' | 'interrupted' | 'failed'
+type SessionState = 'idle' | 'running' | 'interrupted' | 'failed'
 
 export interface SessionDescription extends AgentDescription {
   threadId: string

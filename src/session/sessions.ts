@@ -72,6 +72,7 @@ export class Sessions {
       createdAt: now,
       updatedAt: now,
       lastOutcome: 'none',
+      usage: [],
       queue: [],
       memory: {},
     })

@@ -13,7 +13,7 @@ import type { Script } from '../../src/mock/script.ts'
 type Reply = Script['rules'][number]['reply']
 type Rule = Script['rules'][number]
 
-export interface Stage {
+interface Stage {
   query: Query
   gateway: MockGateway
   /** Puts a user message in while a turn runs, with an id, so that Claude Code says what becomes of it. */

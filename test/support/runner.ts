@@ -8,7 +8,7 @@ import type { Script } from '../../src/mock/script.ts'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
 
-export type LogLine = Record<string, unknown>
+type LogLine = Record<string, unknown>
 
 export interface RunnerProcess {
   readonly url: string
@@ -91,10 +91,10 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
   return bench
 }
 
-export type StartedProcess = Omit<RunnerProcess, 'url'>
+type StartedProcess = Omit<RunnerProcess, 'url'>
 
 /** One `agui-runner` process; its stdout is read as log lines. */
-export function spawnRunner(
+function spawnRunner(
   command: string[],
   options: { cwd: string; env: Record<string, string> },
 ): StartedProcess {
