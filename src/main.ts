@@ -3,11 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { EXIT } from './cli/exit.ts'
-import { mockGatewayCommand } from './cli/mock-gateway.ts'
 
-import { policyCommand } from './cli/policy.ts'
-import { serveCommand } from './cli/serve.ts'
-import { startCommand } from './cli/start.ts'
 import { RunnerError, toMessage } from './errors.ts'
 
 const appDirectory = join(import.meta.dirname, '..')
@@ -19,13 +15,21 @@ const context = {
 }
 const { version }: { version: string } = JSON.parse(readFileSync(join(appDirectory, 'package.json'), 'utf8'))
 
+/** Loaded when named: the server does not wait for the mock's certificates or the policy engine. */
+const COMMANDS: Record<string, () => Promise<Command>> = {
+  serve: async () => (await import('./cli/serve.ts')).serveCommand(context),
+  start: async () => (await import('./cli/start.ts')).startCommand(context),
+  'mock-gateway': async () => (await import('./cli/mock-gateway.ts')).mockGatewayCommand(),
+  policy: async () => (await import('./cli/policy.ts')).policyCommand(),
+}
+
 const program = new Command('agui-runner')
   .description('Turns Claude Code into an AG-UI 1.0 agent, inside an OpenShell sandbox or on a laptop')
   .version(version)
-  .addCommand(serveCommand(context))
-  .addCommand(startCommand(context))
-  .addCommand(mockGatewayCommand())
-  .addCommand(policyCommand())
+
+const named = COMMANDS[process.argv[2] ?? '']
+for (const load of named === undefined ? Object.values(COMMANDS) : [named])
+  program.addCommand((await load()).exitOverride())
 
 try {
   await program.exitOverride().parseAsync()

@@ -136,6 +136,7 @@ function createAgent(
     startTimeoutMs: limits.claudeStartTimeoutMs,
     idleMs: limits.claudeIdleMs,
     interruptGraceMs: limits.interruptGraceMs,
+    interruptExpiresMs: limits.interruptExpiresMs,
     async beforeStart() {
       if (route.kind === 'none') throw new RunnerError('no_model_route', NO_ROUTE)
       await probeHome(claudeEnv)

@@ -1,4 +1,4 @@
-import type { Context, Interrupt, TokenUsage, UserMessage } from '@ag-ui/core'
+import type { Context, Interrupt, ResumeEntry, TokenUsage, UserMessage } from '@ag-ui/core'
 import type { ErrorCode } from '../errors.ts'
 import type { AguiEvent } from './event.ts'
 
@@ -8,6 +8,8 @@ export interface RunRequest {
   /** New user messages, oldest first. Empty only when `resume` answers something. */
   messages: readonly UserMessage[]
   context: readonly Context[]
+  /** Answers to open interrupts. */
+  resume: readonly ResumeEntry[]
   forwardedProps: unknown
 }
 
@@ -44,6 +46,8 @@ export interface AgentSession {
   /** Facts for clients: model, Claude session id, … */
   describe(): AgentDescription
   readonly memory: AgentMemory
+  /** What waits for a person's answer. */
+  readonly interrupts: readonly Interrupt[]
   close(): Promise<void>
 }
 

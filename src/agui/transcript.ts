@@ -1,4 +1,5 @@
 import { EventType, type Message, type ToolCall } from '@ag-ui/core'
+import { z } from 'zod'
 import type { AguiEvent } from './event.ts'
 
 type Assistant = Extract<Message, { role: 'assistant' }>
@@ -14,6 +15,9 @@ type Opened =
       said: string[]
     }
   | { kind: 'bare'; start: AguiEvent }
+
+const Retracted = z.object({ messageIds: z.array(z.string()), toolCallIds: z.array(z.string()) })
+const Edited = z.object({ toolCallId: z.string(), args: z.record(z.string(), z.unknown()) })
 
 /**
  * A thread's messages as a client that read every event would hold them. Fed with the log from its beginning, it
@@ -143,6 +147,9 @@ export class Transcript {
       case EventType.SUBAGENT_ERROR:
         this.#open.delete(`subagent ${event.subagentRunId}`)
         return
+      case EventType.CUSTOM:
+        this.#applyOwn(event.name, event.value)
+        return
       case EventType.MESSAGES_SNAPSHOT:
         this.#messages.clear()
         this.#places.clear()
@@ -150,6 +157,31 @@ export class Transcript {
         return
       default:
     }
+  }
+
+  /** What AG-UI cannot say of a message that has been streamed (docs/events.md). */
+  #applyOwn(name: string, value: unknown): void {
+    if (name === 'agui-runner.retracted') {
+      const retracted = Retracted.safeParse(value)
+      for (const id of retracted.data?.messageIds ?? []) this.#messages.delete(id)
+      for (const id of retracted.data?.toolCallIds ?? []) this.#changeCall(id, () => undefined)
+    }
+    if (name === 'agui-runner.tool_call_edited') {
+      const edited = Edited.safeParse(value).data
+      if (edited === undefined) return
+      const args = JSON.stringify(edited.args)
+      this.#changeCall(edited.toolCallId, (call) => ({
+        ...call,
+        function: { ...call.function, arguments: args },
+      }))
+    }
+  }
+
+  #changeCall(callId: string, change: (call: ToolCall) => ToolCall | undefined): void {
+    const holder = this.#messages.get(this.#callers.get(callId) ?? '')
+    if (holder?.role !== 'assistant') return
+    const toolCalls = holder.toolCalls?.flatMap((call) => (call.id === callId ? (change(call) ?? []) : call))
+    this.#put({ ...holder, ...(toolCalls === undefined ? {} : { toolCalls }) })
   }
 
   #put(message: Message): void {
@@ -211,12 +243,7 @@ export class Transcript {
       this.#put({ ...message, encryptedValue })
       return
     }
-    const holder = this.#messages.get(this.#callers.get(entityId) ?? '')
-    if (holder?.role !== 'assistant') return
-    const toolCalls = holder.toolCalls?.map((call) =>
-      call.id === entityId ? { ...call, encryptedValue } : call,
-    )
-    this.#put({ ...holder, ...(toolCalls === undefined ? {} : { toolCalls }) })
+    this.#changeCall(entityId, (call) => ({ ...call, encryptedValue }))
   }
 }
 

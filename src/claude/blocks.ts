@@ -60,7 +60,6 @@ export class Block {
 
   /** Opens the message or call. Text opens by its first characters: an empty block makes no message. */
   start(out: AguiEvent[]): void {
-    if (this.#started) return
     this.#started = true
     this.#told = true
     const messageId = this.id

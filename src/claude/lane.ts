@@ -204,7 +204,6 @@ export class Lane {
     // Heals a stream that lost its tail.
     if (block.kind === 'text') block.append((content.text ?? '').slice(block.length), out)
     else if (block.length === 0 && !aborted) block.append(fullText(content), out)
-    if (aborted) block.close(out)
     return block
   }
 

@@ -1,4 +1,4 @@
-import type { Options } from '@anthropic-ai/claude-agent-sdk'
+import type { CanUseTool, Options } from '@anthropic-ai/claude-agent-sdk'
 
 export type PermissionMode = 'never-ask' | 'accept-edits' | 'ask'
 
@@ -14,42 +14,42 @@ export interface LaunchOptions {
 /** The Claude session to go on with, or the id a new one is to have. */
 export type Conversation = { resume: string } | { sessionId: string }
 
+export interface StartOptions {
+  conversation: Conversation
+  /** The complete environment of the wrapper. */
+  env: Record<string, string>
+  canUseTool: CanUseTool
+}
+
 /** Tools that start turns by themselves, with nobody having asked: there is no run such a turn could belong to. */
 const SELF_STARTING_TOOLS = ['CronCreate', 'CronDelete', 'CronList', 'Monitor', 'ScheduleWakeup']
 
 /** How Claude Code is asked for (claude-code.md section 0). `--bare` is never used: it leaves three tools. */
-export function sdkOptions(
-  launch: LaunchOptions,
-  conversation: Conversation,
-  env: Record<string, string>,
-): Options {
+export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options {
   return {
-    ...conversation,
+    ...start.conversation,
     pathToClaudeCodeExecutable: launch.executable,
     cwd: launch.workspace,
-    env,
+    env: start.env,
     ...(launch.model === undefined ? {} : { model: launch.model }),
     systemPrompt: { type: 'preset', preset: 'claude_code' },
     // A workspace's settings can redirect model traffic and start programs (claude-code.md 7.3).
     settingSources: [...launch.settingSources],
     strictMcpConfig: true,
+    // Not on the command line, where other users could read their environment.
+    mcpServersDelivery: 'initialize',
     settings: { skipWebFetchPreflight: true },
     includePartialMessages: true,
     forwardSubagentText: true,
     disallowedTools: SELF_STARTING_TOOLS,
-    ...permissionOptions(launch.permissionMode),
+    ...permissionOptions(launch.permissionMode, start.canUseTool),
   }
 }
 
-function permissionOptions(mode: PermissionMode): Options {
+/** Without an asker Claude Code has no questions either: an autonomous session must not stall on one. */
+function permissionOptions(mode: PermissionMode, canUseTool: CanUseTool): Options {
   if (mode === 'never-ask') {
     return { permissionMode: 'bypassPermissions', allowDangerouslySkipPermissions: true }
   }
-  return {
-    permissionMode: mode === 'accept-edits' ? 'acceptEdits' : 'default',
-    canUseTool: async (tool) => ({
-      behavior: 'deny',
-      message: `${tool} needs an approval, and this runner cannot ask for one yet. Go on without it.`,
-    }),
-  }
+  return { permissionMode: mode === 'accept-edits' ? 'acceptEdits' : 'default', canUseTool }
 }

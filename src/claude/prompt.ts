@@ -27,12 +27,12 @@ export function toPrompt(
   const skipped: string[] = []
   const blocks: Block[] = []
   const { context, messages } = request
-  if (context.length > 0) blocks.push(text(contextText(context)))
+  if (context.length > 0) blocks.push(textBlock(contextText(context)))
   for (const { content } of messages) {
-    if (typeof content === 'string') blocks.push(text(content))
+    if (typeof content === 'string') blocks.push(textBlock(content))
     else for (const part of content) blocks.push(...toBlocks(part, skipped))
   }
-  if (!options.slashCommands) blocks.push(text(' '))
+  if (!options.slashCommands) blocks.push(textBlock(' '))
   return { blocks, skipped }
 }
 
@@ -44,7 +44,7 @@ function contextText(context: readonly { description: string; value: string }[])
 function toBlocks(part: Part, skipped: string[]): Block[] {
   switch (part.type) {
     case 'text':
-      return [text(part.text)]
+      return [textBlock(part.text)]
     case 'image':
       return skippable(imageBlock(part.source), 'an image', part.source, skipped)
     case 'document':
@@ -88,6 +88,6 @@ function skippable(block: Block | undefined, what: string, source: Source, skipp
 }
 
 /** The Messages API refuses an empty text block; a blank one means the same. */
-function text(value: string): Block {
+export function textBlock(value: string): Block {
   return { type: 'text', text: value === '' ? ' ' : value }
 }

@@ -16,33 +16,58 @@ const CommandLifecycle = z.object({
   state: z.string(),
 })
 
-/** One prompt and all that Claude Code says until its result. */
+/** Quiet for so long after a question came, what else the turn had to say has been said. */
+const PARK_AFTER_MS = 50
+
+/**
+ * One prompt and all that Claude Code says until its result. A turn that waits for a person is parked: its run
+ * ends, Claude Code keeps waiting, and the run that brings the answer goes on with the turn.
+ */
 export class Turn {
-  readonly ended: Promise<TurnEnd>
+  readonly translator: Translator
   /** Resolves when Claude Code has taken the prompt in. */
   readonly begun: Promise<void>
-  readonly translator: Translator
-  readonly #context: RunContext
-  #end!: (end: TurnEnd) => void
+  readonly #question: () => RunEnd | undefined
+  #context: RunContext | undefined
+  #ended: PromiseWithEnd = promiseWithEnd()
   #begin!: () => void
-  #over = false
+  #over: TurnEnd | undefined
+  #parkTimer: NodeJS.Timeout | undefined
+  /** Said while nobody ran: told by the run that goes on. */
+  #unheard: unknown[] = []
   /** Sent, and not taken in yet. */
   readonly #steered = new Map<string, UserMessage>()
 
-  constructor(context: RunContext, memory: unknown) {
-    this.#context = context
+  /** @param question how a run ends for which a person has to answer, when there is a question now. */
+  constructor(memory: unknown, question: () => RunEnd | undefined) {
     this.translator = new Translator({ memory })
-    this.ended = new Promise((resolve) => {
-      this.#end = resolve
-    })
+    this.#question = question
     this.begun = new Promise((resolve) => {
       this.#begin = resolve
     })
   }
 
+  get isParked(): boolean {
+    return this.#over === undefined && this.#context === undefined
+  }
+
+  /** Tells the turn to this run until it ends, or waits for a person. */
+  async follow(context: RunContext): Promise<TurnEnd> {
+    this.#context = context
+    this.#ended = promiseWithEnd()
+    if (this.#over !== undefined) return this.#over
+    for (const message of this.#unheard.splice(0)) await this.onMessage(message)
+    this.considerParking()
+    return await this.#ended.promise
+  }
+
   /** Takes a message in; the promise asks for the next one to wait. */
   onMessage(message: unknown): Promise<void> | undefined {
-    if (this.#over) return undefined
+    if (this.#over !== undefined) return undefined
+    if (this.#context === undefined) {
+      this.#unheard.push(message)
+      return undefined
+    }
     if (saysNoConversation(message)) {
       this.#finish(NO_CONVERSATION)
       return undefined
@@ -62,19 +87,44 @@ export class Turn {
       const { facts: _facts, ...runEnd } = end
       this.#finish(runEnd)
     }
+    if (this.#parkTimer !== undefined) this.considerParking()
     return wait
+  }
+
+  /**
+   * Call when questions have come or gone. The run ends only when the turn has nothing more to say: a question comes
+   * as soon as its call is complete, while the message it stands in, and other tools, may still go on.
+   */
+  considerParking(): void {
+    clearTimeout(this.#parkTimer)
+    this.#parkTimer = undefined
+    if (this.#context === undefined || this.#question() === undefined) return
+    this.#parkTimer = setTimeout(() => {
+      const end = this.#question()
+      if (end === undefined || this.#context === undefined) return
+      void this.#context.emit(this.translator.suspend())
+      this.#context = undefined
+      this.#ended.end(end)
+    }, PARK_AFTER_MS)
   }
 
   /** Whether messages were sent that Claude Code would still answer, in a turn of its own that belongs to no run. */
   get hasLeftovers(): boolean {
-    return this.#steered.size > 0
+    return this.#over !== undefined && this.#steered.size > 0
   }
 
   /** Expects the message to be taken in; `false` when the turn is over. */
   steer(message: UserMessage): boolean {
-    if (this.#over) return false
+    if (this.#over !== undefined) return false
     this.#steered.set(message.id, message)
     return true
+  }
+
+  /** The process ended without a result, or never came to answer. */
+  fail(error: RunnerError): void {
+    const { code, message } = error
+    const isStopped = this.#context?.signal.aborted === true
+    this.#finish(isStopped ? { outcome: 'cancelled' } : { outcome: 'error', code, message })
   }
 
   /** A steered message shows in the stream when Claude Code takes it in; the run's own prompt is in RUN_STARTED. */
@@ -90,23 +140,29 @@ export class Turn {
     ]
   }
 
-  /** The process ended without a result, or never came to answer. */
-  fail(error: RunnerError): void {
-    const { code, message } = error
-    this.#finish(
-      this.#context.signal.aborted ? { outcome: 'cancelled' } : { outcome: 'error', code, message },
-    )
-  }
-
   #finish(end: TurnEnd): void {
-    if (this.#over) return
-    this.#over = true
+    if (this.#over !== undefined) return
+    this.#over = end
+    clearTimeout(this.#parkTimer)
     const dropped = [...this.#steered.keys()].map((messageId) =>
       customEvent('message_dropped', { messageId }),
     )
-    void this.#context.emit([...this.translator.close(), ...dropped])
-    this.#end(end)
+    void this.#context?.emit([...this.translator.close(), ...dropped])
+    this.#ended.end(end)
   }
+}
+
+interface PromiseWithEnd {
+  promise: Promise<TurnEnd>
+  end(end: TurnEnd): void
+}
+
+function promiseWithEnd(): PromiseWithEnd {
+  let end: (end: TurnEnd) => void = () => {}
+  const promise = new Promise<TurnEnd>((resolve) => {
+    end = resolve
+  })
+  return { promise, end: (value) => end(value) }
 }
 
 /** `CUSTOM agui-runner.<name>`; shapes in docs/events.md. */

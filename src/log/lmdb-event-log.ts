@@ -1,9 +1,10 @@
+import assert from 'node:assert'
 import type { Database } from 'lmdb'
 import type { AguiEvent } from '../agui/event.ts'
 import { RunnerError } from '../errors.ts'
 import { Batch } from './batch.ts'
 import type { AppendOptions, EventLog } from './event-log.ts'
-import type { Store } from './store.ts'
+import { idOfKey, keyText, type Store } from './store.ts'
 
 export interface LmdbEventLogOptions {
   store: Store
@@ -12,7 +13,7 @@ export interface LmdbEventLogOptions {
   now?: () => number
 }
 
-type Key = [threadId: string, first: number]
+type Key = [thread: string, first: number]
 
 interface Thread {
   /** Last seq given out; runs ahead of `head` while a commit is under way. */
@@ -21,6 +22,10 @@ interface Thread {
   /** First seq that retention has left. */
   oldest: number
   dropped: boolean
+  /** Given to the store and not published yet, in order. */
+  writing: Batch[]
+  /** While the records of a dropped thread of the same id are being removed. */
+  cleared: Promise<void> | undefined
   /** The youngest batches, so that readers who keep up share them without touching the store. */
   tail: Batch[]
   tailBytes: number
@@ -29,19 +34,26 @@ interface Thread {
 
 /** Bytes of batches a thread keeps in memory for the readers that keep up. */
 const TAIL_BYTES_MAX = 1024 * 1024
+/** The same for all threads together; the thread that was quiet longest gives its share up. */
+const TAILS_BYTES_MAX = 16 * 1024 * 1024
 /** Bytes one step of a replay takes out of the store. */
 const READ_BYTES_MAX = 256 * 1024
-/** Retention is looked at again after this many appended bytes. */
+/** Retention is looked at again after this many appended bytes, or this share of its limit if that is less. */
 const RETENTION_CHECK_BYTES = 4 * 1024 * 1024
-/** Retention goes down to this share, so that it does not run at every append. */
-const RETENTION_TARGET = 0.98
+const RETENTION_CHECK_SHARE = 1 / 32
+/** Batches that are removed together; the event loop turns in between. */
+const REMOVAL_STEP = 256
 
 export class LmdbEventLog implements EventLog {
   readonly #store: Store
   readonly #batches: Database<Buffer, Key>
   readonly #threads = new Map<string, Thread>()
+  /** Threads that hold a tail, the one that was quiet longest first. */
+  readonly #tails = new Set<Thread>()
   readonly #retentionBytes: number
+  readonly #checkBytes: number
   readonly #now: () => number
+  #tailsBytes = 0
   #uncheckedBytes = 0
   #retaining: Promise<void> | undefined
   #closed = false
@@ -50,6 +62,7 @@ export class LmdbEventLog implements EventLog {
     this.#store = options.store
     this.#batches = options.store.bytes('batches')
     this.#retentionBytes = options.retentionBytes
+    this.#checkBytes = Math.min(RETENTION_CHECK_BYTES, options.retentionBytes * RETENTION_CHECK_SHARE)
     this.#now = options.now ?? Date.now
   }
 
@@ -61,15 +74,15 @@ export class LmdbEventLog implements EventLog {
   ): Promise<Batch> {
     if (this.#closed)
       throw new RunnerError('shutting_down', 'The event log is closed; the runner is stopping.')
+    assert(events.length > 0, 'a batch without events has no seq')
     const thread = this.#thread(threadId)
     const batch = Batch.of(runId, events, { first: thread.assigned + 1, at: this.#now() })
     thread.assigned = batch.last
     const bytes = batch.encode()
-    await this.#batches.put([threadId, batch.first], bytes)
-    if (!thread.dropped) this.#publish(thread, batch)
+    await this.#write(thread, [keyText(threadId), batch.first], { batch, bytes })
     if (options.durable === true) await this.#store.flushed()
     this.#uncheckedBytes += bytes.length
-    if (this.#uncheckedBytes >= RETENTION_CHECK_BYTES) {
+    if (this.#uncheckedBytes >= this.#checkBytes) {
       this.#retaining ??= this.#retain().finally(() => {
         this.#retaining = undefined
       })
@@ -83,27 +96,33 @@ export class LmdbEventLog implements EventLog {
     let seq = after
     try {
       while (!signal.aborted && !thread.dropped) {
+        this.checkReplay(threadId, seq)
         if (seq >= thread.head) {
-          // A closed log still gives what it holds: the last words of a run reach its readers.
-          if (this.#closed) return
+          // A closed log still gives what it holds, and what was being written: a run's last words reach its readers.
+          if (this.#closed && thread.assigned === thread.head) return
           await nextChange(thread, signal)
           continue
         }
-        this.checkReplay(threadId, seq)
         const batches = this.#take(threadId, thread, seq)
         yield batches
         seq = batches.at(-1)?.last ?? seq
       }
     } finally {
-      if (thread.assigned === 0 && thread.waiting.size === 0) this.#threads.delete(threadId)
+      this.#forgetUnused(threadId, thread)
     }
   }
 
   checkReplay(threadId: string, after: number): void {
-    const { oldest } = this.#known(threadId)
-    if (after + 1 >= oldest) return
-    const message = `Records up to ${oldest - 1} of this thread are gone by retention; read after ${oldest - 1}, or connect anew.`
-    throw new RunnerError('replay_expired', message, { details: { oldestSeq: oldest } })
+    const { oldest, head } = this.#known(threadId)
+    if (after + 1 < oldest) {
+      const message = `Records up to ${oldest - 1} of this thread are gone by retention; read after ${oldest - 1}, or connect anew.`
+      throw new RunnerError('replay_expired', message, { details: { oldestSeq: oldest } })
+    }
+    if (after > head) {
+      // The thread was deleted and made anew: what comes up to `after` would be missed in silence.
+      const message = `This thread has ${head} records, so record ${after} was another thread's of this id; read after 0, or connect anew.`
+      throw new RunnerError('replay_expired', message, { details: { oldestSeq: oldest } })
+    }
   }
 
   head(threadId: string): number {
@@ -113,10 +132,15 @@ export class LmdbEventLog implements EventLog {
   async drop(threadId: string): Promise<void> {
     const thread = this.#thread(threadId)
     thread.dropped = true
-    this.#threads.delete(threadId)
+    this.#forgetTail(thread)
+    // The id may be used anew at once; what comes then is written when the old records are gone.
+    const next = emptyThread()
+    next.cleared = this.#clear(threadId)
+    this.#threads.set(threadId, next)
     wake(thread)
-    const keys = [...this.#batches.getKeys(range(threadId, 0))]
-    await Promise.all(keys.map((key) => this.#batches.remove(key)))
+    await next.cleared
+    next.cleared = undefined
+    this.#forgetUnused(threadId, next)
   }
 
   async close(): Promise<void> {
@@ -125,6 +149,20 @@ export class LmdbEventLog implements EventLog {
     for (const thread of this.#threads.values()) wake(thread)
     await this.#retaining
     await this.#store.flushed()
+  }
+
+  async #write(thread: Thread, key: Key, { batch, bytes }: { batch: Batch; bytes: Buffer }): Promise<void> {
+    thread.writing.push(batch)
+    try {
+      if (thread.cleared !== undefined) await thread.cleared
+      await this.#batches.put(key, bytes)
+    } catch (error) {
+      // What follows would stand behind a hole.
+      thread.writing.splice(thread.writing.indexOf(batch))
+      throw error
+    }
+    // lmdb commits in order, but with large values it tells so out of order.
+    if (!thread.dropped) this.#publish(thread, thread.writing.splice(0, thread.writing.indexOf(batch) + 1))
   }
 
   #thread(threadId: string): Thread {
@@ -138,32 +176,60 @@ export class LmdbEventLog implements EventLog {
     const known = this.#threads.get(threadId)
     if (known !== undefined) return known
     const [last] = this.#batches.getRange({
-      start: [threadId, Infinity],
-      end: [threadId, 0],
+      start: [keyText(threadId), Infinity],
+      end: [keyText(threadId), 0],
       reverse: true,
       limit: 1,
     })
+    if (last === undefined) return emptyThread()
     const [oldest] = this.#batches.getKeys({ ...range(threadId, 0), limit: 1 })
-    const head = last === undefined ? 0 : Batch.decode(last.value).last
-    return {
-      assigned: head,
-      head,
-      oldest: oldest?.[1] ?? 1,
-      dropped: false,
-      tail: [],
-      tailBytes: 0,
-      waiting: new Set(),
+    const head = Batch.decode(last.value).last
+    return { ...emptyThread(), assigned: head, head, oldest: oldest?.[1] ?? 1 }
+  }
+
+  async #clear(threadId: string): Promise<void> {
+    await this.#batches.committed
+    for (;;) {
+      const keys = [...this.#batches.getKeys({ ...range(threadId, 0), limit: REMOVAL_STEP })]
+      if (keys.length === 0) return
+      await Promise.all(keys.map((key) => this.#batches.remove(key)))
     }
   }
 
-  #publish(thread: Thread, batch: Batch): void {
-    thread.head = batch.last
-    thread.tail.push(batch)
-    thread.tailBytes += batch.sse.length
+  /** A thread without a record is remembered only while somebody waits for one. */
+  #forgetUnused(threadId: string, thread: Thread): void {
+    const isUsed = thread.assigned > 0 || thread.waiting.size > 0
+    if (!isUsed && this.#threads.get(threadId) === thread) this.#threads.delete(threadId)
+  }
+
+  #publish(thread: Thread, batches: readonly Batch[]): void {
+    for (const batch of batches) {
+      thread.head = batch.last
+      thread.tail.push(batch)
+      this.#grow(thread, batch.sse.length)
+    }
     while (thread.tailBytes > TAIL_BYTES_MAX && thread.tail.length > 1) {
-      thread.tailBytes -= thread.tail.shift()?.sse.length ?? 0
+      this.#grow(thread, -(thread.tail.shift()?.sse.length ?? 0))
+    }
+    // To the end of the set: now it is the last one to have been quiet.
+    this.#tails.delete(thread)
+    this.#tails.add(thread)
+    for (const quiet of this.#tails) {
+      if (this.#tailsBytes <= TAILS_BYTES_MAX || quiet === thread) break
+      this.#forgetTail(quiet)
     }
     wake(thread)
+  }
+
+  #grow(thread: Thread, bytes: number): void {
+    thread.tailBytes += bytes
+    this.#tailsBytes += bytes
+  }
+
+  #forgetTail(thread: Thread): void {
+    this.#grow(thread, -thread.tailBytes)
+    thread.tail = []
+    this.#tails.delete(thread)
   }
 
   /** What follows `seq`, at least one batch: from the shared tail when the reader keeps up, else from the store. */
@@ -174,8 +240,8 @@ export class LmdbEventLog implements EventLog {
       return thread.tail.slice(from).map((batch) => batch.after(seq))
     }
     const [holder] = this.#batches.getKeys({
-      start: [threadId, seq + 1],
-      end: [threadId, 0],
+      start: [keyText(threadId), seq + 1],
+      end: [keyText(threadId), 0],
       reverse: true,
       limit: 1,
     })
@@ -192,21 +258,31 @@ export class LmdbEventLog implements EventLog {
     return batches
   }
 
-  /** Removes the oldest batches, whichever thread they are of, until the store is below its share. */
+  /** Removes the oldest batches, whichever thread they are of, until the store is below its limit. */
   async #retain(): Promise<void> {
     this.#uncheckedBytes = 0
-    let excess = this.#store.usedBytes() - this.#retentionBytes
-    if (excess <= 0) return
-    excess += this.#retentionBytes * (1 - RETENTION_TARGET)
+    // What comes before the next look, and while it goes on, has room as well.
+    const ceiling = this.#retentionBytes - 2 * this.#checkBytes
+    if (this.#store.usedBytes() <= ceiling) return
     const cursors = this.#threadIds().map((threadId) => ({ threadId, batch: this.#after(threadId, 0) }))
-    while (excess > 0) {
-      const eldest = cursors.reduce((a, b) => ((b.batch?.at ?? Infinity) < (a.batch?.at ?? Infinity) ? b : a))
-      if (eldest.batch === undefined) break
-      excess -= eldest.batch.sse.length
-      this.#thread(eldest.threadId).oldest = eldest.batch.last + 1
-      // Awaited one by one: the event loop turns in between, and what is being appended goes on.
-      await this.#batches.remove([eldest.threadId, eldest.batch.first])
-      eldest.batch = this.#after(eldest.threadId, eldest.batch.last)
+    // Down by one more look, so that it does not run at every one.
+    for (;;) {
+      let excess = this.#store.usedBytes() - (ceiling - this.#checkBytes)
+      const removals: Promise<boolean>[] = []
+      while (excess > 0 && removals.length < REMOVAL_STEP) {
+        const eldest = cursors.reduce((a, b) =>
+          (b.batch?.at ?? Infinity) < (a.batch?.at ?? Infinity) ? b : a,
+        )
+        const { threadId, batch } = eldest
+        if (batch === undefined) break
+        excess -= batch.sse.length
+        this.#thread(threadId).oldest = batch.last + 1
+        removals.push(this.#batches.remove([keyText(threadId), batch.first]))
+        eldest.batch = this.#after(threadId, batch.last)
+      }
+      if (removals.length === 0) return
+      // The event loop turns in between: readers and other appends go on.
+      await Promise.all(removals)
     }
   }
 
@@ -222,16 +298,30 @@ export class LmdbEventLog implements EventLog {
     for (;;) {
       const last = ids.at(-1)
       const [key] = this.#batches.getKeys(
-        last === undefined ? { limit: 1 } : { start: [last, Infinity], limit: 1 },
+        last === undefined ? { limit: 1 } : { start: [keyText(last), Infinity], limit: 1 },
       )
       if (key === undefined) return ids
-      ids.push(key[0])
+      ids.push(idOfKey(key[0]))
     }
   }
 }
 
+function emptyThread(): Thread {
+  return {
+    assigned: 0,
+    head: 0,
+    oldest: 1,
+    dropped: false,
+    writing: [],
+    cleared: undefined,
+    tail: [],
+    tailBytes: 0,
+    waiting: new Set(),
+  }
+}
+
 function range(threadId: string, from: number): { start: Key; end: Key } {
-  return { start: [threadId, from], end: [threadId, Infinity] }
+  return { start: [keyText(threadId), from], end: [keyText(threadId), Infinity] }
 }
 
 function wake(thread: Thread): void {

@@ -6,6 +6,18 @@ import { type Database, type Key, open } from 'lmdb'
 export type Table<K extends Key> = Database<unknown, K>
 
 /**
+ * An id as a part of a key: lmdb cuts a long string at a NUL and takes half characters for one another. JSON has
+ * neither, and holds an id of 256 characters within the longest key.
+ */
+export function keyText(id: string): string {
+  return JSON.stringify(id)
+}
+
+export function idOfKey(text: string): string {
+  return String(JSON.parse(text))
+}
+
+/**
  * The state folder's one LMDB environment; the event log and the thread facts are databases in it, so that what
  * is written in one turn is committed together.
  */

@@ -7,6 +7,8 @@ export interface KnownMessages {
   /** Digest of a message's content when it was taken in, or `undefined`. */
   messageDigest(messageId: string): string | undefined
   lastUserMessageId: string | undefined
+  /** The run answers an interrupt, so it needs no new message. */
+  isAnswered?: boolean
 }
 
 export interface NewMessages {
@@ -44,6 +46,7 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
   }
   const [first] = fresh
   if (first === undefined) {
+    if (known.isAnswered === true) return { messages: [], digests: [] }
     throw new RunnerError(
       'invalid_input',
       'messages holds no user message this thread has not seen; add one with a new id.',

@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { aggregateTokenUsage, EventType, type RunAgentInput, type TokenUsage } from '@ag-ui/core'
+import {
+  aggregateTokenUsage,
+  EventType,
+  type Interrupt,
+  type ResumeEntry,
+  type RunAgentInput,
+  type TokenUsage,
+} from '@ag-ui/core'
 import { z } from 'zod'
 import type { AgentDescription, AgentSession, RunEnd } from '../agui/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
@@ -31,6 +38,8 @@ export interface SessionDescription extends AgentDescription {
   state: SessionState
   lastSeq: number
   runId?: string
+  /** What waits for a person. */
+  interrupts: readonly Interrupt[]
   /** Runs that wait. */
   queue: { runId: string; messageIds: string[] }[]
   /** All runs together, one entry per provider and model. */
@@ -88,9 +97,10 @@ export class Session {
       const message = `Run "${busy}" is under way on this thread; wait for its end, interrupt it, or send forwardedProps.delivery "queue".`
       throw new RunnerError('thread_busy', message, { details: { runId: busy } })
     }
-    const fresh = reconcile(input.messages, this.#knownMessages())
+    const resume = this.#answers(input.resume)
+    const fresh = reconcile(input.messages, { ...this.#knownMessages(), isAnswered: resume.length > 0 })
     const parent = parentRunId === undefined ? {} : { parentRunId }
-    const queued = { runId, ...parent, ...fresh, context, forwardedProps }
+    const queued = { runId, ...parent, ...fresh, context, forwardedProps, resume }
     if (busy === undefined) return { runId, after: await this.#start(queued) }
     const after = this.#options.log.head(this.threadId)
     await this.#enqueue(queued)
@@ -111,7 +121,7 @@ export class Session {
     }
     const fresh = reconcile([message], this.#knownMessages())
     const runId = randomUUID()
-    const queued = { runId, ...fresh, context: [], forwardedProps: {} }
+    const queued = { runId, ...fresh, context: [], forwardedProps: {}, resume: [] }
     if (this.#run === undefined) {
       await this.#start(queued)
       return { messageId, delivery: 'run', runId }
@@ -124,6 +134,8 @@ export class Session {
   next(): void {
     const [queued, ...queue] = this.#facts.queue
     if (queued === undefined || this.#run !== undefined || this.#closed) return
+    // What waits for a person goes first; the queue goes on when it is answered.
+    if (this.#options.agent.interrupts.length > 0) return
     this.#facts = { ...this.#facts, queue }
     this.#start(queued).catch((error: unknown) => this.#options.onLogFailure(error))
   }
@@ -168,12 +180,14 @@ export class Session {
 
   describe(): SessionDescription {
     const { lastOutcome, createdAt, updatedAt } = this.#facts
-    const ended = lastOutcome === 'error' ? 'failed' : lastOutcome === 'interrupt' ? 'interrupted' : 'idle'
+    const { interrupts } = this.#options.agent
+    const ended = interrupts.length > 0 ? 'interrupted' : lastOutcome === 'error' ? 'failed' : 'idle'
     return {
       threadId: this.threadId,
       state: this.#run === undefined ? ended : 'running',
       lastSeq: this.#options.log.head(this.threadId),
       ...(this.#run === undefined ? {} : { runId: this.#run.run.runId }),
+      interrupts: this.#options.agent.interrupts,
       queue: this.#facts.queue.map(({ runId, messages }) => ({
         runId,
         messageIds: messages.map(({ id }) => id),
@@ -196,6 +210,18 @@ export class Session {
   #checkOpen(): void {
     if (this.#closed)
       throw new RunnerError('shutting_down', 'The runner is stopping; send this to the next one.')
+  }
+
+  /**
+   * The entries that answer something open. A thread that waits for a person does not go on without an answer, also
+   * not for a client that knows nothing of the question (agui-1.0-producer.md A8.59).
+   */
+  #answers(resume: readonly ResumeEntry[] = []): ResumeEntry[] {
+    const { interrupts } = this.#options.agent
+    const answers = resume.filter(({ interruptId }) => interrupts.some(({ id }) => id === interruptId))
+    if (interrupts.length === 0 || answers.length > 0 || this.#run !== undefined) return answers
+    const message = 'This thread waits for an answer: send resume entries for the interrupts in details.'
+    throw new RunnerError('interrupt_open', message, { details: { interrupts } })
   }
 
   #checkNew(runId: string): void {
@@ -224,8 +250,8 @@ export class Session {
    */
   async #start(queued: QueuedRun): Promise<number> {
     const { log, agent, threads } = this.#options
-    const { runId, parentRunId, messages, context, forwardedProps, digests } = queued
-    const request = { runId, messages, context, forwardedProps }
+    const { runId, parentRunId, messages, context, forwardedProps, resume, digests } = queued
+    const request = { runId, messages, context, forwardedProps, resume }
     const run = new Run({ ...this.#options, parentRunId, request })
     this.#run = { run, digests }
     const after = log.head(this.threadId)

@@ -1,5 +1,5 @@
-import type { TokenUsage, UserMessage } from '@ag-ui/core'
-import { TokenUsageSchema, UserMessageSchema } from '@ag-ui/core/schemas'
+import type { ResumeEntry, TokenUsage, UserMessage } from '@ag-ui/core'
+import { ResumeEntrySchema, TokenUsageSchema, UserMessageSchema } from '@ag-ui/core/schemas'
 import { z } from 'zod'
 import type { Store, Table } from '../log/store.ts'
 
@@ -12,6 +12,7 @@ const QueuedRun = z.object({
   messages: Messages,
   context: z.array(z.object({ description: z.string(), value: z.string() })),
   forwardedProps: z.unknown(),
+  resume: z.array(z.custom<ResumeEntry>((value) => ResumeEntrySchema.safeParse(value).success)),
   digests: z.array(z.tuple([z.string(), z.string()])),
 })
 export type QueuedRun = z.infer<typeof QueuedRun>

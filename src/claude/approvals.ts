@@ -1,0 +1,122 @@
+import type { Interrupt, ResumeEntry } from '@ag-ui/core'
+import type { CanUseTool, PermissionResult, PermissionUpdate } from '@anthropic-ai/claude-agent-sdk'
+import { z } from 'zod'
+import { type Answer, readAnswer, toInterrupt } from './interrupts.ts'
+
+/** A tool call that waits for a person. Stored, so that a restart does not forget the question. Door of stored data. */
+export const Asked = z.object({
+  interrupt: z.custom<Interrupt>((value) => typeof value === 'object' && value !== null && 'id' in value),
+  tool: z.string(),
+  toolUseId: z.string(),
+  input: z.record(z.string(), z.unknown()),
+})
+export type Asked = z.infer<typeof Asked>
+
+export interface Answered {
+  asked: Asked
+  answer: Answer
+}
+
+export interface ApprovalsOptions {
+  /** When set, an answer that comes later than so many milliseconds counts as a refusal; 0 for never. */
+  expiresMs: number
+  /** The AG-UI id of the call that Claude Code names. */
+  toolCallId(toolUseId: string): string
+  /** A question has come, or has become void. */
+  onChange(): void
+}
+
+interface Waiting extends Asked {
+  suggestions: PermissionUpdate[]
+  settle(result: PermissionResult): void
+}
+
+/**
+ * The questions of one Claude process: every `can_use_tool` waits here until a person's answer comes with a later
+ * run. Nothing runs without one; nobody answering is not a yes.
+ */
+export class Approvals {
+  readonly #options: ApprovalsOptions
+  readonly #waiting = new Map<string, Waiting>()
+  /** Calls that were approved before a restart and are expected again: tool and input as JSON. */
+  readonly #granted: { tool: string; input: string; updatedInput: Record<string, unknown> }[] = []
+
+  constructor(options: ApprovalsOptions) {
+    this.#options = options
+  }
+
+  get waiting(): Asked[] {
+    return [...this.#waiting.values()].map(({ interrupt, tool, toolUseId, input }) => ({
+      interrupt,
+      tool,
+      toolUseId,
+      input,
+    }))
+  }
+
+  /** For the SDK. Claude Code sets no deadline (measured: 720 s). */
+  readonly canUseTool: CanUseTool = (tool, input, { toolUseID, suggestions = [], signal, title }) => {
+    const granted = this.#takeGranted(tool, input)
+    if (granted !== undefined) return Promise.resolve({ behavior: 'allow', updatedInput: granted })
+    const { expiresMs, toolCallId } = this.#options
+    const interrupt = toInterrupt({ tool, input, toolCallId: toolCallId(toolUseID), title, expiresMs })
+    return new Promise((resolve) => {
+      const settle = (result: PermissionResult): void => {
+        this.#waiting.delete(interrupt.id)
+        resolve(result)
+        this.#options.onChange()
+      }
+      this.#waiting.set(interrupt.id, { interrupt, tool, toolUseId: toolUseID, input, suggestions, settle })
+      signal.addEventListener('abort', () => settle({ behavior: 'deny', message: 'The turn was stopped.' }), {
+        once: true,
+      })
+      this.#options.onChange()
+    })
+  }
+
+  /**
+   * Hands the answers to Claude Code. What answers nothing open is left out: late, repeated and unknown answers are
+   * harmless (agui-1.0-producer.md A8.58).
+   */
+  answer(entries: readonly ResumeEntry[]): Answered[] {
+    return entries.flatMap((entry) => {
+      const waiting = this.#waiting.get(entry.interruptId)
+      if (waiting === undefined) return []
+      const answer = readAnswer(waiting, entry)
+      waiting.settle(toResult(waiting, answer))
+      return [{ asked: waiting, answer }]
+    })
+  }
+
+  /** The next equal call passes without a question, once. */
+  grant(asked: Asked, updatedInput: Record<string, unknown>): void {
+    this.#granted.push({ tool: asked.tool, input: canonical(updatedInput), updatedInput })
+  }
+
+  #takeGranted(tool: string, input: Record<string, unknown>): Record<string, unknown> | undefined {
+    const at = this.#granted.findIndex(
+      (granted) => granted.tool === tool && granted.input === canonical(input),
+    )
+    return at < 0 ? undefined : this.#granted.splice(at, 1)[0]?.updatedInput
+  }
+}
+
+function toResult(waiting: Waiting, answer: Answer): PermissionResult {
+  if (!answer.approved) return { behavior: 'deny', message: answer.message }
+  // Remembered for this session only: any other destination writes a settings file into the workspace or HOME.
+  const rules = waiting.suggestions.map((rule) => ({ ...rule, destination: 'session' as const }))
+  return {
+    behavior: 'allow',
+    updatedInput: answer.updatedInput,
+    ...(answer.remember ? { updatedPermissions: rules } : {}),
+  }
+}
+
+/** JSON with sorted keys: the same input, whatever order its keys come in. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, member: unknown) =>
+    typeof member === 'object' && member !== null && !Array.isArray(member)
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : member,
+  )
+}

@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto'
+import type { Interrupt, ResumeEntry } from '@ag-ui/core'
+import { z } from 'zod'
+
+export interface Question {
+  tool: string
+  input: Record<string, unknown>
+  toolCallId: string
+  /** The sentence Claude Code itself would show. */
+  title: string | undefined
+  expiresMs: number
+}
+
+export type Answer =
+  | { approved: true; updatedInput: Record<string, unknown>; isEdited: boolean; remember: boolean }
+  | { approved: false; message: string }
+
+/** Claude Code's tools that are questions to the person rather than deeds. */
+const ASK = 'AskUserQuestion'
+const PLAN = 'ExitPlanMode'
+
+const Questions = z.object({
+  questions: z.array(
+    z.object({
+      question: z.string(),
+      header: z.string().optional(),
+      multiSelect: z.boolean().optional(),
+      options: z.array(z.object({ label: z.string(), description: z.string().optional() })),
+    }),
+  ),
+})
+
+const ApprovalPayload = z.object({
+  approved: z.boolean(),
+  /** A full replacement of the call's arguments. */
+  editedArgs: z.record(z.string(), z.unknown()).optional(),
+  /** Why not, in the person's words; the model reads it. */
+  message: z.string().optional(),
+  /** Ask no more for the like of it in this session. */
+  remember: z.boolean().optional(),
+})
+
+const Approval = z.union([
+  z.boolean().transform((approved): z.infer<typeof ApprovalPayload> => ({ approved })),
+  ApprovalPayload,
+])
+
+const text = z.union([z.string(), z.array(z.string()).transform((labels) => labels.join(', '))])
+const Answers = z.object({ answers: z.record(z.string(), text) })
+
+/** A tool call as the interrupt that asks for it (agui-1.0-producer.md A8.55); ids are never used twice. */
+export function toInterrupt(question: Question): Interrupt {
+  const { tool, input, toolCallId, title, expiresMs } = question
+  const asked = tool === ASK ? Questions.safeParse(input) : undefined
+  const expiry = expiresMs > 0 ? { expiresAt: new Date(Date.now() + expiresMs).toISOString() } : {}
+  const common = { id: randomUUID(), toolCallId, ...expiry, metadata: { 'agui-runner': { tool, input } } }
+  if (asked?.success === true) {
+    const message = asked.data.questions.map(({ question: words }) => words).join('\n')
+    return { ...common, reason: 'input_required', message, responseSchema: answersSchema(asked.data) }
+  }
+  if (tool === PLAN) {
+    const plan = typeof input['plan'] === 'string' ? input['plan'] : ''
+    return {
+      ...common,
+      reason: 'confirmation',
+      message: `Go ahead with this plan?\n\n${plan}`,
+      responseSchema: APPROVAL_SCHEMA,
+    }
+  }
+  return {
+    ...common,
+    reason: 'tool_call',
+    message: title ?? `${tool} wants to run.`,
+    responseSchema: APPROVAL_SCHEMA,
+  }
+}
+
+const APPROVAL_SCHEMA = {
+  type: 'object',
+  properties: {
+    approved: { type: 'boolean', description: 'Whether the call may run.' },
+    editedArgs: { type: 'object', description: 'Arguments to run it with instead; all of them.' },
+    message: { type: 'string', description: 'Why not, or what to do instead; the model reads it.' },
+    remember: { type: 'boolean', description: 'Do not ask again for the like of it in this session.' },
+  },
+  required: ['approved'],
+}
+
+function answersSchema({ questions }: z.infer<typeof Questions>): Record<string, unknown> {
+  const fields = questions.map(({ question, header, multiSelect, options }) => {
+    // Free text is an answer too, as in Claude Code's own "Other".
+    const one = { anyOf: [{ enum: options.map(({ label }) => label) }, { type: 'string' }] }
+    const described = {
+      title: header ?? question,
+      description: options.map(({ label, description }) => `${label}: ${description ?? ''}`).join('\n'),
+    }
+    return [question, { ...described, ...(multiSelect === true ? { type: 'array', items: one } : one) }]
+  })
+  return {
+    type: 'object',
+    properties: {
+      answers: {
+        type: 'object',
+        properties: Object.fromEntries(fields),
+        required: questions.map(({ question }) => question),
+      },
+    },
+    required: ['answers'],
+  }
+}
+
+/** What a resume entry says of a question. Everything that is not a clear yes is a no. */
+export function readAnswer(
+  asked: { interrupt: Interrupt; tool: string; input: Record<string, unknown> },
+  entry: ResumeEntry,
+): Answer {
+  const { interrupt, tool, input } = asked
+  if (entry.status === 'cancelled') return refusal('The person dismissed the question without an answer.')
+  if (interrupt.expiresAt !== undefined && Date.parse(interrupt.expiresAt) < Date.now()) {
+    return refusal('The answer came too late: the question had expired, and counts as refused.')
+  }
+  if (tool === ASK) {
+    const answers = Answers.safeParse(entry.payload)
+    if (!answers.success) return refusal('The person gave no answer that fits the question.')
+    return { approved: true, updatedInput: { ...input, ...answers.data }, isEdited: false, remember: false }
+  }
+  const approval = Approval.safeParse(entry.payload)
+  if (!approval.success) return refusal('The person’s answer was neither an approval nor a refusal.')
+  const { approved, editedArgs, message, remember = false } = approval.data
+  if (!approved) return refusal(message ?? 'The person refused this call.')
+  return { approved, updatedInput: editedArgs ?? input, isEdited: editedArgs !== undefined, remember }
+}
+
+function refusal(message: string): Answer {
+  return { approved: false, message }
+}
