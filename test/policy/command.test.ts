@@ -1,0 +1,182 @@
+// `policy check` and `policy explain` as a person meets them: a real process, its output and its exit code.
+import { spawnSync } from 'node:child_process'
+import { expect, test } from 'vitest'
+
+// Does with CommanderError what src/main.ts does.
+const SCRIPT = `
+  import { CommanderError } from 'commander'
+  import { policyCommand } from './src/cli/policy.ts'
+  try {
+    await policyCommand().parseAsync(process.argv.slice(1), { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    process.exitCode = error.exitCode === 0 ? 0 : 2
+  }
+`
+
+interface Result {
+  status: number | null
+  stdout: string
+  stderr: string
+}
+
+function policy(...args: string[]): Result {
+  const flags = ['--import', 'tsx', '--input-type=module', '-e', SCRIPT, '--']
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...flags, ...args], { encoding: 'utf8' })
+  return { status, stdout, stderr }
+}
+
+const BROKEN = 'test/fixtures/policy/broken'
+
+test('check prints one line per problem and exits 1', () => {
+  expect(policy('check', `${BROKEN}/unsafe-paths.yaml`)).toEqual({
+    status: 1,
+    stdout: [
+      '3:15: path must be absolute: "usr/lib"',
+      '3:24: path must not contain "..": "/etc/../root"',
+      '3:24: warning: has no effect: "//" is read_write and the rules are a union',
+      '5:7: "//" as read_write is too broad',
+      '7:16: run_as_user must be sandbox or a number from 1 to 4294967294, not "root"',
+      '8:17: run_as_group must be sandbox or a number from 1 to 4294967294, not "0"',
+    ]
+      .map((line) => `${BROKEN}/unsafe-paths.yaml:${line}\n`)
+      .join(''),
+    stderr: '',
+  })
+})
+
+test('check of a good file exits 0, and without a file it checks ours', () => {
+  expect(policy('check', 'policy.yaml')).toEqual({ status: 0, stdout: 'policy.yaml: valid\n', stderr: '' })
+  const { status, stdout } = policy('check')
+  expect([status, stdout]).toEqual([0, expect.stringMatching(/\/policy\.yaml: valid\n$/)])
+})
+
+test('check in file mode lets pass what that loader ignores; warnings do not fail', () => {
+  const { status, stdout } = policy('check', '--file-mode', `${BROKEN}/unsafe-paths.yaml`)
+  expect([status, stdout.split('\n')]).toEqual([
+    0,
+    [expect.stringMatching(/:3:24: warning: has no effect/), `${BROKEN}/unsafe-paths.yaml: valid`, ''],
+  ])
+})
+
+test('check --json is one object', () => {
+  const { status, stdout } = policy('check', '--json', `${BROKEN}/ambiguous.yaml`)
+  const report: unknown = JSON.parse(stdout)
+  expect([status, report]).toEqual([
+    1,
+    {
+      file: `${BROKEN}/ambiguous.yaml`,
+      mode: 'typed',
+      valid: false,
+      problems: [
+        expect.objectContaining({ line: 7, column: 23, severity: 'warning' }),
+        expect.objectContaining({ line: 12, column: 9, severity: 'error' }),
+        expect.objectContaining({ line: 15, column: 9, severity: 'error' }),
+      ],
+    },
+  ])
+})
+
+test.each([
+  ['none.yaml', 'ENOENT'],
+  ['test', 'EISDIR'],
+])('check of %s says why it cannot be read', (file, code) => {
+  const { status, stdout, stderr } = policy('check', file)
+  expect([status, stdout, stderr]).toEqual([1, '', expect.stringContaining(`cannot read ${file}: ${code}`)])
+})
+
+test.each([
+  [
+    ['--host', 'api.github.com', '--port', '443'],
+    0,
+    'allow\nrule: github_api\nstage: l4\nreason: api.github.com:443 is allowed for any binary (the binary is not known: any that the rule lists counts)\n',
+  ],
+  [
+    [
+      '--host',
+      'github.com',
+      '--port',
+      '443',
+      '--binary',
+      '/bin/x',
+      '--ancestor',
+      '/bin/sh',
+      '--ancestor',
+      '/usr/bin/git',
+      '--method',
+      'GET',
+      '--path',
+      '/o/r/info/refs?service=git-upload-pack',
+    ],
+    0,
+    'allow\nrule: github_git\nstage: l7\nreason: GET /o/r/info/refs is permitted\n',
+  ],
+  [
+    ['--host', 'github.com', '--port', '443', '--ip', '140.82.112.3', '--ip', '127.0.0.1'],
+    3,
+    'deny\nrule: github_git\nstage: ssrf\nreason: github.com resolves to 127.0.0.1, which is loopback, link-local or unspecified (the binary is not known: any that the rule lists counts)\n',
+  ],
+  [
+    ['--host', 'example.com', '--port', '443'],
+    3,
+    'deny\nrule: none\nstage: l4\nreason: example.com:443 is not allowed by any rule\n',
+  ],
+  [['--file', '/app/x', '--op', 'write'], 3, 'deny\nrule: /app\nstage: file\nreason: /app/x is read-only\n'],
+  [
+    ['--file', '/usr/local/bin/node', '--op', 'exec', '--json'],
+    0,
+    '{"verdict":"allow","stage":"file","rule":"/usr","reason":"/usr/local/bin/node is below /usr (read_only)"}\n',
+  ],
+])('explain %j exits %i', (args, status, stdout) => {
+  expect(policy('explain', '--policy', 'policy.yaml', ...args)).toEqual({ status, stdout, stderr: '' })
+})
+
+test('explain of what is only audited exits 0', () => {
+  const file = 'test/fixtures/policy/audit.yaml'
+  const { status, stdout } = policy(
+    'explain',
+    '--policy',
+    file,
+    '--host',
+    'a.example.com',
+    '--port',
+    '443',
+    '--method',
+    'POST',
+  )
+  expect([status, stdout]).toEqual([
+    0,
+    'audit\nrule: reader\nstage: l7\nreason: POST / is not permitted, but enforcement is audit (the binary is not known: any that the rule lists counts)\n',
+  ])
+})
+
+test('explain refuses to judge by a policy OpenShell would replace', () => {
+  const file = `${BROKEN}/wrong-types.yaml`
+  const { status, stdout, stderr } = policy('explain', '--policy', file, '--host', 'a', '--port', '1')
+  expect([status, stdout]).toEqual([1, ''])
+  expect(stderr).toContain(`OpenShell would refuse the policy:\n${file}:1:10: version must be`)
+})
+
+test.each([
+  [['explain'], 'give --host and --port, or --file and --op'],
+  [['explain', '--host', 'a'], 'give --host and --port'],
+  [['explain', '--host', 'a', '--port', '0'], 'from 1 to 65535'],
+  [['explain', '--host', 'a', '--port', '99999'], 'from 1 to 65535'],
+  [['explain', '--host', 'a', '--port', '1', '--path', '/'], '--path needs --method'],
+  [['explain', '--host', 'a', '--port', '1', '--ancestor', '/x'], '--ancestor needs --binary'],
+  [['explain', '--file', '/x'], '--file needs --op'],
+  [['explain', '--file', 'x', '--op', 'read'], 'absolute path'],
+  [['explain', '--file', '/x', '--op', 'delete'], 'Allowed choices are read, write, exec'],
+  [['explain', '--file', '/x', '--op', 'read', '--host', 'a'], 'either --file or --host'],
+  [['check', '--bogus'], "unknown option '--bogus'"],
+])('%j is wrong usage: exit 2, nothing on stdout', (args, message) => {
+  const { status, stdout, stderr } = policy(...args)
+  expect([status, stdout, stderr]).toEqual([2, '', expect.stringContaining(message)])
+})
+
+test('--help explains itself', () => {
+  const { status, stdout } = policy('explain', '--help')
+  expect(status).toBe(0)
+  for (const option of ['--policy', '--host', '--ancestor', '--ip', '--op', '--json'])
+    expect(stdout).toContain(option)
+})
