@@ -28,6 +28,7 @@ export const ERRORS = {
   claude_not_found: { status: 503 },
   claude_start_failed: { status: 503 },
   home_not_writable: { status: 503 },
+  git_failed: { status: 502 },
   claude_exited: { status: 502 },
   claude_protocol: { status: 502 },
   model_unauthorized: { status: 502 },

@@ -20,7 +20,8 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   serve: async () => (await import('./cli/serve.ts')).serveCommand(context),
   start: async () => (await import('./cli/start.ts')).startCommand(context),
   'mock-gateway': async () => (await import('./cli/mock-gateway.ts')).mockGatewayCommand(),
-  policy: async () => (await import('./cli/policy.ts')).policyCommand(),
+  policy: async () =>
+    (await import('./cli/policy.ts')).policyCommand(context.env['POLICY_FILE'] || undefined),
 }
 
 const program = new Command('agui-runner')

@@ -1,17 +1,12 @@
-import type { Context, Interrupt, ResumeEntry, TokenUsage, UserMessage } from '@ag-ui/core'
+import type { Interrupt, RunAgentInput, TokenUsage, UserMessage } from '@ag-ui/core'
 import type { ErrorCode } from '../errors.ts'
 import type { AguiEvent } from './event.ts'
 
-/** What one run asks of the agent; the thread's history is the agent's own. */
-export interface RunRequest {
-  runId: string
-  /** New user messages, oldest first. Empty only when `resume` answers something. */
-  messages: readonly UserMessage[]
-  context: readonly Context[]
-  /** Answers to open interrupts. */
-  resume: readonly ResumeEntry[]
-  forwardedProps: unknown
-}
+/**
+ * What one run asks of the agent: a run input whose messages are only what is new to the thread, the user's and the
+ * results of the client's own tools. The history is the agent's own.
+ */
+export type RunRequest = RunAgentInput
 
 export type RunEnd =
   | { outcome: 'success'; result?: unknown; usage?: TokenUsage[]; pendingToolCallIds?: string[] }
@@ -48,6 +43,16 @@ export interface AgentSession {
   readonly memory: AgentMemory
   /** What waits for a person's answer. */
   readonly interrupts: readonly Interrupt[]
+  /** Calls of the client's own tools whose results are still owed. */
+  readonly pendingToolCallIds: readonly string[]
+  /**
+   * Looks at what only the agent understands of an input, while it can still be refused with a status.
+   *
+   * @throws {RunnerError} naming the wrong part.
+   */
+  check(input: RunAgentInput): void
+  /** The model of later runs that name none; the conversation goes on. Returns the one before. */
+  setModel(model: string): Promise<string | undefined>
   close(): Promise<void>
 }
 

@@ -1,19 +1,19 @@
-import { EventType, type Message, type ToolCall } from '@ag-ui/core'
+import { EventType, type Message, type Metadata, mergeMetadata, type ToolCall } from '@ag-ui/core'
 import { z } from 'zod'
 import type { AguiEvent } from './event.ts'
 
 type Assistant = Extract<Message, { role: 'assistant' }>
 type Owner = { subagentRunId?: string }
 
-/** What is open, with all that was said of it so far. */
+type RunStarted = Extract<AguiEvent, { type: EventType.RUN_STARTED }>
+type RunEnded = Extract<AguiEvent, { type: EventType.RUN_FINISHED | EventType.RUN_ERROR }>
+type Start<K extends EventType> = Extract<AguiEvent, { type: K }>
+
+/** What is open, with all that was said of it so far; the start carries all metadata so far. */
 type Opened =
-  | { kind: 'text'; start: Extract<AguiEvent, { type: EventType.TEXT_MESSAGE_START }>; said: string[] }
-  | { kind: 'tool'; start: Extract<AguiEvent, { type: EventType.TOOL_CALL_START }>; said: string[] }
-  | {
-      kind: 'reasoning'
-      start: Extract<AguiEvent, { type: EventType.REASONING_MESSAGE_START }>
-      said: string[]
-    }
+  | { kind: 'text'; start: Start<EventType.TEXT_MESSAGE_START>; said: string[] }
+  | { kind: 'tool'; start: Start<EventType.TOOL_CALL_START>; said: string[] }
+  | { kind: 'reasoning'; start: Start<EventType.REASONING_MESSAGE_START>; said: string[] }
   | { kind: 'bare'; start: AguiEvent }
 
 const Retracted = z.object({ messageIds: z.array(z.string()), toolCallIds: z.array(z.string()) })
@@ -31,16 +31,22 @@ export class Transcript {
   /** Which message holds a tool call, by its id. */
   readonly #callers = new Map<string, string>()
   readonly #open = new Map<string, Opened>()
-  #runStarted: Extract<AguiEvent, { type: EventType.RUN_STARTED }> | undefined
-  #runEnded: Extract<AguiEvent, { type: EventType.RUN_FINISHED | EventType.RUN_ERROR }> | undefined
+  #runStarted: RunStarted | undefined
+  #runEnded: RunEnded | undefined
+  #isOpen = false
 
-  /** RUN_STARTED of the open run, or `undefined` between runs. */
-  get openRun(): Extract<AguiEvent, { type: EventType.RUN_STARTED }> | undefined {
-    return this.#runEnded === undefined ? this.#runStarted : undefined
+  /** Whether a run is open; its RUN_STARTED may be gone by retention. */
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
+  /** RUN_STARTED of the open run, when it was seen. */
+  get openRun(): RunStarted | undefined {
+    return this.#isOpen ? this.#runStarted : undefined
   }
 
   /** The terminal event of the last run, when none is open. */
-  get lastEnd(): Extract<AguiEvent, { type: EventType.RUN_FINISHED | EventType.RUN_ERROR }> | undefined {
+  get lastEnd(): RunEnded | undefined {
     return this.#runEnded
   }
 
@@ -64,15 +70,19 @@ export class Transcript {
   }
 
   apply(event: AguiEvent): void {
+    this.#isOpen = true
     switch (event.type) {
       case EventType.RUN_STARTED:
         this.#runStarted = event
         this.#runEnded = undefined
+        this.#isOpen = true
         for (const message of event.input?.messages ?? []) this.#put(message)
         return
       case EventType.RUN_FINISHED:
       case EventType.RUN_ERROR:
+        this.#runStarted = undefined
         this.#runEnded = event
+        this.#isOpen = false
         this.#closeAll()
         return
       case EventType.TEXT_MESSAGE_START:
@@ -80,10 +90,10 @@ export class Transcript {
         this.#open.set(`text ${event.messageId}`, { kind: 'text', start: event, said: [] })
         return
       case EventType.TEXT_MESSAGE_CONTENT:
-        this.#say(`text ${event.messageId}`, event.delta)
+        this.#say(`text ${event.messageId}`, event)
         return
       case EventType.TEXT_MESSAGE_END:
-        this.#close(`text ${event.messageId}`)
+        this.#close(`text ${event.messageId}`, event.metadata)
         return
       default:
         this.#applyTool(event)
@@ -97,10 +107,10 @@ export class Transcript {
         this.#open.set(`tool ${event.toolCallId}`, { kind: 'tool', start: event, said: [] })
         return
       case EventType.TOOL_CALL_ARGS:
-        this.#say(`tool ${event.toolCallId}`, event.delta)
+        this.#say(`tool ${event.toolCallId}`, event)
         return
       case EventType.TOOL_CALL_END:
-        this.#close(`tool ${event.toolCallId}`)
+        this.#close(`tool ${event.toolCallId}`, event.metadata)
         return
       case EventType.TOOL_CALL_RESULT: {
         const { messageId, toolCallId, content, metadata } = event
@@ -132,10 +142,10 @@ export class Transcript {
         this.#open.set(`reasoning ${event.messageId}`, { kind: 'reasoning', start: event, said: [] })
         return
       case EventType.REASONING_MESSAGE_CONTENT:
-        this.#say(`reasoning ${event.messageId}`, event.delta)
+        this.#say(`reasoning ${event.messageId}`, event)
         return
       case EventType.REASONING_MESSAGE_END:
-        this.#close(`reasoning ${event.messageId}`)
+        this.#close(`reasoning ${event.messageId}`, event.metadata)
         return
       case EventType.REASONING_ENCRYPTED_VALUE:
         this.#encrypt(event.entityId, event.encryptedValue)
@@ -180,8 +190,11 @@ export class Transcript {
   #changeCall(callId: string, change: (call: ToolCall) => ToolCall | undefined): void {
     const holder = this.#messages.get(this.#callers.get(callId) ?? '')
     if (holder?.role !== 'assistant') return
-    const toolCalls = holder.toolCalls?.flatMap((call) => (call.id === callId ? (change(call) ?? []) : call))
-    this.#put({ ...holder, ...(toolCalls === undefined ? {} : { toolCalls }) })
+    const { toolCalls: before = [], ...message } = holder
+    const toolCalls = before.flatMap((call) => (call.id === callId ? (change(call) ?? []) : call))
+    if (toolCalls.length > 0) this.#put({ ...message, toolCalls })
+    else if (message.content !== undefined) this.#put(message)
+    else this.#messages.delete(message.id)
   }
 
   #put(message: Message): void {
@@ -189,9 +202,11 @@ export class Transcript {
     this.#messages.set(message.id, message)
   }
 
-  #say(key: string, delta: string): void {
+  #say(key: string, { delta, metadata }: { delta: string; metadata?: Metadata }): void {
     const opened = this.#open.get(key)
-    if (opened !== undefined && opened.kind !== 'bare') opened.said.push(delta)
+    if (opened === undefined || opened.kind === 'bare') return
+    opened.said.push(delta)
+    describe(opened, metadata)
   }
 
   /** The run's end closes all; what was left open is kept as far as it was said. */
@@ -199,25 +214,26 @@ export class Transcript {
     for (const key of [...this.#open.keys()]) this.#close(key)
   }
 
-  #close(key: string): void {
+  #close(key: string, metadata?: Metadata): void {
     const opened = this.#open.get(key)
     this.#open.delete(key)
     if (opened === undefined || opened.kind === 'bare') return
+    describe(opened, metadata)
     const said = opened.said.join('')
-    const owner = ownerOf(opened.start)
     if (opened.kind === 'tool') {
       this.#addCall(opened.start, said)
       return
     }
     const { messageId: id } = opened.start
     const known = this.#messages.get(id)
+    const about = { ...ownerOf(opened.start), ...metadataOf(known, opened.start) }
     if (opened.kind === 'reasoning') {
-      this.#put({ id, role: 'reasoning', content: said, ...owner })
+      this.#put({ id, role: 'reasoning', content: said, ...about })
     } else if (known?.role === 'assistant') {
-      this.#put({ ...known, content: `${known.content ?? ''}${said}` })
+      this.#put({ ...known, content: `${known.content ?? ''}${said}`, ...about })
     } else {
       const role = opened.start.role ?? 'assistant'
-      this.#put({ id, role, content: said, ...owner })
+      this.#put({ id, role, content: said, ...about })
     }
   }
 
@@ -227,6 +243,7 @@ export class Transcript {
       id: start.toolCallId,
       type: 'function',
       function: { name: start.toolCallName, arguments: args },
+      ...metadataOf(undefined, start),
     }
     const wanted = start.parentMessageId ?? start.toolCallId
     const parent = this.#messages.get(wanted)
@@ -245,6 +262,22 @@ export class Transcript {
     }
     this.#changeCall(entityId, (call) => ({ ...call, encryptedValue }))
   }
+}
+
+type Described = { metadata?: Metadata }
+
+function describe(opened: Exclude<Opened, { kind: 'bare' }>, metadata: Metadata | undefined): void {
+  if (metadata !== undefined) Object.assign(opened, { start: withMetadata(opened.start, metadata) })
+}
+
+function withMetadata<T extends Described>(target: T, metadata: Metadata): T {
+  return { ...target, ...metadataOf(target, { metadata }) }
+}
+
+/** Merged key by key, the last word wins (agui-1.0-producer.md A12.79). */
+function metadataOf(known: Described | undefined, said: Described): Described {
+  const metadata = mergeMetadata(known?.metadata, said.metadata)
+  return metadata === undefined ? {} : { metadata }
 }
 
 function reopen(opened: Opened): AguiEvent[] {

@@ -1,7 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Interrupt, ResumeEntry, UserMessage } from '@ag-ui/core'
-import type { SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
-import { z } from 'zod'
+import type { Interrupt, RunAgentInput, ToolMessage, UserMessage } from '@ag-ui/core'
 import type {
   AgentDescription,
   AgentMemory,
@@ -12,42 +10,43 @@ import type {
 } from '../agui/agent.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { ClaudeAgent } from './agent.ts'
-import { Approvals, Asked } from './approvals.ts'
-import { readAnswer } from './interrupts.ts'
+import type { Asked } from './approvals.ts'
+import { checkToolNames } from './client-tools.ts'
+import { Host } from './host.ts'
 import { sdkOptions } from './launch.ts'
+import { freshMemory, type Memory, parseMemory } from './memory.ts'
 import { ClaudeProcess } from './process.ts'
-import { type Prompt, textBlock, toPrompt } from './prompt.ts'
+import { hasState, type Prompt, textBlock, toPrompt, userLine } from './prompt.ts'
+import { answersAfterRestart, type Grant } from './restart.ts'
+import { parseSwitches, type Switches, startSwitches, toSdkMode } from './switches.ts'
 import { customEvent, NO_CONVERSATION, Turn, type TurnEnd } from './turn.ts'
 
-/** Door of the stored memory. */
-const Memory = z.object({
-  claudeSessionId: z.string(),
-  /** Prompts were sent under this id, so there is a conversation to resume. */
-  begun: z.boolean(),
-  /** Turns that came to a result: what would be lost with the session's file. */
-  turns: z.number(),
-  /** Questions that wait for a person. */
-  asked: z.array(Asked),
-  translator: z.unknown(),
-})
-type Memory = z.infer<typeof Memory>
+/** A process with what it was started with and what it was told since. */
+interface Warm {
+  claude: ClaudeProcess
+  host: Host
+  /** The settings that only another process could change, as JSON. */
+  startKey: string
+  model: string | undefined
+  thinkingTokens: number | undefined
+}
 
 /** One thread's Claude session and, while it is warm, the process that holds it. */
 export class Conversation implements AgentSession {
   readonly #agent: ClaudeAgent
   #memory: Memory
-  #process: ClaudeProcess | undefined
-  #starting: Promise<ClaudeProcess> | undefined
-  #approvals: Approvals | undefined
+  #warm: Warm | undefined
+  #starting: Promise<Warm> | undefined
   #turn: Turn | undefined
   #running = false
   #idleTimer: NodeJS.Timeout | undefined
-  #model: string | undefined
+  #seenModel: string | undefined
+  /** Approved before a restart; handed to the next process. */
+  #grants: Grant[] = []
 
   constructor(agent: ClaudeAgent, memory: AgentMemory) {
     this.#agent = agent
-    const stored = Memory.safeParse(memory)
-    this.#memory = stored.success ? stored.data : freshMemory()
+    this.#memory = parseMemory(memory)
   }
 
   get memory(): AgentMemory {
@@ -58,29 +57,50 @@ export class Conversation implements AgentSession {
     return this.#memory.asked.map(({ interrupt }) => interrupt)
   }
 
+  get pendingToolCallIds(): string[] {
+    return this.#memory.calls.map(({ toolCallId }) => toolCallId)
+  }
+
   get busy(): boolean {
     return this.#running || this.#starting !== undefined
   }
 
+  check({ tools, forwardedProps }: RunAgentInput): void {
+    checkToolNames(tools)
+    parseSwitches(forwardedProps, this.#agent.options.permissionMode)
+  }
+
   describe(): AgentDescription {
-    const model = this.#model ?? this.#agent.options.model
+    const model = this.#memory.model ?? this.#seenModel ?? this.#agent.options.model
     return {
       ...(model === undefined ? {} : { model }),
       claudeSessionId: this.#memory.claudeSessionId,
-      warm: this.#process?.running === true,
+      warm: this.#warm?.claude.running === true,
     }
   }
 
+  async setModel(model: string): Promise<string | undefined> {
+    const before = this.describe().model
+    this.#memory.model = model
+    // A run under way keeps its own; the next one is told when it starts.
+    if (!this.#running && this.#warm?.claude.running === true) await this.#tell(this.#warm, {})
+    return before
+  }
+
   steer(message: UserMessage): boolean {
-    const claude = this.#process
-    if (claude === undefined || this.#turn?.steer(message) !== true) return false
-    const { blocks } = toPrompt({ messages: [message], context: [] }, this.#agent.options)
-    claude.send(userLine(blocks, message.id))
+    if (this.#warm === undefined || this.#turn?.steer(message) !== true) return false
+    const request = { messages: [message], context: [] }
+    this.#warm.claude.send(userLine(toPrompt(request, this.#agent.options).blocks, message.id))
     return true
   }
 
   async warm(): Promise<void> {
-    const claude = await this.#ensure(this.#memory.begun)
+    const { claude } = await this.#ensure({
+      isResumed: this.#memory.begun,
+      switches: {},
+      tools: [],
+      hasState: false,
+    })
     await claude.ready()
     this.#armIdle()
   }
@@ -89,8 +109,10 @@ export class Conversation implements AgentSession {
     this.#running = true
     clearTimeout(this.#idleTimer)
     try {
-      const parked = this.#process?.running === true && this.#turn?.isParked === true ? this.#turn : undefined
-      if (parked !== undefined) return await this.#goOn(parked, request, context)
+      const turn = this.#turn
+      if (this.#warm?.claude.running === true && turn?.isParked === true) {
+        return await this.#goOn(this.#warm, { turn, request, context })
+      }
       return await this.#runAnew(request, context)
     } catch (error) {
       const code = error instanceof RunnerError ? error.code : 'internal'
@@ -106,25 +128,26 @@ export class Conversation implements AgentSession {
     clearTimeout(this.#idleTimer)
     const starting = this.#starting
     if (starting !== undefined) await starting.catch(() => undefined)
-    const claude = this.#process
-    this.#process = undefined
+    const warm = this.#warm
+    this.#warm = undefined
     this.#turn = undefined
-    await claude?.close()
+    await warm?.claude.close()
     this.#agent.release(this)
   }
 
-  async close(): Promise<void> {
-    await this.rest()
+  close(): Promise<void> {
+    return this.rest()
   }
 
   /** The answers go to the process that waits for them, and the turn goes on where it stopped. */
-  async #goOn(turn: Turn, request: RunRequest, context: RunContext): Promise<RunEnd> {
-    for (const message of request.messages) this.steer(message)
-    for (const { asked, answer } of this.#approvals?.answer(request.resume) ?? []) {
+  async #goOn(warm: Warm, run: { turn: Turn; request: RunRequest; context: RunContext }): Promise<RunEnd> {
+    const { turn, request, context } = run
+    const { claude, host } = warm
+    for (const message of request.messages) if (message.role === 'user') this.steer(message)
+    for (const { asked, answer } of host.approvals.answer(request.resume ?? [])) {
       if (answer.approved && answer.isEdited) void context.emit([editedEvent(asked, answer.updatedInput)])
     }
-    const claude = this.#process
-    if (claude === undefined) return await this.#runAnew(request, context)
+    if (host.approvals.waiting.length === 0) host.answer(resultsOf(request))
     const end = await this.#follow(claude, turn, context)
     return end === NO_CONVERSATION
       ? protocolEnd('Claude Code lost its session in the middle of a turn.')
@@ -136,51 +159,31 @@ export class Conversation implements AgentSession {
     const prompt = toPrompt(request, this.#agent.options)
     if (prompt.skipped.length > 0)
       void context.emit([customEvent('content_skipped', { parts: prompt.skipped })])
-    prompt.blocks.unshift(...this.#answersAfterRestart(request.resume))
-    const end = await this.#take(prompt, context, isResumed)
-    if (end !== NO_CONVERSATION) return end
-    return await this.#takeAfresh(prompt, context)
-  }
-
-  /**
-   * The process that had asked is gone, and with it its question; none of the calls has run. The model is told what
-   * the person said; an approved call that it makes again passes, once, and any other is asked for anew.
-   */
-  #answersAfterRestart(resume: readonly ResumeEntry[]): Prompt['blocks'] {
-    const { asked } = this.#memory
-    if (asked.length === 0) return []
-    this.#memory.asked = []
-    const lines = asked.map((question) => {
-      const { tool, input, interrupt } = question
-      const call = `${tool} ${JSON.stringify(input)}`
-      const entry = resume.find(({ interruptId }) => interruptId === interrupt.id)
-      if (entry === undefined) return `- ${call}: nobody answered; do not make this call.`
-      const answer = readAnswer(question, entry)
-      if (!answer.approved) return `- ${call}: refused. ${answer.message}`
-      if (interrupt.reason === 'input_required')
-        return `- ${call}: answered: ${JSON.stringify(answer.updatedInput)}`
-      this.#granted.push({ asked: question, updatedInput: answer.updatedInput })
-      return `- ${call}: approved. Make the call now with exactly this input: ${JSON.stringify(answer.updatedInput)}`
+    const late = answersAfterRestart(this.#memory, {
+      resume: request.resume ?? [],
+      results: resultsOf(request),
     })
-    const words =
-      'The session was restarted while these tool calls waited for a person; none of them has run. The person has answered:'
-    return [textBlock(`${words}\n${lines.join('\n')}`)]
+    if (late !== undefined) {
+      prompt.blocks.unshift(textBlock(late.words))
+      this.#grants = late.grants
+      this.#memory = { ...this.#memory, asked: [], calls: [] }
+    }
+    const end = await this.#take(prompt, { request, context, isResumed })
+    if (end !== NO_CONVERSATION) return end
+    return await this.#takeAfresh(prompt, request, context)
   }
-
-  /** Approved before a restart; handed to the next process. */
-  readonly #granted: { asked: Asked; updatedInput: Record<string, unknown> }[] = []
 
   /** The stored session is gone: says so once and goes on with a new one. */
-  async #takeAfresh(prompt: Prompt, context: RunContext): Promise<RunEnd> {
+  async #takeAfresh(prompt: Prompt, request: RunRequest, context: RunContext): Promise<RunEnd> {
     const lost = this.#memory
     await this.rest()
-    this.#memory = freshMemory()
+    this.#memory = freshMemory(lost.model)
     if (lost.turns > 0) {
       const reason =
         'Claude Code has no conversation of this id any more; it starts without what was said before.'
       void context.emit([customEvent('session_reset', { claudeSessionId: lost.claudeSessionId, reason })])
     }
-    const end = await this.#take(prompt, context, this.#begin())
+    const end = await this.#take(prompt, { request, context, isResumed: this.#begin() })
     return end === NO_CONVERSATION ? protocolEnd('Claude Code says that a new session does not exist.') : end
   }
 
@@ -194,18 +197,43 @@ export class Conversation implements AgentSession {
     return begun
   }
 
-  async #take(prompt: Prompt, context: RunContext, isResumed: boolean): Promise<TurnEnd> {
-    const claude = await this.#ensure(isResumed)
-    const turn = new Turn(this.#memory.translator, () => this.#question())
+  async #take(
+    prompt: Prompt,
+    run: { request: RunRequest; context: RunContext; isResumed: boolean },
+  ): Promise<TurnEnd> {
+    const { request, context, isResumed } = run
+    const switches = parseSwitches(request.forwardedProps, this.#agent.options.permissionMode)
+    const needs = { isResumed, switches, tools: request.tools, hasState: hasState(request.state) }
+    const warm = await this.#ensure(needs)
+    const { claude, host } = warm
+    const turn = new Turn({
+      memory: this.#memory.translator,
+      clientToolPrefix: host.clientTools.prefix,
+      question: () => host.end(),
+    })
     this.#turn = turn
     // Told here and not by the session's own state: the process may have died just now.
     void claude.exited.then((exit) => turn.fail(claude.failureOf(exit)))
     claude.ready().catch((error: unknown) => turn.fail(asRunnerError(error)))
+    await this.#tell(warm, switches)
     claude.send(userLine(prompt.blocks, randomUUID()))
     return await this.#follow(claude, turn, context)
   }
 
-  /** The turn until its end, or until it waits for a person. */
+  /** Tells a process what it can be told while it lives; nothing is awaited when nothing has changed. */
+  async #tell(warm: Warm, switches: Switches): Promise<void> {
+    const model = switches.model ?? this.#memory.model ?? this.#agent.options.model
+    if (model !== warm.model) {
+      warm.model = model
+      await warm.claude.setModel(model)
+    }
+    if (switches.maxThinkingTokens !== warm.thinkingTokens) {
+      warm.thinkingTokens = switches.maxThinkingTokens
+      await warm.claude.setThinkingTokens(switches.maxThinkingTokens ?? null)
+    }
+  }
+
+  /** The turn until its end, or until it waits for somebody. */
   async #follow(claude: ClaudeProcess, turn: Turn, context: RunContext): Promise<TurnEnd> {
     const ended = turn.follow(context)
     const stop = (): void => void this.#interrupt(claude, turn, ended)
@@ -225,21 +253,16 @@ export class Conversation implements AgentSession {
   #remember(turn: Turn, end: TurnEnd): void {
     if (end === NO_CONVERSATION) return
     const { sessionId, memory, init } = turn.translator
-    this.#model = init?.model ?? this.#model
+    const host = turn.isParked ? this.#warm?.host : undefined
+    this.#seenModel = init?.model ?? this.#seenModel
     this.#memory = {
+      ...this.#memory,
       claudeSessionId: sessionId ?? this.#memory.claudeSessionId,
-      begun: true,
       turns: this.#memory.turns + (turn.isParked ? 0 : 1),
-      asked: turn.isParked ? (this.#approvals?.waiting ?? []) : [],
+      asked: host?.approvals.waiting ?? [],
+      calls: host?.clientTools.waiting ?? [],
       translator: memory,
     }
-  }
-
-  #question(): RunEnd | undefined {
-    const waiting = this.#approvals?.waiting ?? []
-    return waiting.length === 0
-      ? undefined
-      : { outcome: 'interrupt', interrupts: waiting.map(({ interrupt }) => interrupt) }
   }
 
   /** Stops the turn and keeps the session; a process that does not obey within the grace is killed. */
@@ -255,42 +278,64 @@ export class Conversation implements AgentSession {
     clearTimeout(grace)
   }
 
-  async #ensure(isResumed: boolean): Promise<ClaudeProcess> {
-    if (this.#process?.running === true) return this.#process
-    this.#starting ??= this.#start(isResumed).finally(() => {
+  /** A process that fits the run: the warm one, or another when it was started with other settings. */
+  async #ensure(needs: Needs): Promise<Warm> {
+    const starting = this.#starting
+    if (starting !== undefined) await starting
+    if (this.#warm?.claude.running === true && this.#warm.startKey !== startKey(needs.switches))
+      await this.rest()
+    const warm = this.#warm
+    if (warm?.claude.running === true) {
+      const servers = await warm.host.offer(needs.tools, needs.hasState)
+      if (servers !== undefined) await warm.claude.setServers(servers)
+      return warm
+    }
+    this.#starting = this.#start(needs).finally(() => {
       this.#starting = undefined
     })
     return await this.#starting
   }
 
-  async #start(isResumed: boolean): Promise<ClaudeProcess> {
+  async #start({ isResumed, switches, tools, hasState: isStateful }: Needs): Promise<Warm> {
     const { options } = this.#agent
     await options.beforeStart()
     await this.#agent.claim(this)
     const { claudeSessionId } = this.#memory
-    const conversation = isResumed ? { resume: claudeSessionId } : { sessionId: claudeSessionId }
-    const approvals = new Approvals({
+    const host = new Host({
       expiresMs: options.interruptExpiresMs,
       toolCallId: (toolUseId) => this.#turn?.translator.toolCallId(toolUseId) ?? toolUseId,
       onChange: () => this.#turn?.considerParking(),
+      emit: (events) => this.#turn?.tell(events),
     })
-    for (const { asked, updatedInput } of this.#granted.splice(0)) approvals.grant(asked, updatedInput)
+    for (const { asked, updatedInput } of this.#grants.splice(0)) host.approvals.grant(asked, updatedInput)
+    const servers = await host.offer(tools, isStateful)
+    const model = switches.model ?? this.#memory.model ?? options.model
     const claude = await ClaudeProcess.start({
-      sdk: sdkOptions(options, { conversation, env: options.env, canUseTool: approvals.canUseTool }),
+      sdk: sdkOptions(
+        { ...options, model },
+        {
+          conversation: isResumed ? { resume: claudeSessionId } : { sessionId: claudeSessionId },
+          env: options.env,
+          canUseTool: host.canUseTool,
+          permissionMode: toSdkMode(switches.permissionMode ?? options.permissionMode),
+          servers: servers ?? {},
+          switches: startSwitches(switches),
+        },
+      ),
       mark: `${options.mark}:${randomUUID()}`,
       startTimeoutMs: options.startTimeoutMs,
       onMessage: (message) => this.#turn?.onMessage(message),
     })
-    this.#approvals = approvals
-    this.#process = claude
+    const warm = { claude, host, startKey: startKey(switches), model, thinkingTokens: undefined }
+    this.#warm = warm
     void claude.exited.then(() => this.#onExit(claude))
-    return claude
+    return warm
   }
 
   /** Also clears up after a process that ended by itself: what it had started may live on. */
   async #onExit(claude: ClaudeProcess): Promise<void> {
-    if (this.#process === claude) {
-      this.#process = undefined
+    if (this.#warm?.claude === claude) {
+      this.#warm = undefined
       this.#agent.release(this)
     }
     await claude.close()
@@ -302,23 +347,25 @@ export class Conversation implements AgentSession {
   }
 }
 
+/** What a run needs of the process. */
+interface Needs {
+  isResumed: boolean
+  switches: Switches
+  tools: RunRequest['tools']
+  hasState: boolean
+}
+
+function startKey(switches: Switches): string {
+  return JSON.stringify([startSwitches(switches), switches.permissionMode])
+}
+
+function resultsOf({ messages }: RunRequest): ToolMessage[] {
+  return messages.filter((message) => message.role === 'tool')
+}
+
 /** The streamed arguments were the model's; this says what runs instead. */
 function editedEvent({ interrupt }: Asked, args: Record<string, unknown>) {
   return customEvent('tool_call_edited', { toolCallId: interrupt.toolCallId, args })
-}
-
-/** The uuid comes back when Claude Code takes the message in. */
-function userLine(blocks: Prompt['blocks'], uuid: string): SDKUserMessage {
-  const line = { type: 'user', message: { role: 'user', content: blocks }, parent_tool_use_id: null } as const
-  return isUuid(uuid) ? { ...line, uuid } : line
-}
-
-function isUuid(text: string): text is NonNullable<SDKUserMessage['uuid']> {
-  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
-}
-
-function freshMemory(): Memory {
-  return { claudeSessionId: randomUUID(), begun: false, turns: 0, asked: [], translator: undefined }
 }
 
 function protocolEnd(message: string): RunEnd {

@@ -1,4 +1,4 @@
-import type { CanUseTool, Options } from '@anthropic-ai/claude-agent-sdk'
+import type { CanUseTool, McpServerConfig, Options } from '@anthropic-ai/claude-agent-sdk'
 
 export type PermissionMode = 'never-ask' | 'accept-edits' | 'ask'
 
@@ -19,6 +19,10 @@ export interface StartOptions {
   /** The complete environment of the wrapper. */
   env: Record<string, string>
   canUseTool: CanUseTool
+  permissionMode: Options['permissionMode']
+  servers: Record<string, McpServerConfig>
+  /** Switches that Claude Code takes only at its start. */
+  switches: Options
 }
 
 /** Tools that start turns by themselves, with nobody having asked: there is no run such a turn could belong to. */
@@ -42,14 +46,15 @@ export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options 
     includePartialMessages: true,
     forwardSubagentText: true,
     disallowedTools: SELF_STARTING_TOOLS,
-    ...permissionOptions(launch.permissionMode, start.canUseTool),
+    mcpServers: start.servers,
+    ...permissionOptions(start),
+    ...start.switches,
   }
 }
 
 /** Without an asker Claude Code has no questions either: an autonomous session must not stall on one. */
-function permissionOptions(mode: PermissionMode, canUseTool: CanUseTool): Options {
-  if (mode === 'never-ask') {
-    return { permissionMode: 'bypassPermissions', allowDangerouslySkipPermissions: true }
-  }
-  return { permissionMode: mode === 'accept-edits' ? 'acceptEdits' : 'default', canUseTool }
+function permissionOptions({ permissionMode, canUseTool }: StartOptions): Options {
+  return permissionMode === 'bypassPermissions'
+    ? { permissionMode, allowDangerouslySkipPermissions: true }
+    : { permissionMode: permissionMode ?? 'default', canUseTool }
 }

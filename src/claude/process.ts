@@ -1,6 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import type { Options, Query, SDKMessage, SDKUserMessage, SpawnOptions } from '@anthropic-ai/claude-agent-sdk'
+import type {
+  McpServerConfig,
+  Options,
+  Query,
+  SDKMessage,
+  SDKUserMessage,
+  SpawnOptions,
+} from '@anthropic-ai/claude-agent-sdk'
 import { RunnerError } from '../errors.ts'
 import { killTree, MARK_VARIABLE, signalProcess, treeOf } from './process-tree.ts'
 import { PromptQueue } from './prompt-queue.ts'
@@ -136,7 +143,17 @@ export class ClaudeProcess {
     await this.#query.interrupt()
   }
 
-  async setModel(model: string): Promise<void> {
+  /** Replaces the in-process tool servers. */
+  async setServers(servers: Record<string, McpServerConfig>): Promise<void> {
+    await this.#query.setMcpServers(servers)
+  }
+
+  /** `null` goes back to Claude Code's own. */
+  async setThinkingTokens(tokens: number | null): Promise<void> {
+    await this.#query.setMaxThinkingTokens(tokens)
+  }
+
+  async setModel(model: string | undefined): Promise<void> {
     await this.#query.setModel(model)
   }
 

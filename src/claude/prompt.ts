@@ -21,19 +21,27 @@ const IMAGE_TYPES = ['image/jpeg', 'image/png', 'image/gif', 'image/webp'] as co
  * blank one stands last unless slash commands are wanted (claude-code.md 7.4).
  */
 export function toPrompt(
-  request: Pick<RunRequest, 'messages' | 'context'>,
+  request: Pick<RunRequest, 'messages' | 'context' | 'state'>,
   options: { slashCommands: boolean },
 ): Prompt {
   const skipped: string[] = []
   const blocks: Block[] = []
-  const { context, messages } = request
+  const { context, messages, state } = request
   if (context.length > 0) blocks.push(textBlock(contextText(context)))
-  for (const { content } of messages) {
+  if (hasState(state)) blocks.push(textBlock(`<state>\n${JSON.stringify(state)}\n</state>`))
+  for (const message of messages) {
+    if (message.role !== 'user') continue
+    const { content } = message
     if (typeof content === 'string') blocks.push(textBlock(content))
     else for (const part of content) blocks.push(...toBlocks(part, skipped))
   }
   if (!options.slashCommands) blocks.push(textBlock(' '))
   return { blocks, skipped }
+}
+
+/** An absent state and an empty one are the same (agui-1.0-producer.md A1.5). */
+export function hasState(state: unknown): boolean {
+  return typeof state === 'object' && state !== null && Object.keys(state).length > 0
 }
 
 function contextText(context: readonly { description: string; value: string }[]): string {
@@ -90,4 +98,14 @@ function skippable(block: Block | undefined, what: string, source: Source, skipp
 /** The Messages API refuses an empty text block; a blank one means the same. */
 export function textBlock(value: string): Block {
   return { type: 'text', text: value === '' ? ' ' : value }
+}
+
+/** The uuid comes back when Claude Code takes the message in. */
+export function userLine(blocks: Block[], uuid: string): SDKUserMessage {
+  const line = { type: 'user', message: { role: 'user', content: blocks }, parent_tool_use_id: null } as const
+  return isUuid(uuid) ? { ...line, uuid } : line
+}
+
+function isUuid(text: string): text is NonNullable<SDKUserMessage['uuid']> {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
 }

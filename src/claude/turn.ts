@@ -16,6 +16,14 @@ const CommandLifecycle = z.object({
   state: z.string(),
 })
 
+export interface TurnOptions {
+  /** What the thread's last turn left. */
+  memory: unknown
+  clientToolPrefix: string | undefined
+  /** How the run ends for which somebody else has to act, when that is so now. */
+  question(): RunEnd | undefined
+}
+
 /** Quiet for so long after a question came, what else the turn had to say has been said. */
 const PARK_AFTER_MS = 50
 
@@ -38,9 +46,12 @@ export class Turn {
   /** Sent, and not taken in yet. */
   readonly #steered = new Map<string, UserMessage>()
 
-  /** @param question how a run ends for which a person has to answer, when there is a question now. */
-  constructor(memory: unknown, question: () => RunEnd | undefined) {
-    this.translator = new Translator({ memory })
+  constructor(options: TurnOptions) {
+    const { memory, clientToolPrefix, question } = options
+    this.translator = new Translator({
+      memory,
+      ...(clientToolPrefix === undefined ? {} : { clientToolPrefix }),
+    })
     this.#question = question
     this.begun = new Promise((resolve) => {
       this.#begin = resolve
@@ -106,6 +117,11 @@ export class Turn {
       this.#context = undefined
       this.#ended.end(end)
     }, PARK_AFTER_MS)
+  }
+
+  /** Events of the host's own, for the run under way. */
+  tell(events: readonly AguiEvent[]): void {
+    void this.#context?.emit(events)
   }
 
   /** Whether messages were sent that Claude Code would still answer, in a turn of its own that belongs to no run. */

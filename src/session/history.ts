@@ -29,18 +29,22 @@ export interface NewMessages {
  */
 export function reconcile(messages: readonly Message[], known: KnownMessages): NewMessages {
   const fresh: { message: UserMessage; digest: string; index: number }[] = []
+  const freshDigests = new Map<string, string>()
   let lastKnownIndex = -1
   let newestSeen = false
   for (const [index, message] of messages.entries()) {
     if (message.role !== 'user') continue
     const digest = digestOf(message.content)
-    const before = known.messageDigest(message.id)
+    const isKnown = known.messageDigest(message.id) !== undefined
+    const before = known.messageDigest(message.id) ?? freshDigests.get(message.id)
     if (before === undefined) {
       fresh.push({ message, digest, index })
+      freshDigests.set(message.id, digest)
       continue
     }
     if (before !== digest)
       throw conflict(`messages[${index}] ("${message.id}") was sent before with other content`)
+    if (!isKnown) continue
     lastKnownIndex = index
     newestSeen ||= message.id === known.lastUserMessageId
   }
@@ -86,5 +90,11 @@ function conflict(what: string): RunnerError {
 }
 
 function digestOf(content: UserMessage['content']): string {
-  return createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22)
+  return createHash('sha256').update(JSON.stringify(content, sorted)).digest('base64url').slice(0, 22)
+}
+
+/** A client may send the same members in another order. */
+function sorted(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
 }

@@ -15,7 +15,6 @@ export interface RunLimits {
 
 export interface RunOptions extends RunLimits {
   threadId: string
-  parentRunId: string | undefined
   request: RunRequest
   log: EventLog
   oversize: Oversize
@@ -166,15 +165,15 @@ export class Run {
  * RUN_STARTED with our own protocol version (agui-1.0-producer.md A2.13). Of the input it echoes what is new to the
  * thread: so every reader has the user's words too, and the traffic does not double with the history.
  */
-function startEvent({ threadId, parentRunId, request }: RunOptions): AguiEvent {
-  const { runId, messages } = request
+function startEvent({ threadId, request }: RunOptions): AguiEvent {
+  const { runId, parentRunId, messages } = request
   return {
     type: EventType.RUN_STARTED,
     threadId,
     runId,
     protocolVersion: PROTOCOL_VERSION,
     ...(parentRunId === undefined ? {} : { parentRunId }),
-    input: { threadId, runId, messages: [...messages], tools: [], context: [] },
+    input: { threadId, runId, messages, tools: [], context: [] },
     timestamp: Date.now(),
   }
 }

@@ -3,6 +3,7 @@ import {
   aggregateTokenUsage,
   EventType,
   type Interrupt,
+  type Message,
   type ResumeEntry,
   type RunAgentInput,
   type TokenUsage,
@@ -90,17 +91,19 @@ export class Session {
   async submit(input: RunAgentInput): Promise<Submitted> {
     this.#checkOpen()
     this.#checkNew(input.runId)
-    const { runId, parentRunId, context, forwardedProps } = input
+    const { runId, forwardedProps } = input
     const { delivery } = Delivery.parse(forwardedProps ?? {})
     const busy = this.#run?.run.runId
     if (busy !== undefined && delivery === undefined) {
       const message = `Run "${busy}" is under way on this thread; wait for its end, interrupt it, or send forwardedProps.delivery "queue".`
       throw new RunnerError('thread_busy', message, { details: { runId: busy } })
     }
+    this.#options.agent.check(input)
     const resume = this.#answers(input.resume)
-    const fresh = reconcile(input.messages, { ...this.#knownMessages(), isAnswered: resume.length > 0 })
-    const parent = parentRunId === undefined ? {} : { parentRunId }
-    const queued = { runId, ...parent, ...fresh, context, forwardedProps, resume }
+    const results = this.#toolResults(input.messages)
+    const isAnswered = resume.length + results.length > 0
+    const { messages, digests } = reconcile(input.messages, { ...this.#knownMessages(), isAnswered })
+    const queued = { request: { ...input, messages: [...results, ...messages], resume }, digests }
     if (busy === undefined) return { runId, after: await this.#start(queued) }
     const after = this.#options.log.head(this.threadId)
     await this.#enqueue(queued)
@@ -119,9 +122,11 @@ export class Session {
     if (delivery === 'steer' && this.#run !== undefined && this.#options.agent.steer(message)) {
       return { messageId, delivery: 'steer', runId: this.#run.run.runId }
     }
-    const fresh = reconcile([message], this.#knownMessages())
+    const { messages, digests } = reconcile([message], this.#knownMessages())
     const runId = randomUUID()
-    const queued = { runId, ...fresh, context: [], forwardedProps: {}, resume: [] }
+    const request = { threadId: this.threadId, runId, messages, tools: [], context: [] }
+    this.#answers()
+    const queued = { request, digests }
     if (this.#run === undefined) {
       await this.#start(queued)
       return { messageId, delivery: 'run', runId }
@@ -146,6 +151,15 @@ export class Session {
     this.#run.run.stop()
     await this.#ended
     return true
+  }
+
+  /** The model of later runs; the conversation goes on. Returns the one before. */
+  async setModel(model: string): Promise<string | undefined> {
+    const { agent, threads } = this.#options
+    const before = await agent.setModel(model)
+    this.#facts = { ...this.#facts, memory: agent.memory, updatedAt: Date.now() }
+    await threads.put(this.threadId, this.#facts)
+    return before
   }
 
   /** Closes in the log what a runner that died left open. Call before any client is served. */
@@ -188,9 +202,9 @@ export class Session {
       lastSeq: this.#options.log.head(this.threadId),
       ...(this.#run === undefined ? {} : { runId: this.#run.run.runId }),
       interrupts: this.#options.agent.interrupts,
-      queue: this.#facts.queue.map(({ runId, messages }) => ({
-        runId,
-        messageIds: messages.map(({ id }) => id),
+      queue: this.#facts.queue.map(({ request }) => ({
+        runId: request.runId,
+        messageIds: request.messages.map(({ id }) => id),
       })),
       usage: this.#facts.usage,
       createdAt,
@@ -224,11 +238,19 @@ export class Session {
     throw new RunnerError('interrupt_open', message, { details: { interrupts } })
   }
 
+  /** The results that the client owes for its own tools; what answers nothing is history. */
+  #toolResults(messages: readonly Message[]): Message[] {
+    const { pendingToolCallIds } = this.#options.agent
+    return messages.filter(
+      (message) => message.role === 'tool' && pendingToolCallIds.includes(message.toolCallId),
+    )
+  }
+
   #checkNew(runId: string): void {
     const isKnown =
       this.#options.threads.hasRun(this.threadId, runId) ||
       this.#run?.run.runId === runId ||
-      this.#facts.queue.some((queued) => queued.runId === runId)
+      this.#facts.queue.some(({ request }) => request.runId === runId)
     if (!isKnown) return
     const message = `Run "${runId}" was seen before on this thread; send a new runId, or read it from the thread's events.`
     throw new RunnerError('run_exists', message)
@@ -250,9 +272,9 @@ export class Session {
    */
   async #start(queued: QueuedRun): Promise<number> {
     const { log, agent, threads } = this.#options
-    const { runId, parentRunId, messages, context, forwardedProps, resume, digests } = queued
-    const request = { runId, messages, context, forwardedProps, resume }
-    const run = new Run({ ...this.#options, parentRunId, request })
+    const { request, digests } = queued
+    const { runId } = request
+    const run = new Run({ ...this.#options, request })
     this.#run = { run, digests }
     const after = log.head(this.threadId)
     const ended = run.execute(agent, (end) => this.#settle(end, digests))

@@ -1,8 +1,11 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { EventType, type Interrupt, PROTOCOL_VERSION } from '@ag-ui/core'
 import type { AguiEvent } from '../agui/event.ts'
 import { Transcript } from '../agui/transcript.ts'
 import { RunnerError } from '../errors.ts'
 import type { EventLog } from '../log/event-log.ts'
+
+type RunStarted = Extract<AguiEvent, { type: EventType.RUN_STARTED }>
 
 export interface Snapshot {
   /** What a client that holds nothing is told first; AG-UI-legal before whatever follows `head` in the log. */
@@ -22,43 +25,58 @@ export async function takeSnapshot(
   const { threadId, connectId, signal } = options
   const head = log.head(threadId)
   const transcript = new Transcript()
-  if (head > 0) await replay(log, { threadId, head, signal }, transcript)
+  const lastRunId = head > 0 ? await replay(log, { threadId, head, signal }, transcript) : connectId
   const messages: AguiEvent = { type: EventType.MESSAGES_SNAPSHOT, messages: transcript.messages() }
-  const open = transcript.openRun
-  if (open !== undefined) return { events: [open, messages, ...transcript.openings()], head }
-  const run = { threadId, runId: connectId }
+  if (transcript.isOpen) {
+    // Without the echo of its input: a client adds those messages before it sees the older ones of the snapshot.
+    const { input: _echo, ...opening } = transcript.openRun ?? startOf(threadId, lastRunId)
+    return { events: [opening, messages, ...transcript.openings()], head }
+  }
+  const outcome = outcomeOf(transcript)
   return {
     head,
     events: [
-      { type: EventType.RUN_STARTED, ...run, protocolVersion: PROTOCOL_VERSION },
+      startOf(threadId, connectId),
       messages,
-      { type: EventType.RUN_FINISHED, ...run, outcome: outcomeOf(transcript) },
+      { type: EventType.RUN_FINISHED, threadId, runId: connectId, outcome },
     ],
   }
 }
 
-/** From the beginning, or from what retention has left of it. */
+function startOf(threadId: string, runId: string): RunStarted {
+  return { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION }
+}
+
+/** From the beginning, or from what retention has left of it; tells whose run the last record is. */
 async function replay(
   log: EventLog,
   { threadId, head, signal }: { threadId: string; head: number; signal: AbortSignal },
   transcript: Transcript,
-): Promise<void> {
+): Promise<string> {
   let after = 0
+  let lastRunId = ''
   while (after < head && !signal.aborted) {
     try {
       for await (const batches of log.read(threadId, after, signal)) {
         for (const batch of batches) {
+          if (batch.first > head) return lastRunId
           for (const { seq, event } of batch.records()) if (seq <= head) transcript.apply(event)
+          lastRunId = batch.runId
           after = batch.last
         }
-        if (after >= head) return
+        if (after >= head) return lastRunId
+        // Reading is done without waiting for anything: others must have their turn in between.
+        await turn()
       }
+      // Dropped, or closed: there is no more.
+      return lastRunId
     } catch (error) {
       const oldest = oldestSeq(error)
       if (oldest === undefined) throw error
       after = oldest - 1
     }
   }
+  return lastRunId
 }
 
 function oldestSeq(error: unknown): number | undefined {

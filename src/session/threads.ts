@@ -1,18 +1,13 @@
-import type { ResumeEntry, TokenUsage, UserMessage } from '@ag-ui/core'
-import { ResumeEntrySchema, TokenUsageSchema, UserMessageSchema } from '@ag-ui/core/schemas'
+import { createHash } from 'node:crypto'
+import type { RunAgentInput, TokenUsage } from '@ag-ui/core'
+import { RunAgentInputSchema, TokenUsageSchema } from '@ag-ui/core/schemas'
 import { z } from 'zod'
-import type { Store, Table } from '../log/store.ts'
-
-const Messages = z.array(z.custom<UserMessage>((value) => UserMessageSchema.safeParse(value).success))
+import { idOfKey, keyText, type Store, type Table } from '../log/store.ts'
 
 /** A run that waits for the one before it; its client may be gone. */
 const QueuedRun = z.object({
-  runId: z.string(),
-  parentRunId: z.string().optional(),
-  messages: Messages,
-  context: z.array(z.object({ description: z.string(), value: z.string() })),
-  forwardedProps: z.unknown(),
-  resume: z.array(z.custom<ResumeEntry>((value) => ResumeEntrySchema.safeParse(value).success)),
+  /** With the messages that are new to the thread only. */
+  request: z.custom<RunAgentInput>((value) => RunAgentInputSchema.safeParse(value).success),
   digests: z.array(z.tuple([z.string(), z.string()])),
 })
 export type QueuedRun = z.infer<typeof QueuedRun>
@@ -35,7 +30,7 @@ const ThreadFacts = z.object({
 })
 export type ThreadFacts = z.infer<typeof ThreadFacts>
 
-type Member = [threadId: string, id: string]
+type Member = [thread: string, id: string]
 
 /** The facts of every thread, and which run and message ids each has seen. */
 export class Threads {
@@ -51,43 +46,51 @@ export class Threads {
 
   /** @throws when the stored facts are not what this version writes. */
   *all(): Iterable<[threadId: string, facts: ThreadFacts]> {
-    for (const { key, value } of this.#facts.getRange()) yield [key, ThreadFacts.parse(value)]
+    for (const { key, value } of this.#facts.getRange()) yield [idOfKey(key), ThreadFacts.parse(value)]
   }
 
   get(threadId: string): ThreadFacts | undefined {
-    const stored = this.#facts.get(threadId)
+    const stored = this.#facts.get(keyText(threadId))
     return stored === undefined ? undefined : ThreadFacts.parse(stored)
   }
 
   async put(threadId: string, facts: ThreadFacts): Promise<void> {
-    await this.#facts.put(threadId, facts)
+    await this.#facts.put(keyText(threadId), facts)
   }
 
   hasRun(threadId: string, runId: string): boolean {
-    return this.#runs.doesExist([threadId, runId])
+    return this.#runs.doesExist(member(threadId, runId))
   }
 
   async addRun(threadId: string, runId: string): Promise<void> {
-    await this.#runs.put([threadId, runId], true)
+    await this.#runs.put(member(threadId, runId), true)
   }
 
   /** What the message said when it was taken in, as a digest; `undefined` for one this thread has not seen. */
   messageDigest(threadId: string, messageId: string): string | undefined {
-    const digest = this.#messages.get([threadId, messageId])
+    const digest = this.#messages.get(member(threadId, messageId))
     return typeof digest === 'string' ? digest : undefined
   }
 
   async addMessages(threadId: string, messages: Iterable<[id: string, digest: string]>): Promise<void> {
-    await Promise.all([...messages].map(([id, digest]) => this.#messages.put([threadId, id], digest)))
+    await Promise.all([...messages].map(([id, digest]) => this.#messages.put(member(threadId, id), digest)))
   }
 
   async drop(threadId: string): Promise<void> {
-    const removals: Promise<unknown>[] = [this.#facts.remove(threadId)]
+    const removals: Promise<unknown>[] = [this.#facts.remove(keyText(threadId))]
     for (const members of [this.#runs, this.#messages]) {
-      for (const key of members.getKeys({ start: [threadId, ''], end: [threadId, '\uffff'] })) {
+      for (const key of members.getKeys({
+        start: [keyText(threadId), ''],
+        end: [keyText(threadId), '\uffff'],
+      })) {
         removals.push(members.remove(key))
       }
     }
     await Promise.all(removals)
   }
+}
+
+/** The client chooses the ids, and a message's may be longer than a key can be. */
+function member(threadId: string, id: string): Member {
+  return [keyText(threadId), createHash('sha256').update(id).digest('base64url')]
 }

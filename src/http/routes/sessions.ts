@@ -17,6 +17,7 @@ const Params = z.object({ threadId: z.string() })
 const MEDIA_TYPE = /^[\w.+-]+\/[\w.+-]+(; charset=[\w-]+)?$/
 
 const BlobParams = Params.extend({ blobId: z.string() })
+const ModelBody = z.object({ model: z.string().min(1), thread_id: z.string().optional() })
 const MessageBody = z.object({ content: z.unknown(), delivery: z.enum(['steer', 'queue']).default('queue') })
 const InterruptBody = z
   .object({ thread_id: z.string().optional(), threadId: z.string().optional() })
@@ -59,6 +60,15 @@ export function sessionRoutes({ sessions, blobs, sessionId }: SessionRoutesOptio
       const { content, delivery } = parse(MessageBody, request.body, 'the body')
       const accepted = await sessions.open(threadId).post(content, delivery)
       return reply.status(202).send(accepted)
+    })
+
+    app.post('/model', async (request) => {
+      const { model, thread_id: named = sessionId } = parse(ModelBody, request.body, 'the body')
+      if (named === undefined) {
+        throw new RunnerError('invalid_input', 'Name the thread whose model is to change as thread_id.')
+      }
+      const previousModel = await sessions.open(named).setModel(model)
+      return { message: 'Model switched', model, previousModel: previousModel ?? null }
     })
 
     for (const url of ['/interrupt', '/agui/interrupt']) {

@@ -1,0 +1,41 @@
+import { randomUUID } from 'node:crypto'
+import { z } from 'zod'
+import type { AgentMemory } from '../agui/agent.ts'
+import { Asked } from './approvals.ts'
+import { ClientCall } from './client-tools.ts'
+
+/** What outlives the process of a conversation. Door of stored data. */
+const Memory = z.object({
+  claudeSessionId: z.string(),
+  /** Prompts were sent under this id, so there is a conversation to resume. */
+  begun: z.boolean(),
+  /** Turns that came to a result: what would be lost with the session's file. */
+  turns: z.number(),
+  /** Questions that wait for a person. */
+  asked: z.array(Asked),
+  /** Calls that wait for the client's result. */
+  calls: z.array(ClientCall),
+  /** Chosen with POST /model. */
+  model: z.string().optional(),
+  translator: z.unknown(),
+})
+export type Memory = z.infer<typeof Memory>
+
+/** A stored memory as it was; anything else, as on a new thread, is a fresh one. */
+export function parseMemory(stored: AgentMemory): Memory {
+  const parsed = Memory.safeParse(stored)
+  return parsed.success ? parsed.data : freshMemory()
+}
+
+export function freshMemory(model?: string): Memory {
+  const chosen = model === undefined ? {} : { model }
+  return {
+    claudeSessionId: randomUUID(),
+    begun: false,
+    turns: 0,
+    asked: [],
+    calls: [],
+    ...chosen,
+    translator: undefined,
+  }
+}

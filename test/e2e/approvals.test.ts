@@ -1,0 +1,233 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { HttpAgent } from '@ag-ui/client'
+import { afterEach, expect, test } from 'vitest'
+import type { Script } from '../../src/mock/script.ts'
+import { type ClientEvent, events, post, run, runInput, textOf } from '../support/client.ts'
+import { type Bench, openBench } from '../support/runner.ts'
+
+const SCRIPT: Script = {
+  rules: [
+    {
+      when: { prompt: 'was restarted', round: 0 },
+      reply: [{ tool: 'Bash', input: { command: 'touch made-by-bash', description: 'make it' } }],
+    },
+    {
+      when: { prompt: 'make', round: 0 },
+      reply: [
+        { text: 'I will.' },
+        { tool: 'Bash', input: { command: 'touch made-by-bash', description: 'make it' } },
+      ],
+    },
+    {
+      when: { prompt: 'two', round: 0 },
+      reply: [
+        { tool: 'Write', input: { file_path: '{{cwd}}/one.txt', content: '1' } },
+        { tool: 'Write', input: { file_path: '{{cwd}}/two.txt', content: '2' } },
+      ],
+    },
+    {
+      when: { prompt: 'ask me', round: 0 },
+      reply: [
+        {
+          tool: 'AskUserQuestion',
+          input: {
+            questions: [
+              {
+                question: 'Which color?',
+                header: 'Color',
+                multiSelect: false,
+                options: [
+                  { label: 'Red', description: 'like fire' },
+                  { label: 'Blue', description: 'like the sea' },
+                ],
+              },
+            ],
+          },
+        },
+      ],
+    },
+    { when: { result: { isError: true } }, reply: 'It failed: {{result}}' },
+    { when: { result: { matches: '.*' } }, reply: 'It went: {{result}}' },
+    { reply: 'You said: {{prompt}}' },
+  ],
+}
+
+const ASKING = { PERMISSION_MODE: 'ask' }
+
+let bench: Bench
+afterEach(() => bench.close())
+
+const made = (): boolean => existsSync(join(bench.workspace, 'made-by-bash'))
+
+function interruptsOf(all: readonly ClientEvent[]) {
+  const end = all.at(-1)
+  expect(end).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'interrupt' } })
+  return end?.['outcome'].interrupts
+}
+
+const answer = (threadId: string, ...resume: unknown[]) => ({ ...runInput(threadId), messages: [], resume })
+
+test('what no rule allows waits for a person, and runs when approved', async () => {
+  bench = await openBench({ script: SCRIPT })
+  const { url } = await bench.start(ASKING)
+  const asked = await run(url, runInput('ok', 'make a file'))
+  const [interrupt] = interruptsOf(asked)
+  const call = asked.find(({ type }) => type === 'TOOL_CALL_START')
+  expect(interrupt).toMatchObject({
+    reason: 'tool_call',
+    toolCallId: call?.['toolCallId'],
+    responseSchema: { required: ['approved'] },
+  })
+  expect(made()).toBe(false)
+  const session = await (await fetch(`${url}/sessions/ok`)).json()
+  expect(session).toMatchObject({ state: 'interrupted', interrupts: [{ id: interrupt.id }] })
+  const all = await run(
+    url,
+    answer('ok', { interruptId: interrupt.id, status: 'resolved', payload: { approved: true } }),
+  )
+  expect(all.map(({ type }) => type)).not.toContain('TOOL_CALL_START')
+  expect(all.find(({ type }) => type === 'TOOL_CALL_RESULT')).toMatchObject({
+    toolCallId: interrupt.toolCallId,
+  })
+  expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
+  expect(made()).toBe(true)
+})
+
+test('a refusal reaches the model in the person’s words, and nothing runs', async () => {
+  bench = await openBench({ script: SCRIPT })
+  const { url } = await bench.start(ASKING)
+  const [interrupt] = interruptsOf(await run(url, runInput('no', 'make a file')))
+  const all = await run(
+    url,
+    answer('no', {
+      interruptId: interrupt.id,
+      status: 'resolved',
+      payload: { approved: false, message: 'not in my house' },
+    }),
+  )
+  expect(textOf(all)).toContain('not in my house')
+  expect(made()).toBe(false)
+})
+
+test.each([
+  ['dismissed', { status: 'cancelled' }],
+  ['without a payload', { status: 'resolved' }],
+  ['with rubbish', { status: 'resolved', payload: { approve: 'yes' } }],
+])('an answer that is %s is a no', async (_how, entry) => {
+  bench = await openBench({ script: SCRIPT })
+  const { url } = await bench.start(ASKING)
+  const [interrupt] = interruptsOf(await run(url, runInput('nope', 'make a file')))
+  const all = await run(url, answer('nope', { interruptId: interrupt.id, ...entry }))
+  expect(textOf(all)).toContain('It failed')
+  expect(made()).toBe(false)
+})
+
+test('edited arguments run and are shown', async () => {
+  bench = await openBench({ script: SCRIPT })
+  const { url } = await bench.start(ASKING)
+  const [interrupt] = interruptsOf(await run(url, runInput('edit', 'make a file')))
+  const editedArgs = { command: 'echo edited', description: 'say it' }
+  const all = await run(
+    url,
+    answer('edit', {
+      interruptId: interrupt.id,
+      status: 'resolved',
+      payload: { approved: true, editedArgs },
+    }),
+  )
+  expect(textOf(all)).toBe('It went: edited')
+  expect(made()).toBe(false)
+  expect(all.find(({ name }) => name === 'agui-runner.tool_call_edited')?.['value']).toEqual({
+    toolCallId: interrupt.toolCallId,
+    args: editedArgs,
+  })
+  const connected = await events(await fetch(`${url}/sessions/edit/connect?follow=false`))
+  const snapshot = connected.find(({ type }) => type === 'MESSAGES_SNAPSHOT')
+  expect(JSON.stringify(snapshot)).toContain('echo edited')
+})
+
+test('a thread that waits takes no other run, and says what it waits for', async () => {
+  bench = await openBench({ script: SCRIPT })
+  const { url } = await bench.start(ASKING)
+  const [interrupt] = interruptsOf(await run(url, runInput('wait', 'make a file')))
+  const refused = await post(url, runInput('wait', 'never mind'))
+  const { error } = (await refused.json()) as { error: unknown }
+  expect([refused.status, error]).toMatchObject([
+    409,
+    { code: 'interrupt_open', details: { interrupts: [{ id: interrupt.id }] } },
+  ])
+  const unknown = await post(
+    url,
+    answer('wait', { interruptId: 'nobody', status: 'resolved', payload: true }),
+  )
+  expect(unknown.status).toBe(409)
+  const connected = await events(await fetch(`${url}/sessions/wait/connect?follow=false`))
+  expect(connected.at(-1)).toMatchObject({
+    outcome: { type: 'interrupt', interrupts: [{ id: interrupt.id }] },
+  })
+})
+
+test('several questions are answered one by one or together, each exactly once', async () => {
+  bench = await openBench({ script: SCRIPT })
+  const { url } = await bench.start(ASKING)
+  let all = await run(url, runInput('both', 'two files'))
+  let rounds = 0
+  while (all.at(-1)?.['outcome']?.type === 'interrupt') {
+    rounds += 1
+    const resume = interruptsOf(all).map(({ id }: { id: string }) => ({
+      interruptId: id,
+      status: 'resolved',
+      payload: true,
+    }))
+    all = await run(url, answer('both', ...resume))
+  }
+  expect(rounds).toBeGreaterThan(0)
+  expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
+  expect(existsSync(join(bench.workspace, 'one.txt')) && existsSync(join(bench.workspace, 'two.txt'))).toBe(
+    true,
+  )
+})
+
+test('a question of the model is answered with a choice', async () => {
+  bench = await openBench({ script: SCRIPT })
+  const { url } = await bench.start(ASKING)
+  const [interrupt] = interruptsOf(await run(url, runInput('choice', 'ask me')))
+  expect(interrupt).toMatchObject({ reason: 'input_required', message: 'Which color?' })
+  expect(JSON.stringify(interrupt.responseSchema)).toContain('"enum":["Red","Blue"]')
+  const payload = { answers: { 'Which color?': 'Blue' } }
+  const all = await run(url, answer('choice', { interruptId: interrupt.id, status: 'resolved', payload }))
+  expect(textOf(all)).toContain('"Which color?"="Blue"')
+})
+
+test('an approval that outlives a kill -9 of the runner: the tool runs once', async () => {
+  bench = await openBench({ script: SCRIPT })
+  const first = await bench.start(ASKING)
+  const [interrupt] = interruptsOf(await run(first.url, runInput('restart', 'make a file')))
+  await first.stop('SIGKILL')
+  const { url } = await bench.start(ASKING)
+  const session = await (await fetch(`${url}/sessions/restart`)).json()
+  expect(session).toMatchObject({ state: 'interrupted', interrupts: [{ id: interrupt.id }] })
+  expect(made()).toBe(false)
+  const all = await run(
+    url,
+    answer('restart', { interruptId: interrupt.id, status: 'resolved', payload: true }),
+  )
+  expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
+  expect(all.filter(({ type }) => type === 'TOOL_CALL_RESULT')).toHaveLength(1)
+  expect(made()).toBe(true)
+})
+
+test("AG-UI's own client drives the interrupt and the resume", async () => {
+  bench = await openBench({ script: SCRIPT })
+  const { url } = await bench.start(ASKING)
+  const agent = new HttpAgent({ url, threadId: 'client' })
+  agent.addMessage({ id: crypto.randomUUID(), role: 'user', content: 'make a file' })
+  await agent.runAgent()
+  const [pending] = agent.pendingInterrupts
+  await agent.runAgent({
+    resume: [{ interruptId: pending?.id ?? '', status: 'resolved', payload: { approved: true } }],
+  })
+  expect(agent.messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'tool', 'assistant'])
+  expect(made()).toBe(true)
+})

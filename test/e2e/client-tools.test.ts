@@ -1,0 +1,238 @@
+import { HttpAgent } from '@ag-ui/client'
+import { afterEach, expect, test } from 'vitest'
+import { post, run, runInput, textOf } from '../support/client.ts'
+import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+
+const WEATHER = {
+  name: 'get_weather',
+  description: 'The weather of a city.',
+  parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
+}
+const CLOCK = { name: 'get_time', description: 'The time.', parameters: { type: 'object', properties: {} } }
+
+let bench: Bench
+let runner: RunnerProcess
+afterEach(() => bench.close())
+
+/** Opens a bench whose model calls `tools`' first one when asked for the weather. */
+async function open(
+  tools: (typeof WEATHER | typeof CLOCK)[],
+  env: Record<string, string> = {},
+): Promise<void> {
+  bench = await openBench({ script: { rules: [{ reply: 'hello' }] } })
+  runner = await bench.start(env)
+  await run(runner.url, { ...runInput('probe', 'hello'), tools })
+  const offered = offeredTools().filter((name) => name.startsWith('mcp__ui_'))
+  expect(offered.map((name) => name.replace(/^mcp__ui_[0-9a-f]+__/, ''))).toEqual(
+    tools.map(({ name }) => name),
+  )
+  bench.gateway.use({
+    rules: [
+      { when: { prompt: 'was restarted', round: 0 }, reply: 'I read: {{prompt}}' },
+      {
+        when: { prompt: 'weather', round: 0 },
+        reply: [{ text: 'Asking.' }, { tool: offered[0] ?? '', input: { city: 'Ulm' } }],
+      },
+      {
+        when: { prompt: 'both', round: 0 },
+        reply: [
+          { tool: offered[0] ?? '', input: { city: 'Ulm' } },
+          { tool: 'Bash', input: { command: 'echo from-bash' } },
+        ],
+      },
+      {
+        when: { prompt: 'set the state', round: 0 },
+        reply: [{ tool: 'mcp__agui__update_state', input: { state: { count: 2 } } }],
+      },
+      { when: { result: { isError: true } }, reply: 'It failed: {{result}}' },
+      { when: { result: { matches: '.*' } }, reply: 'It is {{result}}' },
+      { reply: 'You said: {{prompt}}' },
+    ],
+  })
+}
+
+function offeredTools(): string[] {
+  return (
+    bench.gateway.requests
+      .filter(({ route }) => route === 'inference')
+      .at(-1)
+      ?.facts?.tools.slice() ?? []
+  )
+}
+
+test('a call of the client’s tool ends the run with the call pending, and the next run brings the result', async () => {
+  await open([WEATHER])
+  const first = await run(runner.url, { ...runInput('w', 'the weather?'), tools: [WEATHER] })
+  const call = first.find(({ type }) => type === 'TOOL_CALL_START')
+  expect(call).toMatchObject({ toolCallName: 'get_weather' })
+  expect(first.map(({ type }) => type)).not.toContain('TOOL_CALL_RESULT')
+  expect(first.at(-1)).toMatchObject({
+    outcome: { type: 'success', pendingToolCallIds: [call?.['toolCallId']] },
+  })
+  const result = { id: 'r1', role: 'tool', toolCallId: call?.['toolCallId'], content: 'sunny' }
+  const second = await run(runner.url, { ...runInput('w'), messages: [result], tools: [WEATHER] })
+  expect(second.map(({ type }) => type)).not.toContain('TOOL_CALL_RESULT')
+  expect(textOf(second)).toBe('It is sunny')
+  expect(second.at(-1)).toMatchObject({ outcome: { type: 'success' } })
+  expect(second[0]?.['input'].messages).toEqual([result])
+})
+
+test('a failure of the client’s tool reaches the model as one', async () => {
+  await open([WEATHER])
+  const first = await run(runner.url, { ...runInput('f', 'the weather?'), tools: [WEATHER] })
+  const [toolCallId] = first.at(-1)?.['outcome'].pendingToolCallIds ?? []
+  const result = { id: 'r1', role: 'tool', toolCallId, content: '', error: 'no satellite' }
+  expect(textOf(await run(runner.url, { ...runInput('f'), messages: [result], tools: [WEATHER] }))).toBe(
+    'It failed: no satellite',
+  )
+})
+
+test('a client that goes on without a result tells the model that there is none', async () => {
+  await open([WEATHER])
+  await run(runner.url, { ...runInput('skip', 'the weather?'), tools: [WEATHER] })
+  const all = await run(runner.url, { ...runInput('skip', 'never mind'), tools: [WEATHER] })
+  expect(textOf(all)).toContain('without giving a result')
+  expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
+})
+
+test('the list of a later run counts, also when it changes', async () => {
+  await open([WEATHER])
+  await run(runner.url, { ...runInput('change', 'hello'), tools: [WEATHER] })
+  expect(offeredTools().filter((name) => name.endsWith('__get_weather'))).toHaveLength(1)
+  await run(runner.url, { ...runInput('change', 'hello again'), tools: [CLOCK] })
+  expect(
+    offeredTools()
+      .filter((name) => /__get_(weather|time)$/.test(name))
+      .map((name) => name.split('__')[2]),
+  ).toEqual(['get_time'])
+  await run(runner.url, runInput('change', 'and now none'))
+  expect(offeredTools().filter((name) => name.startsWith('mcp__ui_'))).toEqual([])
+})
+
+test('the client’s calls and the server’s own go in one turn', async () => {
+  await open([WEATHER])
+  const first = await run(runner.url, { ...runInput('mixed', 'both please'), tools: [WEATHER] })
+  const { pendingToolCallIds } = first.at(-1)?.['outcome'] ?? {}
+  expect(pendingToolCallIds).toHaveLength(1)
+  const result = { id: 'r', role: 'tool', toolCallId: pendingToolCallIds[0], content: 'rain' }
+  const second = await run(runner.url, { ...runInput('mixed'), messages: [result], tools: [WEATHER] })
+  const results = [...first, ...second].filter(({ type }) => type === 'TOOL_CALL_RESULT')
+  expect(results.map(({ content }) => content)).toEqual(['from-bash'])
+  expect(second.at(-1)).toMatchObject({ outcome: { type: 'success' } })
+})
+
+test('a result that comes after a kill -9 of the runner reaches the model', async () => {
+  await open([WEATHER])
+  const first = await run(runner.url, { ...runInput('restart', 'the weather?'), tools: [WEATHER] })
+  const [toolCallId] = first.at(-1)?.['outcome'].pendingToolCallIds ?? []
+  await runner.stop('SIGKILL')
+  runner = await bench.start()
+  const result = { id: 'r1', role: 'tool', toolCallId, content: 'sunny' }
+  const all = await run(runner.url, { ...runInput('restart'), messages: [result], tools: [WEATHER] })
+  expect(textOf(all)).toContain('get_weather {"city":"Ulm"}: returned: sunny')
+})
+
+test('a name that the model’s API would refuse is refused here, by name', async () => {
+  await open([WEATHER])
+  const answer = await post(runner.url, {
+    ...runInput('names', 'hi'),
+    tools: [{ ...WEATHER, name: 'get weather' }],
+  })
+  expect(answer.status).toBe(400)
+  expect(await answer.text()).toContain('get weather')
+})
+
+test("AG-UI's own client drives a tool round trip", async () => {
+  await open([WEATHER])
+  const agent = new HttpAgent({ url: runner.url, threadId: 'client' })
+  agent.addMessage({ id: crypto.randomUUID(), role: 'user', content: 'the weather?' })
+  await agent.runAgent({ tools: [WEATHER] })
+  const call = agent.messages.flatMap((message) =>
+    message.role === 'assistant' ? (message.toolCalls ?? []) : [],
+  )[0]
+  agent.addMessage({ id: crypto.randomUUID(), role: 'tool', toolCallId: call?.id ?? '', content: 'sunny' })
+  await agent.runAgent({ tools: [WEATHER] })
+  expect(agent.messages.at(-1)).toMatchObject({ role: 'assistant', content: 'It is sunny' })
+})
+
+test('context and state are shown to the model on every run, and the model may replace the state', async () => {
+  await open([WEATHER])
+  const input = {
+    ...runInput('state', 'set the state'),
+    state: { count: 1 },
+    context: [{ description: 'page', value: 'checkout' }],
+  }
+  const all = await run(runner.url, input)
+  expect(all.find(({ type }) => type === 'STATE_SNAPSHOT')).toMatchObject({ snapshot: { count: 2 } })
+  const first = JSON.stringify(
+    bench.gateway.requests.filter(({ route }) => route === 'inference').at(-2)?.body,
+  )
+  expect(first).toContain('checkout')
+  expect(first).toContain('count')
+  await run(runner.url, {
+    ...runInput('state', 'hello'),
+    context: [{ description: 'page', value: 'basket' }],
+  })
+  expect(JSON.stringify(bench.gateway.requests.at(-1)?.body)).toContain('basket')
+})
+
+test('a switch of one run counts for that run, and POST /model for all later ones', async () => {
+  await open([WEATHER])
+  const modelOf = (): unknown =>
+    bench.gateway.requests.filter(({ route }) => route === 'inference').at(-1)?.facts?.model
+  const own = modelOf()
+  await run(runner.url, {
+    ...runInput('model', 'hello'),
+    forwardedProps: { claude: { model: 'claude-haiku-4-5' } },
+  })
+  expect(modelOf()).toBe('claude-haiku-4-5')
+  await run(runner.url, runInput('model', 'hello again'))
+  expect(modelOf()).toBe(own)
+  const answer = await post(`${runner.url}/model`, { model: 'claude-sonnet-4-5', thread_id: 'model' })
+  expect(await answer.json()).toMatchObject({ model: 'claude-sonnet-4-5', previousModel: expect.any(String) })
+  await run(runner.url, runInput('model', 'and now'))
+  expect(modelOf()).toBe('claude-sonnet-4-5')
+  expect(JSON.stringify(bench.gateway.requests.at(-1)?.body)).toContain('hello again')
+})
+
+test.each([
+  [{ modle: 'x' }, /modle/],
+  [{ maxTurns: 0 }, /forwardedProps\.claude\.maxTurns/],
+  [{ permissionMode: 'yolo' }, /forwardedProps\.claude\.permissionMode/],
+])('a wrong switch %j is refused by name', async (claude, message) => {
+  await open([WEATHER])
+  const answer = await post(runner.url, { ...runInput('wrong', 'hi'), forwardedProps: { claude } })
+  expect(answer.status).toBe(400)
+  expect(await answer.text()).toMatch(message)
+})
+
+test('a limit of turns ends the run as cancelled and says so', async () => {
+  await open([WEATHER])
+  const claude = { maxTurns: 1 }
+  const all = await run(runner.url, { ...runInput('turns', 'bash only'), forwardedProps: { claude } })
+  expect(all.at(-1)).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'cancelled' } })
+  expect(all.find(({ name }) => name === 'agui-runner.limit_reached')?.['value']).toMatchObject({
+    limit: 'turns',
+  })
+  const again = await run(runner.url, runInput('turns', 'hello'))
+  expect(textOf(again)).toBe('You said: hello')
+})
+
+test('an output schema gives the run a result of its shape', async () => {
+  await open([WEATHER])
+  const outputSchema = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] }
+  bench.gateway.use({
+    rules: [
+      {
+        when: { prompt: 'structured', round: 0 },
+        reply: [{ tool: 'StructuredOutput', input: { city: 'Ulm' } }],
+      },
+      { reply: 'done' },
+    ],
+  })
+  const all = await run(runner.url, {
+    ...runInput('shape', 'structured'),
+    forwardedProps: { claude: { outputSchema } },
+  })
+  expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' }, result: { city: 'Ulm' } })
+})
