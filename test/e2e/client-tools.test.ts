@@ -44,6 +44,7 @@ async function open(
         when: { prompt: 'set the state', round: 0 },
         reply: [{ tool: 'mcp__agui__update_state', input: { state: { count: 2 } } }],
       },
+      { when: { prompt: 'bash only', round: 0 }, reply: [{ tool: 'Bash', input: { command: 'echo once' } }] },
       { when: { result: { isError: true } }, reply: 'It failed: {{result}}' },
       { when: { result: { matches: '.*' } }, reply: 'It is {{result}}' },
       { reply: 'You said: {{prompt}}' },

@@ -90,7 +90,9 @@ describe('a message that steers', () => {
     writeFileSync(join(bench.workspace, 'go-1'), '')
     const all = await running.end()
     const { messageId } = Object(accepted)
-    const taken = all.findIndex((event) => event.type === 'TEXT_MESSAGE_START' && event['messageId'] === messageId)
+    const taken = all.findIndex(
+      (event) => event.type === 'TEXT_MESSAGE_START' && event['messageId'] === messageId,
+    )
     expect(all.slice(taken, taken + 3)).toMatchObject([
       { type: 'TEXT_MESSAGE_START', messageId, role: 'user' },
       { type: 'TEXT_MESSAGE_CONTENT', messageId, delta: 'turn left' },
@@ -109,7 +111,11 @@ describe('a message that steers', () => {
     await say(threadId, 'turn right', 'steer')
     writeFileSync(join(bench.workspace, 'go-2'), '')
     const messages = await messagesOf(await running.end(), threadId)
-    const next = { threadId, runId: crypto.randomUUID(), messages: [...messages, ...runInput('x', 'and now?').messages] }
+    const next = {
+      threadId,
+      runId: crypto.randomUUID(),
+      messages: [...messages, ...runInput('x', 'and now?').messages],
+    }
     const [started] = await run(runner.url, next)
     expect(started?.['input'].messages).toEqual([next.messages.at(-1)])
   })
@@ -161,7 +167,11 @@ describe('a message that is queued', () => {
     const threadId = 'queue'
     const running = await start(threadId, 'gated queue', 'TEXT_MESSAGE_CONTENT')
     const accepted = Object(await (await say(threadId, 'me next', 'queue')).json())
-    expect(accepted).toMatchObject({ delivery: 'queue', messageId: expect.any(String), runId: expect.any(String) })
+    expect(accepted).toMatchObject({
+      delivery: 'queue',
+      messageId: expect.any(String),
+      runId: expect.any(String),
+    })
     expect(await (await fetch(session(threadId))).json()).toMatchObject({
       state: 'running',
       queue: [{ runId: accepted.runId, messageIds: [accepted.messageId] }],

@@ -309,9 +309,12 @@ describe('connecting in the middle', () => {
     })()
     await run(runner.url, runInput('connect-idle', 'two'))
     await reading
-    expect(
-      (await messagesOf(seen, 'connect-idle')).map(({ content }) => content),
-    ).toEqual(['one', 'You said: one', 'two', 'You said: two'])
+    expect((await messagesOf(seen, 'connect-idle')).map(({ content }) => content)).toEqual([
+      'one',
+      'You said: one',
+      'two',
+      'You said: two',
+    ])
   })
 })
 
