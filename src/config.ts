@@ -5,6 +5,8 @@ import { RunnerError } from './errors.ts'
 
 /** The image's places (openshell.md section 8); elsewhere the current folder's. */
 const SANDBOX_HOME = '/sandbox'
+/** Where the control plane uploads the prompt (openshell.md 6.1.7). */
+const INITIAL_PROMPT_FILE = '/tmp/initial_prompt.txt'
 const IMAGE_POLICY = '/etc/openshell/policy.yaml'
 
 const KIB = 1024
@@ -48,11 +50,18 @@ const Environment = z.object({
   AGUI_INSECURE: flag,
   AGUI_ALLOWED_HOSTS: list,
   AGUI_ALLOWED_ORIGINS: list,
+  GITHUB_HOSTS: list,
+  GITLAB_HOSTS: list,
   SESSION_ID: text,
   WORKSPACE_PATH: text,
   RUNNER_STATE_DIR: text,
   HOME: text,
   LLM_MODEL: text,
+  INITIAL_PROMPT: text,
+  INITIAL_PROMPT_FILE: text,
+  IS_RESUME: flag,
+  STOP_ON_RUN_FINISHED: flag,
+  PAYLOAD_MCP_CONFIG_FILE: text,
   LOG_FILE: text,
   LOG_LEVEL: z.preprocess(
     (value) => (typeof value === 'string' && value !== '' ? value.toLowerCase() : undefined),
@@ -77,6 +86,7 @@ const Environment = z.object({
   ),
   CLAUDE_SLASH_COMMANDS: flag,
   REQUEST_BODY_BYTES_MAX: integer(10 * MIB, { min: KIB, unit: 'bytes' }),
+  FILE_BYTES_MAX: integer(100 * MIB, { unit: 'bytes' }),
   THREADS_MAX: integer(256, { min: 1 }),
   CLAUDE_PROCESSES_MAX: integer(8, { min: 1 }),
   SUBSCRIBERS_MAX: integer(1000, { min: 1 }),
@@ -87,6 +97,7 @@ const Environment = z.object({
   RUN_IDLE_TIMEOUT_MS: integer(600_000, { unit: 'milliseconds' }),
   CLAUDE_START_TIMEOUT_MS: integer(60_000, { min: 1, unit: 'milliseconds' }),
   CLAUDE_CONNECT_MAX_RETRIES: integer(3, { max: 100 }),
+  CLAUDE_CONNECT_RETRY_DELAY: integer(2, { unit: 'seconds', max: 3600 }),
   CLAUDE_API_TIMEOUT_MS: integer(120_000, { min: 1000, unit: 'milliseconds' }),
   CLAUDE_IDLE_MS: integer(900_000, { min: 1, unit: 'milliseconds' }),
   SSE_KEEPALIVE_MS: integer(15_000, { min: 100, unit: 'milliseconds' }),
@@ -134,11 +145,20 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
     isInsecure: v.AGUI_INSECURE && !isLoopback(v.AGUI_HOST) && v.AGUI_TOKEN === undefined,
     allowedHosts: isLoopback(v.AGUI_HOST) ? v.AGUI_ALLOWED_HOSTS : [...v.AGUI_ALLOWED_HOSTS, v.AGUI_HOST],
     allowedOrigins: v.AGUI_ALLOWED_ORIGINS,
+    tokenHosts: {
+      github: v.GITHUB_HOSTS.length === 0 ? ['github.com'] : v.GITHUB_HOSTS,
+      gitlab: v.GITLAB_HOSTS.length === 0 ? ['gitlab.com'] : v.GITLAB_HOSTS,
+    },
     sessionId: v.SESSION_ID,
     workspace: at(v.WORKSPACE_PATH ?? (image === undefined ? 'workspace' : `${image}/workspace`)),
     stateDirectory,
     home: v.HOME,
     model: v.LLM_MODEL,
+    initialPrompt: v.INITIAL_PROMPT,
+    initialPromptFile: v.INITIAL_PROMPT_FILE ?? INITIAL_PROMPT_FILE,
+    isResume: v.IS_RESUME,
+    stopOnRunFinished: v.STOP_ON_RUN_FINISHED,
+    mcpConfigFile: v.PAYLOAD_MCP_CONFIG_FILE,
     logFile: v.LOG_FILE ?? `${stateDirectory}/logs/runner.log`,
     logLevel: v.LOG_LEVEL,
     policyFile:
@@ -149,6 +169,7 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
     slashCommands: v.CLAUDE_SLASH_COMMANDS,
     limits: Object.freeze({
       requestBodyBytesMax: v.REQUEST_BODY_BYTES_MAX,
+      fileBytesMax: v.FILE_BYTES_MAX,
       threadsMax: v.THREADS_MAX,
       claudeProcessesMax: v.CLAUDE_PROCESSES_MAX,
       subscribersMax: v.SUBSCRIBERS_MAX,
@@ -158,6 +179,7 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
       runTimeoutMs: v.RUN_TIMEOUT_MS,
       runIdleTimeoutMs: v.RUN_IDLE_TIMEOUT_MS,
       claudeStartTimeoutMs: v.CLAUDE_START_TIMEOUT_MS,
+      connectRetryDelayMs: v.CLAUDE_CONNECT_RETRY_DELAY * 1000,
       claudeRetriesMax: v.CLAUDE_CONNECT_MAX_RETRIES,
       claudeApiTimeoutMs: v.CLAUDE_API_TIMEOUT_MS,
       claudeIdleMs: v.CLAUDE_IDLE_MS,

@@ -9,6 +9,8 @@ export interface LaunchOptions {
   model: string | undefined
   permissionMode: PermissionMode
   settingSources: readonly ('user' | 'project' | 'local')[]
+  /** The configured ones; none is taken from the workspace. */
+  mcpServers: Record<string, McpServerConfig>
 }
 
 /** The Claude session to go on with, or the id a new one is to have. */
@@ -46,7 +48,7 @@ export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options 
     includePartialMessages: true,
     forwardSubagentText: true,
     disallowedTools: SELF_STARTING_TOOLS,
-    mcpServers: start.servers,
+    mcpServers: { ...launch.mcpServers, ...start.servers },
     ...permissionOptions(start),
     ...start.switches,
   }

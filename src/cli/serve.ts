@@ -1,12 +1,14 @@
 import { once } from 'node:events'
 import { mkdirSync, realpathSync } from 'node:fs'
 import { Command } from 'commander'
+import type { RunEnd } from '../agui/agent.ts'
 import { type Config, type Env, loadConfig } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { createRunner, type Runner } from '../runner.ts'
 import { createLogger, type RunnerLogger } from '../telemetry/logger.ts'
 import type { CliContext } from './context.ts'
 import { EXIT } from './exit.ts'
+import { exitCodeOf, exitCodeOfState, FIRST_RUN_ID, firstPrompt, runFirstPrompt } from './first-prompt.ts'
 import { type Attached, claimFolder } from './instance.ts'
 
 export interface ServeOptions extends CliContext {
@@ -53,7 +55,15 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
       code = EXIT.internal
       stopping.stop()
     }
-    runner = await createRunner({ config, env, logger, isMock, onFatal })
+    const onRunEnded = ({ runId, end }: { runId: string; end: RunEnd }): void => {
+      // A run that a signal has cut short says nothing: the process was told to go, and goes with 0.
+      if (!config.stopOnRunFinished || stopping.signal.aborted) return
+      if (prompt !== undefined && runId !== FIRST_RUN_ID) return
+      code = exitCodeOf(end)
+      stopping.stop()
+    }
+    const prompt = await firstPrompt(config)
+    runner = await createRunner({ config, env, logger, isMock, onRunEnded, onFatal })
     if (config.isInsecure) {
       logger.warn(
         { host: config.host },
@@ -63,6 +73,13 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
     const url = await runner.listen()
     logger.info({ url, pid: process.pid }, 'listening')
     options.onListening?.(url)
+    if (prompt !== undefined) {
+      const isNew = await runFirstPrompt(prompt, { config, runner, logger, signal: stopping.signal })
+      if (!isNew && config.stopOnRunFinished) {
+        code = exitCodeOfState(runner.stateOf(config.sessionId ?? FIRST_RUN_ID))
+        stopping.stop()
+      }
+    }
     await stopping.stopped
   } catch (error) {
     code = error instanceof RunnerError && CONFIGURATION.has(error.code) ? EXIT.config : EXIT.internal
@@ -119,7 +136,7 @@ async function shutDown(
 }
 
 /** The first SIGTERM or SIGINT stops in good order, a second one at once. */
-function stopSignal(onFirst: () => void): { stopped: Promise<unknown>; stop(): void } {
+function stopSignal(onFirst: () => void): { stopped: Promise<unknown>; signal: AbortSignal; stop(): void } {
   const abort = new AbortController()
   const onSignal = (): void => {
     if (abort.signal.aborted) process.exit(EXIT.internal)
@@ -128,5 +145,5 @@ function stopSignal(onFirst: () => void): { stopped: Promise<unknown>; stop(): v
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
-  return { stopped: once(abort.signal, 'abort'), stop: () => abort.abort() }
+  return { stopped: once(abort.signal, 'abort'), signal: abort.signal, stop: () => abort.abort() }
 }

@@ -18,6 +18,8 @@ export interface RunOptions extends RunLimits {
   request: RunRequest
   log: EventLog
   oversize: Oversize
+  /** Told of each user message that the agent took in on the way, by its id. */
+  onUserMessage(messageId: string): void
 }
 
 /** While this many events wait for their commit the agent is asked to wait too. */
@@ -90,6 +92,9 @@ export class Run {
     this.#heardAt = Date.now()
     if (events.length === 0) return undefined
     for (const event of events) {
+      if (event.type === EventType.TEXT_MESSAGE_START && event.role === 'user') {
+        this.#options.onUserMessage(event.messageId)
+      }
       this.#open.apply(event)
       this.#pending.push(...this.#options.oversize.fit(event))
     }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import {
   aggregateTokenUsage,
+  contentToText,
   EventType,
   type Interrupt,
   type Message,
@@ -28,11 +29,13 @@ export interface SessionOptions extends RunLimits {
   threads: Threads
   oversize: Oversize
   queueMax: number
+  /** Told when a run has ended, its terminal event committed. */
+  onRunEnded(run: { threadId: string; runId: string; end: RunEnd }): void
   /** Told when the log could not be written, with the cause: the runner cannot keep its promise then. */
   onLogFailure(error: unknown): void
 }
 
-type SessionState = 'idle' | 'running' | 'interrupted' | 'failed'
+export type SessionState = 'idle' | 'running' | 'interrupted' | 'failed'
 
 export interface SessionDescription extends AgentDescription {
   threadId: string
@@ -71,6 +74,8 @@ export class Session {
   readonly #options: SessionOptions
   #facts: ThreadFacts
   #run: { run: Run; digests: QueuedRun['digests'] } | undefined
+  /** Digests of the messages that were sent into the run under way; remembered when they are taken in. */
+  readonly #steered = new Map<string, string>()
   /** Ends when the last admitted run has, its terminal event committed. */
   #ended: Promise<unknown> = Promise.resolve()
   #closed = false
@@ -120,6 +125,10 @@ export class Session {
     const messageId = randomUUID()
     const message = parseUserContent(content, messageId)
     if (delivery === 'steer' && this.#run !== undefined && this.#options.agent.steer(message)) {
+      // As it will be told in the stream: that is what a client sends back.
+      const told = { ...message, content: contentToText(message.content) }
+      for (const [id, digest] of reconcile([told], this.#knownMessages()).digests)
+        this.#steered.set(id, digest)
       return { messageId, delivery: 'steer', runId: this.#run.run.runId }
     }
     const { messages, digests } = reconcile([message], this.#knownMessages())
@@ -274,11 +283,20 @@ export class Session {
     const { log, agent, threads } = this.#options
     const { request, digests } = queued
     const { runId } = request
-    const run = new Run({ ...this.#options, request })
+    const onUserMessage = (id: string): void => {
+      const digest = this.#steered.get(id)
+      if (digest !== undefined) digests.push([id, digest])
+    }
+    this.#steered.clear()
+    const run = new Run({ ...this.#options, request, onUserMessage })
     this.#run = { run, digests }
     const after = log.head(this.threadId)
     const ended = run.execute(agent, (end) => this.#settle(end, digests))
-    this.#ended = ended.catch((error: unknown) => this.#options.onLogFailure(error))
+    const { threadId } = this
+    this.#ended = ended.then(
+      (end) => this.#options.onRunEnded({ threadId, runId, end }),
+      (error: unknown) => this.#options.onLogFailure(error),
+    )
     const { memory } = agent
     this.#facts = { ...this.#facts, openRun: { runId, after }, updatedAt: Date.now(), memory }
     await Promise.all([

@@ -5,7 +5,7 @@ import type { Blobs } from '../log/blobs.ts'
 import type { EventLog } from '../log/event-log.ts'
 import { Oversize } from './oversize.ts'
 import type { RunLimits } from './run.ts'
-import { Session, type SessionDescription, type Submitted } from './session.ts'
+import { Session, type SessionDescription, type SessionOptions, type Submitted } from './session.ts'
 import type { ThreadFacts, Threads } from './threads.ts'
 
 export interface SessionsOptions extends RunLimits {
@@ -16,6 +16,7 @@ export interface SessionsOptions extends RunLimits {
   eventBytesMax: number
   threadsMax: number
   queueMax: number
+  onRunEnded: SessionOptions['onRunEnded']
   onLogFailure(error: unknown): void
 }
 

@@ -1,0 +1,91 @@
+import { readFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { RunEnd } from '../agui/agent.ts'
+import type { Config } from '../config.ts'
+import { RunnerError, toMessage } from '../errors.ts'
+import type { Runner } from '../runner.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import { EXIT } from './exit.ts'
+
+/** Run id of the prompt that a sandbox starts with; taken once per state folder, so it is never run twice. */
+export const FIRST_RUN_ID = 'initial-prompt'
+
+export interface FirstPromptOptions {
+  config: Config
+  runner: Runner
+  logger: Logger
+  signal: AbortSignal
+}
+
+/** The prompt the sandbox was started for: the file wins. `undefined` when there is none, or it is a resume. */
+export async function firstPrompt(config: Config): Promise<string | undefined> {
+  if (config.isResume) return undefined
+  try {
+    const text = await readFile(config.initialPromptFile, 'utf8')
+    if (text.trim() !== '') return text
+  } catch {
+    // Not there, or not ours to read: the variable counts.
+  }
+  return config.initialPrompt
+}
+
+/**
+ * @returns whether the prompt was new to the state folder; when it was not, nothing is run.
+ *
+ * Runs the first prompt on the sandbox's own thread. The network of a new sandbox may not be there yet
+ * (openshell.md 1.7): the model route is asked a few times before, and the run says itself what is still wrong.
+ */
+export async function runFirstPrompt(prompt: string, options: FirstPromptOptions): Promise<boolean> {
+  const { config, runner, logger } = options
+  await untilRouteAnswers(options)
+  if (options.signal.aborted) return true
+  try {
+    await runner.submit({
+      threadId: config.sessionId ?? FIRST_RUN_ID,
+      runId: FIRST_RUN_ID,
+      messages: [{ id: FIRST_RUN_ID, role: 'user', content: prompt }],
+      tools: [],
+      context: [],
+    })
+    logger.info({ runId: FIRST_RUN_ID }, 'initial prompt started')
+    return true
+  } catch (error) {
+    const isKnown = error instanceof RunnerError && error.code === 'run_exists'
+    if (!isKnown) throw error
+    logger.info({ reason: toMessage(error) }, 'the initial prompt was run before on this state folder')
+    return false
+  }
+}
+
+/** As often as Claude Code itself would try; then the run says what is wrong. */
+async function untilRouteAnswers({ config, runner, logger, signal }: FirstPromptOptions): Promise<void> {
+  const { claudeRetriesMax, connectRetryDelayMs } = config.limits
+  for (let attempt = 1; attempt <= claudeRetriesMax && !signal.aborted; attempt++) {
+    const problem = await runner.routeProblem(signal).catch(() => undefined)
+    if (problem === undefined) return
+    logger.warn({ attempt, problem }, 'the model route does not answer yet')
+    await delay(connectRetryDelayMs, undefined, { signal }).catch(() => {
+      // The runner stops; the loop sees it.
+    })
+  }
+}
+
+/** What the process ends with when it stops after its first run (contract section 2). */
+export function exitCodeOf(end: RunEnd): number {
+  switch (end.outcome) {
+    case 'success':
+      return EXIT.ok
+    case 'interrupt':
+      return EXIT.waiting
+    case 'cancelled':
+      return EXIT.cancelled
+    case 'error':
+      return end.code === 'run_timeout' || end.code === 'run_idle_timeout' ? EXIT.cancelled : EXIT.failed
+  }
+}
+
+/** The same for a prompt that an earlier process has run. */
+export function exitCodeOfState(state: ReturnType<Runner['stateOf']>): number {
+  if (state === 'interrupted') return EXIT.waiting
+  return state === 'failed' ? EXIT.failed : EXIT.ok
+}
