@@ -62,6 +62,7 @@ const Environment = z.object({
   IS_RESUME: flag,
   STOP_ON_RUN_FINISHED: flag,
   PAYLOAD_MCP_CONFIG_FILE: text,
+  SDK_OPTIONS: text,
   LOG_FILE: text,
   LOG_LEVEL: z.preprocess(
     (value) => (typeof value === 'string' && value !== '' ? value.toLowerCase() : undefined),
@@ -159,6 +160,7 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
     isResume: v.IS_RESUME,
     stopOnRunFinished: v.STOP_ON_RUN_FINISHED,
     mcpConfigFile: v.PAYLOAD_MCP_CONFIG_FILE,
+    sdkOptions: v.SDK_OPTIONS,
     logFile: v.LOG_FILE ?? `${stateDirectory}/logs/runner.log`,
     logLevel: v.LOG_LEVEL,
     policyFile:

@@ -1,4 +1,5 @@
 import type { CanUseTool, McpServerConfig, Options } from '@anthropic-ai/claude-agent-sdk'
+import type { SdkOverrides } from './sdk-overrides.ts'
 
 export type PermissionMode = 'never-ask' | 'accept-edits' | 'ask'
 
@@ -11,6 +12,7 @@ export interface LaunchOptions {
   settingSources: readonly ('user' | 'project' | 'local')[]
   /** The configured ones; none is taken from the workspace. */
   mcpServers: Record<string, McpServerConfig>
+  overrides: SdkOverrides
 }
 
 /** The Claude session to go on with, or the id a new one is to have. */
@@ -32,13 +34,17 @@ const SELF_STARTING_TOOLS = ['CronCreate', 'CronDelete', 'CronList', 'Monitor', 
 
 /** How Claude Code is asked for (claude-code.md section 0). `--bare` is never used: it leaves three tools. */
 export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options {
+  const { appendSystemPrompt, disallowedTools = [], ...overrides } = launch.overrides
+  const append = appendSystemPrompt === undefined ? {} : { append: appendSystemPrompt }
+  const model = launch.model ?? overrides.model
   return {
     ...start.conversation,
     pathToClaudeCodeExecutable: launch.executable,
     cwd: launch.workspace,
     env: start.env,
-    ...(launch.model === undefined ? {} : { model: launch.model }),
-    systemPrompt: { type: 'preset', preset: 'claude_code' },
+    ...overrides,
+    ...(model === undefined ? {} : { model }),
+    systemPrompt: { type: 'preset', preset: 'claude_code', ...append },
     // A workspace's settings can redirect model traffic and start programs (claude-code.md 7.3).
     settingSources: [...launch.settingSources],
     strictMcpConfig: true,
@@ -47,7 +53,7 @@ export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options 
     settings: { skipWebFetchPreflight: true },
     includePartialMessages: true,
     forwardSubagentText: true,
-    disallowedTools: SELF_STARTING_TOOLS,
+    disallowedTools: [...SELF_STARTING_TOOLS, ...disallowedTools],
     mcpServers: { ...launch.mcpServers, ...start.servers },
     ...permissionOptions(start),
     ...start.switches,

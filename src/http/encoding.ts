@@ -1,4 +1,5 @@
-import { AGUI_MEDIA_TYPE, EventEncoder } from '@ag-ui/encoder'
+import { createRequire } from 'node:module'
+import type { EventEncoder } from '@ag-ui/encoder'
 import type { AguiEvent } from '../agui/event.ts'
 import type { Batch } from '../log/batch.ts'
 
@@ -18,7 +19,18 @@ const SSE: Encoding = {
   event: (event) => Buffer.from(`data: ${JSON.stringify(event)}\n\n`),
 }
 
-const encoder = new EventEncoder({ accept: AGUI_MEDIA_TYPE })
+const AGUI_MEDIA_TYPE = 'application/vnd.ag-ui.event+proto'
+
+let encoder: EventEncoder | undefined
+
+/** The encoder is loaded with the first client that asks for it: most servers never have one. */
+function encode(event: AguiEvent): Uint8Array {
+  if (encoder === undefined) {
+    const module: typeof import('@ag-ui/encoder') = createRequire(import.meta.url)('@ag-ui/encoder')
+    encoder = new module.EventEncoder({ accept: AGUI_MEDIA_TYPE })
+  }
+  return encoder.encodeBinary(event)
+}
 
 /** Readers of one batch share one encoding of it. */
 const encoded = new WeakMap<Batch, Buffer>()
@@ -30,11 +42,11 @@ const PROTOBUF: Encoding = {
   batch(batch) {
     const known = encoded.get(batch)
     if (known !== undefined) return known
-    const bytes = Buffer.concat(batch.records().map(({ event }) => encoder.encodeBinary(event)))
+    const bytes = Buffer.concat(batch.records().map(({ event }) => encode(event)))
     encoded.set(batch, bytes)
     return bytes
   },
-  event: (event) => Buffer.from(encoder.encodeBinary(event)),
+  event: (event) => Buffer.from(encode(event)),
 }
 
 /**

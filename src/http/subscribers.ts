@@ -56,6 +56,8 @@ export class Subscribers {
 
   /** Answers with the thread's log. */
   send(reply: FastifyReply, request: StreamRequest): FastifyReply {
+    // A body that nobody reads would never end.
+    if (reply.request.method === 'HEAD') return reply.type(request.encoding.contentType).send('')
     const release = this.add()
     const { log, keepaliveMs } = this.#options
     const stream = new LogStream({ ...request, log, keepaliveMs })

@@ -149,6 +149,22 @@ describe('a message that steers', () => {
     expect(all.filter(ends)).toHaveLength(1)
   })
 
+  test('that an interrupt overtakes is said to be dropped, and is not answered later', async () => {
+    const threadId = 'steer-dropped'
+    const running = await start(threadId, 'work until never', 'TOOL_CALL_END')
+    const { messageId } = Object(await (await say(threadId, 'turn left', 'steer')).json())
+    await post(session(threadId, '/interrupt'), {})
+    const all = await running.end()
+    expect(all.at(-1)).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'cancelled' } })
+    expect(all.filter((event) => event['name'] === 'agui-runner.message_dropped')).toMatchObject([
+      { value: { messageId } },
+    ])
+    expect(all.filter((event) => event['messageId'] === messageId)).toEqual([])
+    const messages = [...(await messagesOf(all, threadId)), ...runInput('x', 'go on').messages]
+    expect(textOf(await run(runner.url, { ...runInput(threadId), messages }))).toBe('You said: go on')
+    expect(runsOf(await recorded(threadId, 2))).toHaveLength(2)
+  })
+
   test('when nothing runs is a run of its own', async () => {
     const accepted = Object(await (await say('steer-idle', 'hello', 'steer')).json())
     expect(accepted.delivery).toBe('run')

@@ -81,7 +81,7 @@ async function until(response: Response, test: (event: ClientEvent) => boolean):
 /** Reads a raw HTTP answer a few bytes at a time with long stops, through a small socket buffer. */
 async function readSlowly(threadId: string): Promise<Frame[]> {
   const { hostname, port } = new URL(runner.url)
-  const socket = connectTcp({ host: hostname, port: Number(port), highWaterMark: 1024 })
+  const socket = connectTcp(Number(port), hostname)
   socket.write(`GET /sessions/${threadId}/events?until=run&wait=true HTTP/1.0\r\nhost: ${hostname}\r\n\r\n`)
   let text = ''
   let chunks = 0

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { EventType } from '@ag-ui/core'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import { ID_CHARS_MAX } from '../../agui/input.ts'
 import { RunnerError } from '../../errors.ts'
 import type { Batch } from '../../log/batch.ts'
 import type { EventLog } from '../../log/event-log.ts'
@@ -19,7 +20,7 @@ export interface EventRoutesOptions {
   sessionId: string | undefined
 }
 
-const Params = z.object({ threadId: z.string() })
+const Params = z.object({ threadId: z.string().max(ID_CHARS_MAX) })
 const flag = z.enum(['true', 'false', '1', '0', '']).transform((value) => value !== 'false' && value !== '0')
 const seq = z.coerce.number().int().min(-1)
 
@@ -72,8 +73,8 @@ function subscribe(
   const wanted = lastEventId ?? query.after ?? 0
   const after = wanted < 0 ? head : wanted
   const encoding = chooseEncoding(request.headers.accept)
-  if (!query.follow && after >= head) return reply.type(encoding.contentType).send('')
   log.checkReplay(threadId, after)
+  if (!query.follow && after >= head) return reply.type(encoding.contentType).send('')
   return subscribers.send(reply, {
     threadId,
     after,
@@ -90,6 +91,7 @@ async function connect(
   const { threadId } = parse(Params, request.params, 'the path')
   const query = parse(Query, request.query, 'the query')
   if (!query.wait) sessions.get(threadId)
+  subscribers.checkRoom()
   const encoding = chooseEncoding(request.headers.accept)
   const connectId = `connect-${randomUUID()}`
   const { events, head } = await takeSnapshot(log, { threadId, connectId, signal: leaving(reply) })

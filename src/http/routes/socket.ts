@@ -89,15 +89,21 @@ class SocketSession {
     switch (command.type) {
       case 'run': {
         const { input } = parseRunInput(command.input)
+        const isSubscribed = this.#subscriptions.has(input.threadId)
+        if (!isSubscribed) this.#checkRoom()
         const { after } = await sessions.submit(input)
         if (!this.#subscriptions.has(input.threadId)) this.#subscribe(input.threadId, after)
         return
       }
-      case 'subscribe':
-        sessions.get(command.threadId)
-        this.#unsubscribe(command.threadId)
-        this.#subscribe(command.threadId, command.after < 0 ? log.head(command.threadId) : command.after)
+      case 'subscribe': {
+        const { threadId } = command
+        sessions.get(threadId)
+        const after = command.after < 0 ? log.head(threadId) : command.after
+        log.checkReplay(threadId, after)
+        this.#unsubscribe(threadId)
+        this.#subscribe(threadId, after)
         return
+      }
       case 'unsubscribe':
         this.#unsubscribe(command.threadId)
         return
@@ -115,23 +121,27 @@ class SocketSession {
     }
   }
 
+  #checkRoom(): void {
+    this.#options.subscribers.checkRoom()
+    if (this.#subscriptions.size < SUBSCRIPTIONS_MAX) return
+    throw new RunnerError(
+      'too_many_subscribers',
+      `A socket may hold ${SUBSCRIPTIONS_MAX} subscriptions; open another.`,
+    )
+  }
+
   #subscribe(threadId: string, after: number): void {
-    const { log, subscribers } = this.#options
-    log.checkReplay(threadId, after)
-    if (this.#subscriptions.size >= SUBSCRIPTIONS_MAX) {
-      throw new RunnerError(
-        'too_many_subscribers',
-        `A socket may hold ${SUBSCRIPTIONS_MAX} subscriptions; open another.`,
-      )
-    }
-    const release = subscribers.add()
-    const subscription = new AbortController()
-    this.#subscriptions.set(threadId, subscription)
-    this.#follow(threadId, after, subscription.signal)
+    this.#checkRoom()
+    const release = this.#options.subscribers.add()
+    const stop = new AbortController()
+    // At once, so that what takes the place of this subscription finds room.
+    stop.signal.addEventListener('abort', release, { once: true })
+    this.#subscriptions.set(threadId, stop)
+    this.#follow(threadId, after, stop.signal)
       .catch((error: unknown) => this.#tellError(error, { type: 'subscribe', threadId, after }))
       .finally(() => {
-        release()
-        if (this.#subscriptions.get(threadId) === subscription) this.#subscriptions.delete(threadId)
+        stop.abort()
+        if (this.#subscriptions.get(threadId) === stop) this.#subscriptions.delete(threadId)
       })
   }
 

@@ -1,0 +1,170 @@
+import { describe, expect, test } from 'vitest'
+import { ID_CHARS_MAX, parseRunInput, parseUserContent } from '../../src/agui/input.ts'
+import { RunnerError } from '../../src/errors.ts'
+
+const MESSAGE = { id: 'm1', role: 'user', content: 'Hello' }
+const INPUT = { threadId: 't', runId: 'r', messages: [MESSAGE] }
+const IMAGE = { type: 'image', source: { type: 'data', value: 'AAAA', mimeType: 'image/png' } }
+
+const withMessages = (...messages: unknown[]): object => ({ ...INPUT, messages })
+
+function refusal(body: unknown): RunnerError {
+  try {
+    parseRunInput(body)
+  } catch (error) {
+    if (error instanceof RunnerError) return error
+    throw error
+  }
+  throw new Error('it was not refused')
+}
+
+// The annex of agui-1.0-producer.md, row by row.
+describe('a known field with a wrong value is refused, and named', () => {
+  test.each<[what: string, body: unknown, named: RegExp]>([
+    ['no messages', { threadId: 't', runId: 'r' }, /messages/],
+    ['no runId', { threadId: 't', messages: [] }, /runId/],
+    ['a numeric threadId', { ...INPUT, threadId: 7 }, /threadId/],
+    ['a null threadId', { ...INPUT, threadId: null }, /threadId/],
+    ['messages that are no list', { ...INPUT, messages: {} }, /messages/],
+    ['a message that is a text', withMessages('hello'), /messages\[0\]/],
+    ['a message without id', withMessages({ role: 'user', content: 'x' }), /messages\[0\]\.id/],
+    ['a user message without content', withMessages({ id: 'm', role: 'user' }), /messages\[0\]\.content/],
+    [
+      'a tool message without toolCallId',
+      withMessages({ id: 'm', role: 'tool', content: 'x' }),
+      /messages\[0\]\.toolCallId/,
+    ],
+    ['an image without source', withMessages({ ...MESSAGE, content: [{ type: 'image' }] }), /messages\[0\]/],
+    ['a message without role', withMessages({ id: 'm', content: 'x' }), /messages\[0\]/],
+    [
+      'a tool without description',
+      { ...INPUT, tools: [{ name: 'x', parameters: {} }] },
+      /tools\[0\]\.description/,
+    ],
+    [
+      'a context value that is no text',
+      { ...INPUT, context: [{ description: 'x', value: 1 }] },
+      /context\[0\]\.value/,
+    ],
+    [
+      'a resume status nobody knows',
+      { ...INPUT, resume: [{ interruptId: 'i', status: 'maybe' }] },
+      /resume\[0\]\.status/,
+    ],
+    ['a protocol version that is no text', { ...INPUT, protocolVersion: 1 }, /protocolVersion/],
+  ])('%s', (_what, body, named) => {
+    const error = refusal(body)
+    expect(error.code).toBe('invalid_input')
+    expect(error.message).toMatch(named)
+    expect(JSON.stringify(error.details)).toMatch(named)
+  })
+
+  test.each([[null], [undefined], ['text'], [[]], [7]])('a body that is %j', (body) => {
+    expect(refusal(body).code).toBe('invalid_input')
+  })
+})
+
+describe('what is not known is stripped with a warning', () => {
+  test('an unknown member', () => {
+    const { input, warnings } = parseRunInput({ ...INPUT, colour: 'red' })
+    expect(input).not.toHaveProperty('colour')
+    expect(warnings).toEqual(['colour: unknown member'])
+  })
+
+  test('an unknown role', () => {
+    const { input, warnings } = parseRunInput(
+      withMessages({ id: 'x', role: 'narrator', content: '' }, MESSAGE),
+    )
+    expect(input.messages).toEqual([MESSAGE])
+    expect(warnings).toEqual(['messages[0]: unknown role "narrator"'])
+  })
+
+  test.each<[what: string, part: object, warning: RegExp]>([
+    [
+      'content part',
+      { type: 'hologram', data: 1 },
+      /messages\[0\]\.content\[1\]: unknown part type "hologram"/,
+    ],
+    ['source', { type: 'image', source: { type: 'ftp', value: 'x' } }, /unknown source type "ftp"/],
+    [
+      'legacy binary part',
+      { type: 'binary', mimeType: 'image/png', data: 'AA' },
+      /unknown part type "binary"/,
+    ],
+  ])('an unknown %s', (_what, part, warning) => {
+    const content = [{ type: 'text', text: 'a' }, part, IMAGE]
+    const { input, warnings } = parseRunInput(withMessages({ ...MESSAGE, content }))
+    expect(input.messages[0]?.content).toEqual([{ type: 'text', text: 'a' }, IMAGE])
+    expect(warnings).toEqual([expect.stringMatching(warning)])
+  })
+})
+
+describe('a null where nothing need be is nothing', () => {
+  test.each(['tools', 'context', 'resume', 'forwardedProps', 'parentRunId', 'protocolVersion', 'state'])(
+    'of %s',
+    (name) => {
+      const { input, warnings } = parseRunInput({ ...INPUT, [name]: null })
+      expect(Reflect.get(input, name) ?? undefined).not.toBeNull()
+      expect(warnings).toEqual([])
+    },
+  )
+
+  test('in a resume entry, an assistant message and a tool message', () => {
+    const { input } = parseRunInput({
+      ...withMessages(
+        { id: 'a', role: 'assistant', content: null },
+        { id: 'b', role: 'tool', toolCallId: 'c', content: 'x', error: null },
+        MESSAGE,
+      ),
+      resume: [{ interruptId: 'i', status: 'resolved', payload: null }],
+    })
+    expect(input.messages.map(({ id }) => id)).toEqual(['a', 'b', 'm1'])
+    expect(input.resume).toEqual([{ interruptId: 'i', status: 'resolved' }])
+  })
+
+  test('but nulls inside forwardedProps are data', () => {
+    const forwardedProps = { a: null, b: [null] }
+    expect(parseRunInput({ ...INPUT, forwardedProps }).input.forwardedProps).toEqual(forwardedProps)
+  })
+})
+
+describe("the platform's spelling", () => {
+  test('is understood', () => {
+    const { input, warnings } = parseRunInput({
+      thread_id: 't',
+      run_id: 'r',
+      parent_run_id: 'p',
+      forwarded_props: { x: 1 },
+      messages: [],
+    })
+    expect(input).toMatchObject({ threadId: 't', runId: 'r', parentRunId: 'p', forwardedProps: { x: 1 } })
+    expect(warnings).toEqual([])
+  })
+
+  test('gives way to the standard one', () => {
+    expect(parseRunInput({ ...INPUT, thread_id: 'other' }).input.threadId).toBe('t')
+  })
+})
+
+describe('ids', () => {
+  test.each(['threadId', 'runId', 'parentRunId'])(
+    '%s may be as long as the limit, and not longer',
+    (name) => {
+      const longest = 'x'.repeat(ID_CHARS_MAX)
+      expect(parseRunInput({ ...INPUT, [name]: longest }).input).toMatchObject({ [name]: longest })
+      expect(refusal({ ...INPUT, [name]: `${longest}x` }).message).toContain(name)
+    },
+  )
+})
+
+describe('content that comes outside a run input', () => {
+  test('is a text or parts', () => {
+    expect(parseUserContent('hi', 'id')).toEqual({ id: 'id', role: 'user', content: 'hi' })
+    const parts = [{ type: 'text', text: 'a' }, IMAGE]
+    expect(parseUserContent(parts, 'id').content).toEqual(parts)
+  })
+
+  test.each([[undefined], [null], [7], [{}], [[{ type: 'text' }]], [['x']]])('%j is refused', (content) => {
+    expect(() => parseUserContent(content, 'id')).toThrow(expect.objectContaining({ code: 'invalid_input' }))
+  })
+})

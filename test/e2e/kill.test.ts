@@ -1,0 +1,172 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Script } from '../../src/mock/script.ts'
+import { messagesOf } from '../support/agui-replay.ts'
+import { type ClientEvent, post, run, runInput, textOf } from '../support/client.ts'
+import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+
+const KILLS = Number(process.env['AGUI_KILLS'] ?? 50)
+const SEED = Number(process.env['AGUI_SEED'] ?? Date.now() % 1_000_000)
+const THREAD = 'killed'
+
+/** Think, talk, run a command, talk: each run tells about 140 events in a third of a second. */
+const SCRIPT: Script = {
+  rules: [
+    {
+      when: { prompt: 'work', round: 0 },
+      reply: [
+        { thinking: 'Let me think about it.', signature: 'sig', pieces: 5 },
+        { deltas: { count: 50, perSecond: 500, text: 'a{{n}} ' } },
+        { tool: 'Bash', input: { command: 'echo from-bash', description: 'say it' }, pieces: 10 },
+      ],
+    },
+    { when: { prompt: 'work' }, reply: [{ deltas: { count: 60, perSecond: 500, text: 'b{{n}} ' } }] },
+    { reply: 'You said: {{prompt}}' },
+  ],
+}
+const EVENTS_MAX = 150
+
+let bench: Bench
+beforeAll(async () => {
+  bench = await openBench({ script: SCRIPT })
+})
+afterAll(() => bench.close())
+
+/** The same moments again for the same seed, as far as the machine lets it. */
+function createRandom(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+    return Math.floor((state / 2 ** 32) * below)
+  }
+}
+
+/** Every record any client was ever given, as it came over the wire; a seq that comes again must be the same. */
+class Witness {
+  readonly records = new Map<number, string>()
+
+  /** Reads until the connection breaks; tells of each record. */
+  async watch(response: Response, onRecord: () => void): Promise<void> {
+    let text = ''
+    const decoder = new TextDecoder()
+    try {
+      for await (const chunk of response.body ?? []) {
+        text += decoder.decode(chunk, { stream: true })
+        const whole = text.lastIndexOf('\n\n') + 2
+        for (const [seq, json] of recordsIn(text.slice(0, whole))) {
+          const known = this.records.get(seq)
+          if (known !== undefined && known !== json)
+            throw new Error(`record ${seq} was ${known}, now is ${json}`)
+          this.records.set(seq, json)
+          onRecord()
+        }
+        text = text.slice(whole)
+      }
+    } catch (error) {
+      // The runner was killed: that is what this is about.
+      if (!(error instanceof TypeError)) throw error
+    }
+  }
+}
+
+function recordsIn(text: string): [seq: number, json: string][] {
+  return [...text.matchAll(/^id: (\d+)\ndata: (.*)$/gm)].map(([, seq, json]) => [Number(seq), json ?? ''])
+}
+
+async function logOf(runner: RunnerProcess): Promise<[seq: number, json: string][]> {
+  const response = await fetch(`${runner.url}/sessions/${THREAD}/events?follow=false`)
+  return recordsIn(await response.text())
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Starts a run, watches it through two clients, and kills the runner when one of them has seen so many records. */
+async function killAt(runner: RunnerProcess, witness: Witness, records: number): Promise<string> {
+  const before = witness.records.size
+  const input = runInput(THREAD, `work please ${crypto.randomUUID()}`)
+  let seen = 0
+  let kill: () => void = () => undefined
+  const reached = new Promise<void>((resolve) => {
+    kill = resolve
+  })
+  const onRecord = (): void => {
+    seen += 1
+    if (seen >= records) kill()
+  }
+  const posted = post(runner.url, input)
+    .then((response) => witness.watch(response, onRecord))
+    .catch((error: unknown) => {
+      if (!(error instanceof TypeError)) throw error
+    })
+    .finally(() => kill())
+  const followed = fetch(`${runner.url}/sessions/${THREAD}/events?after=${before}`)
+    .then((response) => witness.watch(response, () => undefined))
+    .catch((error: unknown) => {
+      if (!(error instanceof TypeError)) throw error
+    })
+  if (records === 0) for (let turns = 0; turns < 20; turns++) await turn()
+  else await reached
+  await runner.stop('SIGKILL')
+  await Promise.all([posted, followed])
+  return input.runId
+}
+
+/** What became of each run: legal is one opening and one terminal event each, with nothing outside. */
+function endsOf(events: readonly ClientEvent[]): Map<string, string> {
+  const ends = new Map<string, string>()
+  let open: string | undefined
+  for (const event of events) {
+    if (event.type === 'RUN_STARTED') {
+      expect(open, 'a run was not closed').toBeUndefined()
+      open = String(event['runId'])
+    } else expect(open, `${event.type} is outside a run`).toBeDefined()
+    if (event.type !== 'RUN_FINISHED' && event.type !== 'RUN_ERROR') continue
+    ends.set(open ?? '', event.type === 'RUN_ERROR' ? event['code'] : event['outcome'].type)
+    open = undefined
+  }
+  expect(open, 'the last run was not closed').toBeUndefined()
+  return ends
+}
+
+test(`killed at ${KILLS} random moments the runner loses nothing that anybody saw`, {
+  timeout: KILLS * 10_000,
+}, async () => {
+  const random = createRandom(SEED)
+  const witness = new Witness()
+  const counts = { kills: 0, cut: 0, completed: 0, neverBegun: 0 }
+  let runner = await bench.start()
+  await run(runner.url, runInput(THREAD, 'remember ultramarine'))
+  const killed: string[] = []
+  for (; counts.kills < KILLS; counts.kills += 1) {
+    killed.push(await killAt(runner, witness, random(EVENTS_MAX)))
+    runner = await bench.start()
+    const log = await logOf(runner)
+    expect(log.map(([seq]) => seq)).toEqual(log.map((_record, index) => index + 1))
+    const held = new Map(log)
+    for (const [seq, json] of witness.records) {
+      if (held.get(seq) !== json)
+        throw new Error(`record ${seq} was told as ${json} and now is ${held.get(seq)}`)
+    }
+    const ends = endsOf(log.map(([, json]) => JSON.parse(json)))
+    for (const runId of killed) expect(['runner_restarted', 'success', undefined]).toContain(ends.get(runId))
+  }
+  const log = await logOf(runner)
+  const events = log.map(([, json]): ClientEvent => JSON.parse(json))
+  const ends = endsOf(events)
+  for (const runId of killed) {
+    const end = ends.get(runId)
+    counts[end === 'runner_restarted' ? 'cut' : end === 'success' ? 'completed' : 'neverBegun'] += 1
+  }
+  console.log(
+    `seed ${SEED}:`,
+    counts,
+    `${witness.records.size} of ${log.length} records were seen, none is lost`,
+  )
+  // Legal for the reference client, from the first event to the last.
+  await messagesOf(events, THREAD)
+  expect(counts.cut).toBeGreaterThan(KILLS / 4)
+  expect(events.filter((event) => event['name'] === 'agui-runner.session_reset')).toEqual([])
+  expect(textOf(await run(runner.url, runInput(THREAD, 'still there?')))).toBe('You said: still there?')
+  expect(JSON.stringify(bench.gateway.requests.at(-1))).toContain('remember ultramarine')
+})

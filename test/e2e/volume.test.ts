@@ -1,0 +1,116 @@
+import { readFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Script } from '../../src/mock/script.ts'
+import { frames, post, run, runInput, textOf } from '../support/client.ts'
+import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { openSocket } from '../support/socket.ts'
+
+const MIB = 1024 * 1024
+const BIG = Array.from({ length: 100_000 }, (_, index) => `line ${index} "ü\u{1f600}"\n`)
+  .join('')
+  .slice(0, MIB)
+
+const SCRIPT: Script = {
+  rules: [
+    { when: { prompt: 'stream (\\d+)' }, reply: [{ deltas: { count: '{{1}}', text: '{{n}} ' } }] },
+    // More than the kernel's buffers take in the place of a reader.
+    {
+      when: { prompt: 'wide (\\d+)' },
+      reply: [{ deltas: { count: '{{1}}', text: `{{n}} ${'x'.repeat(600)}` } }],
+    },
+    {
+      when: { prompt: 'write', round: 0 },
+      reply: [{ tool: 'Write', input: { file_path: '{{cwd}}/big.txt', content: BIG }, pieces: 2000 }],
+    },
+    { reply: 'Done.' },
+  ],
+}
+
+let bench: Bench
+let runner: RunnerProcess
+beforeAll(async () => {
+  bench = await openBench({ script: SCRIPT })
+  runner = await bench.start()
+})
+afterAll(() => bench.close())
+
+const numbers = (count: number): string =>
+  Array.from({ length: count }, (_, index) => `${index + 1} `).join('')
+
+function residentBytes(pid: number): number {
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+  return Number(kib) * 1024
+}
+
+test('an answer of 20,000 deltas arrives whole, each as its own event', async () => {
+  const all = await run(runner.url, runInput('deltas', 'stream 20000'))
+  expect(all.filter(({ type }) => type === 'TEXT_MESSAGE_CONTENT')).toHaveLength(20_000)
+  expect(textOf(all)).toBe(numbers(20_000))
+})
+
+test('1 MB of tool arguments arrives whole', async () => {
+  const all = await run(runner.url, runInput('arguments', 'write it'))
+  const args = all.filter(({ type }) => type === 'TOOL_CALL_ARGS').map((event) => String(event['delta']))
+  expect(args.length).toBeGreaterThan(100)
+  expect(JSON.parse(args.join(''))).toMatchObject({ content: BIG })
+  expect(readFileSync(`${bench.workspace}/big.txt`, 'utf8')).toBe(BIG)
+  expect(all.at(-1)).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'success' } })
+})
+
+test('100,000 events leave the memory of the server as it was', { timeout: 120_000 }, async () => {
+  const stream = async (threadId: string): Promise<number> => {
+    let count = 0
+    for await (const _frame of frames(await post(runner.url, runInput(threadId, 'stream 20000')))) count += 1
+    return count
+  }
+  await stream('memory-0')
+  const before = residentBytes(runner.pid)
+  let events = 0
+  for (let index = 1; index <= 5; index++) events += await stream(`memory-${index % 3}`)
+  const after = residentBytes(runner.pid)
+  const mib = (bytes: number): string => `${(bytes / MIB).toFixed(1)} MiB`
+  console.log(`${events} events: ${mib(before)} before, ${mib(after)} after, ${mib(after - before)} more`)
+  expect(events).toBeGreaterThan(100_000)
+  expect(after - before).toBeLessThan(80 * MIB)
+})
+
+test('readers that stopped hold nobody up, cost little, and get everything when they go on', {
+  timeout: 60_000,
+}, async () => {
+  await run(runner.url, runInput('stopped', 'hello'))
+  const before = residentBytes(runner.pid)
+  const { hostname, port } = new URL(runner.url)
+  const stopped = Array.from({ length: 10 }, () => {
+    const socket = connect(Number(port), hostname)
+    socket.write(`GET /sessions/stopped/events HTTP/1.0\r\nhost: ${hostname}\r\n\r\n`)
+    return socket.pause()
+  })
+  const bySocket = await openSocket(runner.url)
+  bySocket.send({ type: 'subscribe', threadId: 'stopped' })
+  await bySocket.frame(({ seq }) => seq === 1)
+  bySocket.socket.pause()
+  const all = await run(runner.url, runInput('stopped', 'wide 40000'))
+  expect(all.filter(({ type }) => type === 'TEXT_MESSAGE_CONTENT')).toHaveLength(40_000)
+  const grown = residentBytes(runner.pid) - before
+  console.log(`eleven stopped readers: ${(grown / MIB).toFixed(1)} MiB more`)
+  expect(grown).toBeLessThan(80 * MIB)
+  bySocket.socket.resume()
+  await bySocket.frame(
+    ({ seq, event }) => seq !== undefined && seq > 40_000 && event?.type === 'RUN_FINISHED',
+  )
+  const told = bySocket.frames.flatMap(({ seq }) => seq ?? [])
+  expect(told).toEqual(told.map((_seq, index) => index + 1))
+  for (const socket of stopped) {
+    let text = ''
+    socket.setEncoding('utf8')
+    for await (const chunk of socket) {
+      text += chunk
+      if (text.includes(`id: ${told.length}\n`)) break
+    }
+    const seqs = [...text.matchAll(/^id: (\d+)$/gm)].map(([, seq]) => Number(seq))
+    expect(seqs).toEqual(told)
+    socket.destroy()
+  }
+  await bySocket.close()
+})
