@@ -38,6 +38,10 @@ export interface AgentSession {
   steer(message: UserMessage): boolean
   /** Gets ready for the first run, so that it need not wait. Failure is told by the run. */
   warm(): Promise<void>
+  /** The tool servers as the living process sees them; `undefined` while none is warm. */
+  toolServers(): Promise<ToolServer[] | undefined>
+  /** Stops a task of the living process; `false` when there is none. */
+  stopTask(taskId: string): Promise<boolean>
   /** Facts for clients: model, Claude session id, … */
   describe(): AgentDescription
   readonly memory: AgentMemory
@@ -54,6 +58,13 @@ export interface AgentSession {
   /** The model of later runs that name none; the conversation goes on. Returns the one before. */
   setModel(model: string): Promise<string | undefined>
   close(): Promise<void>
+}
+
+export interface ToolServer {
+  name: string
+  status: string
+  error?: string
+  tools?: string[]
 }
 
 export interface AgentDescription {

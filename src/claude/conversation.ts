@@ -7,6 +7,7 @@ import type {
   RunContext,
   RunEnd,
   RunRequest,
+  ToolServer,
 } from '../agui/agent.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { ClaudeAgent } from './agent.ts'
@@ -121,6 +122,16 @@ export class Conversation implements AgentSession {
       this.#running = false
       this.#armIdle()
     }
+  }
+
+  async toolServers(): Promise<ToolServer[] | undefined> {
+    return this.#warm?.claude.running === true ? await this.#warm.claude.toolServers() : undefined
+  }
+
+  async stopTask(taskId: string): Promise<boolean> {
+    if (this.#warm?.claude.running !== true) return false
+    await this.#warm.claude.stopTask(taskId)
+    return true
   }
 
   /** Stops the process; the next run resumes its session. */

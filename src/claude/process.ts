@@ -8,6 +8,7 @@ import type {
   SDKUserMessage,
   SpawnOptions,
 } from '@anthropic-ai/claude-agent-sdk'
+import type { ToolServer } from '../agui/agent.ts'
 import { RunnerError } from '../errors.ts'
 import { killTree, MARK_VARIABLE, signalProcess, treeOf } from './process-tree.ts'
 import { PromptQueue } from './prompt-queue.ts'
@@ -146,6 +147,20 @@ export class ClaudeProcess {
   /** Replaces the in-process tool servers. */
   async setServers(servers: Record<string, McpServerConfig>): Promise<void> {
     await this.#query.setMcpServers(servers)
+  }
+
+  async toolServers(): Promise<ToolServer[]> {
+    const servers = await this.#query.mcpServerStatus()
+    return servers.map(({ name, status, error, tools }) => ({
+      name,
+      status,
+      ...(error === undefined ? {} : { error }),
+      ...(tools === undefined ? {} : { tools: tools.map((tool) => tool.name) }),
+    }))
+  }
+
+  async stopTask(taskId: string): Promise<void> {
+    await this.#query.stopTask(taskId)
   }
 
   /** `null` goes back to Claude Code's own. */

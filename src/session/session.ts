@@ -171,6 +171,14 @@ export class Session {
     return before
   }
 
+  toolServers(): ReturnType<AgentSession['toolServers']> {
+    return this.#options.agent.toolServers()
+  }
+
+  stopTask(taskId: string): Promise<boolean> {
+    return this.#options.agent.stopTask(taskId)
+  }
+
   /** Closes in the log what a runner that died left open. Call before any client is served. */
   async recover(): Promise<void> {
     const { openRun, ...facts } = this.#facts
