@@ -7,13 +7,15 @@ import { EXIT } from './cli/exit.ts'
 import { RunnerError, toMessage } from './errors.ts'
 
 const appDirectory = join(import.meta.dirname, '..')
+const { version }: { version: string } = JSON.parse(readFileSync(join(appDirectory, 'package.json'), 'utf8'))
+
 const context = {
+  version,
   env: process.env,
   appDirectory,
   workingDirectory: process.cwd(),
   isTerminal: process.stdout.isTTY,
 }
-const { version }: { version: string } = JSON.parse(readFileSync(join(appDirectory, 'package.json'), 'utf8'))
 
 /** Loaded when named: the server does not wait for the mock's certificates or the policy engine. */
 const COMMANDS: Record<string, () => Promise<Command>> = {

@@ -1,16 +1,61 @@
 import type { AgentCapabilities } from '@ag-ui/core'
 
-/** What this runner does, no more (agui-1.0-producer.md A13). */
-export const CAPABILITIES: AgentCapabilities & { framework: string } = {
-  framework: 'claude-agent-sdk',
-  identity: { name: 'agui-runner', type: 'claude-code', provider: 'anthropic' },
-  transport: { streaming: true, httpBinary: true },
-  tools: { supported: true, parallelCalls: true, clientProvided: false },
-  output: { structuredOutput: false },
-  state: { snapshots: false, deltas: false },
-  multiAgent: { supported: true, subagents: [] },
-  reasoning: { supported: true, streaming: true, encrypted: true },
-  multimodal: { input: { image: true, pdf: true, file: false, audio: false, video: false } },
-  execution: { codeExecution: true, sandboxed: false },
-  humanInTheLoop: { supported: false },
+export interface CapabilityFacts {
+  version: string
+  model: string | undefined
+  sessionId: string | undefined
+  /** Whether questions can come up at all: not where Claude Code never asks. */
+  isAsking: boolean
+  /** Whether a kernel or OpenShell holds the tools to the policy. */
+  isSandboxed: boolean
+  maxExecutionTimeMs: number
+}
+
+/** AG-UI's shape, and beside it the fields that the existing platform reads (openshell.md 6.6). */
+export type Capabilities = AgentCapabilities & Record<string, unknown>
+
+/**
+ * What this runner does, no more (agui-1.0-producer.md A13). Each flag names the test that proves it in
+ * test/e2e/capabilities.test.ts. `transport.resumable` is not declared: AG-UI 1.0 defines no such mechanism, and ours
+ * is `GET /sessions/:id/events`.
+ */
+export function capabilitiesOf(facts: CapabilityFacts): Capabilities {
+  const { version, model, sessionId, isAsking, isSandboxed, maxExecutionTimeMs } = facts
+  const limit = maxExecutionTimeMs === 0 ? {} : { maxExecutionTime: maxExecutionTimeMs }
+  return {
+    identity: { name: 'agui-runner', type: 'claude-code', provider: 'anthropic', version },
+    transport: { streaming: true, websocket: true, httpBinary: true },
+    tools: { supported: true, parallelCalls: true, clientProvided: true },
+    output: { structuredOutput: true },
+    state: { snapshots: true, deltas: false },
+    multiAgent: { supported: true, delegation: true, handoffs: false },
+    reasoning: { supported: true, streaming: true, encrypted: true },
+    multimodal: { input: { image: true, pdf: true, audio: false, video: false } },
+    execution: { codeExecution: true, sandboxed: isSandboxed, ...limit },
+    humanInTheLoop: {
+      supported: true,
+      approvals: isAsking,
+      interrupts: isAsking,
+      approveWithEdits: isAsking,
+      interventions: true,
+      feedback: true,
+    },
+    framework: 'claude-agent-sdk',
+    agent_features: [
+      'streaming',
+      'reasoning',
+      'tools',
+      'client_tools',
+      'subagents',
+      'interrupts',
+      'structured_output',
+    ],
+    platform_features: ['content', 'repos', 'workflow', 'tasks', 'feedback', 'mcp_status'],
+    file_system: true,
+    mcp: true,
+    tracing: null,
+    session_persistence: true,
+    model: model ?? null,
+    session_id: sessionId ?? null,
+  }
 }

@@ -63,7 +63,15 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
       stopping.stop()
     }
     const prompt = await firstPrompt(config)
-    runner = await createRunner({ config, env, logger, isMock, onRunEnded, onFatal })
+    runner = await createRunner({
+      config,
+      version: options.version,
+      env,
+      logger,
+      isMock,
+      onRunEnded,
+      onFatal,
+    })
     if (config.isInsecure) {
       logger.warn(
         { host: config.host },
