@@ -1,0 +1,74 @@
+// `npm run bench [name…] [-- --quick] [--json] [--app FOLDER]`: our figures, each beside a reference taken in the same run.
+import { cpus } from 'node:os'
+import { parseArgs } from 'node:util'
+import { coldRun } from './measures/cold-run.ts'
+import { fanOut } from './measures/fan-out.ts'
+import { growth } from './measures/growth.ts'
+import { idleMemory } from './measures/idle-memory.ts'
+import { replay } from './measures/replay.ts'
+import { startUp } from './measures/start-up.ts'
+import { stoppedReader } from './measures/stopped-reader.ts'
+import { throughput } from './measures/throughput.ts'
+import { warmRun } from './measures/warm-run.ts'
+import { warmedThread } from './measures/warmed-thread.ts'
+import type { Measure, Row } from './support/measure.ts'
+import { formatTable } from './support/table.ts'
+import { Workshop } from './support/workshop.ts'
+
+const MEASURES: readonly Measure[] = [
+  startUp,
+  idleMemory,
+  warmRun,
+  coldRun,
+  warmedThread,
+  throughput,
+  fanOut,
+  stoppedReader,
+  replay,
+  growth,
+]
+
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    app: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+})
+
+const unknown = positionals.filter((name) => !MEASURES.some((measure) => measure.name === name))
+if (flags.help || unknown.length > 0) {
+  const names = MEASURES.map(({ name, title }) => `  ${name.padEnd(16)}${title}`).join('\n')
+  const say = flags.help ? console.log : console.error
+  if (unknown.length > 0) say(`There is no measure ${unknown.join(', ')}.\n`)
+  say(`npm run bench [name…] [-- --quick] [--json] [--app FOLDER]\n\n${names}`)
+  process.exitCode = flags.help ? 0 : 2
+} else {
+  const chosen = MEASURES.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
+  process.exitCode = (await runAll(chosen)) ? 0 : 1
+}
+
+/** @returns whether every figure reached its target. */
+async function runAll(measures: readonly Measure[]): Promise<boolean> {
+  const workshop = await Workshop.open({ isQuick: flags.quick, app: flags.app })
+  const stop = (): void => void workshop.close().finally(() => process.exit(130))
+  process.once('SIGINT', stop).once('SIGTERM', stop)
+  const results: { name: string; title: string; rows: Row[] }[] = []
+  const processor = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}`
+  const machine = { date: new Date().toISOString(), node: process.version, processor }
+  if (!flags.json) console.log(`${machine.date}, Node ${machine.node}, ${machine.processor}`)
+  try {
+    for (const { name, title, run } of measures) {
+      const rows = await run(workshop)
+      results.push({ name, title, rows })
+      if (!flags.json) console.log(`\n${title}\n${formatTable(rows)}`)
+    }
+  } finally {
+    await workshop.close()
+    process.off('SIGINT', stop).off('SIGTERM', stop)
+  }
+  if (flags.json) console.log(JSON.stringify({ ...machine, quick: flags.quick, measures: results }, null, 2))
+  return results.every(({ rows }) => rows.every(({ pass }) => pass !== false))
+}

@@ -1,0 +1,216 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { BareCli, launchOf } from './bare-cli.ts'
+import { postRun } from './client.ts'
+import type { Command } from './proc.ts'
+
+const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url))
+
+/** What the model says to the prompts of the measures; the number at the head shows that nothing is lost. */
+const SCRIPT = {
+  rules: [
+    { when: { prompt: 'stream (\\d+)' }, reply: [{ deltas: { count: '{{1}}', text: '{{n}} ' } }] },
+    {
+      when: { prompt: 'wide (\\d+)' },
+      reply: [{ deltas: { count: '{{1}}', text: `{{n}} ${'x'.repeat(500)}` } }],
+    },
+    { reply: 'You said: {{prompt}}' },
+  ],
+}
+
+export interface RunnerHandle {
+  readonly url: string
+  readonly pid: number
+  readonly child: ChildProcess
+  close(): Promise<void>
+}
+
+export interface RunnerOptions {
+  env?: Record<string, string>
+  /** Its state folder; by default a fresh one. */
+  state?: string
+  /** Node's own arguments. */
+  nodeArguments?: string[]
+  /** With a channel for messages to and from the process. */
+  isForked?: boolean
+}
+
+export interface WorkshopOptions {
+  /** Fewer repetitions. */
+  isQuick: boolean
+  /** The folder of a package that is built already, to measure that one. */
+  app: string | undefined
+}
+
+/**
+ * Everything the measures share: what ships, built from the sources as they are now into a folder of its own, and the
+ * mock gateway as a process of its own, so that it costs our side and the reference the same.
+ */
+export class Workshop {
+  readonly isQuick: boolean
+  readonly directory: string
+  readonly main: string
+  readonly #closers: (() => Promise<void> | void)[] = []
+  #modelEnvironment: Record<string, string> = {}
+  #launch: Promise<Command> | undefined
+  #folders = 0
+
+  private constructor(directory: string, { isQuick, app }: WorkshopOptions) {
+    this.directory = directory
+    this.isQuick = isQuick
+    this.main = join(app ?? join(directory, 'app'), 'dist', 'main.js')
+  }
+
+  static async open(options: WorkshopOptions): Promise<Workshop> {
+    const directory = mkdtempSync(join(tmpdir(), 'agui-runner-bench-'))
+    const workshop = new Workshop(directory, options)
+    workshop.#closers.push(() =>
+      rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }),
+    )
+    try {
+      if (options.app === undefined) workshop.#build()
+      await workshop.#startMock()
+    } catch (error) {
+      await workshop.close()
+      throw error
+    }
+    return workshop
+  }
+
+  /** How often something is repeated. */
+  repetitions(full: number): number {
+    return this.isQuick ? Math.max(2, Math.round(full / 4)) : full
+  }
+
+  folder(): string {
+    const path = join(this.directory, `folder-${++this.#folders}`)
+    mkdirSync(path)
+    return path
+  }
+
+  environment(state: string, extra: Record<string, string> = {}): Record<string, string> {
+    const workspace = join(state, 'workspace')
+    const home = join(state, 'home')
+    for (const path of [workspace, home]) mkdirSync(path, { recursive: true })
+    return {
+      PATH: process.env['PATH'] ?? '',
+      HOME: home,
+      TMPDIR: this.directory,
+      AGUI_PORT: '0',
+      WORKSPACE_PATH: workspace,
+      RUNNER_STATE_DIR: join(state, 'state'),
+      // The mock stands in for a sandbox that is enforced: nobody is there to approve.
+      OPENSHELL_SANDBOX: '1',
+      ...this.#modelEnvironment,
+      ...extra,
+    }
+  }
+
+  /** Starts `agui-runner serve` and waits until it listens. */
+  async runner(options: RunnerOptions = {}): Promise<RunnerHandle> {
+    const env = this.environment(options.state ?? this.folder(), options.env)
+    const command = [...(options.nodeArguments ?? []), this.main, 'serve']
+    const stdio = ['ignore', 'pipe', 'pipe', ...(options.isForked === true ? ['ipc' as const] : [])] as const
+    const child = spawn(process.execPath, command, { env, cwd: this.directory, stdio: [...stdio] })
+    const close = this.#closer(child)
+    const { url } = await firstLine(child, (line) => line['msg'] === 'listening')
+    return { url: String(url), pid: child.pid ?? -1, child, close }
+  }
+
+  /** The binary, the arguments and the environment that the runner starts Claude Code with. */
+  launch(): Promise<Command> {
+    this.#launch ??= this.#spyLaunch()
+    return this.#launch
+  }
+
+  /** Claude Code started as the runner does, and nothing else. */
+  async bareCli(): Promise<BareCli> {
+    const cli = new BareCli(await this.launch())
+    this.#closers.push(() => cli.close())
+    return cli
+  }
+
+  /** A module of this folder as a process of its own that answers messages. */
+  child(file: URL): ChildProcess {
+    const child = spawn(process.execPath, [...process.execArgv, fileURLToPath(file)], {
+      env: { PATH: process.env['PATH'] ?? '', TMPDIR: this.directory },
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
+    this.#closer(child)
+    return child
+  }
+
+  async close(): Promise<void> {
+    // The youngest first: the folder goes last.
+    for (const close of this.#closers.splice(0).reverse()) await close()
+  }
+
+  #build(): void {
+    const app = join(this.directory, 'app')
+    mkdirSync(app)
+    copyFileSync(join(REPOSITORY, 'package.json'), join(app, 'package.json'))
+    for (const name of ['node_modules', 'wrappers', 'policy.yaml']) {
+      symlinkSync(join(REPOSITORY, name), join(app, name))
+    }
+    const tsc = join(REPOSITORY, 'node_modules/typescript/bin/tsc')
+    execFileSync(process.execPath, [tsc, '-p', join(REPOSITORY, 'src'), '--outDir', join(app, 'dist')], {
+      stdio: 'inherit',
+    })
+  }
+
+  async #startMock(): Promise<void> {
+    const script = join(this.directory, 'script.json')
+    writeFileSync(script, JSON.stringify(SCRIPT))
+    const child = spawn(process.execPath, [this.main, 'mock-gateway', '--json', '--script', script], {
+      env: { PATH: process.env['PATH'] ?? '', TMPDIR: this.directory },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    this.#closer(child)
+    const { environment } = await firstLine(child, (line) => 'environment' in line)
+    this.#modelEnvironment = Object.fromEntries(
+      Object.entries(environment ?? {}).map(([name, value]) => [name, String(value)]),
+    )
+  }
+
+  async #spyLaunch(): Promise<Command> {
+    const runner = await this.runner()
+    await postRun(runner.url, { threadId: 'spy', prompt: 'hello' })
+    const launch = launchOf(runner.pid)
+    await runner.close()
+    return launch
+  }
+
+  #closer(child: ChildProcess): () => Promise<void> {
+    const exited = once(child, 'exit')
+    const close = async (): Promise<void> => {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+      await exited
+    }
+    this.#closers.push(close)
+    return close
+  }
+}
+
+type LogLine = Record<string, unknown>
+
+/** The first line of JSON for which `test` holds; the output goes on to be drained. */
+function firstLine(child: ChildProcess, test: (line: LogLine) => boolean): Promise<LogLine> {
+  return new Promise((resolve, reject) => {
+    let said = ''
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      said += text
+    })
+    child.once('exit', (code) => reject(new Error(`${child.spawnargs.join(' ')} ended (${code}): ${said}`)))
+    if (child.stdout === null) return
+    createInterface({ input: child.stdout }).on('line', (text) => {
+      const line: LogLine = text.startsWith('{') ? JSON.parse(text) : {}
+      said += `${text}\n`
+      if (test(line)) resolve(line)
+    })
+  })
+}
