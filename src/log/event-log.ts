@@ -34,6 +34,8 @@ export interface EventLog {
   checkReplay(threadId: string, after: number): void
   /** The last committed seq; 0 when there is none. */
   head(threadId: string): number
+  /** How many records each open reader is behind its thread's last. */
+  lags(): readonly number[]
   /** Forgets the thread and ends its readers. */
   drop(threadId: string): Promise<void>
   close(): Promise<void>

@@ -1,6 +1,7 @@
 import assert from 'node:assert'
 import type { Database } from 'lmdb'
 import type { AguiEvent } from '../agui/event.ts'
+import { logAppended } from '../channels.ts'
 import { RunnerError } from '../errors.ts'
 import { Batch } from './batch.ts'
 import type { AppendOptions, EventLog } from './event-log.ts'
@@ -50,6 +51,7 @@ export class LmdbEventLog implements EventLog {
   readonly #threads = new Map<string, Thread>()
   /** Threads that hold a tail, the one that was quiet longest first. */
   readonly #tails = new Set<Thread>()
+  readonly #readers = new Set<{ thread: Thread; seq: number }>()
   readonly #retentionBytes: number
   readonly #checkBytes: number
   readonly #now: () => number
@@ -80,6 +82,7 @@ export class LmdbEventLog implements EventLog {
     thread.assigned = batch.last
     const bytes = batch.encode()
     await this.#write(thread, [keyText(threadId), batch.first], { batch, bytes })
+    logAppended.publish({ threadId, events: events.length, bytes: bytes.length })
     if (options.durable === true) await this.#store.flushed()
     this.#uncheckedBytes += bytes.length
     if (this.#uncheckedBytes >= this.#checkBytes) {
@@ -93,9 +96,11 @@ export class LmdbEventLog implements EventLog {
 
   async *read(threadId: string, after: number, signal: AbortSignal): AsyncGenerator<readonly Batch[]> {
     const thread = this.#thread(threadId)
-    let seq = after
+    const reader = { thread, seq: after }
+    this.#readers.add(reader)
     try {
       while (!signal.aborted && !thread.dropped) {
+        const { seq } = reader
         this.checkReplay(threadId, seq)
         if (seq >= thread.head) {
           // A closed log still gives what it holds, and what was being written: a run's last words reach its readers.
@@ -104,10 +109,12 @@ export class LmdbEventLog implements EventLog {
           continue
         }
         const batches = this.#take(threadId, thread, seq)
+        assert(batches.length > 0, 'the store lacks records that were committed')
         yield batches
-        seq = batches.at(-1)?.last ?? seq
+        reader.seq = batches.at(-1)?.last ?? seq
       }
     } finally {
+      this.#readers.delete(reader)
       this.#forgetUnused(threadId, thread)
     }
   }
@@ -123,6 +130,10 @@ export class LmdbEventLog implements EventLog {
       const message = `This thread has ${head} records, so record ${after} was another thread's of this id; read after 0, or connect anew.`
       throw new RunnerError('replay_expired', message, { details: { oldestSeq: oldest } })
     }
+  }
+
+  lags(): number[] {
+    return [...this.#readers].map(({ thread, seq }) => Math.max(0, thread.head - seq))
   }
 
   head(threadId: string): number {

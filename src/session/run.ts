@@ -1,7 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { EventType, PROTOCOL_VERSION, type RunFinishedOutcome } from '@ag-ui/core'
 import type { AgentSession, RunEnd, RunRequest } from '../agui/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { OpenItems } from '../agui/grammar.ts'
+import { runAnswered, runEnded, runStarted } from '../channels.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { EventLog } from '../log/event-log.ts'
 import type { Oversize } from './oversize.ts'
@@ -22,6 +24,12 @@ export interface RunOptions extends RunLimits {
   onUserMessage(messageId: string): void
 }
 
+/**
+ * Commits of one run keep this distance: a burst of deltas costs a few larger batches instead of many small ones. What
+ * comes after a pause, as every first event does, is committed at once.
+ */
+const GATHER_MS = 3
+
 /** While this many events wait for their commit the agent is asked to wait too. */
 const PENDING_EVENTS_MAX = 4096
 
@@ -38,7 +46,10 @@ export class Run {
   readonly #open = new OpenItems()
   #pending: AguiEvent[] = []
   #flushing: Promise<void> | undefined
+  readonly #admittedAt = performance.now()
+  #answered = false
   #heardAt = Date.now()
+  #committedAt = 0
   #cut: RunnerError | undefined
   #logFailure: { error: unknown } | undefined
 
@@ -46,6 +57,7 @@ export class Run {
     this.#options = options
     this.runId = options.request.runId
     this.started = this.#append(options.oversize.fit(startEvent(options)), true)
+    runStarted.publish(this.#ids)
   }
 
   /** Asks the run to stop; it ends as `cancelled`, or as `error` when an error is given. The first call decides. */
@@ -84,13 +96,27 @@ export class Run {
       true,
     )
     onEnd(end)
+    const code = end.outcome === 'error' ? { code: end.code } : {}
+    runEnded.publish({ ...this.#ids, outcome: end.outcome, ...code, ms: this.#age })
     await written
     return end
+  }
+
+  get #ids(): { threadId: string; runId: string } {
+    return { threadId: this.#options.threadId, runId: this.runId }
+  }
+
+  get #age(): number {
+    return performance.now() - this.#admittedAt
   }
 
   #emit(events: readonly AguiEvent[]): Promise<void> | undefined {
     this.#heardAt = Date.now()
     if (events.length === 0) return undefined
+    if (!this.#answered) {
+      this.#answered = true
+      runAnswered.publish({ ...this.#ids, ms: this.#age })
+    }
     for (const event of events) {
       if (event.type === EventType.TEXT_MESSAGE_START && event.role === 'user') {
         this.#options.onUserMessage(event.messageId)
@@ -107,9 +133,12 @@ export class Run {
     try {
       await this.started
       while (this.#pending.length > 0) {
+        const early = this.#committedAt + GATHER_MS - performance.now()
+        if (early > 0) await delay(early)
         const events = this.#pending
         this.#pending = []
         await this.#append(events, false)
+        this.#committedAt = performance.now()
       }
     } catch (error) {
       this.#logFailure = { error }

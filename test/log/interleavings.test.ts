@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Batch } from '../../src/log/batch.ts'
-import { deltas, LogFolder, span, turn } from '../support/event-log.ts'
+import { deltas, LogFolder, turn } from '../support/event-log.ts'
 
 type Step =
   | { kind: 'append'; thread: number; count: number; size: number; awaited: boolean }
@@ -133,8 +133,4 @@ test('whatever comes in whatever order, each reader sees a plain array', { timeo
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), (steps) => play(steps)),
     { numRuns: Number(process.env['FUZZ_RUNS'] ?? 150) },
   )
-})
-
-test('the model itself counts from 1', () => {
-  expect(span(1, 3)).toEqual([1, 2, 3])
 })

@@ -8,7 +8,8 @@ import type { Batch } from '../../log/batch.ts'
 import type { EventLog } from '../../log/event-log.ts'
 import type { Sessions } from '../../session/sessions.ts'
 import { takeSnapshot } from '../../session/snapshot.ts'
-import { chooseEncoding } from '../encoding.ts'
+import { about } from '../about.ts'
+import { chooseEncoding, STREAM_TYPES } from '../encoding.ts'
 import { parse } from '../parse.ts'
 import type { Subscribers } from '../subscribers.ts'
 
@@ -25,14 +26,10 @@ const flag = z.enum(['true', 'false', '1', '0', '']).transform((value) => value 
 const seq = z.coerce.number().int().min(-1)
 
 const Query = z.object({
-  /** Records behind this seq; 0 is everything, -1 only what is new. */
-  after: seq.optional(),
-  /** `false` ends at the present. */
-  follow: flag.default(true),
-  /** `run` ends behind the next terminal event. */
-  until: z.literal('run').optional(),
-  /** `true` waits for a thread that is not known yet. */
-  wait: flag.default(false),
+  after: seq.optional().describe('Records behind this seq; 0 is everything, -1 only what is new.'),
+  follow: flag.default(true).describe('false ends at the present.'),
+  until: z.literal('run').optional().describe('run ends behind the next terminal event.'),
+  wait: flag.default(false).describe('true waits for a thread that is not known yet.'),
 })
 
 const Headers = z.object({ 'last-event-id': seq.optional() })
@@ -40,13 +37,49 @@ const Headers = z.object({ 'last-event-id': seq.optional() })
 /** How long `/events/:id/wait` waits for the thread to appear (the existing platform's default). */
 const TAP_WAIT_MS = 2000
 
+const STREAM = { 200: { says: 'Events as they are told.', media: STREAM_TYPES } }
+
+const SUBSCRIBE = about(() => ({
+  tag: 'threads',
+  summary: "The thread's records: replay, then follow; id is the record's seq.",
+  params: Params,
+  query: Query,
+  headers: Headers,
+  answers: STREAM,
+  errors: ['not_found', 'replay_expired', 'too_many_subscribers'],
+}))
+
+const CONNECT = about(() => ({
+  tag: 'threads',
+  summary: 'For a client that holds nothing: a snapshot of the messages, what is open again, then live.',
+  params: Params,
+  query: Query,
+  answers: STREAM,
+  errors: ['not_found', 'too_many_subscribers'],
+}))
+
+const TAP = about(() => ({
+  tag: 'threads',
+  summary: 'The run under way or the next one, until its end.',
+  params: Params,
+  answers: STREAM,
+  errors: ['not_found', 'too_many_subscribers'],
+}))
+
+const OWN_TAP = about(() => ({
+  tag: 'threads',
+  summary: "The same for the sandbox's own thread (SESSION_ID).",
+  answers: STREAM,
+  errors: ['not_found', 'too_many_subscribers'],
+}))
+
 /** Subscriptions: replay, then follow, one SSE frame a record with its seq as id. */
 export function eventRoutes(options: EventRoutesOptions): FastifyPluginAsync {
   return async (app) => {
-    app.get('/sessions/:threadId/events', (request, reply) => subscribe(options, request, reply))
-    app.get('/sessions/:threadId/connect', (request, reply) => connect(options, request, reply))
-    app.get('/events/:threadId', (request, reply) => tap(options, request, reply))
-    app.get('/events/:threadId/wait', async (request, reply) => {
+    app.get('/sessions/:threadId/events', SUBSCRIBE, (request, reply) => subscribe(options, request, reply))
+    app.get('/sessions/:threadId/connect', CONNECT, (request, reply) => connect(options, request, reply))
+    app.get('/events/:threadId', TAP, (request, reply) => tap(options, request, reply))
+    app.get('/events/:threadId/wait', TAP, async (request, reply) => {
       const { threadId } = parse(Params, request.params, 'the path')
       await options.sessions.known(
         threadId,
@@ -55,7 +88,7 @@ export function eventRoutes(options: EventRoutesOptions): FastifyPluginAsync {
       options.sessions.get(threadId)
       return tap(options, request, reply)
     })
-    app.get('/agui/events', (request, reply) => tap(options, request, reply))
+    app.get('/agui/events', OWN_TAP, (request, reply) => tap(options, request, reply))
   }
 }
 

@@ -5,6 +5,7 @@ import { parseRunInput } from '../../agui/input.ts'
 import { RunnerError } from '../../errors.ts'
 import type { EventLog } from '../../log/event-log.ts'
 import type { Sessions } from '../../session/sessions.ts'
+import { about } from '../about.ts'
 import { toErrorBody } from '../errors.ts'
 import { parse } from '../parse.ts'
 import type { Subscribers } from '../subscribers.ts'
@@ -40,6 +41,14 @@ const Command = z.discriminatedUnion('type', [
 ])
 type Command = z.infer<typeof Command>
 
+const ABOUT = about(() => ({
+  tag: 'runs',
+  summary: 'A WebSocket: commands in, events of the subscribed threads out, one JSON text frame each.',
+  details: `In: ${Command.options.map(({ shape }) => shape.type.value).join(', ')}. Out: event {threadId, seq, event}, interrupted, accepted, error. The token may come as the subprotocol bearer.<token>.`,
+  answers: { 101: { says: 'The connection is a WebSocket from here on.' } },
+  errors: ['not_found'],
+}))
+
 /** `GET /ws`: commands in, events of the subscribed threads out, one JSON text frame each. */
 export function socketRoutes(options: SocketRoutesOptions): FastifyPluginAsync {
   return async (app) => {
@@ -50,7 +59,7 @@ export function socketRoutes(options: SocketRoutesOptions): FastifyPluginAsync {
         handleProtocols: (protocols: Set<string>) => [...protocols][0] ?? false,
       },
     })
-    app.get('/ws', { websocket: true }, (socket, request) => {
+    app.get('/ws', { websocket: true, ...ABOUT }, (socket, request) => {
       new SocketSession(socket, { ...options, logger: request.log }).open()
     })
   }
@@ -132,7 +141,7 @@ class SocketSession {
 
   #subscribe(threadId: string, after: number): void {
     this.#checkRoom()
-    const release = this.#options.subscribers.add()
+    const release = this.#options.subscribers.add('socket')
     const stop = new AbortController()
     // At once, so that what takes the place of this subscription finds room.
     stop.signal.addEventListener('abort', release, { once: true })

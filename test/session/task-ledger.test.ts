@@ -1,0 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { AguiEvent } from '../../src/agui/event.ts'
+import { TaskLedger } from '../../src/session/task-ledger.ts'
+import { openLog, type OpenLog } from '../support/event-log.ts'
