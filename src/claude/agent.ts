@@ -2,6 +2,7 @@ import type { Agent, AgentMemory } from '../agui/agent.ts'
 import { RunnerError } from '../errors.ts'
 import { Conversation } from './conversation.ts'
 import type { LaunchOptions } from './launch.ts'
+import type { ClaudeProcessOptions } from './process.ts'
 
 export interface ClaudeAgentOptions extends LaunchOptions {
   /** The complete environment of the wrapper. */
@@ -17,6 +18,8 @@ export interface ClaudeAgentOptions extends LaunchOptions {
   interruptGraceMs: number
   /** When set, an approval that comes later counts as a refusal; 0 for never. */
   interruptExpiresMs: number
+  /** Starts the wrapper's process; undefined for an ordinary one. */
+  spawn?: ClaudeProcessOptions['spawn']
   /** Called before each start; throws when a run could not work, with the reason. */
   beforeStart(): Promise<void>
 }

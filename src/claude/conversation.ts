@@ -16,6 +16,7 @@ import { checkToolNames } from './client-tools.ts'
 import { Host } from './host.ts'
 import { sdkOptions } from './launch.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
+import { toDenialEvent } from './denial-event.ts'
 import { ClaudeProcess } from './process.ts'
 import { hasState, type Prompt, textBlock, toPrompt, userLine } from './prompt.ts'
 import { answersAfterRestart, type Grant } from './restart.ts'
@@ -89,9 +90,15 @@ export class Conversation implements AgentSession {
   }
 
   steer(message: UserMessage): boolean {
-    if (this.#warm === undefined || this.#turn?.steer(message) !== true) return false
+    return this.#steer(message, false)
+  }
+
+  #steer(message: UserMessage, isTold: boolean): boolean {
+    // An id of its own: Claude Code names the message by it, and takes none but a UUID.
+    const uuid = randomUUID()
+    if (this.#warm === undefined || this.#turn?.steer(uuid, { ...message, isTold }) !== true) return false
     const request = { messages: [message], context: [] }
-    this.#warm.claude.send(userLine(toPrompt(request, this.#agent.options).blocks, message.id))
+    this.#warm.claude.send(userLine(toPrompt(request, this.#agent.options).blocks, uuid))
     return true
   }
 
@@ -154,7 +161,7 @@ export class Conversation implements AgentSession {
   async #goOn(warm: Warm, run: { turn: Turn; request: RunRequest; context: RunContext }): Promise<RunEnd> {
     const { turn, request, context } = run
     const { claude, host } = warm
-    for (const message of request.messages) if (message.role === 'user') this.steer(message)
+    for (const message of request.messages) if (message.role === 'user') this.#steer(message, true)
     for (const { asked, answer } of host.approvals.answer(request.resume ?? [])) {
       if (answer.approved && answer.isEdited) void context.emit([editedEvent(asked, answer.updatedInput)])
     }
@@ -335,6 +342,8 @@ export class Conversation implements AgentSession {
       ),
       mark: `${options.mark}:${randomUUID()}`,
       startTimeoutMs: options.startTimeoutMs,
+      spawn: options.spawn,
+      onDenied: (denial) => this.#turn?.tell([toDenialEvent(denial)]),
       onMessage: (message) => this.#turn?.onMessage(message),
     })
     const warm = { claude, host, startKey: startKey(switches), model, thinkingTokens: undefined }

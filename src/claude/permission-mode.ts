@@ -4,6 +4,8 @@ import type { PermissionMode } from './launch.ts'
 export interface PermissionFacts {
   env: Readonly<Record<string, string | undefined>>
   isMock: boolean
+  /** This machine itself holds Claude Code to the policy's writable paths and hosts. */
+  isEnforced: boolean
 }
 
 /**
@@ -14,13 +16,13 @@ export interface PermissionFacts {
  */
 export function decidePermissionMode(
   wanted: 'auto' | 'ask' | 'accept-edits' | 'never-ask',
-  { env, isMock }: PermissionFacts,
+  { env, isMock, isEnforced }: PermissionFacts,
 ): PermissionMode {
-  const isConfined = isMock || env['OPENSHELL_SANDBOX'] === '1'
+  const isConfined = isMock || isEnforced || env['OPENSHELL_SANDBOX'] === '1'
   if (wanted === 'auto') return isConfined ? 'never-ask' : 'ask'
   if (wanted !== 'never-ask' || isConfined) return wanted
   throw new RunnerError(
     'policy_not_enforced',
-    'PERMISSION_MODE=never-ask needs OpenShell or the mock gateway: here nothing holds the tools to the policy. Use auto, ask or accept-edits.',
+    'PERMISSION_MODE=never-ask needs OpenShell, local enforcement or the mock gateway: here nothing holds the tools to the policy. Use auto, ask or accept-edits, or see POLICY_ENFORCEMENT.',
   )
 }

@@ -9,6 +9,7 @@ import type {
   SpawnOptions,
 } from '@anthropic-ai/claude-agent-sdk'
 import type { ToolServer } from '../agui/agent.ts'
+import { claudeExited, claudeStarted, policyDenied } from '../channels.ts'
 import { RunnerError } from '../errors.ts'
 import { killTree, MARK_VARIABLE, signalProcess, treeOf } from './process-tree.ts'
 import { PromptQueue } from './prompt-queue.ts'
@@ -18,8 +19,29 @@ export interface ClaudeProcessOptions {
   sdk: Options
   mark: string
   startTimeoutMs: number
+  /** In the place of child_process.spawn: piped stdio, a process group of its own. */
+  spawn?: ((request: SpawnRequest) => ChildProcess) | undefined
+  /** Something outside Claude Code refused a connection of it, or of what it started. */
+  onDenied?(denial: Denial): void
   /** Every message of Claude Code, in order. A promise makes the next one wait. */
   onMessage(message: SDKMessage): Promise<void> | undefined
+}
+
+export interface SpawnRequest {
+  command: string
+  args: readonly string[]
+  cwd: string
+  env: Record<string, string | undefined>
+  onDenied?(denial: Denial): void
+}
+
+/** What a policy refused; no secret in it. */
+export interface Denial {
+  host: string
+  port: number
+  method: string
+  rule?: string
+  reason: string
 }
 
 export interface Exit {
@@ -53,6 +75,11 @@ export class ClaudeProcess {
     this.#options = options
     const stderr = tailOf(child)
     this.exited = Promise.all([exitOf(child), this.#pump()]).then(([exit]) => ({ ...exit, stderr: stderr() }))
+    const { pid } = child
+    claudeStarted.publish({ pid })
+    void exitOf(child).then((exit) => {
+      claudeExited.publish({ pid, ...exit, wanted: this.#closing !== undefined })
+    })
   }
 
   /** Starts the process; `ready` tells when it answers. The SDK is loaded on the first call, not with the server. */
@@ -205,6 +232,9 @@ export class ClaudeProcess {
   async #pump(): Promise<void> {
     try {
       for await (const message of this.#query) {
+        if (message.type === 'system' && message.subtype === 'permission_denied') {
+          policyDenied.publish({ by: 'claude-code', what: message.tool_name })
+        }
         const wait = this.#options.onMessage(message)
         if (wait !== undefined) await wait
       }
@@ -230,16 +260,20 @@ export class ClaudeProcess {
 
 /** In a group of its own, so that a signal to the group reaches what Claude Code started and not the runner. */
 function spawnDetached(spawnOptions: SpawnOptions, options: ClaudeProcessOptions): ChildProcess & Streams {
+  const { command, args } = spawnOptions
+  const cwd = spawnOptions.cwd ?? process.cwd()
   const env = { ...spawnOptions.env, [MARK_VARIABLE]: options.mark }
-  return spawn(spawnOptions.command, spawnOptions.args, {
-    cwd: spawnOptions.cwd,
-    env,
-    detached: true,
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
+  const onDenied = (denial: Denial): void => options.onDenied?.(denial)
+  const child =
+    options.spawn?.({ command, args, cwd, env, onDenied }) ??
+    spawn(command, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
+  const { stdin, stdout } = child
+  if (stdin === null || stdout === null)
+    throw new RunnerError('claude_start_failed', 'Claude Code has no pipes.')
+  return Object.assign(child, { stdin, stdout })
 }
 
-type Streams = ReturnType<typeof spawn> & { stdin: NodeJS.WritableStream; stdout: NodeJS.ReadableStream }
+type Streams = { stdin: NonNullable<ChildProcess['stdin']>; stdout: NonNullable<ChildProcess['stdout']> }
 
 function exitOf(child: ChildProcess): Promise<Omit<Exit, 'stderr'>> {
   if (child.exitCode !== null || child.signalCode !== null) {

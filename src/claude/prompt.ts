@@ -1,3 +1,4 @@
+import type { randomUUID } from 'node:crypto'
 import type { UserMessage } from '@ag-ui/core'
 import type { SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { RunRequest } from '../agui/agent.ts'
@@ -101,11 +102,6 @@ export function textBlock(value: string): Block {
 }
 
 /** The uuid comes back when Claude Code takes the message in. */
-export function userLine(blocks: Block[], uuid: string): SDKUserMessage {
-  const line = { type: 'user', message: { role: 'user', content: blocks }, parent_tool_use_id: null } as const
-  return isUuid(uuid) ? { ...line, uuid } : line
-}
-
-function isUuid(text: string): text is NonNullable<SDKUserMessage['uuid']> {
-  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
+export function userLine(blocks: Block[], uuid: ReturnType<typeof randomUUID>): SDKUserMessage {
+  return { type: 'user', uuid, message: { role: 'user', content: blocks }, parent_tool_use_id: null }
 }

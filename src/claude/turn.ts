@@ -16,6 +16,9 @@ const CommandLifecycle = z.object({
   state: z.string(),
 })
 
+/** A user message on its way into the turn; `isTold` when readers have it already. */
+export type Steered = Pick<UserMessage, 'id' | 'content'> & { isTold: boolean }
+
 export interface TurnOptions {
   /** What the thread's last turn left. */
   memory: unknown
@@ -44,7 +47,7 @@ export class Turn {
   /** Said while nobody ran: told by the run that goes on. */
   #unheard: unknown[] = []
   /** Sent, and not taken in yet. */
-  readonly #steered = new Map<string, UserMessage>()
+  readonly #steered = new Map<string, Steered>()
 
   constructor(options: TurnOptions) {
     const { memory, clientToolPrefix, question } = options
@@ -130,9 +133,9 @@ export class Turn {
   }
 
   /** Expects the message to be taken in; `false` when the turn is over. */
-  steer(message: UserMessage): boolean {
+  steer(uuid: string, message: Steered): boolean {
     if (this.#over !== undefined) return false
-    this.#steered.set(message.id, message)
+    this.#steered.set(uuid, message)
     return true
   }
 
@@ -148,11 +151,12 @@ export class Turn {
     const message = this.#steered.get(id)
     if (message === undefined || state !== 'started') return []
     this.#steered.delete(id)
-    const delta = contentToText(message.content)
+    if (message.isTold) return []
+    const { id: messageId, content } = message
     return [
-      { type: EventType.TEXT_MESSAGE_START, messageId: id, role: 'user' },
-      { type: EventType.TEXT_MESSAGE_CONTENT, messageId: id, delta },
-      { type: EventType.TEXT_MESSAGE_END, messageId: id },
+      { type: EventType.TEXT_MESSAGE_START, messageId, role: 'user' },
+      { type: EventType.TEXT_MESSAGE_CONTENT, messageId, delta: contentToText(content) },
+      { type: EventType.TEXT_MESSAGE_END, messageId },
     ]
   }
 
@@ -160,7 +164,7 @@ export class Turn {
     if (this.#over !== undefined) return
     this.#over = end
     clearTimeout(this.#parkTimer)
-    const dropped = [...this.#steered.keys()].map((messageId) =>
+    const dropped = [...this.#steered.values()].map(({ id: messageId }) =>
       customEvent('message_dropped', { messageId }),
     )
     void this.#context?.emit([...this.translator.close(), ...dropped])

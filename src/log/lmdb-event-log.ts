@@ -14,6 +14,9 @@ export interface LmdbEventLogOptions {
   now?: () => number
 }
 
+/** The log's database in the store. */
+export const BATCHES = 'batches'
+
 type Key = [thread: string, first: number]
 
 interface Thread {
@@ -62,7 +65,7 @@ export class LmdbEventLog implements EventLog {
 
   constructor(options: LmdbEventLogOptions) {
     this.#store = options.store
-    this.#batches = options.store.bytes('batches')
+    this.#batches = options.store.bytes(BATCHES)
     this.#retentionBytes = options.retentionBytes
     this.#checkBytes = Math.min(RETENTION_CHECK_BYTES, options.retentionBytes * RETENTION_CHECK_SHARE)
     this.#now = options.now ?? Date.now
@@ -98,6 +101,8 @@ export class LmdbEventLog implements EventLog {
     const thread = this.#thread(threadId)
     const reader = { thread, seq: after }
     this.#readers.add(reader)
+    // One that is left alone between two steps never comes to its end below.
+    signal.addEventListener('abort', () => this.#readers.delete(reader), { once: true })
     try {
       while (!signal.aborted && !thread.dropped) {
         const { seq } = reader
@@ -274,11 +279,11 @@ export class LmdbEventLog implements EventLog {
     this.#uncheckedBytes = 0
     // What comes before the next look, and while it goes on, has room as well.
     const ceiling = this.#retentionBytes - 2 * this.#checkBytes
-    if (this.#store.usedBytes() <= ceiling) return
+    if (this.#store.usedBytes(BATCHES) <= ceiling) return
     const cursors = this.#threadIds().map((threadId) => ({ threadId, batch: this.#after(threadId, 0) }))
     // Down by one more look, so that it does not run at every one.
     for (;;) {
-      let excess = this.#store.usedBytes() - (ceiling - this.#checkBytes)
+      let excess = this.#store.usedBytes(BATCHES) - (ceiling - this.#checkBytes)
       const removals: Promise<boolean>[] = []
       while (excess > 0 && removals.length < REMOVAL_STEP) {
         const eldest = cursors.reduce((a, b) =>

@@ -23,7 +23,7 @@ export function idOfKey(text: string): string {
  */
 export class Store {
   readonly #root: ReturnType<typeof open>
-  readonly #databases: { getStats(): unknown }[] = []
+  readonly #databases = new Map<string, { getStats(): unknown }>()
   #closed: Promise<void> | undefined
 
   private constructor(root: ReturnType<typeof open>) {
@@ -37,11 +37,11 @@ export class Store {
   }
 
   bytes<K extends Key>(name: string): Database<Buffer, K> {
-    return this.#keep(this.#root.openDB<Buffer, K>({ name, encoding: 'binary' }))
+    return this.#keep(name, this.#root.openDB<Buffer, K>({ name, encoding: 'binary' }))
   }
 
   json<K extends Key>(name: string): Table<K> {
-    return this.#keep(this.#root.openDB<unknown, K>({ name, encoding: 'json' }))
+    return this.#keep(name, this.#root.openDB<unknown, K>({ name, encoding: 'json' }))
   }
 
   /** Resolves when all that was committed is on disk. */
@@ -49,9 +49,9 @@ export class Store {
     await this.#root.flushed
   }
 
-  /** Bytes of the pages in use. */
-  usedBytes(): number {
-    return this.#databases.reduce((sum, database) => sum + pagesInUse(database.getStats()), 0)
+  /** Bytes of the pages in use by one database. */
+  usedBytes(name: string): number {
+    return pagesInUse(this.#databases.get(name)?.getStats())
   }
 
   close(): Promise<void> {
@@ -59,8 +59,8 @@ export class Store {
     return this.#closed
   }
 
-  #keep<T extends { getStats(): unknown }>(database: T): T {
-    this.#databases.push(database)
+  #keep<T extends { getStats(): unknown }>(name: string, database: T): T {
+    this.#databases.set(name, database)
     return database
   }
 }

@@ -56,6 +56,8 @@ export interface SessionDescription extends AgentDescription {
 export interface Submitted {
   runId: string
   after: number
+  /** The run under way that took the messages in its turn; this one then has no records of its own. */
+  steeredInto?: string
 }
 
 /** What became of a message that was put into a thread. */
@@ -75,7 +77,7 @@ export class Session {
   #facts: ThreadFacts
   #run: { run: Run; digests: QueuedRun['digests'] } | undefined
   /** Digests of the messages that were sent into the run under way; remembered when they are taken in. */
-  readonly #steered = new Map<string, string>()
+  readonly #steered = new Map<string, [id: string, digest: string]>()
   /** Ends when the last admitted run has, its terminal event committed. */
   #ended: Promise<unknown> = Promise.resolve()
   #closed = false
@@ -110,6 +112,10 @@ export class Session {
     const { messages, digests } = reconcile(input.messages, { ...this.#knownMessages(), isAnswered })
     const queued = { request: { ...input, messages: [...results, ...messages], resume }, digests }
     if (busy === undefined) return { runId, after: await this.#start(queued) }
+    if (delivery === 'steer' && this.#steerAll(messages, digests)) {
+      await this.#options.threads.addRun(this.threadId, runId)
+      return { runId, after: this.#options.log.head(this.threadId), steeredInto: busy }
+    }
     const after = this.#options.log.head(this.threadId)
     await this.#enqueue(queued)
     return { runId, after }
@@ -127,8 +133,8 @@ export class Session {
     if (delivery === 'steer' && this.#run !== undefined && this.#options.agent.steer(message)) {
       // As it will be told in the stream: that is what a client sends back.
       const told = { ...message, content: contentToText(message.content) }
-      for (const [id, digest] of reconcile([told], this.#knownMessages()).digests)
-        this.#steered.set(id, digest)
+      for (const known of reconcile([told], this.#knownMessages()).digests)
+        this.#steered.set(messageId, known)
       return { messageId, delivery: 'steer', runId: this.#run.run.runId }
     }
     const { messages, digests } = reconcile([message], this.#knownMessages())
@@ -142,6 +148,20 @@ export class Session {
     }
     await this.#enqueue(queued)
     return { messageId, delivery: 'queue', runId }
+  }
+
+  /**
+   * Into the running turn, all or none. Readers are told them under ids of their own: the client that sent them holds
+   * them already, and would hold the words twice.
+   */
+  #steerAll(messages: readonly Message[], digests: QueuedRun['digests']): boolean {
+    const told = messages.flatMap((message) =>
+      message.role === 'user' ? [{ ...message, id: `${message.id}:steered` }] : [],
+    )
+    if (told.length !== messages.length || !told.every((message) => this.#options.agent.steer(message)))
+      return false
+    for (const [index, { id }] of told.entries()) this.#steered.set(id, digests[index] ?? [id, ''])
+    return true
   }
 
   /** Starts the first queued run when nothing runs. */
@@ -292,8 +312,8 @@ export class Session {
     const { request, digests } = queued
     const { runId } = request
     const onUserMessage = (id: string): void => {
-      const digest = this.#steered.get(id)
-      if (digest !== undefined) digests.push([id, digest])
+      const known = this.#steered.get(id)
+      if (known !== undefined) digests.push(known)
     }
     this.#steered.clear()
     const run = new Run({ ...this.#options, request, onUserMessage })

@@ -115,7 +115,9 @@ export class Sessions {
     await session.close()
     this.#sessions.delete(threadId)
     const { log, threads, blobs } = this.#options
-    await Promise.all([log.drop(threadId), threads.drop(threadId), blobs.drop(threadId)])
+    // The log first: facts without records are a new thread, records without facts would come back with the id.
+    await log.drop(threadId)
+    await Promise.all([threads.drop(threadId), blobs.drop(threadId)])
   }
 
   /** Ends every run as `cancelled` and every process. */

@@ -3,7 +3,16 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { messagesOf } from '../support/agui-replay.ts'
-import { type ClientEvent, events, frames, post, run, runInput, textOf } from '../support/client.ts'
+import {
+  type ClientEvent,
+  events,
+  frames,
+  post,
+  run,
+  runInput,
+  textOf,
+  userMessage,
+} from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
 const SCRIPT: Script = {
@@ -248,6 +257,25 @@ describe('a message that is queued', () => {
   test.each([[undefined], [7], [[{ type: 'text' }]]])('with content %j is refused', async (content) => {
     expect((await say('queue-bad', content)).status).toBe(400)
   })
+})
+
+test('forwardedProps.delivery "steer" puts the message into the running turn, and that run is over at once', async () => {
+  const stop = join(bench.directory, 'posted-steer')
+  const run1 = await start('posted-steer', `work until ${stop}`, 'TOOL_CALL_END')
+  const steering = { ...runInput('posted-steer', 'turn left'), forwardedProps: { delivery: 'steer' } }
+  steering.messages[0] = { ...userMessage('turn left', 'no-uuid-at-all') }
+  const answer = await run(runner.url, steering)
+  expect(answer.map(({ type }) => type)).toEqual(['RUN_STARTED', 'CUSTOM', 'RUN_FINISHED'])
+  expect(answer[1]).toMatchObject({ name: 'agui-runner.steered', value: { intoRunId: run1.input.runId } })
+  writeFileSync(stop, '')
+  const all = await run1.end()
+  expect(textOf(all)).toContain('I turn left.')
+  expect(all.filter(({ role }) => role === 'user')).toMatchObject([{ messageId: 'no-uuid-at-all:steered' }])
+  expect(all.filter(ends)).toHaveLength(1)
+  // The client's next history holds the message under its own id; it is not sent to Claude again.
+  const history = [...run1.input.messages, ...steering.messages, userMessage('and now?')]
+  const next = await run(runner.url, { ...runInput('posted-steer'), messages: history })
+  expect(next[0]?.['input'].messages).toHaveLength(1)
 })
 
 test('what waits outlives the runner', async () => {

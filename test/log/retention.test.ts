@@ -35,7 +35,7 @@ test.each([
   let most = 0
   for (let index = 0; index < count; index += 50) {
     await Promise.all(span(1, 50).map(() => log.append('t', 'r', [delta(text)])))
-    most = Math.max(most, store.usedBytes())
+    most = Math.max(most, store.usedBytes('batches'))
   }
   expect(most).toBeLessThanOrEqual(LIMIT)
   expect(statSync(join(folder.directory, 'log.mdb')).size).toBeLessThan(3 * LIMIT)
@@ -43,7 +43,7 @@ test.each([
   const oldest = oldestSeq(log, 't')
   expect(oldest).toBeGreaterThan(1)
   // Not more than needed is gone either.
-  expect(store.usedBytes()).toBeGreaterThan(LIMIT * 0.8)
+  expect(store.usedBytes('batches')).toBeGreaterThan(LIMIT * 0.8)
   expect(seqsOf(await readRecords(log, 't', { after: oldest - 1 }))).toEqual(span(oldest, count))
   expect(() => log.checkReplay('t', oldest - 2)).toThrow(expect.objectContaining({ code: 'replay_expired' }))
   expect(() => log.checkReplay('t', oldest - 1)).not.toThrow()

@@ -12,7 +12,7 @@ export interface Frame {
   event: ClientEvent
 }
 
-export function userMessage(content: unknown, id = crypto.randomUUID()) {
+export function userMessage(content: unknown, id: string = crypto.randomUUID()) {
   return { id, role: 'user', content }
 }
 

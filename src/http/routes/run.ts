@@ -1,13 +1,41 @@
+import { EventType, PROTOCOL_VERSION, type RunAgentInput } from '@ag-ui/core'
+import { RunAgentInputSchema } from '@ag-ui/core/schemas'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { AguiEvent } from '../../agui/event.ts'
 import { parseRunInput } from '../../agui/input.ts'
 import type { Sessions } from '../../session/sessions.ts'
-import { chooseEncoding } from '../encoding.ts'
+import { about } from '../about.ts'
+import { chooseEncoding, STREAM_TYPES } from '../encoding.ts'
 import type { Subscribers } from '../subscribers.ts'
 
 export interface RunRoutesOptions {
   sessions: Sessions
   subscribers: Subscribers
 }
+
+const ABOUT = about(() => ({
+  tag: 'runs',
+  summary: 'A run: RunAgentInput in, its events out, until its one terminal event.',
+  details:
+    'The thread is made on first use. A client that leaves does not end the run. Members that AG-UI does not know are stripped; snake_case names of the ids are taken too. While a run is under way the answer is 409 thread_busy, unless forwardedProps.delivery is queue or steer.',
+  body: { name: 'RunAgentInput', schema: RunAgentInputSchema },
+  answers: {
+    200: {
+      says: 'The events of the run: SSE, or protobuf when Accept names it.',
+      media: STREAM_TYPES,
+    },
+  },
+  errors: [
+    'thread_busy',
+    'run_exists',
+    'history_conflict',
+    'interrupt_open',
+    'too_many_threads',
+    'too_many_subscribers',
+    'queue_full',
+    'shutting_down',
+  ],
+}))
 
 /**
  * `POST /`: submit a run, then read the thread's log from its first record, as a client that re-connects would.
@@ -21,16 +49,30 @@ export function runRoutes(options: RunRoutesOptions) {
       for (const warning of warnings)
         request.log.warn({ threadId: input.threadId, warning }, 'input stripped')
       subscribers.checkRoom()
-      const { after, runId } = await sessions.submit(input)
+      const { after, runId, steeredInto } = await sessions.submit(input)
+      const encoding = chooseEncoding(request.headers.accept)
+      if (steeredInto !== undefined) {
+        const bytes = steeredEvents(input, steeredInto).map((event) => encoding.event(event))
+        return reply.type(encoding.contentType).send(Buffer.concat(bytes))
+      }
       request.log.info({ threadId: input.threadId, runId }, 'run started')
       return subscribers.send(reply, {
         threadId: input.threadId,
         after,
         runId,
-        encoding: chooseEncoding(request.headers.accept),
+        encoding,
         isLast: (batch) => batch.terminal,
       })
     }
-    for (const url of ['/', '/agui', '/agui/run']) app.post(url, run)
+    for (const url of ['/', '/agui', '/agui/run']) app.post(url, ABOUT, run)
   }
+}
+
+/** A run that only put its messages into the turn of another one is over at once. */
+function steeredEvents({ threadId, runId }: RunAgentInput, intoRunId: string): AguiEvent[] {
+  return [
+    { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION },
+    { type: EventType.CUSTOM, name: 'agui-runner.steered', value: { intoRunId } },
+    { type: EventType.RUN_FINISHED, threadId, runId, outcome: { type: 'success' } },
+  ]
 }
