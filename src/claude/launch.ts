@@ -16,7 +16,7 @@ export interface LaunchOptions {
 }
 
 /** The Claude session to go on with, or the id a new one is to have. */
-export type Conversation = { resume: string } | { sessionId: string }
+type Conversation = { resume: string } | { sessionId: string }
 
 export interface StartOptions {
   conversation: Conversation

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
-import { events, frames, post, run, runInput, textOf } from '../support/client.ts'
+import { bodyOf, events, frames, post, run, runInput, textOf } from '../support/client.ts'
 import { type Bench, openBench } from '../support/runner.ts'
 
 const SCRIPT: Script = {
@@ -109,7 +109,7 @@ test('without a model route the server starts, is not ready, and a run says why'
   const all = await run(runner.url, runInput('routeless', 'hello'))
   expect(all.at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'no_model_route' })
   const ready = await fetch(`${runner.url}/ready`)
-  const { checks } = await ready.json()
+  const { checks } = await bodyOf(ready)
   expect(ready.status).toBe(503)
   expect(checks).toContainEqual({
     name: 'model_route',

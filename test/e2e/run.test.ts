@@ -1,6 +1,6 @@
 import { HttpAgent } from '@ag-ui/client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { events, frames, post, run, runInput, textOf, userMessage } from '../support/client.ts'
+import { bodyOf, events, frames, post, run, runInput, textOf, userMessage } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
 const SCRIPT = {
@@ -167,10 +167,10 @@ test('a busy thread refuses a second run, and a run id is taken once', async () 
   const reader = frames(response)
   await reader.next()
   const second = await post(runner.url, runInput('busy', 'me too'))
-  expect([second.status, (await second.json()).error]).toMatchObject([409, { code: 'thread_busy' }])
+  expect([second.status, (await bodyOf(second))['error']]).toMatchObject([409, { code: 'thread_busy' }])
   await post(`${runner.url}/sessions/busy/interrupt`, {})
   const again = await post(runner.url, { ...input, messages: [userMessage('other')] })
-  expect([again.status, (await again.json()).error]).toMatchObject([409, { code: 'run_exists' }])
+  expect([again.status, (await bodyOf(again))['error']]).toMatchObject([409, { code: 'run_exists' }])
 })
 
 test('two first runs at once on one thread start one process', async () => {
@@ -193,7 +193,7 @@ test('health, readiness and capabilities answer', async () => {
   const health = await fetch(`${runner.url}/health`)
   expect([health.status, await health.json()]).toEqual([200, { status: 'healthy', session_id: null }])
   const ready = await fetch(`${runner.url}/ready`)
-  expect([ready.status, (await ready.json()).ready]).toEqual([200, true])
+  expect([ready.status, (await bodyOf(ready))['ready']]).toEqual([200, true])
   const capabilities = await (await fetch(`${runner.url}/capabilities`)).json()
   expect(capabilities).toMatchObject({ transport: { streaming: true }, reasoning: { supported: true } })
 })

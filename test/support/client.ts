@@ -28,6 +28,14 @@ export function post(url: string, body: unknown, headers: Record<string, string>
   })
 }
 
+/** A JSON answer whose fields the test looks at by name. */
+// biome-ignore lint/suspicious/noExplicitAny: a test reads the fields of whatever answer it expects
+export async function bodyOf(response: Response): Promise<Record<string, any>> {
+  const body: unknown = await response.json()
+  if (typeof body !== 'object' || body === null) throw new Error(`no object: ${JSON.stringify(body)}`)
+  return body
+}
+
 /** The frames of an SSE answer as they arrive; ends with the stream. */
 export async function* frames(response: Response): AsyncGenerator<Frame> {
   if (response.body === null) throw new Error('no body')
