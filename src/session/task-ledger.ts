@@ -93,7 +93,8 @@ export class TaskLedger {
     const head = this.#log.head(threadId)
     if (ledger.seq >= head) return
     const after = this.#startOf(threadId, ledger.seq)
-    for await (const batches of this.#log.read(threadId, after, signal)) {
+    // A signal of its own: one request reads many threads, and each read listens for the end of its signal.
+    for await (const batches of this.#log.read(threadId, after, AbortSignal.any([signal]))) {
       for (const batch of batches) {
         takeBatch(ledger, batch)
         ledger.seq = batch.last

@@ -8,7 +8,12 @@ const SCRIPT = {
   rules: [
     {
       when: { prompt: 'delegate', round: 0 },
-      reply: [{ tool: 'Agent', input: { description: 'look', prompt: 'sub work', subagent_type: 'general-purpose' } }],
+      reply: [
+        {
+          tool: 'Agent',
+          input: { description: 'look', prompt: 'sub work', subagent_type: 'general-purpose' },
+        },
+      ],
     },
     { reply: 'done' },
   ],
@@ -40,7 +45,9 @@ const send = async (path: string, body: unknown): Promise<Answer> =>
 /** The folder in which Claude Code has this session's outputs. */
 function outputsOf(claudeSessionId: string): string {
   const temporary = join(bench.directory, `claude-${process.getuid?.()}`)
-  const project = readdirSync(temporary).find((name) => readdirSync(join(temporary, name)).includes(claudeSessionId))
+  const project = readdirSync(temporary).find((name) =>
+    readdirSync(join(temporary, name)).includes(claudeSessionId),
+  )
   return join(temporary, project ?? '', claudeSessionId, 'tasks')
 }
 
@@ -77,7 +84,10 @@ describe.each(['/tasks', '/agui/tasks'])('%s', (base) => {
   test('refuses what is no id, and knows no other', async () => {
     expect(await get(`${base}/..%2f..%2fetc%2fpasswd/output`)).toMatchObject({ status: 400 })
     expect(await send(`${base}/%00/stop`, {})).toMatchObject({ status: 400 })
-    expect(await get(`${base}/none/output`)).toMatchObject({ status: 404, body: { error: { code: 'not_found' } } })
+    expect(await get(`${base}/none/output`)).toMatchObject({
+      status: 404,
+      body: { error: { code: 'not_found' } },
+    })
     expect(await send(`${base}/none/stop`, {})).toMatchObject({ status: 404 })
   })
 })
@@ -135,7 +145,12 @@ describe.each(['/feedback', '/agui/feedback'])('%s', (path) => {
       status: 200,
       body: {
         type: 'RAW',
-        event: { name: 'ambient:feedback', metaType: 'thumbs_up', payload: feedback.payload, recorded: false },
+        event: {
+          name: 'ambient:feedback',
+          metaType: 'thumbs_up',
+          payload: feedback.payload,
+          recorded: false,
+        },
       },
     })
     expect(await runner.line((line) => line['msg'] === 'feedback')).toMatchObject({

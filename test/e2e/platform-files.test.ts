@@ -78,8 +78,13 @@ describe('content', () => {
     }
     expect(await get('/content/list?path=notes')).toEqual({ status: 200, body: { items: [entry] } })
     expect(await get('/content/list?path=/notes/a.txt')).toEqual({ status: 200, body: { items: [entry] } })
-    expect((await get('/content/list')).body.items.map(({ path }: { path: string }) => path)).toContain('/notes')
-    expect(await get('/content/list?path=none')).toMatchObject({ status: 404, body: { error: { code: 'not_found' } } })
+    expect((await get('/content/list')).body.items.map(({ path }: { path: string }) => path)).toContain(
+      '/notes',
+    )
+    expect(await get('/content/list?path=none')).toMatchObject({
+      status: 404,
+      body: { error: { code: 'not_found' } },
+    })
   })
 
   test('gives a file as bytes that no browser renders', async () => {
@@ -99,7 +104,11 @@ describe('content', () => {
     const written = await post(url('/content/write'), { path: 'new/b.txt', content: 'grüße' })
     expect(await read(written)).toEqual({ status: 200, body: { message: 'ok' } })
     expect(readFileSync(at('new/b.txt'), 'utf8')).toBe('grüße')
-    const binary = { path: '/new/c', content: Buffer.from([0, 255, 1]).toString('base64'), encoding: 'base64' }
+    const binary = {
+      path: '/new/c',
+      content: Buffer.from([0, 255, 1]).toString('base64'),
+      encoding: 'base64',
+    }
     expect((await post(url('/content/write'), binary)).status).toBe(200)
     expect([...readFileSync(at('new/c'))]).toEqual([0, 255, 1])
     for (const body of [
@@ -219,9 +228,10 @@ test('a large file goes up and comes down as it is, at exactly the limit', async
 })
 
 test('a file above the limit is refused, whether its length was told or not, and nothing of it stays', async () => {
-  const told = await fetch(url('/files/told'), { method: 'PUT', body: new Uint8Array(FILE_BYTES_MAX + 1) }).catch(
-    (error: Error) => error,
-  )
+  const told = await fetch(url('/files/told'), {
+    method: 'PUT',
+    body: new Uint8Array(FILE_BYTES_MAX + 1),
+  }).catch((error: Error) => error)
   // The connection may be gone before all of it was sent; when the answer came it says why.
   if (told instanceof Response) expect(told.status).toBe(413)
   const untold = await putStream('/files/untold', FILE_BYTES_MAX + 64 * 1024).catch((error: Error) => error)
@@ -285,7 +295,10 @@ describe('a path out of the workspace is refused', () => {
 })
 
 test('the routes are behind the token', async () => {
-  const guarded = await bench.start({ AGUI_TOKEN: 'secret', RUNNER_STATE_DIR: join(bench.directory, 'state-2') })
+  const guarded = await bench.start({
+    AGUI_TOKEN: 'secret',
+    RUNNER_STATE_DIR: join(bench.directory, 'state-2'),
+  })
   for (const path of ['/content/list', '/workspace', '/files/x', '/repos/status', '/tasks', '/mcp/status']) {
     expect((await fetch(`${guarded.url}${path}`)).status, path).toBe(401)
   }

@@ -113,7 +113,11 @@ describe('repositories', () => {
 })
 
 describe.each([
-  { status: '/content/git-status', remote: '/content/git-configure-remote', branches: '/content/git-list-branches' },
+  {
+    status: '/content/git-status',
+    remote: '/content/git-configure-remote',
+    branches: '/content/git-list-branches',
+  },
   { status: '/git/status', remote: '/git/configure-remote', branches: '/git/branches' },
 ])('$status and its like', (paths) => {
   test('configure a remote, list its branches and tell the state', async () => {

@@ -1,0 +1,120 @@
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import { z } from 'zod'
+import { RunnerError } from '../../../errors.ts'
+import type { OpenedFile } from '../../../workspace/files.ts'
+import { about, ok } from '../../about.ts'
+import { leaving } from '../../leaving.ts'
+import { parse } from '../../parse.ts'
+import type { AgentFacts } from './agent-facts.ts'
+
+export interface TaskRoutesOptions {
+  facts: AgentFacts
+}
+
+const Params = z.object({ taskId: z.string().regex(/^[\w.:-]{1,128}$/, 'is no id of a task') })
+const Thread = z
+  .object({ thread_id: z.string().optional(), threadId: z.string().optional() })
+  .nullish()
+  .transform((given) => given?.thread_id ?? given?.threadId)
+
+/** A transcript larger than this is not sent: the platform's own limit. */
+const OUTPUT_BYTES_MAX = 10 * 1024 * 1024
+
+const LIST = about(() => {
+  const task = z.looseObject({ task_id: z.string(), thread_id: z.string(), status: z.string() })
+  return {
+    tag: 'platform',
+    summary: 'Commands and subagents that run beside a turn, or have.',
+    query: Thread,
+    answers: ok('The tasks.', z.object({ tasks: z.array(task), total: z.number() })),
+  }
+})
+
+const STOP = about(() => ({
+  tag: 'platform',
+  summary: 'Stops one task.',
+  params: Params,
+  body: Thread,
+  answers: ok('It is asked to, or has ended already.', z.object({ message: z.string() })),
+  errors: ['not_found'],
+}))
+
+const OUTPUT = about(() => ({
+  tag: 'platform',
+  summary: 'What one task has said, a line each.',
+  params: Params,
+  query: Thread,
+  answers: ok('Its lines.', z.object({ task_id: z.string(), output: z.array(z.unknown()) })),
+  errors: ['not_found', 'output_not_allowed', 'too_large'],
+}))
+
+const MCP_STATUS = about(() => {
+  const server = z.looseObject({ name: z.string(), status: z.string() })
+  return {
+    tag: 'platform',
+    summary: 'The MCP servers of the living process; none is started for it.',
+    query: Thread,
+    answers: ok('The servers.', z.object({ servers: z.array(server), totalCount: z.number() })),
+  }
+})
+
+/** What runs beside the turns, and the MCP servers. */
+export function taskRoutes({ facts }: TaskRoutesOptions) {
+  return async (app: FastifyInstance): Promise<void> => {
+    for (const base of ['/tasks', '/agui/tasks']) {
+      app.get(base, LIST, async (request, reply) => {
+        const tasks = await facts.tasks(parse(Thread, request.query, 'the query'), leaving(reply))
+        return { tasks, total: tasks.length }
+      })
+
+      app.post(`${base}/:taskId/stop`, STOP, async (request, reply) => {
+        const { taskId } = parse(Params, request.params, 'the path')
+        const threadId = parse(Thread, request.body, 'the body')
+        const ended = await facts.stopTask(taskId, threadId, leaving(reply))
+        return { message: ended === undefined ? 'stop signal sent' : `Task already ${ended}` }
+      })
+
+      app.get(`${base}/:taskId/output`, OUTPUT, async (request, reply) => {
+        const { taskId } = parse(Params, request.params, 'the path')
+        const file = await facts.taskOutput(taskId, parse(Thread, request.query, 'the query'), leaving(reply))
+        if (file.size > OUTPUT_BYTES_MAX) {
+          file.stream.destroy()
+          throw new RunnerError('too_large', `The output has more than ${OUTPUT_BYTES_MAX} bytes.`)
+        }
+        return reply.type('application/json').send(Readable.from(toBody(taskId, file)))
+      })
+    }
+
+    app.get('/mcp/status', MCP_STATUS, async (request, reply) => {
+      const servers = await facts.mcpStatus(parse(Thread, request.query, 'the query'), leaving(reply))
+      return { servers, totalCount: servers.length }
+    })
+  }
+}
+
+/** `{"task_id","output":[…]}`, one line of the file after the other: as it is when it is JSON, else as `{"raw"}`. */
+async function* toBody(taskId: string, { stream }: OpenedFile): AsyncGenerator<string> {
+  try {
+    let text = `{"task_id":${JSON.stringify(taskId)},"output":[`
+    for await (const line of createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })) {
+      const trimmed = line.trim()
+      if (trimmed === '') continue
+      yield `${text}${isJson(trimmed) ? trimmed : JSON.stringify({ raw: trimmed })}`
+      text = ','
+    }
+    yield `${text === ',' ? '' : text}]}`
+  } finally {
+    stream.destroy()
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,289 @@
+import { randomUUID } from 'node:crypto'
+import { constants, type Stats } from 'node:fs'
+import { type FileHandle, writeFile } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
+import { RunnerError } from '../errors.ts'
+import { type Folder, hasErrno } from './folder.ts'
+import { outside, quoted, splitPath, type WorkspaceGuard, type WorkspacePath } from './guard.ts'
+
+export interface FileEntry {
+  name: string
+  /** From the workspace's root, with a leading slash. */
+  path: string
+  isDir: boolean
+  size: number
+  /** Whole seconds, UTC. */
+  modifiedAt: string
+}
+
+export interface Listing {
+  entries: FileEntry[]
+  /** There are more than `LIST_ENTRIES_MAX`. */
+  truncated: boolean
+}
+
+export interface OpenedFile {
+  /** Closes the file when it ends or is destroyed. */
+  stream: Readable
+  size: number
+  modifiedAt: string
+}
+
+export interface WriteOptions {
+  bytesMax: number
+  signal: AbortSignal
+}
+
+/** Entries of one folder that are told. */
+const LIST_ENTRIES_MAX = 10_000
+/** Entries looked at together: as many as the thread pool can use, and some to spare. */
+const LIST_STEP = 64
+/** Opened without waiting: a pipe that was put in a file's place would never answer. */
+const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK
+const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
+/** Files and folders of ours that are not finished have this in front. */
+const UNFINISHED_PREFIX = '.agui-runner-'
+
+/** The files of the workspace, for clients. */
+export class WorkspaceFiles {
+  readonly guard: WorkspaceGuard
+  readonly #listEntriesMax: number
+
+  constructor(guard: WorkspaceGuard, { listEntriesMax = LIST_ENTRIES_MAX } = {}) {
+    this.guard = guard
+    this.#listEntriesMax = listEntriesMax
+  }
+
+  /** @throws {RunnerError} `not_found`, `path_outside_workspace`, `invalid_input`. */
+  async list(path: string): Promise<Listing> {
+    const place = await this.guard.resolve(path)
+    if (place !== '') {
+      const { folder: parent, name } = splitPath(place)
+      const stats = await (await this.guard.openFolder(parent)).use((folder) => folder.lstat(name))
+      if (stats === undefined) throw missing(path)
+      if (!stats.isDirectory()) return { entries: [toEntry(parent, name, stats)], truncated: false }
+    }
+    return await (await this.guard.openFolder(place)).use((folder) => this.#listFolder(place, folder))
+  }
+
+  /** @throws {RunnerError} `not_found`, `path_outside_workspace`, `invalid_input` for a folder. */
+  async read(path: string): Promise<OpenedFile> {
+    const { handle, stats } = await this.#openFile(path)
+    const { size } = stats
+    const modifiedAt = toTime(stats)
+    // What is appended meanwhile is not sent: the length was told.
+    const stream = handle.createReadStream(size === 0 ? {} : { start: 0, end: size - 1 })
+    return { stream, size, modifiedAt }
+  }
+
+  /** What is there: the file, or what the folder holds. @throws {RunnerError} as `read` and `list`. */
+  async open(path: string): Promise<OpenedFile | Listing> {
+    const place = await this.guard.resolve(path)
+    const { folder: parent, name } = splitPath(place)
+    if (place === '') return await this.list(path)
+    const stats = await (await this.guard.openFolder(parent)).use((folder) => folder.lstat(name))
+    return stats?.isDirectory() ? await this.list(path) : await this.read(path)
+  }
+
+  /** A small text file. @throws {RunnerError} as `read`, and `too_large`. */
+  async readText(path: string, { bytesMax }: { bytesMax: number }): Promise<string> {
+    const { handle, stats } = await this.#openFile(path)
+    try {
+      if (stats.size > bytesMax) throw new RunnerError('too_large', `"${quoted(path)}" is too large to read.`)
+      const buffer = Buffer.alloc(stats.size)
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0)
+      return buffer.toString('utf8', 0, bytesRead)
+    } finally {
+      await handle.close()
+    }
+  }
+
+  /**
+   * Replaces the file, making the folders before it: all of the new content, or the old. Returns its bytes.
+   *
+   * @throws {RunnerError} `too_large`, `path_outside_workspace`, `invalid_input` for a folder.
+   */
+  async write(
+    path: string,
+    source: AsyncIterable<Buffer> | Iterable<Buffer>,
+    options: WriteOptions,
+  ): Promise<number> {
+    const place = await this.guard.resolve(path)
+    if (place === '')
+      throw new RunnerError('invalid_input', 'This names the workspace itself; name a file in it.')
+    const { folder: parent, name } = splitPath(place)
+    const folder = await this.guard.openFolder(parent, { create: true })
+    return await folder.use(async () => {
+      const before = await folder.lstat(name)
+      refuseSpecial(before, path)
+      if (before?.isDirectory()) throw isFolder(path)
+      return await this.#replace({ folder, name, path, mode: before?.mode }, source, options)
+    })
+  }
+
+  /** The file, or the link itself. @throws {RunnerError} `not_found`, `path_outside_workspace`, `invalid_input`. */
+  async remove(path: string): Promise<void> {
+    const entry = await this.guard.resolveEntry(path)
+    const folder = await this.guard.openFolder(entry.folder)
+    await folder.use(async () => {
+      const stats = await folder.lstat(entry.name)
+      if (stats === undefined) throw missing(path)
+      if (stats.isDirectory()) throw isFolder(path)
+      await folder.unlink(entry.name).catch((error: unknown) => {
+        if (hasErrno(error, 'ENOENT')) throw missing(path)
+        if (hasErrno(error, 'EISDIR')) throw isFolder(path)
+        throw error
+      })
+    })
+  }
+
+  async #listFolder(place: WorkspacePath, folder: Folder): Promise<Listing> {
+    const names: string[] = []
+    let truncated = false
+    for await (const { name } of await folder.entries()) {
+      if (names.length === this.#listEntriesMax) {
+        truncated = true
+        break
+      }
+      names.push(name)
+    }
+    names.sort()
+    const entries: FileEntry[] = []
+    for (let start = 0; start < names.length; start += LIST_STEP) {
+      const step = names.slice(start, start + LIST_STEP)
+      const found = await Promise.all(step.map((name) => this.#entry(place, folder, name)))
+      entries.push(...found.filter((entry) => entry !== undefined))
+    }
+    return { entries, truncated }
+  }
+
+  /** A link is told as what it leads to when that is in the workspace, else as the link. */
+  async #entry(place: WorkspacePath, folder: Folder, name: string): Promise<FileEntry | undefined> {
+    const stats = await folder.lstat(name)
+    if (stats === undefined) return undefined
+    const target = stats.isSymbolicLink()
+      ? await this.#target(place === '' ? name : `${place}/${name}`)
+      : undefined
+    return toEntry(place, name, target ?? stats)
+  }
+
+  async #target(path: string): Promise<Stats | undefined> {
+    try {
+      const place = await this.guard.resolve(path)
+      if (place === '') return undefined
+      const { folder: parent, name } = splitPath(place)
+      return await (await this.guard.openFolder(parent)).use((folder) => folder.lstat(name))
+    } catch (error) {
+      if (error instanceof RunnerError) return undefined
+      throw error
+    }
+  }
+
+  async #openFile(path: string): Promise<{ handle: FileHandle; stats: Stats }> {
+    const place = await this.guard.resolve(path)
+    if (place === '') throw isFolder(path)
+    const { folder: parent, name } = splitPath(place)
+    const folder = await this.guard.openFolder(parent)
+    return await folder.use(async () => {
+      // Looked at before it is opened: to open a device may already do something.
+      const before = await folder.lstat(name)
+      if (before === undefined) throw missing(path)
+      refuseSpecial(before, path)
+      if (before.isDirectory()) throw isFolder(path)
+      const handle = await folder.openFile(name, READ_FLAGS).catch((error: unknown) => {
+        if (hasErrno(error, 'ELOOP')) throw outside(path)
+        if (hasErrno(error, 'ENOENT')) throw missing(path)
+        throw error
+      })
+      try {
+        const stats = await handle.stat()
+        if (!stats.isFile()) throw outside(path)
+        return { handle, stats }
+      } catch (error) {
+        await handle.close()
+        throw error
+      }
+    })
+  }
+
+  async #replace(
+    target: { folder: Folder; name: string; path: string; mode: number | undefined },
+    source: AsyncIterable<Buffer> | Iterable<Buffer>,
+    { bytesMax, signal }: WriteOptions,
+  ): Promise<number> {
+    const { folder, name, path, mode } = target
+    const unfinished = unfinishedName()
+    const handle = await folder.openFile(unfinished, WRITE_FLAGS, 0o666).catch((error: unknown) => {
+      // Somebody removed the folder that was just opened.
+      throw hasErrno(error, 'ENOENT') ? missing(path) : error
+    })
+    try {
+      try {
+        if (mode !== undefined) await handle.chmod(mode & 0o777)
+        await writeFile(handle, bounded(source, bytesMax), { signal })
+      } finally {
+        await handle.close()
+      }
+      const { size } = (await folder.lstat(unfinished)) ?? { size: 0 }
+      // The folder may have been moved out while the content came.
+      if (!isBelow(await folder.realPath(), this.guard.root)) throw outside(path)
+      await folder.rename(unfinished, folder, name)
+      return size
+    } catch (error) {
+      // The cause is told; that the remains may stay is not worth hiding it.
+      await folder.unlink(unfinished).catch(() => undefined)
+      if (hasErrno(error, 'EISDIR')) throw isFolder(path)
+      if (hasErrno(error, 'ENOENT')) throw missing(path)
+      throw error
+    }
+  }
+}
+
+/** A name that nothing else has, for what is not finished. */
+export function unfinishedName(): string {
+  return `${UNFINISHED_PREFIX}${randomUUID()}`
+}
+
+async function* bounded(
+  source: AsyncIterable<Buffer> | Iterable<Buffer>,
+  bytesMax: number,
+): AsyncGenerator<Buffer> {
+  let bytes = 0
+  for await (const chunk of source) {
+    bytes += chunk.length
+    if (bytes > bytesMax) {
+      throw new RunnerError('too_large', `A file may have at most ${bytesMax} bytes (FILE_BYTES_MAX).`)
+    }
+    yield chunk
+  }
+}
+
+function refuseSpecial(stats: Stats | undefined, path: string): void {
+  if (stats === undefined || stats.isFile() || stats.isDirectory()) return
+  if (stats.isSymbolicLink()) throw outside(path)
+  throw new RunnerError(
+    'path_outside_workspace',
+    `"${quoted(path)}" is a device, a pipe or a socket: what is behind it is not in the workspace.`,
+  )
+}
+
+function toEntry(parent: WorkspacePath, name: string, stats: Stats): FileEntry {
+  const path = parent === '' ? `/${name}` : `/${parent}/${name}`
+  return { name, path, isDir: stats.isDirectory(), size: stats.size, modifiedAt: toTime(stats) }
+}
+
+function toTime({ mtime }: Stats): string {
+  return mtime.toISOString().replace(/\.\d+Z$/, 'Z')
+}
+
+function missing(path: string): RunnerError {
+  return new RunnerError('not_found', `There is no "${quoted(path)}" in the workspace.`)
+}
+
+function isFolder(path: string): RunnerError {
+  return new RunnerError('invalid_input', `"${quoted(path)}" is a folder; name a file.`)
+}
+
+function isBelow(path: string, root: string): boolean {
+  return path === root || path.startsWith(root === '/' ? '/' : `${root}/`)
+}

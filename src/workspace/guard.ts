@@ -1,0 +1,201 @@
+import { lstat, realpath } from 'node:fs/promises'
+import { RunnerError } from '../errors.ts'
+import { Folder, hasErrno } from './folder.ts'
+
+declare const proven: unique symbol
+
+/**
+ * Where something of the workspace is, relative to it and without links: `''` is the workspace itself. Only the guard
+ * makes one. It was true when it was made; `openFolder` holds against what happened since.
+ */
+export type WorkspacePath = string & { readonly [proven]: true }
+
+/** An entry of a proven folder; the name itself is not followed. */
+export interface WorkspaceEntry {
+  folder: WorkspacePath
+  name: string
+}
+
+/** Linux's limits, in bytes. */
+const NAME_BYTES_MAX = 255
+const PATH_BYTES_MAX = 4096
+/** So much of a refused path is quoted back. */
+const QUOTED_CHARS_MAX = 200
+
+/**
+ * Proves that what a client names lies in the workspace, as the kernel sees it: links are followed before the path is
+ * judged, one that leads out or nowhere is refused, and what is opened is opened without following anything more.
+ */
+export class WorkspaceGuard {
+  /** Without links. */
+  readonly root: string
+
+  private constructor(root: string) {
+    this.root = root
+  }
+
+  static async open(root: string): Promise<WorkspaceGuard> {
+    return new WorkspaceGuard(await realpath(root))
+  }
+
+  /**
+   * Follows links. What is behind the deepest thing that exists is taken as it is written.
+   *
+   * @throws {RunnerError} `path_outside_workspace`; `invalid_input` for a path that no file can have.
+   */
+  async resolve(path: string): Promise<WorkspacePath> {
+    const names = this.#parse(path)
+    const missing: string[] = []
+    for (;;) {
+      const place = [this.root, ...names].join('/')
+      const real = await this.#realpath(place, path)
+      if (real !== undefined) return this.#prove(missing.length === 0 ? real : joined(real, missing), path)
+      // It is there and leads nowhere: to write through a dangling link would make a file where it points.
+      if (await exists(place)) throw outside(path)
+      const name = names.pop()
+      if (name === undefined) throw new RunnerError('not_found', 'The workspace folder is gone.')
+      missing.unshift(name)
+    }
+  }
+
+  /**
+   * The entry a path names, which may be a link and need not exist.
+   *
+   * @throws {RunnerError} as `resolve`, and `path_outside_workspace` for the workspace itself.
+   */
+  async resolveEntry(path: string): Promise<WorkspaceEntry> {
+    const names = this.#parse(path)
+    const name = names.pop()
+    if (name === undefined) {
+      throw new RunnerError(
+        'path_outside_workspace',
+        'This names the workspace itself; name something in it.',
+      )
+    }
+    return { folder: await this.resolve(names.join('/')), name }
+  }
+
+  /** Name by name, each looked up in the one before it through its descriptor, no link followed. */
+  async openFolder(path: WorkspacePath, { create = false } = {}): Promise<Folder> {
+    let folder = await this.#openRoot()
+    for (const name of path.split('/').filter(Boolean)) {
+      const parent = folder
+      folder = await parent.use(() => step(parent, name, { create, path }))
+    }
+    try {
+      // It may have been moved away with all that is in it.
+      this.#prove(await folder.realPath(), path)
+      return folder
+    } catch (error) {
+      await folder.close()
+      throw error
+    }
+  }
+
+  /** The absolute path, for whoever is told where something is. */
+  absolute(path: WorkspacePath): string {
+    return path === '' ? this.root : joined(this.root, [path])
+  }
+
+  async #openRoot(): Promise<Folder> {
+    try {
+      return await Folder.open(this.root)
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT')) {
+        throw new RunnerError('not_found', 'The workspace folder is gone.', { cause: error })
+      }
+      if (hasErrno(error, 'ENOTDIR', 'ELOOP')) throw outside('')
+      throw error
+    }
+  }
+
+  #parse(path: string): string[] {
+    if (path.includes('\0')) throw new RunnerError('invalid_input', 'A path cannot hold a NUL character.')
+    if (Buffer.byteLength(path) > PATH_BYTES_MAX) {
+      throw new RunnerError('invalid_input', `A path has at most ${PATH_BYTES_MAX} bytes.`)
+    }
+    let relative = path
+    if (path.startsWith('/')) {
+      if (path !== this.root && !path.startsWith(`${this.root}/`)) throw outside(path)
+      relative = path.slice(this.root.length)
+    }
+    const names = relative.split('/').filter((name) => name !== '' && name !== '.')
+    // Not normalized away: `a/..` is elsewhere when `a` is a link.
+    if (names.includes('..')) throw outside(path)
+    if (names.some((name) => Buffer.byteLength(name) > NAME_BYTES_MAX)) {
+      throw new RunnerError('invalid_input', `The name of a file has at most ${NAME_BYTES_MAX} bytes.`)
+    }
+    return names
+  }
+
+  /** Undefined when there is nothing. */
+  async #realpath(place: string, path: string): Promise<string | undefined> {
+    try {
+      return await realpath(place)
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT')) return undefined
+      if (hasErrno(error, 'ENOTDIR')) {
+        throw new RunnerError('not_found', `"${quoted(path)}" goes through a file as if it were a folder.`)
+      }
+      if (hasErrno(error, 'ENAMETOOLONG')) throw new RunnerError('invalid_input', 'The path is too long.')
+      // What cannot be looked at cannot be shown to be inside.
+      if (hasErrno(error, 'ELOOP', 'EACCES', 'EPERM')) throw outside(path)
+      throw error
+    }
+  }
+
+  #prove(real: string, path: string): WorkspacePath {
+    if (real === this.root) return '' as WorkspacePath
+    const prefix = this.root === '/' ? '/' : `${this.root}/`
+    if (!real.startsWith(prefix)) throw outside(path)
+    return real.slice(prefix.length) as WorkspacePath
+  }
+}
+
+/** Of something proven, its folder is as proven. */
+export function splitPath(path: WorkspacePath): WorkspaceEntry {
+  const slash = path.lastIndexOf('/')
+  return { folder: path.slice(0, Math.max(slash, 0)) as WorkspacePath, name: path.slice(slash + 1) }
+}
+
+export function outside(path: string): RunnerError {
+  return new RunnerError(
+    'path_outside_workspace',
+    `"${quoted(path)}" leads out of the workspace, or cannot be shown to stay in it; give a path inside.`,
+  )
+}
+
+export function quoted(path: string): string {
+  return path.length > QUOTED_CHARS_MAX ? `${path.slice(0, QUOTED_CHARS_MAX)}…` : path
+}
+
+async function step(
+  parent: Folder,
+  name: string,
+  { create, path }: { create: boolean; path: string },
+): Promise<Folder> {
+  if (create) await parent.makeFolder(name)
+  try {
+    return await parent.openFolder(name)
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) {
+      throw new RunnerError('not_found', `There is no "${quoted(path)}" in the workspace.`, { cause: error })
+    }
+    if (!hasErrno(error, 'ENOTDIR', 'ELOOP')) throw error
+    const stats = await parent.lstat(name)
+    // Proven a moment ago, a link now: somebody swapped it.
+    if (stats === undefined || stats.isSymbolicLink()) throw outside(path)
+    throw new RunnerError('invalid_input', `"${quoted(name)}" is not a folder.`, { cause: error })
+  }
+}
+
+function joined(first: string, rest: readonly string[]): string {
+  return [first === '/' ? '' : first, ...rest].join('/')
+}
+
+async function exists(place: string): Promise<boolean> {
+  return await lstat(place).then(
+    () => true,
+    () => false,
+  )
+}

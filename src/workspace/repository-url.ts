@@ -1,0 +1,142 @@
+import { RunnerError } from '../errors.ts'
+
+export type GitProtocol = 'https' | 'http' | 'file'
+
+export interface RepositoryUrl {
+  /** Without credentials. */
+  url: string
+  protocol: GitProtocol
+  /** `https://host:port`: where a credential may go. */
+  origin: string
+  host: string
+  /** The last part of the path without `.git`. */
+  name: string
+  /** What stood in front of the host. */
+  userInfo: { username: string; password: string } | undefined
+}
+
+export interface Credential {
+  /** Given to this origin only. */
+  origin: string
+  username: string
+  password: string
+}
+
+/** Which hosts are GitHub's and GitLab's: nobody else is given their tokens. */
+export interface TokenHosts {
+  github: readonly string[]
+  gitlab: readonly string[]
+}
+
+export interface GivenTokens {
+  github: string | undefined
+  gitlab: string | undefined
+}
+
+const NAME_CHARS_MAX = 100
+const URL_CHARS_MAX = 2048
+const BRANCH_CHARS_MAX = 250
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
+
+/**
+ * @throws {RunnerError} `invalid_input` unless it is a URL of one of the protocols. The message does not repeat it: it
+ * may hold a password.
+ */
+export function parseRepositoryUrl(text: string, protocols: readonly GitProtocol[]): RepositoryUrl {
+  const forms = protocols.map((protocol) => `${protocol}://`).join(' or ')
+  const problem = new RunnerError('invalid_input', `The repository's URL must be a plain ${forms} URL.`)
+  if (text.length > URL_CHARS_MAX || !URL.canParse(text) || hasControl(text)) throw problem
+  const parsed = new URL(text)
+  const protocol = protocols.find((known) => parsed.protocol === `${known}:`)
+  if (protocol === undefined || parsed.search !== '' || parsed.hash !== '') throw problem
+  const userInfo = parsed.username === '' && parsed.password === '' ? undefined : readUserInfo(parsed)
+  parsed.username = ''
+  parsed.password = ''
+  const path = parsed.pathname.replace(/\/+$/, '')
+  const name = path
+    .slice(path.lastIndexOf('/') + 1)
+    .replace(/\.git$/, '')
+    .replace(/[^\w.-]/g, '-')
+  const host = parsed.hostname
+  return { url: parsed.href, protocol, origin: `${protocol}://${parsed.host}`, host, name, userInfo }
+}
+
+/**
+ * What the server is to be told, if anything: what stood in the URL, or the token of its host. In clear text only to
+ * this machine itself.
+ */
+export function credentialFor(
+  { origin, protocol, host, userInfo }: RepositoryUrl,
+  tokens: GivenTokens,
+  hosts: TokenHosts,
+): Credential | undefined {
+  if (protocol !== 'https' && !(protocol === 'http' && LOOPBACK.test(host))) return undefined
+  if (userInfo !== undefined) return { origin, ...userInfo }
+  if (tokens.github !== undefined && hosts.github.includes(host)) {
+    return { origin, username: 'x-access-token', password: tokens.github }
+  }
+  if (tokens.gitlab !== undefined && hosts.gitlab.includes(host)) {
+    return { origin, username: 'oauth2', password: tokens.gitlab }
+  }
+  return undefined
+}
+
+/**
+ * The name of a folder for a repository.
+ *
+ * @throws {RunnerError} `path_outside_workspace` for a path, `invalid_input` for what else is no good name.
+ */
+export function parseRepositoryName(name: string): string {
+  if (/[/\\\0]/.test(name) || name === '.' || name === '..') {
+    throw new RunnerError(
+      'path_outside_workspace',
+      "A repository's name is the name of one folder, not a path.",
+    )
+  }
+  if (!/^[\w.-]+$/.test(name) || name.startsWith('-') || name === '.git' || name.length > NAME_CHARS_MAX) {
+    throw new RunnerError(
+      'invalid_input',
+      `A repository's name has letters, digits, ".", "_" and "-", at most ${NAME_CHARS_MAX}, and no "-" in front.`,
+    )
+  }
+  return name
+}
+
+/** The rules of `git check-ref-format --branch`, and no more special words. */
+export function isBranchName(name: string): boolean {
+  if (name.length > BRANCH_CHARS_MAX || hasControl(name)) return false
+  if (name.startsWith('-') || name === 'HEAD' || name === '@' || /[ ~^:?*[\\]/.test(name)) return false
+  if (name.includes('..') || name.includes('@{') || name.endsWith('.')) return false
+  return name
+    .split('/')
+    .every((part) => part !== '' && !part.startsWith('.') && !part.toLowerCase().endsWith('.lock'))
+}
+
+/** Without what stands in front of its host. */
+export function withoutUserInfo(url: string): string {
+  return url.replace(/(\w:\/\/)[^/@\s]*@/g, '$1')
+}
+
+function readUserInfo({ username, password }: URL): { username: string; password: string } {
+  // A bare token stands where the name would; the server wants it as the password.
+  const [name, secret] = password === '' ? ['x-access-token', username] : [username, password]
+  const decoded = { username: decode(name), password: decode(secret) }
+  if (hasControl(decoded.username) || hasControl(decoded.password)) {
+    throw new RunnerError('invalid_input', 'The credentials in the URL hold control characters.')
+  }
+  return decoded
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    // A lone percent sign: it was meant as it stands.
+    return text
+  }
+}
+
+function hasControl(text: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  return /[\x00-\x1f\x7f]/.test(text)
+}

@@ -1,0 +1,106 @@
+import { lstat, realpath } from 'node:fs/promises'
+import { RunnerError } from '../errors.ts'
+import { type OpenedFile, WorkspaceFiles } from './files.ts'
+import { WorkspaceGuard } from './guard.ts'
+
+export interface TaskOutputPlaces {
+  /** Claude Code's own temporary folder: `$TMPDIR/claude-<uid>`. */
+  temporary: string
+  /** Where it keeps transcripts: `$CLAUDE_CONFIG_DIR/projects`. */
+  transcripts: string
+  uid: number
+}
+
+export interface TaskOutputRequest {
+  taskId: string
+  claudeSessionId: string
+  /** As Claude Code named it, when it did. */
+  outputFile: string | undefined
+}
+
+/** Folders of working directories that a session may have had. */
+const PROJECTS_MAX = 1000
+
+/**
+ * What a task wrote, by its exact name in the folder of its own session: `<project>/<session>/tasks/<task>.output`,
+ * which for a subagent is a link to its transcript, `<project>/<session>/subagents/agent-<task>.jsonl`. Nothing is
+ * searched for by a part of its name, and nothing else is given out (peers.md 50).
+ *
+ * @throws {RunnerError} `not_found`, `output_not_allowed`.
+ */
+export async function openTaskOutput(
+  places: TaskOutputPlaces,
+  request: TaskOutputRequest,
+): Promise<OpenedFile> {
+  const files = await openPlace(places.temporary, places.uid)
+  if (files === undefined) throw missing(request.taskId)
+  try {
+    const path = await findOutput(files, places.temporary, request)
+    const { folder, name } = await files.guard.resolveEntry(path)
+    const opened = await files.guard.openFolder(folder)
+    const stats = await opened.use(() => opened.lstat(name))
+    return stats?.isSymbolicLink() === true
+      ? await openTranscript(places, request, `${files.guard.absolute(folder)}/${name}`)
+      : await files.read(path)
+  } catch (error) {
+    if (!(error instanceof RunnerError) || error.code === 'output_not_allowed') throw error
+    throw error.code === 'not_found' ? missing(request.taskId) : notAllowed()
+  }
+}
+
+async function findOutput(
+  files: WorkspaceFiles,
+  temporary: string,
+  { taskId, claudeSessionId, outputFile }: TaskOutputRequest,
+): Promise<string> {
+  const end = `${claudeSessionId}/tasks/${taskId}.output`
+  if (outputFile !== undefined && outputFile !== '') {
+    // It came through the log as data; that it is this task's is proven by where it is.
+    if (!outputFile.startsWith(`${temporary}/`) || !outputFile.endsWith(`/${end}`)) throw notAllowed()
+    return outputFile.slice(temporary.length + 1)
+  }
+  const { entries } = await files.list('')
+  for (const { name, isDir } of entries.slice(0, PROJECTS_MAX)) {
+    if (isDir && (await isThere(files, `${name}/${end}`))) return `${name}/${end}`
+  }
+  throw missing(taskId)
+}
+
+async function isThere(files: WorkspaceFiles, path: string): Promise<boolean> {
+  try {
+    const { folder, name } = await files.guard.resolveEntry(path)
+    const opened = await files.guard.openFolder(folder)
+    return (await opened.use(() => opened.lstat(name))) !== undefined
+  } catch (error) {
+    if (error instanceof RunnerError) return false
+    throw error
+  }
+}
+
+/** The one place the link may lead to is this session's own transcript of this very task. */
+async function openTranscript(
+  places: TaskOutputPlaces,
+  { taskId, claudeSessionId }: TaskOutputRequest,
+  link: string,
+): Promise<OpenedFile> {
+  const files = await openPlace(places.transcripts, places.uid)
+  const real = await realpath(link).catch(() => undefined)
+  if (files === undefined || real === undefined) throw missing(taskId)
+  if (!real.endsWith(`/${claudeSessionId}/subagents/agent-${taskId}.jsonl`)) throw notAllowed()
+  return await files.read(real)
+}
+
+/** Undefined when it is not there, or is not ours: anybody may make a folder of that name in `/tmp`. */
+async function openPlace(path: string, uid: number): Promise<WorkspaceFiles | undefined> {
+  const stats = await lstat(path).catch(() => undefined)
+  if (stats?.isDirectory() !== true || stats.uid !== uid) return undefined
+  return new WorkspaceFiles(await WorkspaceGuard.open(path))
+}
+
+function missing(taskId: string): RunnerError {
+  return new RunnerError('not_found', `No output of task "${taskId}" is there.`)
+}
+
+function notAllowed(): RunnerError {
+  return new RunnerError('output_not_allowed', "The task's output is not a file of this session's own.")
+}

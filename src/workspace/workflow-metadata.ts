@@ -1,0 +1,191 @@
+import { z } from 'zod'
+import { RunnerError } from '../errors.ts'
+import type { WorkspaceFiles } from './files.ts'
+import { type ActiveWorkflow, WORKFLOWS_FOLDER } from './workflows.ts'
+
+interface WorkflowCommand {
+  id: string
+  name: string
+  description: string
+  slashCommand: string
+  icon: string
+  order: number
+}
+
+interface WorkflowAgent {
+  id: string
+  name: string
+  description: string
+  tools: string
+}
+
+interface WorkflowSkill {
+  id: string
+  name: string
+  description: string
+  slashCommand: string
+  allowedTools: string
+  source: string
+}
+
+export interface WorkflowMetadata {
+  commands: WorkflowCommand[]
+  agents: WorkflowAgent[]
+  skills: WorkflowSkill[]
+  config: Record<string, unknown>
+}
+
+/** Of one description; the head of a command's file is short. */
+const FILE_BYTES_MAX = 256 * 1024
+/** Commands, agents and skills looked at, each. */
+const ITEMS_MAX = 500
+/** Behind every command that has an order. */
+const ORDER_LAST = 2 ** 31 - 1
+
+const text = z.string().catch('').default('')
+const AmbientConfig = z.object({
+  name: text,
+  description: text,
+  systemPrompt: text,
+  artifactsDir: text,
+  rubric: z.unknown().optional(),
+})
+
+/** What the active workflow offers: its commands, agents and skills, and its own settings. */
+export async function readWorkflowMetadata(
+  files: WorkspaceFiles,
+  active: ActiveWorkflow | undefined,
+): Promise<WorkflowMetadata> {
+  const name = active === undefined ? await findWorkflow(files) : active.name
+  if (name === undefined) {
+    return { commands: [], agents: [], skills: [], config: { artifactsDir: 'artifacts' } }
+  }
+  const folder = `${WORKFLOWS_FOLDER}/${name}`
+  const { rubric, ...config } = await readConfig(files, `${folder}/.ambient/ambient.json`)
+  const commands = await readItems(files, `${folder}/.claude/commands`, toCommand)
+  commands.sort((a, b) => a.order - b.order || (a.id < b.id ? -1 : 1))
+  return {
+    commands,
+    agents: await readItems(files, `${folder}/.claude/agents`, toAgent),
+    skills: await readSkills(files, `${folder}/.claude/skills`),
+    config: rubric === undefined || rubric === null ? config : { ...config, rubric },
+  }
+}
+
+/** One that an earlier process, or the control plane, put there. */
+async function findWorkflow(files: WorkspaceFiles): Promise<string | undefined> {
+  for (const { name, isDir } of await listed(files, WORKFLOWS_FOLDER)) {
+    if (!isDir || name === 'default' || name.startsWith('.')) continue
+    const inside = await listed(files, `${WORKFLOWS_FOLDER}/${name}`)
+    if (inside.some((entry) => entry.name === '.claude' && entry.isDir)) return name
+  }
+  return undefined
+}
+
+async function readItems<T>(
+  files: WorkspaceFiles,
+  folder: string,
+  toItem: (id: string, head: ReadonlyMap<string, string>) => T,
+): Promise<T[]> {
+  const items: T[] = []
+  const entries = await listed(files, folder)
+  for (const { name } of entries.filter((entry) => !entry.isDir && entry.name.endsWith('.md'))) {
+    const head = await readHead(files, `${folder}/${name}`)
+    items.push(toItem(name.slice(0, -'.md'.length), head))
+  }
+  return items
+}
+
+async function readSkills(files: WorkspaceFiles, folder: string): Promise<WorkflowSkill[]> {
+  const skills: WorkflowSkill[] = []
+  for (const { name: id } of (await listed(files, folder)).filter((entry) => entry.isDir)) {
+    const content = await readIfThere(files, `${folder}/${id}/SKILL.md`)
+    if (content === undefined) continue
+    const head = parseHead(content)
+    skills.push({
+      id,
+      name: head.get('name') ?? id,
+      description: head.get('description') ?? '',
+      slashCommand: `/${id}`,
+      allowedTools: head.get('allowed-tools') ?? '',
+      source: '',
+    })
+  }
+  return skills
+}
+
+function toCommand(id: string, head: ReadonlyMap<string, string>): WorkflowCommand {
+  const order = Number.parseInt(head.get('order') ?? '', 10)
+  return {
+    id,
+    name: head.get('displayName') ?? id,
+    description: head.get('description') ?? '',
+    slashCommand: `/${id}`,
+    icon: head.get('icon') ?? '',
+    order: Number.isNaN(order) ? ORDER_LAST : order,
+  }
+}
+
+function toAgent(id: string, head: ReadonlyMap<string, string>): WorkflowAgent {
+  return {
+    id,
+    name: head.get('name') ?? '',
+    description: head.get('description') ?? '',
+    tools: head.get('tools') ?? '',
+  }
+}
+
+async function readConfig(files: WorkspaceFiles, path: string): Promise<z.output<typeof AmbientConfig>> {
+  const content = await readIfThere(files, path)
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(content ?? '{}')
+  } catch {
+    // A workflow's author wrote it wrong; the rest of the workflow is still there to be shown.
+    parsed = {}
+  }
+  return AmbientConfig.safeParse(parsed).data ?? AmbientConfig.parse({})
+}
+
+async function readHead(files: WorkspaceFiles, path: string): Promise<ReadonlyMap<string, string>> {
+  return parseHead((await readIfThere(files, path)) ?? '')
+}
+
+/** The `key: value` lines between the first two `---`; not YAML, as the platform reads them. */
+function parseHead(content: string): ReadonlyMap<string, string> {
+  const head = new Map<string, string>()
+  const end = content.indexOf('\n---', 4)
+  if (!content.startsWith('---\n') || end < 0) return head
+  for (const line of content.slice(4, end).split('\n')) {
+    const colon = line.indexOf(':')
+    if (colon > 0) {
+      head.set(
+        line.slice(0, colon).trim(),
+        line
+          .slice(colon + 1)
+          .trim()
+          .replace(/^["']+|["']+$/g, ''),
+      )
+    }
+  }
+  return head
+}
+
+/** Nothing for what is absent, too large or leads out of the workspace: a workflow is somebody else's. */
+async function readIfThere(files: WorkspaceFiles, path: string): Promise<string | undefined> {
+  try {
+    return await files.readText(path, { bytesMax: FILE_BYTES_MAX })
+  } catch (error) {
+    if (error instanceof RunnerError) return undefined
+    throw error
+  }
+}
+
+async function listed(files: WorkspaceFiles, path: string): Promise<{ name: string; isDir: boolean }[]> {
+  try {
+    return (await files.list(path)).entries.slice(0, ITEMS_MAX)
+  } catch (error) {
+    if (error instanceof RunnerError) return []
+    throw error
+  }
+}
