@@ -214,7 +214,8 @@ export class LmdbEventLog implements EventLog {
 
   /** A thread without a record is remembered only while somebody waits for one. */
   #forgetUnused(threadId: string, thread: Thread): void {
-    const isUsed = thread.assigned > 0 || thread.waiting.size > 0
+    // While old records are being removed the store would give their seq to a thread that is loaded anew.
+    const isUsed = thread.assigned > 0 || thread.waiting.size > 0 || thread.cleared !== undefined
     if (!isUsed && this.#threads.get(threadId) === thread) this.#threads.delete(threadId)
   }
 

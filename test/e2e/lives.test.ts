@@ -68,8 +68,7 @@ test('SIGTERM ends the open run as cancelled, the stream cleanly, and everything
     all.push(event)
     if (event.type !== 'TOOL_CALL_END') continue
     // The tool runs as soon as its call is complete.
-    while (processesWith('sleep 4713').length === 0) await new Promise((resolve) => setImmediate(resolve))
-    expect(processesWith('sleep 471').length).toBeGreaterThanOrEqual(3)
+    while (processesWith('sleep 471').length < 3) await new Promise((resolve) => setImmediate(resolve))
     stopping = runner.stop('SIGTERM')
   }
   expect(all.at(-1)).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'cancelled' } })

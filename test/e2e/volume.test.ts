@@ -86,30 +86,30 @@ test('readers that stopped hold nobody up, cost little, and get everything when 
 }, async () => {
   await run(runner.url, runInput('stopped', 'hello'))
   // The same run without them: what it costs by itself is not theirs.
-  for (const threadId of ['warm-1', 'warm-2']) await run(runner.url, runInput(threadId, 'wide 40000'))
+  for (const threadId of ['warm-1', 'warm-2']) await run(runner.url, runInput(threadId, 'wide 15000'))
   const before = anonymousBytes(runner.pid)
   const { hostname, port } = new URL(runner.url)
-  const streams = Array.from({ length: 10 }, () => {
+  const streams = Array.from({ length: 5 }, () => {
     const socket = connect(Number(port), hostname)
     socket.write(`GET /sessions/stopped/events HTTP/1.0\r\nhost: ${hostname}\r\n\r\n`)
     return socket.pause()
   })
-  const sockets = await Promise.all(Array.from({ length: 10 }, () => openSocket(runner.url)))
+  const sockets = await Promise.all(Array.from({ length: 5 }, () => openSocket(runner.url)))
   for (const { send, frame, socket } of sockets) {
     send({ type: 'subscribe', threadId: 'stopped' })
     await frame(({ seq }) => seq === 1)
     socket.pause()
   }
-  const all = await run(runner.url, runInput('stopped', 'wide 40000'))
-  expect(all.filter(({ type }) => type === 'TEXT_MESSAGE_CONTENT')).toHaveLength(40_000)
+  const all = await run(runner.url, runInput('stopped', 'wide 15000'))
+  expect(all.filter(({ type }) => type === 'TEXT_MESSAGE_CONTENT')).toHaveLength(15_000)
   const grown = anonymousBytes(runner.pid) - before
-  console.log(`twenty stopped readers of 30 MiB each: ${(grown / MIB).toFixed(1)} MiB more`)
-  expect(grown).toBeLessThan(150 * MIB)
+  console.log(`ten stopped readers of 11 MiB each: ${(grown / MIB).toFixed(1)} MiB more`)
+  expect(grown).toBeLessThan(100 * MIB)
 
   let last = 0
   for (const { frames: told, frame, socket, close } of sockets) {
     socket.resume()
-    await frame(({ seq, event }) => seq !== undefined && seq > 40_000 && event?.type === 'RUN_FINISHED')
+    await frame(({ seq, event }) => seq !== undefined && seq > 15_000 && event?.type === 'RUN_FINISHED')
     const seqs = told.flatMap(({ seq }) => seq ?? [])
     last = seqs.length
     expect(seqs).toEqual(seqs.map((_seq, index) => index + 1))
