@@ -5,6 +5,7 @@ import { coldRun } from './measures/cold-run.ts'
 import { fanOut } from './measures/fan-out.ts'
 import { growth } from './measures/growth.ts'
 import { idleMemory } from './measures/idle-memory.ts'
+import { redaction } from './measures/redaction.ts'
 import { replay } from './measures/replay.ts'
 import { startUp } from './measures/start-up.ts'
 import { stoppedReader } from './measures/stopped-reader.ts'
@@ -22,6 +23,7 @@ const MEASURES: readonly Measure[] = [
   coldRun,
   warmedThread,
   throughput,
+  redaction,
   fanOut,
   stoppedReader,
   replay,

@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, RunnerError } from '../errors.ts'
+import type { Redactor } from '../redaction/redactor.ts'
 
 /** What Fastify itself refuses, by its status. */
 const BY_STATUS: Record<number, ErrorCode> = {
@@ -8,6 +9,7 @@ const BY_STATUS: Record<number, ErrorCode> = {
   405: 'not_found',
   406: 'not_acceptable',
   413: 'too_large',
+  414: 'too_large',
   415: 'unsupported_media_type',
 }
 
@@ -16,21 +18,26 @@ export interface ErrorBody {
 }
 
 /** Any failure as the body a client gets before a stream has started. What is not ours to tell becomes `internal`. */
-export function toErrorBody(error: unknown): { status: number; body: ErrorBody } {
+export function toErrorBody(error: unknown, redactor?: Redactor): { status: number; body: ErrorBody } {
   const known = error instanceof RunnerError ? error : fromFastify(error)
   const { code, message, details, status } = known
-  return { status, body: { error: { code, message, ...(details === undefined ? {} : { details }) } } }
+  const body = { error: { code, message, ...(details === undefined ? {} : { details }) } }
+  return { status, body: redactor === undefined ? body : redactor.redactValue(body) }
 }
 
-export async function handleError(
+export type ErrorHandler = (
   error: FastifyError,
   request: FastifyRequest,
   reply: FastifyReply,
-): Promise<void> {
-  const { status, body } = toErrorBody(error)
-  if (status >= 500) request.log.error({ err: error }, 'request failed')
-  else request.log.info({ code: body.error.code, reason: body.error.message }, 'request refused')
-  await reply.status(status).type('application/json').send(body)
+) => Promise<void>
+
+export function createErrorHandler(redactor: Redactor): ErrorHandler {
+  return async (error, request, reply) => {
+    const { status, body } = toErrorBody(error, redactor)
+    if (status >= 500) request.log.error({ err: error }, 'request failed')
+    else request.log.info({ code: body.error.code, reason: body.error.message }, 'request refused')
+    await reply.status(status).type('application/json').send(body)
+  }
 }
 
 export async function handleNotFound(request: FastifyRequest, reply: FastifyReply): Promise<void> {

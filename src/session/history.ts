@@ -4,7 +4,10 @@ import { RunnerError } from '../errors.ts'
 
 /** What a thread remembers of the messages it has taken in. */
 export interface KnownMessages {
-  /** Digest of a message's content when it was taken in, or `undefined`. */
+  /**
+   * Digests of a message's content, apart by a blank: as it was taken in, and as it was shown since, when secrets were
+   * redacted or media put out of line. `undefined` for a message that is not known.
+   */
   messageDigest(messageId: string): string | undefined
   lastUserMessageId: string | undefined
   /** The run answers an interrupt, so it needs no new message. */
@@ -42,7 +45,7 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
       freshDigests.set(message.id, digest)
       continue
     }
-    if (before !== digest)
+    if (!before.split(' ').includes(digest))
       throw conflict(`messages[${index}] ("${message.id}") was sent before with other content`)
     if (!isKnown) continue
     lastKnownIndex = index
@@ -89,7 +92,7 @@ function conflict(what: string): RunnerError {
   )
 }
 
-function digestOf(content: UserMessage['content']): string {
+export function digestOf(content: UserMessage['content']): string {
   return createHash('sha256').update(JSON.stringify(content, sorted)).digest('base64url').slice(0, 22)
 }
 

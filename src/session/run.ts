@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { EventType, PROTOCOL_VERSION, type RunFinishedOutcome } from '@ag-ui/core'
+import { EventType, type Message, PROTOCOL_VERSION, type RunFinishedOutcome } from '@ag-ui/core'
 import type { AgentSession, RunEnd, RunRequest } from '../agui/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { OpenItems } from '../agui/grammar.ts'
 import { runAnswered, runEnded, runStarted } from '../channels.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { EventLog } from '../log/event-log.ts'
+import type { Redactor } from '../redaction/redactor.ts'
+import type { StreamRedactor } from '../redaction/stream-redactor.ts'
 import type { Oversize } from './oversize.ts'
 
 export interface RunLimits {
@@ -13,6 +15,8 @@ export interface RunLimits {
   runTimeoutMs: number
   /** A run from whose agent nothing was heard for this long is ended; 0 for never. */
   runIdleTimeoutMs: number
+  /** What no record may hold is taken out here, on its way into the log: everything shown comes from there. */
+  redactor: Redactor
 }
 
 export interface RunOptions extends RunLimits {
@@ -41,9 +45,12 @@ export class Run {
   readonly runId: string
   /** Resolves when RUN_STARTED is committed, with its seq. */
   readonly started: Promise<number>
+  /** The run's new messages as RUN_STARTED shows them. */
+  readonly shownMessages: readonly Message[]
   readonly #options: RunOptions
   readonly #abort = new AbortController()
   readonly #open = new OpenItems()
+  readonly #redaction: StreamRedactor
   #pending: AguiEvent[] = []
   #flushing: Promise<void> | undefined
   readonly #admittedAt = performance.now()
@@ -56,7 +63,12 @@ export class Run {
   constructor(options: RunOptions) {
     this.#options = options
     this.runId = options.request.runId
-    this.started = this.#append(options.oversize.fit(startEvent(options)), true)
+    this.#redaction = options.redactor.createStream()
+    const opening = this.#shown(startEvent(options))
+    this.shownMessages = opening.flatMap((event) =>
+      event.type === EventType.RUN_STARTED ? (event.input?.messages ?? []) : [],
+    )
+    this.started = this.#append(opening, true)
     runStarted.publish(this.#ids)
   }
 
@@ -92,7 +104,10 @@ export class Run {
     await this.#flushing
     if (this.#logFailure !== undefined) throw this.#logFailure.error
     const written = this.#append(
-      [...this.#pending, ...this.#open.closing(), ...this.#options.oversize.fit(this.#terminal(end))],
+      [
+        ...this.#pending,
+        ...[...this.#open.closing(), this.#terminal(end)].flatMap((event) => this.#shown(event)),
+      ],
       true,
     )
     onEnd(end)
@@ -122,10 +137,16 @@ export class Run {
         this.#options.onUserMessage(event.messageId)
       }
       this.#open.apply(event)
-      this.#pending.push(...this.#options.oversize.fit(event))
+      for (const shown of this.#redaction.redact(event))
+        this.#pending.push(...this.#options.oversize.fit(shown))
     }
     this.#flushing ??= this.#flush()
     return this.#pending.length > PENDING_EVENTS_MAX ? this.#flushing : undefined
+  }
+
+  /** As clients get it: without secrets, then in pieces that fit. */
+  #shown(event: AguiEvent): AguiEvent[] {
+    return this.#redaction.redact(event).flatMap((redacted) => this.#options.oversize.fit(redacted))
   }
 
   /** While one commit is under way the next batch gathers: a slow disk makes larger batches, not a longer queue. */

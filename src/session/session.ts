@@ -16,7 +16,7 @@ import { OpenItems } from '../agui/grammar.ts'
 import { parseUserContent } from '../agui/input.ts'
 import { RunnerError } from '../errors.ts'
 import type { EventLog } from '../log/event-log.ts'
-import { type KnownMessages, reconcile } from './history.ts'
+import { digestOf, type KnownMessages, reconcile } from './history.ts'
 import type { Oversize } from './oversize.ts'
 import { Run, type RunLimits } from './run.ts'
 import type { QueuedRun, ThreadFacts, Threads } from './threads.ts'
@@ -309,7 +309,7 @@ export class Session {
    */
   async #start(queued: QueuedRun): Promise<number> {
     const { log, agent, threads } = this.#options
-    const { request, digests } = queued
+    const { request } = queued
     const { runId } = request
     const onUserMessage = (id: string): void => {
       const known = this.#steered.get(id)
@@ -317,6 +317,7 @@ export class Session {
     }
     this.#steered.clear()
     const run = new Run({ ...this.#options, request, onUserMessage })
+    const digests = withShown(queued.digests, run.shownMessages)
     this.#run = { run, digests }
     const after = log.head(this.threadId)
     const ended = run.execute(agent, (end) => this.#settle(end, digests))
@@ -383,4 +384,13 @@ export class Session {
     const message = 'The runner was stopped in the middle of this run and has started again.'
     return [...open.closing(), { type: EventType.RUN_ERROR, code: 'runner_restarted', message }]
   }
+}
+
+/** What a client learns from the stream may differ from what was sent: both are the message. */
+function withShown(digests: QueuedRun['digests'], shown: readonly Message[]): QueuedRun['digests'] {
+  return digests.map(([id, digest]) => {
+    const message = shown.find((candidate) => candidate.id === id)
+    const also = message?.role === 'user' ? digestOf(message.content) : digest
+    return [id, also === digest ? digest : `${digest} ${also}`]
+  })
 }

@@ -19,6 +19,15 @@ export interface RunnerLogger {
   close(): Promise<void>
 }
 
+/** What every line of a logger passes through before it is written. */
+const lineFilters = new WeakMap<Logger, { redact(line: string): string }>()
+
+/** From now on no line of `logger` or of its children holds what `redact` takes out. */
+export function redactLines(logger: Logger, redact: (line: string) => string): void {
+  const filter = lineFilters.get(logger)
+  if (filter !== undefined) filter.redact = redact
+}
+
 /** Rotated at this size; so many older ones are kept. */
 const LOG_FILE_SIZE = '50M'
 const LOG_FILES_MAX = 3
@@ -41,10 +50,17 @@ export async function createLogger(options: LoggerOptions): Promise<RunnerLogger
     stream,
     level: 'trace' as const,
   }))
+  const filter = { redact: (line: string): string => line }
   const logger = pino(
-    { level: options.level, base: null, formatters: { level: (label) => ({ level: label }) } },
+    {
+      level: options.level,
+      base: null,
+      formatters: { level: (label) => ({ level: label }) },
+      hooks: { streamWrite: (line) => filter.redact(line) },
+    },
     pino.multistream(streams),
   )
+  lineFilters.set(logger, filter)
   if (problem !== undefined)
     logger.warn({ file: options.file, problem }, 'no log file: its folder cannot be written')
   const flushed = (write: (done: () => void) => void): Promise<void> =>

@@ -2,12 +2,16 @@ import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
 import type { Blobs } from '../../log/blobs.ts'
+import type { Redactor } from '../../redaction/redactor.ts'
 import type { Sessions } from '../../session/sessions.ts'
+import { about, ok } from '../about.ts'
 import { parse } from '../parse.ts'
 
 export interface SessionRoutesOptions {
   sessions: Sessions
   blobs: Blobs
+  /** Interrupts are kept as they were asked, since their answers need it; they are shown without secrets. */
+  redactor: Redactor
   /** The thread that belongs to this sandbox: what an interrupt without an id means. */
   sessionId: string | undefined
 }
@@ -23,25 +27,121 @@ const InterruptBody = z
   .object({ thread_id: z.string().optional(), threadId: z.string().optional() })
   .nullish()
 
-export function sessionRoutes({ sessions, blobs, sessionId }: SessionRoutesOptions) {
-  return async (app: FastifyInstance): Promise<void> => {
-    app.get('/sessions', async () => ({ sessions: sessions.list() }))
+/** What `GET /sessions` tells of a thread; `SessionDescription` in JSON. */
+const described = () => ({
+  name: 'Session',
+  schema: z.looseObject({
+    threadId: z.string(),
+    state: z.enum(['idle', 'running', 'interrupted', 'failed']),
+    lastSeq: z.number().int(),
+    runId: z.string().optional().describe('The run under way.'),
+    interrupts: z.array(z.looseObject({ id: z.string() })).describe('What waits for a person.'),
+    queue: z.array(z.object({ runId: z.string(), messageIds: z.array(z.string()) })),
+    usage: z.array(z.looseObject({})),
+    createdAt: z.number(),
+    updatedAt: z.number(),
+    model: z.string().optional(),
+    claudeSessionId: z.string().optional(),
+    warm: z.boolean().describe('Whether a Claude Code process stands ready.'),
+  }),
+})
 
-    app.get('/sessions/:threadId', async (request) =>
-      sessions.get(parse(Params, request.params, 'the path').threadId).describe(),
+const LIST = about(() => {
+  const { schema } = described()
+  return {
+    tag: 'threads',
+    summary: 'Every thread that is known.',
+    answers: ok('The threads.', z.object({ sessions: z.array(schema) })),
+  }
+})
+
+const ONE = about(() => ({
+  tag: 'threads',
+  summary: 'One thread.',
+  params: Params,
+  answers: ok('The thread.', described()),
+  errors: ['not_found'],
+}))
+
+const DELETE = about(() => ({
+  tag: 'threads',
+  summary: 'Stops the thread and forgets it, its log included.',
+  params: Params,
+  answers: { 204: { says: 'It is gone.' } },
+  errors: ['not_found'],
+}))
+
+const INTERRUPT = about(() => ({
+  tag: 'threads',
+  summary: 'Stops the running turn; its Claude session goes on.',
+  params: Params,
+  answers: ok('Whether something was running.', z.object({ interrupted: z.boolean() })),
+  errors: ['not_found'],
+}))
+
+const BLOB = about(() => ({
+  tag: 'threads',
+  summary: 'The whole of what was too large for an event.',
+  params: BlobParams,
+  answers: { 200: { says: 'Its bytes.', media: ['application/octet-stream'] } },
+  errors: ['not_found'],
+}))
+
+const MESSAGE = about(() => ({
+  tag: 'threads',
+  summary: 'Puts a user message into the thread: into the running turn, or behind it.',
+  params: Params,
+  body: MessageBody,
+  answers: {
+    202: {
+      says: 'What becomes of it.',
+      json: z.object({
+        messageId: z.string(),
+        delivery: z.enum(['run', 'queue', 'steer']),
+        runId: z.string().optional(),
+      }),
+    },
+  },
+  errors: ['too_many_threads', 'queue_full', 'interrupt_open', 'shutting_down'],
+}))
+
+const MODEL = about(() => ({
+  tag: 'platform',
+  summary: 'The model of later runs; the conversation goes on.',
+  body: ModelBody,
+  answers: ok(
+    'It is switched.',
+    z.object({ message: z.string(), model: z.string(), previousModel: z.string().nullable() }),
+  ),
+  errors: ['too_many_threads', 'shutting_down'],
+}))
+
+const INTERRUPT_ANY = about(() => ({
+  tag: 'platform',
+  summary: 'Stops the running turn of the thread that is named, else of the own or the only one.',
+  body: InterruptBody,
+  answers: ok('Whether something was running.', z.object({ message: z.string(), interrupted: z.boolean() })),
+}))
+
+export function sessionRoutes({ sessions, blobs, redactor, sessionId }: SessionRoutesOptions) {
+  return async (app: FastifyInstance): Promise<void> => {
+    app.get('/sessions', LIST, async () => ({ sessions: redactor.redactValue(sessions.list()) }))
+
+    app.get('/sessions/:threadId', ONE, async (request) =>
+      redactor.redactValue(sessions.get(parse(Params, request.params, 'the path').threadId).describe()),
     )
 
-    app.delete('/sessions/:threadId', async (request, reply) => {
+    app.delete('/sessions/:threadId', DELETE, async (request, reply) => {
       await sessions.delete(parse(Params, request.params, 'the path').threadId)
       return reply.status(204).send()
     })
 
-    app.post('/sessions/:threadId/interrupt', async (request) => {
+    app.post('/sessions/:threadId/interrupt', INTERRUPT, async (request) => {
       const { threadId } = parse(Params, request.params, 'the path')
       return { interrupted: await sessions.get(threadId).interrupt() }
     })
 
-    app.get('/sessions/:threadId/blobs/:blobId', async (request, reply) => {
+    app.get('/sessions/:threadId/blobs/:blobId', BLOB, async (request, reply) => {
       const { threadId, blobId } = parse(BlobParams, request.params, 'the path')
       const blob = blobs.get(threadId, blobId)
       if (blob === undefined)
@@ -55,14 +155,14 @@ export function sessionRoutes({ sessions, blobs, sessionId }: SessionRoutesOptio
         .send(blob.bytes)
     })
 
-    app.post('/sessions/:threadId/messages', async (request, reply) => {
+    app.post('/sessions/:threadId/messages', MESSAGE, async (request, reply) => {
       const { threadId } = parse(Params, request.params, 'the path')
       const { content, delivery } = parse(MessageBody, request.body, 'the body')
       const accepted = await sessions.open(threadId).post(content, delivery)
       return reply.status(202).send(accepted)
     })
 
-    app.post('/model', async (request) => {
+    app.post('/model', MODEL, async (request) => {
       const { model, thread_id: named = sessionId } = parse(ModelBody, request.body, 'the body')
       if (named === undefined) {
         throw new RunnerError('invalid_input', 'Name the thread whose model is to change as thread_id.')
@@ -72,7 +172,7 @@ export function sessionRoutes({ sessions, blobs, sessionId }: SessionRoutesOptio
     })
 
     for (const url of ['/interrupt', '/agui/interrupt']) {
-      app.post(url, async (request) => {
+      app.post(url, INTERRUPT_ANY, async (request) => {
         const body = parse(InterruptBody, request.body, 'the body')
         const named = body?.thread_id ?? body?.threadId ?? sessionId
         return { message: 'Interrupt signal sent', ...(await interrupt(sessions, named)) }

@@ -4,14 +4,18 @@ import { z } from 'zod'
 import { parseRunInput } from '../../agui/input.ts'
 import { RunnerError } from '../../errors.ts'
 import type { EventLog } from '../../log/event-log.ts'
+import type { Redactor } from '../../redaction/redactor.ts'
 import type { Sessions } from '../../session/sessions.ts'
 import { about } from '../about.ts'
+import { refuse } from '../client-errors.ts'
 import { toErrorBody } from '../errors.ts'
 import { parse } from '../parse.ts'
 import type { Subscribers } from '../subscribers.ts'
+import { divertUpgrades } from '../upgrades.ts'
 
 export interface SocketRoutesOptions {
   sessions: Sessions
+  redactor: Redactor
   subscribers: Subscribers
   log: EventLog
   /** Above so many unsent bytes a socket is not sent more; the log waits for it. */
@@ -19,6 +23,7 @@ export interface SocketRoutesOptions {
   requestBodyBytesMax: number
 }
 
+const PATH = '/ws'
 /** Subscriptions one socket may hold. */
 const SUBSCRIPTIONS_MAX = 64
 
@@ -46,7 +51,7 @@ const ABOUT = about(() => ({
   summary: 'A WebSocket: commands in, events of the subscribed threads out, one JSON text frame each.',
   details: `In: ${Command.options.map(({ shape }) => shape.type.value).join(', ')}. Out: event {threadId, seq, event}, interrupted, accepted, error. The token may come as the subprotocol bearer.<token>.`,
   answers: { 101: { says: 'The connection is a WebSocket from here on.' } },
-  errors: ['not_found'],
+  errors: ['invalid_input'],
 }))
 
 /** `GET /ws`: commands in, events of the subscribed threads out, one JSON text frame each. */
@@ -54,13 +59,25 @@ export function socketRoutes(options: SocketRoutesOptions): FastifyPluginAsync {
   return async (app) => {
     await app.register(fastifyWebsocket, {
       options: {
+        server: divertUpgrades(app.server, PATH),
         maxPayload: options.requestBodyBytesMax,
         // The token may come as a subprotocol, which has to be chosen for a browser to go on.
         handleProtocols: (protocols: Set<string>) => [...protocols][0] ?? false,
       },
     })
-    app.get('/ws', { websocket: true, ...ABOUT }, (socket, request) => {
-      new SocketSession(socket, { ...options, logger: request.log }).open()
+    app.websocketServer.on('wsClientError', (error, socket) => {
+      refuse(socket, new RunnerError('invalid_input', `This is no WebSocket handshake: ${error.message}.`))
+    })
+    app.route({
+      method: 'GET',
+      url: PATH,
+      ...ABOUT,
+      handler() {
+        throw new RunnerError('invalid_input', 'This is a WebSocket; ask for it with an Upgrade.')
+      },
+      wsHandler(socket, request) {
+        new SocketSession(socket, { ...options, logger: request.log }).open()
+      },
     })
   }
 }
@@ -174,7 +191,7 @@ class SocketSession {
   }
 
   #tellError(error: unknown, command: Command | undefined): void {
-    const { status, body } = toErrorBody(error)
+    const { status, body } = toErrorBody(error, this.#options.redactor)
     if (status >= 500) this.#options.logger.error({ err: error }, 'socket command failed')
     const threadId = command !== undefined && 'threadId' in command ? { threadId: command.threadId } : {}
     void this.#send({ type: 'error', ...threadId, ...body })

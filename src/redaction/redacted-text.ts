@@ -1,0 +1,68 @@
+const MARKER = '[redacted]'
+
+interface Span {
+  start: number
+  /** Behind its last character. */
+  end: number
+}
+
+/** Cuts spans out of a text that is given piece by piece; spans that touch leave one marker. */
+export class RedactedText {
+  #spans: Span[] = []
+  /** Behind the last character that was given out or cut. */
+  #position = 0
+  /** Where the span of the last marker ends. */
+  #markedTo = -1
+
+  /** `start` lies behind everything that was given out. */
+  cut(start: number, end: number): void {
+    const last = this.#spans.at(-1)
+    // What goes on one character at a time, mostly.
+    if (last !== undefined && start >= last.start && start <= last.end) {
+      last.end = Math.max(last.end, end)
+      return
+    }
+    const touching = this.#spans.filter((span) => span.start <= end && span.end >= start)
+    const merged = {
+      start: Math.min(start, ...touching.map((span) => span.start)),
+      end: Math.max(end, ...touching.map((span) => span.end)),
+    }
+    this.#spans = [...this.#spans.filter((span) => !touching.includes(span)), merged].sort(
+      (one, other) => one.start - other.start,
+    )
+  }
+
+  get isWhole(): boolean {
+    return this.#spans.length === 0
+  }
+
+  get position(): number {
+    return this.#position
+  }
+
+  /** The text up to `end` was given out as it is. */
+  pass(end: number): void {
+    this.#position = end
+  }
+
+  /** Everything up to `end`, of a text whose piece `text` begins at `base`. */
+  take(end: number, { text, base }: { text: string; base: number }): string {
+    let out = ''
+    for (let span = this.#spans[0]; span !== undefined && span.start < end; span = this.#spans[0]) {
+      if (span.start > this.#markedTo) {
+        out += text.slice(Math.max(this.#position - base, 0), span.start - base) + MARKER
+      }
+      this.#markedTo = span.end
+      this.#position = Math.max(this.#position, Math.min(span.end, end))
+      if (span.end > end) {
+        span.start = end
+        return out
+      }
+      this.#spans.shift()
+    }
+    if (end <= this.#position) return out
+    out += text.slice(this.#position - base, end - base)
+    this.#position = end
+    return out
+  }
+}
