@@ -20,6 +20,8 @@ const SSE: Encoding = {
 }
 
 const AGUI_MEDIA_TYPE = 'application/vnd.ag-ui.event+proto'
+/** What a stream of events may be sent as. */
+export const STREAM_TYPES: readonly string[] = [SSE.contentType, AGUI_MEDIA_TYPE]
 
 let encoder: EventEncoder | undefined
 

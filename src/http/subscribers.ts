@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify'
+import { type ReaderOpened, readerClosed, readerOpened } from '../channels.ts'
 import { RunnerError } from '../errors.ts'
 import type { EventLog } from '../log/event-log.ts'
 import { LogStream, type LogStreamOptions } from './log-stream.ts'
@@ -46,11 +47,14 @@ export class Subscribers {
    *
    * @throws {RunnerError} `too_many_subscribers`.
    */
-  add(): () => void {
+  add(kind: ReaderOpened['kind']): () => void {
     this.checkRoom()
     this.#count += 1
+    const openedAt = performance.now()
+    readerOpened.publish({ kind })
     return () => {
       this.#count -= 1
+      readerClosed.publish({ kind, ms: performance.now() - openedAt })
     }
   }
 
@@ -58,14 +62,17 @@ export class Subscribers {
   send(reply: FastifyReply, request: StreamRequest): FastifyReply {
     // A body that nobody reads would never end.
     if (reply.request.method === 'HEAD') return reply.type(request.encoding.contentType).send('')
-    const release = this.add()
+    const release = this.add(request.encoding.keepalive === undefined ? 'protobuf' : 'sse')
     const { log, keepaliveMs } = this.#options
     const stream = new LogStream({ ...request, log, keepaliveMs })
     stream.once('close', release)
-    return reply
+    reply
       .header('content-type', request.encoding.contentType)
       .header('cache-control', 'no-cache, no-transform')
       .header('x-accel-buffering', 'no')
       .send(stream)
+    // What has no keep-alive says nothing before the first event: a client would wait for the status till then.
+    reply.raw.flushHeaders()
+    return reply
   }
 }

@@ -102,7 +102,8 @@ export class LmdbEventLog implements EventLog {
     const reader = { thread, seq: after }
     this.#readers.add(reader)
     // One that is left alone between two steps never comes to its end below.
-    signal.addEventListener('abort', () => this.#readers.delete(reader), { once: true })
+    const leave = (): boolean => this.#readers.delete(reader)
+    signal.addEventListener('abort', leave)
     try {
       while (!signal.aborted && !thread.dropped) {
         const { seq } = reader
@@ -119,7 +120,8 @@ export class LmdbEventLog implements EventLog {
         reader.seq = batches.at(-1)?.last ?? seq
       }
     } finally {
-      this.#readers.delete(reader)
+      leave()
+      signal.removeEventListener('abort', leave)
       this.#forgetUnused(threadId, thread)
     }
   }

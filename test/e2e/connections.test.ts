@@ -64,6 +64,38 @@ test('a WebSocket is still one, and elsewhere than at /ws it is none', async () 
   expect(said).toMatch(/^HTTP\/1\.1 200 /)
 })
 
+const FRAMES: readonly unknown[] = [
+  '',
+  'null',
+  '[]',
+  '0',
+  '{',
+  '[[[[',
+  { type: 'nothing' },
+  { type: 'run' },
+  { type: 'run', input: { threadId: 1 } },
+  { type: 'subscribe', threadId: 'nobody' },
+  { type: 'subscribe', threadId: 'own', after: 'x' },
+  { type: 'subscribe', threadId: 'own', after: 1e9 },
+  { type: 'interrupt', threadId: {} },
+  { type: 'interrupt', threadId: 'nobody' },
+  { type: 'message', threadId: 'own', content: { a: 1 } },
+  { type: 'message', threadId: 'own', content: 'x', delivery: 'pigeon' },
+  { __proto__: null, type: '__proto__' },
+]
+
+test('every frame that is no proper command is answered with an error, and the socket lives on', async () => {
+  const socket = await openSocket(runner.url)
+  for (const frame of FRAMES) socket.send(frame)
+  socket.socket.send(Buffer.from([0xff, 0x00]))
+  await socket.frame(() => socket.frames.length > FRAMES.length)
+  for (const { type, error } of socket.frames) {
+    expect(type).toBe('error')
+    expect(['invalid_input', 'not_found', 'replay_expired']).toContain(error?.code)
+  }
+  await socket.close()
+})
+
 test.each([
   ['text/event-stream', 'text/event-stream'],
   ['application/vnd.ag-ui.event+proto', 'application/vnd.ag-ui.event+proto'],

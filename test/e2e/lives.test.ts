@@ -31,23 +31,24 @@ const DEAD_PROXY = Object.fromEntries(
 let bench: Bench
 afterEach(() => bench.close())
 
+/** What the kernel has of a process; empty when it has just ended. */
+function readProcess(pid: string | number, file: 'cmdline' | 'environ'): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8').replaceAll('\0', ' ')
+  } catch {
+    return ''
+  }
+}
+
 /** Pids of living processes whose command line holds `text`. */
 function processesWith(text: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').includes(text)
-      } catch {
-        return false
-      }
-    })
-    .map(Number)
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.filter((pid) => readProcess(pid, 'cmdline').includes(text)).map(Number)
 }
 
 const claudeOf = (state: Bench): number[] =>
   processesWith('--output-format stream-json').filter((pid) =>
-    readFileSync(`/proc/${pid}/environ`, 'utf8').includes(state.directory),
+    readProcess(pid, 'environ').includes(state.directory),
   )
 
 async function untilFirstDelta(response: Response): Promise<AsyncGenerator<{ event: { type: string } }>> {

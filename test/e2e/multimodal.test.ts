@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { run, runInput, textOf } from '../support/client.ts'
+import { post, run, runInput, textOf } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
 /** One red pixel. */
@@ -54,6 +54,22 @@ test('an upload larger than an event stays fetchable, and the log holds only its
   expect(JSON.stringify(started).length).toBeLessThan(4096)
   const blob = await fetch(`${runner.url}${source.value}`)
   expect([blob.headers.get('content-type'), await blob.text()]).toEqual(['text/plain', 'x'.repeat(20_000)])
+})
+
+test('a client that learned a message from the stream may send it back, and edits are still refused', async () => {
+  const value = Buffer.alloc(20_000, 'y').toString('base64')
+  const plain = { type: 'document', source: { type: 'data', mimeType: 'text/plain', value } }
+  const [started] = await run(runner.url, runInput('learned', [text, plain]))
+  const [shown] = started?.['input'].messages ?? []
+  const next = { ...runInput('learned', 'and now?') }
+  const again = await run(runner.url, { ...next, messages: [shown, ...next.messages] })
+  expect(again.at(-1)).toMatchObject({ outcome: { type: 'success' } })
+  const edited = { ...runInput('learned', 'and now?') }
+  const refused = await post(runner.url, {
+    ...edited,
+    messages: [{ ...shown, content: 'other' }, ...edited.messages],
+  })
+  expect([refused.status, await refused.json()]).toMatchObject([409, { error: { code: 'history_conflict' } }])
 })
 
 test('a tool result larger than an event is cut with a marker, and the whole is fetchable', async () => {

@@ -1,5 +1,7 @@
 import type { AgentCapabilities } from '@ag-ui/core'
 import type { FastifyInstance } from 'fastify'
+import { z } from 'zod'
+import { about, ok } from '../about.ts'
 
 export interface Check {
   name: string
@@ -15,18 +17,44 @@ export interface HealthRoutesOptions {
   capabilities: AgentCapabilities & Record<string, unknown>
 }
 
+const LIVENESS = about(() => ({
+  tag: 'server',
+  summary: 'The process serves.',
+  isOpen: true,
+  answers: ok('It does.', z.object({ status: z.literal('healthy'), session_id: z.string().nullable() })),
+}))
+
+const READINESS = about(() => {
+  const check = z.object({ name: z.string(), ok: z.boolean(), message: z.string().optional() })
+  const json = z.object({ ready: z.boolean(), checks: z.array(check) })
+  return {
+    tag: 'server',
+    summary: 'A run would work: each thing it needs is tried.',
+    answers: {
+      200: { says: 'It would.', json },
+      503: { says: 'It would not; the failing check says why.', json },
+    },
+  }
+})
+
+const CAPABILITIES = about(() => ({
+  tag: 'server',
+  summary: "AG-UI's AgentCapabilities, and what the platform reads beside them.",
+  answers: ok('What is built.', z.looseObject({})),
+}))
+
 /** Liveness, open to everybody: it tells nothing but that the process serves. */
 export function livenessRoutes({ sessionId }: HealthRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     for (const url of ['/health', '/healthz']) {
-      app.get(url, async () => ({ status: 'healthy', session_id: sessionId ?? null }))
+      app.get(url, LIVENESS, async () => ({ status: 'healthy', session_id: sessionId ?? null }))
     }
   }
 }
 
 export function readinessRoutes({ checks, capabilities }: HealthRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
-    app.get('/ready', async (request, reply) => {
+    app.get('/ready', READINESS, async (request, reply) => {
       const left = new AbortController()
       reply.raw.once('close', () => left.abort())
       const results = await checks(left.signal)
@@ -34,6 +62,7 @@ export function readinessRoutes({ checks, capabilities }: HealthRoutesOptions) {
       if (!isReady) request.log.warn({ checks: results.filter(({ ok }) => !ok) }, 'not ready')
       return reply.status(isReady ? 200 : 503).send({ ready: isReady, checks: results })
     })
-    for (const url of ['/capabilities', '/agui/capabilities']) app.get(url, async () => capabilities)
+    for (const url of ['/capabilities', '/agui/capabilities'])
+      app.get(url, CAPABILITIES, async () => capabilities)
   }
 }

@@ -1,0 +1,96 @@
+// What the runner tells whoever observes it: node:diagnostics_channel channels. Publishing costs nothing while nobody
+// subscribes; on a hot path look at `hasSubscribers` before a message is made.
+import { channel as openChannel } from 'node:diagnostics_channel'
+
+export interface Channel<T> {
+  readonly hasSubscribers: boolean
+  publish(message: T): void
+  /** @returns what takes the subscription back. */
+  subscribe(listener: (message: T) => void): () => void
+}
+
+export interface RunStarted {
+  threadId: string
+  runId: string
+}
+
+/** The agent's first event of a run. */
+export interface RunAnswered extends RunStarted {
+  /** Since the run was admitted. */
+  ms: number
+}
+
+export interface RunEnded extends RunStarted {
+  outcome: 'success' | 'interrupt' | 'cancelled' | 'error'
+  /** Of an `error`. */
+  code?: string
+  ms: number
+}
+
+/** Records were committed. */
+export interface LogAppended {
+  threadId: string
+  events: number
+  bytes: number
+}
+
+export interface ReaderOpened {
+  kind: 'sse' | 'protobuf' | 'socket'
+}
+
+export interface ReaderClosed extends ReaderOpened {
+  ms: number
+}
+
+export interface ClaudeStarted {
+  pid: number | undefined
+}
+
+export interface ClaudeExited extends ClaudeStarted {
+  code: number | null
+  signal: string | null
+  /** Whether the runner had asked it to end. */
+  wanted: boolean
+}
+
+/** Something was refused because a rule says so, not because a person did. */
+export interface PolicyDenied {
+  /** Who refused: Claude Code's permission rules, the runner's own enforcement, OpenShell. */
+  by: 'claude-code' | 'runner' | 'openshell'
+  /** What was asked for, in few distinct words: a tool's name, `network`, `file`. */
+  what: string
+}
+
+export interface HttpAnswered {
+  method: string
+  /** The route's pattern, never the address that was asked for; `unknown` when there is none. */
+  route: string
+  status: number
+}
+
+export const runStarted = named<RunStarted>('agui-runner.run.started')
+export const runAnswered = named<RunAnswered>('agui-runner.run.answered')
+export const runEnded = named<RunEnded>('agui-runner.run.ended')
+export const logAppended = named<LogAppended>('agui-runner.log.appended')
+export const readerOpened = named<ReaderOpened>('agui-runner.reader.opened')
+export const readerClosed = named<ReaderClosed>('agui-runner.reader.closed')
+export const claudeStarted = named<ClaudeStarted>('agui-runner.claude.started')
+export const claudeExited = named<ClaudeExited>('agui-runner.claude.exited')
+export const policyDenied = named<PolicyDenied>('agui-runner.policy.denied')
+export const httpAnswered = named<HttpAnswered>('agui-runner.http.answered')
+
+function named<T>(name: string): Channel<T> {
+  const channel = openChannel(name)
+  return {
+    get hasSubscribers() {
+      return channel.hasSubscribers
+    },
+    publish: (message) => channel.publish(message),
+    subscribe(listener) {
+      // Only this file can publish on the name's behalf, and only a T.
+      const onMessage = (message: unknown): void => listener(message as T)
+      channel.subscribe(onMessage)
+      return () => channel.unsubscribe(onMessage)
+    },
+  }
+}

@@ -1,0 +1,276 @@
+import { execFile } from 'node:child_process'
+import { access, mkdir, mkdtemp, readFile, rm, rmdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { Command } from 'commander'
+import { type Config, loadConfig } from '../config.ts'
+import type { EnforcementReport } from '../enforcement/report.ts'
+import { RunnerError, toMessage } from '../errors.ts'
+import type { ModelRoute } from '../gateway/route.ts'
+import type { CliContext } from './context.ts'
+import { EXIT } from './exit.ts'
+
+/** One thing that was looked at. */
+interface Finding {
+  name: string
+  /** `false` when a run could not work because of it. */
+  ok: boolean
+  says: string
+  facts?: Record<string, unknown>
+}
+
+const PROBE_MS = 10_000
+/** Claude Code takes a second or two cold, more on a slow disk. */
+const VERSION_MS = 30_000
+const STDERR_CHARS = 300
+
+export function doctorCommand(context: CliContext): Command {
+  return new Command('doctor')
+    .description('Say what was detected here, and whether a run would work')
+    .option('--json', 'print one JSON object')
+    .action(async (flags: { json?: boolean }) => {
+      const findings = await examine(context)
+      const ok = findings.every((finding) => finding.ok)
+      const text = flags.json === true ? JSON.stringify({ ok, findings }) : toText(findings, ok)
+      process.stdout.write(`${await withoutSecrets(text, context)}\n`)
+      process.exitCode = ok ? EXIT.ok : EXIT.internal
+    })
+}
+
+async function examine(context: CliContext): Promise<Finding[]> {
+  let config: Config
+  try {
+    config = loadConfig(context.env, context)
+  } catch (error) {
+    return [{ name: 'configuration', ok: false, says: toMessage(error) }]
+  }
+  const { stateDirectory, workspace } = config
+  const [{ route, findings: routed }, claude, policy, writable] = await Promise.all([
+    findRoute(config, context),
+    findClaudeCode(config, context),
+    findPolicy(config),
+    Promise.all([
+      tryHome(config, context),
+      tryFolder('state', stateDirectory),
+      tryFolder('workspace', workspace),
+      // Without it there is a warning and no copy of the log; runs work.
+      tryFolder('log', dirname(config.logFile)).then((finding) => ({ ...finding, ok: true })),
+    ]),
+  ])
+  const { report, finding } = await tryEnforcement(config, context, route)
+  return [...routed, ...claude, policy, finding, await findMode(config, context, report), ...writable]
+}
+
+/** What is wrong, as a finding; what `work` says otherwise. */
+async function attempt(name: string, work: () => Promise<Omit<Finding, 'name' | 'ok'>>): Promise<Finding> {
+  try {
+    return { name, ok: true, ...(await work()) }
+  } catch (error) {
+    return { name, ok: false, says: toMessage(error) }
+  }
+}
+
+async function findRoute(
+  { wrappersDirectory }: Config,
+  { env }: CliContext,
+): Promise<{ route: ModelRoute | undefined; findings: Finding[] }> {
+  const { detectRoute } = await import('../gateway/route.ts')
+  const { probeRoute } = await import('../gateway/probe.ts')
+  const signal = AbortSignal.timeout(2 * PROBE_MS)
+  let route: ModelRoute | undefined
+  const detected = await attempt('model route', async () => {
+    route = await detectRoute({ env, wrappersDirectory, signal })
+    const { kind, reason, baseUrl, proxyUrl, noProxy, caFile, caBundle, credential } = route
+    const words = [
+      `${kind} (${reason})`,
+      baseUrl,
+      proxyUrl === null ? null : `proxy ${proxyUrl}`,
+      caFile === null ? null : `CA ${caFile}`,
+      credential === null ? null : `credential ${credential}`,
+    ]
+    const facts = { kind, reason, baseUrl, proxyUrl, noProxy, caFile, caBundle, credential }
+    return { says: words.filter((word) => word !== null).join(', '), facts }
+  })
+  if (route === undefined) return { route, findings: [detected] }
+  const found = route
+  const answered = await attempt('model answers', async () => {
+    const began = performance.now()
+    const result = await probeRoute(found, { timeoutMs: PROBE_MS, signal })
+    if (!result.ok) throw new RunnerError(result.code, result.message)
+    if (found.kind === 'vertex' || found.kind === 'bedrock')
+      return { says: 'not asked: only a signed request would tell' }
+    return { says: `yes, in ${Math.round(performance.now() - began)} ms` }
+  })
+  return { route, findings: [detected, answered] }
+}
+
+async function findClaudeCode(config: Config, { env }: CliContext): Promise<Finding[]> {
+  const { wrappersDirectory } = config
+  const { findClaude, wrapperPath } = await import('../gateway/route.ts')
+  const { childEnvironment } = await import('../gateway/environment.ts')
+  const signal = AbortSignal.timeout(PROBE_MS)
+  const wrapper = wrapperPath(env, wrappersDirectory)
+  const found = await attempt('claude code', async () => {
+    const path = await findClaude({ env, wrappersDirectory, signal })
+    return { says: path, facts: { path, wrapper } }
+  })
+  if (!found.ok) return [found]
+  const directory = await mkdtemp(join(tmpdir(), 'agui-runner-doctor-'))
+  const child = childEnvironment(
+    // Even to say its version it writes there.
+    { ...env, CLAUDE_CONFIG_DIR: directory },
+    // And no key is needed for it.
+    {
+      routeKind: 'none',
+      retriesMax: 0,
+      apiTimeoutMs: PROBE_MS,
+      streamHoldMs: 0,
+      isSandboxed: false,
+      alsoPass: [],
+    },
+  )
+  const starts = await attempt('claude code starts', async () => {
+    const version = await versionOf(wrapper, child)
+    return { says: version, facts: { version } }
+  })
+  await rm(directory, { recursive: true, force: true })
+  return [found, starts]
+}
+
+function versionOf(wrapper: string, env: Record<string, string>): Promise<string> {
+  const options = { env, timeout: VERSION_MS, killSignal: 'SIGKILL' } as const
+  return new Promise((resolve, reject) => {
+    const child = execFile(wrapper, ['--version'], options, (error, stdout, stderr) => {
+      const version = /\d+\.\d+\.\d+\S*/.exec(stdout)?.[0]
+      if (error === null && version !== undefined) return resolve(version)
+      const why =
+        error?.killed === true ? `no answer within ${VERSION_MS} ms` : stderr.trim().slice(-STDERR_CHARS)
+      const message = `${wrapper} --version failed: ${why || toMessage(error ?? 'it printed no version')}`
+      reject(new RunnerError('claude_start_failed', message))
+    })
+    child.stdin?.end()
+  })
+}
+
+async function findPolicy({ policyFile, policyEnforcement }: Config): Promise<Finding> {
+  const { formatProblem, parsePolicy } = await import('../policy/load.ts')
+  const found = await attempt('policy', async () => {
+    const { policy, problems } = parsePolicy(await readFile(policyFile, 'utf8'), { file: policyFile })
+    const isError = ({ severity }: { severity: string }): boolean => severity === 'error'
+    if (policy === undefined) {
+      const lines = problems.filter(isError).map(formatProblem)
+      throw new RunnerError('policy_invalid', `OpenShell would refuse it:\n${lines.join('\n')}`)
+    }
+    const warnings = problems.length === 0 ? '' : `, ${problems.length} warnings (agui-runner policy check)`
+    return { says: `${policyFile}: valid${warnings}`, facts: { file: policyFile, warnings: problems.length } }
+  })
+  // With enforcement off nobody reads it.
+  return policyEnforcement === 'off' ? { ...found, ok: true } : found
+}
+
+/** On folders of its own: a runner that lives on the real ones keeps them. */
+async function tryEnforcement(
+  config: Config,
+  { env }: CliContext,
+  route: ModelRoute | undefined,
+): Promise<{ report: EnforcementReport | undefined; finding: Finding }> {
+  const { wrappersDirectory } = config
+  const { startEnforcement } = await import('../enforcement/start.ts')
+  const { gapsOf } = await import('../enforcement/report.ts')
+  const { findClaude } = await import('../gateway/route.ts')
+  const directory = await mkdtemp(join(tmpdir(), 'agui-runner-doctor-'))
+  let report: EnforcementReport | undefined
+  const finding = await attempt('enforcement', async () => {
+    const place = (name: string): string => join(directory, name)
+    await Promise.all(['workspace', 'state', 'claude'].map((name) => mkdir(place(name))))
+    const enforcement = await startEnforcement({
+      ...config,
+      mode: config.policyEnforcement,
+      env,
+      workspace: place('workspace'),
+      stateDirectory: place('state'),
+      claudeState: place('claude'),
+      modelUrl: route?.baseUrl ?? undefined,
+      findClaude: () => findClaude({ env, wrappersDirectory, signal: AbortSignal.timeout(PROBE_MS) }),
+      logger: { info() {}, warn() {} },
+    })
+    await enforcement.close()
+    report = enforcement.report
+    const gaps = gapsOf(report)
+    const by = report.backend === 'none' ? '' : `by ${report.backend}`
+    const { backend, parts, unsupported, stricter, looser } = report
+    return {
+      says: gaps.length === 0 ? `everything, ${by}` : [by, 'not enforced:', ...gaps].join('\n').trim(),
+      facts: { backend, parts, unsupported, stricter, looser },
+    }
+  })
+  await rm(directory, { recursive: true, force: true })
+  return { report, finding }
+}
+
+function findMode(
+  { permissionMode }: Config,
+  { env }: CliContext,
+  report: EnforcementReport | undefined,
+): Promise<Finding> {
+  return attempt('permission mode', async () => {
+    const { decidePermissionMode } = await import('../claude/permission-mode.ts')
+    const { isConfining } = await import('../enforcement/report.ts')
+    const isEnforced = report !== undefined && isConfining(report)
+    const mode = decidePermissionMode(permissionMode, { env, isMock: false, isEnforced })
+    return { says: `${mode} (PERMISSION_MODE=${permissionMode})`, facts: { mode, asked: permissionMode } }
+  })
+}
+
+function tryHome({ stateDirectory }: Config, { env }: CliContext): Promise<Finding> {
+  return attempt('home', async () => {
+    const { probeHome } = await import('../claude/home.ts')
+    await probeHome({ HOME: env['HOME'] })
+    const claude = env['CLAUDE_CONFIG_DIR'] ?? `${stateDirectory}/claude`
+    await checkFolder(claude)
+    return { says: `HOME ${env['HOME'] ?? 'is not set'}, CLAUDE_CONFIG_DIR ${claude}: writable` }
+  })
+}
+
+function tryFolder(name: string, folder: string): Promise<Finding> {
+  return attempt(name, async () => {
+    await checkFolder(folder)
+    return { says: `${folder}: writable`, facts: { folder } }
+  })
+}
+
+/**
+ * Tried and not asked: root is told that it may write where nobody can. A folder that is not there yet is made when
+ * the server starts: then its nearest parent counts.
+ */
+async function checkFolder(folder: string): Promise<void> {
+  try {
+    await rmdir(await mkdtemp(join(folder, '.agui-runner-')))
+  } catch (error) {
+    if (await isThere(folder)) throw error
+    await checkFolder(dirname(folder))
+  }
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => path === dirname(path),
+  )
+}
+
+/** Nothing above holds one; an address or another program's last words might. */
+async function withoutSecrets(text: string, { env }: CliContext): Promise<string> {
+  const { createRedactor } = await import('../redaction/redactor.ts')
+  const { readKnownSecrets } = await import('../redaction/known-secrets.ts')
+  return createRedactor({ values: readKnownSecrets(env) }).redactText(text)
+}
+
+function toText(findings: readonly Finding[], ok: boolean): string {
+  const width = Math.max(...findings.map(({ name }) => name.length))
+  const lines = findings.map(({ name, ok: isGood, says }) => {
+    const indented = says.split('\n').join(`\n${' '.repeat(width + 7)}`)
+    return `${isGood ? 'ok  ' : 'FAIL'} ${name.padEnd(width)}  ${indented}`
+  })
+  return [...lines, '', ok ? 'A run would work.' : 'A run could not work.'].join('\n')
+}

@@ -1,0 +1,286 @@
+import { createRequire } from 'node:module'
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
+import type * as PromClient from 'prom-client'
+import {
+  claudeExited,
+  claudeStarted,
+  httpAnswered,
+  logAppended,
+  policyDenied,
+  readerClosed,
+  readerOpened,
+  runAnswered,
+  runEnded,
+  runStarted,
+} from '../channels.ts'
+
+/** What is looked up when somebody asks, rather than counted as it happens. */
+export interface MetricSources {
+  /** Threads by their state. */
+  threads(): Record<string, number>
+  /** Runs that wait behind another, all threads together, and on the thread where most do. */
+  queued(): { total: number; longest: number }
+  /** Claude Code processes that stand ready. */
+  warm(): number
+  /** How many records each reader of the log is behind its thread's last. */
+  lags(): readonly number[]
+  logBytes(): number
+}
+
+interface MetricsText {
+  contentType: string
+  text: string
+}
+
+export interface Metrics {
+  /** In Prometheus' text form. */
+  read(): Promise<MetricsText>
+  /** Takes the subscriptions back. */
+  close(): void
+}
+
+/** Bounds in seconds: a warm answer from a mock takes 20 ms, a cold start seconds, a run may take an hour. */
+const ANSWER_SECONDS = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+const RUN_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600]
+const READER_SECONDS = [1, 10, 60, 600, 3600, 86_400]
+const LOOP_RESOLUTION_MS = 50
+const NANOSECONDS = 1e9
+
+type Prom = Pick<typeof PromClient, 'Counter' | 'Gauge' | 'Histogram' | 'Registry'>
+
+/**
+ * By its parts: the whole loads OpenTelemetry's API for exemplars nobody asks for, which is ten of the runner's 90 MiB.
+ */
+function loadProm(): Prom {
+  const require = createRequire(import.meta.url)
+  return {
+    Counter: require('prom-client/lib/counter'),
+    Gauge: require('prom-client/lib/gauge'),
+    Histogram: require('prom-client/lib/histogram'),
+    Registry: require('prom-client/lib/registry'),
+  }
+}
+
+/** Counts from now on what the channels tell. */
+export function openMetrics(sources: MetricSources): Metrics {
+  const prom = loadProm()
+  const registry = new prom.Registry()
+  const loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS })
+  loop.enable()
+  const subscriptions = [
+    ...countRuns(prom, registry),
+    ...countLog(prom, registry),
+    ...countProcesses(prom, registry),
+  ]
+  lookUp(prom, registry, sources)
+  measureProcess(prom, registry, loop)
+  return {
+    read: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    close() {
+      for (const unsubscribe of subscriptions) unsubscribe()
+      loop.disable()
+    },
+  }
+}
+
+type Registry = PromClient.Registry
+type Unsubscribe = () => void
+
+function countRuns({ Counter, Histogram, Gauge }: Prom, registry: Registry): Unsubscribe[] {
+  const registers = [registry]
+  const started = new Counter({
+    name: 'agui_runner_runs_started_total',
+    help: 'Runs that were begun.',
+    registers,
+  })
+  const ended = new Counter({
+    name: 'agui_runner_runs_total',
+    help: 'Runs that have ended, by outcome; code is the error code of those that failed.',
+    labelNames: ['outcome', 'code'],
+    registers,
+  })
+  const active = new Gauge({ name: 'agui_runner_runs_active', help: 'Runs under way.', registers })
+  const answer = new Histogram({
+    name: 'agui_runner_run_first_event_seconds',
+    help: 'From the admission of a run to the first event of its agent.',
+    buckets: ANSWER_SECONDS,
+    registers,
+  })
+  const duration = new Histogram({
+    name: 'agui_runner_run_duration_seconds',
+    help: 'From the admission of a run to its terminal event.',
+    labelNames: ['outcome'],
+    buckets: RUN_SECONDS,
+    registers,
+  })
+  return [
+    runStarted.subscribe(() => {
+      started.inc()
+      active.inc()
+    }),
+    runAnswered.subscribe(({ ms }) => answer.observe(ms / 1000)),
+    runEnded.subscribe(({ outcome, code = '', ms }) => {
+      ended.inc({ outcome, code })
+      duration.observe({ outcome }, ms / 1000)
+      active.dec()
+    }),
+  ]
+}
+
+function countLog({ Counter, Gauge, Histogram }: Prom, registry: Registry): Unsubscribe[] {
+  const registers = [registry]
+  const events = new Counter({
+    name: 'agui_runner_log_events_total',
+    help: 'Events appended to the log.',
+    registers,
+  })
+  const bytes = new Counter({
+    name: 'agui_runner_log_appended_bytes_total',
+    help: 'Bytes appended to the log.',
+    registers,
+  })
+  const readers = new Gauge({
+    name: 'agui_runner_readers',
+    help: 'Clients that follow the log, by transport.',
+    labelNames: ['kind'],
+    registers,
+  })
+  const stayed = new Histogram({
+    name: 'agui_runner_reader_duration_seconds',
+    help: 'How long clients have followed the log.',
+    labelNames: ['kind'],
+    buckets: READER_SECONDS,
+    registers,
+  })
+  return [
+    logAppended.subscribe((appended) => {
+      events.inc(appended.events)
+      bytes.inc(appended.bytes)
+    }),
+    readerOpened.subscribe(({ kind }) => readers.inc({ kind })),
+    readerClosed.subscribe(({ kind, ms }) => {
+      readers.dec({ kind })
+      stayed.observe({ kind }, ms / 1000)
+    }),
+  ]
+}
+
+function countProcesses({ Counter }: Prom, registry: Registry): Unsubscribe[] {
+  const registers = [registry]
+  const started = new Counter({
+    name: 'agui_runner_claude_started_total',
+    help: 'Claude Code processes that were started.',
+    registers,
+  })
+  const exited = new Counter({
+    name: 'agui_runner_claude_exited_total',
+    help: 'Claude Code processes that have ended; wanted is false for those that died on their own.',
+    labelNames: ['wanted'],
+    registers,
+  })
+  const denied = new Counter({
+    name: 'agui_runner_policy_denials_total',
+    help: 'What rules have refused, by who refused and what was asked for.',
+    labelNames: ['by', 'what'],
+    registers,
+  })
+  const requests = new Counter({
+    name: 'agui_runner_http_requests_total',
+    help: 'Requests that were answered, streams when they end.',
+    labelNames: ['method', 'route', 'status'],
+    registers,
+  })
+  return [
+    claudeStarted.subscribe(() => started.inc()),
+    claudeExited.subscribe(({ wanted }) => exited.inc({ wanted: String(wanted) })),
+    // Tools of the client's and of MCP servers have any number of names.
+    policyDenied.subscribe(({ by, what }) =>
+      denied.inc({ by, what: what.startsWith('mcp__') ? 'mcp' : what }),
+    ),
+    httpAnswered.subscribe(({ method, route, status }) => requests.inc({ method, route, status })),
+  ]
+}
+
+function lookUp({ Gauge }: Prom, registry: Registry, sources: MetricSources): void {
+  const registers = [registry]
+  new Gauge({
+    name: 'agui_runner_threads',
+    help: 'Threads that are known, by state.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [state, count] of Object.entries(sources.threads())) this.set({ state }, count)
+    },
+  })
+  const gauge = (name: string, help: string, value: () => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value())
+      },
+    })
+  }
+  gauge('agui_runner_queued_runs', 'Runs that wait behind another.', () => sources.queued().total)
+  gauge(
+    'agui_runner_queue_length_max',
+    'Runs that wait on the thread where most do.',
+    () => sources.queued().longest,
+  )
+  gauge('agui_runner_claude_warm', 'Claude Code processes that stand ready.', () => sources.warm())
+  gauge('agui_runner_reader_lag_records_max', 'Records that the slowest reader is behind.', () =>
+    Math.max(0, ...sources.lags()),
+  )
+  gauge('agui_runner_reader_lag_records', 'Records that all readers together are behind.', () =>
+    sources.lags().reduce((sum, lag) => sum + lag, 0),
+  )
+  gauge('agui_runner_log_size_bytes', 'Bytes of the store that are in use.', () => sources.logBytes())
+}
+
+/** The names are those of every Prometheus client, so that existing dashboards fit. */
+function measureProcess({ Gauge, Counter }: Prom, registry: Registry, loop: IntervalHistogram): void {
+  const registers = [registry]
+  new Gauge({
+    name: 'agui_runner_event_loop_delay_seconds',
+    help: 'Delay of the event loop since the last time this was read.',
+    labelNames: ['quantile'],
+    registers,
+    collect() {
+      // It measures its own interval: what is above that is delay.
+      const delay = (nanoseconds: number): number =>
+        Math.max(0, nanoseconds / NANOSECONDS - LOOP_RESOLUTION_MS / 1000) || 0
+      this.set({ quantile: '0.5' }, delay(loop.percentile(50)))
+      this.set({ quantile: '0.99' }, delay(loop.percentile(99)))
+      this.set({ quantile: '1' }, delay(loop.max))
+      loop.reset()
+    },
+  })
+  new Gauge({
+    name: 'process_resident_memory_bytes',
+    help: 'Resident memory size in bytes.',
+    registers,
+    collect() {
+      this.set(process.memoryUsage.rss())
+    },
+  })
+  new Gauge({
+    name: 'process_start_time_seconds',
+    help: 'Start time of the process since unix epoch in seconds.',
+    registers,
+    collect() {
+      this.set(Math.round(Date.now() / 1000 - process.uptime()))
+    },
+  })
+  new Counter({
+    name: 'process_cpu_seconds_total',
+    help: 'Total user and system CPU time spent in seconds.',
+    registers,
+    collect() {
+      const { user, system } = process.cpuUsage()
+      this.reset()
+      this.inc((user + system) / 1e6)
+    },
+  })
+}

@@ -1,0 +1,152 @@
+import { pino } from 'pino'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ERRORS } from '../../src/errors.ts'
+import type { OpenApiDocument, Operation } from '../../src/http/openapi.ts'
+import { buildServer, type ServerOptions } from '../../src/http/server.ts'
+
+const TOKEN = 'correct horse battery staple'
+
+/** Only what the routes touch while they are registered; no handler but the document's is called. */
+const options = {
+  logger: pino({ enabled: false }),
+  requestBodyBytesMax: 1024,
+  subscribersMax: 10,
+  token: TOKEN,
+  allowedHosts: [],
+  allowedOrigins: [],
+  sessionId: undefined,
+  metrics: () => Promise.reject(new Error('not asked')),
+  platform: {},
+} as unknown as ServerOptions
+
+let app: Awaited<ReturnType<typeof buildServer>>
+let document: OpenApiDocument
+const headers = { host: '127.0.0.1', 'x-ambient-session-token': TOKEN }
+
+beforeAll(async () => {
+  app = await buildServer(options)
+  await app.ready()
+  document = (await app.inject({ url: '/openapi.json', headers })).json()
+})
+afterAll(() => app.close())
+
+const operations = (): [route: string, operation: Operation][] =>
+  Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]): [string, Operation] => [
+      `${method.toUpperCase()} ${path}`,
+      operation,
+    ]),
+  )
+
+/** The routes as the router prints them, a tree of path parts with the methods in brackets. */
+function printedRoutes(): string[] {
+  const parts: string[] = []
+  return app
+    .printRoutes({ commonPrefix: false })
+    .split('\n')
+    .flatMap((line) => {
+      const found = /^([│├└─ ]*)(.*?)(?: \(([A-Z, ]+)\))?$/.exec(line)
+      if (found === null || line.trim() === '') return []
+      const depth = (found[1] ?? '').length / 4
+      parts.length = depth
+      parts[depth] = found[2] ?? ''
+      const path = parts
+        .join('')
+        .replace(/:(\w+)/g, '{$1}')
+        .replace(/\/?\*$/, '/{path}')
+      return (found[3] ?? '')
+        .split(', ')
+        .filter((method) => method !== '' && method !== 'HEAD')
+        .map((method) => `${method} ${path}`)
+    })
+}
+
+test('the document has every route of the server, and no other', () => {
+  const documented = operations().map(([route]) => route)
+  expect(documented.length).toBeGreaterThan(40)
+  expect(documented.sort()).toEqual(printedRoutes().sort())
+})
+
+test('every route is described: a summary, its answers, and only error codes of the table', () => {
+  for (const [route, operation] of operations()) {
+    expect(operation.responses, route).not.toHaveProperty('default')
+    expect(operation.summary, route).toMatch(/\.$/)
+    expect(
+      Object.keys(operation.responses).some((status) => /^(101|2\d\d)$/.test(status)),
+      route,
+    ).toBe(true)
+    for (const [status, { content }] of Object.entries(operation.responses)) {
+      if (Number(status) < 400 || status === '503') continue
+      expect(content?.['application/json']?.schema, `${route} ${status}`).toEqual({
+        $ref: '#/components/schemas/Error',
+      })
+    }
+  }
+  expect(JSON.stringify(document.components.schemas['Error'])).toContain(JSON.stringify(Object.keys(ERRORS)))
+})
+
+test('operation ids are distinct, every path parameter is described, and every reference leads somewhere', () => {
+  const ids = operations().map(([, { operationId }]) => operationId)
+  expect(new Set(ids).size).toBe(ids.length)
+  for (const [route, { parameters = [] }] of operations()) {
+    const named = [...route.matchAll(/\{(\w+)\}/g)].map((match) => match[1])
+    const described = parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name)
+    expect(described, route).toEqual(named)
+  }
+  for (const [, name] of JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g))
+    expect(document.components.schemas).toHaveProperty(name ?? '')
+  expect(JSON.stringify(document)).not.toMatch(/"\$ref":"#\/(?!components)|\$defs/)
+})
+
+test('a route says what it parses by: the query of a subscription, the body of a run', () => {
+  const query = document.paths['/sessions/{threadId}/events']?.['get']?.parameters
+  expect(query?.map(({ name, in: place }) => `${place} ${name}`)).toEqual([
+    'path threadId',
+    'query after',
+    'query follow',
+    'query until',
+    'query wait',
+    'header last-event-id',
+  ])
+  const body = document.paths['/agui']?.['post']?.requestBody
+  expect(body).toEqual({
+    required: true,
+    content: { 'application/json': { schema: { $ref: '#/components/schemas/RunAgentInput' } } },
+  })
+  expect(document.components.schemas['RunAgentInput']).toMatchObject({
+    properties: { messages: { type: 'array' }, resume: { type: 'array' } },
+    required: expect.arrayContaining(['threadId', 'runId', 'messages']),
+  })
+})
+
+test.each(['/openapi.json', '/docs', '/metrics'])('%s stands behind the doors', async (url) => {
+  expect((await app.inject({ url, headers: { host: '127.0.0.1' } })).statusCode).toBe(401)
+  expect((await app.inject({ url, headers: { ...headers, host: 'evil.example' } })).statusCode).toBe(403)
+  const elsewhere = await app.inject({ url, headers: { ...headers, origin: 'http://evil.example' } })
+  expect(elsewhere.json()).toMatchObject({ error: { code: 'origin_not_allowed' } })
+})
+
+test('the page is complete in itself and may do nothing but be read', async () => {
+  const page = await app.inject({ url: '/docs', headers })
+  expect(page.statusCode).toBe(200)
+  expect(page.headers).toMatchObject({
+    'content-type': 'text/html; charset=utf-8',
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+  })
+  const policy = String(page.headers['content-security-policy'])
+  expect(policy).toContain("default-src 'none'")
+  expect(policy).toContain("frame-ancestors 'none'")
+  expect(policy).not.toContain('unsafe')
+  expect(page.body).not.toMatch(/<script|<link|<img|<iframe|\bsrc=|\bon\w+=|url\(|@import|https?:\/\//i)
+  for (const [, { operationId }] of operations()) expect(page.body).toContain(`<details id="${operationId}">`)
+})
+
+test('no answer may be taken for another type than it says', async () => {
+  const answers = await Promise.all([
+    app.inject({ url: '/health' }),
+    app.inject({ url: '/nothing-here', headers }),
+    app.inject({ method: 'POST', url: '/', headers, payload: 'x' }),
+  ])
+  for (const answer of answers) expect(answer.headers['x-content-type-options']).toBe('nosniff')
+})

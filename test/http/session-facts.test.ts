@@ -1,0 +1,76 @@
+import { EventType } from '@ag-ui/core'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type LivingAgent, SessionFacts } from '../../src/http/session-facts.ts'
+import { TaskLedger } from '../../src/session/task-ledger.ts'
+import { LogFolder } from '../support/event-log.ts'
+
+const NO_SIGNAL = new AbortController().signal
+const PLACES = { temporary: '/nonexistent', transcripts: '/nonexistent', uid: 0 }
+
+let folder: LogFolder
+let warm: boolean
+
+beforeEach(() => {
+  folder = new LogFolder()
+  warm = true
+})
+afterEach(() => folder.remove())
+
+async function open(living: LivingAgent, sessionId?: string): Promise<SessionFacts> {
+  const { log } = folder.open()
+  const value = { taskId: 'b1', state: 'started', taskType: 'local_bash' }
+  await log.append('t', 'run', [{ type: EventType.CUSTOM, name: 'agui-runner.task', value }])
+  return new SessionFacts({
+    sessions: { list: () => [{ threadId: 't', state: 'idle', warm, claudeSessionId: 'c' }] },
+    ledger: new TaskLedger(log),
+    living,
+    places: PLACES,
+    sessionId,
+  })
+}
+
+describe('stopping a task', () => {
+  test('asks the living process of its thread, found by the task alone', async () => {
+    const asked: unknown[] = []
+    const facts = await open({
+      stopTask: async (...[threadId, taskId]) => {
+        asked.push([threadId, taskId])
+        return true
+      },
+    })
+    expect(await facts.stopTask('b1', undefined, NO_SIGNAL)).toBeUndefined()
+    expect(asked).toEqual([['t', 'b1']])
+    await expect(facts.stopTask('b1', 'another', NO_SIGNAL)).rejects.toMatchObject({ code: 'not_found' })
+  })
+
+  test('says so when no process could do it', async () => {
+    const facts = await open({ stopTask: async () => false })
+    await expect(facts.stopTask('b1', 't', NO_SIGNAL)).rejects.toMatchObject({ code: 'not_found' })
+    const without = await open({})
+    await expect(without.stopTask('b1', 't', NO_SIGNAL)).rejects.toMatchObject({ code: 'not_found' })
+  })
+
+  test('is needless when the process that it ran in is gone', async () => {
+    warm = false
+    const facts = await open({})
+    expect(await facts.stopTask('b1', 't', NO_SIGNAL)).toBe('stopped')
+    expect(await facts.tasks('t', NO_SIGNAL)).toMatchObject([{ task_id: 'b1', status: 'stopped' }])
+  })
+})
+
+test('MCP status comes from the process that lives: of the thread named, the own one, or any', async () => {
+  const servers = [{ name: 'files', status: 'connected' }]
+  const asked: string[] = []
+  const living = {
+    async mcpServers(threadId: string) {
+      asked.push(threadId)
+      return threadId === 't' ? servers : undefined
+    },
+  }
+  const facts = await open(living, 'own')
+  expect(await facts.mcpStatus('t', NO_SIGNAL)).toEqual(servers)
+  expect(await facts.mcpStatus(undefined, NO_SIGNAL)).toEqual([])
+  const ownless = await open(living)
+  expect(await ownless.mcpStatus(undefined, NO_SIGNAL)).toEqual(servers)
+  expect(asked).toEqual(['t', 'own', 't'])
+})

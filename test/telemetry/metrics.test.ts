@@ -1,0 +1,118 @@
+import { afterEach, expect, test } from 'vitest'
+import {
+  claudeExited,
+  claudeStarted,
+  httpAnswered,
+  logAppended,
+  policyDenied,
+  readerClosed,
+  readerOpened,
+  runAnswered,
+  runEnded,
+  runStarted,
+} from '../../src/channels.ts'
+import { type MetricSources, type Metrics, openMetrics } from '../../src/telemetry/metrics.ts'
+
+const SOURCES: MetricSources = {
+  threads: () => ({ idle: 2, running: 1 }),
+  queued: () => ({ total: 5, longest: 3 }),
+  warm: () => 2,
+  lags: () => [0, 7, 3],
+  logBytes: () => 4096,
+}
+
+const opened: Metrics[] = []
+afterEach(() => {
+  for (const metrics of opened.splice(0)) metrics.close()
+})
+
+function open(sources = SOURCES): Metrics {
+  const metrics = openMetrics(sources)
+  opened.push(metrics)
+  return metrics
+}
+
+/** Sample lines by name and labels. */
+async function samples(metrics: Metrics): Promise<Record<string, number>> {
+  const { text } = await metrics.read()
+  return Object.fromEntries(
+    text
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]),
+  )
+}
+
+test('runs are counted by outcome and code, and timed', async () => {
+  const metrics = open()
+  const run = { threadId: 't', runId: 'r' }
+  for (let count = 0; count < 3; count += 1) runStarted.publish(run)
+  runAnswered.publish({ ...run, ms: 20 })
+  runEnded.publish({ ...run, outcome: 'success', ms: 400 })
+  runEnded.publish({ ...run, outcome: 'error', code: 'model_overloaded', ms: 2000 })
+  expect(await samples(metrics)).toMatchObject({
+    agui_runner_runs_started_total: 3,
+    agui_runner_runs_active: 1,
+    'agui_runner_runs_total{outcome="success",code=""}': 1,
+    'agui_runner_runs_total{outcome="error",code="model_overloaded"}': 1,
+    'agui_runner_run_first_event_seconds_bucket{le="0.025"}': 1,
+    agui_runner_run_first_event_seconds_sum: 0.02,
+    'agui_runner_run_duration_seconds_bucket{le="0.1",outcome="success"}': 0,
+    'agui_runner_run_duration_seconds_bucket{le="0.5",outcome="success"}': 1,
+    'agui_runner_run_duration_seconds_sum{outcome="error"}': 2,
+  })
+})
+
+test('log, readers, processes, denials and requests are counted', async () => {
+  const metrics = open()
+  logAppended.publish({ threadId: 't', events: 4, bytes: 100 })
+  logAppended.publish({ threadId: 't', events: 1, bytes: 20 })
+  readerOpened.publish({ kind: 'sse' })
+  readerOpened.publish({ kind: 'sse' })
+  readerClosed.publish({ kind: 'sse', ms: 2000 })
+  claudeStarted.publish({ pid: 1 })
+  claudeExited.publish({ pid: 1, code: null, signal: 'SIGKILL', wanted: false })
+  policyDenied.publish({ by: 'claude-code', what: 'Bash' })
+  policyDenied.publish({ by: 'claude-code', what: 'mcp__one__tool' })
+  policyDenied.publish({ by: 'claude-code', what: 'mcp__other__tool' })
+  httpAnswered.publish({ method: 'GET', route: '/sessions/:threadId', status: 404 })
+  expect(await samples(metrics)).toMatchObject({
+    agui_runner_log_events_total: 5,
+    agui_runner_log_appended_bytes_total: 120,
+    'agui_runner_readers{kind="sse"}': 1,
+    'agui_runner_reader_duration_seconds_sum{kind="sse"}': 2,
+    agui_runner_claude_started_total: 1,
+    'agui_runner_claude_exited_total{wanted="false"}': 1,
+    'agui_runner_policy_denials_total{by="claude-code",what="Bash"}': 1,
+    'agui_runner_policy_denials_total{by="claude-code",what="mcp"}': 2,
+    'agui_runner_http_requests_total{method="GET",route="/sessions/:threadId",status="404"}': 1,
+  })
+})
+
+test('what is so now is looked up at each reading', async () => {
+  const warm = [2, 0]
+  const metrics = open({ ...SOURCES, warm: () => warm.shift() ?? 0 })
+  expect(await samples(metrics)).toMatchObject({
+    'agui_runner_threads{state="idle"}': 2,
+    'agui_runner_threads{state="running"}': 1,
+    agui_runner_queued_runs: 5,
+    agui_runner_queue_length_max: 3,
+    agui_runner_claude_warm: 2,
+    agui_runner_reader_lag_records_max: 7,
+    agui_runner_reader_lag_records: 10,
+    agui_runner_log_size_bytes: 4096,
+    process_resident_memory_bytes: expect.any(Number),
+    process_cpu_seconds_total: expect.any(Number),
+    'agui_runner_event_loop_delay_seconds{quantile="0.99"}': expect.any(Number),
+  })
+  expect(await samples(metrics)).toMatchObject({ agui_runner_claude_warm: 0 })
+})
+
+test('closed metrics leave nobody listening, so that publishing costs nothing', () => {
+  const metrics = openMetrics(SOURCES)
+  expect(httpAnswered.hasSubscribers).toBe(true)
+  metrics.close()
+  const all = [runStarted, runAnswered, runEnded, logAppended, readerOpened, readerClosed]
+  for (const channel of [...all, claudeStarted, claudeExited, policyDenied, httpAnswered])
+    expect(channel.hasSubscribers).toBe(false)
+})
