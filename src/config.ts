@@ -74,6 +74,10 @@ const Environment = z.object({
       .transform((level) => (level === 'warning' ? 'warn' : level)),
   ),
   POLICY_FILE: text,
+  POLICY_ENFORCEMENT: z.preprocess(
+    emptyIsUnset,
+    z.enum(['auto', 'required', 'off'], { error: 'must be one of auto, required, off' }).default('auto'),
+  ),
   PERMISSION_MODE: z.preprocess(
     emptyIsUnset,
     z
@@ -165,6 +169,7 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
     logLevel: v.LOG_LEVEL,
     policyFile:
       v.POLICY_FILE ?? (existsSync(IMAGE_POLICY) ? IMAGE_POLICY : `${defaults.appDirectory}/policy.yaml`),
+    policyEnforcement: v.POLICY_ENFORCEMENT,
     wrappersDirectory: `${defaults.appDirectory}/wrappers`,
     permissionMode: v.PERMISSION_MODE,
     settingSources: v.CLAUDE_SETTING_SOURCES,

@@ -1,33 +1,50 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { access, constants, mkdir } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
-import { CAPABILITIES } from './agui/capabilities.ts'
+import type { RunAgentInput } from '@ag-ui/core'
+import type { RunEnd } from './agui/agent.ts'
+import { capabilitiesOf } from './agui/capabilities.ts'
 import { ClaudeAgent } from './claude/agent.ts'
 import { probeHome } from './claude/home.ts'
+import { loadMcpConfig, type McpConfig } from './claude/mcp-config.ts'
 import { decidePermissionMode } from './claude/permission-mode.ts'
 import { killTree } from './claude/process-tree.ts'
+import { parseSdkOverrides } from './claude/sdk-overrides.ts'
 import type { Config, Env } from './config.ts'
+import type { Enforcement } from './enforcement/enforcement.ts'
+import { gapsOf, isConfining } from './enforcement/report.ts'
+import { startEnforcement } from './enforcement/start.ts'
 import { RunnerError, toMessage } from './errors.ts'
 import { childEnvironment } from './gateway/environment.ts'
-import { probeRoute } from './gateway/probe.ts'
 import { detectRoute, findClaude, type ModelRoute, wrapperPath } from './gateway/route.ts'
+import { openPlatform } from './http/platform.ts'
 import type { Check } from './http/routes/health.ts'
 import { buildServer } from './http/server.ts'
+import type { LivingAgent } from './http/session-facts.ts'
 import { Subscribers } from './http/subscribers.ts'
 import { Blobs } from './log/blobs.ts'
-import { LmdbEventLog } from './log/lmdb-event-log.ts'
+import type { EventLog } from './log/event-log.ts'
+import { BATCHES, LmdbEventLog } from './log/lmdb-event-log.ts'
 import { Store } from './log/store.ts'
-import { Sessions } from './session/sessions.ts'
+import { readKnownSecrets } from './redaction/known-secrets.ts'
+import { createRedactor, type Redactor } from './redaction/redactor.ts'
+import type { SessionState } from './session/session.ts'
+import { Sessions, type SessionsOptions } from './session/sessions.ts'
 import { Threads } from './session/threads.ts'
-import type { Logger } from './telemetry/logger.ts'
+import { type Logger, redactLines } from './telemetry/logger.ts'
+import type { MetricSources, Metrics } from './telemetry/metrics.ts'
+import type { TaskOutputPlaces } from './workspace/task-output.ts'
 
 export interface RunnerOptions {
   config: Config
+  version: string
   /** What the model route is found in and Claude Code's environment is taken from. */
   env: Env
   logger: Logger
   /** The route leads to our own mock: nothing real is behind it. */
   isMock: boolean
+  /** A run has ended, its terminal event committed. */
+  onRunEnded(run: { threadId: string; runId: string; end: RunEnd }): void
   /** The log cannot be written: nothing more can be promised. */
   onFatal(error: unknown): void
 }
@@ -35,6 +52,11 @@ export interface RunnerOptions {
 export interface Runner {
   /** Serves; resolves with the address. */
   listen(): Promise<string>
+  /** Admits a run that no client has sent. */
+  submit(input: RunAgentInput): Promise<unknown>
+  stateOf(threadId: string): SessionState | undefined
+  /** Why the model route does not answer; `undefined` when it does. */
+  routeProblem(signal: AbortSignal): Promise<string | undefined>
   /** Ends runs and processes, then the server. Idempotent; bounded by SHUTDOWN_GRACE_MS. */
   close(): Promise<void>
 }
@@ -48,6 +70,7 @@ const DRAIN_MS = 1000
 export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const { config, env, logger } = options
   const { limits } = config
+  const redactor = openRedactor(options)
   const signal = AbortSignal.timeout(limits.claudeStartTimeoutMs)
   const route = await detectRoute({ env, wrappersDirectory: config.wrappersDirectory, signal })
   await mkdir(config.workspace, { recursive: true })
@@ -55,13 +78,16 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const mark = createHash('sha256').update(config.stateDirectory).digest('hex').slice(0, 16)
   await killTree(mark, { timeoutMs: LEFTOVER_KILL_MS })
 
+  const enforcement = await openEnforcement(options, route, signal)
+  const isEnforced = isConfining(enforcement.report)
   const store = Store.open(`${config.stateDirectory}/store`)
   const log = new LmdbEventLog({ store, retentionBytes: limits.logRetentionBytes })
-  const permissionMode = decidePermissionMode(config.permissionMode, { env, isMock: options.isMock })
-  const agent = createAgent(options, { route, permissionMode, mark })
+  const permissionMode = decidePermissionMode(config.permissionMode, { ...options, isEnforced })
+  const mcp = await loadMcpConfig(config.mcpConfigFile)
+  const agent = createAgent(options, { route, permissionMode, mark, mcp, enforcement })
   const threads = new Threads(store)
-  const blobs = new Blobs(store)
-  const sessions = new Sessions({ ...limits, agent, log, threads, blobs, onLogFailure: options.onFatal })
+  const blobs = new Blobs({ store, retentionBytes: limits.logRetentionBytes })
+  const sessions = new Sessions({ ...limits, redactor, agent, log, threads, blobs, ...callbacks(options) })
   await sessions.recover()
   logger.info(describeRoute(route, permissionMode), 'model route')
 
@@ -71,13 +97,25 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     ...config,
     ...limits,
     logger: serverLogger,
+    redactor,
     log,
     sessions,
     blobs,
     subscribers,
-    checks: (checkSignal) => runChecks(options, route, checkSignal),
-    capabilities: CAPABILITIES,
+    checks: (checkSignal) => runChecks(options, { route, enforcement, redactor }, checkSignal),
+    metrics: async () => (await count()).read(),
+    capabilities: describeCapabilities(options, { isAsking: permissionMode !== 'never-ask', isEnforced }),
+    platform: await openPlatform({
+      ...config,
+      ...limits,
+      env,
+      log,
+      sessions,
+      living: livingAgent(sessions),
+      outputPlaces: taskOutputPlaces(options, enforcement),
+    }),
   })
+  const count = startOnce(() => metricSources({ sessions, log, store }))
   let closing: Promise<void> | undefined
   return {
     async listen() {
@@ -85,10 +123,15 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
       serverLogger.level = 'warn'
       await app.listen({ host: config.host, port: config.port })
       serverLogger.level = logger.level
+      // Before the first run; not before the first client.
+      await count()
       sessions.resume()
       if (config.sessionId !== undefined) warmUp(sessions, config.sessionId, logger)
       return urlOf(app.server.address(), config.host)
     },
+    submit: (input) => sessions.submit(input),
+    stateOf: (threadId) => sessions.find(threadId)?.describe().state,
+    routeProblem: (probeSignal) => routeProblem(route, probeSignal),
     close() {
       closing ??= (async () => {
         await sessions.close()
@@ -97,39 +140,91 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
         const late = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS)
         await app.close()
         clearTimeout(late)
+        const metrics = await count()
+        metrics.close()
         await store.close()
+        await enforcement.close()
       })()
       return closing
     },
   }
 }
 
+/** Knows what the runner was given; from here on the logger holds nothing of it. */
+function openRedactor({ config, env, logger }: RunnerOptions): Redactor {
+  const files = config.mcpConfigFile === undefined ? [] : [config.mcpConfigFile]
+  const redactor = createRedactor({ values: readKnownSecrets(env, files) })
+  redactLines(logger, redactor.redactText)
+  return redactor
+}
+
+function describeCapabilities(
+  { config, version }: RunnerOptions,
+  { isAsking, isEnforced }: { isAsking: boolean; isEnforced: boolean },
+): ReturnType<typeof capabilitiesOf> {
+  const { model, sessionId } = config
+  const maxExecutionTimeMs = config.limits.runTimeoutMs
+  return capabilitiesOf({ version, model, sessionId, isAsking, isSandboxed: isEnforced, maxExecutionTimeMs })
+}
+
+function callbacks({
+  onRunEnded,
+  onFatal,
+}: RunnerOptions): Pick<SessionsOptions, 'onRunEnded' | 'onLogFailure'> {
+  return { onRunEnded: (run) => onRunEnded(run), onLogFailure: (error) => onFatal(error) }
+}
+
 interface AgentFacts {
   route: ModelRoute
+  mcp: McpConfig
   permissionMode: ReturnType<typeof decidePermissionMode>
   mark: string
+  enforcement: Enforcement
+}
+
+function openEnforcement(
+  { config, env, logger }: RunnerOptions,
+  route: ModelRoute,
+  signal: AbortSignal,
+): Promise<Enforcement> {
+  const { wrappersDirectory } = config
+  return startEnforcement({
+    ...config,
+    mode: config.policyEnforcement,
+    env,
+    claudeState: claudeState({ config, env }),
+    modelUrl: route.baseUrl ?? undefined,
+    findClaude: () => findClaude({ env, wrappersDirectory, signal }),
+    logger,
+  })
+}
+
+function claudeState({ config, env }: Pick<RunnerOptions, 'config' | 'env'>): string {
+  return env['CLAUDE_CONFIG_DIR'] ?? `${config.stateDirectory}/claude`
 }
 
 function createAgent(
   { config, env }: RunnerOptions,
-  { route, permissionMode, mark }: AgentFacts,
+  { route, permissionMode, mark, mcp, enforcement }: AgentFacts,
 ): ClaudeAgent {
   const { limits } = config
   const claudeEnv = childEnvironment(
-    { ...env, CLAUDE_CONFIG_DIR: env['CLAUDE_CONFIG_DIR'] ?? `${config.stateDirectory}/claude` },
+    { ...env, CLAUDE_CONFIG_DIR: claudeState({ config, env }) },
     {
       routeKind: route.kind,
       retriesMax: limits.claudeRetriesMax,
       apiTimeoutMs: limits.claudeApiTimeoutMs,
       streamHoldMs: limits.deltaCoalesceMs,
       isSandboxed: permissionMode === 'never-ask',
-      alsoPass: [],
+      alsoPass: mcp.variables,
     },
   )
   return new ClaudeAgent({
     ...config,
     executable: wrapperPath(env, config.wrappersDirectory),
     permissionMode,
+    mcpServers: mcp.servers,
+    overrides: parseSdkOverrides(config.sdkOptions),
     env: claudeEnv,
     mark: `${mark}:${randomUUID()}`,
     processesMax: limits.claudeProcessesMax,
@@ -137,11 +232,71 @@ function createAgent(
     idleMs: limits.claudeIdleMs,
     interruptGraceMs: limits.interruptGraceMs,
     interruptExpiresMs: limits.interruptExpiresMs,
+    denied: enforcement.denied,
+    spawn: (request) => enforcement.spawn(request),
     async beforeStart() {
       if (route.kind === 'none') throw new RunnerError('no_model_route', NO_ROUTE)
       await probeHome(claudeEnv)
     },
   })
+}
+
+async function routeProblem(route: ModelRoute, signal: AbortSignal): Promise<string | undefined> {
+  const { probeRoute } = await import('./gateway/probe.ts')
+  const result = await probeRoute(route, { timeoutMs: PROBE_TIMEOUT_MS, signal })
+  return result.ok ? undefined : result.message
+}
+
+/** What only the processes that live can tell or do. */
+function livingAgent(sessions: Sessions): LivingAgent {
+  return {
+    mcpServers: async (id) => (await sessions.find(id)?.toolServers())?.map((server) => ({ ...server })),
+    stopTask: async (id, taskId) => (await sessions.find(id)?.stopTask(taskId)) ?? false,
+  }
+}
+
+interface Counted {
+  sessions: Sessions
+  log: EventLog
+  store: Store
+}
+
+function metricSources({ sessions, log, store }: Counted): MetricSources {
+  const queues = (): number[] => sessions.list().map(({ queue }) => queue.length)
+  return {
+    threads() {
+      const counts: Record<SessionState, number> = { idle: 0, running: 0, interrupted: 0, failed: 0 }
+      for (const { state } of sessions.list()) counts[state] += 1
+      return counts
+    },
+    queued: () => ({
+      total: queues().reduce((sum, length) => sum + length, 0),
+      longest: Math.max(0, ...queues()),
+    }),
+    warm: () => sessions.list().filter(({ warm }) => warm).length,
+    lags: () => log.lags(),
+    logBytes: () => store.usedBytes(BATCHES),
+  }
+}
+
+/** The metrics with the first call: they are loaded when the server listens, not before. */
+function startOnce(sources: () => MetricSources): () => Promise<Metrics> {
+  let metrics: Promise<Metrics> | undefined
+  return () => {
+    metrics ??= import('./telemetry/metrics.ts').then(({ openMetrics }) => openMetrics(sources()))
+    return metrics
+  }
+}
+
+/** Where Claude Code, with the environment it gets, writes what tasks say. */
+function taskOutputPlaces({ config, env }: RunnerOptions, { inside }: Enforcement): TaskOutputPlaces {
+  const uid = inside?.uid ?? process.getuid?.() ?? -1
+  const temporary = inside?.temporary ?? env['CLAUDE_CODE_TMPDIR'] ?? env['TMPDIR'] ?? '/tmp'
+  return {
+    temporary: `${temporary}/claude-${uid}`,
+    transcripts: `${claudeState({ config, env })}/projects`,
+    uid,
+  }
 }
 
 const NO_ROUTE =
@@ -150,7 +305,7 @@ const NO_ROUTE =
 /** What a run needs, each tried; the answers of /ready. */
 async function runChecks(
   { config, env }: RunnerOptions,
-  route: ModelRoute,
+  { route, enforcement, redactor }: Pick<AgentFacts, 'route' | 'enforcement'> & { redactor: Redactor },
   signal: AbortSignal,
 ): Promise<Check[]> {
   const { wrappersDirectory, stateDirectory, workspace } = config
@@ -159,11 +314,13 @@ async function runChecks(
       await work()
       return { name, ok: true }
     } catch (error) {
-      return { name, ok: false, message: toMessage(error) }
+      return { name, ok: false, message: redactor.redactText(toMessage(error)) }
     }
   }
   return await Promise.all([
     attempt('model_route', async () => {
+      // With the first question, not with the server: undici is a fifth of its start.
+      const { probeRoute } = await import('./gateway/probe.ts')
       const result = await probeRoute(route, { timeoutMs: PROBE_TIMEOUT_MS, signal })
       if (!result.ok) throw new RunnerError(result.code, result.message)
     }),
@@ -171,7 +328,15 @@ async function runChecks(
     attempt('home', () => probeHome(env)),
     attempt('state', () => access(stateDirectory, constants.W_OK)),
     attempt('workspace', () => access(workspace, constants.W_OK)),
+    Promise.resolve(enforcementCheck(enforcement)),
   ])
+}
+
+/** Never failing: `required` did not let the runner start. */
+function enforcementCheck({ report }: Enforcement): Check {
+  const gaps = gapsOf(report)
+  const what = gaps.length === 0 ? `enforced by ${report.backend}` : `not enforced: ${gaps.join('; ')}`
+  return { name: 'policy_enforcement', ok: true, message: what }
 }
 
 function describeRoute(route: ModelRoute, permissionMode: string): Record<string, unknown> {

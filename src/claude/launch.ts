@@ -1,4 +1,5 @@
 import type { CanUseTool, McpServerConfig, Options } from '@anthropic-ai/claude-agent-sdk'
+import { type DeniedPaths, managedSettings } from './managed-settings.ts'
 import type { SdkOverrides } from './sdk-overrides.ts'
 
 export type PermissionMode = 'never-ask' | 'accept-edits' | 'ask'
@@ -13,6 +14,8 @@ export interface LaunchOptions {
   /** The configured ones; none is taken from the workspace. */
   mcpServers: Record<string, McpServerConfig>
   overrides: SdkOverrides
+  /** What the policy keeps from the tools, told to Claude Code too. */
+  denied: DeniedPaths
 }
 
 /** The Claude session to go on with, or the id a new one is to have. */
@@ -51,6 +54,7 @@ export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options 
     // Not on the command line, where other users could read their environment.
     mcpServersDelivery: 'initialize',
     settings: { skipWebFetchPreflight: true },
+    managedSettings: managedSettings(launch.denied, { isConfined: launch.permissionMode === 'never-ask' }),
     includePartialMessages: true,
     forwardSubagentText: true,
     disallowedTools: [...SELF_STARTING_TOOLS, ...disallowedTools],

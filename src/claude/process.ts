@@ -27,7 +27,7 @@ export interface ClaudeProcessOptions {
   onMessage(message: SDKMessage): Promise<void> | undefined
 }
 
-export interface SpawnRequest {
+interface SpawnRequest {
   command: string
   args: readonly string[]
   cwd: string
@@ -263,7 +263,10 @@ function spawnDetached(spawnOptions: SpawnOptions, options: ClaudeProcessOptions
   const { command, args } = spawnOptions
   const cwd = spawnOptions.cwd ?? process.cwd()
   const env = { ...spawnOptions.env, [MARK_VARIABLE]: options.mark }
-  const onDenied = (denial: Denial): void => options.onDenied?.(denial)
+  const onDenied = (denial: Denial): void => {
+    policyDenied.publish({ by: 'runner', what: 'network' })
+    options.onDenied?.(denial)
+  }
   const child =
     options.spawn?.({ command, args, cwd, env, onDenied }) ??
     spawn(command, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
@@ -293,10 +296,17 @@ function tailOf(child: ChildProcess): () => string {
   let tail = ''
   child.stderr?.setEncoding('utf8')
   child.stderr?.on('data', (text: string) => {
-    tail = (tail + text).slice(-STDERR_TAIL_CHARS)
+    tail = tailFrom(tail + text)
   })
   child.stderr?.on('error', () => {
     // Its other end is gone; the exit tells the rest.
   })
   return () => tail.trim()
+}
+
+/** From the beginning of a line: half of a secret would not be known as one. */
+function tailFrom(text: string): string {
+  if (text.length <= STDERR_TAIL_CHARS) return text
+  const cut = text.slice(-STDERR_TAIL_CHARS)
+  return cut.slice(cut.indexOf('\n') + 1)
 }

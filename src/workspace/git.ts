@@ -55,6 +55,8 @@ const PASSED = [
  * start a program or speak to anybody else.
  */
 const SETTINGS: readonly (readonly [string, string])[] = [
+  // A runner that is root starts Claude Code as another user, whose repository this then is; git would refuse it.
+  ['safe.directory', '*'],
   ['core.hooksPath', '/dev/null'],
   ['core.fsmonitor', 'false'],
   ['core.attributesFile', '/dev/null'],

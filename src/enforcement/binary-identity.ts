@@ -1,0 +1,137 @@
+// Whose connection is it? By what the kernel says (openshell.md 1.5): the socket's inode, the processes that hold
+// it, their executables and those of their parents. Nothing a process says about itself counts.
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+
+/** One process that holds the client's end of a connection. */
+export interface Holder {
+  /** Kernel path of the executable. */
+  binary: string
+  /** Nearest first, up to what the runner started. */
+  ancestors: readonly string[]
+  /** The process that the runner started. */
+  root: number
+}
+
+interface Process {
+  pid: number
+  parent: number
+  root: number
+}
+
+const PROCESSES_MAX = 4096
+/** Columns of /proc/net/tcp. */
+const LOCAL_COLUMN = 1
+const REMOTE_COLUMN = 2
+const INODE_COLUMN = 9
+
+/** Everyone who holds the connection from `port` to `toPort`; empty when nobody does any more. */
+export function holdersOf(port: number, options: { toPort: number; roots: readonly number[] }): Holder[] {
+  const tree = processTree(options.roots)
+  const inode = inodeOf(port, options)
+  if (inode === undefined) return []
+  const wanted = `socket:[${inode}]`
+  const byPid = new Map(tree.map((entry) => [entry.pid, entry]))
+  return tree.filter(({ pid }) => holds(pid, wanted)).map((entry) => toHolder(entry, byPid))
+}
+
+/**
+ * Everyone who holds any socket at all. Whose connection it is, is among them, so what each of them may, it may too;
+ * that is found out in a fraction of the time that the kernel takes for its table of connections.
+ */
+export function suspectsOf(roots: readonly number[]): Holder[] {
+  const tree = processTree(roots)
+  const byPid = new Map(tree.map((entry) => [entry.pid, entry]))
+  // bubblewrap itself holds pipes of the runner's, which are sockets too; it opens no connection.
+  const inside = tree.filter(({ pid, parent, root }) => pid !== root && parent !== root)
+  return inside.filter(({ pid }) => holds(pid, 'socket:[')).map((entry) => toHolder(entry, byPid))
+}
+
+function toHolder({ pid, parent, root }: Process, byPid: ReadonlyMap<number, Process>): Holder {
+  const ancestors: string[] = []
+  // bubblewrap itself, between the runner and the first process inside, is nobody's grant.
+  for (let above = byPid.get(parent); above !== undefined; above = byPid.get(above.parent)) {
+    if (above.pid === root || above.parent === root) break
+    ancestors.push(executableOf(above.pid))
+  }
+  return { binary: executableOf(pid), ancestors, root }
+}
+
+function processTree(roots: readonly number[]): Process[] {
+  const found: Process[] = []
+  const waiting = roots.map((pid): Process => ({ pid, parent: 0, root: pid }))
+  for (;;) {
+    const next = waiting.pop()
+    if (next === undefined || found.length >= PROCESSES_MAX) return found
+    found.push(next)
+    for (const pid of childrenOf(next.pid)) waiting.push({ pid, parent: next.pid, root: next.root })
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  return list(`/proc/${pid}/task`).flatMap((task) =>
+    read(`/proc/${pid}/task/${task}/children`)
+      .split(' ')
+      .filter((text) => text !== '')
+      .map(Number),
+  )
+}
+
+/** Any process inside shows the namespace's sockets. Both ends are looked at, so another's port is not taken. */
+function inodeOf(
+  port: number,
+  { toPort, roots }: { toPort: number; roots: readonly number[] },
+): string | undefined {
+  const hex = (number: number): string => number.toString(16).toUpperCase().padStart(4, '0')
+  for (const root of roots) {
+    for (const table of ['tcp', 'tcp6']) {
+      for (const line of read(`/proc/${root}/net/${table}`).split('\n')) {
+        const columns = line.trim().split(/\s+/)
+        const isIt =
+          columns[LOCAL_COLUMN]?.endsWith(`:${hex(port)}`) === true &&
+          columns[REMOTE_COLUMN]?.endsWith(`:${hex(toPort)}`) === true
+        const inode = columns[INODE_COLUMN]
+        if (isIt && inode !== undefined && inode !== '0') return inode
+      }
+    }
+  }
+  return undefined
+}
+
+/** `socket` is the beginning of what its descriptor links to. */
+function holds(pid: number, socket: string): boolean {
+  return list(`/proc/${pid}/fd`).some((descriptor) =>
+    link(`/proc/${pid}/fd/${descriptor}`)?.startsWith(socket),
+  )
+}
+
+/** Of one that has gone: a path that no policy lists. */
+function executableOf(pid: number): string {
+  return link(`/proc/${pid}/exe`) ?? '(ended)'
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    // The process ended in between; what it held, it holds no more.
+    return ''
+  }
+}
+
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    // As above.
+    return []
+  }
+}
+
+function link(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch {
+    // As above.
+    return undefined
+  }
+}

@@ -1,0 +1,64 @@
+import { insideClaude } from './mount-view.ts'
+import { PROXY_HOST, PROXY_PORT } from './network-namespace.ts'
+import { INSIDE_TLS, type Places } from './places.ts'
+
+/** What a model on this machine's own loopback is called inside. */
+export const MODEL_ALIAS = 'model.agui-runner.internal'
+
+const PROXY = `http://${PROXY_HOST}:${PROXY_PORT}`
+const LOOPBACK = '127.0.0.1,localhost,::1'
+
+/** Set as the supervisor does (openshell.md 3.1). */
+const NETWORK = {
+  HTTP_PROXY: PROXY,
+  HTTPS_PROXY: PROXY,
+  ALL_PROXY: PROXY,
+  http_proxy: PROXY,
+  https_proxy: PROXY,
+  grpc_proxy: PROXY,
+  NO_PROXY: LOOPBACK,
+  no_proxy: LOOPBACK,
+  NODE_USE_ENV_PROXY: '1',
+  NODE_EXTRA_CA_CERTS: `${INSIDE_TLS}/openshell-ca.pem`,
+  DENO_CERT: `${INSIDE_TLS}/openshell-ca.pem`,
+  SSL_CERT_FILE: `${INSIDE_TLS}/ca-bundle.pem`,
+  REQUESTS_CA_BUNDLE: `${INSIDE_TLS}/ca-bundle.pem`,
+  CURL_CA_BUNDLE: `${INSIDE_TLS}/ca-bundle.pem`,
+  GIT_SSL_CAINFO: `${INSIDE_TLS}/ca-bundle.pem`,
+}
+
+/** Would lead out of the view, or past it. */
+const DROPPED = [
+  'all_proxy',
+  'SSL_CERT_DIR',
+  'CLAUDE_CODE_TMPDIR',
+  'LD_PRELOAD',
+  'LD_LIBRARY_PATH',
+  'LD_AUDIT',
+]
+const XDG = ['XDG_CACHE_HOME', 'XDG_CONFIG_HOME', 'XDG_DATA_HOME', 'XDG_STATE_HOME', 'XDG_RUNTIME_DIR']
+
+/** The environment of a process inside: `env` with the ways out, the certificates and the private folders. */
+export function insideEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+  { places, modelPort }: { places: Places; modelPort: number | undefined },
+): Record<string, string> {
+  const kept = Object.entries(env).filter(([name]) => ![...DROPPED, ...XDG].includes(name))
+  const inside: Record<string, string> = {}
+  for (const [name, value] of kept) if (value !== undefined) inside[name] = value
+  Object.assign(inside, NETWORK, {
+    HOME: places.home,
+    TMPDIR: places.temporary,
+    CLAUDE_CODE_TMPDIR: places.temporary,
+    PATH: inside['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
+  })
+  if (places.claude !== undefined) inside['CLAUDE_CLI_PATH'] = insideClaude()
+  const model = inside['ANTHROPIC_BASE_URL']
+  if (modelPort !== undefined && model !== undefined && URL.canParse(model)) {
+    const url = new URL(model)
+    url.hostname = MODEL_ALIAS
+    // As it was written: a path that ended without a slash still does.
+    inside['ANTHROPIC_BASE_URL'] = model.endsWith('/') ? url.href : url.href.replace(/\/$/, '')
+  }
+  return inside
+}
