@@ -1,7 +1,7 @@
 import { WebSocket } from 'ws'
 import type { ClientEvent } from './client.ts'
 
-export interface SocketFrame {
+interface SocketFrame {
   type: string
   threadId?: string
   seq?: number
