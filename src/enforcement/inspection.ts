@@ -1,7 +1,7 @@
 // Requests inside an allowed connection, judged one by one. TLS is opened with the run's own authority, and what
 // passes goes out again on a verified connection of the proxy's own.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls, TLSSocket } from 'node:tls'
 import type { Decision } from '../policy/decision.ts'
@@ -107,7 +107,8 @@ export class Inspector {
     const ca = this.#options.upstreamAuthorities
     return connectTls({
       socket,
-      servername: host,
+      // An address is no name to ask for, but the certificate has to hold it.
+      ...(isIP(host) === 0 ? { servername: host } : { host }),
       ALPNProtocols: ['http/1.1'],
       ...(ca === undefined ? {} : { ca }),
     })

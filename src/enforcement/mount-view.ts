@@ -1,6 +1,7 @@
 // The file rules of a policy as a list of mounts: what is not mounted does not exist inside.
 import { existsSync, readdirSync, readlinkSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
+import { RunnerError, toMessage } from '../errors.ts'
 import { decideFile, effectiveGrants } from '../policy/file-access.ts'
 import type { Policy } from '../policy/schema.ts'
 import {
@@ -171,6 +172,16 @@ function inOrder(mounts: readonly Mount[]): Mount[] {
  * renamed away; links are left alone, since a mount would follow them.
  */
 export function protectedMounts(workspace: string): Mount[] {
+  try {
+    return lockedIn(workspace)
+  } catch (error) {
+    // A folder whose permissions were taken away would else be without protection the next time.
+    const message = `The workspace's .git, .claude or .mcp.json cannot be protected: ${toMessage(error)}. Make it readable.`
+    throw new RunnerError('claude_start_failed', message, { cause: error })
+  }
+}
+
+function lockedIn(workspace: string): Mount[] {
   const folders = [workspace, ...repositoriesIn(workspace)]
   const pins = new Map<string, Mount>()
   const locks = folders.flatMap((folder) =>

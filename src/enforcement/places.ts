@@ -1,5 +1,6 @@
 // Which folders of this machine stand for the image's, and what inside sees of them.
-import { chownSync, type Dirent, lstatSync, mkdirSync, rmSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { chownSync, type Dirent, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { lchown, lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -47,16 +48,39 @@ export function chooseIdentity(passwd: string): Identity {
   return ids.uid === 0 ? { uid: SPARE_ID, gid: SPARE_ID } : ids
 }
 
-/** Empty private folders, owned by whom Claude Code runs as. */
+/**
+ * The private folders, owned by whom Claude Code runs as: the home as it was left, the others empty. What was left in
+ * them must not be able to stop this: it would leave the next process without a sandbox.
+ */
 export function preparePlaces(places: Places, { uid, gid }: Identity): void {
-  for (const folder of [places.temporary, places.home, places.tls]) {
-    rmSync(folder, { recursive: true, force: true })
-    // Certificates are no secret, and whom Claude Code runs as is not always their owner.
-    mkdirSync(folder, { recursive: true, mode: folder === places.tls ? 0o755 : 0o700 })
-  }
+  clear(places.temporary)
+  clear(places.tls)
+  const home = statOf(places.home)
+  if (home !== undefined && (home.uid !== uid || !home.isDirectory())) clear(places.home)
+  for (const folder of [places.temporary, places.home]) mkdirSync(folder, { recursive: true, mode: 0o700 })
+  // Certificates are no secret, and whom Claude Code runs as is not always their owner.
+  mkdirSync(places.tls, { recursive: true, mode: 0o755 })
   mkdirSync(places.claudeState, { recursive: true, mode: 0o700 })
   if (process.getuid?.() !== 0) return
   for (const folder of [places.temporary, places.home]) chownSync(folder, uid, gid)
+}
+
+/** Out of the way first: a folder without permissions can be renamed, but not emptied. */
+function clear(folder: string): void {
+  const old = `${folder}.old`
+  try {
+    rmSync(old, { recursive: true, force: true })
+  } catch {
+    // Tried again at the next start.
+  }
+  if (statOf(folder) === undefined) return
+  const left = statOf(old) === undefined ? old : `${old}-${randomUUID()}`
+  renameSync(folder, left)
+  try {
+    rmSync(left, { recursive: true, force: true })
+  } catch {
+    // As above.
+  }
 }
 
 /**
