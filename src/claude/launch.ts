@@ -1,6 +1,7 @@
 import type { CanUseTool, McpServerConfig, Options } from '@anthropic-ai/claude-agent-sdk'
 import { type DeniedPaths, managedSettings } from './managed-settings.ts'
 import type { SdkOverrides } from './sdk-overrides.ts'
+import { toolGuard } from './tool-guard.ts'
 
 export type PermissionMode = 'never-ask' | 'accept-edits' | 'ask'
 
@@ -55,6 +56,7 @@ export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options 
     mcpServersDelivery: 'initialize',
     settings: { skipWebFetchPreflight: true },
     managedSettings: managedSettings(launch.denied, { isConfined: launch.permissionMode === 'never-ask' }),
+    hooks: { PreToolUse: toolGuard(launch.denied, launch.workspace) },
     includePartialMessages: true,
     forwardSubagentText: true,
     disallowedTools: [...SELF_STARTING_TOOLS, ...disallowedTools],

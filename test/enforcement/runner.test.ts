@@ -1,5 +1,5 @@
 // The whole way: server, Claude Code and its Bash tool behind the real policy.yaml.
-import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { events, post, run, runInput, textOf } from '../support/client.ts'
@@ -192,6 +192,10 @@ describe('without any sandbox', () => {
     bench.gateway.use({
       rules: [
         { when: { prompt: 'read', round: 0 }, reply: [{ tool: 'Read', input: { file_path: log } }] },
+        {
+          when: { prompt: 'linked', round: 0 },
+          reply: [{ tool: 'Read', input: { file_path: join(bench.workspace, 'link') } }],
+        },
         { when: { prompt: 'cat', round: 0 }, reply: [{ tool: 'Bash', input: { command: `cat ${log}` } }] },
         {
           when: { prompt: 'write', round: 0 },
@@ -205,8 +209,11 @@ describe('without any sandbox', () => {
       ],
     })
     const runner = await bench.start({ POLICY_FILE: policy })
-    for (const name of ['read', 'cat', 'write']) {
-      expect(textOf(await run(runner.url, runInput(name, name)))).toMatch(/denied|permission/i)
+    symlinkSync(log, join(bench.workspace, 'link'))
+    for (const name of ['read', 'cat', 'write', 'linked']) {
+      expect(textOf(await run(runner.url, runInput(name, name)))).toMatch(
+        /denied|permission|outside of what the policy/i,
+      )
     }
     expect(readFileSync(policy, 'utf8')).toBe(readFileSync('policy.yaml', 'utf8'))
     await run(runner.url, runInput('other', 'other'))
