@@ -104,7 +104,8 @@ test('readers that stopped hold nobody up, cost little, and get everything when 
   expect(all.filter(({ type }) => type === 'TEXT_MESSAGE_CONTENT')).toHaveLength(30_000)
   const grown = anonymousBytes(runner.pid) - before
   console.log(`sixteen stopped readers of 22 MiB each: ${(grown / MIB).toFixed(1)} MiB more`)
-  expect(grown).toBeLessThan(160 * MIB)
+  // Held for good, 16 × 22 MiB and more; below that it is garbage not collected yet (bench: nothing is held after it).
+  expect(grown).toBeLessThan(320 * MIB)
 
   let last = 0
   for (const { frames: told, frame, socket, close } of sockets) {
