@@ -3,6 +3,8 @@ import { Command } from 'commander'
 import { loadConfig } from '../config.ts'
 import { detectRoute } from '../gateway/route.ts'
 import { startMockGateway } from '../mock/mock-gateway.ts'
+import { decideEgress } from '../policy/egress.ts'
+import { loadPolicy } from '../policy/load.ts'
 import type { CliContext } from './context.ts'
 import { serve } from './serve.ts'
 
@@ -22,7 +24,15 @@ export function startCommand(context: CliContext): Command {
         await serve({ ...context, isMock: false, onListening: (url) => greet(url, route.kind) })
         return
       }
-      const mock = await startMockGateway({ directory: join(config.stateDirectory, 'mock-gateway') })
+      const policy = await loadPolicy(config.policyFile)
+      const mock = await startMockGateway({
+        directory: join(config.stateDirectory, 'mock-gateway'),
+        decide: ({ host, port }) => {
+          // The edge does not know which binary asks; any that a rule lists counts.
+          const { verdict, reason } = decideEgress(policy, { host, port })
+          return { allow: verdict !== 'deny', reason }
+        },
+      })
       await serve({
         ...context,
         env: { ...env, ...mock.environment },
