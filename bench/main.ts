@@ -2,6 +2,7 @@
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { coldRun } from './measures/cold-run.ts'
+import { enforcement } from './measures/enforcement.ts'
 import { fanOut } from './measures/fan-out.ts'
 import { growth } from './measures/growth.ts'
 import { idleMemory } from './measures/idle-memory.ts'
@@ -24,6 +25,7 @@ const MEASURES: readonly Measure[] = [
   warmedThread,
   throughput,
   redaction,
+  enforcement,
   fanOut,
   stoppedReader,
   replay,

@@ -34,18 +34,6 @@ export function holdersOf(port: number, options: { toPort: number; roots: readon
   return tree.filter(({ pid }) => holds(pid, wanted)).map((entry) => toHolder(entry, byPid))
 }
 
-/**
- * Everyone who holds any socket at all. Whose connection it is, is among them, so what each of them may, it may too;
- * that is found out in a fraction of the time that the kernel takes for its table of connections.
- */
-export function suspectsOf(roots: readonly number[]): Holder[] {
-  const tree = processTree(roots)
-  const byPid = new Map(tree.map((entry) => [entry.pid, entry]))
-  // bubblewrap itself holds pipes of the runner's, which are sockets too; it opens no connection.
-  const inside = tree.filter(({ pid, parent, root }) => pid !== root && parent !== root)
-  return inside.filter(({ pid }) => holds(pid, 'socket:[')).map((entry) => toHolder(entry, byPid))
-}
-
 function toHolder({ pid, parent, root }: Process, byPid: ReadonlyMap<number, Process>): Holder {
   const ancestors: string[] = []
   // bubblewrap itself, between the runner and the first process inside, is nobody's grant.
@@ -97,11 +85,8 @@ function inodeOf(
   return undefined
 }
 
-/** `socket` is the beginning of what its descriptor links to. */
 function holds(pid: number, socket: string): boolean {
-  return list(`/proc/${pid}/fd`).some((descriptor) =>
-    link(`/proc/${pid}/fd/${descriptor}`)?.startsWith(socket),
-  )
+  return list(`/proc/${pid}/fd`).some((descriptor) => link(`/proc/${pid}/fd/${descriptor}`) === socket)
 }
 
 /** Of one that has gone: a path that no policy lists. */

@@ -26,8 +26,6 @@ export interface EgressProxyOptions {
   model: ModelEndpoint | undefined
   authority: Authority
   upstreamAuthorities?: string | undefined
-  /** Everyone who may hold it. */
-  suspects(): readonly Holder[]
   /** Who holds the connection that came from this port. */
   holdersOf(port: number): readonly Holder[]
   /** `root` is the started process it came from, when that is known. */
@@ -233,14 +231,11 @@ export class EgressProxy {
   #askerOf(socket: Socket): Asker {
     const { policy, holdersOf } = this.#options
     const port = socket.remotePort
-    const suspects = this.#options.suspects()
     let known: readonly Holder[] | undefined
     const holders = (): readonly Holder[] => {
       known ??= port === undefined ? [] : holdersOf(port)
       return known
     }
-    const ask = (asked: readonly Holder[], request: EgressRequest): Decision[] =>
-      asked.map(({ binary, ancestors }) => decideEgress(policy, { ...request, binary, ancestors }))
     return {
       get root() {
         return holders()[0]?.root
@@ -249,9 +244,9 @@ export class EgressProxy {
         return holders()[0]?.binary
       },
       decide(request) {
-        const [easy, ...others] = ask(suspects, request)
-        if (easy?.verdict === 'allow' && others.every(({ verdict }) => verdict === 'allow')) return easy
-        const verdicts = ask(holders(), request)
+        const verdicts = holders().map(({ binary, ancestors }) =>
+          decideEgress(policy, { ...request, binary, ancestors }),
+        )
         // A socket that several hold may do only what each of them may.
         return verdicts.find(({ verdict }) => verdict === 'deny') ?? verdicts[0] ?? NOBODY
       },

@@ -5,7 +5,7 @@ import { rootCertificates } from 'node:tls'
 import { RunnerError, toMessage } from '../errors.ts'
 import { effectiveGrants } from '../policy/file-access.ts'
 import type { Policy } from '../policy/schema.ts'
-import { holdersOf, suspectsOf } from './binary-identity.ts'
+import { holdersOf } from './binary-identity.ts'
 import { createAuthority } from './certificates.ts'
 import type { EgressDecision } from './denial.ts'
 import { EgressProxy, type EgressProxyOptions } from './egress-proxy.ts'
@@ -221,7 +221,6 @@ class BwrapSandbox implements Enforcement {
       model,
       authority,
       route: routeFrom(env),
-      suspects: () => suspectsOf([...this.#running.keys()]),
       holdersOf: (port) => holdersOf(port, { toPort: PROXY_PORT, roots: [...this.#running.keys()] }),
       onDecision: (decision, root) => this.#onDecision(decision, root),
     })

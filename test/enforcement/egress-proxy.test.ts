@@ -51,7 +51,6 @@ async function startProxy(options: Partial<EgressProxyOptions>) {
     model: undefined,
     route: routeFrom({}),
     authority: createAuthority('this test'),
-    suspects: () => [TOOL],
     holdersOf: () => [TOOL],
     onDecision: (decision) => decisions.push(decision),
     lookup: async () => ['93.184.216.34'],
@@ -179,13 +178,13 @@ test('names that no rule allows are not looked up', async () => {
 })
 
 test('a socket that an unlisted process holds too is refused', async () => {
-  const { port } = await startProxy({ suspects: () => [TOOL, OTHER], holdersOf: () => [TOOL, OTHER] })
+  const { port } = await startProxy({ holdersOf: () => [TOOL, OTHER] })
   const said = await talk(port, 'GET http://plain.example.test/ HTTP/1.1\r\nHost: plain.example.test\r\n\r\n')
   expect(said).toContain('not for /usr/bin/other')
 })
 
 test('a process that cannot be found is refused', async () => {
-  const { port } = await startProxy({ suspects: () => [], holdersOf: () => [] })
+  const { port } = await startProxy({ holdersOf: () => [] })
   const said = await talk(port, 'GET http://plain.example.test/ HTTP/1.1\r\nHost: plain.example.test\r\n\r\n')
   expect(said).toContain('cannot be identified')
 })
