@@ -8,15 +8,33 @@ export interface Encoding {
   contentType: string
   /** Written at once and while nothing else is: shows the peer, and proxies between, that the line is alive. */
   keepalive: Buffer | undefined
-  batch(batch: Batch): Buffer
+  /** Readers that are handed the same array share its bytes. */
+  batches(batches: readonly Batch[]): Buffer
   event(event: AguiEvent): Buffer
 }
 
 const SSE: Encoding = {
   contentType: 'text/event-stream',
   keepalive: Buffer.from(': keep-alive\n\n'),
-  batch: (batch) => batch.sse,
+  batches: joined((batch) => batch.sse),
   event: (event) => Buffer.from(`data: ${JSON.stringify(event)}\n\n`),
+}
+
+function joined(bytesOf: (batch: Batch) => Buffer): Encoding['batches'] {
+  return remembered((batches: readonly Batch[]) => {
+    const [only, ...others] = batches
+    if (only !== undefined && others.length === 0) return bytesOf(only)
+    return Buffer.concat(batches.map(bytesOf))
+  })
+}
+
+function remembered<Value extends object>(encodeAll: (value: Value) => Buffer): (value: Value) => Buffer {
+  const known = new WeakMap<Value, Buffer>()
+  return (value) => {
+    const bytes = known.get(value) ?? encodeAll(value)
+    known.set(value, bytes)
+    return bytes
+  }
 }
 
 const AGUI_MEDIA_TYPE = 'application/vnd.ag-ui.event+proto'
@@ -34,20 +52,11 @@ function encode(event: AguiEvent): Uint8Array {
   return encoder.encodeBinary(event)
 }
 
-/** Readers of one batch share one encoding of it. */
-const encoded = new WeakMap<Batch, Buffer>()
-
 /** AG-UI's protobuf framing; it knows no keep-alive (agui-1.0-producer.md A15.94). */
 const PROTOBUF: Encoding = {
   contentType: AGUI_MEDIA_TYPE,
   keepalive: undefined,
-  batch(batch) {
-    const known = encoded.get(batch)
-    if (known !== undefined) return known
-    const bytes = Buffer.concat(batch.records().map(({ event }) => encode(event)))
-    encoded.set(batch, bytes)
-    return bytes
-  },
+  batches: joined(remembered((batch) => Buffer.concat(batch.records().map(({ event }) => encode(event))))),
   event: (event) => Buffer.from(encode(event)),
 }
 

@@ -72,10 +72,9 @@ export class LogStream extends Readable {
         if (wanted.length === 0) continue
         const last = wanted.findIndex((batch) => this.#options.isLast(batch))
         const batches = last < 0 ? wanted : wanted.slice(0, last + 1)
-        const bytes = batches.map((batch) => this.#options.encoding.batch(batch))
         // Before the push, which may ask for more while it runs.
         this.#wanted = false
-        if (this.push(bytes.length === 1 ? bytes[0] : Buffer.concat(bytes))) this.#wanted = true
+        if (this.push(this.#options.encoding.batches(batches))) this.#wanted = true
         if (last >= 0) return this.#end()
         this.#keepalive?.refresh()
       }

@@ -5,6 +5,7 @@ import { logAppended } from '../channels.ts'
 import { RunnerError } from '../errors.ts'
 import { Batch } from './batch.ts'
 import type { AppendOptions, EventLog } from './event-log.ts'
+import { SharedSteps } from './shared-steps.ts'
 import { idOfKey, keyText, type Store } from './store.ts'
 
 export interface LmdbEventLogOptions {
@@ -55,6 +56,7 @@ export class LmdbEventLog implements EventLog {
   /** Threads that hold a tail, the one that was quiet longest first. */
   readonly #tails = new Set<Thread>()
   readonly #readers = new Set<{ thread: Thread; seq: number }>()
+  readonly #steps = new SharedSteps()
   readonly #retentionBytes: number
   readonly #checkBytes: number
   readonly #now: () => number
@@ -151,6 +153,7 @@ export class LmdbEventLog implements EventLog {
     const thread = this.#thread(threadId)
     thread.dropped = true
     this.#forgetTail(thread)
+    this.#steps.clear()
     // The id may be used anew at once; what comes then is written when the old records are gone.
     const next = emptyThread()
     next.cleared = this.#clear(threadId)
@@ -173,7 +176,8 @@ export class LmdbEventLog implements EventLog {
     thread.writing.push(batch)
     try {
       if (thread.cleared !== undefined) await thread.cleared
-      await this.#batches.put(key, bytes)
+      // Dropped again while it waited: the removal that goes on may have passed this key already.
+      if (!thread.dropped) await this.#batches.put(key, bytes)
     } catch (error) {
       // What follows would stand behind a hole.
       thread.writing.splice(thread.writing.indexOf(batch))
@@ -253,10 +257,18 @@ export class LmdbEventLog implements EventLog {
 
   /** What follows `seq`, at least one batch: from the shared tail when the reader keeps up, else from the store. */
   #take(threadId: string, thread: Thread, seq: number): readonly Batch[] {
-    const [eldest] = thread.tail
+    const youngest = thread.tail.at(-1)
+    if (youngest !== undefined && youngest.first === seq + 1) return [youngest]
+    return this.#steps.take(threadId, seq, () =>
+      upTo(READ_BYTES_MAX, this.#from(threadId, thread, seq), (batch) => batch.after(seq)),
+    )
+  }
+
+  /** From the one that holds what follows `seq`. */
+  *#from(threadId: string, { tail, head }: Thread, seq: number): Generator<Batch> {
+    const [eldest] = tail
     if (eldest !== undefined && eldest.first <= seq + 1) {
-      const from = thread.tail.findLastIndex((batch) => batch.first <= seq + 1)
-      return thread.tail.slice(from).map((batch) => batch.after(seq))
+      return yield* tail.slice(tail.findLastIndex((batch) => batch.first <= seq + 1))
     }
     const [holder] = this.#batches.getKeys({
       start: [keyText(threadId), seq + 1],
@@ -264,17 +276,12 @@ export class LmdbEventLog implements EventLog {
       reverse: true,
       limit: 1,
     })
-    const batches: Batch[] = []
-    let bytes = 0
     for (const { value } of this.#batches.getRange(range(threadId, holder?.[1] ?? seq + 1))) {
       const batch = Batch.decode(value)
       // Written but not yet told: the commit's own answer publishes it.
-      if (batch.first > thread.head) break
-      batches.push(batch.after(seq))
-      bytes += batch.sse.length
-      if (bytes >= READ_BYTES_MAX) break
+      if (batch.first > head) return
+      yield batch
     }
-    return batches
   }
 
   /** Removes the oldest batches, whichever thread they are of, until the store is below its limit. */
@@ -337,6 +344,18 @@ function emptyThread(): Thread {
     tailBytes: 0,
     waiting: new Set(),
   }
+}
+
+/** The first batches that are `bytesMax` together, or one that is more. */
+function upTo(bytesMax: number, batches: Iterable<Batch>, toPart: (batch: Batch) => Batch): readonly Batch[] {
+  const taken: Batch[] = []
+  let bytes = 0
+  for (const batch of batches) {
+    taken.push(toPart(batch))
+    bytes += batch.sse.length
+    if (bytes >= bytesMax) break
+  }
+  return taken
 }
 
 function range(threadId: string, from: number): { start: Key; end: Key } {

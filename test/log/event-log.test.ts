@@ -296,6 +296,17 @@ describe('dropping a thread', () => {
     expect(log.head('t')).toBe(0)
   })
 
+  test('a second one also takes what waited for the first', async () => {
+    for (const turns of [0, 1, 2, 3]) {
+      const work: Promise<unknown>[] = [log.append('other', 'r', deltas(1))]
+      work.push(log.drop('t'), log.append('t', 'r', deltas(1)), log.append('other', 'r', deltas(1)))
+      for (let count = 0; count < turns; count++) await turn()
+      work.push(log.drop('t'))
+      await Promise.all(work)
+      expect(log.head('t')).toBe(0)
+    }
+  })
+
   test('what is written right after it is a new thread, whole', async () => {
     await log.append('t', 'r', deltas(5))
     const dropping = log.drop('t')
