@@ -6,6 +6,8 @@ import type { Target } from './upstream.ts'
 /** One decision of the proxy; holds no query, header or body. */
 export interface EgressDecision {
   verdict: Decision['verdict']
+  /** The gate that decided. */
+  stage: Decision['stage']
   host: string
   port: number
   /** CONNECT for a connection. */
@@ -26,10 +28,14 @@ export interface Subject {
   binary?: string | undefined
 }
 
-export function toEgressDecision(subject: Subject, { verdict, rule, reason }: Decision): EgressDecision {
+export function toEgressDecision(
+  subject: Subject,
+  { verdict, stage, rule, reason }: Decision,
+): EgressDecision {
   const { target, method, path, binary } = subject
   return {
     verdict,
+    stage,
     host: target.host,
     port: target.port,
     method,

@@ -12,6 +12,7 @@ import type { Authority } from './certificates.ts'
 import { connectionDenial, type EgressDecision, rawDenial, type Subject, toEgressDecision } from './denial.ts'
 import { hostOf, Inspector } from './inspection.ts'
 import { forward, join, TunnelAgent } from './relay.ts'
+import { type RequestBody, readRequestBody } from './request-body.ts'
 import { type Dial, dialAddress, dialThrough, type Route, type Target } from './upstream.ts'
 
 /** Where the configured model is, when it is not inference.local: open to everything inside, without a rule. */
@@ -124,11 +125,8 @@ export class EgressProxy {
     this.#inspector.accept(socket, {
       target,
       binary: () => asker.binary,
-      judge: (asked) => {
-        const judged = asker.decide({ ...target, addresses, ...asked })
-        this.#tell({ target, ...asked }, judged, asker)
-        return judged
-      },
+      judge: (asked) => asker.decide({ ...target, addresses, ...asked }),
+      tell: ({ method, path }, decision) => this.#tell({ target, method, path }, decision, asker),
       dial: async () => {
         const dialled = await this.#dialNamed(target, addresses, signal)
         if (!('refusal' in dialled)) return dialled.socket
@@ -157,9 +155,15 @@ export class EgressProxy {
     const isModel = model !== undefined && isSame(model, target)
     const asker: Asker | undefined = isModel ? undefined : this.#askerOf(request.socket)
     let addresses: readonly string[] = []
+    let body: RequestBody | undefined
     if (asker !== undefined) {
       const asked = { transport: 'plain-http', method, path, hostHeader: hostOf(request) } as const
-      const judged = await this.#judge(target, asker, asked)
+      let judged = await this.#judge(target, asker, { ...asked, isBodyUnread: true })
+      const { reading } = judged.decision
+      if (reading !== undefined) {
+        body = await readRequestBody(request, reading)
+        judged = await this.#judge(target, asker, { ...asked, ...body.asked })
+      }
       const subject: Subject = { target, method, path }
       this.#tell(subject, judged.decision, asker)
       if (judged.decision.verdict === 'deny') {
@@ -178,7 +182,7 @@ export class EgressProxy {
     })
     response.once('close', () => agent.destroy())
     const host = goal.port === 80 ? goal.host : `${goal.host}:${goal.port}`
-    await forward(request, response, { agent, path, host })
+    await forward(request, response, { agent, path, host, body: body?.bytes })
   }
 
   /** First without looking the name up: a question to a name server is a way out too. */

@@ -49,8 +49,8 @@ export interface Enforcement {
   readonly inside: { temporary: string; uid: number } | undefined
   /** What the policy keeps from everything inside, with all that is below. */
   readonly denied: DeniedPaths
-  /** Connections and requests so far. */
-  readonly counts: { readonly allowed: number; readonly denied: number }
+  /** Connections, requests and messages so far; `audited` passed though the policy does not permit them. */
+  readonly counts: { readonly allowed: number; readonly audited: number; readonly denied: number }
   /** In the place of child_process.spawn: piped stdio, a process group of its own. */
   spawn(request: SpawnRequest): ChildProcess
   /** Idempotent. Processes that still run lose their way out. */
@@ -74,6 +74,7 @@ export interface EnforcementOptions {
 const FILTER_DESCRIPTOR = 3
 /** Refusals that one process's owner is told. */
 const TOLD_MAX = 500
+const COUNTED = { allow: 'allowed', audit: 'audited', deny: 'denied' } as const
 const TRIAL_MS_MAX = 10_000
 const STDERR_TAIL_CHARS = 300
 /** Empty folders of every distribution; root covers one of them, in a mount namespace of its own. */
@@ -139,7 +140,7 @@ function unchanged(report: EnforcementReport, denied: DeniedPaths): Enforcement 
     report,
     denied,
     inside: undefined,
-    counts: { allowed: 0, denied: 0 },
+    counts: { allowed: 0, audited: 0, denied: 0 },
     spawn({ command, args, cwd, env }) {
       return spawnChild(command, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
     },
@@ -191,7 +192,7 @@ class BwrapSandbox implements Enforcement {
   readonly report: EnforcementReport
   readonly inside: { temporary: string; uid: number }
   readonly denied: DeniedPaths
-  readonly counts = { allowed: 0, denied: 0 }
+  readonly counts = { allowed: 0, audited: 0, denied: 0 }
   readonly #parts: Parts
   readonly #proxy: EgressProxy
   readonly #filterFile: string | undefined
@@ -304,7 +305,7 @@ class BwrapSandbox implements Enforcement {
 
   #onDecision(decision: EgressDecision, root: number | undefined): void {
     const isDenied = decision.verdict === 'deny'
-    this.counts[isDenied ? 'denied' : 'allowed'] += 1
+    this.counts[COUNTED[decision.verdict]] += 1
     const owner = isDenied && root !== undefined ? this.#running.get(root) : undefined
     // A program that asks in a loop must not fill the log; what comes later is counted only.
     if (owner === undefined || owner.told >= TOLD_MAX) return

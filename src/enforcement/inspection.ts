@@ -4,14 +4,16 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls, TLSSocket } from 'node:tls'
-import type { Decision } from '../policy/decision.ts'
+import type { Decision, EgressRequest, GraphqlRequest } from '../policy/decision.ts'
 import { canonicalTarget, TargetError } from '../policy/target.ts'
 import type { Authority } from './certificates.ts'
 import { rawDenial, requestDenial, type Subject } from './denial.ts'
 import { forward, TunnelAgent } from './relay.ts'
+import { readRequestBody } from './request-body.ts'
 import type { Target } from './upstream.ts'
+import { carryWebSocket, handshakeProblem, type UpgradeRequest } from './websocket.ts'
 
-interface InspectedRequest {
+interface InspectedRequest extends Pick<EgressRequest, 'isBodyUnread' | 'graphql' | 'jsonRpc'> {
   method: string
   /** Request target as on the wire. */
   path: string
@@ -24,6 +26,8 @@ export interface Tunnel {
   /** Looked up when it is asked for. */
   binary(): string | undefined
   judge(request: InspectedRequest): Decision
+  /** Counts and reports what was decided in the end. */
+  tell(request: InspectedRequest, decision: Decision): void
   dial(): Promise<Socket>
 }
 
@@ -36,6 +40,8 @@ export interface InspectorOptions {
 /** Longest request head, in bytes (openshell.md 1.6). */
 const HEAD_BYTES_MAX = 16_384
 const HANDSHAKE_MS_MAX = 10_000
+/** Each may hold one message that is not whole yet. */
+const WEBSOCKETS_MAX = 64
 const TLS_HANDSHAKE_RECORD = 0x16
 
 interface Inspected extends Tunnel {
@@ -46,6 +52,7 @@ export class Inspector {
   readonly #server: Server
   readonly #options: InspectorOptions
   readonly #tunnels = new WeakMap<object, Inspected>()
+  #websockets = 0
 
   constructor(options: InspectorOptions) {
     this.#options = options
@@ -58,9 +65,12 @@ export class Inspector {
       response.writeContinue()
       answer(request, response)
     })
-    const refuse = (request: IncomingMessage, socket: Duplex): void => this.#refuseUpgrade(request, socket)
-    this.#server.on('upgrade', refuse)
-    this.#server.on('connect', refuse)
+    const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+      socket.on('error', () => socket.destroy())
+      this.#upgrade({ request, socket, head }).catch(() => socket.destroy())
+    }
+    this.#server.on('upgrade', upgrade)
+    this.#server.on('connect', upgrade)
     this.#server.on('clientError', (_error, socket) => {
       if (!socket.writable) return void socket.destroy()
       const body = '{"error":"policy_denied","detail":"unsupported_l7_protocol: only HTTP/1.1 passes here"}'
@@ -118,34 +128,93 @@ export class Inspector {
     const tunnel = this.#tunnels.get(request.socket)
     if (tunnel === undefined) return void request.destroy()
     const { method = '', url = '/' } = request
-    const decision = tunnel.judge({ method, path: url, hostHeader: hostOf(request), upgrade: false })
+    const asked: InspectedRequest = { method, path: url, hostHeader: hostOf(request), upgrade: false }
+    const first = tunnel.judge({ ...asked, isBodyUnread: true })
+    const body = first.reading === undefined ? undefined : await readRequestBody(request, first.reading)
+    const decision = body === undefined ? first : tunnel.judge({ ...asked, ...body.asked })
+    tunnel.tell(asked, decision)
     if (decision.verdict === 'deny') {
-      const subject: Subject = { target: tunnel.target, method, path: url, binary: tunnel.binary() }
       response.writeHead(403, {
         'content-type': 'application/json',
         'x-openshell-policy': headerSafe(decision.rule ?? ''),
         connection: 'close',
       })
-      response.end(requestDenial(subject, decision))
+      response.end(denialOf(tunnel, asked, decision))
       return
     }
     const path = canonical(url)
-    await forward(request, response, { agent: tunnel.agent, path, host: hostOf(request) })
+    await forward(request, response, { agent: tunnel.agent, path, host: hostOf(request), body: body?.bytes })
   }
 
-  #refuseUpgrade(request: IncomingMessage, socket: Duplex): void {
+  /** An upgrade, and CONNECT inside a connection too. */
+  async #upgrade(upgrade: UpgradeRequest): Promise<void> {
+    const { request, socket } = upgrade
     const tunnel = this.#tunnels.get(request.socket)
-    socket.on('error', () => socket.destroy())
     if (tunnel === undefined) return void socket.destroy()
     const { method = '', url = '/' } = request
-    const judged = tunnel.judge({ method, path: url, hostHeader: hostOf(request), upgrade: true })
-    const reason = 'upgrades are not carried by local enforcement'
-    const decision: Decision = judged.verdict === 'deny' ? judged : { ...judged, verdict: 'deny', reason }
-    const body = requestDenial(
-      { target: tunnel.target, method, path: url, binary: tunnel.binary() },
-      decision,
-    )
-    socket.end(rawDenial(body), () => socket.destroy())
+    const hostHeader = hostOf(request)
+    const asked: InspectedRequest = { method, path: url, hostHeader, upgrade: true }
+    const judged = tunnel.judge(asked)
+    const problem = this.#upgradeProblem(request, judged)
+    const decision: Decision =
+      judged.verdict === 'deny' || problem === undefined
+        ? judged
+        : { ...judged, verdict: 'deny', reason: problem }
+    tunnel.tell(asked, decision)
+    if (decision.verdict === 'deny') {
+      return void socket.end(rawDenial(denialOf(tunnel, asked, decision)), () => socket.destroy())
+    }
+    this.#websockets += 1
+    socket.once('close', () => {
+      this.#websockets -= 1
+    })
+    // With the first one: most runners never see any.
+    const { readGraphqlMessage } = await import('../policy/graphql.ts')
+    const message = { method: 'WEBSOCKET_TEXT', path: url, hostHeader, upgrade: false }
+    await carryWebSocket(upgrade, {
+      agent: tunnel.agent,
+      path: canonical(url),
+      host: hostHeader,
+      ...messageJudge(tunnel, message, readGraphqlMessage),
+    })
+  }
+
+  #upgradeProblem(request: IncomingMessage, { isWebSocket }: Decision): string | undefined {
+    if (isWebSocket !== true) return 'upgrades are carried on endpoints of protocol websocket only'
+    if (this.#websockets >= WEBSOCKETS_MAX) return `there are ${WEBSOCKETS_MAX} WebSockets already`
+    return handshakeProblem(request)
+  }
+}
+
+function denialOf(
+  { target, binary }: Tunnel,
+  { method, path }: InspectedRequest,
+  decision: Decision,
+): string {
+  const subject: Subject = { target, method, path, binary: binary() }
+  return requestDenial(subject, decision)
+}
+
+/** A binary message may pass where a text would: a server may read it as one. */
+function messageJudge(
+  tunnel: Tunnel,
+  asked: InspectedRequest,
+  readGraphqlMessage: (message: Uint8Array) => GraphqlRequest | undefined,
+): Pick<Parameters<typeof carryWebSocket>[1], 'refusalOf' | 'onUnreadable'> {
+  return {
+    refusalOf(message, isBinary) {
+      const first = tunnel.judge({ ...asked, isBodyUnread: true })
+      let decision = first
+      if (first.reading !== undefined) {
+        const unreadable = { operations: [], error: 'a binary message cannot be read' }
+        const graphql = isBinary ? unreadable : readGraphqlMessage(message)
+        if (graphql === undefined) return undefined
+        decision = tunnel.judge({ ...asked, graphql })
+      }
+      tunnel.tell(asked, decision)
+      return decision.verdict === 'deny' ? decision.reason : undefined
+    },
+    onUnreadable: (reason) => tunnel.tell(asked, { verdict: 'deny', stage: 'l7', reason }),
   }
 }
 

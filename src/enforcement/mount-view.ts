@@ -28,7 +28,7 @@ export interface MountView {
   readonly missing: readonly string[]
 }
 
-/** What others would run or trust later, outside: in the workspace and in each repository directly below it. */
+/** What others would run or trust later, outside: in the workspace, and in each repository and workflow in it. */
 const PROTECTED = [
   '.git/hooks',
   '.git/config',
@@ -198,14 +198,20 @@ function lockedIn(workspace: string): Mount[] {
   return [...pins.values(), ...locks]
 }
 
+/** Repositories lie directly below the workspace or in `repos`; what is in `workflows` counts without being one. */
 function repositoriesIn(workspace: string): string[] {
-  try {
-    return readdirSync(workspace, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory() && isFolder(join(workspace, entry.name, '.git')))
-      .slice(0, REPOSITORIES_MAX)
-      .map((entry) => join(workspace, entry.name))
-  } catch {
-    // It is not there yet.
-    return []
-  }
+  const isRepository = (path: string): boolean => isFolder(join(path, '.git'))
+  return [
+    ...foldersIn(join(workspace, 'workflows')),
+    ...foldersIn(join(workspace, 'repos')).filter(isRepository),
+    ...foldersIn(realpathSync(workspace)).filter(isRepository),
+  ].slice(0, REPOSITORIES_MAX)
+}
+
+function foldersIn(parent: string): string[] {
+  // A mount would follow a link.
+  if (!isFolder(parent)) return []
+  return readdirSync(parent, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(parent, entry.name))
 }

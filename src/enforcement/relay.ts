@@ -2,9 +2,11 @@
 // client framed reaches the other side.
 import {
   Agent,
+  type ClientRequest,
   type ClientRequestArgs,
   request as httpRequest,
   type IncomingMessage,
+  type OutgoingHttpHeaders,
   type ServerResponse,
 } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -21,6 +23,8 @@ const HOP_BY_HOP = [
   'trailer',
   'transfer-encoding',
   'upgrade',
+  // A compressed message could not be read here.
+  'sec-websocket-extensions',
 ]
 
 /** One side's end is passed on, its breaking destroys the other. */
@@ -59,26 +63,17 @@ export interface ForwardOptions {
   /** The request target as it goes out. */
   path: string
   host: string
+  /** The whole body when it was read already; else it is passed on as it comes. */
+  body?: Buffer | undefined
 }
 
 /** Resolves when the answer is through; a failure is a 502, or a broken answer when it had begun. */
 export async function forward(
   request: IncomingMessage,
   response: ServerResponse,
-  { agent, path, host }: ForwardOptions,
+  { body, ...options }: ForwardOptions,
 ): Promise<void> {
-  const headers = Object.fromEntries(
-    Object.entries(request.headersDistinct).filter(([name]) => !hopByHop(request).has(name)),
-  )
-  const isChunked = request.headers['transfer-encoding'] !== undefined
-  const upstream = httpRequest({
-    // Its type leaves out that an agent's options may be undefined.
-    agent: agent as Agent,
-    path,
-    method: request.method ?? 'GET',
-    setHost: false,
-    headers: { ...headers, host, ...(isChunked ? { 'transfer-encoding': 'chunked' } : {}) },
-  })
+  const upstream = openRequest(request, { ...options, framing: framingOf(request, body) })
   response.once('close', () => {
     if (!response.writableFinished) upstream.destroy()
   })
@@ -87,23 +82,63 @@ export async function forward(
       upstream.once('response', resolve)
       upstream.once('error', reject)
     })
-    const sent = pipeline(request, upstream)
+    const sent = body === undefined ? pipeline(request, upstream) : undefined
     // A server may answer before it has read everything, and then close.
-    sent.catch(() => undefined)
-    const answer = await answered
-    const kept = Object.entries(answer.headersDistinct).filter(([name]) => !HOP_BY_HOP.includes(name))
-    for (const [name, values] of kept) if (values !== undefined) response.setHeader(name, values)
-    response.writeHead(answer.statusCode ?? 502)
-    response.flushHeaders()
-    await pipeline(answer, response)
+    sent?.catch(() => undefined)
+    if (body !== undefined) upstream.end(body)
+    await passAnswer(await answered, response)
   } catch {
     if (response.headersSent) response.destroy()
     else response.writeHead(502, { connection: 'close' }).end()
   }
 }
 
-/** The fixed ones, and those that the Connection header names. */
+/** A request whose headers are the client's, but for those of its connection; `framing` says how the body comes. */
+export function openRequest(
+  request: IncomingMessage,
+  { agent, path, host, framing }: Omit<ForwardOptions, 'body'> & { framing: OutgoingHttpHeaders },
+): ClientRequest {
+  const left = hopByHop(request)
+  const headers = Object.entries(request.headersDistinct).filter(([name]) => !left.has(name))
+  return httpRequest({
+    // Its type leaves out that an agent's options may be undefined.
+    agent: agent as Agent,
+    path,
+    method: request.method ?? 'GET',
+    setHost: false,
+    headers: { ...Object.fromEntries(headers), host, ...framing },
+  })
+}
+
+/** Untouched, and each piece as it comes. */
+export async function passAnswer(answer: IncomingMessage, response: ServerResponse): Promise<void> {
+  for (const [name, values] of answerHeaders(answer)) response.setHeader(name, values)
+  response.writeHead(answer.statusCode ?? 502)
+  response.flushHeaders()
+  await pipeline(answer, response)
+}
+
+/** Without those that belong to the connection it came on. */
+export function answerHeaders({ headersDistinct }: IncomingMessage): [name: string, values: string[]][] {
+  return Object.entries(headersDistinct).flatMap(([name, values]): [string, string[]][] =>
+    values === undefined || HOP_BY_HOP.includes(name) ? [] : [[name, values]],
+  )
+}
+
+function framingOf({ headers, method }: IncomingMessage, body: Buffer | undefined): OutgoingHttpHeaders {
+  if (body !== undefined) {
+    return body.length > 0 || method === 'POST' ? { 'content-length': body.length } : {}
+  }
+  if (headers['transfer-encoding'] !== undefined) return { 'transfer-encoding': 'chunked' }
+  const length = headers['content-length']
+  return length === undefined ? {} : { 'content-length': length }
+}
+
+/**
+ * The fixed ones, and those that the Connection header names. Lengths are never the client's to drop: a body
+ * without one would be the next request to the server.
+ */
 function hopByHop({ headers }: IncomingMessage): ReadonlySet<string> {
   const named = (headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase())
-  return new Set([...HOP_BY_HOP, ...named, 'host'])
+  return new Set([...HOP_BY_HOP, ...named, 'host', 'content-length'])
 }

@@ -26,7 +26,7 @@ export interface EnforcementReport {
   parts: Record<Part, PartReport>
   /** read_only and read_write as applied: inside names. */
   paths: { mounted: string[]; skipped: { path: string; why: string }[] }
-  /** Endpoints whose protocol is not read here; their requests are refused. */
+  /** Endpoints whose protocol is not carried here; what is no HTTP is refused on them. */
   unsupported: { policy: string; endpoint: string; feature: string; action: 'refused' }[]
   /** Where this is stricter than OpenShell. */
   stricter: string[]
@@ -47,7 +47,7 @@ const PARTS: readonly Part[] = [
   'limits',
 ]
 
-const UNREAD_PROTOCOLS: ReadonlySet<string> = new Set(['websocket', 'graphql', 'json-rpc', 'mcp'])
+const UNREAD_PROTOCOLS: ReadonlySet<string> = new Set(['sql'])
 
 /** Every part in the same state: nothing applied, or OpenShell at work. */
 export function uniformReport(backend: 'openshell' | 'none', part: PartReport): EnforcementReport {
@@ -81,7 +81,9 @@ export function bwrapReport({
       'fs.write': enforced('mount view: read-only mounts'),
       'net.deny_direct': enforced(network),
       'net.hosts': enforced('CONNECT proxy with the policy of this run'),
-      'net.l7': enforced('TLS opened with an authority of this run, requests judged one by one'),
+      'net.l7': enforced(
+        'TLS opened with an authority of this run; requests, their bodies and WebSocket messages judged one by one',
+      ),
       'net.binaries': {
         state: 'enforced',
         how: '/proc/PID/exe of whoever holds the socket, and of its parents',
@@ -100,7 +102,9 @@ export function bwrapReport({
       'the runner is no ancestor: a rule for its node grants nothing inside',
       '.git/hooks, .git/config, .claude/settings*.json and .mcp.json that exist at the start are read-only',
       'unlisted paths are absent, not merely refused; their names do not show',
-      'HTTP upgrades are refused on inspected endpoints',
+      'HTTP upgrades are refused but for WebSockets on endpoints of protocol websocket, which run uncompressed',
+      'a binary WebSocket message passes where a text would, and nowhere beside GraphQL rules',
+      'JSON and GraphQL bodies that two servers could read in two ways are refused',
     ],
     looser: [
       'wrappers, the Claude Code binary and certificates are mounted read-only whether listed or not',

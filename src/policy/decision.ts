@@ -17,6 +17,19 @@ export interface Decision {
   tls?: 'terminate' | 'skip'
   /** Set when a connection passes L4: must its requests be judged one by one? */
   inspect?: boolean
+  /** Set when a request was refused only because its body or message is not read yet. */
+  reading?: BodyReading
+  /** Set when an upgrade passes whose messages are to be judged, each as WEBSOCKET_TEXT. */
+  isWebSocket?: true
+}
+
+/** How to read a body, or a message, for its endpoint. */
+export interface BodyReading {
+  protocol: 'graphql' | 'json-rpc' | 'mcp'
+  /** Longest body. */
+  bytesMax: number
+  /** MCP: tools have names of the form that the specification recommends. */
+  hasStrictToolNames: boolean
 }
 
 /** Without `method` the question is the connection alone (CONNECT). */
@@ -42,6 +55,8 @@ export interface EgressRequest {
   hostHeader?: string | undefined
   /** Is it a WebSocket upgrade? Undefined: a GET on a websocket endpoint counts as one. */
   upgrade?: boolean | undefined
+  /** The caller reads the body when it is told how, and asks again. */
+  isBodyUnread?: boolean | undefined
   graphql?: GraphqlRequest | undefined
   jsonRpc?: JsonRpcRequest | undefined
 }

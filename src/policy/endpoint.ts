@@ -1,4 +1,5 @@
 // Small facts about one endpoint that both the checks and the decisions need.
+import type { BodyReading } from './decision.ts'
 import type { Endpoint, RuleMatcher } from './schema.ts'
 
 const L7_PROTOCOLS = ['rest', 'websocket', 'graphql', 'sql', 'json-rpc', 'mcp'] as const
@@ -37,6 +38,22 @@ export function hasStrictToolNames(endpoint: Endpoint): boolean {
 /** The mcp stanza wins, as one wire field holds both. 0 means the default. */
 export function jsonRpcBodyLimit(endpoint: Endpoint): number {
   return endpoint.mcp === undefined ? (endpoint.json_rpc?.max_body_bytes ?? 0) : endpoint.mcp.max_body_bytes
+}
+
+/** OpenShell's default for every protocol whose bodies are read. */
+const BODY_BYTES_DEFAULT = 64 * 1024
+
+/** Undefined for an endpoint that judges requests without their bodies. */
+export function bodyReading(endpoint: Endpoint): BodyReading | undefined {
+  const protocol = l7Protocol(endpoint)
+  const hasGraphqlMessages = protocol === 'websocket' && hasGraphqlPolicy(endpoint)
+  if (protocol === 'graphql' || hasGraphqlMessages) {
+    const bytesMax = endpoint.graphql_max_body_bytes || BODY_BYTES_DEFAULT
+    return { protocol: 'graphql', bytesMax, hasStrictToolNames: false }
+  }
+  if (protocol !== 'json-rpc' && protocol !== 'mcp') return undefined
+  const bytesMax = jsonRpcBodyLimit(endpoint) || BODY_BYTES_DEFAULT
+  return { protocol, bytesMax, hasStrictToolNames: protocol === 'mcp' && hasStrictToolNames(endpoint) }
 }
 
 export function endpointLabel(endpoint: Endpoint): string {

@@ -1,6 +1,6 @@
 // One HTTP request on an admitted connection: which endpoint judges it, and what it says (openshell.md 1.6).
 import type { Decision, EgressRequest, JsonRpcRequest } from './decision.ts'
-import { l7Protocol } from './endpoint.ts'
+import { bodyReading, l7Protocol } from './endpoint.ts'
 import { type CanonicalRequest, denies, type MatchedRule, permits } from './rules.ts'
 import type { Endpoint } from './schema.ts'
 import { endpointPathMatches, pathSpecificity } from './selector.ts'
@@ -37,8 +37,18 @@ export function judgeRequest(
   }
   const violation = protocolViolation(config, request)
   if (violation !== undefined) return deny(violation)
+  const reading = isUnread(config, request) ? bodyReading(config) : undefined
+  if (reading !== undefined) return { ...deny('its body is not read yet'), reading }
   const canonical: CanonicalRequest = { ...request, path: target.path, query: target.query }
-  return judgeByRules(matched, config, canonical)
+  const decision = judgeByRules(matched, config, canonical)
+  const isWebSocket = request.upgrade === true && l7Protocol(config) === 'websocket'
+  return isWebSocket && decision.verdict !== 'deny' ? { ...decision, isWebSocket } : decision
+}
+
+/** An upgrade has no body; its messages come later, one by one. */
+function isUnread(config: Endpoint, request: Request): boolean {
+  const isFrame = request.method.toUpperCase() === 'WEBSOCKET_TEXT'
+  return request.isBodyUnread === true && (isFrame || l7Protocol(config) !== 'websocket')
 }
 
 function readTarget(inspected: readonly Endpoint[], request: Request): CanonicalTarget | string {

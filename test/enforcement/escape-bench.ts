@@ -16,6 +16,7 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { WebSocketServer } from 'ws'
 import { type Authority, createAuthority } from '../../src/enforcement/certificates.ts'
 import type { Attempt } from './escape-attempts.ts'
 import type { HostOrder } from './escape-host.ts'
@@ -54,13 +55,15 @@ export async function openCanaries(): Promise<Canaries> {
   }
   const http = await listen(createHttpServer(sing), { host: '127.0.0.1' })
   const http6 = await listen(createHttpServer(sing), { host: '::1' }).catch(() => http)
-  const https = await listen(
-    createHttpsServer(
-      { SNICallback: (name, done) => done(null, authority.contextFor(name)), ALPNProtocols: ['http/1.1'] },
-      sing,
-    ),
-    { host: '127.0.0.1' },
+  const secure = createHttpsServer(
+    { SNICallback: (name, done) => done(null, authority.contextFor(name)), ALPNProtocols: ['http/1.1'] },
+    sing,
   )
+  new WebSocketServer({ server: secure }).on('connection', (socket) => {
+    socket.on('message', (data: Buffer) => socket.send(`CANARY ${data}`))
+    socket.on('error', () => undefined)
+  })
+  const https = await listen(secure, { host: '127.0.0.1' })
   const openProxy = await listen(openRelay({ http, https }), { host: '127.0.0.1' })
   const udp = createSocket('udp4')
   udp.on('message', (_text, from) => udp.send('CANARY', from.port, from.address))

@@ -98,6 +98,22 @@ def get(path='/', method='GET', host='api.example.test', extra=''):
     return f'{method} {path} HTTP/1.1\r\nHost: {host}\r\n{extra}Connection: close\r\n\r\n'.encode()
 
 
+def post(host, body, path='/', extra=''):
+    head = f'POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n{extra}'
+    data = f'{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}'.encode()
+    return ask(f'{host}:443', data)
+
+
+def message(host, text):
+    # A WebSocket by hand; what comes back behind the handshake is the server's word on the message.
+    s = tls(f'{host}:443')
+    extra = 'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+    s.sendall(get(host=host, extra=extra).replace(b'Connection: close', b'Connection: Upgrade'))
+    head = s.recv(4096)
+    s.sendall(bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text)
+    return drain(s) if b' 101 ' in head else b''
+
+
 def call(x64, arm64, *args):
     ctypes.set_errno(0)
     got = libc.syscall(x64 if X64 else arm64, *args)

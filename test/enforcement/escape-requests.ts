@@ -150,6 +150,60 @@ print(d[-200:]); reached(b'CANARY POST /second' in d)`,
     `s = tls('c2VjcmV0.wild.example.test:443'); s.sendall(get(host='c2VjcmV0.wild.example.test')); canary(drain(s))`,
     'allowed',
   ],
+  [
+    'L25',
+    'a JSON-RPC call that is not listed',
+    'proxy: requests',
+    `canary(post('rpc.example.test', '{"jsonrpc":"2.0","id":1,"method":"write"}'))`,
+  ],
+  [
+    'L26',
+    'the same, its name twice',
+    'proxy: requests',
+    `canary(post('rpc.example.test', '{"jsonrpc":"2.0","id":1,"method":"read","m\\\\u0065thod":"write"}'))`,
+  ],
+  [
+    'L27',
+    'the same, its name in another case beside an allowed one',
+    'proxy: requests',
+    `canary(post('rpc.example.test', '{"jsonrpc":"2.0","id":1,"method":"read","Method":"write"}'))`,
+  ],
+  [
+    'L28',
+    'the same in a batch',
+    'proxy: requests',
+    `canary(post('rpc.example.test', '[{"jsonrpc":"2.0","id":1,"method":"read"},{"jsonrpc":"2.0","id":2,"method":"write"}]'))`,
+  ],
+  [
+    'L29',
+    'the same, compressed',
+    'proxy: requests',
+    `import gzip; b = gzip.compress(b'{"jsonrpc":"2.0","id":1,"method":"write"}'); canary(ask('rpc.example.test:443', f'POST / HTTP/1.1\\r\\nHost: rpc.example.test\\r\\nContent-Type: application/json\\r\\nContent-Encoding: gzip\\r\\nContent-Length: {len(b)}\\r\\nConnection: close\\r\\n\\r\\n'.encode() + b))`,
+  ],
+  [
+    'L30',
+    'a GraphQL mutation under the name of a query',
+    'proxy: requests',
+    `canary(post('graphql.example.test', '{"query":"query a { a } mutation b { b }","operationName":"b"}'))`,
+  ],
+  [
+    'L31',
+    'a GraphQL mutation in the target beside a query in the body',
+    'proxy: requests',
+    `canary(post('graphql.example.test', '{"query":"{ a }"}', path='/?query=mutation%7Bb%7D'))`,
+  ],
+  [
+    'L32',
+    'an MCP tool that is not listed',
+    'proxy: requests',
+    `canary(post('mcp.example.test', '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"write_file"}}'))`,
+  ],
+  [
+    'L33',
+    'a message on a WebSocket that may only listen',
+    'proxy: requests',
+    `canary(message('socket.example.test', b'hello'))`,
+  ],
 ]
 
 export const BINARIES: Row[] = [
@@ -263,6 +317,20 @@ export const MUST_WORK: Row[] = [
     'POST on a connection of an L4 rule below a wildcard',
     'policy',
     `s = tls('public.wild.example.test:443'); s.sendall(get(method='POST', host='public.wild.example.test', extra='Content-Length: 0\\r\\n')); canary(drain(s))`,
+    'allowed',
+  ],
+  [
+    'W12',
+    'a JSON-RPC call that is listed',
+    'policy',
+    `canary(post('rpc.example.test', '{"jsonrpc":"2.0","id":1,"method":"read"}'))`,
+    'allowed',
+  ],
+  [
+    'W13',
+    'an MCP tool that is listed',
+    'policy',
+    `canary(post('mcp.example.test', '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read_file"}}'))`,
     'allowed',
   ],
 ]

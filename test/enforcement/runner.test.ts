@@ -103,6 +103,37 @@ describe.skipIf(reason !== undefined)(
       expect(JSON.stringify(denials)).not.toContain('s3cret')
     })
 
+    test('what was refused is counted by its gate, and told in the log with its run', async () => {
+      const all = await ask('network')
+      const runId = all.at(0)?.['runId']
+      const told = await runner.line((line) => line['msg'] === 'denied by policy' && line['runId'] === runId)
+      expect(told).toMatchObject({
+        threadId: 'network',
+        by: 'runner',
+        what: 'network',
+        gate: 'l4',
+        host: 'evil.example.test',
+        port: 80,
+      })
+      expect(runner.stderr()).not.toContain('s3cret')
+      const answer = await fetch(`${runner.url}/metrics`, {
+        headers: { authorization: 'Bearer canary-token' },
+      })
+      const text = await answer.text()
+      const count = (sample: string): number =>
+        Number(
+          text
+            .split('\n')
+            .find((line) => line.startsWith(sample))
+            ?.split(' ')
+            .at(-1),
+        )
+      expect(
+        count('agui_runner_policy_denials_total{by="runner",what="network",gate="l4"}'),
+      ).toBeGreaterThanOrEqual(2)
+      expect(count('agui_runner_egress_decisions_total{verdict="denied"}')).toBeGreaterThanOrEqual(2)
+    })
+
     test("the host's loopback, namespaces and processes are out of reach", async () => {
       const text = textOf(await ask('direct'))
       expect(text).toMatch(/Failed to connect|Couldn't connect/)

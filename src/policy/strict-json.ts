@@ -1,0 +1,106 @@
+// JSON of which there is one reading only. Parsers differ in what they do with the rest: which of two equal keys
+// counts, whether `Method` is `method`, how deep is too deep. What is judged here is read by somebody else there.
+
+/** serde_json's limit, which OpenShell reads bodies with. */
+const DEPTH_MAX = 127
+
+/** Why a body or message cannot be judged, in words that hold nothing of it. */
+export class UnreadableError extends Error {
+  override readonly name = 'UnreadableError'
+}
+
+export type JsonObject = Readonly<Record<string, unknown>>
+
+/** Throws UnreadableError for what is no UTF-8, no JSON, nested too deep, or has a key twice or half a character. */
+export function parseStrictJson(bytes: Uint8Array): unknown {
+  const text = decodeUtf8(bytes)
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new UnreadableError('it is not valid JSON')
+  }
+  refuseAmbiguity(text)
+  return value
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Undefined when there is none; what an object inherits is none. */
+export function member(object: JsonObject, name: string): unknown {
+  return Object.hasOwn(object, name) ? object[name] : undefined
+}
+
+/**
+ * Throws UnreadableError when a key is one of `names` but for its case. Some parsers (Go's, which much of JSON-RPC
+ * and MCP is served by) take it for that name, Unicode's own foldings included.
+ */
+export function refuseLookAlikes(keys: Iterable<string>, names: readonly string[]): void {
+  const folded = new Set(names.map(fold))
+  for (const key of keys) {
+    if (!names.includes(key) && folded.has(fold(key))) {
+      throw new UnreadableError('a key differs from a known one in case only')
+    }
+  }
+}
+
+/** Upper case first: U+017F has no lower case of its own, and its upper case is S. */
+function fold(text: string): string {
+  return text.toUpperCase().toLowerCase()
+}
+
+function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    throw new UnreadableError('it is not valid UTF-8')
+  }
+}
+
+/** `text` is JSON already, so every quote opens a string that ends. */
+function refuseAmbiguity(text: string): void {
+  /** The keys of each open object, and undefined for each open array. */
+  const open: (Set<string> | undefined)[] = []
+  let isKeyNext = false
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text[at]
+    if (char === '{' || char === '[') {
+      open.push(char === '{' ? new Set() : undefined)
+      if (open.length > DEPTH_MAX) throw new UnreadableError(`it is nested deeper than ${DEPTH_MAX} levels`)
+      isKeyNext = char === '{'
+    } else if (char === '}' || char === ']') {
+      open.pop()
+      isKeyNext = false
+    } else if (char === ',') {
+      isKeyNext = open.at(-1) !== undefined
+    } else if (char === '"') {
+      const end = stringEnd(text, at)
+      const string = unescaped(text.slice(at, end))
+      if (isKeyNext) refuseSecond(open.at(-1), string)
+      isKeyNext = false
+      at = end - 1
+    }
+  }
+}
+
+function refuseSecond(keys: Set<string> | undefined, key: string): void {
+  if (keys?.has(key) === true) throw new UnreadableError('an object has a key twice')
+  keys?.add(key)
+}
+
+/** Just behind the closing quote. */
+function stringEnd(text: string, start: number): number {
+  let at = start + 1
+  while (text[at] !== '"') at += text[at] === '\\' ? 2 : 1
+  return at + 1
+}
+
+function unescaped(literal: string): string {
+  if (!literal.includes('\\')) return literal.slice(1, -1)
+  const text = String(JSON.parse(literal))
+  // Half of a surrogate pair: everybody writes something else in its place.
+  if (/\p{Surrogate}/u.test(text)) throw new UnreadableError('a string holds half a character')
+  return text
+}
