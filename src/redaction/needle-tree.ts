@@ -12,7 +12,7 @@ export const ROOT = 0
 const CUT_CHARS_MIN = 16
 
 const ASCII = 128
-const ROWS_MAX = 64
+const ROWS_MAX = 128
 
 /** A known secret ends here. */
 const SECRET = 1

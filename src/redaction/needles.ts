@@ -1,10 +1,12 @@
 import { encodedForms } from './encoded-forms.ts'
+import { NeedleFilter } from './needle-filter.ts'
 import { type Needle, NeedleTree } from './needle-tree.ts'
 import type { TokenForm } from './token-forms.ts'
 
 /** What a redactor looks for, in the form that is searched. */
 export interface Needles {
   tree: NeedleTree
+  filter: NeedleFilter
   forms: readonly TokenForm[]
   /** So many characters may wait for what follows, never more. */
   heldCharsMax: number
@@ -23,6 +25,7 @@ export function createNeedles(values: readonly string[], forms: readonly TokenFo
   const tree = new NeedleTree(needles)
   return {
     tree,
+    filter: new NeedleFilter(needles.map(({ text }) => text)),
     forms,
     heldCharsMax: Math.max(tree.longest, ...forms.map(heldCharsOf)),
     prefixCharsMax: Math.max(0, ...forms.flatMap(({ prefixes }) => prefixes.map(({ length }) => length))),

@@ -1,4 +1,4 @@
-const MARKER = '[redacted]'
+export const MARKER = '[redacted]'
 
 interface Span {
   start: number
@@ -45,12 +45,12 @@ export class RedactedText {
     this.#position = end
   }
 
-  /** Everything up to `end`, of a text whose piece `text` begins at `base`. */
-  take(end: number, { text, base }: { text: string; base: number }): string {
+  /** Everything up to `end`. */
+  take(end: number, text: { slice(start: number, end: number): string }): string {
     let out = ''
     for (let span = this.#spans[0]; span !== undefined && span.start < end; span = this.#spans[0]) {
       if (span.start > this.#markedTo) {
-        out += text.slice(Math.max(this.#position - base, 0), span.start - base) + MARKER
+        out += text.slice(this.#position, span.start) + MARKER
       }
       this.#markedTo = span.end
       this.#position = Math.max(this.#position, Math.min(span.end, end))
@@ -61,7 +61,7 @@ export class RedactedText {
       this.#spans.shift()
     }
     if (end <= this.#position) return out
-    out += text.slice(this.#position - base, end - base)
+    out += text.slice(this.#position, end)
     this.#position = end
     return out
   }

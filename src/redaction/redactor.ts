@@ -1,5 +1,6 @@
 import type { AguiEvent } from '../agui/event.ts'
 import { createNeedles } from './needles.ts'
+import { restoreShown } from './restore.ts'
 import { StreamRedactor } from './stream-redactor.ts'
 import { TextStream } from './text-stream.ts'
 import { TOKEN_FORMS, type TokenForm } from './token-forms.ts'
@@ -18,6 +19,15 @@ export interface Redactor {
   redactValue<T>(value: T): T
   /** An event that is no part of a stream, or a whole one. */
   redactEvent<E extends AguiEvent>(event: E): E
+  /** A text that comes in pieces, wherever it was cut. */
+  redactPieces(pieces: AsyncIterable<string>): AsyncGenerator<string>
+  /**
+   * A value that came back from where `original` was shown; `name` is what an error calls it. Secrets that were taken
+   * out are put back where the value is as it was shown.
+   *
+   * @throws {RunnerError} `invalid_input` when a marker is somewhere else.
+   */
+  restore(sent: unknown, of: { original: unknown; name: string }): unknown
   /** For the events of one run, in order. */
   createStream(): StreamRedactor
   /** So many characters of one message may wait for what follows. */
@@ -48,6 +58,12 @@ export function createRedactor({ values, patterns = TOKEN_FORMS }: RedactorOptio
     return stream.push(text) + stream.flush()
   }
 
+  async function* redactPieces(pieces: AsyncIterable<string>): AsyncGenerator<string> {
+    const stream = new TextStream(needles)
+    for await (const piece of pieces) yield stream.push(piece)
+    yield stream.flush()
+  }
+
   function redactUnknown(value: unknown, depth: number): unknown {
     if (typeof value === 'string') return redactText(value)
     if (typeof value !== 'object' || value === null) return value
@@ -63,6 +79,15 @@ export function createRedactor({ values, patterns = TOKEN_FORMS }: RedactorOptio
 
   // What is replaced are strings by strings, so the type stays.
   const redactValue = <T>(value: T): T => redactUnknown(value, 0) as T
+  function restore(sent: unknown, { original, name }: { original: unknown; name: string }): unknown {
+    const json = JSON.stringify(original)
+    const shownJson = redactText(json)
+    const shown = redactValue(original)
+    // Then a marker is somebody's own word.
+    if (shown === original && shownJson === json) return sent
+    return restoreShown(sent, { original, forms: [shown, JSON.parse(shownJson)], name })
+  }
+
   const redactEvent = <E extends AguiEvent>(event: E): E =>
     redactMembers(event, (key, member) =>
       IDS.has(key) || UNTOUCHED.has(key) ? [key, member] : [key, redactUnknown(member, 1)],
@@ -71,6 +96,8 @@ export function createRedactor({ values, patterns = TOKEN_FORMS }: RedactorOptio
     redactText,
     redactValue,
     redactEvent,
+    redactPieces,
+    restore,
     createStream: () => new StreamRedactor(needles, redactEvent),
     heldCharsMax: needles.heldCharsMax,
   }

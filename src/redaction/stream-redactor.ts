@@ -76,8 +76,10 @@ export class StreamRedactor {
     return sum
   }
 
-  #delta(kind: Kind, id: string, event: DeltaEvent): AguiEvent[] {
+  #delta(kind: Kind, id: string, given: DeltaEvent): AguiEvent[] {
     const item = this.#itemOf(kind, id)
+    const isBare = given.metadata === undefined && given.rawEvent === undefined
+    const event = isBare ? given : { ...this.#redactEvent(given), delta: given.delta }
     item.last = event
     const delta = item.stream.push(event.delta)
     if (delta === event.delta) return [event]

@@ -1,12 +1,11 @@
 import { Candidate, Tail } from './candidate.ts'
 import { ROOT } from './needle-tree.ts'
 import type { Needles } from './needles.ts'
+import { RecentText } from './recent-text.ts'
 import { RedactedText } from './redacted-text.ts'
 
 /** What stands in front of a token may be an escape, whose last letter belongs to no word. */
 const CONTEXT_CHARS = 16
-/** Cutting off what is not needed any more is dearer than keeping this much of it. */
-const KEPT_CHARS = 1024
 const ESCAPE_CHARACTER = String.fromCharCode(0x1b)
 const BEFORE_WORD = new RegExp(
   String.raw`(?:^|[^A-Za-z0-9_]|\\[nrtbf]|\\u[0-9a-fA-F]{4}|%[0-9A-Fa-f]{2}` +
@@ -22,45 +21,30 @@ const UNICODE_ESCAPE_CHARS = 4
  */
 export class TextStream {
   readonly #needles: Needles
-  readonly #lookBackChars: number
   readonly #out = new RedactedText()
+  /** What waits, and what stands in front of it. */
+  readonly #recent: RecentText
   /** Candidates that wait, at most one of each form: a younger one would be a part of the older. */
   #candidates: Candidate[] = []
   #tails: Tail[] = []
   #isFollowing = false
   #state = ROOT
-  /** What waits, and what stands in front of it; its first character has the position `#base`. */
-  #text = ''
-  #base = 0
-  #position = 0
 
   constructor(needles: Needles) {
     this.#needles = needles
-    this.#lookBackChars = CONTEXT_CHARS + needles.prefixCharsMax
+    this.#recent = new RecentText(CONTEXT_CHARS + needles.prefixCharsMax)
   }
 
   push(piece: string): string {
-    const { tree } = this.#needles
     const first = this.#position
-    const wasWaiting = this.#out.position !== first
-    this.#text += piece
-    let state = this.#state
-    for (let index = 0; index < piece.length; index++) {
-      const code = piece.charCodeAt(index)
-      if (this.#isFollowing) this.#follow(code, first + index)
-      state = tree.next(state, code)
-      if (tree.isHit(state)) this.#found(tree.ending(state), first + index + 1)
-    }
-    this.#state = state
-    this.#position += piece.length
-    const end = this.#heldFrom(piece)
-    if (wasWaiting || end !== this.#position || !this.#out.isWhole) return this.#take(end)
+    const state = this.#isFollowing || !this.#out.isWhole ? undefined : this.#quietState(piece)
+    this.#recent.add(piece)
+    this.#state = state ?? this.#search(piece, first)
+    const end = this.#heldFrom()
+    if (!this.#out.isWhole || this.#out.position !== first || end !== this.#position) return this.#take(end)
     // The most frequent case by far.
     this.#out.pass(end)
-    if (piece.length >= this.#lookBackChars) {
-      this.#text = piece
-      this.#base = first
-    } else if (this.#text.length > KEPT_CHARS) this.#forget(end)
+    this.#recent.forget(end)
     return piece
   }
 
@@ -79,8 +63,44 @@ export class TextStream {
     return this.#take(end)
   }
 
+  get #position(): number {
+    return this.#recent.end
+  }
+
   get heldChars(): number {
     return this.#position - this.#out.position
+  }
+
+  /** The state behind a piece in which nothing is found; undefined when something may be. */
+  #quietState(piece: string): number | undefined {
+    const { tree, filter } = this.#needles
+    let state = this.#state
+    let index = 0
+    // What has begun in front of the piece, then what begins in it.
+    for (; index < piece.length && tree.depth(state) > index; index++) {
+      state = tree.next(state, piece.charCodeAt(index))
+      if (tree.isHit(state)) return undefined
+    }
+    if (index === piece.length) return state
+    state = ROOT
+    for (index = filter.firstIn(piece); index < piece.length; index++) {
+      state = tree.next(state, piece.charCodeAt(index))
+      if (tree.isHit(state)) return undefined
+    }
+    return state
+  }
+
+  /** Character by character. Returns the state behind the piece. */
+  #search(piece: string, first: number): number {
+    const { tree } = this.#needles
+    let state = this.#state
+    for (let index = 0; index < piece.length; index++) {
+      const code = piece.charCodeAt(index)
+      if (this.#isFollowing) this.#follow(code, first + index)
+      state = tree.next(state, code)
+      if (tree.isHit(state)) this.#found(tree.ending(state), first + index + 1)
+    }
+    return state
   }
 
   #follow(code: number, position: number): void {
@@ -116,7 +136,7 @@ export class TextStream {
 
   #cutToken({ form, prefixAt, secretAt }: Candidate, end: number): void {
     if (secretAt === undefined) return
-    if (form.check !== undefined && !form.check(this.#slice(prefixAt, end))) return
+    if (form.check !== undefined && !form.check(this.#recent.slice(prefixAt, end))) return
     this.#cut(secretAt, form.context?.keepsLast ? end - 1 : end)
     this.#tails = this.#tails.filter((tail) => tail.form !== form)
     if (form.tail.length > 0) this.#tails.push(new Tail(form))
@@ -130,28 +150,28 @@ export class TextStream {
   }
 
   #openEscape(at: number): RegExpExecArray | null {
-    return OPEN_ESCAPE.exec(this.#slice(at - CONTEXT_CHARS, at))
+    return OPEN_ESCAPE.exec(this.#recent.slice(at - CONTEXT_CHARS, at))
   }
 
   /** Characters at `start` that belong to the escape. */
   #escapeChars(start: number, unicode: string | undefined): number {
     if (unicode !== undefined) return UNICODE_ESCAPE_CHARS + 1 - unicode.length
-    return this.#slice(start, start + 1) === 'u' ? UNICODE_ESCAPE_CHARS + 1 : 1
+    return this.#recent.slice(start, start + 1) === 'u' ? UNICODE_ESCAPE_CHARS + 1 : 1
   }
 
   #startsWord(start: number): boolean {
-    return BEFORE_WORD.test(this.#slice(start - CONTEXT_CHARS, start))
-  }
-
-  #slice(start: number, end: number): string {
-    return this.#text.slice(Math.max(start - this.#base, 0), Math.max(end - this.#base, 0))
+    // To read the text would put its pieces together, each time anew.
+    if (isAfterWord(this.#recent.lastCodeAt(start - 2), this.#recent.lastCodeAt(start - 1))) return false
+    return BEFORE_WORD.test(this.#recent.slice(start - CONTEXT_CHARS, start))
   }
 
   /** The first character that may still belong to a secret. */
-  #heldFrom(piece: string): number {
+  #heldFrom(): number {
     const { tree } = this.#needles
     let from = this.#position
-    for (const { secretAt } of this.#candidates) from = Math.min(from, secretAt ?? from)
+    if (this.#isFollowing) {
+      for (const { secretAt } of this.#candidates) from = Math.min(from, secretAt ?? from)
+    }
     for (let state = this.#state; state !== ROOT; state = tree.fail(state)) {
       const start = this.#position - tree.depth(state)
       if (start >= from) break
@@ -161,22 +181,34 @@ export class TextStream {
       }
     }
     // Half a character goes with its other half.
-    const isHalf = isHighSurrogate(piece.charCodeAt(piece.length - 1))
+    const isHalf = isHighSurrogate(this.#recent.lastCodeAt(this.#position - 1))
     return isHalf ? Math.min(from, this.#position - 1) : from
   }
 
   #take(end: number): string {
-    const out = this.#out.take(end, { text: this.#text, base: this.#base })
-    this.#forget(end)
+    const out = this.#out.take(end, this.#recent)
+    this.#recent.forget(end)
     return out
   }
+}
 
-  /** What was given out is kept only as far as what comes may look back at it. */
-  #forget(end: number): void {
-    const from = Math.max(end - this.#lookBackChars, this.#base)
-    this.#text = this.#text.slice(from - this.#base)
-    this.#base = from
-  }
+/** Behind a letter, with this in front of it, that is the end of no escape: what stands in front of nearly everything. */
+function isAfterWord(before: number, letter: number): boolean {
+  if (!isLetter(letter)) return false
+  if (isLetter(before)) return !(isHex(before) && isHex(letter))
+  return before === BLANK
+}
+
+const BLANK = 0x20
+
+function isLetter(code: number): boolean {
+  const small = code | 0x20
+  return small >= 0x61 && small <= 0x7a
+}
+
+/** Of a letter. */
+function isHex(code: number): boolean {
+  return (code | 0x20) <= 0x66
 }
 
 function isHighSurrogate(code: number): boolean {

@@ -21,6 +21,22 @@ export interface NewMessages {
   digests: [id: string, digest: string][]
 }
 
+const TOLD = ':steered'
+
+/**
+ * The id under which readers are told of a message that the client of a run put into a running turn. That client holds
+ * the message already, and would hold the words twice.
+ */
+export function toldId(messageId: string): string {
+  return `${messageId}${TOLD}`
+}
+
+/** The id that the message was sent with, whichever of the two it comes back with. */
+function sentId(messageId: string, known: KnownMessages): string {
+  const sent = messageId.endsWith(TOLD) ? messageId.slice(0, -TOLD.length) : messageId
+  return known.messageDigest(sent) === undefined ? messageId : sent
+}
+
 /**
  * What of `messages` this thread has not seen: the user messages behind the last known one.
  *
@@ -38,18 +54,19 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
   for (const [index, message] of messages.entries()) {
     if (message.role !== 'user') continue
     const digest = digestOf(message.content)
-    const isKnown = known.messageDigest(message.id) !== undefined
-    const before = known.messageDigest(message.id) ?? freshDigests.get(message.id)
+    const id = sentId(message.id, known)
+    const isKnown = known.messageDigest(id) !== undefined
+    const before = known.messageDigest(id) ?? freshDigests.get(id)
     if (before === undefined) {
       fresh.push({ message, digest, index })
-      freshDigests.set(message.id, digest)
+      freshDigests.set(id, digest)
       continue
     }
     if (!before.split(' ').includes(digest))
       throw conflict(`messages[${index}] ("${message.id}") was sent before with other content`)
     if (!isKnown) continue
     lastKnownIndex = index
-    newestSeen ||= message.id === known.lastUserMessageId
+    newestSeen ||= id === known.lastUserMessageId
   }
   const [first] = fresh
   if (first === undefined) {
@@ -92,7 +109,19 @@ function conflict(what: string): RunnerError {
   )
 }
 
-export function digestOf(content: UserMessage['content']): string {
+/** What a client learns from the stream may differ from what was sent: both are the message. */
+export function withShown(
+  digests: NewMessages['digests'],
+  shown: readonly Message[],
+): NewMessages['digests'] {
+  return digests.map(([id, digest]) => {
+    const message = shown.find((candidate) => candidate.id === id)
+    const also = message?.role === 'user' ? digestOf(message.content) : digest
+    return [id, also === digest ? digest : `${digest} ${also}`]
+  })
+}
+
+function digestOf(content: UserMessage['content']): string {
   return createHash('sha256').update(JSON.stringify(content, sorted)).digest('base64url').slice(0, 22)
 }
 

@@ -1,4 +1,4 @@
-import { type ContentPart, EventType, type Message } from '@ag-ui/core'
+import { type ContentPart, EventType, type Interrupt, type Message } from '@ag-ui/core'
 import type { AguiEvent } from '../agui/event.ts'
 import type { Blob } from '../log/blobs.ts'
 
@@ -70,11 +70,31 @@ export class Oversize {
               },
             }
       case EventType.RUN_FINISHED:
-        return { ...event, result: { truncated: true, blob: this.#keepJson(event.result) } }
+        return {
+          ...event,
+          ...(event.result === undefined ? {} : { result: this.#outOfLine(event.result) }),
+          ...(event.outcome?.type === 'interrupt'
+            ? { outcome: { ...event.outcome, interrupts: event.outcome.interrupts.map(this.#fitInterrupt) } }
+            : {}),
+        }
       case EventType.CUSTOM:
-        return { ...event, value: { truncated: true, blob: this.#keepJson(event.value) } }
+        return { ...event, value: this.#outOfLine(event.value) }
       default:
         return event
+    }
+  }
+
+  /** What is asked stays legible; the call's input, which may be a whole file, is kept elsewhere. */
+  readonly #fitInterrupt = (interrupt: Interrupt, _index: number, all: readonly Interrupt[]): Interrupt => {
+    const { message, metadata } = interrupt
+    const own = ownMetadata(metadata)
+    const share = Math.floor(this.#charsMax / all.length / 2)
+    return {
+      ...interrupt,
+      ...(message === undefined ? {} : { message: this.#cutText(message, undefined, share) }),
+      ...('input' in own
+        ? { metadata: { ...metadata, 'agui-runner': { ...own, input: this.#outOfLine(own.input) } } }
+        : {}),
     }
   }
 
@@ -104,6 +124,10 @@ export class Oversize {
     const where = url ?? this.#keepJson(text).url
     const [head] = pieces(text, charsMax)
     return `${head}\n[cut by agui-runner: ${head?.length} of ${text.length} characters; the whole is at ${where}]`
+  }
+
+  #outOfLine(value: unknown): { truncated: true; blob: object } {
+    return { truncated: true, blob: this.#keepJson(value) }
   }
 
   #keepJson(value: unknown): { id: string; url: string; contentType: string; bytes: number } {

@@ -15,14 +15,14 @@ export interface RunLimits {
   runTimeoutMs: number
   /** A run from whose agent nothing was heard for this long is ended; 0 for never. */
   runIdleTimeoutMs: number
-  /** What no record may hold is taken out here, on its way into the log: everything shown comes from there. */
-  redactor: Redactor
 }
 
 export interface RunOptions extends RunLimits {
   threadId: string
   request: RunRequest
   log: EventLog
+  /** Takes out what no record may hold, on the way into the log: everything shown comes from there. */
+  redactor: Redactor
   oversize: Oversize
   /** Told of each user message that the agent took in on the way, by its id. */
   onUserMessage(messageId: string): void

@@ -8,6 +8,7 @@ import {
   type ResumeEntry,
   type RunAgentInput,
   type TokenUsage,
+  type UserMessage,
 } from '@ag-ui/core'
 import { z } from 'zod'
 import type { AgentDescription, AgentSession, RunEnd } from '../agui/agent.ts'
@@ -16,7 +17,9 @@ import { OpenItems } from '../agui/grammar.ts'
 import { parseUserContent } from '../agui/input.ts'
 import { RunnerError } from '../errors.ts'
 import type { EventLog } from '../log/event-log.ts'
-import { digestOf, type KnownMessages, reconcile } from './history.ts'
+import type { Redactor } from '../redaction/redactor.ts'
+import { restoreAnswer } from './answers.ts'
+import { type KnownMessages, reconcile, toldId, withShown } from './history.ts'
 import type { Oversize } from './oversize.ts'
 import { Run, type RunLimits } from './run.ts'
 import type { QueuedRun, ThreadFacts, Threads } from './threads.ts'
@@ -27,6 +30,7 @@ export interface SessionOptions extends RunLimits {
   agent: AgentSession
   log: EventLog
   threads: Threads
+  redactor: Redactor
   oversize: Oversize
   queueMax: number
   /** Told when a run has ended, its terminal event committed. */
@@ -133,7 +137,8 @@ export class Session {
     if (delivery === 'steer' && this.#run !== undefined && this.#options.agent.steer(message)) {
       // As it will be told in the stream: that is what a client sends back.
       const told = { ...message, content: contentToText(message.content) }
-      for (const known of reconcile([told], this.#knownMessages()).digests)
+      const shown = { ...told, content: this.#options.redactor.redactText(told.content) }
+      for (const known of withShown(reconcile([told], this.#knownMessages()).digests, [shown]))
         this.#steered.set(messageId, known)
       return { messageId, delivery: 'steer', runId: this.#run.run.runId }
     }
@@ -150,17 +155,16 @@ export class Session {
     return { messageId, delivery: 'queue', runId }
   }
 
-  /**
-   * Into the running turn, all or none. Readers are told them under ids of their own: the client that sent them holds
-   * them already, and would hold the words twice.
-   */
-  #steerAll(messages: readonly Message[], digests: QueuedRun['digests']): boolean {
-    const told = messages.flatMap((message) =>
-      message.role === 'user' ? [{ ...message, id: `${message.id}:steered` }] : [],
-    )
-    if (told.length !== messages.length || !told.every((message) => this.#options.agent.steer(message)))
-      return false
-    for (const [index, { id }] of told.entries()) this.#steered.set(id, digests[index] ?? [id, ''])
+  /** Into the running turn, all or none. */
+  #steerAll(messages: readonly UserMessage[], digests: QueuedRun['digests']): boolean {
+    const told = messages.map((message) => ({ ...message, id: toldId(message.id) }))
+    if (!told.every((message) => this.#options.agent.steer(message))) return false
+    // As readers are told them: that is what one of them sends back.
+    const shown = messages.map((message) => ({
+      ...message,
+      content: this.#options.redactor.redactText(contentToText(message.content)),
+    }))
+    for (const known of withShown(digests, shown)) this.#steered.set(toldId(known[0]), known)
     return true
   }
 
@@ -268,8 +272,12 @@ export class Session {
    * not for a client that knows nothing of the question (agui-1.0-producer.md A8.59).
    */
   #answers(resume: readonly ResumeEntry[] = []): ResumeEntry[] {
-    const { interrupts } = this.#options.agent
-    const answers = resume.filter(({ interruptId }) => interrupts.some(({ id }) => id === interruptId))
+    const { agent, redactor } = this.#options
+    const { interrupts } = agent
+    const answers = resume.flatMap((entry) => {
+      const interrupt = interrupts.find(({ id }) => id === entry.interruptId)
+      return interrupt === undefined ? [] : [restoreAnswer(entry, interrupt, redactor)]
+    })
     if (interrupts.length === 0 || answers.length > 0 || this.#run !== undefined) return answers
     const message = 'This thread waits for an answer: send resume entries for the interrupts in details.'
     throw new RunnerError('interrupt_open', message, { details: { interrupts } })
@@ -384,13 +392,4 @@ export class Session {
     const message = 'The runner was stopped in the middle of this run and has started again.'
     return [...open.closing(), { type: EventType.RUN_ERROR, code: 'runner_restarted', message }]
   }
-}
-
-/** What a client learns from the stream may differ from what was sent: both are the message. */
-function withShown(digests: QueuedRun['digests'], shown: readonly Message[]): QueuedRun['digests'] {
-  return digests.map(([id, digest]) => {
-    const message = shown.find((candidate) => candidate.id === id)
-    const also = message?.role === 'user' ? digestOf(message.content) : digest
-    return [id, also === digest ? digest : `${digest} ${also}`]
-  })
 }

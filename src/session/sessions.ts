@@ -3,6 +3,7 @@ import type { Agent } from '../agui/agent.ts'
 import { RunnerError } from '../errors.ts'
 import type { Blobs } from '../log/blobs.ts'
 import type { EventLog } from '../log/event-log.ts'
+import type { Redactor } from '../redaction/redactor.ts'
 import { Oversize } from './oversize.ts'
 import type { RunLimits } from './run.ts'
 import { Session, type SessionDescription, type SessionOptions, type Submitted } from './session.ts'
@@ -13,6 +14,7 @@ export interface SessionsOptions extends RunLimits {
   log: EventLog
   threads: Threads
   blobs: Blobs
+  redactor: Redactor
   eventBytesMax: number
   threadsMax: number
   queueMax: number

@@ -1,13 +1,43 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { HttpAgent } from '@ag-ui/client'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
-import { type ClientEvent, events, post, run, runInput, textOf } from '../support/client.ts'
+import { FAKE_JWT, fake } from '../redaction/fake-secrets.ts'
+import { bodyOf, type ClientEvent, events, post, run, runInput, textOf } from '../support/client.ts'
 import { type Bench, openBench } from '../support/runner.ts'
+
+const SECRET = `pw"${fake(16)}\\${fake(8)}`
+/** Both with their secrets, each at a place of its own. */
+const NOTE = {
+  file_path: '{{cwd}}/note.txt',
+  content: `password ${SECRET}\ntoken ${FAKE_JWT}\nSecretAccessKey`,
+}
 
 const SCRIPT: Script = {
   rules: [
+    { when: { prompt: 'note', round: 0 }, reply: [{ tool: 'Write', input: NOTE }] },
+    {
+      when: { prompt: 'which token', round: 0 },
+      reply: [
+        {
+          tool: 'AskUserQuestion',
+          input: {
+            questions: [
+              {
+                question: `Use ${FAKE_JWT}?`,
+                header: 'Token',
+                multiSelect: false,
+                options: [
+                  { label: `Yes, ${FAKE_JWT}`, description: 'this one' },
+                  { label: 'No', description: 'another' },
+                ],
+              },
+            ],
+          },
+        },
+      ],
+    },
     {
       when: { prompt: 'was restarted', round: 0 },
       reply: [{ tool: 'Bash', input: { command: 'touch made-by-bash', description: 'make it' } }],
@@ -145,6 +175,93 @@ test('edited arguments run and are shown', async () => {
   const connected = await events(await fetch(`${url}/sessions/edit/connect?follow=false`))
   const snapshot = connected.find(({ type }) => type === 'MESSAGES_SNAPSHOT')
   expect(JSON.stringify(snapshot)).toContain('echo edited')
+})
+
+const noteText = (): string => readFileSync(join(bench.workspace, 'note.txt'), 'utf8')
+
+describe('what was shown without its secrets', () => {
+  async function ask(threadId: string) {
+    bench = await openBench({ script: SCRIPT })
+    const runner = await bench.start({ ...ASKING, MY_PASSWORD: SECRET })
+    const { url } = runner
+    const asked = await run(url, runInput(threadId, 'note'))
+    const [interrupt] = interruptsOf(asked)
+    const shown: Record<string, unknown> = interrupt.metadata['agui-runner'].input
+    expect(shown['content']).toBe('password [redacted]\ntoken [redacted]\nSecretAccessKey')
+    // The streamed arguments say the same.
+    const args = asked.map(({ type, delta }) => (type === 'TOOL_CALL_ARGS' ? delta : '')).join('')
+    expect(JSON.parse(args)).toEqual(shown)
+    return { runner, url, id: String(interrupt.id), shown }
+  }
+
+  const edited = (id: string, editedArgs: unknown) => ({
+    interruptId: id,
+    status: 'resolved',
+    payload: { approved: true, editedArgs },
+  })
+
+  test('is the original when it comes back beside an edited argument', async () => {
+    const { url, id, shown } = await ask('back')
+    const elsewhere = { ...shown, file_path: join(bench.workspace, 'note.txt') }
+    const all = await run(url, answer('back', edited(id, elsewhere)))
+    expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
+    expect(noteText()).toBe(NOTE.content)
+    expect(JSON.stringify(all)).not.toContain(FAKE_JWT)
+  })
+
+  test('cannot be edited itself: the marker is refused by its place, and the question stays', async () => {
+    const { url, id, shown } = await ask('marker')
+    for (const [editedArgs, place] of [
+      [{ ...shown, content: `${shown['content']}!` }, 'editedArgs.content'],
+      [{ ...shown, file_path: shown['content'] }, 'editedArgs.file_path'],
+      [{ ...shown, more: [{ a: '[redacted]' }] }, 'editedArgs.more.0.a'],
+      [{ ...shown, '[redacted]': 1 }, 'A key of editedArgs'],
+    ]) {
+      const refused = await post(url, answer('marker', edited(id, editedArgs)))
+      expect(refused.status).toBe(400)
+      const { error } = await bodyOf(refused)
+      expect(error).toMatchObject({
+        code: 'invalid_input',
+        message: expect.stringContaining(`${place} holds`),
+      })
+    }
+    expect(await bodyOf(await fetch(`${url}/sessions/marker`))).toMatchObject({ state: 'interrupted' })
+    const all = await run(url, answer('marker', edited(id, { ...shown, content: 'new words' })))
+    expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
+    expect(noteText()).toBe('new words')
+  })
+
+  test('is the original after a restart too', async () => {
+    const { runner, id, shown } = await ask('later')
+    await runner.stop('SIGKILL')
+    const { url } = await bench.start({ ...ASKING, MY_PASSWORD: SECRET })
+    await run(url, answer('later', edited(id, shown)))
+    const told = JSON.stringify(bench.gateway.requests.at(-1))
+    expect(told).toContain(`token ${FAKE_JWT}`)
+    expect(told).not.toContain('[redacted]')
+  })
+
+  test('in a question does not keep its answer from the model', async () => {
+    bench = await openBench({ script: SCRIPT })
+    const { url } = await bench.start(ASKING)
+    const [interrupt] = interruptsOf(await run(url, runInput('question', 'which token')))
+    expect(interrupt.message).toBe('Use [redacted]?')
+    const payload = { answers: { 'Use [redacted]?': 'Yes, [redacted]' } }
+    const all = await run(url, answer('question', { interruptId: interrupt.id, status: 'resolved', payload }))
+    expect(textOf(all)).toContain('"Use [redacted]?"="Yes, [redacted]"')
+    const told = bench.gateway.requests.map((request) => JSON.stringify(request)).at(-1)
+    expect(told).toContain(`Yes, ${FAKE_JWT}`)
+  })
+})
+
+test("the marker as somebody's own word, where nothing was hidden, is a word", async () => {
+  bench = await openBench({ script: SCRIPT })
+  const { url } = await bench.start(ASKING)
+  const [interrupt] = interruptsOf(await run(url, runInput('word', 'make a file')))
+  const editedArgs = { command: 'echo "it says [redacted]"', description: 'say it' }
+  const payload = { approved: true, editedArgs }
+  const all = await run(url, answer('word', { interruptId: interrupt.id, status: 'resolved', payload }))
+  expect(textOf(all)).toBe('It went: it says [redacted]')
 })
 
 test('a thread that waits takes no other run, and says what it waits for', async () => {

@@ -276,6 +276,11 @@ test('forwardedProps.delivery "steer" puts the message into the running turn, an
   const history = [...run1.input.messages, ...steering.messages, userMessage('and now?')]
   const next = await run(runner.url, { ...runInput('posted-steer'), messages: history })
   expect(next[0]?.['input'].messages).toHaveLength(1)
+  // Whoever read the thread holds it under the id of the stream.
+  const told = userMessage('turn left', 'no-uuid-at-all:steered')
+  const read = [...run1.input.messages, told, ...history.slice(-1), userMessage('and then?')]
+  const last = await run(runner.url, { ...runInput('posted-steer'), messages: read })
+  expect(last[0]?.['input'].messages).toHaveLength(1)
 })
 
 test('what waits outlives the runner', async () => {

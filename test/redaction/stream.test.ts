@@ -136,6 +136,38 @@ describe('whatever the text and wherever it is cut', () => {
   })
 })
 
+const EVERYWHERE = ['delta', 'metadata', 'rawEvent']
+/** Those of the events that come whole; a streamed delta has none of them. */
+const FIELDS = [
+  ...EVERYWHERE,
+  'content',
+  'value',
+  'snapshot',
+  'event',
+  'input',
+  'messages',
+  'message',
+  'outcome',
+]
+const STREAMED: readonly EventType[] = (['text', 'args', 'reasoning'] as const).map(
+  (kind) => delta(kind, '').type,
+)
+
+test.each(Object.values(EventType))('%s tells no secret, in whatever field and however deep', (type) => {
+  const isStreamed = STREAMED.includes(type)
+  for (const secret of [FAKE_VALUES['quotes and backslashes'] ?? '', FAKE_TOKENS[0]?.text ?? '']) {
+    const deep = [{ path: `/${secret}`, value: [{ [secret]: `a ${secret} b` }] }]
+    for (const field of isStreamed ? EVERYWHERE : FIELDS) {
+      const value = isStreamed && field === 'delta' ? `a ${secret} b` : deep
+      const event = { type, messageId: 'm', toolCallId: 't', delta: 'x', [field]: value }
+      const stream = redactor.createStream()
+      const told = JSON.stringify([...stream.redact(event as AguiEvent), ...stream.flush()])
+      expect(told, field).toContain('[redacted]')
+      expect(told, field).not.toContain(JSON.stringify(secret).slice(1, -1))
+    }
+  }
+})
+
 test('a private key waits although a word touches it', () => {
   const text = `a${FAKE_PEM}`
   for (let at = 1; at < text.length; at++) {

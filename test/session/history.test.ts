@@ -51,6 +51,28 @@ function talked(): Thread {
   return thread
 }
 
+describe('a message that was put into a running turn', () => {
+  const told = (id: string) => user(`${id}:steered`, `words of ${id}`)
+
+  test.each([
+    ['as it was sent', [user('u2')]],
+    ['as readers are told it', [told('u2')]],
+    ['both ways', [user('u2'), told('u2')]],
+  ])('is known %s', (_how, held) => {
+    expect(talked().take(user('u1'), ...held, user('u3'))).toEqual(['u3'])
+  })
+
+  test('is not to be edited either', () => {
+    expect(talked().refusal(user('u1'), user('u2:steered', 'other words'), user('u3')).code).toBe(
+      'history_conflict',
+    )
+  })
+
+  test('what only looks like one is a message like any other', () => {
+    expect(talked().take(user('u1'), user('u2'), told('new'))).toEqual(['new:steered'])
+  })
+})
+
 describe('a new thread', () => {
   test('takes every user message, oldest first', () => {
     expect(new Thread().take(user('u1'), user('u2'))).toEqual(['u1', 'u2'])

@@ -89,3 +89,43 @@ test('a large result of a run and a large custom value are kept whole beside the
     result: { truncated: true, blob: { url: '/sessions/t/blobs/blob-0' } },
   })
 })
+
+test('a question about a call with megabytes of input stays a question, and the input is kept whole', () => {
+  const interrupts = ['a', 'b'].map((id) => {
+    const input = { file_path: id, content: 'x'.repeat(2 * MIB) }
+    const message = `${id} wants to run. ${'y'.repeat(2 * MIB)}`
+    return {
+      id,
+      reason: 'tool_call',
+      message,
+      toolCallId: id,
+      metadata: { 'agui-runner': { tool: 'Write', input } },
+    }
+  })
+  const { events, blobs } = fitted({
+    type: EventType.RUN_FINISHED,
+    threadId: 't',
+    runId: 'r',
+    outcome: { type: 'interrupt', interrupts },
+  })
+  expect(events).toMatchObject([
+    {
+      outcome: {
+        interrupts: [
+          {
+            id: 'a',
+            toolCallId: 'a',
+            message: expect.stringMatching(/^a wants to run\..*cut by agui-runner/s),
+          },
+          { id: 'b', metadata: { 'agui-runner': { tool: 'Write', input: { truncated: true } } } },
+        ],
+      },
+    },
+  ])
+  expect(blobs.map(({ bytes }) => bytes.length)).toEqual(
+    interrupts.flatMap(({ message, metadata }) => [
+      message.length,
+      JSON.stringify(metadata['agui-runner'].input).length,
+    ]),
+  )
+})

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import type { Redactor } from '../../../redaction/redactor.ts'
 import type { WorkspaceGuard } from '../../../workspace/guard.ts'
 import type { Repositories } from '../../../workspace/repositories.ts'
 import type { GivenTokens } from '../../../workspace/repository-url.ts'
@@ -13,6 +14,7 @@ export interface GitRoutesOptions {
   guard: WorkspaceGuard
   repositories: Repositories
   workflows: Workflows
+  redactor: Redactor
 }
 
 const emptyIsAbsent = z
@@ -120,7 +122,7 @@ const WORKFLOW = about(() => ({
 }))
 
 /** Repositories and the workflow, by both sets of paths. */
-export function gitRoutes({ guard, repositories, workflows }: GitRoutesOptions) {
+export function gitRoutes({ guard, repositories, workflows, redactor }: GitRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     for (const url of ['/content/git-status', '/git/status']) {
       app.get(url, STATUS, async (request, reply) => {
@@ -183,7 +185,9 @@ export function gitRoutes({ guard, repositories, workflows }: GitRoutesOptions) 
       const changed = await workflows.change(choice, { tokens: tokensOf(request), signal: leaving(reply) })
       const { active = choice } = workflows
       const { gitUrl, branch, path } = active
-      return { message: changed ? 'Workflow updated' : 'Workflow already active', gitUrl, branch, path }
+      const message = changed ? 'Workflow updated' : 'Workflow already active'
+      // The URL is the client's own, its credentials included.
+      return redactor.redactValue({ message, gitUrl, branch, path })
     })
   }
 }

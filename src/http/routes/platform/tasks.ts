@@ -1,8 +1,8 @@
-import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { RunnerError } from '../../../errors.ts'
+import type { Redactor } from '../../../redaction/redactor.ts'
 import type { OpenedFile } from '../../../workspace/files.ts'
 import { about, ok } from '../../about.ts'
 import { leaving } from '../../leaving.ts'
@@ -11,6 +11,8 @@ import type { AgentFacts } from './agent-facts.ts'
 
 export interface TaskRoutesOptions {
   facts: AgentFacts
+  /** Outputs and MCP servers are told without secrets, like everything that a tool says. */
+  redactor: Redactor
 }
 
 const Params = z.object({ taskId: z.string().regex(/^[\w.:-]{1,128}$/, 'is no id of a task') })
@@ -61,7 +63,7 @@ const MCP_STATUS = about(() => {
 })
 
 /** What runs beside the turns, and the MCP servers. */
-export function taskRoutes({ facts }: TaskRoutesOptions) {
+export function taskRoutes({ facts, redactor }: TaskRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     for (const base of ['/tasks', '/agui/tasks']) {
       app.get(base, LIST, async (request, reply) => {
@@ -83,25 +85,26 @@ export function taskRoutes({ facts }: TaskRoutesOptions) {
           file.stream.destroy()
           throw new RunnerError('too_large', `The output has more than ${OUTPUT_BYTES_MAX} bytes.`)
         }
-        return reply.type('application/json').send(Readable.from(toBody(taskId, file)))
+        return reply.type('application/json').send(Readable.from(toBody(taskId, file, redactor)))
       })
     }
 
     app.get('/mcp/status', MCP_STATUS, async (request, reply) => {
       const servers = await facts.mcpStatus(parse(Thread, request.query, 'the query'), leaving(reply))
-      return { servers, totalCount: servers.length }
+      return { servers: redactor.redactValue(servers), totalCount: servers.length }
     })
   }
 }
 
 /** `{"task_id","output":[…]}`, one line of the file after the other: as it is when it is JSON, else as `{"raw"}`. */
-async function* toBody(taskId: string, { stream }: OpenedFile): AsyncGenerator<string> {
+async function* toBody(taskId: string, { stream }: OpenedFile, redactor: Redactor): AsyncGenerator<string> {
   try {
     let text = `{"task_id":${JSON.stringify(taskId)},"output":[`
-    for await (const line of createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })) {
+    // Before it is cut into lines: a private key has several.
+    for await (const line of linesOf(redactor.redactPieces(stream.setEncoding('utf8')))) {
       const trimmed = line.trim()
       if (trimmed === '') continue
-      yield `${text}${isJson(trimmed) ? trimmed : JSON.stringify({ raw: trimmed })}`
+      yield `${text}${toJson(trimmed, redactor)}`
       text = ','
     }
     yield `${text === ',' ? '' : text}]}`
@@ -110,11 +113,28 @@ async function* toBody(taskId: string, { stream }: OpenedFile): AsyncGenerator<s
   }
 }
 
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
+/** Not by `node:readline`, to which U+2028 ends a line: in JSON it stands as it is. */
+async function* linesOf(pieces: AsyncIterable<string>): AsyncGenerator<string> {
+  let open = ''
+  for await (const piece of pieces) {
+    const [rest = '', ...lines] = piece.split('\n')
+    open += rest
+    for (const line of lines) {
+      yield open
+      open = line
+    }
   }
+  yield open
+}
+
+/** What JSON hides in escapes is found in its values only. */
+function toJson(line: string, redactor: Redactor): string {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch {
+    return JSON.stringify({ raw: line })
+  }
+  const redacted = redactor.redactValue(value)
+  return redacted === value ? line : JSON.stringify(redacted)
 }
