@@ -11,6 +11,8 @@ const IMAGE_POLICY = '/etc/openshell/policy.yaml'
 
 const KIB = 1024
 const MIB = 1024 * KIB
+/** A file's path of Linux' PATH_MAX bytes, each of them percent-encoded. */
+const URL_BYTES = 3 * 4 * KIB
 
 const emptyIsUnset = (value: unknown): unknown => (value === '' ? undefined : value)
 
@@ -43,6 +45,51 @@ const list = z.preprocess(emptyIsUnset, z.string().default('')).transform((value
     .filter((item) => item !== ''),
 )
 
+/** Nothing of a URL is repeated in a message: it may hold a password. */
+const REPOSITORY_URL = 'must be an https:// or http:// URL of a repository'
+const repositoryUrl = z
+  .string(REPOSITORY_URL)
+  .trim()
+  .refine((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol), REPOSITORY_URL)
+const optionalText = z
+  .string('must be a text')
+  .trim()
+  .nullish()
+  .transform((value) => (value === '' || value === null ? undefined : value))
+const Remote = z.object({ url: repositoryUrl, branch: optionalText }, 'must be an object')
+/** As the control plane writes them today, and as it did: `{input: {url, branch}, output}`. */
+const Repositories = z.array(
+  z.preprocess(
+    (entry) => {
+      if (typeof entry !== 'object' || entry === null || !('input' in entry)) return entry
+      return { name: 'name' in entry ? entry.name : undefined, ...Object(entry.input) }
+    },
+    Remote.extend({ name: optionalText }),
+  ),
+  'must be a JSON array of {"url", "branch", "name"}',
+)
+
+const repositories = text.transform((json, context) => {
+  if (json === undefined || json.trim() === 'null') return []
+  const parsed = Repositories.safeParse(parseJson(json))
+  if (parsed.success) return parsed.data
+  for (const { path, message } of parsed.error.issues) {
+    const [index, field] = path
+    const where = typeof index === 'number' ? `entry ${index + 1}` : ''
+    const words = [where, field === undefined ? '' : String(field), message]
+    context.addIssue(words.filter((word) => word !== '').join(' '))
+  }
+  return z.NEVER
+})
+
+function parseJson(json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    return undefined
+  }
+}
+
 const Environment = z.object({
   AGUI_HOST: z.preprocess(emptyIsUnset, z.string().default('127.0.0.1')),
   AGUI_PORT: integer(8001, { max: 65535 }),
@@ -63,6 +110,13 @@ const Environment = z.object({
   STOP_ON_RUN_FINISHED: flag,
   PAYLOAD_MCP_CONFIG_FILE: text,
   SDK_OPTIONS: text,
+  SESSION_CONFIG_PATH: text,
+  REPOS_JSON: repositories,
+  ACTIVE_WORKFLOW_GIT_URL: z.preprocess(emptyIsUnset, repositoryUrl.optional()),
+  ACTIVE_WORKFLOW_BRANCH: text,
+  ACTIVE_WORKFLOW_PATH: text,
+  GITHUB_TOKEN: text,
+  GITLAB_TOKEN: text,
   LOG_FILE: text,
   LOG_LEVEL: z.preprocess(
     (value) => (typeof value === 'string' && value !== '' ? value.toLowerCase() : undefined),
@@ -92,6 +146,18 @@ const Environment = z.object({
   CLAUDE_SLASH_COMMANDS: flag,
   REQUEST_BODY_BYTES_MAX: integer(10 * MIB, { min: KIB, unit: 'bytes' }),
   FILE_BYTES_MAX: integer(100 * MIB, { unit: 'bytes' }),
+  URL_BYTES_MAX: integer(URL_BYTES, { min: 256, max: 64 * KIB, unit: 'bytes' }),
+  HEADERS_BYTES_MAX: integer(16 * KIB, { min: KIB, max: MIB, unit: 'bytes' }),
+  HEADERS_MAX: integer(100, { min: 16, max: 1000 }),
+  HEADERS_TIMEOUT_MS: integer(10_000, { min: 100, unit: 'milliseconds' }),
+  REQUEST_TIMEOUT_MS: integer(60_000, { min: 100, unit: 'milliseconds' }),
+  KEEP_ALIVE_TIMEOUT_MS: integer(72_000, { min: 100, unit: 'milliseconds' }),
+  OTHER_CONNECTIONS_MAX: integer(1024, { min: 1 }),
+  REQUESTS_PER_MINUTE_MAX: integer(60_000),
+  AUTH_FAILURES_PER_MINUTE_MAX: integer(600),
+  SOCKET_MESSAGES_PER_MINUTE_MAX: integer(60_000),
+  REPOS_MAX: integer(32, { max: 200 }),
+  WORKSPACE_SETUP_TIMEOUT_MS: integer(300_000, { min: 1, unit: 'milliseconds' }),
   THREADS_MAX: integer(256, { min: 1 }),
   CLAUDE_PROCESSES_MAX: integer(8, { min: 1 }),
   SUBSCRIBERS_MAX: integer(1000, { min: 1 }),
@@ -165,6 +231,17 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
     stopOnRunFinished: v.STOP_ON_RUN_FINISHED,
     mcpConfigFile: v.PAYLOAD_MCP_CONFIG_FILE,
     sdkOptions: v.SDK_OPTIONS,
+    sessionConfigPath: v.SESSION_CONFIG_PATH,
+    repositories: v.REPOS_JSON,
+    workflow:
+      v.ACTIVE_WORKFLOW_GIT_URL === undefined
+        ? undefined
+        : {
+            gitUrl: v.ACTIVE_WORKFLOW_GIT_URL,
+            branch: v.ACTIVE_WORKFLOW_BRANCH ?? 'main',
+            path: v.ACTIVE_WORKFLOW_PATH ?? '',
+          },
+    repositoryTokens: { github: v.GITHUB_TOKEN, gitlab: v.GITLAB_TOKEN },
     logFile: v.LOG_FILE ?? `${stateDirectory}/logs/runner.log`,
     logLevel: v.LOG_LEVEL,
     policyFile:
@@ -174,29 +251,44 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
     permissionMode: v.PERMISSION_MODE,
     settingSources: v.CLAUDE_SETTING_SOURCES,
     slashCommands: v.CLAUDE_SLASH_COMMANDS,
-    limits: Object.freeze({
-      requestBodyBytesMax: v.REQUEST_BODY_BYTES_MAX,
-      fileBytesMax: v.FILE_BYTES_MAX,
-      threadsMax: v.THREADS_MAX,
-      claudeProcessesMax: v.CLAUDE_PROCESSES_MAX,
-      subscribersMax: v.SUBSCRIBERS_MAX,
-      subscriberBufferBytesMax: v.SUBSCRIBER_BUFFER_BYTES_MAX,
-      queueMax: v.QUEUE_MAX,
-      eventBytesMax: v.EVENT_BYTES_MAX,
-      runTimeoutMs: v.RUN_TIMEOUT_MS,
-      runIdleTimeoutMs: v.RUN_IDLE_TIMEOUT_MS,
-      claudeStartTimeoutMs: v.CLAUDE_START_TIMEOUT_MS,
-      connectRetryDelayMs: v.CLAUDE_CONNECT_RETRY_DELAY * 1000,
-      claudeRetriesMax: v.CLAUDE_CONNECT_MAX_RETRIES,
-      claudeApiTimeoutMs: v.CLAUDE_API_TIMEOUT_MS,
-      claudeIdleMs: v.CLAUDE_IDLE_MS,
-      sseKeepaliveMs: v.SSE_KEEPALIVE_MS,
-      interruptGraceMs: v.INTERRUPT_GRACE_MS,
-      interruptExpiresMs: v.INTERRUPT_EXPIRES_MS,
-      shutdownGraceMs: v.SHUTDOWN_GRACE_MS,
-      logRetentionBytes: v.LOG_RETENTION_BYTES,
-      deltaCoalesceMs: v.DELTA_COALESCE_MS,
-    }),
+    limits: limitsOf(v),
+  })
+}
+
+function limitsOf(v: z.infer<typeof Environment>) {
+  return Object.freeze({
+    requestBodyBytesMax: v.REQUEST_BODY_BYTES_MAX,
+    fileBytesMax: v.FILE_BYTES_MAX,
+    urlBytesMax: v.URL_BYTES_MAX,
+    headersBytesMax: v.HEADERS_BYTES_MAX,
+    headersMax: v.HEADERS_MAX,
+    headersTimeoutMs: v.HEADERS_TIMEOUT_MS,
+    requestTimeoutMs: v.REQUEST_TIMEOUT_MS,
+    keepAliveTimeoutMs: v.KEEP_ALIVE_TIMEOUT_MS,
+    otherConnectionsMax: v.OTHER_CONNECTIONS_MAX,
+    requestsPerMinuteMax: v.REQUESTS_PER_MINUTE_MAX,
+    authFailuresPerMinuteMax: v.AUTH_FAILURES_PER_MINUTE_MAX,
+    socketMessagesPerMinuteMax: v.SOCKET_MESSAGES_PER_MINUTE_MAX,
+    workspaceSetupTimeoutMs: v.WORKSPACE_SETUP_TIMEOUT_MS,
+    threadsMax: v.THREADS_MAX,
+    claudeProcessesMax: v.CLAUDE_PROCESSES_MAX,
+    subscribersMax: v.SUBSCRIBERS_MAX,
+    subscriberBufferBytesMax: v.SUBSCRIBER_BUFFER_BYTES_MAX,
+    queueMax: v.QUEUE_MAX,
+    eventBytesMax: v.EVENT_BYTES_MAX,
+    runTimeoutMs: v.RUN_TIMEOUT_MS,
+    runIdleTimeoutMs: v.RUN_IDLE_TIMEOUT_MS,
+    claudeStartTimeoutMs: v.CLAUDE_START_TIMEOUT_MS,
+    connectRetryDelayMs: v.CLAUDE_CONNECT_RETRY_DELAY * 1000,
+    claudeRetriesMax: v.CLAUDE_CONNECT_MAX_RETRIES,
+    claudeApiTimeoutMs: v.CLAUDE_API_TIMEOUT_MS,
+    claudeIdleMs: v.CLAUDE_IDLE_MS,
+    sseKeepaliveMs: v.SSE_KEEPALIVE_MS,
+    interruptGraceMs: v.INTERRUPT_GRACE_MS,
+    interruptExpiresMs: v.INTERRUPT_EXPIRES_MS,
+    shutdownGraceMs: v.SHUTDOWN_GRACE_MS,
+    logRetentionBytes: v.LOG_RETENTION_BYTES,
+    deltaCoalesceMs: v.DELTA_COALESCE_MS,
   })
 }
 
@@ -212,6 +304,12 @@ function crossProblems(v: z.infer<typeof Environment>): string[] {
     problems.push(
       'AGUI_TOKEN: must be set when AGUI_HOST is not a loopback address; AGUI_INSECURE=true starts without it all the same',
     )
+  }
+  if (v.HEADERS_TIMEOUT_MS > v.REQUEST_TIMEOUT_MS) {
+    problems.push('HEADERS_TIMEOUT_MS: must not be longer than REQUEST_TIMEOUT_MS, which it is a part of')
+  }
+  if (v.REPOS_JSON.length > v.REPOS_MAX) {
+    problems.push(`REPOS_JSON: must not name more than REPOS_MAX (${v.REPOS_MAX}) repositories`)
   }
   return problems
 }

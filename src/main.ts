@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { EXIT } from './cli/exit.ts'
-
+import { withoutSecrets } from './cli/secrets.ts'
 import { RunnerError, toMessage } from './errors.ts'
 
 const appDirectory = join(import.meta.dirname, '..')
@@ -40,7 +40,8 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.config
   else {
-    process.stderr.write(`agui-runner: ${toMessage(error)}\n`)
+    const text = await withoutSecrets(toMessage(error), context.env)
+    process.stderr.write(`agui-runner: ${text}\n`)
     process.exitCode =
       error instanceof RunnerError && error.code === 'config_invalid' ? EXIT.config : EXIT.internal
   }

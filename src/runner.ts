@@ -28,12 +28,21 @@ import { BATCHES, LmdbEventLog } from './log/lmdb-event-log.ts'
 import { Store } from './log/store.ts'
 import { readKnownSecrets } from './redaction/known-secrets.ts'
 import { createRedactor, type Redactor } from './redaction/redactor.ts'
+import {
+  loadSessionConfig,
+  prepareWorkspace,
+  startupPromptOf,
+  urlCredentials,
+  workspaceChecks,
+} from './runner/workspace.ts'
 import type { SessionState } from './session/session.ts'
 import { Sessions, type SessionsOptions } from './session/sessions.ts'
 import { Threads } from './session/threads.ts'
 import { type Logger, redactLines } from './telemetry/logger.ts'
 import type { MetricSources, Metrics } from './telemetry/metrics.ts'
+import { logRuns } from './telemetry/run-log.ts'
 import type { TaskOutputPlaces } from './workspace/task-output.ts'
+import type { Workspace } from './workspace/workspace.ts'
 
 export interface RunnerOptions {
   config: Config
@@ -55,6 +64,8 @@ export interface Runner {
   /** Admits a run that no client has sent. */
   submit(input: RunAgentInput): Promise<unknown>
   stateOf(threadId: string): SessionState | undefined
+  /** What the environment's workflow has to say first, when it is there; waits for the workspace until `signal`. */
+  startupPrompt(signal: AbortSignal): Promise<string | undefined>
   /** Why the model route does not answer; `undefined` when it does. */
   routeProblem(signal: AbortSignal): Promise<string | undefined>
   /** Ends runs and processes, then the server. Idempotent; bounded by SHUTDOWN_GRACE_MS. */
@@ -73,10 +84,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const redactor = openRedactor(options)
   const signal = AbortSignal.timeout(limits.claudeStartTimeoutMs)
   const route = await detectRoute({ env, wrappersDirectory: config.wrappersDirectory, signal })
-  await mkdir(config.workspace, { recursive: true })
-  // What a runner that was killed left behind on this state folder would write to the same Claude sessions.
-  const mark = createHash('sha256').update(config.stateDirectory).digest('hex').slice(0, 16)
-  await killTree(mark, { timeoutMs: LEFTOVER_KILL_MS })
+  const mark = await clearPlace(config)
 
   const enforcement = await openEnforcement(options, route, signal)
   const isEnforced = isConfining(enforcement.report)
@@ -84,14 +92,15 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const log = new LmdbEventLog({ store, retentionBytes: limits.logRetentionBytes })
   const permissionMode = decidePermissionMode(config.permissionMode, { ...options, isEnforced })
   const mcp = await loadMcpConfig(config.mcpConfigFile)
-  const agent = createAgent(options, { route, permissionMode, mark, mcp, enforcement })
+  const workspace = await prepareWorkspace({ ...options, store })
+  const agent = await createAgent(options, { route, permissionMode, mark, mcp, enforcement, workspace })
   const threads = new Threads(store)
   const blobs = new Blobs({ store, retentionBytes: limits.logRetentionBytes })
   const sessions = new Sessions({ ...limits, redactor, agent, log, threads, blobs, ...callbacks(options) })
   await sessions.recover()
   logger.info(describeRoute(route, permissionMode), 'model route')
 
-  const subscribers = new Subscribers({ ...limits, log, keepaliveMs: limits.sseKeepaliveMs })
+  const stopRunLog = logRuns(logger)
   const serverLogger = logger.child({})
   const app = await buildServer({
     ...config,
@@ -101,21 +110,22 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     log,
     sessions,
     blobs,
-    subscribers,
-    checks: (checkSignal) => runChecks(options, { route, enforcement, redactor }, checkSignal),
+    subscribers: new Subscribers({ ...limits, log, keepaliveMs: limits.sseKeepaliveMs }),
+    checks: (checkSignal) => runChecks(options, { route, enforcement, redactor, workspace }, checkSignal),
     metrics: async () => (await count()).read(),
     capabilities: describeCapabilities(options, { isAsking: permissionMode !== 'never-ask', isEnforced }),
-    platform: await openPlatform({
+    platform: openPlatform({
       ...config,
       ...limits,
-      env,
+      workspace,
       log,
       sessions,
+      redactor,
       living: livingAgent(sessions),
       outputPlaces: taskOutputPlaces(options, enforcement),
     }),
   })
-  const count = startOnce(() => metricSources({ sessions, log, store }))
+  const count = startOnce(() => metricSources({ enforcement, sessions, log, store }))
   let closing: Promise<void> | undefined
   return {
     async listen() {
@@ -126,34 +136,47 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
       // Before the first run; not before the first client.
       await count()
       sessions.resume()
+      void workspace.setup.start()
       if (config.sessionId !== undefined) warmUp(sessions, config.sessionId, logger)
       return urlOf(app.server.address(), config.host)
     },
     submit: (input) => sessions.submit(input),
+    startupPrompt: (untilSignal) => startupPromptOf(workspace, config, untilSignal),
     stateOf: (threadId) => sessions.find(threadId)?.describe().state,
     routeProblem: (probeSignal) => routeProblem(route, probeSignal),
     close() {
       closing ??= (async () => {
-        await sessions.close()
+        await Promise.all([workspace.setup.close(), sessions.close()])
         // Ends the readers behind the last record, so that every stream has a clean end before its socket goes.
         await log.close()
         const late = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS)
         await app.close()
         clearTimeout(late)
-        const metrics = await count()
-        metrics.close()
+        await count().then((metrics) => metrics.close())
         await store.close()
         await enforcement.close()
+        stopRunLog()
       })()
       return closing
     },
   }
 }
 
+/**
+ * The workspace is there, and nothing works in it: what a runner that was killed left behind on this state folder would
+ * write to the same Claude sessions. Returns the mark of its processes and of those to come.
+ */
+async function clearPlace({ workspace, stateDirectory }: Config): Promise<string> {
+  await mkdir(workspace, { recursive: true })
+  const mark = createHash('sha256').update(stateDirectory).digest('hex').slice(0, 16)
+  await killTree(mark, { timeoutMs: LEFTOVER_KILL_MS })
+  return mark
+}
+
 /** Knows what the runner was given; from here on the logger holds nothing of it. */
 function openRedactor({ config, env, logger }: RunnerOptions): Redactor {
   const files = config.mcpConfigFile === undefined ? [] : [config.mcpConfigFile]
-  const redactor = createRedactor({ values: readKnownSecrets(env, files) })
+  const redactor = createRedactor({ values: readKnownSecrets({ ...env, ...urlCredentials(config) }, files) })
   redactLines(logger, redactor.redactText)
   return redactor
 }
@@ -180,6 +203,7 @@ interface AgentFacts {
   permissionMode: ReturnType<typeof decidePermissionMode>
   mark: string
   enforcement: Enforcement
+  workspace: Workspace
 }
 
 function openEnforcement(
@@ -203,13 +227,14 @@ function claudeState({ config, env }: Pick<RunnerOptions, 'config' | 'env'>): st
   return env['CLAUDE_CONFIG_DIR'] ?? `${config.stateDirectory}/claude`
 }
 
-function createAgent(
-  { config, env }: RunnerOptions,
-  { route, permissionMode, mark, mcp, enforcement }: AgentFacts,
-): ClaudeAgent {
+async function createAgent(
+  { config, env, logger }: RunnerOptions,
+  { route, permissionMode, mark, mcp, enforcement, workspace }: AgentFacts,
+): Promise<ClaudeAgent> {
   const { limits } = config
+  const state = claudeState({ config, env })
   const claudeEnv = childEnvironment(
-    { ...env, CLAUDE_CONFIG_DIR: claudeState({ config, env }) },
+    { ...env, CLAUDE_CONFIG_DIR: state },
     {
       routeKind: route.kind,
       retriesMax: limits.claudeRetriesMax,
@@ -225,6 +250,7 @@ function createAgent(
     permissionMode,
     mcpServers: mcp.servers,
     overrides: parseSdkOverrides(config.sdkOptions),
+    sessionConfig: await loadSessionConfig(config, `${state}/agui-runner-session-config`, logger),
     env: claudeEnv,
     mark: `${mark}:${randomUUID()}`,
     processesMax: limits.claudeProcessesMax,
@@ -234,7 +260,9 @@ function createAgent(
     interruptExpiresMs: limits.interruptExpiresMs,
     denied: enforcement.denied,
     spawn: (request) => enforcement.spawn(request),
+    place: (stay) => workspace.place.current(stay),
     async beforeStart() {
+      await workspace.setup.start()
       if (route.kind === 'none') throw new RunnerError('no_model_route', NO_ROUTE)
       await probeHome(claudeEnv)
     },
@@ -256,12 +284,13 @@ function livingAgent(sessions: Sessions): LivingAgent {
 }
 
 interface Counted {
+  enforcement: Enforcement
   sessions: Sessions
   log: EventLog
   store: Store
 }
 
-function metricSources({ sessions, log, store }: Counted): MetricSources {
+function metricSources({ enforcement, sessions, log, store }: Counted): MetricSources {
   const queues = (): number[] => sessions.list().map(({ queue }) => queue.length)
   return {
     threads() {
@@ -276,6 +305,7 @@ function metricSources({ sessions, log, store }: Counted): MetricSources {
     warm: () => sessions.list().filter(({ warm }) => warm).length,
     lags: () => log.lags(),
     logBytes: () => store.usedBytes(BATCHES),
+    egress: () => enforcement.counts,
   }
 }
 
@@ -305,10 +335,11 @@ const NO_ROUTE =
 /** What a run needs, each tried; the answers of /ready. */
 async function runChecks(
   { config, env }: RunnerOptions,
-  { route, enforcement, redactor }: Pick<AgentFacts, 'route' | 'enforcement'> & { redactor: Redactor },
+  facts: Pick<AgentFacts, 'route' | 'enforcement' | 'workspace'> & { redactor: Redactor },
   signal: AbortSignal,
 ): Promise<Check[]> {
-  const { wrappersDirectory, stateDirectory, workspace } = config
+  const { route, enforcement, redactor, workspace } = facts
+  const { wrappersDirectory, stateDirectory } = config
   const attempt = async (name: string, work: () => Promise<unknown>): Promise<Check> => {
     try {
       await work()
@@ -327,8 +358,9 @@ async function runChecks(
     attempt('claude_code', () => findClaude({ env, wrappersDirectory, signal })),
     attempt('home', () => probeHome(env)),
     attempt('state', () => access(stateDirectory, constants.W_OK)),
-    attempt('workspace', () => access(workspace, constants.W_OK)),
+    attempt('workspace', () => access(config.workspace, constants.W_OK)),
     Promise.resolve(enforcementCheck(enforcement)),
+    ...workspaceChecks(workspace, redactor.redactText).map((check) => Promise.resolve(check)),
   ])
 }
 

@@ -2,6 +2,7 @@ import type { Agent, AgentMemory } from '../agui/agent.ts'
 import { RunnerError } from '../errors.ts'
 import { Conversation } from './conversation.ts'
 import type { LaunchOptions } from './launch.ts'
+import type { Place } from './place.ts'
 import type { ClaudeProcessOptions } from './process.ts'
 
 export interface ClaudeAgentOptions extends LaunchOptions {
@@ -20,6 +21,8 @@ export interface ClaudeAgentOptions extends LaunchOptions {
   interruptExpiresMs: number
   /** Starts the wrapper's process; undefined for an ordinary one. */
   spawn?: ClaudeProcessOptions['spawn']
+  /** Where the next run works. `stay`: a directory that a conversation cannot leave, taken while it is there. */
+  place(stay: string | undefined): Promise<Place>
   /** Called before each start; throws when a run could not work, with the reason. */
   beforeStart(): Promise<void>
 }
@@ -33,8 +36,8 @@ export class ClaudeAgent implements Agent {
     this.options = options
   }
 
-  open(_threadId: string, memory: AgentMemory): Conversation {
-    return new Conversation(this, memory)
+  open(threadId: string, memory: AgentMemory): Conversation {
+    return new Conversation(this, threadId, memory)
   }
 
   /**

@@ -15,39 +15,33 @@ import type { Asked } from './approvals.ts'
 import { checkToolNames } from './client-tools.ts'
 import { toDenialEvent } from './denial-event.ts'
 import { Host } from './host.ts'
-import { sdkOptions } from './launch.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
-import { ClaudeProcess } from './process.ts'
+import type { Place } from './place.ts'
+import type { ClaudeProcess } from './process.ts'
 import { hasState, type Prompt, textBlock, toPrompt, userLine } from './prompt.ts'
 import { answersAfterRestart, type Grant } from './restart.ts'
-import { parseSwitches, type Switches, startSwitches, toSdkMode } from './switches.ts'
+import { parseSwitches, type Switches } from './switches.ts'
 import { customEvent, NO_CONVERSATION, Turn, type TurnEnd } from './turn.ts'
-
-/** A process with what it was started with and what it was told since. */
-interface Warm {
-  claude: ClaudeProcess
-  host: Host
-  /** The settings that only another process could change, as JSON. */
-  startKey: string
-  model: string | undefined
-  thinkingTokens: number | undefined
-}
+import { type Needs, startKey, startWarm, type Warm } from './warm.ts'
 
 /** One thread's Claude session and, while it is warm, the process that holds it. */
 export class Conversation implements AgentSession {
   readonly #agent: ClaudeAgent
+  readonly #threadId: string
   #memory: Memory
   #warm: Warm | undefined
   #starting: Promise<Warm> | undefined
   #turn: Turn | undefined
-  #running = false
+  #runId: string | undefined
   #idleTimer: NodeJS.Timeout | undefined
   #seenModel: string | undefined
+  #isWarned = false
   /** Approved before a restart; handed to the next process. */
   #grants: Grant[] = []
 
-  constructor(agent: ClaudeAgent, memory: AgentMemory) {
+  constructor(agent: ClaudeAgent, threadId: string, memory: AgentMemory) {
     this.#agent = agent
+    this.#threadId = threadId
     this.#memory = parseMemory(memory)
   }
 
@@ -64,7 +58,7 @@ export class Conversation implements AgentSession {
   }
 
   get busy(): boolean {
-    return this.#running || this.#starting !== undefined
+    return this.#runId !== undefined || this.#starting !== undefined
   }
 
   check({ tools, forwardedProps }: RunAgentInput): void {
@@ -85,7 +79,7 @@ export class Conversation implements AgentSession {
     const before = this.describe().model
     this.#memory.model = model
     // A run under way keeps its own; the next one is told when it starts.
-    if (!this.#running && this.#warm?.claude.running === true) await this.#tell(this.#warm, {})
+    if (this.#runId === undefined && this.#warm?.claude.running === true) await this.#tell(this.#warm, {})
     return before
   }
 
@@ -114,7 +108,7 @@ export class Conversation implements AgentSession {
   }
 
   async run(request: RunRequest, context: RunContext): Promise<RunEnd> {
-    this.#running = true
+    this.#runId = request.runId
     clearTimeout(this.#idleTimer)
     try {
       const turn = this.#turn
@@ -126,7 +120,7 @@ export class Conversation implements AgentSession {
       const code = error instanceof RunnerError ? error.code : 'internal'
       return { outcome: 'error', code, message: toMessage(error) }
     } finally {
-      this.#running = false
+      this.#runId = undefined
       this.#armIdle()
     }
   }
@@ -186,9 +180,22 @@ export class Conversation implements AgentSession {
       this.#grants = late.grants
       this.#memory = { ...this.#memory, asked: [], calls: [] }
     }
-    const end = await this.#take(prompt, { request, context, isResumed })
-    if (end !== NO_CONVERSATION) return end
-    return await this.#takeAfresh(prompt, request, context)
+    let end = await this.#take(prompt, { request, context, isResumed })
+    if (end === NO_CONVERSATION && (await this.#returnToOrigin())) {
+      end = await this.#take(prompt, { request, context, isResumed })
+    }
+    return end === NO_CONVERSATION ? await this.#takeAfresh(prompt, request, context) : end
+  }
+
+  /** An older Claude Code finds a session only in the directory it began in. Whether that is another one. */
+  async #returnToOrigin(): Promise<boolean> {
+    const { origin } = this.#memory
+    const here = await this.#place()
+    const directory = origin.directory ?? here.additionalDirectories[0]
+    if (directory === undefined || origin.staysIn !== undefined || directory === here.directory) return false
+    await this.rest()
+    this.#memory.origin = { ...origin, staysIn: directory }
+    return true
   }
 
   /** The stored session is gone: says so once and goes on with a new one. */
@@ -223,7 +230,11 @@ export class Conversation implements AgentSession {
     const switches = parseSwitches(request.forwardedProps, this.#agent.options.permissionMode)
     const needs = { isResumed, switches, tools: request.tools, hasState: hasState(request.state) }
     const warm = await this.#ensure(needs)
-    const { claude, host } = warm
+    const { claude, host, place } = warm
+    if (place.problems.length > 0 && !this.#isWarned) {
+      this.#isWarned = true
+      void context.emit([customEvent('workspace_problems', { problems: place.problems })])
+    }
     const turn = new Turn({
       memory: this.#memory.translator,
       clientToolPrefix: host.clientTools.prefix,
@@ -300,8 +311,8 @@ export class Conversation implements AgentSession {
   async #ensure(needs: Needs): Promise<Warm> {
     const starting = this.#starting
     if (starting !== undefined) await starting
-    if (this.#warm?.claude.running === true && this.#warm.startKey !== startKey(needs.switches))
-      await this.rest()
+    const key = startKey(needs.switches, await this.#place())
+    if (this.#warm?.claude.running === true && this.#warm.startKey !== key) await this.rest()
     const warm = this.#warm
     if (warm?.claude.running === true) {
       const servers = await warm.host.offer(needs.tools, needs.hasState)
@@ -314,11 +325,10 @@ export class Conversation implements AgentSession {
     return await this.#starting
   }
 
-  async #start({ isResumed, switches, tools, hasState: isStateful }: Needs): Promise<Warm> {
+  async #start(needs: Needs): Promise<Warm> {
     const { options } = this.#agent
     await options.beforeStart()
     await this.#agent.claim(this)
-    const { claudeSessionId } = this.#memory
     const host = new Host({
       expiresMs: options.interruptExpiresMs,
       toolCallId: (toolUseId) => this.#turn?.translator.toolCallId(toolUseId) ?? toolUseId,
@@ -326,30 +336,24 @@ export class Conversation implements AgentSession {
       emit: (events) => this.#turn?.tell(events),
     })
     for (const { asked, updatedInput } of this.#grants.splice(0)) host.approvals.grant(asked, updatedInput)
-    const servers = await host.offer(tools, isStateful)
-    const model = switches.model ?? this.#memory.model ?? options.model
-    const claude = await ClaudeProcess.start({
-      sdk: sdkOptions(
-        { ...options, model },
-        {
-          conversation: isResumed ? { resume: claudeSessionId } : { sessionId: claudeSessionId },
-          env: options.env,
-          canUseTool: host.canUseTool,
-          permissionMode: toSdkMode(switches.permissionMode ?? options.permissionMode),
-          servers: servers ?? {},
-          switches: startSwitches(switches),
-        },
-      ),
-      mark: `${options.mark}:${randomUUID()}`,
-      startTimeoutMs: options.startTimeoutMs,
-      spawn: options.spawn,
+    const warm = await startWarm(options, this.#memory, {
+      needs,
+      place: await this.#place(),
+      host,
+      observed: () => ({
+        threadId: this.#threadId,
+        ...(this.#runId === undefined ? {} : { runId: this.#runId }),
+      }),
       onDenied: (denial) => this.#turn?.tell([toDenialEvent(denial)]),
       onMessage: (message) => this.#turn?.onMessage(message),
     })
-    const warm = { claude, host, startKey: startKey(switches), model, thinkingTokens: undefined }
     this.#warm = warm
-    void claude.exited.then(() => this.#onExit(claude))
+    void warm.claude.exited.then(() => this.#onExit(warm.claude))
     return warm
+  }
+
+  #place(): Promise<Place> {
+    return this.#agent.options.place(this.#memory.origin.staysIn)
   }
 
   /** Also clears up after a process that ended by itself: what it had started may live on. */
@@ -365,18 +369,6 @@ export class Conversation implements AgentSession {
     clearTimeout(this.#idleTimer)
     this.#idleTimer = setTimeout(() => void this.rest(), this.#agent.options.idleMs).unref()
   }
-}
-
-/** What a run needs of the process. */
-interface Needs {
-  isResumed: boolean
-  switches: Switches
-  tools: RunRequest['tools']
-  hasState: boolean
-}
-
-function startKey(switches: Switches): string {
-  return JSON.stringify([startSwitches(switches), switches.permissionMode])
 }
 
 function resultsOf({ messages }: RunRequest): ToolMessage[] {

@@ -1,6 +1,8 @@
 import type { CanUseTool, McpServerConfig, Options } from '@anthropic-ai/claude-agent-sdk'
 import { type DeniedPaths, managedSettings } from './managed-settings.ts'
+import type { Place } from './place.ts'
 import type { SdkOverrides } from './sdk-overrides.ts'
+import type { SessionConfig } from './session-config.ts'
 import { toolGuard } from './tool-guard.ts'
 
 export type PermissionMode = 'never-ask' | 'accept-edits' | 'ask'
@@ -8,13 +10,13 @@ export type PermissionMode = 'never-ask' | 'accept-edits' | 'ask'
 export interface LaunchOptions {
   /** The wrapper; it finds the model route and becomes the binary. */
   executable: string
-  workspace: string
   model: string | undefined
   permissionMode: PermissionMode
   settingSources: readonly ('user' | 'project' | 'local')[]
   /** The configured ones; none is taken from the workspace. */
   mcpServers: Record<string, McpServerConfig>
   overrides: SdkOverrides
+  sessionConfig: SessionConfig | undefined
   /** What the policy keeps from the tools, told to Claude Code too. */
   denied: DeniedPaths
 }
@@ -24,6 +26,9 @@ type Conversation = { resume: string } | { sessionId: string }
 
 export interface StartOptions {
   conversation: Conversation
+  place: Place
+  /** Whether the session's recorded system prompt says what a new one would. */
+  isHeard: boolean
   /** The complete environment of the wrapper. */
   env: Record<string, string>
   canUseTool: CanUseTool
@@ -38,25 +43,34 @@ const SELF_STARTING_TOOLS = ['CronCreate', 'CronDelete', 'CronList', 'Monitor', 
 
 /** How Claude Code is asked for (claude-code.md section 0). `--bare` is never used: it leaves three tools. */
 export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options {
-  const { appendSystemPrompt, disallowedTools = [], ...overrides } = launch.overrides
-  const append = appendSystemPrompt === undefined ? {} : { append: appendSystemPrompt }
+  const { appendSystemPrompt: _, disallowedTools = [], ...overrides } = launch.overrides
+  const { place, isHeard } = start
+  const instructions = instructionsOf(launch, place)
+  const append = instructions === undefined ? {} : { append: instructions }
+  const denied = deniedPaths(launch)
   const model = launch.model ?? overrides.model
   return {
     ...start.conversation,
     pathToClaudeCodeExecutable: launch.executable,
-    cwd: launch.workspace,
+    cwd: place.directory,
+    ...directoryOptions(launch, place),
     env: start.env,
     ...overrides,
     ...(model === undefined ? {} : { model }),
-    systemPrompt: { type: 'preset', preset: 'claude_code', ...append },
+    systemPrompt: {
+      type: 'preset',
+      preset: 'claude_code',
+      ...append,
+      ...(isHeard ? {} : { snapshot: false }),
+    },
     // A workspace's settings can redirect model traffic and start programs (claude-code.md 7.3).
     settingSources: [...launch.settingSources],
     strictMcpConfig: true,
     // Not on the command line, where other users could read their environment.
     mcpServersDelivery: 'initialize',
     settings: { skipWebFetchPreflight: true },
-    managedSettings: managedSettings(launch.denied, { isConfined: launch.permissionMode === 'never-ask' }),
-    hooks: { PreToolUse: toolGuard(launch.denied, launch.workspace) },
+    managedSettings: managedSettings(denied, { isConfined: launch.permissionMode === 'never-ask' }),
+    hooks: { PreToolUse: toolGuard(denied, place.directory) },
     includePartialMessages: true,
     forwardSubagentText: true,
     disallowedTools: [...SELF_STARTING_TOOLS, ...disallowedTools],
@@ -64,6 +78,33 @@ export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options 
     ...permissionOptions(start),
     ...start.switches,
   }
+}
+
+/** What the system prompt is given beside Claude Code's own. */
+export function instructionsOf(
+  { overrides, sessionConfig }: Pick<LaunchOptions, 'overrides' | 'sessionConfig'>,
+  place: Place,
+): string | undefined {
+  const parts = [overrides.appendSystemPrompt, sessionConfig?.instructions, place.instructions]
+  const words = parts.filter((part) => part !== undefined)
+  return words.length === 0 ? undefined : words.join('\n\n')
+}
+
+function directoryOptions({ sessionConfig }: LaunchOptions, place: Place): Options {
+  const configured = sessionConfig === undefined ? [] : [sessionConfig.directory]
+  const additionalDirectories = [...place.additionalDirectories, ...configured]
+  const plugin = sessionConfig?.plugin
+  return {
+    ...(additionalDirectories.length === 0 ? {} : { additionalDirectories }),
+    ...(plugin === undefined ? {} : { plugins: [{ type: 'local', path: plugin }], skills: 'all' }),
+  }
+}
+
+/** The session configuration is there to be read. */
+function deniedPaths({ denied, sessionConfig }: LaunchOptions): DeniedPaths {
+  if (sessionConfig === undefined) return denied
+  const { directory, plugin } = sessionConfig
+  return { ...denied, write: [...denied.write, directory, ...(plugin === undefined ? [] : [plugin])] }
 }
 
 /** Without an asker Claude Code has no questions either: an autonomous session must not stall on one. */

@@ -17,6 +17,14 @@ const Memory = z.object({
   calls: z.array(ClientCall),
   /** Chosen with POST /model. */
   model: z.string().optional(),
+  /** Unknown of a conversation that began before it was kept: then it was the workspace, with nothing said of it. */
+  origin: z
+    .object({
+      directory: z.string().optional(),
+      instructions: z.string().optional(),
+      staysIn: z.string().optional(),
+    })
+    .default({}),
   translator: z.unknown(),
 })
 export type Memory = z.infer<typeof Memory>
@@ -36,6 +44,7 @@ export function freshMemory(model?: string): Memory {
     asked: [],
     calls: [],
     ...chosen,
+    origin: {},
     translator: undefined,
   }
 }

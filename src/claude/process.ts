@@ -21,6 +21,8 @@ export interface ClaudeProcessOptions {
   startTimeoutMs: number
   /** In the place of child_process.spawn: piped stdio, a process group of its own. */
   spawn?: ((request: SpawnRequest) => ChildProcess) | undefined
+  /** Whose process it is, and the run that it works on now: for those who observe it. */
+  observed(): { threadId: string; runId?: string }
   /** Something outside Claude Code refused a connection of it, or of what it started. */
   onDenied?(denial: Denial): void
   /** Every message of Claude Code, in order. A promise makes the next one wait. */
@@ -40,6 +42,8 @@ export interface Denial {
   host: string
   port: number
   method: string
+  /** Which gate refused, in few distinct words: l4, ssrf, l7, inference. */
+  stage: string
   rule?: string
   reason: string
 }
@@ -76,9 +80,9 @@ export class ClaudeProcess {
     const stderr = tailOf(child)
     this.exited = Promise.all([exitOf(child), this.#pump()]).then(([exit]) => ({ ...exit, stderr: stderr() }))
     const { pid } = child
-    claudeStarted.publish({ pid })
+    claudeStarted.publish({ ...options.observed(), pid })
     void exitOf(child).then((exit) => {
-      claudeExited.publish({ pid, ...exit, wanted: this.#closing !== undefined })
+      claudeExited.publish({ ...options.observed(), pid, ...exit, wanted: this.#closing !== undefined })
     })
   }
 
@@ -233,7 +237,7 @@ export class ClaudeProcess {
     try {
       for await (const message of this.#query) {
         if (message.type === 'system' && message.subtype === 'permission_denied') {
-          policyDenied.publish({ by: 'claude-code', what: message.tool_name })
+          policyDenied.publish({ ...this.#options.observed(), by: 'claude-code', what: message.tool_name })
         }
         const wait = this.#options.onMessage(message)
         if (wait !== undefined) await wait
@@ -264,7 +268,9 @@ function spawnDetached(spawnOptions: SpawnOptions, options: ClaudeProcessOptions
   const cwd = spawnOptions.cwd ?? process.cwd()
   const env = { ...spawnOptions.env, [MARK_VARIABLE]: options.mark }
   const onDenied = (denial: Denial): void => {
-    policyDenied.publish({ by: 'runner', what: 'network' })
+    const { host, port, method, stage, rule, reason } = denial
+    const place = { host, port, method, gate: stage, rule, reason }
+    policyDenied.publish({ ...options.observed(), by: 'runner', what: 'network', ...place })
     options.onDenied?.(denial)
   }
   const child =

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
-import { access, mkdir, mkdtemp, readFile, rm, rmdir } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, readFile, rm, rmdir, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, isAbsolute, join } from 'node:path'
 import { Command } from 'commander'
 import { type Config, loadConfig } from '../config.ts'
 import type { EnforcementReport } from '../enforcement/report.ts'
@@ -9,6 +9,7 @@ import { RunnerError, toMessage } from '../errors.ts'
 import type { ModelRoute } from '../gateway/route.ts'
 import type { CliContext } from './context.ts'
 import { EXIT } from './exit.ts'
+import { withoutSecrets } from './secrets.ts'
 
 /** One thing that was looked at. */
 interface Finding {
@@ -32,7 +33,8 @@ export function doctorCommand(context: CliContext): Command {
       const findings = await examine(context)
       const ok = findings.every((finding) => finding.ok)
       const text = flags.json === true ? JSON.stringify({ ok, findings }) : toText(findings, ok)
-      process.stdout.write(`${await withoutSecrets(text, context)}\n`)
+      // Nothing that was found holds one; an address or another program's last words might.
+      process.stdout.write(`${await withoutSecrets(text, context.env)}\n`)
       process.exitCode = ok ? EXIT.ok : EXIT.internal
     })
 }
@@ -58,7 +60,8 @@ async function examine(context: CliContext): Promise<Finding[]> {
     ]),
   ])
   const { report, finding } = await tryEnforcement(config, context, route)
-  return [...routed, ...claude, policy, finding, await findMode(config, context, report), ...writable]
+  const mode = await findMode(config, context, report)
+  return [...routed, ...claude, policy, finding, mode, ...writable, ...(await findSetup(config, context))]
 }
 
 /** What is wrong, as a finding; what `work` says otherwise. */
@@ -222,6 +225,37 @@ function findMode(
   })
 }
 
+/** What the environment wants in the workspace. Nothing of it is fetched, and a run works without it. */
+async function findSetup(config: Config, { env }: CliContext): Promise<Finding[]> {
+  const { repositories, workflow, sessionConfigPath } = config
+  const wanted = [
+    ...(repositories.length === 0 ? [] : [`REPOS_JSON names ${repositories.length}`]),
+    ...(workflow === undefined ? [] : ['ACTIVE_WORKFLOW_GIT_URL names a workflow']),
+  ]
+  const findings: Finding[] = []
+  if (wanted.length > 0) {
+    const git = await attempt('git', async () => ({ says: await gitVersion(env['PATH']) }))
+    findings.push({ name: 'workspace setup', ok: true, says: [...wanted, git.says].join('\n') })
+  }
+  if (sessionConfigPath !== undefined) {
+    const folder = await stat(sessionConfigPath).catch(() => undefined)
+    const isUsed = isAbsolute(sessionConfigPath) && folder?.isDirectory() === true
+    const says = `${sessionConfigPath}${isUsed ? '' : ': not used, it is not the absolute path of a folder'}`
+    findings.push({ name: 'session configuration', ok: true, says })
+  }
+  return findings
+}
+
+function gitVersion(path: string | undefined): Promise<string> {
+  const options = { env: { PATH: path }, timeout: PROBE_MS } as const
+  return new Promise((resolve, reject) => {
+    execFile('git', ['--version'], options, (error, stdout) => {
+      if (error === null) resolve(stdout.trim())
+      else reject(new RunnerError('git_failed', `git cannot be started: ${toMessage(error)}`))
+    })
+  })
+}
+
 function tryHome({ stateDirectory }: Config, { env }: CliContext): Promise<Finding> {
   return attempt('home', async () => {
     const { probeHome } = await import('../claude/home.ts')
@@ -257,13 +291,6 @@ function isThere(path: string): Promise<boolean> {
     () => true,
     () => path === dirname(path),
   )
-}
-
-/** Nothing above holds one; an address or another program's last words might. */
-async function withoutSecrets(text: string, { env }: CliContext): Promise<string> {
-  const { createRedactor } = await import('../redaction/redactor.ts')
-  const { readKnownSecrets } = await import('../redaction/known-secrets.ts')
-  return createRedactor({ values: readKnownSecrets(env) }).redactText(text)
 }
 
 function toText(findings: readonly Finding[], ok: boolean): string {

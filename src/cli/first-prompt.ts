@@ -30,6 +30,24 @@ export async function firstPrompt(config: Config): Promise<string | undefined> {
 }
 
 /**
+ * What the sandbox was started for and, before it, what the environment's workflow has to say: one message, as the
+ * Python runner sends it (openshell.md 6.3). Waits until the repositories and the workflow are there.
+ */
+export async function wholeFirstPrompt(
+  own: string | undefined,
+  { runner, signal }: Pick<FirstPromptOptions, 'runner' | 'signal'>,
+): Promise<string | undefined> {
+  const startup = await runner.startupPrompt(signal)
+  const parts = [startup, own].filter((part) => part !== undefined)
+  return parts.length === 0 ? undefined : parts.join('\n\n')
+}
+
+/** Whether a first prompt may come of the workflow; only when that is there can be said whether it does. */
+export function mayHaveStartupPrompt({ workflow, isResume }: Config): boolean {
+  return workflow !== undefined && !isResume
+}
+
+/**
  * @returns whether the prompt was new to the state folder; when it was not, nothing is run.
  *
  * Runs the first prompt on the sandbox's own thread. The network of a new sandbox may not be there yet
@@ -37,17 +55,20 @@ export async function firstPrompt(config: Config): Promise<string | undefined> {
  */
 export async function runFirstPrompt(prompt: string, options: FirstPromptOptions): Promise<boolean> {
   const { config, runner, logger } = options
+  const threadId = config.sessionId ?? FIRST_RUN_ID
   await untilRouteAnswers(options)
   if (options.signal.aborted) return true
   try {
     await runner.submit({
-      threadId: config.sessionId ?? FIRST_RUN_ID,
+      threadId,
       runId: FIRST_RUN_ID,
       messages: [{ id: FIRST_RUN_ID, role: 'user', content: prompt }],
       tools: [],
       context: [],
+      // A client may have been quicker while the workspace was made ready.
+      forwardedProps: { delivery: 'queue' },
     })
-    logger.info({ runId: FIRST_RUN_ID }, 'initial prompt started')
+    logger.info({ threadId, runId: FIRST_RUN_ID }, 'initial prompt submitted')
     return true
   } catch (error) {
     const isKnown = error instanceof RunnerError && error.code === 'run_exists'

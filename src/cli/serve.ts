@@ -8,7 +8,15 @@ import { createRunner, type Runner } from '../runner.ts'
 import { createLogger, type RunnerLogger } from '../telemetry/logger.ts'
 import type { CliContext } from './context.ts'
 import { EXIT } from './exit.ts'
-import { exitCodeOf, exitCodeOfState, FIRST_RUN_ID, firstPrompt, runFirstPrompt } from './first-prompt.ts'
+import {
+  exitCodeOf,
+  exitCodeOfState,
+  FIRST_RUN_ID,
+  firstPrompt,
+  mayHaveStartupPrompt,
+  runFirstPrompt,
+  wholeFirstPrompt,
+} from './first-prompt.ts'
 import { type Attached, claimFolder } from './instance.ts'
 
 export interface ServeOptions extends CliContext {
@@ -58,11 +66,12 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
     const onRunEnded = ({ runId, end }: { runId: string; end: RunEnd }): void => {
       // A run that a signal has cut short says nothing: the process was told to go, and goes with 0.
       if (!config.stopOnRunFinished || stopping.signal.aborted) return
-      if (prompt !== undefined && runId !== FIRST_RUN_ID) return
+      if (isFirstAwaited && runId !== FIRST_RUN_ID) return
       code = exitCodeOf(end)
       stopping.stop()
     }
-    const prompt = await firstPrompt(config)
+    const own = await firstPrompt(config)
+    let isFirstAwaited = own !== undefined || mayHaveStartupPrompt(config)
     runner = await createRunner({
       config,
       version: options.version,
@@ -81,9 +90,11 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
     const url = await runner.listen()
     logger.info({ url, pid: process.pid }, 'listening')
     options.onListening?.(url)
-    if (prompt !== undefined) {
-      const isNew = await runFirstPrompt(prompt, { config, runner, logger, signal: stopping.signal })
-      if (!isNew && config.stopOnRunFinished) {
+    if (isFirstAwaited) {
+      const first = { config, runner, logger, signal: stopping.signal }
+      const prompt = await wholeFirstPrompt(own, first)
+      isFirstAwaited = prompt !== undefined
+      if (prompt !== undefined && !(await runFirstPrompt(prompt, first)) && config.stopOnRunFinished) {
         code = exitCodeOfState(runner.stateOf(config.sessionId ?? FIRST_RUN_ID))
         stopping.stop()
       }

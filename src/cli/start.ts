@@ -51,7 +51,7 @@ function greet(url: string, route: string): void {
     ],
   })
   process.stderr.write(
-    `\nClaude Code is an AG-UI agent at ${url} (model route: ${route}). Try:\n\n` +
+    `\nClaude Code is an AG-UI agent at ${url} (model route: ${route}). Open it in a browser, or try:\n\n` +
       `curl -N ${url} -H 'content-type: application/json' -d '${body}'\n\n`,
   )
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert'
 import { constants, type Dir, type Stats } from 'node:fs'
 import {
   type FileHandle,
+  lchown,
   lstat,
   mkdir,
   open,
@@ -13,6 +14,11 @@ import {
 } from 'node:fs/promises'
 
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
+
+export interface Owner {
+  uid: number
+  gid: number
+}
 
 /**
  * A folder held open. What is done below it goes through its descriptor (`/proc/self/fd/N/name` is Linux's `openat`,
@@ -81,6 +87,11 @@ export class Folder {
   /** Replaces what `toName` is, a link itself and not what it leads to. */
   rename(name: string, to: Folder, toName: string): Promise<void> {
     return rename(this.#at(name), to.#at(toName))
+  }
+
+  /** Of the entry itself, a link included. */
+  giveEntry(name: string, { uid, gid }: Owner): Promise<void> {
+    return lchown(this.#at(name), uid, gid)
   }
 
   /** Lets its owner remove what lies in it, as read-only caches do not. */

@@ -1,6 +1,6 @@
 import { lstat, realpath } from 'node:fs/promises'
 import { RunnerError } from '../errors.ts'
-import { Folder, hasErrno } from './folder.ts'
+import { Folder, hasErrno, type Owner } from './folder.ts'
 
 declare const proven: unique symbol
 
@@ -92,9 +92,29 @@ export class WorkspaceGuard {
     }
   }
 
+  /** The folder of exactly this path, no link in it; undefined when there is none. */
+  async findFolder(path: string): Promise<WorkspacePath | undefined> {
+    try {
+      const place = await this.resolve(path)
+      if (place !== path) return undefined
+      await (await this.openFolder(place)).close()
+      return place
+    } catch (error) {
+      if (error instanceof RunnerError) return undefined
+      throw error
+    }
+  }
+
   /** The absolute path, for whoever is told where something is. */
   absolute(path: WorkspacePath): string {
     return path === '' ? this.root : joined(this.root, [path])
+  }
+
+  /** Whose the workspace is, when a runner that is root works for somebody else: then so is what it makes there. */
+  async foreignOwner(): Promise<Owner | undefined> {
+    if (process.getuid?.() !== 0) return undefined
+    const { uid, gid } = await lstat(this.root)
+    return uid === 0 ? undefined : { uid, gid }
   }
 
   async #openRoot(): Promise<Folder> {

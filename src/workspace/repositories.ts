@@ -13,7 +13,7 @@ import {
   type RepositoryUrl,
   type TokenHosts,
 } from './repository-url.ts'
-import { removeTree } from './tree.ts'
+import { giveTree, removeTree } from './tree.ts'
 
 export interface RepositoriesOptions {
   git: Git
@@ -56,11 +56,11 @@ export class Repositories {
   }
 
   /**
-   * Clones into `repos/<name>`. One that is there is brought to the branch instead.
+   * Clones into `repos/<name>`. One that is there is brought to the branch instead, or kept as it is.
    *
    * @throws {RunnerError} `invalid_input`, `path_outside_workspace`, `git_failed`.
    */
-  async add(request: RemoteRequest & { name: string | undefined }): Promise<AddedRepository> {
+  async add(request: RemoteRequest & { name: string | undefined; keep?: boolean }): Promise<AddedRepository> {
     const { guard } = this.#options.files
     const remote = this.#parseRemote(request)
     const name = parseRepositoryName(request.name ?? remote.name)
@@ -68,7 +68,7 @@ export class Repositories {
     const known = await Repository.open(this.#options, place)
     const added = { name, path: guard.absolute(place) }
     if (known !== undefined) {
-      await this.#bring(known, remote, request)
+      if (request.keep !== true) await this.#bring(known, remote, request)
       return { ...added, newlyCloned: false }
     }
     const newlyCloned = await this.clone(remote, { ...request, into: REPOS_FOLDER, name })
@@ -94,6 +94,9 @@ export class Repositories {
       const unfinished = unfinishedName()
       try {
         await this.#download(folder, unfinished, { ...request, remote })
+        await addHooksFolder(folder, unfinished)
+        const owner = await guard.foreignOwner()
+        if (owner !== undefined) await giveTree(folder, unfinished, owner)
         await folder.rename(unfinished, folder, request.name)
         return true
       } catch (error) {
@@ -225,6 +228,13 @@ export class Repositories {
       )
     }
   }
+}
+
+/** Empty, but there: local enforcement protects what is there (docs/enforcement.md). */
+async function addHooksFolder(parent: Folder, name: string): Promise<void> {
+  const clone = await parent.openFolder(name)
+  const git = await clone.use(() => clone.openFolder('.git'))
+  await git.use(() => git.makeFolder('hooks'))
 }
 
 /** Clearing up goes on when the client has left. */

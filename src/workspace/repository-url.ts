@@ -112,7 +112,17 @@ export function isBranchName(name: string): boolean {
     .every((part) => part !== '' && !part.startsWith('.') && !part.toLowerCase().endsWith('.lock'))
 }
 
-/** Without what stands in front of its host. */
+/** A URL as it was given, but for what stands in front of its host. */
+export function withoutCredentials(url: string): string {
+  if (!URL.canParse(url)) return url
+  const parsed = new URL(url)
+  if (parsed.username === '' && parsed.password === '') return url
+  parsed.username = ''
+  parsed.password = ''
+  return parsed.href
+}
+
+/** A text without what stands in front of the hosts in it. */
 export function withoutUserInfo(url: string): string {
   return url.replace(/(\w:\/\/)[^/@\s]*@/g, '$1')
 }

@@ -1,5 +1,5 @@
 import { RunnerError } from '../errors.ts'
-import { type Folder, hasErrno } from './folder.ts'
+import { type Folder, hasErrno, type Owner } from './folder.ts'
 
 /** One open descriptor a level; nothing that is made by hand or by a tool is as deep. */
 const DEPTH_MAX = 256
@@ -24,6 +24,24 @@ export async function removeTree(
   if (stats === undefined) return false
   await removeEntry(folder, name, { signal, depth: 0 })
   return true
+}
+
+/**
+ * Gives an entry with all that is in it to `owner`, the inner before the outer: until the last step nobody but the
+ * runner can change what it walks through.
+ */
+export async function giveTree(parent: Folder, name: string, owner: Owner, depth = 0): Promise<void> {
+  if (depth > DEPTH_MAX) {
+    throw new RunnerError('invalid_input', `The folder is nested deeper than ${DEPTH_MAX} levels.`)
+  }
+  const stats = await parent.lstat(name)
+  if (stats?.isDirectory() === true) {
+    const folder = await parent.openFolder(name)
+    await folder.use(async () => {
+      for await (const entry of await folder.entries()) await giveTree(folder, entry.name, owner, depth + 1)
+    })
+  }
+  if (stats !== undefined) await parent.giveEntry(name, owner)
 }
 
 async function removeEntry(

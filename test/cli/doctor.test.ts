@@ -129,3 +129,21 @@ test('no secret is printed, wherever it stands', async () => {
   for (const secret of [KEY, 'hunter2', 'another-password', 'the-runners-own-token'])
     expect(printed).not.toContain(secret)
 })
+
+test('what is to be brought into the workspace is told by number, without an address', async () => {
+  const url = 'https://someone:glpat-SecretOfTheDoctor@git.example.test/app.git'
+  const { code, of, printed } = await examine({
+    REPOS_JSON: JSON.stringify([{ url }]),
+    ACTIVE_WORKFLOW_GIT_URL: url,
+    SESSION_CONFIG_PATH: '/nowhere/session-config',
+  })
+  expect(code).toBe(0)
+  expect(of('workspace setup')).toMatchObject({
+    ok: true,
+    says: expect.stringMatching(
+      /^REPOS_JSON names 1\nACTIVE_WORKFLOW_GIT_URL names a workflow\ngit version /,
+    ),
+  })
+  expect(of('session configuration').says).toContain('not used')
+  expect(printed).not.toContain('SecretOfTheDoctor')
+})

@@ -12,6 +12,8 @@ export interface GitServer {
   readonly authorizations: (string | undefined)[]
   /** What every process of this machine showed of itself while a request was answered. */
   readonly sightings: string[]
+  /** Resolves with the first request, past or to come. */
+  asked(): Promise<void>
   /** Makes a repository of these files, each on the branches named. */
   addRepository(name: string, branches: Record<string, Record<string, string>>): string
   close(): Promise<void>
@@ -22,6 +24,8 @@ export interface GitServerOptions {
   password?: string
   /** Looks at all processes while it answers. */
   watched?: boolean
+  /** Takes requests and never answers. */
+  silent?: boolean
 }
 
 const GIT_ENV = {
@@ -42,11 +46,17 @@ export function git(cwd: string, ...args: string[]): string {
 export async function startGitServer(options: GitServerOptions = {}): Promise<GitServer> {
   const directory = mkdtempSync(join(tmpdir(), 'agui-runner-git-server-'))
   const authorizations: (string | undefined)[] = []
+  const arrival = { resolve: (): void => {} }
+  const asked = new Promise<void>((resolve) => {
+    arrival.resolve = resolve
+  })
   const sightings: string[] = []
   const server = createServer((request, response) => {
     const basic = /^Basic (.+)$/.exec(request.headers.authorization ?? '')?.[1]
     const given = basic === undefined ? undefined : Buffer.from(basic, 'base64').toString()
     authorizations.push(given)
+    arrival.resolve()
+    if (options.silent === true) return
     if (options.watched === true) sightings.push(...processes())
     if (options.password !== undefined && given?.split(':')[1] !== options.password) {
       response.writeHead(401, { 'www-authenticate': 'Basic realm="test"' }).end()
@@ -62,6 +72,7 @@ export async function startGitServer(options: GitServerOptions = {}): Promise<Gi
     host: '127.0.0.1',
     authorizations,
     sightings,
+    asked: () => asked,
     addRepository(name, branches) {
       const work = join(directory, `${name}-work`)
       mkdirSync(work)

@@ -1,0 +1,74 @@
+import { randomUUID } from 'node:crypto'
+import type { RunRequest } from '../agui/agent.ts'
+import type { ClaudeAgentOptions } from './agent.ts'
+import type { Host } from './host.ts'
+import { instructionsOf, sdkOptions } from './launch.ts'
+import type { Memory } from './memory.ts'
+import { isHeard, originOf, type Place } from './place.ts'
+import { ClaudeProcess, type ClaudeProcessOptions } from './process.ts'
+import { type Switches, startSwitches, toSdkMode } from './switches.ts'
+
+/** A process with what it was started with and what it was told since. */
+export interface Warm {
+  claude: ClaudeProcess
+  host: Host
+  place: Place
+  /** The settings that only another process could change, as JSON. */
+  startKey: string
+  model: string | undefined
+  thinkingTokens: number | undefined
+}
+
+/** What a run needs of the process. */
+export interface Needs {
+  isResumed: boolean
+  switches: Switches
+  tools: RunRequest['tools']
+  hasState: boolean
+}
+
+export function startKey(switches: Switches, place: Place): string {
+  return JSON.stringify([startSwitches(switches), switches.permissionMode, place.key])
+}
+
+export interface WarmStart extends Pick<ClaudeProcessOptions, 'observed' | 'onDenied' | 'onMessage'> {
+  needs: Needs
+  place: Place
+  host: Host
+}
+
+/** Starts the process of a conversation, which begins with it unless it is resumed: then its origin is set. */
+export async function startWarm(
+  options: ClaudeAgentOptions,
+  memory: Memory,
+  { needs, place, host, observed, onDenied, onMessage }: WarmStart,
+): Promise<Warm> {
+  const { isResumed, switches, tools, hasState } = needs
+  const { claudeSessionId } = memory
+  const instructions = instructionsOf(options, place)
+  if (!isResumed) memory.origin = originOf(place.directory, instructions)
+  const servers = await host.offer(tools, hasState)
+  const model = switches.model ?? memory.model ?? options.model
+  const claude = await ClaudeProcess.start({
+    sdk: sdkOptions(
+      { ...options, model },
+      {
+        conversation: isResumed ? { resume: claudeSessionId } : { sessionId: claudeSessionId },
+        place,
+        isHeard: isHeard(memory.origin, instructions),
+        env: options.env,
+        canUseTool: host.canUseTool,
+        permissionMode: toSdkMode(switches.permissionMode ?? options.permissionMode),
+        servers: servers ?? {},
+        switches: startSwitches(switches),
+      },
+    ),
+    mark: `${options.mark}:${randomUUID()}`,
+    startTimeoutMs: options.startTimeoutMs,
+    spawn: options.spawn,
+    observed,
+    ...(onDenied === undefined ? {} : { onDenied }),
+    onMessage,
+  })
+  return { claude, host, place, startKey: startKey(switches, place), model, thinkingTokens: undefined }
+}

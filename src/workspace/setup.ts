@@ -1,0 +1,150 @@
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+import { RunnerError, toMessage } from '../errors.ts'
+import type { Repositories } from './repositories.ts'
+import type { GivenTokens } from './repository-url.ts'
+import type { WorkflowChoice, Workflows } from './workflows.ts'
+
+export interface WantedRepository {
+  url: string
+  /** The remote's own default when undefined. */
+  branch: string | undefined
+  /** The URL's last part when undefined. */
+  name: string | undefined
+}
+
+export interface SetupOptions {
+  repositories: Repositories
+  workflows: Workflows
+  wanted: {
+    repositories: readonly WantedRepository[]
+    workflow: WorkflowChoice | undefined
+    tokens: GivenTokens
+  }
+  /** Everything together; what is not there by then is a problem. */
+  timeoutMs: number
+  /** A sandbox's way out may come later than the sandbox: how often what git could not fetch is tried again. */
+  retriesMax: number
+  retryDelayMs: number
+  /** Something is there. */
+  onDone(facts: { repository: string; newlyCloned: boolean } | { workflow: string }): void
+  /** Something is not, or not as it was wanted. */
+  onProblem(problem: SetupProblem): void
+}
+
+export interface SetupProblem {
+  /** `repository 2 (app)`, `workflow`: no URL, which may hold a password. */
+  what: string
+  message: string
+}
+
+/** Clones that run together. */
+const CLONES_MAX = 4
+
+/** Brings into the workspace what the environment names: the workflow and the repositories. Nothing in it throws. */
+export class WorkspaceSetup {
+  readonly problems: SetupProblem[] = []
+  readonly #options: SetupOptions
+  readonly #closing = new AbortController()
+  #done: Promise<void> | undefined
+  #isDone = false
+
+  constructor(options: SetupOptions) {
+    this.#options = options
+  }
+
+  /** Idempotent. */
+  start(): Promise<void> {
+    this.#done ??= this.#run().finally(() => {
+      this.#isDone = true
+    })
+    return this.#done
+  }
+
+  /** Whether there is nothing more to wait for. */
+  get isDone(): boolean {
+    return this.#isDone
+  }
+
+  /** Whether the environment names anything. */
+  get isWanted(): boolean {
+    const { repositories, workflow } = this.#options.wanted
+    return repositories.length > 0 || workflow !== undefined
+  }
+
+  /** Resolves when everything was tried, or when `signal` is aborted. */
+  async finished(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
+    const waiting = new AbortController()
+    const aborted = once(signal, 'abort', { signal: waiting.signal }).catch(() => undefined)
+    await Promise.race([this.start(), aborted])
+    waiting.abort()
+  }
+
+  /** Stops what is under way. Idempotent. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    this.#done ??= Promise.resolve()
+    await this.#done
+  }
+
+  async #run(): Promise<void> {
+    const limit = AbortSignal.timeout(this.#options.timeoutMs)
+    const signal = AbortSignal.any([this.#closing.signal, limit])
+    const { repositories } = this.#options.wanted
+    const left = repositories.map((wanted, index) => ({ wanted, index }))
+    const cloneNext = async (): Promise<void> => {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) {
+        await this.#clone(next.wanted, next.index, signal)
+      }
+    }
+    const clones = Array.from({ length: Math.min(CLONES_MAX, repositories.length) }, cloneNext)
+    await Promise.all([this.#startWorkflow(signal), ...clones])
+  }
+
+  async #startWorkflow(signal: AbortSignal): Promise<void> {
+    const { workflows, wanted, onDone } = this.#options
+    const { workflow, tokens } = wanted
+    await this.#attempt('workflow', signal, async () => {
+      const problems = await workflows.start(workflow, { tokens, signal })
+      for (const message of problems) this.#tell({ what: 'workflow', message })
+      const name = workflows.active?.name
+      if (name !== undefined) onDone({ workflow: name })
+    })
+  }
+
+  async #clone({ url, branch, name }: WantedRepository, index: number, signal: AbortSignal): Promise<void> {
+    const { repositories, wanted, onDone } = this.#options
+    const what = `repository ${index + 1}${name === undefined ? '' : ` (${name})`}`
+    await this.#attempt(what, signal, async () => {
+      const { tokens } = wanted
+      const added = await repositories.add({ url, branch, name, tokens, signal, keep: true })
+      onDone({ repository: added.name, newlyCloned: added.newlyCloned })
+    })
+  }
+
+  async #attempt(what: string, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    const { retriesMax, retryDelayMs, timeoutMs } = this.#options
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await work()
+      } catch (error) {
+        if (this.#closing.signal.aborted) return
+        const isLate = signal.aborted
+        const mayPass = error instanceof RunnerError && error.code === 'git_failed'
+        if (!isLate && mayPass && attempt < retriesMax) {
+          await delay(retryDelayMs, undefined, { signal }).catch(() => undefined)
+          continue
+        }
+        const late = `It was not there within WORKSPACE_SETUP_TIMEOUT_MS (${timeoutMs} ms).`
+        this.#tell({ what, message: isLate ? late : toMessage(error) })
+        return
+      }
+    }
+  }
+
+  #tell(problem: SetupProblem): void {
+    this.problems.push(problem)
+    this.#options.onProblem(problem)
+  }
+}

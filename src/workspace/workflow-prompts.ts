@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import { RunnerError } from '../errors.ts'
+import type { WorkspaceFiles } from './files.ts'
+
+/** What a workflow says to the agent, from its `.ambient/ambient.json`. */
+export interface WorkflowPrompts {
+  /** Sent when a session begins with the workflow. */
+  startupPrompt?: string
+  /** Part of the system prompt while the workflow is active. */
+  systemPrompt?: string
+}
+
+/** Of the file, and so of every prompt in it. */
+const FILE_BYTES_MAX = 256 * 1024
+
+const text = z
+  .string()
+  .transform((words) => words.trim())
+  .optional()
+  .catch(undefined)
+const AmbientFile = z.object({ startupPrompt: text, systemPrompt: text })
+
+/**
+ * Nothing for a workflow without the file, as many are. `problem` says why a file that is there was not taken; it
+ * never quotes it.
+ */
+export async function readWorkflowPrompts(
+  files: WorkspaceFiles,
+  folder: string,
+): Promise<{ prompts: WorkflowPrompts; problem?: string }> {
+  const path = `${folder}/.ambient/ambient.json`
+  let content: string
+  try {
+    content = await files.readText(path, { bytesMax: FILE_BYTES_MAX })
+  } catch (error) {
+    if (!(error instanceof RunnerError)) throw error
+    return error.code === 'not_found' ? { prompts: {} } : { prompts: {}, problem: error.message }
+  }
+  const parsed = AmbientFile.safeParse(parseJson(content))
+  if (!parsed.success) return { prompts: {}, problem: `"${path}" is not a JSON object.` }
+  const { startupPrompt, systemPrompt } = parsed.data
+  return {
+    prompts: {
+      ...(startupPrompt ? { startupPrompt } : {}),
+      ...(systemPrompt ? { systemPrompt } : {}),
+    },
+  }
+}
+
+function parseJson(content: string): unknown {
+  try {
+    return JSON.parse(content)
+  } catch {
+    return undefined
+  }
+}
