@@ -42,7 +42,13 @@ export interface ReaderClosed extends ReaderOpened {
   ms: number
 }
 
-export interface ClaudeStarted {
+/** Of a process: whose it is, and the run that it works on, if it does. */
+interface OfProcess {
+  threadId: string
+  runId?: string
+}
+
+export interface ClaudeStarted extends OfProcess {
   pid: number | undefined
 }
 
@@ -54,11 +60,19 @@ export interface ClaudeExited extends ClaudeStarted {
 }
 
 /** Something was refused because a rule says so, not because a person did. */
-export interface PolicyDenied {
+export interface PolicyDenied extends OfProcess {
   /** Who refused: Claude Code's permission rules, the runner's own enforcement, OpenShell. */
   by: 'claude-code' | 'runner' | 'openshell'
   /** What was asked for, in few distinct words: a tool's name, `network`, `file`. */
   what: string
+  /** Which gate of the policy refused a connection or request, in few distinct words: `l4`, `ssrf`, `l7`. */
+  gate?: string
+  /** Where it was to go. */
+  host?: string
+  port?: number
+  method?: string
+  rule?: string | undefined
+  reason?: string
 }
 
 export interface HttpAnswered {

@@ -8,7 +8,7 @@ import { toErrorBody } from './errors.ts'
 const REFUSALS: Record<string, { code: ErrorCode; message: string }> = {
   HPE_HEADER_OVERFLOW: {
     code: 'headers_too_large',
-    message: 'The request line and headers together are too long; at most 16 KiB are read.',
+    message: 'The request line and headers together are longer than HEADERS_BYTES_MAX; send less.',
   },
   ERR_HTTP_REQUEST_TIMEOUT: {
     code: 'request_timeout',

@@ -27,12 +27,11 @@ function givenToken(request: FastifyRequest): string | undefined {
 }
 
 /**
- * Refuses a request whose `Host` is none of ours (DNS rebinding), that comes from another origin's page, or that
- * lacks the token.
+ * Refuses a request whose `Host` is none of ours (DNS rebinding), or that comes from another origin's page.
  *
- * @throws {RunnerError} `host_not_allowed`, `origin_not_allowed`, `unauthorized`.
+ * @throws {RunnerError} `host_not_allowed`, `origin_not_allowed`.
  */
-export function checkDoors(request: FastifyRequest, options: DoorOptions): void {
+export function checkPlace(request: FastifyRequest, options: DoorOptions): void {
   const host = request.headers.host ?? ''
   const name = host.replace(/:\d*$/, '')
   if (
@@ -51,12 +50,20 @@ export function checkDoors(request: FastifyRequest, options: DoorOptions): void 
       'Pages of this origin may not call the runner; list it in AGUI_ALLOWED_ORIGINS.',
     )
   }
-  if (options.token !== undefined && !isSame(givenToken(request) ?? '', options.token)) {
-    throw new RunnerError(
-      'unauthorized',
-      'Send the session token as X-Ambient-Session-Token or as Authorization: Bearer.',
-    )
-  }
+}
+
+/** @throws {RunnerError} `unauthorized`: there is a token, and the request does not have it. */
+export function checkToken(request: FastifyRequest, { token }: DoorOptions): void {
+  if (token === undefined || isSame(givenToken(request) ?? '', token)) return
+  throw new RunnerError(
+    'unauthorized',
+    'Send the session token as X-Ambient-Session-Token or as Authorization: Bearer.',
+  )
+}
+
+/** Whether there is a token, and the request names none, right or wrong. */
+export function lacksToken(request: FastifyRequest, { token }: DoorOptions): boolean {
+  return token !== undefined && givenToken(request) === undefined
 }
 
 /** In constant time, whatever the lengths: digests are compared. */

@@ -25,6 +25,8 @@ export interface MetricSources {
   /** How many records each reader of the log is behind its thread's last. */
   lags(): readonly number[]
   logBytes(): number
+  /** Connections and requests that the policy has judged, by what became of them. */
+  egress(): Readonly<Record<string, number>>
 }
 
 interface MetricsText {
@@ -180,8 +182,8 @@ function countProcesses({ Counter }: Prom, registry: Registry): Unsubscribe[] {
   })
   const denied = new Counter({
     name: 'agui_runner_policy_denials_total',
-    help: 'What rules have refused, by who refused and what was asked for.',
-    labelNames: ['by', 'what'],
+    help: 'What rules have refused, by who refused, what was asked for, and the gate of the policy that refused it.',
+    labelNames: ['by', 'what', 'gate'],
     registers,
   })
   const requests = new Counter({
@@ -194,14 +196,14 @@ function countProcesses({ Counter }: Prom, registry: Registry): Unsubscribe[] {
     claudeStarted.subscribe(() => started.inc()),
     claudeExited.subscribe(({ wanted }) => exited.inc({ wanted: String(wanted) })),
     // Tools of the client's and of MCP servers have any number of names.
-    policyDenied.subscribe(({ by, what }) =>
-      denied.inc({ by, what: what.startsWith('mcp__') ? 'mcp' : what }),
+    policyDenied.subscribe(({ by, what, gate = '' }) =>
+      denied.inc({ by, what: what.startsWith('mcp__') ? 'mcp' : what, gate }),
     ),
     httpAnswered.subscribe(({ method, route, status }) => requests.inc({ method, route, status })),
   ]
 }
 
-function lookUp({ Gauge }: Prom, registry: Registry, sources: MetricSources): void {
+function lookUp({ Counter, Gauge }: Prom, registry: Registry, sources: MetricSources): void {
   const registers = [registry]
   new Gauge({
     name: 'agui_runner_threads',
@@ -211,6 +213,16 @@ function lookUp({ Gauge }: Prom, registry: Registry, sources: MetricSources): vo
     collect() {
       this.reset()
       for (const [state, count] of Object.entries(sources.threads())) this.set({ state }, count)
+    },
+  })
+  new Counter({
+    name: 'agui_runner_egress_decisions_total',
+    help: 'Connections and requests of the agent that the policy has judged, by what became of them.',
+    labelNames: ['verdict'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [verdict, count] of Object.entries(sources.egress())) this.inc({ verdict }, count)
     },
   })
   const gauge = (name: string, help: string, value: () => number): void => {

@@ -19,6 +19,7 @@ const SOURCES: MetricSources = {
   warm: () => 2,
   lags: () => [0, 7, 3],
   logBytes: () => 4096,
+  egress: () => ({ allowed: 9, denied: 2 }),
 }
 
 const opened: Metrics[] = []
@@ -70,11 +71,13 @@ test('log, readers, processes, denials and requests are counted', async () => {
   readerOpened.publish({ kind: 'sse' })
   readerOpened.publish({ kind: 'sse' })
   readerClosed.publish({ kind: 'sse', ms: 2000 })
-  claudeStarted.publish({ pid: 1 })
-  claudeExited.publish({ pid: 1, code: null, signal: 'SIGKILL', wanted: false })
-  policyDenied.publish({ by: 'claude-code', what: 'Bash' })
-  policyDenied.publish({ by: 'claude-code', what: 'mcp__one__tool' })
-  policyDenied.publish({ by: 'claude-code', what: 'mcp__other__tool' })
+  claudeStarted.publish({ threadId: 't', pid: 1 })
+  claudeExited.publish({ threadId: 't', pid: 1, code: null, signal: 'SIGKILL', wanted: false })
+  policyDenied.publish({ threadId: 't', by: 'claude-code', what: 'Bash' })
+  policyDenied.publish({ threadId: 't', by: 'claude-code', what: 'mcp__one__tool' })
+  policyDenied.publish({ threadId: 't', by: 'claude-code', what: 'mcp__other__tool' })
+  for (const host of ['one.example', 'other.example'])
+    policyDenied.publish({ threadId: 't', by: 'runner', what: 'network', gate: 'l4', host, port: 443 })
   httpAnswered.publish({ method: 'GET', route: '/sessions/:threadId', status: 404 })
   expect(await samples(metrics)).toMatchObject({
     agui_runner_log_events_total: 5,
@@ -83,8 +86,10 @@ test('log, readers, processes, denials and requests are counted', async () => {
     'agui_runner_reader_duration_seconds_sum{kind="sse"}': 2,
     agui_runner_claude_started_total: 1,
     'agui_runner_claude_exited_total{wanted="false"}': 1,
-    'agui_runner_policy_denials_total{by="claude-code",what="Bash"}': 1,
-    'agui_runner_policy_denials_total{by="claude-code",what="mcp"}': 2,
+    'agui_runner_policy_denials_total{by="claude-code",what="Bash",gate=""}': 1,
+    'agui_runner_policy_denials_total{by="claude-code",what="mcp",gate=""}': 2,
+    // Hosts are the agent's to invent: none is a label.
+    'agui_runner_policy_denials_total{by="runner",what="network",gate="l4"}': 2,
     'agui_runner_http_requests_total{method="GET",route="/sessions/:threadId",status="404"}': 1,
   })
 })
@@ -101,6 +106,8 @@ test('what is so now is looked up at each reading', async () => {
     agui_runner_reader_lag_records_max: 7,
     agui_runner_reader_lag_records: 10,
     agui_runner_log_size_bytes: 4096,
+    'agui_runner_egress_decisions_total{verdict="allowed"}': 9,
+    'agui_runner_egress_decisions_total{verdict="denied"}': 2,
     process_resident_memory_bytes: expect.any(Number),
     process_cpu_seconds_total: expect.any(Number),
     'agui_runner_event_loop_delay_seconds{quantile="0.99"}': expect.any(Number),

@@ -1,0 +1,76 @@
+// The sign-in of a page. A browser tab can send no header of its own when it opens a page, so a page is open to
+// everybody (behind the Host and Origin doors), holds nothing worth a token, and asks for everything else from its
+// script, with the token. A page puts SIGN_IN_STYLE and SIGN_IN_FORM in its own, and begins its script with
+// SIGN_IN_SCRIPT.
+
+export const SIGN_IN_STYLE = `
+#sign-in{max-width:26rem;margin:4rem auto;padding:0 1.25rem;font:15px/1.5 system-ui,sans-serif}
+#sign-in[hidden]{display:none}#sign-in label{display:block;font-weight:600}
+#sign-in div{display:flex;gap:.5rem;margin:.5rem 0}
+#sign-in input{flex:1;min-width:0;font:inherit;padding:.35rem .6rem}#sign-in button{font:inherit;padding:.35rem .9rem}
+#sign-in p{margin:.3rem 0}#sign-in [role=alert]{color:light-dark(#b3261e,#f2938c);min-height:1.5em}
+`
+
+/** Hidden until the script asks. */
+export const SIGN_IN_FORM =
+  '<form id="sign-in" hidden autocomplete="off"><label for="sign-in-token">Session token</label>' +
+  '<div><input id="sign-in-token" type="password" autocomplete="off" required><button>Sign in</button></div>' +
+  '<p role="alert"></p><p>The value of AGUI_TOKEN. It is kept for this tab only.</p></form>' +
+  '<noscript><p>This page asks for the session token by a script; scripts are switched off here.</p></noscript>'
+
+/**
+ * JavaScript, with two functions for the page's own script:
+ * - `keptToken()`: the token of this tab, or null (for the WebSocket subprotocol `bearer.<token>`);
+ * - `fetchSignedIn(url, options)`: `fetch` with the token; as long as the runner refuses it, the form is shown with the
+ *   reason and the request is made again. Rejects only as `fetch` does.
+ */
+export const SIGN_IN_SCRIPT = `
+const TOKEN_KEY = 'agui-runner.token'
+const keptToken = () => sessionStorage.getItem(TOKEN_KEY)
+let signingIn
+
+async function fetchSignedIn(url, options = {}) {
+  for (;;) {
+    const token = keptToken()
+    const headers = new Headers(options.headers)
+    if (token !== null) headers.set('authorization', 'Bearer ' + token)
+    const answer = await fetch(url, { ...options, headers })
+    const refusal = await refusalOf(answer, token)
+    if (refusal === undefined) return answer
+    if (keptToken() === token) await askForToken(refusal)
+  }
+}
+
+async function refusalOf(answer, token) {
+  if (answer.status === 401) return token === null ? '' : 'The runner does not take this token.'
+  if (answer.status !== 429) return undefined
+  const { error } = await answer.clone().json().catch(() => ({}))
+  return error?.details?.limit === 'AUTH_FAILURES_PER_MINUTE_MAX'
+    ? 'The runner does not take this token, and there were too many wrong ones; try again in ' +
+        answer.headers.get('retry-after') + ' s.'
+    : undefined
+}
+
+function askForToken(problem) {
+  signingIn ??= new Promise((resolve) => {
+    const form = document.getElementById('sign-in')
+    const field = form.querySelector('input')
+    const tell = (text) => { form.querySelector('[role=alert]').textContent = text }
+    tell(problem)
+    form.hidden = false
+    field.focus()
+    form.onsubmit = (event) => {
+      event.preventDefault()
+      const token = field.value.trim()
+      // Nothing else fits into a header.
+      if (!/^[\\x20-\\x7e]+$/.test(token)) return tell('A token has only plain characters.')
+      sessionStorage.setItem(TOKEN_KEY, token)
+      field.value = ''
+      form.hidden = true
+      signingIn = undefined
+      resolve()
+    }
+  })
+  return signingIn
+}
+`
