@@ -58,10 +58,14 @@ const PACKAGE_ONLY_IN: Record<string, readonly string[]> = {
   '@fastify/websocket': ['http'],
   '@anthropic-ai/claude-agent-sdk': ['claude'],
   lmdb: ['log'],
+  ws: ['enforcement'],
   'prom-client': ['telemetry'],
   pino: ['telemetry'],
   'node:child_process': ['claude', 'gateway', 'workspace', 'enforcement', 'cli'],
 }
+
+/** Compiled and served for the page; the rest of src/ runs in Node. */
+const BROWSER = 'src/http/console/browser/'
 
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.ts'))
@@ -99,6 +103,22 @@ test.each(files)('%s reaches packages only where the table says so', (file) => {
 test.each(files)('%s stays under the line limit', (file) => {
   expect(readFileSync(file, 'utf8').split('\n').length).toBeLessThanOrEqual(LINES_MAX)
 })
+
+test.each(files.filter((file) => file.startsWith(BROWSER)))(
+  '%s runs in a browser: it imports its like only',
+  (file) => {
+    const foreign = importsOf(file).filter((specifier) => !/^\.\/[\w-]+\.ts$/.test(specifier))
+    expect(foreign).toEqual([])
+  },
+)
+
+test.each(files.filter((file) => !file.startsWith(BROWSER)))(
+  '%s imports nothing that needs a browser',
+  (file) => {
+    const places = importsOf(file).map((specifier) => join(dirname(file), specifier))
+    expect(places.filter((place) => place.startsWith(BROWSER))).toEqual([])
+  },
+)
 
 test('the table itself has no cycle', () => {
   const visit = (layer: string, path: readonly string[]): void => {

@@ -28,8 +28,8 @@ export interface RouteFacts {
   answers: Readonly<Record<number, Answer>>
   /** Beside those that any such route may answer with. */
   errors?: readonly ErrorCode[]
-  /** Asked without a token. */
-  isOpen?: true
+  /** Asked without a token: by anybody, or as a page, behind the doors of Host and Origin. */
+  isOpen?: 'to-all' | 'as-page'
 }
 
 declare module 'fastify' {

@@ -1,5 +1,6 @@
 import type { DocumentedResponse, OpenApiDocument, Operation, Parameter } from './openapi.ts'
 import { escapeHtml, type Page } from './page.ts'
+import { SIGN_IN_FORM, SIGN_IN_SCRIPT, SIGN_IN_STYLE } from './page-token.ts'
 
 type Json = Record<string, unknown>
 
@@ -149,3 +150,31 @@ code,pre{font:13px/1.45 ui-monospace,monospace}pre{background:var(--soft);border
 table{border-collapse:collapse;width:100%}td{border-top:1px solid var(--line);padding:.35rem .8rem .35rem 0;vertical-align:top;overflow-wrap:anywhere}td:first-child{width:9rem}
 td p{margin:.2rem 0}.in{white-space:nowrap}
 `
+
+/** In the tab's address the token has no place: the script asks for the same page with it, and shows what that holds. */
+const SIGN_IN_AND_SHOW = `${SIGN_IN_SCRIPT}
+async function show() {
+  const answer = await fetchSignedIn('docs')
+  // This page has the same style already.
+  const html = (await answer.text()).replace(/<style>[^<]*<\\/style>/, '')
+  const page = new DOMParser().parseFromString(html, 'text/html')
+  if (!answer.ok || page.querySelector('main') === null) return document.body.append(page.body.textContent)
+  document.title = page.title
+  document.body.replaceChildren(...page.body.children)
+  document.querySelector('a[href="openapi.json"]').onclick = async (event) => {
+    event.preventDefault()
+    const json = await fetchSignedIn('openapi.json')
+    location.assign(URL.createObjectURL(await json.blob()))
+  }
+  document.getElementById(location.hash.slice(1))?.scrollIntoView()
+}
+show()
+`
+
+/** For a browser that has not shown the token: it holds nothing of the document. */
+export const DOCS_SIGN_IN: Page = {
+  title: 'agui-runner API',
+  style: `${STYLE}${SIGN_IN_STYLE}`,
+  body: SIGN_IN_FORM,
+  script: SIGN_IN_AND_SHOW,
+}

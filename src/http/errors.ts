@@ -9,7 +9,7 @@ const BY_STATUS: Record<number, ErrorCode> = {
   405: 'not_found',
   406: 'not_acceptable',
   413: 'too_large',
-  414: 'too_large',
+  414: 'url_too_long',
   415: 'unsupported_media_type',
 }
 
@@ -35,17 +35,22 @@ export function createErrorHandler(redactor: Redactor): ErrorHandler {
   return async (error, request, reply) => {
     const { status, body } = toErrorBody(error, redactor)
     if (status >= 500) request.log.error({ err: error }, 'request failed')
-    else request.log.info({ code: body.error.code, reason: body.error.message }, 'request refused')
+    else {
+      // A flood must not fill the log too; the metrics count it.
+      const level = body.error.code === 'rate_limited' ? 'debug' : 'info'
+      request.log[level]({ code: body.error.code, reason: body.error.message }, 'request refused')
+    }
     await reply.status(status).type('application/json').send(body)
   }
 }
 
-export async function handleNotFound(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  const message = `There is no ${request.method} ${request.url.split('?')[0] ?? ''} here; GET /openapi.json lists what there is.`
-  await reply
-    .status(404)
-    .type('application/json')
-    .send({ error: { code: 'not_found', message } })
+export function createNotFoundHandler(redactor: Redactor) {
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const path = request.url.split('?')[0] ?? ''
+    const message = `There is no ${request.method} ${path} here; GET /openapi.json lists what there is.`
+    const { status, body } = toErrorBody(new RunnerError('not_found', message), redactor)
+    await reply.status(status).type('application/json').send(body)
+  }
 }
 
 function fromFastify(error: unknown): RunnerError {

@@ -51,8 +51,12 @@ const DESCRIPTION =
   'the same code is in RUN_ERROR. Requests need the token of AGUI_TOKEN when one is set, a Host of this runner, and ' +
   'no Origin but its own or a listed one.'
 
-/** What any route behind the doors may answer. */
-const BY_DOORS: readonly ErrorCode[] = ['unauthorized', 'host_not_allowed', 'origin_not_allowed']
+/** What a route may answer besides, by how open it is. */
+const BY_DOORS: Record<NonNullable<RouteFacts['isOpen']> | 'closed', readonly ErrorCode[]> = {
+  'to-all': [],
+  'as-page': ['host_not_allowed', 'origin_not_allowed', 'rate_limited'],
+  closed: ['unauthorized', 'host_not_allowed', 'origin_not_allowed', 'rate_limited'],
+}
 
 /** The routes as an OpenAPI 3.1 document. */
 export function toDocument(routes: readonly DocumentedRoute[]): OpenApiDocument {
@@ -116,7 +120,7 @@ function toOperation(route: DocumentedRoute, schemas: Record<string, Json>): Ope
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(facts.body === undefined ? {} : { requestBody: toRequestBody(facts.body, schemas) }),
     responses: toResponses(facts, schemas),
-    ...(facts.isOpen === true ? { security: [] } : {}),
+    ...(facts.isOpen === undefined ? {} : { security: [] }),
   }
 }
 
@@ -169,9 +173,11 @@ function toResponses(facts: RouteFacts, schemas: Record<string, Json>): Operatio
   const hasBody = facts.body !== undefined
   const codes = new Set<ErrorCode>([
     ...(facts.errors ?? []),
-    ...(facts.isOpen === true ? [] : BY_DOORS),
+    ...BY_DOORS[facts.isOpen ?? 'closed'],
     ...(hasBody ? (['too_large', 'unsupported_media_type'] as const) : []),
     'invalid_input',
+    'url_too_long',
+    'headers_too_large',
     'internal',
   ])
   for (const status of new Set([...codes].map((code) => ERRORS[code].status))) {

@@ -2,15 +2,20 @@ import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
   type FastifyPluginAsync,
+  type FastifyReply,
+  type FastifyRequest,
   LogController,
 } from 'fastify'
 import { ID_CHARS_MAX } from '../agui/input.ts'
 import { httpAnswered } from '../channels.ts'
 import { answerClientError, refuseExpectations } from './client-errors.ts'
-import { checkDoors, type DoorOptions } from './doors.ts'
-import { createErrorHandler, handleNotFound } from './errors.ts'
+import { checkPlace, checkToken, type DoorOptions } from './doors.ts'
+import { createErrorHandler, createNotFoundHandler } from './errors.ts'
 import type { DocumentedRoute } from './openapi.ts'
-import { documentRoutes } from './routes/document.ts'
+import { limitRequest, RateLimit } from './rate-limit.ts'
+import { checkHead, type HeadLimits } from './request-head.ts'
+import { consoleRoutes } from './routes/console.ts'
+import { docsRoutes, documentOf, documentRoutes } from './routes/document.ts'
 import { type EventRoutesOptions, eventRoutes } from './routes/events.ts'
 import { type HealthRoutesOptions, livenessRoutes, readinessRoutes } from './routes/health.ts'
 import { type MetricsRoutesOptions, metricsRoutes } from './routes/metrics.ts'
@@ -26,21 +31,30 @@ export interface ServerOptions
     SocketRoutesOptions,
     HealthRoutesOptions,
     MetricsRoutesOptions,
-    DoorOptions {
+    DoorOptions,
+    HeadLimits {
   logger: FastifyBaseLogger
   requestBodyBytesMax: number
+  /** Of the request line and the headers together. */
+  headersBytesMax: number
+  /** A head must be complete within this, else the connection is closed (slow loris). */
+  headersTimeoutMs: number
+  /** A whole request, its body included; answers may take for ever. */
+  requestTimeoutMs: number
+  /** How long a connection may wait for its next request. */
+  keepAliveTimeoutMs: number
   subscribersMax: number
+  /** Connections beside those of the subscribers; what comes above is hung up on. */
+  otherConnectionsMax: number
+  /** From one address; for pages and probes it is counted apart. */
+  requestsPerMinuteMax: number
+  /** That the doors have refused, from one address. */
+  authFailuresPerMinuteMax: number
   platform: PlatformRoutesOptions
 }
 
-/** A head must be complete within this, else the connection is closed (slow loris). */
-const HEADERS_TIMEOUT_MS = 10_000
-/** A whole request, its body included; answers may take for ever. */
-const REQUEST_TIMEOUT_MS = 60_000
-/** How often both are looked at; Node's own 30 s would let a slow loris live four times as long. */
+/** How often time-outs are looked at, at the least; Node's own 30 s would let a slow loris live four times as long. */
 const TIMEOUT_CHECK_MS = 5000
-/** Connections beside those of the subscribers; what comes above is hung up on. */
-const CONNECTIONS_SPARE = 1024
 /** A percent-encoded id: up to four bytes a character, three characters a byte. */
 const PARAM_CHARS_MAX = ID_CHARS_MAX * 12
 
@@ -62,11 +76,13 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: options.requestBodyBytesMax,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: options.requestTimeoutMs,
+    keepAliveTimeout: options.keepAliveTimeoutMs,
     // A missing Host is refused by the doors, in the shape of every other error.
     http: {
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      maxHeaderSize: options.headersBytesMax,
+      headersTimeout: options.headersTimeoutMs,
+      connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, Math.ceil(options.headersTimeoutMs / 2)),
       requireHostHeader: false,
     },
     routerOptions: { maxParamLength: PARAM_CHARS_MAX },
@@ -76,30 +92,79 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     clientErrorHandler: answerClientError,
     frameworkErrors: handleError,
   })
-  app.server.maxConnections = options.subscribersMax + CONNECTIONS_SPARE
+  app.server.maxConnections = options.subscribersMax + options.otherConnectionsMax
   refuseExpectations(app.server)
-  const routes = collectRoutes(app)
+  const document = documentOf(collectRoutes(app))
   observe(app)
+  app.addHook('onRequest', async (request) => checkHead(request, options))
   app.setErrorHandler(handleError)
-  app.setNotFoundHandler(handleNotFound)
+  app.setNotFoundHandler(createNotFoundHandler(options.redactor))
   acceptAnyJson(app)
+  const { doors, pageDoors } = guard(options)
+  const limited = (check: Check, ...routes: FastifyPluginAsync[]): FastifyPluginAsync =>
+    limitedRoutes(options, check, routes)
   await app.register(livenessRoutes(options))
-  await app.register(guardedRoutes(options, routes))
+  // A browser tab can send no token: pages do without, and hold nothing that needs one.
+  const pages = [consoleRoutes(), docsRoutes({ ...options, document, check: doors })]
+  await app.register(limited(pageDoors, ...pages))
+  await app.register(limited(doors, readinessRoutes(options), metricsRoutes(options)))
+  await app.register(
+    limited(
+      doors,
+      runRoutes(options),
+      eventRoutes(options),
+      socketRoutes(options),
+      sessionRoutes(options),
+      platformRoutes(options.platform),
+      documentRoutes(document),
+    ),
+  )
   return app
 }
 
-/** Everything behind the doors. */
-function guardedRoutes(options: ServerOptions, routes: readonly DocumentedRoute[]): FastifyPluginAsync {
+type Check = (request: FastifyRequest, reply: FastifyReply) => void
+
+/**
+ * The doors, and those of pages, which ask for no token. Whoever has the token gets in, whatever others have tried:
+ * behind a proxy all have one address, and on loopback the agent's own tools share it with the control plane.
+ */
+function guard(options: ServerOptions): { doors: Check; pageDoors: Check } {
+  const failures = new RateLimit({
+    name: 'AUTH_FAILURES_PER_MINUTE_MAX',
+    perMinute: options.authFailuresPerMinuteMax,
+  })
+  const counted = (check: (request: FastifyRequest) => void): Check => {
+    return (request, reply) => {
+      try {
+        check(request)
+      } catch (error) {
+        limitRequest(failures, request, reply)
+        throw error
+      }
+    }
+  }
+  return {
+    doors: counted((request) => {
+      checkPlace(request, options)
+      checkToken(request, options)
+    }),
+    pageDoors: counted((request) => checkPlace(request, options)),
+  }
+}
+
+/** Routes behind `check` that share a number of requests a minute, so that a flood elsewhere does not stop a probe. */
+function limitedRoutes(
+  { requestsPerMinuteMax }: ServerOptions,
+  check: Check,
+  routes: readonly FastifyPluginAsync[],
+): FastifyPluginAsync {
+  const requests = new RateLimit({ name: 'REQUESTS_PER_MINUTE_MAX', perMinute: requestsPerMinuteMax })
   return async (app) => {
-    app.addHook('onRequest', async (request) => checkDoors(request, options))
-    await app.register(runRoutes(options))
-    await app.register(eventRoutes(options))
-    await app.register(socketRoutes(options))
-    await app.register(sessionRoutes(options))
-    await app.register(readinessRoutes(options))
-    await app.register(platformRoutes(options.platform))
-    await app.register(metricsRoutes(options))
-    await app.register(documentRoutes({ routes }))
+    app.addHook('onRequest', async (request, reply) => {
+      check(request, reply)
+      limitRequest(requests, request, reply)
+    })
+    for (const route of routes) await app.register(route)
   }
 }
 

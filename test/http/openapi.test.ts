@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ERRORS } from '../../src/errors.ts'
@@ -10,6 +11,12 @@ const TOKEN = 'correct horse battery staple'
 const options = {
   logger: pino({ enabled: false }),
   requestBodyBytesMax: 1024,
+  urlBytesMax: 4096,
+  headersMax: 100,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 60_000,
+  requestsPerMinuteMax: 0,
+  authFailuresPerMinuteMax: 0,
   subscribersMax: 10,
   token: TOKEN,
   allowedHosts: [],
@@ -140,6 +147,34 @@ test('the page is complete in itself and may do nothing but be read', async () =
   expect(policy).not.toContain('unsafe')
   expect(page.body).not.toMatch(/<script|<link|<img|<iframe|\bsrc=|\bon\w+=|url\(|@import|https?:\/\//i)
   for (const [, { operationId }] of operations()) expect(page.body).toContain(`<details id="${operationId}">`)
+})
+
+test('a browser without the token gets a page that holds nothing but a way to give it', async () => {
+  const browser = { host: '127.0.0.1', accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
+  const page = await app.inject({ url: '/docs', headers: browser })
+  expect(page.statusCode).toBe(200)
+  expect(page.body).toContain('<form id="sign-in" hidden')
+  expect(page.body).not.toContain(TOKEN)
+  expect(page.body).not.toMatch(/<details|<table|<main/)
+  expect(page.headers).toMatchObject({ 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' })
+  const policy = String(page.headers['content-security-policy'])
+  expect(policy).toContain("connect-src 'self'")
+  expect(policy).not.toContain('unsafe')
+  // Its one script is the one that the policy names.
+  const scripts = [...page.body.matchAll(/<script>(.*?)<\/script>/gs)].map((match) => match[1] ?? '')
+  expect(scripts).toHaveLength(1)
+  const hash = createHash('sha256')
+    .update(scripts[0] ?? '')
+    .digest('base64')
+  expect(policy).toContain(`script-src 'sha256-${hash}'`)
+  const rest = page.body.replace(scripts[0] ?? '', '')
+  expect(rest).not.toMatch(/<link|<img|<iframe|\bsrc=|\bon\w+=|url\(|@import|https?:\/\//i)
+  // With the token the browser gets the document, and a page of another origin neither.
+  const whole = await app.inject({ url: '/docs', headers: { ...browser, authorization: `Bearer ${TOKEN}` } })
+  for (const [, { operationId }] of operations()) expect(whole.body).toContain(operationId)
+  expect(whole.body).not.toContain('<script')
+  for (const bad of [{ host: 'evil.example' }, { origin: 'http://evil.example' }])
+    expect((await app.inject({ url: '/docs', headers: { ...browser, ...bad } })).statusCode).toBe(403)
 })
 
 test('no answer may be taken for another type than it says', async () => {

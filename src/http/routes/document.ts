@@ -1,21 +1,23 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { about } from '../about.ts'
+import { type DoorOptions, lacksToken } from '../doors.ts'
 import type { DocumentedRoute, OpenApiDocument } from '../openapi.ts'
-import { sendPage } from '../page.ts'
+import { sendPage, wantsPage } from '../page.ts'
 
-export interface DocumentRoutesOptions {
-  /** Every route of the server, this file's included; complete when the server serves. */
-  routes: readonly DocumentedRoute[]
-}
+type GetDocument = () => Promise<OpenApiDocument>
 
-/** `GET /openapi.json`, and `GET /docs`: the same for a person. Both are made when they are first asked for. */
-export function documentRoutes({ routes }: DocumentRoutesOptions) {
+/** @param routes every route of the server; complete when the server serves. The document is made when first asked for. */
+export function documentOf(routes: readonly DocumentedRoute[]): GetDocument {
   let made: Promise<OpenApiDocument> | undefined
-  const document = (): Promise<OpenApiDocument> => {
+  return () => {
     made ??= import('../openapi.ts').then(({ toDocument }) => toDocument(routes))
     return made
   }
+}
+
+/** `GET /openapi.json`. */
+export function documentRoutes(document: GetDocument) {
   return async (app: FastifyInstance): Promise<void> => {
     app.get(
       '/openapi.json',
@@ -26,17 +28,30 @@ export function documentRoutes({ routes }: DocumentRoutesOptions) {
       })),
       async () => await document(),
     )
+  }
+}
 
+export interface DocsRoutesOptions extends DoorOptions {
+  document: GetDocument
+  /** The doors, for whoever is to see the document. */
+  check(request: FastifyRequest, reply: FastifyReply): void
+}
+
+/** `GET /docs`: the document for a person. */
+export function docsRoutes(options: DocsRoutesOptions) {
+  return async (app: FastifyInstance): Promise<void> => {
     app.get(
       '/docs',
       about(() => ({
         tag: 'server',
-        summary: 'This document as a page, complete without any other request.',
+        summary: 'This document as a page; a browser without the token gets a page that asks for it.',
         answers: { 200: { says: 'The page.', media: ['text/html'] } },
       })),
-      async (_request, reply) => {
-        const { renderDocs } = await import('../docs-page.ts')
-        return sendPage(reply, renderDocs(await document()))
+      async (request, reply) => {
+        const { renderDocs, DOCS_SIGN_IN } = await import('../docs-page.ts')
+        if (wantsPage(request) && lacksToken(request, options)) return sendPage(reply, DOCS_SIGN_IN)
+        options.check(request, reply)
+        return sendPage(reply, renderDocs(await options.document()))
       },
     )
   }

@@ -10,6 +10,7 @@ import type { Sessions } from '../../session/sessions.ts'
 import { takeSnapshot } from '../../session/snapshot.ts'
 import { about } from '../about.ts'
 import { chooseEncoding, STREAM_TYPES } from '../encoding.ts'
+import { leaving } from '../leaving.ts'
 import { parse } from '../parse.ts'
 import type { Subscribers } from '../subscribers.ts'
 
@@ -152,11 +153,4 @@ function tap(
   const after = sessions.find(threadId)?.runningAfter ?? log.head(threadId)
   const encoding = chooseEncoding(request.headers.accept)
   return subscribers.send(reply, { threadId, after, encoding, isLast: (batch) => batch.terminal })
-}
-
-/** Aborted when the client is gone. Not `request.signal`: on a POST that fires when the body has been read. */
-function leaving(reply: FastifyReply): AbortSignal {
-  const left = new AbortController()
-  reply.raw.once('close', () => left.abort())
-  return left.signal
 }

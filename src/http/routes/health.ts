@@ -2,6 +2,7 @@ import type { AgentCapabilities } from '@ag-ui/core'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { about, ok } from '../about.ts'
+import { leaving } from '../leaving.ts'
 
 export interface Check {
   name: string
@@ -20,7 +21,7 @@ export interface HealthRoutesOptions {
 const LIVENESS = about(() => ({
   tag: 'server',
   summary: 'The process serves.',
-  isOpen: true,
+  isOpen: 'to-all',
   answers: ok('It does.', z.object({ status: z.literal('healthy'), session_id: z.string().nullable() })),
 }))
 
@@ -55,9 +56,7 @@ export function livenessRoutes({ sessionId }: HealthRoutesOptions) {
 export function readinessRoutes({ checks, capabilities }: HealthRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/ready', READINESS, async (request, reply) => {
-      const left = new AbortController()
-      reply.raw.once('close', () => left.abort())
-      const results = await checks(left.signal)
+      const results = await checks(leaving(reply))
       const isReady = results.every(({ ok }) => ok)
       if (!isReady) request.log.warn({ checks: results.filter(({ ok }) => !ok) }, 'not ready')
       return reply.status(isReady ? 200 : 503).send({ ready: isReady, checks: results })

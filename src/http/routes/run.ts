@@ -46,16 +46,18 @@ export function runRoutes(options: RunRoutesOptions) {
     const run = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
       const { input, warnings } = parseRunInput(request.body)
       const { sessions, subscribers } = options
-      for (const warning of warnings)
-        request.log.warn({ threadId: input.threadId, warning }, 'input stripped')
+      // From here on every line of this request says which run it concerns, a refusal too.
+      request.log = request.log.child({ threadId: input.threadId, runId: input.runId })
+      for (const warning of warnings) request.log.warn({ warning }, 'input stripped')
       subscribers.checkRoom()
       const { after, runId, steeredInto } = await sessions.submit(input)
       const encoding = chooseEncoding(request.headers.accept)
       if (steeredInto !== undefined) {
+        request.log.info({ steeredInto }, 'run steered into another')
         const bytes = steeredEvents(input, steeredInto).map((event) => encoding.event(event))
         return reply.type(encoding.contentType).send(Buffer.concat(bytes))
       }
-      request.log.info({ threadId: input.threadId, runId }, 'run started')
+      request.log.info('run submitted')
       return subscribers.send(reply, {
         threadId: input.threadId,
         after,

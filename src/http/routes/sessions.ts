@@ -159,6 +159,7 @@ export function sessionRoutes({ sessions, blobs, redactor, sessionId }: SessionR
       const { threadId } = parse(Params, request.params, 'the path')
       const { content, delivery } = parse(MessageBody, request.body, 'the body')
       const accepted = await sessions.open(threadId).post(content, delivery)
+      request.log.info({ threadId, ...accepted }, 'message accepted')
       return reply.status(202).send(accepted)
     })
 

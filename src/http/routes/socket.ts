@@ -10,6 +10,7 @@ import { about } from '../about.ts'
 import { refuse } from '../client-errors.ts'
 import { toErrorBody } from '../errors.ts'
 import { parse } from '../parse.ts'
+import { RateLimit } from '../rate-limit.ts'
 import type { Subscribers } from '../subscribers.ts'
 import { divertUpgrades } from '../upgrades.ts'
 
@@ -21,6 +22,8 @@ export interface SocketRoutesOptions {
   /** Above so many unsent bytes a socket is not sent more; the log waits for it. */
   subscriberBufferBytesMax: number
   requestBodyBytesMax: number
+  /** Of the client, on one socket. */
+  socketMessagesPerMinuteMax: number
 }
 
 const PATH = '/ws'
@@ -65,6 +68,11 @@ export function socketRoutes(options: SocketRoutesOptions): FastifyPluginAsync {
         handleProtocols: (protocols: Set<string>) => [...protocols][0] ?? false,
       },
     })
+    // The plugin hangs up on those it has seen; what the doors refuse it has not, and no time-out of Node's holds here.
+    app.addHook('onResponse', (request, _reply, done) => {
+      if (request.headers.upgrade !== undefined) request.raw.socket.destroySoon()
+      done()
+    })
     app.websocketServer.on('wsClientError', (error, socket) => {
       refuse(socket, new RunnerError('invalid_input', `This is no WebSocket handshake: ${error.message}.`))
     })
@@ -86,10 +94,13 @@ class SocketSession {
   readonly #socket: WebSocket
   readonly #options: SocketRoutesOptions & { logger: FastifyBaseLogger }
   readonly #subscriptions = new Map<string, AbortController>()
+  readonly #messages: RateLimit
 
   constructor(socket: WebSocket, options: SocketRoutesOptions & { logger: FastifyBaseLogger }) {
     this.#socket = socket
     this.#options = options
+    const name = 'SOCKET_MESSAGES_PER_MINUTE_MAX'
+    this.#messages = new RateLimit({ name, perMinute: options.socketMessagesPerMinuteMax })
   }
 
   open(): void {
@@ -103,6 +114,8 @@ class SocketSession {
   async #onMessage(text: string): Promise<void> {
     let command: Command | undefined
     try {
+      const refusal = this.#messages.take('')
+      if (refusal !== undefined) throw refusal
       command = parse(Command, parseJson(text), 'the frame')
       await this.#obey(command)
     } catch (error) {
@@ -117,8 +130,10 @@ class SocketSession {
         const { input } = parseRunInput(command.input)
         const isSubscribed = this.#subscriptions.has(input.threadId)
         if (!isSubscribed) this.#checkRoom()
-        const { after } = await sessions.submit(input)
-        if (!this.#subscriptions.has(input.threadId)) this.#subscribe(input.threadId, after)
+        const { threadId } = input
+        const { after, runId, ...steered } = await sessions.submit(input)
+        this.#options.logger.info({ threadId, runId, ...steered }, 'run submitted')
+        if (!this.#subscriptions.has(threadId)) this.#subscribe(threadId, after)
         return
       }
       case 'subscribe': {
@@ -141,6 +156,7 @@ class SocketSession {
       case 'message': {
         const { threadId, delivery } = command
         const accepted = await sessions.open(threadId).post(command.content, delivery)
+        this.#options.logger.info({ threadId, ...accepted }, 'message accepted')
         await this.#send({ type: 'accepted', threadId, ...accepted })
         return
       }
@@ -192,13 +208,18 @@ class SocketSession {
 
   #tellError(error: unknown, command: Command | undefined): void {
     const { status, body } = toErrorBody(error, this.#options.redactor)
-    if (status >= 500) this.#options.logger.error({ err: error }, 'socket command failed')
     const threadId = command !== undefined && 'threadId' in command ? { threadId: command.threadId } : {}
+    if (status >= 500) this.#options.logger.error({ ...threadId, err: error }, 'socket command failed')
     void this.#send({ type: 'error', ...threadId, ...body })
   }
 
-  #send(message: object): Promise<void> {
-    return this.#sendText(JSON.stringify(message))
+  /** Who does not take the answers is not read until it does: they would fill the memory. */
+  async #send(message: object): Promise<void> {
+    const sent = this.#sendText(JSON.stringify(message))
+    if (this.#socket.isPaused || this.#socket.bufferedAmount <= this.#options.subscriberBufferBytesMax) return
+    this.#socket.pause()
+    await sent
+    this.#socket.resume()
   }
 
   /** Resolves when the text has left for the kernel, or the socket is gone. */

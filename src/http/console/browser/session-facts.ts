@@ -1,0 +1,79 @@
+import { readUsage } from './content.ts'
+import { isObject, type Json, toList, toNumber, toObject, toText } from './fields.ts'
+import type { Usage } from './model.ts'
+
+/** What `GET /sessions` tells of a thread, as far as the page shows it. */
+export interface SessionFacts {
+  threadId: string
+  state: string
+  interrupts: Interrupt[]
+  queued: number
+  usage: Usage[]
+  updatedAt: number
+  model: string | undefined
+  claudeSessionId: string | undefined
+  isWarm: boolean
+}
+
+export interface Choice {
+  question: string
+  header: string
+  isMultiple: boolean
+  options: { label: string; description: string }[]
+}
+
+/** What waits for a person. */
+export interface Interrupt {
+  id: string
+  /** AG-UI's reason: `tool_call`, `confirmation`, `input_required`, or another. */
+  reason: string
+  message: string
+  tool: string
+  input: Json
+  /** The questions of an AskUserQuestion; empty for whatever else is asked. */
+  choices: Choice[]
+  expiresAt: string | undefined
+}
+
+export function readSession(session: Json): SessionFacts {
+  return {
+    threadId: toText(session['threadId']) ?? '',
+    state: toText(session['state']) ?? 'unknown',
+    interrupts: toList(session['interrupts']).filter(isObject).map(readInterrupt),
+    queued: toList(session['queue']).length,
+    usage: readUsage(session['usage']),
+    updatedAt: toNumber(session['updatedAt']) ?? 0,
+    model: toText(session['model']),
+    claudeSessionId: toText(session['claudeSessionId']),
+    isWarm: session['warm'] === true,
+  }
+}
+
+function readInterrupt(interrupt: Json): Interrupt {
+  const own = toObject(toObject(interrupt['metadata'])['agui-runner'])
+  const input = toObject(own['input'])
+  const reason = toText(interrupt['reason']) ?? ''
+  return {
+    id: toText(interrupt['id']) ?? '',
+    reason,
+    message: toText(interrupt['message']) ?? 'This run waits for an answer.',
+    tool: toText(own['tool']) ?? '',
+    input,
+    choices: reason === 'input_required' ? toList(input['questions']).filter(isObject).map(readChoice) : [],
+    expiresAt: toText(interrupt['expiresAt']),
+  }
+}
+
+function readChoice(choice: Json): Choice {
+  return {
+    question: toText(choice['question']) ?? '',
+    header: toText(choice['header']) ?? '',
+    isMultiple: choice['multiSelect'] === true,
+    options: toList(choice['options'])
+      .filter(isObject)
+      .map(({ label, description }) => ({
+        label: toText(label) ?? '',
+        description: toText(description) ?? '',
+      })),
+  }
+}

@@ -1,0 +1,71 @@
+import type { FastifyInstance } from 'fastify'
+import { z } from 'zod'
+import { RunnerError } from '../../errors.ts'
+import { about } from '../about.ts'
+import type { Assets } from '../console/assets.ts'
+import { sendPage, wantsPage } from '../page.ts'
+import { parse } from '../parse.ts'
+
+const Params = z.object({ version: z.string(), file: z.string() })
+
+const PAGE = about(() => ({
+  tag: 'server',
+  summary: 'The session console, for a browser (Accept: text/html).',
+  details: 'It holds nothing of any session: its script asks for all that it shows, with the token.',
+  isOpen: 'as-page',
+  answers: { 200: { says: 'The page.', media: ['text/html'] } },
+  errors: ['not_found'],
+}))
+
+const MODULE = about(() => ({
+  tag: 'server',
+  summary: "A script of the console; its address changes with the script's content.",
+  isOpen: 'as-page',
+  params: Params,
+  answers: { 200: { says: 'JavaScript.', media: ['text/javascript'] } },
+  errors: ['not_found'],
+}))
+
+/** `GET /` for a browser, and what that page loads. Read when first asked for: most servers never are. */
+export function consoleRoutes() {
+  let reading: Promise<Assets> | undefined
+  const assets = async (): Promise<Assets> => {
+    reading ??= import('../console/assets.ts').then(({ readAssets }) => readAssets())
+    try {
+      return await reading
+    } catch (error) {
+      // It may have been built since.
+      reading = undefined
+      throw error
+    }
+  }
+  return async (app: FastifyInstance): Promise<void> => {
+    app.get('/', PAGE, async (request, reply) => {
+      reply.header('vary', 'accept')
+      if (!wantsPage(request)) {
+        const message = 'A run is POST /; the console is here for a browser (Accept: text/html).'
+        throw new RunnerError('not_found', message)
+      }
+      const { consolePage } = await import('../console/page.ts')
+      const { version } = await assets()
+      return sendPage(reply, consolePage(version))
+    })
+
+    app.get('/console/:version/:file', MODULE, async (request, reply) => {
+      const asked = parse(Params, request.params, 'the path')
+      const { version, files } = await assets()
+      const bytes = asked.version === version ? files.get(asked.file) : undefined
+      if (bytes === undefined) {
+        throw new RunnerError(
+          'not_found',
+          'The console has no such script, or no longer; load the page again.',
+        )
+      }
+      return reply
+        .header('cache-control', 'public, max-age=31536000, immutable')
+        .header('cross-origin-resource-policy', 'same-origin')
+        .type('text/javascript; charset=utf-8')
+        .send(bytes)
+    })
+  }
+}
