@@ -5,14 +5,16 @@ import { Command, CommanderError } from 'commander'
 import { EXIT } from './cli/exit.ts'
 import { withoutSecrets } from './cli/secrets.ts'
 import { RunnerError, toMessage } from './errors.ts'
+import { PACKAGE_DIRECTORY } from './package-directory.ts'
 
-const appDirectory = join(import.meta.dirname, '..')
-const { version }: { version: string } = JSON.parse(readFileSync(join(appDirectory, 'package.json'), 'utf8'))
+const { version }: { version: string } = JSON.parse(
+  readFileSync(join(PACKAGE_DIRECTORY, 'package.json'), 'utf8'),
+)
 
 const context = {
   version,
   env: process.env,
-  appDirectory,
+  appDirectory: PACKAGE_DIRECTORY,
   workingDirectory: process.cwd(),
   isTerminal: process.stdout.isTTY,
 }

@@ -261,6 +261,7 @@ async function createAgent(
     denied: enforcement.denied,
     spawn: (request) => enforcement.spawn(request),
     place: (stay) => workspace.place.current(stay),
+    prepared: (signal) => workspace.setup.finished(signal),
     async beforeStart() {
       await workspace.setup.start()
       if (route.kind === 'none') throw new RunnerError('no_model_route', NO_ROUTE)

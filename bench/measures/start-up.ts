@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { dirname, join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { readBytes, send } from '../support/client.ts'
 import type { Measure, Row } from '../support/measure.ts'
 import { spreadOf } from '../support/statistics.ts'
@@ -16,12 +14,11 @@ export const startUp: Measure = {
 }
 
 async function measure(workshop: Workshop): Promise<Row[]> {
-  const modules = pathToFileURL(join(dirname(workshop.main), 'cli', 'serve.js')).href
   const figures: Record<'start' | 'node' | 'modules', number[]> = { start: [], node: [], modules: [] }
   for (let round = 0; round <= workshop.repetitions(16); round++) {
     const start = await startToHealth(workshop)
-    const node = await nodeMs(workshop, '0')
-    const loading = await nodeMs(workshop, `import(${JSON.stringify(modules)}).then(() => process.exit())`)
+    const node = await nodeMs(workshop, ['-e', '0'])
+    const loading = await nodeMs(workshop, [workshop.main, 'serve', '--help'])
     // The first round fills the page cache.
     if (round === 0) continue
     figures.start.push(start)
@@ -52,10 +49,10 @@ async function startToHealth(workshop: Workshop): Promise<number> {
   return ms
 }
 
-async function nodeMs(workshop: Workshop, code: string): Promise<number> {
+async function nodeMs(workshop: Workshop, words: readonly string[]): Promise<number> {
   const env = workshop.environment(workshop.folder())
   const start = performance.now()
-  const child = spawn(process.execPath, ['-e', code], { env, stdio: 'ignore' })
+  const child = spawn(process.execPath, words, { env, stdio: 'ignore' })
   await once(child, 'exit')
   return performance.now() - start
 }

@@ -157,14 +157,8 @@ export class Workshop {
     for (const name of ['node_modules', 'wrappers', 'policy.yaml']) {
       symlinkSync(join(REPOSITORY, name), join(app, name))
     }
-    const tsc = join(REPOSITORY, 'node_modules/typescript/bin/tsc')
-    execFileSync(
-      process.execPath,
-      [tsc, '-p', join(REPOSITORY, 'src'), '--outDir', join(app, 'dist'), '--noCheck'],
-      {
-        stdio: 'inherit',
-      },
-    )
+    const words = ['run', '--silent', 'bundle', '--', `--outdir=${join(app, 'dist')}`]
+    execFileSync('npm', words, { cwd: REPOSITORY, stdio: 'inherit' })
   }
 
   async #startMock(): Promise<void> {

@@ -23,6 +23,8 @@ export interface ClaudeAgentOptions extends LaunchOptions {
   spawn?: ClaudeProcessOptions['spawn']
   /** Where the next run works. `stay`: a directory that a conversation cannot leave, taken while it is there. */
   place(stay: string | undefined): Promise<Place>
+  /** What every run waits for; also resolves when `signal` is aborted. */
+  prepared(signal: AbortSignal): Promise<void>
   /** Called before each start; throws when a run could not work, with the reason. */
   beforeStart(): Promise<void>
 }

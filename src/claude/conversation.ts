@@ -229,6 +229,8 @@ export class Conversation implements AgentSession {
     const { request, context, isResumed } = run
     const switches = parseSwitches(request.forwardedProps, this.#agent.options.permissionMode)
     const needs = { isResumed, switches, tools: request.tools, hasState: hasState(request.state) }
+    await this.#agent.options.prepared(context.signal)
+    if (context.signal.aborted) return { outcome: 'cancelled' }
     const warm = await this.#ensure(needs)
     const { claude, host, place } = warm
     if (place.problems.length > 0 && !this.#isWarned) {

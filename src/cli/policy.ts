@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { RunnerError, toMessage } from '../errors.ts'
+import { PACKAGE_DIRECTORY } from '../package-directory.ts'
 import type { Decision, FileOperation } from '../policy/decision.ts'
 import { decideEgress } from '../policy/egress.ts'
 import { decideFile } from '../policy/file-access.ts'
@@ -26,9 +27,7 @@ export function policyCommand(defaultFile = findPolicy()): Command {
 }
 
 function findPolicy(): string {
-  return existsSync(IMAGE_POLICY)
-    ? IMAGE_POLICY
-    : fileURLToPath(new URL('../../policy.yaml', import.meta.url))
+  return existsSync(IMAGE_POLICY) ? IMAGE_POLICY : join(PACKAGE_DIRECTORY, 'policy.yaml')
 }
 
 interface CheckOptions {

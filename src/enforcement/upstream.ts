@@ -1,6 +1,7 @@
 // The way on from the proxy: to an address that was judged, or through the runner's own proxy where it has one.
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { within } from '../within.ts'
 
 export interface Target {
   host: string
@@ -38,7 +39,9 @@ export async function dialThrough(parent: ParentProxy, target: Target, signal: A
   const key = parent.authorization === undefined ? '' : `Proxy-Authorization: ${parent.authorization}\r\n`
   socket.write(`CONNECT ${name} HTTP/1.1\r\nHost: ${name}\r\n${key}\r\n`)
   try {
-    const { head, rest } = await readHead(socket, signal)
+    const { head, rest } = await within({ signal, timeoutMs: CONNECT_MS_MAX }, (limit) =>
+      readHead(socket, limit),
+    )
     if (!/^HTTP\/1\.[01] 2\d\d[ \r]/.test(head))
       return { refusal: Buffer.concat([Buffer.from(head, 'latin1'), rest]), socket }
     if (rest.length > 0) socket.unshift(rest)
@@ -51,7 +54,7 @@ export async function dialThrough(parent: ParentProxy, target: Target, signal: A
 
 async function whenConnected(socket: Socket, signal: AbortSignal): Promise<Socket> {
   try {
-    await once(socket, 'connect', { signal: AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS_MAX)]) })
+    await within({ signal, timeoutMs: CONNECT_MS_MAX }, (limit) => once(socket, 'connect', { signal: limit }))
   } catch (error) {
     socket.on('error', () => socket.destroy())
     socket.destroy()
@@ -61,7 +64,6 @@ async function whenConnected(socket: Socket, signal: AbortSignal): Promise<Socke
 }
 
 async function readHead(socket: Socket, signal: AbortSignal): Promise<{ head: string; rest: Buffer }> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS_MAX)])
   let bytes = Buffer.alloc(0)
   for (;;) {
     const end = bytes.indexOf(HEAD_END)
@@ -74,11 +76,7 @@ async function readHead(socket: Socket, signal: AbortSignal): Promise<{ head: st
     if (piece !== null) bytes = Buffer.concat([bytes, piece])
     else if (socket.readableEnded || socket.destroyed)
       throw new Error('the parent proxy closed the connection')
-    else
-      await Promise.race([
-        once(socket, 'readable', { signal: limit }),
-        once(socket, 'close', { signal: limit }),
-      ])
+    else await Promise.race([once(socket, 'readable', { signal }), once(socket, 'close', { signal })])
   }
 }
 

@@ -3,6 +3,7 @@ import { createSecureContext, rootCertificates, type SecureContext } from 'node:
 import { Agent, type Dispatcher, ProxyAgent, request } from 'undici'
 import { z } from 'zod'
 import { type ErrorCode, toMessage } from '../errors.ts'
+import { within } from '../within.ts'
 import type { ModelRoute } from './route.ts'
 
 /** More than any error body a gateway sends; what follows is not read. */
@@ -42,16 +43,16 @@ export async function probeRoute(
     case 'api_key':
       break
   }
-  const deadline = AbortSignal.timeout(timeoutMs)
-  try {
-    const answer = await ask(route, timeoutMs, AbortSignal.any([signal, deadline]))
-    return judgeAnswer(route, answer)
-  } catch (error) {
-    signal.throwIfAborted()
-    if (deadline.aborted)
-      return failure('model_unreachable', `${where(route)} did not answer within ${timeoutMs} ms`)
-    return await judgeFailure(route, error)
-  }
+  return await within({ signal, timeoutMs }, async (limit) => {
+    try {
+      return judgeAnswer(route, await ask(route, timeoutMs, limit))
+    } catch (error) {
+      signal.throwIfAborted()
+      if (limit.aborted)
+        return failure('model_unreachable', `${where(route)} did not answer within ${timeoutMs} ms`)
+      return await judgeFailure(route, error)
+    }
+  })
 }
 
 const NO_ROUTE =

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { z } from 'zod'
 import { ERRORS, type ErrorCode } from '../errors.ts'
+import { PACKAGE_DIRECTORY } from '../package-directory.ts'
 import type { Answer, NamedSchema, RouteFacts } from './about.ts'
 
 /** One route as Fastify has it. */
@@ -231,7 +233,7 @@ function errorSchema(): Json {
 }
 
 function readVersion(): string {
-  const file = new URL('../../package.json', import.meta.url)
+  const file = join(PACKAGE_DIRECTORY, 'package.json')
   return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(file, 'utf8'))).version
 }
 

@@ -4,6 +4,7 @@ import type { AguiEvent } from '../agui/event.ts'
 import { RunnerError } from '../errors.ts'
 import type { Batch } from '../log/batch.ts'
 import type { EventLog } from '../log/event-log.ts'
+import { within } from '../within.ts'
 
 /** One thing that the agent started and that runs beside its turn. */
 export interface KnownTask {
@@ -94,13 +95,15 @@ export class TaskLedger {
     if (ledger.seq >= head) return
     const after = this.#startOf(threadId, ledger.seq)
     // A signal of its own: one request reads many threads, and each read listens for the end of its signal.
-    for await (const batches of this.#log.read(threadId, after, AbortSignal.any([signal]))) {
-      for (const batch of batches) {
-        takeBatch(ledger, batch)
-        ledger.seq = batch.last
+    await within({ signal }, async (own) => {
+      for await (const batches of this.#log.read(threadId, after, own)) {
+        for (const batch of batches) {
+          takeBatch(ledger, batch)
+          ledger.seq = batch.last
+        }
+        if (ledger.seq >= head) return
       }
-      if (ledger.seq >= head) return
-    }
+    })
   }
 
   /** What retention removed is not known any more. */

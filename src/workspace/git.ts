@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { RunnerError, toMessage } from '../errors.ts'
+import { within } from '../within.ts'
 import type { Folder } from './folder.ts'
 import { type Credential, type GitProtocol, withoutUserInfo } from './repository-url.ts'
 
@@ -104,11 +105,14 @@ export class Git {
   }
 
   /** As `run`, for when failure is an answer. */
-  async tryRun(args: readonly string[], call: GitCall): Promise<GitResult> {
+  tryRun(args: readonly string[], call: GitCall): Promise<GitResult> {
+    const { timeoutMs } = this.#options
+    return within({ signal: call.signal, timeoutMs }, (limit) => this.#runWithin(limit, args, call))
+  }
+
+  async #runWithin(limit: AbortSignal, args: readonly string[], call: GitCall): Promise<GitResult> {
+    limit.throwIfAborted()
     const { credential } = call
-    const limit = AbortSignal.timeout(this.#options.timeoutMs)
-    const signal = AbortSignal.any([call.signal, limit])
-    signal.throwIfAborted()
     const child = spawn('git', [...args], {
       cwd: call.folder.place,
       env: this.#environment(call),
@@ -117,7 +121,7 @@ export class Git {
       stdio: ['ignore', 'pipe', 'pipe', credential === undefined ? 'ignore' : 'pipe'],
     })
     const kill = (): void => killGroup(child)
-    signal.addEventListener('abort', kill, { once: true })
+    limit.addEventListener('abort', kill, { once: true })
     try {
       if (credential !== undefined) giveCredential(child, credential)
       const [stdout, stderr] = [collect(child.stdout, kill), collect(child.stderr, kill)]
@@ -135,7 +139,7 @@ export class Git {
       if (error instanceof RunnerError || call.signal.aborted) throw error
       throw new RunnerError('git_failed', `git could not be started: ${toMessage(error)}`, { cause: error })
     } finally {
-      signal.removeEventListener('abort', kill)
+      limit.removeEventListener('abort', kill)
     }
   }
 

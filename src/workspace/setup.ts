@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { RunnerError, toMessage } from '../errors.ts'
+import { within } from '../within.ts'
 import type { Repositories } from './repositories.ts'
 import type { GivenTokens } from './repository-url.ts'
 import type { WorkflowChoice, Workflows } from './workflows.ts'
@@ -89,8 +90,11 @@ export class WorkspaceSetup {
   }
 
   async #run(): Promise<void> {
-    const limit = AbortSignal.timeout(this.#options.timeoutMs)
-    const signal = AbortSignal.any([this.#closing.signal, limit])
+    const { timeoutMs } = this.#options
+    await within({ signal: this.#closing.signal, timeoutMs }, (signal) => this.#bringAll(signal))
+  }
+
+  async #bringAll(signal: AbortSignal): Promise<void> {
     const { repositories } = this.#options.wanted
     const left = repositories.map((wanted, index) => ({ wanted, index }))
     const cloneNext = async (): Promise<void> => {

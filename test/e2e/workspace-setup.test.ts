@@ -159,6 +159,11 @@ describe('REPOS_JSON', () => {
       RUNNER_STATE_DIR: join(bench.directory, 'b'),
     })
     await silent.asked()
+    const stopped = run(waiting.url, runInput('another', 'hello'))
+    const running = await fetch(`${waiting.url}/sessions/another/events?wait=true`)
+    await running.body?.getReader().read()
+    await post(`${waiting.url}/sessions/another/interrupt`, {})
+    expect((await stopped).at(-1)).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'cancelled' } })
     expect(await waiting.stop('SIGTERM')).toBe(0)
   })
 

@@ -8,6 +8,7 @@ import type { Batch } from '../../log/batch.ts'
 import type { EventLog } from '../../log/event-log.ts'
 import type { Sessions } from '../../session/sessions.ts'
 import { takeSnapshot } from '../../session/snapshot.ts'
+import { within } from '../../within.ts'
 import { about } from '../about.ts'
 import { chooseEncoding, STREAM_TYPES } from '../encoding.ts'
 import { leaving } from '../leaving.ts'
@@ -82,10 +83,8 @@ export function eventRoutes(options: EventRoutesOptions): FastifyPluginAsync {
     app.get('/events/:threadId', TAP, (request, reply) => tap(options, request, reply))
     app.get('/events/:threadId/wait', TAP, async (request, reply) => {
       const { threadId } = parse(Params, request.params, 'the path')
-      await options.sessions.known(
-        threadId,
-        AbortSignal.any([leaving(reply), AbortSignal.timeout(TAP_WAIT_MS)]),
-      )
+      const bounds = { signal: leaving(reply), timeoutMs: TAP_WAIT_MS }
+      await within(bounds, (signal) => options.sessions.known(threadId, signal))
       options.sessions.get(threadId)
       return tap(options, request, reply)
     })
