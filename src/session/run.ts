@@ -30,9 +30,10 @@ export interface RunOptions extends RunLimits {
 
 /**
  * Commits of one run keep this distance: a burst of deltas costs a few larger batches instead of many small ones. What
- * comes after a pause, as every first event does, is committed at once.
+ * comes after a pause is committed at once, and so is what follows within the next commits.
  */
-const GATHER_MS = 3
+const GATHER_MS = 8
+const PROMPT_COMMITS = 3
 
 /** While this many events wait for their commit the agent is asked to wait too. */
 const PENDING_EVENTS_MAX = 4096
@@ -153,9 +154,10 @@ export class Run {
   async #flush(): Promise<void> {
     try {
       await this.started
-      while (this.#pending.length > 0) {
+      for (let commits = 0; this.#pending.length > 0; commits += 1) {
         const early = this.#committedAt + GATHER_MS - performance.now()
-        if (early > 0) await delay(early)
+        // The first words of an answer wait for nothing but the disk.
+        if (early > 0 && commits >= PROMPT_COMMITS) await delay(early)
         const events = this.#pending
         this.#pending = []
         await this.#append(events, false)
