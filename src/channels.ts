@@ -82,6 +82,12 @@ export interface HttpAnswered {
   status: number
 }
 
+/** A connection above the limit was hung up on. */
+export interface ConnectionDropped {
+  /** How many there may be. */
+  max: number
+}
+
 export const runStarted = named<RunStarted>('agui-runner.run.started')
 export const runAnswered = named<RunAnswered>('agui-runner.run.answered')
 export const runEnded = named<RunEnded>('agui-runner.run.ended')
@@ -92,6 +98,7 @@ export const claudeStarted = named<ClaudeStarted>('agui-runner.claude.started')
 export const claudeExited = named<ClaudeExited>('agui-runner.claude.exited')
 export const policyDenied = named<PolicyDenied>('agui-runner.policy.denied')
 export const httpAnswered = named<HttpAnswered>('agui-runner.http.answered')
+export const connectionDropped = named<ConnectionDropped>('agui-runner.http.dropped')
 
 function named<T>(name: string): Channel<T> {
   const channel = openChannel(name)

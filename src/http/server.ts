@@ -7,7 +7,7 @@ import Fastify, {
   LogController,
 } from 'fastify'
 import { ID_CHARS_MAX } from '../agui/input.ts'
-import { httpAnswered } from '../channels.ts'
+import { connectionDropped, httpAnswered } from '../channels.ts'
 import { answerClientError, refuseExpectations } from './client-errors.ts'
 import { checkPlace, checkToken, type DoorOptions } from './doors.ts'
 import { createErrorHandler, createNotFoundHandler } from './errors.ts'
@@ -92,7 +92,9 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     clientErrorHandler: answerClientError,
     frameworkErrors: handleError,
   })
-  app.server.maxConnections = options.subscribersMax + options.otherConnectionsMax
+  const max = options.subscribersMax + options.otherConnectionsMax
+  app.server.maxConnections = max
+  app.server.on('drop', () => connectionDropped.publish({ max }))
   refuseExpectations(app.server)
   const document = documentOf(collectRoutes(app))
   observe(app)

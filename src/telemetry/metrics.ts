@@ -4,6 +4,7 @@ import type * as PromClient from 'prom-client'
 import {
   claudeExited,
   claudeStarted,
+  connectionDropped,
   httpAnswered,
   logAppended,
   policyDenied,
@@ -192,7 +193,13 @@ function countProcesses({ Counter }: Prom, registry: Registry): Unsubscribe[] {
     labelNames: ['method', 'route', 'status'],
     registers,
   })
+  const dropped = new Counter({
+    name: 'agui_runner_http_connections_dropped_total',
+    help: 'Connections above the limit, hung up on at once.',
+    registers,
+  })
   return [
+    connectionDropped.subscribe(() => dropped.inc()),
     claudeStarted.subscribe(() => started.inc()),
     claudeExited.subscribe(({ wanted }) => exited.inc({ wanted: String(wanted) })),
     // Tools of the client's and of MCP servers have any number of names.

@@ -154,4 +154,6 @@ test('connections above the limit are hung up on at once, and those that were ac
   for (const socket of accepted) socket.destroy()
   await Promise.all(accepted.map((socket) => socket.closed))
   expect((await run(runner.url, runInput('later', 'hello'))).at(-1)).toMatchObject({ type: 'RUN_FINISHED' })
+  const metrics = await (await fetch(`${runner.url}/metrics`)).text()
+  expect(metrics).toMatch(/^agui_runner_http_connections_dropped_total 20$/m)
 })
