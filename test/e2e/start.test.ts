@@ -1,7 +1,9 @@
-import { readFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, onTestFinished, test } from 'vitest'
 import { run, runInput, textOf } from '../support/client.ts'
 import { type Bench, openBench } from '../support/runner.ts'
 
@@ -66,4 +68,40 @@ test('start --mock wins over a route that the environment names', async () => {
   const runner = bench.spawn({ ...FRESH, ANTHROPIC_API_KEY: 'not-to-be-used' }, ['start', '--mock'])
   const route = await runner.line(({ msg }) => msg === 'model route')
   expect(route).toMatchObject({ kind: 'gateway', baseUrl: 'https://inference.local' })
+})
+
+/** Of bsdutils, which Debian cannot be without: runs a command on a terminal of its own. */
+const SCRIPT = '/usr/bin/script'
+
+test.runIf(existsSync(SCRIPT))('on a terminal the log is for a person to read', async () => {
+  bench = await openBench()
+  const env = {
+    PATH: process.env['PATH'],
+    HOME: bench.home,
+    TMPDIR: bench.directory,
+    AGUI_PORT: '0',
+    WORKSPACE_PATH: bench.workspace,
+    RUNNER_STATE_DIR: bench.state,
+    OPENSHELL_SANDBOX: '1',
+    ...bench.gateway.environment,
+  }
+  const command = `exec ${process.execPath} ${new URL('../../dist/main.js', import.meta.url).pathname} serve`
+  const terminal = spawn(SCRIPT, ['-qec', command, '/dev/null'], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = once(terminal, 'exit')
+  onTestFinished(() => void terminal.kill())
+  let said = ''
+  let isAsked = false
+  for await (const piece of terminal.stdout.setEncoding('utf8')) {
+    said += piece
+    const pid = /INFO \((\d+)\): listening\s+url: "http:/.exec(said)?.[1]
+    if (pid === undefined || isAsked) continue
+    isAsked = true
+    process.kill(Number(pid), 'SIGTERM')
+  }
+  expect(said).toMatch(/http:\/\/127\.0\.0\.1:\d+/)
+  expect(said).not.toContain('{"level"')
+  expect(await ended).toEqual([0, null])
 })
