@@ -1,7 +1,7 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import type { PolicyMode } from '../../src/policy/fields.ts'
 import { formatProblem, loadPolicy, parsePolicy } from '../../src/policy/load.ts'
 
@@ -120,6 +120,7 @@ test('a compatibility that is no word of OpenShell is warned about', () => {
 
 describe('loadPolicy', () => {
   const directory = mkdtempSync(join(tmpdir(), 'policy-'))
+  afterAll(() => rmSync(directory, { recursive: true }))
 
   test('returns the policy, warnings or not', async () => {
     const file = join(directory, 'ok.yaml')
