@@ -1,9 +1,9 @@
-import type { Agent, AgentMemory } from '../agui/agent.ts'
+import type { Agent, AgentMemory } from '../agent/agent.ts'
 import { RunnerError } from '../errors.ts'
 import { Conversation } from './conversation.ts'
-import type { LaunchOptions } from './launch.ts'
-import type { Place } from './place.ts'
-import type { ClaudeProcessOptions } from './process.ts'
+import type { LaunchOptions } from './launch/launch.ts'
+import type { Place } from './launch/place.ts'
+import type { ClaudeProcessOptions } from './process/process.ts'
 
 export interface ClaudeAgentOptions extends LaunchOptions {
   /** The complete environment of the wrapper. */

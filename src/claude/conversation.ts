@@ -8,19 +8,19 @@ import type {
   RunEnd,
   RunRequest,
   ToolServer,
-} from '../agui/agent.ts'
+} from '../agent/agent.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { ClaudeAgent } from './agent.ts'
-import type { Asked } from './approvals.ts'
-import { checkToolNames } from './client-tools.ts'
-import { toDenialEvent } from './denial-event.ts'
-import { Host } from './host.ts'
+import type { Asked } from './host/approvals.ts'
+import { checkToolNames } from './host/client-tools.ts'
+import { Host } from './host/host.ts'
+import type { Place } from './launch/place.ts'
+import { parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
-import type { Place } from './place.ts'
-import type { ClaudeProcess } from './process.ts'
-import { hasState, type Prompt, textBlock, toPrompt, userLine } from './prompt.ts'
+import type { ClaudeProcess } from './process/process.ts'
 import { answersAfterRestart, type Grant } from './restart.ts'
-import { parseSwitches, type Switches } from './switches.ts'
+import { toDenialEvent } from './translate/denial-event.ts'
+import { hasState, type Prompt, textBlock, toPrompt, userLine } from './translate/prompt.ts'
 import { customEvent, NO_CONVERSATION, Turn, type TurnEnd } from './turn.ts'
 import { type Needs, startKey, startWarm, type Warm } from './warm.ts'
 

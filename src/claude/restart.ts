@@ -1,7 +1,7 @@
 import type { ResumeEntry, ToolMessage } from '@ag-ui/core'
-import type { Asked } from './approvals.ts'
-import type { ClientCall } from './client-tools.ts'
-import { readAnswer } from './interrupts.ts'
+import type { Asked } from './host/approvals.ts'
+import type { ClientCall } from './host/client-tools.ts'
+import { readAnswer } from './host/interrupts.ts'
 
 /** What waited for somebody when the process ended. */
 export interface Unanswered {

@@ -1,9 +1,9 @@
 import { contentToText, EventType, type UserMessage } from '@ag-ui/core'
 import { z } from 'zod'
-import type { RunContext, RunEnd } from '../agui/agent.ts'
+import type { RunContext, RunEnd } from '../agent/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import type { RunnerError } from '../errors.ts'
-import { Translator } from './translator.ts'
+import { Translator } from './translate/translator.ts'
 
 /** The Claude session a process was told to resume is not there; nothing of the turn has happened. */
 export const NO_CONVERSATION = Symbol('no conversation')

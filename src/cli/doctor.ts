@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { dirname, isAbsolute, join } from 'node:path'
 import { Command } from 'commander'
 import { type Config, loadConfig } from '../config.ts'
-import type { EnforcementReport } from '../enforcement/report.ts'
 import { RunnerError, toMessage } from '../errors.ts'
-import type { ModelRoute } from '../gateway/route.ts'
+import type { ModelRoute } from '../model-route/route.ts'
+import type { EnforcementReport } from '../sandbox/report.ts'
 import type { CliContext } from './context.ts'
 import { EXIT } from './exit.ts'
 import { withoutSecrets } from './secrets.ts'
@@ -77,8 +77,8 @@ async function findRoute(
   { wrappersDirectory }: Config,
   { env }: CliContext,
 ): Promise<{ route: ModelRoute | undefined; findings: Finding[] }> {
-  const { detectRoute } = await import('../gateway/route.ts')
-  const { probeRoute } = await import('../gateway/probe.ts')
+  const { detectRoute } = await import('../model-route/route.ts')
+  const { probeRoute } = await import('../model-route/probe.ts')
   const signal = AbortSignal.timeout(2 * PROBE_MS)
   let route: ModelRoute | undefined
   const detected = await attempt('model route', async () => {
@@ -109,8 +109,8 @@ async function findRoute(
 
 async function findClaudeCode(config: Config, { env }: CliContext): Promise<Finding[]> {
   const { wrappersDirectory } = config
-  const { findClaude, wrapperPath } = await import('../gateway/route.ts')
-  const { childEnvironment } = await import('../gateway/environment.ts')
+  const { findClaude, wrapperPath } = await import('../model-route/route.ts')
+  const { childEnvironment } = await import('../model-route/environment.ts')
   const signal = AbortSignal.timeout(PROBE_MS)
   const wrapper = wrapperPath(env, wrappersDirectory)
   const found = await attempt('claude code', async () => {
@@ -156,7 +156,7 @@ function versionOf(wrapper: string, env: Record<string, string>): Promise<string
 }
 
 async function findPolicy({ policyFile, policyEnforcement }: Config): Promise<Finding> {
-  const { formatProblem, parsePolicy } = await import('../policy/load.ts')
+  const { formatProblem, parsePolicy } = await import('../policy/read/load.ts')
   const found = await attempt('policy', async () => {
     const { policy, problems } = parsePolicy(await readFile(policyFile, 'utf8'), { file: policyFile })
     const isError = ({ severity }: { severity: string }): boolean => severity === 'error'
@@ -178,9 +178,9 @@ async function tryEnforcement(
   route: ModelRoute | undefined,
 ): Promise<{ report: EnforcementReport | undefined; finding: Finding }> {
   const { wrappersDirectory } = config
-  const { startEnforcement } = await import('../enforcement/start.ts')
-  const { gapsOf } = await import('../enforcement/report.ts')
-  const { findClaude } = await import('../gateway/route.ts')
+  const { startEnforcement } = await import('../sandbox/start.ts')
+  const { gapsOf } = await import('../sandbox/report.ts')
+  const { findClaude } = await import('../model-route/route.ts')
   const directory = await mkdtemp(join(tmpdir(), 'agui-runner-doctor-'))
   let report: EnforcementReport | undefined
   const finding = await attempt('enforcement', async () => {
@@ -217,8 +217,8 @@ function findMode(
   report: EnforcementReport | undefined,
 ): Promise<Finding> {
   return attempt('permission mode', async () => {
-    const { decidePermissionMode } = await import('../claude/permission-mode.ts')
-    const { isConfining } = await import('../enforcement/report.ts')
+    const { decidePermissionMode } = await import('../claude/launch/permission-mode.ts')
+    const { isConfining } = await import('../sandbox/report.ts')
     const isEnforced = report !== undefined && isConfining(report)
     const mode = decidePermissionMode(permissionMode, { env, isMock: false, isEnforced })
     return { says: `${mode} (PERMISSION_MODE=${permissionMode})`, facts: { mode, asked: permissionMode } }
@@ -258,7 +258,7 @@ function gitVersion(path: string | undefined): Promise<string> {
 
 function tryHome({ stateDirectory }: Config, { env }: CliContext): Promise<Finding> {
   return attempt('home', async () => {
-    const { probeHome } = await import('../claude/home.ts')
+    const { probeHome } = await import('../claude/launch/home.ts')
     await probeHome({ HOME: env['HOME'] })
     const claude = env['CLAUDE_CONFIG_DIR'] ?? `${stateDirectory}/claude`
     await checkFolder(claude)

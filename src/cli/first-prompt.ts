@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { RunEnd } from '../agui/agent.ts'
+import type { RunEnd } from '../agent/agent.ts'
 import type { Config } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
-import type { Runner } from '../runner.ts'
+import type { Runner } from '../runner/create.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { EXIT } from './exit.ts'
 

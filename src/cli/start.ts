@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { loadConfig } from '../config.ts'
-import { detectRoute } from '../gateway/route.ts'
 import { startMockGateway } from '../mock/mock-gateway.ts'
-import { decideEgress } from '../policy/egress.ts'
-import { loadPolicy } from '../policy/load.ts'
+import { detectRoute } from '../model-route/route.ts'
+import { decideEgress } from '../policy/decide/egress.ts'
+import { loadPolicy } from '../policy/read/load.ts'
 import type { CliContext } from './context.ts'
 import { serve } from './serve.ts'
 

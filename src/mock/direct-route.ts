@@ -2,8 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GATEWAY_ANSWERS } from './gateway-faults.ts'
 import { type Answer, type MessagesApi, type Refusal, readFacts, toErrorAnswer } from './messages-api.ts'
-import { parseBody, readBody, relay, watchClient } from './relay.ts'
 import type { RequestLog, RequestOutcome } from './request-log.ts'
+import { parseBody, readBody, relay, watchClient } from './response-relay.ts'
 
 /** Anthropic's own limit on a request body, in bytes. */
 const REQUEST_BYTES_MAX = 32 * 1024 * 1024

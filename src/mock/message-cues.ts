@@ -1,6 +1,7 @@
 // A reply as a sequence of cues: what to send, and where to wait. Pure, so that the timing has one place.
+
+import { createId, toErrorBody, toEvent } from './messages-stream.ts'
 import { DELTAS_MAX, type Step, type StepOf } from './script.ts'
-import { createId, toErrorBody, toEvent } from './sse.ts'
 
 /** Characters per token, a coarse estimate for usage that nobody gave. */
 const CHARS_PER_TOKEN = 4

@@ -2,11 +2,11 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Cue, type MessageContext, toMessageCues, toStreamCues } from './message-cues.ts'
+import { createId, toErrorBody } from './messages-stream.ts'
 import { createGates, type Gates, playCues } from './pieces.ts'
 import { messagesBodySchema, type RequestFacts, readRequestFacts } from './request-facts.ts'
 import { createRuleBook, type Match, type RuleBook } from './rules.ts'
 import type { GatewayFault, Script, Step } from './script.ts'
-import { createId, toErrorBody } from './sse.ts'
 
 /** The one model of the gateway when neither the caller nor the script names one. */
 const DEFAULT_MODEL = 'claude-mock'

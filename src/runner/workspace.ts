@@ -1,7 +1,7 @@
-import { openSessionConfig, type SessionConfig } from '../claude/session-config.ts'
+import { openSessionConfig, type SessionConfig } from '../claude/launch/session-config.ts'
 import type { Config, Env } from '../config.ts'
 import type { Check } from '../http/routes/health.ts'
-import type { Store } from '../log/store.ts'
+import type { Store } from '../storage/lmdb/store.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { openWorkspace, type Workspace } from '../workspace/workspace.ts'
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { readAssets } from '../../src/http/console/assets.ts'
+import { readAssets } from '../../src/console/assets.ts'
 import { bodyOf } from '../support/client.ts'
 import { type Bench, openBench } from '../support/runner.ts'
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ERRORS } from '../../src/errors.ts'
-import type { OpenApiDocument, Operation } from '../../src/http/openapi.ts'
+import type { OpenApiDocument, Operation } from '../../src/http/document/openapi.ts'
 import { buildServer, type ServerOptions } from '../../src/http/server.ts'
 
 const TOKEN = 'correct horse battery staple'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { RateLimit } from '../../src/http/rate-limit.ts'
+import { RateLimit } from '../../src/http/doors/rate-limit.ts'
 
 /** A limit on a clock that the test sets. */
 function limitOf(perMinute: number) {

@@ -1,7 +1,7 @@
 import { EventType } from '@ag-ui/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type LivingAgent, SessionFacts } from '../../src/http/session-facts.ts'
-import { TaskLedger } from '../../src/session/task-ledger.ts'
+import { type LivingAgent, SessionFacts } from '../../src/http/platform/session-facts.ts'
+import { TaskLedger } from '../../src/thread/task-ledger.ts'
 import { LogFolder } from '../support/event-log.ts'
 
 const NO_SIGNAL = new AbortController().signal

@@ -1,6 +1,6 @@
-import type { Decision, EgressRequest } from '../../src/policy/decision.ts'
-import { decideEgress } from '../../src/policy/egress.ts'
-import type { Policy } from '../../src/policy/schema.ts'
+import type { Decision, EgressRequest } from '../../src/policy/decide/decision.ts'
+import { decideEgress } from '../../src/policy/decide/egress.ts'
+import type { Policy } from '../../src/policy/read/schema.ts'
 import { policyOf } from './policy-source.ts'
 
 export const BINARY = '/usr/bin/git'

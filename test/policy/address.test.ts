@@ -7,7 +7,7 @@ import {
   overlapsAlwaysBlocked,
   parseAddress,
   parseNetwork,
-} from '../../src/policy/address.ts'
+} from '../../src/policy/match/address.ts'
 
 function known<T>(value: T | undefined): T {
   if (value === undefined) throw new Error('expected a value')

@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { readGraphql, readGraphqlMessage } from '../../src/policy/graphql.ts'
-import { readDocument } from '../../src/policy/graphql-document.ts'
-import { readJsonRpc } from '../../src/policy/json-rpc.ts'
-import { parseStrictJson, UnreadableError } from '../../src/policy/strict-json.ts'
+import { readGraphql, readGraphqlMessage } from '../../src/policy/request/graphql.ts'
+import { readDocument } from '../../src/policy/request/graphql-document.ts'
+import { readJsonRpc } from '../../src/policy/request/json-rpc.ts'
+import { parseStrictJson, UnreadableError } from '../../src/policy/request/strict-json.ts'
 import { ask, HOST, policyWith } from './access-question.ts'
 
 const strict = (text: string): unknown => parseStrictJson(Buffer.from(text))

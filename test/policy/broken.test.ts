@@ -1,7 +1,7 @@
 // Five broken policies and exactly what is said about them.
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { formatProblem, parsePolicy } from '../../src/policy/load.ts'
+import { formatProblem, parsePolicy } from '../../src/policy/read/load.ts'
 
 const ENDPOINT_KEYS =
   'host, port, ports, path, protocol, enforcement, access, rules, deny_rules, allowed_ips, tls, allow_encoded_slash, websocket_credential_rewrite, request_body_credential_rewrite, allow_uninspected_credentials, persisted_queries, graphql_persisted_queries, graphql_max_body_bytes, json_rpc, mcp, credential_signing, signing_service, signing_region, credential_binding'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { formatProblem, parsePolicy } from '../../src/policy/load.ts'
+import { formatProblem, parsePolicy } from '../../src/policy/read/load.ts'
 
 const problemsOf = (text: string): string[] => parsePolicy(text, { file: 'p' }).problems.map(formatProblem)
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { FileRequest } from '../../src/policy/decision.ts'
-import { decideFile, effectiveGrants } from '../../src/policy/file-access.ts'
+import type { FileRequest } from '../../src/policy/decide/decision.ts'
+import { decideFile, effectiveGrants } from '../../src/policy/decide/file-access.ts'
 import { policyOf } from './policy-source.ts'
 
 const policy = policyOf({

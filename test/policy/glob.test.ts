@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { compileGlob, GlobError } from '../../src/policy/glob.ts'
-import { compileSelector, endpointPathMatches, pathSpecificity } from '../../src/policy/selector.ts'
+import { compileGlob, GlobError } from '../../src/policy/match/glob.ts'
+import { compileSelector, endpointPathMatches, pathSpecificity } from '../../src/policy/match/selector.ts'
 
 const path = (pattern: string, text: string): boolean => compileGlob(pattern, '/').matches(text)
 const dotted = (pattern: string, text: string): boolean => compileGlob(pattern, '.').matches(text)

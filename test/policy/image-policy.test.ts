@@ -1,9 +1,9 @@
 // Our own policy.yaml: it loads without a word, and grants what docs/policy.md says and nothing else.
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { decideEgress } from '../../src/policy/egress.ts'
-import { decideFile } from '../../src/policy/file-access.ts'
-import { formatProblem, parsePolicy } from '../../src/policy/load.ts'
+import { decideEgress } from '../../src/policy/decide/egress.ts'
+import { decideFile } from '../../src/policy/decide/file-access.ts'
+import { formatProblem, parsePolicy } from '../../src/policy/read/load.ts'
 import { policyOf } from './policy-source.ts'
 
 const text = readFileSync('policy.yaml', 'utf8')

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import type { PolicyMode } from '../../src/policy/fields.ts'
-import { formatProblem, loadPolicy, parsePolicy } from '../../src/policy/load.ts'
+import type { PolicyMode } from '../../src/policy/read/fields.ts'
+import { formatProblem, loadPolicy, parsePolicy } from '../../src/policy/read/load.ts'
 
 const problemsOf = (text: string, mode: PolicyMode = 'typed'): string[] =>
   parsePolicy(text, { file: 'p', mode }).problems.map(formatProblem)

@@ -1,6 +1,6 @@
 // Checks that look at more than one part of the policy: ambiguity between endpoints, and middlewares.
 import { describe, expect, test } from 'vitest'
-import { formatProblem, parsePolicy } from '../../src/policy/load.ts'
+import { formatProblem, parsePolicy } from '../../src/policy/read/load.ts'
 
 const problemsOf = (text: string): string[] => parsePolicy(text, { file: 'p' }).problems.map(formatProblem)
 

@@ -1,6 +1,6 @@
-import type { PolicyMode } from '../../src/policy/fields.ts'
-import { parsePolicy } from '../../src/policy/load.ts'
-import type { Policy } from '../../src/policy/schema.ts'
+import type { PolicyMode } from '../../src/policy/read/fields.ts'
+import { parsePolicy } from '../../src/policy/read/load.ts'
+import type { Policy } from '../../src/policy/read/schema.ts'
 
 /** A policy from YAML text, or from the value it stands for. Throws with the problems when it is refused. */
 export function policyOf(source: unknown, mode: PolicyMode = 'typed'): Policy {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { canonicalTarget, TargetError } from '../../src/policy/target.ts'
+import { canonicalTarget, TargetError } from '../../src/policy/request/target.ts'
 
 const canonical = (target: string, allowEncodedSlash = false): string =>
   canonicalTarget(target, { allowEncodedSlash }).path

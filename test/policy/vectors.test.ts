@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import { decideEgress } from '../../src/policy/egress.ts'
-import type { PolicyMode } from '../../src/policy/fields.ts'
-import { decideFile } from '../../src/policy/file-access.ts'
-import { parsePolicy } from '../../src/policy/load.ts'
+import { decideEgress } from '../../src/policy/decide/egress.ts'
+import { decideFile } from '../../src/policy/decide/file-access.ts'
+import type { PolicyMode } from '../../src/policy/read/fields.ts'
+import { parsePolicy } from '../../src/policy/read/load.ts'
 import { policyOf } from './policy-source.ts'
 
 const base = { id: z.string(), policy: z.unknown(), why: z.string() }

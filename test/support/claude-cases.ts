@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { EventType } from '@ag-ui/core'
 import type { AguiEvent } from '../../src/agui/event.ts'
-import { Translator } from '../../src/claude/translator.ts'
+import { Translator } from '../../src/claude/translate/translator.ts'
 
 const DIRECTORY = new URL('../fixtures/claude/', import.meta.url)
 

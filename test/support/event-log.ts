@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EventType } from '@ag-ui/core'
 import type { AguiEvent } from '../../src/agui/event.ts'
-import type { Batch, LogRecord } from '../../src/log/batch.ts'
-import type { EventLog } from '../../src/log/event-log.ts'
-import { LmdbEventLog, type LmdbEventLogOptions } from '../../src/log/lmdb-event-log.ts'
-import { Store } from '../../src/log/store.ts'
+import type { Batch, LogRecord } from '../../src/storage/batch.ts'
+import type { EventLog } from '../../src/storage/event-log.ts'
+import { LmdbEventLog, type LmdbEventLogOptions } from '../../src/storage/lmdb/lmdb-event-log.ts'
+import { Store } from '../../src/storage/lmdb/store.ts'
 
 export interface OpenedLog {
   readonly log: LmdbEventLog

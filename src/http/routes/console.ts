@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
+import type { Assets } from '../../console/assets.ts'
 import { RunnerError } from '../../errors.ts'
-import { about } from '../about.ts'
-import type { Assets } from '../console/assets.ts'
-import { sendPage, wantsPage } from '../page.ts'
-import { parse } from '../parse.ts'
+import { sendPage, wantsPage } from '../../page/page.ts'
+import { about } from '../document/about.ts'
+import { parse } from '../doors/parse.ts'
 
 const Params = z.object({ version: z.string(), file: z.string() })
 
@@ -30,7 +30,7 @@ const MODULE = about(() => ({
 export function consoleRoutes() {
   let reading: Promise<Assets> | undefined
   const assets = async (): Promise<Assets> => {
-    reading ??= import('../console/assets.ts').then(({ readAssets }) => readAssets())
+    reading ??= import('../../console/assets.ts').then(({ readAssets }) => readAssets())
     try {
       return await reading
     } catch (error) {
@@ -46,7 +46,7 @@ export function consoleRoutes() {
         const message = 'A run is POST /; the console is here for a browser (Accept: text/html).'
         throw new RunnerError('not_found', message)
       }
-      const { consolePage } = await import('../console/page.ts')
+      const { consolePage } = await import('../../console/console-page.ts')
       const { version } = await assets()
       return sendPage(reply, consolePage(version))
     })

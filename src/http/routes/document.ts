@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { about } from '../about.ts'
-import { type DoorOptions, lacksToken } from '../doors.ts'
-import type { DocumentedRoute, OpenApiDocument } from '../openapi.ts'
-import { sendPage, wantsPage } from '../page.ts'
+import { sendPage, wantsPage } from '../../page/page.ts'
+import { about } from '../document/about.ts'
+import type { DocumentedRoute, OpenApiDocument } from '../document/openapi.ts'
+import { type DoorOptions, lacksToken } from '../doors/doors.ts'
 
 type GetDocument = () => Promise<OpenApiDocument>
 
@@ -11,7 +11,7 @@ type GetDocument = () => Promise<OpenApiDocument>
 export function documentOf(routes: readonly DocumentedRoute[]): GetDocument {
   let made: Promise<OpenApiDocument> | undefined
   return () => {
-    made ??= import('../openapi.ts').then(({ toDocument }) => toDocument(routes))
+    made ??= import('../document/openapi.ts').then(({ toDocument }) => toDocument(routes))
     return made
   }
 }
@@ -48,7 +48,7 @@ export function docsRoutes(options: DocsRoutesOptions) {
         answers: { 200: { says: 'The page.', media: ['text/html'] } },
       })),
       async (request, reply) => {
-        const { renderDocs, DOCS_SIGN_IN } = await import('../docs-page.ts')
+        const { renderDocs, DOCS_SIGN_IN } = await import('../document/docs-page.ts')
         if (wantsPage(request) && lacksToken(request, options)) return sendPage(reply, DOCS_SIGN_IN)
         options.check(request, reply)
         return sendPage(reply, renderDocs(await options.document()))

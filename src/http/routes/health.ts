@@ -1,8 +1,8 @@
 import type { AgentCapabilities } from '@ag-ui/core'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { about, ok } from '../about.ts'
-import { leaving } from '../leaving.ts'
+import { about, ok } from '../document/about.ts'
+import { leaving } from '../stream/leaving.ts'
 
 export interface Check {
   name: string

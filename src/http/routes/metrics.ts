@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { about } from '../about.ts'
+import { about } from '../document/about.ts'
 
 export interface MetricsRoutesOptions {
   metrics(): Promise<{ contentType: string; text: string }>

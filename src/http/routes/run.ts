@@ -3,10 +3,10 @@ import { RunAgentInputSchema } from '@ag-ui/core/schemas'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AguiEvent } from '../../agui/event.ts'
 import { parseRunInput } from '../../agui/input.ts'
-import type { Sessions } from '../../session/sessions.ts'
-import { about } from '../about.ts'
-import { chooseEncoding, STREAM_TYPES } from '../encoding.ts'
-import type { Subscribers } from '../subscribers.ts'
+import type { Sessions } from '../../thread/sessions.ts'
+import { about } from '../document/about.ts'
+import { chooseEncoding, STREAM_TYPES } from '../stream/encoding.ts'
+import type { Subscribers } from '../stream/subscribers.ts'
 
 export interface RunRoutesOptions {
   sessions: Sessions

@@ -1,11 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
-import type { Blobs } from '../../log/blobs.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
-import type { Sessions } from '../../session/sessions.ts'
-import { about, ok } from '../about.ts'
-import { parse } from '../parse.ts'
+import type { Blobs } from '../../storage/lmdb/blobs.ts'
+import type { Sessions } from '../../thread/sessions.ts'
+import { about, ok } from '../document/about.ts'
+import { parse } from '../doors/parse.ts'
 
 export interface SessionRoutesOptions {
   sessions: Sessions

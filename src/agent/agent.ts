@@ -1,0 +1,79 @@
+import type { Interrupt, RunAgentInput, TokenUsage, UserMessage } from '@ag-ui/core'
+import type { AguiEvent } from '../agui/event.ts'
+import type { ErrorCode } from '../errors.ts'
+
+/**
+ * What one run asks of the agent: a run input whose messages are only what is new to the thread, the user's and the
+ * results of the client's own tools. The history is the agent's own.
+ */
+export type RunRequest = RunAgentInput
+
+export type RunEnd =
+  | { outcome: 'success'; result?: unknown; usage?: TokenUsage[]; pendingToolCallIds?: string[] }
+  | { outcome: 'interrupt'; interrupts: Interrupt[]; usage?: TokenUsage[] }
+  | { outcome: 'cancelled'; usage?: TokenUsage[] }
+  | { outcome: 'error'; code: ErrorCode; message: string; usage?: TokenUsage[] }
+
+export interface RunContext {
+  /**
+   * Takes the events of this run in order; a returned promise asks the agent to wait (the log is behind).
+   * Lifecycle events are not the agent's: the session opens and ends the run.
+   */
+  emit(events: readonly AguiEvent[]): Promise<void> | undefined
+  /** Aborted when the run is to stop; the agent then ends as `cancelled` as soon as it can. */
+  signal: AbortSignal
+}
+
+/** What the agent wants remembered of a thread between runs and across restarts; opaque to everybody else. */
+export type AgentMemory = Record<string, unknown>
+
+/** One conversation with an agent. One run at a time. */
+export interface AgentSession {
+  /** Runs to the end; every failure of the agent is a `RunEnd`, a rejection is a bug. */
+  run(request: RunRequest, context: RunContext): Promise<RunEnd>
+  /**
+   * Puts a user message into the running turn; `false` when no turn is there to take it. It is told in the stream
+   * when the agent takes it in.
+   */
+  steer(message: UserMessage): boolean
+  /** Gets ready for the first run, so that it need not wait. Failure is told by the run. */
+  warm(): Promise<void>
+  /** The tool servers as the living process sees them; `undefined` while none is warm. */
+  toolServers(): Promise<ToolServer[] | undefined>
+  /** Stops a task of the living process; `false` when there is none. */
+  stopTask(taskId: string): Promise<boolean>
+  /** Facts for clients: model, Claude session id, … */
+  describe(): AgentDescription
+  readonly memory: AgentMemory
+  /** What waits for a person's answer. */
+  readonly interrupts: readonly Interrupt[]
+  /** Calls of the client's own tools whose results are still owed. */
+  readonly pendingToolCallIds: readonly string[]
+  /**
+   * Looks at what only the agent understands of an input, while it can still be refused with a status.
+   *
+   * @throws {RunnerError} naming the wrong part.
+   */
+  check(input: RunAgentInput): void
+  /** The model of later runs that name none; the conversation goes on. Returns the one before. */
+  setModel(model: string): Promise<string | undefined>
+  close(): Promise<void>
+}
+
+export interface ToolServer {
+  name: string
+  status: string
+  error?: string
+  tools?: string[]
+}
+
+export interface AgentDescription {
+  model?: string
+  claudeSessionId?: string
+  /** Whether a process stands ready. */
+  warm: boolean
+}
+
+export interface Agent {
+  open(threadId: string, memory: AgentMemory): AgentSession
+}

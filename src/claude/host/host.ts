@@ -1,0 +1,104 @@
+import type { Tool, ToolMessage } from '@ag-ui/core'
+import { EventType } from '@ag-ui/core'
+import type {
+  CanUseTool,
+  McpSdkServerConfigWithInstance,
+  McpServerConfig,
+} from '@anthropic-ai/claude-agent-sdk'
+import type { RunEnd } from '../../agent/agent.ts'
+import type { AguiEvent } from '../../agui/event.ts'
+import { Approvals, type Asked } from './approvals.ts'
+import { ClientTools } from './client-tools.ts'
+import { createToolServer, type HostCall } from './tool-server.ts'
+
+export interface HostOptions {
+  expiresMs: number
+  /** The AG-UI id of the call that Claude Code names. */
+  toolCallId(toolUseId: string): string
+  /** Something has begun to wait, or waits no more. */
+  onChange(): void
+  /** Events of our own that belong into the run under way. */
+  emit(events: readonly AguiEvent[]): void
+}
+
+const STATE_SERVER = 'agui'
+const STATE_TOOL = {
+  name: 'update_state',
+  description:
+    'Replaces the state that this conversation shares with the user’s application. Read the current one in the <state> block of the prompt.',
+  parameters: {
+    type: 'object',
+    properties: { state: { description: 'The whole new state, any JSON value.' } },
+    required: ['state'],
+  },
+}
+
+/** What one Claude process asks of its host, us: approvals, the client's tools, the shared state. */
+export class Host {
+  readonly approvals: Approvals
+  readonly clientTools: ClientTools
+  readonly #options: HostOptions
+  #stateServer: McpSdkServerConfigWithInstance | undefined
+
+  constructor(options: HostOptions) {
+    this.#options = options
+    this.approvals = new Approvals(options)
+    this.clientTools = new ClientTools(options)
+  }
+
+  get waiting(): Asked[] {
+    return this.approvals.waiting
+  }
+
+  /** Tools that the host runs need nobody's leave. */
+  readonly canUseTool: CanUseTool = async (tool, input, options) =>
+    this.#isOwn(tool)
+      ? { behavior: 'allow', updatedInput: input }
+      : await this.approvals.canUseTool(tool, input, options)
+
+  /** MCP servers for the run that comes; `undefined` when they are what they were. */
+  async offer(
+    tools: readonly Tool[],
+    hasState: boolean,
+  ): Promise<Record<string, McpServerConfig> | undefined> {
+    const isNew = await this.clientTools.offer(tools)
+    const isStateNew = hasState && this.#stateServer === undefined
+    if (isStateNew)
+      this.#stateServer = await createToolServer(STATE_SERVER, [STATE_TOOL], (call) =>
+        this.#updateState(call),
+      )
+    if (!isNew && !isStateNew) return undefined
+    return {
+      ...this.clientTools.servers,
+      ...(this.#stateServer === undefined ? {} : { [STATE_SERVER]: this.#stateServer }),
+    }
+  }
+
+  answer(results: readonly ToolMessage[]): void {
+    this.clientTools.answer(results)
+  }
+
+  /**
+   * How a run ends for which somebody else has to act. A question to the person goes before the client's own calls:
+   * an interrupt carries no list of them, the client knows which it has not answered (agui-1.0-producer.md A7.52).
+   */
+  end(): RunEnd | undefined {
+    const { waiting } = this.approvals
+    if (waiting.length > 0)
+      return { outcome: 'interrupt', interrupts: waiting.map(({ interrupt }) => interrupt) }
+    const calls = this.clientTools.waiting
+    if (calls.length === 0) return undefined
+    return { outcome: 'success', pendingToolCallIds: calls.map(({ toolCallId }) => toolCallId) }
+  }
+
+  #isOwn(tool: string): boolean {
+    const { prefix } = this.clientTools
+    const isClients = prefix !== undefined && tool.startsWith(prefix)
+    return isClients || tool === `mcp__${STATE_SERVER}__${STATE_TOOL.name}`
+  }
+
+  async #updateState({ input }: HostCall) {
+    this.#options.emit([{ type: EventType.STATE_SNAPSHOT, snapshot: input['state'] ?? {} }])
+    return { content: [{ type: 'text' as const, text: 'The state is updated.' }] }
+  }
+}

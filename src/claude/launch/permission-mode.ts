@@ -1,0 +1,28 @@
+import { RunnerError } from '../../errors.ts'
+import type { PermissionMode } from './launch.ts'
+
+export interface PermissionFacts {
+  env: Readonly<Record<string, string | undefined>>
+  isMock: boolean
+  /** This machine itself holds Claude Code to the policy's writable paths and hosts. */
+  isEnforced: boolean
+}
+
+/**
+ * `PERMISSION_MODE` as it holds here (contract section 3): `never-ask` only where something else than Claude Code's
+ * own word holds the tools to the policy, or nothing real is at stake.
+ *
+ * @throws {RunnerError} `policy_not_enforced` when `never-ask` is asked for without that.
+ */
+export function decidePermissionMode(
+  wanted: 'auto' | 'ask' | 'accept-edits' | 'never-ask',
+  { env, isMock, isEnforced }: PermissionFacts,
+): PermissionMode {
+  const isConfined = isMock || isEnforced || env['OPENSHELL_SANDBOX'] === '1'
+  if (wanted === 'auto') return isConfined ? 'never-ask' : 'ask'
+  if (wanted !== 'never-ask' || isConfined) return wanted
+  throw new RunnerError(
+    'policy_not_enforced',
+    'PERMISSION_MODE=never-ask needs OpenShell, local enforcement or the mock gateway: here nothing holds the tools to the policy. Use auto, ask or accept-edits, or see POLICY_ENFORCEMENT.',
+  )
+}

@@ -1,0 +1,168 @@
+import { EventType } from '@ag-ui/core'
+import type { AguiEvent } from '../../agui/event.ts'
+
+/** Whose events these are: empty for the main agent. Spread into every event. */
+export interface Owner {
+  readonly subagentRunId?: string
+}
+
+/** Stands for half a surrogate pair whose other half never came. */
+const REPLACEMENT = '\ufffd'
+
+export type BlockKind = 'text' | 'reasoning' | 'tool'
+
+/** One content block of a Claude message, on its way out as one AG-UI message or tool call. */
+export class Block {
+  readonly kind: BlockKind
+  /** Message id, or tool call id. */
+  readonly id: string
+  /** The assistant message a tool call hangs on. */
+  readonly carrier: string | undefined
+  readonly #owner: Owner
+  readonly #name: string
+  #started = false
+  #told = false
+  #open = true
+  /** UTF-16 units received; the text itself is not kept. */
+  #length = 0
+  /** The first half of a surrogate pair, until its second half comes. */
+  #held = ''
+  #encrypted = ''
+  readonly #citations: unknown[] = []
+  /** Whether the whole block was already seen as an `assistant` message. */
+  delivered = false
+
+  constructor(
+    kind: BlockKind,
+    id: string,
+    owner: Owner,
+    tool?: { name: string; carrier: string | undefined },
+  ) {
+    this.kind = kind
+    this.id = id
+    this.#owner = owner
+    this.#name = tool?.name ?? ''
+    this.carrier = tool?.carrier
+  }
+
+  /** Whether anything of it was told. */
+  get told(): boolean {
+    return this.#told
+  }
+
+  get open(): boolean {
+    return this.#open
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** Opens the message or call. Text opens by its first characters: an empty block makes no message. */
+  start(out: AguiEvent[]): void {
+    this.#started = true
+    this.#told = true
+    const messageId = this.id
+    if (this.kind === 'text') {
+      out.push({ type: EventType.TEXT_MESSAGE_START, messageId, role: 'assistant', ...this.#owner })
+    } else if (this.kind === 'reasoning') {
+      out.push({ type: EventType.REASONING_START, messageId, ...this.#owner })
+      out.push({ type: EventType.REASONING_MESSAGE_START, messageId, role: 'reasoning', ...this.#owner })
+    } else {
+      const parent = this.carrier === undefined ? {} : { parentMessageId: this.carrier }
+      out.push({
+        type: EventType.TOOL_CALL_START,
+        toolCallId: this.id,
+        toolCallName: this.#name,
+        ...parent,
+        ...this.#owner,
+      })
+    }
+  }
+
+  append(piece: string, out: AguiEvent[]): void {
+    if (piece === '' || !this.#open) return
+    this.#length += piece.length
+    let delta = piece
+    const joins = isLowSurrogate(piece.charCodeAt(0))
+    if (this.#held !== '') {
+      delta = (joins ? this.#held : REPLACEMENT) + piece
+      this.#held = ''
+    } else if (joins) {
+      delta = REPLACEMENT + piece.slice(1)
+    }
+    if (isHighSurrogate(delta.charCodeAt(delta.length - 1))) {
+      this.#held = delta.slice(-1)
+      delta = delta.slice(0, -1)
+      if (delta === '') return
+    }
+    this.#emit(delta, out)
+  }
+
+  /** A signature over the thinking, or thinking that only the provider can read. */
+  encrypt(kind: 'signature' | 'redacted', value: string): void {
+    this.#encrypted = this.#encrypted === '' ? `claude-${kind}:${value}` : this.#encrypted + value
+  }
+
+  cite(citation: unknown): void {
+    this.#citations.push(citation)
+  }
+
+  /** Ends the message or call for this run; what comes later opens it again, under the same id. */
+  suspend(out: AguiEvent[]): void {
+    if (!this.#open) return
+    this.close(out)
+    this.#open = true
+    this.#started = false
+  }
+
+  close(out: AguiEvent[]): void {
+    if (!this.#open) return
+    if (this.#held !== '') {
+      // Half a pair would not survive protobuf.
+      this.#held = ''
+      this.#emit(REPLACEMENT, out)
+    }
+    this.#open = false
+    if (!this.#started) return
+    const messageId = this.id
+    if (this.kind === 'text') {
+      const cited = this.#citations.length > 0
+      const metadata = cited ? { metadata: { 'agui-runner': { citations: this.#citations } } } : {}
+      out.push({ type: EventType.TEXT_MESSAGE_END, messageId, ...metadata, ...this.#owner })
+    } else if (this.kind === 'tool') {
+      out.push({ type: EventType.TOOL_CALL_END, toolCallId: this.id, ...this.#owner })
+    } else {
+      out.push({ type: EventType.REASONING_MESSAGE_END, messageId, ...this.#owner })
+      if (this.#encrypted !== '') {
+        out.push({
+          type: EventType.REASONING_ENCRYPTED_VALUE,
+          subtype: 'message',
+          entityId: messageId,
+          encryptedValue: this.#encrypted,
+          ...this.#owner,
+        })
+      }
+      out.push({ type: EventType.REASONING_END, messageId, ...this.#owner })
+    }
+  }
+
+  #emit(delta: string, out: AguiEvent[]): void {
+    if (!this.#started) this.start(out)
+    if (this.kind === 'text') {
+      out.push({ type: EventType.TEXT_MESSAGE_CONTENT, messageId: this.id, delta, ...this.#owner })
+    } else if (this.kind === 'tool') {
+      out.push({ type: EventType.TOOL_CALL_ARGS, toolCallId: this.id, delta, ...this.#owner })
+    } else {
+      out.push({ type: EventType.REASONING_MESSAGE_CONTENT, messageId: this.id, delta, ...this.#owner })
+    }
+  }
+}
+
+function isLowSurrogate(unit: number): boolean {
+  return unit >= 0xdc00 && unit <= 0xdfff
+}
+
+function isHighSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdbff
+}

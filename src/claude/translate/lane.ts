@@ -1,0 +1,262 @@
+import type { AguiEvent } from '../../agui/event.ts'
+import { Block, type Owner } from './blocks.ts'
+import type { Calls } from './calls.ts'
+import type { UsedIds } from './ids.ts'
+import { type ContentBlock, isRecord, readBlock } from './messages.ts'
+import { toToolResult } from './tool-result.ts'
+
+/** AG-UI ids that one Claude message became. */
+export interface Told {
+  messageIds: string[]
+  toolCallIds: string[]
+}
+
+export interface Whole {
+  id: string
+  contents: readonly ContentBlock[]
+  /** Cut short by an interrupt. */
+  aborted?: boolean
+  aside?: boolean
+}
+
+/** One answer of the model: a Claude message id and its content blocks by index. */
+interface Response {
+  /** The Claude message id, made unique within the thread. */
+  readonly base: string
+  readonly streamed: boolean
+  /** By index, in the order they came. What is neither message nor call leaves none. */
+  readonly blocks: Map<number, Block>
+}
+
+/** Index of a block that came whole within a streamed answer: above all that may still be streamed. */
+const UNSTREAMED_INDEX = 1000
+
+/** A whole message may come late, after the next one began; older than this it never was seen. */
+const RESPONSES_MAX = 4
+
+/**
+ * The messages of one agent, the main one or a subagent. They come streamed, or as whole `assistant` messages, or as
+ * both: the `assistant` message of a streamed block arrives before the block's end and repeats it.
+ */
+export class Lane {
+  readonly owner: Owner
+  /** The last words that came whole. */
+  lastText: string | undefined
+  readonly #calls: Calls
+  readonly #ids: UsedIds
+  readonly #responses = new Map<string, Response>()
+  #current: Response | undefined
+  /** What this lane said under blocks it could not translate. */
+  readonly #onUnknown: (block: ContentBlock, out: AguiEvent[]) => void
+
+  constructor(
+    owner: Owner,
+    shared: { calls: Calls; ids: UsedIds; onUnknown: (block: ContentBlock, out: AguiEvent[]) => void },
+  ) {
+    this.owner = owner
+    this.#calls = shared.calls
+    this.#ids = shared.ids
+    this.#onUnknown = shared.onUnknown
+  }
+
+  /** @returns what an earlier answer left unfinished, which this one replaces. */
+  begin(id: string, out: AguiEvent[]): Told {
+    const replaced = this.#cut(this.#current, out)
+    this.#current = this.#respond(id, true)
+    return replaced
+  }
+
+  openBlock(index: number, raw: unknown, out: AguiEvent[]): void {
+    const content = readBlock(raw)
+    if (content === undefined || this.#current === undefined || this.#current.blocks.has(index)) return
+    const block = this.#open(this.#current, index, content, out)
+    if (block === undefined) return
+    if (block.kind !== 'text') block.start(out)
+    block.append(content.text ?? content.thinking ?? '', out)
+  }
+
+  delta(index: number, delta: Record<string, unknown>, out: AguiEvent[]): void {
+    const block = this.#current?.blocks.get(index)
+    if (block === undefined) return
+    switch (delta['type']) {
+      case 'text_delta':
+        if (typeof delta['text'] === 'string') block.append(delta['text'], out)
+        return
+      case 'thinking_delta':
+        if (typeof delta['thinking'] === 'string') block.append(delta['thinking'], out)
+        return
+      case 'input_json_delta':
+        if (typeof delta['partial_json'] === 'string') block.append(delta['partial_json'], out)
+        return
+      case 'signature_delta':
+        if (typeof delta['signature'] === 'string') block.encrypt('signature', delta['signature'])
+        return
+      case 'citations_delta':
+        block.cite(delta['citation'])
+        return
+    }
+  }
+
+  closeBlock(index: number, out: AguiEvent[]): void {
+    const block = this.#current?.blocks.get(index)
+    if (block === undefined) return
+    if (block.kind === 'tool' && block.length === 0) block.append('{}', out)
+    block.close(out)
+  }
+
+  /**
+   * A whole `assistant` message: confirms what was streamed, and tells what was not. One of another id replaces an
+   * answer that is still being streamed, unless it stands `aside` of the model's answers.
+   */
+  whole(message: Whole, out: AguiEvent[]): Told & { replaced: Told } {
+    const { id, contents, aborted = false, aside = false } = message
+    let response = this.#responses.get(id)
+    const replaced = response === undefined && !aside ? this.#cut(this.#current, out) : nothing()
+    response ??= this.#respond(id, false)
+    const told = nothing()
+    for (const content of contents) {
+      if (content.type === 'text') this.lastText = content.text
+      const block =
+        this.#confirm(response, content, aborted, out) ?? this.#tell(response, content, aborted, out)
+      if (block !== undefined) note(block, told)
+    }
+    return { ...told, replaced }
+  }
+
+  /** The CLI gave up on these blocks and will answer anew. */
+  abandon(id: string, from: number, out: AguiEvent[]): Told {
+    const told = nothing()
+    for (const [index, block] of this.#responses.get(id)?.blocks ?? []) {
+      if (index < from) continue
+      block.close(out)
+      block.delivered = true
+      note(block, told)
+    }
+    return told
+  }
+
+  closeAll(out: AguiEvent[]): void {
+    for (const response of this.#responses.values()) {
+      for (const block of response.blocks.values()) block.close(out)
+    }
+  }
+
+  suspend(out: AguiEvent[]): void {
+    for (const response of this.#responses.values()) {
+      for (const block of response.blocks.values()) block.suspend(out)
+    }
+  }
+
+  #respond(id: string, streamed: boolean): Response {
+    const response = { base: this.#ids.claim(id), streamed, blocks: new Map<number, Block>() }
+    this.#responses.delete(id)
+    this.#responses.set(id, response)
+    if (this.#responses.size > RESPONSES_MAX) {
+      const oldest = [...this.#responses].find(([, each]) => each !== this.#current)?.[0]
+      this.#responses.delete(oldest ?? '')
+    }
+    return response
+  }
+
+  /** Opens what a block becomes. A block that is not a message or a call is told here and leaves no block behind. */
+  #open(response: Response, index: number, content: ContentBlock, out: AguiEvent[]): Block | undefined {
+    const id = `${response.base}:${index}`
+    const block = this.#create(response, id, content)
+    if (block !== undefined) {
+      response.blocks.set(index, block)
+      return block
+    }
+    if (content.type.endsWith('tool_result') && content.tool_use_id !== undefined) {
+      this.#calls.answer(content.tool_use_id, toToolResult(content), this.owner, out)
+    } else if (!content.type.endsWith('tool_use') && !(response.streamed && index >= UNSTREAMED_INDEX)) {
+      this.#onUnknown(content, out)
+    }
+    return undefined
+  }
+
+  #create(response: Response, id: string, content: ContentBlock): Block | undefined {
+    if (content.type === 'text') return new Block('text', id, this.owner)
+    if (content.type === 'thinking') {
+      const block = new Block('reasoning', id, this.owner)
+      if (content.signature !== undefined && content.signature !== '')
+        block.encrypt('signature', content.signature)
+      return block
+    }
+    if (content.type === 'redacted_thinking') {
+      const block = new Block('reasoning', id, this.owner)
+      block.encrypt('redacted', content.data ?? '')
+      return block
+    }
+    if (!content.type.endsWith('tool_use') || content.id === undefined) return undefined
+    const carrier = carrierOf(response) ?? id
+    return this.#calls.start(content.id, content.name ?? content.type, carrier, this.owner)?.block
+  }
+
+  /** The streamed block that this whole one repeats, if there is one. */
+  #confirm(response: Response, content: ContentBlock, aborted: boolean, out: AguiEvent[]): Block | undefined {
+    const callId = content.type.endsWith('tool_use') ? this.#calls.get(content.id ?? '')?.id : undefined
+    const kind = kindOfBlock(content)
+    const block = [...response.blocks.values()].find(
+      (each) => !each.delivered && (callId === undefined ? each.kind === kind : each.id === callId),
+    )
+    if (block === undefined) return undefined
+    block.delivered = true
+    // Heals a stream that lost its tail.
+    if (block.kind === 'text') block.append((content.text ?? '').slice(block.length), out)
+    else if (block.length === 0 && !aborted) block.append(fullText(content), out)
+    return block
+  }
+
+  #tell(response: Response, content: ContentBlock, aborted: boolean, out: AguiEvent[]): Block | undefined {
+    const { streamed, blocks } = response
+    const block = this.#open(response, blocks.size + (streamed ? UNSTREAMED_INDEX : 0), content, out)
+    if (block === undefined) return undefined
+    block.delivered = true
+    if (block.kind !== 'text') block.start(out)
+    block.append(fullText(content), out)
+    if (block.kind === 'tool' && block.length === 0 && !aborted) block.append('{}', out)
+    block.close(out)
+    return block
+  }
+
+  #cut(response: Response | undefined, out: AguiEvent[]): Told {
+    const told = nothing()
+    for (const block of response?.blocks.values() ?? []) {
+      if (!block.open) continue
+      block.close(out)
+      if (!block.delivered) note(block, told)
+    }
+    return told
+  }
+}
+
+/**
+ * The assistant message a call belongs to: the text right before it, or the calls right before it. Otherwise the call
+ * opens a message of its own, so that in the client's list it stands behind the reasoning that led to it, with its
+ * results behind it.
+ */
+function carrierOf(response: Response): string | undefined {
+  const before = [...response.blocks.values()].findLast((block) => block.kind !== 'text' || block.told)
+  return before?.kind === 'text' ? before.id : before?.carrier
+}
+
+function kindOfBlock(content: ContentBlock): string {
+  return content.type.endsWith('thinking') ? 'reasoning' : content.type
+}
+
+function fullText(content: ContentBlock): string {
+  if (content.type === 'text') return content.text ?? ''
+  if (content.type.endsWith('tool_use'))
+    return isRecord(content['input']) ? JSON.stringify(content['input']) : ''
+  return content.thinking ?? ''
+}
+
+function note(block: Block, told: Told): void {
+  if (!block.told) return
+  if (block.kind === 'tool') told.toolCallIds.push(block.id)
+  else told.messageIds.push(block.id)
+}
+
+function nothing(): Told {
+  return { messageIds: [], toolCallIds: [] }
+}

@@ -1,0 +1,195 @@
+import { EventType } from '@ag-ui/core'
+import { z } from 'zod'
+import type { AguiEvent } from '../../agui/event.ts'
+import type { Owner } from './blocks.ts'
+import { kindOf } from './messages.ts'
+
+const text = z.string().optional().catch(undefined)
+const amount = z.number().optional().catch(undefined)
+const flag = z.boolean().optional().catch(undefined)
+const texts = z.array(z.string()).optional().catch(undefined)
+const anything = z.unknown().optional()
+
+interface Notice {
+  name: string
+  /** Undefined when the message does not make sense. */
+  value(message: unknown): object | undefined
+}
+
+/** One message kind that passes as one CUSTOM event: which fields it keeps, under which names. */
+function notice<Shape extends z.ZodRawShape>(
+  name: string,
+  shape: Shape,
+  toValue: (message: z.output<z.ZodObject<Shape>>) => object,
+): Notice {
+  const schema = z.object(shape)
+  return {
+    name: `agui-runner.${name}`,
+    value: (message) => {
+      const parsed = schema.safeParse(message)
+      return parsed.success ? withoutAbsent(toValue(parsed.data)) : undefined
+    },
+  }
+}
+
+const hook = (state: string): Notice =>
+  notice(
+    'hook',
+    { hook_id: text, hook_name: text, hook_event: text, outcome: text, exit_code: amount, output: text },
+    (m) => ({
+      state,
+      hookId: m.hook_id,
+      name: m.hook_name,
+      event: m.hook_event,
+      outcome: m.outcome,
+      exitCode: m.exit_code,
+      output: m.output,
+    }),
+  )
+
+/** The kinds that docs/events.md lists as CUSTOM, one row each; tied to DECISIONS by a test. */
+export const NOTICES: Readonly<Record<string, Notice>> = {
+  'system/api_retry': notice(
+    'api_retry',
+    {
+      attempt: z.number(),
+      max_retries: amount,
+      retry_delay_ms: amount,
+      error_status: amount.nullable().catch(null),
+      error: text,
+    },
+    (m) => ({
+      attempt: m.attempt,
+      maxRetries: m.max_retries,
+      delayMs: m.retry_delay_ms,
+      status: m.error_status ?? undefined,
+      error: m.error,
+    }),
+  ),
+  'system/model_refusal_no_fallback': notice(
+    'model_refusal',
+    {
+      original_model: text,
+      api_refusal_category: text.nullable().catch(null),
+      api_refusal_explanation: text.nullable().catch(null),
+    },
+    (m) => ({
+      model: m.original_model,
+      category: m.api_refusal_category ?? undefined,
+      explanation: m.api_refusal_explanation ?? undefined,
+    }),
+  ),
+  'system/hook_started': hook('started'),
+  'system/hook_progress': hook('progress'),
+  'system/hook_response': hook('finished'),
+  'system/plugin_install': notice('plugin_install', { status: text, name: text, error: text }, (m) => m),
+  'system/background_tasks_changed': notice(
+    'background_tasks',
+    {
+      tasks: z.array(
+        z.object({
+          task_id: z.string(),
+          task_type: text,
+          subagent_type: text,
+          description: text,
+          ambient: flag,
+        }),
+      ),
+    },
+    (m) => ({
+      tasks: m.tasks.map((task) =>
+        withoutAbsent({
+          taskId: task.task_id,
+          taskType: task.task_type,
+          subagentType: task.subagent_type,
+          description: task.description,
+          ambient: task.ambient,
+        }),
+      ),
+    }),
+  ),
+  'system/notification': notice('notice', { text: z.string(), priority: text, key: text }, (m) => ({
+    text: m.text,
+    level: m.priority,
+    key: m.key,
+  })),
+  'system/informational': notice(
+    'notice',
+    { content: z.string(), level: text, tool_use_id: text, prevent_continuation: flag },
+    (m) => ({
+      text: m.content,
+      level: m.level,
+      toolCallId: m.tool_use_id,
+      stopsTurn: m.prevent_continuation,
+    }),
+  ),
+  'system/files_persisted': notice('files_persisted', { files: anything, failed: anything }, (m) => m),
+  'system/memory_recall': notice(
+    'memory_recall',
+    { mode: text, memories: z.array(z.object({ path: z.string(), scope: text })) },
+    (m) => ({ mode: m.mode, memories: m.memories.map(withoutAbsent) }),
+  ),
+  'system/elicitation_complete': notice(
+    'elicitation_complete',
+    { mcp_server_name: text, elicitation_id: text },
+    (m) => ({ server: m.mcp_server_name, elicitationId: m.elicitation_id }),
+  ),
+  'system/session_writes_lost': notice('session_writes_lost', { error_code: text, lost: texts }, (m) => ({
+    error: m.error_code,
+    lost: m.lost,
+  })),
+  tool_use_summary: notice('tool_summary', { summary: z.string(), preceding_tool_use_ids: texts }, (m) => ({
+    summary: m.summary,
+    toolCallIds: m.preceding_tool_use_ids,
+  })),
+  rate_limit_event: notice(
+    'rate_limit',
+    {
+      rate_limit_info: z.looseObject({
+        status: text,
+        rateLimitType: text,
+        utilization: amount,
+        resetsAt: amount,
+      }),
+    },
+    ({ rate_limit_info: info }) => ({
+      status: info.status,
+      limit: info.rateLimitType,
+      utilization: info.utilization,
+      resetsAt: info.resetsAt,
+    }),
+  ),
+  prompt_suggestion: notice('prompt_suggestion', { suggestion: z.string() }, (m) => m),
+  active_goal: notice('active_goal', { value: anything }, (m) => ({ goal: m.value })),
+  command_lifecycle: notice('message_state', { command_uuid: z.string(), state: z.string() }, (m) => ({
+    messageId: m.command_uuid,
+    state: m.state,
+  })),
+}
+
+export function custom(name: string, value: object, owner: Owner = {}): AguiEvent {
+  return { type: EventType.CUSTOM, name: `agui-runner.${name}`, value: withoutAbsent(value), ...owner }
+}
+
+/** Undefined when the kind has no row or the message does not fit it. */
+export function toNotice(message: Record<string, unknown>): AguiEvent | undefined {
+  const row = NOTICES[kindOf(message)]
+  const value = row?.value(message)
+  return row === undefined || value === undefined
+    ? undefined
+    : { type: EventType.CUSTOM, name: row.name, value }
+}
+
+/** Larger than this, an unknown message is named but not carried. */
+const UNKNOWN_CHARS_MAX = 16_384
+
+/** What a newer Claude Code says and this runner does not know yet, for whoever does. */
+export function toUnknown(message: unknown, kind: string, owner: Owner = {}): AguiEvent {
+  const json = JSON.stringify(message) ?? 'null'
+  const value = json.length > UNKNOWN_CHARS_MAX ? { kind, chars: json.length } : { kind, message }
+  return custom('unknown', value, owner)
+}
+
+function withoutAbsent(value: object): object {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined))
+}

@@ -1,0 +1,47 @@
+import type { AguiEvent } from '../../agui/event.ts'
+import type { Owner } from './blocks.ts'
+import type { Told } from './lane.ts'
+import { custom } from './notices.ts'
+
+/**
+ * What Claude Code took back: a cut stream it answers anew, a refused answer, a call it could not parse. AG-UI cannot
+ * unsay a message, so the ids are told; a client that cares removes them, a snapshot leaves them out.
+ */
+export class Retractions {
+  /** AG-UI ids by the uuid of the Claude message that made them. */
+  readonly #lines = new Map<string, Told>()
+  readonly #retracted = new Set<string>()
+
+  /** A message that came before comes again only when the stream is replayed. */
+  knows(uuid: string | undefined): boolean {
+    return uuid !== undefined && this.#lines.has(uuid)
+  }
+
+  note(uuid: string | undefined, told: Told): void {
+    if (uuid === undefined) return
+    const earlier = this.#lines.get(uuid)
+    this.#lines.set(uuid, {
+      messageIds: [...(earlier?.messageIds ?? []), ...told.messageIds],
+      toolCallIds: [...(earlier?.toolCallIds ?? []), ...told.toolCallIds],
+    })
+  }
+
+  retractLines(uuids: readonly string[], owner: Owner, out: AguiEvent[]): void {
+    const lines = uuids.flatMap((uuid) => this.#lines.get(uuid) ?? [])
+    const told = {
+      messageIds: lines.flatMap((line) => line.messageIds),
+      toolCallIds: lines.flatMap((line) => line.toolCallIds),
+    }
+    this.retract(told, { reason: 'superseded', owner }, out)
+  }
+
+  /** Each id once: Claude Code announces the same retraction by several messages. */
+  retract(told: Told, how: { reason: string; owner: Owner }, out: AguiEvent[]): void {
+    const isNew = (id: string): boolean => !this.#retracted.has(id)
+    const messageIds = told.messageIds.filter(isNew)
+    const toolCallIds = told.toolCallIds.filter(isNew)
+    if (messageIds.length + toolCallIds.length === 0) return
+    for (const id of [...messageIds, ...toolCallIds]) this.#retracted.add(id)
+    out.push(custom('retracted', { reason: how.reason, messageIds, toolCallIds }, how.owner))
+  }
+}

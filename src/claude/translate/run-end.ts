@@ -1,0 +1,121 @@
+import type { RunEnd } from '../../agent/agent.ts'
+import type { ErrorCode } from '../../errors.ts'
+import type { AssistantMessage, ResultMessage } from './messages.ts'
+
+/** Facts of a finished turn that AG-UI has no field for. */
+export interface TurnFacts {
+  turns?: number
+  durationMs?: number
+  apiDurationMs?: number
+  costUsd?: number
+  stopReason?: string
+  terminalReason?: string
+  /** What began the turn when no prompt of ours did: `task-notification` and the like. */
+  origin?: string
+  /** The ids of the user messages that the turn has answered, as they were sent. */
+  messageIds?: string[]
+}
+
+/** How Claude Code ended the run: all of a `RunEnd` but the waiting for a person, which is not Claude Code's to say. */
+export type ClaudeEnd = Exclude<RunEnd, { outcome: 'interrupt' }> & { facts: TurnFacts }
+
+/** What the last synthetic `assistant` message said about a failed request. */
+export interface ApiError {
+  error: string
+  status: number | null
+  message: string
+}
+
+export function toApiError(message: AssistantMessage, text: string): ApiError {
+  return { error: message.error ?? 'unknown', status: message.api_error_status ?? null, message: text }
+}
+
+/** The limit that ended the turn, when one did. */
+export function limitOf(result: ResultMessage): 'turns' | 'cost' | undefined {
+  if (result.subtype === 'error_max_turns') return 'turns'
+  return result.subtype === 'error_max_budget_usd' ? 'cost' : undefined
+}
+
+type Ending =
+  | { outcome: 'success'; result?: unknown }
+  | { outcome: 'cancelled' }
+  | { outcome: 'error'; code: ErrorCode; message: string }
+
+/** A `result` message as the end of a run. `subtype: success` with the error flag is a failure. */
+export function toEnding(result: ResultMessage, apiError: ApiError | undefined): Ending {
+  // Stopped on purpose: by the user, or by a limit that the caller set (agui-1.0-producer.md A4.30).
+  if (result.terminal_reason?.startsWith('aborted_') || limitOf(result) !== undefined) {
+    return { outcome: 'cancelled' }
+  }
+  if (result.subtype === 'success' && result.is_error !== true) {
+    const { structured_output: structured } = result
+    return structured === undefined || structured === null
+      ? { outcome: 'success' }
+      : { outcome: 'success', result: structured }
+  }
+  const message = messageOf(result, apiError)
+  return { outcome: 'error', code: codeOf(result, apiError, message), message }
+}
+
+export function factsOf(result: ResultMessage, costUsd: number | undefined): TurnFacts {
+  return {
+    ...(result.num_turns === undefined ? {} : { turns: result.num_turns }),
+    ...(result.duration_ms === undefined ? {} : { durationMs: result.duration_ms }),
+    ...(result.duration_api_ms === undefined ? {} : { apiDurationMs: result.duration_api_ms }),
+    ...(costUsd === undefined ? {} : { costUsd }),
+    ...(result.stop_reason == null ? {} : { stopReason: result.stop_reason }),
+    ...(result.terminal_reason === undefined ? {} : { terminalReason: result.terminal_reason }),
+    ...(result.origin === undefined ? {} : { origin: result.origin.kind }),
+    ...(result.user_message_uuids === undefined ? {} : { messageIds: result.user_message_uuids }),
+  }
+}
+
+function messageOf(result: ResultMessage, apiError: ApiError | undefined): string {
+  const said = result.errors?.join('\n') || result.result || apiError?.message
+  return said || `Claude Code ended the turn with ${result.subtype} and no further word.`
+}
+
+function codeOf(result: ResultMessage, apiError: ApiError | undefined, message: string): ErrorCode {
+  if (result.startup_failure_reason !== undefined) return 'claude_start_failed'
+  if (message.startsWith('No conversation found')) return 'claude_start_failed'
+  if (result.subtype === 'error_max_structured_output_retries') return 'model_error'
+  const failedRequest = result.subtype === 'success' || apiError !== undefined
+  return failedRequest
+    ? requestCode(apiError?.error, result.api_error_status ?? apiError?.status, message)
+    : 'claude_protocol'
+}
+
+/** No answer came from a model at all: the way to it is broken. */
+const UNREACHABLE =
+  /ECONN|ENOTFOUND|EAI_AGAIN|EPIPE|ETIMEDOUT|ERR_PROXY_TUNNEL|UNABLE_TO_|CERT_|certificate|unable to connect|couldn't connect|connection (?:refused|reset|error|closed)|timed out|policy_denied|inference service (?:unavailable|error)|inference is not configured/i
+
+const BY_ERROR: Record<string, ErrorCode> = {
+  authentication_failed: 'model_unauthorized',
+  oauth_org_not_allowed: 'model_unauthorized',
+  account_on_hold: 'model_unauthorized',
+  verification_required: 'model_unauthorized',
+  billing_error: 'model_unauthorized',
+  cloud_credential_error: 'model_unauthorized',
+  rate_limit: 'model_rate_limited',
+  overloaded: 'model_overloaded',
+}
+
+const BY_STATUS: Record<number, ErrorCode> = {
+  401: 'model_unauthorized',
+  403: 'model_unauthorized',
+  429: 'model_rate_limited',
+  502: 'model_unreachable',
+  503: 'model_overloaded',
+  504: 'model_unreachable',
+  529: 'model_overloaded',
+}
+
+function requestCode(
+  error: string | undefined,
+  status: number | null | undefined,
+  message: string,
+): ErrorCode {
+  // First, because a proxy that refuses the way answers 403 as a model does that refuses the key.
+  if (UNREACHABLE.test(message)) return 'model_unreachable'
+  return BY_ERROR[error ?? ''] ?? BY_STATUS[status ?? 0] ?? 'model_error'
+}

@@ -1,0 +1,267 @@
+import { EventType } from '@ag-ui/core'
+import type { AguiEvent } from '../../agui/event.ts'
+import type { Calls } from './calls.ts'
+import type { UsedIds } from './ids.ts'
+import type { Lane } from './lane.ts'
+import { isRecord, type TaskMessage, type UserMessage } from './messages.ts'
+import { toTaskUsage } from './tasks.ts'
+import { type ToolResult, textOf } from './tool-result.ts'
+
+/** A background subagent that outlives its run goes on under the same id in a later one. */
+export interface SuspendedSubagent {
+  subagentRunId: string
+  name: string
+  description?: string | undefined
+  toolUseId?: string | undefined
+  taskId?: string | undefined
+}
+
+/** A suspended one is ended for the stream, not for itself: what it says next announces it again. */
+type State = 'open' | 'suspended' | 'closed'
+
+interface Subagent {
+  readonly id: string
+  readonly name: string
+  readonly description: string | undefined
+  readonly lane: Lane
+  readonly toolUseId: string | undefined
+  taskId: string | undefined
+  background: boolean
+  state: State
+  /** What its task notification said, until the tool result closes it. */
+  notice: TaskMessage | undefined
+}
+
+interface Announcement {
+  name?: string | undefined
+  description?: string | undefined
+  prompt?: string | undefined
+  taskId?: string | undefined
+  parentTaskId?: string | undefined
+  background?: boolean | undefined
+}
+
+/** Agents that the agent started. A subagent is known by the tool call that started it, or by its task. */
+export class Subagents {
+  readonly #byToolUse = new Map<string, Subagent>()
+  readonly #byTask = new Map<string, Subagent>()
+  readonly #all: Subagent[] = []
+  readonly #calls: Calls
+  readonly #ids: UsedIds
+  readonly #createLane: (subagentRunId: string) => Lane
+
+  constructor(options: {
+    calls: Calls
+    ids: UsedIds
+    suspended: readonly SuspendedSubagent[]
+    createLane: (subagentRunId: string) => Lane
+  }) {
+    this.#calls = options.calls
+    this.#ids = options.ids
+    this.#createLane = options.createLane
+    for (const { subagentRunId: id, name, description, toolUseId, taskId } of options.suspended) {
+      this.#add({ id, name, description, toolUseId, taskId, background: true, state: 'suspended' })
+    }
+  }
+
+  /** The lane of what a tool call started; announces the subagent when nothing else did. */
+  lane(toolUseId: string, announcement: Announcement, out: AguiEvent[]): Lane {
+    const known = this.#byToolUse.get(toolUseId)
+    if (known === undefined) return this.#announce(toolUseId, announcement, out).lane
+    this.#wake(known, out)
+    return known.lane
+  }
+
+  laneOf(task: TaskMessage): Lane | undefined {
+    return this.#find(task)?.lane
+  }
+
+  /** A message about a task. @returns whether the task is a subagent's and the message is told. */
+  take(kind: string, task: TaskMessage, out: AguiEvent[]): boolean {
+    if (kind === 'system/task_started') return this.#started(task, out)
+    const subagent = this.#find(task)
+    if (subagent === undefined) return false
+    this.#wake(subagent, out)
+    if (kind === 'system/task_progress') return false
+    if (kind === 'system/task_updated') subagent.background ||= task.patch?.is_backgrounded === true
+    else this.#notified(subagent, task, out)
+    return true
+  }
+
+  /** The tool call that started a subagent was answered. */
+  answered(
+    toolUseId: string,
+    result: ToolResult,
+    structured: UserMessage['tool_use_result'],
+    out: AguiEvent[],
+  ): void {
+    const subagent = this.#byToolUse.get(toolUseId)
+    if (subagent === undefined) return
+    if (isRecord(structured) && structured['status'] === 'async_launched') subagent.background = true
+    if (subagent.background) return
+    this.#wake(subagent, out)
+    const report = reportOf(structured) ?? subagent.lane.lastText ?? textOf(result)
+    // A stopped one's summary is its task's description, its result the vendor's words about that.
+    if (subagent.notice?.status === 'stopped') {
+      this.#fail(subagent, 'The subagent was stopped.', 'stopped', out)
+    } else if (result.isError) this.#fail(subagent, textOf(result), 'failed', out)
+    else this.#finish(subagent, report, out)
+  }
+
+  /** Ends what is still open, the innermost first. Those in the background live on. */
+  close(out: AguiEvent[]): void {
+    for (const subagent of this.#open()) {
+      if (subagent.notice !== undefined) this.#finish(subagent, subagent.notice.summary, out)
+      else if (subagent.background) this.#suspend(subagent, out)
+      else this.#fail(subagent, 'The run ended before the subagent did.', 'cancelled', out)
+    }
+  }
+
+  /** The run ends, what runs in it waits: all live on. */
+  suspend(out: AguiEvent[]): void {
+    for (const subagent of this.#open()) this.#suspend(subagent, out)
+  }
+
+  suspended(): SuspendedSubagent[] {
+    return this.#all
+      .filter((subagent) => subagent.state === 'suspended')
+      .map(({ id: subagentRunId, name, description, toolUseId, taskId }) => {
+        return { subagentRunId, name, description, toolUseId, taskId }
+      })
+  }
+
+  #open(): Subagent[] {
+    return this.#all.filter((subagent) => subagent.state === 'open').reverse()
+  }
+
+  #find(task: TaskMessage): Subagent | undefined {
+    return this.#byTask.get(task.task_id) ?? this.#byToolUse.get(task.tool_use_id ?? '')
+  }
+
+  #started(task: TaskMessage, out: AguiEvent[]): boolean {
+    const known = this.#find(task)
+    if (known !== undefined && known.state !== 'closed') {
+      known.taskId = task.task_id
+      known.background ||= task.is_backgrounded === true
+      this.#byTask.set(task.task_id, known)
+      this.#wake(known, out)
+      return true
+    }
+    const isAgent =
+      task.task_type === undefined ? task.subagent_type !== undefined : task.task_type === 'local_agent'
+    if (isAgent) this.#announce(task.tool_use_id, toAnnouncement(task), out)
+    return isAgent
+  }
+
+  /** A task ended. In the foreground the tool result says more and comes right behind. */
+  #notified(subagent: Subagent, task: TaskMessage, out: AguiEvent[]): void {
+    subagent.notice = task
+    if (subagent.background) this.#finish(subagent, task.summary, out)
+  }
+
+  #announce(toolUseId: string | undefined, announcement: Announcement, out: AguiEvent[]): Subagent {
+    const { taskId, description, background = false, name = 'agent' } = announcement
+    const id = this.#ids.claim(`agent:${toolUseId ?? taskId ?? 'unknown'}`)
+    const subagent = this.#add({ id, name, description, toolUseId, taskId, background, state: 'open' })
+    out.push(this.#startedEvent(subagent, announcement))
+    return subagent
+  }
+
+  #add(facts: Omit<Subagent, 'lane' | 'notice'>): Subagent {
+    const subagent: Subagent = { ...facts, lane: this.#createLane(facts.id), notice: undefined }
+    this.#all.push(subagent)
+    if (facts.toolUseId !== undefined) this.#byToolUse.set(facts.toolUseId, subagent)
+    if (facts.taskId !== undefined) this.#byTask.set(facts.taskId, subagent)
+    return subagent
+  }
+
+  #wake(subagent: Subagent, out: AguiEvent[]): void {
+    if (subagent.state !== 'suspended') return
+    subagent.state = 'open'
+    out.push(this.#startedEvent(subagent, {}))
+  }
+
+  #startedEvent(subagent: Subagent, announcement: Announcement): AguiEvent {
+    const { prompt, parentTaskId } = announcement
+    const { description } = subagent
+    const call = subagent.toolUseId === undefined ? undefined : this.#calls.get(subagent.toolUseId)
+    const parent = call?.owner.subagentRunId ?? this.#byTask.get(parentTaskId ?? '')?.id
+    const metadata = {
+      ...(subagent.taskId === undefined ? {} : { taskId: subagent.taskId }),
+      ...(prompt === undefined ? {} : { prompt }),
+      ...(subagent.background ? { background: true } : {}),
+    }
+    return {
+      type: EventType.SUBAGENT_STARTED,
+      subagentRunId: subagent.id,
+      name: subagent.name,
+      ...(description === undefined ? {} : { description }),
+      ...(parent === undefined ? {} : { parentSubagentRunId: parent }),
+      ...(call === undefined ? {} : { parentToolCallId: call.id }),
+      ...(call?.block.carrier === undefined ? {} : { parentMessageId: call.block.carrier }),
+      ...(Object.keys(metadata).length === 0 ? {} : { metadata: { 'agui-runner': metadata } }),
+    }
+  }
+
+  #finish(subagent: Subagent, result: string | undefined, out: AguiEvent[]): void {
+    const { notice } = subagent
+    if (notice?.status === 'stopped' || notice?.status === 'failed') {
+      this.#fail(subagent, notice.summary ?? `The subagent ${notice.status}.`, notice.status, out)
+      return
+    }
+    if (!this.#shut(subagent, out)) return
+    const usage = toTaskUsage(notice)
+    const metadata = usage === undefined ? {} : { metadata: { 'agui-runner': { usage } } }
+    out.push({
+      type: EventType.SUBAGENT_FINISHED,
+      subagentRunId: subagent.id,
+      ...(result === undefined ? {} : { result }),
+      ...metadata,
+    })
+  }
+
+  #fail(subagent: Subagent, message: string, code: string, out: AguiEvent[]): void {
+    if (!this.#shut(subagent, out)) return
+    out.push({ type: EventType.SUBAGENT_ERROR, subagentRunId: subagent.id, message, code })
+  }
+
+  #suspend(subagent: Subagent, out: AguiEvent[]): void {
+    subagent.state = 'suspended'
+    subagent.lane.suspend(out)
+    out.push({
+      type: EventType.SUBAGENT_FINISHED,
+      subagentRunId: subagent.id,
+      outcome: { type: 'suspended' },
+    })
+  }
+
+  #shut(subagent: Subagent, out: AguiEvent[]): boolean {
+    if (subagent.state !== 'open') return false
+    subagent.state = 'closed'
+    subagent.lane.closeAll(out)
+    return true
+  }
+}
+
+function toAnnouncement(task: TaskMessage): Announcement {
+  return {
+    name: task.subagent_type,
+    description: task.description,
+    prompt: task.prompt,
+    taskId: task.task_id,
+    parentTaskId: task.parent_task_id,
+    background: task.is_backgrounded,
+  }
+}
+
+/** The subagent's own words, without the harness's notes to the model before and behind them. */
+function reportOf(structured: unknown): string | undefined {
+  if (!isRecord(structured) || !Array.isArray(structured['content'])) return undefined
+  const { harnessNoteCount: notes, harnessTailCount: tail } = structured
+  const from = typeof notes === 'number' ? notes : 0
+  const to = structured['content'].length - (typeof tail === 'number' ? tail : 0)
+  const texts = structured['content']
+    .slice(from, to)
+    .flatMap((part: unknown) => (isRecord(part) && typeof part['text'] === 'string' ? [part['text']] : []))
+  return texts.length === 0 ? undefined : texts.join('\n')
+}

@@ -1,0 +1,390 @@
+import type { AguiEvent } from '../../agui/event.ts'
+import type { Owner } from './blocks.ts'
+import { Calls } from './calls.ts'
+import { DECISIONS } from './decisions.ts'
+import { UsedIds } from './ids.ts'
+import { Lane } from './lane.ts'
+import {
+  type AssistantMessage,
+  blocksOf,
+  type ContentBlock,
+  type InitMessage,
+  isRecord,
+  kindOf,
+  readAssistant,
+  readInit,
+  readResult,
+  readTask,
+  readUser,
+  type UserMessage,
+} from './messages.ts'
+import { custom, toNotice, toUnknown } from './notices.ts'
+import { Retractions } from './retractions.ts'
+import { type ApiError, type ClaudeEnd, factsOf, limitOf, toApiError, toEnding } from './run-end.ts'
+import {
+  compactedNotice,
+  deniedNotice,
+  fallbackNotice,
+  mcpNotices,
+  progressNotice,
+  statusNotices,
+} from './status-notices.ts'
+import { Subagents } from './subagents.ts'
+import { toTaskValue } from './tasks.ts'
+import { toToolResult } from './tool-result.ts'
+import { parseTranslatorMemory, type TranslatorMemory } from './translator-memory.ts'
+import { RunUsage } from './usage.ts'
+
+export interface TranslatorOptions {
+  /** What the thread's last translator left in `memory`; absent on a new thread. */
+  memory?: unknown
+  /**
+   * Prefix of the MCP tools that stand for the client's own tools. They are shown without it, and never answered
+   * here: their results are the client's to give.
+   */
+  clientToolPrefix?: string
+}
+
+type Handler = (message: Record<string, unknown>, out: AguiEvent[]) => void
+
+/** Thinking is told to go on each time so many tokens were added: steady life signs, not one event per delta. */
+const THINKING_TOKENS_STEP = 256
+
+/**
+ * Claude messages of one run in, AG-UI events out; docs/events.md is its table. A pure reducer: no clock, no I/O, and
+ * no lifecycle event of the run, which belongs to the session. Never throws: a message that makes no sense passes as
+ * `CUSTOM agui-runner.unknown`.
+ */
+export class Translator {
+  readonly #ids: UsedIds
+  readonly #calls: Calls
+  readonly #main: Lane
+  readonly #subagents: Subagents
+  readonly #usage: RunUsage
+  readonly #retractions = new Retractions()
+  #sessionId: string | undefined
+  #init: InitMessage | undefined
+  #end: ClaudeEnd | undefined
+  #apiError: ApiError | undefined
+  /** Why the model's last answer ended; the harness's words behind it answer to that. */
+  #stopReason = 'other'
+  #summaryExpected = false
+  #thinkingTold = 0
+  readonly #handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
+    ['assistant', (message, out) => this.#assistant(message, out)],
+    ['user', (message, out) => this.#user(message, out)],
+    ['result', (message, out) => this.#result(message, out)],
+    ['tool_progress', (message, out) => this.#toolProgress(message, out)],
+    ['conversation_reset', (message, out) => this.#conversationReset(message, out)],
+    ['system/init', (message, out) => this.#start(message, out)],
+    ['system/status', (message, out) => out.push(...statusNotices(message))],
+    ['system/thinking_tokens', (message, out) => this.#thinkingTokens(message, out)],
+    ['system/compact_boundary', (message, out) => this.#compacted(message, out)],
+    ['system/local_command_output', (message, out) => this.#localOutput(message, out)],
+    ['system/permission_denied', (message, out) => this.#permissionDenied(message, out)],
+    ['system/model_refusal_fallback', (message, out) => this.#modelFallback(message, out)],
+    ['system/task_started', (message, out) => this.#task(message, out)],
+    ['system/task_updated', (message, out) => this.#task(message, out)],
+    ['system/task_progress', (message, out) => this.#task(message, out)],
+    ['system/task_notification', (message, out) => this.#task(message, out)],
+  ])
+
+  constructor(options: TranslatorOptions = {}) {
+    const memory = parseTranslatorMemory(options.memory)
+    this.#sessionId = memory.sessionId
+    this.#usage = new RunUsage(memory.usage)
+    this.#ids = new UsedIds(memory.usedIds)
+    this.#calls = new Calls({
+      ids: this.#ids,
+      clientPrefix: options.clientToolPrefix,
+      open: memory.openCalls,
+    })
+    this.#main = this.#createLane({})
+    this.#subagents = new Subagents({
+      calls: this.#calls,
+      ids: this.#ids,
+      suspended: memory.suspended,
+      createLane: (subagentRunId) => this.#createLane({ subagentRunId }),
+    })
+  }
+
+  /** How Claude Code ended the turn; set by its `result` message. */
+  get end(): ClaudeEnd | undefined {
+    return this.#end
+  }
+
+  /** The Claude session id, as last seen. */
+  get sessionId(): string | undefined {
+    return this.#sessionId
+  }
+
+  /** What Claude Code said of itself at the start of the turn. */
+  get init(): InitMessage | undefined {
+    return this.#init
+  }
+
+  /** For the thread's next run; complete after `close`. */
+  get memory(): TranslatorMemory {
+    return {
+      ...(this.#sessionId === undefined ? {} : { sessionId: this.#sessionId }),
+      usage: this.#usage.totals,
+      usedIds: this.#ids.recent(),
+      suspended: this.#subagents.suspended(),
+      openCalls: this.#calls.open(),
+    }
+  }
+
+  /** The AG-UI id of a tool call that Claude Code speaks of, as in a permission request. */
+  toolCallId(toolUseId: string): string {
+    return this.#calls.get(toolUseId)?.id ?? toolUseId
+  }
+
+  /** Calls of the client's own tools in this run, in call order. */
+  get pendingToolCallIds(): string[] {
+    return this.#calls.pending
+  }
+
+  translate(message: unknown): AguiEvent[] {
+    const out: AguiEvent[] = []
+    if (!isRecord(message)) out.push(toUnknown(message, 'not an object'))
+    else if (message['type'] === 'stream_event') this.#stream(message, out)
+    else this.#whole(message, out)
+    return out
+  }
+
+  /** Ends everything that is still open, whatever the reason. Idempotent. */
+  close(): AguiEvent[] {
+    const out: AguiEvent[] = []
+    this.#main.closeAll(out)
+    this.#subagents.close(out)
+    return out
+  }
+
+  /**
+   * Ends the run while the turn goes on, as when it waits for a person: the next run goes on with this translator,
+   * and what was cut is opened again under its own id.
+   */
+  suspend(): AguiEvent[] {
+    const out: AguiEvent[] = []
+    this.#main.suspend(out)
+    this.#subagents.suspend(out)
+    this.#calls.forgetPending()
+    return out
+  }
+
+  #createLane(owner: Owner): Lane {
+    return new Lane(owner, {
+      calls: this.#calls,
+      ids: this.#ids,
+      onUnknown: (block, out) => out.push(toUnknown(block, `content_block/${block.type}`, owner)),
+    })
+  }
+
+  /** The hot path: a delta costs two lookups and one event. */
+  #stream(message: Record<string, unknown>, out: AguiEvent[]): void {
+    const { event, parent_tool_use_id: parent } = message
+    if (!isRecord(event)) return
+    const lane = typeof parent === 'string' ? this.#subagents.lane(parent, {}, out) : this.#main
+    const index = typeof event['index'] === 'number' ? event['index'] : -1
+    switch (event['type']) {
+      case 'content_block_delta':
+        if (isRecord(event['delta'])) lane.delta(index, event['delta'], out)
+        return
+      case 'content_block_start':
+        if (index >= 0) lane.openBlock(index, event['content_block'], out)
+        return
+      case 'content_block_stop':
+        lane.closeBlock(index, out)
+        return
+      case 'message_start':
+        this.#begin(lane, event['message'], out)
+        return
+      case 'message_delta':
+        if (isRecord(event['delta']) && typeof event['delta']['stop_reason'] === 'string') {
+          this.#stopReason = event['delta']['stop_reason']
+        }
+        return
+      case 'message_stop':
+        this.#abandon(lane, message['abandoned_blocks'], out)
+        return
+    }
+  }
+
+  #begin(lane: Lane, message: unknown, out: AguiEvent[]): void {
+    const id = isRecord(message) && typeof message['id'] === 'string' ? message['id'] : 'message'
+    this.#summaryExpected = false
+    this.#thinkingTold = 0
+    // Until the answer says why it ended, it was cut.
+    this.#stopReason = 'cut'
+    this.#retractions.retract(lane.begin(id, out), { reason: 'replaced', owner: lane.owner }, out)
+  }
+
+  #abandon(lane: Lane, abandoned: unknown, out: AguiEvent[]): void {
+    if (!isRecord(abandoned) || typeof abandoned['api_message_id'] !== 'string') return
+    const { api_message_id: id, from_block_index: from } = abandoned
+    const told = lane.abandon(id, typeof from === 'number' ? from : 0, out)
+    this.#retractions.retract(told, { reason: 'abandoned', owner: lane.owner }, out)
+  }
+
+  #whole(message: Record<string, unknown>, out: AguiEvent[]): void {
+    if (typeof message['session_id'] === 'string') this.#sessionId = message['session_id']
+    const kind = kindOf(message)
+    const handle = message['type'] === 'result' ? this.#handlers.get('result') : this.#handlers.get(kind)
+    if (handle !== undefined) handle(message, out)
+    else if (DECISIONS[kind]?.action !== 'drop') out.push(toNotice(message) ?? toUnknown(message, kind))
+  }
+
+  #start(message: Record<string, unknown>, out: AguiEvent[]): void {
+    this.#init = readInit(message)
+    if (this.#init !== undefined) out.push(...mcpNotices(this.#init))
+  }
+
+  #assistant(raw: Record<string, unknown>, out: AguiEvent[]): void {
+    const message = readAssistant(raw)
+    if (message === undefined) {
+      out.push(toUnknown(raw, 'assistant'))
+      return
+    }
+    if (this.#retractions.knows(message.uuid)) return
+    const { parent_tool_use_id: parent, subagent_type: name, task_description: description } = message
+    const lane = parent === undefined ? this.#main : this.#subagents.lane(parent, { name, description }, out)
+    const blocks = blocksOf(message.message.content)
+    if (message.error !== undefined && message.message.model === '<synthetic>') {
+      this.#requestFailed(message, blocks, lane, out)
+      return
+    }
+    const { id, model } = message.message
+    const whole = { id, contents: blocks, aborted: message.aborted === true, aside: model === '<synthetic>' }
+    const { replaced, ...told } = lane.whole(whole, out)
+    this.#retractions.note(message.uuid, told)
+    this.#retractions.retract(replaced, { reason: 'replaced', owner: lane.owner }, out)
+    if (message.supersedes !== undefined) this.#retractions.retractLines(message.supersedes, lane.owner, out)
+  }
+
+  /** The words of a failed request are the error's, not the assistant's: they end the run or are told aside. */
+  #requestFailed(message: AssistantMessage, blocks: ContentBlock[], lane: Lane, out: AguiEvent[]): void {
+    const error = toApiError(message, blocks.map((block) => block.text ?? '').join('\n'))
+    if (lane === this.#main) this.#apiError = error
+    else out.push(apiErrorNotice(error, lane.owner))
+  }
+
+  #user(raw: Record<string, unknown>, out: AguiEvent[]): void {
+    const message = readUser(raw)
+    if (message === undefined) {
+      out.push(toUnknown(raw, 'user'))
+      return
+    }
+    if (message.isReplay === true) return
+    const { parent_tool_use_id: parent, subagent_type: name, task_description: description } = message
+    const blocks = blocksOf(message.message.content)
+    const results = blocks.filter((block) => block.type === 'tool_result')
+    const prompt = results.length > 0 ? undefined : blocks.map((block) => block.text ?? '').join('\n')
+    const lane =
+      parent === undefined ? this.#main : this.#subagents.lane(parent, { name, description, prompt }, out)
+    for (const block of results) this.#toolResult(block, message, lane.owner, out)
+    if (prompt !== undefined && lane === this.#main) this.#injected(message, prompt, out)
+  }
+
+  #toolResult(block: ContentBlock, message: UserMessage, owner: Owner, out: AguiEvent[]): void {
+    if (block.tool_use_id === undefined) return
+    const result = toToolResult(block)
+    this.#subagents.answered(block.tool_use_id, result, message.tool_use_result, out)
+    const id = this.#calls.answer(block.tool_use_id, result, owner, out)
+    if (id !== undefined) this.#retractions.note(message.uuid, { messageIds: [id], toolCallIds: [] })
+  }
+
+  /** User-role words that no user wrote: the harness prompts the model to go on, a task reports, an interrupt is noted. */
+  #injected(message: UserMessage, words: string, out: AguiEvent[]): void {
+    if (words.startsWith('[Request interrupted by user')) return
+    if (this.#summaryExpected) {
+      this.#summaryExpected = false
+      return
+    }
+    const reason = message.isSynthetic === true ? this.#stopReason : (message.origin?.kind ?? 'other')
+    out.push(custom('injected_message', { reason, text: words }))
+  }
+
+  #result(raw: Record<string, unknown>, out: AguiEvent[]): void {
+    const result = readResult(raw)
+    this.#main.closeAll(out)
+    if (result === undefined) {
+      const message = 'Claude Code ended the turn with a result that makes no sense.'
+      this.#end = { outcome: 'error', code: 'claude_protocol', message, facts: {} }
+      return
+    }
+    this.#usage.add(result)
+    const usage = this.#usage.tokens()
+    const ending = toEnding(result, this.#apiError)
+    const limit = limitOf(result)
+    if (limit !== undefined) out.push(custom('limit_reached', { limit, message: result.errors?.join('\n') }))
+    if (ending.outcome !== 'error' && this.#apiError !== undefined)
+      out.push(apiErrorNotice(this.#apiError, {}))
+    this.#apiError = undefined
+    this.#end = {
+      ...ending,
+      ...(usage === undefined ? {} : { usage }),
+      facts: factsOf(result, this.#usage.costUsd),
+    }
+  }
+
+  #compacted(message: Record<string, unknown>, out: AguiEvent[]): void {
+    this.#summaryExpected = true
+    out.push(compactedNotice(message))
+  }
+
+  #thinkingTokens(message: Record<string, unknown>, out: AguiEvent[]): void {
+    const { estimated_tokens: tokens } = message
+    if (typeof tokens !== 'number') return
+    // A new thinking block counts from nothing again.
+    if (tokens < this.#thinkingTold) this.#thinkingTold = 0
+    if (tokens - this.#thinkingTold < THINKING_TOKENS_STEP) return
+    this.#thinkingTold = tokens
+    out.push(custom('thinking_tokens', { estimatedTokens: tokens }))
+  }
+
+  #localOutput(message: Record<string, unknown>, out: AguiEvent[]): void {
+    const { uuid, content } = message
+    if (typeof content !== 'string') return
+    const id = typeof uuid === 'string' ? uuid : 'local-output'
+    this.#main.whole({ id, contents: blocksOf(content), aside: true }, out)
+  }
+
+  #permissionDenied(message: Record<string, unknown>, out: AguiEvent[]): void {
+    out.push(deniedNotice(message, this.#calls) ?? toUnknown(message, kindOf(message)))
+  }
+
+  #toolProgress(message: Record<string, unknown>, out: AguiEvent[]): void {
+    out.push(progressNotice(message, this.#calls) ?? toUnknown(message, kindOf(message)))
+  }
+
+  #modelFallback(message: Record<string, unknown>, out: AguiEvent[]): void {
+    const { event, retracted } = fallbackNotice(message)
+    out.push(event)
+    this.#retractions.retractLines(retracted, {}, out)
+  }
+
+  #conversationReset(message: Record<string, unknown>, out: AguiEvent[]): void {
+    const { trigger } = message
+    this.#usage.reset()
+    out.push(custom('conversation_reset', { trigger: typeof trigger === 'string' ? trigger : undefined }))
+  }
+
+  #task(raw: Record<string, unknown>, out: AguiEvent[]): void {
+    const task = readTask(raw)
+    const kind = kindOf(raw)
+    if (task === undefined) out.push(toUnknown(raw, kind))
+    // What skips the transcript is housekeeping that the CLI itself hides.
+    if (task === undefined || task.skip_transcript === true || this.#subagents.take(kind, task, out)) return
+    const call = this.#calls.get(task.tool_use_id ?? '')
+    const owner = this.#subagents.laneOf(task)?.owner ?? call?.owner
+    out.push(custom('task', toTaskValue(task, kind.slice('system/task_'.length), call?.id), owner))
+  }
+}
+
+function apiErrorNotice(error: ApiError, owner: Owner): AguiEvent {
+  return custom(
+    'api_error',
+    { error: error.error, status: error.status ?? undefined, message: error.message },
+    owner,
+  )
+}

@@ -1,0 +1,353 @@
+import { readContent, readUsage } from './content.ts'
+import { isObject, type Json, ownMetadata, toList, toNumber, toObject, toText } from './fields.ts'
+import type {
+  Holder,
+  Item,
+  NoticeItem,
+  ReasoningItem,
+  Run,
+  SubagentItem,
+  TextItem,
+  ToolItem,
+} from './model.ts'
+import { describeCustom } from './notice-texts.ts'
+
+type Handler = (event: Json) => void
+type Opened = TextItem | ReasoningItem | ToolItem
+
+/** Spans around what is shown itself. */
+const NOTHING_TO_SHOW: ReadonlySet<string> = new Set(['REASONING_START', 'REASONING_END'])
+
+/** What a thread's events add up to. Fed in order, each event once; a page that draws it holds nothing else. */
+export class Transcript {
+  readonly runs: Run[] = []
+  /** Grows with every change. */
+  rev = 0
+  readonly #texts = new Map<string, TextItem>()
+  readonly #reasonings = new Map<string, ReasoningItem>()
+  readonly #tools = new Map<string, ToolItem>()
+  readonly #subagents = new Map<string, SubagentItem>()
+  readonly #open = new Set<Opened>()
+  /** Calls that have no result yet: what they show depends on whether their run still goes on. */
+  readonly #pending = new Set<ToolItem>()
+
+  get run(): Run | undefined {
+    return this.runs.at(-1)
+  }
+
+  apply(event: Json): void {
+    const type = toText(event['type']) ?? ''
+    if (NOTHING_TO_SHOW.has(type)) return
+    const handle = this.#handlers[type]
+    if (handle !== undefined) handle(event)
+    else this.#note(event, { level: 'info', title: type, detail: '', value: event })
+  }
+
+  readonly #handlers: Readonly<Record<string, Handler | undefined>> = {
+    RUN_STARTED: (event) => this.#startRun(event),
+    RUN_FINISHED: (event) => this.#finishRun(event),
+    RUN_ERROR: (event) => {
+      const run = this.#currentRun()
+      run.state = 'error'
+      run.error = readFailure(event)
+      run.usage = readUsage(event['usage'])
+      this.#endRun(run)
+    },
+    TEXT_MESSAGE_START: (event) => {
+      const role = toText(event['role']) ?? 'assistant'
+      this.#addText(event, { role, text: '', attachments: [], isOpen: true })
+    },
+    TEXT_MESSAGE_CONTENT: (event) => this.#say(this.#texts.get(idOf(event)), event),
+    TEXT_MESSAGE_END: (event) => this.#close(this.#texts.get(idOf(event))),
+    REASONING_MESSAGE_START: (event) => {
+      const holder = this.#holderOf(event)
+      const item: ReasoningItem = {
+        kind: 'reasoning',
+        rev: 0,
+        holder,
+        text: '',
+        isOpen: true,
+        isEncrypted: false,
+      }
+      this.#add(item)
+      this.#reasonings.set(idOf(event), item)
+      this.#open.add(item)
+    },
+    REASONING_MESSAGE_CONTENT: (event) => this.#say(this.#reasonings.get(idOf(event)), event),
+    REASONING_MESSAGE_END: (event) => this.#close(this.#reasonings.get(idOf(event))),
+    REASONING_ENCRYPTED_VALUE: (event) => this.#encrypt(event),
+    TOOL_CALL_START: (event) => this.#startTool(event),
+    TOOL_CALL_ARGS: (event) => {
+      const tool = this.#toolOf(event)
+      if (tool === undefined) return
+      tool.args += toText(event['delta']) ?? ''
+      this.#touch(tool)
+    },
+    TOOL_CALL_END: (event) => this.#close(this.#toolOf(event)),
+    TOOL_CALL_RESULT: (event) => this.#addResult(event),
+    SUBAGENT_STARTED: (event) => this.#startSubagent(event),
+    SUBAGENT_FINISHED: (event) => this.#finishSubagent(event),
+    SUBAGENT_ERROR: (event) => {
+      const subagent = this.#subagents.get(toText(event['subagentRunId']) ?? '')
+      if (subagent === undefined) return
+      subagent.state = 'error'
+      subagent.error = readFailure(event)
+      this.#touch(subagent)
+    },
+    CUSTOM: (event) => this.#custom(event),
+    STATE_SNAPSHOT: (event) =>
+      this.#note(event, {
+        level: 'info',
+        title: 'State',
+        detail: JSON.stringify(event['snapshot']),
+        value: event['snapshot'],
+      }),
+  }
+
+  #startRun(event: Json): void {
+    const startedAt = toNumber(event['timestamp'])
+    const run: Run = {
+      kind: 'run',
+      rev: 0,
+      runId: toText(event['runId']) ?? '',
+      isPartial: false,
+      ...(startedAt === undefined ? {} : { startedAt }),
+      state: 'running',
+      usage: [],
+      items: [],
+    }
+    this.runs.push(run)
+    for (const message of toList(toObject(event['input'])['messages']).filter(isObject)) {
+      const { text, attachments } = readContent(message['content'])
+      if (message['role'] === 'tool') this.#addResult(message)
+      else if (message['role'] !== 'assistant')
+        this.#addText(
+          { messageId: message['id'] },
+          { role: roleOf(message), text, attachments, isOpen: false },
+        )
+    }
+    this.#touch(run)
+  }
+
+  #finishRun(event: Json): void {
+    const run = this.#currentRun()
+    const { type } = toObject(event['outcome'])
+    run.state = type === 'interrupt' || type === 'cancelled' ? type : 'success'
+    run.usage = readUsage(event['usage'])
+    if (event['result'] !== undefined) run.result = event['result']
+    this.#endRun(run)
+  }
+
+  /** The run's end closes whatever it left open. */
+  #endRun(run: Run): void {
+    for (const item of this.#open) this.#close(item)
+    for (const tool of this.#pending) this.#touch(tool)
+    this.#touch(run)
+  }
+
+  /** Records that come first after retention has dropped their run's beginning belong to a run all the same. */
+  #currentRun(): Run {
+    const last = this.run
+    if (last !== undefined) return last
+    const run: Run = {
+      kind: 'run',
+      rev: 0,
+      runId: '',
+      isPartial: true,
+      state: 'running',
+      usage: [],
+      items: [],
+    }
+    this.runs.push(run)
+    return run
+  }
+
+  #holderOf(event: Json): Holder {
+    return this.#subagents.get(toText(event['subagentRunId']) ?? '') ?? this.#currentRun()
+  }
+
+  #add(item: Item): void {
+    item.holder.items.push(item)
+    this.#touch(item)
+  }
+
+  #addText(event: Json, item: Pick<TextItem, 'role' | 'text' | 'attachments' | 'isOpen'>): void {
+    const placed: TextItem = { kind: 'text', rev: 0, holder: this.#holderOf(event), ...item }
+    this.#add(placed)
+    this.#texts.set(idOf(event), placed)
+    if (placed.isOpen) this.#open.add(placed)
+  }
+
+  #say(item: TextItem | ReasoningItem | undefined, event: Json): void {
+    if (item === undefined) return
+    item.text += toText(event['delta']) ?? ''
+    this.#touch(item)
+  }
+
+  #close(item: Opened | undefined): void {
+    if (item === undefined || !this.#open.delete(item)) return
+    item.isOpen = false
+    this.#touch(item)
+  }
+
+  #encrypt(event: Json): void {
+    const item = this.#reasonings.get(toText(event['entityId']) ?? '')
+    const isHidden = toText(event['encryptedValue'])?.startsWith('claude-redacted:') === true
+    if (item === undefined || !isHidden) return
+    item.isEncrypted = true
+    this.#touch(item)
+  }
+
+  #toolOf(event: Json): ToolItem | undefined {
+    return this.#tools.get(toText(event['toolCallId']) ?? '')
+  }
+
+  #startTool(event: Json): void {
+    const id = toText(event['toolCallId']) ?? ''
+    const name = toText(event['toolCallName']) ?? 'tool'
+    const holder = this.#holderOf(event)
+    const tool: ToolItem = { kind: 'tool', rev: 0, holder, id, name, args: '', isOpen: true, items: [] }
+    this.#add(tool)
+    this.#tools.set(id, tool)
+    this.#open.add(tool)
+    this.#pending.add(tool)
+  }
+
+  #addResult(event: Json): void {
+    const tool = this.#toolOf(event)
+    if (tool === undefined) {
+      const { text: detail } = readContent(event['content'])
+      this.#note(event, { level: 'info', title: 'Tool result', detail, value: event })
+      return
+    }
+    const own = ownMetadata(event)
+    const { url, bytes } = toObject(own['blob'])
+    this.#pending.delete(tool)
+    tool.result = {
+      ...readContent(event['content']),
+      isError: own['isError'] === true,
+      ...(typeof url === 'string' ? { blob: { url, bytes: toNumber(bytes) } } : {}),
+    }
+    this.#touch(tool)
+  }
+
+  #startSubagent(event: Json): void {
+    const id = toText(event['subagentRunId']) ?? ''
+    const caller = this.#tools.get(toText(event['parentToolCallId']) ?? '')
+    const parent = this.#subagents.get(toText(event['parentSubagentRunId']) ?? '')
+    // One that was suspended with its run is announced again in the run that it goes on in: it is drawn there.
+    const isAgain = this.#subagents.has(id)
+    const subagent: SubagentItem = {
+      kind: 'subagent',
+      rev: 0,
+      holder: (isAgain ? undefined : caller) ?? parent ?? this.#currentRun(),
+      id,
+      name: toText(event['name']) ?? 'subagent',
+      description: toText(event['description']) ?? '',
+      state: 'running',
+      items: [],
+    }
+    this.#add(subagent)
+    this.#subagents.set(id, subagent)
+  }
+
+  #finishSubagent(event: Json): void {
+    const subagent = this.#subagents.get(toText(event['subagentRunId']) ?? '')
+    if (subagent === undefined) return
+    subagent.state = toObject(event['outcome'])['type'] === 'suspended' ? 'suspended' : 'success'
+    const totalTokens = toNumber(toObject(ownMetadata(event)['usage'])['totalTokens'])
+    if (totalTokens !== undefined) subagent.totalTokens = totalTokens
+    this.#touch(subagent)
+  }
+
+  /** What belongs to something that is shown changes that; the rest is a line of its own. */
+  #custom(event: Json): void {
+    const name = toText(event['name']) ?? ''
+    const value = toObject(event['value'])
+    switch (name) {
+      case 'agui-runner.retracted':
+        for (const id of toList(value['messageIds'])) this.#retract(this.#texts.get(String(id)), value)
+        for (const id of toList(value['messageIds'])) this.#retract(this.#reasonings.get(String(id)), value)
+        for (const id of toList(value['toolCallIds'])) this.#retract(this.#tools.get(String(id)), value)
+        return
+      case 'agui-runner.tool_call_edited':
+        this.#changeTool(event, (tool) => {
+          tool.editedArgs = toObject(value['args'])
+        })
+        return
+      case 'agui-runner.tool_progress':
+        this.#changeTool(event, (tool) => {
+          const elapsed = toNumber(value['elapsedSeconds'])
+          if (elapsed !== undefined) tool.elapsedSeconds = elapsed
+        })
+        return
+      case 'agui-runner.task':
+        this.#progress(event)
+        return
+      case 'agui-runner.message_state':
+      case 'agui-runner.thinking_tokens':
+        // The message and the thinking itself are shown.
+        return
+      default:
+        this.#noteCustom(event)
+    }
+  }
+
+  #noteCustom(event: Json): void {
+    const value = event['value']
+    this.#note(event, { ...describeCustom(toText(event['name']) ?? 'CUSTOM', value), value })
+  }
+
+  #changeTool(event: Json, change: (tool: ToolItem) => void): void {
+    const tool = this.#toolOf(toObject(event['value']))
+    if (tool === undefined) {
+      this.#noteCustom(event)
+      return
+    }
+    change(tool)
+    this.#touch(tool)
+  }
+
+  /** A task that is a subagent's: its card tells. */
+  #progress(event: Json): void {
+    const subagent = this.#subagents.get(toText(event['subagentRunId']) ?? '')
+    if (subagent === undefined) {
+      this.#noteCustom(event)
+      return
+    }
+    const { description, totalTokens } = {
+      ...toObject(event['value']),
+      ...toObject(toObject(event['value'])['usage']),
+    }
+    subagent.progress = toText(description) ?? subagent.progress ?? ''
+    subagent.totalTokens = toNumber(totalTokens) ?? subagent.totalTokens ?? 0
+    this.#touch(subagent)
+  }
+
+  #retract(item: Opened | undefined, { reason }: Json): void {
+    if (item === undefined) return
+    item.retracted = toText(reason) ?? 'taken back'
+    this.#touch(item)
+  }
+
+  #note(event: Json, notice: Pick<NoticeItem, 'level' | 'title' | 'detail' | 'value'>): void {
+    this.#add({ kind: 'notice', rev: 0, holder: this.#holderOf(event), ...notice })
+  }
+
+  #touch(changed: Item | Run): void {
+    this.rev += 1
+    for (let node: Item | Run | undefined = changed; node !== undefined; node = node.holder) node.rev += 1
+  }
+}
+
+function idOf(event: Json): string {
+  return toText(event['messageId']) ?? ''
+}
+
+function roleOf(message: Json): string {
+  return toText(message['role']) ?? 'user'
+}
+
+function readFailure(event: Json): { code: string; message: string } {
+  return { code: toText(event['code']) ?? 'unknown', message: toText(event['message']) ?? '' }
+}

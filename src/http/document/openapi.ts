@@ -1,0 +1,242 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { ERRORS, type ErrorCode } from '../../errors.ts'
+import { PACKAGE_DIRECTORY } from '../../package-directory.ts'
+import type { Answer, NamedSchema, RouteFacts } from './about.ts'
+
+/** One route as Fastify has it. */
+export interface DocumentedRoute {
+  method: string
+  /** Fastify's pattern: `/sessions/:threadId`, `/files/*`. */
+  url: string
+  /** Undefined when nobody has described the route: it is listed all the same. */
+  facts(): RouteFacts | undefined
+}
+
+type Json = Record<string, unknown>
+
+export interface Operation {
+  operationId: string
+  tags: string[]
+  summary: string
+  description?: string
+  parameters?: Parameter[]
+  requestBody?: { required: boolean; content: Record<string, { schema: Json }> }
+  responses: Record<string, DocumentedResponse>
+  security?: Json[]
+}
+
+export interface Parameter {
+  name: string
+  in: 'path' | 'query' | 'header'
+  required: boolean
+  description?: string
+  schema: Json
+}
+
+export interface DocumentedResponse {
+  description: string
+  content?: Record<string, { schema: Json }>
+}
+
+export interface OpenApiDocument {
+  openapi: '3.1.0'
+  info: { title: string; version: string; description: string; license: { name: string; identifier: string } }
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, Json>; securitySchemes: Record<string, Json> }
+  security: Json[]
+}
+
+const DESCRIPTION =
+  'Turns Claude Code into an AG-UI 1.0 agent. Before a stream starts, every failure is answered as Error; afterwards ' +
+  'the same code is in RUN_ERROR. Requests need the token of AGUI_TOKEN when one is set, a Host of this runner, and ' +
+  'no Origin but its own or a listed one.'
+
+/** What a route may answer besides, by how open it is. */
+const BY_DOORS: Record<NonNullable<RouteFacts['isOpen']> | 'closed', readonly ErrorCode[]> = {
+  'to-all': [],
+  'as-page': ['host_not_allowed', 'origin_not_allowed', 'rate_limited'],
+  closed: ['unauthorized', 'host_not_allowed', 'origin_not_allowed', 'rate_limited'],
+}
+
+/** The routes as an OpenAPI 3.1 document. */
+export function toDocument(routes: readonly DocumentedRoute[]): OpenApiDocument {
+  const schemas: Record<string, Json> = { Error: errorSchema() }
+  const paths: Record<string, Record<string, Operation>> = {}
+  for (const route of routes) {
+    const path = toPath(route.url)
+    paths[path] ??= {}
+    paths[path][route.method.toLowerCase()] = toOperation(route, schemas)
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'agui-runner',
+      version: readVersion(),
+      description: DESCRIPTION,
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    paths,
+    components: {
+      schemas,
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer' },
+        sessionToken: { type: 'apiKey', in: 'header', name: 'X-Ambient-Session-Token' },
+      },
+    },
+    security: [{ bearer: [] }, { sessionToken: [] }, {}],
+  }
+}
+
+/** `/files/*` has no like in OpenAPI: its rest stands as one parameter. */
+const REST = 'path'
+
+function toPath(url: string): string {
+  return url.replace(/:(\w+)/g, '{$1}').replace(/\*$/, `{${REST}}`)
+}
+
+function toOperation(route: DocumentedRoute, schemas: Record<string, Json>): Operation {
+  const { method, url } = route
+  const facts = route.facts()
+  const operationId = `${method.toLowerCase()}${url
+    .replace(/\*$/, REST)
+    .split(/[^A-Za-z0-9]+/)
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join('')}`
+  if (facts === undefined) {
+    const parameters = pathParameters(url, undefined)
+    const responses = { default: { description: 'Not described.' } }
+    return { operationId, tags: ['server'], summary: `${method} ${url}`, parameters, responses }
+  }
+  const parameters = [
+    ...pathParameters(url, facts.params),
+    ...toParameters(facts.query, 'query'),
+    ...toParameters(facts.headers, 'header'),
+  ]
+  return {
+    operationId,
+    tags: [facts.tag],
+    summary: facts.summary,
+    ...(facts.details === undefined ? {} : { description: facts.details }),
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(facts.body === undefined ? {} : { requestBody: toRequestBody(facts.body, schemas) }),
+    responses: toResponses(facts, schemas),
+    ...(facts.isOpen === undefined ? {} : { security: [] }),
+  }
+}
+
+function pathParameters(url: string, params: z.ZodType | undefined): Parameter[] {
+  const described = toParameters(params, 'path')
+  const names = [...url.matchAll(/:(\w+)|\*$/g)].map((match) => match[1] ?? '*')
+  return names.map((name) => {
+    const schema = described.find((parameter) => parameter.name === name)?.schema ?? { type: 'string' }
+    if (name !== '*') return { name, in: 'path', required: true, schema }
+    const description = 'May hold slashes: what the path of the file is within the workspace.'
+    return { name: REST, in: 'path', required: true, description, schema }
+  })
+}
+
+/** The fields of an object's schema; of one that may also be null, too. */
+function toParameters(schema: z.ZodType | undefined, place: Parameter['in']): Parameter[] {
+  if (schema === undefined) return []
+  const json = toSchema(schema)
+  const options = Array.isArray(json['anyOf']) ? json['anyOf'] : [json]
+  const object = options.find((option) => isObject(option) && isObject(option['properties']))
+  if (!isObject(object) || !isObject(object['properties'])) return []
+  const required = Array.isArray(object['required']) ? object['required'] : []
+  return Object.entries(object['properties']).map(([name, field]) => {
+    const { description, ...rest } = isObject(field) ? field : {}
+    return {
+      name,
+      in: place,
+      // A default makes it optional, though what comes out always has it.
+      required: required.includes(name),
+      ...(typeof description === 'string' ? { description } : {}),
+      schema: rest,
+    }
+  })
+}
+
+function toRequestBody(
+  body: NonNullable<RouteFacts['body']>,
+  schemas: Record<string, Json>,
+): NonNullable<Operation['requestBody']> {
+  if (body === 'bytes') return { required: false, content: { 'application/octet-stream': { schema: {} } } }
+  const schema = 'name' in body ? body.schema : body
+  const required = !schema.safeParse(undefined).success
+  return { required, content: { 'application/json': { schema: toReference(body, schemas) } } }
+}
+
+function toResponses(facts: RouteFacts, schemas: Record<string, Json>): Operation['responses'] {
+  const responses: Operation['responses'] = {}
+  for (const [status, answer] of Object.entries(facts.answers))
+    responses[status] = toResponse(answer, schemas)
+  const hasBody = facts.body !== undefined
+  const codes = new Set<ErrorCode>([
+    ...(facts.errors ?? []),
+    ...BY_DOORS[facts.isOpen ?? 'closed'],
+    ...(hasBody ? (['too_large', 'unsupported_media_type'] as const) : []),
+    'invalid_input',
+    'url_too_long',
+    'headers_too_large',
+    'internal',
+  ])
+  for (const status of new Set([...codes].map((code) => ERRORS[code].status))) {
+    if (responses[status] !== undefined) continue
+    const of = [...codes].filter((code) => ERRORS[code].status === status)
+    const schema = { $ref: '#/components/schemas/Error' }
+    responses[status] = { description: of.join(', '), content: { 'application/json': { schema } } }
+  }
+  return responses
+}
+
+function toResponse({ says, json, media = [] }: Answer, schemas: Record<string, Json>): DocumentedResponse {
+  const content: Record<string, { schema: Json }> = {}
+  if (json !== undefined) content['application/json'] = { schema: toReference(json, schemas, 'output') }
+  for (const type of media) content[type] = { schema: { type: 'string' } }
+  return { description: says, ...(Object.keys(content).length === 0 ? {} : { content }) }
+}
+
+function toReference(
+  schema: z.ZodType | NamedSchema,
+  schemas: Record<string, Json>,
+  io: 'input' | 'output' = 'input',
+): Json {
+  if (!('name' in schema)) return toSchema(schema, io)
+  schemas[schema.name] ??= toSchema(schema.schema, io)
+  return { $ref: `#/components/schemas/${schema.name}` }
+}
+
+/** OpenAPI 3.1 takes JSON Schema 2020-12 as it is. */
+function toSchema(schema: z.ZodType, io: 'input' | 'output' = 'input'): Json {
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, {
+    io,
+    unrepresentable: 'any',
+    cycles: 'throw',
+    // References into the schema itself would lead nowhere once it stands in the document.
+    reused: 'inline',
+  })
+  return rest
+}
+
+function errorSchema(): Json {
+  return toSchema(
+    z.object({
+      error: z.object({
+        code: z.string().meta({ enum: Object.keys(ERRORS) }),
+        message: z.string().describe('What was wrong, where, and what to do.'),
+        details: z.unknown().optional().describe('Facts for machines; which ones depends on the code.'),
+      }),
+    }),
+  )
+}
+
+function readVersion(): string {
+  const file = join(PACKAGE_DIRECTORY, 'package.json')
+  return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(file, 'utf8'))).version
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,17 @@
+import type { z } from 'zod'
+import { RunnerError } from '../../errors.ts'
+
+/**
+ * What came in over HTTP, as `schema` has it.
+ *
+ * @param where for the message: "the body", "the query", …
+ * @throws {RunnerError} `invalid_input`, naming every wrong field.
+ */
+export function parse<T extends z.ZodType>(schema: T, value: unknown, where: string): z.output<T> {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const problems = result.error.issues.map(
+    (issue) => `${issue.path.map(String).join('.') || where}: ${issue.message}`,
+  )
+  throw new RunnerError('invalid_input', `In ${where}: ${problems.join('; ')}.`, { details: problems })
+}

@@ -1,0 +1,121 @@
+import type { FastifyInstance } from 'fastify'
+import { z } from 'zod'
+import { RunnerError } from '../../errors.ts'
+import type { WorkspaceFiles } from '../../workspace/files.ts'
+import { readWorkflowMetadata } from '../../workspace/workflow-metadata.ts'
+import type { Workflows } from '../../workspace/workflows.ts'
+import { about, ok } from '../document/about.ts'
+import { parse } from '../doors/parse.ts'
+import { leaving } from '../stream/leaving.ts'
+import { fileEntry, PathQuery, toWorkspacePath } from './client-path.ts'
+import { sendFile } from './file-reply.ts'
+
+export interface ContentRoutesOptions {
+  files: WorkspaceFiles
+  workflows: Workflows
+  fileBytesMax: number
+}
+
+const WriteBody = z.object({
+  path: z.string().min(1),
+  content: z.string().default(''),
+  encoding: z
+    .string()
+    .toLowerCase()
+    .pipe(z.enum(['', 'utf8', 'utf-8', 'base64'], { error: 'must be utf-8 or base64' }))
+    .default(''),
+})
+const DeleteBody = z.object({ path: z.string().min(1) })
+const MetadataQuery = z.object({ session: z.string().min(1) })
+
+const LIST = about(() => ({
+  tag: 'workspace',
+  summary: 'The entries of one folder.',
+  query: PathQuery,
+  answers: ok('The entries.', z.object({ items: z.array(fileEntry()), truncated: z.boolean().optional() })),
+  errors: ['path_outside_workspace', 'not_found'],
+}))
+
+const READ = about(() => ({
+  tag: 'workspace',
+  summary: 'One file.',
+  query: PathQuery,
+  answers: { 200: { says: 'Its bytes.', media: ['application/octet-stream'] } },
+  errors: ['path_outside_workspace', 'not_found'],
+}))
+
+const WRITE = about(() => ({
+  tag: 'workspace',
+  summary: 'Writes one file, whole; folders on the way are made.',
+  body: WriteBody,
+  answers: ok('It is written.', z.object({ message: z.string() })),
+  errors: ['path_outside_workspace'],
+}))
+
+const DELETE = about(() => ({
+  tag: 'workspace',
+  summary: 'Removes a file; of a link the link.',
+  body: DeleteBody,
+  answers: ok('It is gone.', z.object({ message: z.string() })),
+  errors: ['path_outside_workspace', 'not_found'],
+}))
+
+const METADATA = about(() => {
+  const items = z.array(z.looseObject({ id: z.string(), name: z.string() }))
+  const json = z.object({
+    commands: items,
+    agents: items,
+    skills: items,
+    config: z.record(z.string(), z.unknown()),
+  })
+  return {
+    tag: 'workspace',
+    summary: 'Commands, agents, skills and settings of the active workflow.',
+    query: MetadataQuery,
+    answers: ok('What it brings.', json),
+  }
+})
+
+/** The files of the workspace, as the Python runner's clients ask for them. */
+export function contentRoutes({ files, workflows, fileBytesMax }: ContentRoutesOptions) {
+  const toPath = (path: string): string => toWorkspacePath(path, files.guard)
+  return async (app: FastifyInstance): Promise<void> => {
+    app.get('/content/list', LIST, async (request) => {
+      const { path } = parse(PathQuery, request.query, 'the query')
+      const { entries, truncated } = await files.list(toPath(path))
+      return { items: entries, ...(truncated ? { truncated } : {}) }
+    })
+
+    app.get('/content/file', READ, async (request, reply) => {
+      const { path } = parse(PathQuery, request.query, 'the query')
+      return sendFile(reply, await files.read(toPath(path)))
+    })
+
+    app.post('/content/write', WRITE, async (request, reply) => {
+      const { path, content, encoding } = parse(WriteBody, request.body, 'the body')
+      const bytes = encoding === 'base64' ? decodeBase64(content) : Buffer.from(content)
+      await files.write(toPath(path), [bytes], { bytesMax: fileBytesMax, signal: leaving(reply) })
+      return { message: 'ok' }
+    })
+
+    app.delete('/content/delete', DELETE, async (request) => {
+      const { path } = parse(DeleteBody, request.body, 'the body')
+      await files.remove(toPath(path))
+      return { message: 'file deleted successfully' }
+    })
+
+    app.get('/content/workflow-metadata', METADATA, async (request) => {
+      parse(MetadataQuery, request.query, 'the query')
+      return await readWorkflowMetadata(files, workflows.active)
+    })
+  }
+}
+
+/** Node takes what is no base64 for base64 and drops it. */
+function decodeBase64(text: string): Buffer {
+  const compact = text.replace(/\s+/g, '')
+  if (compact.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(compact)) {
+    throw new RunnerError('invalid_input', 'In the body: content is not base64.')
+  }
+  return Buffer.from(compact, 'base64')
+}

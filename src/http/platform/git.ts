@@ -1,0 +1,198 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import type { Redactor } from '../../redaction/redactor.ts'
+import type { WorkspaceGuard } from '../../workspace/guard.ts'
+import type { Repositories } from '../../workspace/repositories.ts'
+import type { GivenTokens } from '../../workspace/repository-url.ts'
+import type { Workflows } from '../../workspace/workflows.ts'
+import { about, ok } from '../document/about.ts'
+import { parse } from '../doors/parse.ts'
+import { leaving } from '../stream/leaving.ts'
+import { PathQuery, toWorkspacePath } from './client-path.ts'
+
+export interface GitRoutesOptions {
+  guard: WorkspaceGuard
+  repositories: Repositories
+  workflows: Workflows
+  redactor: Redactor
+}
+
+const emptyIsAbsent = z
+  .string()
+  .trim()
+  .nullish()
+  .transform((text) => (text === '' || text === null ? undefined : text))
+
+const RemoteBody = z.object({
+  path: z.string().default(''),
+  remoteUrl: z.string().min(1),
+  branch: emptyIsAbsent,
+})
+const AddBody = z.object({ url: z.string().min(1), branch: emptyIsAbsent, name: emptyIsAbsent })
+const RemoveBody = z.object({ name: z.string().min(1) })
+const WorkflowBody = z.object({ gitUrl: emptyIsAbsent, branch: emptyIsAbsent, path: emptyIsAbsent })
+const TokenHeaders = z.object({
+  'x-github-token': emptyIsAbsent,
+  'x-gitlab-token': emptyIsAbsent,
+})
+
+const DEFAULT_BRANCH = 'main'
+
+const STATUS = about(() => {
+  const files = z.array(z.string())
+  return {
+    tag: 'workspace',
+    summary: "A repository's state; of a folder that is none, that it is none.",
+    query: PathQuery,
+    answers: ok(
+      'Its state.',
+      z.looseObject({
+        initialized: z.boolean(),
+        hasChanges: z.boolean(),
+        branch: z.string().optional(),
+        remoteUrl: z.string().optional(),
+        modified: files,
+        staged: files,
+        untracked: files,
+      }),
+    ),
+    errors: ['path_outside_workspace', 'git_failed'],
+  }
+})
+
+const BRANCHES = about(() => ({
+  tag: 'workspace',
+  summary: 'The branches of the remote.',
+  query: PathQuery,
+  answers: ok('Their names.', z.object({ branches: z.array(z.string()) })),
+  errors: ['path_outside_workspace', 'not_found', 'git_failed'],
+}))
+
+const REMOTE = about(() => ({
+  tag: 'workspace',
+  summary: 'Makes the folder a repository, if it is none, with this remote, and fetches from it.',
+  headers: TokenHeaders,
+  body: RemoteBody,
+  answers: ok(
+    'The remote is set.',
+    z.object({ message: z.string(), remote: z.string(), branch: z.string(), fetched: z.boolean() }),
+  ),
+  errors: ['path_outside_workspace', 'git_failed'],
+}))
+
+const ADD = about(() => ({
+  tag: 'workspace',
+  summary: 'Clones a repository into the workspace, or switches the branch of one that is there.',
+  headers: TokenHeaders,
+  body: AddBody,
+  answers: ok(
+    'It is there.',
+    z.object({ message: z.string(), name: z.string(), path: z.string(), newly_cloned: z.boolean() }),
+  ),
+  errors: ['path_outside_workspace', 'git_failed'],
+}))
+
+const REMOVE = about(() => ({
+  tag: 'workspace',
+  summary: 'Removes a repository from the workspace.',
+  body: RemoveBody,
+  answers: ok('It is gone.', z.object({ message: z.string() })),
+  errors: ['path_outside_workspace'],
+}))
+
+const REPOSITORIES = about(() => {
+  const repository = z.looseObject({ name: z.string(), url: z.string(), branches: z.array(z.string()) })
+  return {
+    tag: 'workspace',
+    summary: 'Every repository of the workspace.',
+    answers: ok('They.', z.object({ repos: z.array(repository) })),
+  }
+})
+
+const WORKFLOW = about(() => ({
+  tag: 'platform',
+  summary: 'Switches the workflow: the repository that brings commands, agents and skills.',
+  headers: TokenHeaders,
+  body: WorkflowBody,
+  answers: ok(
+    'The workflow that is active.',
+    z.object({ message: z.string(), gitUrl: z.string(), branch: z.string(), path: z.string() }),
+  ),
+  errors: ['path_outside_workspace', 'git_failed'],
+}))
+
+/** Repositories and the workflow, by both sets of paths. */
+export function gitRoutes({ guard, repositories, workflows, redactor }: GitRoutesOptions) {
+  return async (app: FastifyInstance): Promise<void> => {
+    for (const url of ['/content/git-status', '/git/status']) {
+      app.get(url, STATUS, async (request, reply) => {
+        const { path } = parse(PathQuery, request.query, 'the query')
+        return await repositories.status(toWorkspacePath(path, guard), leaving(reply))
+      })
+    }
+
+    for (const url of ['/content/git-list-branches', '/git/branches']) {
+      app.get(url, BRANCHES, async (request, reply) => {
+        const { path } = parse(PathQuery, request.query, 'the query')
+        return { branches: await repositories.branches(toWorkspacePath(path, guard), leaving(reply)) }
+      })
+    }
+
+    for (const url of ['/content/git-configure-remote', '/git/configure-remote']) {
+      app.post(url, REMOTE, async (request, reply) => {
+        const { path, remoteUrl, branch = DEFAULT_BRANCH } = parse(RemoteBody, request.body, 'the body')
+        const remote = { url: remoteUrl, branch, tokens: tokensOf(request), signal: leaving(reply) }
+        const set = await repositories.configureRemote(toWorkspacePath(path, guard), remote)
+        if (set.problem !== undefined) {
+          request.log.warn({ reason: set.problem }, 'the remote is set and could not be fetched')
+        }
+        const fetched = set.problem === undefined
+        return { message: 'remote configured', remote: set.url, branch, fetched }
+      })
+    }
+
+    app.post('/repos/add', ADD, async (request, reply) => {
+      const body = parse(AddBody, request.body, 'the body')
+      const { name, path, newlyCloned } = await repositories.add({
+        url: body.url,
+        branch: body.branch,
+        name: body.name,
+        tokens: tokensOf(request),
+        signal: leaving(reply),
+      })
+      request.log.info({ name, newlyCloned }, 'repository added')
+      return { message: 'Repository added', name, path, newly_cloned: newlyCloned }
+    })
+
+    app.post('/repos/remove', REMOVE, async (request, reply) => {
+      const { name } = parse(RemoveBody, request.body, 'the body')
+      await repositories.remove(name, leaving(reply))
+      request.log.info({ name }, 'repository removed')
+      return { message: 'Repository removed' }
+    })
+
+    app.get('/repos/status', REPOSITORIES, async (_request, reply) => ({
+      repos: await repositories.list(leaving(reply)),
+    }))
+
+    app.post('/workflow', WORKFLOW, async (request, reply) => {
+      const body = parse(WorkflowBody, request.body ?? {}, 'the body')
+      const choice = {
+        gitUrl: body.gitUrl ?? '',
+        branch: body.branch ?? DEFAULT_BRANCH,
+        path: body.path ?? '',
+      }
+      const changed = await workflows.change(choice, { tokens: tokensOf(request), signal: leaving(reply) })
+      const { active = choice } = workflows
+      const { gitUrl, branch, path } = active
+      const message = changed ? 'Workflow updated' : 'Workflow already active'
+      // The URL is the client's own, its credentials included.
+      return redactor.redactValue({ message, gitUrl, branch, path })
+    })
+  }
+}
+
+function tokensOf(request: FastifyRequest): GivenTokens {
+  const headers = parse(TokenHeaders, request.headers, 'the headers')
+  return { github: headers['x-github-token'], gitlab: headers['x-gitlab-token'] }
+}

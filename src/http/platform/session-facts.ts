@@ -1,0 +1,120 @@
+import { RunnerError } from '../../errors.ts'
+import type { SessionDescription } from '../../thread/session.ts'
+import type { KnownTask, TaskLedger } from '../../thread/task-ledger.ts'
+import type { OpenedFile } from '../../workspace/files.ts'
+import { openTaskOutput, type TaskOutputPlaces } from '../../workspace/task-output.ts'
+import type { AgentFacts, McpServerStatus, Task } from './agent-facts.ts'
+
+/** What only the living process of a thread can do. */
+export interface LivingAgent {
+  /** Undefined while no process of the thread is warm. */
+  mcpServers?(threadId: string, signal: AbortSignal): Promise<McpServerStatus[] | undefined>
+  /** `false` when no process of the thread is there to stop it in. */
+  stopTask?(threadId: string, taskId: string, signal: AbortSignal): Promise<boolean>
+}
+
+export interface SessionFactsOptions {
+  sessions: { list(): Pick<SessionDescription, 'threadId' | 'state' | 'warm' | 'claudeSessionId'>[] }
+  ledger: TaskLedger
+  living: LivingAgent
+  places: TaskOutputPlaces
+  /** The thread that belongs to this sandbox. */
+  sessionId: string | undefined
+}
+
+interface FoundTask {
+  threadId: string
+  task: KnownTask
+}
+
+/** The facts of the agent as the log has them, and as its processes tell. */
+export class SessionFacts implements AgentFacts {
+  readonly #options: SessionFactsOptions
+
+  constructor(options: SessionFactsOptions) {
+    this.#options = options
+  }
+
+  async mcpStatus(threadId: string | undefined, signal: AbortSignal): Promise<McpServerStatus[]> {
+    const { living, sessions, sessionId } = this.#options
+    // Without a name: the sandbox's own thread, else the first that can tell.
+    const named = threadId ?? sessionId
+    const asked = named === undefined ? sessions.list().map((session) => session.threadId) : [named]
+    for (const id of asked) {
+      const servers = await living.mcpServers?.(id, signal)
+      if (servers !== undefined) return servers
+    }
+    return []
+  }
+
+  async tasks(threadId: string | undefined, signal: AbortSignal): Promise<Task[]> {
+    const found = await this.#all(threadId, signal)
+    return found.map(({ threadId: thread_id, task }) => ({
+      task_id: task.taskId,
+      thread_id,
+      status: this.#statusOf(thread_id, task),
+      started_at: new Date(task.startedAt).toISOString(),
+      ...(task.description === undefined ? {} : { description: task.description }),
+      ...(task.taskType === undefined ? {} : { task_type: task.taskType }),
+      ...(task.summary === undefined ? {} : { summary: task.summary }),
+      ...(task.error === undefined ? {} : { error: task.error }),
+      ...(task.lastTool === undefined ? {} : { last_tool: task.lastTool }),
+      ...(task.usage === undefined ? {} : { usage: task.usage }),
+    }))
+  }
+
+  async stopTask(
+    taskId: string,
+    threadId: string | undefined,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    const found = await this.#find(taskId, threadId, signal)
+    const status = this.#statusOf(found.threadId, found.task)
+    if (status !== 'running') return status
+    const isAsked = await this.#options.living.stopTask?.(found.threadId, taskId, signal)
+    if (isAsked === true) return undefined
+    throw new RunnerError('not_found', `No Claude Code process is there that could stop task "${taskId}".`)
+  }
+
+  async taskOutput(taskId: string, threadId: string | undefined, signal: AbortSignal): Promise<OpenedFile> {
+    const found = await this.#find(taskId, threadId, signal)
+    const claudeSessionId = this.#describe(found.threadId)?.claudeSessionId
+    if (claudeSessionId === undefined) {
+      throw new RunnerError('not_found', `No output of task "${taskId}" is there.`)
+    }
+    return await openTaskOutput(this.#options.places, {
+      taskId,
+      claudeSessionId,
+      outputFile: found.task.outputFile,
+    })
+  }
+
+  /** A task dies with the process that it ran in, and then nobody tells. */
+  #statusOf(threadId: string, { status }: KnownTask): string {
+    if (status !== 'running') return status
+    const session = this.#describe(threadId)
+    return session?.warm === true || session?.state === 'running' ? status : 'stopped'
+  }
+
+  #describe(threadId: string) {
+    return this.#options.sessions.list().find((session) => session.threadId === threadId)
+  }
+
+  async #find(taskId: string, threadId: string | undefined, signal: AbortSignal): Promise<FoundTask> {
+    const found = (await this.#all(threadId, signal)).find(({ task }) => task.taskId === taskId)
+    if (found === undefined) throw new RunnerError('not_found', `No task "${taskId}" is known here.`)
+    return found
+  }
+
+  async #all(threadId: string | undefined, signal: AbortSignal): Promise<FoundTask[]> {
+    const { sessions, ledger } = this.#options
+    const threadIds = sessions.list().map((session) => session.threadId)
+    ledger.keep(new Set(threadIds))
+    const all: FoundTask[] = []
+    for (const id of threadIds.filter((known) => threadId === undefined || known === threadId)) {
+      const tasks = await ledger.tasks(id, signal)
+      all.push(...tasks.map((task) => ({ threadId: id, task })))
+    }
+    return all
+  }
+}

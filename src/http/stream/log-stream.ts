@@ -1,0 +1,115 @@
+import { Readable } from 'node:stream'
+import { EventType } from '@ag-ui/core'
+import { RunnerError, toMessage } from '../../errors.ts'
+import type { Batch } from '../../storage/batch.ts'
+import type { EventLog } from '../../storage/event-log.ts'
+import type { Encoding } from './encoding.ts'
+
+export interface LogStreamOptions {
+  log: EventLog
+  threadId: string
+  after: number
+  encoding: Encoding
+  keepaliveMs: number
+  /** Sent ahead of the log's own records. */
+  prefix?: Buffer
+  /** Only this run's records. */
+  runId?: string
+  /** Whether the stream ends behind this batch. */
+  isLast(batch: Batch): boolean
+}
+
+/** What a stream holds for a client that does not read, beside the socket's own buffer. */
+const BUFFER_BYTES = 64 * 1024
+
+/**
+ * A thread's log as a response body, pulled at the client's pace: nothing is read from the log while the client
+ * does not read. Destroyed (the client left) it lets go of the log at once, also while it waits.
+ */
+export class LogStream extends Readable {
+  readonly #options: LogStreamOptions
+  readonly #abort = new AbortController()
+  readonly #batches: AsyncIterator<readonly Batch[]>
+  #keepalive: NodeJS.Timeout | undefined
+  #pulling = false
+  #wanted = false
+
+  constructor(options: LogStreamOptions) {
+    super({ highWaterMark: BUFFER_BYTES })
+    this.#options = options
+    const { log, threadId, after, encoding, keepaliveMs } = options
+    this.#batches = log.read(threadId, after, this.#abort.signal)[Symbol.asyncIterator]()
+    const { keepalive } = encoding
+    if (options.prefix !== undefined) this.push(options.prefix)
+    if (keepalive === undefined) return
+    // The head leaves with the first bytes; a client waits for it no longer than for this.
+    if (options.prefix === undefined) this.push(keepalive)
+    this.#keepalive = setInterval(() => {
+      if (this.readableLength === 0) this.push(keepalive)
+    }, keepaliveMs).unref()
+  }
+
+  override _read(): void {
+    this.#wanted = true
+    if (!this.#pulling) void this.#pull()
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    clearInterval(this.#keepalive)
+    this.#abort.abort()
+    done(error)
+  }
+
+  async #pull(): Promise<void> {
+    this.#pulling = true
+    try {
+      while (this.#wanted && !this.destroyed) {
+        const { value, done } = await this.#batches.next()
+        if (this.destroyed) return
+        if (done === true) return this.#cut()
+        const { runId } = this.#options
+        const wanted = runId === undefined ? value : value.filter((batch) => batch.runId === runId)
+        if (wanted.length === 0) continue
+        const last = wanted.findIndex((batch) => this.#options.isLast(batch))
+        const batches = last < 0 ? wanted : wanted.slice(0, last + 1)
+        // Before the push, which may ask for more while it runs.
+        this.#wanted = false
+        if (this.push(this.#options.encoding.batches(batches))) this.#wanted = true
+        if (last >= 0) return this.#end()
+        this.#keepalive?.refresh()
+      }
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#pulling = false
+    }
+  }
+
+  #end(): void {
+    clearInterval(this.#keepalive)
+    this.#abort.abort()
+    this.push(null)
+  }
+
+  /** The log ended: the thread was deleted, or the runner stops. Whoever waits for a run's end must not wait on. */
+  #cut(): void {
+    if (this.#options.runId === undefined) this.#end()
+    else
+      this.#fail(
+        new RunnerError(
+          'shutting_down',
+          'The stream ended before the run did: the runner stops, or the thread was deleted.',
+        ),
+      )
+  }
+
+  /** The status has left already: the failure is told in the stream, and the stream still ends cleanly. */
+  #fail(error: unknown): void {
+    if (this.destroyed) return
+    const code = error instanceof RunnerError ? error.code : 'internal'
+    const message =
+      error instanceof RunnerError ? error.message : `The log could not be read: ${toMessage(error)}`
+    this.push(this.#options.encoding.event({ type: EventType.RUN_ERROR, code, message }))
+    this.#end()
+  }
+}

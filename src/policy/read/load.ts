@@ -1,0 +1,113 @@
+// From text to a policy and everything that is wrong with it.
+import { readFile } from 'node:fs/promises'
+import { RunnerError, toMessage } from '../../errors.ts'
+import { findAmbiguities } from './ambiguity.ts'
+import { type Finding, PolicyDocument, type Problem } from './document.ts'
+import { checkEndpoint } from './endpoint-checks.ts'
+import type { PolicyMode } from './fields.ts'
+import { checkRules } from './rule-checks.ts'
+import { type Policy, policySchema } from './schema.ts'
+import { endpointSites } from './site.ts'
+import { checkFilesystem, checkIdentity, checkMiddlewares, warnAboutStatics } from './static-checks.ts'
+
+export interface ParsedPolicy {
+  /** Absent when the loader would refuse the file, that is when any problem is an error. */
+  policy?: Policy
+  /** In the order of the file. */
+  problems: Problem[]
+}
+
+/**
+ * What OpenShell's loader would say (openshell.md 1.0 to 1.4). `file` is only a name for the problems.
+ * `mode` is `typed` unless told: the gateway's strict loader.
+ */
+export function parsePolicy(text: string, options: { file: string; mode?: PolicyMode }): ParsedPolicy {
+  const mode = options.mode ?? 'typed'
+  const document = new PolicyDocument(text, options.file)
+  const tree = document.toTree()
+  if (tree === undefined) return { problems: [...document.problems] }
+  const read = policySchema(mode).safeParse(tree)
+  const findings = read.success
+    ? checkPolicy(read.data, mode, document)
+    : read.error.issues.flatMap((issue) => toFindings(issue))
+  const problems = findings.map((finding) => document.locate(finding)).sort(byPlace)
+  const isRefused = problems.some((problem) => problem.severity === 'error')
+  return read.success && !isRefused ? { policy: read.data, problems } : { problems }
+}
+
+/**
+ * Reads and parses `file` as the typed loader does. Throws RunnerError `policy_invalid`, its message one line
+ * per problem and its details the problems, when OpenShell would refuse it; warnings pass.
+ */
+export async function loadPolicy(file: string): Promise<Policy> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new RunnerError('policy_invalid', `cannot read the policy ${file}: ${toMessage(error)}`, {
+      cause: error,
+    })
+  })
+  const { policy, problems } = parsePolicy(text, { file })
+  if (policy !== undefined) return policy
+  const lines = problems.map(formatProblem).join('\n')
+  throw new RunnerError('policy_invalid', `OpenShell would refuse the policy:\n${lines}`, {
+    details: problems,
+  })
+}
+
+/** `FILE:LINE:COL: message`, as compilers print it. */
+export function formatProblem(problem: Problem): string {
+  const { file, line, column, severity, message } = problem
+  return `${file}:${line}:${column}: ${severity === 'warning' ? 'warning: ' : ''}${message}`
+}
+
+function checkPolicy(policy: Policy, mode: PolicyMode, document: PolicyDocument): Finding[] {
+  const sites = endpointSites(policy, mode, (path) => document.has(path))
+  return [
+    ...(mode === 'typed' ? [...checkIdentity(policy), ...checkFilesystem(policy)] : []),
+    ...warnAboutStatics(policy),
+    ...checkMiddlewares(policy),
+    ...sites.flatMap((site) => [...checkEndpoint(site), ...checkRules(site)]),
+    ...(mode === 'typed' ? findAmbiguities(sites) : []),
+    ...warnAboutBinaries(policy),
+  ]
+}
+
+function warnAboutBinaries(policy: Policy): Finding[] {
+  return Object.entries(policy.network_policies).flatMap(([rule, { binaries }]): Finding[] =>
+    binaries.length > 0
+      ? []
+      : [
+          {
+            severity: 'warning',
+            path: ['network_policies', rule],
+            at: 'key',
+            message: 'no binaries: grants nobody',
+          },
+        ],
+  )
+}
+
+interface Issue {
+  code?: string | undefined
+  path: PropertyKey[]
+  keys?: string[]
+  message: string
+}
+
+function toFindings(issue: Issue): Finding[] {
+  const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)))
+  if (issue.code === 'unrecognized_keys') {
+    return (issue.keys ?? []).map((key) => ({
+      severity: 'error',
+      path: [...path, key],
+      at: 'key',
+      message: `unknown key "${key}" (${issue.message})`,
+    }))
+  }
+  const name = path.at(-1)
+  const subject = typeof name === 'string' ? `${name} ` : ''
+  return [{ severity: 'error', path, message: `${subject}${issue.message}` }]
+}
+
+function byPlace(left: Problem, right: Problem): number {
+  return left.line - right.line || left.column - right.column
+}

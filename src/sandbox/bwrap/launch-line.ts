@@ -1,0 +1,119 @@
+// The command line that puts a process behind the mounts and into the network namespace, as nobody but itself.
+
+import type { Mount } from './mount-view.ts'
+import type { NetworkNamespace } from './network-namespace.ts'
+import type { Identity } from './places.ts'
+import type { Tools } from './tools.ts'
+
+export interface LaunchLine {
+  command: string
+  parameters: string[]
+}
+
+export interface LaunchFacts {
+  tools: Tools
+  identity: Identity
+  network: Pick<NetworkNamespace, 'networkPath' | 'userPath'>
+  mounts: readonly Mount[]
+  cwd: string
+  /** Descriptor number of the system call filter in the new process; undefined for none. */
+  filter: number | undefined
+  /** An empty folder that every user reaches; only needed by root. */
+  stage: string | undefined
+}
+
+/**
+ * Run by root in a mount namespace of its own. bubblewrap runs as another user, who cannot reach folders such as
+ * /root/x by name, so root first mounts each source where everybody can reach it.
+ */
+const STAGE_SCRIPT = `set -e
+mount=$1 mkdir=$2 stage=$3
+shift 3
+"$mount" -t tmpfs -o mode=0755,size=1m tmpfs "$stage"
+index=0
+while [ "$1" != -- ]; do
+  if [ -d "$1" ]; then "$mkdir" "$stage/$index"; else : >"$stage/$index"; fi
+  "$mount" --rbind "$1" "$stage/$index"
+  index=$((index + 1))
+  shift
+done
+shift
+exec "$@"`
+
+/** Everyone may read these and what leads to them. */
+const PUBLIC = ['/usr', '/lib', '/lib64', '/etc', '/bin', '/sbin', '/dev', '/']
+
+export function toLaunchLine(facts: LaunchFacts, command: string, parameters: readonly string[]): LaunchLine {
+  const { tools, identity, network, stage } = facts
+  const join = [`--net=${network.networkPath}`]
+  if (network.userPath !== undefined) join.push(`--user=${network.userPath}`, '--preserve-credentials')
+  if (stage === undefined) {
+    const line = [tools.bwrap, ...bwrapOptions(facts), '--', command, ...parameters]
+    return { command: tools.nsenter, parameters: [...join, '--', ...line] }
+  }
+  const staged = stageMounts(facts.mounts, stage)
+  const line = [
+    ...[tools.nsenter, ...join, '--'],
+    ...[tools.unshare, '--mount', '--propagation', 'private', '--'],
+    ...['/bin/sh', '-c', STAGE_SCRIPT, 'stage', tools.mount, tools.mkdir, stage, ...staged.sources, '--'],
+    ...[tools.setpriv, `--reuid=${identity.uid}`, `--regid=${identity.gid}`, '--clear-groups'],
+    ...['--inh-caps=-all', '--'],
+    ...[tools.bwrap, ...bwrapOptions({ ...facts, mounts: staged.mounts }), '--', command, ...parameters],
+  ]
+  return { command: tools.nsenter, parameters: line.slice(1) }
+}
+
+function stageMounts(
+  mounts: readonly Mount[],
+  stage: string,
+): { sources: string[]; mounts: readonly Mount[] } {
+  const sources: string[] = []
+  const staged = mounts.map((mount) => {
+    if (!('source' in mount) || mount.kind === 'device' || PUBLIC.includes(mount.source)) return mount
+    sources.push(mount.source)
+    return { ...mount, source: `${stage}/${sources.length - 1}` }
+  })
+  return { sources, mounts: staged }
+}
+
+/** Shells expect them. They lead into /proc, so they show nothing that is not there. */
+const DESCRIPTOR_LINKS = [
+  ['/proc/self/fd', '/dev/fd'],
+  ['/proc/self/fd/0', '/dev/stdin'],
+  ['/proc/self/fd/1', '/dev/stdout'],
+  ['/proc/self/fd/2', '/dev/stderr'],
+].flatMap(([to = '', name = '']) => ['--symlink', to, name])
+
+function bwrapOptions({ mounts, cwd, filter }: LaunchFacts): string[] {
+  return [
+    ...['--unshare-user', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
+    ...['--die-with-parent', '--cap-drop', 'ALL', '--hostname', 'sandbox'],
+    ...mounts.flatMap(toOption),
+    ...(mounts.some(({ target }) => target === '/dev' || target === '/') ? [] : DESCRIPTOR_LINKS),
+    // The root itself is bubblewrap's tmpfs; what was not mounted must not be made up by writing.
+    ...[...mounts.filter(({ kind }) => kind === 'empty').map(({ target }) => target), '/'].flatMap(
+      (target) => ['--remount-ro', target],
+    ),
+    ...(filter === undefined ? [] : ['--seccomp', String(filter)]),
+    ...['--chdir', cwd],
+  ]
+}
+
+function toOption(mount: Mount): string[] {
+  switch (mount.kind) {
+    case 'read':
+      return ['--ro-bind', mount.source, mount.target]
+    case 'write':
+      return ['--bind', mount.source, mount.target]
+    case 'device':
+      return ['--dev-bind', mount.source, mount.target]
+    case 'link':
+      return ['--symlink', mount.to, mount.target]
+    case 'proc':
+      return ['--proc', mount.target]
+    case 'memory':
+      return ['--perms', '1777', '--tmpfs', mount.target]
+    case 'empty':
+      return ['--perms', '0755', '--tmpfs', mount.target]
+  }
+}

@@ -1,0 +1,217 @@
+// The file rules of a policy as a list of mounts: what is not mounted does not exist inside.
+import { existsSync, readdirSync, readlinkSync, realpathSync } from 'node:fs'
+import { join } from 'node:path'
+import { RunnerError, toMessage } from '../../errors.ts'
+import { decideFile, effectiveGrants } from '../../policy/decide/file-access.ts'
+import type { Policy } from '../../policy/read/schema.ts'
+import {
+  IMAGE_APP,
+  IMAGE_CLAUDE_STATE,
+  IMAGE_HOME,
+  IMAGE_WORKSPACE,
+  INSIDE_TLS,
+  isFolder,
+  isWithin,
+  type Places,
+  statOf,
+} from './places.ts'
+
+export type Mount =
+  | { kind: 'read' | 'write' | 'device'; source: string; target: string }
+  | { kind: 'proc' | 'memory' | 'empty'; target: string }
+  | { kind: 'link'; to: string; target: string }
+
+export interface MountView {
+  readonly mounts: readonly Mount[]
+  readonly skipped: readonly { path: string; why: string }[]
+  /** Listed, absent, and the policy's hard_requirement makes that a refusal. */
+  readonly missing: readonly string[]
+}
+
+/** What others would run or trust later, outside: in the workspace, and in each repository and workflow in it. */
+const PROTECTED = [
+  '.git/hooks',
+  '.git/config',
+  '.claude/settings.json',
+  '.claude/settings.local.json',
+  '.mcp.json',
+]
+const REPOSITORIES_MAX = 64
+
+/** The part of the view that stays the same; `protectedMounts` is what each start adds. */
+export function planMounts(policy: Policy, places: Places): MountView {
+  const { readOnly, readWrite } = effectiveGrants(policy, IMAGE_WORKSPACE)
+  const grants = [
+    ...readWrite.map((path) => ({ path, kind: 'write' as const })),
+    // File rules are a union: below a writable path nothing is read-only.
+    ...readOnly
+      .filter((path) => !readWrite.some((writable) => isWithin(path, writable)))
+      .map((path) => ({ path, kind: 'read' as const })),
+  ]
+  const mounts: Mount[] = []
+  const skipped: { path: string; why: string }[] = []
+  for (const { path, kind } of grants) {
+    const planned = planGrant(path, kind, places)
+    if (typeof planned === 'string') skipped.push({ path, why: planned })
+    else mounts.push(...planned)
+  }
+  mounts.push(...topLinks(mounts), ...ownPlaces(policy, places, mounts))
+  const isHard = policy.landlock?.compatibility === 'hard_requirement'
+  const listed = policy.filesystem_policy?.read_only ?? []
+  const missing = isHard ? skipped.map(({ path }) => path).filter((path) => listed.includes(path)) : []
+  return { mounts: inOrder(mounts), skipped, missing }
+}
+
+function planGrant(path: string, kind: 'read' | 'write', places: Places): Mount[] | string {
+  if (path === '/proc') return [{ kind: 'proc', target: path }]
+  if (path === '/dev/shm') return [{ kind: 'memory', target: path }]
+  if (path === '/tmp') {
+    // A mount point below a folder that is written inside could be exchanged for a link before the next start.
+    const isParent = [places.workspace, places.claudeState, places.temporary].some((own) =>
+      isWithin(own, path),
+    )
+    return isParent ? [{ kind: 'memory', target: path }] : [{ kind, source: places.temporary, target: path }]
+  }
+  if (path === IMAGE_HOME && !existsSync(path)) return [{ kind, source: places.home, target: path }]
+  if (path === IMAGE_APP && !existsSync(path)) return []
+  const stat = statOf(path)
+  if (stat === undefined) return 'it does not exist on this machine'
+  if (path === '/dev' || path.startsWith('/dev/')) return [{ kind: 'device', source: path, target: path }]
+  if (!stat.isSymbolicLink()) return [{ kind, source: path, target: path }]
+  const source = realpathSync(path)
+  return [
+    { kind: 'link', to: readlinkSync(path), target: path },
+    { kind, source, target: source },
+  ]
+}
+
+/** `/bin` and its like, where they are links into what is there. */
+function topLinks(mounts: readonly Mount[]): Mount[] {
+  const planned = new Set(mounts.map(({ target }) => target))
+  if (planned.has('/')) return []
+  return readdirSync('/').flatMap((name): Mount[] => {
+    const target = `/${name}`
+    if (planned.has(target) || statOf(target)?.isSymbolicLink() !== true || !existsSync(target)) return []
+    const real = realpathSync(target)
+    const isThere = mounts.some((mount) => mount.kind !== 'link' && isWithin(real, mount.target))
+    return isThere ? [{ kind: 'link', to: readlinkSync(target), target }] : []
+  })
+}
+
+/** Places that the policy knows by the image's names, the runner's own, and covers over what is nobody's business. */
+function ownPlaces(policy: Policy, places: Places, mounts: readonly Mount[]): Mount[] {
+  const covers = places.hidden.filter((path) => isVisible(path, mounts))
+  const own = [
+    { source: places.workspace, image: IMAGE_WORKSPACE },
+    { source: places.claudeState, image: IMAGE_CLAUDE_STATE },
+    { source: places.temporary, image: '/tmp' },
+    { source: places.home, image: IMAGE_HOME },
+  ].flatMap(({ source, image }): Mount[] => {
+    const kind = accessTo(policy, [image, source])
+    const isCovered = covers.some((cover) => isWithin(source, cover))
+    if (kind === undefined || (isVisible(source, mounts) && !isCovered)) return []
+    return [{ kind, source, target: source }]
+  })
+  return [
+    ...covers.map((target): Mount => {
+      return isFolder(target) ? { kind: 'empty', target } : { kind: 'read', source: '/dev/null', target }
+    }),
+    ...own,
+    ...appMounts(places, mounts),
+    { kind: 'read', source: places.tls, target: INSIDE_TLS },
+    ...places.frozen
+      .filter((path) => isVisible(path, [...mounts, ...own]))
+      .map((path): Mount => ({ kind: 'read', source: path, target: path })),
+  ]
+}
+
+/** The wrappers and the binary, by the names that the image has for them; nothing else of the runner. */
+function appMounts({ wrappers, claude }: Places, mounts: readonly Mount[]): Mount[] {
+  const isImage = mounts.some(({ target }) => target === IMAGE_APP)
+  return [
+    ...(isImage ? [] : [{ kind: 'read' as const, source: wrappers, target: `${IMAGE_APP}/wrappers` }]),
+    ...(claude === undefined || (isImage && isWithin(claude, IMAGE_APP))
+      ? []
+      : [{ kind: 'read' as const, source: claude, target: insideClaude() }]),
+  ]
+}
+
+/** The name under which the image's policy lists the binary. */
+export function insideClaude(): string {
+  return `${IMAGE_APP}/node_modules/@anthropic-ai/claude-agent-sdk-linux-${process.arch}/claude`
+}
+
+function accessTo(policy: Policy, names: readonly string[]): 'read' | 'write' | undefined {
+  const may = (op: 'read' | 'write'): boolean =>
+    names.some((path) => decideFile(policy, { path, op, workdir: IMAGE_WORKSPACE }).verdict === 'allow')
+  if (may('write')) return 'write'
+  return may('read') ? 'read' : undefined
+}
+
+function isVisible(path: string, mounts: readonly Mount[]): boolean {
+  return mounts.some(
+    (mount) => 'source' in mount && mount.source === mount.target && isWithin(path, mount.target),
+  )
+}
+
+/** Outer before inner, and links before what is mounted where they lead. */
+function inOrder(mounts: readonly Mount[]): Mount[] {
+  const depth = ({ target }: Mount): number => (target === '/' ? 0 : target.split('/').length - 1)
+  const seen = new Set<string>()
+  return mounts
+    .filter(({ target, kind }) => {
+      if (seen.has(target) && kind !== 'empty') return false
+      seen.add(target)
+      return true
+    })
+    .sort((left, right) => depth(left) - depth(right))
+}
+
+/**
+ * Read-only copies of what exists of PROTECTED now. Their folders are mounts of their own, so that they cannot be
+ * renamed away; links are left alone, since a mount would follow them.
+ */
+export function protectedMounts(workspace: string): Mount[] {
+  try {
+    return lockedIn(workspace)
+  } catch (error) {
+    // A folder whose permissions were taken away would else be without protection the next time.
+    const message = `The workspace's .git, .claude or .mcp.json cannot be protected: ${toMessage(error)}. Make it readable.`
+    throw new RunnerError('claude_start_failed', message, { cause: error })
+  }
+}
+
+function lockedIn(workspace: string): Mount[] {
+  const folders = [workspace, ...repositoriesIn(workspace)]
+  const pins = new Map<string, Mount>()
+  const locks = folders.flatMap((folder) =>
+    PROTECTED.flatMap((name): Mount[] => {
+      const [parent, child] = name.includes('/') ? name.split('/') : [undefined, name]
+      const above = parent === undefined ? folder : join(folder, parent)
+      const target = join(above, child ?? '')
+      const stat = statOf(target)
+      if (!isFolder(above) || stat === undefined || stat.isSymbolicLink()) return []
+      if (parent !== undefined) pins.set(above, { kind: 'write', source: above, target: above })
+      return [{ kind: 'read', source: target, target }]
+    }),
+  )
+  return [...pins.values(), ...locks]
+}
+
+/** Repositories lie directly below the workspace or in `repos`; what is in `workflows` counts without being one. */
+function repositoriesIn(workspace: string): string[] {
+  const isRepository = (path: string): boolean => isFolder(join(path, '.git'))
+  return [
+    ...foldersIn(join(workspace, 'workflows')),
+    ...foldersIn(join(workspace, 'repos')).filter(isRepository),
+    ...foldersIn(realpathSync(workspace)).filter(isRepository),
+  ].slice(0, REPOSITORIES_MAX)
+}
+
+function foldersIn(parent: string): string[] {
+  // A mount would follow a link.
+  if (!isFolder(parent)) return []
+  return readdirSync(parent, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(parent, entry.name))
+}

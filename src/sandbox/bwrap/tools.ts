@@ -1,0 +1,84 @@
+// What this machine can do, found out by doing it: kernels, containers and distributions switch these parts off in
+// more ways than could be looked up.
+import { execFile } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import { toMessage } from '../../errors.ts'
+
+/** Absolute paths: what is started as root must not come from a PATH. */
+export interface Tools {
+  readonly bwrap: string
+  readonly nsenter: string
+  readonly unshare: string
+  readonly mount: string
+  readonly mkdir: string
+  readonly setpriv: string
+}
+
+export interface Trial {
+  /** What was tried, such as `user_namespaces`. */
+  name: string
+  ok: boolean
+  /** What the machine said. */
+  why?: string
+}
+
+const FOLDERS = ['/usr/bin', '/bin', '/usr/sbin', '/sbin', '/usr/local/bin']
+const TRIAL_MS_MAX = 5000
+const WHY_CHARS_MAX = 300
+
+export function findTools(): { tools: Tools } | { missing: string[] } {
+  const missing: string[] = []
+  const find = (name: string): string => {
+    const found = FOLDERS.map((folder) => `${folder}/${name}`).find(isProgram)
+    if (found === undefined) missing.push(name)
+    return found ?? name
+  }
+  const tools: Tools = {
+    bwrap: find('bwrap'),
+    nsenter: find('nsenter'),
+    unshare: find('unshare'),
+    mount: find('mount'),
+    mkdir: find('mkdir'),
+    setpriv: find('setpriv'),
+  }
+  return missing.length === 0 ? { tools } : { missing }
+}
+
+/** Tries each part by itself, so that a failure has a name. */
+export async function probe(): Promise<Trial[]> {
+  const found = findTools()
+  const bwrap = 'tools' in found ? found.tools.bwrap : 'bwrap'
+  const inside = (name: string, ...options: string[]): Promise<Trial> =>
+    attempt(name, bwrap, [...options, '--ro-bind', '/', '/', '/bin/sh', '-c', ':'])
+  const trials = await Promise.all([
+    attempt('bubblewrap', bwrap, ['--version']),
+    inside('user_namespaces', '--unshare-user'),
+    inside('network_namespaces', '--unshare-user', '--unshare-net'),
+    inside('pid_namespaces', '--unshare-user', '--unshare-pid', '--proc', '/proc'),
+  ])
+  const missing = 'missing' in found ? found.missing : []
+  const others = missing.filter((name) => name !== 'bwrap')
+  return [...trials, ...others.map((name) => ({ name, ok: false, why: `${name} is not installed` }))]
+}
+
+function attempt(name: string, command: string, parameters: readonly string[]): Promise<Trial> {
+  return new Promise((resolve) => {
+    const options = { timeout: TRIAL_MS_MAX, killSignal: 'SIGKILL', env: {} } as const
+    execFile(command, parameters, options, (error, _stdout, stderr) => {
+      if (error === null) return resolve({ name, ok: true })
+      const isAbsent = error.code === 'ENOENT'
+      const why = isAbsent ? `${command} is not installed` : stderr.trim() || toMessage(error)
+      resolve({ name, ok: false, why: why.slice(0, WHY_CHARS_MAX) })
+    })
+  })
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    // The next folder may have it.
+    return false
+  }
+}

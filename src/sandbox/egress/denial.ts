@@ -1,0 +1,86 @@
+// What is told when something may not pass: to the client in OpenShell's words (openshell.md 1.7), to the runner
+// as data.
+import type { Decision } from '../../policy/decide/decision.ts'
+import type { Target } from './upstream.ts'
+
+/** One decision of the proxy; holds no query, header or body. */
+export interface EgressDecision {
+  verdict: Decision['verdict']
+  /** The gate that decided. */
+  stage: Decision['stage']
+  host: string
+  port: number
+  /** CONNECT for a connection. */
+  method: string
+  /** Without its query; for a request only. */
+  path?: string
+  /** Key in network_policies that decided. */
+  rule?: string
+  reason: string
+  /** Kernel path of the executable. */
+  binary?: string
+}
+
+export interface Subject {
+  target: Target
+  method: string
+  path?: string | undefined
+  binary?: string | undefined
+}
+
+export function toEgressDecision(
+  subject: Subject,
+  { verdict, stage, rule, reason }: Decision,
+): EgressDecision {
+  const { target, method, path, binary } = subject
+  return {
+    verdict,
+    stage,
+    host: target.host,
+    port: target.port,
+    method,
+    reason,
+    ...(path === undefined ? {} : { path: path.split('?', 1)[0] ?? '' }),
+    ...(rule === undefined ? {} : { rule }),
+    ...(binary === undefined ? {} : { binary }),
+  }
+}
+
+/** Body of a refused connection or plain request. */
+export function connectionDenial({ target, method, path = '' }: Subject, reason: string): string {
+  const detail = `${method} ${target.host}:${target.port}${path.split('?', 1)[0]} not permitted by policy`
+  return JSON.stringify({ error: 'policy_denied', detail, reason })
+}
+
+/** Body of a refused request inside an inspected connection. */
+export function requestDenial(
+  { target, method, path = '', binary }: Subject,
+  { rule, reason }: Decision,
+): string {
+  return JSON.stringify({
+    error: 'policy_denied',
+    detail: `${method} ${path.split('?', 1)[0]} not permitted by policy`,
+    reason,
+    policy: rule ?? '',
+    layer: 'l7',
+    method,
+    path: path.split('?', 1)[0],
+    host: target.host,
+    port: target.port,
+    binary: binary ?? '',
+    next_steps:
+      'The policy of this sandbox decides; a person can change it (policy.yaml). Do not try to go around it.',
+  })
+}
+
+/** A whole answer for a socket that has no response object. The reason is in the status line too, where tools show it. */
+export function rawDenial(body: string): string {
+  return [
+    'HTTP/1.1 403 Forbidden by policy',
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+    '',
+    body,
+  ].join('\r\n')
+}

@@ -1,0 +1,306 @@
+// The only way out of the network namespace (openshell.md 1.5 to 1.7): CONNECT, and plain http in absolute form.
+import { lookup as lookupName } from 'node:dns/promises'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Server as Listener, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Decision, EgressRequest } from '../../policy/decide/decision.ts'
+import { decideEgress } from '../../policy/decide/egress.ts'
+import { isInference } from '../../policy/decide/inference.ts'
+import type { Policy } from '../../policy/read/schema.ts'
+import type { Holder } from './binary-identity.ts'
+import type { Authority } from './certificates.ts'
+import { connectionDenial, type EgressDecision, rawDenial, type Subject, toEgressDecision } from './denial.ts'
+import { forward, join, TunnelAgent } from './forward.ts'
+import { hostOf, Inspector } from './inspection.ts'
+import { type RequestBody, readRequestBody } from './request-body.ts'
+import { type Dial, dialAddress, dialThrough, type Route, type Target } from './upstream.ts'
+
+/** Where the configured model is, when it is not inference.local: open to everything inside, without a rule. */
+export interface ModelEndpoint extends Target {
+  /** Where the runner reaches it, when that has another name inside. */
+  dialled?: Target | undefined
+}
+
+export interface EgressProxyOptions {
+  policy: Policy
+  route: Route
+  model: ModelEndpoint | undefined
+  authority: Authority
+  upstreamAuthorities?: string | undefined
+  /** Who holds the connection that came from this port. */
+  holdersOf(port: number): readonly Holder[]
+  /** `root` is the started process it came from, when that is known. */
+  onDecision(decision: EgressDecision, root: number | undefined): void
+  /** In the place of the system's name service and of TCP; for tests. */
+  lookup?: ((host: string) => Promise<readonly string[]>) | undefined
+  dial?: typeof dialAddress | undefined
+}
+
+/** Longest CONNECT or request head, in bytes. */
+const HEAD_BYTES_MAX = 8192
+const CONNECTIONS_MAX = 1024
+const REFUSED_BY_PARENT = 'the proxy behind this one refused'
+const ESTABLISHED = 'HTTP/1.1 200 Connection Established\r\n\r\n'
+const BAD_GATEWAY = 'HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
+const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
+
+const NOBODY: Decision = {
+  verdict: 'deny',
+  stage: 'l4',
+  reason: 'the process that asked cannot be identified',
+}
+
+/** Who asks, and what the rules say about any question of theirs. */
+interface Asker {
+  readonly root: number | undefined
+  readonly binary: string | undefined
+  decide(request: EgressRequest): Decision
+}
+
+export class EgressProxy {
+  readonly #server: Server
+  readonly #options: EgressProxyOptions
+  readonly #inspector: Inspector
+  readonly #sockets = new Set<Socket>()
+
+  constructor(options: EgressProxyOptions) {
+    this.#options = options
+    this.#inspector = new Inspector(options)
+    this.#server = createServer({
+      maxHeaderSize: HEAD_BYTES_MAX,
+      requireHostHeader: false,
+      requestTimeout: 0,
+    })
+    this.#server.on('connect', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      socket.on('error', () => socket.destroy())
+      this.#answerConnect(request, socket as Socket, head).catch(() => socket.destroy())
+    })
+    this.#server.on('request', (request, response) => {
+      this.#answerPlain(request, response).catch(() => request.destroy())
+    })
+    this.#server.on('upgrade', (_request, socket) => endWith(socket, BAD_REQUEST))
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      const isLong = error.code === 'HPE_HEADER_OVERFLOW'
+      endWith(socket, isLong ? 'HTTP/1.1 431 Request Header Fields Too Large\r\n\r\n' : BAD_REQUEST)
+    })
+  }
+
+  /** Serves what arrives on a listening socket. */
+  serve(listener: Listener): void {
+    listener.maxConnections = CONNECTIONS_MAX
+    listener.on('connection', (socket: Socket) => {
+      socket.setNoDelay(true)
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+      this.#server.emit('connection', socket)
+    })
+  }
+
+  /** Ends every connection. Idempotent. */
+  close(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  async #answerConnect(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    const target = parseTarget(request.url ?? '')
+    if (target === undefined) return endWith(socket, BAD_REQUEST)
+    if (head.length > 0) socket.unshift(head)
+    const signal = closeSignal(socket)
+    if (isInference(target)) return await this.#tunnelInference(socket, target, signal)
+    const { model } = this.#options
+    if (model !== undefined && isSame(model, target)) {
+      return establish(socket, await this.#dialModel(model, signal))
+    }
+    const asker = this.#askerOf(socket)
+    const refuse = (decision: Decision): void => {
+      const subject: Subject = { target, method: 'CONNECT' }
+      this.#tell(subject, decision, asker)
+      endWith(socket, rawDenial(connectionDenial(subject, decision.reason)))
+    }
+    const { decision, addresses } = await this.#judge(target, asker)
+    if (decision.verdict === 'deny') return refuse(decision)
+    this.#tell({ target, method: 'CONNECT' }, decision, asker)
+    if (decision.inspect !== true) return establish(socket, await this.#dialNamed(target, addresses, signal))
+    socket.write(ESTABLISHED)
+    this.#inspector.accept(socket, {
+      target,
+      binary: () => asker.binary,
+      judge: (asked) => asker.decide({ ...target, addresses, ...asked }),
+      tell: ({ method, path }, decision) => this.#tell({ target, method, path }, decision, asker),
+      dial: async () => {
+        const dialled = await this.#dialNamed(target, addresses, signal)
+        if (!('refusal' in dialled)) return dialled.socket
+        dialled.socket.destroy()
+        throw new Error(REFUSED_BY_PARENT)
+      },
+    })
+  }
+
+  /** Taken out before any rule is read: the gateway answers it, and its own proxy opens the TLS. */
+  async #tunnelInference(socket: Socket, target: Target, signal: AbortSignal): Promise<void> {
+    const parent = this.#options.route.parentFor(target)
+    if (parent === undefined) return endWith(socket, BAD_GATEWAY)
+    establish(socket, await dialThrough(parent, target, signal).catch(() => undefined))
+  }
+
+  /** `https://` belongs into a CONNECT, and a request in origin form was not meant for a proxy. */
+  async #answerPlain(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = 'GET', url = '' } = request
+    const [, authority = '', rest = ''] = /^http:\/\/([^/?#@]+)([^#]*)$/i.exec(url) ?? []
+    const target = parseTarget(authority.replace(/^([^:]+|\[[^\]]*\])$/, '$1:80'))
+    if (target === undefined) return endWith(request.socket, BAD_REQUEST)
+    const path = rest.startsWith('/') ? rest : `/${rest}`
+    const signal = closeSignal(request.socket)
+    const { model } = this.#options
+    const isModel = model !== undefined && isSame(model, target)
+    const asker: Asker | undefined = isModel ? undefined : this.#askerOf(request.socket)
+    let addresses: readonly string[] = []
+    let body: RequestBody | undefined
+    if (asker !== undefined) {
+      const asked = { transport: 'plain-http', method, path, hostHeader: hostOf(request) } as const
+      let judged = await this.#judge(target, asker, { ...asked, isBodyUnread: true })
+      const { reading } = judged.decision
+      if (reading !== undefined) {
+        body = await readRequestBody(request, reading)
+        judged = await this.#judge(target, asker, { ...asked, ...body.asked })
+      }
+      const subject: Subject = { target, method, path }
+      this.#tell(subject, judged.decision, asker)
+      if (judged.decision.verdict === 'deny') {
+        return endWith(request.socket, rawDenial(connectionDenial(subject, judged.decision.reason)))
+      }
+      addresses = judged.addresses
+    }
+    const goal = isModel ? (model.dialled ?? model) : target
+    const agent = new TunnelAgent(async () => {
+      const dialled = await (isModel
+        ? this.#dialModel(model, signal)
+        : this.#dialNamed(target, addresses, signal))
+      if (!('refusal' in dialled)) return dialled.socket
+      dialled.socket.destroy()
+      throw new Error(REFUSED_BY_PARENT)
+    })
+    response.once('close', () => agent.destroy())
+    const host = goal.port === 80 ? goal.host : `${goal.host}:${goal.port}`
+    await forward(request, response, { agent, path, host, body: body?.bytes })
+  }
+
+  /** First without looking the name up: a question to a name server is a way out too. */
+  async #judge(
+    target: Target,
+    asker: Asker,
+    request: Partial<EgressRequest> = {},
+  ): Promise<{ decision: Decision; addresses: readonly string[] }> {
+    const first = asker.decide({ ...request, ...target })
+    if (first.verdict === 'deny') return { decision: first, addresses: [] }
+    const addresses = await this.#lookUp(target.host)
+    const hasParent = this.#options.route.parentFor(target) !== undefined
+    // Behind another proxy a machine may have no names of its own; then that one looks it up and judges.
+    if (addresses.length === 0 && hasParent) return { decision: first, addresses }
+    return { decision: asker.decide({ ...request, ...target, addresses }), addresses }
+  }
+
+  async #lookUp(host: string): Promise<readonly string[]> {
+    const { lookup } = this.#options
+    const name = host.replace(/^\[(.*)\]$/, '$1')
+    try {
+      if (lookup !== undefined) return await lookup(name)
+      return (await lookupName(name, { all: true })).map(({ address }) => address)
+    } catch {
+      // Judged as a name that has no address.
+      return []
+    }
+  }
+
+  async #dialModel({ dialled, ...target }: ModelEndpoint, signal: AbortSignal): Promise<Dial> {
+    if (dialled === undefined) return await this.#dialNamed(target, [], signal)
+    return { socket: await dialAddress(dialled.host, dialled.port, signal) }
+  }
+
+  async #dialNamed(target: Target, addresses: readonly string[], signal: AbortSignal): Promise<Dial> {
+    const parent = this.#options.route.parentFor(target)
+    if (parent !== undefined) return await dialThrough(parent, target, signal)
+    const dial = this.#options.dial ?? dialAddress
+    let failure: unknown
+    for (const address of addresses.length > 0 ? addresses : [target.host]) {
+      try {
+        return { socket: await dial(address, target.port, signal) }
+      } catch (error) {
+        failure = error
+      }
+    }
+    throw failure
+  }
+
+  #askerOf(socket: Socket): Asker {
+    const { policy, holdersOf } = this.#options
+    const port = socket.remotePort
+    let known: readonly Holder[] | undefined
+    const holders = (): readonly Holder[] => {
+      known ??= port === undefined ? [] : holdersOf(port)
+      return known
+    }
+    return {
+      get root() {
+        return holders()[0]?.root
+      },
+      get binary() {
+        return holders()[0]?.binary
+      },
+      decide(request) {
+        const verdicts = holders().map(({ binary, ancestors }) =>
+          decideEgress(policy, { ...request, binary, ancestors }),
+        )
+        // A socket that several hold may do only what each of them may.
+        return verdicts.find(({ verdict }) => verdict === 'deny') ?? verdicts[0] ?? NOBODY
+      },
+    }
+  }
+
+  /** Who asked is looked up only where somebody wants to know. */
+  #tell(subject: Omit<Subject, 'binary'>, decision: Decision, asker: Asker): void {
+    const isDenied = decision.verdict === 'deny'
+    const told = isDenied ? { ...subject, binary: asker.binary } : subject
+    this.#options.onDecision(toEgressDecision(told, decision), isDenied ? asker.root : undefined)
+  }
+}
+
+function establish(socket: Socket, dialled: Dial | undefined): void {
+  if (dialled === undefined) {
+    endWith(socket, BAD_GATEWAY)
+    return
+  }
+  if ('refusal' in dialled) {
+    // The parent's words, and nothing of the client's in return.
+    socket.write(dialled.refusal)
+    dialled.socket.on('error', () => socket.destroy())
+    dialled.socket.pipe(socket)
+    socket.once('close', () => dialled.socket.destroy())
+    return
+  }
+  socket.write(ESTABLISHED)
+  join(socket, dialled.socket)
+}
+
+function isSame(left: Target, right: Target): boolean {
+  return left.host.toLowerCase() === right.host.toLowerCase() && left.port === right.port
+}
+
+/** `host:port` or `[v6]:port`, nothing else; the host as the client wrote it. */
+function parseTarget(text: string): Target | undefined {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+)):(\d{1,5})$/i.exec(text)
+  const host = match?.[1] ?? match?.[2] ?? ''
+  const port = Number(match?.[3] ?? 0)
+  return host === '' || host.length > 255 || port < 1 || port > 65535 ? undefined : { host, port }
+}
+
+function closeSignal(socket: Socket): AbortSignal {
+  const controller = new AbortController()
+  socket.once('close', () => controller.abort())
+  return controller.signal
+}
+
+function endWith(socket: Duplex, text: string): void {
+  if (!socket.writable) return void socket.destroy()
+  socket.end(text, () => socket.destroy())
+}

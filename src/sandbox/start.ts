@@ -1,0 +1,94 @@
+import { realpathSync } from 'node:fs'
+import { loadPolicy } from '../policy/read/load.ts'
+import type { Policy } from '../policy/read/schema.ts'
+import { type NetworkNamespace, openNetworkNamespace } from './bwrap/network-namespace.ts'
+import { findTools } from './bwrap/tools.ts'
+import { createEnforcement, type Enforcement } from './enforcement.ts'
+import { gapsOf } from './report.ts'
+
+export interface EnforcementStart {
+  mode: 'auto' | 'required' | 'off'
+  policyFile: string
+  env: Readonly<Record<string, string | undefined>>
+  workspace: string
+  stateDirectory: string
+  claudeState: string
+  wrappersDirectory: string
+  logFile: string
+  /** Base URL of the model route; undefined when there is none. */
+  modelUrl: string | undefined
+  /** Where Claude Code is; rejects when it is not installed. */
+  findClaude(): Promise<string>
+  logger: { info(facts: object, text: string): void; warn(facts: object, text: string): void }
+}
+
+/** While the policy is read: a process of its own has to start for it. */
+function openEarly(): Promise<NetworkNamespace> | undefined {
+  const found = findTools()
+  if ('missing' in found) return undefined
+  const network = openNetworkNamespace(found.tools)
+  // Its failure is told by whoever waits for it.
+  network.catch(() => undefined)
+  return network
+}
+
+/** Stands in where none is read. */
+const NOTHING_ALLOWED: Policy = {
+  version: 1,
+  filesystem_policy: undefined,
+  landlock: undefined,
+  process: undefined,
+  network_policies: {},
+  network_middlewares: {},
+}
+
+/**
+ * Enforcement for one runner, with what holds and what does not in its log.
+ *
+ * @throws {RunnerError} `policy_invalid`; `policy_not_enforced` under `required`.
+ */
+export async function startEnforcement(start: EnforcementStart): Promise<Enforcement> {
+  const { mode, env, logger, stateDirectory, policyFile, logFile } = start
+  const isLocal = mode !== 'off' && env['OPENSHELL_SANDBOX'] !== '1'
+  const network = isLocal ? openEarly() : undefined
+  const [policy, claude] = await Promise.all([
+    // An image whose policy is invalid loses its network without a word, so it is read even where OpenShell enforces.
+    mode === 'off'
+      ? undefined
+      : loadPolicy(policyFile).catch(async (error: unknown) => {
+          await network?.then(
+            (opened) => opened.close(),
+            () => undefined,
+          )
+          throw error
+        }),
+    // A missing binary is told by whoever starts it.
+    start.findClaude().then(
+      (path) => realpathSync(path),
+      () => undefined,
+    ),
+  ])
+  const enforcement = await createEnforcement({
+    policy: policy ?? NOTHING_ALLOWED,
+    mode,
+    env,
+    places: {
+      workspace: start.workspace,
+      state: stateDirectory,
+      claudeState: start.claudeState,
+      wrappers: start.wrappersDirectory,
+      claude,
+      hidden: [...new Set([stateDirectory, realpathSync(stateDirectory), logFile])],
+      frozen: [policyFile],
+    },
+    modelUrl: start.modelUrl,
+    network,
+  })
+  const { report } = enforcement
+  const gaps = gapsOf(report)
+  const facts = { backend: report.backend, skipped: report.paths.skipped, unsupported: report.unsupported }
+  if (gaps.length === 0) logger.info(facts, 'policy enforcement')
+  else if (mode === 'off') logger.info(facts, 'policy enforcement is off')
+  else logger.warn({ ...facts, notEnforced: gaps }, 'the policy is not enforced in full')
+  return enforcement
+}

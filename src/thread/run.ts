@@ -1,0 +1,247 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { EventType, type Message, PROTOCOL_VERSION, type RunFinishedOutcome } from '@ag-ui/core'
+import type { AgentSession, RunEnd, RunRequest } from '../agent/agent.ts'
+import type { AguiEvent } from '../agui/event.ts'
+import { OpenItems } from '../agui/grammar.ts'
+import { runAnswered, runEnded, runStarted } from '../channels.ts'
+import { RunnerError, toMessage } from '../errors.ts'
+import type { Redactor } from '../redaction/redactor.ts'
+import type { StreamRedactor } from '../redaction/stream-redactor.ts'
+import type { EventLog } from '../storage/event-log.ts'
+import type { Oversize } from './oversize.ts'
+
+export interface RunLimits {
+  /** A run is ended after this; 0 for never. */
+  runTimeoutMs: number
+  /** A run from whose agent nothing was heard for this long is ended; 0 for never. */
+  runIdleTimeoutMs: number
+}
+
+export interface RunOptions extends RunLimits {
+  threadId: string
+  request: RunRequest
+  log: EventLog
+  /** Takes out what no record may hold, on the way into the log: everything shown comes from there. */
+  redactor: Redactor
+  oversize: Oversize
+  /** Told of each user message that the agent took in on the way, by its id. */
+  onUserMessage(messageId: string): void
+}
+
+/**
+ * Commits of one run keep this distance: a burst of deltas costs a few larger batches instead of many small ones. What
+ * comes after a pause is committed at once, and so is what follows within the next commits.
+ */
+const GATHER_MS = 8
+const PROMPT_COMMITS = 3
+
+/** While this many events wait for their commit the agent is asked to wait too. */
+const PENDING_EVENTS_MAX = 4096
+
+/**
+ * One run, from RUN_STARTED to its one terminal event: pumps the agent's events into the log. Whatever the agent
+ * does, the log stays grammatical: what it leaves open is closed here.
+ */
+export class Run {
+  readonly runId: string
+  /** Resolves when RUN_STARTED is committed, with its seq. */
+  readonly started: Promise<number>
+  /** The run's new messages as RUN_STARTED shows them. */
+  readonly shownMessages: readonly Message[]
+  readonly #options: RunOptions
+  readonly #abort = new AbortController()
+  readonly #open = new OpenItems()
+  readonly #redaction: StreamRedactor
+  #pending: AguiEvent[] = []
+  #flushing: Promise<void> | undefined
+  readonly #admittedAt = performance.now()
+  #answered = false
+  #heardAt = Date.now()
+  #committedAt = 0
+  #cut: RunnerError | undefined
+  #logFailure: { error: unknown } | undefined
+
+  constructor(options: RunOptions) {
+    this.#options = options
+    this.runId = options.request.runId
+    this.#redaction = options.redactor.createStream()
+    const opening = this.#shown(startEvent(options))
+    this.shownMessages = opening.flatMap((event) =>
+      event.type === EventType.RUN_STARTED ? (event.input?.messages ?? []) : [],
+    )
+    this.started = this.#append(opening, true)
+    runStarted.publish(this.#ids)
+  }
+
+  /** Asks the run to stop; it ends as `cancelled`, or as `error` when an error is given. The first call decides. */
+  stop(error?: RunnerError): void {
+    if (this.#abort.signal.aborted) return
+    this.#cut = error
+    this.#abort.abort()
+  }
+
+  /**
+   * Runs to the end. Rejects only when the log cannot be written.
+   *
+   * @param onEnd called in the turn in which the terminal event is written, so that what it stores is committed
+   * with it and a client that has read the event finds the thread ready for its next run.
+   */
+  async execute(agent: AgentSession, onEnd: (end: RunEnd) => void): Promise<RunEnd> {
+    const watch = this.#watch()
+    let end: RunEnd
+    try {
+      end = await agent.run(this.#options.request, {
+        emit: (events) => this.#emit(events),
+        signal: this.#abort.signal,
+      })
+    } catch (error) {
+      end = { outcome: 'error', code: 'internal', message: `The agent failed: ${toMessage(error)}` }
+    } finally {
+      watch.close()
+    }
+    if (this.#cut !== undefined) {
+      end = { outcome: 'error', code: this.#cut.code, message: this.#cut.message, ...usageOf(end) }
+    }
+    await this.#flushing
+    if (this.#logFailure !== undefined) throw this.#logFailure.error
+    const written = this.#append(
+      [
+        ...this.#pending,
+        ...[...this.#open.closing(), this.#terminal(end)].flatMap((event) => this.#shown(event)),
+      ],
+      true,
+    )
+    onEnd(end)
+    const code = end.outcome === 'error' ? { code: end.code } : {}
+    runEnded.publish({ ...this.#ids, outcome: end.outcome, ...code, ms: this.#age })
+    await written
+    return end
+  }
+
+  get #ids(): { threadId: string; runId: string } {
+    return { threadId: this.#options.threadId, runId: this.runId }
+  }
+
+  get #age(): number {
+    return performance.now() - this.#admittedAt
+  }
+
+  #emit(events: readonly AguiEvent[]): Promise<void> | undefined {
+    this.#heardAt = Date.now()
+    if (events.length === 0) return undefined
+    if (!this.#answered) {
+      this.#answered = true
+      runAnswered.publish({ ...this.#ids, ms: this.#age })
+    }
+    for (const event of events) {
+      if (event.type === EventType.TEXT_MESSAGE_START && event.role === 'user') {
+        this.#options.onUserMessage(event.messageId)
+      }
+      this.#open.apply(event)
+      for (const shown of this.#redaction.redact(event))
+        this.#pending.push(...this.#options.oversize.fit(shown))
+    }
+    this.#flushing ??= this.#flush()
+    return this.#pending.length > PENDING_EVENTS_MAX ? this.#flushing : undefined
+  }
+
+  /** As clients get it: without secrets, then in pieces that fit. */
+  #shown(event: AguiEvent): AguiEvent[] {
+    return this.#redaction.redact(event).flatMap((redacted) => this.#options.oversize.fit(redacted))
+  }
+
+  /** While one commit is under way the next batch gathers: a slow disk makes larger batches, not a longer queue. */
+  async #flush(): Promise<void> {
+    try {
+      await this.started
+      for (let commits = 0; this.#pending.length > 0; commits += 1) {
+        const early = this.#committedAt + GATHER_MS - performance.now()
+        // The first words of an answer wait for nothing but the disk.
+        if (early > 0 && commits >= PROMPT_COMMITS) await delay(early)
+        const events = this.#pending
+        this.#pending = []
+        await this.#append(events, false)
+        this.#committedAt = performance.now()
+      }
+    } catch (error) {
+      this.#logFailure = { error }
+      this.#abort.abort()
+    } finally {
+      this.#flushing = undefined
+    }
+  }
+
+  async #append(events: readonly AguiEvent[], durable: boolean): Promise<number> {
+    const { log, threadId } = this.#options
+    const batch = await log.append(threadId, this.runId, events, { durable })
+    return batch.first
+  }
+
+  #terminal(end: RunEnd): AguiEvent {
+    const usage = usageOf(end)
+    if (end.outcome === 'error') {
+      return { type: EventType.RUN_ERROR, message: end.message, code: end.code, ...usage }
+    }
+    return {
+      type: EventType.RUN_FINISHED,
+      threadId: this.#options.threadId,
+      runId: this.runId,
+      outcome: outcomeOf(end),
+      ...(end.outcome === 'success' && end.result !== undefined ? { result: end.result } : {}),
+      ...usage,
+    }
+  }
+
+  #watch(): { close(): void } {
+    const { runTimeoutMs, runIdleTimeoutMs } = this.#options
+    const timers: NodeJS.Timeout[] = []
+    const arm = (ms: number, check: () => void): void => {
+      timers.push(setTimeout(check, ms).unref())
+    }
+    if (runTimeoutMs > 0) {
+      arm(runTimeoutMs, () => {
+        this.stop(
+          new RunnerError('run_timeout', `The run took longer than RUN_TIMEOUT_MS (${runTimeoutMs} ms).`),
+        )
+      })
+    }
+    const checkIdle = (): void => {
+      const left = this.#heardAt + runIdleTimeoutMs - Date.now()
+      if (left > 0) arm(left, checkIdle)
+      else {
+        const message = `Nothing was heard from Claude Code for RUN_IDLE_TIMEOUT_MS (${runIdleTimeoutMs} ms).`
+        this.stop(new RunnerError('run_idle_timeout', message))
+      }
+    }
+    if (runIdleTimeoutMs > 0) arm(runIdleTimeoutMs, checkIdle)
+    return { close: () => timers.forEach(clearTimeout) }
+  }
+}
+
+/**
+ * RUN_STARTED with our own protocol version (agui-1.0-producer.md A2.13). Of the input it echoes what is new to the
+ * thread: so every reader has the user's words too, and the traffic does not double with the history.
+ */
+function startEvent({ threadId, request }: RunOptions): AguiEvent {
+  const { runId, parentRunId, messages } = request
+  return {
+    type: EventType.RUN_STARTED,
+    threadId,
+    runId,
+    protocolVersion: PROTOCOL_VERSION,
+    ...(parentRunId === undefined ? {} : { parentRunId }),
+    input: { threadId, runId, messages, tools: [], context: [] },
+    timestamp: Date.now(),
+  }
+}
+
+function outcomeOf(end: Exclude<RunEnd, { outcome: 'error' }>): RunFinishedOutcome {
+  if (end.outcome === 'cancelled') return { type: 'cancelled' }
+  if (end.outcome === 'interrupt') return { type: 'interrupt', interrupts: end.interrupts }
+  const { pendingToolCallIds } = end
+  return { type: 'success', ...(pendingToolCallIds === undefined ? {} : { pendingToolCallIds }) }
+}
+
+function usageOf(end: RunEnd): Pick<RunEnd, 'usage'> {
+  return end.usage === undefined || end.usage.length === 0 ? {} : { usage: end.usage }
+}

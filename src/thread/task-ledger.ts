@@ -1,0 +1,174 @@
+import { EventType } from '@ag-ui/core'
+import { z } from 'zod'
+import type { AguiEvent } from '../agui/event.ts'
+import { RunnerError } from '../errors.ts'
+import type { Batch } from '../storage/batch.ts'
+import type { EventLog } from '../storage/event-log.ts'
+import { within } from '../within.ts'
+
+/** One thing that the agent started and that runs beside its turn. */
+export interface KnownTask {
+  taskId: string
+  /** `running`, or how it ended. */
+  status: string
+  /** Milliseconds since the epoch. */
+  startedAt: number
+  description?: string
+  taskType?: string
+  summary?: string
+  error?: string
+  lastTool?: string
+  usage?: Record<string, unknown>
+  /** Where the agent said that it writes what the task says. */
+  outputFile?: string
+}
+
+interface Ledger {
+  /** Everything up to here is taken in. */
+  seq: number
+  tasks: Map<string, KnownTask>
+  /** Task by the run of the subagent that is it. */
+  subagents: Map<string, string>
+  reading: Promise<void>
+}
+
+const text = z.string().optional().catch(undefined)
+const TaskValue = z.object({
+  taskId: z.string(),
+  state: z.string(),
+  description: text,
+  taskType: text,
+  summary: text,
+  error: text,
+  lastTool: text,
+  outputFile: text,
+  usage: z.record(z.string(), z.unknown()).optional().catch(undefined),
+})
+const OwnMetadata = z
+  .object({ 'agui-runner': z.object({ taskId: text }) })
+  .optional()
+  .catch(undefined)
+const Expired = z.object({ oldestSeq: z.number() })
+
+/** States that say nothing but that it lives. */
+const ALIVE = new Set(['started', 'progress', 'updated', 'running', 'pending'])
+/** Of one thread; the oldest are forgotten. */
+const TASKS_MAX = 1000
+const MARKS = [Buffer.from('"agui-runner.task"'), Buffer.from('"SUBAGENT_')]
+
+/** Which tasks the threads have had, as their logs tell; each record is looked at once. */
+export class TaskLedger {
+  readonly #log: EventLog
+  readonly #threads = new Map<string, Ledger>()
+
+  constructor(log: EventLog) {
+    this.#log = log
+  }
+
+  /** Oldest first. */
+  async tasks(threadId: string, signal: AbortSignal): Promise<KnownTask[]> {
+    const ledger = this.#ledger(threadId)
+    const turn = ledger.reading.then(() => this.#catchUp(threadId, ledger, signal))
+    ledger.reading = turn.catch(() => undefined)
+    await turn
+    return [...ledger.tasks.values()]
+  }
+
+  /** Forgets every thread but these. */
+  keep(threadIds: ReadonlySet<string>): void {
+    for (const threadId of this.#threads.keys()) {
+      if (!threadIds.has(threadId)) this.#threads.delete(threadId)
+    }
+  }
+
+  #ledger(threadId: string): Ledger {
+    const known = this.#threads.get(threadId)
+    // A thread of the same id was deleted and made anew.
+    if (known !== undefined && known.seq <= this.#log.head(threadId)) return known
+    const ledger = { seq: 0, tasks: new Map(), subagents: new Map(), reading: Promise.resolve() }
+    this.#threads.set(threadId, ledger)
+    return ledger
+  }
+
+  async #catchUp(threadId: string, ledger: Ledger, signal: AbortSignal): Promise<void> {
+    const head = this.#log.head(threadId)
+    if (ledger.seq >= head) return
+    const after = this.#startOf(threadId, ledger.seq)
+    // A signal of its own: one request reads many threads, and each read listens for the end of its signal.
+    await within({ signal }, async (own) => {
+      for await (const batches of this.#log.read(threadId, after, own)) {
+        for (const batch of batches) {
+          takeBatch(ledger, batch)
+          ledger.seq = batch.last
+        }
+        if (ledger.seq >= head) return
+      }
+    })
+  }
+
+  /** What retention removed is not known any more. */
+  #startOf(threadId: string, seq: number): number {
+    try {
+      this.#log.checkReplay(threadId, seq)
+      return seq
+    } catch (error) {
+      if (!(error instanceof RunnerError) || error.code !== 'replay_expired') throw error
+      return Expired.parse(error.details).oldestSeq - 1
+    }
+  }
+}
+
+function takeBatch(ledger: Ledger, batch: Batch): void {
+  // Most are deltas: not worth parsing.
+  if (!MARKS.some((mark) => batch.sse.includes(mark))) return
+  for (const { event, at } of batch.records()) takeEvent(ledger, event, at)
+}
+
+function takeEvent(ledger: Ledger, event: AguiEvent, at: number): void {
+  switch (event.type) {
+    case EventType.CUSTOM: {
+      if (event.name !== 'agui-runner.task') return
+      const value = TaskValue.safeParse(event.value)
+      if (!value.success) return
+      const { taskId, state, ...facts } = value.data
+      update(ledger, taskId, { at, ...(ALIVE.has(state) ? {} : { status: state }), facts })
+      return
+    }
+    case EventType.SUBAGENT_STARTED: {
+      const own = OwnMetadata.parse(event.metadata)?.['agui-runner'].taskId
+      const taskId = own ?? ledger.subagents.get(event.subagentRunId) ?? event.subagentRunId
+      ledger.subagents.set(event.subagentRunId, taskId)
+      const description = event.description ?? event.name
+      update(ledger, taskId, { at, status: 'running', facts: { taskType: 'local_agent', description } })
+      return
+    }
+    case EventType.SUBAGENT_FINISHED: {
+      // It outlives its run and goes on.
+      if (event.outcome?.type === 'suspended') return
+      const taskId = ledger.subagents.get(event.subagentRunId)
+      const summary = typeof event.result === 'string' ? event.result : undefined
+      if (taskId !== undefined) update(ledger, taskId, { at, status: 'completed', facts: { summary } })
+      return
+    }
+    case EventType.SUBAGENT_ERROR: {
+      const taskId = ledger.subagents.get(event.subagentRunId)
+      const status = event.code ?? 'failed'
+      if (taskId !== undefined) update(ledger, taskId, { at, status, facts: { error: event.message } })
+      return
+    }
+    default:
+  }
+}
+
+function update(
+  { tasks }: Ledger,
+  taskId: string,
+  { at, status, facts }: { at: number; status?: string; facts: Record<string, unknown> },
+): void {
+  const before = tasks.get(taskId) ?? { taskId, status: 'running', startedAt: at }
+  const known = Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined))
+  tasks.set(taskId, { ...before, ...known, ...(status === undefined ? {} : { status }) })
+  if (tasks.size <= TASKS_MAX) return
+  const [oldest] = tasks.keys()
+  if (oldest !== undefined) tasks.delete(oldest)
+}

@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest'
+import { threadAddress, threadOfAddress } from '../../src/console/browser/address.ts'
+import {
+  formatAge,
+  formatBytes,
+  formatCount,
+  splitFences,
+  splitInlineCode,
+  summarise,
+} from '../../src/console/browser/format.ts'
+
+test('fenced code stands apart, also while its end is not there yet', () => {
+  expect(splitFences('one\n\n```sh\nls\n\n```\ntwo')).toEqual([
+    { kind: 'prose', text: 'one' },
+    { kind: 'code', text: 'ls\n' },
+    { kind: 'prose', text: 'two' },
+  ])
+  expect(splitFences('one\n```\nls')).toEqual([
+    { kind: 'prose', text: 'one' },
+    { kind: 'code', text: 'ls' },
+  ])
+  expect(splitFences('')).toEqual([])
+})
+
+test('inline code is every second piece, and nothing is lost', () => {
+  expect(splitInlineCode('a `b` c `d')).toEqual(['a ', 'b', ' c `d'])
+})
+
+test('the line of a call says what people look for', () => {
+  expect(summarise({ description: 'look', command: 'ls\npwd' })).toBe('ls')
+  expect(summarise({ other: 1 })).toBe('')
+})
+
+test('numbers carry their unit', () => {
+  expect([formatCount(1, 'line'), formatCount(1200, 'line')]).toEqual(['1 line', '1,200 lines'])
+  expect([formatBytes(10), formatBytes(2048), formatBytes(3 * 1024 * 1024)]).toEqual([
+    '10 B',
+    '2 KiB',
+    '3.0 MiB',
+  ])
+  expect([formatAge(0), formatAge(5 * 60_000), formatAge(3 * 3_600_000)]).toEqual([
+    'now',
+    '5 min ago',
+    '3 h ago',
+  ])
+})
+
+test.each(['plain', 'with space/and?#%', 'ünïcode'])(
+  'thread %s is found again by its address',
+  (threadId) => {
+    expect(threadOfAddress(threadAddress(threadId))).toBe(threadId)
+  },
+)
+
+test('an address that names no thread, or is broken, breaks nothing', () => {
+  expect([threadOfAddress(''), threadOfAddress('#/'), threadOfAddress('#/100%')]).toEqual([
+    undefined,
+    undefined,
+    '100%',
+  ])
+})

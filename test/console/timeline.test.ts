@@ -1,0 +1,194 @@
+import { readFileSync } from 'node:fs'
+import { EventType } from '@ag-ui/core'
+import { expect, test } from 'vitest'
+import type { AguiEvent } from '../../src/agui/event.ts'
+import { Transcript as ClientTranscript } from '../../src/agui/transcript.ts'
+import { isObject, type Json } from '../../src/console/browser/fields.ts'
+import type { Holder, Item, ToolItem } from '../../src/console/browser/model.ts'
+import { describeCustom } from '../../src/console/browser/notice-texts.ts'
+import { Transcript } from '../../src/console/browser/timeline.ts'
+import { caseNames, readGolden } from '../support/claude-cases.ts'
+
+const names = caseNames()
+
+function recorded(name: string): Json[] {
+  return readGolden(name).map((event) => {
+    if (!isObject(event)) throw new TypeError(`${name} holds something that is no event`)
+    return event
+  })
+}
+
+function transcriptOf(events: readonly Json[]): Transcript {
+  const transcript = new Transcript()
+  for (const event of events) transcript.apply(event)
+  return transcript
+}
+
+function itemsOf(holder: Holder): Item[] {
+  return holder.items.flatMap((item) => ('items' in item ? [item, ...itemsOf(item)] : [item]))
+}
+
+const allItems = (transcript: Transcript): Item[] => transcript.runs.flatMap(itemsOf)
+
+/** What is shown and not taken back, one line each; an order of its own, as results move to their calls. */
+function shownLines(transcript: Transcript): string[] {
+  return allItems(transcript)
+    .flatMap((item) => {
+      if (item.kind === 'notice' || item.kind === 'subagent' || item.retracted !== undefined) return []
+      if (item.kind !== 'tool') return [`${item.kind === 'text' ? item.role : 'reasoning'}: ${item.text}`]
+      const { name, args, editedArgs, result } = item
+      const call = `call: ${name} ${editedArgs === undefined ? args : JSON.stringify(editedArgs)}`
+      return result === undefined ? [call] : [call, `tool: ${result.text}`]
+    })
+    .sort()
+}
+
+/** The same from the messages that the runner's own snapshot gives a client that holds nothing. */
+function heldLines(events: readonly Json[]): string[] {
+  const client = new ClientTranscript()
+  for (const event of events) client.apply(event as AguiEvent)
+  return client
+    .messages()
+    .flatMap((message) => {
+      const { content } = message
+      const text = Array.isArray(content)
+        ? content.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n')
+        : content
+      const said = text === undefined ? [] : [`${message.role}: ${text}`]
+      const calls = message.role === 'assistant' ? (message.toolCalls ?? []) : []
+      return [...said, ...calls.map((call) => `call: ${call.function.name} ${call.function.arguments}`)]
+    })
+    .sort()
+}
+
+test.each(names)('%s is shown as a client holds it', (name) => {
+  const events = recorded(name)
+  expect(shownLines(transcriptOf(events))).toEqual(heldLines(events))
+})
+
+test.each(names)('%s leaves nothing open, and no event without words', (name) => {
+  const transcript = transcriptOf(recorded(name))
+  const open = allItems(transcript).filter((item) => 'isOpen' in item && item.isOpen)
+  expect(open).toEqual([])
+  expect(transcript.runs.map(({ state }) => state)).not.toContain('running')
+  const types: string[] = Object.values(EventType)
+  const titles = allItems(transcript).flatMap((item) => (item.kind === 'notice' ? [item.title] : []))
+  expect(titles.filter((title) => types.includes(title) || title.startsWith('agui-runner.'))).toEqual([])
+})
+
+test.each(names)('%s: whatever changes what is shown changes the revision of all that holds it', (name) => {
+  const transcript = new Transcript()
+  for (const event of recorded(name)) {
+    const before = new Map(
+      allItems(transcript).map((item) => [item, { rev: item.rev, shown: shownOf(item) }]),
+    )
+    transcript.apply(event)
+    for (const [item, { rev, shown }] of before)
+      if (shownOf(item) !== shown) expect(item.rev).toBeGreaterThan(rev)
+  }
+})
+
+/** All of an item but where it hangs and how often it changed. */
+function shownOf(item: Item): string {
+  return JSON.stringify(item, (key, value: unknown) =>
+    key === 'holder' || key === 'rev' ? undefined : value,
+  )
+}
+
+test('a subagent stands in the call that started it, a nested one in its own', () => {
+  const [run] = transcriptOf(recorded('subagent-nested')).runs
+  const outer = run?.items.find((item): item is ToolItem => item.kind === 'tool')
+  const [subagent] = outer?.items ?? []
+  expect(subagent).toMatchObject({ kind: 'subagent', name: 'general-purpose', state: 'success' })
+  const inner = subagent !== undefined && 'items' in subagent ? itemsOf(subagent) : []
+  expect(inner.map(({ kind }) => kind)).toEqual(['text', 'tool', 'subagent', 'tool', 'text', 'text'])
+  expect(run?.items.at(-1)).toMatchObject({ kind: 'text', text: 'all done' })
+})
+
+test('a failed run tells its code and its message', () => {
+  const [run] = transcriptOf(recorded('error-529')).runs
+  expect(run).toMatchObject({ state: 'error', error: { code: 'model_overloaded' } })
+  expect(run?.error?.message).not.toBe('')
+})
+
+test('what Claude Code took back is marked, not dropped', () => {
+  const retracted = allItems(transcriptOf(recorded('refusal-recovered'))).filter(
+    (item) => item.kind === 'text' && item.retracted === 'superseded',
+  )
+  expect(retracted).toHaveLength(1)
+})
+
+test('usage is told by model', () => {
+  const [run] = transcriptOf(recorded('usage-with-cache')).runs
+  expect(run?.usage).toEqual([
+    { model: 'claude-opus-5-5', inputTokens: 127, outputTokens: 5, cachedInputTokens: 100 },
+  ])
+})
+
+test('the run’s prompt is shown, also one in parts; a result that comes with a later run finds its call', () => {
+  const content = [
+    { type: 'text', text: 'look at' },
+    { type: 'image', source: { type: 'url', value: '/sessions/t/blobs/1', mimeType: 'image/png' } },
+  ]
+  const transcript = transcriptOf([
+    { type: 'RUN_STARTED', runId: 'one', input: { messages: [{ id: 'm', role: 'user', content }] } },
+    { type: 'TOOL_CALL_START', toolCallId: 'call', toolCallName: 'Bash' },
+    { type: 'RUN_FINISHED', runId: 'one', outcome: { type: 'interrupt', interrupts: [] } },
+    { type: 'RUN_STARTED', runId: 'two', input: { messages: [] } },
+    {
+      type: 'TOOL_CALL_RESULT',
+      toolCallId: 'call',
+      content: 'cut',
+      metadata: { 'agui-runner': { isError: true, blob: { url: '/sessions/t/blobs/2', bytes: 5 } } },
+    },
+  ])
+  const [one, two] = transcript.runs
+  expect(one?.state).toBe('interrupt')
+  expect(one?.items).toMatchObject([
+    { role: 'user', text: 'look at', attachments: [{ mimeType: 'image/png', url: '/sessions/t/blobs/1' }] },
+    { result: { text: 'cut', isError: true, blob: { url: '/sessions/t/blobs/2', bytes: 5 } } },
+  ])
+  expect(two?.items).toEqual([])
+})
+
+test('what is not known, or broken, is shown as it came and breaks nothing', () => {
+  const transcript = transcriptOf([
+    { type: 'TEXT_MESSAGE_CONTENT', messageId: 'nobody', delta: 'x' },
+    { type: 'A_NEWER_EVENT', value: 1 },
+    { type: 'CUSTOM', name: 'somebody.else', value: 'says' },
+    { type: 'CUSTOM', name: 'agui-runner.policy_denied', value: { host: 7 } },
+    { type: 'TOOL_CALL_RESULT', toolCallId: 'nobody', content: 'orphan' },
+    {},
+  ])
+  expect(transcript.runs).toMatchObject([{ isPartial: true }])
+  expect(allItems(transcript)).toMatchObject([
+    { title: 'A_NEWER_EVENT' },
+    { title: 'somebody.else', detail: 'says' },
+    { title: 'Policy denied  7:?', level: 'bad' },
+    { title: 'Tool result', detail: 'orphan' },
+    { title: '' },
+  ])
+})
+
+test('a policy denial is legible', () => {
+  const value = { host: 'evil.example', port: 443, method: 'CONNECT', reason: 'no rule allows it' }
+  expect(describeCustom('agui-runner.policy_denied', value)).toEqual({
+    level: 'bad',
+    title: 'Policy denied CONNECT evil.example:443',
+    detail: 'no rule allows it',
+  })
+})
+
+/** Shown at what they belong to. */
+const AT_THEIR_PLACE = ['retracted', 'tool_call_edited', 'tool_progress', 'message_state', 'thinking_tokens']
+const NO_FACTS_WORTH_WORDS = ['files_persisted', 'elicitation_complete']
+
+test('every CUSTOM event of docs/events.md has words', () => {
+  const text = readFileSync('docs/events.md', 'utf8')
+  const from = text.indexOf('## CUSTOM events')
+  const tables = text.slice(from, text.indexOf('## Interrupts'))
+  const documented = [...tables.matchAll(/^\| `(\w+)`/gm)].map((match) => match[1] ?? '')
+  expect(documented.length).toBeGreaterThan(25)
+  const wordless = documented.filter((name) => describeCustom(`agui-runner.${name}`, {}).title === name)
+  expect(wordless.sort()).toEqual([...AT_THEIR_PLACE, ...NO_FACTS_WORTH_WORDS].sort())
+})

@@ -1,0 +1,418 @@
+import { EventType } from '@ag-ui/core'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { AguiEvent } from '../../src/agui/event.ts'
+import type { Batch } from '../../src/storage/batch.ts'
+import type { LmdbEventLog } from '../../src/storage/lmdb/lmdb-event-log.ts'
+import { keyText } from '../../src/storage/lmdb/store.ts'
+import {
+  delta,
+  deltas,
+  hashOf,
+  LogFolder,
+  type OpenedLog,
+  readBatches,
+  readRecords,
+  seqsOf,
+  span,
+  turn,
+} from '../support/event-log.ts'
+
+let folder: LogFolder
+let opened: OpenedLog
+let log: LmdbEventLog
+
+beforeEach(() => {
+  folder = new LogFolder()
+  opened = folder.open()
+  log = opened.log
+})
+afterEach(() => folder.remove())
+
+/** What a read that ends by itself gives. */
+async function drain(threadId: string, from = 0, signal = new AbortController().signal): Promise<Batch[]> {
+  const all: Batch[] = []
+  for await (const batches of log.read(threadId, from, signal)) all.push(...batches)
+  return all
+}
+
+/** Whether the promise settles while the event loop turns a few times. */
+async function settles(promise: Promise<unknown>): Promise<boolean> {
+  let isSettled = false
+  const settle = (): void => {
+    isSettled = true
+  }
+  promise.then(settle, settle)
+  for (let turns = 0; turns < 20 && !isSettled; turns++) await turn()
+  return isSettled
+}
+
+describe('appending', () => {
+  test('gives seqs from 1 without gaps, in call order, also to appends at once', async () => {
+    const batches = await Promise.all(
+      span(1, 200).map((index) => log.append('t', `run-${index % 3}`, deltas(1 + (index % 4), `${index}:`))),
+    )
+    let next = 1
+    for (const batch of batches) {
+      expect(batch.first).toBe(next)
+      next = batch.last + 1
+    }
+    const records = await readRecords(log, 't')
+    expect(seqsOf(records)).toEqual(span(1, next - 1))
+    expect(records.map(({ event }) => event)).toEqual(
+      span(1, 200).flatMap((index) => deltas(1 + (index % 4), `${index}:`)),
+    )
+    expect(log.head('t')).toBe(next - 1)
+  })
+
+  test('large records at once are told in order, although the store confirms them out of order', async () => {
+    const big = 'x'.repeat(100_000)
+    const heads: number[] = []
+    const reading = readBatches(log, 't', { upTo: 200 })
+    for (const round of span(0, 3)) {
+      await Promise.all(
+        span(1, 50).map(async (index) => {
+          const batch = await log.append('t', 'r', [delta(`${round * 50 + index} ${big}`)])
+          expect(log.head('t')).toBeGreaterThanOrEqual(batch.last)
+          heads.push(log.head('t'))
+        }),
+      )
+    }
+    expect(heads).toEqual(heads.toSorted((a, b) => a - b))
+    expect((await reading).flatMap(({ frames }) => seqsOf(frames))).toEqual(span(1, 200))
+  })
+
+  test('keeps the threads apart', async () => {
+    await Promise.all(
+      span(1, 50).flatMap((index) =>
+        ['a', 'b', 'c'].map((id) => log.append(id, 'r', [delta(`${id}${index}`)])),
+      ),
+    )
+    for (const id of ['a', 'b', 'c']) {
+      const records = await readRecords(log, id)
+      expect(seqsOf(records)).toEqual(span(1, 50))
+      expect(records.map(({ event }) => event)).toEqual(span(1, 50).map((index) => delta(`${id}${index}`)))
+    }
+  })
+
+  test('keeps run, time and every character of the events', async () => {
+    const events: AguiEvent[] = [
+      delta('\n\ndata: fake\n\nid: 7\n\n'),
+      delta('\u0000 \u2028 \u{1f600} \ud83d ü'),
+      { type: EventType.CUSTOM, name: 'x', value: { deep: [null, 1.5, '"'] } },
+    ]
+    await log.append('t', 'run-7', events)
+    const records = await readRecords(log, 't')
+    expect(records.map(({ event }) => event)).toEqual(events)
+    expect(records.map(({ runId }) => runId)).toEqual(['run-7', 'run-7', 'run-7'])
+    expect(Math.abs((records[0]?.at ?? 0) - Date.now())).toBeLessThan(10_000)
+  })
+
+  test('a record is readable only when it is committed', async () => {
+    await log.append('t', 'r', [delta('first')])
+    const appending = log.append('t', 'r', [delta('second')])
+    expect(log.head('t')).toBe(1)
+    expect(seqsOf(await readRecords(log, 't'))).toEqual([1])
+    let head = 0
+    const reading = drainUntil('t', 1, 2).then(() => {
+      // What a reader was given, another process on the same store can read.
+      head = seqInStore('t')
+    })
+    await Promise.all([appending, reading])
+    expect(head).toBe(2)
+  })
+
+  test('a durable append resolves with its record readable', async () => {
+    const batch = await log.append('t', 'r', deltas(3), { durable: true })
+    expect([batch.first, batch.last, log.head('t')]).toEqual([1, 3, 3])
+  })
+
+  test('a batch knows whether its run ends with it', async () => {
+    const ids = { threadId: 't', runId: 'r' }
+    const open = await log.append('t', 'r', [delta('x')])
+    const done = await log.append('t', 'r', [delta('y'), { type: EventType.RUN_FINISHED, ...ids }])
+    const failed = await log.append('t', 'r', [{ type: EventType.RUN_ERROR, message: 'no' }])
+    expect([open.terminal, done.terminal, failed.terminal]).toEqual([false, true, true])
+  })
+
+  async function drainUntil(threadId: string, from: number, upTo: number): Promise<void> {
+    await readBatches(log, threadId, { after: from, upTo })
+  }
+
+  function seqInStore(threadId: string): number {
+    const keys = opened.store.bytes<[string, number]>('batches').getKeys({
+      start: [keyText(threadId), 0],
+      end: [keyText(threadId), Infinity],
+    })
+    return [...keys].at(-1)?.[1] ?? 0
+  }
+})
+
+describe('reading', () => {
+  test('replays from any place, also out of the middle of a batch', async () => {
+    for (const size of [1, 5, 2, 7, 1]) await log.append('t', 'r', deltas(size, `of ${size}`))
+    const all = await readRecords(log, 't')
+    for (const from of span(0, 15)) {
+      const batches = await readBatches(log, 't', { after: from })
+      expect(batches.flatMap((batch) => batch.records())).toEqual(all.slice(from))
+      expect(Buffer.concat(batches.map(({ sse }) => sse)).toString()).toBe(
+        all
+          .slice(from)
+          .map(({ seq, event }) => `id: ${seq}\ndata: ${JSON.stringify(event)}\n\n`)
+          .join(''),
+      )
+    }
+  })
+
+  test('replays from any place out of the store as out of memory', async () => {
+    for (const size of [3, 1, 4]) await log.append('t', 'r', deltas(size))
+    const fromMemory = hashOf(await readBatches(log, 't', { after: 2 }))
+    await opened.close()
+    opened = folder.open()
+    log = opened.log
+    expect(log.head('t')).toBe(8)
+    for (const from of span(0, 7)) {
+      expect(seqsOf(await readRecords(log, 't', { after: from }))).toEqual(span(from + 1, 8))
+    }
+    expect(hashOf(await readBatches(log, 't', { after: 2 }))).toBe(fromMemory)
+  })
+
+  test('follows what comes, and waits for a thread that has no record yet', async () => {
+    const reading = readBatches(log, 'later', { upTo: 300 })
+    for (const index of span(1, 300)) await log.append('later', 'r', [delta(String(index))])
+    expect((await reading).flatMap(({ frames }) => seqsOf(frames))).toEqual(span(1, 300))
+  })
+
+  test('readers of different pace get identical bytes', async () => {
+    const total = 3000
+    const paces = [
+      undefined,
+      turn,
+      async () => {
+        for (let turns = 0; turns < 25; turns++) await turn()
+      },
+    ]
+    const readers = paces.map((pace) => readBatches(log, 't', { upTo: total, ...(pace && { pace }) }))
+    for (const index of span(1, total / 3)) {
+      await log.append('t', 'r', deltas(3, `${index} ${'x'.repeat(1500)}`))
+    }
+    readers.push(readBatches(log, 't', { upTo: total }))
+    const hashes = (await Promise.all(readers)).map(hashOf)
+    expect(new Set(hashes).size).toBe(1)
+  })
+
+  test('readers that keep up share one encoding of a batch', async () => {
+    const readers = [1, 2].map(() => readBatches(log, 't', { upTo: 4 }))
+    await log.append('t', 'r', deltas(4))
+    const [one, two] = await Promise.all(readers)
+    expect(one?.[0]?.sse).toBe(two?.[0]?.sse)
+  })
+
+  test('one step of a replay is bounded, however much there is', async () => {
+    const big = 'x'.repeat(10_000)
+    for (let index = 0; index < 600; index++) await log.append('t', 'r', [delta(big)])
+    const steps: number[] = []
+    for await (const batches of log.read('t', 0, new AbortController().signal)) {
+      steps.push(batches.reduce((sum, { sse }) => sum + sse.length, 0))
+      if ((batches.at(-1)?.last ?? 0) >= 600) break
+    }
+    expect(Math.max(...steps)).toBeLessThan(1_100_000)
+    expect(steps.reduce((a, b) => a + b)).toBeGreaterThan(6_000_000)
+  })
+
+  test('a reader that stopped keeps nobody waiting and gets everything when it goes on', async () => {
+    const stopped = log.read('t', 0, new AbortController().signal)[Symbol.asyncIterator]()
+    await log.append('t', 'r', [delta('first')])
+    const { value } = await stopped.next()
+    const seqs = (value ?? []).flatMap(({ frames }: Batch) => seqsOf(frames))
+    const text = 'x'.repeat(1000)
+    const others = readBatches(log, 't', { upTo: 4001 })
+    for (let index = 0; index < 400; index++) await log.append('t', 'r', deltas(10, text))
+    expect((await others).flatMap(({ frames }) => seqsOf(frames))).toEqual(span(1, 4001))
+    while (seqs.length < 4001) {
+      const step: IteratorResult<readonly Batch[]> = await stopped.next()
+      for (const batch of step.value ?? []) seqs.push(...seqsOf(batch.frames))
+    }
+    expect(seqs).toEqual(span(1, 4001))
+  })
+
+  test('a batch larger than what is kept in memory is read like any other', async () => {
+    await log.append('t', 'r', [delta('before')])
+    await log.append('t', 'r', [delta('x'.repeat(3 * 1024 * 1024)), delta('same batch')])
+    await log.append('t', 'r', [delta('after')])
+    for (const from of span(0, 3)) {
+      expect(seqsOf(await readRecords(log, 't', { after: from }))).toEqual(span(from + 1, 4))
+    }
+    const [big] = await readRecords(log, 't', { after: 1 })
+    expect(Object(big?.event).delta).toHaveLength(3 * 1024 * 1024)
+  })
+
+  test('an abort ends an idle reader at once', async () => {
+    await log.append('t', 'r', [delta('x')])
+    const stop = new AbortController()
+    const idle = drain('t', 1, stop.signal)
+    expect(await settles(idle)).toBe(false)
+    stop.abort()
+    expect(await settles(idle)).toBe(true)
+    expect(await idle).toEqual([])
+  })
+
+  test('a reader that was aborted before it began ends at once', async () => {
+    await log.append('t', 'r', [delta('x')])
+    expect(await drain('t', 0, AbortSignal.abort())).toEqual([])
+    expect(await drain('unknown', 0, AbortSignal.abort())).toEqual([])
+  })
+
+  test('a place that this log has never reached is refused, for what it once held is gone', async () => {
+    await log.append('t', 'r', deltas(3))
+    expect(() => log.checkReplay('t', 3)).not.toThrow()
+    expect(() => log.checkReplay('t', 4)).toThrow(
+      expect.objectContaining({ code: 'replay_expired', details: { oldestSeq: 1 } }),
+    )
+    await expect(drain('t', 9)).rejects.toMatchObject({ code: 'replay_expired' })
+  })
+})
+
+describe('dropping a thread', () => {
+  test('ends its readers, forgets its records, and the id begins at 1 again', async () => {
+    await log.append('t', 'r', deltas(5))
+    await log.append('other', 'r', deltas(2))
+    const idle = drain('t', 5)
+    await log.drop('t')
+    expect(await idle).toEqual([])
+    expect(log.head('t')).toBe(0)
+    await log.append('t', 'r', [delta('new')])
+    expect((await readRecords(log, 't')).map(({ seq, event }) => [seq, event])).toEqual([[1, delta('new')]])
+    expect(seqsOf(await readRecords(log, 'other'))).toEqual([1, 2])
+  })
+
+  test('forgets what was being written, and on disk as well', async () => {
+    await log.append('t', 'r', deltas(5))
+    const writing = log.append('t', 'r', deltas(3))
+    await Promise.all([log.drop('t'), writing])
+    expect(log.head('t')).toBe(0)
+    await opened.close()
+    opened = folder.open()
+    log = opened.log
+    expect(log.head('t')).toBe(0)
+  })
+
+  test('a second one also takes what waited for the first', async () => {
+    for (const turns of [0, 1, 2, 3]) {
+      const work: Promise<unknown>[] = [log.append('other', 'r', deltas(1))]
+      work.push(log.drop('t'), log.append('t', 'r', deltas(1)), log.append('other', 'r', deltas(1)))
+      for (let count = 0; count < turns; count++) await turn()
+      work.push(log.drop('t'))
+      await Promise.all(work)
+      expect(log.head('t')).toBe(0)
+    }
+  })
+
+  test('what is written right after it is a new thread, whole', async () => {
+    await log.append('t', 'r', deltas(5))
+    const dropping = log.drop('t')
+    const [one, two] = await Promise.all([
+      log.append('t', 'r', [delta('new')]),
+      log.append('t', 'r', [delta('newer')]),
+      dropping,
+    ])
+    expect([one?.first, two?.first]).toEqual([1, 2])
+    await opened.close()
+    opened = folder.open()
+    log = opened.log
+    expect((await readRecords(log, 't')).map(({ event }) => event)).toEqual([delta('new'), delta('newer')])
+  })
+
+  test('a reader that waited for the dropped thread does not disturb the new one', async () => {
+    const stop = new AbortController()
+    const waiting = drain('t', 0, stop.signal)
+    await turn()
+    const dropping = log.drop('t')
+    const appending = log.append('t', 'r', [delta('one')])
+    stop.abort()
+    await Promise.all([waiting, dropping, appending])
+    const second = await log.append('t', 'r', [delta('two')])
+    expect(second.first).toBe(2)
+    expect(seqsOf(await readRecords(log, 't'))).toEqual([1, 2])
+  })
+})
+
+describe('closing', () => {
+  test('readers get all that was written before they end', async () => {
+    const big = 'x'.repeat(5000)
+    for (let index = 0; index < 500; index++) await log.append('t', 'r', [delta(big)])
+    const slow = (async () => {
+      const seqs: number[] = []
+      for await (const batches of log.read('t', 0, new AbortController().signal)) {
+        for (const batch of batches) seqs.push(...seqsOf(batch.frames))
+        await turn()
+      }
+      return seqs
+    })()
+    const idle = drain('t', 500)
+    const last = log.append('t', 'r', [delta('last words')])
+    await Promise.all([log.close(), last])
+    expect(await slow).toEqual(span(1, 501))
+    expect((await idle).flatMap(({ frames }) => seqsOf(frames))).toEqual([501])
+  })
+
+  test('is idempotent, ends readers of threads that never were, and refuses what comes later', async () => {
+    const waiting = drain('never')
+    await turn()
+    await Promise.all([log.close(), log.close()])
+    expect(await waiting).toEqual([])
+    await expect(log.append('t', 'r', [delta('late')])).rejects.toMatchObject({ code: 'shutting_down' })
+  })
+})
+
+test('on the same folder the seq goes on where it was', async () => {
+  for (let life = 0; life < 3; life++) {
+    await log.append('t', `life-${life}`, deltas(2, `${life}`))
+    await log.append('t', `life-${life}`, [delta(`${life}`)])
+    await opened.close()
+    opened = folder.open()
+    log = opened.log
+    expect(log.head('t')).toBe(3 * (life + 1))
+  }
+  const records = await readRecords(log, 't')
+  expect(seqsOf(records)).toEqual(span(1, 9))
+  expect(records.map(({ runId }) => runId.at(-1)).join('')).toBe('000111222')
+})
+
+test.each([
+  ['a NUL', 'a\u0000b'],
+  ['only NULs', '\u0000'.repeat(256)],
+  ['nothing', ''],
+  ['emoji', '\u{1f600}'.repeat(128)],
+  ['half a character', 'x\ud83d'],
+  ['256 wide characters', '漢'.repeat(256)],
+  ['colons', 'a:1:b'],
+  ['slashes and dots', '../../etc/passwd'],
+  ['line breaks', 'a\r\nb'],
+  ['a number', '12'],
+  ['a prototype member', '__proto__'],
+])('a thread id of %s is an id like any other', async (_what, threadId) => {
+  const neighbours = [`${threadId.slice(0, -1)}`, `${threadId.slice(0, 255)}!`, 'a'].filter(
+    (id) => id !== threadId,
+  )
+  await log.append(threadId, 'r', deltas(3))
+  for (const id of neighbours) await log.append(id, 'r', [delta(id)])
+  await log.append(threadId, 'r', deltas(2))
+  await opened.close()
+  opened = folder.open()
+  log = opened.log
+  expect(seqsOf(await readRecords(log, threadId))).toEqual(span(1, 5))
+  await log.drop(threadId)
+  expect(log.head(threadId)).toBe(0)
+  for (const id of neighbours) expect(log.head(id)).toBe(1)
+})
+
+test('asking about threads that never were costs nothing that stays', async () => {
+  const stops = span(1, 50).map(() => new AbortController())
+  const waiting = stops.map(({ signal }, index) => drain(`nobody-${index}`, 0, signal))
+  await turn()
+  for (const stop of stops) stop.abort()
+  await Promise.all(waiting)
+  expect(log.head('nobody-1')).toBe(0)
+  await log.append('nobody-1', 'r', [delta('x')])
+  expect(log.head('nobody-1')).toBe(1)
+})

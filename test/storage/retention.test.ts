@@ -1,0 +1,131 @@
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { RunnerError } from '../../src/errors.ts'
+import type { Batch } from '../../src/storage/batch.ts'
+import type { EventLog } from '../../src/storage/event-log.ts'
+import { delta, LogFolder, readRecords, seqsOf, span, turn } from '../support/event-log.ts'
+
+const MIB = 1024 * 1024
+const LIMIT = 8 * MIB
+
+let folder: LogFolder
+beforeEach(() => {
+  folder = new LogFolder()
+})
+afterEach(() => folder.remove())
+
+function oldestSeq(log: EventLog, threadId: string): number {
+  try {
+    log.checkReplay(threadId, 0)
+    return 1
+  } catch (error) {
+    if (!(error instanceof RunnerError) || error.code !== 'replay_expired') throw error
+    return Object(error.details).oldestSeq
+  }
+}
+
+test.each([
+  ['small batches', 100, 60_000],
+  ['page-sized batches', 3000, 10_000],
+  ['large batches', 100_000, 400],
+])('with %s the bytes stay below the limit, and what is left has no hole', async (_what, size, count) => {
+  const { log, store } = folder.open({ retentionBytes: LIMIT })
+  const text = 'x'.repeat(size)
+  let most = 0
+  for (let index = 0; index < count; index += 50) {
+    await Promise.all(span(1, 50).map(() => log.append('t', 'r', [delta(text)])))
+    most = Math.max(most, store.usedBytes('batches'))
+  }
+  expect(most).toBeLessThanOrEqual(LIMIT)
+  expect(statSync(join(folder.directory, 'log.mdb')).size).toBeLessThan(3 * LIMIT)
+  expect(log.head('t')).toBe(count)
+  const oldest = oldestSeq(log, 't')
+  expect(oldest).toBeGreaterThan(1)
+  // Not more than needed is gone either.
+  expect(store.usedBytes('batches')).toBeGreaterThan(LIMIT * 0.8)
+  expect(seqsOf(await readRecords(log, 't', { after: oldest - 1 }))).toEqual(span(oldest, count))
+  expect(() => log.checkReplay('t', oldest - 2)).toThrow(expect.objectContaining({ code: 'replay_expired' }))
+  expect(() => log.checkReplay('t', oldest - 1)).not.toThrow()
+})
+
+test('a reader that retention passes by is told so, and from where it can go on', async () => {
+  const { log } = folder.open({ retentionBytes: LIMIT })
+  await log.append('t', 'r', [delta('first'), delta('second')])
+  const reader = log.read('t', 0, new AbortController().signal)[Symbol.asyncIterator]()
+  const first: IteratorResult<readonly Batch[]> = await reader.next()
+  expect(first.value.at(-1)?.last).toBe(2)
+  const text = 'x'.repeat(10_000)
+  for (let index = 0; index < 2000; index++) await log.append('t', 'r', [delta(text)])
+  const oldest = oldestSeq(log, 't')
+  expect(oldest).toBeGreaterThan(3)
+  await expect(reader.next()).rejects.toMatchObject({
+    code: 'replay_expired',
+    details: { oldestSeq: oldest },
+  })
+})
+
+test('readers under retention see either every record or the word that some are gone', async () => {
+  const { log } = folder.open({ retentionBytes: LIMIT })
+  const total = 4000
+  /** One that stays away after its first step until the log has come to `backAt`. */
+  const read = async (backAt: number): Promise<{ jumps: number; holes: number }> => {
+    let jumps = 0
+    let holes = 0
+    let seq = 0
+    while (seq < total) {
+      try {
+        for await (const batches of log.read('t', seq, new AbortController().signal)) {
+          for (const { seq: next } of batches.flatMap(({ frames }) => frames)) {
+            if (next !== seq + 1) holes += 1
+            seq = next
+          }
+          if (seq >= total) break
+          while (log.head('t') < backAt) await turn()
+        }
+      } catch (error) {
+        if (!(error instanceof RunnerError) || error.code !== 'replay_expired') throw error
+        jumps += 1
+        seq = Object(error.details).oldestSeq - 1
+      }
+    }
+    return { jumps, holes }
+  }
+  const readers = [read(0), read(500), read(3000)]
+  const text = 'x'.repeat(8000)
+  for (let index = 0; index < total; index++) await log.append('t', 'r', [delta(text)])
+  expect(await Promise.all(readers)).toEqual([
+    { jumps: 0, holes: 0 },
+    { jumps: 0, holes: 0 },
+    { jumps: 1, holes: 0 },
+  ])
+})
+
+test('the oldest records go first, whichever thread they are of, and every thread keeps its last', async () => {
+  let clock = 0
+  const { log } = folder.open({ retentionBytes: LIMIT, now: () => ++clock })
+  const text = 'x'.repeat(10_000)
+  for (let index = 0; index < 5; index++) await log.append('old', 'r', [delta(text), delta(text)])
+  await log.append('small', 'r', [delta('only')])
+  for (let index = 0; index < 300; index++) await log.append('middle', 'r', [delta(text)])
+  for (let index = 0; index < 700; index++) await log.append('busy', 'r', [delta(text)])
+  expect(oldestSeq(log, 'old')).toBe(9)
+  expect(seqsOf(await readRecords(log, 'old', { after: 8 }))).toEqual([9, 10])
+  expect(oldestSeq(log, 'small')).toBe(1)
+  const middle = oldestSeq(log, 'middle')
+  expect(middle).toBeGreaterThan(1)
+  expect(middle).toBeLessThanOrEqual(300)
+  if (middle < 300) expect(oldestSeq(log, 'busy')).toBe(1)
+  expect(['old', 'small', 'middle', 'busy'].map((id) => log.head(id))).toEqual([10, 1, 300, 700])
+})
+
+test('on the same folder the seq goes on behind what retention removed', async () => {
+  const first = folder.open({ retentionBytes: LIMIT })
+  const text = 'x'.repeat(50_000)
+  for (let index = 0; index < 400; index++) await first.log.append('t', 'r', [delta(text)])
+  const oldest = oldestSeq(first.log, 't')
+  await first.close()
+  const { log } = folder.open({ retentionBytes: LIMIT })
+  expect([log.head('t'), oldestSeq(log, 't')]).toEqual([400, oldest])
+  expect((await log.append('t', 'r', [delta('x')])).first).toBe(401)
+})

@@ -1,0 +1,180 @@
+import { createHash } from 'node:crypto'
+import type { Message, UserMessage } from '@ag-ui/core'
+import { describe, expect, test } from 'vitest'
+import { RunnerError } from '../../src/errors.ts'
+import { type KnownMessages, type NewMessages, reconcile } from '../../src/thread/history.ts'
+
+const user = (id: string, content: UserMessage['content'] = `words of ${id}`): UserMessage => ({
+  id,
+  role: 'user',
+  content,
+})
+const assistant = (id: string): Message => ({ id, role: 'assistant', content: `answer ${id}` })
+const tool = (id: string): Message => ({ id, role: 'tool', toolCallId: 'c', content: 'x' })
+
+/** A thread that remembers as the session does: what a run took in, when it did not fail. */
+class Thread implements KnownMessages {
+  readonly #digests = new Map<string, string>()
+  lastUserMessageId: string | undefined
+
+  messageDigest(messageId: string): string | undefined {
+    return this.#digests.get(messageId)
+  }
+
+  take(...messages: Message[]): string[] {
+    const { messages: fresh, digests } = this.sort(...messages)
+    for (const [id, digest] of digests) this.#digests.set(id, digest)
+    this.lastUserMessageId = digests.at(-1)?.[0]
+    return fresh.map(({ id }) => id)
+  }
+
+  sort(...messages: Message[]): NewMessages {
+    return reconcile(messages, this)
+  }
+
+  refusal(...messages: Message[]): { code: string; message: string } {
+    try {
+      this.sort(...messages)
+    } catch (error) {
+      if (error instanceof RunnerError) return { code: error.code, message: error.message }
+      throw error
+    }
+    throw new Error('it was not refused')
+  }
+}
+
+/** Two turns were had: u1, a1, u2, a2. */
+function talked(): Thread {
+  const thread = new Thread()
+  thread.take(user('u1'))
+  thread.take(user('u1'), assistant('a1'), user('u2'))
+  return thread
+}
+
+describe('a message that was put into a running turn', () => {
+  const told = (id: string) => user(`${id}:steered`, `words of ${id}`)
+
+  test.each([
+    ['as it was sent', [user('u2')]],
+    ['as readers are told it', [told('u2')]],
+    ['both ways', [user('u2'), told('u2')]],
+  ])('is known %s', (_how, held) => {
+    expect(talked().take(user('u1'), ...held, user('u3'))).toEqual(['u3'])
+  })
+
+  test('is not to be edited either', () => {
+    expect(talked().refusal(user('u1'), user('u2:steered', 'other words'), user('u3')).code).toBe(
+      'history_conflict',
+    )
+  })
+
+  test('what only looks like one is a message like any other', () => {
+    expect(talked().take(user('u1'), user('u2'), told('new'))).toEqual(['new:steered'])
+  })
+})
+
+describe('a new thread', () => {
+  test('takes every user message, oldest first', () => {
+    expect(new Thread().take(user('u1'), user('u2'))).toEqual(['u1', 'u2'])
+  })
+
+  test('leaves out what is no user message', () => {
+    const system: Message = { id: 's', role: 'system', content: 'be nice' }
+    expect(new Thread().take(system, user('u1'), { ...system, id: 'd', role: 'developer' })).toEqual(['u1'])
+  })
+
+  test("refuses an assistant's turns: it has had none", () => {
+    expect(new Thread().refusal(user('u1'), assistant('a1'), user('u2'))).toMatchObject({
+      code: 'history_conflict',
+      message: expect.stringContaining('messages[1]'),
+    })
+  })
+
+  test.each<[string, Message[]]>([
+    ['nothing', []],
+    ['no user message', [{ id: 's', role: 'system', content: 'x' }]],
+  ])('refuses %s: there is nothing to answer', (_what, messages) => {
+    expect(new Thread().refusal(...messages).code).toBe('invalid_input')
+  })
+})
+
+describe('a thread that was talked on', () => {
+  test('takes only what is new of the whole history', () => {
+    expect(talked().take(user('u1'), assistant('a1'), user('u2'), assistant('a2'), user('u3'))).toEqual([
+      'u3',
+    ])
+  })
+
+  test('takes several new messages at once', () => {
+    expect(talked().take(user('u1'), user('u2'), user('u3'), user('u4'))).toEqual(['u3', 'u4'])
+  })
+
+  test('takes the new message of a client that sends nothing else', () => {
+    expect(talked().take(user('u3'))).toEqual(['u3'])
+  })
+
+  test('takes a history that is cut at its beginning', () => {
+    expect(talked().take(assistant('a1'), user('u2'), assistant('a2'), user('u3'))).toEqual(['u3'])
+  })
+
+  test("does not look at assistant's and tool messages behind a known one", () => {
+    expect(talked().take(user('u2'), assistant('anything'), tool('x'), user('u3'))).toEqual(['u3'])
+  })
+
+  test('refuses the same history again: nothing is new', () => {
+    expect(talked().refusal(user('u1'), assistant('a1'), user('u2'))).toMatchObject({
+      code: 'invalid_input',
+      message: expect.stringContaining('new id'),
+    })
+  })
+})
+
+describe('history that is not this thread’s is refused with its place', () => {
+  test.each<[string, Message[], string]>([
+    ['an edited message', [user('u1', 'edited'), assistant('a1'), user('u2'), user('u3')], 'messages[0]'],
+    ['an edited last message', [user('u1'), user('u2', 'edited'), user('u3')], 'messages[1]'],
+    ['an edited message alone', [user('u1', 'edited')], 'messages[0]'],
+    ['an inserted message', [user('u1'), user('new'), user('u2'), user('u3')], 'messages[1]'],
+    ['a branch', [user('u1'), assistant('a1'), user('u2b')], 'u2'],
+    ['a conversation of another thread', [user('x'), assistant('y'), user('z')], 'messages[0]'],
+    ['a foreign answer', [assistant('y'), user('z')], 'messages[1]'],
+  ])('%s', (_what, messages, place) => {
+    const { code, message } = talked().refusal(...messages)
+    expect(code).toBe('history_conflict')
+    expect(message).toContain(place)
+    expect(message).toMatch(/new threadId/)
+  })
+})
+
+describe('a message id that comes twice in one history', () => {
+  test('is one message when it says the same', () => {
+    expect(new Thread().take(user('u1'), user('u1'))).toEqual(['u1'])
+    expect(talked().take(user('u2'), user('u3'), user('u3'))).toEqual(['u3'])
+  })
+
+  test('is a conflict when it does not', () => {
+    expect(new Thread().refusal(user('u1'), user('u1', 'otherwise')).code).toBe('history_conflict')
+  })
+})
+
+test('a failed run is tried again with the same message', () => {
+  const thread = talked()
+  const failed = [user('u1'), user('u2'), user('u3')]
+  expect(thread.sort(...failed).messages.map(({ id }) => id)).toEqual(['u3'])
+  // Nothing was remembered of it.
+  expect(thread.take(...failed)).toEqual(['u3'])
+})
+
+test('content of parts is told apart by its parts, not by the order of their members', () => {
+  const thread = new Thread()
+  thread.take(user('u1', [{ type: 'text', text: 'look' }]))
+  const same = [Object.assign({ text: 'look' }, { type: 'text' as const })]
+  expect(thread.take(user('u1', same), user('u2'))).toEqual(['u2'])
+  expect(thread.refusal(user('u1', 'look'), user('u3')).code).toBe('history_conflict')
+})
+
+test('the digest does not give the content away and is short', () => {
+  const [entry] = reconcile([user('u1', 'secret')], new Thread()).digests
+  expect(entry?.[1]).toHaveLength(22)
+  expect(entry?.[1]).not.toBe(createHash('sha256').update('secret').digest('base64url').slice(0, 22))
+})

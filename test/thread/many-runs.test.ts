@@ -1,0 +1,94 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { EventType } from '@ag-ui/core'
+import { afterEach, expect, test } from 'vitest'
+import type { AgentSession } from '../../src/agent/agent.ts'
+import { createRedactor } from '../../src/redaction/redactor.ts'
+import { Blobs } from '../../src/storage/lmdb/blobs.ts'
+import { LmdbEventLog } from '../../src/storage/lmdb/lmdb-event-log.ts'
+import { Store } from '../../src/storage/lmdb/store.ts'
+import { Sessions } from '../../src/thread/sessions.ts'
+import { takeSnapshot } from '../../src/thread/snapshot.ts'
+import { Threads } from '../../src/thread/threads.ts'
+
+const RUNS = Number(process.env['AGUI_RUNS'] ?? 5000)
+const MIB = 1024 * 1024
+
+const directory = mkdtempSync(join(tmpdir(), 'agui-runner-test-'))
+const store = Store.open(directory)
+afterEach(async () => {
+  await store.close()
+  rmSync(directory, { recursive: true })
+})
+
+/** Says one message; ten thousand real turns would take an hour and show nothing of the thread. */
+const echo: AgentSession = {
+  async run({ runId }, { emit }) {
+    await emit([
+      { type: EventType.TEXT_MESSAGE_START, messageId: `said-${runId}`, role: 'assistant' },
+      { type: EventType.TEXT_MESSAGE_CONTENT, messageId: `said-${runId}`, delta: 'hello' },
+      { type: EventType.TEXT_MESSAGE_END, messageId: `said-${runId}` },
+    ])
+    return { outcome: 'success', usage: [{ provider: 'p', model: 'm', inputTokens: 1, outputTokens: 1 }] }
+  },
+  steer: () => false,
+  check: () => {},
+  setModel: async () => undefined,
+  warm: async () => {},
+  toolServers: async () => undefined,
+  stopTask: async () => false,
+  describe: () => ({ warm: false }),
+  memory: {},
+  interrupts: [],
+  pendingToolCallIds: [],
+  close: async () => {},
+}
+
+test(`a thread of ${RUNS} runs costs as much per run at its end as at its beginning`, {
+  timeout: 120_000,
+}, async () => {
+  const log = new LmdbEventLog({ store, retentionBytes: 1024 * MIB })
+  let ended: (() => void) | undefined
+  const sessions = new Sessions({
+    agent: { open: () => echo },
+    redactor: createRedactor({ values: [] }),
+    log,
+    threads: new Threads(store),
+    blobs: new Blobs({ store, retentionBytes: 1024 * MIB }),
+    eventBytesMax: MIB,
+    threadsMax: 1,
+    queueMax: 1,
+    runTimeoutMs: 0,
+    runIdleTimeoutMs: 0,
+    onRunEnded: () => ended?.(),
+    onLogFailure: (error) => {
+      throw error
+    },
+  })
+  const times: number[] = []
+  for (let index = 0; index < RUNS; index++) {
+    const started = performance.now()
+    const end = new Promise<void>((resolve) => {
+      ended = resolve
+    })
+    const messages = [{ id: `m-${index}`, role: 'user' as const, content: 'hi' }]
+    await sessions.submit({ threadId: 'long', runId: `run-${index}`, messages, tools: [], context: [] })
+    await end
+    times.push(performance.now() - started)
+  }
+  const median = (all: number[]): number => all.toSorted((a, b) => a - b)[Math.floor(all.length / 2)] ?? 0
+  const [early, late] = [median(times.slice(RUNS * 0.05, RUNS * 0.25)), median(times.slice(-RUNS * 0.2))]
+  console.log(`one run: ${early.toFixed(2)} ms early, ${late.toFixed(2)} ms late`)
+  // A figure for a table would need a quiet machine; growth with the thread would be far beyond this.
+  expect(late).toBeLessThan(early * 3)
+  const [session] = sessions.list()
+  expect(session).toMatchObject({ lastSeq: RUNS * 5, usage: [{ inputTokens: RUNS, outputTokens: RUNS }] })
+  const signal = new AbortController().signal
+  const snapshot = await takeSnapshot(log, { threadId: 'long', connectId: 'c', signal })
+  expect(snapshot.events.find(({ type }) => type === EventType.MESSAGES_SNAPSHOT)).toMatchObject({
+    messages: { length: RUNS * 2 },
+  })
+  await sessions.close()
+  await log.close()
+})

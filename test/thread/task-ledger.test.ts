@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { AguiEvent } from '../../src/agui/event.ts'
+import { TaskLedger } from '../../src/thread/task-ledger.ts'
+import { deltas, LogFolder, type OpenedLog } from '../support/event-log.ts'
+
+const NO_SIGNAL = new AbortController().signal
+
+let folder: LogFolder
+let opened: OpenedLog
+let ledger: TaskLedger
+
+beforeEach(() => {
+  folder = new LogFolder()
+  opened = folder.open()
+  ledger = new TaskLedger(opened.log)
+})
+afterEach(() => folder.remove())
+
+const recorded = (name: string): AguiEvent[] =>
+  readFileSync(`test/fixtures/claude/${name}.agui.jsonl`, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line))
+
+const tasks = (threadId = 't') => ledger.tasks(threadId, NO_SIGNAL)
+const append = (events: readonly AguiEvent[], threadId = 't') => opened.log.append(threadId, 'run', events)
+
+test('a background command is running until its notification, and then ended', async () => {
+  const events = recorded('background-bash')
+  const end = events.findIndex((event) => JSON.stringify(event).includes('"state":"completed"'))
+  await append(events.slice(0, end))
+  expect(await tasks()).toMatchObject([{ status: 'running', description: 'bg', taskType: 'local_bash' }])
+  await append(events.slice(end))
+  expect(await tasks()).toMatchObject([
+    { status: 'completed', description: 'bg', summary: 'Background command "bg" completed (exit code 0)' },
+  ])
+})
+
+test.each([
+  ['subagent', ['completed']],
+  ['subagents-parallel', ['completed', 'completed']],
+  ['subagent-nested', ['completed', 'completed']],
+  ['subagent-fails', ['failed']],
+  ['interrupt-subagent', ['failed']],
+])('the recording %s gives %j', async (name, statuses) => {
+  await append(recorded(name))
+  const found = await tasks()
+  expect(found.map(({ status }) => status).sort()).toEqual(statuses)
+  expect(found.every(({ taskType }) => taskType === 'local_agent')).toBe(true)
+})
+
+test('a subagent that outlives its run is one task that goes on', async () => {
+  const events = recorded('subagent-background')
+  const suspended = events.findIndex((event) => JSON.stringify(event).includes('"suspended"'))
+  expect(suspended).toBeGreaterThan(0)
+  await append(events.slice(0, suspended + 1))
+  expect(await tasks()).toMatchObject([{ status: 'running' }])
+  await append(events.slice(suspended + 1))
+  expect(await tasks()).toMatchObject([{ status: 'completed' }])
+})
+
+test('threads do not see each other, and one that was made anew starts empty', async () => {
+  await append(recorded('subagent'))
+  await append(deltas(3), 'other')
+  expect(await tasks()).toHaveLength(1)
+  expect(await tasks('other')).toEqual([])
+  expect(await tasks('unknown')).toEqual([])
+  await opened.log.drop('t')
+  await append(deltas(1))
+  expect(await tasks()).toEqual([])
+})
+
+test('what asks at once gets the same, and each record is taken once', async () => {
+  await append(deltas(5000))
+  await append(recorded('subagents-parallel'))
+  const answers = await Promise.all([tasks(), tasks(), tasks()])
+  for (const answer of answers) expect(answer).toHaveLength(2)
+})
