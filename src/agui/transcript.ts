@@ -1,9 +1,9 @@
 import { EventType, type Message, type Metadata, mergeMetadata, type ToolCall } from '@ag-ui/core'
 import { z } from 'zod'
 import type { AguiEvent } from './event.ts'
+import { effectOf, isDelta, ownerOf } from './items.ts'
 
 type Assistant = Extract<Message, { role: 'assistant' }>
-type Owner = { subagentRunId?: string }
 
 type RunStarted = Extract<AguiEvent, { type: EventType.RUN_STARTED }>
 type RunEnded = Extract<AguiEvent, { type: EventType.RUN_FINISHED | EventType.RUN_ERROR }>
@@ -75,7 +75,6 @@ export class Transcript {
       case EventType.RUN_STARTED:
         this.#runStarted = event
         this.#runEnded = undefined
-        this.#isOpen = true
         for (const message of event.input?.messages ?? []) this.#put(message)
         return
       case EventType.RUN_FINISHED:
@@ -85,77 +84,14 @@ export class Transcript {
         this.#isOpen = false
         this.#closeAll()
         return
-      case EventType.TEXT_MESSAGE_START:
-        this.#places.add(event.messageId)
-        this.#open.set(`text ${event.messageId}`, { kind: 'text', start: event, said: [] })
-        return
-      case EventType.TEXT_MESSAGE_CONTENT:
-        this.#say(`text ${event.messageId}`, event)
-        return
-      case EventType.TEXT_MESSAGE_END:
-        this.#close(`text ${event.messageId}`, event.metadata)
-        return
-      default:
-        this.#applyTool(event)
-    }
-  }
-
-  #applyTool(event: AguiEvent): void {
-    switch (event.type) {
-      case EventType.TOOL_CALL_START:
-        this.#places.add(event.parentMessageId ?? event.toolCallId)
-        this.#open.set(`tool ${event.toolCallId}`, { kind: 'tool', start: event, said: [] })
-        return
-      case EventType.TOOL_CALL_ARGS:
-        this.#say(`tool ${event.toolCallId}`, event)
-        return
-      case EventType.TOOL_CALL_END:
-        this.#close(`tool ${event.toolCallId}`, event.metadata)
-        return
       case EventType.TOOL_CALL_RESULT: {
         const { messageId, toolCallId, content, metadata } = event
-        this.#put({
-          id: messageId,
-          role: 'tool',
-          toolCallId,
-          content,
-          ...ownerOf(event),
-          ...(metadata === undefined ? {} : { metadata }),
-        })
+        const about = { ...ownerOf(event), ...(metadata === undefined ? {} : { metadata }) }
+        this.#put({ id: messageId, role: 'tool', toolCallId, content, ...about })
         return
       }
-      default:
-        this.#applyReasoning(event)
-    }
-  }
-
-  #applyReasoning(event: AguiEvent): void {
-    switch (event.type) {
-      case EventType.REASONING_START:
-        this.#open.set(`span ${event.messageId}`, { kind: 'bare', start: event })
-        return
-      case EventType.REASONING_END:
-        this.#open.delete(`span ${event.messageId}`)
-        return
-      case EventType.REASONING_MESSAGE_START:
-        this.#places.add(event.messageId)
-        this.#open.set(`reasoning ${event.messageId}`, { kind: 'reasoning', start: event, said: [] })
-        return
-      case EventType.REASONING_MESSAGE_CONTENT:
-        this.#say(`reasoning ${event.messageId}`, event)
-        return
-      case EventType.REASONING_MESSAGE_END:
-        this.#close(`reasoning ${event.messageId}`, event.metadata)
-        return
       case EventType.REASONING_ENCRYPTED_VALUE:
         this.#encrypt(event.entityId, event.encryptedValue)
-        return
-      case EventType.SUBAGENT_STARTED:
-        this.#open.set(`subagent ${event.subagentRunId}`, { kind: 'bare', start: event })
-        return
-      case EventType.SUBAGENT_FINISHED:
-      case EventType.SUBAGENT_ERROR:
-        this.#open.delete(`subagent ${event.subagentRunId}`)
         return
       case EventType.CUSTOM:
         this.#applyOwn(event.name, event.value)
@@ -166,6 +102,35 @@ export class Transcript {
         for (const message of event.messages) this.#put(message)
         return
       default:
+        this.#applyItem(event)
+    }
+  }
+
+  #applyItem(event: AguiEvent): void {
+    const effect = effectOf(event)
+    if (effect === undefined) return
+    if (isDelta(event)) this.#say(effect.key, event)
+    else if (effect.kind === 'open') this.#begin(effect.key, event)
+    else if (effect.kind === 'close')
+      this.#close(effect.key, 'metadata' in event ? event.metadata : undefined)
+  }
+
+  #begin(key: string, start: AguiEvent): void {
+    switch (start.type) {
+      case EventType.TEXT_MESSAGE_START:
+        this.#places.add(start.messageId)
+        this.#open.set(key, { kind: 'text', start, said: [] })
+        return
+      case EventType.TOOL_CALL_START:
+        this.#places.add(start.parentMessageId ?? start.toolCallId)
+        this.#open.set(key, { kind: 'tool', start, said: [] })
+        return
+      case EventType.REASONING_MESSAGE_START:
+        this.#places.add(start.messageId)
+        this.#open.set(key, { kind: 'reasoning', start, said: [] })
+        return
+      default:
+        this.#open.set(key, { kind: 'bare', start })
     }
   }
 
@@ -296,10 +261,4 @@ function contentOf(opened: Exclude<Opened, { kind: 'bare' }>, delta: string): Ag
   return opened.kind === 'text'
     ? { type: EventType.TEXT_MESSAGE_CONTENT, messageId, delta, ...owner }
     : { type: EventType.REASONING_MESSAGE_CONTENT, messageId, delta, ...owner }
-}
-
-function ownerOf(event: object): Owner {
-  return 'subagentRunId' in event && typeof event.subagentRunId === 'string'
-    ? { subagentRunId: event.subagentRunId }
-    : {}
 }

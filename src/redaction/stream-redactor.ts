@@ -1,12 +1,8 @@
 import { EventType } from '@ag-ui/core'
 import type { AguiEvent } from '../agui/event.ts'
+import { type DeltaEvent, effectOf, isDelta } from '../agui/items.ts'
 import type { Needles } from './needles.ts'
 import { TextStream } from './text-stream.ts'
-
-type DeltaEvent = Extract<
-  AguiEvent,
-  { type: EventType.TEXT_MESSAGE_CONTENT | EventType.TOOL_CALL_ARGS | EventType.REASONING_MESSAGE_CONTENT }
->
 
 interface Item {
   stream: TextStream
@@ -14,11 +10,8 @@ interface Item {
   last?: DeltaEvent
 }
 
-type Kind = 'text' | 'tool' | 'reasoning'
-
 interface Latest {
-  kind?: Kind
-  id?: string
+  key?: string
   item?: Item
 }
 
@@ -40,27 +33,24 @@ export class StreamRedactor {
   }
 
   redact(event: AguiEvent): AguiEvent[] {
+    if (isDelta(event)) return this.#delta(event)
+    return [...this.#behind(event), this.#redactEvent(event)]
+  }
+
+  /** What has to be said before this event. */
+  #behind(event: AguiEvent): AguiEvent[] {
     switch (event.type) {
-      case EventType.TEXT_MESSAGE_CONTENT:
-        return this.#delta('text', event.messageId, event)
-      case EventType.TOOL_CALL_ARGS:
-        return this.#delta('tool', event.toolCallId, event)
-      case EventType.REASONING_MESSAGE_CONTENT:
-        return this.#delta('reasoning', event.messageId, event)
-      case EventType.TEXT_MESSAGE_END:
-        return [...this.#rest(`text ${event.messageId}`), this.#redactEvent(event)]
-      case EventType.TOOL_CALL_END:
-      case EventType.TOOL_CALL_RESULT:
-        return [...this.#rest(`tool ${event.toolCallId}`), this.#redactEvent(event)]
-      case EventType.REASONING_MESSAGE_END:
-        return [...this.#rest(`reasoning ${event.messageId}`), this.#redactEvent(event)]
-      // Both tell the messages so far, or that there will be no more.
+      // These tell the messages so far, or that there will be no more.
       case EventType.MESSAGES_SNAPSHOT:
       case EventType.RUN_FINISHED:
       case EventType.RUN_ERROR:
-        return [...this.flush(), this.#redactEvent(event)]
-      default:
-        return [this.#redactEvent(event)]
+        return this.flush()
+      default: {
+        // A result stands behind its call, whoever ended that.
+        const effect = effectOf(event)
+        const isBehind = effect?.kind === 'close' || event.type === EventType.TOOL_CALL_RESULT
+        return effect !== undefined && isBehind ? this.#rest(effect.key) : []
+      }
     }
   }
 
@@ -76,8 +66,8 @@ export class StreamRedactor {
     return sum
   }
 
-  #delta(kind: Kind, id: string, given: DeltaEvent): AguiEvent[] {
-    const item = this.#itemOf(kind, id)
+  #delta(given: DeltaEvent): AguiEvent[] {
+    const item = this.#itemOf(given)
     const isBare = given.metadata === undefined && given.rawEvent === undefined
     const event = isBare ? given : { ...this.#redactEvent(given), delta: given.delta }
     item.last = event
@@ -87,13 +77,13 @@ export class StreamRedactor {
   }
 
   /** Mostly the same as that of the event before. */
-  #itemOf(kind: Kind, id: string): Item {
+  #itemOf(event: DeltaEvent): Item {
+    const key = effectOf(event)?.key ?? ''
     const { item: latest } = this.#latest
-    if (latest !== undefined && this.#latest.id === id && this.#latest.kind === kind) return latest
-    const key = `${kind} ${id}`
+    if (latest !== undefined && this.#latest.key === key) return latest
     const item = this.#items.get(key) ?? { stream: new TextStream(this.#needles) }
     this.#items.set(key, item)
-    this.#latest = { kind, id, item }
+    this.#latest = { key, item }
     return item
   }
 

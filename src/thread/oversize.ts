@@ -1,5 +1,6 @@
 import { type ContentPart, EventType, type Interrupt, type Message } from '@ag-ui/core'
 import type { AguiEvent } from '../agui/event.ts'
+import { isDelta } from '../agui/items.ts'
 import type { Blob } from '../storage/lmdb/blobs.ts'
 
 export interface OversizeOptions {
@@ -31,13 +32,12 @@ export class Oversize {
   }
 
   fit(event: AguiEvent): AguiEvent[] {
+    if (isDelta(event)) {
+      return event.delta.length <= this.#charsMax
+        ? [event]
+        : pieces(event.delta, this.#charsMax).map((delta) => ({ ...event, delta }))
+    }
     switch (event.type) {
-      case EventType.TEXT_MESSAGE_CONTENT:
-      case EventType.TOOL_CALL_ARGS:
-      case EventType.REASONING_MESSAGE_CONTENT:
-        return event.delta.length <= this.#charsMax
-          ? [event]
-          : pieces(event.delta, this.#charsMax).map((delta) => ({ ...event, delta }))
       case EventType.TOOL_CALL_RESULT:
       case EventType.RUN_STARTED:
       case EventType.RUN_FINISHED:

@@ -1,6 +1,7 @@
 import { EventType } from '@ag-ui/core'
 import { z } from 'zod'
 import type { AguiEvent } from '../agui/event.ts'
+import { typesOf } from '../agui/items.ts'
 import { RunnerError } from '../errors.ts'
 import type { Batch } from '../storage/batch.ts'
 import type { EventLog } from '../storage/event-log.ts'
@@ -54,7 +55,7 @@ const Expired = z.object({ oldestSeq: z.number() })
 const ALIVE = new Set(['started', 'progress', 'updated', 'running', 'pending'])
 /** Of one thread; the oldest are forgotten. */
 const TASKS_MAX = 1000
-const MARKS = [Buffer.from('"agui-runner.task"'), Buffer.from('"SUBAGENT_')]
+const MARKS = ['agui-runner.task', ...typesOf('subagent')].map((word) => Buffer.from(`"${word}"`))
 
 /** Which tasks the threads have had, as their logs tell; each record is looked at once. */
 export class TaskLedger {

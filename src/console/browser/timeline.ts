@@ -1,3 +1,4 @@
+import { type Effect, effectOf } from '../../agui/items.ts'
 import { readContent, readUsage } from './content.ts'
 import { isObject, type Json, ownMetadata, toList, toNumber, toObject, toText } from './fields.ts'
 import type {
@@ -15,17 +16,13 @@ import { describeCustom } from './notice-texts.ts'
 type Handler = (event: Json) => void
 type Opened = TextItem | ReasoningItem | ToolItem
 
-/** Spans around what is shown itself. */
-const NOTHING_TO_SHOW: ReadonlySet<string> = new Set(['REASONING_START', 'REASONING_END'])
-
 /** What a thread's events add up to. Fed in order, each event once; a page that draws it holds nothing else. */
 export class Transcript {
   readonly runs: Run[] = []
   /** Grows with every change. */
   rev = 0
-  readonly #texts = new Map<string, TextItem>()
-  readonly #reasonings = new Map<string, ReasoningItem>()
-  readonly #tools = new Map<string, ToolItem>()
+  /** By the keys of agui/items.ts. */
+  readonly #items = new Map<string, Opened>()
   readonly #subagents = new Map<string, SubagentItem>()
   readonly #open = new Set<Opened>()
   /** Calls that have no result yet: what they show depends on whether their run still goes on. */
@@ -37,9 +34,10 @@ export class Transcript {
 
   apply(event: Json): void {
     const type = toText(event['type']) ?? ''
-    if (NOTHING_TO_SHOW.has(type)) return
+    const effect = effectOf({ ...event, type })
     const handle = this.#handlers[type]
     if (handle !== undefined) handle(event)
+    else if (effect !== undefined) this.#goOn(effect, event)
     else this.#note(event, { level: 'info', title: type, detail: '', value: event })
   }
 
@@ -57,8 +55,6 @@ export class Transcript {
       const role = toText(event['role']) ?? 'assistant'
       this.#addText(event, { role, text: '', attachments: [], isOpen: true })
     },
-    TEXT_MESSAGE_CONTENT: (event) => this.#say(this.#texts.get(idOf(event)), event),
-    TEXT_MESSAGE_END: (event) => this.#close(this.#texts.get(idOf(event))),
     REASONING_MESSAGE_START: (event) => {
       const holder = this.#holderOf(event)
       const item: ReasoningItem = {
@@ -70,20 +66,11 @@ export class Transcript {
         isEncrypted: false,
       }
       this.#add(item)
-      this.#reasonings.set(idOf(event), item)
+      this.#items.set(`reasoning ${idOf(event)}`, item)
       this.#open.add(item)
     },
-    REASONING_MESSAGE_CONTENT: (event) => this.#say(this.#reasonings.get(idOf(event)), event),
-    REASONING_MESSAGE_END: (event) => this.#close(this.#reasonings.get(idOf(event))),
     REASONING_ENCRYPTED_VALUE: (event) => this.#encrypt(event),
     TOOL_CALL_START: (event) => this.#startTool(event),
-    TOOL_CALL_ARGS: (event) => {
-      const tool = this.#toolOf(event)
-      if (tool === undefined) return
-      tool.args += toText(event['delta']) ?? ''
-      this.#touch(tool)
-    },
-    TOOL_CALL_END: (event) => this.#close(this.#toolOf(event)),
     TOOL_CALL_RESULT: (event) => this.#addResult(event),
     SUBAGENT_STARTED: (event) => this.#startSubagent(event),
     SUBAGENT_FINISHED: (event) => this.#finishSubagent(event),
@@ -102,6 +89,14 @@ export class Transcript {
         detail: JSON.stringify(event['snapshot']),
         value: event['snapshot'],
       }),
+  }
+
+  /** A span is only around what is shown itself; what nobody began is not shown. */
+  #goOn({ key, kind }: Effect, event: Json): void {
+    const item = this.#items.get(key)
+    if (item === undefined) return
+    if (kind === 'delta') this.#say(item, event)
+    if (kind === 'close') this.#close(item)
   }
 
   #startRun(event: Json): void {
@@ -174,32 +169,38 @@ export class Transcript {
   #addText(event: Json, item: Pick<TextItem, 'role' | 'text' | 'attachments' | 'isOpen'>): void {
     const placed: TextItem = { kind: 'text', rev: 0, holder: this.#holderOf(event), ...item }
     this.#add(placed)
-    this.#texts.set(idOf(event), placed)
+    this.#items.set(`text ${idOf(event)}`, placed)
     if (placed.isOpen) this.#open.add(placed)
   }
 
-  #say(item: TextItem | ReasoningItem | undefined, event: Json): void {
-    if (item === undefined) return
-    item.text += toText(event['delta']) ?? ''
+  #say(item: Opened, event: Json): void {
+    const delta = toText(event['delta']) ?? ''
+    if (item.kind === 'tool') item.args += delta
+    else item.text += delta
     this.#touch(item)
   }
 
-  #close(item: Opened | undefined): void {
-    if (item === undefined || !this.#open.delete(item)) return
+  #close(item: Opened): void {
+    if (!this.#open.delete(item)) return
     item.isOpen = false
     this.#touch(item)
   }
 
   #encrypt(event: Json): void {
-    const item = this.#reasonings.get(toText(event['entityId']) ?? '')
+    const item = this.#items.get(`reasoning ${toText(event['entityId']) ?? ''}`)
     const isHidden = toText(event['encryptedValue'])?.startsWith('claude-redacted:') === true
-    if (item === undefined || !isHidden) return
+    if (item?.kind !== 'reasoning' || !isHidden) return
     item.isEncrypted = true
     this.#touch(item)
   }
 
   #toolOf(event: Json): ToolItem | undefined {
-    return this.#tools.get(toText(event['toolCallId']) ?? '')
+    return this.#tool(toText(event['toolCallId']) ?? '')
+  }
+
+  #tool(id: string): ToolItem | undefined {
+    const item = this.#items.get(`tool ${id}`)
+    return item?.kind === 'tool' ? item : undefined
   }
 
   #startTool(event: Json): void {
@@ -208,7 +209,7 @@ export class Transcript {
     const holder = this.#holderOf(event)
     const tool: ToolItem = { kind: 'tool', rev: 0, holder, id, name, args: '', isOpen: true, items: [] }
     this.#add(tool)
-    this.#tools.set(id, tool)
+    this.#items.set(`tool ${id}`, tool)
     this.#open.add(tool)
     this.#pending.add(tool)
   }
@@ -233,7 +234,7 @@ export class Transcript {
 
   #startSubagent(event: Json): void {
     const id = toText(event['subagentRunId']) ?? ''
-    const caller = this.#tools.get(toText(event['parentToolCallId']) ?? '')
+    const caller = this.#tool(toText(event['parentToolCallId']) ?? '')
     const parent = this.#subagents.get(toText(event['parentSubagentRunId']) ?? '')
     // One that was suspended with its run is announced again in the run that it goes on in: it is drawn there.
     const isAgain = this.#subagents.has(id)
@@ -266,9 +267,9 @@ export class Transcript {
     const value = toObject(event['value'])
     switch (name) {
       case 'agui-runner.retracted':
-        for (const id of toList(value['messageIds'])) this.#retract(this.#texts.get(String(id)), value)
-        for (const id of toList(value['messageIds'])) this.#retract(this.#reasonings.get(String(id)), value)
-        for (const id of toList(value['toolCallIds'])) this.#retract(this.#tools.get(String(id)), value)
+        for (const id of toList(value['messageIds'])) this.#retract(this.#items.get(`text ${id}`), value)
+        for (const id of toList(value['messageIds'])) this.#retract(this.#items.get(`reasoning ${id}`), value)
+        for (const id of toList(value['toolCallIds'])) this.#retract(this.#items.get(`tool ${id}`), value)
         return
       case 'agui-runner.tool_call_edited':
         this.#changeTool(event, (tool) => {
