@@ -10,7 +10,7 @@ export type ItemKind = 'text' | 'tool' | 'reasoning' | 'span' | 'step' | 'subage
  * `open` and `close` are an item's first and last event, `delta` adds to an open one, and `whole` speaks of an item
  * in one event that stands for itself.
  */
-export type EffectKind = 'open' | 'delta' | 'close' | 'whole'
+type EffectKind = 'open' | 'delta' | 'close' | 'whole'
 
 interface Row {
   readonly item: ItemKind
