@@ -10,20 +10,25 @@ import {
 import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { closeWith } from './closing.ts'
+import {
+  BAD_GATEWAY,
+  ESTABLISHED,
+  endWith,
+  HEAD_BYTES_MAX,
+  HEAD_TOO_LARGE,
+  join,
+  jsonAnswer,
+  parseTarget,
+  type Target,
+} from '../tunnel/connect.ts'
 import { INFERENCE_HOST, INFERENCE_PORT } from './inference-edge.ts'
 import type { RequestLog } from './request-log.ts'
 import type { ConnectFault } from './script.ts'
 
-/** Longest request head the real proxy reads, in bytes. */
-const HEAD_BYTES_MAX = 8192
+/** As the real proxy says it, without a length. */
+const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\n\r\n'
 /** Longest wait for an allowed target to accept, in milliseconds. */
 const TUNNEL_CONNECT_MS_MAX = 30_000
-
-export interface Target {
-  host: string
-  port: number
-}
 
 /** What a policy says about a target; the reason travels to the client. */
 export interface ConnectDecision {
@@ -54,9 +59,7 @@ export function createConnectProxy(options: ConnectProxyOptions): Server {
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (!socket.writable || error.code?.startsWith('HPE_') !== true) return void socket.destroy()
-    const status =
-      error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
-    closeWith(socket, `HTTP/1.1 ${status}\r\n\r\n`)
+    endWith(socket, error.code === 'HPE_HEADER_OVERFLOW' ? HEAD_TOO_LARGE : BAD_REQUEST)
   })
   return server
 }
@@ -67,17 +70,17 @@ async function answerConnect(
   head: Buffer,
   options: ConnectProxyOptions,
 ): Promise<void> {
-  const target = parseTarget(request.url ?? '')
+  const target = parseTarget((request.url ?? '').toLowerCase())
   const settle = record(request, options.log)
   const end = (status: number, text: string): void => {
-    closeWith(socket, text)
+    endWith(socket, text)
     settle({ status, bytes: 0, end: 'complete' })
   }
-  if (target === undefined) return end(400, 'HTTP/1.1 400 Bad Request\r\n\r\n')
+  if (target === undefined) return end(400, BAD_REQUEST)
   if (head.length > 0) socket.unshift(head)
   if (target.host === INFERENCE_HOST && target.port === INFERENCE_PORT) {
     const fault = options.nextConnectFault()
-    if (fault === 'bad-gateway') return end(502, 'HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n')
+    if (fault === 'bad-gateway') return end(502, BAD_GATEWAY)
     if (fault === 'refuse')
       return end(403, toDenial({ target, method: 'CONNECT', reason: 'endpoint is not in any policy' }))
     await establish(socket)
@@ -94,7 +97,7 @@ async function answerConnect(
     await once(upstream, 'connect', { signal: AbortSignal.timeout(TUNNEL_CONNECT_MS_MAX) })
   } catch {
     upstream.destroy()
-    return end(502, 'HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n')
+    return end(502, BAD_GATEWAY)
   }
   await establish(socket)
   settle({ status: 200, bytes: 0, end: 'complete' })
@@ -110,13 +113,13 @@ async function answerAbsolute(
   const settle = record(request, options.log)
   const url = URL.canParse(request.url ?? '') ? new URL(request.url ?? '') : undefined
   if (url?.protocol !== 'http:') {
-    closeWith(request.socket, 'HTTP/1.1 400 Bad Request\r\n\r\n')
+    endWith(request.socket, BAD_REQUEST)
     return settle({ status: 400, bytes: 0, end: 'complete' })
   }
   const target = { host: url.hostname.toLowerCase(), port: Number(url.port || 80) }
   const decision = options.decide(target)
   if (!decision.allow) {
-    closeWith(
+    endWith(
       request.socket,
       toDenial({ target, method: request.method ?? '', path: url.pathname + url.search }),
     )
@@ -137,13 +140,6 @@ async function answerAbsolute(
   }
 }
 
-/** Carries bytes both ways; one side's end is passed on, its breaking destroys the other. */
-function join(client: Socket, upstream: Socket): void {
-  upstream.on('error', () => client.destroy())
-  client.pipe(upstream)
-  upstream.pipe(client)
-}
-
 function record(request: IncomingMessage, log: RequestLog): ReturnType<RequestLog['add']> {
   const { method = '', url = '', headers } = request
   const settle = log.add({ route: 'proxy', method, path: url, headers, body: undefined, bytes: 0 })
@@ -154,18 +150,8 @@ function record(request: IncomingMessage, log: RequestLog): ReturnType<RequestLo
 
 async function establish(socket: Socket): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    socket.write('HTTP/1.1 200 Connection Established\r\n\r\n', (error) =>
-      error ? reject(error) : resolve(),
-    )
+    socket.write(ESTABLISHED, (error) => (error ? reject(error) : resolve()))
   })
-}
-
-/** `host:port`, `[v6]:port`; undefined for anything else. */
-function parseTarget(text: string): Target | undefined {
-  const match = /^(?:\[([0-9a-f:.]+)\]|([^:/?#@\s]+)):(\d{1,5})$/i.exec(text)
-  const host = (match?.[1] ?? match?.[2] ?? '').toLowerCase()
-  const port = Number(match?.[3] ?? 0)
-  return host === '' || port < 1 || port > 65535 ? undefined : { host, port }
 }
 
 /** The proxy's 403 (net/proxy.rs): a CONNECT carries the reason, a plain request does not. */
@@ -173,12 +159,5 @@ function toDenial(options: { target: Target; method: string; path?: string; reas
   const { target, method, path = '', reason } = options
   const detail = `${method} ${target.host}:${target.port}${path} not permitted by policy`
   const body = JSON.stringify({ error: 'policy_denied', detail, ...(reason ? { reason } : {}) })
-  return [
-    'HTTP/1.1 403 Forbidden',
-    'Content-Type: application/json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Connection: close',
-    '',
-    body,
-  ].join('\r\n')
+  return jsonAnswer(403, 'Forbidden', body)
 }

@@ -2,8 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { Socket } from 'node:net'
-import type { Leaf } from './certificates.ts'
-import { closeWith } from './closing.ts'
+import type { Leaf } from '../tunnel/authority.ts'
+import { endWith } from '../tunnel/connect.ts'
 import { GATEWAY_ANSWERS, toReason } from './gateway-faults.ts'
 import { type Answer, type MessagesApi, type Refusal, readFacts } from './messages-api.ts'
 import type { ForwardedRequest, RequestLog, RequestOutcome } from './request-log.ts'
@@ -87,7 +87,7 @@ export function createInferenceEdge(options: InferenceEdgeOptions): InferenceEdg
   // An Expect header is ignored: no 100 is sent, the request is served.
   server.on('checkContinue', handle)
   server.on('checkExpectation', handle)
-  server.on('connect', (_request, socket) => closeWith(socket, toRawAnswer('not-allowed')))
+  server.on('connect', (_request, socket) => endWith(socket, toRawAnswer('not-allowed')))
   refuseMalformed(server)
   return { accept: (socket) => void server.emit('connection', socket) }
 }
@@ -96,8 +96,8 @@ export function createInferenceEdge(options: InferenceEdgeOptions): InferenceEdg
 function refuseMalformed(server: Server): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (!socket.writable || error.code?.startsWith('HPE_') !== true) return void socket.destroy()
-    if (error.code === 'HPE_HEADER_OVERFLOW') return closeWith(socket, toRawAnswer('too-large'))
-    closeWith(socket, 'HTTP/1.1 400 Bad Request\r\ncontent-length: 11\r\n\r\nBad Request')
+    if (error.code === 'HPE_HEADER_OVERFLOW') return endWith(socket, toRawAnswer('too-large'))
+    endWith(socket, 'HTTP/1.1 400 Bad Request\r\ncontent-length: 11\r\n\r\nBad Request')
   })
 }
 

@@ -1,8 +1,10 @@
 import { once } from 'node:events'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { RunnerError, toMessage } from '../errors.ts'
-import { createAuthority, writeAuthorityFiles } from './certificates.ts'
-import { type ConnectDecision, createConnectProxy, type Target } from './connect-proxy.ts'
+import { createAuthority } from '../tunnel/authority.ts'
+import type { Target } from '../tunnel/connect.ts'
+import { writeAuthorityFiles } from './authority-files.ts'
+import { type ConnectDecision, createConnectProxy } from './connect-proxy.ts'
 import { DEMO } from './demo.ts'
 import { answerDirect } from './direct-route.ts'
 import { createInferenceEdge, INFERENCE_HOST, type InferenceEdge, STREAM_LIMITS } from './inference-edge.ts'
@@ -62,11 +64,11 @@ export interface MockGateway {
 export async function startMockGateway(options: MockGatewayOptions): Promise<MockGateway> {
   const log = createRequestLog()
   const api = createMessagesApi({ script: options.script ?? DEMO, model: options.model })
-  const authority = await createAuthority('OpenShell Sandbox CA (mock)')
+  const authority = createAuthority('OpenShell Sandbox CA (mock)')
   const files = writeAuthorityFiles(options.directory, authority.pem)
   const edgeOptions = { api, log, limits: options.limits ?? STREAM_LIMITS }
-  const edge = createInferenceEdge({ ...edgeOptions, leaf: await authority.issue(INFERENCE_HOST) })
-  let untrusted: Promise<InferenceEdge> | undefined
+  const edge = createInferenceEdge({ ...edgeOptions, leaf: authority.issue(INFERENCE_HOST) })
+  let untrusted: InferenceEdge | undefined
   const server = createConnectProxy({
     log,
     decide:
@@ -76,10 +78,11 @@ export async function startMockGateway(options: MockGatewayOptions): Promise<Moc
     answerDirect: (request, response) => answerDirect(request, response, { api, log }),
     acceptInference(socket, { trusted }) {
       if (trusted) return edge.accept(socket)
-      untrusted ??= createAuthority('another authority')
-        .then((stranger) => stranger.issue(INFERENCE_HOST))
-        .then((leaf) => createInferenceEdge({ ...edgeOptions, leaf }))
-      untrusted.then((stranger) => stranger.accept(socket)).catch(() => socket.destroy())
+      untrusted ??= createInferenceEdge({
+        ...edgeOptions,
+        leaf: createAuthority('another authority').issue(INFERENCE_HOST),
+      })
+      untrusted.accept(socket)
     },
   })
   const sockets = new Set<Socket>()

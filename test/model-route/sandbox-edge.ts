@@ -5,7 +5,7 @@ import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createAuthority } from '../../src/mock/certificates.ts'
+import { createAuthority } from '../../src/tunnel/authority.ts'
 
 export interface SandboxEdge {
   /** Of the CONNECT proxy, without credentials. */
@@ -32,8 +32,8 @@ export interface SandboxEdgeOptions {
 export async function startSandboxEdge(options: SandboxEdgeOptions = {}): Promise<SandboxEdge> {
   const folder = mkdtempSync(join(tmpdir(), 'agui-edge-'))
   const caFile = join(folder, 'ca.pem')
-  const authority = await createAuthority('test')
-  const leaf = await authority.issue(options.host ?? 'inference.local')
+  const authority = createAuthority('test')
+  const leaf = authority.issue(options.host ?? 'inference.local')
   writeFileSync(caFile, authority.pem)
 
   const asked: string[] = []

@@ -5,10 +5,10 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { afterEach, expect, test } from 'vitest'
 import { parsePolicy } from '../../src/policy/read/load.ts'
-import { createAuthority } from '../../src/sandbox/egress/certificates.ts'
 import type { EgressDecision } from '../../src/sandbox/egress/denial.ts'
 import { EgressProxy, type EgressProxyOptions } from '../../src/sandbox/egress/egress-proxy.ts'
 import { dialAddress, routeFrom } from '../../src/sandbox/egress/upstream.ts'
+import { createAuthority } from '../../src/tunnel/authority.ts'
 
 const POLICY = `
 version: 1

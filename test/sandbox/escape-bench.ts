@@ -17,7 +17,7 @@ import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { WebSocketServer } from 'ws'
-import { type Authority, createAuthority } from '../../src/sandbox/egress/certificates.ts'
+import { type Authority, createAuthority } from '../../src/tunnel/authority.ts'
 import type { Attempt } from './escape-attempts.ts'
 import type { HostOrder } from './escape-host.ts'
 

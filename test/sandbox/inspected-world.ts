@@ -6,10 +6,10 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { text } from 'node:stream/consumers'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { Policy } from '../../src/policy/read/schema.ts'
-import { createAuthority } from '../../src/sandbox/egress/certificates.ts'
 import type { EgressDecision } from '../../src/sandbox/egress/denial.ts'
 import { EgressProxy } from '../../src/sandbox/egress/egress-proxy.ts'
 import { dialAddress, routeFrom } from '../../src/sandbox/egress/upstream.ts'
+import { createAuthority } from '../../src/tunnel/authority.ts'
 
 export const TOOL = '/usr/bin/tool'
 

@@ -1,7 +1,7 @@
 // What is told when something may not pass: to the client in OpenShell's words (openshell.md 1.7), to the runner
 // as data.
 import type { Decision } from '../../policy/decide/decision.ts'
-import type { Target } from './upstream.ts'
+import { jsonAnswer, type Target } from '../../tunnel/connect.ts'
 
 /** One decision of the proxy; holds no query, header or body. */
 export interface EgressDecision {
@@ -73,14 +73,7 @@ export function requestDenial(
   })
 }
 
-/** A whole answer for a socket that has no response object. The reason is in the status line too, where tools show it. */
+/** The refusal of a connection or a plain request. The reason is in the status line too, where tools show it. */
 export function rawDenial(body: string): string {
-  return [
-    'HTTP/1.1 403 Forbidden by policy',
-    'Content-Type: application/json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Connection: close',
-    '',
-    body,
-  ].join('\r\n')
+  return jsonAnswer(403, 'Forbidden by policy', body)
 }

@@ -7,13 +7,24 @@ import type { Decision, EgressRequest } from '../../policy/decide/decision.ts'
 import { decideEgress } from '../../policy/decide/egress.ts'
 import { isInference } from '../../policy/decide/inference.ts'
 import type { Policy } from '../../policy/read/schema.ts'
+import type { Authority } from '../../tunnel/authority.ts'
+import {
+  BAD_GATEWAY,
+  BAD_REQUEST,
+  ESTABLISHED,
+  endWith,
+  HEAD_BYTES_MAX,
+  HEAD_TOO_LARGE,
+  join,
+  parseTarget,
+  type Target,
+} from '../../tunnel/connect.ts'
 import type { Holder } from './binary-identity.ts'
-import type { Authority } from './certificates.ts'
 import { connectionDenial, type EgressDecision, rawDenial, type Subject, toEgressDecision } from './denial.ts'
-import { forward, join, TunnelAgent } from './forward.ts'
+import { forward, TunnelAgent } from './forward.ts'
 import { hostOf, Inspector } from './inspection.ts'
 import { type RequestBody, readRequestBody } from './request-body.ts'
-import { type Dial, dialAddress, dialThrough, type Route, type Target } from './upstream.ts'
+import { type Dial, dialAddress, dialThrough, type Route } from './upstream.ts'
 
 /** Where the configured model is, when it is not inference.local: open to everything inside, without a rule. */
 export interface ModelEndpoint extends Target {
@@ -36,13 +47,8 @@ export interface EgressProxyOptions {
   dial?: typeof dialAddress | undefined
 }
 
-/** Longest CONNECT or request head, in bytes. */
-const HEAD_BYTES_MAX = 8192
 const CONNECTIONS_MAX = 1024
 const REFUSED_BY_PARENT = 'the proxy behind this one refused'
-const ESTABLISHED = 'HTTP/1.1 200 Connection Established\r\n\r\n'
-const BAD_GATEWAY = 'HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
-const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
 
 const NOBODY: Decision = {
   verdict: 'deny',
@@ -81,7 +87,7 @@ export class EgressProxy {
     this.#server.on('upgrade', (_request, socket) => endWith(socket, BAD_REQUEST))
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       const isLong = error.code === 'HPE_HEADER_OVERFLOW'
-      endWith(socket, isLong ? 'HTTP/1.1 431 Request Header Fields Too Large\r\n\r\n' : BAD_REQUEST)
+      endWith(socket, isLong ? HEAD_TOO_LARGE : BAD_REQUEST)
     })
   }
 
@@ -286,21 +292,8 @@ function isSame(left: Target, right: Target): boolean {
   return left.host.toLowerCase() === right.host.toLowerCase() && left.port === right.port
 }
 
-/** `host:port` or `[v6]:port`, nothing else; the host as the client wrote it. */
-function parseTarget(text: string): Target | undefined {
-  const match = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+)):(\d{1,5})$/i.exec(text)
-  const host = match?.[1] ?? match?.[2] ?? ''
-  const port = Number(match?.[3] ?? 0)
-  return host === '' || host.length > 255 || port < 1 || port > 65535 ? undefined : { host, port }
-}
-
 function closeSignal(socket: Socket): AbortSignal {
   const controller = new AbortController()
   socket.once('close', () => controller.abort())
   return controller.signal
-}
-
-function endWith(socket: Duplex, text: string): void {
-  if (!socket.writable) return void socket.destroy()
-  socket.end(text, () => socket.destroy())
 }

@@ -1,5 +1,5 @@
-// Carrying what was allowed: bytes both ways, or one request on a connection of its own making, so that no byte the
-// client framed reaches the other side.
+// Carrying one request that was allowed on a connection of its own making, so that no byte the client framed reaches
+// the other side.
 import {
   Agent,
   type ClientRequest,
@@ -26,16 +26,6 @@ const HOP_BY_HOP = [
   // A compressed message could not be read here.
   'sec-websocket-extensions',
 ]
-
-/** One side's end is passed on, its breaking destroys the other. */
-export function join(client: Duplex, upstream: Duplex): void {
-  client.on('error', () => upstream.destroy())
-  upstream.on('error', () => client.destroy())
-  client.once('close', () => upstream.destroy())
-  upstream.once('close', () => client.destroy())
-  client.pipe(upstream)
-  upstream.pipe(client)
-}
 
 /** Opens its connection with `dial`, keeps it for the client's next request, and never has two. */
 export class TunnelAgent extends Agent {

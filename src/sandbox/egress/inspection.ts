@@ -7,11 +7,11 @@ import { connect as connectTls, TLSSocket } from 'node:tls'
 import type { Decision, EgressRequest } from '../../policy/decide/decision.ts'
 import type { GraphqlRequest } from '../../policy/request/body.ts'
 import { canonicalTarget, TargetError } from '../../policy/request/target.ts'
-import type { Authority } from './certificates.ts'
+import type { Authority } from '../../tunnel/authority.ts'
+import type { Target } from '../../tunnel/connect.ts'
 import { rawDenial, requestDenial, type Subject } from './denial.ts'
 import { forward, TunnelAgent } from './forward.ts'
 import { readRequestBody } from './request-body.ts'
-import type { Target } from './upstream.ts'
 import { carryWebSocket, handshakeProblem, type UpgradeRequest } from './websocket.ts'
 
 interface InspectedRequest extends Pick<EgressRequest, 'isBodyUnread' | 'graphql' | 'jsonRpc'> {

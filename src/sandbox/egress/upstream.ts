@@ -1,12 +1,8 @@
 // The way on from the proxy: to an address that was judged, or through the runner's own proxy where it has one.
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import type { Target } from '../../tunnel/connect.ts'
 import { within } from '../../within.ts'
-
-export interface Target {
-  host: string
-  port: number
-}
 
 export interface ParentProxy {
   readonly host: string

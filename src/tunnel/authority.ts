@@ -4,18 +4,26 @@ import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } fr
 import { isIP } from 'node:net'
 import { createSecureContext, type SecureContext } from 'node:tls'
 
+/** What a TLS server shows: PEM texts, held in memory only. */
+export interface Leaf {
+  readonly cert: string
+  readonly key: string
+}
+
 export interface Authority {
   /** PEM of the authority's own certificate. */
   readonly pem: string
-  /** What a TLS server shows as `host`. */
+  /** A P-256 certificate for `host`, a DNS name or an IPv4 address. */
+  issue(host: string): Leaf
+  /** The same, ready to be shown; kept for the next connection to that host. */
   contextFor(host: string): SecureContext
 }
 
 /** A clock that is a little behind must not refuse a certificate made a second ago. */
 const BACKDATE_MS = 60 * 60 * 1000
 const VALIDITY_MS = 30 * 24 * 60 * 60 * 1000
-/** Leaves kept; a policy rarely names more hosts. */
-const LEAVES_MAX = 256
+/** Kept; a policy rarely names more hosts. */
+const CONTEXTS_MAX = 256
 
 const OID = {
   commonName: '550403',
@@ -47,30 +55,34 @@ export function createAuthority(name: string): Authority {
     }),
   )
   const leafKeys = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const leafKeyPem = leafKeys.privateKey.export({ type: 'pkcs8', format: 'pem' })
-  const leaves = new Map<string, SecureContext>()
+  const leafKeyPem = leafKeys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  const issue = (host: string): Leaf => {
+    const leaf = certify({
+      issuer: name,
+      subject: host.slice(0, 64),
+      publicKey: leafKeys.publicKey,
+      signer: keys.privateKey,
+      extensions: [
+        extension(OID.basicConstraints, sequence(), true),
+        // digitalSignature.
+        extension(OID.keyUsage, der(0x03, Buffer.from([7, 0x80])), true),
+        extension(OID.extendedKeyUsage, sequence(objectId(OID.serverAuth))),
+        extension(OID.subjectAltName, sequence(alternativeName(host))),
+        extension(OID.authorityKey, sequence(der(0x80, keyId))),
+      ],
+    })
+    return { cert: toPem(leaf), key: leafKeyPem }
+  }
+  const contexts = new Map<string, SecureContext>()
   return {
     pem: certificate,
+    issue,
     contextFor(host) {
-      const known = leaves.get(host)
+      const known = contexts.get(host)
       if (known !== undefined) return known
-      const leaf = certify({
-        issuer: name,
-        subject: host.slice(0, 64),
-        publicKey: leafKeys.publicKey,
-        signer: keys.privateKey,
-        extensions: [
-          extension(OID.basicConstraints, sequence(), true),
-          // digitalSignature.
-          extension(OID.keyUsage, der(0x03, Buffer.from([7, 0x80])), true),
-          extension(OID.extendedKeyUsage, sequence(objectId(OID.serverAuth))),
-          extension(OID.subjectAltName, sequence(alternativeName(host))),
-          extension(OID.authorityKey, sequence(der(0x80, keyId))),
-        ],
-      })
-      const context = createSecureContext({ cert: toPem(leaf), key: leafKeyPem })
-      if (leaves.size >= LEAVES_MAX) leaves.clear()
-      leaves.set(host, context)
+      const context = createSecureContext(issue(host))
+      if (contexts.size >= CONTEXTS_MAX) contexts.clear()
+      contexts.set(host, context)
       return context
     },
   }
