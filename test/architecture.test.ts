@@ -37,7 +37,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   page: [],
   console: ['errors', 'package-directory', 'page'],
   'console/browser': ['agui'],
-  'http/doors': ['errors', 'redaction'],
+  'http/doors': ['errors', 'redaction', 'thread'],
   'http/document': ['agui', 'errors', 'package-directory', 'page'],
   'http/stream': ['agui', 'channels', 'errors', 'storage'],
   'http/platform': [

@@ -6,7 +6,13 @@ import type { EventLog } from '../storage/event-log.ts'
 import type { Blobs } from '../storage/lmdb/blobs.ts'
 import { Oversize } from './oversize.ts'
 import type { RunLimits } from './run.ts'
-import { Session, type SessionDescription, type SessionOptions, type Submitted } from './session.ts'
+import {
+  type Accepted,
+  Session,
+  type SessionDescription,
+  type SessionOptions,
+  type Submitted,
+} from './session.ts'
 import type { ThreadFacts, Threads } from './threads.ts'
 
 export interface SessionsOptions extends RunLimits {
@@ -48,15 +54,17 @@ export class Sessions {
 
   /** Admits a run; the thread is made on first use. */
   async submit(input: RunAgentInput): Promise<Submitted> {
-    const known = this.#sessions.has(input.threadId)
-    const session = this.open(input.threadId)
-    try {
-      return await session.submit(input)
-    } catch (error) {
-      // A refused first run leaves no thread behind, else rubbish would fill the table.
-      if (!known && session.pristine && this.#sessions.delete(input.threadId)) await session.close()
-      throw error
-    }
+    return await this.#use(input.threadId, (session) => session.submit(input))
+  }
+
+  /** Takes in a user message; the thread is made on first use. @throws {RunnerError} as `Session.post`, and `open`. */
+  async post(threadId: string, content: unknown, delivery: 'steer' | 'queue'): Promise<Accepted> {
+    return await this.#use(threadId, (session) => session.post(content, delivery))
+  }
+
+  /** The model of later runs; the thread is made on first use. Returns the one before. */
+  async setModel(threadId: string, model: string): Promise<string | undefined> {
+    return await this.#use(threadId, (session) => session.setModel(model))
   }
 
   /** @throws {RunnerError} `too_many_threads`, `shutting_down`. */
@@ -128,6 +136,18 @@ export class Sessions {
       () => {},
     )
     return this.#closing
+  }
+
+  /** What is refused leaves no thread behind, else rubbish would fill the table. */
+  async #use<T>(threadId: string, use: (session: Session) => Promise<T>): Promise<T> {
+    const isKnown = this.#sessions.has(threadId)
+    const session = this.open(threadId)
+    try {
+      return await use(session)
+    } catch (error) {
+      if (!isKnown && session.pristine && this.#sessions.delete(threadId)) await session.close()
+      throw error
+    }
   }
 
   #create(threadId: string, facts: ThreadFacts): Session {

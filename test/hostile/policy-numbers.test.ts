@@ -28,11 +28,7 @@ const FIELDS: [name: string, policy: (scalar: string) => string, read: (policy: 
       ),
     (policy) => at(policy, ...ENDPOINT, 'json_rpc', 'max_body_bytes'),
   ],
-  [
-    'order',
-    (scalar) => middleware(scalar),
-    (policy) => at(policy, 'network_middlewares', 'm', 'order'),
-  ],
+  ['order', (scalar) => middleware(scalar), (policy) => at(policy, 'network_middlewares', 'm', 'order')],
 ]
 const ENDPOINT = ['network_policies', 'r', 'endpoints', 0]
 

@@ -26,5 +26,6 @@ async function* wholeFile({ stream, size }: OpenedFile): AsyncGenerator<Buffer> 
     bytes += chunk.length
     yield chunk
   }
-  if (bytes < size) throw new RunnerError('not_found', 'The file was cut while it was read; ask for it again.')
+  if (bytes < size)
+    throw new RunnerError('not_found', 'The file was cut while it was read; ask for it again.')
 }

@@ -158,7 +158,7 @@ export function sessionRoutes({ sessions, blobs, redactor, sessionId }: SessionR
     app.post('/sessions/:threadId/messages', MESSAGE, async (request, reply) => {
       const { threadId } = parse(Params, request.params, 'the path')
       const { content, delivery } = parse(MessageBody, request.body, 'the body')
-      const accepted = await sessions.open(threadId).post(content, delivery)
+      const accepted = await sessions.post(threadId, content, delivery)
       request.log.info({ threadId, ...accepted }, 'message accepted')
       return reply.status(202).send(accepted)
     })
@@ -168,7 +168,7 @@ export function sessionRoutes({ sessions, blobs, redactor, sessionId }: SessionR
       if (named === undefined) {
         throw new RunnerError('invalid_input', 'Name the thread whose model is to change as thread_id.')
       }
-      const previousModel = await sessions.open(named).setModel(model)
+      const previousModel = await sessions.setModel(named, model)
       return { message: 'Model switched', model, previousModel: previousModel ?? null }
     })
 

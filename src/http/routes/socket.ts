@@ -9,12 +9,14 @@ import type { Sessions } from '../../thread/sessions.ts'
 import { about } from '../document/about.ts'
 import { refuse } from '../doors/client-errors.ts'
 import { toErrorBody } from '../doors/error-answers.ts'
+import { checkSent, type SentLimits } from '../doors/ids.ts'
+import { parseJsonBody } from '../doors/json-body.ts'
 import { parse } from '../doors/parse.ts'
 import { RateLimit } from '../doors/rate-limit.ts'
 import { divertUpgrades } from '../doors/upgrades.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
 
-export interface SocketRoutesOptions {
+export interface SocketRoutesOptions extends SentLimits {
   sessions: Sessions
   redactor: Redactor
   subscribers: Subscribers
@@ -104,19 +106,21 @@ class SocketSession {
   }
 
   open(): void {
-    this.#socket.on('message', (data) => void this.#onMessage(String(data)))
+    this.#socket.on('message', (data) => void this.#onMessage(Buffer.concat([data].flat().map(toBytes))))
     this.#socket.on('error', (error) => this.#options.logger.info({ reason: error.message }, 'socket failed'))
     this.#socket.once('close', () => {
       for (const subscription of this.#subscriptions.values()) subscription.abort()
     })
   }
 
-  async #onMessage(text: string): Promise<void> {
+  async #onMessage(bytes: Buffer): Promise<void> {
     let command: Command | undefined
     try {
       const refusal = this.#messages.take('')
       if (refusal !== undefined) throw refusal
-      command = parse(Command, parseJson(text), 'the frame')
+      const frame = parseJsonBody(bytes, 'the frame', this.#options)
+      checkSent(frame, 'the frame', this.#options)
+      command = parse(Command, frame, 'the frame')
       await this.#obey(command)
     } catch (error) {
       this.#tellError(error, command)
@@ -155,7 +159,7 @@ class SocketSession {
       }
       case 'message': {
         const { threadId, delivery } = command
-        const accepted = await sessions.open(threadId).post(command.content, delivery)
+        const accepted = await sessions.post(threadId, command.content, delivery)
         this.#options.logger.info({ threadId, ...accepted }, 'message accepted')
         await this.#send({ type: 'accepted', threadId, ...accepted })
         return
@@ -231,10 +235,6 @@ class SocketSession {
   }
 }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw new RunnerError('invalid_input', 'The frame is not JSON.', { cause: error })
-  }
+function toBytes(data: Buffer | ArrayBuffer): Buffer {
+  return Buffer.isBuffer(data) ? data : Buffer.from(data)
 }

@@ -29,7 +29,8 @@ export function judgeRequest(
       reason: 'the endpoint has no protocol: every request is free',
     }
   }
-  if (!authorityMatches(request)) return deny(`the request is not for ${request.host}:${request.port} by its Host header or target`)
+  if (!authorityMatches(request))
+    return deny(`the request is not for ${request.host}:${request.port} by its Host header or target`)
   const config = selectEndpoint(inspected, target.path)
   if (config === undefined) return deny(`no endpoint path covers ${target.path}`)
   if (!config.allow_encoded_slash && target.path.includes('%2F')) {
