@@ -2,10 +2,10 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { authorityProblem, parseAuthority } from '../../src/policy/request/authority.ts'
 import { decideEgress } from '../../src/policy/decide/egress.ts'
-import { type InspectedWorld, openInspectedWorld, TOOL } from '../sandbox/inspected-world.ts'
+import { authorityProblem, parseAuthority } from '../../src/policy/request/authority.ts'
 import { policyOf } from '../policy/policy-source.ts'
+import { type InspectedWorld, openInspectedWorld, TOOL } from '../sandbox/inspected-world.ts'
 
 const HOST = 'api.test'
 const POLICY = policyOf(`version: 1
