@@ -64,11 +64,10 @@ const IMPORTS: Record<string, readonly string[]> = {
     'thread',
     'within',
   ],
-  http: ['agui', 'channels', 'http/document', 'http/doors', 'http/platform', 'http/routes'],
+  http: ['channels', 'http/document', 'http/doors', 'http/platform', 'http/routes'],
   telemetry: ['channels'],
   runner: [
     'agent',
-    'agui',
     'claude',
     'claude/launch',
     'claude/process',

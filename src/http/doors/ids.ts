@@ -2,12 +2,10 @@ import { RunnerError } from '../../errors.ts'
 import { TOLD } from '../../thread/history.ts'
 import { checkDepth, type JsonLimits } from './json-body.ts'
 
-export interface IdLimits {
+export interface SentLimits extends JsonLimits {
   /** Of the ids of threads, runs, messages, tool calls, interrupts, tasks and blobs. */
   idCharsMax: number
 }
-
-export type SentLimits = IdLimits & JsonLimits
 
 /** Members that hold an id wherever a request has them: in its path, its query, its body or a frame. */
 const IDS = [
