@@ -68,6 +68,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   telemetry: ['channels'],
   runner: [
     'agent',
+    'agui',
     'claude',
     'claude/launch',
     'claude/process',
