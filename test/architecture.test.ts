@@ -9,7 +9,8 @@ const LINES_MAX = 400
 const IMPORTS: Record<string, readonly string[]> = {
   errors: [],
   channels: [],
-  within: [],
+  'awake-timer': [],
+  within: ['awake-timer'],
   'package-directory': [],
   config: ['errors'],
   agui: ['errors'],
@@ -28,7 +29,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   'claude/translate': ['agent', 'agui', 'claude/process', 'errors'],
   'claude/host': ['agent', 'agui', 'errors'],
   claude: ['agent', 'agui', 'claude/host', 'claude/launch', 'claude/process', 'claude/translate', 'errors'],
-  thread: ['agent', 'agui', 'channels', 'errors', 'redaction', 'storage', 'storage/lmdb', 'within'],
+  thread: ['agent', 'agui', 'awake-timer', 'channels', 'errors', 'redaction', 'storage', 'storage/lmdb', 'within'],
   tunnel: [],
   'sandbox/bwrap': ['errors', 'policy/decide', 'policy/read'],
   'sandbox/egress': ['policy/decide', 'policy/read', 'policy/request', 'tunnel', 'within'],

@@ -18,10 +18,13 @@ import {
   wholeFirstPrompt,
 } from './first-prompt.ts'
 import { type Attached, claimFolder } from './instance.ts'
+import { stopSignal, whenOrphaned } from './stop-signal.ts'
 
 export interface ServeOptions extends CliContext {
   env: Env
   isMock: boolean
+  /** The process is nothing without the one that started it, and ends after it. */
+  isTiedToParent: boolean
   /** Called when the server listens, with its address. */
   onListening?(url: string): void
 }
@@ -29,7 +32,7 @@ export interface ServeOptions extends CliContext {
 export function serveCommand(context: CliContext): Command {
   return new Command('serve')
     .description('Serve AG-UI over HTTP; configured by the environment (README, "Configuration")')
-    .action(() => serve({ ...context, isMock: false }))
+    .action(() => serve({ ...context, isMock: false, isTiedToParent: false }))
 }
 
 /**
@@ -51,10 +54,16 @@ export async function serve(options: ServeOptions): Promise<void> {
 
 /** @returns the exit code. */
 async function serveAlone(options: ServeOptions, config: Config): Promise<number> {
-  const { env, isMock, isTerminal } = options
+  const { env, isMock, isTerminal, isTiedToParent } = options
   const logging = await createLogger({ level: config.logLevel, file: config.logFile, pretty: isTerminal })
   const { logger } = logging
   const stopping = stopSignal(() => logger.info('stopping'))
+  if (isTiedToParent) {
+    whenOrphaned(() => {
+      logger.info('stopping: the process that started this one has ended')
+      stopping.stop()
+    })
+  }
   let code: number = EXIT.ok
   let runner: Runner | undefined
   try {
@@ -152,17 +161,4 @@ async function shutDown(
   if (deadline.signal.aborted) logger.error(`not everything ended within SHUTDOWN_GRACE_MS (${graceMs} ms)`)
   await logging.close()
   return isClosed
-}
-
-/** The first SIGTERM or SIGINT stops in good order, a second one at once. */
-function stopSignal(onFirst: () => void): { stopped: Promise<unknown>; signal: AbortSignal; stop(): void } {
-  const abort = new AbortController()
-  const onSignal = (): void => {
-    if (abort.signal.aborted) process.exit(EXIT.internal)
-    onFirst()
-    abort.abort()
-  }
-  process.on('SIGTERM', onSignal)
-  process.on('SIGINT', onSignal)
-  return { stopped: once(abort.signal, 'abort'), signal: abort.signal, stop: () => abort.abort() }
 }
