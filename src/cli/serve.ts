@@ -5,6 +5,7 @@ import type { RunEnd } from '../agent/agent.ts'
 import { type Config, type Env, loadConfig } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { createRunner, type Runner } from '../runner/create.ts'
+import { StateFolder } from '../runner/state-folder.ts'
 import { createLogger, type RunnerLogger } from '../telemetry/logger.ts'
 import type { CliContext } from './context.ts'
 import { EXIT } from './exit.ts'
@@ -57,6 +58,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
   const { env, isMock, isTerminal, isTiedToParent } = options
   const logging = await createLogger({ level: config.logLevel, file: config.logFile, pretty: isTerminal })
   const { logger } = logging
+  const stateFolder = new StateFolder(config.stateDirectory)
   const stopping = stopSignal(() => logger.info('stopping'))
   if (isTiedToParent) {
     whenOrphaned(() => {
@@ -68,7 +70,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
   let runner: Runner | undefined
   try {
     const onFatal = (error: unknown): void => {
-      logger.fatal({ err: error }, 'the event log cannot be written')
+      logger.fatal({ err: error }, `the event log cannot be written: ${toMessage(error)}`)
       code = EXIT.internal
       stopping.stop()
     }
@@ -86,6 +88,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
       version: options.version,
       env,
       logger,
+      stateFolder,
       isMock,
       onRunEnded,
       onFatal,
@@ -96,6 +99,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
         'AGUI_INSECURE: anyone who reaches this address may drive the runner',
       )
     }
+    stateFolder.watch(onFatal)
     const url = await runner.listen()
     logger.info({ url, pid: process.pid }, 'listening')
     options.onListening?.(url)
@@ -113,6 +117,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
     code = error instanceof RunnerError && CONFIGURATION.has(error.code) ? EXIT.config : EXIT.internal
     logger.fatal({ err: error }, toMessage(error))
   }
+  stateFolder.close()
   const isClosed = await shutDown(runner, logging, config.limits.shutdownGraceMs)
   return isClosed ? code : EXIT.internal
 }

@@ -36,6 +36,7 @@ import { Sessions, type SessionsOptions } from '../thread/sessions.ts'
 import { Threads } from '../thread/threads.ts'
 import type { TaskOutputPlaces } from '../workspace/task-output.ts'
 import type { Workspace } from '../workspace/workspace.ts'
+import type { StateFolder } from './state-folder.ts'
 import {
   loadSessionConfig,
   prepareWorkspace,
@@ -50,6 +51,7 @@ export interface RunnerOptions {
   /** What the model route is found in and Claude Code's environment is taken from. */
   env: Env
   logger: Logger
+  stateFolder: StateFolder
   /** The route leads to our own mock: nothing real is behind it. */
   isMock: boolean
   /** A run has ended, its terminal event committed. */
@@ -335,12 +337,12 @@ const NO_ROUTE =
 
 /** What a run needs, each tried; the answers of /ready. */
 async function runChecks(
-  { config, env }: RunnerOptions,
+  { config, env, stateFolder }: RunnerOptions,
   facts: Pick<AgentFacts, 'route' | 'enforcement' | 'workspace'> & { redactor: Redactor },
   signal: AbortSignal,
 ): Promise<Check[]> {
   const { route, enforcement, redactor, workspace } = facts
-  const { wrappersDirectory, stateDirectory } = config
+  const { wrappersDirectory } = config
   const attempt = async (name: string, work: () => Promise<unknown>): Promise<Check> => {
     try {
       await work()
@@ -358,7 +360,7 @@ async function runChecks(
     }),
     attempt('claude_code', () => findClaude({ env, wrappersDirectory, signal })),
     attempt('home', () => probeHome(env)),
-    attempt('state', () => access(stateDirectory, constants.W_OK)),
+    attempt('state', () => stateFolder.check()),
     attempt('workspace', () => access(config.workspace, constants.W_OK)),
     Promise.resolve(enforcementCheck(enforcement)),
     ...workspaceChecks(workspace, redactor.redactText).map((check) => Promise.resolve(check)),
