@@ -123,6 +123,7 @@ describe('the real Claude Code does the same', () => {
         CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
         ANTHROPIC_API_KEY: 'none',
         HTTPS_PROXY: `http://127.0.0.1:${portOf(proxy)}`,
+        HTTP_PROXY: `http://127.0.0.1:${portOf(proxy)}`,
         // Where a server of ours can be, there is one.
         ANTHROPIC_BASE_URL: url.replace(/:8080$/, `:${own}`),
         NO_PROXY: noProxy.replace(/:8080$/, `:${own}`),

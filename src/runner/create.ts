@@ -233,6 +233,7 @@ async function createAgent(
   { config, env, logger }: RunnerOptions,
   { route, permissionMode, mark, mcp, enforcement, workspace }: AgentFacts,
 ): Promise<ClaudeAgent> {
+  for (const note of mcp.notes) logger.warn({ file: config.mcpConfigFile }, note)
   const { limits } = config
   const state = claudeState({ config, env })
   const claudeEnv = childEnvironment(
