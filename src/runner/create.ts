@@ -22,7 +22,7 @@ import { detectRoute, findClaude, type ModelRoute, wrapperPath } from '../model-
 import { readKnownSecrets } from '../redaction/known-secrets.ts'
 import { createRedactor, type Redactor } from '../redaction/redactor.ts'
 import type { Enforcement } from '../sandbox/enforcement.ts'
-import { gapsOf, isConfining } from '../sandbox/report.ts'
+import { isConfining } from '../sandbox/report.ts'
 import { startEnforcement } from '../sandbox/start.ts'
 import type { EventLog } from '../storage/event-log.ts'
 import { Blobs } from '../storage/lmdb/blobs.ts'
@@ -37,6 +37,7 @@ import { Threads } from '../thread/threads.ts'
 import type { TaskOutputPlaces } from '../workspace/task-output.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 import type { StateFolder } from './state-folder.ts'
+import { enforcementCheck, settle } from './enforcement.ts'
 import {
   loadSessionConfig,
   prepareWorkspace,
@@ -98,7 +99,8 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const agent = await createAgent(options, { route, permissionMode, mark, mcp, enforcement, workspace })
   const threads = new Threads(store)
   const blobs = new Blobs({ store, retentionBytes: limits.logRetentionBytes })
-  const sessions = new Sessions({ ...limits, redactor, agent, log, threads, blobs, ...callbacks(options) })
+  const told = callbacks(options, enforcement)
+  const sessions = new Sessions({ ...limits, redactor, agent, log, threads, blobs, ...told })
   await sessions.recover()
   logger.info(describeRoute(route, permissionMode), 'model route')
 
@@ -192,11 +194,15 @@ function describeCapabilities(
   return capabilitiesOf({ version, model, sessionId, isAsking, isSandboxed: isEnforced, maxExecutionTimeMs })
 }
 
-function callbacks({
-  onRunEnded,
-  onFatal,
-}: RunnerOptions): Pick<SessionsOptions, 'onRunEnded' | 'onLogFailure'> {
-  return { onRunEnded: (run) => onRunEnded(run), onLogFailure: (error) => onFatal(error) }
+function callbacks(
+  { onRunEnded, onFatal, logger }: RunnerOptions,
+  enforcement: Enforcement,
+): Pick<SessionsOptions, 'onRunEnding' | 'onRunEnded' | 'onLogFailure'> {
+  return {
+    onRunEnding: () => settle(enforcement, logger),
+    onRunEnded: (run) => onRunEnded(run),
+    onLogFailure: (error) => onFatal(error),
+  }
 }
 
 interface AgentFacts {
@@ -363,16 +369,9 @@ async function runChecks(
     attempt('home', () => probeHome(env)),
     attempt('state', () => stateFolder.check()),
     attempt('workspace', () => access(config.workspace, constants.W_OK)),
-    Promise.resolve(enforcementCheck(enforcement)),
+    Promise.resolve(enforcementCheck(enforcement, redactor.redactText)),
     ...workspaceChecks(workspace, redactor.redactText).map((check) => Promise.resolve(check)),
   ])
-}
-
-/** Never failing: `required` did not let the runner start. */
-function enforcementCheck({ report }: Enforcement): Check {
-  const gaps = gapsOf(report)
-  const what = gaps.length === 0 ? `enforced by ${report.backend}` : `not enforced: ${gaps.join('; ')}`
-  return { name: 'policy_enforcement', ok: true, message: what }
 }
 
 function describeRoute(route: ModelRoute, permissionMode: string): Record<string, unknown> {

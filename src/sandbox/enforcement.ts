@@ -1,15 +1,18 @@
 import { type ChildProcess, spawn as spawnChild } from 'node:child_process'
-import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { chownSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { rootCertificates } from 'node:tls'
 import { RunnerError, toMessage } from '../errors.ts'
 import { effectiveGrants } from '../policy/decide/file-access.ts'
 import type { Policy } from '../policy/read/schema.ts'
 import { proxySettings } from '../proxy-settings.ts'
 import { createAuthority } from '../tunnel/authority.ts'
+import { endOf, watch } from './bwrap/attempt.ts'
+import { Placeholders } from './bwrap/freeze.ts'
+import type { Guarding } from './bwrap/git-guard.ts'
+import { writeCertificates } from './bwrap/inside-certificates.ts'
 import { insideEnvironment, MODEL_ALIAS } from './bwrap/inside-environment.ts'
 import { type LaunchFacts, toLaunchLine } from './bwrap/launch-line.ts'
-import { type MountView, planMounts, protectedMounts } from './bwrap/mount-view.ts'
+import { type Mount, type MountView, planMounts } from './bwrap/mount-view.ts'
 import { type NetworkNamespace, openNetworkNamespace, PROXY_PORT } from './bwrap/network-namespace.ts'
 import {
   chooseIdentity,
@@ -22,7 +25,9 @@ import {
   type Places,
   preparePlaces,
 } from './bwrap/places.ts'
+import { protect } from './bwrap/protect.ts'
 import { seccompFilter } from './bwrap/seccomp.ts'
+import { setAside } from './bwrap/set-aside.ts'
 import { findTools, probe, type Tools } from './bwrap/tools.ts'
 import { holdersOf } from './egress/binary-identity.ts'
 import type { EgressDecision } from './egress/denial.ts'
@@ -49,6 +54,13 @@ export interface Enforcement {
   readonly inside: { temporary: string; uid: number } | undefined
   /** What the policy keeps from everything inside, with all that is below. */
   readonly denied: DeniedPaths
+  /** Why the last process that was to start could not; undefined when it could. */
+  readonly problem: string | undefined
+  /**
+   * When a run has ended: takes away what was made inside for git to run outside (docs/enforcement.md). Returns the
+   * paths that were renamed.
+   */
+  settle(): string[]
   /** Connections, requests and messages so far; `audited` passed though the policy does not permit them. */
   readonly counts: { readonly allowed: number; readonly audited: number; readonly denied: number }
   /** In the place of child_process.spawn: piped stdio, a process group of its own. */
@@ -75,16 +87,8 @@ const FILTER_DESCRIPTOR = 3
 /** Refusals that one process's owner is told. */
 const TOLD_MAX = 500
 const COUNTED = { allow: 'allowed', audit: 'audited', deny: 'denied' } as const
-const TRIAL_MS_MAX = 10_000
-const STDERR_TAIL_CHARS = 300
 /** Empty folders of every distribution; root covers one of them, in a mount namespace of its own. */
 const STAGES = ['/mnt', '/media', '/srv', '/opt']
-const SYSTEM_ROOTS = [
-  '/etc/ssl/certs/ca-certificates.crt',
-  '/etc/pki/tls/certs/ca-bundle.crt',
-  '/etc/ssl/cert.pem',
-]
-
 /**
  * Holds what is spawned through it to `policy`, as well as this machine can.
  *
@@ -103,6 +107,8 @@ export async function createEnforcement(options: EnforcementOptions): Promise<En
     enforcement = await openBwrap(options)
   } catch (error) {
     await options.network?.then((network) => network.close()).catch(() => undefined)
+    // What the folders hold, or whose they are, must not decide whether the policy holds: then nothing starts.
+    if (!(error instanceof MachineLacks)) throw error
     enforcement = none(await explain(error))
   }
   const gaps = gapsOf(enforcement.report)
@@ -115,6 +121,17 @@ export async function createEnforcement(options: EnforcementOptions): Promise<En
     )
   }
   return enforcement
+}
+
+/** This machine cannot do it, whatever the workspace. */
+class MachineLacks extends Error {}
+
+async function ofMachine<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw new MachineLacks(toMessage(error), { cause: error })
+  }
 }
 
 async function explain(error: unknown): Promise<string> {
@@ -140,6 +157,8 @@ function unchanged(report: EnforcementReport, denied: DeniedPaths): Enforcement 
     report,
     denied,
     inside: undefined,
+    problem: undefined,
+    settle: () => [],
     counts: { allowed: 0, audited: 0, denied: 0 },
     spawn({ command, args, cwd, env }) {
       return spawnChild(command, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
@@ -150,8 +169,7 @@ function unchanged(report: EnforcementReport, denied: DeniedPaths): Enforcement 
 
 async function openBwrap(options: EnforcementOptions): Promise<Enforcement> {
   const found = findTools()
-  if ('missing' in found)
-    throw new RunnerError('policy_not_enforced', `${found.missing.join(', ')} not installed`)
+  if ('missing' in found) throw new MachineLacks(`${found.missing.join(', ')} not installed`)
   const { state } = options.places
   const own = join(state, 'sandbox')
   const places: Places = {
@@ -163,16 +181,16 @@ async function openBwrap(options: EnforcementOptions): Promise<Enforcement> {
   const view = planMounts(options.policy, places)
   if (view.missing.length > 0) {
     const message = `landlock.compatibility is hard_requirement, and these are missing: ${view.missing.join(', ')}`
-    throw new RunnerError('policy_not_enforced', message)
+    throw new MachineLacks(message)
   }
   const [network] = await Promise.all([
-    options.network ?? openNetworkNamespace(found.tools),
+    ofMachine(() => options.network ?? openNetworkNamespace(found.tools)),
     handOver(places.workspace, identity),
     handOver(places.claudeState, identity),
   ])
   const sandbox = new BwrapSandbox(options, { places, identity, view, network, tools: found.tools })
   try {
-    await sandbox.tryOut()
+    await ofMachine(() => sandbox.tryOut(options.policy))
     return sandbox
   } catch (error) {
     await sandbox.close()
@@ -200,6 +218,10 @@ class BwrapSandbox implements Enforcement {
   readonly #modelPort: number | undefined
   /** What was started and lives, by pid. */
   readonly #running = new Map<number, { onDenied: SpawnRequest['onDenied']; told: number }>()
+  readonly #placeholders = new Placeholders()
+  #known: Guarding | undefined
+  /** The last one. */
+  #attempt: { readonly problem: string | undefined } | undefined
   #isClosed = false
 
   constructor(options: EnforcementOptions, parts: Parts) {
@@ -236,16 +258,43 @@ class BwrapSandbox implements Enforcement {
     })
   }
 
+  get problem(): string | undefined {
+    return this.#attempt?.problem
+  }
+
   spawn(request: SpawnRequest): ChildProcess {
+    const { places, view } = this.#parts
+    const guarding = protect(places.workspace, places.hidden, this.#placeholders)
+    this.#known = guarding
+    try {
+      const child = this.#launch(request, [...view.mounts, ...guarding.freeze.mounts])
+      this.#attempt = watch(child)
+      child.once('close', () => {
+        this.settle()
+        guarding.freeze.release()
+      })
+      return child
+    } catch (error) {
+      guarding.freeze.release()
+      this.#attempt = { problem: toMessage(error) }
+      throw error
+    }
+  }
+
+  settle(): string[] {
+    return this.#known === undefined ? [] : setAside(this.#known)
+  }
+
+  #launch(request: SpawnRequest, mounts: readonly Mount[]): ChildProcess {
     if (this.#isClosed) throw new RunnerError('shutting_down', 'The sandbox is closed.')
-    const { places, identity, view, network, tools } = this.#parts
+    const { places, identity, network, tools } = this.#parts
     const filter = this.#filterFile === undefined ? undefined : openSync(this.#filterFile, 'r')
     const facts: LaunchFacts = {
       tools,
       identity,
       network,
       cwd: request.cwd,
-      mounts: [...view.mounts, ...protectedMounts(places.workspace)],
+      mounts,
       filter: filter === undefined ? undefined : FILTER_DESCRIPTOR,
       stage: this.#stage,
     }
@@ -268,26 +317,17 @@ class BwrapSandbox implements Enforcement {
     }
   }
 
-  /** One process through everything; its failure is the machine's answer. */
-  async tryOut(): Promise<void> {
-    const child = this.spawn({
-      command: '/bin/sh',
-      args: ['-c', ':'],
-      cwd: '/',
-      env: { PATH: '/usr/bin:/bin' },
-    })
-    const timer = setTimeout(() => child.kill('SIGKILL'), TRIAL_MS_MAX)
-    let said = ''
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      said = (said + text).slice(-STDERR_TAIL_CHARS)
-    })
-    const code = await new Promise<number | null>((resolve) => {
-      child.once('close', resolve)
-      child.once('error', () => resolve(null))
-    })
-    clearTimeout(timer)
-    if (code !== 0)
-      throw new RunnerError('policy_not_enforced', said.trim() || `the trial ended with ${code}`)
+  /** One process through everything, on an empty folder; its failure is the machine's answer. */
+  async tryOut(policy: Policy): Promise<void> {
+    const { places, identity } = this.#parts
+    const workspace = join(places.state, 'sandbox', 'trial')
+    mkdirSync(workspace, { recursive: true })
+    if (process.getuid?.() === 0) chownSync(workspace, identity.uid, identity.gid)
+    const { mounts } = planMounts(policy, { ...places, workspace })
+    const request = { command: '/bin/sh', args: ['-c', ':'], cwd: '/', env: { PATH: '/usr/bin:/bin' } }
+    const child = this.#launch(request, mounts)
+    const problem = await endOf(child)
+    if (problem !== undefined) throw new RunnerError('policy_not_enforced', problem)
   }
 
   close(): Promise<void> {
@@ -320,25 +360,6 @@ function chooseStage({ mounts }: MountView): string {
   const free = STAGES.find((stage) => isFolder(stage) && !sources.some((source) => isWithin(source, stage)))
   if (free === undefined) throw new RunnerError('policy_not_enforced', `none of ${STAGES.join(', ')} is free`)
   return free
-}
-
-/** The run's authority, beside what the runner itself was told to trust. */
-function writeCertificates(folder: string, pem: string, extraFile: string | undefined): void {
-  const extra = readFirst(extraFile === undefined ? [] : [extraFile]) ?? ''
-  const roots = readFirst(SYSTEM_ROOTS) ?? rootCertificates.join('\n')
-  writeFileSync(join(folder, 'openshell-ca.pem'), `${pem}\n${extra}`)
-  writeFileSync(join(folder, 'ca-bundle.pem'), `${roots}\n${pem}\n${extra}`)
-}
-
-function readFirst(files: readonly string[]): string | undefined {
-  for (const file of files) {
-    try {
-      return readFileSync(file, 'utf8')
-    } catch {
-      // Each distribution keeps its bundle elsewhere; a missing extra file is the route's problem to tell.
-    }
-  }
-  return undefined
 }
 
 function toModelEndpoint(url: string | undefined): EgressProxyOptions['model'] {

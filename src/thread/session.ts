@@ -33,6 +33,8 @@ export interface SessionOptions extends RunLimits {
   redactor: Redactor
   oversize: Oversize
   queueMax: number
+  /** Told before anybody else learns that a run has ended. */
+  onRunEnding?: (() => void) | undefined
   /** Told when a run has ended, its terminal event committed. */
   onRunEnded(run: { threadId: string; runId: string; end: RunEnd }): void
   /** Told when the log could not be written, with the cause: the runner cannot keep its promise then. */
@@ -356,6 +358,7 @@ export class Session {
   #settle(end: RunEnd, digests: QueuedRun['digests']): void {
     const { threads, agent } = this.#options
     const { openRun: _closed, ...facts } = this.#facts
+    this.#options.onRunEnding?.()
     this.#run = undefined
     this.#facts = {
       ...facts,

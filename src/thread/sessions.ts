@@ -24,6 +24,7 @@ export interface SessionsOptions extends RunLimits {
   eventBytesMax: number
   threadsMax: number
   queueMax: number
+  onRunEnding?: SessionOptions['onRunEnding']
   onRunEnded: SessionOptions['onRunEnded']
   onLogFailure(error: unknown): void
 }

@@ -1,7 +1,5 @@
 // The file rules of a policy as a list of mounts: what is not mounted does not exist inside.
 import { existsSync, readdirSync, readlinkSync, realpathSync } from 'node:fs'
-import { join } from 'node:path'
-import { RunnerError, toMessage } from '../../errors.ts'
 import { decideFile, effectiveGrants } from '../../policy/decide/file-access.ts'
 import type { Policy } from '../../policy/read/schema.ts'
 import {
@@ -28,17 +26,7 @@ export interface MountView {
   readonly missing: readonly string[]
 }
 
-/** What others would run or trust later, outside: in the workspace, and in each repository and workflow in it. */
-const PROTECTED = [
-  '.git/hooks',
-  '.git/config',
-  '.claude/settings.json',
-  '.claude/settings.local.json',
-  '.mcp.json',
-]
-const REPOSITORIES_MAX = 64
-
-/** The part of the view that stays the same; `protectedMounts` is what each start adds. */
+/** The part of the view that stays the same; `protect` finds what each start adds. */
 export function planMounts(policy: Policy, places: Places): MountView {
   const { readOnly, readWrite } = effectiveGrants(policy, IMAGE_WORKSPACE)
   const grants = [
@@ -78,6 +66,7 @@ function planGrant(path: string, kind: 'read' | 'write', places: Places): Mount[
   if (stat === undefined) return 'it does not exist on this machine'
   if (path === '/dev' || path.startsWith('/dev/')) return [{ kind: 'device', source: path, target: path }]
   if (!stat.isSymbolicLink()) return [{ kind, source: path, target: path }]
+  if (!existsSync(path)) return 'it is a link that leads nowhere'
   const source = realpathSync(path)
   return [
     { kind: 'link', to: readlinkSync(path), target: path },
@@ -165,53 +154,4 @@ function inOrder(mounts: readonly Mount[]): Mount[] {
       return true
     })
     .sort((left, right) => depth(left) - depth(right))
-}
-
-/**
- * Read-only copies of what exists of PROTECTED now. Their folders are mounts of their own, so that they cannot be
- * renamed away; links are left alone, since a mount would follow them.
- */
-export function protectedMounts(workspace: string): Mount[] {
-  try {
-    return lockedIn(workspace)
-  } catch (error) {
-    // A folder whose permissions were taken away would else be without protection the next time.
-    const message = `The workspace's .git, .claude or .mcp.json cannot be protected: ${toMessage(error)}. Make it readable.`
-    throw new RunnerError('claude_start_failed', message, { cause: error })
-  }
-}
-
-function lockedIn(workspace: string): Mount[] {
-  const folders = [workspace, ...repositoriesIn(workspace)]
-  const pins = new Map<string, Mount>()
-  const locks = folders.flatMap((folder) =>
-    PROTECTED.flatMap((name): Mount[] => {
-      const [parent, child] = name.includes('/') ? name.split('/') : [undefined, name]
-      const above = parent === undefined ? folder : join(folder, parent)
-      const target = join(above, child ?? '')
-      const stat = statOf(target)
-      if (!isFolder(above) || stat === undefined || stat.isSymbolicLink()) return []
-      if (parent !== undefined) pins.set(above, { kind: 'write', source: above, target: above })
-      return [{ kind: 'read', source: target, target }]
-    }),
-  )
-  return [...pins.values(), ...locks]
-}
-
-/** Repositories lie directly below the workspace or in `repos`; what is in `workflows` counts without being one. */
-function repositoriesIn(workspace: string): string[] {
-  const isRepository = (path: string): boolean => isFolder(join(path, '.git'))
-  return [
-    ...foldersIn(join(workspace, 'workflows')),
-    ...foldersIn(join(workspace, 'repos')).filter(isRepository),
-    ...foldersIn(realpathSync(workspace)).filter(isRepository),
-  ].slice(0, REPOSITORIES_MAX)
-}
-
-function foldersIn(parent: string): string[] {
-  // A mount would follow a link.
-  if (!isFolder(parent)) return []
-  return readdirSync(parent, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => join(parent, entry.name))
 }

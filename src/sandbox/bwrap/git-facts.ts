@@ -1,0 +1,82 @@
+// What git itself says of a repository: asked of the program, which executes nothing for these two questions.
+import { execFileSync } from 'node:child_process'
+import { lstatSync } from 'node:fs'
+import { join } from 'node:path'
+import { shapeOf } from './freeze.ts'
+
+export interface Setting {
+  /** In lower case but for the middle part. */
+  key: string
+  value: string
+}
+
+const CONFIG_BYTES_MAX = 1024 * 1024
+const OUTPUT_BYTES_MAX = 64 * 1024 * 1024
+const ASK_MS_MAX = 10_000
+const GITLINK = '160000'
+
+/** The settings that one file has, includes not followed; undefined when git cannot read it. */
+export function settingsIn(file: string): Setting[] | undefined {
+  if (shapeOf(file) !== 'file' || lstatSync(file).size > CONFIG_BYTES_MAX) return undefined
+  const said = ask(['config', '--no-includes', '--list', '--null', '--file', file], '/')
+  return said
+    ?.split('\0')
+    .filter((entry) => entry !== '')
+    .map((entry) => {
+      const end = entry.indexOf('\n')
+      return end < 0
+        ? { key: entry, value: 'true' }
+        : { key: entry.slice(0, end), value: entry.slice(end + 1) }
+    })
+}
+
+const known = new Map<string, { state: string; paths: string[] }>()
+
+/**
+ * Paths, from the worktree's top, that the index holds as other repositories; none when it cannot be read. git replaces
+ * its index, so one that is the same file, of the same time and length, is not read again.
+ */
+export function gitlinksOf(gitDirectory: string, worktree: string): string[] {
+  const index = join(gitDirectory, 'index')
+  const stat = shapeOf(index) === 'file' ? lstatSync(index, { bigint: true }) : undefined
+  const state = `${stat?.ino}:${stat?.mtimeNs}:${stat?.ctimeNs}:${stat?.size}`
+  const last = known.get(worktree)
+  if (stat !== undefined && last?.state === state) return last.paths
+  const paths = readGitlinks(gitDirectory, worktree)
+  known.set(worktree, { state, paths })
+  return paths
+}
+
+function readGitlinks(gitDirectory: string, worktree: string): string[] {
+  const place = [`--git-dir=${gitDirectory}`, `--work-tree=${worktree}`]
+  const said = ask([...place, 'ls-files', '--stage', '-z'], worktree) ?? ''
+  return said
+    .split('\0')
+    .filter((entry) => entry.startsWith(GITLINK))
+    .map((entry) => entry.slice(entry.indexOf('\t') + 1))
+}
+
+function ask(parameters: readonly string[], cwd: string): string | undefined {
+  const settings = { 'safe.directory': '*', 'core.fsmonitor': 'false', 'core.hooksPath': '/dev/null' }
+  const given = Object.entries(settings).flatMap(([key, value]) => ['-c', `${key}=${value}`])
+  try {
+    return execFileSync('git', [...given, ...parameters], {
+      cwd,
+      encoding: 'utf8',
+      env: {
+        PATH: '/usr/local/bin:/usr/bin:/bin',
+        LC_ALL: 'C',
+        HOME: '/nonexistent',
+        GIT_CONFIG_NOSYSTEM: '1',
+        GIT_CONFIG_GLOBAL: '/dev/null',
+        GIT_OPTIONAL_LOCKS: '0',
+      },
+      maxBuffer: OUTPUT_BYTES_MAX,
+      stdio: ['ignore', 'pipe', 'ignore'],
+      timeout: ASK_MS_MAX,
+    })
+  } catch {
+    // No git here, no repository, or one that git cannot read.
+    return undefined
+  }
+}

@@ -1,0 +1,258 @@
+// What git reads of a repository and could execute for whoever uses it later, outside (git-config, gitrepository-layout,
+// githooks, gitattributes). All of it is frozen; the rest of `.git` is Claude Code's to work with.
+import { readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { childrenOf, type Freeze, shapeOf } from './freeze.ts'
+import { gitlinksOf, type Setting, settingsIn } from './git-facts.ts'
+import { isWithin } from './places.ts'
+
+/** Says "this very folder", in words that git would not choose: a placeholder is known by them. */
+export const OWN_COMMON_FOLDER = { text: './././.\n' }
+const NO_SETTINGS = { text: '' }
+const NOTHING_IN_IT = { folder: true } as const
+
+const GITFILE_BYTES_MAX = 4096
+/** Mounts of one start; bubblewrap takes 9000 arguments, three for each. */
+const MOUNTS_MAX = 1500
+const NESTED_MAX = 8
+const MODULES_MAX = 64
+const WORKTREES_MAX = 64
+
+/** Their values are names of branches, people and addresses. */
+const NO_PROGRAMS = /^(?:branch|remote|user|author|committer|url|http|color)\./
+const SEPARATORS = /[\s'"`=;|&()<>!]+/
+
+export interface Guarding {
+  readonly freeze: Freeze
+  /** Never to be mounted. */
+  readonly hidden: readonly string[]
+  /** Found so far: folders with a `.git`. */
+  readonly worktrees: Set<string>
+  /** Found so far: what is writable below a frozen `modules`. */
+  readonly thawed: Set<string>
+}
+
+/** Freezes what stands at `.git` of a folder, whatever that is. */
+export function guardWorktree(worktree: string, guarding: Guarding, depth = 0): void {
+  const { freeze } = guarding
+  const dotGit = join(worktree, '.git')
+  const shape = shapeOf(dotGit)
+  if (shape === 'absent' || guarding.worktrees.has(worktree)) return
+  guarding.worktrees.add(worktree)
+  if (freeze.count >= MOUNTS_MAX) freeze.freeze(dotGit)
+  else if (shape === 'folder') guardRepository(dotGit, worktree, guarding, depth)
+  else if (freeze.freeze(dotGit) && shape === 'file') followGitfile(dotGit, worktree, guarding, depth)
+}
+
+/** The repository that a `.git` file names: there inside, when it names this folder in turn. */
+function followGitfile(dotGit: string, worktree: string, guarding: Guarding, depth: number): void {
+  const { freeze, hidden } = guarding
+  const gitDirectory = gitDirectoryOf(dotGit)
+  if (gitDirectory === undefined || freeze.has(gitDirectory) || shapeOf(gitDirectory) !== 'folder') return
+  if (freeze.isInside(gitDirectory)) {
+    guardRepository(gitDirectory, worktree, guarding, depth)
+    return
+  }
+  // Only what Claude Code could not have written proves that somebody else put the two together.
+  const isFree = (path: string): boolean => !hidden.some((one) => isWithin(path, one) || isWithin(one, path))
+  const common = commonFolderOf(gitDirectory)
+  if (common === undefined) {
+    const settings = settingsIn(join(gitDirectory, 'config'))
+    const own = settings?.find(({ key }) => key === 'core.worktree')?.value
+    if (own === undefined || realOf(resolve(gitDirectory, own)) !== realOf(worktree)) return
+    if (!isFree(gitDirectory)) return
+    freeze.addRoot(gitDirectory, 'write')
+    guardRepository(gitDirectory, worktree, guarding, depth)
+    return
+  }
+  const back = readShort(join(gitDirectory, 'gitdir'))?.trim()
+  const isOfIt = dirname(gitDirectory) === join(common, 'worktrees')
+  if (!isOfIt || back === undefined || realOf(resolve(gitDirectory, back)) !== realOf(dotGit)) return
+  if (!isFree(common)) return
+  freeze.addRoot(common, 'read')
+  for (const name of ['objects', 'refs', 'logs']) {
+    if (shapeOf(join(common, name)) === 'folder') freeze.addRoot(join(common, name), 'write')
+  }
+  freeze.addRoot(gitDirectory, 'write')
+  const settings = settingsIn(join(common, 'config')) ?? []
+  guardLinked(gitDirectory, guarding, hasWorktreeSettings(settings))
+  guardNamed(
+    [...settings, ...(settingsIn(join(gitDirectory, 'config.worktree')) ?? [])],
+    { from: common, worktree },
+    guarding,
+  )
+  guardGitlinks(gitDirectory, worktree, guarding, depth)
+}
+
+function commonFolderOf(gitDirectory: string): string | undefined {
+  const named = readShort(join(gitDirectory, 'commondir'))
+  if (named === undefined || named === OWN_COMMON_FOLDER.text) return undefined
+  return realOf(resolve(gitDirectory, named.trim()))
+}
+
+/** Name by name where it looks as git made it; else the whole of it is read-only. */
+function guardRepository(gitDirectory: string, worktree: string, guarding: Guarding, depth: number): void {
+  const { freeze } = guarding
+  const config = join(gitDirectory, 'config')
+  const settings = settingsIn(config)
+  const commonDir = join(gitDirectory, 'commondir')
+  const hooks = join(gitDirectory, 'hooks')
+  const isOrdinary =
+    depth <= NESTED_MAX &&
+    freeze.count < MOUNTS_MAX &&
+    settings !== undefined &&
+    shapeOf(join(gitDirectory, 'HEAD')) === 'file' &&
+    ['folder', 'absent'].includes(shapeOf(hooks)) &&
+    freeze.freezeOrFill(commonDir, OWN_COMMON_FOLDER) &&
+    readShort(commonDir) === OWN_COMMON_FOLDER.text &&
+    freeze.freezeOrFill(hooks, NOTHING_IN_IT)
+  if (!isOrdinary) {
+    freeze.freeze(gitDirectory)
+    return
+  }
+  freeze.freeze(config)
+  freeze.freeze(join(gitDirectory, 'info/attributes'))
+  const settled = join(gitDirectory, 'config.worktree')
+  if (hasWorktreeSettings(settings)) freeze.freezeOrFill(settled, NO_SETTINGS)
+  else freeze.freeze(settled)
+  guardNamed([...settings, ...(settingsIn(settled) ?? [])], { from: gitDirectory, worktree }, guarding)
+  guardLinkedOnes(gitDirectory, guarding, hasWorktreeSettings(settings))
+  guardModules(join(gitDirectory, 'modules'), guarding, depth)
+  guardGitlinks(gitDirectory, worktree, guarding, depth)
+}
+
+function guardGitlinks(gitDirectory: string, worktree: string, guarding: Guarding, depth: number): void {
+  if (depth > NESTED_MAX) return
+  for (const path of gitlinksOf(gitDirectory, worktree))
+    guardWorktree(join(worktree, path), guarding, depth + 1)
+}
+
+function hasWorktreeSettings(settings: readonly Setting[] | undefined): boolean {
+  return settings?.some(({ key }) => key === 'extensions.worktreeconfig') ?? true
+}
+
+/** Files that settings name: what is included, where hooks and attributes are, and programs that lie in the workspace. */
+function guardNamed(
+  settings: readonly Setting[],
+  { from, worktree }: { from: string; worktree: string },
+  guarding: Guarding,
+  depth = 0,
+): void {
+  const { freeze } = guarding
+  for (const { key, value } of settings) {
+    if (freeze.count >= MOUNTS_MAX || depth > NESTED_MAX) return
+    if (/^include(?:if\..*)?\.path$/s.test(key)) {
+      const file = resolve(from, value)
+      if (!freeze.isInside(file)) continue
+      freezeNamed(file, freeze, NO_SETTINGS)
+      guardNamed(settingsIn(file) ?? [], { from: dirname(file), worktree }, guarding, depth + 1)
+    } else if (key === 'core.hookspath') {
+      freezeNamed(resolve(worktree, value), freeze, NOTHING_IN_IT)
+    } else if (key === 'core.attributesfile') {
+      freezeNamed(resolve(worktree, value), freeze, NO_SETTINGS)
+    } else if (!NO_PROGRAMS.test(key)) {
+      for (const word of value.split(SEPARATORS)) freezeProgram(word, [worktree, from], freeze)
+    }
+  }
+}
+
+function freezeProgram(word: string, folders: readonly string[], freeze: Freeze): void {
+  if (word === '' || word.startsWith('-')) return
+  for (const folder of folders) {
+    const file = resolve(folder, word)
+    const shape = shapeOf(file)
+    if (shape === 'file' || shape === 'link') freezeNamed(file, freeze, undefined)
+    else if (shape === 'absent' && /^\.{0,2}[^:]*\//.test(word) && folder === folders[0])
+      freezeNamed(file, freeze, NO_SETTINGS)
+  }
+}
+
+/** A link can be exchanged, so the folder that it lies in is frozen, and what it leads to. */
+function freezeNamed(
+  path: string,
+  freeze: Freeze,
+  filling: { text: string } | { folder: true } | undefined,
+): void {
+  if (!freeze.isInside(path)) return
+  if (shapeOf(path) === 'link') {
+    const real = realOf(path)
+    if (real !== undefined && freeze.isInside(real)) freeze.freeze(real)
+    if (freeze.isInside(dirname(path))) freeze.freeze(dirname(path))
+  } else if (filling === undefined) freeze.freeze(path)
+  else freeze.freezeOrFill(path, filling)
+}
+
+/** The folders of worktrees that somebody has; new ones may be made. */
+function guardLinkedOnes(gitDirectory: string, guarding: Guarding, isSettled: boolean): void {
+  const all = join(gitDirectory, 'worktrees')
+  if (shapeOf(all) !== 'folder') {
+    guarding.freeze.freeze(all)
+    return
+  }
+  const linked = childrenOf(all, readdirSync)
+  if (linked.length > WORKTREES_MAX) guarding.freeze.freeze(all)
+  else for (const one of linked) guardLinked(one, guarding, isSettled)
+}
+
+function guardLinked(gitDirectory: string, { freeze }: Guarding, isSettled: boolean): void {
+  if (shapeOf(gitDirectory) !== 'folder') {
+    freeze.freeze(gitDirectory)
+    return
+  }
+  for (const name of ['commondir', 'gitdir']) {
+    if (!freeze.freeze(join(gitDirectory, name))) freeze.freeze(gitDirectory)
+  }
+  const settled = join(gitDirectory, 'config.worktree')
+  if (isSettled) freeze.freezeOrFill(settled, NO_SETTINGS)
+  else freeze.freeze(settled)
+}
+
+/** Repositories of submodules: each is guarded as any other, and none can be added. */
+function guardModules(modules: string, guarding: Guarding, depth: number): void {
+  const { freeze } = guarding
+  if (!freeze.freezeOrFill(modules, NOTHING_IN_IT) || shapeOf(modules) !== 'folder') return
+  for (const gitDirectory of repositoriesBelow(modules).slice(0, MODULES_MAX)) {
+    const own = settingsIn(join(gitDirectory, 'config'))?.find(({ key }) => key === 'core.worktree')?.value
+    const worktree = own === undefined ? undefined : resolve(gitDirectory, own)
+    if (worktree === undefined || freeze.count >= MOUNTS_MAX) continue
+    freeze.thaw(gitDirectory)
+    guarding.thawed.add(gitDirectory)
+    guardRepository(gitDirectory, worktree, guarding, depth + 1)
+  }
+}
+
+/** A submodule's name may have slashes. */
+function repositoriesBelow(folder: string, depth = 0): string[] {
+  if (depth > NESTED_MAX) return []
+  return childrenOf(folder, readdirSync).flatMap((child) => {
+    if (shapeOf(child) !== 'folder') return []
+    return shapeOf(join(child, 'HEAD')) === 'file' ? [child] : repositoriesBelow(child, depth + 1)
+  })
+}
+
+/** What a `.git` file names, every link followed. */
+export function gitDirectoryOf(dotGit: string): string | undefined {
+  const named = readShort(dotGit)?.match(/^gitdir: (.*?)\n*$/s)?.[1]
+  return realOf(named === undefined ? undefined : resolve(dirname(dotGit), named))
+}
+
+function readShort(path: string): string | undefined {
+  if (shapeOf(path) !== 'file') return undefined
+  try {
+    const text = readFileSync(path, 'utf8')
+    return text.length > GITFILE_BYTES_MAX ? undefined : text
+  } catch {
+    // It went, or cannot be read.
+    return undefined
+  }
+}
+
+function realOf(path: string | undefined): string | undefined {
+  if (path === undefined) return undefined
+  try {
+    return realpathSync(path)
+  } catch {
+    // It leads nowhere.
+    return undefined
+  }
+}
