@@ -94,16 +94,14 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const store = Store.open(`${config.stateDirectory}/store`)
   const log = new LmdbEventLog({ store, retentionBytes: limits.logRetentionBytes })
   const permissionMode = decidePermissionMode(config.permissionMode, { ...options, isEnforced })
+  logger.info(describeRoute(route, permissionMode), 'model route')
   const mcp = await loadMcpConfig(config.mcpConfigFile)
   const workspace = await prepareWorkspace({ ...options, store })
   const agent = await createAgent(options, { route, permissionMode, mark, mcp, enforcement, workspace })
-  const threads = new Threads(store)
   const blobs = new Blobs({ store, retentionBytes: limits.logRetentionBytes })
-  const told = callbacks(options, enforcement)
-  const sessions = new Sessions({ ...limits, redactor, agent, log, threads, blobs, ...told })
+  const told = { ...callbacks(options, enforcement), threads: new Threads(store) }
+  const sessions = new Sessions({ ...limits, redactor, agent, log, blobs, ...told })
   await sessions.recover()
-  logger.info(describeRoute(route, permissionMode), 'model route')
-
   const stopRunLog = logRuns(logger)
   const serverLogger = logger.child({})
   const app = await buildServer({

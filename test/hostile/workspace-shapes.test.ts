@@ -1,11 +1,11 @@
 // Whatever the workspace holds, the policy is enforced on it, or a run and /ready say that it is not.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { missingNeed } from '../sandbox/needs.ts'
 import { run, runInput, textOf } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
-import { missingNeed } from '../sandbox/needs.ts'
 
 const reason = missingNeed()
 const AUTO = { OPENSHELL_SANDBOX: '', POLICY_ENFORCEMENT: 'auto' }
