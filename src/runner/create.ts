@@ -36,8 +36,8 @@ import { Sessions, type SessionsOptions } from '../thread/sessions.ts'
 import { Threads } from '../thread/threads.ts'
 import type { TaskOutputPlaces } from '../workspace/task-output.ts'
 import type { Workspace } from '../workspace/workspace.ts'
-import type { StateFolder } from './state-folder.ts'
 import { enforcementCheck, settle } from './enforcement.ts'
+import type { StateFolder } from './state-folder.ts'
 import {
   loadSessionConfig,
   prepareWorkspace,

@@ -10,12 +10,13 @@ import { endOf, watch } from './bwrap/attempt.ts'
 import { Placeholders } from './bwrap/freeze.ts'
 import type { Guarding } from './bwrap/git-guard.ts'
 import { writeCertificates } from './bwrap/inside-certificates.ts'
-import { insideEnvironment, MODEL_ALIAS } from './bwrap/inside-environment.ts'
+import { insideEnvironment } from './bwrap/inside-environment.ts'
 import { type LaunchFacts, toLaunchLine } from './bwrap/launch-line.ts'
 import { type Mount, type MountView, planMounts } from './bwrap/mount-view.ts'
 import { type NetworkNamespace, openNetworkNamespace, PROXY_PORT } from './bwrap/network-namespace.ts'
 import {
   chooseIdentity,
+  foldersOfRoot,
   handOver,
   type Identity,
   IMAGE_APP,
@@ -28,10 +29,12 @@ import {
 import { protect } from './bwrap/protect.ts'
 import { seccompFilter } from './bwrap/seccomp.ts'
 import { setAside } from './bwrap/set-aside.ts'
+import { openShiftedOwner, type ShiftedOwner } from './bwrap/shifted-owner.ts'
 import { findTools, probe, type Tools } from './bwrap/tools.ts'
 import { holdersOf } from './egress/binary-identity.ts'
 import type { EgressDecision } from './egress/denial.ts'
 import { EgressProxy, type EgressProxyOptions } from './egress/egress-proxy.ts'
+import { toModelEndpoint } from './model-endpoint.ts'
 import { bwrapReport, type EnforcementReport, gapsOf, uniformReport } from './report.ts'
 
 interface SpawnRequest {
@@ -84,6 +87,7 @@ export interface EnforcementOptions {
 }
 
 const FILTER_DESCRIPTOR = 3
+const NOTHING_TO_DO = { command: '/bin/sh', args: ['-c', ':'], cwd: '/', env: { PATH: '/usr/bin:/bin' } }
 /** Refusals that one process's owner is told. */
 const TOLD_MAX = 500
 const COUNTED = { allow: 'allowed', audit: 'audited', deny: 'denied' } as const
@@ -176,21 +180,28 @@ async function openBwrap(options: EnforcementOptions): Promise<Enforcement> {
     ...options.places,
     ...{ temporary: join(own, 'tmp'), home: join(own, 'home'), tls: join(own, 'tls') },
   }
-  const identity = chooseIdentity(existsSync('/etc/passwd') ? readFileSync('/etc/passwd', 'utf8') : '')
+  const identity = chooseIdentity(
+    existsSync('/etc/passwd') ? readFileSync('/etc/passwd', 'utf8') : '',
+    places.workspace,
+  )
   preparePlaces(places, identity)
   const view = planMounts(options.policy, places)
   if (view.missing.length > 0) {
     const message = `landlock.compatibility is hard_requirement, and these are missing: ${view.missing.join(', ')}`
     throw new MachineLacks(message)
   }
-  const [network] = await Promise.all([
+  const isOwnState = isWithin(places.claudeState, state)
+  const ofRoot = foldersOfRoot([places.workspace, ...(isOwnState ? [] : [places.claudeState])])
+  const [network, owner] = await Promise.all([
     ofMachine(() => options.network ?? openNetworkNamespace(found.tools)),
-    handOver(places.workspace, identity),
-    handOver(places.claudeState, identity),
+    process.getuid?.() === 0 ? ofMachine(() => openShiftedOwner(found.tools.unshare, identity)) : undefined,
+    isOwnState ? handOver(places.claudeState, identity) : undefined,
   ])
-  const sandbox = new BwrapSandbox(options, { places, identity, view, network, tools: found.tools })
+  const parts = { places, identity, view, network, tools: found.tools, owner, ofRoot }
+  const sandbox = new BwrapSandbox(options, parts)
   try {
     await ofMachine(() => sandbox.tryOut(options.policy))
+    if (ofRoot.length > 0) await sandbox.tryOwners()
     return sandbox
   } catch (error) {
     await sandbox.close()
@@ -204,6 +215,10 @@ interface Parts {
   view: MountView
   network: NetworkNamespace
   tools: Tools
+  /** The mapping that shows root's files as the identity's; undefined when the runner is not root. */
+  owner: ShiftedOwner | undefined
+  /** What it is used for. */
+  ofRoot: readonly string[]
 }
 
 class BwrapSandbox implements Enforcement {
@@ -264,10 +279,11 @@ class BwrapSandbox implements Enforcement {
 
   spawn(request: SpawnRequest): ChildProcess {
     const { places, view } = this.#parts
-    const guarding = protect(places.workspace, places.hidden, this.#placeholders)
+    const guarding = protect(places, this.#placeholders, this.#reader())
     this.#known = guarding
     try {
-      const child = this.#launch(request, [...view.mounts, ...guarding.freeze.mounts])
+      const outer = foldersOfRoot([...guarding.freeze.outerRoots])
+      const child = this.#launch(request, [...view.mounts, ...guarding.freeze.mounts], outer)
       this.#attempt = watch(child)
       child.once('close', () => {
         this.settle()
@@ -281,13 +297,20 @@ class BwrapSandbox implements Enforcement {
     }
   }
 
+  /** Whom the files must let in, as they are on the disk; undefined when that is the runner itself. */
+  #reader(): Identity | undefined {
+    const { identity, ofRoot, places } = this.#parts
+    if (process.getuid?.() !== 0) return undefined
+    return ofRoot.includes(places.workspace) ? { uid: 0, gid: 0 } : identity
+  }
+
   settle(): string[] {
     return this.#known === undefined ? [] : setAside(this.#known)
   }
 
-  #launch(request: SpawnRequest, mounts: readonly Mount[]): ChildProcess {
+  #launch(request: SpawnRequest, mounts: readonly Mount[], outer: readonly string[] = []): ChildProcess {
     if (this.#isClosed) throw new RunnerError('shutting_down', 'The sandbox is closed.')
-    const { places, identity, network, tools } = this.#parts
+    const { places, identity, network, tools, owner, ofRoot } = this.#parts
     const filter = this.#filterFile === undefined ? undefined : openSync(this.#filterFile, 'r')
     const facts: LaunchFacts = {
       tools,
@@ -297,6 +320,7 @@ class BwrapSandbox implements Enforcement {
       mounts,
       filter: filter === undefined ? undefined : FILTER_DESCRIPTOR,
       stage: this.#stage,
+      shifted: owner === undefined ? undefined : { roots: [...ofRoot, ...outer], space: owner.path },
     }
     const line = toLaunchLine(facts, this.#insideName(request.command), request.args)
     try {
@@ -324,16 +348,24 @@ class BwrapSandbox implements Enforcement {
     mkdirSync(workspace, { recursive: true })
     if (process.getuid?.() === 0) chownSync(workspace, identity.uid, identity.gid)
     const { mounts } = planMounts(policy, { ...places, workspace })
-    const request = { command: '/bin/sh', args: ['-c', ':'], cwd: '/', env: { PATH: '/usr/bin:/bin' } }
-    const child = this.#launch(request, mounts)
-    const problem = await endOf(child)
+    const problem = await endOf(this.#launch(NOTHING_TO_DO, mounts))
     if (problem !== undefined) throw new RunnerError('policy_not_enforced', problem)
+  }
+
+  /** Whether the folders of root's can be shown as another user's; else their owner would have to change. */
+  async tryOwners(): Promise<void> {
+    const { view, ofRoot } = this.#parts
+    const problem = await endOf(this.#launch(NOTHING_TO_DO, view.mounts))
+    if (problem === undefined) return
+    const message = `${ofRoot.join(' and ')} belongs to root and cannot be shown to an ordinary user (${problem}): start the runner as an ordinary user who owns it, chown it to one, or set POLICY_ENFORCEMENT=off.`
+    throw new RunnerError('policy_not_enforced', message)
   }
 
   close(): Promise<void> {
     this.#isClosed = true
     this.#proxy.close()
     this.#parts.network.close()
+    this.#parts.owner?.close()
     return Promise.resolve()
   }
 
@@ -360,17 +392,4 @@ function chooseStage({ mounts }: MountView): string {
   const free = STAGES.find((stage) => isFolder(stage) && !sources.some((source) => isWithin(source, stage)))
   if (free === undefined) throw new RunnerError('policy_not_enforced', `none of ${STAGES.join(', ')} is free`)
   return free
-}
-
-function toModelEndpoint(url: string | undefined): EgressProxyOptions['model'] {
-  if (url === undefined || !URL.canParse(url)) return undefined
-  const { hostname, port, protocol } = new URL(url)
-  const host = hostname.replace(/^\[(.*)\]$/, '$1')
-  const number = Number(port || (protocol === 'http:' ? 80 : 443))
-  if (host === 'inference.local') return undefined
-  // Inside, loopback is the sandbox's own.
-  const isLoopback = host === 'localhost' || host === '::1' || host.startsWith('127.')
-  return isLoopback
-    ? { host: MODEL_ALIAS, port: number, dialled: { host, port: number } }
-    : { host, port: number }
 }

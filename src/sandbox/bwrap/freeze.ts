@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Mount } from './mount-view.ts'
-import { isWithin } from './places.ts'
+import { type Identity, isWithin } from './places.ts'
 
 export type Shape = 'absent' | 'folder' | 'file' | 'link' | 'other' | 'unreadable'
 
@@ -42,6 +42,12 @@ export function foldersAbove(path: string, root: string): string[] | undefined {
   return above
 }
 
+function canPass(folder: string, reader: Identity | undefined): boolean {
+  const stat = lstatSync(folder, { throwIfNoEntry: false })
+  if (stat === undefined || reader === undefined || stat.uid === reader.uid) return stat !== undefined
+  return (stat.mode & (stat.gid === reader.gid ? 0o010 : 0o001)) !== 0
+}
+
 /**
  * Collects the mounts of one start. A mount keeps its own name from being renamed or removed, but not the folders
  * above it: those become mounts too.
@@ -52,14 +58,22 @@ export class Freeze {
   readonly #roots: string[]
   readonly #placeholders: Placeholders
 
-  constructor(root: string, placeholders: Placeholders) {
+  readonly #reader: Identity | undefined
+
+  constructor(root: string, placeholders: Placeholders, reader: Identity | undefined) {
     this.#roots = [root]
     this.#placeholders = placeholders
+    this.#reader = reader
   }
 
   get mounts(): Mount[] {
     const depth = ({ target }: Mount): number => target.split('/').length
     return [...this.#mounts.values()].sort((left, right) => depth(left) - depth(right))
+  }
+
+  /** Those that were added. */
+  get outerRoots(): readonly string[] {
+    return this.#roots.slice(1)
   }
 
   get count(): number {
@@ -108,7 +122,8 @@ export class Freeze {
   #add(path: string): boolean {
     const root = this.#roots.find((one) => path !== one && isWithin(path, one))
     const above = root === undefined ? undefined : foldersAbove(path, root)
-    if (above === undefined) return false
+    // Where the reader cannot go nothing can be mounted for it, and nothing needs to be.
+    if (above === undefined || !above.every((folder) => canPass(folder, this.#reader))) return false
     const pins: string[] = []
     for (const folder of above.reverse()) {
       const mount = this.#mounts.get(folder)

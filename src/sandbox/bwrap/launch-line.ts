@@ -2,7 +2,8 @@
 
 import type { Mount } from './mount-view.ts'
 import type { NetworkNamespace } from './network-namespace.ts'
-import type { Identity } from './places.ts'
+import { type Identity, isWithin } from './places.ts'
+import { SHIFT_SCRIPT } from './shifted-owner.ts'
 import type { Tools } from './tools.ts'
 
 export interface LaunchLine {
@@ -20,6 +21,8 @@ export interface LaunchFacts {
   filter: number | undefined
   /** An empty folder that every user reaches; only needed by root. */
   stage: string | undefined
+  /** Folders of root's that are shown as the identity's, and the namespace with the mapping. */
+  shifted?: { roots: readonly string[]; space: string } | undefined
 }
 
 /**
@@ -27,11 +30,24 @@ export interface LaunchFacts {
  * /root/x by name, so root first mounts each source where everybody can reach it.
  */
 const STAGE_SCRIPT = `set -e
-mount=$1 mkdir=$2 stage=$3
-shift 3
+mount=$1 mkdir=$2 stage=$3 perl=$4 script=$5 space=$6
+shift 6
 "$mount" -t tmpfs -o mode=0755,size=1m tmpfs "$stage"
 index=0
 while [ "$1" != -- ]; do
+  if [ "$1" = + ]; then
+    # What follows is shown as another user's, by one program for all of it.
+    shift
+    plain=$index
+    for source in "$@"; do
+      [ "$source" != -- ] || break
+      if [ -d "$source" ]; then "$mkdir" "$stage/$index"; else : >"$stage/$index"; fi
+      index=$((index + 1))
+    done
+    "$perl" -e "$script" "$space" "$stage" "$plain" "$@"
+    while [ "$1" != -- ]; do shift; done
+    break
+  fi
   if [ -d "$1" ]; then "$mkdir" "$stage/$index"; else : >"$stage/$index"; fi
   "$mount" --rbind "$1" "$stage/$index"
   index=$((index + 1))
@@ -51,11 +67,23 @@ export function toLaunchLine(facts: LaunchFacts, command: string, parameters: re
     const line = [tools.bwrap, ...bwrapOptions(facts), '--', command, ...parameters]
     return { command: tools.nsenter, parameters: [...join, '--', ...line] }
   }
-  const staged = stageMounts(facts.mounts, stage)
+  const staged = stageMounts(facts.mounts, stage, facts.shifted?.roots ?? [])
+  const shift = [tools.perl, SHIFT_SCRIPT, facts.shifted?.space ?? '']
   const line = [
     ...[tools.nsenter, ...join, '--'],
     ...[tools.unshare, '--mount', '--propagation', 'private', '--'],
-    ...['/bin/sh', '-c', STAGE_SCRIPT, 'stage', tools.mount, tools.mkdir, stage, ...staged.sources, '--'],
+    ...[
+      '/bin/sh',
+      '-c',
+      STAGE_SCRIPT,
+      'stage',
+      tools.mount,
+      tools.mkdir,
+      stage,
+      ...shift,
+      ...staged.sources,
+      '--',
+    ],
     ...[tools.setpriv, `--reuid=${identity.uid}`, `--regid=${identity.gid}`, '--clear-groups'],
     ...['--inh-caps=-all', '--'],
     ...[tools.bwrap, ...bwrapOptions({ ...facts, mounts: staged.mounts }), '--', command, ...parameters],
@@ -66,14 +94,19 @@ export function toLaunchLine(facts: LaunchFacts, command: string, parameters: re
 function stageMounts(
   mounts: readonly Mount[],
   stage: string,
+  roots: readonly string[],
 ): { sources: string[]; mounts: readonly Mount[] } {
-  const sources: string[] = []
-  const staged = mounts.map((mount) => {
-    if (!('source' in mount) || mount.kind === 'device' || PUBLIC.includes(mount.source)) return mount
-    sources.push(mount.source)
-    return { ...mount, source: `${stage}/${sources.length - 1}` }
-  })
-  return { sources, mounts: staged }
+  const needs = (mount: Mount): mount is Mount & { source: string } =>
+    'source' in mount && mount.kind !== 'device' && !PUBLIC.includes(mount.source)
+  const isShifted = (source: string): boolean => roots.some((root) => isWithin(source, root))
+  const sources = [...new Set(mounts.filter(needs).map(({ source }) => source))]
+  const plain = sources.filter((source) => !isShifted(source))
+  const shifted = sources.filter(isShifted)
+  const numbers = new Map([...plain, ...shifted].map((source, index) => [source, index]))
+  const staged = mounts.map((mount) =>
+    needs(mount) ? { ...mount, source: `${stage}/${numbers.get(mount.source)}` } : mount,
+  )
+  return { sources: shifted.length === 0 ? plain : [...plain, '+', ...shifted], mounts: staged }
 }
 
 /** Shells expect them. They lead into /proc, so they show nothing that is not there. */

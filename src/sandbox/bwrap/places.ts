@@ -1,6 +1,6 @@
 // Which folders of this machine stand for the image's, and what inside sees of them.
 import { randomUUID } from 'node:crypto'
-import { chownSync, type Dirent, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { chownSync, type Dirent, lstatSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { lchown, lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -39,13 +39,29 @@ export interface Identity {
   gid: number
 }
 
-/** Whom Claude Code runs as: never root. `passwd` is the text of /etc/passwd. */
-export function chooseIdentity(passwd: string): Identity {
+/**
+ * Whom Claude Code runs as: never root. A runner that is root takes the workspace's owner, so that whatever is made
+ * there is that user's; for a workspace of root's it takes the user `sandbox`, to whom it is shown as its own.
+ * `passwd` is the text of /etc/passwd.
+ */
+export function chooseIdentity(passwd: string, workspace: string): Identity {
   const uid = process.getuid?.() ?? SPARE_ID
   if (uid !== 0) return { uid, gid: process.getgid?.() ?? uid }
+  const owner = statSync(workspace)
+  if (owner.uid !== 0) {
+    const [, ownGid] = new RegExp(`^[^:]*:[^:]*:${owner.uid}:(\\d+):`, 'm').exec(passwd) ?? []
+    const gid = Number(ownGid ?? owner.gid)
+    return { uid: owner.uid, gid: gid === 0 ? owner.uid : gid }
+  }
   const [, sandboxUid, sandboxGid] = /^sandbox:[^:]*:(\d+):(\d+):/m.exec(passwd) ?? []
   const ids = { uid: Number(sandboxUid ?? SPARE_ID), gid: Number(sandboxGid ?? SPARE_ID) }
-  return ids.uid === 0 ? { uid: SPARE_ID, gid: SPARE_ID } : ids
+  return ids.uid === 0 || ids.gid === 0 ? { uid: SPARE_ID, gid: SPARE_ID } : ids
+}
+
+/** Folders of root's that a runner that is root shows inside as the other user's. */
+export function foldersOfRoot(folders: readonly string[]): string[] {
+  if (process.getuid?.() !== 0) return []
+  return folders.filter((folder) => statOf(folder)?.uid === 0)
 }
 
 /**
@@ -84,7 +100,7 @@ function clear(folder: string): void {
 }
 
 /**
- * Gives what root left in the workspace and in Claude Code's state to whom Claude Code runs as. Only while nothing
+ * Gives what root left in a folder of the runner's own, Claude Code's state, to whom Claude Code runs as. Only while nothing
  * runs inside: a folder exchanged for a link in between would give away what the link names. What other users own
  * stays theirs, and so do hard links, whose other name may be anywhere.
  */

@@ -4,14 +4,20 @@ import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { childrenOf, Freeze, type Placeholders, shapeOf } from './freeze.ts'
 import { type Guarding, guardWorktree } from './git-guard.ts'
+import type { Identity, Places } from './places.ts'
 
 const CLAUDE_NAMES = ['.claude/settings.json', '.claude/settings.local.json', '.mcp.json']
 /** Looked into; the youngest above this are not, which whoever makes folders in a loop cannot turn to use. */
 const FOLDERS_MAX = 500
 
-/** The mounts that one start adds to the view. Whatever the workspace holds, it does not throw. */
-export function protect(workspace: string, hidden: readonly string[], placeholders: Placeholders): Guarding {
-  const freeze = new Freeze(workspace, placeholders)
+/** The mounts that one start adds to the view. Whatever the workspace holds, it does not throw.
+ * `reader` is whom the files must let in when that is not the runner itself. */
+export function protect(
+  { workspace, hidden }: Pick<Places, 'workspace' | 'hidden'>,
+  placeholders: Placeholders,
+  reader: Identity | undefined,
+): Guarding {
+  const freeze = new Freeze(workspace, placeholders, reader)
   const guarding: Guarding = { freeze, hidden, worktrees: new Set(), thawed: new Set() }
   for (const folder of [workspace, ...placesIn(workspace)]) {
     for (const name of CLAUDE_NAMES) freezeClaude(folder, name, freeze)

@@ -12,6 +12,7 @@ export interface Tools {
   readonly mount: string
   readonly mkdir: string
   readonly setpriv: string
+  readonly perl: string
 }
 
 export interface Trial {
@@ -40,6 +41,7 @@ export function findTools(): { tools: Tools } | { missing: string[] } {
     mount: find('mount'),
     mkdir: find('mkdir'),
     setpriv: find('setpriv'),
+    perl: find('perl'),
   }
   return missing.length === 0 ? { tools } : { missing }
 }
