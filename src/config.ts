@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { existsSync, realpathSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { RunnerError } from './errors.ts'
 
@@ -206,13 +206,13 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
     ? crossProblems(parsed.data)
     : parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`)
   if (!parsed.success || problems.length > 0) {
-    throw new RunnerError('config_invalid', `The environment is not right:\n  ${problems.join('\n  ')}`, {
-      details: problems,
-    })
+    throw notRight(problems)
   }
   const v = parsed.data
   const image = existsSync(SANDBOX_HOME) ? SANDBOX_HOME : undefined
   const at = (path: string): string => resolve(defaults.workingDirectory, path)
+  const workspace = at(v.WORKSPACE_PATH ?? (image === undefined ? 'workspace' : `${image}/workspace`))
+  if (isNoWorkspace(workspace, v.HOME)) throw notRight([NO_WORKSPACE])
   const stateDirectory = at(v.RUNNER_STATE_DIR ?? (image === undefined ? '.runner' : `${image}/.runner`))
   return Object.freeze({
     host: v.AGUI_HOST,
@@ -226,7 +226,7 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
       gitlab: v.GITLAB_HOSTS.length === 0 ? ['gitlab.com'] : v.GITLAB_HOSTS,
     },
     sessionId: v.SESSION_ID,
-    workspace: at(v.WORKSPACE_PATH ?? (image === undefined ? 'workspace' : `${image}/workspace`)),
+    workspace,
     stateDirectory,
     home: v.HOME,
     model: v.LLM_MODEL,
@@ -258,6 +258,63 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
     slashCommands: v.CLAUDE_SLASH_COMMANDS,
     limits: limitsOf(v),
   })
+}
+
+function notRight(problems: readonly string[]): RunnerError {
+  const message = `The environment is not right:\n  ${problems.join('\n  ')}`
+  return new RunnerError('config_invalid', message, { details: problems })
+}
+
+const NO_WORKSPACE =
+  'WORKSPACE_PATH: it is a folder of the system, or a home; give one of its own, such as a folder below the home'
+/** Not these, and for the second ones nothing below them either: the agent writes where it works. */
+const SYSTEM = [
+  '/',
+  '/home',
+  '/root',
+  '/lost+found',
+  '/media',
+  '/mnt',
+  '/opt',
+  '/run',
+  '/srv',
+  '/tmp',
+  '/var',
+  '/var/tmp',
+]
+const SYSTEM_TREES = [
+  '/bin',
+  '/boot',
+  '/dev',
+  '/etc',
+  '/lib',
+  '/lib32',
+  '/lib64',
+  '/libx32',
+  '/sbin',
+  '/sys',
+  '/usr',
+]
+
+/** By its own name and by where that leads. `/dev/shm` is memory, not a device. */
+function isNoWorkspace(path: string, home: string | undefined): boolean {
+  const names = [path, realOf(path)]
+  const homes = home === undefined ? [] : [resolve(home), realOf(home)]
+  return names.some((name) => {
+    const isOfTree = SYSTEM_TREES.some((tree) => name === tree || name.startsWith(`${tree}/`))
+    const holdsHome = homes.some((one) => one === name || one.startsWith(`${name}/`))
+    return SYSTEM.includes(name) || holdsHome || (isOfTree && !name.startsWith('/dev/shm/'))
+  })
+}
+
+/** Of what is there of it: the rest is made later. */
+function realOf(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    const above = dirname(path)
+    return above === path ? path : join(realOf(above), basename(path))
+  }
 }
 
 function limitsOf(v: z.infer<typeof Environment>) {

@@ -10,11 +10,13 @@ import {
   mkdtempSync,
   readdirSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { loadConfig } from '../../src/config.ts'
 import { loadPolicy } from '../../src/policy/read/load.ts'
 import { createEnforcement } from '../../src/sandbox/enforcement.ts'
 import { missingNeed } from '../sandbox/needs.ts'
@@ -72,6 +74,44 @@ describe.skipIf(reason !== undefined)(`a runner that is root (${reason ?? 'it is
     const said = await workInside(join(world, 'workspace'), world, 'cat /etc/shadow || echo refused')
     expect(said).toContain('refused')
     expect(said).not.toContain('root:')
+  })
+})
+
+describe('folders that are no workspace', () => {
+  const place = (env: Record<string, string>): string =>
+    loadConfig(env, { appDirectory: ROOT, workingDirectory: '/nowhere' }).workspace
+  const system = [
+    '/',
+    '/root',
+    '/home',
+    '/etc',
+    '/etc/x',
+    '/usr/local',
+    '/var',
+    '/tmp',
+    '/dev',
+    '/sys/x',
+    '/opt/..',
+    '//etc/',
+  ]
+
+  test.each(system)('%s', (path) => {
+    expect(() => place({ WORKSPACE_PATH: path, HOME: '/home/me' })).toThrow('WORKSPACE_PATH')
+  })
+
+  test('a home, what holds one, and a link to either', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'agui-no-workspace-'))
+    try {
+      symlinkSync('/etc', join(directory, 'link'))
+      mkdirSync(join(directory, 'users/me'), { recursive: true })
+      const HOME = join(directory, 'users/me')
+      for (const name of ['link', 'link/below', 'users', 'users/me'])
+        expect(() => place({ WORKSPACE_PATH: join(directory, name), HOME })).toThrow('WORKSPACE_PATH')
+      for (const name of ['work', 'users/me/work', 'users/you'])
+        expect(place({ WORKSPACE_PATH: join(directory, name), HOME })).toBe(join(directory, name))
+    } finally {
+      rmSync(directory, { recursive: true, force: true })
+    }
   })
 })
 

@@ -1,10 +1,18 @@
 // Whatever the workspace holds, the policy is enforced on it, or a run and /ready say that it is not.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { missingNeed } from '../sandbox/needs.ts'
-import { run, runInput, textOf } from '../support/client.ts'
+import { bodyOf, run, runInput, textOf } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
 const reason = missingNeed()
@@ -107,4 +115,65 @@ describe.skipIf(reason !== undefined)(`shapes of the workspace (${reason ?? 'bub
     const { status } = await ready()
     expect(status).toBe(200)
   })
+
+  test('a process that cannot be started under the policy makes /ready say so, until one can', async () => {
+    const check = async (): Promise<unknown> => {
+      const { checks } = await bodyOf(await ready())
+      return checks.find(({ name }: { name: string }) => name === 'policy_enforcement')
+    }
+    const certificates = join(bench.state, 'sandbox/tls')
+    renameSync(certificates, `${certificates}-away`)
+    const failed = await work()
+    expect(failed.at(-1)).toMatchObject({ type: 'RUN_ERROR' })
+    expect((await ready()).status).toBe(503)
+    expect(await check()).toMatchObject({
+      ok: false,
+      message: expect.stringContaining('could not be started under the policy'),
+    })
+    renameSync(`${certificates}-away`, certificates)
+    expect((await work()).at(-1)).toMatchObject({ type: 'RUN_FINISHED' })
+    expect(await check()).toMatchObject({ ok: true, message: 'enforced by bwrap' })
+  })
+
+  test.each(['worktree', 'submodule'])(
+    'a %s is a workspace: git works inside, the rest of its repository does not change',
+    async (kind) => {
+      const world = join(bench.directory, kind)
+      const main = join(world, 'main')
+      put(join(main, 'a.txt'), 'a\n')
+      git(main, 'init', '-q', '-b', 'main')
+      git(main, 'add', '.')
+      git(main, 'commit', '-qm', 'one')
+      const workspace = kind === 'worktree' ? join(world, 'linked') : join(main, 'sub')
+      if (kind === 'worktree') git(main, 'worktree', 'add', '-q', workspace)
+      else {
+        git(world, 'clone', '-q', '--bare', main, 'sub.git')
+        git(main, 'submodule', 'add', '-q', join(world, 'sub.git'), 'sub')
+      }
+      const gitDirectory = git(workspace, 'rev-parse', '--absolute-git-dir').trim()
+      const own = join(kind === 'worktree' ? join(main, '.git') : gitDirectory, 'config')
+      const before = [readFileSync(own, 'utf8'), readFileSync(join(workspace, '.git'), 'utf8')]
+      const script = `echo b >> a.txt; git status --short; git -c user.name=a -c user.email=a@a commit -qam two && echo committed; echo x >> ${own}; echo x > .git; mkdir -p ${dirname(own)}/hooks; echo x > ${dirname(own)}/hooks/post-checkout; echo x > ${gitDirectory}/commondir; ls ${main}; true`
+      bench.gateway.use({
+        rules: [
+          { when: { prompt: 'work', round: 0 }, reply: [{ tool: 'Bash', input: { command: script } }] },
+          { when: { prompt: 'work', round: 1 }, reply: 'It said: {{result}}' },
+        ],
+      })
+      const other = await bench.start({
+        ...AUTO,
+        WORKSPACE_PATH: workspace,
+        RUNNER_STATE_DIR: join(world, 'state'),
+      })
+      expect(await other.line(({ msg }) => msg === 'policy enforcement')).toMatchObject({ backend: 'bwrap' })
+      const text = textOf(await run(other.url, runInput('thread', 'work')))
+      expect(text).toContain('M a.txt')
+      expect(text).toContain('committed')
+      expect([readFileSync(own, 'utf8'), readFileSync(join(workspace, '.git'), 'utf8')]).toEqual(before)
+      expect(existsSync(join(dirname(own), 'hooks/post-checkout'))).toBe(false)
+      await other.stop()
+      expect(git(workspace, 'log', '--format=%s')).toBe('two\none\n')
+      expect(git(workspace, 'status', '--short')).toBe('')
+    },
+  )
 })
