@@ -100,7 +100,7 @@ export function bwrapReport({
     unsupported: unsupportedEndpoints(policy),
     stricter: [
       'the runner is no ancestor: a rule for its node grants nothing inside',
-      '.git/hooks, .git/config, .claude/settings*.json and .mcp.json that exist at the start are read-only',
+      'what git would execute or follow later (.git/config, hooks and their like), .claude/settings*.json and .mcp.json are read-only',
       'unlisted paths are absent, not merely refused; their names do not show',
       'HTTP upgrades are refused but for WebSockets on endpoints of protocol websocket, which run uncompressed',
       'a binary WebSocket message passes where a text would, and nowhere beside GraphQL rules',
