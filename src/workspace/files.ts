@@ -3,7 +3,7 @@ import { constants, type Stats } from 'node:fs'
 import { type FileHandle, writeFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { RunnerError } from '../errors.ts'
-import { type Folder, hasErrno } from './folder.ts'
+import { type Folder, hasErrno, type Owner } from './folder.ts'
 import { outside, quoted, splitPath, type WorkspaceGuard, type WorkspacePath } from './guard.ts'
 
 export interface FileEntry {
@@ -119,7 +119,8 @@ export class WorkspaceFiles {
       const before = await folder.lstat(name)
       refuseSpecial(before, path)
       if (before?.isDirectory()) throw isFolder(path)
-      return await this.#replace({ folder, name, path, mode: before?.mode }, source, options)
+      const owner = await this.guard.ownerOf(before)
+      return await this.#replace({ folder, name, path, mode: before?.mode, owner }, source, options)
     })
   }
 
@@ -209,11 +210,17 @@ export class WorkspaceFiles {
   }
 
   async #replace(
-    target: { folder: Folder; name: string; path: string; mode: number | undefined },
+    target: {
+      folder: Folder
+      name: string
+      path: string
+      mode: number | undefined
+      owner: Owner | undefined
+    },
     source: AsyncIterable<Buffer> | Iterable<Buffer>,
     { bytesMax, signal }: WriteOptions,
   ): Promise<number> {
-    const { folder, name, path, mode } = target
+    const { folder, name, path, mode, owner } = target
     const unfinished = unfinishedName()
     const handle = await folder.openFile(unfinished, WRITE_FLAGS, 0o666).catch((error: unknown) => {
       // Somebody removed the folder that was just opened.
@@ -221,6 +228,7 @@ export class WorkspaceFiles {
     })
     try {
       try {
+        if (owner !== undefined) await handle.chown(owner.uid, owner.gid)
         if (mode !== undefined) await handle.chmod(mode & 0o777)
         await writeFile(handle, bounded(source, bytesMax), { signal })
       } finally {

@@ -64,11 +64,14 @@ export class Folder {
     }
   }
 
-  async makeFolder(name: string): Promise<void> {
+  /** False when something of that name is there already. */
+  async makeFolder(name: string): Promise<boolean> {
     try {
       await mkdir(this.#at(name))
+      return true
     } catch (error) {
       if (!hasErrno(error, 'EEXIST')) throw error
+      return false
     }
   }
 

@@ -78,9 +78,10 @@ export class WorkspaceGuard {
   /** Name by name, each looked up in the one before it through its descriptor, no link followed. */
   async openFolder(path: WorkspacePath, { create = false } = {}): Promise<Folder> {
     let folder = await this.#openRoot()
+    const owner = create ? await this.foreignOwner() : undefined
     for (const name of path.split('/').filter(Boolean)) {
       const parent = folder
-      folder = await parent.use(() => step(parent, name, { create, path }))
+      folder = await parent.use(() => step(parent, name, { create, owner, path }))
     }
     try {
       // It may have been moved away with all that is in it.
@@ -115,6 +116,12 @@ export class WorkspaceGuard {
     if (process.getuid?.() !== 0) return undefined
     const { uid, gid } = await lstat(this.root)
     return uid === 0 ? undefined : { uid, gid }
+  }
+
+  /** Whose what replaces `before` is to be; undefined when it is the runner's in any case. */
+  async ownerOf(before: Owner | undefined): Promise<Owner | undefined> {
+    if (process.getuid?.() !== 0) return undefined
+    return before ?? (await this.foreignOwner())
   }
 
   async #openRoot(): Promise<Folder> {
@@ -192,9 +199,9 @@ export function quoted(path: string): string {
 async function step(
   parent: Folder,
   name: string,
-  { create, path }: { create: boolean; path: string },
+  { create, owner, path }: { create: boolean; owner: Owner | undefined; path: string },
 ): Promise<Folder> {
-  if (create) await parent.makeFolder(name)
+  if (create && (await parent.makeFolder(name)) && owner !== undefined) await parent.giveEntry(name, owner)
   try {
     return await parent.openFolder(name)
   } catch (error) {

@@ -19,6 +19,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadConfig } from '../../src/config.ts'
 import { loadPolicy } from '../../src/policy/read/load.ts'
 import { createEnforcement } from '../../src/sandbox/enforcement.ts'
+import { WorkspaceFiles } from '../../src/workspace/files.ts'
+import { WorkspaceGuard } from '../../src/workspace/guard.ts'
 import { missingNeed } from '../sandbox/needs.ts'
 
 const reason = process.getuid?.() === 0 ? missingNeed() : 'only for root'
@@ -67,6 +69,20 @@ describe.skipIf(reason !== undefined)(`a runner that is root (${reason ?? 'it is
       expect(later).toBe('two\none\n')
     },
   )
+
+  test('what clients write is the owner’s too, and what they replace stays whose it was', async () => {
+    const workspace = join(directory, 'files')
+    lay(workspace, PERSON)
+    const files = new WorkspaceFiles(await WorkspaceGuard.open(workspace))
+    const options = { bytesMax: 100, signal: new AbortController().signal }
+    for (const path of ['made/below/file', 'secret', 'of-others/private'])
+      await files.write(path, [Buffer.from('x')], options)
+    const facts = factsOf(workspace)
+    for (const path of ['made', 'made/below', 'made/below/file'])
+      expect([path, facts.get(path)]).toMatchObject([path, { uid: PERSON, gid: PERSON }])
+    expect(facts.get('secret')).toEqual({ uid: PERSON, gid: PERSON, mode: 0o100600 })
+    expect(facts.get('of-others/private')).toEqual({ uid: 54_321, gid: 54_321, mode: 0o100600 })
+  })
 
   test('root is nobody inside: what only root may read outside the workspace stays so', async () => {
     const world = join(directory, 'shadow')
