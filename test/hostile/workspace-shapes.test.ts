@@ -35,7 +35,7 @@ const SHAPES: Record<string, (folder: string) => void> = {
   'a .git file that names the root': (at) => put(join(at, '.git'), 'gitdir: /\n'),
   'a .git file that names itself': (at) => put(join(at, '.git'), 'gitdir: .git\n'),
   'an empty .git': (at) => mkdirSync(join(at, '.git')),
-  'a .git pipe': (at) => execFileSync('mkfifo', [join(at, '.git')]),
+  'a .git pipe': (at) => execFileSync('/usr/bin/mkfifo', [join(at, '.git')]),
   'a .git link to itself': (at) => symlinkSync('.git', join(at, '.git')),
   'a .git link that leads nowhere': (at) => symlinkSync('nowhere', join(at, '.git')),
   'a .git that nobody may look into': (at) => {
@@ -49,7 +49,7 @@ const SHAPES: Record<string, (folder: string) => void> = {
   },
   'a config that is a pipe': (at) => {
     put(join(at, '.git/HEAD'), 'ref: refs/heads/main\n')
-    execFileSync('mkfifo', [join(at, '.git/config')])
+    execFileSync('/usr/bin/mkfifo', [join(at, '.git/config')])
   },
   'a config that includes itself': (at) => {
     git(at, 'init', '-q')
@@ -60,7 +60,7 @@ const SHAPES: Record<string, (folder: string) => void> = {
     symlinkSync('../elsewhere', join(at, '.git/hooks'))
   },
   'a .claude file': (at) => put(join(at, '.claude'), 'x'),
-  'a .claude pipe': (at) => execFileSync('mkfifo', [join(at, '.claude')]),
+  'a .claude pipe': (at) => execFileSync('/usr/bin/mkfifo', [join(at, '.claude')]),
   'a .claude link to a file': (at) => {
     put(join(at, 'file'), 'x')
     symlinkSync('file', join(at, '.claude'))
@@ -69,7 +69,7 @@ const SHAPES: Record<string, (folder: string) => void> = {
   'settings that are a folder': (at) => mkdirSync(join(at, '.claude/settings.json'), { recursive: true }),
   'settings that are a pipe': (at) => {
     mkdirSync(join(at, '.claude'))
-    execFileSync('mkfifo', [join(at, '.claude/settings.json')])
+    execFileSync('/usr/bin/mkfifo', [join(at, '.claude/settings.json')])
   },
   'a .mcp.json folder': (at) => mkdirSync(join(at, '.mcp.json')),
   'folders as deep as a path is long': (at) => {

@@ -33,7 +33,7 @@ export function shapeOf(path: string): Shape {
 }
 
 /** The folders above `path` up to `root`, the outermost first; undefined when one of them is no folder. */
-export function foldersAbove(path: string, root: string): string[] | undefined {
+function foldersAbove(path: string, root: string): string[] | undefined {
   const above: string[] = []
   for (let folder = dirname(path); folder !== root; folder = dirname(folder)) {
     if (!isWithin(folder, root) || shapeOf(folder) !== 'folder') return undefined

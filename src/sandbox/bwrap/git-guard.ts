@@ -7,7 +7,7 @@ import { gitlinksOf, type Setting, settingsIn } from './git-facts.ts'
 import { isWithin } from './places.ts'
 
 /** Says "this very folder", in words that git would not choose: a placeholder is known by them. */
-export const OWN_COMMON_FOLDER = { text: './././.\n' }
+const OWN_COMMON_FOLDER = { text: './././.\n' }
 const NO_SETTINGS = { text: '' }
 const NOTHING_IN_IT = { folder: true } as const
 
