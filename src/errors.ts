@@ -36,6 +36,7 @@ export const ERRORS = {
   git_failed: { status: 502 },
   claude_exited: { status: 502 },
   claude_protocol: { status: 502 },
+  claude_unresponsive: { status: 504 },
   model_unauthorized: { status: 502 },
   model_rate_limited: { status: 503 },
   model_overloaded: { status: 503 },

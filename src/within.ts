@@ -29,3 +29,13 @@ export async function within<T>(
     signal.removeEventListener('abort', stop)
   }
 }
+
+/** The promise's outcome, unless `signal` is aborted first: then the signal's reason, and the promise goes on unheard. */
+export function unlessAborted<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason)
+    signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted) stop()
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+  })
+}

@@ -10,8 +10,8 @@ import type {
   ToolServer,
 } from '../agent/agent.ts'
 import { RunnerError, toMessage } from '../errors.ts'
+import { unlessAborted } from '../within.ts'
 import type { ClaudeAgent } from './agent.ts'
-import type { Asked } from './host/approvals.ts'
 import { checkToolNames } from './host/client-tools.ts'
 import { Host } from './host/host.ts'
 import type { Place } from './launch/place.ts'
@@ -21,7 +21,7 @@ import type { ClaudeProcess } from './process/process.ts'
 import { answersAfterRestart, type Grant } from './restart.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
 import { hasState, type Prompt, textBlock, toPrompt, userLine } from './translate/prompt.ts'
-import { customEvent, NO_CONVERSATION, Turn, type TurnEnd } from './turn.ts'
+import { customEvent, editedEvent, NO_CONVERSATION, protocolEnd, Turn, type TurnEnd } from './turn.ts'
 import { type Needs, startKey, startWarm, type Warm } from './warm.ts'
 
 /** One thread's Claude session and, while it is warm, the process that holds it. */
@@ -31,6 +31,8 @@ export class Conversation implements AgentSession {
   #memory: Memory
   #warm: Warm | undefined
   #starting: Promise<Warm> | undefined
+  /** The last `#ensure`, settled. */
+  #ensured: Promise<unknown> = Promise.resolve()
   #turn: Turn | undefined
   #runId: string | undefined
   #idleTimer: NodeJS.Timeout | undefined
@@ -77,9 +79,8 @@ export class Conversation implements AgentSession {
 
   async setModel(model: string): Promise<string | undefined> {
     const before = this.describe().model
+    // The process is told by the next run: nobody waits here for one that is hung.
     this.#memory.model = model
-    // A run under way keeps its own; the next one is told when it starts.
-    if (this.#runId === undefined && this.#warm?.claude.running === true) await this.#tell(this.#warm, {})
     return before
   }
 
@@ -117,6 +118,7 @@ export class Conversation implements AgentSession {
       }
       return await this.#runAnew(request, context)
     } catch (error) {
+      if (context.signal.aborted) return { outcome: 'cancelled' }
       const code = error instanceof RunnerError ? error.code : 'internal'
       return { outcome: 'error', code, message: toMessage(error) }
     } finally {
@@ -147,8 +149,9 @@ export class Conversation implements AgentSession {
     this.#agent.release(this)
   }
 
-  close(): Promise<void> {
-    return this.rest()
+  async close(): Promise<void> {
+    await this.#ensured
+    await this.rest()
   }
 
   /** The answers go to the process that waits for them, and the turn goes on where it stopped. */
@@ -231,7 +234,7 @@ export class Conversation implements AgentSession {
     const needs = { isResumed, switches, tools: request.tools, hasState: hasState(request.state) }
     await this.#agent.options.prepared(context.signal)
     if (context.signal.aborted) return { outcome: 'cancelled' }
-    const warm = await this.#ensure(needs)
+    const warm = await this.#ensure(needs, context.signal)
     const { claude, host, place } = warm
     if (place.problems.length > 0 && !this.#isWarned) {
       this.#isWarned = true
@@ -246,21 +249,21 @@ export class Conversation implements AgentSession {
     // Told here and not by the session's own state: the process may have died just now.
     void claude.exited.then((exit) => turn.fail(claude.failureOf(exit)))
     claude.ready().catch((error: unknown) => turn.fail(asRunnerError(error)))
-    await this.#tell(warm, switches)
+    await this.#tell(warm, switches, context.signal)
     claude.send(userLine(prompt.blocks, randomUUID()))
     return await this.#follow(claude, turn, context)
   }
 
   /** Tells a process what it can be told while it lives; nothing is awaited when nothing has changed. */
-  async #tell(warm: Warm, switches: Switches): Promise<void> {
+  async #tell(warm: Warm, switches: Switches, signal: AbortSignal): Promise<void> {
     const model = switches.model ?? this.#memory.model ?? this.#agent.options.model
     if (model !== warm.model) {
       warm.model = model
-      await warm.claude.setModel(model)
+      await warm.claude.setModel(model, signal)
     }
     if (switches.maxThinkingTokens !== warm.thinkingTokens) {
       warm.thinkingTokens = switches.maxThinkingTokens
-      await warm.claude.setThinkingTokens(switches.maxThinkingTokens ?? null)
+      await warm.claude.setThinkingTokens(switches.maxThinkingTokens ?? null, signal)
     }
   }
 
@@ -310,17 +313,23 @@ export class Conversation implements AgentSession {
   }
 
   /** A process that fits the run: the warm one, or another when it was started with other settings. */
-  async #ensure(needs: Needs): Promise<Warm> {
-    const starting = this.#starting
-    if (starting !== undefined) await starting
+  #ensure(needs: Needs, signal?: AbortSignal): Promise<Warm> {
+    // One at a time, also behind a run that did not wait for its end: two would start two processes.
+    const ensured = this.#ensured.then(() => this.#fit(needs, signal))
+    this.#ensured = ensured.catch(() => undefined)
+    return signal === undefined ? ensured : unlessAborted(signal, ensured)
+  }
+
+  async #fit(needs: Needs, signal: AbortSignal | undefined): Promise<Warm> {
     const key = startKey(needs.switches, await this.#place())
     if (this.#warm?.claude.running === true && this.#warm.startKey !== key) await this.rest()
     const warm = this.#warm
     if (warm?.claude.running === true) {
       const servers = await warm.host.offer(needs.tools, needs.hasState)
-      if (servers !== undefined) await warm.claude.setServers(servers)
+      if (servers !== undefined) await warm.claude.setServers(servers, signal)
       return warm
     }
+    signal?.throwIfAborted()
     this.#starting = this.#start(needs).finally(() => {
       this.#starting = undefined
     })
@@ -342,6 +351,7 @@ export class Conversation implements AgentSession {
       needs,
       place: await this.#place(),
       host,
+      isAtWork: () => this.#turn?.isOver === false,
       observed: () => ({
         threadId: this.#threadId,
         ...(this.#runId === undefined ? {} : { runId: this.#runId }),
@@ -375,15 +385,6 @@ export class Conversation implements AgentSession {
 
 function resultsOf({ messages }: RunRequest): ToolMessage[] {
   return messages.filter((message) => message.role === 'tool')
-}
-
-/** The streamed arguments were the model's; this says what runs instead. */
-function editedEvent({ interrupt }: Asked, args: Record<string, unknown>) {
-  return customEvent('tool_call_edited', { toolCallId: interrupt.toolCallId, args })
-}
-
-function protocolEnd(message: string): RunEnd {
-  return { outcome: 'error', code: 'claude_protocol', message }
 }
 
 function asRunnerError(error: unknown): RunnerError {

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { RunContext, RunEnd } from '../agent/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import type { RunnerError } from '../errors.ts'
+import type { Asked } from './host/approvals.ts'
 import { Translator } from './translate/translator.ts'
 
 /** The Claude session a process was told to resume is not there; nothing of the turn has happened. */
@@ -59,6 +60,10 @@ export class Turn {
     this.begun = new Promise((resolve) => {
       this.#begin = resolve
     })
+  }
+
+  get isOver(): boolean {
+    return this.#over !== undefined
   }
 
   get isParked(): boolean {
@@ -188,6 +193,15 @@ function promiseWithEnd(): PromiseWithEnd {
 /** `CUSTOM agui-runner.<name>`; shapes in docs/events.md. */
 export function customEvent(name: string, value: unknown): AguiEvent {
   return { type: EventType.CUSTOM, name: `agui-runner.${name}`, value }
+}
+
+/** The streamed arguments were the model's; this says what runs instead. */
+export function editedEvent({ interrupt }: Asked, args: Record<string, unknown>) {
+  return customEvent('tool_call_edited', { toolCallId: interrupt.toolCallId, args })
+}
+
+export function protocolEnd(message: string): RunEnd {
+  return { outcome: 'error', code: 'claude_protocol', message }
 }
 
 function hasType(message: unknown, type: string): boolean {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { RunRequest } from '../agent/agent.ts'
+import { policyDenied } from '../channels.ts'
 import type { ClaudeAgentOptions } from './agent.ts'
 import type { Host } from './host/host.ts'
 import { instructionsOf, sdkOptions } from './launch/launch.ts'
@@ -35,13 +36,15 @@ export interface WarmStart extends Pick<ClaudeProcessOptions, 'observed' | 'onDe
   needs: Needs
   place: Place
   host: Host
+  /** Whether a turn is under way or parked. */
+  isAtWork(): boolean
 }
 
 /** Starts the process of a conversation, which begins with it unless it is resumed: then its origin is set. */
 export async function startWarm(
   options: ClaudeAgentOptions,
   memory: Memory,
-  { needs, place, host, observed, onDenied, onMessage }: WarmStart,
+  { needs, place, host, isAtWork, observed, onDenied, onMessage }: WarmStart,
 ): Promise<Warm> {
   const { isResumed, switches, tools, hasState } = needs
   const { claudeSessionId } = memory
@@ -53,6 +56,10 @@ export async function startWarm(
     sdk: sdkOptions(
       { ...options, model },
       {
+        gate: {
+          isAtWork,
+          onRefused: (what) => policyDenied.publish({ ...observed(), by: 'runner', what }),
+        },
         conversation: isResumed ? { resume: claudeSessionId } : { sessionId: claudeSessionId },
         place,
         isHeard: isHeard(memory.origin, instructions),
@@ -65,6 +72,7 @@ export async function startWarm(
     ),
     mark: `${options.mark}:${randomUUID()}`,
     startTimeoutMs: options.startTimeoutMs,
+    controlTimeoutMs: options.controlTimeoutMs,
     spawn: options.spawn,
     observed,
     ...(onDenied === undefined ? {} : { onDenied }),

@@ -262,6 +262,7 @@ async function createAgent(
     mark: `${mark}:${randomUUID()}`,
     processesMax: limits.claudeProcessesMax,
     startTimeoutMs: limits.claudeStartTimeoutMs,
+    controlTimeoutMs: limits.claudeControlTimeoutMs,
     idleMs: limits.claudeIdleMs,
     interruptGraceMs: limits.interruptGraceMs,
     interruptExpiresMs: limits.interruptExpiresMs,

@@ -1,6 +1,8 @@
 import type { CanUseTool, McpServerConfig, Options } from '@anthropic-ai/claude-agent-sdk'
+import { offeredTools } from './builtin-tools.ts'
 import { type DeniedPaths, managedSettings } from './managed-settings.ts'
 import type { Place } from './place.ts'
+import { type RunGateOptions, runGate } from './run-gate.ts'
 import type { SdkOverrides } from './sdk-overrides.ts'
 import type { SessionConfig } from './session-config.ts'
 import { toolGuard } from './tool-guard.ts'
@@ -25,6 +27,7 @@ export interface LaunchOptions {
 type Conversation = { resume: string } | { sessionId: string }
 
 export interface StartOptions {
+  gate: RunGateOptions
   conversation: Conversation
   place: Place
   /** Whether the session's recorded system prompt says what a new one would. */
@@ -38,17 +41,33 @@ export interface StartOptions {
   switches: Options
 }
 
-/** Tools that start turns by themselves, with nobody having asked: there is no run such a turn could belong to. */
-const SELF_STARTING_TOOLS = ['CronCreate', 'CronDelete', 'CronList', 'Monitor', 'ScheduleWakeup']
+/**
+ * What makes Claude Code ask the model when no run is under way, or take words in that are not of its own thread: the
+ * automatic memory is one for all sessions of a directory, and stands in their system prompts. Said here and not in the managed
+ * settings: of those Claude Code keeps only some names, `crossSessionInbound` not among them, and drops the others
+ * without a word.
+ */
+const STRANGERS = {
+  crossSessionInbound: 'refuse',
+  disableWorkflows: true,
+  disableAgentView: true,
+  disableRemoteControl: true,
+  autoMemoryEnabled: false,
+  autoDreamEnabled: false,
+  idleCompaction: false,
+  precomputeCompactionEnabled: false,
+  promptSuggestionEnabled: false,
+} as const satisfies Exclude<Options['settings'], string | undefined>
 
 /** How Claude Code is asked for (claude-code.md section 0). `--bare` is never used: it leaves three tools. */
 export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options {
-  const { appendSystemPrompt: _, disallowedTools = [], ...overrides } = launch.overrides
+  const { appendSystemPrompt: _, ...overrides } = launch.overrides
   const { place, isHeard } = start
   const instructions = instructionsOf(launch, place)
   const append = instructions === undefined ? {} : { append: instructions }
   const denied = deniedPaths(launch)
   const model = launch.model ?? overrides.model
+  const gate = runGate(start.gate)
   return {
     ...start.conversation,
     pathToClaudeCodeExecutable: launch.executable,
@@ -68,12 +87,12 @@ export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options 
     strictMcpConfig: true,
     // Not on the command line, where other users could read their environment.
     mcpServersDelivery: 'initialize',
-    settings: { skipWebFetchPreflight: true },
+    settings: { skipWebFetchPreflight: true, ...STRANGERS },
     managedSettings: managedSettings(denied, { isConfined: launch.permissionMode === 'never-ask' }),
-    hooks: { PreToolUse: toolGuard(denied, place.directory) },
+    hooks: { ...gate, PreToolUse: [...gate.PreToolUse, ...toolGuard(denied, place.directory)] },
     includePartialMessages: true,
     forwardSubagentText: true,
-    disallowedTools: [...SELF_STARTING_TOOLS, ...disallowedTools],
+    tools: offeredTools(overrides.allowedTools ?? []),
     mcpServers: { ...launch.mcpServers, ...start.servers },
     ...permissionOptions(start),
     ...start.switches,

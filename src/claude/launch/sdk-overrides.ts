@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
+import { refusalOf } from './builtin-tools.ts'
 
 /**
  * What `SDK_OPTIONS` may set of the Agent SDK's options. Everything else is refused: where Claude Code runs, what it
@@ -12,7 +13,13 @@ const Overrides = z.strictObject({
   maxBudgetUsd: z.number().positive().optional(),
   maxThinkingTokens: z.number().int().min(0).optional(),
   effort: z.enum(['low', 'medium', 'high', 'xhigh', 'max']).optional(),
-  allowedTools: z.array(z.string()).optional(),
+  allowedTools: z
+    .array(
+      z.string().refine((rule) => refusalOf(rule) === undefined, {
+        error: ({ input }) => `${input} is not offered here, because ${refusalOf(String(input))}`,
+      }),
+    )
+    .optional(),
   disallowedTools: z.array(z.string()).optional(),
   /** Added to Claude Code's own system prompt. */
   appendSystemPrompt: z.string().optional(),

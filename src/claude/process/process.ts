@@ -11,6 +11,7 @@ import type {
 import type { ToolServer } from '../../agent/agent.ts'
 import { claudeExited, claudeStarted, policyDenied } from '../../channels.ts'
 import { RunnerError } from '../../errors.ts'
+import { unlessAborted } from '../../within.ts'
 import { killTree, MARK_VARIABLE, signalProcess, treeOf } from './process-tree.ts'
 import { PromptQueue } from './prompt-queue.ts'
 
@@ -19,6 +20,8 @@ export interface ClaudeProcessOptions {
   sdk: Options
   mark: string
   startTimeoutMs: number
+  /** How long Claude Code may take to answer a control request before it counts as hung. */
+  controlTimeoutMs: number
   /** In the place of child_process.spawn: piped stdio, a process group of its own. */
   spawn?: ((request: SpawnRequest) => ChildProcess) | undefined
   /** Whose process it is, and the run that it works on now: for those who observe it. */
@@ -137,6 +140,7 @@ export class ClaudeProcess {
         return
       }
       if (outcome === 'late') {
+        void this.kill()
         throw new RunnerError(
           'claude_start_failed',
           `Claude Code did not answer within CLAUDE_START_TIMEOUT_MS (${startTimeoutMs} ms).`,
@@ -172,16 +176,16 @@ export class ClaudeProcess {
 
   /** Ends the running turn; resolves when Claude Code has taken it in. */
   async interrupt(): Promise<void> {
-    await this.#query.interrupt()
+    await this.#ask('interrupt', () => this.#query.interrupt())
   }
 
   /** Replaces the in-process tool servers. */
-  async setServers(servers: Record<string, McpServerConfig>): Promise<void> {
-    await this.#query.setMcpServers(servers)
+  async setServers(servers: Record<string, McpServerConfig>, signal?: AbortSignal): Promise<void> {
+    await this.#ask('mcp_set_servers', () => this.#query.setMcpServers(servers), signal)
   }
 
   async toolServers(): Promise<ToolServer[]> {
-    const servers = await this.#query.mcpServerStatus()
+    const servers = await this.#ask('mcp_status', () => this.#query.mcpServerStatus())
     return servers.map(({ name, status, error, tools }) => ({
       name,
       status,
@@ -191,16 +195,16 @@ export class ClaudeProcess {
   }
 
   async stopTask(taskId: string): Promise<void> {
-    await this.#query.stopTask(taskId)
+    await this.#ask('stop_task', () => this.#query.stopTask(taskId))
   }
 
   /** `null` goes back to Claude Code's own. */
-  async setThinkingTokens(tokens: number | null): Promise<void> {
-    await this.#query.setMaxThinkingTokens(tokens)
+  async setThinkingTokens(tokens: number | null, signal?: AbortSignal): Promise<void> {
+    await this.#ask('set_max_thinking_tokens', () => this.#query.setMaxThinkingTokens(tokens), signal)
   }
 
-  async setModel(model: string | undefined): Promise<void> {
-    await this.#query.setModel(model)
+  async setModel(model: string | undefined, signal?: AbortSignal): Promise<void> {
+    await this.#ask('set_model', () => this.#query.setModel(model), signal)
   }
 
   /** Kills at once, without a chance to save anything. */
@@ -216,6 +220,37 @@ export class ClaudeProcess {
   close(): Promise<void> {
     this.#closing ??= this.#stop()
     return this.#closing
+  }
+
+  /**
+   * One control request. `signal` ends the wait, not the request: the limit still holds for that, and a process that
+   * lets it pass is hung (stopped, or out of its event loop) and killed. Nothing else would reach it.
+   *
+   * @throws {RunnerError} `claude_unresponsive`; what `ready` and `failureOf` say of a process that ends.
+   */
+  async #ask<T>(what: string, request: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const answer = this.ready().then(() => this.#answerTo(what, request))
+    return await (signal === undefined ? answer : unlessAborted(signal, answer))
+  }
+
+  async #answerTo<T>(what: string, request: () => Promise<T>): Promise<T> {
+    const { controlTimeoutMs } = this.#options
+    let limit: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      limit = setTimeout(() => {
+        void this.kill()
+        const message = `Claude Code did not answer "${what}" within CLAUDE_CONTROL_TIMEOUT_MS (${controlTimeoutMs} ms) and was killed. The next run resumes its session.`
+        reject(new RunnerError('claude_unresponsive', message))
+      }, controlTimeoutMs)
+    })
+    const ended = (exit: Exit): never => {
+      throw this.failureOf(exit)
+    }
+    try {
+      return await Promise.race([request(), this.exited.then(ended), late])
+    } finally {
+      clearTimeout(limit)
+    }
   }
 
   async #stop(): Promise<void> {

@@ -1,0 +1,57 @@
+import type {
+  HookCallbackMatcher,
+  HookEvent,
+  HookInput,
+  HookJSONOutput,
+} from '@anthropic-ai/claude-agent-sdk'
+
+/** A subagent's id. Other sessions go by a name, six digits or the address of a socket (2.1.329 and 2.1.332). */
+const SUBAGENT_ID = /^a[0-9a-f]{16}$/
+
+export interface RunGateOptions {
+  /** Whether a run, or a turn that waits for a person between two runs, has this process at work. */
+  isAtWork(): boolean
+  /** Told what was refused: the tool's name, or `turn`. */
+  onRefused(what: string): void
+}
+
+/**
+ * No turn and no tool call without a run. Claude Code asks these hooks before the model hears of a prompt, whoever
+ * wrote it (measured: also a task that has ended, another session, a hook that wakes the model), and before each tool
+ * call, its subagents' included. Both fail closed.
+ */
+export function runGate({ isAtWork, onRefused }: RunGateOptions): HooksOfGate {
+  const refuse = (what: string): void => onRefused(what)
+  const prompt = async (): Promise<HookJSONOutput> => {
+    if (isAtWork()) return {}
+    refuse('turn')
+    return { decision: 'block', reason: 'No run is under way on this thread; nobody asked for this turn.' }
+  }
+  const tool = async (input: HookInput): Promise<HookJSONOutput> => {
+    if (input.hook_event_name !== 'PreToolUse') return {}
+    const reason = isAtWork() ? messageProblem(input) : 'No run is under way on this thread.'
+    if (reason === undefined) return {}
+    refuse(input.tool_name)
+    return {
+      hookSpecificOutput: {
+        hookEventName: 'PreToolUse',
+        permissionDecision: 'deny',
+        permissionDecisionReason: reason,
+      },
+    }
+  }
+  return {
+    UserPromptSubmit: [{ onFailure: 'block', hooks: [prompt] }],
+    PreToolUse: [{ onFailure: 'block', hooks: [tool] }],
+  }
+}
+
+type HooksOfGate = Record<Extract<HookEvent, 'UserPromptSubmit' | 'PreToolUse'>, HookCallbackMatcher[]>
+
+function messageProblem(input: { tool_name: string; tool_input: unknown }): string | undefined {
+  if (input.tool_name !== 'SendMessage') return undefined
+  const { tool_input: given } = input
+  const to: unknown = typeof given === 'object' && given !== null ? Reflect.get(given, 'to') : undefined
+  if (typeof to === 'string' && SUBAGENT_ID.test(to)) return undefined
+  return 'Only subagents of this session can be sent a message: name one by its agentId. Other sessions are other people’s conversations.'
+}
