@@ -39,9 +39,9 @@ export interface AgentSession {
   /** Gets ready for the first run, so that it need not wait. Failure is told by the run. */
   warm(): Promise<void>
   /** The tool servers as the living process sees them; `undefined` while none is warm. */
-  toolServers(): Promise<ToolServer[] | undefined>
+  toolServers(signal: AbortSignal): Promise<ToolServer[] | undefined>
   /** Stops a task of the living process; `false` when there is none. */
-  stopTask(taskId: string): Promise<boolean>
+  stopTask(taskId: string, signal: AbortSignal): Promise<boolean>
   /** Facts for clients: model, Claude session id, … */
   describe(): AgentDescription
   readonly memory: AgentMemory

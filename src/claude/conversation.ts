@@ -127,13 +127,13 @@ export class Conversation implements AgentSession {
     }
   }
 
-  async toolServers(): Promise<ToolServer[] | undefined> {
-    return this.#warm?.claude.running === true ? await this.#warm.claude.toolServers() : undefined
+  async toolServers(signal: AbortSignal): Promise<ToolServer[] | undefined> {
+    return this.#warm?.claude.running === true ? await this.#warm.claude.toolServers(signal) : undefined
   }
 
-  async stopTask(taskId: string): Promise<boolean> {
+  async stopTask(taskId: string, signal: AbortSignal): Promise<boolean> {
     if (this.#warm?.claude.running !== true) return false
-    await this.#warm.claude.stopTask(taskId)
+    await this.#warm.claude.stopTask(taskId, signal)
     return true
   }
 
@@ -329,6 +329,8 @@ export class Conversation implements AgentSession {
       if (servers !== undefined) await warm.claude.setServers(servers, signal)
       return warm
     }
+    // One that is being ended still writes to the session that the next one resumes.
+    await warm?.claude.close()
     signal?.throwIfAborted()
     this.#starting = this.#start(needs).finally(() => {
       this.#starting = undefined

@@ -287,8 +287,9 @@ async function routeProblem(route: ModelRoute, signal: AbortSignal): Promise<str
 /** What only the processes that live can tell or do. */
 function livingAgent(sessions: Sessions): LivingAgent {
   return {
-    mcpServers: async (id) => (await sessions.find(id)?.toolServers())?.map((server) => ({ ...server })),
-    stopTask: async (id, taskId) => (await sessions.find(id)?.stopTask(taskId)) ?? false,
+    mcpServers: async (id, signal) =>
+      (await sessions.find(id)?.toolServers(signal))?.map((server) => ({ ...server })),
+    stopTask: async (id, taskId, signal) => (await sessions.find(id)?.stopTask(taskId, signal)) ?? false,
   }
 }
 

@@ -197,12 +197,12 @@ export class Session {
     return before
   }
 
-  toolServers(): ReturnType<AgentSession['toolServers']> {
-    return this.#options.agent.toolServers()
+  toolServers(signal: AbortSignal): ReturnType<AgentSession['toolServers']> {
+    return this.#options.agent.toolServers(signal)
   }
 
-  stopTask(taskId: string): Promise<boolean> {
-    return this.#options.agent.stopTask(taskId)
+  stopTask(taskId: string, signal: AbortSignal): Promise<boolean> {
+    return this.#options.agent.stopTask(taskId, signal)
   }
 
   /** Closes in the log what a runner that died left open. Call before any client is served. */

@@ -113,7 +113,12 @@ export class ClaudeProcess {
     return this.#child.pid
   }
 
+  /** Whether it can be given work: it lives, and nobody has begun to end it. */
   get running(): boolean {
+    return this.#isAlive && this.#closing === undefined
+  }
+
+  get #isAlive(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null && this.#child.pid !== undefined
   }
 
@@ -184,8 +189,8 @@ export class ClaudeProcess {
     await this.#ask('mcp_set_servers', () => this.#query.setMcpServers(servers), signal)
   }
 
-  async toolServers(): Promise<ToolServer[]> {
-    const servers = await this.#ask('mcp_status', () => this.#query.mcpServerStatus())
+  async toolServers(signal: AbortSignal): Promise<ToolServer[]> {
+    const servers = await this.#ask('mcp_status', () => this.#query.mcpServerStatus(), signal)
     return servers.map(({ name, status, error, tools }) => ({
       name,
       status,
@@ -194,8 +199,8 @@ export class ClaudeProcess {
     }))
   }
 
-  async stopTask(taskId: string): Promise<void> {
-    await this.#ask('stop_task', () => this.#query.stopTask(taskId))
+  async stopTask(taskId: string, signal: AbortSignal): Promise<void> {
+    await this.#ask('stop_task', () => this.#query.stopTask(taskId), signal)
   }
 
   /** `null` goes back to Claude Code's own. */
@@ -256,7 +261,7 @@ export class ClaudeProcess {
   async #stop(): Promise<void> {
     const { mark } = this.#options
     // Looked at while the tree still hangs together: afterwards its members belong to nobody.
-    const known = this.running ? treeOf(mark, this.#child.pid) : []
+    const known = this.#isAlive ? treeOf(mark, this.#child.pid) : []
     this.#input.end()
     if (!(await this.#gone())) {
       this.#signalGroup('SIGTERM')
@@ -293,7 +298,7 @@ export class ClaudeProcess {
   }
 
   #signalGroup(signal: NodeJS.Signals): void {
-    if (this.#child.pid !== undefined && this.running) signalProcess(-this.#child.pid, signal)
+    if (this.#child.pid !== undefined && this.#isAlive) signalProcess(-this.#child.pid, signal)
   }
 }
 

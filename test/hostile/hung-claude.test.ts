@@ -1,0 +1,158 @@
+// A Claude Code that lives and does not answer (SIGSTOP; it is the same for one whose event loop is blocked). Every
+// wait for it ends, at the limit or with the abort, and the process does not outlive what gave it up.
+import { chmodSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bodyOf, events, frames, post, run, runInput, textOf } from '../support/client.ts'
+import { claudeOf, readProcess } from '../support/processes.ts'
+import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+
+const LONG = '600000'
+const SCRIPT = {
+  rules: [
+    { when: { prompt: 'hang' }, reply: [{ text: 'partial' }, { hang: true as const }] },
+    { reply: 'You said: {{prompt}}' },
+  ],
+}
+const TOOL = { name: 'lamp', description: 'the client’s', parameters: { type: 'object', properties: {} } }
+
+let bench: Bench
+/** Gives an unanswered control request up soon. */
+let hasty: RunnerProcess
+/** Never does within a test: what ends the wait there is the abort. */
+let patient: RunnerProcess
+
+beforeAll(async () => {
+  bench = await openBench({ script: SCRIPT })
+  hasty = await bench.start({ CLAUDE_CONTROL_TIMEOUT_MS: '700', INTERRUPT_GRACE_MS: '300' })
+  patient = await startPatient('patient')
+})
+afterAll(() => bench.close())
+
+function startPatient(name: string, env: Record<string, string> = {}): Promise<RunnerProcess> {
+  return bench.start({
+    RUNNER_STATE_DIR: join(bench.directory, name),
+    CLAUDE_CONTROL_TIMEOUT_MS: LONG,
+    INTERRUPT_GRACE_MS: '300',
+    ...env,
+  })
+}
+
+const isLiving = (pid: number): boolean => readProcess(pid, 'stat') !== ''
+
+/** A thread whose warm process is stopped; gives its pid. */
+async function openHung(runner: RunnerProcess, threadId: string): Promise<number> {
+  const before = claudeOf(bench)
+  await run(runner.url, runInput(threadId, 'hello'))
+  const [pid] = claudeOf(bench).filter((each) => !before.includes(each))
+  if (pid === undefined) throw new Error('no Claude Code process came')
+  process.kill(pid, 'SIGSTOP')
+  return pid
+}
+
+const OTHER_SETTINGS = {
+  'another model': { forwardedProps: { claude: { model: 'claude-other' } } },
+  'another thinking budget': { forwardedProps: { claude: { maxThinkingTokens: 2000 } } },
+  'another list of tools': { tools: [TOOL] },
+}
+
+describe('a run with', () => {
+  test.each(Object.entries(OTHER_SETTINGS))(
+    '%s ends at the limit; the next one goes on',
+    async (name, props) => {
+      const threadId = `limit ${name}`
+      const pid = await openHung(hasty, threadId)
+      const all = await run(hasty.url, { ...runInput(threadId, 'again'), ...props })
+      expect(all.at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'claude_unresponsive' })
+      const next = await run(hasty.url, runInput(threadId, 'and now'))
+      expect(isLiving(pid)).toBe(false)
+      expect(textOf(next)).toBe('You said: and now')
+      expect(JSON.stringify(bench.gateway.requests.at(-1)?.body)).toContain('You said: hello')
+    },
+  )
+
+  test.each(Object.entries(OTHER_SETTINGS))('%s ends at once when it is interrupted', async (name, props) => {
+    const threadId = `interrupt ${name}`
+    await openHung(patient, threadId)
+    const reading = frames(await post(patient.url, { ...runInput(threadId, 'again'), ...props }))
+    expect((await reading.next()).value?.event.type).toBe('RUN_STARTED')
+    const answer = await post(`${patient.url}/sessions/${encodeURIComponent(threadId)}/interrupt`, {})
+    expect(answer.status).toBe(200)
+    expect((await reading.next()).value?.event).toMatchObject({
+      type: 'RUN_FINISHED',
+      outcome: { type: 'cancelled' },
+    })
+  })
+
+  test('another model ends at RUN_TIMEOUT_MS too', async () => {
+    const runner = await startPatient('timed', { RUN_TIMEOUT_MS: '4000' })
+    await openHung(runner, 'timed')
+    const all = await run(runner.url, { ...runInput('timed', 'again'), ...OTHER_SETTINGS['another model'] })
+    expect(all.at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'run_timeout' })
+  })
+})
+
+test('a DELETE stops the process, whatever waits for it', async () => {
+  const pid = await openHung(patient, 'deleted')
+  const reading = events(
+    await post(patient.url, { ...runInput('deleted', 'again'), ...OTHER_SETTINGS['another model'] }),
+  )
+  expect((await fetch(`${patient.url}/sessions/deleted`, { method: 'DELETE' })).status).toBe(204)
+  expect(isLiving(pid)).toBe(false)
+  expect((await reading).at(-1)).toMatchObject({ outcome: { type: 'cancelled' } })
+})
+
+test('a turn in its middle is stopped with its process, and the thread goes on', async () => {
+  const before = claudeOf(bench)
+  const reading = frames(await post(patient.url, runInput('mid-turn', 'hang')))
+  for (;;) {
+    const { value, done } = await reading.next()
+    if (done === true) throw new Error('the run ended by itself')
+    if (value.event.type === 'TEXT_MESSAGE_CONTENT') break
+  }
+  const [pid] = claudeOf(bench).filter((each) => !before.includes(each))
+  process.kill(pid ?? 0, 'SIGSTOP')
+  await post(`${patient.url}/sessions/mid-turn/interrupt`, {})
+  expect(textOf(await run(patient.url, runInput('mid-turn', 'on')))).toBe('You said: on')
+  expect(isLiving(pid ?? 0)).toBe(false)
+})
+
+test('POST /model does not ask the process; GET /mcp/status gives it up at the limit', async () => {
+  const pid = await openHung(hasty, 'asked')
+  const model = await post(`${hasty.url}/model`, { thread_id: 'asked', model: 'claude-other' })
+  expect([model.status, isLiving(pid)]).toEqual([200, true])
+  const status = await fetch(`${hasty.url}/mcp/status?thread_id=asked`)
+  expect([status.status, await bodyOf(status)]).toMatchObject([
+    504,
+    { error: { code: 'claude_unresponsive' } },
+  ])
+  expect(textOf(await run(hasty.url, runInput('asked', 'after')))).toBe('You said: after')
+  expect(isLiving(pid)).toBe(false)
+})
+
+test('one that says nothing from its start is not kept', async () => {
+  const silent = join(bench.directory, 'silent')
+  writeFileSync(silent, '#!/bin/sh\nkill -STOP $$\n# --output-format\n')
+  chmodSync(silent, 0o755)
+  const runner = await startPatient('silent-start', {
+    CLAUDE_CLI_PATH: silent,
+    CLAUDE_START_TIMEOUT_MS: '500',
+  })
+  const before = claudeOf(bench)
+  const all = await run(runner.url, runInput('silent', 'hello'))
+  expect(all.at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'claude_start_failed' })
+  expect(await runner.stop()).toBe(0)
+  expect(claudeOf(bench).filter((pid) => !before.includes(pid))).toEqual([])
+})
+
+test('SIGTERM ends the runner, and nothing of it survives', async () => {
+  const runner = await startPatient('stopped')
+  const idle = await openHung(runner, 'idle')
+  const busy = await openHung(runner, 'busy')
+  const reading = frames(
+    await post(runner.url, { ...runInput('busy', 'again'), ...OTHER_SETTINGS['another model'] }),
+  )
+  await reading.next()
+  expect(await runner.stop()).toBe(0)
+  expect([idle, busy].filter(isLiving)).toEqual([])
+})

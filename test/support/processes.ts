@@ -1,0 +1,25 @@
+// Living processes as the kernel has them, found by what stands in their command line or environment.
+import { readdirSync, readFileSync } from 'node:fs'
+import type { Bench } from './runner.ts'
+
+/** What the kernel has of a process; empty when it has just ended. */
+export function readProcess(pid: string | number, file: 'cmdline' | 'environ' | 'stat'): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8').replaceAll('\0', ' ')
+  } catch {
+    return ''
+  }
+}
+
+/** Pids of living processes whose command line holds `text`. */
+export function processesWith(text: string): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.filter((pid) => readProcess(pid, 'cmdline').includes(text)).map(Number)
+}
+
+/** The Claude Code processes of a bench's runners. */
+export function claudeOf(bench: Bench): number[] {
+  return processesWith('--output-format stream-json').filter((pid) =>
+    readProcess(pid, 'environ').includes(bench.directory),
+  )
+}
