@@ -3,8 +3,9 @@
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { missingNeed } from '../sandbox/needs.ts'
 import { bodyOf, events, frames, post, run, runInput, textOf } from '../support/client.ts'
-import { claudeOf, readProcess } from '../support/processes.ts'
+import { claudeOf, processesWith, readProcess } from '../support/processes.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
 const LONG = '600000'
@@ -38,7 +39,8 @@ function startPatient(name: string, env: Record<string, string> = {}): Promise<R
   })
 }
 
-const isLiving = (pid: number): boolean => readProcess(pid, 'stat') !== ''
+/** A zombie has no command line: it is dead, and only not yet buried by its parent. */
+const isLiving = (pid: number): boolean => readProcess(pid, 'cmdline') !== ''
 
 /** A thread whose warm process is stopped; gives its pid. */
 async function openHung(runner: RunnerProcess, threadId: string): Promise<number> {
@@ -155,4 +157,21 @@ test('SIGTERM ends the runner, and nothing of it survives', async () => {
   await reading.next()
   expect(await runner.stop()).toBe(0)
   expect([idle, busy].filter(isLiving)).toEqual([])
+})
+
+test.skipIf(missingNeed([]) !== undefined)('behind bubblewrap it is the same', async () => {
+  const runner = await startPatient('walled', { OPENSHELL_SANDBOX: '', POLICY_ENFORCEMENT: 'required' })
+  const isClaude = (pid: number): boolean =>
+    readProcess(pid, 'cmdline').split(' ')[0]?.endsWith('/claude') === true
+  await run(runner.url, runInput('walled', 'hello'))
+  // Of this runner: bubblewrap's own processes name the workspace, which the process inside has for itself.
+  const came = processesWith('--output-format stream-json').filter((pid) =>
+    (['cmdline', 'environ'] as const).some((file) => readProcess(pid, file).includes('/walled/')),
+  )
+  expect(came.filter(isClaude)).toHaveLength(1)
+  const [claude] = came.filter(isClaude)
+  process.kill(claude ?? 0, 'SIGSTOP')
+  expect((await fetch(`${runner.url}/sessions/walled`, { method: 'DELETE' })).status).toBe(204)
+  expect(came.filter(isLiving)).toEqual([])
+  expect(await runner.stop()).toBe(0)
 })

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import type { Bench } from './runner.ts'
 
 /** What the kernel has of a process; empty when it has just ended. */
-export function readProcess(pid: string | number, file: 'cmdline' | 'environ' | 'stat'): string {
+export function readProcess(pid: string | number, file: 'cmdline' | 'environ'): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8').replaceAll('\0', ' ')
   } catch {
