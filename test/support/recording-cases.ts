@@ -222,6 +222,29 @@ export const RECORDING_CASES: Readonly<Record<string, RecordingCase>> = {
       ...then(['delegating', delegate('look')], ['main done']),
     ],
   },
+  'subagent-resumed': {
+    rules: [
+      { when: { ...AGENT, prompt: 'look' }, reply: ['first report'] },
+      { when: { ...AGENT, round: 0 }, reply: ['I look again', bash('echo in-sub')] },
+      { when: AGENT, reply: ['second report'] },
+      {
+        when: { round: 1, result: { tool: 'Agent', matches: 'agentId: (\\w+)' } },
+        reply: [
+          { tool: 'SendMessage', input: { to: '{{result.1}}', summary: 'look again', message: 'again' } },
+        ],
+      },
+      ...then(['delegating', delegate('look')], ['main done']),
+    ],
+  },
+  'calls-with-one-id': {
+    rules: then(
+      [
+        { tool: 'Bash', id: 'toolu_same', input: { command: 'echo one' } },
+        { tool: 'Bash', id: 'toolu_same', input: { command: 'echo two' } },
+      ],
+      ['done'],
+    ),
+  },
   'subagents-parallel': {
     rules: [
       { when: { ...AGENT, round: 0, prompt: 'first' }, reply: [bash('sleep 0.3; echo one')] },

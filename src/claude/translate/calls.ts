@@ -12,6 +12,8 @@ export interface Call {
   /** The client's own tool: only the client may answer it. */
   readonly client: boolean
   answered: boolean
+  /** Another call that waits has the same tool_use id: Claude Code runs both, and no result says whose it is. */
+  isShared: boolean
 }
 
 /** A call that its run left without an answer. The answer may come in a later run, or never. */
@@ -28,7 +30,8 @@ const OPEN_CALLS_MAX = 100
 
 /** The tool calls of a run, found by the id Claude Code uses for them. */
 export class Calls {
-  readonly #calls = new Map<string, Call>()
+  /** In call order. */
+  readonly #calls = new Map<string, Call[]>()
   readonly #ids: UsedIds
   readonly #clientPrefix: string | undefined
   /** Answered without ever having been called, so far. */
@@ -43,32 +46,51 @@ export class Calls {
       const owner = subagentRunId === undefined ? {} : { subagentRunId }
       const block = new Block('tool', id, owner, { name: '', carrier })
       block.close([])
-      this.#calls.set(toolUseId, { id, owner, block, client, answered: false })
+      this.#add(toolUseId, { id, owner, block, client, answered: false, isShared: false })
     }
   }
 
+  /** The latest of that id. */
   get(toolUseId: string): Call | undefined {
-    return this.#calls.get(toolUseId)
+    return this.#calls.get(toolUseId)?.at(-1)
   }
 
-  /** Undefined when the call is told already: a repeated delivery, not a second call. */
-  start(toolUseId: string, name: string, carrier: string, owner: Owner): Call | undefined {
-    const known = this.#calls.get(toolUseId)
-    if (known !== undefined && !known.answered) return undefined
+  blocksOf(toolUseId: string): Block[] {
+    return (this.#calls.get(toolUseId) ?? []).map(({ block }) => block)
+  }
+
+  /**
+   * Undefined when the call is told already: a repeated delivery, not a second call; unless the caller knows that it
+   * is another one.
+   */
+  start(
+    toolUseId: string,
+    name: string,
+    { carrier, owner, isAnother }: { carrier: string; owner: Owner; isAnother: boolean },
+  ): Block | undefined {
+    const known = this.get(toolUseId)
+    if (known !== undefined && !known.answered && !isAnother) return undefined
     const id = this.#ids.claim(toolUseId)
     const client = this.#clientPrefix !== undefined && name.startsWith(this.#clientPrefix)
     const shown = client ? name.slice(this.#clientPrefix?.length) : name
     const block = new Block('tool', id, owner, { name: shown, carrier })
-    const call = { id, owner, block, client, answered: false }
-    this.#calls.set(toolUseId, call)
+    this.#add(toolUseId, { id, owner, block, client, answered: false, isShared: false })
     if (client) this.#pending.push(id)
-    return call
+    return block
+  }
+
+  #add(toolUseId: string, call: Call): void {
+    const waiting = (this.#calls.get(toolUseId) ?? []).filter(({ answered }) => !answered)
+    const calls = [...waiting, call]
+    if (waiting.length > 0) for (const each of calls) each.isShared = true
+    this.#calls.set(toolUseId, calls)
   }
 
   /** @returns the id of the result message, undefined when the call had its answer or is the client's to answer. */
   answer(toolUseId: string, result: ToolResult, owner: Owner, out: AguiEvent[]): string | undefined {
-    const call = this.#calls.get(toolUseId)
-    if (call?.answered === true || this.#orphans.has(toolUseId)) return undefined
+    const calls = this.#calls.get(toolUseId)
+    const call = calls?.find(({ answered }) => !answered)
+    if ((calls !== undefined && call === undefined) || this.#orphans.has(toolUseId)) return undefined
     if (call === undefined) this.#orphans.add(toolUseId)
     // A tool runs as soon as its block is whole, so its result may overtake the block's own end.
     call?.block.close(out)
@@ -76,7 +98,11 @@ export class Calls {
     if (call?.client === true) return undefined
     const toolCallId = call?.id ?? toolUseId
     const messageId = this.#ids.claim(`${toolCallId}:result`)
-    const metadata = result.isError ? { metadata: { 'agui-runner': { isError: true } } } : {}
+    const facts = {
+      ...(result.isError ? { isError: true } : {}),
+      ...(call?.isShared === true ? { isAmbiguous: true } : {}),
+    }
+    const metadata = Object.keys(facts).length === 0 ? {} : { metadata: { 'agui-runner': facts } }
     out.push({
       type: EventType.TOOL_CALL_RESULT,
       messageId,
@@ -102,9 +128,10 @@ export class Calls {
   /** What still waits for an answer, for a later run. */
   open(): OpenCall[] {
     return [...this.#calls]
-      .filter(([, call]) => !call.answered)
+      .flatMap(([toolUseId, calls]) => calls.map((call) => ({ toolUseId, ...call })))
+      .filter(({ answered }) => !answered)
       .slice(-OPEN_CALLS_MAX)
-      .map(([toolUseId, { id, block, owner, client }]) => ({
+      .map(({ toolUseId, id, block, owner, client }) => ({
         toolUseId,
         id,
         carrier: block.carrier,

@@ -135,10 +135,16 @@ export class Lane {
     return told
   }
 
-  closeAll(out: AguiEvent[]): void {
+  /** @returns the calls among what was open, whose arguments are not whole. */
+  closeAll(out: AguiEvent[]): Told {
+    const told = nothing()
     for (const response of this.#responses.values()) {
-      for (const block of response.blocks.values()) block.close(out)
+      for (const block of response.blocks.values()) {
+        if (block.kind === 'tool' && block.open && !block.delivered) note(block, told)
+        block.close(out)
+      }
     }
+    return told
   }
 
   suspend(out: AguiEvent[]): void {
@@ -161,20 +167,25 @@ export class Lane {
   /** Opens what a block becomes. A block that is not a message or a call is told here and leaves no block behind. */
   #open(response: Response, index: number, content: ContentBlock, out: AguiEvent[]): Block | undefined {
     const id = `${response.base}:${index}`
-    const block = this.#create(response, id, content)
+    const isStreamed = response.streamed && index < UNSTREAMED_INDEX
+    const block = this.#create(response, { id, isStreamed }, content)
     if (block !== undefined) {
       response.blocks.set(index, block)
       return block
     }
     if (content.type.endsWith('tool_result') && content.tool_use_id !== undefined) {
       this.#calls.answer(content.tool_use_id, toToolResult(content), this.owner, out)
-    } else if (!content.type.endsWith('tool_use') && !(response.streamed && index >= UNSTREAMED_INDEX)) {
+    } else if (!content.type.endsWith('tool_use') && (isStreamed || !response.streamed)) {
       this.#onUnknown(content, out)
     }
     return undefined
   }
 
-  #create(response: Response, id: string, content: ContentBlock): Block | undefined {
+  #create(
+    response: Response,
+    { id, isStreamed }: { id: string; isStreamed: boolean },
+    content: ContentBlock,
+  ): Block | undefined {
     if (content.type === 'text') return new Block('text', id, this.owner)
     if (content.type === 'thinking') {
       const block = new Block('reasoning', id, this.owner)
@@ -189,15 +200,22 @@ export class Lane {
     }
     if (!content.type.endsWith('tool_use') || content.id === undefined) return undefined
     const carrier = carrierOf(response) ?? id
-    return this.#calls.start(content.id, content.name ?? content.type, carrier, this.owner)?.block
+    // Each block of an answer is a call of its own, whatever id the model gave it.
+    const told = this.#calls.blocksOf(content.id)
+    const isAnother = isStreamed || [...response.blocks.values()].some((block) => told.includes(block))
+    return this.#calls.start(content.id, content.name ?? content.type, {
+      carrier,
+      owner: this.owner,
+      isAnother,
+    })
   }
 
   /** The streamed block that this whole one repeats, if there is one. */
   #confirm(response: Response, content: ContentBlock, aborted: boolean, out: AguiEvent[]): Block | undefined {
-    const callId = content.type.endsWith('tool_use') ? this.#calls.get(content.id ?? '')?.id : undefined
+    const told = content.type.endsWith('tool_use') ? this.#calls.blocksOf(content.id ?? '') : []
     const kind = kindOfBlock(content)
     const block = [...response.blocks.values()].find(
-      (each) => !each.delivered && (callId === undefined ? each.kind === kind : each.id === callId),
+      (each) => !each.delivered && (told.length === 0 ? each.kind === kind : told.includes(each)),
     )
     if (block === undefined) return undefined
     block.delivered = true

@@ -29,6 +29,7 @@ const ContentSchema = z.union([z.string(), z.array(BlockSchema)])
 const AssistantSchema = z.object({
   uuid: text,
   parent_tool_use_id: toolUseId,
+  agent_id: text,
   error: text,
   api_error_status: amount.nullable().catch(null),
   aborted: flag,
@@ -41,6 +42,7 @@ const AssistantSchema = z.object({
 const UserSchema = z.object({
   uuid: text,
   parent_tool_use_id: toolUseId,
+  agent_id: text,
   isSynthetic: flag,
   isReplay: flag,
   subagent_type: text,

@@ -2,8 +2,10 @@
 import { z } from 'zod'
 import type { AguiEvent } from '../../agui/event.ts'
 import { ownEvent } from '../../agui/own-events.ts'
+import type { Owner } from './blocks.ts'
 import type { Calls } from './calls.ts'
 import type { InitMessage } from './messages.ts'
+import type { ApiError } from './run-end.ts'
 
 const text = z.string().optional().catch(undefined)
 const amount = z.number().optional().catch(undefined)
@@ -118,4 +120,13 @@ export function fallbackNotice(message: unknown): { event: AguiEvent; retracted:
     text: fallback.content,
   })
   return { event, retracted: fallback.retracted_message_uuids }
+}
+
+/** A request that failed and did not end the turn. */
+export function apiErrorNotice(error: ApiError, owner: Owner): AguiEvent {
+  return ownEvent(
+    'api_error',
+    { error: error.error, status: error.status ?? undefined, message: error.message },
+    owner,
+  )
 }

@@ -64,9 +64,12 @@ export class Subagents {
     }
   }
 
-  /** The lane of what a tool call started; announces the subagent when nothing else did. */
+  /**
+   * The lane of what a tool call started; announces the subagent when nothing else did. The task tells more than the
+   * call: a subagent that a message resumed still speaks under the call that began it (2.1.329).
+   */
   lane(toolUseId: string, announcement: Announcement, out: AguiEvent[]): Lane {
-    const known = this.#byToolUse.get(toolUseId)
+    const known = this.#byTask.get(announcement.taskId ?? '') ?? this.#byToolUse.get(toolUseId)
     if (known === undefined) return this.#announce(toolUseId, announcement, out).lane
     this.#wake(known, out)
     return known.lane

@@ -23,6 +23,7 @@ import { toNotice, toUnknown } from './notices.ts'
 import { Retractions } from './retractions.ts'
 import { type ApiError, type ClaudeEnd, factsOf, limitOf, toApiError, toEnding } from './run-end.ts'
 import {
+  apiErrorNotice,
   compactedNotice,
   deniedNotice,
   fallbackNotice,
@@ -156,7 +157,7 @@ export class Translator {
   /** Ends everything that is still open, whatever the reason. Idempotent. */
   close(): AguiEvent[] {
     const out: AguiEvent[] = []
-    this.#main.closeAll(out)
+    this.#closeMain(out)
     this.#subagents.close(out)
     return out
   }
@@ -179,6 +180,11 @@ export class Translator {
       ids: this.#ids,
       onUnknown: (block, out) => out.push(toUnknown(block, `content_block/${block.type}`, owner)),
     })
+  }
+
+  /** A call whose arguments never came whole was not made. */
+  #closeMain(out: AguiEvent[]): void {
+    this.#retractions.retract(this.#main.closeAll(out), { reason: 'cut', owner: {} }, out)
   }
 
   /** The hot path: a delta costs two lookups and one event. */
@@ -247,8 +253,7 @@ export class Translator {
       return
     }
     if (this.#retractions.knows(message.uuid)) return
-    const { parent_tool_use_id: parent, subagent_type: name, task_description: description } = message
-    const lane = parent === undefined ? this.#main : this.#subagents.lane(parent, { name, description }, out)
+    const lane = this.#laneOf(message, out)
     const blocks = blocksOf(message.message.content)
     if (message.error !== undefined && message.message.model === '<synthetic>') {
       this.#requestFailed(message, blocks, lane, out)
@@ -260,6 +265,12 @@ export class Translator {
     this.#retractions.note(message.uuid, told)
     this.#retractions.retract(replaced, { reason: 'replaced', owner: lane.owner }, out)
     if (message.supersedes !== undefined) this.#retractions.retractLines(message.supersedes, lane.owner, out)
+  }
+
+  #laneOf(message: AssistantMessage | UserMessage, out: AguiEvent[], prompt?: string): Lane {
+    const { parent_tool_use_id: parent, agent_id: taskId, subagent_type: name } = message
+    if (parent === undefined) return this.#main
+    return this.#subagents.lane(parent, { name, description: message.task_description, prompt, taskId }, out)
   }
 
   /** The words of a failed request are the error's, not the assistant's: they end the run or are told aside. */
@@ -276,12 +287,10 @@ export class Translator {
       return
     }
     if (message.isReplay === true) return
-    const { parent_tool_use_id: parent, subagent_type: name, task_description: description } = message
     const blocks = blocksOf(message.message.content)
     const results = blocks.filter((block) => block.type === 'tool_result')
     const prompt = results.length > 0 ? undefined : blocks.map((block) => block.text ?? '').join('\n')
-    const lane =
-      parent === undefined ? this.#main : this.#subagents.lane(parent, { name, description, prompt }, out)
+    const lane = this.#laneOf(message, out, prompt)
     for (const block of results) this.#toolResult(block, message, lane.owner, out)
     if (prompt !== undefined && lane === this.#main) this.#injected(message, prompt, out)
   }
@@ -307,7 +316,7 @@ export class Translator {
 
   #result(raw: Record<string, unknown>, out: AguiEvent[]): void {
     const result = readResult(raw)
-    this.#main.closeAll(out)
+    this.#closeMain(out)
     if (result === undefined) {
       const message = 'Claude Code ended the turn with a result that makes no sense.'
       this.#end = { outcome: 'error', code: 'claude_protocol', message, facts: {} }
@@ -381,12 +390,4 @@ export class Translator {
     const owner = this.#subagents.laneOf(task)?.owner ?? call?.owner
     out.push(ownEvent('task', toTaskValue(task, kind.slice('system/task_'.length), call?.id), owner))
   }
-}
-
-function apiErrorNotice(error: ApiError, owner: Owner): AguiEvent {
-  return ownEvent(
-    'api_error',
-    { error: error.error, status: error.status ?? undefined, message: error.message },
-    owner,
-  )
 }

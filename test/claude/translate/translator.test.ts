@@ -71,6 +71,29 @@ describe('ids', () => {
     expect(ids(events, EventType.TOOL_CALL_START)).toEqual(['t1'])
   })
 
+  test('two calls with one id in one answer are two, and no result claims to know whose it is', () => {
+    const streamed = [0, 1].flatMap((at) => [
+      open(at, bash('t')),
+      argue(at, '{}'),
+      whole('m', bash('t')),
+      stop(at),
+    ])
+    const results = [answer('t', 'of one'), answer('t', 'of the other'), answer('t', 'of neither')]
+    for (const messages of [
+      [begin('m'), ...streamed],
+      [whole('m', bash('t')), whole('m', bash('t'))],
+    ]) {
+      const events = translate([...messages, ...results])
+      expect(ids(events, EventType.TOOL_CALL_START)).toEqual(['t', 't~2'])
+      const told = events.filter(({ type }) => type === EventType.TOOL_CALL_RESULT)
+      expect(told).toMatchObject([
+        { toolCallId: 't', content: 'of one', metadata: { 'agui-runner': { isAmbiguous: true } } },
+        { toolCallId: 't~2', content: 'of the other', metadata: { 'agui-runner': { isAmbiguous: true } } },
+      ])
+      expect(told).toHaveLength(2)
+    }
+  })
+
   test('the id of a call is known to whoever asks by its tool_use id', () => {
     const translator = new Translator()
     for (const message of [whole('m1', bash('c')), answer('c', ''), whole('m2', bash('c'))]) {
@@ -161,10 +184,24 @@ describe('blocks', () => {
     expect(types(translate([...said, begin('n')]))).not.toContain('CUSTOM')
   })
 
-  test('arguments that were cut are closed as they are', () => {
+  test('a call whose arguments were cut is closed as it is, and taken back', () => {
     const events = translate([begin('m'), open(0, bash('t')), argue(0, '{"a')])
-    expect(types(events)).toEqual(['TOOL_CALL_START', 'TOOL_CALL_ARGS', 'TOOL_CALL_END'])
-    expect(types(translate([begin('m'), open(0, bash('t'))]))).toEqual(['TOOL_CALL_START', 'TOOL_CALL_END'])
+    expect(types(events)).toEqual(['TOOL_CALL_START', 'TOOL_CALL_ARGS', 'TOOL_CALL_END', 'CUSTOM'])
+    expect(events.at(-1)).toMatchObject({
+      name: 'agui-runner.retracted',
+      value: { reason: 'cut', messageIds: [], toolCallIds: ['t'] },
+    })
+    expect(types(translate([begin('m'), open(0, bash('t'))]))).toEqual([
+      'TOOL_CALL_START',
+      'TOOL_CALL_END',
+      'CUSTOM',
+    ])
+  })
+
+  test('a call that came whole is not taken back, whether its block ended or not', () => {
+    const said = [begin('m'), open(0, bash('t')), argue(0, '{}')]
+    expect(types(translate([...said, whole('m', bash('t'))]))).not.toContain('CUSTOM')
+    expect(types(translate([...said, stop(0)]))).not.toContain('CUSTOM')
   })
 
   test('a new answer closes and retracts what the one before left unfinished', () => {
