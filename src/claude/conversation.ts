@@ -9,11 +9,13 @@ import type {
   RunRequest,
   ToolServer,
 } from '../agent/agent.ts'
+import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { ClaudeAgent } from './agent.ts'
 import type { Asked } from './host/approvals.ts'
 import { checkToolNames } from './host/client-tools.ts'
 import { Host } from './host/host.ts'
+import { Keeper } from './keeper.ts'
 import type { Place } from './launch/place.ts'
 import { parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
@@ -29,8 +31,7 @@ export class Conversation implements AgentSession {
   readonly #agent: ClaudeAgent
   readonly #threadId: string
   #memory: Memory
-  #warm: Warm | undefined
-  #starting: Promise<Warm> | undefined
+  readonly #keeper: Keeper<Warm>
   #turn: Turn | undefined
   #runId: string | undefined
   #idleTimer: NodeJS.Timeout | undefined
@@ -43,6 +44,20 @@ export class Conversation implements AgentSession {
     this.#agent = agent
     this.#threadId = threadId
     this.#memory = parseMemory(memory)
+    this.#keeper = new Keeper({
+      claim: async () => {
+        await agent.options.beforeStart()
+        return await agent.claim(this)
+      },
+      onLeave: () => {
+        this.#turn = undefined
+      },
+      onClearing: (clearing) => this.#inBackground('clearing up after Claude Code', clearing),
+    })
+  }
+
+  get #warm(): Warm | undefined {
+    return this.#keeper.current
   }
 
   get memory(): AgentMemory {
@@ -58,7 +73,7 @@ export class Conversation implements AgentSession {
   }
 
   get busy(): boolean {
-    return this.#runId !== undefined || this.#starting !== undefined
+    return this.#runId !== undefined || this.#keeper.isStarting
   }
 
   check({ tools, forwardedProps }: RunAgentInput): void {
@@ -71,7 +86,7 @@ export class Conversation implements AgentSession {
     return {
       ...(model === undefined ? {} : { model }),
       claudeSessionId: this.#memory.claudeSessionId,
-      warm: this.#warm?.claude.running === true,
+      warm: this.#warm !== undefined,
     }
   }
 
@@ -79,7 +94,7 @@ export class Conversation implements AgentSession {
     const before = this.describe().model
     this.#memory.model = model
     // A run under way keeps its own; the next one is told when it starts.
-    if (this.#runId === undefined && this.#warm?.claude.running === true) await this.#tell(this.#warm, {})
+    if (this.#runId === undefined && this.#warm !== undefined) await this.#tell(this.#warm, {})
     return before
   }
 
@@ -104,7 +119,7 @@ export class Conversation implements AgentSession {
       hasState: false,
     })
     await claude.ready()
-    this.#armIdle()
+    if (!this.busy) this.#armIdle()
   }
 
   async run(request: RunRequest, context: RunContext): Promise<RunEnd> {
@@ -112,8 +127,9 @@ export class Conversation implements AgentSession {
     clearTimeout(this.#idleTimer)
     try {
       const turn = this.#turn
-      if (this.#warm?.claude.running === true && turn?.isParked === true) {
-        return await this.#goOn(this.#warm, { turn, request, context })
+      const warm = this.#warm
+      if (warm !== undefined && turn?.isParked === true) {
+        return await this.#goOn(warm, { turn, request, context })
       }
       return await this.#runAnew(request, context)
     } catch (error) {
@@ -126,41 +142,36 @@ export class Conversation implements AgentSession {
   }
 
   async toolServers(): Promise<ToolServer[] | undefined> {
-    return this.#warm?.claude.running === true ? await this.#warm.claude.toolServers() : undefined
+    return await this.#warm?.claude.toolServers()
   }
 
   async stopTask(taskId: string): Promise<boolean> {
-    if (this.#warm?.claude.running !== true) return false
-    await this.#warm.claude.stopTask(taskId)
-    return true
+    const warm = this.#warm
+    await warm?.claude.stopTask(taskId)
+    return warm !== undefined
   }
 
-  /** Stops the process; the next run resumes its session. */
-  async rest(): Promise<void> {
+  /** Stops the process; the next run resumes its session. Resolves when all of it is gone, and its slot is free. */
+  rest(): Promise<void> {
     clearTimeout(this.#idleTimer)
-    const starting = this.#starting
-    if (starting !== undefined) await starting.catch(() => undefined)
-    const warm = this.#warm
-    this.#warm = undefined
-    this.#turn = undefined
-    await warm?.claude.close()
-    this.#agent.release(this)
+    return this.#keeper.rest()
   }
 
   close(): Promise<void> {
-    return this.rest()
+    clearTimeout(this.#idleTimer)
+    return this.#keeper.close()
   }
 
   /** The answers go to the process that waits for them, and the turn goes on where it stopped. */
   async #goOn(warm: Warm, run: { turn: Turn; request: RunRequest; context: RunContext }): Promise<RunEnd> {
     const { turn, request, context } = run
-    const { claude, host } = warm
+    const { host } = warm
     for (const message of request.messages) if (message.role === 'user') this.#steer(message, true)
     for (const { asked, answer } of host.approvals.answer(request.resume ?? [])) {
       if (answer.approved && answer.isEdited) void context.emit([editedEvent(asked, answer.updatedInput)])
     }
     if (host.approvals.waiting.length === 0) host.answer(resultsOf(request))
-    const end = await this.#follow(claude, turn, context)
+    const end = await this.#follow(warm, turn, context)
     return end === NO_CONVERSATION
       ? protocolEnd('Claude Code lost its session in the middle of a turn.')
       : end
@@ -244,11 +255,13 @@ export class Conversation implements AgentSession {
     })
     this.#turn = turn
     // Told here and not by the session's own state: the process may have died just now.
-    void claude.exited.then((exit) => turn.fail(claude.failureOf(exit)))
-    claude.ready().catch((error: unknown) => turn.fail(asRunnerError(error)))
+    const exited = claude.exited.then((exit) => turn.fail(claude.failureOf(exit)))
+    this.#inBackground('ending a run with its process', exited)
+    const ready = claude.ready().catch((error: unknown) => turn.fail(asRunnerError(error)))
+    this.#inBackground('ending a run that could not start', ready)
     await this.#tell(warm, switches)
     claude.send(userLine(prompt.blocks, randomUUID()))
-    return await this.#follow(claude, turn, context)
+    return await this.#follow(warm, turn, context)
   }
 
   /** Tells a process what it can be told while it lives; nothing is awaited when nothing has changed. */
@@ -265,14 +278,14 @@ export class Conversation implements AgentSession {
   }
 
   /** The turn until its end, or until it waits for somebody. */
-  async #follow(claude: ClaudeProcess, turn: Turn, context: RunContext): Promise<TurnEnd> {
+  async #follow({ claude, host }: Warm, turn: Turn, context: RunContext): Promise<TurnEnd> {
     const ended = turn.follow(context)
-    const stop = (): void => void this.#interrupt(claude, turn, ended)
+    const stop = (): void => this.#inBackground('stopping a run', this.#interrupt(claude, turn, ended))
     context.signal.addEventListener('abort', stop, { once: true })
     if (context.signal.aborted) stop()
     try {
       const end = await ended
-      this.#remember(turn, end)
+      this.#remember(turn, end, host)
       if (turn.hasLeftovers) await this.rest()
       return end
     } finally {
@@ -281,56 +294,46 @@ export class Conversation implements AgentSession {
     }
   }
 
-  #remember(turn: Turn, end: TurnEnd): void {
+  #remember(turn: Turn, end: TurnEnd, { approvals, clientTools }: Host): void {
     if (end === NO_CONVERSATION) return
     const { sessionId, memory, init } = turn.translator
-    const host = turn.isParked ? this.#warm?.host : undefined
     this.#seenModel = init?.model ?? this.#seenModel
     this.#memory = {
       ...this.#memory,
       claudeSessionId: sessionId ?? this.#memory.claudeSessionId,
       turns: this.#memory.turns + (turn.isParked ? 0 : 1),
-      asked: host?.approvals.waiting ?? [],
-      calls: host?.clientTools.waiting ?? [],
+      asked: turn.isParked ? approvals.waiting : [],
+      calls: turn.isParked ? clientTools.waiting : [],
       translator: memory,
     }
   }
 
   /** Stops the turn and keeps the session; a process that does not obey within the grace is killed. */
   async #interrupt(claude: ClaudeProcess, turn: Turn, ended: Promise<unknown>): Promise<void> {
-    const grace = setTimeout(() => void claude.kill(), this.#agent.options.interruptGraceMs)
+    const kill = (): void => this.#inBackground('killing Claude Code', claude.kill())
+    const grace = setTimeout(kill, this.#agent.options.interruptGraceMs)
     // Before its turn has begun Claude Code has nothing to interrupt, and would then answer the prompt all the same.
     turn.begun
       .then(() => claude.interrupt())
       .catch(() => {
         // It died meanwhile; its exit ends the turn.
       })
-    await ended
+    // How it ended is told to whoever follows the turn.
+    await ended.catch(() => undefined)
     clearTimeout(grace)
   }
 
   /** A process that fits the run: the warm one, or another when it was started with other settings. */
   async #ensure(needs: Needs): Promise<Warm> {
-    const starting = this.#starting
-    if (starting !== undefined) await starting
-    const key = startKey(needs.switches, await this.#place())
-    if (this.#warm?.claude.running === true && this.#warm.startKey !== key) await this.rest()
-    const warm = this.#warm
-    if (warm?.claude.running === true) {
-      const servers = await warm.host.offer(needs.tools, needs.hasState)
-      if (servers !== undefined) await warm.claude.setServers(servers)
-      return warm
-    }
-    this.#starting = this.#start(needs).finally(() => {
-      this.#starting = undefined
-    })
-    return await this.#starting
+    const key = async (): Promise<string> => startKey(needs.switches, await this.#place())
+    const { kept, isNew } = await this.#keeper.ensure(key, () => this.#launch(needs))
+    const servers = isNew ? undefined : await kept.host.offer(needs.tools, needs.hasState)
+    if (servers !== undefined) await kept.claude.setServers(servers)
+    return kept
   }
 
-  async #start(needs: Needs): Promise<Warm> {
+  async #launch(needs: Needs): Promise<Warm> {
     const { options } = this.#agent
-    await options.beforeStart()
-    await this.#agent.claim(this)
     const host = new Host({
       expiresMs: options.interruptExpiresMs,
       toolCallId: (toolUseId) => this.#turn?.translator.toolCallId(toolUseId) ?? toolUseId,
@@ -338,38 +341,32 @@ export class Conversation implements AgentSession {
       emit: (events) => this.#turn?.tell(events),
     })
     for (const { asked, updatedInput } of this.#grants.splice(0)) host.approvals.grant(asked, updatedInput)
-    const warm = await startWarm(options, this.#memory, {
+    return await startWarm(options, this.#memory, {
       needs,
       place: await this.#place(),
       host,
-      observed: () => ({
-        threadId: this.#threadId,
-        ...(this.#runId === undefined ? {} : { runId: this.#runId }),
-      }),
+      observed: () => this.#observed,
       onDenied: (denial) => this.#turn?.tell([toDenialEvent(denial)]),
       onMessage: (message) => this.#turn?.onMessage(message),
     })
-    this.#warm = warm
-    void warm.claude.exited.then(() => this.#onExit(warm.claude))
-    return warm
   }
 
   #place(): Promise<Place> {
     return this.#agent.options.place(this.#memory.origin.staysIn)
   }
 
-  /** Also clears up after a process that ended by itself: what it had started may live on. */
-  async #onExit(claude: ClaudeProcess): Promise<void> {
-    if (this.#warm?.claude === claude) {
-      this.#warm = undefined
-      this.#agent.release(this)
-    }
-    await claude.close()
-  }
-
   #armIdle(): void {
     clearTimeout(this.#idleTimer)
-    this.#idleTimer = setTimeout(() => void this.rest(), this.#agent.options.idleMs).unref()
+    const stop = (): void => this.#inBackground('stopping an idle Claude Code', this.rest())
+    this.#idleTimer = setTimeout(stop, this.#agent.options.idleMs).unref()
+  }
+
+  get #observed(): { threadId: string; runId?: string } {
+    return { threadId: this.#threadId, ...(this.#runId === undefined ? {} : { runId: this.#runId }) }
+  }
+
+  #inBackground(name: string, work: Promise<unknown>, onFailure?: (error: unknown) => void): void {
+    inBackground({ name, ...this.#observed }, work, onFailure)
   }
 }
 

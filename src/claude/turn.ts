@@ -164,10 +164,7 @@ export class Turn {
     if (this.#over !== undefined) return
     this.#over = end
     clearTimeout(this.#parkTimer)
-    const dropped = [...this.#steered.values()].map(({ id: messageId }) =>
-      customEvent('message_dropped', { messageId }),
-    )
-    void this.#context?.emit([...this.translator.close(), ...dropped])
+    void this.#context?.emit(this.translator.close())
     this.#ended.end(end)
   }
 }

@@ -95,7 +95,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
       const prompt = await wholeFirstPrompt(own, first)
       isFirstAwaited = prompt !== undefined
       if (prompt !== undefined && !(await runFirstPrompt(prompt, first)) && config.stopOnRunFinished) {
-        code = exitCodeOfState(runner.stateOf(config.sessionId ?? FIRST_RUN_ID))
+        code = exitCodeOfState(await runner.stateOf(config.sessionId ?? FIRST_RUN_ID))
         stopping.stop()
       }
     }

@@ -31,6 +31,7 @@ import { Store } from '../storage/lmdb/store.ts'
 import { type Logger, redactLines } from '../telemetry/logger.ts'
 import type { MetricSources, Metrics } from '../telemetry/metrics.ts'
 import { logRuns } from '../telemetry/run-log.ts'
+import { Queues } from '../thread/queue.ts'
 import type { SessionState } from '../thread/session.ts'
 import { Sessions, type SessionsOptions } from '../thread/sessions.ts'
 import { Threads } from '../thread/threads.ts'
@@ -63,7 +64,7 @@ export interface Runner {
   listen(): Promise<string>
   /** Admits a run that no client has sent. */
   submit(input: RunAgentInput): Promise<unknown>
-  stateOf(threadId: string): SessionState | undefined
+  stateOf(threadId: string): Promise<SessionState | undefined>
   /** What the environment's workflow has to say first, when it is there; waits for the workspace until `signal`. */
   startupPrompt(signal: AbortSignal): Promise<string | undefined>
   /** Why the model route does not answer; `undefined` when it does. */
@@ -94,9 +95,8 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const mcp = await loadMcpConfig(config.mcpConfigFile)
   const workspace = await prepareWorkspace({ ...options, store })
   const agent = await createAgent(options, { route, permissionMode, mark, mcp, enforcement, workspace })
-  const threads = new Threads(store)
   const blobs = new Blobs({ store, retentionBytes: limits.logRetentionBytes })
-  const sessions = new Sessions({ ...limits, redactor, agent, log, threads, blobs, ...callbacks(options) })
+  const sessions = openSessions(options, { redactor, agent, log, blobs, store })
   await sessions.recover()
   logger.info(describeRoute(route, permissionMode), 'model route')
 
@@ -142,7 +142,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     },
     submit: (input) => sessions.submit(input),
     startupPrompt: (untilSignal) => startupPromptOf(workspace, config, untilSignal),
-    stateOf: (threadId) => sessions.find(threadId)?.describe().state,
+    stateOf: async (threadId) => (await sessions.find(threadId))?.describe().state,
     routeProblem: (probeSignal) => routeProblem(route, probeSignal),
     close() {
       closing ??= (async () => {
@@ -190,11 +190,18 @@ function describeCapabilities(
   return capabilitiesOf({ version, model, sessionId, isAsking, isSandboxed: isEnforced, maxExecutionTimeMs })
 }
 
-function callbacks({
-  onRunEnded,
-  onFatal,
-}: RunnerOptions): Pick<SessionsOptions, 'onRunEnded' | 'onLogFailure'> {
-  return { onRunEnded: (run) => onRunEnded(run), onLogFailure: (error) => onFatal(error) }
+function openSessions(
+  { config, onRunEnded, onFatal }: RunnerOptions,
+  { store, ...parts }: Pick<SessionsOptions, 'redactor' | 'agent' | 'log' | 'blobs'> & { store: Store },
+): Sessions {
+  return new Sessions({
+    ...config.limits,
+    ...parts,
+    threads: new Threads(store),
+    queues: new Queues({ ...config.limits, store }),
+    onRunEnded: (run) => onRunEnded(run),
+    onLogFailure: (error) => onFatal(error),
+  })
 }
 
 interface AgentFacts {
@@ -279,8 +286,9 @@ async function routeProblem(route: ModelRoute, signal: AbortSignal): Promise<str
 /** What only the processes that live can tell or do. */
 function livingAgent(sessions: Sessions): LivingAgent {
   return {
-    mcpServers: async (id) => (await sessions.find(id)?.toolServers())?.map((server) => ({ ...server })),
-    stopTask: async (id, taskId) => (await sessions.find(id)?.stopTask(taskId)) ?? false,
+    mcpServers: async (id) =>
+      (await (await sessions.find(id))?.toolServers())?.map((server) => ({ ...server })),
+    stopTask: async (id, taskId) => (await (await sessions.find(id))?.stopTask(taskId)) ?? false,
   }
 }
 
@@ -380,8 +388,7 @@ function describeRoute(route: ModelRoute, permissionMode: string): Record<string
 /** Starts the sandbox's own thread ahead of its first prompt; a failure is told again by the run. */
 function warmUp(sessions: Sessions, sessionId: string, logger: Logger): void {
   sessions
-    .open(sessionId)
-    .warm()
+    .warm(sessionId)
     .catch((error: unknown) => logger.warn({ reason: toMessage(error) }, 'the session could not be warmed'))
 }
 

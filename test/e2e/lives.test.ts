@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { bodyOf, events, frames, post, run, runInput, textOf } from '../support/client.ts'
+import { claudeOf, processesWith } from '../support/processes.ts'
 import { type Bench, openBench } from '../support/runner.ts'
 
 const SCRIPT: Script = {
@@ -30,26 +31,6 @@ const DEAD_PROXY = Object.fromEntries(
 
 let bench: Bench
 afterEach(() => bench.close())
-
-/** What the kernel has of a process; empty when it has just ended. */
-function readProcess(pid: string | number, file: 'cmdline' | 'environ'): string {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8').replaceAll('\0', ' ')
-  } catch {
-    return ''
-  }
-}
-
-/** Pids of living processes whose command line holds `text`. */
-function processesWith(text: string): number[] {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-  return pids.filter((pid) => readProcess(pid, 'cmdline').includes(text)).map(Number)
-}
-
-const claudeOf = (state: Bench): number[] =>
-  processesWith('--output-format stream-json').filter((pid) =>
-    readProcess(pid, 'environ').includes(state.directory),
-  )
 
 async function untilFirstDelta(response: Response): Promise<AsyncGenerator<{ event: { type: string } }>> {
   const reader = frames(response)
