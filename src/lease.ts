@@ -25,7 +25,11 @@ export class Slots<Holder> {
   /** A slot, or `undefined` when all of them are held. */
   take(holder: Holder): Lease | undefined {
     if (this.#held.size >= this.max) return undefined
-    const lease = { release: () => void this.#held.delete(lease) }
+    const lease: Lease = {
+      release: () => {
+        this.#held.delete(lease)
+      },
+    }
     this.#held.set(lease, holder)
     return lease
   }

@@ -61,7 +61,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   'console/browser': ['agui'],
   'http/doors': ['errors', 'redaction'],
   'http/document': ['errors', 'package-directory', 'page'],
-  'http/stream': ['agui', 'channels', 'errors', 'lease', 'storage'],
+  'http/stream': ['agui', 'background', 'channels', 'errors', 'lease', 'storage'],
   'http/platform': [
     'errors',
     'http/document',
@@ -74,6 +74,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   ],
   'http/routes': [
     'agui',
+    'background',
     'console',
     'errors',
     'http/document',
@@ -92,6 +93,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   runner: [
     'agent',
     'agui',
+    'background',
     'claude',
     'claude/launch',
     'claude/process',
@@ -244,5 +246,14 @@ test.each(files.filter((file) => !file.startsWith(BROWSER) && file !== 'src/with
   '%s joins signals by within(), for AbortSignal.any loses aborts to the garbage collector',
   (file) => {
     expect(readFileSync(file, 'utf8')).not.toContain('AbortSignal.any')
+  },
+)
+
+const SERVING = ['src/thread/', 'src/claude/', 'src/http/', 'src/runner/', 'src/cli/']
+
+test.each(files.filter((file) => SERVING.some((folder) => file.startsWith(folder))))(
+  '%s gives what it does not await to inBackground(), which tells of a failure',
+  (file) => {
+    expect(readFileSync(file, 'utf8')).not.toMatch(/\bvoid (this|[\w#]+)\??\./)
   },
 )

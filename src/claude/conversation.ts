@@ -23,7 +23,7 @@ import type { ClaudeProcess } from './process/process.ts'
 import { answersAfterRestart, type Grant } from './restart.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
 import { hasState, type Prompt, textBlock, toPrompt, userLine } from './translate/prompt.ts'
-import { customEvent, NO_CONVERSATION, Turn, type TurnEnd } from './turn.ts'
+import { customEvent, NO_CONVERSATION, Turn, type TurnEnd, tell } from './turn.ts'
 import { type Needs, startKey, startWarm, type Warm } from './warm.ts'
 
 /** One thread's Claude session and, while it is warm, the process that holds it. */
@@ -168,7 +168,7 @@ export class Conversation implements AgentSession {
     const { host } = warm
     for (const message of request.messages) if (message.role === 'user') this.#steer(message, true)
     for (const { asked, answer } of host.approvals.answer(request.resume ?? [])) {
-      if (answer.approved && answer.isEdited) void context.emit([editedEvent(asked, answer.updatedInput)])
+      if (answer.approved && answer.isEdited) tell(context, [editedEvent(asked, answer.updatedInput)])
     }
     if (host.approvals.waiting.length === 0) host.answer(resultsOf(request))
     const end = await this.#follow(warm, turn, context)
@@ -180,8 +180,7 @@ export class Conversation implements AgentSession {
   async #runAnew(request: RunRequest, context: RunContext): Promise<RunEnd> {
     const isResumed = this.#begin()
     const prompt = toPrompt(request, this.#agent.options)
-    if (prompt.skipped.length > 0)
-      void context.emit([customEvent('content_skipped', { parts: prompt.skipped })])
+    if (prompt.skipped.length > 0) tell(context, [customEvent('content_skipped', { parts: prompt.skipped })])
     const late = answersAfterRestart(this.#memory, {
       resume: request.resume ?? [],
       results: resultsOf(request),
@@ -217,7 +216,7 @@ export class Conversation implements AgentSession {
     if (lost.turns > 0) {
       const reason =
         'Claude Code has no conversation of this id any more; it starts without what was said before.'
-      void context.emit([customEvent('session_reset', { claudeSessionId: lost.claudeSessionId, reason })])
+      tell(context, [customEvent('session_reset', { claudeSessionId: lost.claudeSessionId, reason })])
     }
     const end = await this.#take(prompt, { request, context, isResumed: this.#begin() })
     return end === NO_CONVERSATION ? protocolEnd('Claude Code says that a new session does not exist.') : end
@@ -246,7 +245,7 @@ export class Conversation implements AgentSession {
     const { claude, host, place } = warm
     if (place.problems.length > 0 && !this.#isWarned) {
       this.#isWarned = true
-      void context.emit([customEvent('workspace_problems', { problems: place.problems })])
+      tell(context, [customEvent('workspace_problems', { problems: place.problems })])
     }
     const turn = new Turn({
       memory: this.#memory.translator,

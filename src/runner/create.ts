@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { RunAgentInput } from '@ag-ui/core'
 import type { RunEnd } from '../agent/agent.ts'
 import { capabilitiesOf } from '../agui/capabilities.ts'
+import { inBackground } from '../background.ts'
 import { ClaudeAgent } from '../claude/agent.ts'
 import { probeHome } from '../claude/launch/home.ts'
 import { loadMcpConfig, type McpConfig } from '../claude/launch/mcp-config.ts'
@@ -136,7 +137,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
       // Before the first run; not before the first client.
       await count()
       sessions.resume()
-      void workspace.setup.start()
+      inBackground({ name: 'setting the workspace up' }, workspace.setup.start())
       if (config.sessionId !== undefined) warmUp(sessions, config.sessionId, logger)
       return urlOf(app.server.address(), config.host)
     },

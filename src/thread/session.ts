@@ -294,7 +294,8 @@ export class Session {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#run?.run.stop()
-    await this.#ended
+    // How it ended was told.
+    await this.#ended.catch(() => undefined)
     await this.#options.agent.close()
     this.#isOver = true
   }
@@ -348,15 +349,15 @@ export class Session {
     const run = new Run({ ...this.#options, request, onUserMessage, lastWords })
     const digests = withShown(queued.digests, run.shownMessages)
     this.#run = { run, digests }
-    const after = log.head(this.threadId)
-    const ended = run.execute(agent, (end) => this.#settle(end, digests))
     const { threadId } = this
+    const after = log.head(threadId)
+    const ended = run.execute(agent, (end) => this.#settle(end, digests))
     this.#ended = ended.then(
       (end) => this.#options.onRunEnded({ threadId, runId, end }),
       (error: unknown) => this.#options.onLogFailure(error),
     )
-    const { memory } = agent
-    this.#facts = { ...this.#facts, openRun: { runId, after }, updatedAt: Date.now(), memory }
+    inBackground({ name: 'ending a run', threadId, runId }, this.#ended)
+    this.#facts = { ...this.#facts, openRun: { runId, after }, updatedAt: Date.now(), memory: agent.memory }
     await Promise.all([
       threads.addRun(this.threadId, runId),
       threads.put(this.threadId, this.#facts),

@@ -2,6 +2,7 @@ import fastifyWebsocket, { type WebSocket } from '@fastify/websocket'
 import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
 import { parseRunInput } from '../../agui/input.ts'
+import { inBackground } from '../../background.ts'
 import { RunnerError } from '../../errors.ts'
 import { type Lease, Slots } from '../../lease.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
@@ -106,7 +107,10 @@ class SocketSession {
   }
 
   open(): void {
-    this.#socket.on('message', (data) => void this.#onMessage(String(data)))
+    const hangUp = (): void => this.#socket.terminate()
+    this.#socket.on('message', (data) =>
+      inBackground({ name: 'obeying a frame' }, this.#onMessage(String(data)), hangUp),
+    )
     this.#socket.on('error', (error) => this.#options.logger.info({ reason: error.message }, 'socket failed'))
     this.#socket.once('close', () => {
       for (const subscription of this.#subscriptions.values()) subscription.abort()
@@ -205,12 +209,13 @@ class SocketSession {
     // At once, so that what takes the place of this subscription finds room.
     stop.signal.addEventListener('abort', seat.release, { once: true })
     this.#subscriptions.set(threadId, stop)
-    this.#follow(threadId, after, stop.signal)
+    const followed = this.#follow(threadId, after, stop.signal)
       .catch((error: unknown) => this.#tellError(error, { type: 'subscribe', threadId, after }))
       .finally(() => {
         stop.abort()
         if (this.#subscriptions.get(threadId) === stop) this.#subscriptions.delete(threadId)
       })
+    inBackground({ name: 'reading for a subscriber', threadId }, followed)
   }
 
   #unsubscribe(threadId: string): void {
@@ -236,7 +241,10 @@ class SocketSession {
     const { status, body } = toErrorBody(error, this.#options.redactor)
     const threadId = command !== undefined && 'threadId' in command ? { threadId: command.threadId } : {}
     if (status >= 500) this.#options.logger.error({ ...threadId, err: error }, 'socket command failed')
-    void this.#send({ type: 'error', ...threadId, ...body })
+    inBackground(
+      { name: 'answering a frame', ...threadId },
+      this.#send({ type: 'error', ...threadId, ...body }),
+    )
   }
 
   /** Who does not take the answers is not read until it does: they would fill the memory. */
