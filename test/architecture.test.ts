@@ -60,7 +60,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   console: ['errors', 'package-directory', 'page'],
   'console/browser': ['agui'],
   'http/doors': ['errors', 'redaction'],
-  'http/document': ['errors', 'package-directory', 'page'],
+  'http/document': ['agui', 'errors', 'package-directory', 'page'],
   'http/stream': ['agui', 'background', 'channels', 'errors', 'lease', 'storage'],
   'http/platform': [
     'errors',

@@ -1,7 +1,7 @@
 import { EventType, type Message, type Metadata, mergeMetadata, type ToolCall } from '@ag-ui/core'
-import { z } from 'zod'
 import type { AguiEvent } from './event.ts'
 import { effectOf, isDelta, ownerOf } from './items.ts'
+import { readOwn } from './own-events.ts'
 
 type Assistant = Extract<Message, { role: 'assistant' }>
 
@@ -15,9 +15,6 @@ type Opened =
   | { kind: 'tool'; start: Start<EventType.TOOL_CALL_START>; said: string[] }
   | { kind: 'reasoning'; start: Start<EventType.REASONING_MESSAGE_START>; said: string[] }
   | { kind: 'bare'; start: AguiEvent }
-
-const Retracted = z.object({ messageIds: z.array(z.string()), toolCallIds: z.array(z.string()) })
-const Edited = z.object({ toolCallId: z.string(), args: z.record(z.string(), z.unknown()) })
 
 /**
  * A thread's messages as a client that read every event would hold them. Fed with the log from its beginning, it
@@ -94,7 +91,7 @@ export class Transcript {
         this.#encrypt(event.entityId, event.encryptedValue)
         return
       case EventType.CUSTOM:
-        this.#applyOwn(event.name, event.value)
+        this.#applyOwn(event)
         return
       case EventType.MESSAGES_SNAPSHOT:
         this.#messages.clear()
@@ -135,21 +132,17 @@ export class Transcript {
   }
 
   /** What AG-UI cannot say of a message that has been streamed (docs/events.md). */
-  #applyOwn(name: string, value: unknown): void {
-    if (name === 'agui-runner.retracted') {
-      const retracted = Retracted.safeParse(value)
-      for (const id of retracted.data?.messageIds ?? []) this.#messages.delete(id)
-      for (const id of retracted.data?.toolCallIds ?? []) this.#changeCall(id, () => undefined)
-    }
-    if (name === 'agui-runner.tool_call_edited') {
-      const edited = Edited.safeParse(value).data
-      if (edited === undefined) return
-      const args = JSON.stringify(edited.args)
-      this.#changeCall(edited.toolCallId, (call) => ({
-        ...call,
-        function: { ...call.function, arguments: args },
-      }))
-    }
+  #applyOwn(event: Start<EventType.CUSTOM>): void {
+    const retracted = readOwn('retracted', event)
+    for (const id of retracted?.messageIds ?? []) this.#messages.delete(id)
+    for (const id of retracted?.toolCallIds ?? []) this.#changeCall(id, () => undefined)
+    const edited = readOwn('tool_call_edited', event)
+    if (edited === undefined) return
+    const args = JSON.stringify(edited.args)
+    this.#changeCall(edited.toolCallId, (call) => ({
+      ...call,
+      function: { ...call.function, arguments: args },
+    }))
   }
 
   #changeCall(callId: string, change: (call: ToolCall) => ToolCall | undefined): void {

@@ -1,5 +1,6 @@
-import { contentToText, EventType, type Message } from '@ag-ui/core'
+import { contentToText, type Message } from '@ag-ui/core'
 import type { AguiEvent } from '../agui/event.ts'
+import { ownEvent } from '../agui/own-events.ts'
 import type { Waiting } from './queue.ts'
 
 /** These are on their way into the turn; each is told as the user's when the turn takes it in. */
@@ -16,9 +17,4 @@ export function queuedEvents(waiting: readonly Waiting[]): AguiEvent[] {
   return waiting.flatMap(({ runId, messageIds }) =>
     messageIds.map((messageId) => ownEvent('message_queued', { messageId, runId })),
   )
-}
-
-/** Shapes in docs/events.md. */
-function ownEvent(name: string, value: unknown): AguiEvent {
-  return { type: EventType.CUSTOM, name: `agui-runner.${name}`, value }
 }

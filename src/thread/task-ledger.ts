@@ -2,6 +2,7 @@ import { EventType } from '@ag-ui/core'
 import { z } from 'zod'
 import type { AguiEvent } from '../agui/event.ts'
 import { typesOf } from '../agui/items.ts'
+import { ownName, readOwn } from '../agui/own-events.ts'
 import { RunnerError } from '../errors.ts'
 import type { Batch } from '../storage/batch.ts'
 import type { EventLog } from '../storage/event-log.ts'
@@ -20,8 +21,6 @@ export interface KnownTask {
   error?: string
   lastTool?: string
   usage?: Record<string, unknown>
-  /** Where the agent said that it writes what the task says. */
-  outputFile?: string
 }
 
 interface Ledger {
@@ -34,17 +33,6 @@ interface Ledger {
 }
 
 const text = z.string().optional().catch(undefined)
-const TaskValue = z.object({
-  taskId: z.string(),
-  state: z.string(),
-  description: text,
-  taskType: text,
-  summary: text,
-  error: text,
-  lastTool: text,
-  outputFile: text,
-  usage: z.record(z.string(), z.unknown()).optional().catch(undefined),
-})
 const OwnMetadata = z
   .object({ 'agui-runner': z.object({ taskId: text }) })
   .optional()
@@ -55,7 +43,7 @@ const Expired = z.object({ oldestSeq: z.number() })
 const ALIVE = new Set(['started', 'progress', 'updated', 'running', 'pending'])
 /** Of one thread; the oldest are forgotten. */
 const TASKS_MAX = 1000
-const MARKS = ['agui-runner.task', ...typesOf('subagent')].map((word) => Buffer.from(`"${word}"`))
+const MARKS = [ownName('task'), ...typesOf('subagent')].map((word) => Buffer.from(`"${word}"`))
 
 /** Which tasks the threads have had, as their logs tell; each record is looked at once. */
 export class TaskLedger {
@@ -128,10 +116,9 @@ function takeBatch(ledger: Ledger, batch: Batch): void {
 function takeEvent(ledger: Ledger, event: AguiEvent, at: number): void {
   switch (event.type) {
     case EventType.CUSTOM: {
-      if (event.name !== 'agui-runner.task') return
-      const value = TaskValue.safeParse(event.value)
-      if (!value.success) return
-      const { taskId, state, ...facts } = value.data
+      const task = readOwn('task', event)
+      if (task === undefined) return
+      const { taskId, state, ...facts } = task
       update(ledger, taskId, { at, ...(ALIVE.has(state) ? {} : { status: state }), facts })
       return
     }

@@ -14,8 +14,6 @@ export interface TaskOutputPlaces {
 export interface TaskOutputRequest {
   taskId: string
   claudeSessionId: string
-  /** As Claude Code named it, when it did. */
-  outputFile: string | undefined
 }
 
 /** Folders of working directories that a session may have had. */
@@ -35,7 +33,7 @@ export async function openTaskOutput(
   const files = await openPlace(places.temporary, places.uid)
   if (files === undefined) throw missing(request.taskId)
   try {
-    const path = await findOutput(files, places.temporary, request)
+    const path = await findOutput(files, request)
     const { folder, name } = await files.guard.resolveEntry(path)
     const opened = await files.guard.openFolder(folder)
     const stats = await opened.use(() => opened.lstat(name))
@@ -50,15 +48,9 @@ export async function openTaskOutput(
 
 async function findOutput(
   files: WorkspaceFiles,
-  temporary: string,
-  { taskId, claudeSessionId, outputFile }: TaskOutputRequest,
+  { taskId, claudeSessionId }: TaskOutputRequest,
 ): Promise<string> {
   const end = `${claudeSessionId}/tasks/${taskId}.output`
-  if (outputFile !== undefined && outputFile !== '') {
-    // It came through the log as data; that it is this task's is proven by where it is.
-    if (!outputFile.startsWith(`${temporary}/`) || !outputFile.endsWith(`/${end}`)) throw notAllowed()
-    return outputFile.slice(temporary.length + 1)
-  }
   const { entries } = await files.list('')
   for (const { name, isDir } of entries.slice(0, PROJECTS_MAX)) {
     if (isDir && (await isThere(files, `${name}/${end}`))) return `${name}/${end}`

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { EventType } from '@ag-ui/core'
 import { expect, test } from 'vitest'
 import type { AguiEvent } from '../../src/agui/event.ts'
@@ -177,18 +176,4 @@ test('a policy denial is legible', () => {
     title: 'Policy denied CONNECT evil.example:443',
     detail: 'no rule allows it',
   })
-})
-
-/** Shown at what they belong to. */
-const AT_THEIR_PLACE = ['retracted', 'tool_call_edited', 'tool_progress', 'message_state', 'thinking_tokens']
-const NO_FACTS_WORTH_WORDS = ['files_persisted', 'elicitation_complete']
-
-test('every CUSTOM event of docs/events.md has words', () => {
-  const text = readFileSync('docs/events.md', 'utf8')
-  const from = text.indexOf('## CUSTOM events')
-  const tables = text.slice(from, text.indexOf('## Interrupts'))
-  const documented = [...tables.matchAll(/^\| `(\w+)`/gm)].map((match) => match[1] ?? '')
-  expect(documented.length).toBeGreaterThan(25)
-  const wordless = documented.filter((name) => describeCustom(`agui-runner.${name}`, {}).title === name)
-  expect(wordless.sort()).toEqual([...AT_THEIR_PLACE, ...NO_FACTS_WORTH_WORDS].sort())
 })

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { OWN_EVENTS } from '../../src/agui/own-events.ts'
 import { ERRORS } from '../../src/errors.ts'
 import type { OpenApiDocument, Operation } from '../../src/http/document/openapi.ts'
 import { buildServer, type ServerOptions } from '../../src/http/server.ts'
@@ -184,4 +185,11 @@ test('no answer may be taken for another type than it says', async () => {
     app.inject({ method: 'POST', url: '/', headers, payload: 'x' }),
   ])
   for (const answer of answers) expect(answer.headers['x-content-type-options']).toBe('nosniff')
+})
+
+test("every event of the runner's own is described", () => {
+  const described = document.components.schemas['OwnEvent']?.['oneOf'] as { properties: { name: object } }[]
+  expect(described.map(({ properties }) => properties.name)).toEqual(
+    Object.keys(OWN_EVENTS).map((name) => expect.objectContaining({ const: `agui-runner.${name}` })),
+  )
 })

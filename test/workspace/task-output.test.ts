@@ -28,17 +28,15 @@ const output = (id: string, session = SESSION): string =>
 const transcript = (id: string, session = SESSION): string =>
   join(places.transcripts, '-work', session, 'subagents', `agent-${id}.jsonl`)
 
-async function read(taskId: string, outputFile?: string): Promise<string> {
-  const request = { taskId, claudeSessionId: SESSION, outputFile }
-  const { stream } = await openTaskOutput(places, request)
+async function read(taskId: string): Promise<string> {
+  const { stream } = await openTaskOutput(places, { taskId, claudeSessionId: SESSION })
   return Buffer.concat(await stream.toArray()).toString()
 }
 
 test("a command's output is found by its exact name in its own session", async () => {
   expect(await read('bash1')).toBe(`said in ${SESSION}`)
-  expect(await read('bash1', output('bash1'))).toBe(`said in ${SESSION}`)
   await expect(read('bash')).rejects.toMatchObject({ code: 'not_found' })
-  await expect(read('none', output('none'))).rejects.toMatchObject({ code: 'not_found' })
+  await expect(read('none')).rejects.toMatchObject({ code: 'not_found' })
 })
 
 test("a subagent's output is the transcript that it is a link to", async () => {
@@ -49,8 +47,7 @@ test("a subagent's output is the transcript that it is a link to", async () => {
 describe('not given out is', () => {
   const REFUSED = { code: 'output_not_allowed' }
 
-  test("another session's output, by name or by link", async () => {
-    await expect(read('bash1', output('bash1', OTHER))).rejects.toMatchObject(REFUSED)
+  test("another session's output", async () => {
     symlinkSync(transcript('agent1', OTHER), output('agent1'))
     await expect(read('agent1')).rejects.toMatchObject(REFUSED)
   })
@@ -60,23 +57,13 @@ describe('not given out is', () => {
     await expect(read('agent2')).rejects.toMatchObject(REFUSED)
   })
 
-  test('a file elsewhere, by name, by link or through one', async () => {
-    writeFileSync(join(place.outside, 'bash2.output'), 'secret')
-    await expect(read('bash2', join(place.outside, 'bash2.output'))).rejects.toMatchObject(REFUSED)
-    await expect(read('x', '/etc/passwd')).rejects.toMatchObject(REFUSED)
+  test('a file elsewhere, by a link or through one', async () => {
     symlinkSync('/etc/passwd', output('link'))
     await expect(read('link')).rejects.toMatchObject(REFUSED)
     mkdirSync(join(place.outside, SESSION, 'tasks'), { recursive: true })
     writeFileSync(join(place.outside, SESSION, 'tasks/deep.output'), 'secret')
     symlinkSync(place.outside, join(places.temporary, 'way'))
     await expect(read('deep')).rejects.toMatchObject({ code: 'not_found' })
-    const named = join(places.temporary, 'way', SESSION, 'tasks/deep.output')
-    await expect(read('deep', named)).rejects.toMatchObject(REFUSED)
-  })
-
-  test('a path that only ends like the right one', async () => {
-    const climbing = join(places.temporary, '-work', OTHER).concat(`/../${SESSION}/tasks/bash1.output`)
-    await expect(read('bash1', climbing)).rejects.toMatchObject(REFUSED)
   })
 
   test('anything from a folder that somebody else has made', async () => {

@@ -1,6 +1,6 @@
-import { EventType } from '@ag-ui/core'
 import { z } from 'zod'
 import type { AguiEvent } from '../../agui/event.ts'
+import { type OwnEventName, type OwnEventValue, ownEvent } from '../../agui/own-events.ts'
 import type { Owner } from './blocks.ts'
 import { kindOf } from './messages.ts'
 
@@ -10,29 +10,23 @@ const flag = z.boolean().optional().catch(undefined)
 const texts = z.array(z.string()).optional().catch(undefined)
 const anything = z.unknown().optional()
 
-interface Notice {
-  name: string
-  /** Undefined when the message does not make sense. */
-  value(message: unknown): object | undefined
-}
+/** Undefined when the message does not make sense. */
+type Notice = (message: unknown) => AguiEvent | undefined
 
 /** One message kind that passes as one CUSTOM event: which fields it keeps, under which names. */
-function notice<Shape extends z.ZodRawShape>(
-  name: string,
+function notice<N extends OwnEventName, Shape extends z.ZodRawShape>(
+  name: N,
   shape: Shape,
-  toValue: (message: z.output<z.ZodObject<Shape>>) => object,
+  toValue: (message: z.output<z.ZodObject<Shape>>) => OwnEventValue<N>,
 ): Notice {
   const schema = z.object(shape)
-  return {
-    name: `agui-runner.${name}`,
-    value: (message) => {
-      const parsed = schema.safeParse(message)
-      return parsed.success ? withoutAbsent(toValue(parsed.data)) : undefined
-    },
+  return (message) => {
+    const parsed = schema.safeParse(message)
+    return parsed.success ? ownEvent(name, toValue(parsed.data)) : undefined
   }
 }
 
-const hook = (state: string): Notice =>
+const hook = (state: 'started' | 'progress' | 'finished'): Notice =>
   notice(
     'hook',
     { hook_id: text, hook_name: text, hook_event: text, outcome: text, exit_code: amount, output: text },
@@ -97,15 +91,13 @@ export const NOTICES: Readonly<Record<string, Notice>> = {
       ),
     },
     (m) => ({
-      tasks: m.tasks.map((task) =>
-        withoutAbsent({
-          taskId: task.task_id,
-          taskType: task.task_type,
-          subagentType: task.subagent_type,
-          description: task.description,
-          ambient: task.ambient,
-        }),
-      ),
+      tasks: m.tasks.map((task) => ({
+        taskId: task.task_id,
+        taskType: task.task_type,
+        subagentType: task.subagent_type,
+        description: task.description,
+        ambient: task.ambient,
+      })),
     }),
   ),
   'system/notification': notice('notice', { text: z.string(), priority: text, key: text }, (m) => ({
@@ -127,7 +119,7 @@ export const NOTICES: Readonly<Record<string, Notice>> = {
   'system/memory_recall': notice(
     'memory_recall',
     { mode: text, memories: z.array(z.object({ path: z.string(), scope: text })) },
-    (m) => ({ mode: m.mode, memories: m.memories.map(withoutAbsent) }),
+    (m) => ({ mode: m.mode, memories: m.memories }),
   ),
   'system/elicitation_complete': notice(
     'elicitation_complete',
@@ -167,17 +159,9 @@ export const NOTICES: Readonly<Record<string, Notice>> = {
   })),
 }
 
-export function custom(name: string, value: object, owner: Owner = {}): AguiEvent {
-  return { type: EventType.CUSTOM, name: `agui-runner.${name}`, value: withoutAbsent(value), ...owner }
-}
-
 /** Undefined when the kind has no row or the message does not fit it. */
 export function toNotice(message: Record<string, unknown>): AguiEvent | undefined {
-  const row = NOTICES[kindOf(message)]
-  const value = row?.value(message)
-  return row === undefined || value === undefined
-    ? undefined
-    : { type: EventType.CUSTOM, name: row.name, value }
+  return NOTICES[kindOf(message)]?.(message)
 }
 
 /** Larger than this, an unknown message is named but not carried. */
@@ -187,9 +171,5 @@ const UNKNOWN_CHARS_MAX = 16_384
 export function toUnknown(message: unknown, kind: string, owner: Owner = {}): AguiEvent {
   const json = JSON.stringify(message) ?? 'null'
   const value = json.length > UNKNOWN_CHARS_MAX ? { kind, chars: json.length } : { kind, message }
-  return custom('unknown', value, owner)
-}
-
-function withoutAbsent(value: object): object {
-  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined))
+  return ownEvent('unknown', value, owner)
 }

@@ -1,7 +1,7 @@
 import type { AguiEvent } from '../../agui/event.ts'
+import { ownEvent } from '../../agui/own-events.ts'
 import type { Owner } from './blocks.ts'
 import type { Told } from './lane.ts'
-import { custom } from './notices.ts'
 
 /**
  * What Claude Code took back: a cut stream it answers anew, a refused answer, a call it could not parse. AG-UI cannot
@@ -42,6 +42,6 @@ export class Retractions {
     const toolCallIds = told.toolCallIds.filter(isNew)
     if (messageIds.length + toolCallIds.length === 0) return
     for (const id of [...messageIds, ...toolCallIds]) this.#retracted.add(id)
-    out.push(custom('retracted', { reason: how.reason, messageIds, toolCallIds }, how.owner))
+    out.push(ownEvent('retracted', { reason: how.reason, messageIds, toolCallIds }, how.owner))
   }
 }

@@ -1,9 +1,9 @@
 // Claude Code's remarks beside the conversation that need more than a change of names to become CUSTOM events.
 import { z } from 'zod'
 import type { AguiEvent } from '../../agui/event.ts'
+import { ownEvent } from '../../agui/own-events.ts'
 import type { Calls } from './calls.ts'
 import type { InitMessage } from './messages.ts'
-import { custom } from './notices.ts'
 
 const text = z.string().optional().catch(undefined)
 const amount = z.number().optional().catch(undefined)
@@ -19,11 +19,11 @@ export function statusNotices(message: unknown): AguiEvent[] {
   const status = StatusSchema.parse(message)
   const out: AguiEvent[] = []
   if (status.permissionMode !== undefined)
-    out.push(custom('permission_mode', { mode: status.permissionMode }))
+    out.push(ownEvent('permission_mode', { mode: status.permissionMode }))
   if (status.compact_result !== undefined) {
-    out.push(custom('compaction', { state: status.compact_result, error: status.compact_error }))
+    out.push(ownEvent('compaction', { state: status.compact_result, error: status.compact_error }))
   } else if (status.status === 'compacting') {
-    out.push(custom('compaction', { state: 'started' }))
+    out.push(ownEvent('compaction', { state: 'started' }))
   }
   return out
 }
@@ -36,7 +36,7 @@ const CompactSchema = z.object({
 
 export function compactedNotice(message: unknown): AguiEvent {
   const { compact_metadata: facts } = CompactSchema.parse(message)
-  return custom('compacted', {
+  return ownEvent('compacted', {
     trigger: facts.trigger,
     tokensBefore: facts.pre_tokens,
     tokensAfter: facts.post_tokens,
@@ -47,7 +47,7 @@ export function compactedNotice(message: unknown): AguiEvent {
 /** Only when there is something to mend: a list of what works would open every run. */
 export function mcpNotices(init: InitMessage): AguiEvent[] {
   const servers = init.mcp_servers ?? []
-  return servers.some((server) => server.status !== 'connected') ? [custom('mcp_servers', { servers })] : []
+  return servers.some((server) => server.status !== 'connected') ? [ownEvent('mcp_servers', { servers })] : []
 }
 
 const ProgressSchema = z.object({
@@ -63,7 +63,7 @@ export function progressNotice(message: unknown, calls: Calls): AguiEvent | unde
   // A heartbeat has an id of its own and names the call as its parent.
   const parent = progress.parent_tool_use_id ?? ''
   const call = calls.get(progress.tool_use_id) ?? calls.get(parent)
-  return custom(
+  return ownEvent(
     'tool_progress',
     {
       toolCallId: call?.id ?? progress.tool_use_id,
@@ -86,7 +86,7 @@ export function deniedNotice(message: unknown, calls: Calls): AguiEvent | undefi
   const denied = DeniedSchema.safeParse(message).data
   if (denied === undefined) return undefined
   const call = calls.get(denied.tool_use_id)
-  return custom(
+  return ownEvent(
     'permission_denied',
     {
       toolCallId: call?.id ?? denied.tool_use_id,
@@ -110,7 +110,7 @@ const FallbackSchema = z.object({
 
 export function fallbackNotice(message: unknown): { event: AguiEvent; retracted: string[] } {
   const fallback = FallbackSchema.parse(message)
-  const event = custom('model_fallback', {
+  const event = ownEvent('model_fallback', {
     from: fallback.original_model,
     to: fallback.fallback_model,
     category: fallback.api_refusal_category ?? undefined,

@@ -1,3 +1,4 @@
+import type { OwnEventValue } from '../../agui/own-events.ts'
 import type { TaskMessage } from './messages.ts'
 
 export interface TaskUsage {
@@ -17,20 +18,21 @@ export function toTaskUsage(task: TaskMessage | undefined): TaskUsage | undefine
 }
 
 /** The value of `CUSTOM agui-runner.task`. */
-export function toTaskValue(task: TaskMessage, state: string, toolCallId: string | undefined): object {
-  const usage = toTaskUsage(task)
-  const description = task.description ?? task.patch?.description
-  const background = task.is_backgrounded ?? task.patch?.is_backgrounded
+export function toTaskValue(
+  task: TaskMessage,
+  state: string,
+  toolCallId: string | undefined,
+): OwnEventValue<'task'> {
   return {
     taskId: task.task_id,
     state: task.status ?? task.patch?.status ?? state,
-    ...(toolCallId === undefined ? {} : { toolCallId }),
-    ...(task.task_type === undefined ? {} : { taskType: task.task_type }),
-    ...(description === undefined ? {} : { description }),
-    ...(background === undefined ? {} : { background }),
-    ...(task.summary === undefined ? {} : { summary: task.summary }),
-    ...(task.patch?.error === undefined ? {} : { error: task.patch.error }),
-    ...(task.last_tool_name === undefined ? {} : { lastTool: task.last_tool_name }),
-    ...(usage === undefined ? {} : { usage }),
+    toolCallId,
+    taskType: task.task_type,
+    description: task.description ?? task.patch?.description,
+    background: task.is_backgrounded ?? task.patch?.is_backgrounded,
+    summary: task.summary,
+    error: task.patch?.error,
+    lastTool: task.last_tool_name,
+    usage: toTaskUsage(task),
   }
 }

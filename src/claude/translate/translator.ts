@@ -1,4 +1,5 @@
 import type { AguiEvent } from '../../agui/event.ts'
+import { ownEvent } from '../../agui/own-events.ts'
 import type { Owner } from './blocks.ts'
 import { Calls } from './calls.ts'
 import { DECISIONS } from './decisions.ts'
@@ -18,7 +19,7 @@ import {
   readUser,
   type UserMessage,
 } from './messages.ts'
-import { custom, toNotice, toUnknown } from './notices.ts'
+import { toNotice, toUnknown } from './notices.ts'
 import { Retractions } from './retractions.ts'
 import { type ApiError, type ClaudeEnd, factsOf, limitOf, toApiError, toEnding } from './run-end.ts'
 import {
@@ -301,7 +302,7 @@ export class Translator {
       return
     }
     const reason = message.isSynthetic === true ? this.#stopReason : (message.origin?.kind ?? 'other')
-    out.push(custom('injected_message', { reason, text: words }))
+    out.push(ownEvent('injected_message', { reason, text: words }))
   }
 
   #result(raw: Record<string, unknown>, out: AguiEvent[]): void {
@@ -316,7 +317,8 @@ export class Translator {
     const usage = this.#usage.tokens()
     const ending = toEnding(result, this.#apiError)
     const limit = limitOf(result)
-    if (limit !== undefined) out.push(custom('limit_reached', { limit, message: result.errors?.join('\n') }))
+    if (limit !== undefined)
+      out.push(ownEvent('limit_reached', { limit, message: result.errors?.join('\n') }))
     if (ending.outcome !== 'error' && this.#apiError !== undefined)
       out.push(apiErrorNotice(this.#apiError, {}))
     this.#apiError = undefined
@@ -339,7 +341,7 @@ export class Translator {
     if (tokens < this.#thinkingTold) this.#thinkingTold = 0
     if (tokens - this.#thinkingTold < THINKING_TOKENS_STEP) return
     this.#thinkingTold = tokens
-    out.push(custom('thinking_tokens', { estimatedTokens: tokens }))
+    out.push(ownEvent('thinking_tokens', { estimatedTokens: tokens }))
   }
 
   #localOutput(message: Record<string, unknown>, out: AguiEvent[]): void {
@@ -366,7 +368,7 @@ export class Translator {
   #conversationReset(message: Record<string, unknown>, out: AguiEvent[]): void {
     const { trigger } = message
     this.#usage.reset()
-    out.push(custom('conversation_reset', { trigger: typeof trigger === 'string' ? trigger : undefined }))
+    out.push(ownEvent('conversation_reset', { trigger: typeof trigger === 'string' ? trigger : undefined }))
   }
 
   #task(raw: Record<string, unknown>, out: AguiEvent[]): void {
@@ -377,12 +379,12 @@ export class Translator {
     if (task === undefined || task.skip_transcript === true || this.#subagents.take(kind, task, out)) return
     const call = this.#calls.get(task.tool_use_id ?? '')
     const owner = this.#subagents.laneOf(task)?.owner ?? call?.owner
-    out.push(custom('task', toTaskValue(task, kind.slice('system/task_'.length), call?.id), owner))
+    out.push(ownEvent('task', toTaskValue(task, kind.slice('system/task_'.length), call?.id), owner))
   }
 }
 
 function apiErrorNotice(error: ApiError, owner: Owner): AguiEvent {
-  return custom(
+  return ownEvent(
     'api_error',
     { error: error.error, status: error.status ?? undefined, message: error.message },
     owner,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { OWN_EVENTS } from '../../agui/own-events.ts'
 import { ERRORS, type ErrorCode } from '../../errors.ts'
 import { PACKAGE_DIRECTORY } from '../../package-directory.ts'
 import type { Answer, NamedSchema, RouteFacts } from './about.ts'
@@ -62,7 +63,7 @@ const BY_DOORS: Record<NonNullable<RouteFacts['isOpen']> | 'closed', readonly Er
 
 /** The routes as an OpenAPI 3.1 document. */
 export function toDocument(routes: readonly DocumentedRoute[]): OpenApiDocument {
-  const schemas: Record<string, Json> = { Error: errorSchema() }
+  const schemas: Record<string, Json> = { Error: errorSchema(), OwnEvent: ownEventSchema() }
   const paths: Record<string, Record<string, Operation>> = {}
   for (const route of routes) {
     const path = toPath(route.url)
@@ -230,6 +231,14 @@ function errorSchema(): Json {
       }),
     }),
   )
+}
+
+/** What a stream may hold beside AG-UI's own events; those are AG-UI's to describe. */
+function ownEventSchema(): Json {
+  const oneOf = Object.entries(OWN_EVENTS).map(([name, value]) =>
+    toSchema(z.object({ type: z.literal('CUSTOM'), name: z.literal(`agui-runner.${name}`), value })),
+  )
+  return { description: 'A CUSTOM event of the runner (docs/events.md).', oneOf }
 }
 
 function readVersion(): string {

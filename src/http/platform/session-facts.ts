@@ -82,11 +82,7 @@ export class SessionFacts implements AgentFacts {
     if (claudeSessionId === undefined) {
       throw new RunnerError('not_found', `No output of task "${taskId}" is there.`)
     }
-    return await openTaskOutput(this.#options.places, {
-      taskId,
-      claudeSessionId,
-      outputFile: found.task.outputFile,
-    })
+    return await openTaskOutput(this.#options.places, { taskId, claudeSessionId })
   }
 
   /** A task dies with the process that it ran in, and then nobody tells. */

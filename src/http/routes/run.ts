@@ -3,6 +3,7 @@ import { RunAgentInputSchema } from '@ag-ui/core/schemas'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AguiEvent } from '../../agui/event.ts'
 import { parseRunInput } from '../../agui/input.ts'
+import { ownEvent } from '../../agui/own-events.ts'
 import type { Batch } from '../../storage/batch.ts'
 import type { Sessions } from '../../thread/sessions.ts'
 import { about } from '../document/about.ts'
@@ -77,7 +78,7 @@ export function runRoutes(options: RunRoutesOptions) {
 function steeredEvents({ threadId, runId }: RunAgentInput, intoRunId: string): AguiEvent[] {
   return [
     { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION },
-    { type: EventType.CUSTOM, name: 'agui-runner.steered', value: { intoRunId } },
+    ownEvent('steered', { intoRunId }),
     { type: EventType.RUN_FINISHED, threadId, runId, outcome: { type: 'success' } },
   ]
 }
