@@ -45,8 +45,9 @@ export class Conversation implements AgentSession {
     this.#threadId = threadId
     this.#memory = parseMemory(memory)
     this.#keeper = new Keeper({
-      claim: async () => {
-        await agent.options.beforeStart()
+      claim: async (signal) => {
+        await agent.options.prepared(signal)
+        if (!signal.aborted) await agent.options.beforeStart()
         return await agent.claim(this)
       },
       onLeave: () => {

@@ -9,8 +9,8 @@ export interface Kept {
 }
 
 export interface KeeperOptions {
-  /** A slot for one process. */
-  claim(): Promise<Lease>
+  /** A slot for one process. `signal` is aborted when the conversation closes: a start is then waited for no more. */
+  claim(signal: AbortSignal): Promise<Lease>
   /** Called when the process is let go of, before it ends. */
   onLeave(): void
   /** Told how the clearing up after each process goes; nobody else need await it. */
@@ -26,7 +26,7 @@ export class Keeper<Process extends Kept> {
   /** When the last process is gone and its slot free. */
   #gone: Promise<void> = Promise.resolve()
   #starting = 0
-  #isClosed = false
+  readonly #closing = new AbortController()
 
   constructor(options: KeeperOptions) {
     this.#options = options
@@ -73,14 +73,15 @@ export class Keeper<Process extends Kept> {
 
   /** The same for ever. Idempotent. */
   close(): Promise<void> {
-    this.#isClosed = true
+    this.#closing.abort()
     return this.rest()
   }
 
   async #start(launch: () => Promise<Process>): Promise<Process> {
-    const lease = await this.#options.claim()
+    const { signal } = this.#closing
+    const lease = await this.#options.claim(signal)
     try {
-      if (this.#isClosed)
+      if (signal.aborted)
         throw new RunnerError('shutting_down', 'The conversation is closed; no process starts.')
       const kept = await launch()
       this.#kept = kept
