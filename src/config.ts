@@ -14,6 +14,9 @@ const MIB = 1024 * KIB
 /** A file's path of Linux' PATH_MAX bytes, each of them percent-encoded. */
 const URL_BYTES = 3 * 4 * KIB
 
+/** As many as a key of the log can hold, whatever they are. */
+const ID_CHARS = 256
+
 const emptyIsUnset = (value: unknown): unknown => (value === '' ? undefined : value)
 
 const text = z.preprocess(emptyIsUnset, z.string().optional())
@@ -146,6 +149,8 @@ const Environment = z.object({
   CLAUDE_SLASH_COMMANDS: flag,
   REQUEST_BODY_BYTES_MAX: integer(10 * MIB, { min: KIB, unit: 'bytes' }),
   FILE_BYTES_MAX: integer(100 * MIB, { unit: 'bytes' }),
+  ID_CHARS_MAX: integer(ID_CHARS, { min: 64, max: ID_CHARS, unit: 'characters' }),
+  JSON_DEPTH_MAX: integer(128, { min: 16, max: 240 }),
   URL_BYTES_MAX: integer(URL_BYTES, { min: 256, max: 64 * KIB, unit: 'bytes' }),
   HEADERS_BYTES_MAX: integer(16 * KIB, { min: KIB, max: MIB, unit: 'bytes' }),
   HEADERS_MAX: integer(100, { min: 16, max: 1000 }),
@@ -260,6 +265,8 @@ function limitsOf(v: z.infer<typeof Environment>) {
   return Object.freeze({
     requestBodyBytesMax: v.REQUEST_BODY_BYTES_MAX,
     fileBytesMax: v.FILE_BYTES_MAX,
+    idCharsMax: v.ID_CHARS_MAX,
+    jsonDepthMax: v.JSON_DEPTH_MAX,
     urlBytesMax: v.URL_BYTES_MAX,
     headersBytesMax: v.HEADERS_BYTES_MAX,
     headersMax: v.HEADERS_MAX,
@@ -306,6 +313,9 @@ function crossProblems(v: z.infer<typeof Environment>): string[] {
     problems.push(
       'AGUI_TOKEN: must be set when AGUI_HOST is not a loopback address; AGUI_INSECURE=true starts without it all the same',
     )
+  }
+  if ((v.SESSION_ID ?? '').length > v.ID_CHARS_MAX) {
+    problems.push(`SESSION_ID: must have at most ID_CHARS_MAX (${v.ID_CHARS_MAX}) characters`)
   }
   if (v.HEADERS_TIMEOUT_MS > v.REQUEST_TIMEOUT_MS) {
     problems.push('HEADERS_TIMEOUT_MS: must not be longer than REQUEST_TIMEOUT_MS, which it is a part of')

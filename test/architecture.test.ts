@@ -59,7 +59,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   page: [],
   console: ['errors', 'package-directory', 'page'],
   'console/browser': ['agui'],
-  'http/doors': ['errors', 'redaction'],
+  'http/doors': ['errors', 'redaction', 'thread'],
   'http/document': ['agui', 'errors', 'package-directory', 'page'],
   'http/stream': ['agui', 'background', 'channels', 'errors', 'lease', 'storage'],
   'http/platform': [
@@ -88,7 +88,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'thread',
     'within',
   ],
-  http: ['agui', 'channels', 'http/document', 'http/doors', 'http/platform', 'http/routes'],
+  http: ['channels', 'http/document', 'http/doors', 'http/platform', 'http/routes'],
   telemetry: ['channels'],
   runner: [
     'agent',

@@ -2,9 +2,6 @@ import type { RunAgentInput, UserMessage } from '@ag-ui/core'
 import { RunAgentInputSchema, UserMessageSchema } from '@ag-ui/core/schemas'
 import { RunnerError } from '../errors.ts'
 
-/** Ids are keys of the log and appear in URLs; nobody needs longer ones. */
-export const ID_CHARS_MAX = 256
-
 export interface ParsedInput {
   input: RunAgentInput
   /** What was stripped, in the sender's own paths. For the log: an unknown member never fails a run. */
@@ -36,10 +33,8 @@ export function parseRunInput(body: unknown): ParsedInput {
   }
   const warnings: string[] = []
   const result = RunAgentInputSchema.safeParse(strip(body, warnings))
-  const problems = result.success
-    ? idProblems(result.data.threadId, result.data.runId, result.data.parentRunId)
-    : result.error.issues.map((issue) => `${pathOf(issue.path)}: ${issue.message}`)
-  if (!result.success || problems.length > 0) {
+  if (!result.success) {
+    const problems = result.error.issues.map((issue) => `${pathOf(issue.path)}: ${issue.message}`)
     throw new RunnerError(
       'invalid_input',
       `The run input is malformed: ${problems.slice(0, 5).join('; ')}.`,
@@ -113,12 +108,6 @@ function knownPart(part: unknown, path: string, warnings: string[]): boolean {
       : undefined
   if (unknown !== undefined) warnings.push(`${path}: unknown ${unknown}`)
   return unknown === undefined
-}
-
-function idProblems(threadId: string, runId: string, parentRunId = ''): string[] {
-  return Object.entries({ threadId, runId, parentRunId })
-    .filter(([, id]) => id.length > ID_CHARS_MAX)
-    .map(([name]) => `${name}: longer than ${ID_CHARS_MAX} characters`)
 }
 
 function withoutNulls(value: unknown): unknown {

@@ -6,12 +6,13 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify'
-import { ID_CHARS_MAX } from '../agui/input.ts'
 import { connectionDropped, httpAnswered } from '../channels.ts'
 import type { DocumentedRoute } from './document/openapi.ts'
 import { answerClientError, refuseExpectations } from './doors/client-errors.ts'
 import { checkPlace, checkToken, type DoorOptions } from './doors/doors.ts'
 import { createErrorHandler, createNotFoundHandler } from './doors/error-answers.ts'
+import { checkSent, type SentLimits } from './doors/ids.ts'
+import { parseJsonBody } from './doors/json-body.ts'
 import { limitRequest, RateLimit } from './doors/rate-limit.ts'
 import { checkHead, type HeadLimits } from './doors/request-head.ts'
 import { type PlatformRoutesOptions, platformRoutes } from './platform/platform.ts'
@@ -32,7 +33,8 @@ export interface ServerOptions
     HealthRoutesOptions,
     MetricsRoutesOptions,
     DoorOptions,
-    HeadLimits {
+    HeadLimits,
+    SentLimits {
   logger: FastifyBaseLogger
   requestBodyBytesMax: number
   /** Of the request line and the headers together. */
@@ -55,8 +57,6 @@ export interface ServerOptions
 
 /** How often time-outs are looked at, at the least; Node's own 30 s would let a slow loris live four times as long. */
 const TIMEOUT_CHECK_MS = 5000
-/** A percent-encoded id: up to four bytes a character, three characters a byte. */
-const PARAM_CHARS_MAX = ID_CHARS_MAX * 12
 
 /**
  * Routes parse with zod and answer plain JSON. Without a word Fastify would load its own validator and serialiser,
@@ -85,7 +85,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
       connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, Math.ceil(options.headersTimeoutMs / 2)),
       requireHostHeader: false,
     },
-    routerOptions: { maxParamLength: PARAM_CHARS_MAX },
+    // An id that is too long is told so; the router would know no such route.
+    routerOptions: { maxParamLength: options.urlBytesMax },
     forceCloseConnections: 'idle',
     schemaController: { compilersFactory: NO_COMPILERS },
     return503OnClosing: false,
@@ -101,7 +102,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   app.addHook('onRequest', async (request) => checkHead(request, options))
   app.setErrorHandler(handleError)
   app.setNotFoundHandler(createNotFoundHandler(options.redactor))
-  acceptAnyJson(app)
+  acceptJson(app, options)
   const { doors, pageDoors } = guard(options)
   const limited = (check: Check, ...routes: FastifyPluginAsync[]): FastifyPluginAsync =>
     limitedRoutes(options, check, routes)
@@ -197,11 +198,17 @@ function observe(app: FastifyInstance): void {
   })
 }
 
-/** An empty body with a JSON content type is none, as `fetch` and proxies send it with a bare POST. */
-function acceptAnyJson(app: FastifyInstance): void {
-  const parseJson = app.getDefaultJsonParser('error', 'remove')
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body.length === 0) done(null, undefined)
-    else void parseJson(request, body.toString(), done)
+/**
+ * What came in is looked at before any route is. An empty body with a JSON content type is none, as `fetch` and proxies
+ * send it with a bare POST.
+ */
+function acceptJson(app: FastifyInstance, limits: SentLimits): void {
+  const parse = async (_request: FastifyRequest, bytes: Buffer): Promise<unknown> =>
+    bytes.length === 0 ? undefined : parseJsonBody(bytes, 'the body', limits)
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, parse)
+  app.addHook('preValidation', async ({ params, query, body }) => {
+    checkSent(params, 'the path', limits)
+    checkSent(query, 'the query', limits)
+    checkSent(body, 'the body', limits)
   })
 }

@@ -8,9 +8,16 @@ const ENCODED_CHARS_MAX = 4096
 const LONE_SURROGATE = /\p{Surrogate}/u
 const PEM_MARKER = /^-----(?:BEGIN|END) /
 
+export interface EncodedForms {
+  /** Each found where it stands as it is. */
+  text: Set<string>
+  /** Found also where white space stands in it. */
+  base64: Set<string>
+}
+
 /** Every spelling in which a known secret is looked for, without repetitions. */
-export function encodedForms(value: string): Set<string> {
-  const forms = new Set<string>()
+export function encodedForms(value: string): EncodedForms {
+  const forms: EncodedForms = { text: new Set(), base64: new Set() }
   const trimmed = value.trim()
   if (trimmed.length < SECRET_CHARS_MIN || LONE_SURROGATE.test(trimmed)) return forms
   const lines = trimmed.split(/\r?\n/)
@@ -20,19 +27,19 @@ export function encodedForms(value: string): Set<string> {
       if (line.length >= LINE_CHARS_MIN && !PEM_MARKER.test(line)) addTextForms(line, forms)
     }
     // Short lines only: they belong together.
-    if (forms.size === 0) addTextForms(trimmed, forms)
+    if (forms.text.size === 0) addTextForms(trimmed, forms)
   }
-  addBase64Forms(trimmed.slice(0, ENCODED_CHARS_MAX), forms)
+  addBase64Forms(trimmed.slice(0, ENCODED_CHARS_MAX), forms.base64)
   return forms
 }
 
-function addTextForms(text: string, forms: Set<string>): void {
+function addTextForms(text: string, { text: forms, base64 }: EncodedForms): void {
   forms.add(text)
   const escaped = inJson(text)
   for (const form of [escaped, inJson(escaped), toAscii(escaped), text.replaceAll('/', '\\/')])
     forms.add(form)
   for (const form of percentForms(text)) forms.add(form)
-  addBase64Forms(text, forms)
+  addBase64Forms(text, base64)
 }
 
 function inJson(text: string): string {

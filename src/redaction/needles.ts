@@ -1,11 +1,14 @@
 import { encodedForms } from './encoded-forms.ts'
 import { NeedleFilter } from './needle-filter.ts'
 import { type Needle, NeedleTree } from './needle-tree.ts'
+import { GAP_CHARS_MAX } from './spaced-search.ts'
 import type { TokenForm } from './token-forms.ts'
 
 /** What a redactor looks for, in the form that is searched. */
 export interface Needles {
   tree: NeedleTree
+  /** Known secrets in base64, which may be broken into lines. */
+  spaced: NeedleTree
   filter: NeedleFilter
   forms: readonly TokenForm[]
   /** So many characters may wait for what follows, never more. */
@@ -15,21 +18,29 @@ export interface Needles {
 }
 
 export function createNeedles(values: readonly string[], forms: readonly TokenForm[]): Needles {
-  const secrets = new Set(values.flatMap((value) => [...encodedForms(value)]))
-  const needles: Needle[] = [...secrets].map((text) => ({ text, waits: 'always' }))
+  const encoded = values.map((value) => encodedForms(value))
+  const base64 = new Set(encoded.flatMap((value) => [...value.base64]))
+  const secrets = new Set([...encoded.flatMap(({ text }) => [...text]), ...base64])
+  const needles = [...secrets].map(toNeedle)
   forms.forEach(({ prefixes, context, startsWord }, form) => {
     // Context is shown.
     const waits = context !== undefined ? 'never' : startsWord ? 'at-word' : 'always'
     for (const text of prefixes) needles.push({ text, form, waits })
   })
   const tree = new NeedleTree(needles)
+  const spaced = new NeedleTree([...base64].map(toNeedle))
   return {
     tree,
+    spaced,
     filter: new NeedleFilter(needles.map(({ text }) => text)),
     forms,
-    heldCharsMax: Math.max(tree.longest, ...forms.map(heldCharsOf)),
+    heldCharsMax: Math.max(tree.longest, spaced.longest * (GAP_CHARS_MAX + 1), ...forms.map(heldCharsOf)),
     prefixCharsMax: Math.max(0, ...forms.flatMap(({ prefixes }) => prefixes.map(({ length }) => length))),
   }
+}
+
+function toNeedle(text: string): Needle {
+  return { text, waits: 'always' }
 }
 
 /** Until the last step has its minimum it is not known for a token. */

@@ -3,6 +3,7 @@ import { ROOT } from './needle-tree.ts'
 import type { Needles } from './needles.ts'
 import { RecentText } from './recent-text.ts'
 import { RedactedText } from './redacted-text.ts'
+import { SpacedSearch } from './spaced-search.ts'
 
 /** What stands in front of a token may be an escape, whose last letter belongs to no word. */
 const CONTEXT_CHARS = 16
@@ -26,6 +27,7 @@ export class TextStream {
   readonly #recent: RecentText
   /** Candidates that wait, at most one of each form: a younger one would be a part of the older. */
   #candidates: Candidate[] = []
+  readonly #spaced: SpacedSearch
   #tails: Tail[] = []
   #isFollowing = false
   #state = ROOT
@@ -33,6 +35,7 @@ export class TextStream {
   constructor(needles: Needles) {
     this.#needles = needles
     this.#recent = new RecentText(CONTEXT_CHARS + needles.prefixCharsMax)
+    this.#spaced = new SpacedSearch(needles.spaced, (start, end) => this.#cut(start, end))
   }
 
   push(piece: string): string {
@@ -40,6 +43,7 @@ export class TextStream {
     const state = this.#isFollowing || !this.#out.isWhole ? undefined : this.#quietState(piece)
     this.#recent.add(piece)
     this.#state = state ?? this.#search(piece, first)
+    this.#spaced.push(piece, first)
     const end = this.#heldFrom()
     if (!this.#out.isWhole || this.#out.position !== first || end !== this.#position) return this.#take(end)
     // The most frequent case by far.
@@ -56,6 +60,7 @@ export class TextStream {
     }
     const cut = this.#needles.tree.cut(this.#state)
     if (cut > 0) this.#cut(end - cut, end)
+    this.#spaced.flush()
     this.#candidates = []
     this.#tails = []
     this.#isFollowing = false
@@ -168,7 +173,7 @@ export class TextStream {
   /** The first character that may still belong to a secret. */
   #heldFrom(): number {
     const { tree } = this.#needles
-    let from = this.#position
+    let from = this.#spaced.heldFrom(this.#position)
     if (this.#isFollowing) {
       for (const { secretAt } of this.#candidates) from = Math.min(from, secretAt ?? from)
     }

@@ -21,7 +21,7 @@ export interface NewMessages {
   digests: [id: string, digest: string][]
 }
 
-const TOLD = ':steered'
+export const TOLD = ':steered'
 
 /**
  * The id under which readers are told of a message that the client of a run put into a running turn. That client holds

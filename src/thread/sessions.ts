@@ -75,8 +75,9 @@ export class Sessions {
   }
 
   /** Starts the thread's agent ahead of its first run. */
-  warm(threadId: string): Promise<void> {
-    return this.#admit(threadId, (session) => session.warm())
+  async warm(threadId: string): Promise<void> {
+    await this.settled(threadId)
+    await this.#open(threadId).warm()
   }
 
   async find(threadId: string): Promise<Session | undefined> {
@@ -172,8 +173,11 @@ export class Sessions {
   /** A thread that was made for what is then refused goes again, else rubbish would fill the table. */
   async #admit<T>(threadId: string, work: (session: Session) => Promise<T>): Promise<T> {
     await this.settled(threadId)
+    const isKnown = this.#sessions.has(threadId)
     const session = this.#open(threadId)
-    this.#guests.set(session, (this.#guests.get(session) ?? 0) + 1)
+    const others = this.#guests.get(session)
+    const isGuest = !isKnown || others !== undefined
+    if (isGuest) this.#guests.set(session, (others ?? 0) + 1)
     try {
       return await work(session)
     } catch (error) {
@@ -181,10 +185,14 @@ export class Sessions {
       if (isAlone && session.pristine && !this.#deletions.has(threadId)) await this.#forget(threadId, session)
       throw error
     } finally {
-      const others = (this.#guests.get(session) ?? 1) - 1
-      if (others === 0) this.#guests.delete(session)
-      else this.#guests.set(session, others)
+      if (isGuest) this.#leave(session)
     }
+  }
+
+  #leave(session: Session): void {
+    const others = (this.#guests.get(session) ?? 1) - 1
+    if (others === 0) this.#guests.delete(session)
+    else this.#guests.set(session, others)
   }
 
   async #forget(threadId: string, session: Session): Promise<void> {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, writeFile } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { RunnerError } from '../errors.ts'
 import { type Folder, hasErrno } from './folder.ts'
 import { outside, quoted, splitPath, type WorkspaceGuard, type WorkspacePath } from './guard.ts'
@@ -23,7 +23,7 @@ export interface Listing {
 }
 
 export interface OpenedFile {
-  /** Closes the file when it ends or is destroyed. */
+  /** At most `size` bytes; fewer when the file was cut meanwhile. Closes the file when it ends or is destroyed. */
   stream: Readable
   size: number
   modifiedAt: string
@@ -72,8 +72,10 @@ export class WorkspaceFiles {
     const { size } = stats
     const modifiedAt = toTime(stats)
     // What is appended meanwhile is not sent: the length was told.
-    const stream = handle.createReadStream(size === 0 ? {} : { start: 0, end: size - 1 })
-    return { stream, size, modifiedAt }
+    if (size > 0) return { stream: handle.createReadStream({ start: 0, end: size - 1 }), size, modifiedAt }
+    // A range cannot be empty: without one the stream would send what the file has grown to.
+    await handle.close()
+    return { stream: Readable.from([]), size, modifiedAt }
   }
 
   /** What is there: the file, or what the folder holds. @throws {RunnerError} as `read` and `list`. */

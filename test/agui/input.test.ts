@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { ID_CHARS_MAX, parseRunInput, parseUserContent } from '../../src/agui/input.ts'
+import { parseRunInput, parseUserContent } from '../../src/agui/input.ts'
 import { RunnerError } from '../../src/errors.ts'
 
 const MESSAGE = { id: 'm1', role: 'user', content: 'Hello' }
@@ -144,17 +144,6 @@ describe("the platform's spelling", () => {
   test('gives way to the standard one', () => {
     expect(parseRunInput({ ...INPUT, thread_id: 'other' }).input.threadId).toBe('t')
   })
-})
-
-describe('ids', () => {
-  test.each(['threadId', 'runId', 'parentRunId'])(
-    '%s may be as long as the limit, and not longer',
-    (name) => {
-      const longest = 'x'.repeat(ID_CHARS_MAX)
-      expect(parseRunInput({ ...INPUT, [name]: longest }).input).toMatchObject({ [name]: longest })
-      expect(refusal({ ...INPUT, [name]: `${longest}x` }).message).toContain(name)
-    },
-  )
 })
 
 describe('content that comes outside a run input', () => {

@@ -182,6 +182,16 @@ test('a deletion that a kill cut off is done at the next start', async () => {
   await world.close()
 })
 
+test('what is refused takes away the thread that was made for it, and no other', async () => {
+  const world = await ThreadsWorld.open()
+  const { sessions } = world
+  await sessions.warm('warmed')
+  const refused = ['warmed', 'new', 'new'].map((id) => sessions.post(id, 7, 'queue'))
+  for (const refusal of refused) await expect(refusal).rejects.toMatchObject({ code: 'invalid_input' })
+  expect(sessions.list().map(({ threadId }) => threadId)).toEqual(['warmed'])
+  await world.close()
+})
+
 const SCRIPT: Script = { rules: [{ reply: [{ text: 'partial' }, { hang: true }] }] }
 let bench: Bench | undefined
 afterEach(() => bench?.close())

@@ -12,6 +12,8 @@ const TOKEN = 'correct horse battery staple'
 const options = {
   logger: pino({ enabled: false }),
   requestBodyBytesMax: 1024,
+  idCharsMax: 256,
+  jsonDepthMax: 128,
   urlBytesMax: 4096,
   headersMax: 100,
   headersTimeoutMs: 10_000,

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { EventType } from '@ag-ui/core'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { ID_CHARS_MAX } from '../../agui/input.ts'
 import { RunnerError } from '../../errors.ts'
 import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
@@ -23,7 +22,7 @@ export interface EventRoutesOptions {
   sessionId: string | undefined
 }
 
-const Params = z.object({ threadId: z.string().max(ID_CHARS_MAX) })
+const Params = z.object({ threadId: z.string() })
 const flag = z.enum(['true', 'false', '1', '0', '']).transform((value) => value !== 'false' && value !== '0')
 const seq = z.coerce.number().int().min(-1)
 

@@ -11,12 +11,14 @@ import type { Sessions } from '../../thread/sessions.ts'
 import { about } from '../document/about.ts'
 import { refuse } from '../doors/client-errors.ts'
 import { toErrorBody } from '../doors/error-answers.ts'
+import { checkSent, type SentLimits } from '../doors/ids.ts'
+import { parseJsonBody } from '../doors/json-body.ts'
 import { parse } from '../doors/parse.ts'
 import { RateLimit } from '../doors/rate-limit.ts'
 import { divertUpgrades } from '../doors/upgrades.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
 
-export interface SocketRoutesOptions {
+export interface SocketRoutesOptions extends SentLimits {
   sessions: Sessions
   redactor: Redactor
   subscribers: Subscribers
@@ -109,7 +111,11 @@ class SocketSession {
   open(): void {
     const hangUp = (): void => this.#socket.terminate()
     this.#socket.on('message', (data) =>
-      inBackground({ name: 'obeying a frame' }, this.#onMessage(String(data)), hangUp),
+      inBackground(
+        { name: 'obeying a frame' },
+        this.#onMessage(Buffer.concat([data].flat().map(toBytes))),
+        hangUp,
+      ),
     )
     this.#socket.on('error', (error) => this.#options.logger.info({ reason: error.message }, 'socket failed'))
     this.#socket.once('close', () => {
@@ -117,12 +123,14 @@ class SocketSession {
     })
   }
 
-  async #onMessage(text: string): Promise<void> {
+  async #onMessage(bytes: Buffer): Promise<void> {
     let command: Command | undefined
     try {
       const refusal = this.#messages.take('')
       if (refusal !== undefined) throw refusal
-      command = parse(Command, parseJson(text), 'the frame')
+      const frame = parseJsonBody(bytes, 'the frame', this.#options)
+      checkSent(frame, 'the frame', this.#options)
+      command = parse(Command, frame, 'the frame')
       await this.#obey(command)
     } catch (error) {
       this.#tellError(error, command)
@@ -265,10 +273,6 @@ class SocketSession {
   }
 }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw new RunnerError('invalid_input', 'The frame is not JSON.', { cause: error })
-  }
+function toBytes(data: Buffer | ArrayBuffer): Buffer {
+  return Buffer.isBuffer(data) ? data : Buffer.from(data)
 }

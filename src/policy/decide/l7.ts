@@ -3,6 +3,7 @@
 import { endpointPathMatches, pathSpecificity } from '../match/selector.ts'
 import { bodyReading, l7Protocol } from '../read/endpoint.ts'
 import type { Endpoint } from '../read/schema.ts'
+import { absoluteTarget, parseAuthority, plainHost } from '../request/authority.ts'
 import type { JsonRpcRequest } from '../request/body.ts'
 import { type CanonicalTarget, canonicalTarget, TargetError } from '../request/target.ts'
 import type { Decision, EgressRequest } from './decision.ts'
@@ -28,7 +29,8 @@ export function judgeRequest(
       reason: 'the endpoint has no protocol: every request is free',
     }
   }
-  if (!authorityMatches(request)) return deny(`the Host header is not ${request.host}:${request.port}`)
+  if (!authorityMatches(request))
+    return deny(`the request is not for ${request.host}:${request.port} by its Host header or target`)
   const config = selectEndpoint(inspected, target.path)
   if (config === undefined) return deny(`no endpoint path covers ${target.path}`)
   if (!config.allow_encoded_slash && target.path.includes('%2F')) {
@@ -63,16 +65,18 @@ function readTarget(inspected: readonly Endpoint[], request: Request): Canonical
   }
 }
 
-function authorityMatches({ hostHeader, host, port }: Request): boolean {
+/** A target in absolute form names the authority, with the port of its scheme; else the Host header does. */
+function authorityMatches({ hostHeader, host, port, path = '/' }: Request): boolean {
+  const expected = plainHost(host)
+  const absolute = absoluteTarget(path)
+  if (absolute !== undefined) {
+    const { authority, defaultPort } = absolute
+    if (authority?.host !== expected || (authority.port ?? defaultPort) !== port) return false
+  }
   if (hostHeader === undefined) return true
-  const [, name = '', explicit] = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(hostHeader.trim()) ?? []
-  const plain = (text: string): string =>
-    text
-      .toLowerCase()
-      .replace(/^\[|\]$/g, '')
-      .replace(/\.+$/, '')
+  const named = parseAuthority(hostHeader)
   const isDefaultPort = port === 80 || port === 443
-  return plain(name) === plain(host) && (explicit === undefined ? isDefaultPort : Number(explicit) === port)
+  return named?.host === expected && (named.port === undefined ? isDefaultPort : named.port === port)
 }
 
 /** A single endpoint is not asked for its path here: the rules look at it, so audit can let it pass. */

@@ -13,6 +13,7 @@ import {
   parseDocument,
   Scalar,
 } from 'yaml'
+import { scalarText } from './scalar.ts'
 
 export type Severity = 'error' | 'warning'
 export type Path = readonly (string | number)[]
@@ -165,11 +166,6 @@ function isEmptyNode(node: unknown): boolean {
 
 function keyText(pair: Pair): string | undefined {
   return isScalar(pair.key) ? scalarText(pair.key) : undefined
-}
-
-/** The text as written: `5` and `"5"` both read "5". */
-export function scalarText(scalar: Scalar): string {
-  return scalar.source ?? String(scalar.value ?? '')
 }
 
 /** `key:` with nothing after it. */

@@ -1,7 +1,8 @@
 // How single values of a policy file are read: what counts as a string, a list, a map, a matcher.
 import { Scalar } from 'yaml'
 import { z } from 'zod'
-import { isEmptyPlain, scalarText, type Tree } from './document.ts'
+import { isEmptyPlain, type Tree } from './document.ts'
+import { booleanOf, integerOf, scalarKind, scalarText } from './scalar.ts'
 
 /**
  * `typed`: the gateway's loader (image policy, control plane), which refuses unknown keys and wrong types.
@@ -27,22 +28,18 @@ function leaf<T>(expected: string, read: (tree: Tree) => T | undefined): Leaf<T>
 const scalar = <T>(expected: string, read: (node: Scalar) => T | undefined): Leaf<T> =>
   leaf(expected, (tree) => (tree instanceof Scalar ? read(tree) : undefined))
 
-const isString = (node: Scalar): boolean => typeof node.value === 'string'
-const isPlain = (node: Scalar): boolean => node.type === Scalar.PLAIN
+const isText = (node: Scalar): boolean => scalarKind(node) === 'text'
 
 // serde takes any plain scalar for a string (`run_as_user: 1000`); the untyped loader only real strings.
 const anyText = scalar('a string', scalarText)
-const realText = scalar('a string', (node) => (isString(node) ? scalarText(node) : undefined))
+const realText = scalar('a string', (node) => (isText(node) ? scalarText(node) : undefined))
 
-export const boolean = scalar('true or false', (node) =>
-  isPlain(node) && typeof node.value === 'boolean' ? node.value : undefined,
-)
+export const boolean = scalar('true or false', booleanOf)
 
 export const integer = (min: number, max: number): Leaf<number> =>
   scalar(`an integer from ${min} to ${max}`, (node) => {
-    if (!isPlain(node) || !/^[+-]?(\d+|0x[0-9a-f]+|0o[0-7]+)$/i.test(scalarText(node))) return undefined
-    const value = Number(node.value)
-    return value >= min && value <= max ? value : undefined
+    const value = integerOf(node, { isSigned: min < 0 })
+    return value !== undefined && value >= min && value <= max ? value : undefined
   })
 
 /** `key:` with nothing after it is an empty list or map; any other scalar is of the wrong kind. */
@@ -60,20 +57,20 @@ export const map = <T>(value: Leaf<T>): Leaf<Record<string, T>> =>
 /** An absent or null section. */
 export const optional = <T>(section: Leaf<T>): Leaf<T | undefined> =>
   z.preprocess(
-    (tree) => (tree instanceof Scalar && isPlain(tree) && tree.value === null ? undefined : tree),
+    (tree) => (tree instanceof Scalar && scalarKind(tree) === 'null' ? undefined : tree),
     section.optional(),
   )
 
 function readGlobs(tree: Tree, mode: PolicyMode): GlobList | undefined {
   if (tree instanceof Scalar)
-    return isString(tree) ? [scalarText(tree)].filter((glob) => glob !== '') : undefined
+    return isText(tree) ? [scalarText(tree)].filter((glob) => glob !== '') : undefined
   if (Array.isArray(tree)) return undefined
   const { any, glob, ...others } = tree
   if (Object.keys(others).length > 0 || (any !== undefined && glob !== undefined)) return undefined
   if (glob !== undefined) return mode === 'file' ? readGlobs(glob, mode) : undefined
   if (any === undefined) return []
   if (!Array.isArray(any)) return undefined
-  const globs = any.map((item) => (item instanceof Scalar && isString(item) ? scalarText(item) : undefined))
+  const globs = any.map((item) => (item instanceof Scalar && isText(item) ? scalarText(item) : undefined))
   return globs.includes(undefined) ? undefined : globs.filter((text) => text !== undefined)
 }
 

@@ -73,6 +73,11 @@ export function requestDenial(
   })
 }
 
+/** The answer to a request of which it cannot be said whom it is for. */
+export function malformedRequest(reason: string): string {
+  return JSON.stringify({ error: 'bad_request', detail: reason })
+}
+
 /** The refusal of a connection or a plain request. The reason is in the status line too, where tools show it. */
 export function rawDenial(body: string): string {
   return jsonAnswer(403, 'Forbidden by policy', body)

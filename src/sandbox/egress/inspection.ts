@@ -5,11 +5,12 @@ import { isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls, TLSSocket } from 'node:tls'
 import type { Decision, EgressRequest } from '../../policy/decide/decision.ts'
+import { authorityProblem } from '../../policy/request/authority.ts'
 import type { GraphqlRequest } from '../../policy/request/body.ts'
 import { canonicalTarget, TargetError } from '../../policy/request/target.ts'
 import type { Authority } from '../../tunnel/authority.ts'
-import type { Target } from '../../tunnel/connect.ts'
-import { rawDenial, requestDenial, type Subject } from './denial.ts'
+import { endWith, jsonAnswer, type Target } from '../../tunnel/connect.ts'
+import { malformedRequest, rawDenial, requestDenial, type Subject } from './denial.ts'
 import { forward, TunnelAgent } from './forward.ts'
 import { readRequestBody } from './request-body.ts'
 import { carryWebSocket, handshakeProblem, type UpgradeRequest } from './websocket.ts'
@@ -130,6 +131,11 @@ export class Inspector {
     if (tunnel === undefined) return void request.destroy()
     const { method = '', url = '/' } = request
     const asked: InspectedRequest = { method, path: url, hostHeader: hostOf(request), upgrade: false }
+    const ambiguity = ambiguityOf(request, tunnel, asked)
+    if (ambiguity !== undefined) {
+      response.writeHead(400, { 'content-type': 'application/json', connection: 'close' }).end(ambiguity)
+      return
+    }
     const first = tunnel.judge({ ...asked, isBodyUnread: true })
     const body = first.reading === undefined ? undefined : await readRequestBody(request, first.reading)
     const decision = body === undefined ? first : tunnel.judge({ ...asked, ...body.asked })
@@ -155,6 +161,10 @@ export class Inspector {
     const { method = '', url = '/' } = request
     const hostHeader = hostOf(request)
     const asked: InspectedRequest = { method, path: url, hostHeader, upgrade: true }
+    const ambiguity = ambiguityOf(request, tunnel, asked)
+    if (ambiguity !== undefined) {
+      return endWith(socket, jsonAnswer(400, 'Bad Request', ambiguity))
+    }
     const judged = tunnel.judge(asked)
     const problem = this.#upgradeProblem(request, judged)
     const decision: Decision =
@@ -185,6 +195,14 @@ export class Inspector {
     if (this.#websockets >= WEBSOCKETS_MAX) return `there are ${WEBSOCKETS_MAX} WebSockets already`
     return handshakeProblem(request)
   }
+}
+
+/** Why two servers may take the request for two hosts': the body of its answer, after which the connection ends. */
+function ambiguityOf(request: IncomingMessage, tunnel: Tunnel, asked: InspectedRequest): string | undefined {
+  const reason = authorityProblem(asked.path, request.headersDistinct['host'] ?? [])
+  if (reason === undefined) return undefined
+  tunnel.tell(asked, { verdict: 'deny', stage: 'l7', reason })
+  return malformedRequest(reason)
 }
 
 function denialOf(

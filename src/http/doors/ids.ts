@@ -1,0 +1,82 @@
+import { RunnerError } from '../../errors.ts'
+import { TOLD } from '../../thread/history.ts'
+import { checkDepth, type JsonLimits } from './json-body.ts'
+
+export interface SentLimits extends JsonLimits {
+  /** Of the ids of threads, runs, messages, tool calls, interrupts, tasks and blobs. */
+  idCharsMax: number
+}
+
+/** Members that hold an id wherever a request has them: in its path, its query, its body or a frame. */
+const IDS = [
+  ...['threadId', 'thread_id', 'runId', 'run_id', 'parentRunId', 'parent_run_id'],
+  ...['messageId', 'message_id', 'blobId', 'taskId', 'task_id', 'session'],
+]
+const MESSAGE_IDS = ['id', 'toolCallId']
+const RESUME_IDS = ['interruptId']
+
+/**
+ * Looks at every id in what a client sent, and into the JSON texts that a run input carries. Whether the rest is right
+ * is the schemas' to say.
+ *
+ * @param where for the message: "the path", "the body".
+ * @throws {RunnerError} `invalid_input`: an id is empty or longer than `ID_CHARS_MAX`; arguments or a result of a tool
+ * nest deeper than `JSON_DEPTH_MAX`.
+ */
+export function checkSent(sent: unknown, where: string, limits: SentLimits): void {
+  if (!isObject(sent)) return
+  checkIds(sent, IDS, { where, limits })
+  // A run in a frame, feedback on a message.
+  for (const member of ['input', 'payload']) checkSent(sent[member], `${where}: ${member}`, limits)
+  for (const [index, message] of listOf(sent['messages'])) {
+    const place = { where: `${where}: messages[${index}]`, limits }
+    checkIds(message, MESSAGE_IDS, place)
+    if (message['role'] === 'tool') checkInner(message, 'content', place)
+    for (const [call, toolCall] of listOf(message['toolCalls'])) {
+      const calls = { where: `${place.where}.toolCalls[${call}]`, limits }
+      checkIds(toolCall, ['id'], calls)
+      checkInner(toolCall['function'], 'arguments', calls)
+    }
+  }
+  for (const [index, entry] of listOf(sent['resume'])) {
+    const place = { where: `${where}: resume[${index}]`, limits }
+    checkIds(entry, RESUME_IDS, place)
+    checkInner(entry, 'payload', place)
+    checkInner(entry['payload'], 'editedArgs', place)
+  }
+}
+
+interface Place {
+  where: string
+  limits: SentLimits
+}
+
+function checkIds(holder: Record<string, unknown>, names: readonly string[], { where, limits }: Place): void {
+  const { idCharsMax } = limits
+  for (const name of names) {
+    const id = holder[name]
+    if (typeof id !== 'string' || (id !== '' && sentChars(id) <= idCharsMax)) continue
+    const problem = id === '' ? 'is empty' : `is longer than ID_CHARS_MAX (${idCharsMax} characters)`
+    throw new RunnerError('invalid_input', `In ${where}: the id ${name} ${problem}.`)
+  }
+}
+
+/** Of the id that the client chose: the runner adds to that of a message which it steered. */
+function sentChars(id: string): number {
+  return id.endsWith(TOLD) ? id.length - TOLD.length : id.length
+}
+
+/** A text that is JSON to whoever reads it. */
+function checkInner(holder: unknown, name: string, { where, limits }: Place): void {
+  const text = isObject(holder) ? holder[name] : undefined
+  if (typeof text === 'string') checkDepth(text, `${where}.${name}`, limits.jsonDepthMax)
+}
+
+function* listOf(value: unknown): Iterable<[index: number, item: Record<string, unknown>]> {
+  if (!Array.isArray(value)) return
+  for (const [index, item] of value.entries()) if (isObject(item)) yield [index, item]
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,58 @@
+// Whom a request is for: by its Host header, and by its target in absolute form. Servers differ in which of them they
+// go by, so they have to say the same (RFC 9112 3.2.2; OpenShell's net/l7/rest.rs, validate_absolute_form_authority).
+
+export interface Authority {
+  /** Lower case, without brackets and trailing dots. */
+  host: string
+  /** Undefined when it is not written. */
+  port: number | undefined
+}
+
+const SCHEME_PORTS: Readonly<Record<string, number>> = { http: 80, https: 443 }
+const ABSOLUTE = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)/i
+const AUTHORITY = /^(\[[0-9a-f:.]+\]|[^\s:@[\]\\,]+)(?::(\d{1,5}))?$/i
+
+/** Undefined for what is none: empty, several, with user information, with a port that is no number. */
+export function parseAuthority(text: string): Authority | undefined {
+  const [, name, port] = AUTHORITY.exec(text.trim()) ?? []
+  if (name === undefined) return undefined
+  return { host: plainHost(name), port: port === undefined ? undefined : Number(port) }
+}
+
+export function plainHost(text: string): string {
+  return text
+    .toLowerCase()
+    .replace(/^\[|\]$/g, '')
+    .replace(/\.+$/, '')
+}
+
+export interface AbsoluteTarget {
+  /** Undefined when it cannot be read. */
+  authority: Authority | undefined
+  /** Of the scheme; undefined for one that is not HTTP's. */
+  defaultPort: number | undefined
+}
+
+/** Undefined for a target in another form: `/a?next=http://b` names nobody. */
+export function absoluteTarget(target: string): AbsoluteTarget | undefined {
+  const [, scheme, authority] = ABSOLUTE.exec(target) ?? []
+  if (scheme === undefined) return undefined
+  return { authority: parseAuthority(authority ?? ''), defaultPort: SCHEME_PORTS[scheme.toLowerCase()] }
+}
+
+/**
+ * Why a server could take the request for another host's than this proxy does; undefined when it cannot.
+ *
+ * @param hosts every Host header.
+ */
+export function authorityProblem(target: string, hosts: readonly string[]): string | undefined {
+  if (hosts.length > 1) return 'there are several Host headers'
+  const absolute = absoluteTarget(target)
+  if (absolute === undefined) return undefined
+  const { authority, defaultPort } = absolute
+  if (authority === undefined || defaultPort === undefined) return 'the target names no HTTP host'
+  const host = parseAuthority(hosts[0] ?? '')
+  const isSame =
+    host?.host === authority.host && (host.port ?? defaultPort) === (authority.port ?? defaultPort)
+  return isSame ? undefined : 'the target in absolute form and the Host header name different hosts'
+}
