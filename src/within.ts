@@ -1,6 +1,8 @@
+import { AwakeTimer } from './awake-timer.ts'
+
 export interface Bounds {
   signal: AbortSignal
-  /** Milliseconds; no limit when undefined. */
+  /** Milliseconds in which this process runs; no limit when undefined. */
   timeoutMs?: number
 }
 
@@ -17,13 +19,13 @@ export async function within<T>(
   const own = new AbortController()
   const stop = (): void => own.abort(signal.reason)
   const late = (): void => own.abort(new DOMException('The operation took too long.', 'TimeoutError'))
-  const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs)
+  const timer = timeoutMs === undefined ? undefined : new AwakeTimer(timeoutMs, late)
   signal.addEventListener('abort', stop, { once: true })
   if (signal.aborted) stop()
   try {
     return await work(own.signal)
   } finally {
-    clearTimeout(timer)
+    timer?.close()
     signal.removeEventListener('abort', stop)
   }
 }

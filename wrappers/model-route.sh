@@ -196,13 +196,8 @@ agui_print() {
   agui_redact "$agui_url"
   agui_fact AGUI_ROUTE_BASE_URL "$agui_shown"
 
-  # In the order in which Claude Code looks; the name, because the value may hold a password.
-  agui_proxy_variable=
-  agui_proxy=
-  case $agui_url in
-    [Hh][Tt][Tt][Pp]://*) agui_first_set http_proxy HTTP_PROXY ;;
-    *) agui_first_set https_proxy HTTPS_PROXY http_proxy HTTP_PROXY ALL_PROXY all_proxy ;;
-  esac
+  # In the order in which Claude Code looks, for http and https alike; the name, because the value may hold a password.
+  agui_first_set https_proxy HTTPS_PROXY http_proxy HTTP_PROXY all_proxy ALL_PROXY
   agui_redact "$agui_proxy"
   agui_fact AGUI_ROUTE_PROXY "$agui_shown"
   agui_fact AGUI_ROUTE_PROXY_VARIABLE "$agui_proxy_variable"

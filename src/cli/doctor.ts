@@ -3,6 +3,7 @@ import { access, mkdir, mkdtemp, readFile, rm, rmdir, stat } from 'node:fs/promi
 import { tmpdir } from 'node:os'
 import { dirname, isAbsolute, join } from 'node:path'
 import { Command } from 'commander'
+import { loadMcpConfig } from '../claude/launch/mcp-config.ts'
 import { type Config, loadConfig } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { ModelRoute } from '../model-route/route.ts'
@@ -61,7 +62,30 @@ async function examine(context: CliContext): Promise<Finding[]> {
   ])
   const { report, finding } = await tryEnforcement(config, context, route)
   const mode = await findMode(config, context, report)
-  return [...routed, ...claude, policy, finding, mode, ...writable, ...(await findSetup(config, context))]
+  const mcp = await findMcpServers(config)
+  return [
+    ...routed,
+    ...claude,
+    policy,
+    finding,
+    mode,
+    ...mcp,
+    ...writable,
+    ...(await findSetup(config, context)),
+  ]
+}
+
+async function findMcpServers({ mcpConfigFile }: Config): Promise<Finding[]> {
+  if (mcpConfigFile === undefined) return []
+  const finding = await attempt('mcp servers', async () => {
+    const { servers, notes } = await loadMcpConfig(mcpConfigFile)
+    const names = Object.keys(servers)
+    return {
+      says: [names.length === 0 ? 'none' : names.join(', '), ...notes].join('; '),
+      facts: { names, notes },
+    }
+  })
+  return [finding]
 }
 
 /** What is wrong, as a finding; what `work` says otherwise. */

@@ -18,6 +18,8 @@ export interface Instance {
 
 /** A second instance that hears nothing from the first for this long says so and goes. */
 const GREETING_MS = 5000
+/** What one that waits has for taking its farewell; it may be stopped itself. */
+const FAREWELL_MS = 1000
 /** How often the folder is asked for when its holder vanishes in between. */
 const CLAIMS_MAX = 3
 
@@ -36,15 +38,18 @@ export async function claimFolder(
   for (let attempt = 0; ; attempt++) {
     const server = await listen(path)
     if (server !== undefined) return { instance: serveInstance(server, self) }
-    const attached = await attach(path)
+    const attached = await attach(path, stateDirectory)
     if (attached !== undefined) return { attached }
     // It went while we asked: the folder is free, or somebody else's already.
-    if (attempt === CLAIMS_MAX) {
-      const message =
-        'Another runner holds this state folder and does not answer; stop it, or use another RUNNER_STATE_DIR.'
-      throw new RunnerError('internal', message)
-    }
+    if (attempt === CLAIMS_MAX) throw silent(stateDirectory)
   }
+}
+
+function silent(stateDirectory: string): RunnerError {
+  return new RunnerError(
+    'internal',
+    `Another runner holds the state folder ${stateDirectory} and does not answer: it is stopped, or hangs. Let it go on (kill -CONT) or end it (kill -KILL), or use another RUNNER_STATE_DIR.`,
+  )
 }
 
 export interface Attached {
@@ -65,27 +70,39 @@ function serveInstance(server: Server, self: Greeting): Instance {
   return {
     async close(exitCode) {
       server.close()
-      await Promise.all(
-        [...waiting].map(
-          (socket) =>
-            new Promise<void>((resolve) => {
-              socket.once('close', () => resolve())
-              socket.end(`${JSON.stringify({ exit: exitCode })}\n`)
-              socket.resume()
-            }),
-        ),
-      )
+      await Promise.all([...waiting].map((socket) => sayFarewell(socket, exitCode)))
     },
   }
 }
 
-/** `undefined` when nobody greets: the holder has gone, or hangs. */
-async function attach(path: string): Promise<Attached | undefined> {
+function sayFarewell(socket: Socket, exitCode: number): Promise<void> {
+  return new Promise((resolve) => {
+    const late = setTimeout(() => socket.destroy(), FAREWELL_MS)
+    socket.once('close', () => {
+      clearTimeout(late)
+      resolve()
+    })
+    socket.end(`${JSON.stringify({ exit: exitCode })}\n`)
+    socket.resume()
+  })
+}
+
+/**
+ * `undefined` when nobody greets because the holder has gone.
+ *
+ * @throws {RunnerError} when the holder takes the connection, or lets it wait, and says nothing.
+ */
+async function attach(path: string, stateDirectory: string): Promise<Attached | undefined> {
   const socket = createConnection(path)
   const lines = linesOf(socket)
-  const late = setTimeout(() => socket.destroy(), GREETING_MS)
+  let isLate = false
+  const late = setTimeout(() => {
+    isLate = true
+    socket.destroy()
+  }, GREETING_MS)
   const first = Greeting.safeParse(await lines())
   clearTimeout(late)
+  if (isLate) throw silent(stateDirectory)
   if (!first.success) return undefined
   const exitCode = lines().then((said) => {
     socket.destroy()
@@ -98,7 +115,10 @@ async function attach(path: string): Promise<Attached | undefined> {
 /** The next line as JSON; `undefined` when there is none any more. */
 function linesOf(socket: Socket): () => Promise<unknown> {
   socket.on('error', () => socket.destroy())
-  const lines = createInterface({ input: socket })[Symbol.asyncIterator]()
+  const reader = createInterface({ input: socket })
+  // A socket that is destroyed has no end, and whoever waits for its next line would wait for ever.
+  socket.once('close', () => reader.close())
+  const lines = reader[Symbol.asyncIterator]()
   return async () => {
     try {
       const { done, value } = await lines.next()

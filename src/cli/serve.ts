@@ -5,6 +5,7 @@ import type { RunEnd } from '../agent/agent.ts'
 import { type Config, type Env, loadConfig } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { createRunner, type Runner } from '../runner/create.ts'
+import { StateFolder } from '../runner/state-folder.ts'
 import { createLogger, type RunnerLogger } from '../telemetry/logger.ts'
 import type { CliContext } from './context.ts'
 import { EXIT } from './exit.ts'
@@ -18,10 +19,13 @@ import {
   wholeFirstPrompt,
 } from './first-prompt.ts'
 import { type Attached, claimFolder } from './instance.ts'
+import { stopSignal, whenOrphaned } from './stop-signal.ts'
 
 export interface ServeOptions extends CliContext {
   env: Env
   isMock: boolean
+  /** The process is nothing without the one that started it, and ends after it. */
+  isTiedToParent: boolean
   /** Called when the server listens, with its address. */
   onListening?(url: string): void
 }
@@ -29,7 +33,7 @@ export interface ServeOptions extends CliContext {
 export function serveCommand(context: CliContext): Command {
   return new Command('serve')
     .description('Serve AG-UI over HTTP; configured by the environment (README, "Configuration")')
-    .action(() => serve({ ...context, isMock: false }))
+    .action(() => serve({ ...context, isMock: false, isTiedToParent: false }))
 }
 
 /**
@@ -51,14 +55,21 @@ export async function serve(options: ServeOptions): Promise<void> {
 
 /** @returns the exit code. */
 async function serveAlone(options: ServeOptions, config: Config): Promise<number> {
-  const { env, isMock, isTerminal } = options
+  const { env, isMock, isTerminal, isTiedToParent } = options
   const logging = await createLogger({ level: config.logLevel, file: config.logFile, pretty: isTerminal })
   const { logger } = logging
+  const stateFolder = new StateFolder(config.stateDirectory)
   const stopping = stopSignal(() => logger.info('stopping'))
+  if (isTiedToParent) {
+    whenOrphaned(() => {
+      logger.info('stopping: the process that started this one has ended')
+      stopping.stop()
+    })
+  }
   let code: number = EXIT.ok
   let runner: Runner | undefined
   const fail = (message: string) => (error: unknown) => {
-    logger.fatal({ err: error }, message)
+    logger.fatal({ err: error }, `${message}: ${toMessage(error)}`)
     code = EXIT.internal
     stopping.stop()
   }
@@ -79,6 +90,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
       version: options.version,
       env,
       logger,
+      stateFolder,
       isMock,
       onRunEnded,
       onFatal,
@@ -89,6 +101,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
         'AGUI_INSECURE: anyone who reaches this address may drive the runner',
       )
     }
+    stateFolder.watch(onFatal)
     const url = await runner.listen()
     logger.info({ url, pid: process.pid }, 'listening')
     options.onListening?.(url)
@@ -106,6 +119,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
     code = error instanceof RunnerError && CONFIGURATION.has(error.code) ? EXIT.config : EXIT.internal
     logger.fatal({ err: error }, toMessage(error))
   }
+  stateFolder.close()
   const isClosed = await shutDown(runner, logging, config.limits.shutdownGraceMs)
   release()
   return isClosed ? code : EXIT.internal
@@ -172,17 +186,4 @@ async function shutDown(
   if (deadline.signal.aborted) logger.error(`not everything ended within SHUTDOWN_GRACE_MS (${graceMs} ms)`)
   await logging.close()
   return isClosed
-}
-
-/** The first SIGTERM or SIGINT stops in good order, a second one at once. */
-function stopSignal(onFirst: () => void): { stopped: Promise<unknown>; signal: AbortSignal; stop(): void } {
-  const abort = new AbortController()
-  const onSignal = (): void => {
-    if (abort.signal.aborted) process.exit(EXIT.internal)
-    onFirst()
-    abort.abort()
-  }
-  process.on('SIGTERM', onSignal)
-  process.on('SIGINT', onSignal)
-  return { stopped: once(abort.signal, 'abort'), signal: abort.signal, stop: () => abort.abort() }
 }

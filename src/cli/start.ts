@@ -18,10 +18,13 @@ export function startCommand(context: CliContext): Command {
     .action(async (flags: { mock?: boolean }) => {
       const { env } = context
       const config = loadConfig(env, context)
+      // npm stands between the terminal and this process.
+      const isTiedToParent = env['npm_lifecycle_event'] === 'start'
       const { wrappersDirectory } = config
       const route = await detectRoute({ env, wrappersDirectory, signal: AbortSignal.timeout(DETECT_MS) })
       if (flags.mock !== true && route.kind !== 'none') {
-        await serve({ ...context, isMock: false, onListening: (url) => greet(url, route.kind) })
+        const onListening = (url: string): void => greet(url, route.kind)
+        await serve({ ...context, isMock: false, isTiedToParent, onListening })
         return
       }
       const policy = await loadPolicy(config.policyFile)
@@ -37,6 +40,7 @@ export function startCommand(context: CliContext): Command {
         ...context,
         env: { ...env, ...mock.environment },
         isMock: true,
+        isTiedToParent,
         onListening: (url) => greet(url, 'mock gateway, no key, no network'),
       })
     })

@@ -72,7 +72,7 @@ async function ask(route: ModelRoute, timeoutMs: number, signal: AbortSignal): P
   url.username = ''
   url.password = ''
   url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/models`
-  const dispatcher = await createDispatcher(route, url, timeoutMs)
+  const dispatcher = await createDispatcher(route, timeoutMs)
   signal.throwIfAborted()
   // undici does not pass a signal on to a CONNECT that waits for its answer.
   const stopped = new Promise<never>((_, reject) => {
@@ -90,15 +90,15 @@ async function ask(route: ModelRoute, timeoutMs: number, signal: AbortSignal): P
   }
 }
 
-async function createDispatcher(route: ModelRoute, url: URL, timeoutMs: number): Promise<Dispatcher> {
+async function createDispatcher(route: ModelRoute, timeoutMs: number): Promise<Dispatcher> {
   const tls = { secureContext: await trust(route), timeout: timeoutMs }
-  const proxy = proxyFor(route, url)
+  const { proxy } = route.secrets.reveal()
   if (proxy === null) return new Agent({ connect: tls })
-  const token = proxy.username === '' ? {} : { token: toBasic(proxy) }
-  proxy.username = ''
-  proxy.password = ''
+  const host = proxy.host.includes(':') ? `[${proxy.host}]` : proxy.host
+  const uri = `${proxy.isSecure ? 'https' : 'http'}://${host}:${proxy.port}`
+  const token = proxy.authorization === undefined ? {} : { token: proxy.authorization }
   // Claude Code tunnels https only; http goes to the proxy with the absolute address.
-  return new ProxyAgent({ uri: proxy.href, ...token, requestTls: tls, proxyTls: tls, proxyTunnel: false })
+  return new ProxyAgent({ uri, ...token, requestTls: tls, proxyTls: tls, proxyTunnel: false })
 }
 
 /** Reading the system's roots stops the event loop for some 20 ms, so they are read once for the same files. */
@@ -116,29 +116,6 @@ async function trust(route: ModelRoute): Promise<SecureContext> {
 
 const toBasic = ({ username, password }: URL): string =>
   `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')}`
-
-/** The proxy that a request to `url` takes, or null when there is none or `NO_PROXY` excludes the host. */
-function proxyFor(route: ModelRoute, url: URL): URL | null {
-  const { proxyUrl } = route.secrets.reveal()
-  if (proxyUrl === null || isExcluded(url, route.noProxy)) return null
-  return new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(proxyUrl) ? proxyUrl : `http://${proxyUrl}`)
-}
-
-/** `NO_PROXY` as curl and undici read it: `*`, or host names that also stand for what ends in them, each maybe with a port. */
-function isExcluded(url: URL, noProxy: string): boolean {
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port
-  return noProxy.split(/[,\s]+/).some((entry) => {
-    if (entry === '*') return true
-    // More than one colon and no bracket: an IPv6 address, not a port.
-    const match = /^\[?([^[\]]*?)\]?(?::(\d+))?$/.exec(entry)
-    const isAddress = entry.split(':').length > 2 && !entry.startsWith('[')
-    const name = (isAddress ? entry : (match?.[1] ?? entry)).replace(/^\*?\./, '').toLowerCase()
-    const onlyPort = isAddress ? undefined : match?.[2]
-    if (name === '' || (onlyPort !== undefined && onlyPort !== port)) return false
-    return host === name || host.endsWith(`.${name}`)
-  })
-}
 
 async function readStart(body: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = []
@@ -200,8 +177,7 @@ const CERTIFICATE_CODE =
 async function judgeFailure(route: ModelRoute, error: unknown): Promise<ProbeResult> {
   const code = codeOf(error)
   const why = code ?? (toMessage(error) || 'no reason given')
-  const { baseUrl } = route.secrets.reveal()
-  const proxied = URL.canParse(baseUrl ?? '') && proxyFor(route, new URL(baseUrl ?? '')) !== null
+  const proxied = route.secrets.reveal().proxy !== null
   const proxy = `the proxy ${route.proxyUrl}`
   if (code !== null && CERTIFICATE_CODE.test(code)) {
     return failure(

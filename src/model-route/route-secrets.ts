@@ -1,10 +1,11 @@
 import { inspect } from 'node:util'
+import type { HttpProxy } from '../proxy-settings.ts'
 
 export interface RouteSecretsOptions {
   /** The address requests go to, credentials and query included; null when the route has none. */
   baseUrl: string | null
-  /** The proxy with its credentials; null when there is none. */
-  proxyUrl: string | null
+  /** The proxy on the way, with its credentials; null when there is none. */
+  proxy: HttpProxy | null
   /** Lower-case header names to values. */
   headers: Readonly<Record<string, string>>
 }

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { RunnerError, toMessage } from '../errors.ts'
+import { goesDirect, type HttpProxy, readProxy } from '../proxy-settings.ts'
 import { RouteSecrets } from './route-secrets.ts'
 
 /** How long the shell may take to find the route; it takes 2 ms and starts nothing. */
@@ -25,7 +26,7 @@ const orNull = <T extends z.ZodType>(schema: T) => z.union([z.literal('').transf
 const facts = {
   /** What decided: the name of a variable, or `sandbox CA`. */
   reason: z.string().min(1),
-  /** The proxy that requests of this route go through, or null. Credentials in it are redacted. */
+  /** The proxy that requests of this route go through, or null: none, or NO_PROXY leads past it. Credentials in it are redacted. */
   proxyUrl: orNull(z.string()),
   /** `NO_PROXY` as Claude Code gets it, maybe empty. */
   noProxy: z.string(),
@@ -74,7 +75,7 @@ export interface DetectOptions {
 /**
  * Finds the model route by running the same shell code that every start of Claude Code runs.
  *
- * Throws `config_invalid` when `ANTHROPIC_BASE_URL` is no http(s) address, `internal` when the shell code is
+ * Throws `config_invalid` when `ANTHROPIC_BASE_URL` is no http(s) address or the proxy on the way is none, `internal` when the shell code is
  * missing or broken, and the signal's reason when aborted. A missing route is no error: kind `none`.
  */
 export async function detectRoute({ env, wrappersDirectory, signal }: DetectOptions): Promise<ModelRoute> {
@@ -91,14 +92,28 @@ export async function detectRoute({ env, wrappersDirectory, signal }: DetectOpti
     credential: printed.get('AGUI_ROUTE_CREDENTIAL'),
   })
   if (!parsed.success) throw toFailure(parsed.error)
-  const route = parsed.data
-  const secrets = new RouteSecrets({
-    baseUrl: route.kind === 'custom' ? (env['ANTHROPIC_BASE_URL'] ?? null) : route.baseUrl,
-    // A proxy without a variable is the one that model-route.sh put in, which has no credentials.
-    proxyUrl: env[printed.get('AGUI_ROUTE_PROXY_VARIABLE') ?? ''] ?? route.proxyUrl,
-    headers: requestHeaders(env, route.kind, route.credential),
-  })
-  return Object.freeze({ ...route, secrets })
+  const shown = parsed.data
+  const baseUrl = shown.kind === 'custom' ? (env['ANTHROPIC_BASE_URL'] ?? null) : shown.baseUrl
+  const proxy = proxyOf(shown, baseUrl, { env, variable: printed.get('AGUI_ROUTE_PROXY_VARIABLE') ?? '' })
+  const route = proxy === null ? { ...shown, proxyUrl: null } : shown
+  const headers = requestHeaders(env, route.kind, route.credential)
+  return Object.freeze({ ...route, secrets: new RouteSecrets({ baseUrl, proxy, headers }) })
+}
+
+/** The proxy on the way to the model; null when there is none, or `NO_PROXY` leads past it. */
+function proxyOf(
+  { kind, proxyUrl, noProxy }: z.infer<typeof RouteFacts>,
+  baseUrl: string | null,
+  { env, variable }: { env: Env; variable: string },
+): HttpProxy | null {
+  if (kind === 'none' || proxyUrl === null) return null
+  if (baseUrl !== null) {
+    const { hostname: host, port, protocol } = new URL(baseUrl)
+    const target = { host, port: Number(port || (protocol === 'https:' ? 443 : 80)) }
+    if (goesDirect(noProxy, target)) return null
+  }
+  // A proxy without a variable is the one that model-route.sh put in, which has no credentials.
+  return readProxy(variable || 'HTTPS_PROXY', env[variable] ?? proxyUrl)
 }
 
 /** The headers of a request that needs no OAuth exchange, lower-case name to value. */

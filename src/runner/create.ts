@@ -32,12 +32,12 @@ import { Store } from '../storage/lmdb/store.ts'
 import { type Logger, redactLines } from '../telemetry/logger.ts'
 import type { MetricSources, Metrics } from '../telemetry/metrics.ts'
 import { logRuns } from '../telemetry/run-log.ts'
-import { Queues } from '../thread/queue.ts'
 import type { SessionState } from '../thread/session.ts'
-import { Sessions, type SessionsOptions } from '../thread/sessions.ts'
-import { Threads } from '../thread/threads.ts'
+import type { Sessions } from '../thread/sessions.ts'
 import type { TaskOutputPlaces } from '../workspace/task-output.ts'
 import type { Workspace } from '../workspace/workspace.ts'
+import { openSessions } from './sessions.ts'
+import type { StateFolder } from './state-folder.ts'
 import {
   loadSessionConfig,
   prepareWorkspace,
@@ -52,6 +52,7 @@ export interface RunnerOptions {
   /** What the model route is found in and Claude Code's environment is taken from. */
   env: Env
   logger: Logger
+  stateFolder: StateFolder
   /** The route leads to our own mock: nothing real is behind it. */
   isMock: boolean
   /** A run has ended, its terminal event committed. */
@@ -97,7 +98,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const workspace = await prepareWorkspace({ ...options, store })
   const agent = await createAgent(options, { route, permissionMode, mark, mcp, enforcement, workspace })
   const blobs = new Blobs({ store, retentionBytes: limits.logRetentionBytes })
-  const sessions = openSessions(options, { redactor, agent, log, blobs, store })
+  const sessions = openSessions({ ...options, ...limits, redactor, agent, log, blobs, store })
   await sessions.recover()
   logger.info(describeRoute(route, permissionMode), 'model route')
 
@@ -191,20 +192,6 @@ function describeCapabilities(
   return capabilitiesOf({ version, model, sessionId, isAsking, isSandboxed: isEnforced, maxExecutionTimeMs })
 }
 
-function openSessions(
-  { config, onRunEnded, onFatal }: RunnerOptions,
-  { store, ...parts }: Pick<SessionsOptions, 'redactor' | 'agent' | 'log' | 'blobs'> & { store: Store },
-): Sessions {
-  return new Sessions({
-    ...config.limits,
-    ...parts,
-    threads: new Threads(store),
-    queues: new Queues({ ...config.limits, store }),
-    onRunEnded: (run) => onRunEnded(run),
-    onLogFailure: (error) => onFatal(error),
-  })
-}
-
 interface AgentFacts {
   route: ModelRoute
   mcp: McpConfig
@@ -239,6 +226,7 @@ async function createAgent(
   { config, env, logger }: RunnerOptions,
   { route, permissionMode, mark, mcp, enforcement, workspace }: AgentFacts,
 ): Promise<ClaudeAgent> {
+  for (const note of mcp.notes) logger.warn({ file: config.mcpConfigFile }, note)
   const { limits } = config
   const state = claudeState({ config, env })
   const claudeEnv = childEnvironment(
@@ -344,12 +332,12 @@ const NO_ROUTE =
 
 /** What a run needs, each tried; the answers of /ready. */
 async function runChecks(
-  { config, env }: RunnerOptions,
+  { config, env, stateFolder }: RunnerOptions,
   facts: Pick<AgentFacts, 'route' | 'enforcement' | 'workspace'> & { redactor: Redactor },
   signal: AbortSignal,
 ): Promise<Check[]> {
   const { route, enforcement, redactor, workspace } = facts
-  const { wrappersDirectory, stateDirectory } = config
+  const { wrappersDirectory } = config
   const attempt = async (name: string, work: () => Promise<unknown>): Promise<Check> => {
     try {
       await work()
@@ -367,7 +355,7 @@ async function runChecks(
     }),
     attempt('claude_code', () => findClaude({ env, wrappersDirectory, signal })),
     attempt('home', () => probeHome(env)),
-    attempt('state', () => access(stateDirectory, constants.W_OK)),
+    attempt('state', () => stateFolder.check()),
     attempt('workspace', () => access(config.workspace, constants.W_OK)),
     Promise.resolve(enforcementCheck(enforcement)),
     ...workspaceChecks(workspace, redactor.redactText).map((check) => Promise.resolve(check)),

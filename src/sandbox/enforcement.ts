@@ -5,6 +5,7 @@ import { rootCertificates } from 'node:tls'
 import { RunnerError, toMessage } from '../errors.ts'
 import { effectiveGrants } from '../policy/decide/file-access.ts'
 import type { Policy } from '../policy/read/schema.ts'
+import { proxySettings } from '../proxy-settings.ts'
 import { createAuthority } from '../tunnel/authority.ts'
 import { insideEnvironment, MODEL_ALIAS } from './bwrap/inside-environment.ts'
 import { type LaunchFacts, toLaunchLine } from './bwrap/launch-line.ts'
@@ -26,7 +27,6 @@ import { findTools, probe, type Tools } from './bwrap/tools.ts'
 import { holdersOf } from './egress/binary-identity.ts'
 import type { EgressDecision } from './egress/denial.ts'
 import { EgressProxy, type EgressProxyOptions } from './egress/egress-proxy.ts'
-import { routeFrom } from './egress/upstream.ts'
 import { bwrapReport, type EnforcementReport, gapsOf, uniformReport } from './report.ts'
 
 interface SpawnRequest {
@@ -221,7 +221,7 @@ class BwrapSandbox implements Enforcement {
       policy,
       model,
       authority,
-      route: routeFrom(env),
+      route: proxySettings(env),
       holdersOf: (port) => holdersOf(port, { toPort: PROXY_PORT, roots: [...this.#running.keys()] }),
       onDecision: (decision, root) => this.#onDecision(decision, root),
     })

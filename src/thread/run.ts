@@ -3,6 +3,7 @@ import { EventType, type Message, PROTOCOL_VERSION, type RunFinishedOutcome } fr
 import type { AgentSession, RunEnd, RunRequest } from '../agent/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { OpenItems } from '../agui/grammar.ts'
+import { AwakeTimer } from '../awake-timer.ts'
 import { runAnswered, runEnded, runStarted } from '../channels.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
@@ -59,7 +60,7 @@ export class Run {
   readonly #admittedAt = performance.now()
   #answered = false
   #isOver = false
-  #heardAt = Date.now()
+  #silence: AwakeTimer | undefined
   #committedAt = 0
   #cut: RunnerError | undefined
   #logFailure: { error: unknown } | undefined
@@ -132,7 +133,7 @@ export class Run {
   }
 
   #emit(events: readonly AguiEvent[]): Promise<void> | undefined {
-    this.#heardAt = Date.now()
+    this.#silence?.restart()
     // Behind its end nothing is this run's any more, whoever says it late.
     if (events.length === 0 || this.#isOver) return undefined
     if (!this.#answered) {
@@ -204,28 +205,25 @@ export class Run {
 
   #watch(): { close(): void } {
     const { runTimeoutMs, runIdleTimeoutMs } = this.#options
-    const timers: NodeJS.Timeout[] = []
-    const arm = (ms: number, check: () => void): void => {
-      timers.push(setTimeout(check, ms).unref())
+    const whole = limit(runTimeoutMs, () => {
+      const message = `The run took longer than RUN_TIMEOUT_MS (${runTimeoutMs} ms).`
+      this.stop(new RunnerError('run_timeout', message))
+    })
+    this.#silence = limit(runIdleTimeoutMs, () => {
+      const message = `Nothing was heard from Claude Code for RUN_IDLE_TIMEOUT_MS (${runIdleTimeoutMs} ms).`
+      this.stop(new RunnerError('run_idle_timeout', message))
+    })
+    return {
+      close: () => {
+        whole?.close()
+        this.#silence?.close()
+      },
     }
-    if (runTimeoutMs > 0) {
-      arm(runTimeoutMs, () => {
-        this.stop(
-          new RunnerError('run_timeout', `The run took longer than RUN_TIMEOUT_MS (${runTimeoutMs} ms).`),
-        )
-      })
-    }
-    const checkIdle = (): void => {
-      const left = this.#heardAt + runIdleTimeoutMs - Date.now()
-      if (left > 0) arm(left, checkIdle)
-      else {
-        const message = `Nothing was heard from Claude Code for RUN_IDLE_TIMEOUT_MS (${runIdleTimeoutMs} ms).`
-        this.stop(new RunnerError('run_idle_timeout', message))
-      }
-    }
-    if (runIdleTimeoutMs > 0) arm(runIdleTimeoutMs, checkIdle)
-    return { close: () => timers.forEach(clearTimeout) }
   }
+}
+
+function limit(ms: number, onEnd: () => void): AwakeTimer | undefined {
+  return ms > 0 ? new AwakeTimer(ms, onEnd) : undefined
 }
 
 /**

@@ -67,7 +67,7 @@ describe('a base URL elsewhere', () => {
   test('over https tunnels, with the credentials of the proxy', async () => {
     const started = await edge({ host: 'gateway.example' })
     const env = { ANTHROPIC_BASE_URL: 'https://gateway.example:8443', NODE_EXTRA_CA_CERTS: started.caFile }
-    expect(await probe({ ...env, HTTPS_PROXY: started.proxyUrl.replace('http://', 'user@') })).toEqual({
+    expect(await probe({ ...env, HTTPS_PROXY: started.proxyUrl.replace('://', '://user@') })).toEqual({
       ok: true,
     })
     expect(started.asked).toEqual(['gateway.example:8443'])
@@ -79,9 +79,9 @@ describe('a base URL elsewhere', () => {
     ['localhost, 127.0.0.1', true],
     ['127.0.0.1:PORT', true],
     ['*', true],
-    ['.0.0.1', true],
-    ['*.0.0.1', true],
-    ['0.0.1', true],
+    ['127.0.0.0/8', true],
+    ['127.*', false],
+    ['0.0.1', false],
     ['127.0.0.1:1', false],
     ['27.0.0.1', false],
     ['example.com,::1', false],

@@ -88,18 +88,23 @@ describe('a route', () => {
     })
     expect(route.secrets.reveal()).toEqual({
       baseUrl: 'https://user:secret-1@gateway.example/?key=secret-2',
-      proxyUrl: 'http://user:secret-5@proxy.example',
+      proxy: {
+        isSecure: false,
+        host: 'proxy.example',
+        port: 80,
+        authorization: `Basic ${btoa('user:secret-5')}`,
+      },
       headers: { 'anthropic-version': '2023-06-01', 'x-api-key': 'secret-3', 'x-own': 'secret-4' },
     })
   })
 
   test.each([
-    ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY', 'ALL_PROXY', 'all_proxy'],
-    ['HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY', 'ALL_PROXY', 'all_proxy'],
-    ['http_proxy', 'HTTP_PROXY', 'ALL_PROXY', 'all_proxy'],
-    ['HTTP_PROXY', 'ALL_PROXY', 'all_proxy'],
-    ['ALL_PROXY', 'all_proxy'],
-    ['all_proxy'],
+    ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY'],
+    ['HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY'],
+    ['http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY'],
+    ['HTTP_PROXY', 'all_proxy', 'ALL_PROXY'],
+    ['all_proxy', 'ALL_PROXY'],
+    ['ALL_PROXY'],
   ])('over https takes %s first', async (...names) => {
     const proxies = Object.fromEntries(
       names.map((name) => [name, `http://${name.toLowerCase()}-${name}.example`]),
@@ -108,13 +113,34 @@ describe('a route', () => {
     expect(route.proxyUrl).toBe(proxies[names[0] ?? ''])
   })
 
-  test('over http takes no proxy that is for https', async () => {
-    const route = await detect({ ANTHROPIC_BASE_URL: 'http://a.example', HTTPS_PROXY: 'http://p.example' })
-    expect(route.proxyUrl).toBeNull()
+  test('over http takes the same', async () => {
+    const env = {
+      ANTHROPIC_BASE_URL: 'http://a.example',
+      HTTPS_PROXY: 'http://p.example',
+      HTTP_PROXY: 'http://q.example',
+    }
+    expect((await detect(env)).proxyUrl).toBe('http://p.example')
+  })
+
+  test('that NO_PROXY leads past the proxy has none', async () => {
+    const env = { ANTHROPIC_BASE_URL: 'http://10.1.2.3:8080', HTTPS_PROXY: 'http://p.example' }
+    const route = await detect({ ...env, NO_PROXY: '10.0.0.0/8' })
+    expect([route.proxyUrl, route.secrets.reveal().proxy]).toEqual([null, null])
+    expect((await detect({ ...env, NO_PROXY: '10.*' })).proxyUrl).toBe('http://p.example')
   })
 })
 
 describe('detection fails', () => {
+  test.each([{ HTTPS_PROXY: 'socks5://user:s3cret@proxy.example' }, { HTTP_PROXY: 'proxy.example:3128' }])(
+    'as config_invalid for the proxy of %o, without its value',
+    async (env) => {
+      const said = await codeOf(detect({ ANTHROPIC_API_KEY: 'k', ...env }))
+      expect(said).toMatch(/^config_invalid: HTTPS?_PROXY is not the address of an http or https proxy/)
+      expect(said).not.toContain('s3cret')
+      expect((await detect({ ANTHROPIC_API_KEY: 'k', ...env, NO_PROXY: '*' })).proxyUrl).toBeNull()
+    },
+  )
+
   test.each(['gateway.example', 'ftp://gateway.example', 'https://', 'https://a b', 'x'])(
     'as config_invalid for the base URL %s',
     async (url) => {

@@ -5,9 +5,10 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { afterEach, expect, test } from 'vitest'
 import { parsePolicy } from '../../src/policy/read/load.ts'
+import { proxySettings } from '../../src/proxy-settings.ts'
 import type { EgressDecision } from '../../src/sandbox/egress/denial.ts'
 import { EgressProxy, type EgressProxyOptions } from '../../src/sandbox/egress/egress-proxy.ts'
-import { dialAddress, routeFrom } from '../../src/sandbox/egress/upstream.ts'
+import { dialAddress } from '../../src/sandbox/egress/upstream.ts'
 import { createAuthority } from '../../src/tunnel/authority.ts'
 
 const POLICY = `
@@ -49,7 +50,7 @@ async function startProxy(options: Partial<EgressProxyOptions>) {
   const proxy = new EgressProxy({
     policy,
     model: undefined,
-    route: routeFrom({}),
+    route: proxySettings({}),
     authority: createAuthority('this test'),
     holdersOf: () => [TOOL],
     onDecision: (decision) => decisions.push(decision),
@@ -91,7 +92,7 @@ test("inference.local goes to the runner's own proxy and what that says comes ba
     }),
   )
   const { port } = await startProxy({
-    route: routeFrom({ HTTPS_PROXY: `http://me:s3cret@127.0.0.1:${parent}` }),
+    route: proxySettings({ HTTPS_PROXY: `http://me:s3cret@127.0.0.1:${parent}` }),
   })
   expect(await talk(port, CONNECT_INFERENCE, 'question')).toMatch(/^HTTP\/1.1 200 .*\r\n\r\nanswer$/s)
   expect(heard[0]).toContain('Proxy-Authorization: Basic ')
@@ -110,10 +111,35 @@ test('a proxy behind it that refuses gets nothing more of the client', async () 
       })
     }),
   )
-  const { port } = await startProxy({ route: routeFrom({ HTTPS_PROXY: `http://127.0.0.1:${parent}` }) })
+  const { port } = await startProxy({ route: proxySettings({ HTTPS_PROXY: `http://127.0.0.1:${parent}` }) })
   const said = await talk(port, CONNECT_INFERENCE, 'CONNECT evil.example.test:443 HTTP/1.1\r\n\r\n')
   expect(said).toBe(refusal)
   expect(heard.join('')).not.toContain('evil')
+})
+
+test('a proxy behind it whose address has https is spoken to in TLS, and no key is told to a stranger', async () => {
+  const heard: Buffer[] = []
+  const parent = await listen(
+    createServer((socket) => void socket.on('data', (bytes) => heard.push(bytes) && socket.end())),
+  )
+  const route = proxySettings({ HTTPS_PROXY: `https://me:s3cret@127.0.0.1:${parent}` })
+  await talk((await startProxy({ route })).port, CONNECT_INFERENCE)
+  expect(heard[0]?.[0]).toBe(0x16)
+  expect(Buffer.concat(heard).toString('latin1')).not.toContain('CONNECT')
+})
+
+test('a proxy behind it that cannot be used is no reason to go past it', async () => {
+  const dialled: string[] = []
+  const dial: typeof dialAddress = async (address) => {
+    dialled.push(address)
+    throw new Error('not reached')
+  }
+  const { port } = await startProxy({ route: proxySettings({ HTTPS_PROXY: 'socks5://127.0.0.1:1' }), dial })
+  expect(await talk(port, CONNECT_INFERENCE)).toBe('')
+  expect(await talk(port, CONNECT_INFERENCE.replaceAll('inference.local', 'api.example.test'))).not.toMatch(
+    /^HTTP\/1.1 200 /,
+  )
+  expect(dialled).toEqual([])
 })
 
 test('without a proxy behind it inference.local cannot be reached', async () => {

@@ -6,9 +6,10 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { text } from 'node:stream/consumers'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { Policy } from '../../src/policy/read/schema.ts'
+import { proxySettings } from '../../src/proxy-settings.ts'
 import type { EgressDecision } from '../../src/sandbox/egress/denial.ts'
 import { EgressProxy } from '../../src/sandbox/egress/egress-proxy.ts'
-import { dialAddress, routeFrom } from '../../src/sandbox/egress/upstream.ts'
+import { dialAddress } from '../../src/sandbox/egress/upstream.ts'
 import { createAuthority } from '../../src/tunnel/authority.ts'
 
 export const TOOL = '/usr/bin/tool'
@@ -65,7 +66,7 @@ export async function openInspectedWorld(policy: Policy, answer?: RequestListene
   const proxy = new EgressProxy({
     policy,
     model: undefined,
-    route: routeFrom({}),
+    route: proxySettings({}),
     authority: ours,
     upstreamAuthorities: theirs.pem,
     holdersOf: () => [{ binary: TOOL, ancestors: [], root: 1 }],

@@ -7,6 +7,7 @@ import type { Decision, EgressRequest } from '../../policy/decide/decision.ts'
 import { decideEgress } from '../../policy/decide/egress.ts'
 import { isInference } from '../../policy/decide/inference.ts'
 import type { Policy } from '../../policy/read/schema.ts'
+import type { ProxySettings } from '../../proxy-settings.ts'
 import type { Authority } from '../../tunnel/authority.ts'
 import {
   BAD_GATEWAY,
@@ -24,7 +25,7 @@ import { connectionDenial, type EgressDecision, rawDenial, type Subject, toEgres
 import { forward, TunnelAgent } from './forward.ts'
 import { hostOf, Inspector } from './inspection.ts'
 import { type RequestBody, readRequestBody } from './request-body.ts'
-import { type Dial, dialAddress, dialThrough, type Route } from './upstream.ts'
+import { type Dial, dialAddress, dialThrough } from './upstream.ts'
 
 /** Where the configured model is, when it is not inference.local: open to everything inside, without a rule. */
 export interface ModelEndpoint extends Target {
@@ -34,7 +35,8 @@ export interface ModelEndpoint extends Target {
 
 export interface EgressProxyOptions {
   policy: Policy
-  route: Route
+  /** How this machine itself gets out. */
+  route: ProxySettings
   model: ModelEndpoint | undefined
   authority: Authority
   upstreamAuthorities?: string | undefined
@@ -144,7 +146,7 @@ export class EgressProxy {
 
   /** Taken out before any rule is read: the gateway answers it, and its own proxy opens the TLS. */
   async #tunnelInference(socket: Socket, target: Target, signal: AbortSignal): Promise<void> {
-    const parent = this.#options.route.parentFor(target)
+    const parent = this.#options.route.proxyFor(target)
     if (parent === undefined) return endWith(socket, BAD_GATEWAY)
     establish(socket, await dialThrough(parent, target, signal).catch(() => undefined))
   }
@@ -200,7 +202,7 @@ export class EgressProxy {
     const first = asker.decide({ ...request, ...target })
     if (first.verdict === 'deny') return { decision: first, addresses: [] }
     const addresses = await this.#lookUp(target.host)
-    const hasParent = this.#options.route.parentFor(target) !== undefined
+    const hasParent = this.#options.route.proxyFor(target) !== undefined
     // Behind another proxy a machine may have no names of its own; then that one looks it up and judges.
     if (addresses.length === 0 && hasParent) return { decision: first, addresses }
     return { decision: asker.decide({ ...request, ...target, addresses }), addresses }
@@ -224,7 +226,7 @@ export class EgressProxy {
   }
 
   async #dialNamed(target: Target, addresses: readonly string[], signal: AbortSignal): Promise<Dial> {
-    const parent = this.#options.route.parentFor(target)
+    const parent = this.#options.route.proxyFor(target)
     if (parent !== undefined) return await dialThrough(parent, target, signal)
     const dial = this.#options.dial ?? dialAddress
     let failure: unknown

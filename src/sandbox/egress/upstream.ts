@@ -1,15 +1,10 @@
 // The way on from the proxy: to an address that was judged, or through the runner's own proxy where it has one.
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { connect, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import type { HttpProxy } from '../../proxy-settings.ts'
 import type { Target } from '../../tunnel/connect.ts'
 import { within } from '../../within.ts'
-
-export interface ParentProxy {
-  readonly host: string
-  readonly port: number
-  /** Value of Proxy-Authorization; a secret. */
-  readonly authorization: string | undefined
-}
 
 export type Dial =
   /** Bytes may flow. */
@@ -29,8 +24,15 @@ export async function dialAddress(address: string, port: number, signal: AbortSi
 }
 
 /** Asks the parent for a tunnel. Nothing of the client's reaches the parent before it has said yes. */
-export async function dialThrough(parent: ParentProxy, target: Target, signal: AbortSignal): Promise<Dial> {
-  const socket = await whenConnected(connect({ host: parent.host, port: parent.port, noDelay: true }), signal)
+export async function dialThrough(parent: HttpProxy, target: Target, signal: AbortSignal): Promise<Dial> {
+  const { host, port } = parent
+  const socket = parent.isSecure
+    ? await whenConnected(
+        connectTls({ host, port, servername: isIP(host) === 0 ? host : '' }),
+        signal,
+        'secureConnect',
+      )
+    : await whenConnected(connect({ host, port, noDelay: true }), signal)
   const name = target.host.includes(':') ? `[${target.host}]:${target.port}` : `${target.host}:${target.port}`
   const key = parent.authorization === undefined ? '' : `Proxy-Authorization: ${parent.authorization}\r\n`
   socket.write(`CONNECT ${name} HTTP/1.1\r\nHost: ${name}\r\n${key}\r\n`)
@@ -48,9 +50,13 @@ export async function dialThrough(parent: ParentProxy, target: Target, signal: A
   }
 }
 
-async function whenConnected(socket: Socket, signal: AbortSignal): Promise<Socket> {
+async function whenConnected(
+  socket: Socket,
+  signal: AbortSignal,
+  event: 'connect' | 'secureConnect' = 'connect',
+): Promise<Socket> {
   try {
-    await within({ signal, timeoutMs: CONNECT_MS_MAX }, (limit) => once(socket, 'connect', { signal: limit }))
+    await within({ signal, timeoutMs: CONNECT_MS_MAX }, (limit) => once(socket, event, { signal: limit }))
   } catch (error) {
     socket.on('error', () => socket.destroy())
     socket.destroy()
@@ -73,45 +79,5 @@ async function readHead(socket: Socket, signal: AbortSignal): Promise<{ head: st
     else if (socket.readableEnded || socket.destroyed)
       throw new Error('the parent proxy closed the connection')
     else await Promise.race([once(socket, 'readable', { signal }), once(socket, 'close', { signal })])
-  }
-}
-
-export interface Route {
-  /** Undefined: dial directly. */
-  parentFor(target: Target): ParentProxy | undefined
-}
-
-/** The runner's own proxy settings: HTTPS_PROXY for tunnels, NO_PROXY by host name or suffix. */
-export function routeFrom(env: Readonly<Record<string, string | undefined>>): Route {
-  const text = env['HTTPS_PROXY'] ?? env['https_proxy'] ?? env['ALL_PROXY'] ?? env['all_proxy'] ?? ''
-  const parent = parseProxy(text)
-  const direct = (env['NO_PROXY'] ?? env['no_proxy'] ?? '')
-    .split(',')
-    .map((name) =>
-      name
-        .trim()
-        .toLowerCase()
-        .replace(/^\*?\./, ''),
-    )
-    .filter((name) => name !== '')
-  return {
-    parentFor({ host }) {
-      const name = host.toLowerCase()
-      const isDirect = direct.some((entry) => entry === '*' || name === entry || name.endsWith(`.${entry}`))
-      return isDirect ? undefined : parent
-    },
-  }
-}
-
-function parseProxy(text: string): ParentProxy | undefined {
-  if (text === '' || !URL.canParse(text)) return undefined
-  const url = new URL(text)
-  if (url.protocol !== 'http:') return undefined
-  const user = decodeURIComponent(url.username)
-  const key = Buffer.from(`${user}:${decodeURIComponent(url.password)}`).toString('base64')
-  return {
-    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
-    port: Number(url.port || 80),
-    authorization: user === '' ? undefined : `Basic ${key}`,
   }
 }
