@@ -23,7 +23,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   'model-route': ['errors', 'within'],
   workspace: ['errors', 'within'],
   redaction: ['agui', 'errors'],
-  storage: ['agui'],
+  storage: ['agui', 'errors'],
   'storage/lmdb': ['agui', 'channels', 'errors', 'storage'],
   'claude/process': ['agent', 'channels', 'errors'],
   'claude/launch': ['errors'],
@@ -139,7 +139,7 @@ const PACKAGE_ONLY_IN: Record<string, readonly string[]> = {
   ws: ['sandbox'],
   'prom-client': ['telemetry'],
   pino: ['telemetry'],
-  'node:child_process': ['claude', 'model-route', 'workspace', 'sandbox', 'cli'],
+  'node:child_process': ['claude', 'model-route', 'workspace', 'sandbox', 'storage', 'cli'],
 }
 
 /** Compiled and served for the page; the rest of src/ runs in Node. */

@@ -28,16 +28,17 @@ import { startEnforcement } from '../sandbox/start.ts'
 import type { EventLog } from '../storage/event-log.ts'
 import { Blobs } from '../storage/lmdb/blobs.ts'
 import { BATCHES, LmdbEventLog } from '../storage/lmdb/lmdb-event-log.ts'
-import { Store } from '../storage/lmdb/store.ts'
+import type { Store } from '../storage/lmdb/store.ts'
 import { type Logger, redactLines } from '../telemetry/logger.ts'
 import type { MetricSources, Metrics } from '../telemetry/metrics.ts'
 import { logRuns } from '../telemetry/run-log.ts'
 import { Queues } from '../thread/queue.ts'
-import type { SessionState } from '../thread/session.ts'
 import { Sessions, type SessionsOptions } from '../thread/sessions.ts'
 import { Threads } from '../thread/threads.ts'
+import type { SessionState } from '../thread/told.ts'
 import type { TaskOutputPlaces } from '../workspace/task-output.ts'
 import type { Workspace } from '../workspace/workspace.ts'
+import { checkState, onLogFailure, openStore } from './state.ts'
 import {
   loadSessionConfig,
   prepareWorkspace,
@@ -90,7 +91,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
 
   const enforcement = await openEnforcement(options, route, signal)
   const isEnforced = isConfining(enforcement.report)
-  const store = Store.open(`${config.stateDirectory}/store`)
+  const store = openStore(config, logger)
   const log = new LmdbEventLog({ store, retentionBytes: limits.logRetentionBytes })
   const permissionMode = decidePermissionMode(config.permissionMode, { ...options, isEnforced })
   const mcp = await loadMcpConfig(config.mcpConfigFile)
@@ -112,7 +113,8 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     sessions,
     blobs,
     subscribers: new Subscribers({ ...limits, log, keepaliveMs: limits.sseKeepaliveMs }),
-    checks: (checkSignal) => runChecks(options, { route, enforcement, redactor, workspace }, checkSignal),
+    checks: (checkSignal) =>
+      runChecks(options, { route, enforcement, redactor, workspace, store }, checkSignal),
     metrics: async () => (await count()).read(),
     capabilities: describeCapabilities(options, { isAsking: permissionMode !== 'never-ask', isEnforced }),
     platform: openPlatform({
@@ -192,7 +194,7 @@ function describeCapabilities(
 }
 
 function openSessions(
-  { config, onRunEnded, onFatal }: RunnerOptions,
+  { config, logger, onRunEnded, onFatal }: RunnerOptions,
   { store, ...parts }: Pick<SessionsOptions, 'redactor' | 'agent' | 'log' | 'blobs'> & { store: Store },
 ): Sessions {
   return new Sessions({
@@ -201,7 +203,7 @@ function openSessions(
     threads: new Threads(store),
     queues: new Queues({ ...config.limits, store }),
     onRunEnded: (run) => onRunEnded(run),
-    onLogFailure: (error) => onFatal(error),
+    onLogFailure: onLogFailure(logger, (error) => onFatal(error)),
   })
 }
 
@@ -345,11 +347,10 @@ const NO_ROUTE =
 /** What a run needs, each tried; the answers of /ready. */
 async function runChecks(
   { config, env }: RunnerOptions,
-  facts: Pick<AgentFacts, 'route' | 'enforcement' | 'workspace'> & { redactor: Redactor },
+  facts: Pick<AgentFacts, 'route' | 'enforcement' | 'workspace'> & { redactor: Redactor; store: Store },
   signal: AbortSignal,
 ): Promise<Check[]> {
-  const { route, enforcement, redactor, workspace } = facts
-  const { wrappersDirectory, stateDirectory } = config
+  const { route, enforcement, redactor, workspace, store } = facts
   const attempt = async (name: string, work: () => Promise<unknown>): Promise<Check> => {
     try {
       await work()
@@ -365,9 +366,9 @@ async function runChecks(
       const result = await probeRoute(route, { timeoutMs: PROBE_TIMEOUT_MS, signal })
       if (!result.ok) throw new RunnerError(result.code, result.message)
     }),
-    attempt('claude_code', () => findClaude({ env, wrappersDirectory, signal })),
+    attempt('claude_code', () => findClaude({ ...config, env, signal })),
     attempt('home', () => probeHome(env)),
-    attempt('state', () => access(stateDirectory, constants.W_OK)),
+    attempt('state', () => checkState(config, store)),
     attempt('workspace', () => access(config.workspace, constants.W_OK)),
     Promise.resolve(enforcementCheck(enforcement)),
     ...workspaceChecks(workspace, redactor.redactText).map((check) => Promise.resolve(check)),
