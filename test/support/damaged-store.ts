@@ -9,7 +9,7 @@ import { Threads } from '../../src/thread/threads.ts'
 import { deltas, span } from './event-log.ts'
 
 export const PAGE = 4096
-export const THREADS = ['small', 'mixed', 'large']
+const THREADS = ['small', 'mixed', 'large']
 
 /** What a seeded store holds, thread by thread. */
 export type Held = Map<string, readonly LogRecord[]>
