@@ -102,7 +102,8 @@ export class LmdbEventLog implements EventLog {
     const bytes = batch.sse.length
     logAppended.publish({ threadId, events: batch.last - batch.first + 1, bytes })
     if (isDurable) await this.#store.flushed()
-    await this.#retention.added(bytes)
+    const retained = this.#retention.added(bytes)
+    if (retained !== undefined) await retained
     return batch
   }
 

@@ -45,9 +45,9 @@ export class Retention {
   }
 
   /** So many bytes were appended; from time to time they are made room for. */
-  async added(bytes: number): Promise<void> {
+  added(bytes: number): Promise<void> | undefined {
     this.#uncheckedBytes += bytes
-    if (this.#uncheckedBytes < this.#checkBytes) return
+    if (this.#uncheckedBytes < this.#checkBytes) return undefined
     this.#running ??= this.#run()
       .catch((error: unknown) => {
         // The next look tries again; the record that led here is written.
@@ -56,7 +56,7 @@ export class Retention {
       .finally(() => {
         this.#running = undefined
       })
-    await this.#running
+    return this.#running
   }
 
   /** Removes the oldest batches, whichever thread they are of, until the store is below its limit. */

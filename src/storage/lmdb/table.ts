@@ -58,8 +58,12 @@ export class StoreTable<V, K extends Key> {
   }
 
   *getStored(range?: RangeOptions): Generator<StoredEntry<V, K>> {
-    for (const { key, value } of this.#each(this.#database.getRange(range)))
-      yield { key, value: this.#decode(value), bytes: value.length }
+    try {
+      for (const { key, value } of this.#database.getRange(range))
+        yield { key, value: this.#decode(value), bytes: value.length }
+    } catch (error) {
+      throw this.#unreadable(error)
+    }
   }
 
   /**
@@ -124,15 +128,10 @@ export class StoreTable<V, K extends Key> {
   }
 
   *#each<T>(entries: Iterable<T>): Generator<T> {
-    const iterator = this.#reading(() => entries[Symbol.iterator]())
     try {
-      for (;;) {
-        const { value, done } = this.#reading(() => iterator.next())
-        if (done === true) return
-        yield value
-      }
-    } finally {
-      iterator.return?.()
+      yield* entries
+    } catch (error) {
+      throw this.#unreadable(error)
     }
   }
 
@@ -141,8 +140,12 @@ export class StoreTable<V, K extends Key> {
     try {
       return work()
     } catch (error) {
-      throw damaged(`"${this.name}" cannot be read: ${toMessage(error)}`, error)
+      throw this.#unreadable(error)
     }
+  }
+
+  #unreadable(error: unknown): RunnerError {
+    return damaged(`"${this.name}" cannot be read: ${toMessage(error)}`, error)
   }
 }
 
