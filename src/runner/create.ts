@@ -188,9 +188,15 @@ function describeCapabilities(
   { config, version }: RunnerOptions,
   { isAsking, isEnforced }: { isAsking: boolean; isEnforced: boolean },
 ): ReturnType<typeof capabilitiesOf> {
-  const { model, sessionId } = config
-  const maxExecutionTimeMs = config.limits.runTimeoutMs
-  return capabilitiesOf({ version, model, sessionId, isAsking, isSandboxed: isEnforced, maxExecutionTimeMs })
+  const { model, sessionId, limits } = config
+  return capabilitiesOf({
+    version,
+    model,
+    sessionId,
+    isAsking,
+    isSandboxed: isEnforced,
+    maxExecutionTimeMs: limits.runTimeoutMs,
+  })
 }
 
 function openSessions(

@@ -218,11 +218,10 @@ export class Session {
     const end: AguiEvent = { type: EventType.RUN_ERROR, code, message }
     const events = isOver ? [] : [...closing, ...queuedEvents(queue.waiting), end]
     try {
-      const { runId } = openRun
       const written =
         events.length === 0
           ? undefined
-          : log.append(this.threadId, runId, events, { durable: true, isLast: true })
+          : log.append(this.threadId, openRun.runId, events, { durable: true, isLast: true })
       for (const waiting of queue.waiting) waiting.isSteered = false
       this.#facts = { ...facts, lastOutcome: 'error', updatedAt: Date.now(), memory: agent.memory }
       await Promise.all([written, queue.forgetTaken(), threads.put(this.threadId, this.#facts)])

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { EventType, type Interrupt, PROTOCOL_VERSION } from '@ag-ui/core'
 import type { AguiEvent } from '../agui/event.ts'
+import { ownEvent } from '../agui/own-events.ts'
 import { Transcript } from '../agui/transcript.ts'
 import type { EventLog } from '../storage/event-log.ts'
 import { type Lost, readKept } from '../storage/kept.ts'
@@ -26,7 +27,8 @@ export async function takeSnapshot(
   const head = log.head(threadId)
   const transcript = new Transcript()
   const { lastRunId, lost } = await replay(log, { threadId, head, signal }, transcript)
-  const gaps = lost.map(gapEvent)
+  // What the messages lack, for a client that would take them for the whole thread.
+  const gaps = lost.map(({ first, last }) => ownEvent('gap', { firstSeq: first, lastSeq: last }))
   const messages: AguiEvent = { type: EventType.MESSAGES_SNAPSHOT, messages: transcript.messages() }
   if (transcript.isOpen) {
     // Without the echo of its input: a client adds those messages before it sees the older ones of the snapshot.
@@ -77,12 +79,6 @@ async function replay(
 function lossOf({ first, last }: Lost): AguiEvent {
   const message = `Records ${first} to ${last} of this thread are damaged in the store.`
   return { type: EventType.RUN_ERROR, code: 'replay_expired', message }
-}
-
-/** What a snapshot lacks, for a client that would take it for the whole thread. */
-function gapEvent({ first, last }: Lost): AguiEvent {
-  const value = { code: 'replay_expired', firstSeq: first, lastSeq: last }
-  return { type: EventType.CUSTOM, name: 'agui-runner.gap', value }
 }
 
 /** What waits for a person still waits: a client that re-connects must see it. */

@@ -56,7 +56,7 @@ test('every reader is told which records are damaged, and gets all others', asyn
   )
 
   const connected = await events(await fetch(`${runner.url}/sessions/t/connect?follow=false`))
-  const value = { code: 'replay_expired', firstSeq: lost.first, lastSeq: lost.last }
+  const value = { firstSeq: lost.first, lastSeq: lost.last }
   expect(connected).toContainEqual({ type: 'CUSTOM', name: 'agui-runner.gap', value })
   expect(JSON.stringify(connected)).toContain('You said: say third')
 
