@@ -1,5 +1,5 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { access, constants, mkdir } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { access, constants } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import type { RunAgentInput } from '@ag-ui/core'
 import type { RunEnd } from '../agent/agent.ts'
@@ -10,7 +10,6 @@ import { probeHome } from '../claude/launch/home.ts'
 import { loadMcpConfig, type McpConfig } from '../claude/launch/mcp-config.ts'
 import { decidePermissionMode } from '../claude/launch/permission-mode.ts'
 import { parseSdkOverrides } from '../claude/launch/sdk-overrides.ts'
-import { killTree } from '../claude/process/process-tree.ts'
 import type { Config, Env } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { openPlatform } from '../http/platform/open-platform.ts'
@@ -38,7 +37,7 @@ import { Threads } from '../thread/threads.ts'
 import type { SessionState } from '../thread/told.ts'
 import type { TaskOutputPlaces } from '../workspace/task-output.ts'
 import type { Workspace } from '../workspace/workspace.ts'
-import { checkState, onLogFailure, openStore } from './state.ts'
+import { checkState, clearPlace, onLogFailure, openStore } from './state.ts'
 import {
   loadSessionConfig,
   prepareWorkspace,
@@ -76,7 +75,6 @@ export interface Runner {
 }
 
 const PROBE_TIMEOUT_MS = 10_000
-const LEFTOVER_KILL_MS = 2000
 /** What a client has for taking the last bytes when the runner stops. */
 const DRAIN_MS = 1000
 
@@ -165,17 +163,6 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   }
 }
 
-/**
- * The workspace is there, and nothing works in it: what a runner that was killed left behind on this state folder would
- * write to the same Claude sessions. Returns the mark of its processes and of those to come.
- */
-async function clearPlace({ workspace, stateDirectory }: Config): Promise<string> {
-  await mkdir(workspace, { recursive: true })
-  const mark = createHash('sha256').update(stateDirectory).digest('hex').slice(0, 16)
-  await killTree(mark, { timeoutMs: LEFTOVER_KILL_MS })
-  return mark
-}
-
 /** Knows what the runner was given; from here on the logger holds nothing of it. */
 function openRedactor({ config, env, logger }: RunnerOptions): Redactor {
   const files = config.mcpConfigFile === undefined ? [] : [config.mcpConfigFile]
@@ -188,15 +175,9 @@ function describeCapabilities(
   { config, version }: RunnerOptions,
   { isAsking, isEnforced }: { isAsking: boolean; isEnforced: boolean },
 ): ReturnType<typeof capabilitiesOf> {
-  const { model, sessionId, limits } = config
-  return capabilitiesOf({
-    version,
-    model,
-    sessionId,
-    isAsking,
-    isSandboxed: isEnforced,
-    maxExecutionTimeMs: limits.runTimeoutMs,
-  })
+  const { model, sessionId } = config
+  const maxExecutionTimeMs = config.limits.runTimeoutMs
+  return capabilitiesOf({ version, model, sessionId, isAsking, isSandboxed: isEnforced, maxExecutionTimeMs })
 }
 
 function openSessions(
