@@ -60,8 +60,9 @@ export class SmallDisk {
     rmSync(this.#filler, { force: true })
   }
 
+  /** Also while a process that a failed test left behind still has a file open there. */
   unmount(): void {
-    execFileSync('umount', [this.#folder])
+    execFileSync('umount', ['--lazy', this.#folder])
     if (this.#image !== undefined) rmSync(this.#image)
   }
 }
