@@ -105,6 +105,10 @@ const Environment = z.object({
   SESSION_ID: text,
   WORKSPACE_PATH: text,
   RUNNER_STATE_DIR: text,
+  STATE_RECOVERY: z.preprocess(
+    emptyIsUnset,
+    z.enum(['refuse', 'reset'], { error: 'must be one of refuse, reset' }).default('refuse'),
+  ),
   HOME: text,
   LLM_MODEL: text,
   INITIAL_PROMPT: text,
@@ -230,6 +234,7 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
     sessionId: v.SESSION_ID,
     workspace,
     stateDirectory,
+    stateRecovery: v.STATE_RECOVERY,
     home: v.HOME,
     model: v.LLM_MODEL,
     initialPrompt: v.INITIAL_PROMPT,

@@ -48,6 +48,8 @@ export const ERRORS = {
   shutting_down: { status: 503 },
   policy_invalid: { status: 500 },
   policy_not_enforced: { status: 500 },
+  storage_full: { status: 507 },
+  storage_damaged: { status: 500 },
   config_invalid: { status: 500 },
   internal: { status: 500 },
 } as const satisfies Record<string, { status: number }>
@@ -75,6 +77,10 @@ export class RunnerError extends Error {
   get status(): number {
     return ERRORS[this.code].status
   }
+}
+
+export function isCode(error: unknown, code: ErrorCode): error is RunnerError {
+  return error instanceof RunnerError && error.code === code
 }
 
 /** Text of anything thrown, for logs and for the `cause` part of a message. */

@@ -25,9 +25,9 @@ const IMPORTS: Record<string, readonly string[]> = {
   'model-route': ['errors', 'proxy-settings', 'within'],
   workspace: ['errors', 'within'],
   redaction: ['agui', 'errors'],
-  storage: ['agui'],
+  storage: ['agui', 'errors'],
   'storage/lmdb': ['agui', 'channels', 'errors', 'storage'],
-  'claude/process': ['agent', 'channels', 'errors', 'within'],
+  'claude/process': ['agent', 'background', 'channels', 'errors', 'within'],
   'claude/launch': ['errors'],
   'claude/translate': ['agent', 'agui', 'claude/process', 'errors'],
   'claude/host': ['agent', 'agui', 'errors'],
@@ -152,7 +152,7 @@ const PACKAGE_ONLY_IN: Record<string, readonly string[]> = {
   ws: ['sandbox'],
   'prom-client': ['telemetry'],
   pino: ['telemetry'],
-  'node:child_process': ['claude', 'model-route', 'workspace', 'sandbox', 'cli'],
+  'node:child_process': ['claude', 'model-route', 'workspace', 'sandbox', 'storage', 'cli'],
 }
 
 /** Compiled and served for the page; the rest of src/ runs in Node. */

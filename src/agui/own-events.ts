@@ -134,6 +134,7 @@ export const OWN_EVENTS = {
     rule: text.optional(),
     reason: text,
   }),
+  gap: z.object({ firstSeq: amount, lastSeq: amount }),
   workspace_problems: z.object({ problems: texts }),
   steered: z.object({ intoRunId: text }),
 } as const satisfies Record<string, z.ZodObject>

@@ -1,5 +1,5 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { access, constants, mkdir } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { access, constants } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import type { RunAgentInput } from '@ag-ui/core'
 import type { RunEnd } from '../agent/agent.ts'
@@ -10,7 +10,6 @@ import { probeHome } from '../claude/launch/home.ts'
 import { loadMcpConfig, type McpConfig } from '../claude/launch/mcp-config.ts'
 import { decidePermissionMode } from '../claude/launch/permission-mode.ts'
 import { parseSdkOverrides } from '../claude/launch/sdk-overrides.ts'
-import { killTree } from '../claude/process/process-tree.ts'
 import type { Config, Env } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { openPlatform } from '../http/platform/open-platform.ts'
@@ -28,16 +27,17 @@ import { startEnforcement } from '../sandbox/start.ts'
 import type { EventLog } from '../storage/event-log.ts'
 import { Blobs } from '../storage/lmdb/blobs.ts'
 import { BATCHES, LmdbEventLog } from '../storage/lmdb/lmdb-event-log.ts'
-import { Store } from '../storage/lmdb/store.ts'
+import type { Store } from '../storage/lmdb/store.ts'
 import { type Logger, redactLines } from '../telemetry/logger.ts'
 import type { MetricSources, Metrics } from '../telemetry/metrics.ts'
 import { logRuns } from '../telemetry/run-log.ts'
-import type { SessionState } from '../thread/session.ts'
 import type { Sessions } from '../thread/sessions.ts'
+import type { SessionState } from '../thread/told.ts'
 import type { TaskOutputPlaces } from '../workspace/task-output.ts'
 import type { Workspace } from '../workspace/workspace.ts'
-import { enforcementCheck, settle } from './enforcement.ts'
+import { enforcementCheck } from './enforcement.ts'
 import { openSessions } from './sessions.ts'
+import { checkState, clearPlace, openStore } from './state.ts'
 import type { StateFolder } from './state-folder.ts'
 import {
   loadSessionConfig,
@@ -77,7 +77,6 @@ export interface Runner {
 }
 
 const PROBE_TIMEOUT_MS = 10_000
-const LEFTOVER_KILL_MS = 2000
 /** What a client has for taking the last bytes when the runner stops. */
 const DRAIN_MS = 1000
 
@@ -92,7 +91,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
 
   const enforcement = await openEnforcement(options, route, signal)
   const isEnforced = isConfining(enforcement.report)
-  const store = Store.open(`${config.stateDirectory}/store`)
+  const store = openStore(config, logger)
   const log = new LmdbEventLog({ store, retentionBytes: limits.logRetentionBytes })
   const permissionMode = decidePermissionMode(config.permissionMode, { ...options, isEnforced })
   logger.info(describeRoute(route, permissionMode), 'model route')
@@ -100,8 +99,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const workspace = await prepareWorkspace({ ...options, store })
   const agent = await createAgent(options, { route, permissionMode, mark, mcp, enforcement, workspace })
   const blobs = new Blobs({ store, retentionBytes: limits.logRetentionBytes })
-  const onRunEnding = (): void => settle(enforcement, logger)
-  const sessions = openSessions({ ...options, ...limits, onRunEnding, redactor, agent, log, blobs, store })
+  const sessions = openSessions({ ...options, ...limits, enforcement, redactor, agent, log, blobs, store })
   await sessions.recover()
   const stopRunLog = logRuns(logger)
   const serverLogger = logger.child({})
@@ -114,7 +112,8 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     sessions,
     blobs,
     subscribers: new Subscribers({ ...limits, log, keepaliveMs: limits.sseKeepaliveMs }),
-    checks: (checkSignal) => runChecks(options, { route, enforcement, redactor, workspace }, checkSignal),
+    checks: (checkSignal) =>
+      runChecks(options, { route, enforcement, redactor, workspace, store }, checkSignal),
     metrics: async () => (await count()).read(),
     capabilities: describeCapabilities(options, { isAsking: permissionMode !== 'never-ask', isEnforced }),
     platform: openPlatform({
@@ -163,17 +162,6 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
       return closing
     },
   }
-}
-
-/**
- * The workspace is there, and nothing works in it: what a runner that was killed left behind on this state folder would
- * write to the same Claude sessions. Returns the mark of its processes and of those to come.
- */
-async function clearPlace({ workspace, stateDirectory }: Config): Promise<string> {
-  await mkdir(workspace, { recursive: true })
-  const mark = createHash('sha256').update(stateDirectory).digest('hex').slice(0, 16)
-  await killTree(mark, { timeoutMs: LEFTOVER_KILL_MS })
-  return mark
 }
 
 /** Knows what the runner was given; from here on the logger holds nothing of it. */
@@ -336,11 +324,10 @@ const NO_ROUTE =
 /** What a run needs, each tried; the answers of /ready. */
 async function runChecks(
   { config, env, stateFolder }: RunnerOptions,
-  facts: Pick<AgentFacts, 'route' | 'enforcement' | 'workspace'> & { redactor: Redactor },
+  facts: Pick<AgentFacts, 'route' | 'enforcement' | 'workspace'> & { redactor: Redactor; store: Store },
   signal: AbortSignal,
 ): Promise<Check[]> {
-  const { route, enforcement, redactor, workspace } = facts
-  const { wrappersDirectory } = config
+  const { route, enforcement, redactor, workspace, store } = facts
   const attempt = async (name: string, work: () => Promise<unknown>): Promise<Check> => {
     try {
       await work()
@@ -356,9 +343,12 @@ async function runChecks(
       const result = await probeRoute(route, { timeoutMs: PROBE_TIMEOUT_MS, signal })
       if (!result.ok) throw new RunnerError(result.code, result.message)
     }),
-    attempt('claude_code', () => findClaude({ env, wrappersDirectory, signal })),
+    attempt('claude_code', () => findClaude({ ...config, env, signal })),
     attempt('home', () => probeHome(env)),
-    attempt('state', () => stateFolder.check()),
+    attempt('state', async () => {
+      await stateFolder.check()
+      await checkState(config, store)
+    }),
     attempt('workspace', () => access(config.workspace, constants.W_OK)),
     Promise.resolve(enforcementCheck(enforcement, redactor.redactText)),
     ...workspaceChecks(workspace, redactor.redactText).map((check) => Promise.resolve(check)),

@@ -68,9 +68,10 @@ export class Batch {
     return new Batch(Header.parse(JSON.parse(stored.toString('utf8', 0, end))), stored.subarray(end + 1))
   }
 
-  encode(): Buffer {
+  /** In two parts, so that the large one is copied once. */
+  encode(): readonly [header: Buffer, sse: Buffer] {
     const { runId, at, first, last, terminal } = this
-    return Buffer.concat([Buffer.from(`${JSON.stringify({ runId, at, first, last, terminal })}\n`), this.sse])
+    return [Buffer.from(`${JSON.stringify({ runId, at, first, last, terminal })}\n`), this.sse]
   }
 
   /** The part of this batch after `seq`; the batch itself when all of it is. */

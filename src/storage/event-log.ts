@@ -4,6 +4,8 @@ import type { Batch } from './batch.ts'
 export interface AppendOptions {
   /** Resolve only when the records are on disk, not merely committed: they then survive a power cut. */
   durable?: boolean
+  /** Belongs to the end of a run: may use the room that is kept for it when the disk is full. */
+  isLast?: boolean
 }
 
 /**
@@ -12,7 +14,11 @@ export interface AppendOptions {
  * embedded store.
  */
 export interface EventLog {
-  /** Appends in call order; resolves when committed. */
+  /**
+   * Appends in call order; resolves when committed.
+   *
+   * @throws {RunnerError} `storage_full`, before it returns: nothing was written then, and nothing will be.
+   */
   append(
     threadId: string,
     runId: string,
@@ -23,7 +29,8 @@ export interface EventLog {
    * Everything after `after`, then what comes, at the reader's own pace, until `signal` is aborted, the thread is
    * dropped or the log closed. A thread that has no record yet is waited for.
    *
-   * @throws {RunnerError} `replay_expired` when retention has passed `after`; details hold `oldestSeq`.
+   * @throws {RunnerError} `replay_expired` when what follows `after` is not there any more: retention has passed it,
+   * or it is damaged. Details hold `oldestSeq`, the first to go on with, and `lost`, the seqs that are damaged.
    */
   read(threadId: string, after: number, signal: AbortSignal): AsyncIterable<readonly Batch[]>
   /**
@@ -32,6 +39,12 @@ export interface EventLog {
    * @throws {RunnerError} `replay_expired` as `read` would.
    */
   checkReplay(threadId: string, after: number): void
+  /**
+   * Asked before a run is taken in.
+   *
+   * @throws {RunnerError} `storage_full` when it would not find room.
+   */
+  checkRoom(): void
   /** The last committed seq; 0 when there is none. */
   head(threadId: string): number
   /** How many records each open reader is behind its thread's last. */

@@ -2,8 +2,20 @@ import { EventType } from '@ag-ui/core'
 import type { AguiEvent } from '../agui/event.ts'
 import { OpenItems } from '../agui/grammar.ts'
 import type { EventLog } from '../storage/event-log.ts'
+import { readKept } from '../storage/kept.ts'
 
-/** A run that a runner which died left behind in the log. */
+/** Why a run ends that nobody works on any more. */
+export interface Cut {
+  code: string
+  message: string
+}
+
+export const RESTARTED: Cut = {
+  code: 'runner_restarted',
+  message: 'The runner was stopped in the middle of this run and has started again.',
+}
+
+/** A run that ended without its terminal event. */
 export interface CutRun {
   /** Its terminal event is there, or it never began. */
   isOver: boolean
@@ -18,9 +30,14 @@ export async function readCutRun(log: EventLog, threadId: string, after: number)
   const head = log.head(threadId)
   const taken: string[] = []
   if (head <= after) return { isOver: true, closing: [], taken }
-  const open = new OpenItems()
+  let open = new OpenItems()
   let isOver = false
-  for await (const batches of log.read(threadId, after, new AbortController().signal)) {
+  const { signal } = new AbortController()
+  const onLost = (): void => {
+    // Whatever was open may have ended in there.
+    open = new OpenItems()
+  }
+  for await (const batches of readKept(log, threadId, { after, head, signal, onLost })) {
     for (const batch of batches) {
       isOver ||= batch.terminal
       for (const { event } of batch.records()) {
@@ -28,7 +45,6 @@ export async function readCutRun(log: EventLog, threadId: string, after: number)
         if (event.type === EventType.TEXT_MESSAGE_START && event.role === 'user') taken.push(event.messageId)
       }
     }
-    if ((batches.at(-1)?.last ?? 0) >= head) break
   }
   return { isOver, closing: isOver ? [] : open.closing(), taken }
 }

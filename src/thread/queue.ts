@@ -66,8 +66,7 @@ export class Queues {
   }
 
   async drop(threadId: string): Promise<void> {
-    const keys = [...this.#entries.getKeys(keysOf(threadId))]
-    await Promise.all(keys.map((key) => this.#entries.remove(key)))
+    await this.#entries.removeAll(keysOf(threadId))
   }
 }
 
@@ -98,7 +97,7 @@ export class Queue {
   /**
    * Resolves when the run is on disk; it waits from the first moment.
    *
-   * @throws {RunnerError} `queue_full`.
+   * @throws {RunnerError} `queue_full`, `storage_full`.
    */
   async add({ request, digests }: QueuedRun): Promise<Waiting> {
     const { store, queueMax, queueBytesMax } = this.#options
@@ -176,7 +175,7 @@ export class Queue {
         const { runId, messageIds } = entry
         const stored = encode({ runId, messageIds, digests }, request)
         entry.bytes = stored.length
-        return this.#options.entries.put(this.#key(entry), stored)
+        return this.#options.entries.put(this.#key(entry), stored, { isLast: true })
       }),
     )
   }

@@ -8,7 +8,7 @@ import { runAnswered, runEnded, runStarted } from '../channels.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import type { StreamRedactor } from '../redaction/stream-redactor.ts'
-import type { EventLog } from '../storage/event-log.ts'
+import type { AppendOptions, EventLog } from '../storage/event-log.ts'
 import type { Oversize } from './oversize.ts'
 
 export interface RunLimits {
@@ -65,6 +65,7 @@ export class Run {
   #cut: RunnerError | undefined
   #logFailure: { error: unknown } | undefined
 
+  /** @throws {RunnerError} `storage_full`: then there is no run. */
   constructor(options: RunOptions) {
     this.#options = options
     this.runId = options.request.runId
@@ -73,7 +74,7 @@ export class Run {
     this.shownMessages = opening.flatMap((event) =>
       event.type === EventType.RUN_STARTED ? (event.input?.messages ?? []) : [],
     )
-    this.started = this.#append(opening, true)
+    this.started = this.#append(opening, { durable: true })
     runStarted.publish(this.#ids)
   }
 
@@ -85,7 +86,7 @@ export class Run {
   }
 
   /**
-   * Runs to the end. Rejects only when the log cannot be written.
+   * Runs to the end. Rejects only when the log cannot be written: with `storage_full` before anything of the end is.
    *
    * @param onEnd called in the turn in which the terminal event is written, so that what it stores is committed
    * with it and a client that has read the event finds the thread ready for its next run.
@@ -106,16 +107,28 @@ export class Run {
     if (this.#cut !== undefined) {
       end = { outcome: 'error', code: this.#cut.code, message: this.#cut.message, ...usageOf(end) }
     }
-    await this.#flushing
-    if (this.#logFailure !== undefined) throw this.#logFailure.error
-    this.#isOver = true
-    const closing = [...this.#open.closing(), ...this.#options.lastWords(end), this.#terminal(end)]
-    const written = this.#append([...this.#pending, ...closing.flatMap((event) => this.#shown(event))], true)
+    let written: Promise<unknown>
+    try {
+      await this.#flushing
+      if (this.#logFailure !== undefined) throw this.#logFailure.error
+      this.#isOver = true
+      const closing = [...this.#open.closing(), ...this.#options.lastWords(end), this.#terminal(end)]
+      const events = [...this.#pending, ...closing.flatMap((event) => this.#shown(event))]
+      written = this.#append(events, { durable: true, isLast: true })
+    } catch (error) {
+      this.#isOver = true
+      this.#tellEnd({ outcome: 'error', code: error instanceof RunnerError ? error.code : 'internal' })
+      throw error
+    }
     onEnd(end)
-    const code = end.outcome === 'error' ? { code: end.code } : {}
-    runEnded.publish({ ...this.#ids, outcome: end.outcome, ...code, ms: this.#age })
+    this.#tellEnd(end)
     await written
     return end
+  }
+
+  #tellEnd(end: { outcome: RunEnd['outcome']; code?: string }): void {
+    const code = end.code === undefined ? {} : { code: end.code }
+    runEnded.publish({ ...this.#ids, outcome: end.outcome, ...code, ms: this.#age })
   }
 
   /** Words of the thread's own in the stream of this run. */
@@ -140,16 +153,28 @@ export class Run {
       this.#answered = true
       runAnswered.publish({ ...this.#ids, ms: this.#age })
     }
-    for (const event of events) {
-      if (event.type === EventType.TEXT_MESSAGE_START && event.role === 'user') {
-        this.#options.onUserMessage(event.messageId)
-      }
-      this.#open.apply(event)
-      for (const shown of this.#redaction.redact(event))
-        this.#pending.push(...this.#options.oversize.fit(shown))
+    try {
+      for (const event of events) this.#take(event)
+    } catch (error) {
+      // What is too large for an event found no room.
+      this.#fail(error)
+      return undefined
     }
     this.#keepFlushing()
     return this.#pending.length > PENDING_EVENTS_MAX ? this.#flushing : undefined
+  }
+
+  #take(event: AguiEvent): void {
+    if (event.type === EventType.TEXT_MESSAGE_START && event.role === 'user') {
+      this.#options.onUserMessage(event.messageId)
+    }
+    this.#open.apply(event)
+    this.#pending.push(...this.#shown(event))
+  }
+
+  #fail(error: unknown): void {
+    this.#logFailure ??= { error }
+    this.#abort.abort()
   }
 
   #keepFlushing(): void {
@@ -171,21 +196,20 @@ export class Run {
         if (early > 0 && commits >= PROMPT_COMMITS) await delay(early)
         const events = this.#pending
         this.#pending = []
-        await this.#append(events, false)
+        await this.#append(events)
         this.#committedAt = performance.now()
       }
     } catch (error) {
-      this.#logFailure = { error }
-      this.#abort.abort()
+      this.#fail(error)
     } finally {
       this.#flushing = undefined
     }
   }
 
-  async #append(events: readonly AguiEvent[], durable: boolean): Promise<number> {
+  /** @throws {RunnerError} `storage_full`, before it returns. */
+  #append(events: readonly AguiEvent[], options?: AppendOptions): Promise<number> {
     const { log, threadId } = this.#options
-    const batch = await log.append(threadId, this.runId, events, { durable })
-    return batch.first
+    return log.append(threadId, this.runId, events, options).then(({ first }) => first)
   }
 
   #terminal(end: RunEnd): AguiEvent {

@@ -2,28 +2,28 @@ import { randomUUID } from 'node:crypto'
 import {
   aggregateTokenUsage,
   EventType,
-  type Interrupt,
   type ResumeEntry,
   type RunAgentInput,
-  type TokenUsage,
   type UserMessage,
 } from '@ag-ui/core'
-import { z } from 'zod'
-import type { AgentDescription, AgentSession, RunEnd } from '../agent/agent.ts'
+import type { AgentSession, RunEnd } from '../agent/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { parseUserContent } from '../agui/input.ts'
 import { inBackground } from '../background.ts'
-import { RunnerError } from '../errors.ts'
+import { isCode, RunnerError } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import type { EventLog } from '../storage/event-log.ts'
+import { deliveryOf, threadBusy } from './admission.ts'
 import { openAnswers, owedResults } from './answers.ts'
-import { readCutRun } from './cut-run.ts'
+import { type Cut, RESTARTED, readCutRun } from './cut-run.ts'
 import { type KnownMessages, reconcile, toldId, withShown, withTold } from './history.ts'
 import type { Oversize } from './oversize.ts'
 import type { Queue, QueuedRun, Waiting } from './queue.ts'
 import { pendingEvents, queuedEvents } from './queue-events.ts'
+import { RoomWait } from './room-wait.ts'
 import { Run, type RunLimits, refusedRun } from './run.ts'
 import type { ThreadFacts, Threads } from './threads.ts'
+import type { Accepted, SessionDescription, Submitted } from './told.ts'
 
 export interface SessionOptions extends RunLimits {
   threadId: string
@@ -42,50 +42,18 @@ export interface SessionOptions extends RunLimits {
   onLogFailure(error: unknown): void
 }
 
-export type SessionState = 'idle' | 'running' | 'interrupted' | 'failed'
-
-export interface SessionDescription extends AgentDescription {
-  threadId: string
-  state: SessionState
-  lastSeq: number
-  runId?: string
-  /** What waits for a person. */
-  interrupts: readonly Interrupt[]
-  /** Runs that wait. */
-  queue: { runId: string; messageIds: string[] }[]
-  /** All runs together, one entry per provider and model. */
-  usage: TokenUsage[]
-  createdAt: number
-  updatedAt: number
-}
-
-/** What a submitted run is read by: the run's own records behind `after`, up to its terminal event. */
-export interface Submitted {
-  runId: string
-  after: number
-  /** The run under way that took the messages in its turn; this one then has no records of its own. */
-  steeredInto?: string
-}
-
-/** What became of a message that was put into a thread. */
-export interface Accepted {
-  messageId: string
-  /** `run`: a run of its own has started; `queue`: it will; `steer`: the running turn gets it at its next step. */
-  delivery: 'run' | 'queue' | 'steer'
-  runId?: string
-}
-
-const Delivery = z.object({ delivery: z.enum(['queue', 'steer']).optional() }).catch({})
-
 /** One thread: admits one run at a time. */
 export class Session {
   readonly threadId: string
   readonly #options: SessionOptions
+  readonly #room: RoomWait
   #facts: ThreadFacts
   #run: { run: Run; digests: QueuedRun['digests'] } | undefined
   /** Ends when the last admitted run has, its terminal event committed. */
   #ended: Promise<unknown> = Promise.resolve()
   #isClosed = false
+  /** While a run that was cut short is being closed in the log. */
+  #closingCut: Promise<void> | undefined
   /** Nothing is written for it any more. */
   #isOver = false
 
@@ -93,6 +61,7 @@ export class Session {
     this.threadId = options.threadId
     this.#options = options
     this.#facts = options.facts
+    this.#room = new RoomWait(options.log, () => this.next())
   }
 
   /**
@@ -100,18 +69,15 @@ export class Session {
    * when RUN_STARTED is in the log, or the queue is stored.
    *
    * @throws {RunnerError} `thread_busy`, `run_exists`, `history_conflict`, `invalid_input`, `queue_full`,
-   * `shutting_down`.
+   * `shutting_down`, `storage_full`.
    */
   async submit(input: RunAgentInput): Promise<Submitted> {
-    this.#checkOpen()
+    await this.#checkReady()
     this.#checkNew(input.runId)
-    const { runId, forwardedProps } = input
-    const { delivery } = Delivery.parse(forwardedProps ?? {})
+    const { runId } = input
+    const delivery = deliveryOf(input)
     const busy = this.#run?.run.runId
-    if (busy !== undefined && delivery === undefined) {
-      const message = `Run "${busy}" is under way on this thread; wait for its end, interrupt it, or send forwardedProps.delivery "queue".`
-      throw new RunnerError('thread_busy', message, { details: { runId: busy } })
-    }
+    if (busy !== undefined && delivery === undefined) throw threadBusy(busy)
     this.#options.agent.check(input)
     const resume = this.#answers(input.resume)
     const results = owedResults(input.messages, this.#options.agent)
@@ -131,10 +97,10 @@ export class Session {
   /**
    * Puts a user message into the thread: into the running turn, behind it, or as a run at once when nothing runs.
    *
-   * @throws {RunnerError} `invalid_input`, `queue_full`, `shutting_down`.
+   * @throws {RunnerError} `invalid_input`, `queue_full`, `shutting_down`, `storage_full`.
    */
   async post(content: unknown, delivery: 'steer' | 'queue'): Promise<Accepted> {
-    this.#checkOpen()
+    await this.#checkReady()
     const messageId = randomUUID()
     const message = parseUserContent(content, messageId)
     const { messages, digests } = reconcile([message], this.#knownMessages())
@@ -174,7 +140,7 @@ export class Session {
   next(): void {
     // What a turn has been given it takes in, or it comes here.
     const waiting = this.#options.queue.waiting.find(({ isSteered }) => !isSteered)
-    if (waiting === undefined || !this.#isFree) return
+    if (waiting === undefined || !this.#isFree || !this.#room.isThere()) return
     const { runId } = waiting
     const work = { name: 'starting a queued run', threadId: this.threadId, runId }
     inBackground(work, this.#startQueued(waiting), (error) => this.#options.onLogFailure(error))
@@ -195,6 +161,7 @@ export class Session {
       const { runId } = waiting
       // It has begun: its own end tells.
       if (!queue.has(waiting)) throw error
+      if (isCode(error, 'storage_full')) return this.#room.later()
       const { threadId } = this
       const events = refusedRun(threadId, runId, error)
       await Promise.all([
@@ -235,24 +202,39 @@ export class Session {
 
   /** Closes in the log what a runner that died left open. Call before any client is served. */
   async recover(): Promise<void> {
-    const { log, queue, threads } = this.#options
+    await this.#closeCut(RESTARTED)
+  }
+
+  /** Ends in the log the run that was cut short. Without room for that it stays open, until there is. */
+  async #closeCut({ code, message }: Cut): Promise<void> {
+    const { log, queue, threads, agent } = this.#options
     const { openRun, ...facts } = this.#facts
     if (openRun === undefined) return
     const { isOver, closing, taken } = await readCutRun(log, this.threadId, openRun.after)
     for (const id of taken) queue.takeIn(id)
-    const writes: Promise<unknown>[] = [queue.forgetTaken()]
-    if (!isOver) {
-      const message = 'The runner was stopped in the middle of this run and has started again.'
-      const events: AguiEvent[] = [
-        ...closing,
-        ...queuedEvents(queue.waiting),
-        { type: EventType.RUN_ERROR, code: 'runner_restarted', message },
-      ]
-      writes.push(log.append(this.threadId, openRun.runId, events, { durable: true }))
+    const end: AguiEvent = { type: EventType.RUN_ERROR, code, message }
+    const events = isOver ? [] : [...closing, ...queuedEvents(queue.waiting), end]
+    try {
+      const written =
+        events.length === 0
+          ? undefined
+          : log.append(this.threadId, openRun.runId, events, { durable: true, isLast: true })
+      for (const waiting of queue.waiting) waiting.isSteered = false
+      this.#facts = { ...facts, lastOutcome: 'error', updatedAt: Date.now(), memory: agent.memory }
+      await Promise.all([written, queue.forgetTaken(), threads.put(this.threadId, this.#facts)])
+    } catch (error) {
+      if (!isCode(error, 'storage_full')) throw error
     }
-    this.#facts = { ...facts, lastOutcome: 'error', updatedAt: Date.now() }
-    writes.push(threads.put(this.threadId, this.#facts))
-    await Promise.all(writes)
+  }
+
+  /** The log did not take all of the run. On a full disk that ends the run and nothing else. */
+  async #cutShort(runId: string, error: unknown): Promise<void> {
+    if (!isCode(error, 'storage_full')) return this.#options.onLogFailure(error)
+    const { code, message } = error
+    await this.#closeCut(error).catch((failure: unknown) => this.#options.onLogFailure(failure))
+    this.#run = undefined
+    this.#options.onRunEnded({ threadId: this.threadId, runId, end: { outcome: 'error', code, message } })
+    this.next()
   }
 
   /** Whether nothing ever happened on this thread. */
@@ -295,11 +277,24 @@ export class Session {
   /** Ends the open run as `cancelled` and the agent's process. Idempotent. */
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#room.close()
     this.#run?.run.stop()
     // How it ended was told.
     await this.#ended.catch(() => undefined)
     await this.#options.agent.close()
     this.#isOver = true
+  }
+
+  /** A run that a full disk left open ends before another begins. */
+  async #checkReady(): Promise<void> {
+    this.#checkOpen()
+    this.#options.log.checkRoom()
+    if (this.#run !== undefined || this.#facts.openRun === undefined) return
+    this.#closingCut ??= this.#closeCut(RESTARTED).finally(() => {
+      this.#closingCut = undefined
+    })
+    await this.#closingCut
+    this.#checkOpen()
   }
 
   #checkOpen(): void {
@@ -356,7 +351,7 @@ export class Session {
     const ended = run.execute(agent, (end) => this.#settle(end, digests))
     this.#ended = ended.then(
       (end) => this.#options.onRunEnded({ threadId, runId, end }),
-      (error: unknown) => this.#options.onLogFailure(error),
+      (error: unknown) => this.#cutShort(runId, error),
     )
     inBackground({ name: 'ending a run', threadId, runId }, this.#ended)
     this.#facts = { ...this.#facts, openRun: { runId, after }, updatedAt: Date.now(), memory: agent.memory }

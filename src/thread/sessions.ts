@@ -7,14 +7,9 @@ import type { Blobs } from '../storage/lmdb/blobs.ts'
 import { Oversize } from './oversize.ts'
 import type { Queues } from './queue.ts'
 import type { RunLimits } from './run.ts'
-import {
-  type Accepted,
-  Session,
-  type SessionDescription,
-  type SessionOptions,
-  type Submitted,
-} from './session.ts'
+import { Session, type SessionOptions } from './session.ts'
 import type { ThreadFacts, Threads } from './threads.ts'
+import type { Accepted, SessionDescription, Submitted } from './told.ts'
 
 export interface SessionsOptions extends RunLimits {
   agent: Agent

@@ -1,9 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { EventType, type Interrupt, PROTOCOL_VERSION } from '@ag-ui/core'
 import type { AguiEvent } from '../agui/event.ts'
+import { ownEvent } from '../agui/own-events.ts'
 import { Transcript } from '../agui/transcript.ts'
-import { RunnerError } from '../errors.ts'
 import type { EventLog } from '../storage/event-log.ts'
+import { type Lost, readKept } from '../storage/kept.ts'
 
 type RunStarted = Extract<AguiEvent, { type: EventType.RUN_STARTED }>
 
@@ -25,12 +26,14 @@ export async function takeSnapshot(
   const { threadId, connectId, signal } = options
   const head = log.head(threadId)
   const transcript = new Transcript()
-  const lastRunId = head > 0 ? await replay(log, { threadId, head, signal }, transcript) : connectId
+  const { lastRunId, lost } = await replay(log, { threadId, head, signal }, transcript)
+  // What the messages lack, for a client that would take them for the whole thread.
+  const gaps = lost.map(({ first, last }) => ownEvent('gap', { firstSeq: first, lastSeq: last }))
   const messages: AguiEvent = { type: EventType.MESSAGES_SNAPSHOT, messages: transcript.messages() }
   if (transcript.isOpen) {
     // Without the echo of its input: a client adds those messages before it sees the older ones of the snapshot.
     const { input: _echo, ...opening } = transcript.openRun ?? startOf(threadId, lastRunId)
-    return { events: [opening, messages, ...transcript.openings()], head }
+    return { events: [opening, messages, ...gaps, ...transcript.openings()], head }
   }
   const outcome = outcomeOf(transcript)
   return {
@@ -38,6 +41,7 @@ export async function takeSnapshot(
     events: [
       startOf(threadId, connectId),
       messages,
+      ...gaps,
       { type: EventType.RUN_FINISHED, threadId, runId: connectId, outcome },
     ],
   }
@@ -47,43 +51,34 @@ function startOf(threadId: string, runId: string): RunStarted {
   return { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION }
 }
 
-/** From the beginning, or from what retention has left of it; tells whose run the last record is. */
+/** From the beginning, or from what is left of it; tells whose run the last record is, and what is damaged. */
 async function replay(
   log: EventLog,
   { threadId, head, signal }: { threadId: string; head: number; signal: AbortSignal },
   transcript: Transcript,
-): Promise<string> {
-  let after = 0
+): Promise<{ lastRunId: string; lost: Lost[] }> {
   let lastRunId = ''
-  while (after < head && !signal.aborted) {
-    try {
-      for await (const batches of log.read(threadId, after, signal)) {
-        for (const batch of batches) {
-          if (batch.first > head) return lastRunId
-          for (const { seq, event } of batch.records()) if (seq <= head) transcript.apply(event)
-          lastRunId = batch.runId
-          after = batch.last
-        }
-        if (after >= head) return lastRunId
-        // Reading is done without waiting for anything: others must have their turn in between.
-        await turn()
-      }
-      // Dropped, or closed: there is no more.
-      return lastRunId
-    } catch (error) {
-      const oldest = oldestSeq(error)
-      if (oldest === undefined) throw error
-      after = oldest - 1
-    }
+  const lost: Lost[] = []
+  const onLost = (gap: Lost): void => {
+    lost.push(gap)
+    // Whatever was open may have ended in there.
+    transcript.apply(lossOf(gap))
   }
-  return lastRunId
+  for await (const batches of readKept(log, threadId, { after: 0, head, signal, onLost })) {
+    for (const batch of batches) {
+      if (batch.first > head) return { lastRunId, lost }
+      for (const { seq, event } of batch.records()) if (seq <= head) transcript.apply(event)
+      lastRunId = batch.runId
+    }
+    // Reading is done without waiting for anything: others must have their turn in between.
+    await turn()
+  }
+  return { lastRunId, lost }
 }
 
-function oldestSeq(error: unknown): number | undefined {
-  if (!(error instanceof RunnerError) || error.code !== 'replay_expired') return undefined
-  const { details } = error
-  const isKnown = typeof details === 'object' && details !== null && 'oldestSeq' in details
-  return isKnown && typeof details.oldestSeq === 'number' ? details.oldestSeq : undefined
+function lossOf({ first, last }: Lost): AguiEvent {
+  const message = `Records ${first} to ${last} of this thread are damaged in the store.`
+  return { type: EventType.RUN_ERROR, code: 'replay_expired', message }
 }
 
 /** What waits for a person still waits: a client that re-connects must see it. */

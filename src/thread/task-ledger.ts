@@ -3,9 +3,9 @@ import { z } from 'zod'
 import type { AguiEvent } from '../agui/event.ts'
 import { typesOf } from '../agui/items.ts'
 import { ownName, readOwn } from '../agui/own-events.ts'
-import { RunnerError } from '../errors.ts'
 import type { Batch } from '../storage/batch.ts'
 import type { EventLog } from '../storage/event-log.ts'
+import { readKept } from '../storage/kept.ts'
 import { within } from '../within.ts'
 
 /** One thing that the agent started and that runs beside its turn. */
@@ -37,7 +37,6 @@ const OwnMetadata = z
   .object({ 'agui-runner': z.object({ taskId: text }) })
   .optional()
   .catch(undefined)
-const Expired = z.object({ oldestSeq: z.number() })
 
 /** States that say nothing but that it lives. */
 const ALIVE = new Set(['started', 'progress', 'updated', 'running', 'pending'])
@@ -82,28 +81,16 @@ export class TaskLedger {
   async #catchUp(threadId: string, ledger: Ledger, signal: AbortSignal): Promise<void> {
     const head = this.#log.head(threadId)
     if (ledger.seq >= head) return
-    const after = this.#startOf(threadId, ledger.seq)
     // A signal of its own: one request reads many threads, and each read listens for the end of its signal.
     await within({ signal }, async (own) => {
-      for await (const batches of this.#log.read(threadId, after, own)) {
+      const kept = readKept(this.#log, threadId, { after: ledger.seq, head, signal: own })
+      for await (const batches of kept) {
         for (const batch of batches) {
           takeBatch(ledger, batch)
           ledger.seq = batch.last
         }
-        if (ledger.seq >= head) return
       }
     })
-  }
-
-  /** What retention removed is not known any more. */
-  #startOf(threadId: string, seq: number): number {
-    try {
-      this.#log.checkReplay(threadId, seq)
-      return seq
-    } catch (error) {
-      if (!(error instanceof RunnerError) || error.code !== 'replay_expired') throw error
-      return Expired.parse(error.details).oldestSeq - 1
-    }
   }
 }
 

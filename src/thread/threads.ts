@@ -25,6 +25,9 @@ const Deleted = z.object({ deleted: z.literal(true) })
 
 type Member = [thread: string, id: string]
 
+/** How a run, or a thread, ends is stored also on a full disk; what begins one asks for room before. */
+const LAST = { isLast: true }
+
 /** The facts of every thread, and which run and message ids each has seen. */
 export class Threads {
   readonly #store: Store
@@ -54,7 +57,7 @@ export class Threads {
   }
 
   async put(threadId: string, facts: ThreadFacts): Promise<void> {
-    await this.#facts.put(keyText(threadId), facts)
+    await this.#facts.put(keyText(threadId), facts, LAST)
   }
 
   hasRun(threadId: string, runId: string): boolean {
@@ -62,7 +65,7 @@ export class Threads {
   }
 
   async addRun(threadId: string, runId: string): Promise<void> {
-    await this.#runs.put(member(threadId, runId), true)
+    await this.#runs.put(member(threadId, runId), true, LAST)
   }
 
   /** What the message said when it was taken in, as a digest; `undefined` for one this thread has not seen. */
@@ -72,27 +75,21 @@ export class Threads {
   }
 
   async addMessages(threadId: string, messages: Iterable<[id: string, digest: string]>): Promise<void> {
-    await Promise.all([...messages].map(([id, digest]) => this.#messages.put(member(threadId, id), digest)))
+    await Promise.all(
+      [...messages].map(([id, digest]) => this.#messages.put(member(threadId, id), digest, LAST)),
+    )
   }
 
   /** From here on the thread is one that is being deleted, whatever happens to this process. */
   async bury(threadId: string): Promise<void> {
-    await this.#facts.put(keyText(threadId), { deleted: true })
+    await this.#facts.put(keyText(threadId), { deleted: true }, LAST)
     await this.#store.flushed()
   }
 
   /** The end of a deletion: call when nothing else is left of the thread. */
   async drop(threadId: string): Promise<void> {
-    const removals: Promise<unknown>[] = []
-    for (const members of [this.#runs, this.#messages]) {
-      for (const key of members.getKeys({
-        start: [keyText(threadId), ''],
-        end: [keyText(threadId), '\uffff'],
-      })) {
-        removals.push(members.remove(key))
-      }
-    }
-    await Promise.all(removals)
+    const range = { start: [keyText(threadId), ''], end: [keyText(threadId), '\uffff'] }
+    await Promise.all([this.#runs.removeAll(range), this.#messages.removeAll(range)])
     await this.#facts.remove(keyText(threadId))
     await this.#store.flushed()
   }

@@ -103,7 +103,7 @@ export class WorkspaceFiles {
   /**
    * Replaces the file, making the folders before it: all of the new content, or the old. Returns its bytes.
    *
-   * @throws {RunnerError} `too_large`, `path_outside_workspace`, `invalid_input` for a folder.
+   * @throws {RunnerError} `too_large`, `storage_full`, `path_outside_workspace`, `invalid_input` for a folder.
    */
   async write(
     path: string,
@@ -114,14 +114,18 @@ export class WorkspaceFiles {
     if (place === '')
       throw new RunnerError('invalid_input', 'This names the workspace itself; name a file in it.')
     const { folder: parent, name } = splitPath(place)
-    const folder = await this.guard.openFolder(parent, { create: true })
-    return await folder.use(async () => {
-      const before = await folder.lstat(name)
-      refuseSpecial(before, path)
-      if (before?.isDirectory()) throw isFolder(path)
-      const owner = await this.guard.ownerOf(before)
-      return await this.#replace({ folder, name, path, mode: before?.mode, owner }, source, options)
-    })
+    try {
+      const folder = await this.guard.openFolder(parent, { create: true })
+      return await folder.use(async () => {
+        const before = await folder.lstat(name)
+        refuseSpecial(before, path)
+        if (before?.isDirectory()) throw isFolder(path)
+        const owner = await this.guard.ownerOf(before)
+        return await this.#replace({ folder, name, path, mode: before?.mode, owner }, source, options)
+      })
+    } catch (error) {
+      throw hasErrno(error, 'ENOSPC', 'EDQUOT') ? noRoom(path, error) : error
+    }
   }
 
   /** The file, or the link itself. @throws {RunnerError} `not_found`, `path_outside_workspace`, `invalid_input`. */
@@ -288,6 +292,11 @@ function toTime({ mtime }: Stats): string {
 
 function missing(path: string): RunnerError {
   return new RunnerError('not_found', `There is no "${quoted(path)}" in the workspace.`)
+}
+
+function noRoom(path: string, cause: unknown): RunnerError {
+  const message = `The disk of the workspace is full, or its quota used up: "${quoted(path)}" was not written. Remove what is not needed there.`
+  return new RunnerError('storage_full', message, { cause })
 }
 
 function isFolder(path: string): RunnerError {

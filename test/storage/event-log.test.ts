@@ -139,7 +139,7 @@ describe('appending', () => {
   }
 
   function seqInStore(threadId: string): number {
-    const keys = opened.store.bytes<[string, number]>('batches').getKeys({
+    const keys = opened.store.json<[string, number]>('batches').getKeys({
       start: [keyText(threadId), 0],
       end: [keyText(threadId), Infinity],
     })

@@ -31,6 +31,8 @@ export interface Bench {
   start(env?: Record<string, string>): Promise<RunnerProcess>
   /** The same without waiting: for starts that fail. */
   spawn(env?: Record<string, string>, command?: string[]): StartedProcess
+  /** Stops what runs. */
+  stop(): Promise<void>
   /** Stops what runs and removes the folder. */
   close(): Promise<void>
 }
@@ -82,8 +84,11 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
       const line = await Promise.race([listening, ended])
       return { ...started, url: String(line['url']) }
     },
-    async close() {
+    async stop() {
       await Promise.all(runners.map((runner) => runner.stop('SIGTERM')))
+    },
+    async close() {
+      await bench.stop()
       await gateway.close()
       rmSync(directory, { recursive: true, force: true })
     },

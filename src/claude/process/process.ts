@@ -9,6 +9,7 @@ import type {
   SpawnOptions,
 } from '@anthropic-ai/claude-agent-sdk'
 import type { ToolServer } from '../../agent/agent.ts'
+import { inBackground } from '../../background.ts'
 import { claudeExited, claudeStarted, policyDenied } from '../../channels.ts'
 import { RunnerError } from '../../errors.ts'
 import { unlessAborted } from '../../within.ts'
@@ -145,7 +146,7 @@ export class ClaudeProcess {
         return
       }
       if (outcome === 'late') {
-        void this.kill()
+        this.#killUnresponsive()
         throw new RunnerError(
           'claude_start_failed',
           `Claude Code did not answer within CLAUDE_START_TIMEOUT_MS (${startTimeoutMs} ms).`,
@@ -218,6 +219,10 @@ export class ClaudeProcess {
     await this.close()
   }
 
+  #killUnresponsive(): void {
+    inBackground({ name: 'killing Claude Code', ...this.#options.observed() }, this.kill())
+  }
+
   /**
    * The stop ladder: end of input (Claude Code saves its session and goes), SIGTERM, SIGKILL, and then whatever
    * it started that left its group. Idempotent; bounded by three steps of CLOSE_STEP_MS.
@@ -243,7 +248,7 @@ export class ClaudeProcess {
     let limit: NodeJS.Timeout | undefined
     const late = new Promise<never>((_resolve, reject) => {
       limit = setTimeout(() => {
-        void this.kill()
+        this.#killUnresponsive()
         const message = `Claude Code did not answer "${what}" within CLAUDE_CONTROL_TIMEOUT_MS (${controlTimeoutMs} ms) and was killed. The next run resumes its session.`
         reject(new RunnerError('claude_unresponsive', message))
       }, controlTimeoutMs)

@@ -49,6 +49,8 @@ const NOTICES: Readonly<Record<string, Describe>> = {
   conversation_reset: () => info('Claude Code started a new conversation'),
   session_reset: ({ reason }) =>
     warn('The Claude session is gone; it goes on without what was said before', words(reason)),
+  gap: ({ firstSeq, lastSeq }) =>
+    warn('Damaged in the store', `records ${text(firstSeq)} to ${text(lastSeq)}`),
   workspace_problems: ({ problems }) =>
     warn('Not in the workspace as it was wanted', toList(problems).map(String).join('; ')),
   content_skipped: ({ parts }) => warn('The model cannot be given', toList(parts).map(String).join(', ')),

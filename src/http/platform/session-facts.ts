@@ -1,6 +1,6 @@
 import { RunnerError } from '../../errors.ts'
-import type { SessionDescription } from '../../thread/session.ts'
 import type { KnownTask, TaskLedger } from '../../thread/task-ledger.ts'
+import type { SessionDescription } from '../../thread/told.ts'
 import type { OpenedFile } from '../../workspace/files.ts'
 import { openTaskOutput, type TaskOutputPlaces } from '../../workspace/task-output.ts'
 import type { AgentFacts, McpServerStatus, Task } from './agent-facts.ts'

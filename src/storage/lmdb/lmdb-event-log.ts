@@ -1,12 +1,13 @@
 import assert from 'node:assert'
-import type { Database } from 'lmdb'
 import type { AguiEvent } from '../../agui/event.ts'
 import { logAppended } from '../../channels.ts'
 import { RunnerError } from '../../errors.ts'
 import { Batch } from '../batch.ts'
 import type { AppendOptions, EventLog } from '../event-log.ts'
 import { SharedSteps } from '../shared-steps.ts'
-import { idOfKey, keyText, type Store } from './store.ts'
+import { type BatchKey, Retention, range } from './retention.ts'
+import { keyText, type Store } from './store.ts'
+import type { Codec, StoreTable } from './table.ts'
 
 export interface LmdbEventLogOptions {
   store: Store
@@ -18,7 +19,7 @@ export interface LmdbEventLogOptions {
 /** The log's database in the store. */
 export const BATCHES = 'batches'
 
-type Key = [thread: string, first: number]
+const CODEC: Codec<Batch> = { encode: (batch) => batch.encode(), decode: (stored) => Batch.decode(stored) }
 
 interface Thread {
   /** Last seq given out; runs ahead of `head` while a commit is under way. */
@@ -43,59 +44,66 @@ const TAIL_BYTES_MAX = 1024 * 1024
 const TAILS_BYTES_MAX = 16 * 1024 * 1024
 /** Bytes one step of a replay takes out of the store. */
 const READ_BYTES_MAX = 256 * 1024
-/** Retention is looked at again after this many appended bytes, or this share of its limit if that is less. */
-const RETENTION_CHECK_BYTES = 4 * 1024 * 1024
-const RETENTION_CHECK_SHARE = 1 / 32
-/** Batches that are removed together; the event loop turns in between. */
-const REMOVAL_STEP = 256
+/**
+ * When a thread's last batch is damaged nobody knows its last seq. The thread goes on behind so many: no seq that a
+ * client has seen is given out again.
+ */
+const SEQS_SKIPPED = 1_000_000
 
 export class LmdbEventLog implements EventLog {
   readonly #store: Store
-  readonly #batches: Database<Buffer, Key>
+  readonly #batches: StoreTable<Batch, BatchKey>
   readonly #threads = new Map<string, Thread>()
   /** Threads that hold a tail, the one that was quiet longest first. */
   readonly #tails = new Set<Thread>()
   readonly #readers = new Set<{ thread: Thread; seq: number }>()
   readonly #steps = new SharedSteps()
-  readonly #retentionBytes: number
-  readonly #checkBytes: number
+  readonly #retention: Retention
   readonly #now: () => number
   #tailsBytes = 0
-  #uncheckedBytes = 0
-  #retaining: Promise<void> | undefined
   #closed = false
 
   constructor(options: LmdbEventLogOptions) {
     this.#store = options.store
-    this.#batches = options.store.bytes(BATCHES)
-    this.#retentionBytes = options.retentionBytes
-    this.#checkBytes = Math.min(RETENTION_CHECK_BYTES, options.retentionBytes * RETENTION_CHECK_SHARE)
+    this.#batches = options.store.table(BATCHES, CODEC)
+    this.#retention = new Retention({
+      batches: this.#batches,
+      bytesMax: options.retentionBytes,
+      usedBytes: () => this.#store.usedBytes(BATCHES),
+      thread: (threadId) => this.#thread(threadId),
+    })
     this.#now = options.now ?? Date.now
   }
 
-  async append(
+  append(
     threadId: string,
     runId: string,
     events: readonly AguiEvent[],
     options: AppendOptions = {},
   ): Promise<Batch> {
-    if (this.#closed)
-      throw new RunnerError('shutting_down', 'The event log is closed; the runner is stopping.')
+    if (this.#closed) {
+      const message = 'The event log is closed; the runner is stopping.'
+      return Promise.reject(new RunnerError('shutting_down', message))
+    }
     assert(events.length > 0, 'a batch without events has no seq')
     const thread = this.#thread(threadId)
     const batch = Batch.of(runId, events, { first: thread.assigned + 1, at: this.#now() })
+    const written = this.#write(thread, [keyText(threadId), batch.first], batch, options)
     thread.assigned = batch.last
-    const bytes = batch.encode()
-    await this.#write(thread, [keyText(threadId), batch.first], { batch, bytes })
-    logAppended.publish({ threadId, events: events.length, bytes: bytes.length })
-    if (options.durable === true) await this.#store.flushed()
-    this.#uncheckedBytes += bytes.length
-    if (this.#uncheckedBytes >= this.#checkBytes) {
-      this.#retaining ??= this.#retain().finally(() => {
-        this.#retaining = undefined
-      })
-      await this.#retaining
-    }
+    return this.#afterWrite(threadId, batch, { written, isDurable: options.durable === true })
+  }
+
+  async #afterWrite(
+    threadId: string,
+    batch: Batch,
+    { written, isDurable }: { written: Promise<void>; isDurable: boolean },
+  ): Promise<Batch> {
+    await written
+    const bytes = batch.sse.length
+    logAppended.publish({ threadId, events: batch.last - batch.first + 1, bytes })
+    if (isDurable) await this.#store.flushed()
+    const retained = this.#retention.added(bytes)
+    if (retained !== undefined) await retained
     return batch
   }
 
@@ -109,7 +117,7 @@ export class LmdbEventLog implements EventLog {
     try {
       while (!signal.aborted && !thread.dropped) {
         const { seq } = reader
-        this.checkReplay(threadId, seq)
+        this.#checkKept(threadId, seq)
         if (seq >= thread.head) {
           // A closed log still gives what it holds, and what was being written: a run's last words reach its readers.
           if (this.#closed && thread.assigned === thread.head) return
@@ -117,7 +125,6 @@ export class LmdbEventLog implements EventLog {
           continue
         }
         const batches = this.#take(threadId, thread, seq)
-        assert(batches.length > 0, 'the store lacks records that were committed')
         yield batches
         reader.seq = batches.at(-1)?.last ?? seq
       }
@@ -129,6 +136,16 @@ export class LmdbEventLog implements EventLog {
   }
 
   checkReplay(threadId: string, after: number): void {
+    this.#checkKept(threadId, after)
+    const thread = this.#known(threadId)
+    if (after < thread.head) this.#take(threadId, thread, after)
+  }
+
+  checkRoom(): void {
+    this.#store.checkRoom()
+  }
+
+  #checkKept(threadId: string, after: number): void {
     const { oldest, head } = this.#known(threadId)
     if (after + 1 < oldest) {
       const message = `Records up to ${oldest - 1} of this thread are gone by retention; read after ${oldest - 1}, or connect anew.`
@@ -168,19 +185,43 @@ export class LmdbEventLog implements EventLog {
     if (this.#closed) return
     this.#closed = true
     for (const thread of this.#threads.values()) wake(thread)
-    await this.#retaining
+    await this.#retention.settled
     await this.#store.flushed()
   }
 
-  async #write(thread: Thread, key: Key, { batch, bytes }: { batch: Batch; bytes: Buffer }): Promise<void> {
+  /** Without waiting when it can: then `storage_full` is thrown and not told later. */
+  #write(thread: Thread, key: BatchKey, batch: Batch, options: AppendOptions): Promise<void> {
+    if (thread.cleared !== undefined) {
+      thread.writing.push(batch)
+      return this.#publishWhenWritten(thread, batch, this.#writeWhenCleared(thread, key, batch, options))
+    }
+    const written = this.#batches.put(key, batch, options)
     thread.writing.push(batch)
+    return this.#publishWhenWritten(thread, batch, written)
+  }
+
+  async #writeWhenCleared(
+    thread: Thread,
+    key: BatchKey,
+    batch: Batch,
+    options: AppendOptions,
+  ): Promise<void> {
+    await thread.cleared
+    // Dropped again while it waited: the removal that goes on may have passed this key already.
+    if (thread.dropped) return
+    if (!thread.writing.includes(batch))
+      throw new RunnerError('storage_full', 'What goes before it is not written.')
+    await this.#batches.put(key, batch, options)
+  }
+
+  async #publishWhenWritten(thread: Thread, batch: Batch, written: Promise<void>): Promise<void> {
     try {
-      if (thread.cleared !== undefined) await thread.cleared
-      // Dropped again while it waited: the removal that goes on may have passed this key already.
-      if (!thread.dropped) await this.#batches.put(key, bytes)
+      await written
     } catch (error) {
       // What follows would stand behind a hole.
-      thread.writing.splice(thread.writing.indexOf(batch))
+      const at = thread.writing.indexOf(batch)
+      if (at >= 0) thread.writing.splice(at)
+      thread.assigned = thread.writing.at(-1)?.last ?? thread.head
       throw error
     }
     // lmdb commits in order, but with large values it tells so out of order.
@@ -197,7 +238,7 @@ export class LmdbEventLog implements EventLog {
   #known(threadId: string): Thread {
     const known = this.#threads.get(threadId)
     if (known !== undefined) return known
-    const [last] = this.#batches.getRange({
+    const [last] = this.#batches.getStored({
       start: [keyText(threadId), Infinity],
       end: [keyText(threadId), 0],
       reverse: true,
@@ -205,17 +246,12 @@ export class LmdbEventLog implements EventLog {
     })
     if (last === undefined) return emptyThread()
     const [oldest] = this.#batches.getKeys({ ...range(threadId, 0), limit: 1 })
-    const head = Batch.decode(last.value).last
+    const head = last.value?.last ?? last.key[1] + SEQS_SKIPPED
     return { ...emptyThread(), assigned: head, head, oldest: oldest?.[1] ?? 1 }
   }
 
   async #clear(threadId: string): Promise<void> {
-    await this.#batches.committed
-    for (;;) {
-      const keys = [...this.#batches.getKeys({ ...range(threadId, 0), limit: REMOVAL_STEP })]
-      if (keys.length === 0) return
-      await Promise.all(keys.map((key) => this.#batches.remove(key)))
-    }
+    await this.#batches.removeAll(range(threadId, 0))
   }
 
   /** A thread without a record is remembered only while somebody waits for one. */
@@ -259,12 +295,28 @@ export class LmdbEventLog implements EventLog {
   #take(threadId: string, thread: Thread, seq: number): readonly Batch[] {
     const youngest = thread.tail.at(-1)
     if (youngest !== undefined && youngest.first === seq + 1) return [youngest]
-    return this.#steps.take(threadId, seq, () =>
-      upTo(READ_BYTES_MAX, this.#from(threadId, thread, seq), (batch) => batch.after(seq)),
-    )
+    return this.#steps.take(threadId, seq, () => {
+      const whole = this.#from(threadId, thread, seq)
+      const batches = upTo(READ_BYTES_MAX, whole, (batch) => batch.after(seq))
+      if (batches.length === 0) throw this.#gap(threadId, thread, seq)
+      return batches
+    })
   }
 
-  /** From the one that holds what follows `seq`. */
+  /** What follows `seq` is damaged, or has vanished from the store. */
+  #gap(threadId: string, { head }: Thread, seq: number): RunnerError {
+    let oldestSeq = head + 1
+    for (const { key, value } of this.#batches.getStored(range(threadId, seq + 1))) {
+      if (value === undefined || key[1] > head) continue
+      oldestSeq = key[1]
+      break
+    }
+    const lost = { first: seq + 1, last: oldestSeq - 1 }
+    const message = `Records ${lost.first} to ${lost.last} of this thread are damaged in the store; read after ${lost.last}, or connect anew.`
+    return new RunnerError('replay_expired', message, { details: { oldestSeq, lost } })
+  }
+
+  /** From the one that holds what follows `seq`, up to the first that is not whole or not there. */
   *#from(threadId: string, { tail, head }: Thread, seq: number): Generator<Batch> {
     const [eldest] = tail
     if (eldest !== undefined && eldest.first <= seq + 1) {
@@ -276,58 +328,14 @@ export class LmdbEventLog implements EventLog {
       reverse: true,
       limit: 1,
     })
-    for (const { value } of this.#batches.getRange(range(threadId, holder?.[1] ?? seq + 1))) {
-      const batch = Batch.decode(value)
+    let next = seq + 1
+    for (const { key, value } of this.#batches.getStored(range(threadId, holder?.[1] ?? next))) {
+      const [, first] = key
       // Written but not yet told: the commit's own answer publishes it.
-      if (batch.first > head) return
-      yield batch
-    }
-  }
-
-  /** Removes the oldest batches, whichever thread they are of, until the store is below its limit. */
-  async #retain(): Promise<void> {
-    this.#uncheckedBytes = 0
-    // What comes before the next look, and while it goes on, has room as well.
-    const ceiling = this.#retentionBytes - 2 * this.#checkBytes
-    if (this.#store.usedBytes(BATCHES) <= ceiling) return
-    const cursors = this.#threadIds().map((threadId) => ({ threadId, batch: this.#after(threadId, 0) }))
-    // Down by one more look, so that it does not run at every one.
-    for (;;) {
-      let excess = this.#store.usedBytes(BATCHES) - (ceiling - this.#checkBytes)
-      const removals: Promise<boolean>[] = []
-      while (excess > 0 && removals.length < REMOVAL_STEP) {
-        const eldest = cursors.reduce((a, b) =>
-          (b.batch?.at ?? Infinity) < (a.batch?.at ?? Infinity) ? b : a,
-        )
-        const { threadId, batch } = eldest
-        if (batch === undefined) break
-        excess -= batch.sse.length
-        this.#thread(threadId).oldest = batch.last + 1
-        removals.push(this.#batches.remove([keyText(threadId), batch.first]))
-        eldest.batch = this.#after(threadId, batch.last)
-      }
-      if (removals.length === 0) return
-      // The event loop turns in between: readers and other appends go on.
-      await Promise.all(removals)
-    }
-  }
-
-  /** The batch that may go next; a thread's last one stays, since its seq is where the thread goes on. */
-  #after(threadId: string, seq: number): Batch | undefined {
-    const [entry] = this.#batches.getRange({ ...range(threadId, seq + 1), limit: 1 })
-    const batch = entry === undefined ? undefined : Batch.decode(entry.value)
-    return batch === undefined || batch.last >= this.#thread(threadId).head ? undefined : batch
-  }
-
-  #threadIds(): string[] {
-    const ids: string[] = []
-    for (;;) {
-      const last = ids.at(-1)
-      const [key] = this.#batches.getKeys(
-        last === undefined ? { limit: 1 } : { start: [keyText(last), Infinity], limit: 1 },
-      )
-      if (key === undefined) return ids
-      ids.push(idOfKey(key[0]))
+      if (first > head) return
+      if (value === undefined || value.first !== first || first > next || value.last < next) return
+      yield value
+      next = value.last + 1
     }
   }
 }
@@ -356,10 +364,6 @@ function upTo(bytesMax: number, batches: Iterable<Batch>, toPart: (batch: Batch)
     if (bytes >= bytesMax) break
   }
   return taken
-}
-
-function range(threadId: string, from: number): { start: Key; end: Key } {
-  return { start: [keyText(threadId), from], end: [keyText(threadId), Infinity] }
 }
 
 function wake(thread: Thread): void {

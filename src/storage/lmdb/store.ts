@@ -1,12 +1,15 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Database, type Key, open } from 'lmdb'
+import { type Key, open } from 'lmdb'
+import { RunnerError, toMessage } from '../../errors.ts'
+import { Room } from './room.ts'
+import { DATA_FILE, markOpening, prepareStore, type Recovery, unusable } from './state-folder.ts'
+import { type Codec, StoreTable } from './table.ts'
 
 /** Keys to JSON values; their shape is checked by whoever reads them. */
-export type Table<K extends Key> = Database<unknown, K>
+export type Table<K extends Key> = StoreTable<unknown, K>
 
 /** Keys to bytes. */
-export type Records<K extends Key> = Database<Buffer, K>
+export type Records<K extends Key> = StoreTable<Buffer, K>
 
 /**
  * An id as a part of a key: lmdb cuts a long string at a NUL and takes half characters for one another. JSON has
@@ -20,31 +23,78 @@ export function idOfKey(text: string): string {
   return String(JSON.parse(text))
 }
 
+export interface StoreOptions {
+  /** What happens to a store that is damaged; `refuse` when left out. */
+  recovery?: Recovery
+}
+
+const JSON_CODEC: Codec<unknown> = {
+  encode: (value) => [Buffer.from(JSON.stringify(value))],
+  decode: (bytes) => JSON.parse(bytes.toString()),
+}
+
+const BYTES_CODEC: Codec<Buffer> = { encode: (bytes) => [bytes], decode: (bytes) => bytes }
+
 /**
- * The state folder's one LMDB environment; the event log and the thread facts are databases in it, so that what
- * is written in one turn is committed together.
+ * The state folder's one LMDB environment; the event log and the thread facts are tables in it, so that what is
+ * written in one turn is committed together.
  */
 export class Store {
+  /** The damaged store in whose place this one was begun, and what was wrong with it. */
+  readonly replaced: { setAside: string; problem: string } | undefined
   readonly #root: ReturnType<typeof open>
-  readonly #databases = new Map<string, { getStats(): unknown }>()
+  readonly #room: Room
+  readonly #tables = new Map<string, { getStats(): unknown }>()
   #closed: Promise<void> | undefined
 
-  private constructor(root: ReturnType<typeof open>) {
+  private constructor(root: ReturnType<typeof open>, room: Room, replaced: Store['replaced']) {
     this.#root = root
+    this.#room = room
+    this.replaced = replaced
   }
 
-  /** @param directory made when it is not there. */
-  static open(directory: string): Store {
-    mkdirSync(directory, { recursive: true, mode: 0o770 })
-    return new Store(open({ path: join(directory, 'log.mdb'), maxDbs: 8, compression: false }))
+  /**
+   * @param directory made when it is not there.
+   * @throws {RunnerError} `storage_damaged`, found before anything is mapped; `storage_full`.
+   */
+  static open(directory: string, { recovery = 'refuse' }: StoreOptions = {}): Store {
+    const replaced = prepareStore(directory, recovery)
+    const path = join(directory, DATA_FILE)
+    const opening = markOpening(directory)
+    try {
+      const root = open({ path, maxDbs: 8, compression: false })
+      const figure = (name: string): number => figureOf(root.getStats(), name)
+      const room = new Room({
+        path,
+        pageBytes: figure('pageSize'),
+        lastPage: () => figure('lastPageNumber'),
+      })
+      opening.end()
+      reserve(room)
+      return new Store(root, room, replaced)
+    } catch (error) {
+      throw error instanceof RunnerError ? error : unusable(directory, toMessage(error))
+    }
+  }
+
+  table<V, K extends Key>(name: string, codec: Codec<V>): StoreTable<V, K> {
+    const database = this.#root.openDB<Buffer, K>({ name, encoding: 'binary' })
+    const table = new StoreTable<V, K>(database, { name, codec, room: this.#room })
+    this.#tables.set(name, table)
+    return table
   }
 
   bytes<K extends Key>(name: string): Records<K> {
-    return this.#keep(name, this.#root.openDB<Buffer, K>({ name, encoding: 'binary' }))
+    return this.table<Buffer, K>(name, BYTES_CODEC)
   }
 
   json<K extends Key>(name: string): Table<K> {
-    return this.#keep(name, this.#root.openDB<unknown, K>({ name, encoding: 'json' }))
+    return this.table<unknown, K>(name, JSON_CODEC)
+  }
+
+  /** @throws {RunnerError} `storage_full` when a run would not find room. */
+  checkRoom(): void {
+    this.#room.check()
   }
 
   /** Resolves when all that was committed is on disk. */
@@ -52,28 +102,30 @@ export class Store {
     await this.#root.flushed
   }
 
-  /** Bytes of the pages in use by one database. */
+  /** Bytes of the pages in use by one table. */
   usedBytes(name: string): number {
-    return pagesInUse(this.#databases.get(name)?.getStats())
+    const stats = this.#tables.get(name)?.getStats()
+    const pages = ['treeBranchPageCount', 'treeLeafPageCount', 'overflowPages']
+    return pages.reduce((sum, page) => sum + figureOf(stats, page), 0) * figureOf(stats, 'pageSize')
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#root.close()
+    this.#closed ??= this.#root.close().finally(() => this.#room.close())
     return this.#closed
-  }
-
-  #keep<T extends { getStats(): unknown }>(name: string, database: T): T {
-    this.#databases.set(name, database)
-    return database
   }
 }
 
-function pagesInUse(stats: unknown): number {
-  if (typeof stats !== 'object' || stats === null) return 0
-  const figure = (name: string): number => {
-    const value: unknown = Reflect.get(stats, name)
-    return typeof value === 'number' ? value : 0
+/** Ahead of the first write. On a full disk what is stored can still be read. */
+function reserve(room: Room): void {
+  try {
+    room.check()
+  } catch (error) {
+    if (!(error instanceof RunnerError)) throw error
   }
-  const pages = figure('treeBranchPageCount') + figure('treeLeafPageCount') + figure('overflowPages')
-  return pages * figure('pageSize')
+}
+
+function figureOf(stats: unknown, name: string): number {
+  if (typeof stats !== 'object' || stats === null) return 0
+  const value: unknown = Reflect.get(stats, name)
+  return typeof value === 'number' ? value : 0
 }

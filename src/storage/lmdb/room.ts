@@ -1,0 +1,127 @@
+import { closeSync, fstatSync, openSync, statfsSync, writeSync } from 'node:fs'
+import { RunnerError, toMessage } from '../../errors.ts'
+
+export interface RoomOptions {
+  /** LMDB's data file. */
+  path: string
+  pageBytes: number
+  /** The highest page in use, as of the last commit. */
+  lastPage(): number
+}
+
+/** A value up to this size shares a page with others. */
+const INLINE_BYTES_MAX = 1024
+/** What one write changes besides its value: a leaf, and a branch above it. Their copies are new pages. */
+const PATH_PAGES = 2
+/** What one transaction changes besides: roots, the lists of databases and of free pages. */
+const TRANSACTION_PAGES = 32
+/** Kept for what must be said when everything else is refused: how runs end, and what a deletion writes. */
+const LAST_WORDS_PAGES = 64
+/** The file grows by so many pages at once while the disk has plenty; by few when it has not. */
+const STEP_PAGES = 256
+const SMALL_STEP_PAGES = 16
+const PLENTY = 64
+
+const ZEROS = Buffer.alloc(STEP_PAGES * 4096)
+const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+
+/**
+ * The part of the data file that is behind LMDB's last page. It is taken from the disk, as zeros, before a write may use
+ * it: LMDB must not be the one who learns that a disk is full, since it then aborts the process on values above a page.
+ * What is appended lands behind the file's end whoever moved that (O_APPEND), so it never meets LMDB's own writes.
+ */
+export class Room {
+  readonly #options: RoomOptions
+  readonly #file: number
+  /** Pages behind the last one that no admitted write has a claim on; too low rather than too high. */
+  #left = 0
+  /** Claimed by writes that are not committed yet. */
+  #claimed = 0
+
+  constructor(options: RoomOptions) {
+    this.#options = options
+    this.#file = openSync(options.path, 'a')
+  }
+
+  /**
+   * Claims what a write of so many bytes may need; of a removal they are 0. Give it back with `settle` when the write is committed, or failed.
+   *
+   * @param isLast may use what is kept for last words.
+   * @throws {RunnerError} `storage_full`.
+   */
+  claim(bytes: number, isLast: boolean): number {
+    const pages = this.#pagesOf(bytes)
+    this.#ensure(pages, isLast ? 0 : TRANSACTION_PAGES + LAST_WORDS_PAGES)
+    this.#left -= pages
+    this.#claimed += pages
+    return pages
+  }
+
+  settle(pages: number): void {
+    this.#claimed -= pages
+  }
+
+  /** How many removals may be committed together, on a full disk fewer than on another. */
+  removals(max: number): number {
+    try {
+      this.#ensure(max * PATH_PAGES, TRANSACTION_PAGES)
+      return max
+    } catch (error) {
+      if (!(error instanceof RunnerError)) throw error
+      return Math.max(1, Math.floor((this.#left - TRANSACTION_PAGES) / PATH_PAGES / 2))
+    }
+  }
+
+  /** @throws {RunnerError} `storage_full` when a small run would not find room. */
+  check(): void {
+    this.#ensure(LAST_WORDS_PAGES, TRANSACTION_PAGES + LAST_WORDS_PAGES)
+  }
+
+  close(): void {
+    closeSync(this.#file)
+  }
+
+  #pagesOf(bytes: number): number {
+    const isInline = bytes <= INLINE_BYTES_MAX
+    return PATH_PAGES + (isInline ? Math.sign(bytes) : Math.ceil((bytes + 32) / this.#options.pageBytes))
+  }
+
+  #ensure(pages: number, spare: number): void {
+    const needed = pages + spare
+    if (this.#left >= needed) return
+    this.#measure()
+    if (this.#left >= needed) return
+    this.#grow(needed - this.#left)
+    if (this.#left < needed) throw storageFull(this.#options.path)
+  }
+
+  #measure(): void {
+    const { pageBytes, lastPage } = this.#options
+    this.#left = Math.floor(fstatSync(this.#file).size / pageBytes) - lastPage() - 1 - this.#claimed
+  }
+
+  /** By at least so many pages, when the disk has them. */
+  #grow(pages: number): void {
+    const { pageBytes, path } = this.#options
+    const { bavail, bsize } = statfsSync(path)
+    const step = bavail * bsize > PLENTY * STEP_PAGES * pageBytes ? STEP_PAGES : SMALL_STEP_PAGES
+    let missing = (Math.ceil(pages / step) * step + 1) * pageBytes
+    try {
+      while (missing > 0) missing -= writeSync(this.#file, ZEROS, 0, Math.min(missing, ZEROS.length))
+    } catch (error) {
+      if (!isFull(error)) throw error
+    }
+    this.#measure()
+  }
+}
+
+/** Whether a system call failed because there is no room. */
+export function isFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && FULL.has(String(error.code))
+}
+
+export function storageFull(path: string, cause?: unknown): RunnerError {
+  const why = cause === undefined ? '' : ` (${toMessage(cause)})`
+  const message = `The disk of the state folder is full: ${path} cannot grow${why}. Free space there, or delete threads; what was told stays readable.`
+  return new RunnerError('storage_full', message, { cause })
+}
