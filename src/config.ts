@@ -244,7 +244,7 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
         ? undefined
         : {
             gitUrl: v.ACTIVE_WORKFLOW_GIT_URL,
-            branch: v.ACTIVE_WORKFLOW_BRANCH ?? 'main',
+            branch: v.ACTIVE_WORKFLOW_BRANCH ?? '',
             path: v.ACTIVE_WORKFLOW_PATH ?? '',
           },
     repositoryTokens: { github: v.GITHUB_TOKEN, gitlab: v.GITLAB_TOKEN },
