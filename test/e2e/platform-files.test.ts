@@ -167,7 +167,10 @@ describe('content', () => {
       slashCommand: '/zeta',
       icon: '',
       order: 1,
+      // Nobody has made it active, and by itself nothing of it is loaded.
+      needs: ['POST /workflow', 'CLAUDE_SETTING_SOURCES=project', 'CLAUDE_SLASH_COMMANDS=true'],
     })
+    expect(body.agents[0].needs).toEqual(['POST /workflow', 'CLAUDE_SETTING_SOURCES=project'])
     expect(JSON.stringify(body)).not.toContain('root:')
   })
 })
