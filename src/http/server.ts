@@ -41,7 +41,7 @@ export interface ServerOptions
     SentLimits {
   logger: FastifyBaseLogger
   /** Addresses and networks whose `Forwarded` and `X-Forwarded-*` are believed. */
-  trustedProxies: readonly string[]
+  trustedProxies?: readonly string[]
   requestBodyBytesMax: number
   /** Of the request line and the headers together. */
   headersBytesMax: number
@@ -78,10 +78,11 @@ const NO_COMPILERS = {
 /** The routes on one instance; does not listen. */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const handleError = createErrorHandler(options.redactor)
+  const { trustedProxies = [] } = options
   const app = Fastify({
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true }),
-    trustProxy: options.trustedProxies.length === 0 ? false : [...options.trustedProxies],
+    trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     bodyLimit: options.requestBodyBytesMax,
     requestTimeout: options.requestTimeoutMs,
     keepAliveTimeout: options.keepAliveTimeoutMs,
@@ -105,7 +106,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   app.server.on('drop', () => connectionDropped.publish({ max }))
   refuseExpectations(app.server)
   observe(app)
-  readForwarded(app, options.trustedProxies)
+  readForwarded(app, trustedProxies)
   await allowOrigins(app, options.allowedOrigins)
   const document = documentOf(collectRoutes(app))
   app.addHook('onRequest', async (request) => checkHead(request, options))
