@@ -320,7 +320,7 @@ async function isAt(tryRun: TryRun, name: string): Promise<boolean> {
 }
 
 /** As the routes tell it. */
-export function headFacts({ branch, commit, isDetached }: Head): {
+function headFacts({ branch, commit, isDetached }: Head): {
   branch: string
   detached?: true
   commit?: string | undefined
