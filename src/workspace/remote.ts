@@ -92,7 +92,7 @@ export class Remote {
     } else throw unknownRevision(name)
   }
 
-  /** @throws {RunnerError} `not_found` for a commit that the server does not give. */
+  /** @throws {RunnerError} `not_found` for a commit that the server does not have. */
   async goTo(repository: Repository, revision: Revision, options: FetchOptions): Promise<void> {
     const { signal } = this.#options
     if ('branch' in revision) {
@@ -174,6 +174,6 @@ function isUnknownCommit(error: unknown): boolean {
   return (
     error instanceof RunnerError &&
     error.code === 'git_failed' &&
-    /not our ref|unadvertised object|couldn't find remote ref/.test(error.message)
+    /not our ref|couldn't find remote ref/.test(error.message)
   )
 }

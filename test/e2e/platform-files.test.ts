@@ -183,6 +183,19 @@ describe.each(['/workspace', '/files'])('%s', (base) => {
     expect((await get(`${base}?path=notes`)).body.files).toMatchObject([{ path: '/notes/a.txt' }])
   })
 
+  test('lists a name that is not UTF-8, and gives and deletes what it lists', async () => {
+    mkdirSync(at('odd'), { recursive: true })
+    writeFileSync(Buffer.concat([Buffer.from(at('odd/caf')), Buffer.from([0xe9])]), 'hello')
+    const { files } = (await get(`${base}/odd`)).body
+    expect(files).toMatchObject([{ name: 'caf\\xE9', path: '/odd/caf\\xE9', size: 5 }])
+    const path = files[0].path.split('/').map(encodeURIComponent).join('/')
+    expect(await (await fetch(url(`${base}${path}`))).text()).toBe('hello')
+    const query = encodeURIComponent(files[0].path)
+    expect(await (await fetch(url(`/content/file?path=${query}`))).text()).toBe('hello')
+    expect(await remove(`${base}${path}`)).toMatchObject({ status: 200 })
+    expect(readdirSync(at('odd'))).toEqual([])
+  })
+
   test('takes, gives and deletes a file of any type', async () => {
     const path = `${base}/up%20load/%C3%A4.json`
     for (const contentType of ['application/json', 'text/plain', 'application/x-odd; a=b', undefined]) {
