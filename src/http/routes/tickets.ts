@@ -1,12 +1,11 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
-import { ID_CHARS_MAX } from '../../agui/input.ts'
 import { about, ok } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
 import { TICKET_TTL_MS, TICKET_TTL_MS_MAX, type Tickets } from '../doors/tickets.ts'
 
 const Body = z.object({
-  threadId: z.string().min(1).max(ID_CHARS_MAX).describe('It need not be there yet.'),
+  threadId: z.string().describe('It need not be there yet.'),
   ttlMs: z.number().int().min(1).max(TICKET_TTL_MS_MAX).default(TICKET_TTL_MS),
 })
 
