@@ -1,7 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import proxyAddr from '@fastify/proxy-addr'
 import { z } from 'zod'
+import { areProxies, PROXIES, WebOrigin } from './callers.ts'
 import { RunnerError } from './errors.ts'
 
 /** The image's places (openshell.md section 8); elsewhere the current folder's. */
@@ -48,29 +48,6 @@ const list = z.preprocess(emptyIsUnset, z.string().default('')).transform((value
     .map((item) => item.trim())
     .filter((item) => item !== ''),
 )
-
-/** As a browser writes it; `null` and schemes of its own stay as they are. */
-const origin = z
-  .string()
-  .refine((text) => text === 'null' || /^[a-z][\w+.-]*:\/\/[^/?#@\s*]+\/?$/i.test(text), {
-    error: 'must be origins such as https://app.example, without a path and without *',
-  })
-  .transform((text) => {
-    const { origin } = URL.canParse(text) ? new URL(text) : { origin: 'null' }
-    return origin === 'null' ? text : origin
-  })
-
-const PROXIES =
-  'must be addresses or networks such as 10.0.0.0/8, or loopback, linklocal, uniquelocal, separated by commas'
-
-function areAddresses(addresses: readonly string[]): boolean {
-  try {
-    proxyAddr.compile([...addresses])
-    return true
-  } catch {
-    return false
-  }
-}
 
 /** Nothing of a URL is repeated in a message: it may hold a password. */
 const REPOSITORY_URL = 'must be an https:// or http:// URL of a repository'
@@ -123,8 +100,8 @@ const Environment = z.object({
   AGUI_TOKEN: text,
   AGUI_INSECURE: flag,
   AGUI_ALLOWED_HOSTS: list,
-  AGUI_ALLOWED_ORIGINS: list.pipe(z.array(origin)),
-  TRUSTED_PROXIES: list.refine(areAddresses, PROXIES),
+  AGUI_ALLOWED_ORIGINS: list.pipe(z.array(WebOrigin)),
+  TRUSTED_PROXIES: list.refine(areProxies, PROXIES),
   GITHUB_HOSTS: list,
   GITLAB_HOSTS: list,
   SESSION_ID: text,
