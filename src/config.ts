@@ -1,6 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
+import { areProxies, PROXIES, WebOrigin } from './callers.ts'
 import { RunnerError } from './errors.ts'
 
 /** The image's places (openshell.md section 8); elsewhere the current folder's. */
@@ -99,7 +100,8 @@ const Environment = z.object({
   AGUI_TOKEN: text,
   AGUI_INSECURE: flag,
   AGUI_ALLOWED_HOSTS: list,
-  AGUI_ALLOWED_ORIGINS: list,
+  AGUI_ALLOWED_ORIGINS: list.pipe(z.array(WebOrigin)),
+  TRUSTED_PROXIES: list.refine(areProxies, PROXIES),
   GITHUB_HOSTS: list,
   GITLAB_HOSTS: list,
   SESSION_ID: text,
@@ -227,6 +229,7 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
     isInsecure: v.AGUI_INSECURE && !isLoopback(v.AGUI_HOST) && v.AGUI_TOKEN === undefined,
     allowedHosts: isLoopback(v.AGUI_HOST) ? v.AGUI_ALLOWED_HOSTS : [...v.AGUI_ALLOWED_HOSTS, v.AGUI_HOST],
     allowedOrigins: v.AGUI_ALLOWED_ORIGINS,
+    trustedProxies: v.TRUSTED_PROXIES,
     tokenHosts: {
       github: v.GITHUB_HOSTS.length === 0 ? ['github.com'] : v.GITHUB_HOSTS,
       gitlab: v.GITLAB_HOSTS.length === 0 ? ['gitlab.com'] : v.GITLAB_HOSTS,
@@ -250,7 +253,7 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
         ? undefined
         : {
             gitUrl: v.ACTIVE_WORKFLOW_GIT_URL,
-            branch: v.ACTIVE_WORKFLOW_BRANCH ?? 'main',
+            branch: v.ACTIVE_WORKFLOW_BRANCH ?? '',
             path: v.ACTIVE_WORKFLOW_PATH ?? '',
           },
     repositoryTokens: { github: v.GITHUB_TOKEN, gitlab: v.GITLAB_TOKEN },

@@ -9,12 +9,15 @@ import Fastify, {
 import { connectionDropped, httpAnswered } from '../channels.ts'
 import type { DocumentedRoute } from './document/openapi.ts'
 import { answerClientError, refuseExpectations } from './doors/client-errors.ts'
+import { allowOrigins } from './doors/cors.ts'
 import { checkPlace, checkToken, type DoorOptions } from './doors/doors.ts'
 import { createErrorHandler, createNotFoundHandler } from './doors/error-answers.ts'
+import { readForwarded } from './doors/forwarded.ts'
 import { checkSent, type SentLimits } from './doors/ids.ts'
 import { parseJsonBody } from './doors/json-body.ts'
 import { limitRequest, RateLimit } from './doors/rate-limit.ts'
 import { checkHead, type HeadLimits } from './doors/request-head.ts'
+import { Tickets } from './doors/tickets.ts'
 import { type PlatformRoutesOptions, platformRoutes } from './platform/platform.ts'
 import { consoleRoutes } from './routes/console.ts'
 import { docsRoutes, documentOf, documentRoutes } from './routes/document.ts'
@@ -24,18 +27,21 @@ import { type MetricsRoutesOptions, metricsRoutes } from './routes/metrics.ts'
 import { type RunRoutesOptions, runRoutes } from './routes/run.ts'
 import { type SessionRoutesOptions, sessionRoutes } from './routes/sessions.ts'
 import { type SocketRoutesOptions, socketRoutes } from './routes/socket.ts'
+import { ticketRoutes } from './routes/tickets.ts'
 
 export interface ServerOptions
   extends RunRoutesOptions,
     EventRoutesOptions,
     SessionRoutesOptions,
-    SocketRoutesOptions,
+    Omit<SocketRoutesOptions, 'tickets'>,
     HealthRoutesOptions,
     MetricsRoutesOptions,
     DoorOptions,
     HeadLimits,
     SentLimits {
   logger: FastifyBaseLogger
+  /** Addresses and networks whose `Forwarded` and `X-Forwarded-*` are believed. */
+  trustedProxies?: readonly string[]
   requestBodyBytesMax: number
   /** Of the request line and the headers together. */
   headersBytesMax: number
@@ -72,9 +78,11 @@ const NO_COMPILERS = {
 /** The routes on one instance; does not listen. */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const handleError = createErrorHandler(options.redactor)
+  const { trustedProxies = [] } = options
   const app = Fastify({
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true }),
+    trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     bodyLimit: options.requestBodyBytesMax,
     requestTimeout: options.requestTimeoutMs,
     keepAliveTimeout: options.keepAliveTimeoutMs,
@@ -97,13 +105,16 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   app.server.maxConnections = max
   app.server.on('drop', () => connectionDropped.publish({ max }))
   refuseExpectations(app.server)
-  const document = documentOf(collectRoutes(app))
   observe(app)
+  readForwarded(app, trustedProxies)
+  await allowOrigins(app, options.allowedOrigins)
+  const document = documentOf(collectRoutes(app))
   app.addHook('onRequest', async (request) => checkHead(request, options))
   app.setErrorHandler(handleError)
   app.setNotFoundHandler(createNotFoundHandler(options.redactor))
   acceptJson(app, options)
-  const { doors, pageDoors } = guard(options)
+  const tickets = new Tickets(options)
+  const { doors, pageDoors } = guard(options, tickets)
   const limited = (check: Check, ...routes: FastifyPluginAsync[]): FastifyPluginAsync =>
     limitedRoutes(options, check, routes)
   await app.register(livenessRoutes(options))
@@ -116,7 +127,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
       doors,
       runRoutes(options),
       eventRoutes(options),
-      socketRoutes(options),
+      socketRoutes({ ...options, tickets }),
+      ticketRoutes(tickets),
       sessionRoutes(options),
       platformRoutes(options.platform),
       documentRoutes(document),
@@ -131,7 +143,7 @@ type Check = (request: FastifyRequest, reply: FastifyReply) => void
  * The doors, and those of pages, which ask for no token. Whoever has the token gets in, whatever others have tried:
  * behind a proxy all have one address, and on loopback the agent's own tools share it with the control plane.
  */
-function guard(options: ServerOptions): { doors: Check; pageDoors: Check } {
+function guard(options: ServerOptions, tickets: Tickets): { doors: Check; pageDoors: Check } {
   const failures = new RateLimit({
     name: 'AUTH_FAILURES_PER_MINUTE_MAX',
     perMinute: options.authFailuresPerMinuteMax,
@@ -149,7 +161,7 @@ function guard(options: ServerOptions): { doors: Check; pageDoors: Check } {
   return {
     doors: counted((request) => {
       checkPlace(request, options)
-      checkToken(request, options)
+      checkToken(request, options, tickets)
     }),
     pageDoors: counted((request) => checkPlace(request, options)),
   }

@@ -7,6 +7,7 @@ import { type Folder, hasErrno, type Owner } from './folder.ts'
 import { outside, quoted, splitPath, type WorkspaceGuard, type WorkspacePath } from './guard.ts'
 
 export interface FileEntry {
+  /** As text (file-name.ts). */
   name: string
   /** From the workspace's root, with a leading slash. */
   path: string
@@ -147,7 +148,7 @@ export class WorkspaceFiles {
   async #listFolder(place: WorkspacePath, folder: Folder): Promise<Listing> {
     const names: string[] = []
     let truncated = false
-    for await (const { name } of await folder.entries()) {
+    for await (const name of folder.names()) {
       if (names.length === this.#listEntriesMax) {
         truncated = true
         break

@@ -1,5 +1,5 @@
 import assert from 'node:assert'
-import { constants, type Dir, type Stats } from 'node:fs'
+import { constants, type Stats } from 'node:fs'
 import {
   type FileHandle,
   lchown,
@@ -12,6 +12,7 @@ import {
   rmdir,
   unlink,
 } from 'node:fs/promises'
+import { toPath, toText } from './file-name.ts'
 
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
 
@@ -23,6 +24,7 @@ export interface Owner {
 /**
  * A folder held open. What is done below it goes through its descriptor (`/proc/self/fd/N/name` is Linux's `openat`,
  * which Node lacks), so it happens in this very folder whatever its path leads to by then. No name is ever followed.
+ * Names are given and told as text (file-name.ts).
  */
 export class Folder {
   readonly #handle: FileHandle
@@ -31,7 +33,7 @@ export class Folder {
     this.#handle = handle
   }
 
-  static async open(path: string): Promise<Folder> {
+  static async open(path: string | Buffer): Promise<Folder> {
     return new Folder(await open(path, FOLDER_FLAGS))
   }
 
@@ -41,8 +43,8 @@ export class Folder {
   }
 
   /** Where the kernel says it is. */
-  realPath(): Promise<string> {
-    return readlink(this.place)
+  async realPath(): Promise<string> {
+    return toText(await readlink(this.place, 'buffer'))
   }
 
   /** Fails with ENOTDIR when the name is a link. */
@@ -75,8 +77,10 @@ export class Folder {
     }
   }
 
-  entries(): Promise<Dir> {
-    return opendir(this.place)
+  async *names(): AsyncGenerator<string> {
+    // Latin-1 is the bytes themselves; Node's types know of no Buffer here.
+    const entries = await opendir(this.place, { encoding: 'latin1' })
+    for await (const { name } of entries) yield toText(Buffer.from(name, 'latin1'))
   }
 
   unlink(name: string): Promise<void> {
@@ -116,9 +120,9 @@ export class Folder {
     }
   }
 
-  #at(name: string): string {
+  #at(name: string): string | Buffer {
     assert(isName(name), 'not the name of one entry')
-    return `${this.place}/${name}`
+    return toPath(`${this.place}/${name}`)
   }
 }
 

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { RunnerError, toMessage } from '../errors.ts'
 import { within } from '../within.ts'
+import { toText } from './file-name.ts'
 import type { Folder } from './folder.ts'
 import { type Credential, type GitProtocol, withoutUserInfo } from './repository-url.ts'
 
@@ -101,7 +102,10 @@ export class Git {
   async run(args: readonly string[], call: GitCall): Promise<string> {
     const { code, stdout, stderr } = await this.tryRun(args, call)
     if (code === 0) return stdout
-    throw new RunnerError('git_failed', `git ${args[0] ?? ''} failed: ${lastWords(stderr, call.credential)}`)
+    throw new RunnerError(
+      'git_failed',
+      `git ${commandOf(args)} failed: ${lastWords(stderr, call.credential)}`,
+    )
   }
 
   /** As `run`, for when failure is an answer. */
@@ -128,7 +132,7 @@ export class Git {
       const [code] = await once(child, 'close')
       if (call.signal.aborted) throw call.signal.reason
       if (limit.aborted) {
-        const message = `git ${args[0] ?? ''} took longer than ${this.#options.timeoutMs} ms and was stopped.`
+        const message = `git ${commandOf(args)} took longer than ${this.#options.timeoutMs} ms and was stopped.`
         throw new RunnerError('git_failed', message)
       }
       if (stdout.overflown || stderr.overflown) {
@@ -209,8 +213,14 @@ function collect(
     get overflown() {
       return bytes > OUTPUT_BYTES_MAX
     },
-    text: () => Buffer.concat(chunks).toString('utf8'),
+    // It tells of files whose names may be no UTF-8.
+    text: () => toText(Buffer.concat(chunks)),
   }
+}
+
+/** Behind the options that name folders. */
+function commandOf(args: readonly string[]): string {
+  return args.find((arg) => !arg.startsWith('-')) ?? ''
 }
 
 /** What git said last, fit to be shown. */

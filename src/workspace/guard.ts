@@ -1,11 +1,12 @@
 import { lstat, realpath } from 'node:fs/promises'
 import { RunnerError } from '../errors.ts'
+import { toBytes, toPath, toText } from './file-name.ts'
 import { Folder, hasErrno, type Owner } from './folder.ts'
 
 declare const proven: unique symbol
 
 /**
- * Where something of the workspace is, relative to it and without links: `''` is the workspace itself. Only the guard
+ * Where something of the workspace is, relative to it, as text (file-name.ts) and without links: `''` is the workspace itself. Only the guard
  * makes one. It was true when it was made; `openFolder` holds against what happened since.
  */
 export type WorkspacePath = string & { readonly [proven]: true }
@@ -137,8 +138,12 @@ export class WorkspaceGuard {
   }
 
   #parse(path: string): string[] {
+    // Node would take each half for the one replacement character.
+    if (/\p{Surrogate}/u.test(path)) {
+      throw new RunnerError('invalid_input', 'A path cannot hold half a character (a lone surrogate).')
+    }
     if (path.includes('\0')) throw new RunnerError('invalid_input', 'A path cannot hold a NUL character.')
-    if (Buffer.byteLength(path) > PATH_BYTES_MAX) {
+    if (toBytes(path).length > PATH_BYTES_MAX) {
       throw new RunnerError('invalid_input', `A path has at most ${PATH_BYTES_MAX} bytes.`)
     }
     let relative = path
@@ -149,7 +154,7 @@ export class WorkspaceGuard {
     const names = relative.split('/').filter((name) => name !== '' && name !== '.')
     // Not normalized away: `a/..` is elsewhere when `a` is a link.
     if (names.includes('..')) throw outside(path)
-    if (names.some((name) => Buffer.byteLength(name) > NAME_BYTES_MAX)) {
+    if (names.some((name) => toBytes(name).length > NAME_BYTES_MAX)) {
       throw new RunnerError('invalid_input', `The name of a file has at most ${NAME_BYTES_MAX} bytes.`)
     }
     return names
@@ -158,7 +163,7 @@ export class WorkspaceGuard {
   /** Undefined when there is nothing. */
   async #realpath(place: string, path: string): Promise<string | undefined> {
     try {
-      return await realpath(place)
+      return toText(await realpath(toPath(place), 'buffer'))
     } catch (error) {
       if (hasErrno(error, 'ENOENT')) return undefined
       if (hasErrno(error, 'ENOTDIR')) {
@@ -221,7 +226,7 @@ function joined(first: string, rest: readonly string[]): string {
 }
 
 async function exists(place: string): Promise<boolean> {
-  return await lstat(place).then(
+  return await lstat(toPath(place)).then(
     () => true,
     () => false,
   )

@@ -1,95 +1,179 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { WorkspaceFiles } from './files.ts'
-import { Folder } from './folder.ts'
+import { RunnerError } from '../errors.ts'
+import type { Folder } from './folder.ts'
 import type { Git } from './git.ts'
-import { isMissing, type Repository } from './repository.ts'
+import type { Repository } from './repository.ts'
 import type { Credential, RepositoryUrl } from './repository-url.ts'
+import {
+  BRANCHES,
+  branchOf,
+  isObjectId,
+  type ObjectFormat,
+  type Pin,
+  type Revision,
+  refsOf,
+  unknownRevision,
+} from './revision.ts'
+import { withScratch } from './scratch-folder.ts'
 
-export interface FetchRequest {
-  remote: RepositoryUrl
-  /** All of them when none is named. */
-  branch: string | undefined
+export interface RemoteOptions {
+  git: Git
+  url: RepositoryUrl
   credential: Credential | undefined
   signal: AbortSignal
 }
 
-const CONFIG_BYTES_MAX = 1024 * 1024
+export interface Found {
+  /** Undefined when the remote has none of the name. */
+  revision: Revision | undefined
+  /** How the remote names its objects. */
+  format: ObjectFormat
+}
 
-/**
- * Fetches into a repository of the workspace. The git that holds the credential works in an empty repository of its
- * own, whose settings nobody else wrote; what it brought is then taken over without it.
- */
-export async function fetchInto(
-  repository: Repository,
-  git: Git,
-  { remote, branch, credential, signal }: FetchRequest,
-): Promise<void> {
-  await withScratch(async (path, folder) => {
-    await git.run(['init', '--quiet', '--bare', '--template=', '--', '.'], { folder, signal })
-    const which = branch ?? '*'
-    await git.run(
-      [
-        '--git-dir=.',
-        'fetch',
-        '--quiet',
-        '--no-tags',
-        '--no-recurse-submodules',
-        '--',
-        remote.url,
-        `+refs/heads/${which}:refs/heads/${which}`,
-      ],
-      { folder, signal, credential, config: networkSettings(remote) },
+export interface FetchOptions {
+  format: ObjectFormat
+  /** Without what was before. */
+  shallow?: boolean | undefined
+}
+
+/** A repository elsewhere, for the length of one request. Every method throws `git_failed` when git cannot. */
+export class Remote {
+  readonly #options: RemoteOptions
+
+  constructor(options: RemoteOptions) {
+    this.#options = options
+  }
+
+  /** The URL, without credentials. */
+  get url(): string {
+    return this.#options.url.url
+  }
+
+  /** What it has under a name. The whole id of a commit is taken as it is: a server lists none. */
+  async find(name: string): Promise<Found> {
+    const refs = refsOf(name)
+    const listed = await withScratch((_path, folder) =>
+      // Of no repository, so that whatever lies around the scratch folder has no say.
+      this.#ask(folder, ['--git-dir=/nonexistent', 'ls-remote', '--quiet', '--', this.url, 'HEAD', ...refs]),
     )
-    await repository.takeFrom(path, signal)
-  })
-}
+    const ids = new Map(
+      listed.split('\n').map((line) => {
+        const [id = '', ref = ''] = line.split('\t')
+        return [ref, id]
+      }),
+    )
+    const format = [...ids.values()].some(({ length }) => length === 64) ? 'sha256' : 'sha1'
+    return { revision: pick(name, refs, ids), format }
+  }
 
-/**
- * Names the remote `origin`. git works on a copy of the settings, which is then put back by the guard's own way of
- * writing: git itself would follow a link.
- */
-export async function setOrigin(
-  repository: Repository,
-  { git, files }: { git: Git; files: WorkspaceFiles },
-  { url, signal }: { url: string; signal: AbortSignal },
-): Promise<void> {
-  const path = `${repository.gitFolder}/config`
-  await withScratch(async (scratch, folder) => {
-    const copy = join(scratch, 'config')
-    await writeFile(copy, await readSettings(files, path))
-    const set = (key: string, value: string): Promise<string> =>
-      git.run(['config', '--file', 'config', '--replace-all', '--end-of-options', key, value], {
-        folder,
-        signal,
+  /** Clones into a new folder of this one; with a commit as revision nothing is checked out yet. */
+  async clone(
+    folder: Folder,
+    name: string,
+    { revision, shallow }: { revision: Revision | undefined; shallow?: boolean | undefined },
+  ): Promise<void> {
+    const options = ['--quiet', '--template=', '--no-recurse-submodules', ...(shallow ? ['--depth=1'] : [])]
+    // git clones branches; to a commit `goTo` goes.
+    if (revision !== undefined) {
+      options.push('branch' in revision ? `--branch=${revision.branch}` : '--no-checkout')
+    }
+    await this.#ask(folder, ['clone', ...options, '--', this.url, name])
+  }
+
+  /** Brings a clone of it to the revision. @throws {RunnerError} `not_found` when neither has it. */
+  async bring(repository: Repository, name: string): Promise<void> {
+    const { signal } = this.#options
+    const branch = branchOf(name)
+    if (branch !== undefined && (await isOn(repository, branch, signal))) return
+    const { revision, format } = await this.find(name)
+    if (revision !== undefined) await this.goTo(repository, revision, { format })
+    else if (branch !== undefined && (await repository.has(`${BRANCHES}${branch}`, signal))) {
+      // One that was made here.
+      await repository.switchTo(branch, signal)
+    } else throw unknownRevision(name)
+  }
+
+  /** @throws {RunnerError} `not_found` for a commit that the server does not have. */
+  async goTo(repository: Repository, revision: Revision, options: FetchOptions): Promise<void> {
+    const { signal } = this.#options
+    if ('branch' in revision) {
+      await this.fetchInto(repository, revision, options)
+      await repository.switchTo(revision.branch, signal)
+      return
+    }
+    if (!(await repository.hasCommit(revision.id, signal))) {
+      await this.fetchInto(repository, revision, options).catch((error: unknown) => {
+        throw isUnknownCommit(error) ? unknownRevision(revision.id) : error
       })
-    await set('remote.origin.url', url)
-    await set('remote.origin.fetch', '+refs/heads/*:refs/remotes/origin/*')
-    await files.write(path, [await readFile(copy)], { bytesMax: CONFIG_BYTES_MAX, signal })
-  })
-}
+    }
+    await repository.detachAt(revision.id, signal)
+  }
 
-/** Exactly for this URL, which wins over whatever is said of less of it. */
-export function networkSettings({ url }: RepositoryUrl): [key: string, value: string][] {
-  return [[`http.${url}.sslVerify`, 'true']]
-}
+  /**
+   * Fetches a branch (all of them when none is named) or a commit into a repository of the workspace. The git that
+   * holds the credential works in an empty repository of its own, whose settings nobody else wrote; what it brought is
+   * then taken over without it.
+   */
+  async fetchInto(
+    repository: Repository,
+    what: { branch: string | undefined } | Pin,
+    { format, shallow }: FetchOptions,
+  ): Promise<void> {
+    const { git, signal } = this.#options
+    const { from, take } = await refspecsFor(what, repository, signal)
+    await withScratch(async (path, folder) => {
+      const objects = format === 'sha1' ? [] : [`--object-format=${format}`]
+      await git.run(['init', '--quiet', '--bare', '--template=', ...objects, '--', '.'], { folder, signal })
+      const options = ['--quiet', '--no-tags', '--no-recurse-submodules', ...(shallow ? ['--depth=1'] : [])]
+      await this.#ask(folder, ['--git-dir=.', 'fetch', ...options, '--', this.url, from])
+      await repository.takeFrom(path, take, signal)
+    })
+  }
 
-async function readSettings(files: WorkspaceFiles, path: string): Promise<string> {
-  try {
-    return await files.readText(path, { bytesMax: CONFIG_BYTES_MAX })
-  } catch (error) {
-    if (isMissing(error)) return ''
-    throw error
+  async #ask(folder: Folder, args: readonly string[]): Promise<string> {
+    const { git, credential, signal } = this.#options
+    // Exactly for this URL, which wins over whatever is said of less of it.
+    const config: [string, string][] = [[`http.${this.url}.sslVerify`, 'true']]
+    return await git.run(args, { folder, signal, credential, config })
   }
 }
 
-async function withScratch(work: (path: string, folder: Folder) => Promise<void>): Promise<void> {
-  const path = await mkdtemp(join(tmpdir(), 'agui-runner-git-'))
-  try {
-    const folder = await Folder.open(path)
-    await folder.use(() => work(path, folder))
-  } finally {
-    await rm(path, { recursive: true, force: true })
+function pick(name: string, refs: readonly string[], ids: ReadonlyMap<string, string>): Revision | undefined {
+  if (isObjectId(name)) {
+    const id = name.toLowerCase()
+    return { source: id, id }
   }
+  const ref = refs.find((known) => ids.has(known))
+  if (ref === undefined) return undefined
+  if (ref.startsWith(BRANCHES)) return { branch: ref.slice(BRANCHES.length) }
+  return { source: ref, id: ids.get(ref) ?? '' }
+}
+
+async function refspecsFor(
+  what: { branch: string | undefined } | Pin,
+  repository: Repository,
+  signal: AbortSignal,
+): Promise<{ from: string; take: string }> {
+  if (!('source' in what)) {
+    const which = `${BRANCHES}${what.branch ?? '*'}`
+    return { from: `+${which}:${which}`, take: '+refs/heads/*:refs/remotes/origin/*' }
+  }
+  const { source } = what
+  // A tag keeps its name, unless the repository has one of its own by it.
+  const isNewTag = source.startsWith('refs/tags/') && !(await repository.has(source, signal))
+  return { from: `+${source}:refs/pin/it`, take: isNewTag ? `refs/pin/it:${source}` : 'refs/pin/it' }
+}
+
+/** Whether there is nothing to do, and nothing to ask the remote: a tag of that name would be another thing. */
+async function isOn(repository: Repository, branch: string, signal: AbortSignal): Promise<boolean> {
+  const head = await repository.head(signal)
+  if (head.isDetached || head.branch !== branch) return false
+  return await repository.has(`refs/remotes/origin/${branch}`, signal)
+}
+
+function isUnknownCommit(error: unknown): boolean {
+  return (
+    error instanceof RunnerError &&
+    error.code === 'git_failed' &&
+    /not our ref|couldn't find remote ref/.test(error.message)
+  )
 }

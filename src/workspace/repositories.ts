@@ -2,17 +2,21 @@ import { RunnerError } from '../errors.ts'
 import { unfinishedName, type WorkspaceFiles } from './files.ts'
 import { type Folder, hasErrno } from './folder.ts'
 import type { Git } from './git.ts'
-import { fetchInto, networkSettings, setOrigin } from './remote.ts'
-import { isMissing, NO_REPOSITORY, openOrInit, Repository, type RepositoryStatus } from './repository.ts'
+import { quoted, splitPath, type WorkspacePath } from './guard.ts'
+import { openWithOrigin } from './new-repository.ts'
+import { Remote } from './remote.ts'
+import { type Head, isMissing, Repository } from './repository.ts'
+import { NO_REPOSITORY, type RepositoryStatus } from './repository-status.ts'
 import {
   credentialFor,
   type GivenTokens,
-  isBranchName,
+  isSameRepository,
   parseRepositoryName,
   parseRepositoryUrl,
   type RepositoryUrl,
   type TokenHosts,
 } from './repository-url.ts'
+import { type ObjectFormat, parseRevisionName, unknownRevision } from './revision.ts'
 import { giveTree, removeTree } from './tree.ts'
 
 export interface RepositoriesOptions {
@@ -23,6 +27,7 @@ export interface RepositoriesOptions {
 
 export interface RemoteRequest {
   url: string
+  /** A branch, a tag, a ref by its whole name, or a commit by its whole id; the remote's default when undefined. */
   branch: string | undefined
   tokens: GivenTokens
   signal: AbortSignal
@@ -33,14 +38,27 @@ export interface AddedRepository {
   /** Absolute. */
   path: string
   newlyCloned: boolean
+  head: Head
+  /** What is not as one would think, in words. */
+  problems: string[]
+}
+
+/** What a clone is when it is done. */
+export interface Clone {
+  head: Head
+  /** Of folders that it leaves empty. */
+  submodules: string[]
 }
 
 export interface RepositoryDescription {
   url: string
   name: string
   branches: string[]
+  /** `HEAD`, as git says, when none is checked out. */
   currentActiveBranch: string
   defaultBranch: string
+  detached?: true
+  commit?: string | undefined
 }
 
 /** Where clones lie in the workspace. */
@@ -56,57 +74,103 @@ export class Repositories {
   }
 
   /**
-   * Clones into `repos/<name>`. One that is there is brought to the branch instead, or kept as it is.
+   * Clones into `repos/<name>`. One that is there is brought to the revision instead, or kept as it is.
    *
-   * @throws {RunnerError} `invalid_input`, `path_outside_workspace`, `git_failed`.
+   * @throws {RunnerError} `invalid_input`, also when another repository is there; `not_found` for a revision that the
+   * remote lacks; `path_outside_workspace`, `git_failed`.
    */
   async add(request: RemoteRequest & { name: string | undefined; keep?: boolean }): Promise<AddedRepository> {
     const { guard } = this.#options.files
-    const remote = this.#parseRemote(request)
-    const name = parseRepositoryName(request.name ?? remote.name)
+    const { signal } = request
+    const name = parseRepositoryName(request.name ?? this.#parse(request).name)
     const place = await guard.resolve(`${REPOS_FOLDER}/${name}`)
-    const known = await Repository.open(this.#options, place)
     const added = { name, path: guard.absolute(place) }
-    if (known !== undefined) {
-      if (request.keep !== true) await this.#bring(known, remote, request)
-      return { ...added, newlyCloned: false }
+    for (;;) {
+      const known = await Repository.open(this.#options, place)
+      if (known !== undefined) {
+        const problems = await this.#useKnown(known, { ...request, name })
+        const empty = emptySubmodules(await this.#emptyFolders(known, signal))
+        const head = await known.head(signal)
+        return { ...added, newlyCloned: false, head, problems: [...problems, ...empty] }
+      }
+      const cloned = await this.clone({ ...request, into: REPOS_FOLDER, name })
+      if (cloned !== undefined) {
+        const { head, submodules } = cloned
+        return { ...added, newlyCloned: true, head, problems: emptySubmodules(submodules) }
+      }
     }
-    const newlyCloned = await this.clone(remote, { ...request, into: REPOS_FOLDER, name })
-    return { ...added, newlyCloned }
   }
 
-  /** The URL and the branch, looked at before anything is done. @throws {RunnerError} `invalid_input`. */
-  #parseRemote({ url, branch }: RemoteRequest): RepositoryUrl {
-    if (branch !== undefined && !isBranchName(branch)) {
-      throw new RunnerError('invalid_input', 'The branch is none that git could have.')
+  /** Returns what is not as it was asked for, in words. */
+  async #useKnown(
+    repository: Repository,
+    request: RemoteRequest & { name: string; keep?: boolean },
+  ): Promise<string[]> {
+    const { name, branch, signal, keep } = request
+    const remote = this.#remote(request)
+    const origin = await repository.origin(signal)
+    if (!isSameRepository(origin, remote.url)) {
+      const what = origin === '' ? 'a repository without an origin' : `a clone of ${origin}`
+      const say = `"${REPOS_FOLDER}/${name}" is ${what}; give this one another name, or remove that one first.`
+      throw new RunnerError('invalid_input', say)
     }
+    if (branch === undefined) return []
+    if (keep === true) {
+      if (await repository.answersTo(branch, signal)) return []
+      return [`It was there before and is kept as it is, which is not at "${branch}".`]
+    }
+    await remote.bring(repository, branch)
+    const { folder, name: entry } = splitPath(repository.place)
+    const parent = await this.#options.files.guard.openFolder(folder)
+    await parent.use(() => this.#give(parent, entry))
+    return []
+  }
+
+  /** Looked at before anything is done. @throws {RunnerError} `invalid_input`. */
+  #parse({ url, branch }: RemoteRequest): RepositoryUrl {
+    if (branch !== undefined) parseRevisionName(branch)
     return parseRepositoryUrl(url, this.#options.git.protocols)
   }
 
-  /** Whether it is the name of what is cloned now; `false` when somebody else put one there first. */
+  #remote(request: RemoteRequest): Remote {
+    const { git, tokenHosts } = this.#options
+    const url = this.#parse(request)
+    const credential = credentialFor(url, request.tokens, tokenHosts)
+    return new Remote({ git, url, credential, signal: request.signal })
+  }
+
+  /**
+   * What it is; undefined when somebody else put a repository there first.
+   *
+   * @throws {RunnerError} as `add`.
+   */
   async clone(
-    remote: RepositoryUrl,
     request: RemoteRequest & { into: string; name: string; shallow?: boolean },
-  ): Promise<boolean> {
+  ): Promise<Clone | undefined> {
     const { guard } = this.#options.files
-    const folder = await guard.openFolder(await guard.resolve(request.into), { create: true })
+    const remote = this.#remote(request)
+    const into = await guard.resolve(request.into)
+    const folder = await guard.openFolder(into, { create: true })
     return await folder.use(async () => {
       const unfinished = unfinishedName()
       try {
-        await this.#download(folder, unfinished, { ...request, remote })
+        const cloned = await this.#download(remote, { folder, into, name: unfinished }, request)
         await addHooksFolder(folder, unfinished)
-        const owner = await guard.foreignOwner()
-        if (owner !== undefined) await giveTree(folder, unfinished, owner)
+        await this.#give(folder, unfinished)
         await folder.rename(unfinished, folder, request.name)
-        return true
+        return cloned
       } catch (error) {
         await removeTree(folder, unfinished, { signal: NEVER })
         if (!hasErrno(error, 'ENOTEMPTY', 'EEXIST', 'ENOTDIR')) throw error
-        const place = await guard.resolve(`${request.into}/${request.name}`)
-        if ((await Repository.open(this.#options, place)) !== undefined) return false
+        if ((await this.find(`${request.into}/${request.name}`)) !== undefined) return undefined
         throw new RunnerError('invalid_input', `"${request.name}" is there and is no repository.`)
       }
     })
+  }
+
+  /** The repository in a folder of the workspace, if one is there. @throws {RunnerError} `path_outside_workspace`. */
+  async find(path: string): Promise<Repository | undefined> {
+    return await Repository.open(this.#options, await this.#options.files.guard.resolve(path))
   }
 
   /** Idempotent. @throws {RunnerError} `path_outside_workspace`, `invalid_input`. */
@@ -125,8 +189,7 @@ export class Repositories {
     const listed: RepositoryDescription[] = []
     for (const name of await this.#names()) {
       try {
-        const place = await this.#options.files.guard.resolve(`${REPOS_FOLDER}/${name}`)
-        const repository = await Repository.open(this.#options, place)
+        const repository = await this.find(`${REPOS_FOLDER}/${name}`)
         if (repository !== undefined) listed.push({ name, ...(await repository.describe(signal)) })
       } catch (error) {
         // One that is broken or leads elsewhere hides itself, not the others.
@@ -137,15 +200,13 @@ export class Repositories {
   }
 
   async status(path: string, signal: AbortSignal): Promise<RepositoryStatus> {
-    const place = await this.#options.files.guard.resolve(path)
-    const repository = await Repository.open(this.#options, place)
+    const repository = await this.find(path)
     return repository === undefined ? NO_REPOSITORY : await repository.status(signal)
   }
 
   /** @throws {RunnerError} `not_found` when no repository is there. */
   async branches(path: string, signal: AbortSignal): Promise<string[]> {
-    const place = await this.#options.files.guard.resolve(path)
-    const repository = await Repository.open(this.#options, place)
+    const repository = await this.find(path)
     if (repository === undefined) {
       throw new RunnerError('not_found', 'There is no git repository in that folder.')
     }
@@ -157,15 +218,17 @@ export class Repositories {
     path: string,
     request: RemoteRequest,
   ): Promise<{ url: string; problem: string | undefined }> {
-    const remote = this.#parseRemote(request)
-    const repository = await openOrInit(this.#options, path, request.signal)
-    await setOrigin(repository, this.#options, { url: remote.url, signal: request.signal })
+    const remote = this.#remote(request)
+    const { url } = remote
+    const { signal } = request
+    const { found, format, problem } = await findBranch(remote, request.branch)
+    const repository = await openWithOrigin(this.#options, path, { url, format, signal })
+    if (found === undefined) return { url, problem }
     try {
-      await this.#fetch(repository, remote, request)
-      return { url: remote.url, problem: undefined }
+      await remote.fetchInto(repository, found, { format })
+      return { url, problem: undefined }
     } catch (error) {
-      if (!(error instanceof RunnerError) || error.code !== 'git_failed') throw error
-      return { url: remote.url, problem: error.message }
+      return { url, problem: toProblem(error) }
     }
   }
 
@@ -182,52 +245,46 @@ export class Repositories {
     }
   }
 
-  async #bring(repository: Repository, remote: RepositoryUrl, request: RemoteRequest): Promise<void> {
-    const { branch, signal } = request
-    if (branch === undefined || (await repository.currentBranch(signal)) === branch) return
-    try {
-      await this.#fetch(repository, remote, request)
-    } catch (error) {
-      // The branch may be a new one.
-      if (!isUnknownBranch(error)) throw error
-    }
-    await repository.switchTo(branch, signal)
-  }
-
-  async #fetch(repository: Repository, remote: RepositoryUrl, request: RemoteRequest): Promise<void> {
-    const { branch, tokens, signal } = request
-    const credential = credentialFor(remote, tokens, this.#options.tokenHosts)
-    await fetchInto(repository, this.#options.git, { remote, branch, credential, signal })
-  }
-
-  /** The branch, or when the remote has none of that name a new one from its default. */
   async #download(
-    folder: Folder,
-    name: string,
-    { remote, branch, tokens, signal, shallow }: RemoteRequest & { remote: RepositoryUrl; shallow?: boolean },
-  ): Promise<void> {
-    const { git, tokenHosts } = this.#options
-    const credential = credentialFor(remote, tokens, tokenHosts)
-    const call = { folder, signal, credential, config: networkSettings(remote) }
-    const options = ['--quiet', '--template=', '--no-recurse-submodules', ...(shallow ? ['--depth=1'] : [])]
-    const clone = (...more: string[]): Promise<string> =>
-      git.run(['clone', ...options, ...more, '--', remote.url, name], call)
-    if (branch === undefined) {
-      await clone()
-      return
+    remote: Remote,
+    { folder, into, name }: { folder: Folder; into: WorkspacePath; name: string },
+    { branch, shallow, signal }: RemoteRequest & { shallow?: boolean },
+  ): Promise<Clone> {
+    const found = branch === undefined ? undefined : await remote.find(branch)
+    if (branch !== undefined && found?.revision === undefined) throw unknownRevision(branch)
+    await remote.clone(folder, name, { revision: found?.revision, shallow })
+    const cloned = await this.find(`${into}/${name}`)
+    if (cloned === undefined) throw new RunnerError('git_failed', 'git made no repository there.')
+    if (found?.revision !== undefined && !('branch' in found.revision)) {
+      await remote.goTo(cloned, found.revision, { format: found.format, shallow })
     }
-    try {
-      await clone(`--branch=${branch}`)
-    } catch (error) {
-      if (!isUnknownBranch(error)) throw error
-      await removeTree(folder, name, { signal })
-      await clone()
-      const cloned = await folder.openFolder(name)
-      await cloned.use(() =>
-        git.run(['switch', '--quiet', '--no-track', `--create=${branch}`], { folder: cloned, signal }),
-      )
-    }
+    return { head: await cloned.head(signal), submodules: await cloned.submodules(signal) }
   }
+
+  /** To whose the workspace is. */
+  async #give(parent: Folder, name: string): Promise<void> {
+    const owner = await this.#options.files.guard.foreignOwner()
+    if (owner !== undefined) await giveTree(parent, name, owner)
+  }
+
+  /** Those of its submodules' folders in which nothing is. */
+  async #emptyFolders(repository: Repository, signal: AbortSignal): Promise<string[]> {
+    const empty: string[] = []
+    for (const path of await repository.submodules(signal)) {
+      const entries = await this.#options.files.list(`${repository.place}/${path}`).then(
+        (listing) => listing.entries,
+        () => [],
+      )
+      if (entries.length === 0) empty.push(path)
+    }
+    return empty
+  }
+}
+
+/** Told of, not fetched: they may lie on any host. */
+export function emptySubmodules(paths: readonly string[]): string[] {
+  if (paths.length === 0) return []
+  return [`Submodules are not fetched; these folders are empty: ${paths.map(quoted).join(', ')}.`]
 }
 
 /** Empty, but there: local enforcement protects what is there (docs/enforcement.md). */
@@ -240,10 +297,24 @@ async function addHooksFolder(parent: Folder, name: string): Promise<void> {
 /** Clearing up goes on when the client has left. */
 const NEVER = new AbortController().signal
 
-function isUnknownBranch(error: unknown): boolean {
-  return (
-    error instanceof RunnerError &&
-    error.code === 'git_failed' &&
-    /Remote branch .* not found|couldn't find remote ref/.test(error.message)
-  )
+/** What of it is to be fetched, or why nothing can be: a remote may be named before it can be reached. */
+async function findBranch(
+  remote: Remote,
+  branch: string | undefined,
+): Promise<{ found?: { branch: string | undefined }; format: ObjectFormat; problem?: string }> {
+  try {
+    const { revision, format } = await remote.find(branch ?? 'HEAD')
+    if (branch === undefined) return { found: { branch }, format }
+    if (revision === undefined) return { problem: unknownRevision(branch).message, format }
+    if ('branch' in revision) return { found: revision, format }
+    return { problem: `"${quoted(branch)}" is no branch of the remote.`, format }
+  } catch (error) {
+    return { problem: toProblem(error), format: 'sha1' }
+  }
+}
+
+/** What git cannot do is told; everything else is thrown on. */
+function toProblem(error: unknown): string {
+  if (error instanceof RunnerError && error.code === 'git_failed') return error.message
+  throw error
 }

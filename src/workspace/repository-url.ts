@@ -52,13 +52,18 @@ export function parseRepositoryUrl(text: string, protocols: readonly GitProtocol
   const userInfo = parsed.username === '' && parsed.password === '' ? undefined : readUserInfo(parsed)
   parsed.username = ''
   parsed.password = ''
-  const path = parsed.pathname.replace(/\/+$/, '')
-  const name = path
+  const { href: url, host, hostname } = parsed
+  const name = folderNameOf(url)
+  return { url, protocol, origin: `${protocol}://${host}`, host: hostname, name, userInfo }
+}
+
+/** The name of a folder for what a URL leads to. */
+export function folderNameOf(url: string): string {
+  const path = url.replace(/\/+$/, '')
+  return path
     .slice(path.lastIndexOf('/') + 1)
     .replace(/\.git$/, '')
     .replace(/[^\w.-]/g, '-')
-  const host = parsed.hostname
-  return { url: parsed.href, protocol, origin: `${protocol}://${parsed.host}`, host, name, userInfo }
 }
 
 /**
@@ -110,6 +115,22 @@ export function isBranchName(name: string): boolean {
   return name
     .split('/')
     .every((part) => part !== '' && !part.startsWith('.') && !part.toLowerCase().endsWith('.lock'))
+}
+
+/**
+ * Whether two URLs lead to one repository, as far as their text shows: neither who asks, nor by which protocol, nor a
+ * `.git` at the end makes another. The older form of ssh (`git@host:path`) is understood, for git writes such origins.
+ */
+export function isSameRepository(one: string, other: string): boolean {
+  return identity(one) === identity(other)
+}
+
+function identity(text: string): string {
+  const url = URL.canParse(text) ? text : text.replace(/^(?:[^/@]+@)?([^/:]+):(?!\/\/)/, 'ssh://$1/')
+  if (!URL.canParse(url)) return text
+  const { host, pathname } = new URL(url)
+  const path = pathname.replace(/\/+$/, '').replace(/\.git$/, '')
+  return `${host.toLowerCase()}/${path.replace(/^\/+/, '')}`
 }
 
 /** A URL as it was given, but for what stands in front of its host. */

@@ -2,28 +2,23 @@ import { RunnerError } from '../errors.ts'
 import type { WorkspaceFiles } from './files.ts'
 import { type Folder, hasErrno } from './folder.ts'
 import type { Git, GitCall } from './git.ts'
-import { outside, quoted, type WorkspacePath } from './guard.ts'
+import { outside, type WorkspacePath } from './guard.ts'
+import { type RepositoryStatus, toChanges, toLineCounts } from './repository-status.ts'
 import { withoutUserInfo } from './repository-url.ts'
+import { branchOf, isObjectId, refsOf } from './revision.ts'
 
 export interface RepositoryOptions {
   git: Git
   files: WorkspaceFiles
 }
 
-export interface RepositoryStatus {
-  initialized: boolean
-  hasChanges: boolean
-  branch?: string
-  remoteUrl?: string
-  hasRemote?: boolean
-  filesAdded?: number
-  filesRemoved?: number
-  uncommittedFiles?: number
-  totalAdded?: number
-  totalRemoved?: number
-  modified: string[]
-  staged: string[]
-  untracked: string[]
+/** What is checked out. */
+export interface Head {
+  /** As git has it: `HEAD` when it is on none. */
+  branch: string
+  /** None in a repository that is empty. */
+  commit: string | undefined
+  isDetached: boolean
 }
 
 /** What git writes to or is led by; none of it may be a link out of the workspace. */
@@ -46,7 +41,7 @@ const PARTS = [
 ]
 const POINTER_BYTES_MAX = 8192
 const BRANCHES_MAX = 1000
-const PATHS_MAX = 1000
+const SUBMODULES_MAX = 100
 
 /** A repository in the workspace, and so not to be trusted: its settings and folders may have been laid out as a trap. */
 export class Repository {
@@ -112,7 +107,7 @@ export class Repository {
       return {
         initialized: true,
         hasChanges: filesAdded + filesRemoved + totalAdded + totalRemoved > 0,
-        branch: await currentBranch(tryRun),
+        ...headFacts(await headOf(tryRun)),
         remoteUrl,
         hasRemote: remoteUrl !== '',
         filesAdded,
@@ -135,6 +130,8 @@ export class Repository {
     branches: string[]
     currentActiveBranch: string
     defaultBranch: string
+    detached?: true
+    commit?: string | undefined
   }> {
     return await this.#within(signal, async (run, tryRun) => {
       const url = await this.#remoteUrl(tryRun)
@@ -145,50 +142,76 @@ export class Repository {
         head?.trim().replace('refs/remotes/origin/', '') ??
         ['main', 'master', 'develop'].find((name) => remote.includes(name)) ??
         'main'
-      const current = await currentBranch(tryRun)
-      return {
-        url,
-        branches,
-        currentActiveBranch: current === 'HEAD' || current === '' ? defaultBranch : current,
-        defaultBranch,
-      }
+      const { branch, ...detached } = headFacts(await headOf(tryRun))
+      return { url, branches, currentActiveBranch: branch, defaultBranch, ...detached }
     })
   }
 
-  async currentBranch(signal: AbortSignal): Promise<string> {
-    return await this.#within(signal, (_run, tryRun) => currentBranch(tryRun))
+  async head(signal: AbortSignal): Promise<Head> {
+    return await this.#within(signal, (_run, tryRun) => headOf(tryRun))
   }
 
-  /** Takes over the branches of a repository on this machine as the remote's. */
-  async takeFrom(path: string, signal: AbortSignal): Promise<void> {
-    await this.#within(
-      signal,
-      (run) =>
-        run([
-          'fetch',
-          '--quiet',
-          '--no-tags',
-          '--no-write-fetch-head',
-          '--no-recurse-submodules',
-          '--',
-          path,
-          '+refs/heads/*:refs/remotes/origin/*',
-        ]),
-      { protocols: ['file'] },
-    )
+  /** Empty when it has none. */
+  async origin(signal: AbortSignal): Promise<string> {
+    return await this.#within(signal, (_run, tryRun) => this.#remoteUrl(tryRun))
   }
 
-  /** Goes to a branch, made from the remote's or from where it stands when there is none. */
+  async has(ref: string, signal: AbortSignal): Promise<boolean> {
+    return await this.#within(signal, (_run, tryRun) => hasRef(tryRun, ref))
+  }
+
+  async hasCommit(id: string, signal: AbortSignal): Promise<boolean> {
+    return await this.#within(signal, async (_run, tryRun) => (await commitOf(tryRun, id)) !== undefined)
+  }
+
+  /** Whether it has the branch, or has the tag or the commit checked out. The remote is not asked. */
+  async answersTo(name: string, signal: AbortSignal): Promise<boolean> {
+    return await this.#within(signal, async (_run, tryRun) => {
+      const branch = branchOf(name)
+      const places = branch === undefined ? [] : [`refs/heads/${branch}`, `refs/remotes/origin/${branch}`]
+      for (const ref of places) if (await hasRef(tryRun, ref)) return true
+      return await isAt(tryRun, name)
+    })
+  }
+
+  /** Whether what the name means here is checked out. */
+  async isAt(name: string, signal: AbortSignal): Promise<boolean> {
+    return await this.#within(signal, (_run, tryRun) => isAt(tryRun, name))
+  }
+
+  /** The folders that its submodules would fill, as they stand in what is checked out. */
+  async submodules(signal: AbortSignal): Promise<string[]> {
+    return await this.#within(signal, async (_run, tryRun) => {
+      const pattern = '^submodule\\..*\\.path$'
+      const settings = await tryRun(['config', '--blob=HEAD:.gitmodules', '--null', '--get-regexp', pattern])
+      const paths = (settings ?? '').split('\0').map((setting) => setting.slice(setting.indexOf('\n') + 1))
+      return paths.filter((path) => path !== '').slice(0, SUBMODULES_MAX)
+    })
+  }
+
+  /** Takes over of a repository on this machine what the refspec says. */
+  async takeFrom(path: string, refspec: string, signal: AbortSignal): Promise<void> {
+    const options = ['--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules']
+    await this.#within(signal, (run) => run(['fetch', ...options, '--update-shallow', '--', path, refspec]), {
+      protocols: ['file'],
+    })
+  }
+
+  /** Goes to a branch, made from the remote's when there is none. */
   async switchTo(branch: string, signal: AbortSignal): Promise<void> {
     await this.#within(signal, async (run, tryRun) => {
-      const has = async (ref: string): Promise<boolean> =>
-        (await tryRun(['show-ref', '--verify', '--quiet', '--', ref])) !== undefined
-      if (await has(`refs/heads/${branch}`)) await run(['switch', '--quiet', '--end-of-options', branch])
-      else {
-        const from = (await has(`refs/remotes/origin/${branch}`)) ? [`refs/remotes/origin/${branch}`] : []
-        await run(['switch', '--quiet', '--no-track', `--create=${branch}`, '--end-of-options', ...from])
+      if (await hasRef(tryRun, `refs/heads/${branch}`)) {
+        await run(['switch', '--quiet', '--end-of-options', branch])
+      } else {
+        const create = ['--no-track', `--create=${branch}`, '--end-of-options']
+        await run(['switch', '--quiet', ...create, `refs/remotes/origin/${branch}`])
       }
     })
+  }
+
+  /** Goes to a commit, or to the one that a tag leads to; on no branch then. */
+  async detachAt(id: string, signal: AbortSignal): Promise<void> {
+    await this.#within(signal, (run) => run(['switch', '--quiet', '--detach', '--end-of-options', id]))
   }
 
   async #remoteUrl(tryRun: TryRun): Promise<string> {
@@ -203,7 +226,10 @@ export class Repository {
   ): Promise<T> {
     const folder = await this.#files.guard.openFolder(this.place)
     return await folder.use(async () => {
-      const place = [`--git-dir=${this.#files.guard.absolute(this.gitFolder)}`, '--work-tree=.']
+      // A path that is no UTF-8 cannot be an argument; mostly it need not be.
+      const isBelow = this.gitFolder === below(this.place, '.git')
+      const gitFolder = isBelow ? '.git' : this.#files.guard.absolute(this.gitFolder)
+      const place = [`--git-dir=${gitFolder}`, '--work-tree=.']
       const config = await this.#disarmed(folder, place, signal)
       const call = { ...options, folder, signal, config }
       const all = (args: readonly string[]): string[] => [...place, ...args]
@@ -248,7 +274,7 @@ async function findGitFolder(
   })
   const stats = await folder?.use(() => folder.lstat('.git'))
   if (stats === undefined) return undefined
-  const path = `${place}/.git`
+  const path = below(place, '.git')
   if (stats.isDirectory()) return await files.guard.resolve(path)
   if (!stats.isFile()) throw outside(path)
   // A worktree's, or a submodule's.
@@ -261,7 +287,7 @@ async function followPointer(
   folder: WorkspacePath,
   name: string,
 ): Promise<WorkspacePath | undefined> {
-  const path = `${folder}/${name}`
+  const path = below(folder, name)
   const text = await files.readText(path, { bytesMax: POINTER_BYTES_MAX }).catch((error: unknown) => {
     if (error instanceof RunnerError && error.code === 'not_found') return undefined
     throw error
@@ -278,8 +304,37 @@ async function followPointer(
   return await files.guard.resolve(names.join('/'))
 }
 
-async function currentBranch(tryRun: TryRun): Promise<string> {
-  return (await tryRun(['symbolic-ref', '--quiet', '--short', 'HEAD']))?.trim() ?? 'HEAD'
+async function headOf(tryRun: TryRun): Promise<Head> {
+  // Not `--short`, which says `heads/x` where a tag has the name too.
+  const ref = (await tryRun(['symbolic-ref', '--quiet', 'HEAD']))?.trim()
+  const branch = ref?.replace(/^refs\/heads\//, '') ?? 'HEAD'
+  return { branch, commit: await commitOf(tryRun, 'HEAD'), isDetached: ref === undefined }
+}
+
+async function isAt(tryRun: TryRun, name: string): Promise<boolean> {
+  const { commit } = await headOf(tryRun)
+  if (commit === undefined) return false
+  const pins = isObjectId(name) ? [name] : refsOf(name)
+  for (const pin of pins) if ((await commitOf(tryRun, pin)) === commit) return true
+  return false
+}
+
+/** As the routes tell it. */
+function headFacts({ branch, commit, isDetached }: Head): {
+  branch: string
+  detached?: true
+  commit?: string | undefined
+} {
+  return isDetached ? { branch, detached: true, commit } : { branch }
+}
+
+async function hasRef(tryRun: TryRun, ref: string): Promise<boolean> {
+  return (await tryRun(['show-ref', '--verify', '--quiet', '--', ref])) !== undefined
+}
+
+/** Undefined when there is none: the objects are looked for too. */
+async function commitOf(tryRun: TryRun, name: string): Promise<string | undefined> {
+  return (await tryRun(['rev-parse', '--verify', '--quiet', `${name}^{commit}`]))?.trim()
 }
 
 async function refNames(run: Run, prefix: string): Promise<string[]> {
@@ -290,73 +345,12 @@ async function refNames(run: Run, prefix: string): Promise<string[]> {
     .map((ref) => ref.slice(prefix.length))
 }
 
-function toChanges(porcelain: string): {
-  count: number
-  lists: Pick<RepositoryStatus, 'modified' | 'staged' | 'untracked'>
-} {
-  const lists = { modified: [] as string[], staged: [] as string[], untracked: [] as string[] }
-  const lines = porcelain.split('\0').filter((line) => line !== '')
-  for (const line of lines) {
-    const path = line.slice(3)
-    const into = (list: string[]): void => {
-      if (list.length < PATHS_MAX) list.push(path)
-    }
-    if (line.startsWith('??')) into(lists.untracked)
-    else {
-      if (line[0] !== ' ') into(lists.staged)
-      if (line[1] !== ' ') into(lists.modified)
-    }
-  }
-  return { count: lines.length, lists }
-}
-
-function toLineCounts(numstat: string): {
-  filesAdded: number
-  filesRemoved: number
-  totalAdded: number
-  totalRemoved: number
-} {
-  const counts = { filesAdded: 0, filesRemoved: 0, totalAdded: 0, totalRemoved: 0 }
-  for (const line of numstat.split('\0')) {
-    const [added = 0, removed = 0] = line.split('\t').map((text) => (/^\d+$/.test(text) ? Number(text) : 0))
-    counts.totalAdded += added
-    counts.totalRemoved += removed
-    if (added > 0) counts.filesAdded += 1
-    if (removed > 0) counts.filesRemoved += 1
-  }
-  return counts
-}
-
-/** What git says of a folder that holds no repository. */
-export const NO_REPOSITORY: RepositoryStatus = {
-  initialized: false,
-  hasChanges: false,
-  modified: [],
-  staged: [],
-  untracked: [],
-}
-
-/** Initializes the folder when it holds none. @throws {RunnerError} `invalid_input` when it is no folder. */
-export async function openOrInit(
-  options: RepositoryOptions,
-  path: string,
-  signal: AbortSignal,
-): Promise<Repository> {
-  const { git, files } = options
-  const place = await files.guard.resolve(path)
-  const known = await Repository.open(options, place)
-  if (known !== undefined) return known
-  const folder = await files.guard.openFolder(place).catch((error: unknown) => {
-    if (!(error instanceof RunnerError) || error.code !== 'not_found') throw error
-    throw new RunnerError('invalid_input', `There is no folder "${quoted(path)}" in the workspace.`)
-  })
-  await folder.use(() => git.run(['init', '--quiet', '--template=', '--'], { folder, signal }))
-  const made = await Repository.open(options, place)
-  if (made === undefined) throw new RunnerError('git_failed', 'git made no repository there.')
-  return made
-}
-
 /** Whether a failure of the file system, or of ours, means that nothing is there. */
 export function isMissing(error: unknown): boolean {
   return hasErrno(error, 'ENOENT') || (error instanceof RunnerError && error.code === 'not_found')
+}
+
+/** Of the workspace itself there is nothing to write in front. */
+function below(folder: WorkspacePath, name: string): string {
+  return folder === '' ? name : `${folder}/${name}`
 }

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { RunnerError, toMessage } from '../errors.ts'
 import { within } from '../within.ts'
 import type { Repositories } from './repositories.ts'
-import type { GivenTokens } from './repository-url.ts'
+import { folderNameOf, type GivenTokens } from './repository-url.ts'
 import type { WorkflowChoice, Workflows } from './workflows.ts'
 
 export interface WantedRepository {
@@ -96,7 +96,7 @@ export class WorkspaceSetup {
 
   async #bringAll(signal: AbortSignal): Promise<void> {
     const { repositories } = this.#options.wanted
-    const left = repositories.map((wanted, index) => ({ wanted, index }))
+    const left = this.#withOwnNames()
     const cloneNext = async (): Promise<void> => {
       for (let next = left.shift(); next !== undefined; next = left.shift()) {
         await this.#clone(next.wanted, next.index, signal)
@@ -104,6 +104,25 @@ export class WorkspaceSetup {
     }
     const clones = Array.from({ length: Math.min(CLONES_MAX, repositories.length) }, cloneNext)
     await Promise.all([this.#startWorkflow(signal), ...clones])
+  }
+
+  /** Of entries that would have one folder the first has it. */
+  #withOwnNames(): { wanted: WantedRepository; index: number }[] {
+    const taken = new Map<string, { url: string; branch: string | undefined; index: number }>()
+    return this.#options.wanted.repositories.flatMap((wanted, index) => {
+      const { url, branch } = wanted
+      const name = wanted.name ?? folderNameOf(url)
+      const first = taken.get(name)
+      if (first === undefined) {
+        taken.set(name, { url, branch, index })
+        return [{ wanted, index }]
+      }
+      if (first.url !== url || first.branch !== branch) {
+        const message = `Repository ${first.index + 1} has the folder "${name}"; give this one a "name" of its own.`
+        this.#tell({ what: whatOf(wanted, index), message })
+      }
+      return []
+    })
   }
 
   async #startWorkflow(signal: AbortSignal): Promise<void> {
@@ -117,12 +136,13 @@ export class WorkspaceSetup {
     })
   }
 
-  async #clone({ url, branch, name }: WantedRepository, index: number, signal: AbortSignal): Promise<void> {
+  async #clone(repository: WantedRepository, index: number, signal: AbortSignal): Promise<void> {
     const { repositories, wanted, onDone } = this.#options
-    const what = `repository ${index + 1}${name === undefined ? '' : ` (${name})`}`
+    const what = whatOf(repository, index)
     await this.#attempt(what, signal, async () => {
       const { tokens } = wanted
-      const added = await repositories.add({ url, branch, name, tokens, signal, keep: true })
+      const added = await repositories.add({ ...repository, tokens, signal, keep: true })
+      for (const message of added.problems) this.#tell({ what, message })
       onDone({ repository: added.name, newlyCloned: added.newlyCloned })
     })
   }
@@ -151,4 +171,8 @@ export class WorkspaceSetup {
     this.problems.push(problem)
     this.#options.onProblem(problem)
   }
+}
+
+function whatOf({ name }: WantedRepository, index: number): string {
+  return `repository ${index + 1}${name === undefined ? '' : ` (${name})`}`
 }

@@ -38,7 +38,7 @@ export async function giveTree(parent: Folder, name: string, owner: Owner, depth
   if (stats?.isDirectory() === true) {
     const folder = await parent.openFolder(name)
     await folder.use(async () => {
-      for await (const entry of await folder.entries()) await giveTree(folder, entry.name, owner, depth + 1)
+      for await (const inner of folder.names()) await giveTree(folder, inner, owner, depth + 1)
     })
   }
   if (stats !== undefined) await parent.giveEntry(name, owner)
@@ -69,8 +69,8 @@ async function removeEntry(
   await folder.use(async () => {
     await folder.makeWritable()
     for (let round = 1; ; round++) {
-      for await (const entry of await folder.entries()) {
-        await removeEntry(folder, entry.name, { signal, depth: depth + 1 })
+      for await (const inner of folder.names()) {
+        await removeEntry(folder, inner, { signal, depth: depth + 1 })
       }
       if (await isRemoved(parent, name)) return
       if (round === ROUNDS_MAX) {

@@ -3,7 +3,18 @@ import { RunnerError } from '../errors.ts'
 import type { WorkspaceFiles } from './files.ts'
 import { type ActiveWorkflow, WORKFLOWS_FOLDER } from './workflows.ts'
 
-interface WorkflowCommand {
+/** What of a workflow reaches Claude Code. */
+export interface WorkflowSwitches {
+  settingSources: readonly string[]
+  slashCommands: boolean
+}
+
+interface Offer {
+  /** What has to be switched on before it works when it is sent; not there when it works. */
+  needs?: string[]
+}
+
+interface WorkflowCommand extends Offer {
   id: string
   name: string
   description: string
@@ -12,14 +23,14 @@ interface WorkflowCommand {
   order: number
 }
 
-interface WorkflowAgent {
+interface WorkflowAgent extends Offer {
   id: string
   name: string
   description: string
   tools: string
 }
 
-interface WorkflowSkill {
+interface WorkflowSkill extends Offer {
   id: string
   name: string
   description: string
@@ -55,6 +66,7 @@ const AmbientConfig = z.object({
 export async function readWorkflowMetadata(
   files: WorkspaceFiles,
   active: ActiveWorkflow | undefined,
+  switches: WorkflowSwitches,
 ): Promise<WorkflowMetadata> {
   const name = active === undefined ? await findWorkflow(files) : active.name
   if (name === undefined) {
@@ -64,12 +76,23 @@ export async function readWorkflowMetadata(
   const { rubric, ...config } = await readConfig(files, `${folder}/.ambient/ambient.json`)
   const commands = await readItems(files, `${folder}/.claude/commands`, toCommand)
   commands.sort((a, b) => a.order - b.order || (a.id < b.id ? -1 : 1))
+  const agents = await readItems(files, `${folder}/.claude/agents`, toAgent)
+  const skills = await readSkills(files, `${folder}/.claude/skills`)
+  const read = [
+    ...(active === undefined ? ['POST /workflow'] : []),
+    ...(switches.settingSources.includes('project') ? [] : ['CLAUDE_SETTING_SOURCES=project']),
+  ]
+  const sent = [...read, ...(switches.slashCommands ? [] : ['CLAUDE_SLASH_COMMANDS=true'])]
   return {
-    commands,
-    agents: await readItems(files, `${folder}/.claude/agents`, toAgent),
-    skills: await readSkills(files, `${folder}/.claude/skills`),
+    commands: commands.map(marked(sent)),
+    agents: agents.map(marked(read)),
+    skills: skills.map(marked(sent)),
     config: rubric === undefined || rubric === null ? config : { ...config, rubric },
   }
+}
+
+function marked<T extends Offer>(needs: string[]): (offer: T) => T & Offer {
+  return (offer) => (needs.length === 0 ? offer : { ...offer, needs })
 }
 
 /** One that an earlier process, or the control plane, put there. */

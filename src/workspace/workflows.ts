@@ -2,15 +2,16 @@ import { z } from 'zod'
 import { RunnerError, toMessage } from '../errors.ts'
 import { unfinishedName, type WorkspaceFiles } from './files.ts'
 import { hasErrno } from './folder.ts'
-import type { Repositories } from './repositories.ts'
-import { isMissing } from './repository.ts'
+import { emptySubmodules, type Repositories } from './repositories.ts'
+import { type Head, isMissing } from './repository.ts'
 import type { GitProtocol, GivenTokens } from './repository-url.ts'
 import {
-  isBranchName,
+  isSameRepository,
   parseRepositoryName,
   parseRepositoryUrl,
   withoutCredentials,
 } from './repository-url.ts'
+import { branchOf } from './revision.ts'
 import { removeTree } from './tree.ts'
 import { readWorkflowPrompts, type WorkflowPrompts } from './workflow-prompts.ts'
 
@@ -30,6 +31,7 @@ export interface WorkflowMemory {
 export interface WorkflowChoice {
   /** None: the workflow that was active is no more. */
   gitUrl: string
+  /** As `RemoteRequest.branch`; the remote's default when empty. */
   branch: string
   /** A folder of the repository; all of it when empty. */
   path: string
@@ -38,6 +40,10 @@ export interface WorkflowChoice {
 export interface ActiveWorkflow extends WorkflowChoice, WorkflowPrompts {
   /** The folder's name in `workflows`; none when no workflow is active. */
   name?: string | undefined
+  /** What was checked out, as far as it is known. */
+  head?: Head | undefined
+  /** What is wrong with it, in words. */
+  problems?: string[] | undefined
 }
 
 interface ChangeRequest {
@@ -52,6 +58,8 @@ const Stored = z.object({
     name: z.string().optional(),
     startupPrompt: z.string().optional(),
     systemPrompt: z.string().optional(),
+    head: z.object({ branch: z.string(), commit: z.string().optional(), isDetached: z.boolean() }).optional(),
+    problems: z.array(z.string()).optional(),
   }).optional(),
   /** The environment's choice that was followed last: one that is still the same does not undo a later change. */
   followed: Choice.optional(),
@@ -92,8 +100,8 @@ export class Workflows {
   /**
    * Whether anything changed.
    *
-   * @throws {RunnerError} `invalid_input`, `git_failed`, `not_found` for a folder that the repository lacks; then the
-   * workflow before stays.
+   * @throws {RunnerError} `invalid_input`, `git_failed`, `not_found` for a revision or a folder that the repository lacks;
+   * then the workflow before stays.
    */
   async change(choice: WorkflowChoice, request: ChangeRequest): Promise<boolean> {
     return await this.#inTurn(async () => {
@@ -119,7 +127,7 @@ export class Workflows {
         return await this.#activate(again, request)
       }
       const problems = await this.#activate(wanted, request).catch((error: unknown) =>
-        this.#adopt(wanted, error),
+        this.#adopt(wanted, error, request.signal),
       )
       await this.#save({ ...this.#stored, followed: stripped(wanted) })
       return problems
@@ -140,39 +148,74 @@ export class Workflows {
       await this.#save({ ...this.#stored, active: { ...choice } })
       return []
     }
-    if (!isBranchName(branch)) {
-      throw new RunnerError('invalid_input', 'The branch is none that git could have.')
-    }
-    const remote = parseRepositoryUrl(gitUrl, this.#options.protocols)
-    const name = parseRepositoryName(remote.name)
+    const name = parseRepositoryName(parseRepositoryUrl(gitUrl, this.#options.protocols).name)
     const unfinished = unfinishedName()
     try {
-      const { repositories } = this.#options
-      const clone = { url: gitUrl, branch, ...request, into: WORKFLOWS_FOLDER, name: unfinished }
-      await repositories.clone(remote, { ...clone, shallow: true })
+      const cloned = await this.#options.repositories.clone({
+        url: gitUrl,
+        branch: branch === '' ? undefined : branch,
+        ...request,
+        into: WORKFLOWS_FOLDER,
+        name: unfinished,
+        shallow: true,
+      })
       await this.#install(unfinished, { name, path, signal: request.signal })
+      return await this.#remember(choice, { name, head: cloned?.head, submodules: cloned?.submodules })
     } finally {
       await this.#discard(unfinished)
     }
-    return await this.#remember(choice, name)
   }
 
   /** The control plane may have put it there itself, where git has no way out. */
-  async #adopt(choice: WorkflowChoice, error: unknown): Promise<string[]> {
+  async #adopt(choice: WorkflowChoice, error: unknown, signal: AbortSignal): Promise<string[]> {
     const isOffline = error instanceof RunnerError && error.code === 'git_failed'
     const name = isOffline ? parseRepositoryUrl(choice.gitUrl, this.#options.protocols).name : undefined
     if (name === undefined || !(await this.#isThere(name))) throw error
-    const problems = await this.#remember(choice, name)
+    const { active } = this.#stored
+    // What was fetched for another choice is not this one's.
+    if (active?.name === name && !isSame(active, choice)) throw error
+    const found = await this.#recognize(choice, name, signal)
+    if (found === undefined) throw error
+    const problems = await this.#remember(choice, { name, ...found })
     return [`It could not be fetched, so the folder that was there is used: ${toMessage(error)}`, ...problems]
   }
 
-  async #remember(choice: WorkflowChoice, name: string): Promise<string[]> {
+  /**
+   * A folder that somebody else put there; undefined when it is not what was chosen. Mere files show no commit, so they
+   * are taken for a branch only.
+   */
+  async #recognize(
+    { gitUrl, branch }: WorkflowChoice,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<{ head?: Head } | undefined> {
+    const repository = await this.#options.repositories.find(`${WORKFLOWS_FOLDER}/${name}`)
+    if (repository === undefined) return branchOf(branch) === undefined ? undefined : {}
+    if (!isSameRepository(await repository.origin(signal), gitUrl)) return undefined
+    const head = await repository.head(signal)
+    const isIt = branch === '' || head.branch === branchOf(branch) || (await repository.isAt(branch, signal))
+    return isIt ? { head } : undefined
+  }
+
+  /** Returns what is wrong with it. */
+  async #remember(
+    choice: WorkflowChoice,
+    {
+      name,
+      head,
+      submodules = [],
+    }: { name: string; head?: Head | undefined; submodules?: string[] | undefined },
+  ): Promise<string[]> {
     const { files } = this.#options
     // Now, and not when they are needed: by then the agent may have written others.
     const { prompts, problem } = await readWorkflowPrompts(files, `${WORKFLOWS_FOLDER}/${name}`)
+    const below = `${choice.path.split('/').filter(Boolean).join('/')}/`
+    const empty = submodules.filter((folder) => below === '/' || `${folder}/`.startsWith(below))
+    const problems = [...(problem === undefined ? [] : [problem]), ...emptySubmodules(empty)]
     this.#revision += 1
-    await this.#save({ ...this.#stored, active: { ...stripped(choice), ...prompts, name } })
-    return problem === undefined ? [] : [problem]
+    const active = { ...stripped(choice), ...prompts, name, head, problems }
+    await this.#save({ ...this.#stored, active })
+    return problems
   }
 
   async #save(stored: Stored): Promise<void> {

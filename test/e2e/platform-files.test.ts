@@ -167,7 +167,10 @@ describe('content', () => {
       slashCommand: '/zeta',
       icon: '',
       order: 1,
+      // Nobody has made it active, and by itself nothing of it is loaded.
+      needs: ['POST /workflow', 'CLAUDE_SETTING_SOURCES=project', 'CLAUDE_SLASH_COMMANDS=true'],
     })
+    expect(body.agents[0].needs).toEqual(['POST /workflow', 'CLAUDE_SETTING_SOURCES=project'])
     expect(JSON.stringify(body)).not.toContain('root:')
   })
 })
@@ -178,6 +181,19 @@ describe.each(['/workspace', '/files'])('%s', (base) => {
     expect(listed.body.files.map(({ name }: { name: string }) => name)).toContain('notes')
     expect((await get(`${base}/notes`)).body.files).toMatchObject([{ path: '/notes/a.txt', size: 5 }])
     expect((await get(`${base}?path=notes`)).body.files).toMatchObject([{ path: '/notes/a.txt' }])
+  })
+
+  test('lists a name that is not UTF-8, and gives and deletes what it lists', async () => {
+    mkdirSync(at('odd'), { recursive: true })
+    writeFileSync(Buffer.concat([Buffer.from(at('odd/caf')), Buffer.from([0xe9])]), 'hello')
+    const { files } = (await get(`${base}/odd`)).body
+    expect(files).toMatchObject([{ name: 'caf\\xE9', path: '/odd/caf\\xE9', size: 5 }])
+    const path = files[0].path.split('/').map(encodeURIComponent).join('/')
+    expect(await (await fetch(url(`${base}${path}`))).text()).toBe('hello')
+    const query = encodeURIComponent(files[0].path)
+    expect(await (await fetch(url(`/content/file?path=${query}`))).text()).toBe('hello')
+    expect(await remove(`${base}${path}`)).toMatchObject({ status: 200 })
+    expect(readdirSync(at('odd'))).toEqual([])
   })
 
   test('takes, gives and deletes a file of any type', async () => {

@@ -69,6 +69,34 @@ describe('repositories', () => {
     expect(runner.stderr()).not.toContain(TOKEN)
   })
 
+  test('are at the commit that was asked for, and every route says that it is no branch', async () => {
+    const url = `${server.url}/demo.git`
+    const commit = server.git('demo', 'rev-parse', 'main')
+    const detached = { detached: true, commit }
+    const added = { message: 'Repository added', name: 'pinned', path: at('repos/pinned') }
+    expect(await send('/repos/add', { url, branch: commit, name: 'pinned' })).toEqual({
+      status: 200,
+      body: { ...added, newly_cloned: true, ...detached },
+    })
+    expect((await get('/repos/status')).body.repos).toEqual([
+      {
+        url,
+        name: 'pinned',
+        branches: ['main'],
+        currentActiveBranch: 'HEAD',
+        defaultBranch: 'main',
+        ...detached,
+      },
+    ])
+    expect((await get('/git/status?path=repos/pinned')).body).toMatchObject({ branch: 'HEAD', ...detached })
+    expect(await send('/repos/add', { url, branch: 'mian', name: 'pinned' })).toMatchObject({
+      status: 404,
+      body: { error: { code: 'not_found', message: expect.stringContaining('"mian"') } },
+    })
+    expect((await get('/git/status?path=repos/pinned')).body).toMatchObject(detached)
+    await send('/repos/remove', { name: 'pinned' })
+  })
+
   test('are not removed from elsewhere by a name that is a path', async () => {
     const victim = join(bench.directory, 'victim')
     mkdirSync(victim)
@@ -157,6 +185,15 @@ test('a workflow is switched, kept when it is the same, and stays when the next 
   expect(readdirSync(at('workflows/flow'))).toEqual(['.claude'])
   const { body } = await get('/content/workflow-metadata?session=x')
   expect(body.commands).toMatchObject([{ id: 'go' }])
+  expect(await send('/workflow', { ...choice, branch: 'mian' })).toMatchObject({ status: 404 })
+  const commit = server.git('flow', 'rev-parse', 'main')
+  expect((await send('/workflow', { ...choice, branch: commit })).body).toEqual({
+    message: 'Workflow updated',
+    ...choice,
+    branch: commit,
+    detached: true,
+    commit,
+  })
   expect(await send('/workflow', { ...choice, path: '../../..' })).toMatchObject({
     status: 400,
     body: { error: { code: 'path_outside_workspace' } },
@@ -168,4 +205,24 @@ test('a workflow is switched, kept when it is the same, and stays when the next 
     body: { message: 'Workflow updated', gitUrl: '', branch: 'main', path: '' },
   })
   expect((await get('/content/workflow-metadata?session=x')).body.commands).toEqual([])
+})
+
+test('a workspace that is itself a repository tells its own state', async () => {
+  const remoteUrl = `${server.url}/demo.git`
+  const body = { path: '', remoteUrl, branch: 'mian' }
+  expect(await send('/git/configure-remote', body)).toEqual({
+    status: 200,
+    body: {
+      message: 'remote configured',
+      remote: remoteUrl,
+      branch: 'mian',
+      fetched: false,
+      problem: expect.stringContaining('"mian"'),
+    },
+  })
+  expect((await send('/git/configure-remote', { ...body, branch: 'feature' })).body.fetched).toBe(true)
+  for (const path of ['/git/status', '/content/git-status', '/git/status?path=/']) {
+    expect((await get(path)).body).toMatchObject({ initialized: true, remoteUrl })
+  }
+  expect((await get('/git/branches')).body).toEqual({ branches: ['feature'] })
 })

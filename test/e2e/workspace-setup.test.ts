@@ -271,6 +271,44 @@ describe('ACTIVE_WORKFLOW_GIT_URL', () => {
   })
 })
 
+describe('what a workflow offers', () => {
+  const SWITCHES = { CLAUDE_SETTING_SOURCES: 'project', CLAUDE_SLASH_COMMANDS: 'true' }
+  const offers = async (runner: RunnerProcess) => {
+    const body = await bodyOf(await fetch(`${runner.url}/content/workflow-metadata?session=x`))
+    return [...body['commands'], ...body['skills']] as { slashCommand: string; needs?: string[] }[]
+  }
+
+  test('works when it is sent, or says what must be switched on', async () => {
+    server.addRepository('offers', {
+      main: {
+        '.claude/commands/greet.md': '---\ndescription: greets\n---\nWORDS OF THE COMMAND: $ARGUMENTS',
+        '.claude/skills/dig/SKILL.md': '---\nname: dig\ndescription: digs\n---\nWORDS OF THE SKILL',
+      },
+    })
+    const workflow = { ACTIVE_WORKFLOW_GIT_URL: `${server.url}/offers.git`, IS_RESUME: 'true' }
+    const bare = await start(workflow)
+    await bare.line(({ workflow: name }) => name === 'offers')
+    const wanted = Object.entries(SWITCHES).map(([name, value]) => `${name}=${value}`)
+    expect(await offers(bare)).toMatchObject([
+      { slashCommand: '/greet', needs: wanted },
+      { slashCommand: '/dig', needs: wanted },
+    ])
+    await ask(bare, '/greet you')
+    expect(lastRequest()).not.toContain('WORDS OF THE COMMAND')
+    await bare.stop()
+
+    const runner = await start({ ...workflow, ...SWITCHES })
+    await runner.line(({ workflow: name }) => name === 'offers')
+    const offered = await offers(runner)
+    expect(offered.map(({ needs }) => needs)).toEqual([undefined, undefined])
+    for (const { slashCommand } of offered) {
+      await ask(runner, `${slashCommand} you`)
+      const word = slashCommand === '/greet' ? 'WORDS OF THE COMMAND: you' : 'WORDS OF THE SKILL'
+      expect(lastRequest()).toContain(word)
+    }
+  })
+})
+
 describe('a workflow that is switched', () => {
   const switchTo = async (runner: RunnerProcess, path: string): Promise<void> => {
     const headers = { 'X-GitLab-Token': PASSWORD }

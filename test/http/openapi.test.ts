@@ -112,6 +112,7 @@ test('a route says what it parses by: the query of a subscription, the body of a
   const query = document.paths['/sessions/{threadId}/events']?.['get']?.parameters
   expect(query?.map(({ name, in: place }) => `${place} ${name}`)).toEqual([
     'path threadId',
+    'query ticket',
     'query after',
     'query follow',
     'query until',

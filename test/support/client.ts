@@ -58,8 +58,12 @@ export async function events(response: Response): Promise<ClientEvent[]> {
 }
 
 /** Runs a prompt to its end. */
-export async function run(url: string, input: unknown): Promise<ClientEvent[]> {
-  const response = await post(url, input)
+export async function run(
+  url: string,
+  input: unknown,
+  headers: Record<string, string> = {},
+): Promise<ClientEvent[]> {
+  const response = await post(url, input, headers)
   if (response.status !== 200) throw new Error(`${response.status}: ${await response.text()}`)
   return await events(response)
 }

@@ -15,7 +15,13 @@ export interface GitServer {
   /** Resolves with the first request, past or to come. */
   asked(): Promise<void>
   /** Makes a repository of these files, each on the branches named. */
-  addRepository(name: string, branches: Record<string, Record<string, string>>): string
+  addRepository(
+    name: string,
+    branches: Record<string, Record<string, string>>,
+    options?: { objectFormat?: 'sha256' },
+  ): string
+  /** Runs git in the repository that is served; returns what it prints. */
+  git(name: string, ...args: string[]): string
   close(): Promise<void>
 }
 
@@ -73,10 +79,10 @@ export async function startGitServer(options: GitServerOptions = {}): Promise<Gi
     authorizations,
     sightings,
     asked: () => asked,
-    addRepository(name, branches) {
+    addRepository(name, branches, { objectFormat = 'sha1' } = {}) {
       const work = join(directory, `${name}-work`)
-      mkdirSync(work)
-      git(work, 'init', '--quiet', '--initial-branch=main')
+      mkdirSync(work, { recursive: true })
+      git(work, 'init', '--quiet', '--initial-branch=main', `--object-format=${objectFormat}`)
       for (const [branch, files] of Object.entries(branches)) {
         if (branch !== 'main') git(work, 'switch', '--quiet', '--create', branch)
         for (const [file, content] of Object.entries(files)) {
@@ -90,6 +96,7 @@ export async function startGitServer(options: GitServerOptions = {}): Promise<Gi
       git(directory, 'clone', '--quiet', '--bare', work, `${name}.git`)
       return `${url}/${name}.git`
     },
+    git: (name, ...args) => git(join(directory, `${name}.git`), ...args).trim(),
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))

@@ -61,6 +61,8 @@ test('a repository is cloned once, and told of as new only then', async () => {
     name: 'demo',
     path: at('repos/demo'),
     newlyCloned: true,
+    head: { branch: 'main', commit: server.git('demo', 'rev-parse', 'main'), isDetached: false },
+    problems: [],
   })
   expect(readFileSync(at('repos/demo/README.md'), 'utf8')).toBe('hello\n')
   expect(await repositories.add(request('main'))).toMatchObject({ newlyCloned: false })
@@ -96,26 +98,20 @@ test('two clones of one name at once make one repository', async () => {
   expect(readdirSync(at('repos'))).toEqual(['demo'])
 })
 
-test('one that is there is brought to the branch, fetched, known or new', async () => {
+test('one that is there is brought to the branch, fetched or made here', async () => {
   const repositories = await open()
   await repositories.add(request())
   await repositories.add(request('feature'))
   expect(readFileSync(at('repos/demo/feature.txt'), 'utf8')).toBe('yes\n')
   await repositories.add(request('main'))
   expect(existsSync(at('repos/demo/feature.txt'))).toBe(false)
+  git(at('repos/demo'), 'branch', 'ambient/new')
   await repositories.add(request('ambient/new'))
   const [described] = await repositories.list(NO_SIGNAL)
   expect(described).toMatchObject({
     currentActiveBranch: 'ambient/new',
     branches: ['ambient/new', 'feature', 'main'],
   })
-})
-
-test('a branch that the remote lacks is made from its default when cloning', async () => {
-  const repositories = await open()
-  await repositories.add(request('ambient/session-1'))
-  expect(git(at('repos/demo'), 'branch', '--show-current').trim()).toBe('ambient/session-1')
-  expect(existsSync(at('repos/demo/README.md'))).toBe(true)
 })
 
 test('a token arrives, and is in no file, no argument and no environment', async () => {

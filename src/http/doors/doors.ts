@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { RunnerError } from '../../errors.ts'
+import type { Tickets } from './tickets.ts'
 
 export interface DoorOptions {
   /** Every route behind the door needs it, when set. */
@@ -32,19 +33,20 @@ function givenToken(request: FastifyRequest): string | undefined {
  * @throws {RunnerError} `host_not_allowed`, `origin_not_allowed`.
  */
 export function checkPlace(request: FastifyRequest, options: DoorOptions): void {
-  const host = request.headers.host ?? ''
-  const name = host.replace(/:\d*$/, '')
-  if (
-    !LOOPBACK_NAMES.test(name) &&
-    !options.allowedHosts.some((allowed) => allowed === '*' || allowed.toLowerCase() === name.toLowerCase())
-  ) {
+  // Behind a trusted proxy `host` is the name that the browser asked; a rebound one may be either.
+  const { host, protocol } = request
+  if (![request.headers.host ?? '', host].every((name) => isAllowedHost(name, options))) {
     throw new RunnerError(
       'host_not_allowed',
       'The Host header names no host of this runner; list it in AGUI_ALLOWED_HOSTS.',
     )
   }
   const { origin } = request.headers
-  if (origin !== undefined && origin !== `http://${host}` && !options.allowedOrigins.includes(origin)) {
+  if (
+    origin !== undefined &&
+    origin !== ownOrigin(protocol, host) &&
+    !options.allowedOrigins.includes(origin)
+  ) {
     throw new RunnerError(
       'origin_not_allowed',
       'Pages of this origin may not call the runner; list it in AGUI_ALLOWED_ORIGINS.',
@@ -52,9 +54,27 @@ export function checkPlace(request: FastifyRequest, options: DoorOptions): void 
   }
 }
 
+function isAllowedHost(host: string, { allowedHosts }: DoorOptions): boolean {
+  const name = host.replace(/:\d*$/, '')
+  if (LOOPBACK_NAMES.test(name)) return true
+  return allowedHosts.some((allowed) => allowed === '*' || allowed.toLowerCase() === name.toLowerCase())
+}
+
+/** As a browser writes it, without a port that goes without saying. */
+function ownOrigin(protocol: string, host: string): string {
+  const origin = `${protocol}://${host}`
+  return URL.canParse(origin) ? new URL(origin).origin : origin
+}
+
 /** @throws {RunnerError} `unauthorized`: there is a token, and the request does not have it. */
-export function checkToken(request: FastifyRequest, { token }: DoorOptions): void {
-  if (token === undefined || isSame(givenToken(request) ?? '', token)) return
+export function checkToken(request: FastifyRequest, { token }: DoorOptions, tickets: Tickets): void {
+  const given = givenToken(request)
+  const ticket = given === undefined ? tickets.given(request) : undefined
+  if (ticket !== undefined) {
+    tickets.redeem(ticket, request)
+    return
+  }
+  if (token === undefined || isSame(given ?? '', token)) return
   throw new RunnerError(
     'unauthorized',
     'Send the session token as X-Ambient-Session-Token or as Authorization: Bearer.',

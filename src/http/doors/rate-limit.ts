@@ -72,7 +72,8 @@ class RateLimited extends RunnerError {
 }
 
 /**
- * Takes one for the address that the request came from: the connection's own, never a header's, which anybody can write.
+ * Takes one for the address that the request came from: the connection's own, or what a proxy of TRUSTED_PROXIES says;
+ * anybody else can write such a header.
  *
  * @throws {RunnerError} `rate_limited`.
  */

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
 import type { WorkspaceFiles } from '../../workspace/files.ts'
-import { readWorkflowMetadata } from '../../workspace/workflow-metadata.ts'
+import { readWorkflowMetadata, type WorkflowSwitches } from '../../workspace/workflow-metadata.ts'
 import type { Workflows } from '../../workspace/workflows.ts'
 import { about, ok } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
@@ -13,6 +13,7 @@ import { sendFile } from './file-reply.ts'
 export interface ContentRoutesOptions {
   files: WorkspaceFiles
   workflows: Workflows
+  switches: WorkflowSwitches
   fileBytesMax: number
 }
 
@@ -61,7 +62,11 @@ const DELETE = about(() => ({
 }))
 
 const METADATA = about(() => {
-  const items = z.array(z.looseObject({ id: z.string(), name: z.string() }))
+  const needs = z
+    .array(z.string())
+    .optional()
+    .describe('What has to be switched on before it works when it is sent.')
+  const items = z.array(z.looseObject({ id: z.string(), name: z.string(), needs }))
   const json = z.object({
     commands: items,
     agents: items,
@@ -77,7 +82,7 @@ const METADATA = about(() => {
 })
 
 /** The files of the workspace, as the Python runner's clients ask for them. */
-export function contentRoutes({ files, workflows, fileBytesMax }: ContentRoutesOptions) {
+export function contentRoutes({ files, workflows, switches, fileBytesMax }: ContentRoutesOptions) {
   const toPath = (path: string): string => toWorkspacePath(path, files.guard)
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/content/list', LIST, async (request) => {
@@ -106,7 +111,7 @@ export function contentRoutes({ files, workflows, fileBytesMax }: ContentRoutesO
 
     app.get('/content/workflow-metadata', METADATA, async (request) => {
       parse(MetadataQuery, request.query, 'the query')
-      return await readWorkflowMetadata(files, workflows.active)
+      return await readWorkflowMetadata(files, workflows.active, switches)
     })
   }
 }

@@ -3,8 +3,9 @@ import { z } from 'zod'
 import type { Redactor } from '../../redaction/redactor.ts'
 import type { WorkspaceGuard } from '../../workspace/guard.ts'
 import type { Repositories } from '../../workspace/repositories.ts'
+import type { Head } from '../../workspace/repository.ts'
 import type { GivenTokens } from '../../workspace/repository-url.ts'
-import type { Workflows } from '../../workspace/workflows.ts'
+import type { ActiveWorkflow, Workflows } from '../../workspace/workflows.ts'
 import { about, ok } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
 import { leaving } from '../stream/leaving.ts'
@@ -38,6 +39,15 @@ const TokenHeaders = z.object({
 
 const DEFAULT_BRANCH = 'main'
 
+const detachedHead = () => ({
+  detached: z.literal(true).optional().describe('No branch is checked out: a tag or a commit was asked for.'),
+  commit: z.string().optional().describe('With `detached`.'),
+})
+const checkedOut = () => ({
+  ...detachedHead(),
+  problems: z.array(z.string()).optional().describe('What is not as one would think.'),
+})
+
 const STATUS = about(() => {
   const files = z.array(z.string())
   return {
@@ -51,6 +61,7 @@ const STATUS = about(() => {
         hasChanges: z.boolean(),
         branch: z.string().optional(),
         remoteUrl: z.string().optional(),
+        ...detachedHead(),
         modified: files,
         staged: files,
         untracked: files,
@@ -75,21 +86,34 @@ const REMOTE = about(() => ({
   body: RemoteBody,
   answers: ok(
     'The remote is set.',
-    z.object({ message: z.string(), remote: z.string(), branch: z.string(), fetched: z.boolean() }),
+    z.object({
+      message: z.string(),
+      remote: z.string(),
+      branch: z.string(),
+      fetched: z.boolean(),
+      problem: z.string().optional().describe('Why it could not be fetched.'),
+    }),
   ),
   errors: ['path_outside_workspace', 'git_failed'],
 }))
 
 const ADD = about(() => ({
   tag: 'workspace',
-  summary: 'Clones a repository into the workspace, or switches the branch of one that is there.',
+  summary:
+    'Clones a repository into the workspace, or brings one that is there to the branch, the tag or the commit.',
   headers: TokenHeaders,
   body: AddBody,
   answers: ok(
     'It is there.',
-    z.object({ message: z.string(), name: z.string(), path: z.string(), newly_cloned: z.boolean() }),
+    z.object({
+      message: z.string(),
+      name: z.string(),
+      path: z.string(),
+      newly_cloned: z.boolean(),
+      ...checkedOut(),
+    }),
   ),
-  errors: ['path_outside_workspace', 'git_failed'],
+  errors: ['path_outside_workspace', 'not_found', 'git_failed'],
 }))
 
 const REMOVE = about(() => ({
@@ -101,7 +125,12 @@ const REMOVE = about(() => ({
 }))
 
 const REPOSITORIES = about(() => {
-  const repository = z.looseObject({ name: z.string(), url: z.string(), branches: z.array(z.string()) })
+  const repository = z.looseObject({
+    name: z.string(),
+    url: z.string(),
+    branches: z.array(z.string()),
+    ...detachedHead(),
+  })
   return {
     tag: 'workspace',
     summary: 'Every repository of the workspace.',
@@ -116,9 +145,15 @@ const WORKFLOW = about(() => ({
   body: WorkflowBody,
   answers: ok(
     'The workflow that is active.',
-    z.object({ message: z.string(), gitUrl: z.string(), branch: z.string(), path: z.string() }),
+    z.object({
+      message: z.string(),
+      gitUrl: z.string(),
+      branch: z.string().describe("As it was asked for; the remote's default when it was not."),
+      path: z.string(),
+      ...checkedOut(),
+    }),
   ),
-  errors: ['path_outside_workspace', 'git_failed'],
+  errors: ['path_outside_workspace', 'not_found', 'git_failed'],
 }))
 
 /** Repositories and the workflow, by both sets of paths. */
@@ -147,13 +182,14 @@ export function gitRoutes({ guard, repositories, workflows, redactor }: GitRoute
           request.log.warn({ reason: set.problem }, 'the remote is set and could not be fetched')
         }
         const fetched = set.problem === undefined
-        return { message: 'remote configured', remote: set.url, branch, fetched }
+        const { problem } = set
+        return { message: 'remote configured', remote: set.url, branch, fetched, problem }
       })
     }
 
     app.post('/repos/add', ADD, async (request, reply) => {
       const body = parse(AddBody, request.body, 'the body')
-      const { name, path, newlyCloned } = await repositories.add({
+      const { name, path, newlyCloned, head, problems } = await repositories.add({
         url: body.url,
         branch: body.branch,
         name: body.name,
@@ -161,7 +197,7 @@ export function gitRoutes({ guard, repositories, workflows, redactor }: GitRoute
         signal: leaving(reply),
       })
       request.log.info({ name, newlyCloned }, 'repository added')
-      return { message: 'Repository added', name, path, newly_cloned: newlyCloned }
+      return { message: 'Repository added', name, path, newly_cloned: newlyCloned, ...told(head, problems) }
     })
 
     app.post('/repos/remove', REMOVE, async (request, reply) => {
@@ -179,16 +215,26 @@ export function gitRoutes({ guard, repositories, workflows, redactor }: GitRoute
       const body = parse(WorkflowBody, request.body ?? {}, 'the body')
       const choice = {
         gitUrl: body.gitUrl ?? '',
-        branch: body.branch ?? DEFAULT_BRANCH,
+        branch: body.branch ?? '',
         path: body.path ?? '',
       }
       const changed = await workflows.change(choice, { tokens: tokensOf(request), signal: leaving(reply) })
       const { active = choice } = workflows
-      const { gitUrl, branch, path } = active
+      const { gitUrl, path, head, problems }: ActiveWorkflow = active
+      const branch = active.branch || head?.branch || DEFAULT_BRANCH
       const message = changed ? 'Workflow updated' : 'Workflow already active'
       // The URL is the client's own, its credentials included.
-      return redactor.redactValue({ message, gitUrl, branch, path })
+      return redactor.redactValue({ message, gitUrl, branch, path, ...told(head, problems) })
     })
+  }
+}
+
+/** Only what one would not think. */
+function told(head: Head | undefined, problems: readonly string[] = []) {
+  const { isDetached = false, commit } = head ?? {}
+  return {
+    ...(isDetached ? { detached: true, commit } : {}),
+    ...(problems.length > 0 ? { problems } : {}),
   }
 }
 

@@ -26,7 +26,11 @@ const Params = z.object({ threadId: z.string() })
 const flag = z.enum(['true', 'false', '1', '0', '']).transform((value) => value !== 'false' && value !== '0')
 const seq = z.coerce.number().int().min(-1)
 
-const Query = z.object({
+const TicketQuery = z.object({
+  ticket: z.string().optional().describe('Of POST /tickets, in place of the token.'),
+})
+
+const Query = TicketQuery.extend({
   after: seq.optional().describe('Records behind this seq; 0 is everything, -1 only what is new.'),
   follow: flag.default(true).describe('false ends at the present.'),
   until: z.literal('run').optional().describe('run ends behind the next terminal event.'),
@@ -63,6 +67,7 @@ const TAP = about(() => ({
   tag: 'threads',
   summary: 'The run under way or the next one, until its end.',
   params: Params,
+  query: TicketQuery,
   answers: STREAM,
   errors: ['not_found', 'too_many_subscribers'],
 }))
@@ -70,6 +75,7 @@ const TAP = about(() => ({
 const OWN_TAP = about(() => ({
   tag: 'threads',
   summary: "The same for the sandbox's own thread (SESSION_ID).",
+  query: TicketQuery,
   answers: STREAM,
   errors: ['not_found', 'too_many_subscribers'],
 }))

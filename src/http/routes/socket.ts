@@ -15,6 +15,7 @@ import { checkSent, type SentLimits } from '../doors/ids.ts'
 import { parseJsonBody } from '../doors/json-body.ts'
 import { parse } from '../doors/parse.ts'
 import { RateLimit } from '../doors/rate-limit.ts'
+import type { Tickets } from '../doors/tickets.ts'
 import { divertUpgrades } from '../doors/upgrades.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
 
@@ -28,6 +29,13 @@ export interface SocketRoutesOptions extends SentLimits {
   requestBodyBytesMax: number
   /** Of the client, on one socket. */
   socketMessagesPerMinuteMax: number
+  tickets: Tickets
+}
+
+interface SocketOptions extends SocketRoutesOptions {
+  logger: FastifyBaseLogger
+  /** Of the ticket that it was opened with. */
+  onlyThread: string | undefined
 }
 
 const PATH = '/ws'
@@ -56,7 +64,7 @@ type Command = z.infer<typeof Command>
 const ABOUT = about(() => ({
   tag: 'runs',
   summary: 'A WebSocket: commands in, events of the subscribed threads out, one JSON text frame each.',
-  details: `In: ${Command.options.map(({ shape }) => shape.type.value).join(', ')}. Out: event {threadId, seq, event}, interrupted, accepted, error. The token may come as the subprotocol bearer.<token>.`,
+  details: `In: ${Command.options.map(({ shape }) => shape.type.value).join(', ')}. Out: event {threadId, seq, event}, interrupted, accepted, error. The token may come as the subprotocol bearer.<token>, or a ticket of POST /tickets as ?ticket=.`,
   answers: { 101: { says: 'The connection is a WebSocket from here on.' } },
   errors: ['invalid_input'],
 }))
@@ -88,7 +96,8 @@ export function socketRoutes(options: SocketRoutesOptions): FastifyPluginAsync {
         throw new RunnerError('invalid_input', 'This is a WebSocket; ask for it with an Upgrade.')
       },
       wsHandler(socket, request) {
-        new SocketSession(socket, { ...options, logger: request.log }).open()
+        const onlyThread = options.tickets.threadOf(request)
+        new SocketSession(socket, { ...options, logger: request.log, onlyThread }).open()
       },
     })
   }
@@ -96,12 +105,12 @@ export function socketRoutes(options: SocketRoutesOptions): FastifyPluginAsync {
 
 class SocketSession {
   readonly #socket: WebSocket
-  readonly #options: SocketRoutesOptions & { logger: FastifyBaseLogger }
+  readonly #options: SocketOptions
   readonly #subscriptions = new Map<string, AbortController>()
   readonly #slots = new Slots<string>(SUBSCRIPTIONS_MAX)
   readonly #messages: RateLimit
 
-  constructor(socket: WebSocket, options: SocketRoutesOptions & { logger: FastifyBaseLogger }) {
+  constructor(socket: WebSocket, options: SocketOptions) {
     this.#socket = socket
     this.#options = options
     const name = 'SOCKET_MESSAGES_PER_MINUTE_MAX'
@@ -139,9 +148,11 @@ class SocketSession {
 
   async #obey(command: Command): Promise<void> {
     const { sessions, log } = this.#options
+    if ('threadId' in command) this.#checkThread(command.threadId)
     switch (command.type) {
       case 'run': {
         const { input } = parseRunInput(command.input)
+        this.#checkThread(input.threadId)
         const { threadId } = input
         const seat = this.#subscriptions.has(threadId) ? undefined : this.#take(threadId)
         try {
@@ -182,6 +193,12 @@ class SocketSession {
         return
       }
     }
+  }
+
+  #checkThread(threadId: string): void {
+    const { onlyThread } = this.#options
+    if (onlyThread === undefined || onlyThread === threadId) return
+    throw new RunnerError('unauthorized', 'The ticket of this socket is for another thread.')
   }
 
   /** A slot of this socket and one of all readers. */

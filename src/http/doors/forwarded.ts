@@ -1,0 +1,68 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import proxyAddr from '@fastify/proxy-addr'
+import type { FastifyInstance } from 'fastify'
+import parse from 'forwarded-parse'
+import { RunnerError } from '../../errors.ts'
+
+type Older = 'x-forwarded-for' | 'x-forwarded-host' | 'x-forwarded-proto'
+
+/**
+ * Reads `Forwarded` (RFC 7239) of a trusted proxy into the older headers, which Fastify goes by. What anybody else
+ * writes is left unread.
+ */
+export function readForwarded(app: FastifyInstance, trustedProxies: readonly string[]): void {
+  if (trustedProxies.length === 0) return
+  const isTrusted = proxyAddr.compile([...trustedProxies])
+  app.addHook('onRequest', async ({ raw }) => {
+    const { forwarded } = raw.headers
+    if (forwarded === undefined || !isTrusted(raw.socket.remoteAddress ?? '', 0)) return
+    for (const [name, value] of olderForm(forwarded)) merge(raw.headers, name, value)
+  })
+}
+
+function olderForm(forwarded: string): [Older, string][] {
+  const elements = parseElements(forwarded)
+  // The nearest proxy wrote the last one; only the addresses are a chain.
+  const { host, proto } = elements.at(-1) ?? {}
+  const addresses = elements.flatMap((element) => (element.for === undefined ? [] : [addressOf(element.for)]))
+  return [
+    ...(addresses.length === 0 ? [] : [['x-forwarded-for', addresses.join(', ')] as [Older, string]]),
+    ...(host === undefined ? [] : [['x-forwarded-host', host] as [Older, string]]),
+    ...(proto === undefined ? [] : [['x-forwarded-proto', proto] as [Older, string]]),
+  ]
+}
+
+function parseElements(forwarded: string): { for?: string; host?: string; proto?: string }[] {
+  try {
+    return parse(forwarded)
+  } catch (error) {
+    throw new RunnerError('invalid_input', 'The header Forwarded is not of the form of RFC 7239.', {
+      cause: error,
+    })
+  }
+}
+
+/** Without port and brackets. */
+function addressOf(node: string): string {
+  return /^\[(.+)\](?::\w+)?$/.exec(node)?.[1] ?? node.replace(/^([\d.]+):\w+$/, '$1')
+}
+
+/** A proxy that writes one kind lets the other through as a client made it: which one it wrote cannot be told. */
+function merge(headers: IncomingHttpHeaders, name: Older, value: string): void {
+  const given = headers[name]
+  const known = Array.isArray(given) ? given.join(', ') : given
+  if (known !== undefined && lastOf(known) !== lastOf(value)) {
+    throw new RunnerError(
+      'invalid_input',
+      `The headers Forwarded and ${name} say different things; let the proxy remove the one that it does not write.`,
+    )
+  }
+  headers[name] = known ?? value
+}
+
+function lastOf(list: string): string {
+  return list
+    .slice(list.lastIndexOf(',') + 1)
+    .trim()
+    .toLowerCase()
+}

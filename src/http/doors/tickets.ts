@@ -1,0 +1,93 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { FastifyRequest } from 'fastify'
+import { RunnerError } from '../../errors.ts'
+
+export interface Ticket {
+  ticket: string
+  threadId: string
+  /** Milliseconds since 1970. */
+  expiresAt: number
+}
+
+export const TICKET_TTL_MS = 30_000
+export const TICKET_TTL_MS_MAX = 300_000
+/** Open at a time; above it the oldest is void. */
+const TICKETS_MAX = 10_000
+const TICKET_BYTES = 32
+
+/** By what a browser opens without headers: an EventSource of one thread, and the WebSocket. */
+const ROUTES = new Set([
+  '/sessions/:threadId/events',
+  '/sessions/:threadId/connect',
+  '/events/:threadId',
+  '/events/:threadId/wait',
+  '/agui/events',
+  '/ws',
+])
+
+/**
+ * What stands for the token in a URL, where headers cannot be sent: once, for a short time, for one thread. A URL is
+ * kept in histories and logs of proxies; by then its ticket is worth nothing.
+ */
+export class Tickets {
+  readonly #sessionId: string | undefined
+  /** By the digest, so that looking one up tells nothing by its time; in the order of their issue. */
+  readonly #open = new Map<string, { threadId: string; expiresAt: number }>()
+  readonly #threads = new WeakMap<IncomingMessage, string>()
+
+  constructor({ sessionId }: { sessionId: string | undefined }) {
+    this.#sessionId = sessionId
+  }
+
+  issue(threadId: string, ttlMs: number): Ticket {
+    const now = Date.now()
+    for (const [key, { expiresAt }] of this.#open) {
+      if (expiresAt <= now || this.#open.size >= TICKETS_MAX) this.#open.delete(key)
+    }
+    const ticket = randomBytes(TICKET_BYTES).toString('base64url')
+    const expiresAt = now + ttlMs
+    this.#open.set(digest(ticket), { threadId, expiresAt })
+    return { ticket, threadId, expiresAt }
+  }
+
+  /** The ticket of a request, on a route that takes one. */
+  given({ routeOptions, query }: FastifyRequest): string | undefined {
+    if (!ROUTES.has(routeOptions.url ?? '')) return undefined
+    return fieldOf(query, 'ticket')
+  }
+
+  /** Uses the ticket up, whatever comes of it. @throws {RunnerError} `unauthorized`. */
+  redeem(ticket: string, request: FastifyRequest): void {
+    const key = digest(ticket)
+    const known = this.#open.get(key)
+    this.#open.delete(key)
+    if (known === undefined || known.expiresAt <= Date.now()) {
+      throw new RunnerError(
+        'unauthorized',
+        'The ticket is unknown, expired or was used before; each is good once. Ask POST /tickets for another.',
+      )
+    }
+    const isSocket = request.routeOptions.url === '/ws'
+    const threadId = isSocket ? known.threadId : (fieldOf(request.params, 'threadId') ?? this.#sessionId)
+    if (threadId !== known.threadId) {
+      throw new RunnerError('unauthorized', 'The ticket is for another thread, and used up now.')
+    }
+    this.#threads.set(request.raw, threadId)
+  }
+
+  /** The only thread that a request was let in for; undefined when it has the token. */
+  threadOf(request: FastifyRequest): string | undefined {
+    return this.#threads.get(request.raw)
+  }
+}
+
+function digest(ticket: string): string {
+  return createHash('sha256').update(ticket).digest('base64url')
+}
+
+function fieldOf(record: unknown, name: string): string | undefined {
+  if (typeof record !== 'object' || record === null) return undefined
+  const value: unknown = Object.entries(record).find(([key]) => key === name)?.[1]
+  return typeof value === 'string' ? value : undefined
+}

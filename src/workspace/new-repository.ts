@@ -1,0 +1,75 @@
+import { RunnerError } from '../errors.ts'
+import { unfinishedName } from './files.ts'
+import { type Folder, hasErrno } from './folder.ts'
+import { quoted } from './guard.ts'
+import { setOrigin } from './origin.ts'
+import { Repository, type RepositoryOptions } from './repository.ts'
+import type { ObjectFormat } from './revision.ts'
+import { giveTree, removeTree } from './tree.ts'
+
+export interface NewRepositoryRequest {
+  url: string
+  format: ObjectFormat
+  signal: AbortSignal
+}
+
+/**
+ * The repository of the folder, made when it holds none, with this `origin`. A new one appears with its origin set, or
+ * not at all.
+ *
+ * @throws {RunnerError} `invalid_input` when it is no folder.
+ */
+export async function openWithOrigin(
+  options: RepositoryOptions,
+  path: string,
+  request: NewRepositoryRequest,
+): Promise<Repository> {
+  const { guard } = options.files
+  const place = await guard.resolve(path)
+  if ((await Repository.open(options, place)) === undefined) {
+    const folder = await guard.openFolder(place).catch((error: unknown) => {
+      if (!(error instanceof RunnerError) || error.code !== 'not_found') throw error
+      throw new RunnerError('invalid_input', `There is no folder "${quoted(path)}" in the workspace.`)
+    })
+    if (await folder.use(() => init(options, folder, request))) {
+      const made = await Repository.open(options, place)
+      if (made !== undefined) return made
+    }
+  }
+  const known = await Repository.open(options, place)
+  if (known === undefined) throw new RunnerError('git_failed', 'git made no repository there.')
+  await setOrigin(known.gitFolder, options, request)
+  return known
+}
+
+/** `false` when somebody else made one meanwhile. */
+async function init(
+  { git, files }: RepositoryOptions,
+  folder: Folder,
+  { format, ...origin }: NewRepositoryRequest,
+): Promise<boolean> {
+  const { guard } = files
+  const unfinished = unfinishedName()
+  try {
+    const objects = format === 'sha1' ? [] : [`--object-format=${format}`]
+    await git.run(['init', '--quiet', '--template=', ...objects, '--', unfinished], {
+      folder,
+      signal: origin.signal,
+    })
+    const made = await folder.openFolder(unfinished)
+    await made.use(async () => {
+      const place = await made.realPath()
+      await setOrigin(await guard.resolve(`${place}/.git`), { git, files }, origin)
+      const owner = await guard.foreignOwner()
+      if (owner !== undefined) await giveTree(made, '.git', owner)
+      await made.rename('.git', folder, '.git')
+    })
+    return true
+  } catch (error) {
+    if (hasErrno(error, 'ENOTEMPTY', 'EEXIST', 'ENOTDIR')) return false
+    throw error
+  } finally {
+    // Also when the client has left.
+    await removeTree(folder, unfinished, { signal: new AbortController().signal })
+  }
+}
