@@ -120,6 +120,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   cli: [
     'agent',
     'claude/launch',
+    'claude/process',
     'config',
     'errors',
     'mock',

@@ -341,6 +341,7 @@ export class Conversation implements AgentSession {
   async #start(needs: Needs): Promise<Warm> {
     const { options } = this.#agent
     await options.beforeStart()
+    await this.#agent.binary.check()
     await this.#agent.claim(this)
     const host = new Host({
       expiresMs: options.interruptExpiresMs,

@@ -113,7 +113,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     sessions,
     blobs,
     subscribers: new Subscribers({ ...limits, log, keepaliveMs: limits.sseKeepaliveMs }),
-    checks: (checkSignal) => runChecks(options, { route, enforcement, redactor, workspace }, checkSignal),
+    checks: (stop) => runChecks(options, { route, enforcement, redactor, workspace, agent }, stop),
     metrics: async () => (await count()).read(),
     capabilities: describeCapabilities(options, { isAsking: permissionMode !== 'never-ask', isEnforced }),
     platform: openPlatform({
@@ -148,7 +148,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     routeProblem: (probeSignal) => routeProblem(route, probeSignal),
     close() {
       closing ??= (async () => {
-        await Promise.all([workspace.setup.close(), sessions.close()])
+        await Promise.all([workspace.setup.close(), agent.binary.close(), sessions.close()])
         // Ends the readers behind the last record, so that every stream has a clean end before its socket goes.
         await log.close()
         const late = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS)
@@ -251,7 +251,7 @@ async function createAgent(
       alsoPass: mcp.variables,
     },
   )
-  return new ClaudeAgent({
+  const agent = new ClaudeAgent({
     ...config,
     executable: wrapperPath(env, config.wrappersDirectory),
     permissionMode,
@@ -276,6 +276,9 @@ async function createAgent(
       await probeHome(claudeEnv)
     },
   })
+  const warn = (error: unknown): void => logger.warn({ reason: toMessage(error) }, 'no run will work')
+  agent.binary.check().catch(warn)
+  return agent
 }
 
 async function routeProblem(route: ModelRoute, signal: AbortSignal): Promise<string | undefined> {
@@ -345,10 +348,10 @@ const NO_ROUTE =
 /** What a run needs, each tried; the answers of /ready. */
 async function runChecks(
   { config, env, stateFolder }: RunnerOptions,
-  facts: Pick<AgentFacts, 'route' | 'enforcement' | 'workspace'> & { redactor: Redactor },
+  facts: Pick<AgentFacts, 'route' | 'enforcement' | 'workspace'> & { redactor: Redactor; agent: ClaudeAgent },
   signal: AbortSignal,
 ): Promise<Check[]> {
-  const { route, enforcement, redactor, workspace } = facts
+  const { route, enforcement, redactor, workspace, agent } = facts
   const { wrappersDirectory } = config
   const attempt = async (name: string, work: () => Promise<unknown>): Promise<Check> => {
     try {
@@ -365,7 +368,10 @@ async function runChecks(
       const result = await probeRoute(route, { timeoutMs: PROBE_TIMEOUT_MS, signal })
       if (!result.ok) throw new RunnerError(result.code, result.message)
     }),
-    attempt('claude_code', () => findClaude({ env, wrappersDirectory, signal })),
+    attempt('claude_code', async () => {
+      await findClaude({ env, wrappersDirectory, signal })
+      await agent.binary.check()
+    }),
     attempt('home', () => probeHome(env)),
     attempt('state', () => stateFolder.check()),
     attempt('workspace', () => access(config.workspace, constants.W_OK)),
