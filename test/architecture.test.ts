@@ -28,7 +28,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   'claude/process': ['agent', 'channels', 'errors', 'within'],
   'claude/launch': ['errors'],
   'claude/translate': ['agent', 'agui', 'claude/process', 'errors'],
-  'claude/host': ['agent', 'agui', 'errors'],
+  'claude/host': ['agent', 'agui', 'claude/translate', 'errors'],
   claude: [
     'agent',
     'agui',

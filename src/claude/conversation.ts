@@ -12,13 +12,13 @@ import type {
 import { RunnerError, toMessage } from '../errors.ts'
 import { unlessAborted } from '../within.ts'
 import type { ClaudeAgent } from './agent.ts'
-import { checkToolNames } from './host/client-tools.ts'
+import { checkToolNames, owedIds } from './host/client-tools.ts'
 import { Host } from './host/host.ts'
 import type { Place } from './launch/place.ts'
 import { parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
 import type { ClaudeProcess } from './process/process.ts'
-import { answersAfterRestart, type Grant } from './restart.ts'
+import { answersAfterRestart, type Grant, stillOwed, withResults } from './restart.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
 import { hasState, type Prompt, textBlock, toPrompt, userLine } from './translate/prompt.ts'
 import { customEvent, editedEvent, NO_CONVERSATION, protocolEnd, Turn, type TurnEnd } from './turn.ts'
@@ -56,7 +56,7 @@ export class Conversation implements AgentSession {
   }
 
   get pendingToolCallIds(): string[] {
-    return this.#memory.calls.map(({ toolCallId }) => toolCallId)
+    return owedIds(this.#memory.calls)
   }
 
   get busy(): boolean {
@@ -162,7 +162,7 @@ export class Conversation implements AgentSession {
     for (const { asked, answer } of host.approvals.answer(request.resume ?? [])) {
       if (answer.approved && answer.isEdited) void context.emit([editedEvent(asked, answer.updatedInput)])
     }
-    if (host.approvals.waiting.length === 0) host.answer(resultsOf(request))
+    host.answer(resultsOf(request), { isLast: request.messages.some(({ role }) => role === 'user') })
     const end = await this.#follow(claude, turn, context)
     return end === NO_CONVERSATION
       ? protocolEnd('Claude Code lost its session in the middle of a turn.')
@@ -174,10 +174,10 @@ export class Conversation implements AgentSession {
     const prompt = toPrompt(request, this.#agent.options)
     if (prompt.skipped.length > 0)
       void context.emit([customEvent('content_skipped', { parts: prompt.skipped })])
-    const late = answersAfterRestart(this.#memory, {
-      resume: request.resume ?? [],
-      results: resultsOf(request),
-    })
+    this.#memory.calls = withResults(this.#memory.calls, resultsOf(request))
+    const pendingToolCallIds = stillOwed(this.#memory, request)
+    if (pendingToolCallIds.length > 0) return { outcome: 'success', pendingToolCallIds }
+    const late = answersAfterRestart(this.#memory, request.resume ?? [])
     if (late !== undefined) {
       prompt.blocks.unshift(textBlock(late.words))
       this.#grants = late.grants
@@ -360,7 +360,10 @@ export class Conversation implements AgentSession {
         ...(this.#runId === undefined ? {} : { runId: this.#runId }),
       }),
       onDenied: (denial) => this.#turn?.tell([toDenialEvent(denial)]),
-      onMessage: (message) => this.#turn?.onMessage(message),
+      onMessage: (message) => {
+        host.clientTools.hear(message)
+        return this.#turn?.onMessage(message)
+      },
     })
     this.#warm = warm
     void warm.claude.exited.then(() => this.#onExit(warm.claude))
