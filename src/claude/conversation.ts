@@ -12,7 +12,7 @@ import type {
 import { RunnerError, toMessage } from '../errors.ts'
 import { unlessAborted } from '../within.ts'
 import type { ClaudeAgent } from './agent.ts'
-import { checkToolNames, owedIds } from './host/client-tools.ts'
+import { checkTools, owedIds } from './host/client-tools.ts'
 import { Host } from './host/host.ts'
 import type { Place } from './launch/place.ts'
 import { parseSwitches, type Switches } from './launch/switches.ts'
@@ -64,7 +64,7 @@ export class Conversation implements AgentSession {
   }
 
   check({ tools, forwardedProps }: RunAgentInput): void {
-    checkToolNames(tools)
+    checkTools(tools)
     parseSwitches(forwardedProps, this.#agent.options.permissionMode)
   }
 

@@ -41,7 +41,8 @@ test.each([
 ])('%s is told with the reason by the run, /ready and doctor', async (_what, content, message) => {
   const path = join(bench.directory, 'claude')
   writeFileSync(path, content, { mode: 0o755 })
-  const env = { CLAUDE_CLI_PATH: path, CLAUDE_START_TIMEOUT_MS: '1500' }
+  const isSilent = content.includes('sleep')
+  const env = { CLAUDE_CLI_PATH: path, ...(isSilent ? { CLAUDE_START_TIMEOUT_MS: '1500' } : {}) }
   const runner = await bench.start(env)
   const said = await runner.line(({ msg }) => msg === 'no run will work')
   expect(said['reason']).toMatch(message)

@@ -6,7 +6,7 @@ import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js'
 import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
 import { blocksOf, isRecord, readAssistant, readUser } from '../translate/messages.ts'
-import { createToolServer, type HostCall } from './tool-server.ts'
+import { createToolServer, type HostCall, inputSchemaOf } from './tool-server.ts'
 
 const Result = ToolMessageSchema.pick({ content: true, error: true })
 type Result = z.infer<typeof Result>
@@ -160,12 +160,18 @@ export function owedIds(calls: readonly ClientCall[]): string[] {
   return calls.flatMap(({ toolCallId, result }) => (result === undefined ? [toolCallId] : []))
 }
 
-/** @throws {RunnerError} `invalid_input` for a name that the model's API would refuse. */
-export function checkToolNames(tools: readonly Tool[]): void {
-  const wrong = tools.find(({ name }) => !NAME.test(name))
-  if (wrong === undefined) return
-  const form = 'up to 40 letters, digits, "_" and "-"'
-  throw new RunnerError('invalid_input', `tools: "${wrong.name}" cannot be the name of a tool; use ${form}.`)
+/** @throws {RunnerError} `invalid_input` for a tool that the model's API would refuse, by its name. */
+export function checkTools(tools: readonly Tool[]): void {
+  const names = new Set<string>()
+  for (const { name, parameters } of tools) {
+    if (!NAME.test(name)) {
+      const form = 'up to 40 letters, digits, "_" and "-"'
+      throw new RunnerError('invalid_input', `tools: "${name}" cannot be the name of a tool; use ${form}.`)
+    }
+    if (names.has(name)) throw new RunnerError('invalid_input', `tools: two are named "${name}".`)
+    names.add(name)
+    inputSchemaOf(name, parameters)
+  }
 }
 
 function toResult({ content, error }: Result): CallToolResult {
