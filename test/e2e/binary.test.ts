@@ -37,6 +37,11 @@ test.each([
   ],
   ['a program that never stops talking', '#!/bin/sh\nexec yes\n', NO_CLAUDE],
   ['a program that says nothing and stays', '#!/bin/sh\nexec sleep 1000\n', /no answer within 1500 ms/],
+  [
+    'a program that leaves another behind',
+    '#!/bin/sh\nsetsid sleep 30 &\necho "no answer within 1500 ms is mine"\n',
+    /no answer within 1500 ms/,
+  ],
   ['no program at all', '\u007fELF broken', /CLAUDE_CLI_PATH|exec format/i],
 ])('%s is told with the reason by the run, /ready and doctor', async (_what, content, message) => {
   const path = join(bench.directory, 'claude')

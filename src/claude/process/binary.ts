@@ -6,7 +6,7 @@ import type { HookCallbackMatcher } from '@anthropic-ai/claude-agent-sdk'
 import { RunnerError, toMessage } from '../../errors.ts'
 import { within } from '../../within.ts'
 import type { ClaudeProcessOptions } from './process.ts'
-import { MARK_VARIABLE, signalProcess } from './process-tree.ts'
+import { killTree, MARK_VARIABLE, signalProcess } from './process-tree.ts'
 import { PromptQueue } from './prompt-queue.ts'
 
 /**
@@ -17,6 +17,7 @@ const LOWEST_VERSION = '2.1.317'
 const SAYS = /(\d+\.\d+\.\d+\S*) \(Claude Code\)/
 const NOT_FOUND_EXIT = 127
 const SAID_CHARS_MAX = 300
+const KILL_MS = 2000
 const ASK_AFRESH = 'Set CLAUDE_CLI_PATH to another binary, or unset it for the one that is installed here.'
 
 export interface ClaudeBinaryOptions {
@@ -33,10 +34,13 @@ export interface ClaudeBinaryOptions {
 export class ClaudeBinary {
   readonly #options: ClaudeBinaryOptions
   readonly #closing = new AbortController()
+  /** Of its own: what it asks is not what runs. */
+  readonly #mark: string
   #known: Promise<string> | undefined
 
   constructor(options: ClaudeBinaryOptions) {
     this.#options = options
+    this.#mark = `${options.mark}:binary`
   }
 
   /**
@@ -74,12 +78,16 @@ export class ClaudeBinary {
     const child = this.#spawn({ command: executable, args: ['--version'], cwd, env })
     const end = (): void => {
       if (child.pid !== undefined) signalProcess(-child.pid, 'SIGKILL')
+      // What it has started may hold them for ever.
+      child.stdout?.destroy()
+      child.stderr?.destroy()
     }
     signal.addEventListener('abort', end, { once: true })
     const [stdout, stderr] = [beginningOf(child.stdout, end), beginningOf(child.stderr, end)]
     child.stdin?.on('error', () => undefined).end()
     const [code] = await once(child, 'close').catch((error: unknown) => [toMessage(error)])
     signal.removeEventListener('abort', end)
+    if (signal.aborted) await killTree(this.#mark, { timeoutMs: KILL_MS })
     const version = SAYS.exec(stdout())?.[1]
     if (version !== undefined) return version
     const said = (stderr() || stdout()).trim().slice(0, SAID_CHARS_MAX)
@@ -128,9 +136,9 @@ export class ClaudeBinary {
     cwd: string
     env: Record<string, string>
   }): ChildProcess {
-    const { mark, spawn: spawnInPlace } = this.#options
+    const { spawn: spawnInPlace } = this.#options
     const { command, args, cwd } = request
-    const env = { ...request.env, [MARK_VARIABLE]: mark }
+    const env = { ...request.env, [MARK_VARIABLE]: this.#mark }
     return (
       spawnInPlace?.({ command, args, cwd, env }) ??
       spawn(command, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
