@@ -368,10 +368,9 @@ async function runChecks(
       const result = await probeRoute(route, { timeoutMs: PROBE_TIMEOUT_MS, signal })
       if (!result.ok) throw new RunnerError(result.code, result.message)
     }),
-    attempt('claude_code', async () => {
-      await findClaude({ env, wrappersDirectory, signal })
-      await agent.binary.check()
-    }),
+    attempt('claude_code', () =>
+      findClaude({ env, wrappersDirectory, signal }).then(() => agent.binary.check()),
+    ),
     attempt('home', () => probeHome(env)),
     attempt('state', () => stateFolder.check()),
     attempt('workspace', () => access(config.workspace, constants.W_OK)),
