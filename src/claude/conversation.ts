@@ -360,10 +360,7 @@ export class Conversation implements AgentSession {
         ...(this.#runId === undefined ? {} : { runId: this.#runId }),
       }),
       onDenied: (denial) => this.#turn?.tell([toDenialEvent(denial)]),
-      onMessage: (message) => {
-        host.clientTools.hear(message)
-        return this.#turn?.onMessage(message)
-      },
+      onMessage: (message) => this.#turn?.onMessage(message),
     })
     this.#warm = warm
     void warm.claude.exited.then(() => this.#onExit(warm.claude))
