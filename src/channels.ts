@@ -88,6 +88,13 @@ export interface ConnectionDropped {
   max: number
 }
 
+/** Work that nobody awaits has failed; the others go on. */
+export interface BackgroundFailed extends Partial<RunStarted> {
+  /** What the work was, in few distinct words. */
+  name: string
+  error: unknown
+}
+
 export const runStarted = named<RunStarted>('agui-runner.run.started')
 export const runAnswered = named<RunAnswered>('agui-runner.run.answered')
 export const runEnded = named<RunEnded>('agui-runner.run.ended')
@@ -98,6 +105,7 @@ export const claudeStarted = named<ClaudeStarted>('agui-runner.claude.started')
 export const claudeExited = named<ClaudeExited>('agui-runner.claude.exited')
 export const policyDenied = named<PolicyDenied>('agui-runner.policy.denied')
 export const httpAnswered = named<HttpAnswered>('agui-runner.http.answered')
+export const backgroundFailed = named<BackgroundFailed>('agui-runner.background.failed')
 export const connectionDropped = named<ConnectionDropped>('agui-runner.http.dropped')
 
 function named<T>(name: string): Channel<T> {

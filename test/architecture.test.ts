@@ -11,6 +11,8 @@ const IMPORTS: Record<string, readonly string[]> = {
   channels: [],
   'awake-timer': [],
   within: ['awake-timer'],
+  lease: [],
+  background: ['channels'],
   'package-directory': [],
   config: ['errors'],
   'proxy-settings': ['errors'],
@@ -32,18 +34,21 @@ const IMPORTS: Record<string, readonly string[]> = {
   claude: [
     'agent',
     'agui',
+    'background',
     'channels',
     'claude/host',
     'claude/launch',
     'claude/process',
     'claude/translate',
     'errors',
+    'lease',
     'within',
   ],
   thread: [
     'agent',
     'agui',
     'awake-timer',
+    'background',
     'channels',
     'errors',
     'redaction',
@@ -69,7 +74,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   'console/browser': ['agui'],
   'http/doors': ['errors', 'redaction', 'thread'],
   'http/document': ['agui', 'errors', 'package-directory', 'page'],
-  'http/stream': ['agui', 'channels', 'errors', 'storage'],
+  'http/stream': ['agui', 'background', 'channels', 'errors', 'lease', 'storage'],
   'http/platform': [
     'errors',
     'http/document',
@@ -82,11 +87,13 @@ const IMPORTS: Record<string, readonly string[]> = {
   ],
   'http/routes': [
     'agui',
+    'background',
     'console',
     'errors',
     'http/document',
     'http/doors',
     'http/stream',
+    'lease',
     'page',
     'redaction',
     'storage',
@@ -99,6 +106,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   runner: [
     'agent',
     'agui',
+    'background',
     'claude',
     'claude/launch',
     'claude/process',
@@ -252,5 +260,14 @@ test.each(files.filter((file) => !file.startsWith(BROWSER) && file !== 'src/with
   '%s joins signals by within(), for AbortSignal.any loses aborts to the garbage collector',
   (file) => {
     expect(readFileSync(file, 'utf8')).not.toContain('AbortSignal.any')
+  },
+)
+
+const SERVING = ['src/thread/', 'src/claude/', 'src/http/', 'src/runner/', 'src/cli/']
+
+test.each(files.filter((file) => SERVING.some((folder) => file.startsWith(folder))))(
+  '%s gives what it does not await to inBackground(), which tells of a failure',
+  (file) => {
+    expect(readFileSync(file, 'utf8')).not.toMatch(/\bvoid (this|[\w#]+)\??\./)
   },
 )

@@ -89,7 +89,7 @@ async function seed(
   const add = async (threadId: string, records: number): Promise<void> => {
     const now = Date.now()
     const facts = { createdAt: now, updatedAt: now, lastOutcome: 'success', memory: {} } as const
-    const writes: Promise<unknown>[] = [threads.put(threadId, { ...facts, queue: [], usage: [] })]
+    const writes: Promise<unknown>[] = [threads.put(threadId, { ...facts, usage: [] })]
     for (let at = 0; at < records; at += BATCH_EVENTS) {
       const events = Array.from({ length: Math.min(BATCH_EVENTS, records - at) }, (_, index) => ({
         type: EventType.TEXT_MESSAGE_CONTENT as const,

@@ -33,7 +33,8 @@ export interface AgentSession {
   run(request: RunRequest, context: RunContext): Promise<RunEnd>
   /**
    * Puts a user message into the running turn; `false` when no turn is there to take it. It is told in the stream
-   * when the agent takes it in.
+   * when the agent takes it in. What the turn has not taken in when its run ends, it never will, unless it waits for
+   * somebody and goes on in a later run.
    */
   steer(message: UserMessage): boolean
   /** Gets ready for the first run, so that it need not wait. Failure is told by the run. */

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { AguiEvent } from './event.ts'
 
 const text = z.string()
-const texts = z.array(text)
+const texts = z.array(text).readonly()
 const amount = z.number()
 const flag = z.boolean()
 
@@ -124,7 +124,8 @@ export const OWN_EVENTS = {
   unknown: z.object({ kind: text, message: z.unknown().optional(), chars: amount.optional() }),
   session_reset: z.object({ claudeSessionId: text, reason: text }),
   content_skipped: z.object({ parts: texts }),
-  message_dropped: z.object({ messageId: text }),
+  message_pending: z.object({ messageId: text, content: text }),
+  message_queued: z.object({ messageId: text, runId: text }),
   tool_call_edited: z.object({ toolCallId: text, args: z.record(text, z.unknown()) }),
   policy_denied: z.object({
     host: text,

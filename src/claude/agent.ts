@@ -1,5 +1,6 @@
 import type { Agent, AgentMemory } from '../agent/agent.ts'
 import { RunnerError } from '../errors.ts'
+import { type Lease, Slots } from '../lease.ts'
 import { Conversation } from './conversation.ts'
 import type { LaunchOptions } from './launch/launch.ts'
 import type { Place } from './launch/place.ts'
@@ -37,11 +38,12 @@ export interface ClaudeAgentOptions extends LaunchOptions {
 export class ClaudeAgent implements Agent {
   readonly options: ClaudeAgentOptions
   readonly binary: ClaudeBinary
-  readonly #warm = new Set<Conversation>()
+  readonly #slots: Slots<Conversation>
 
   constructor(options: ClaudeAgentOptions) {
     this.options = options
     this.binary = new ClaudeBinary({ ...options, cwd: options.workspace })
+    this.#slots = new Slots(options.processesMax)
   }
 
   open(threadId: string, memory: AgentMemory): Conversation {
@@ -49,28 +51,24 @@ export class ClaudeAgent implements Agent {
   }
 
   /**
-   * Makes room for one more process: the one that has been idle longest goes.
+   * A slot for one process, to be held until that process and all that it started are gone. When all are held, the
+   * one that is idle longest goes.
    *
    * @throws {RunnerError} `too_many_processes` when every process is at work.
    */
-  async claim(session: Conversation): Promise<void> {
-    // Set order is claim order, so the first idle one is the least recently used.
-    this.#warm.delete(session)
-    if (this.#warm.size >= this.options.processesMax) {
-      const idle = [...this.#warm].find((other) => !other.busy)
+  async claim(session: Conversation): Promise<Lease> {
+    for (;;) {
+      const lease = this.#slots.take(session)
+      if (lease !== undefined) return lease
+      const idle = this.#slots.holders.find((other) => !other.busy)
       if (idle === undefined) {
         throw new RunnerError(
           'too_many_processes',
-          `CLAUDE_PROCESSES_MAX (${this.options.processesMax}) Claude Code processes are at work; try again when a run has ended.`,
+          `CLAUDE_PROCESSES_MAX (${this.#slots.max}) Claude Code processes are at work; try again when a run has ended.`,
         )
       }
-      this.#warm.delete(idle)
-      this.#warm.add(session)
+      // Whoever comes first behind it has the slot: others may wait for the same one.
       await idle.rest()
-    } else this.#warm.add(session)
-  }
-
-  release(session: Conversation): void {
-    this.#warm.delete(session)
+    }
   }
 }

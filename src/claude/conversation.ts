@@ -9,11 +9,14 @@ import type {
   RunRequest,
   ToolServer,
 } from '../agent/agent.ts'
+import { ownEvent } from '../agui/own-events.ts'
+import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { unlessAborted } from '../within.ts'
 import type { ClaudeAgent } from './agent.ts'
 import { checkTools, owedIds } from './host/client-tools.ts'
 import { Host } from './host/host.ts'
+import { Keeper } from './keeper.ts'
 import type { Place } from './launch/place.ts'
 import { parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
@@ -21,7 +24,7 @@ import type { ClaudeProcess } from './process/process.ts'
 import { answersAfterRestart, type Grant, stillOwed, withResults } from './restart.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
 import { hasState, type Prompt, textBlock, toPrompt, userLine } from './translate/prompt.ts'
-import { customEvent, editedEvent, NO_CONVERSATION, protocolEnd, Turn, type TurnEnd } from './turn.ts'
+import { editedEvents, NO_CONVERSATION, protocolEnd, Turn, type TurnEnd, tell } from './turn.ts'
 import { type Needs, startKey, startWarm, type Warm } from './warm.ts'
 
 /** One thread's Claude session and, while it is warm, the process that holds it. */
@@ -29,10 +32,7 @@ export class Conversation implements AgentSession {
   readonly #agent: ClaudeAgent
   readonly #threadId: string
   #memory: Memory
-  #warm: Warm | undefined
-  #starting: Promise<Warm> | undefined
-  /** The last `#ensure`, settled. */
-  #ensured: Promise<unknown> = Promise.resolve()
+  readonly #keeper: Keeper<Warm>
   #turn: Turn | undefined
   #runId: string | undefined
   #idleTimer: NodeJS.Timeout | undefined
@@ -45,6 +45,22 @@ export class Conversation implements AgentSession {
     this.#agent = agent
     this.#threadId = threadId
     this.#memory = parseMemory(memory)
+    this.#keeper = new Keeper({
+      claim: async (signal) => {
+        await agent.options.prepared(signal)
+        if (!signal.aborted) await agent.options.beforeStart()
+        if (!signal.aborted) await agent.binary.check()
+        return await agent.claim(this)
+      },
+      onLeave: () => {
+        this.#turn = undefined
+      },
+      onClearing: (clearing) => this.#inBackground('clearing up after Claude Code', clearing),
+    })
+  }
+
+  get #warm(): Warm | undefined {
+    return this.#keeper.current
   }
 
   get memory(): AgentMemory {
@@ -60,7 +76,7 @@ export class Conversation implements AgentSession {
   }
 
   get busy(): boolean {
-    return this.#runId !== undefined || this.#starting !== undefined
+    return this.#runId !== undefined || this.#keeper.isStarting
   }
 
   check({ tools, forwardedProps }: RunAgentInput): void {
@@ -73,7 +89,7 @@ export class Conversation implements AgentSession {
     return {
       ...(model === undefined ? {} : { model }),
       claudeSessionId: this.#memory.claudeSessionId,
-      warm: this.#warm?.claude.running === true,
+      warm: this.#warm !== undefined,
     }
   }
 
@@ -105,7 +121,7 @@ export class Conversation implements AgentSession {
       hasState: false,
     })
     await claude.ready()
-    this.#armIdle()
+    if (!this.busy) this.#armIdle()
   }
 
   async run(request: RunRequest, context: RunContext): Promise<RunEnd> {
@@ -113,8 +129,9 @@ export class Conversation implements AgentSession {
     clearTimeout(this.#idleTimer)
     try {
       const turn = this.#turn
-      if (this.#warm?.claude.running === true && turn?.isParked === true) {
-        return await this.#goOn(this.#warm, { turn, request, context })
+      const warm = this.#warm
+      if (warm !== undefined && turn?.isParked === true) {
+        return await this.#goOn(warm, { turn, request, context })
       }
       return await this.#runAnew(request, context)
     } catch (error) {
@@ -128,42 +145,36 @@ export class Conversation implements AgentSession {
   }
 
   async toolServers(signal: AbortSignal): Promise<ToolServer[] | undefined> {
-    return this.#warm?.claude.running === true ? await this.#warm.claude.toolServers(signal) : undefined
+    return await this.#warm?.claude.toolServers(signal)
   }
 
   async stopTask(taskId: string, signal: AbortSignal): Promise<boolean> {
-    if (this.#warm?.claude.running !== true) return false
-    await this.#warm.claude.stopTask(taskId, signal)
-    return true
-  }
-
-  /** Stops the process; the next run resumes its session. */
-  async rest(): Promise<void> {
-    clearTimeout(this.#idleTimer)
-    const starting = this.#starting
-    if (starting !== undefined) await starting.catch(() => undefined)
     const warm = this.#warm
-    this.#warm = undefined
-    this.#turn = undefined
-    await warm?.claude.close()
-    this.#agent.release(this)
+    await warm?.claude.stopTask(taskId, signal)
+    return warm !== undefined
   }
 
-  async close(): Promise<void> {
-    await this.#ensured
-    await this.rest()
+  /** Stops the process; the next run resumes its session. Resolves when all of it is gone, and its slot is free. */
+  rest(): Promise<void> {
+    clearTimeout(this.#idleTimer)
+    return this.#keeper.rest()
+  }
+
+  close(): Promise<void> {
+    clearTimeout(this.#idleTimer)
+    return this.#keeper.close()
   }
 
   /** The answers go to the process that waits for them, and the turn goes on where it stopped. */
   async #goOn(warm: Warm, run: { turn: Turn; request: RunRequest; context: RunContext }): Promise<RunEnd> {
     const { turn, request, context } = run
-    const { claude, host } = warm
+    const { host } = warm
     for (const message of request.messages) if (message.role === 'user') this.#steer(message, true)
     for (const { asked, answer } of host.approvals.answer(request.resume ?? [])) {
-      if (answer.approved && answer.isEdited) void context.emit([editedEvent(asked, answer.updatedInput)])
+      if (answer.approved && answer.isEdited) tell(context, editedEvents(asked, answer.updatedInput))
     }
     host.answer(resultsOf(request), { isLast: request.messages.some(({ role }) => role === 'user') })
-    const end = await this.#follow(claude, turn, context)
+    const end = await this.#follow(warm, turn, context)
     return end === NO_CONVERSATION
       ? protocolEnd('Claude Code lost its session in the middle of a turn.')
       : end
@@ -172,8 +183,7 @@ export class Conversation implements AgentSession {
   async #runAnew(request: RunRequest, context: RunContext): Promise<RunEnd> {
     const isResumed = this.#begin()
     const prompt = toPrompt(request, this.#agent.options)
-    if (prompt.skipped.length > 0)
-      void context.emit([customEvent('content_skipped', { parts: prompt.skipped })])
+    if (prompt.skipped.length > 0) tell(context, [ownEvent('content_skipped', { parts: prompt.skipped })])
     this.#memory.calls = withResults(this.#memory.calls, resultsOf(request))
     const pendingToolCallIds = stillOwed(this.#memory, request)
     if (pendingToolCallIds.length > 0) return { outcome: 'success', pendingToolCallIds }
@@ -209,7 +219,7 @@ export class Conversation implements AgentSession {
     if (lost.turns > 0) {
       const reason =
         'Claude Code has no conversation of this id any more; it starts without what was said before.'
-      void context.emit([customEvent('session_reset', { claudeSessionId: lost.claudeSessionId, reason })])
+      tell(context, [ownEvent('session_reset', { claudeSessionId: lost.claudeSessionId, reason })])
     }
     const end = await this.#take(prompt, { request, context, isResumed: this.#begin() })
     return end === NO_CONVERSATION ? protocolEnd('Claude Code says that a new session does not exist.') : end
@@ -238,7 +248,7 @@ export class Conversation implements AgentSession {
     const { claude, host, place } = warm
     if (place.problems.length > 0 && !this.#isWarned) {
       this.#isWarned = true
-      void context.emit([customEvent('workspace_problems', { problems: place.problems })])
+      tell(context, [ownEvent('workspace_problems', { problems: place.problems })])
     }
     const turn = new Turn({
       memory: this.#memory.translator,
@@ -247,11 +257,13 @@ export class Conversation implements AgentSession {
     })
     this.#turn = turn
     // Told here and not by the session's own state: the process may have died just now.
-    void claude.exited.then((exit) => turn.fail(claude.failureOf(exit)))
-    claude.ready().catch((error: unknown) => turn.fail(asRunnerError(error)))
+    const exited = claude.exited.then((exit) => turn.fail(claude.failureOf(exit)))
+    this.#inBackground('ending a run with its process', exited)
+    const ready = claude.ready().catch((error: unknown) => turn.fail(asRunnerError(error)))
+    this.#inBackground('ending a run that could not start', ready)
     await this.#tell(warm, switches, context.signal)
     claude.send(userLine(prompt.blocks, randomUUID()))
-    return await this.#follow(claude, turn, context)
+    return await this.#follow(warm, turn, context)
   }
 
   /** Tells a process what it can be told while it lives; nothing is awaited when nothing has changed. */
@@ -268,14 +280,14 @@ export class Conversation implements AgentSession {
   }
 
   /** The turn until its end, or until it waits for somebody. */
-  async #follow(claude: ClaudeProcess, turn: Turn, context: RunContext): Promise<TurnEnd> {
+  async #follow({ claude, host }: Warm, turn: Turn, context: RunContext): Promise<TurnEnd> {
     const ended = turn.follow(context)
-    const stop = (): void => void this.#interrupt(claude, turn, ended)
+    const stop = (): void => this.#inBackground('stopping a run', this.#interrupt(claude, turn, ended))
     context.signal.addEventListener('abort', stop, { once: true })
     if (context.signal.aborted) stop()
     try {
       const end = await ended
-      this.#remember(turn, end)
+      this.#remember(turn, end, host)
       if (turn.hasLeftovers) await this.rest()
       return end
     } finally {
@@ -284,65 +296,54 @@ export class Conversation implements AgentSession {
     }
   }
 
-  #remember(turn: Turn, end: TurnEnd): void {
+  #remember(turn: Turn, end: TurnEnd, { approvals, clientTools }: Host): void {
     if (end === NO_CONVERSATION) return
     const { sessionId, memory, init } = turn.translator
-    const host = turn.isParked ? this.#warm?.host : undefined
     this.#seenModel = init?.model ?? this.#seenModel
     this.#memory = {
       ...this.#memory,
       claudeSessionId: sessionId ?? this.#memory.claudeSessionId,
       turns: this.#memory.turns + (turn.isParked ? 0 : 1),
-      asked: host?.approvals.waiting ?? [],
-      calls: host?.clientTools.waiting ?? [],
+      asked: turn.isParked ? approvals.waiting : [],
+      calls: turn.isParked ? clientTools.waiting : [],
       translator: memory,
     }
   }
 
   /** Stops the turn and keeps the session; a process that does not obey within the grace is killed. */
   async #interrupt(claude: ClaudeProcess, turn: Turn, ended: Promise<unknown>): Promise<void> {
-    const grace = setTimeout(() => void claude.kill(), this.#agent.options.interruptGraceMs)
+    const kill = (): void => this.#inBackground('killing Claude Code', claude.kill())
+    const grace = setTimeout(kill, this.#agent.options.interruptGraceMs)
     // Before its turn has begun Claude Code has nothing to interrupt, and would then answer the prompt all the same.
     turn.begun
       .then(() => claude.interrupt())
       .catch(() => {
         // It died meanwhile; its exit ends the turn.
       })
-    await ended
+    // How it ended is told to whoever follows the turn.
+    await ended.catch(() => undefined)
     clearTimeout(grace)
   }
 
   /** A process that fits the run: the warm one, or another when it was started with other settings. */
   #ensure(needs: Needs, signal?: AbortSignal): Promise<Warm> {
-    // One at a time, also behind a run that did not wait for its end: two would start two processes.
-    const ensured = this.#ensured.then(() => this.#fit(needs, signal))
-    this.#ensured = ensured.catch(() => undefined)
-    return signal === undefined ? ensured : unlessAborted(signal, ensured)
+    const fitting = this.#fit(needs, signal)
+    return signal === undefined ? fitting : unlessAborted(signal, fitting)
   }
 
   async #fit(needs: Needs, signal: AbortSignal | undefined): Promise<Warm> {
-    const key = startKey(needs.switches, await this.#place())
-    if (this.#warm?.claude.running === true && this.#warm.startKey !== key) await this.rest()
-    const warm = this.#warm
-    if (warm?.claude.running === true) {
-      const servers = await warm.host.offer(needs.tools, needs.hasState)
-      if (servers !== undefined) await warm.claude.setServers(servers, signal)
-      return warm
-    }
-    // One that is being ended still writes to the session that the next one resumes.
-    await warm?.claude.close()
-    signal?.throwIfAborted()
-    this.#starting = this.#start(needs).finally(() => {
-      this.#starting = undefined
+    const key = async (): Promise<string> => startKey(needs.switches, await this.#place())
+    const { kept, isNew } = await this.#keeper.ensure(key, () => {
+      signal?.throwIfAborted()
+      return this.#launch(needs)
     })
-    return await this.#starting
+    const servers = isNew ? undefined : await kept.host.offer(needs.tools, needs.hasState)
+    if (servers !== undefined) await kept.claude.setServers(servers, signal)
+    return kept
   }
 
-  async #start(needs: Needs): Promise<Warm> {
+  async #launch(needs: Needs): Promise<Warm> {
     const { options } = this.#agent
-    await options.beforeStart()
-    await this.#agent.binary.check()
-    await this.#agent.claim(this)
     const host = new Host({
       expiresMs: options.interruptExpiresMs,
       toolCallId: (toolUseId) => this.#turn?.translator.toolCallId(toolUseId) ?? toolUseId,
@@ -350,39 +351,33 @@ export class Conversation implements AgentSession {
       emit: (events) => this.#turn?.tell(events),
     })
     for (const { asked, updatedInput } of this.#grants.splice(0)) host.approvals.grant(asked, updatedInput)
-    const warm = await startWarm(options, this.#memory, {
+    return await startWarm(options, this.#memory, {
       needs,
       place: await this.#place(),
       host,
       isAtWork: () => this.#turn?.isOver === false,
-      observed: () => ({
-        threadId: this.#threadId,
-        ...(this.#runId === undefined ? {} : { runId: this.#runId }),
-      }),
+      observed: () => this.#observed,
       onDenied: (denial) => this.#turn?.tell([toDenialEvent(denial)]),
       onMessage: (message) => this.#turn?.onMessage(message),
     })
-    this.#warm = warm
-    void warm.claude.exited.then(() => this.#onExit(warm.claude))
-    return warm
   }
 
   #place(): Promise<Place> {
     return this.#agent.options.place(this.#memory.origin.staysIn)
   }
 
-  /** Also clears up after a process that ended by itself: what it had started may live on. */
-  async #onExit(claude: ClaudeProcess): Promise<void> {
-    if (this.#warm?.claude === claude) {
-      this.#warm = undefined
-      this.#agent.release(this)
-    }
-    await claude.close()
-  }
-
   #armIdle(): void {
     clearTimeout(this.#idleTimer)
-    this.#idleTimer = setTimeout(() => void this.rest(), this.#agent.options.idleMs).unref()
+    const stop = (): void => this.#inBackground('stopping an idle Claude Code', this.rest())
+    this.#idleTimer = setTimeout(stop, this.#agent.options.idleMs).unref()
+  }
+
+  get #observed(): { threadId: string; runId?: string } {
+    return { threadId: this.#threadId, ...(this.#runId === undefined ? {} : { runId: this.#runId }) }
+  }
+
+  #inBackground(name: string, work: Promise<unknown>, onFailure?: (error: unknown) => void): void {
+    inBackground({ name, ...this.#observed }, work, onFailure)
   }
 }
 

@@ -2,7 +2,9 @@ import { contentToText, EventType, type UserMessage } from '@ag-ui/core'
 import { z } from 'zod'
 import type { RunContext, RunEnd } from '../agent/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
-import type { RunnerError } from '../errors.ts'
+import { ownEvent } from '../agui/own-events.ts'
+import { inBackground } from '../background.ts'
+import { RunnerError, toMessage } from '../errors.ts'
 import type { Asked } from './host/approvals.ts'
 import { Translator } from './translate/translator.ts'
 
@@ -47,6 +49,7 @@ export class Turn {
   #parkTimer: NodeJS.Timeout | undefined
   /** Somebody else has to act; the run ends as soon as the turn is quiet. */
   #isAsking = false
+  #isBroken = false
   /** Said while nobody ran: told by the run that goes on. */
   #unheard: unknown[] = []
   /** Sent, and not taken in yet. */
@@ -82,8 +85,12 @@ export class Turn {
     return await this.#ended.promise
   }
 
-  /** Takes a message in; the promise asks for the next one to wait. */
+  /** Takes a message in; the promise asks for the next one to wait. What cannot be told ends the turn, no more. */
   onMessage(message: unknown): Promise<void> | undefined {
+    return this.#guard(() => this.#take(message))
+  }
+
+  #take(message: unknown): Promise<void> | undefined {
     if (this.#over !== undefined) return undefined
     if (this.#context === undefined) {
       this.#unheard.push(message)
@@ -121,23 +128,26 @@ export class Turn {
     this.#parkTimer = undefined
     this.#isAsking = this.#context !== undefined && this.#question() !== undefined
     if (!this.#isAsking || this.translator.isAnswering) return
-    this.#parkTimer = setTimeout(() => {
-      const end = this.#question()
-      if (end === undefined || this.#context === undefined) return
-      void this.#context.emit(this.translator.suspend())
-      this.#context = undefined
-      this.#ended.end(end)
-    }, PARK_AFTER_MS)
+    this.#parkTimer = setTimeout(() => this.#guard(() => this.#park()), PARK_AFTER_MS)
+  }
+
+  #park(): undefined {
+    const end = this.#question()
+    if (end === undefined || this.#context === undefined) return
+    tell(this.#context, this.translator.suspend())
+    this.#context = undefined
+    this.#ended.end(end)
   }
 
   /** Events of the host's own, for the run under way. */
   tell(events: readonly AguiEvent[]): void {
-    void this.#context?.emit(events)
+    const context = this.#context
+    if (context !== undefined) this.#guard(() => tell(context, events))
   }
 
-  /** Whether messages were sent that Claude Code would still answer, in a turn of its own that belongs to no run. */
+  /** Whether Claude Code still says, or would answer in a turn of its own, what belongs to no run. */
   get hasLeftovers(): boolean {
-    return this.#over !== undefined && this.#steered.size > 0
+    return this.#over !== undefined && (this.#steered.size > 0 || this.#isBroken)
   }
 
   /** Expects the message to be taken in; `false` when the turn is over. */
@@ -172,11 +182,21 @@ export class Turn {
     if (this.#over !== undefined) return
     this.#over = end
     clearTimeout(this.#parkTimer)
-    const dropped = [...this.#steered.values()].map(({ id: messageId }) =>
-      customEvent('message_dropped', { messageId }),
-    )
-    void this.#context?.emit([...this.translator.close(), ...dropped])
+    // It may be the telling that has failed: the turn is over all the same.
+    const close = async (): Promise<void> => this.#context?.emit(this.translator.close())
+    inBackground({ name: 'telling the end of a turn' }, close())
     this.#ended.end(end)
+  }
+
+  /** A failure in here has no caller that could tell it to anyone: it is this run's, and the run ends with it. */
+  #guard<T>(work: () => T): T | undefined {
+    try {
+      return work()
+    } catch (error) {
+      this.#isBroken = true
+      this.fail(new RunnerError('internal', `What Claude Code said could not be told: ${toMessage(error)}`))
+      return undefined
+    }
   }
 }
 
@@ -193,14 +213,15 @@ function promiseWithEnd(): PromiseWithEnd {
   return { promise, end: (value) => end(value) }
 }
 
-/** `CUSTOM agui-runner.<name>`; shapes in docs/events.md. */
-export function customEvent(name: string, value: unknown): AguiEvent {
-  return { type: EventType.CUSTOM, name: `agui-runner.${name}`, value }
+/** Events so few that nobody waits for them to be written. */
+export function tell({ emit }: RunContext, events: readonly AguiEvent[]): void {
+  inBackground({ name: 'telling events' }, Promise.resolve(emit(events)))
 }
 
 /** The streamed arguments were the model's; this says what runs instead. */
-export function editedEvent({ interrupt }: Asked, args: Record<string, unknown>) {
-  return customEvent('tool_call_edited', { toolCallId: interrupt.toolCallId, args })
+export function editedEvents({ interrupt }: Asked, args: Record<string, unknown>): AguiEvent[] {
+  const { toolCallId } = interrupt
+  return toolCallId === undefined ? [] : [ownEvent('tool_call_edited', { toolCallId, args })]
 }
 
 export function protocolEnd(message: string): RunEnd {

@@ -106,7 +106,7 @@ export function exitCodeOf(end: RunEnd): number {
 }
 
 /** The same for a prompt that an earlier process has run. */
-export function exitCodeOfState(state: ReturnType<Runner['stateOf']>): number {
+export function exitCodeOfState(state: Awaited<ReturnType<Runner['stateOf']>>): number {
   if (state === 'interrupted') return EXIT.waiting
   return state === 'failed' ? EXIT.failed : EXIT.ok
 }

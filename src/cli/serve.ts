@@ -68,12 +68,14 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
   }
   let code: number = EXIT.ok
   let runner: Runner | undefined
+  const fail = (message: string) => (error: unknown) => {
+    logger.fatal({ err: error }, `${message}: ${toMessage(error)}`)
+    code = EXIT.internal
+    stopping.stop()
+  }
+  const release = catchTheRest(fail)
   try {
-    const onFatal = (error: unknown): void => {
-      logger.fatal({ err: error }, `the event log cannot be written: ${toMessage(error)}`)
-      code = EXIT.internal
-      stopping.stop()
-    }
+    const onFatal = fail('the event log cannot be written')
     const onRunEnded = ({ runId, end }: { runId: string; end: RunEnd }): void => {
       // A run that a signal has cut short says nothing: the process was told to go, and goes with 0.
       if (!config.stopOnRunFinished || stopping.signal.aborted) return
@@ -108,7 +110,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
       const prompt = await wholeFirstPrompt(own, first)
       isFirstAwaited = prompt !== undefined
       if (prompt !== undefined && !(await runFirstPrompt(prompt, first)) && config.stopOnRunFinished) {
-        code = exitCodeOfState(runner.stateOf(config.sessionId ?? FIRST_RUN_ID))
+        code = exitCodeOfState(await runner.stateOf(config.sessionId ?? FIRST_RUN_ID))
         stopping.stop()
       }
     }
@@ -119,7 +121,25 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
   }
   stateFolder.close()
   const isClosed = await shutDown(runner, logging, config.limits.shutdownGraceMs)
+  release()
   return isClosed ? code : EXIT.internal
+}
+
+/**
+ * The last net: what no owner caught is a fault of ours, and nobody knows what is left half done. So the runner stops in
+ * good order, with the runs told and the processes ended.
+ *
+ * @returns what takes it away.
+ */
+function catchTheRest(fail: (message: string) => (error: unknown) => void): () => void {
+  const onRejection = fail('a promise was rejected that nobody awaits: the runner stops')
+  const onException = fail('an exception was thrown that nobody catches: the runner stops')
+  process.on('unhandledRejection', onRejection)
+  process.on('uncaughtException', onException)
+  return () => {
+    process.off('unhandledRejection', onRejection)
+    process.off('uncaughtException', onException)
+  }
 }
 
 const CONFIGURATION: ReadonlySet<string> = new Set([

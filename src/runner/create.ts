@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { RunAgentInput } from '@ag-ui/core'
 import type { RunEnd } from '../agent/agent.ts'
 import { capabilitiesOf } from '../agui/capabilities.ts'
+import { inBackground } from '../background.ts'
 import { ClaudeAgent } from '../claude/agent.ts'
 import { probeHome } from '../claude/launch/home.ts'
 import { loadMcpConfig, type McpConfig } from '../claude/launch/mcp-config.ts'
@@ -32,11 +33,11 @@ import { type Logger, redactLines } from '../telemetry/logger.ts'
 import type { MetricSources, Metrics } from '../telemetry/metrics.ts'
 import { logRuns } from '../telemetry/run-log.ts'
 import type { SessionState } from '../thread/session.ts'
-import { Sessions, type SessionsOptions } from '../thread/sessions.ts'
-import { Threads } from '../thread/threads.ts'
+import type { Sessions } from '../thread/sessions.ts'
 import type { TaskOutputPlaces } from '../workspace/task-output.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 import { enforcementCheck, settle } from './enforcement.ts'
+import { openSessions } from './sessions.ts'
 import type { StateFolder } from './state-folder.ts'
 import {
   loadSessionConfig,
@@ -66,7 +67,7 @@ export interface Runner {
   listen(): Promise<string>
   /** Admits a run that no client has sent. */
   submit(input: RunAgentInput): Promise<unknown>
-  stateOf(threadId: string): SessionState | undefined
+  stateOf(threadId: string): Promise<SessionState | undefined>
   /** What the environment's workflow has to say first, when it is there; waits for the workspace until `signal`. */
   startupPrompt(signal: AbortSignal): Promise<string | undefined>
   /** Why the model route does not answer; `undefined` when it does. */
@@ -99,8 +100,8 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const workspace = await prepareWorkspace({ ...options, store })
   const agent = await createAgent(options, { route, permissionMode, mark, mcp, enforcement, workspace })
   const blobs = new Blobs({ store, retentionBytes: limits.logRetentionBytes })
-  const told = { ...callbacks(options, enforcement), threads: new Threads(store) }
-  const sessions = new Sessions({ ...limits, redactor, agent, log, blobs, ...told })
+  const onRunEnding = (): void => settle(enforcement, logger)
+  const sessions = openSessions({ ...options, ...limits, onRunEnding, redactor, agent, log, blobs, store })
   await sessions.recover()
   const stopRunLog = logRuns(logger)
   const serverLogger = logger.child({})
@@ -138,13 +139,13 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
       // Before the first run; not before the first client.
       await count()
       sessions.resume()
-      void workspace.setup.start()
+      inBackground({ name: 'setting the workspace up' }, workspace.setup.start())
       if (config.sessionId !== undefined) warmUp(sessions, config.sessionId, logger)
       return urlOf(app.server.address(), config.host)
     },
     submit: (input) => sessions.submit(input),
     startupPrompt: (untilSignal) => startupPromptOf(workspace, config, untilSignal),
-    stateOf: (threadId) => sessions.find(threadId)?.describe().state,
+    stateOf: async (threadId) => (await sessions.find(threadId))?.describe().state,
     routeProblem: (probeSignal) => routeProblem(route, probeSignal),
     close() {
       closing ??= (async () => {
@@ -190,17 +191,6 @@ function describeCapabilities(
   const { model, sessionId } = config
   const maxExecutionTimeMs = config.limits.runTimeoutMs
   return capabilitiesOf({ version, model, sessionId, isAsking, isSandboxed: isEnforced, maxExecutionTimeMs })
-}
-
-function callbacks(
-  { onRunEnded, onFatal, logger }: RunnerOptions,
-  enforcement: Enforcement,
-): Pick<SessionsOptions, 'onRunEnding' | 'onRunEnded' | 'onLogFailure'> {
-  return {
-    onRunEnding: () => settle(enforcement, logger),
-    onRunEnded: (run) => onRunEnded(run),
-    onLogFailure: (error) => onFatal(error),
-  }
 }
 
 interface AgentFacts {
@@ -291,8 +281,9 @@ async function routeProblem(route: ModelRoute, signal: AbortSignal): Promise<str
 function livingAgent(sessions: Sessions): LivingAgent {
   return {
     mcpServers: async (id, signal) =>
-      (await sessions.find(id)?.toolServers(signal))?.map((server) => ({ ...server })),
-    stopTask: async (id, taskId, signal) => (await sessions.find(id)?.stopTask(taskId, signal)) ?? false,
+      (await (await sessions.find(id))?.toolServers(signal))?.map((server) => ({ ...server })),
+    stopTask: async (id, taskId, signal) =>
+      (await (await sessions.find(id))?.stopTask(taskId, signal)) ?? false,
   }
 }
 
@@ -387,8 +378,7 @@ function describeRoute(route: ModelRoute, permissionMode: string): Record<string
 /** Starts the sandbox's own thread ahead of its first prompt; a failure is told again by the run. */
 function warmUp(sessions: Sessions, sessionId: string, logger: Logger): void {
   sessions
-    .open(sessionId)
-    .warm()
+    .warm(sessionId)
     .catch((error: unknown) => logger.warn({ reason: toMessage(error) }, 'the session could not be warmed'))
 }
 

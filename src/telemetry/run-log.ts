@@ -1,4 +1,11 @@
-import { claudeExited, claudeStarted, policyDenied, runEnded, runStarted } from '../channels.ts'
+import {
+  backgroundFailed,
+  claudeExited,
+  claudeStarted,
+  policyDenied,
+  runEnded,
+  runStarted,
+} from '../channels.ts'
 import type { Logger } from './logger.ts'
 
 /**
@@ -14,6 +21,9 @@ export function logRuns(logger: Logger): () => void {
     claudeStarted.subscribe((started) => logger.info(started, 'Claude Code started')),
     claudeExited.subscribe((exit) =>
       exit.wanted ? logger.info(exit, 'Claude Code ended') : logger.warn(exit, 'Claude Code died'),
+    ),
+    backgroundFailed.subscribe(({ name, error, ...run }) =>
+      logger.error({ ...run, work: name, err: error }, 'work in the background failed'),
     ),
     policyDenied.subscribe((denied) => logger.info(denied, 'denied by policy')),
   ]

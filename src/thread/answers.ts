@@ -1,5 +1,7 @@
-import type { Interrupt, ResumeEntry } from '@ag-ui/core'
+import type { Interrupt, Message, ResumeEntry } from '@ag-ui/core'
 import { z } from 'zod'
+import type { AgentSession } from '../agent/agent.ts'
+import { RunnerError } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 
 const Payload = z.looseObject({
@@ -11,12 +13,39 @@ const Asked = z.looseObject({
 })
 
 /**
+ * The entries that answer something open. A thread that waits for a person does not go on without an answer, also
+ * not for a client that knows nothing of the question (agui-1.0-producer.md A8.59).
+ *
+ * @throws {RunnerError} `interrupt_open`.
+ */
+export function openAnswers(
+  resume: readonly ResumeEntry[] = [],
+  { agent, redactor, isRunning }: { agent: AgentSession; redactor: Redactor; isRunning: boolean },
+): ResumeEntry[] {
+  const { interrupts } = agent
+  const answers = resume.flatMap((entry) => {
+    const interrupt = interrupts.find(({ id }) => id === entry.interruptId)
+    return interrupt === undefined ? [] : [restoreAnswer(entry, interrupt, redactor)]
+  })
+  if (interrupts.length === 0 || answers.length > 0 || isRunning) return answers
+  const message = 'This thread waits for an answer: send resume entries for the interrupts in details.'
+  throw new RunnerError('interrupt_open', message, { details: { interrupts } })
+}
+
+/** The results that the client owes for its own tools; what answers nothing is history. */
+export function owedResults(messages: readonly Message[], { pendingToolCallIds }: AgentSession): Message[] {
+  return messages.filter(
+    (message) => message.role === 'tool' && pendingToolCallIds.includes(message.toolCallId),
+  )
+}
+
+/**
  * The answer to an interrupt as it is meant: a client knows the call's input without its secrets only, and sends back
  * what it was shown when it edits other parts, or names a question.
  *
  * @throws {RunnerError} `invalid_input` for arguments that would run with a marker in them.
  */
-export function restoreAnswer(entry: ResumeEntry, interrupt: Interrupt, redactor: Redactor): ResumeEntry {
+function restoreAnswer(entry: ResumeEntry, interrupt: Interrupt, redactor: Redactor): ResumeEntry {
   const payload = Payload.safeParse(entry.payload)
   const asked = Asked.safeParse(interrupt.metadata)
   if (!payload.success || !asked.success) return entry

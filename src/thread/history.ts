@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Message, UserMessage } from '@ag-ui/core'
+import { contentToText, type Message, type UserMessage } from '@ag-ui/core'
 import { RunnerError } from '../errors.ts'
 
 /** What a thread remembers of the messages it has taken in. */
@@ -31,9 +31,13 @@ export function toldId(messageId: string): string {
   return `${messageId}${TOLD}`
 }
 
+function untold(messageId: string): string {
+  return messageId.endsWith(TOLD) ? messageId.slice(0, -TOLD.length) : messageId
+}
+
 /** The id that the message was sent with, whichever of the two it comes back with. */
 function sentId(messageId: string, known: KnownMessages): string {
-  const sent = messageId.endsWith(TOLD) ? messageId.slice(0, -TOLD.length) : messageId
+  const sent = untold(messageId)
   return known.messageDigest(sent) === undefined ? messageId : sent
 }
 
@@ -119,6 +123,21 @@ export function withShown(
     const also = message?.role === 'user' ? digestOf(message.content) : digest
     return [id, also === digest ? digest : `${digest} ${also}`]
   })
+}
+
+/** As readers are told messages that a turn takes in, which is what one of them sends back: text, without secrets. */
+export function withTold(
+  digests: NewMessages['digests'],
+  told: readonly UserMessage[],
+  redactText: (text: string) => string,
+): NewMessages['digests'] {
+  const texts = told.map((message) => ({
+    ...message,
+    id: untold(message.id),
+    content: contentToText(message.content),
+  }))
+  const shown = texts.map((message) => ({ ...message, content: redactText(message.content) }))
+  return withShown(withShown(digests, texts), shown)
 }
 
 function digestOf(content: UserMessage['content']): string {

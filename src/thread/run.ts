@@ -27,6 +27,8 @@ export interface RunOptions extends RunLimits {
   oversize: Oversize
   /** Told of each user message that the agent took in on the way, by its id. */
   onUserMessage(messageId: string): void
+  /** What the thread has to say right before the terminal event. */
+  lastWords(end: RunEnd): AguiEvent[]
 }
 
 /**
@@ -57,6 +59,7 @@ export class Run {
   #flushing: Promise<void> | undefined
   readonly #admittedAt = performance.now()
   #answered = false
+  #isOver = false
   #silence: AwakeTimer | undefined
   #committedAt = 0
   #cut: RunnerError | undefined
@@ -105,18 +108,20 @@ export class Run {
     }
     await this.#flushing
     if (this.#logFailure !== undefined) throw this.#logFailure.error
-    const written = this.#append(
-      [
-        ...this.#pending,
-        ...[...this.#open.closing(), this.#terminal(end)].flatMap((event) => this.#shown(event)),
-      ],
-      true,
-    )
+    this.#isOver = true
+    const closing = [...this.#open.closing(), ...this.#options.lastWords(end), this.#terminal(end)]
+    const written = this.#append([...this.#pending, ...closing.flatMap((event) => this.#shown(event))], true)
     onEnd(end)
     const code = end.outcome === 'error' ? { code: end.code } : {}
     runEnded.publish({ ...this.#ids, outcome: end.outcome, ...code, ms: this.#age })
     await written
     return end
+  }
+
+  /** Words of the thread's own in the stream of this run. */
+  tell(events: readonly AguiEvent[]): void {
+    for (const event of events) this.#pending.push(...this.#shown(event))
+    this.#keepFlushing()
   }
 
   get #ids(): { threadId: string; runId: string } {
@@ -129,7 +134,8 @@ export class Run {
 
   #emit(events: readonly AguiEvent[]): Promise<void> | undefined {
     this.#silence?.restart()
-    if (events.length === 0) return undefined
+    // Behind its end nothing is this run's any more, whoever says it late.
+    if (events.length === 0 || this.#isOver) return undefined
     if (!this.#answered) {
       this.#answered = true
       runAnswered.publish({ ...this.#ids, ms: this.#age })
@@ -142,8 +148,12 @@ export class Run {
       for (const shown of this.#redaction.redact(event))
         this.#pending.push(...this.#options.oversize.fit(shown))
     }
-    this.#flushing ??= this.#flush()
+    this.#keepFlushing()
     return this.#pending.length > PENDING_EVENTS_MAX ? this.#flushing : undefined
+  }
+
+  #keepFlushing(): void {
+    this.#flushing ??= this.#flush()
   }
 
   /** As clients get it: without secrets, then in pieces that fit. */
@@ -231,6 +241,16 @@ function startEvent({ threadId, request }: RunOptions): AguiEvent {
     input: { threadId, runId, messages, tools: [], context: [] },
     timestamp: Date.now(),
   }
+}
+
+/** A run that could not be started, as its readers are told. */
+export function refusedRun(threadId: string, runId: string, error: unknown): AguiEvent[] {
+  const code = error instanceof RunnerError ? error.code : 'internal'
+  const message = `The run could not be started: ${toMessage(error)}`
+  return [
+    { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION },
+    { type: EventType.RUN_ERROR, code, message },
+  ]
 }
 
 function outcomeOf(end: Exclude<RunEnd, { outcome: 'error' }>): RunFinishedOutcome {

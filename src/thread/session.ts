@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import {
   aggregateTokenUsage,
-  contentToText,
   EventType,
   type Interrupt,
-  type Message,
   type ResumeEntry,
   type RunAgentInput,
   type TokenUsage,
@@ -13,16 +11,19 @@ import {
 import { z } from 'zod'
 import type { AgentDescription, AgentSession, RunEnd } from '../agent/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
-import { OpenItems } from '../agui/grammar.ts'
 import { parseUserContent } from '../agui/input.ts'
+import { inBackground } from '../background.ts'
 import { RunnerError } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import type { EventLog } from '../storage/event-log.ts'
-import { restoreAnswer } from './answers.ts'
-import { type KnownMessages, reconcile, toldId, withShown } from './history.ts'
+import { openAnswers, owedResults } from './answers.ts'
+import { readCutRun } from './cut-run.ts'
+import { type KnownMessages, reconcile, toldId, withShown, withTold } from './history.ts'
 import type { Oversize } from './oversize.ts'
-import { Run, type RunLimits } from './run.ts'
-import type { QueuedRun, ThreadFacts, Threads } from './threads.ts'
+import type { Queue, QueuedRun, Waiting } from './queue.ts'
+import { pendingEvents, queuedEvents } from './queue-events.ts'
+import { Run, type RunLimits, refusedRun } from './run.ts'
+import type { ThreadFacts, Threads } from './threads.ts'
 
 export interface SessionOptions extends RunLimits {
   threadId: string
@@ -32,9 +33,9 @@ export interface SessionOptions extends RunLimits {
   threads: Threads
   redactor: Redactor
   oversize: Oversize
-  queueMax: number
   /** Told before anybody else learns that a run has ended. */
   onRunEnding?: (() => void) | undefined
+  queue: Queue
   /** Told when a run has ended, its terminal event committed. */
   onRunEnded(run: { threadId: string; runId: string; end: RunEnd }): void
   /** Told when the log could not be written, with the cause: the runner cannot keep its promise then. */
@@ -82,11 +83,11 @@ export class Session {
   readonly #options: SessionOptions
   #facts: ThreadFacts
   #run: { run: Run; digests: QueuedRun['digests'] } | undefined
-  /** Digests of the messages that were sent into the run under way; remembered when they are taken in. */
-  readonly #steered = new Map<string, [id: string, digest: string]>()
   /** Ends when the last admitted run has, its terminal event committed. */
   #ended: Promise<unknown> = Promise.resolve()
-  #closed = false
+  #isClosed = false
+  /** Nothing is written for it any more. */
+  #isOver = false
 
   constructor(options: SessionOptions) {
     this.threadId = options.threadId
@@ -113,18 +114,18 @@ export class Session {
     }
     this.#options.agent.check(input)
     const resume = this.#answers(input.resume)
-    const results = this.#toolResults(input.messages)
+    const results = owedResults(input.messages, this.#options.agent)
     const isAnswered = resume.length + results.length > 0
     const { messages, digests } = reconcile(input.messages, { ...this.#knownMessages(), isAnswered })
     const queued = { request: { ...input, messages: [...results, ...messages], resume }, digests }
     if (busy === undefined) return { runId, after: await this.#start(queued) }
-    if (delivery === 'steer' && this.#steerAll(messages, digests)) {
-      await this.#options.threads.addRun(this.threadId, runId)
-      return { runId, after: this.#options.log.head(this.threadId), steeredInto: busy }
-    }
     const after = this.#options.log.head(this.threadId)
-    await this.#enqueue(queued)
-    return { runId, after }
+    const isSteering = delivery === 'steer' && results.length === 0
+    const steered = isSteering ? messages.map((message) => ({ ...message, id: toldId(message.id) })) : []
+    const steeredInto = await this.#enqueue(queued, steered)
+    if (steeredInto === undefined) return { runId, after }
+    await this.#options.threads.addRun(this.threadId, runId)
+    return { runId, after, steeredInto }
   }
 
   /**
@@ -136,48 +137,73 @@ export class Session {
     this.#checkOpen()
     const messageId = randomUUID()
     const message = parseUserContent(content, messageId)
-    if (delivery === 'steer' && this.#run !== undefined && this.#options.agent.steer(message)) {
-      // As it will be told in the stream: that is what a client sends back.
-      const told = { ...message, content: contentToText(message.content) }
-      const shown = { ...told, content: this.#options.redactor.redactText(told.content) }
-      for (const known of withShown(reconcile([told], this.#knownMessages()).digests, [shown]))
-        this.#steered.set(messageId, known)
-      return { messageId, delivery: 'steer', runId: this.#run.run.runId }
-    }
     const { messages, digests } = reconcile([message], this.#knownMessages())
     const runId = randomUUID()
     const request = { threadId: this.threadId, runId, messages, tools: [], context: [] }
     this.#answers()
-    const queued = { request, digests }
     if (this.#run === undefined) {
-      await this.#start(queued)
+      await this.#start({ request, digests })
       return { messageId, delivery: 'run', runId }
     }
-    await this.#enqueue(queued)
-    return { messageId, delivery: 'queue', runId }
+    const steeredInto = await this.#enqueue({ request, digests }, delivery === 'steer' ? messages : [])
+    if (steeredInto === undefined) return { messageId, delivery: 'queue', runId }
+    return { messageId, delivery: 'steer', runId: steeredInto }
   }
 
-  /** Into the running turn, all or none. */
-  #steerAll(messages: readonly UserMessage[], digests: QueuedRun['digests']): boolean {
-    const told = messages.map((message) => ({ ...message, id: toldId(message.id) }))
-    if (!told.every((message) => this.#options.agent.steer(message))) return false
-    // As readers are told them: that is what one of them sends back.
-    const shown = messages.map((message) => ({
-      ...message,
-      content: this.#options.redactor.redactText(contentToText(message.content)),
-    }))
-    for (const known of withShown(digests, shown)) this.#steered.set(toldId(known[0]), known)
-    return true
+  /**
+   * What is accepted is kept first. Then it may go into the running turn, with its messages as they will be told there,
+   * all or none: what the turn does not take in waits on and is a run of its own. Returns the run that it went into.
+   */
+  async #enqueue(
+    { request, digests }: QueuedRun,
+    steered: readonly UserMessage[],
+  ): Promise<string | undefined> {
+    const { agent, queue, redactor } = this.#options
+    const run = this.#run?.run
+    const known = withTold(digests, steered, redactor.redactText)
+    const waiting = await queue.add({ request, digests: known })
+    const isThere = run !== undefined && this.#run?.run === run && queue.has(waiting)
+    if (!isThere || steered.length === 0 || !steered.every((message) => agent.steer(message)))
+      return undefined
+    waiting.isSteered = true
+    run.tell(pendingEvents(request.messages))
+    return run.runId
   }
 
   /** Starts the first queued run when nothing runs. */
   next(): void {
-    const [queued, ...queue] = this.#facts.queue
-    if (queued === undefined || this.#run !== undefined || this.#closed) return
-    // What waits for a person goes first; the queue goes on when it is answered.
-    if (this.#options.agent.interrupts.length > 0) return
-    this.#facts = { ...this.#facts, queue }
-    this.#start(queued).catch((error: unknown) => this.#options.onLogFailure(error))
+    // What a turn has been given it takes in, or it comes here.
+    const waiting = this.#options.queue.waiting.find(({ isSteered }) => !isSteered)
+    if (waiting === undefined || !this.#isFree) return
+    const { runId } = waiting
+    const work = { name: 'starting a queued run', threadId: this.threadId, runId }
+    inBackground(work, this.#startQueued(waiting), (error) => this.#options.onLogFailure(error))
+  }
+
+  /** What waits for a person goes first; the queue goes on when it is answered. */
+  get #isFree(): boolean {
+    return this.#run === undefined && !this.#isClosed && this.#options.agent.interrupts.length === 0
+  }
+
+  /** One that cannot be started ends with its reason, and the next has its turn. */
+  async #startQueued(waiting: Waiting): Promise<void> {
+    const { queue, log, threads } = this.#options
+    try {
+      const queued = await queue.read(waiting)
+      if (this.#isFree && queue.has(waiting)) await this.#start(queued, waiting)
+    } catch (error) {
+      const { runId } = waiting
+      // It has begun: its own end tells.
+      if (!queue.has(waiting)) throw error
+      const { threadId } = this
+      const events = refusedRun(threadId, runId, error)
+      await Promise.all([
+        log.append(threadId, runId, events, { durable: true }),
+        queue.remove(waiting),
+        threads.addRun(threadId, runId),
+      ])
+      this.next()
+    }
   }
 
   /** Stops the running turn; its Claude session goes on. Resolves when the run has ended. */
@@ -192,6 +218,8 @@ export class Session {
   async setModel(model: string): Promise<string | undefined> {
     const { agent, threads } = this.#options
     const before = await agent.setModel(model)
+    // Deleted meanwhile: what is written now would come back after a restart.
+    if (this.#isOver) this.#checkOpen()
     this.#facts = { ...this.#facts, memory: agent.memory, updatedAt: Date.now() }
     await threads.put(this.threadId, this.#facts)
     return before
@@ -207,14 +235,24 @@ export class Session {
 
   /** Closes in the log what a runner that died left open. Call before any client is served. */
   async recover(): Promise<void> {
+    const { log, queue, threads } = this.#options
     const { openRun, ...facts } = this.#facts
     if (openRun === undefined) return
-    const events = await this.#cutEvents(openRun)
-    if (events.length > 0) {
-      await this.#options.log.append(this.threadId, openRun.runId, events, { durable: true })
+    const { isOver, closing, taken } = await readCutRun(log, this.threadId, openRun.after)
+    for (const id of taken) queue.takeIn(id)
+    const writes: Promise<unknown>[] = [queue.forgetTaken()]
+    if (!isOver) {
+      const message = 'The runner was stopped in the middle of this run and has started again.'
+      const events: AguiEvent[] = [
+        ...closing,
+        ...queuedEvents(queue.waiting),
+        { type: EventType.RUN_ERROR, code: 'runner_restarted', message },
+      ]
+      writes.push(log.append(this.threadId, openRun.runId, events, { durable: true }))
     }
     this.#facts = { ...facts, lastOutcome: 'error', updatedAt: Date.now() }
-    await this.#options.threads.put(this.threadId, this.#facts)
+    writes.push(threads.put(this.threadId, this.#facts))
+    await Promise.all(writes)
   }
 
   /** Whether nothing ever happened on this thread. */
@@ -222,6 +260,7 @@ export class Session {
     return (
       this.#run === undefined &&
       this.#facts.lastOutcome === 'none' &&
+      this.#options.queue.waiting.length === 0 &&
       this.#options.log.head(this.threadId) === 0
     )
   }
@@ -245,10 +284,7 @@ export class Session {
       lastSeq: this.#options.log.head(this.threadId),
       ...(this.#run === undefined ? {} : { runId: this.#run.run.runId }),
       interrupts: this.#options.agent.interrupts,
-      queue: this.#facts.queue.map(({ request }) => ({
-        runId: request.runId,
-        messageIds: request.messages.map(({ id }) => id),
-      })),
+      queue: this.#options.queue.waiting.map(({ runId, messageIds }) => ({ runId, messageIds })),
       usage: this.#facts.usage,
       createdAt,
       updatedAt,
@@ -258,46 +294,28 @@ export class Session {
 
   /** Ends the open run as `cancelled` and the agent's process. Idempotent. */
   async close(): Promise<void> {
-    this.#closed = true
+    this.#isClosed = true
     this.#run?.run.stop()
-    await this.#ended
+    // How it ended was told.
+    await this.#ended.catch(() => undefined)
     await this.#options.agent.close()
+    this.#isOver = true
   }
 
   #checkOpen(): void {
-    if (this.#closed)
-      throw new RunnerError('shutting_down', 'The runner is stopping; send this to the next one.')
+    if (this.#isClosed)
+      throw new RunnerError('shutting_down', 'The runner is stopping, or the thread is being deleted.')
   }
 
-  /**
-   * The entries that answer something open. A thread that waits for a person does not go on without an answer, also
-   * not for a client that knows nothing of the question (agui-1.0-producer.md A8.59).
-   */
-  #answers(resume: readonly ResumeEntry[] = []): ResumeEntry[] {
-    const { agent, redactor } = this.#options
-    const { interrupts } = agent
-    const answers = resume.flatMap((entry) => {
-      const interrupt = interrupts.find(({ id }) => id === entry.interruptId)
-      return interrupt === undefined ? [] : [restoreAnswer(entry, interrupt, redactor)]
-    })
-    if (interrupts.length === 0 || answers.length > 0 || this.#run !== undefined) return answers
-    const message = 'This thread waits for an answer: send resume entries for the interrupts in details.'
-    throw new RunnerError('interrupt_open', message, { details: { interrupts } })
-  }
-
-  /** The results that the client owes for its own tools; what answers nothing is history. */
-  #toolResults(messages: readonly Message[]): Message[] {
-    const { pendingToolCallIds } = this.#options.agent
-    return messages.filter(
-      (message) => message.role === 'tool' && pendingToolCallIds.includes(message.toolCallId),
-    )
+  #answers(resume?: readonly ResumeEntry[]): ResumeEntry[] {
+    return openAnswers(resume, { ...this.#options, isRunning: this.#run !== undefined })
   }
 
   #checkNew(runId: string): void {
     const isKnown =
       this.#options.threads.hasRun(this.threadId, runId) ||
       this.#run?.run.runId === runId ||
-      this.#facts.queue.some(({ request }) => request.runId === runId)
+      this.#options.queue.waiting.some((waiting) => waiting.runId === runId)
     if (!isKnown) return
     const message = `Run "${runId}" was seen before on this thread; send a new runId, or read it from the thread's events.`
     throw new RunnerError('run_exists', message)
@@ -305,10 +323,13 @@ export class Session {
 
   /** With the messages of the run under way and of the queue, which are not stored as known yet. */
   #knownMessages(): KnownMessages {
-    const underWay = [this.#run, ...this.#facts.queue].flatMap((run) => run?.digests ?? [])
-    const digests = new Map(underWay)
+    const { threads, queue } = this.#options
+    const behind = queue.waiting.filter(({ isSteered }) => !isSteered)
+    const underWay = [this.#run, ...behind].flatMap((run) => run?.digests ?? [])
+    const digests = new Map([...underWay, ...queue.waiting.flatMap((waiting) => waiting.digests)])
     return {
-      messageDigest: (id) => digests.get(id) ?? this.#options.threads.messageDigest(this.threadId, id),
+      messageDigest: (id) => digests.get(id) ?? threads.messageDigest(this.threadId, id),
+      // What was steered in is not told yet: a history without it is whole.
       lastUserMessageId: underWay.at(-1)?.[0] ?? this.#facts.lastUserMessageId,
     }
   }
@@ -317,46 +338,45 @@ export class Session {
    * Nothing is awaited before the run is this thread's one run and all of its start is written: either the run is
    * known and in the log, or neither. Returns the last seq before it.
    */
-  async #start(queued: QueuedRun): Promise<number> {
-    const { log, agent, threads } = this.#options
+  async #start(queued: QueuedRun, waiting?: Waiting): Promise<number> {
+    const { log, agent, threads, queue } = this.#options
     const { request } = queued
     const { runId } = request
     const onUserMessage = (id: string): void => {
-      const known = this.#steered.get(id)
+      const known = queue.takeIn(id)
       if (known !== undefined) digests.push(known)
     }
-    this.#steered.clear()
-    const run = new Run({ ...this.#options, request, onUserMessage })
+    const lastWords = (): AguiEvent[] =>
+      this.#isParked ? [] : queuedEvents(queue.waiting.filter(({ isSteered }) => isSteered))
+    const run = new Run({ ...this.#options, request, onUserMessage, lastWords })
     const digests = withShown(queued.digests, run.shownMessages)
     this.#run = { run, digests }
-    const after = log.head(this.threadId)
-    const ended = run.execute(agent, (end) => this.#settle(end, digests))
     const { threadId } = this
+    const after = log.head(threadId)
+    const ended = run.execute(agent, (end) => this.#settle(end, digests))
     this.#ended = ended.then(
       (end) => this.#options.onRunEnded({ threadId, runId, end }),
       (error: unknown) => this.#options.onLogFailure(error),
     )
-    const { memory } = agent
-    this.#facts = { ...this.#facts, openRun: { runId, after }, updatedAt: Date.now(), memory }
+    inBackground({ name: 'ending a run', threadId, runId }, this.#ended)
+    this.#facts = { ...this.#facts, openRun: { runId, after }, updatedAt: Date.now(), memory: agent.memory }
     await Promise.all([
       threads.addRun(this.threadId, runId),
       threads.put(this.threadId, this.#facts),
+      waiting === undefined ? undefined : queue.remove(waiting),
       run.started,
     ])
     return after
   }
 
-  async #enqueue(queued: QueuedRun): Promise<void> {
-    const { queueMax, threads } = this.#options
-    if (this.#facts.queue.length >= queueMax) {
-      throw new RunnerError('queue_full', `QUEUE_MAX (${queueMax}) messages wait on this thread already.`)
-    }
-    this.#facts = { ...this.#facts, queue: [...this.#facts.queue, queued] }
-    await threads.put(this.threadId, this.#facts)
+  /** Its turn is not over and waits for somebody: it still holds what it was given. */
+  get #isParked(): boolean {
+    const { interrupts, pendingToolCallIds } = this.#options.agent
+    return interrupts.length + pendingToolCallIds.length > 0
   }
 
   #settle(end: RunEnd, digests: QueuedRun['digests']): void {
-    const { threads, agent } = this.#options
+    const { threads, agent, queue } = this.#options
     const { openRun: _closed, ...facts } = this.#facts
     this.#options.onRunEnding?.()
     this.#run = undefined
@@ -368,7 +388,8 @@ export class Session {
       memory: agent.memory,
     }
     const last = digests.at(-1)
-    const writes: Promise<unknown>[] = []
+    const writes: Promise<unknown>[] = [queue.forgetTaken()]
+    if (!this.#isParked) for (const waiting of queue.waiting) waiting.isSteered = false
     // A failed run's messages are forgotten: a client that retries sends the same ones with a new runId.
     if (end.outcome !== 'error' && last !== undefined) {
       this.#facts.lastUserMessageId = last[0]
@@ -377,22 +398,5 @@ export class Session {
     writes.push(threads.put(this.threadId, this.#facts))
     Promise.all(writes).catch((error: unknown) => this.#options.onLogFailure(error))
     this.next()
-  }
-
-  /** What a cut run lacks in the log: the ends of what is open, and its terminal event. */
-  async #cutEvents({ after }: { after: number }): Promise<AguiEvent[]> {
-    const { log } = this.#options
-    const head = log.head(this.threadId)
-    if (head <= after) return []
-    const open = new OpenItems()
-    for await (const batches of log.read(this.threadId, after, new AbortController().signal)) {
-      for (const batch of batches) {
-        if (batch.terminal) return []
-        for (const { event } of batch.records()) open.apply(event)
-      }
-      if ((batches.at(-1)?.last ?? 0) >= head) break
-    }
-    const message = 'The runner was stopped in the middle of this run and has started again.'
-    return [...open.closing(), { type: EventType.RUN_ERROR, code: 'runner_restarted', message }]
   }
 }

@@ -1,16 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { RunAgentInput, TokenUsage } from '@ag-ui/core'
-import { RunAgentInputSchema, TokenUsageSchema } from '@ag-ui/core/schemas'
+import type { TokenUsage } from '@ag-ui/core'
+import { TokenUsageSchema } from '@ag-ui/core/schemas'
 import { z } from 'zod'
 import { idOfKey, keyText, type Store, type Table } from '../storage/lmdb/store.ts'
-
-/** A run that waits for the one before it; its client may be gone. */
-const QueuedRun = z.object({
-  /** With the messages that are new to the thread only. */
-  request: z.custom<RunAgentInput>((value) => RunAgentInputSchema.safeParse(value).success),
-  digests: z.array(z.tuple([z.string(), z.string()])),
-})
-export type QueuedRun = z.infer<typeof QueuedRun>
 
 /** What outlives the process of a thread, beside its log. Door of the stored data. */
 const ThreadFacts = z.object({
@@ -23,35 +15,42 @@ const ThreadFacts = z.object({
   lastUserMessageId: z.string().optional(),
   /** What all runs have used. */
   usage: z.array(z.custom<TokenUsage>((value) => TokenUsageSchema.safeParse(value).success)),
-  /** Oldest first. */
-  queue: z.array(QueuedRun),
   /** The agent's own: for Claude its session id and the like. */
   memory: z.record(z.string(), z.unknown()),
 })
 export type ThreadFacts = z.infer<typeof ThreadFacts>
 
+/** In the place of the facts while a thread is deleted: what is there of it beside is to go, after a restart too. */
+const Deleted = z.object({ deleted: z.literal(true) })
+
 type Member = [thread: string, id: string]
 
 /** The facts of every thread, and which run and message ids each has seen. */
 export class Threads {
+  readonly #store: Store
   readonly #facts: Table<string>
   readonly #runs: Table<Member>
   readonly #messages: Table<Member>
 
   constructor(store: Store) {
+    this.#store = store
     this.#facts = store.json('threads')
     this.#runs = store.json('runs')
     this.#messages = store.json('messages')
   }
 
-  /** @throws when the stored facts are not what this version writes. */
-  *all(): Iterable<[threadId: string, facts: ThreadFacts]> {
-    for (const { key, value } of this.#facts.getRange()) yield [idOfKey(key), ThreadFacts.parse(value)]
+  /**
+   * Every thread; without facts one whose deletion is not done.
+   *
+   * @throws when the stored facts are not what this version writes.
+   */
+  all(): [threadId: string, facts: ThreadFacts | undefined][] {
+    return [...this.#facts.getRange()].map(({ key, value }) => [idOfKey(key), factsOf(value)])
   }
 
+  /** Of a thread that is there and not being deleted. */
   get(threadId: string): ThreadFacts | undefined {
-    const stored = this.#facts.get(keyText(threadId))
-    return stored === undefined ? undefined : ThreadFacts.parse(stored)
+    return factsOf(this.#facts.get(keyText(threadId)))
   }
 
   async put(threadId: string, facts: ThreadFacts): Promise<void> {
@@ -76,8 +75,15 @@ export class Threads {
     await Promise.all([...messages].map(([id, digest]) => this.#messages.put(member(threadId, id), digest)))
   }
 
+  /** From here on the thread is one that is being deleted, whatever happens to this process. */
+  async bury(threadId: string): Promise<void> {
+    await this.#facts.put(keyText(threadId), { deleted: true })
+    await this.#store.flushed()
+  }
+
+  /** The end of a deletion: call when nothing else is left of the thread. */
   async drop(threadId: string): Promise<void> {
-    const removals: Promise<unknown>[] = [this.#facts.remove(keyText(threadId))]
+    const removals: Promise<unknown>[] = []
     for (const members of [this.#runs, this.#messages]) {
       for (const key of members.getKeys({
         start: [keyText(threadId), ''],
@@ -87,7 +93,13 @@ export class Threads {
       }
     }
     await Promise.all(removals)
+    await this.#facts.remove(keyText(threadId))
+    await this.#store.flushed()
   }
+}
+
+function factsOf(stored: unknown): ThreadFacts | undefined {
+  return stored === undefined || Deleted.safeParse(stored).success ? undefined : ThreadFacts.parse(stored)
 }
 
 /** The client chooses the ids, and a message's may be longer than a key can be. */

@@ -40,7 +40,7 @@ let runner: RunnerProcess
 
 beforeAll(async () => {
   bench = await openBench({ script: SCRIPT })
-  runner = await bench.start({ QUEUE_MAX: '2', CLAUDE_PROCESSES_MAX: '3' })
+  runner = await bench.start({ QUEUE_MAX: '3', CLAUDE_PROCESSES_MAX: '3' })
 })
 afterAll(() => bench.close())
 
@@ -158,20 +158,21 @@ describe('a message that steers', () => {
     expect(all.filter(ends)).toHaveLength(1)
   })
 
-  test('that an interrupt overtakes is said to be dropped, and is not answered later', async () => {
-    const threadId = 'steer-dropped'
+  test('that an interrupt overtakes is a run of its own, and the stream says so', async () => {
+    const threadId = 'steer-overtaken'
     const running = await start(threadId, 'work until never', 'TOOL_CALL_END')
     const { messageId } = Object(await (await say(threadId, 'turn left', 'steer')).json())
     await post(session(threadId, '/interrupt'), {})
     const all = await running.end()
     expect(all.at(-1)).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'cancelled' } })
-    expect(all.filter((event) => event['name'] === 'agui-runner.message_dropped')).toMatchObject([
-      { value: { messageId } },
-    ])
-    expect(all.filter((event) => event['messageId'] === messageId)).toEqual([])
-    const messages = [...(await messagesOf(all, threadId)), ...runInput('x', 'go on').messages]
-    expect(textOf(await run(runner.url, { ...runInput(threadId), messages }))).toBe('You said: go on')
-    expect(runsOf(await recorded(threadId, 2))).toHaveLength(2)
+    const [queued] = all.filter((event) => event['name'] === 'agui-runner.message_queued')
+    expect(queued).toMatchObject({ value: { messageId, runId: expect.any(String) } })
+    const [, own] = runsOf(await recorded(threadId, 2))
+    expect(own?.[0]).toMatchObject({
+      runId: queued?.['value'].runId,
+      input: { messages: [{ id: messageId, content: 'turn left' }] },
+    })
+    expect(textOf(own ?? [])).toBe('You said: turn left')
   })
 
   test('when nothing runs is a run of its own', async () => {
@@ -237,20 +238,23 @@ describe('a message that is queued', () => {
   test('is refused above QUEUE_MAX', async () => {
     const threadId = 'queue-full'
     const running = await start(threadId, 'gated full', 'TEXT_MESSAGE_CONTENT')
-    for (const words of ['one', 'two']) expect((await say(threadId, words)).status).toBe(202)
-    const third = await say(threadId, 'three')
-    expect([third.status, await third.json()]).toMatchObject([429, { error: { code: 'queue_full' } }])
+    for (const words of ['one', 'two', 'three']) expect((await say(threadId, words)).status).toBe(202)
+    for (const delivery of ['queue', 'steer']) {
+      const fourth = await say(threadId, 'four', delivery)
+      expect([fourth.status, await fourth.json()]).toMatchObject([429, { error: { code: 'queue_full' } }])
+    }
     const byRun = await post(runner.url, {
-      ...runInput(threadId, 'three'),
+      ...runInput(threadId, 'four'),
       forwardedProps: { delivery: 'queue' },
     })
     expect(byRun.status).toBe(429)
     bench.gateway.open('full')
     await running.end()
-    expect(runsOf(await recorded(threadId, 3)).map(textOf)).toEqual([
+    expect(runsOf(await recorded(threadId, 4)).map(textOf)).toEqual([
       'before after',
       'You said: one',
       'You said: two',
+      'You said: three',
     ])
   })
 

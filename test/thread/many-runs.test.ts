@@ -8,6 +8,7 @@ import { createRedactor } from '../../src/redaction/redactor.ts'
 import { Blobs } from '../../src/storage/lmdb/blobs.ts'
 import { LmdbEventLog } from '../../src/storage/lmdb/lmdb-event-log.ts'
 import { Store } from '../../src/storage/lmdb/store.ts'
+import { Queues } from '../../src/thread/queue.ts'
 import { Sessions } from '../../src/thread/sessions.ts'
 import { takeSnapshot } from '../../src/thread/snapshot.ts'
 import { Threads } from '../../src/thread/threads.ts'
@@ -57,8 +58,8 @@ test(`a thread of ${RUNS} runs costs as much per run at its end as at its beginn
     threads: new Threads(store),
     blobs: new Blobs({ store, retentionBytes: 1024 * MIB }),
     eventBytesMax: MIB,
+    queues: new Queues({ store, queueMax: 1, queueBytesMax: MIB }),
     threadsMax: 1,
-    queueMax: 1,
     runTimeoutMs: 0,
     runIdleTimeoutMs: 0,
     onRunEnded: () => ended?.(),

@@ -84,14 +84,14 @@ export function eventRoutes(options: EventRoutesOptions): FastifyPluginAsync {
       const { threadId } = parse(Params, request.params, 'the path')
       const bounds = { signal: leaving(reply), timeoutMs: TAP_WAIT_MS }
       await within(bounds, (signal) => options.sessions.known(threadId, signal))
-      options.sessions.get(threadId)
+      await options.sessions.get(threadId)
       return tap(options, request, reply)
     })
     app.get('/agui/events', OWN_TAP, (request, reply) => tap(options, request, reply))
   }
 }
 
-function subscribe(
+async function subscribe(
   { sessions, subscribers, log }: EventRoutesOptions,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -99,7 +99,7 @@ function subscribe(
   const { threadId } = parse(Params, request.params, 'the path')
   const query = parse(Query, request.query, 'the query')
   const { 'last-event-id': lastEventId } = parse(Headers, request.headers, 'the headers')
-  if (!query.wait) sessions.get(threadId)
+  await (query.wait ? sessions.settled(threadId) : sessions.get(threadId))
   const head = log.head(threadId)
   // The header wins: it is what a browser that re-connects knows better than the URL it was given.
   const wanted = lastEventId ?? query.after ?? 0
@@ -122,21 +122,29 @@ async function connect(
 ) {
   const { threadId } = parse(Params, request.params, 'the path')
   const query = parse(Query, request.query, 'the query')
-  if (!query.wait) sessions.get(threadId)
-  subscribers.checkRoom()
+  await (query.wait ? sessions.settled(threadId) : sessions.get(threadId))
   const encoding = chooseEncoding(request.headers.accept)
+  const seat = subscribers.takeFor(encoding)
   const connectId = `connect-${randomUUID()}`
-  const { events, head } = await takeSnapshot(log, { threadId, connectId, signal: leaving(reply) })
+  const snapshot = await takeSnapshot(log, { threadId, connectId, signal: leaving(reply) }).catch(
+    (error: unknown) => {
+      seat.release()
+      throw error
+    },
+  )
+  const { events, head } = snapshot
   const prefix = Buffer.concat(events.map((event) => encoding.event(event)))
   const isOpen = events.at(-1)?.type !== EventType.RUN_FINISHED
-  if (!isOpen && (!query.follow || query.until === 'run'))
+  if (!isOpen && (!query.follow || query.until === 'run')) {
+    seat.release()
     return reply.type(encoding.contentType).send(prefix)
+  }
   const isLast = (batch: Batch): boolean => batch.terminal && (!query.follow || query.until === 'run')
-  return subscribers.send(reply, { threadId, after: head, encoding, prefix, isLast })
+  return subscribers.send(reply, { threadId, after: head, encoding, prefix, isLast }, seat)
 }
 
 /** The platform's live tap: the run under way or the next one, until its end; any number of readers. */
-function tap(
+async function tap(
   { sessions, sessionId, subscribers, log }: EventRoutesOptions,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -148,7 +156,7 @@ function tap(
       'This runner has no session of its own (SESSION_ID); name a thread: GET /events/{threadId}.',
     )
   }
-  const after = sessions.find(threadId)?.runningAfter ?? log.head(threadId)
+  const after = (await sessions.find(threadId))?.runningAfter ?? log.head(threadId)
   const encoding = chooseEncoding(request.headers.accept)
   return subscribers.send(reply, { threadId, after, encoding, isLast: (batch) => batch.terminal })
 }

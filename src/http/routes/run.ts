@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AguiEvent } from '../../agui/event.ts'
 import { parseRunInput } from '../../agui/input.ts'
 import { ownEvent } from '../../agui/own-events.ts'
+import type { Batch } from '../../storage/batch.ts'
 import type { Sessions } from '../../thread/sessions.ts'
 import { about } from '../document/about.ts'
 import { chooseEncoding, STREAM_TYPES } from '../stream/encoding.ts'
@@ -50,22 +51,24 @@ export function runRoutes(options: RunRoutesOptions) {
       // From here on every line of this request says which run it concerns, a refusal too.
       request.log = request.log.child({ threadId: input.threadId, runId: input.runId })
       for (const warning of warnings) request.log.warn({ warning }, 'input stripped')
-      subscribers.checkRoom()
-      const { after, runId, steeredInto } = await sessions.submit(input)
+      // All that can refuse the reader comes first: whom nobody tells anything starts no run.
       const encoding = chooseEncoding(request.headers.accept)
+      const seat = subscribers.takeFor(encoding)
+      const submitted = await sessions.submit(input).catch((error: unknown) => {
+        seat.release()
+        throw error
+      })
+      const { after, runId, steeredInto } = submitted
       if (steeredInto !== undefined) {
+        seat.release()
         request.log.info({ steeredInto }, 'run steered into another')
         const bytes = steeredEvents(input, steeredInto).map((event) => encoding.event(event))
         return reply.type(encoding.contentType).send(Buffer.concat(bytes))
       }
       request.log.info('run submitted')
-      return subscribers.send(reply, {
-        threadId: input.threadId,
-        after,
-        runId,
-        encoding,
-        isLast: (batch) => batch.terminal,
-      })
+      const { threadId } = input
+      const stream = { threadId, after, runId, encoding, isLast: (batch: Batch) => batch.terminal }
+      return subscribers.send(reply, stream, seat)
     }
     for (const url of ['/', '/agui', '/agui/run']) app.post(url, ABOUT, run)
   }

@@ -127,9 +127,10 @@ export function sessionRoutes({ sessions, blobs, redactor, sessionId }: SessionR
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/sessions', LIST, async () => ({ sessions: redactor.redactValue(sessions.list()) }))
 
-    app.get('/sessions/:threadId', ONE, async (request) =>
-      redactor.redactValue(sessions.get(parse(Params, request.params, 'the path').threadId).describe()),
-    )
+    app.get('/sessions/:threadId', ONE, async (request) => {
+      const session = await sessions.get(parse(Params, request.params, 'the path').threadId)
+      return redactor.redactValue(session.describe())
+    })
 
     app.delete('/sessions/:threadId', DELETE, async (request, reply) => {
       await sessions.delete(parse(Params, request.params, 'the path').threadId)
@@ -138,11 +139,12 @@ export function sessionRoutes({ sessions, blobs, redactor, sessionId }: SessionR
 
     app.post('/sessions/:threadId/interrupt', INTERRUPT, async (request) => {
       const { threadId } = parse(Params, request.params, 'the path')
-      return { interrupted: await sessions.get(threadId).interrupt() }
+      return { interrupted: await (await sessions.get(threadId)).interrupt() }
     })
 
     app.get('/sessions/:threadId/blobs/:blobId', BLOB, async (request, reply) => {
       const { threadId, blobId } = parse(BlobParams, request.params, 'the path')
+      await sessions.settled(threadId)
       const blob = blobs.get(threadId, blobId)
       if (blob === undefined)
         throw new RunnerError('not_found', `Thread "${threadId}" has no blob "${blobId}".`)
@@ -184,7 +186,7 @@ export function sessionRoutes({ sessions, blobs, redactor, sessionId }: SessionR
 
 /** Without a name: the one thread that runs. Nothing running is no error. */
 async function interrupt(sessions: Sessions, named: string | undefined): Promise<{ interrupted: boolean }> {
-  if (named !== undefined) return { interrupted: (await sessions.find(named)?.interrupt()) ?? false }
+  if (named !== undefined) return { interrupted: (await (await sessions.find(named))?.interrupt()) ?? false }
   const running = sessions.list().filter(({ state }) => state === 'running')
   const [only] = running
   if (only === undefined) return { interrupted: false }
@@ -197,5 +199,5 @@ async function interrupt(sessions: Sessions, named: string | undefined): Promise
       },
     )
   }
-  return { interrupted: await sessions.get(only.threadId).interrupt() }
+  return { interrupted: (await (await sessions.find(only.threadId))?.interrupt()) ?? false }
 }

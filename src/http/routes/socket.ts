@@ -2,7 +2,9 @@ import fastifyWebsocket, { type WebSocket } from '@fastify/websocket'
 import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
 import { parseRunInput } from '../../agui/input.ts'
+import { inBackground } from '../../background.ts'
 import { RunnerError } from '../../errors.ts'
+import { type Lease, Slots } from '../../lease.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
 import type { EventLog } from '../../storage/event-log.ts'
 import type { Sessions } from '../../thread/sessions.ts'
@@ -96,6 +98,7 @@ class SocketSession {
   readonly #socket: WebSocket
   readonly #options: SocketRoutesOptions & { logger: FastifyBaseLogger }
   readonly #subscriptions = new Map<string, AbortController>()
+  readonly #slots = new Slots<string>(SUBSCRIPTIONS_MAX)
   readonly #messages: RateLimit
 
   constructor(socket: WebSocket, options: SocketRoutesOptions & { logger: FastifyBaseLogger }) {
@@ -106,7 +109,14 @@ class SocketSession {
   }
 
   open(): void {
-    this.#socket.on('message', (data) => void this.#onMessage(Buffer.concat([data].flat().map(toBytes))))
+    const hangUp = (): void => this.#socket.terminate()
+    this.#socket.on('message', (data) =>
+      inBackground(
+        { name: 'obeying a frame' },
+        this.#onMessage(Buffer.concat([data].flat().map(toBytes))),
+        hangUp,
+      ),
+    )
     this.#socket.on('error', (error) => this.#options.logger.info({ reason: error.message }, 'socket failed'))
     this.#socket.once('close', () => {
       for (const subscription of this.#subscriptions.values()) subscription.abort()
@@ -132,28 +142,35 @@ class SocketSession {
     switch (command.type) {
       case 'run': {
         const { input } = parseRunInput(command.input)
-        const isSubscribed = this.#subscriptions.has(input.threadId)
-        if (!isSubscribed) this.#checkRoom()
         const { threadId } = input
-        const { after, runId, ...steered } = await sessions.submit(input)
-        this.#options.logger.info({ threadId, runId, ...steered }, 'run submitted')
-        if (!this.#subscriptions.has(threadId)) this.#subscribe(threadId, after)
+        const seat = this.#subscriptions.has(threadId) ? undefined : this.#take(threadId)
+        try {
+          const { after, runId, ...steered } = await sessions.submit(input)
+          this.#options.logger.info({ threadId, runId, ...steered }, 'run submitted')
+          // Meanwhile another command may have subscribed, or the one that was there left.
+          if (!this.#subscriptions.has(threadId))
+            this.#subscribe(threadId, after, seat ?? this.#take(threadId))
+          else seat?.release()
+        } catch (error) {
+          seat?.release()
+          throw error
+        }
         return
       }
       case 'subscribe': {
         const { threadId } = command
-        sessions.get(threadId)
+        await sessions.get(threadId)
         const after = command.after < 0 ? log.head(threadId) : command.after
         log.checkReplay(threadId, after)
         this.#unsubscribe(threadId)
-        this.#subscribe(threadId, after)
+        this.#subscribe(threadId, after, this.#take(threadId))
         return
       }
       case 'unsubscribe':
         this.#unsubscribe(command.threadId)
         return
       case 'interrupt': {
-        const interrupted = await sessions.get(command.threadId).interrupt()
+        const interrupted = await (await sessions.get(command.threadId)).interrupt()
         await this.#send({ type: 'interrupted', threadId: command.threadId, interrupted })
         return
       }
@@ -167,28 +184,46 @@ class SocketSession {
     }
   }
 
-  #checkRoom(): void {
-    this.#options.subscribers.checkRoom()
-    if (this.#subscriptions.size < SUBSCRIPTIONS_MAX) return
-    throw new RunnerError(
-      'too_many_subscribers',
-      `A socket may hold ${SUBSCRIPTIONS_MAX} subscriptions; open another.`,
-    )
+  /** A slot of this socket and one of all readers. */
+  #take(threadId: string): Lease {
+    const own = this.#slots.take(threadId)
+    if (own === undefined) {
+      throw new RunnerError(
+        'too_many_subscribers',
+        `A socket may hold ${SUBSCRIPTIONS_MAX} subscriptions; open another.`,
+      )
+    }
+    try {
+      const seat = this.#options.subscribers.take('socket')
+      return {
+        release() {
+          own.release()
+          seat.release()
+        },
+      }
+    } catch (error) {
+      own.release()
+      throw error
+    }
   }
 
-  #subscribe(threadId: string, after: number): void {
-    this.#checkRoom()
-    const release = this.#options.subscribers.add('socket')
+  #subscribe(threadId: string, after: number, seat: Lease): void {
+    // The client left while its run was admitted: nobody would ever end this subscription.
+    if (this.#socket.readyState !== this.#socket.OPEN) {
+      seat.release()
+      return
+    }
     const stop = new AbortController()
     // At once, so that what takes the place of this subscription finds room.
-    stop.signal.addEventListener('abort', release, { once: true })
+    stop.signal.addEventListener('abort', seat.release, { once: true })
     this.#subscriptions.set(threadId, stop)
-    this.#follow(threadId, after, stop.signal)
+    const followed = this.#follow(threadId, after, stop.signal)
       .catch((error: unknown) => this.#tellError(error, { type: 'subscribe', threadId, after }))
       .finally(() => {
         stop.abort()
         if (this.#subscriptions.get(threadId) === stop) this.#subscriptions.delete(threadId)
       })
+    inBackground({ name: 'reading for a subscriber', threadId }, followed)
   }
 
   #unsubscribe(threadId: string): void {
@@ -214,7 +249,10 @@ class SocketSession {
     const { status, body } = toErrorBody(error, this.#options.redactor)
     const threadId = command !== undefined && 'threadId' in command ? { threadId: command.threadId } : {}
     if (status >= 500) this.#options.logger.error({ ...threadId, err: error }, 'socket command failed')
-    void this.#send({ type: 'error', ...threadId, ...body })
+    inBackground(
+      { name: 'answering a frame', ...threadId },
+      this.#send({ type: 'error', ...threadId, ...body }),
+    )
   }
 
   /** Who does not take the answers is not read until it does: they would fill the memory. */

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { EventType } from '@ag-ui/core'
+import { inBackground } from '../../background.ts'
 import { RunnerError, toMessage } from '../../errors.ts'
 import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
@@ -51,7 +52,9 @@ export class LogStream extends Readable {
 
   override _read(): void {
     this.#wanted = true
-    if (!this.#pulling) void this.#pull()
+    if (this.#pulling) return
+    const work = { name: 'reading for a subscriber', threadId: this.#options.threadId }
+    inBackground(work, this.#pull(), () => this.destroy())
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {

@@ -1,6 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import { type ReaderOpened, readerClosed, readerOpened } from '../../channels.ts'
 import { RunnerError } from '../../errors.ts'
+import { type Lease, Slots } from '../../lease.ts'
 import type { EventLog } from '../../storage/event-log.ts'
 import { LogStream, type LogStreamOptions } from './log-stream.ts'
 
@@ -18,54 +19,59 @@ export type StreamRequest = Pick<
 /** Every response that follows the log. */
 export class Subscribers {
   readonly #options: SubscribersOptions
-  #count = 0
+  readonly #slots: Slots<ReaderOpened['kind']>
 
   constructor(options: SubscribersOptions) {
     this.#options = options
+    this.#slots = new Slots(options.subscribersMax)
   }
 
   get count(): number {
-    return this.#count
+    return this.#slots.held
   }
 
   /**
-   * Asked before work is admitted whose result nobody could then be told.
+   * A reader's slot. Taken before work is admitted whose result nobody could then be told; `send` frees it with the
+   * stream that it gets, everybody else frees it themselves.
    *
    * @throws {RunnerError} `too_many_subscribers`.
    */
-  checkRoom(): void {
-    const { subscribersMax } = this.#options
-    if (this.#count < subscribersMax) return
-    throw new RunnerError(
-      'too_many_subscribers',
-      `SUBSCRIBERS_MAX (${subscribersMax}) streams are open; close one, or raise the limit.`,
-    )
-  }
-
-  /**
-   * Counts one more; call the answer once when it leaves.
-   *
-   * @throws {RunnerError} `too_many_subscribers`.
-   */
-  add(kind: ReaderOpened['kind']): () => void {
-    this.checkRoom()
-    this.#count += 1
+  take(kind: ReaderOpened['kind']): Lease {
+    const lease = this.#slots.take(kind)
+    if (lease === undefined) {
+      throw new RunnerError(
+        'too_many_subscribers',
+        `SUBSCRIBERS_MAX (${this.#slots.max}) streams are open; close one, or raise the limit.`,
+      )
+    }
     const openedAt = performance.now()
     readerOpened.publish({ kind })
-    return () => {
-      this.#count -= 1
-      readerClosed.publish({ kind, ms: performance.now() - openedAt })
+    let isOpen = true
+    return {
+      release() {
+        if (isOpen) readerClosed.publish({ kind, ms: performance.now() - openedAt })
+        isOpen = false
+        lease.release()
+      },
     }
   }
 
-  /** Answers with the thread's log. */
-  send(reply: FastifyReply, request: StreamRequest): FastifyReply {
+  /** A slot for a stream of this encoding, as `take`. */
+  takeFor(encoding: StreamRequest['encoding']): Lease {
+    return this.take(encoding.keepalive === undefined ? 'protobuf' : 'sse')
+  }
+
+  /** Answers with the thread's log, in the slot given or one of its own. */
+  send(reply: FastifyReply, request: StreamRequest, seat?: Lease): FastifyReply {
     // A body that nobody reads would never end.
-    if (reply.request.method === 'HEAD') return reply.type(request.encoding.contentType).send('')
-    const release = this.add(request.encoding.keepalive === undefined ? 'protobuf' : 'sse')
+    if (reply.request.method === 'HEAD') {
+      seat?.release()
+      return reply.type(request.encoding.contentType).send('')
+    }
+    const lease = seat ?? this.takeFor(request.encoding)
     const { log, keepaliveMs } = this.#options
     const stream = new LogStream({ ...request, log, keepaliveMs })
-    stream.once('close', release)
+    stream.once('close', lease.release)
     reply
       .header('content-type', request.encoding.contentType)
       .header('cache-control', 'no-cache, no-transform')

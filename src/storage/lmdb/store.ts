@@ -5,6 +5,9 @@ import { type Database, type Key, open } from 'lmdb'
 /** Keys to JSON values; their shape is checked by whoever reads them. */
 export type Table<K extends Key> = Database<unknown, K>
 
+/** Keys to bytes. */
+export type Records<K extends Key> = Database<Buffer, K>
+
 /**
  * An id as a part of a key: lmdb cuts a long string at a NUL and takes half characters for one another. JSON has
  * neither, and holds an id of 256 characters within the longest key.
@@ -36,7 +39,7 @@ export class Store {
     return new Store(open({ path: join(directory, 'log.mdb'), maxDbs: 8, compression: false }))
   }
 
-  bytes<K extends Key>(name: string): Database<Buffer, K> {
+  bytes<K extends Key>(name: string): Records<K> {
     return this.#keep(name, this.#root.openDB<Buffer, K>({ name, encoding: 'binary' }))
   }
 

@@ -1,0 +1,126 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { EventType } from '@ag-ui/core'
+import type { AgentSession } from '../../src/agent/agent.ts'
+import { createRedactor } from '../../src/redaction/redactor.ts'
+import { Blobs } from '../../src/storage/lmdb/blobs.ts'
+import { LmdbEventLog } from '../../src/storage/lmdb/lmdb-event-log.ts'
+import { Store } from '../../src/storage/lmdb/store.ts'
+import { Queues } from '../../src/thread/queue.ts'
+import { Sessions, type SessionsOptions } from '../../src/thread/sessions.ts'
+import { Threads } from '../../src/thread/threads.ts'
+
+const MIB = 1024 * 1024
+
+/** A promise whose end the test decides. */
+export interface Deferred {
+  readonly promise: Promise<void>
+  resolve(): void
+}
+
+export function deferred(): Deferred {
+  let resolve: () => void = () => {}
+  const promise = new Promise<void>((done) => {
+    resolve = done
+  })
+  return { promise, resolve }
+}
+
+/** An agent that says "hello" to everything. */
+export function helloAgent(): AgentSession {
+  return {
+    async run({ runId }, { emit }) {
+      const messageId = `said-${runId}`
+      await emit([
+        { type: EventType.TEXT_MESSAGE_START, messageId, role: 'assistant' },
+        { type: EventType.TEXT_MESSAGE_CONTENT, messageId, delta: 'hello' },
+        { type: EventType.TEXT_MESSAGE_END, messageId },
+      ])
+      return { outcome: 'success' }
+    },
+    steer: () => false,
+    check: () => {},
+    setModel: async () => undefined,
+    warm: async () => {},
+    toolServers: async () => undefined,
+    stopTask: async () => false,
+    describe: () => ({ warm: false }),
+    memory: {},
+    interrupts: [],
+    pendingToolCallIds: [],
+    close: async () => {},
+  }
+}
+
+/** Threads on a real store; `restart` is another process on the same folder. */
+export class ThreadsWorld {
+  readonly directory = mkdtempSync(join(tmpdir(), 'agui-threads-test-'))
+  readonly failures: unknown[] = []
+  readonly #options: Partial<SessionsOptions>
+  store!: Store
+  log!: LmdbEventLog
+  threads!: Threads
+  sessions!: Sessions
+  #ended = new Map<string, Deferred>()
+
+  private constructor(options: Partial<SessionsOptions>) {
+    this.#options = options
+  }
+
+  static async open(options: Partial<SessionsOptions> = {}): Promise<ThreadsWorld> {
+    const world = new ThreadsWorld(options)
+    await world.#open()
+    return world
+  }
+
+  async #open(): Promise<void> {
+    const store = Store.open(this.directory)
+    this.store = store
+    this.log = new LmdbEventLog({ store, retentionBytes: 1024 * MIB })
+    this.threads = new Threads(store)
+    this.sessions = new Sessions({
+      agent: { open: () => helloAgent() },
+      redactor: createRedactor({ values: [] }),
+      log: this.log,
+      threads: this.threads,
+      blobs: new Blobs({ store, retentionBytes: 1024 * MIB }),
+      queues: new Queues({ store, queueMax: 32, queueBytesMax: 64 * MIB }),
+      eventBytesMax: MIB,
+      threadsMax: 8,
+      runTimeoutMs: 0,
+      runIdleTimeoutMs: 0,
+      onRunEnded: ({ runId }) => this.#end(runId).resolve(),
+      onLogFailure: (error) => this.failures.push(error),
+      ...this.#options,
+    })
+    await this.sessions.recover()
+  }
+
+  #end(runId: string): Deferred {
+    const known = this.#ended.get(runId) ?? deferred()
+    this.#ended.set(runId, known)
+    return known
+  }
+
+  /** When the run has ended, its terminal event committed. */
+  ended(runId: string): Promise<void> {
+    return this.#end(runId).promise
+  }
+
+  async restart(): Promise<void> {
+    await this.#close()
+    await this.#open()
+  }
+
+  async #close(): Promise<void> {
+    await this.sessions.close()
+    await this.log.close()
+    await this.store.close()
+  }
+
+  async close(): Promise<void> {
+    await this.#close()
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+}
