@@ -31,7 +31,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   'claude/process': ['agent', 'background', 'channels', 'errors', 'within'],
   'claude/launch': ['errors'],
   'claude/translate': ['agent', 'agui', 'claude/process', 'errors'],
-  'claude/host': ['agent', 'agui', 'errors'],
+  'claude/host': ['agent', 'agui', 'claude/translate', 'errors'],
   claude: [
     'agent',
     'agui',
@@ -129,6 +129,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   cli: [
     'agent',
     'claude/launch',
+    'claude/process',
     'config',
     'errors',
     'mock',

@@ -4,11 +4,13 @@ import { type Lease, Slots } from '../lease.ts'
 import { Conversation } from './conversation.ts'
 import type { LaunchOptions } from './launch/launch.ts'
 import type { Place } from './launch/place.ts'
+import { ClaudeBinary } from './process/binary.ts'
 import type { ClaudeProcessOptions } from './process/process.ts'
 
 export interface ClaudeAgentOptions extends LaunchOptions {
   /** The complete environment of the wrapper. */
   env: Record<string, string>
+  workspace: string
   /** Marks every process of this runner; the next runner on the same state folder finds leftovers by it. */
   mark: string
   slashCommands: boolean
@@ -35,10 +37,12 @@ export interface ClaudeAgentOptions extends LaunchOptions {
 /** Claude Code as the agent of many threads: one warm process per thread, up to `processesMax`. */
 export class ClaudeAgent implements Agent {
   readonly options: ClaudeAgentOptions
+  readonly binary: ClaudeBinary
   readonly #slots: Slots<Conversation>
 
   constructor(options: ClaudeAgentOptions) {
     this.options = options
+    this.binary = new ClaudeBinary({ ...options, cwd: options.workspace })
     this.#slots = new Slots(options.processesMax)
   }
 

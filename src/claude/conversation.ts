@@ -14,14 +14,14 @@ import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { unlessAborted } from '../within.ts'
 import type { ClaudeAgent } from './agent.ts'
-import { checkToolNames } from './host/client-tools.ts'
+import { checkTools, owedIds } from './host/client-tools.ts'
 import { Host } from './host/host.ts'
 import { Keeper } from './keeper.ts'
 import type { Place } from './launch/place.ts'
 import { parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
 import type { ClaudeProcess } from './process/process.ts'
-import { answersAfterRestart, type Grant } from './restart.ts'
+import { answersAfterRestart, type Grant, stillOwed, withResults } from './restart.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
 import { hasState, type Prompt, textBlock, toPrompt, userLine } from './translate/prompt.ts'
 import { editedEvents, NO_CONVERSATION, protocolEnd, Turn, type TurnEnd, tell } from './turn.ts'
@@ -49,6 +49,7 @@ export class Conversation implements AgentSession {
       claim: async (signal) => {
         await agent.options.prepared(signal)
         if (!signal.aborted) await agent.options.beforeStart()
+        if (!signal.aborted) await agent.binary.check()
         return await agent.claim(this)
       },
       onLeave: () => {
@@ -71,7 +72,7 @@ export class Conversation implements AgentSession {
   }
 
   get pendingToolCallIds(): string[] {
-    return this.#memory.calls.map(({ toolCallId }) => toolCallId)
+    return owedIds(this.#memory.calls)
   }
 
   get busy(): boolean {
@@ -79,7 +80,7 @@ export class Conversation implements AgentSession {
   }
 
   check({ tools, forwardedProps }: RunAgentInput): void {
-    checkToolNames(tools)
+    checkTools(tools)
     parseSwitches(forwardedProps, this.#agent.options.permissionMode)
   }
 
@@ -172,7 +173,7 @@ export class Conversation implements AgentSession {
     for (const { asked, answer } of host.approvals.answer(request.resume ?? [])) {
       if (answer.approved && answer.isEdited) tell(context, editedEvents(asked, answer.updatedInput))
     }
-    if (host.approvals.waiting.length === 0) host.answer(resultsOf(request))
+    host.answer(resultsOf(request), { isLast: request.messages.some(({ role }) => role === 'user') })
     const end = await this.#follow(warm, turn, context)
     return end === NO_CONVERSATION
       ? protocolEnd('Claude Code lost its session in the middle of a turn.')
@@ -183,10 +184,10 @@ export class Conversation implements AgentSession {
     const isResumed = this.#begin()
     const prompt = toPrompt(request, this.#agent.options)
     if (prompt.skipped.length > 0) tell(context, [ownEvent('content_skipped', { parts: prompt.skipped })])
-    const late = answersAfterRestart(this.#memory, {
-      resume: request.resume ?? [],
-      results: resultsOf(request),
-    })
+    this.#memory.calls = withResults(this.#memory.calls, resultsOf(request))
+    const pendingToolCallIds = stillOwed(this.#memory, request)
+    if (pendingToolCallIds.length > 0) return { outcome: 'success', pendingToolCallIds }
+    const late = answersAfterRestart(this.#memory, request.resume ?? [])
     if (late !== undefined) {
       prompt.blocks.unshift(textBlock(late.words))
       this.#grants = late.grants

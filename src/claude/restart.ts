@@ -1,6 +1,7 @@
 import type { ResumeEntry, ToolMessage } from '@ag-ui/core'
+import type { RunRequest } from '../agent/agent.ts'
 import type { Asked } from './host/approvals.ts'
-import type { ClientCall } from './host/client-tools.ts'
+import { type ClientCall, owedIds } from './host/client-tools.ts'
 import { readAnswer } from './host/interrupts.ts'
 
 /** What waited for somebody when the process ended. */
@@ -21,14 +22,11 @@ export interface Grant {
  */
 export function answersAfterRestart(
   { asked, calls }: Unanswered,
-  answers: { resume: readonly ResumeEntry[]; results: readonly ToolMessage[] },
+  resume: readonly ResumeEntry[],
 ): { words: string; grants: Grant[] } | undefined {
   if (asked.length + calls.length === 0) return undefined
   const grants: Grant[] = []
-  const lines = [
-    ...asked.map((question) => answerLine(question, answers.resume, grants)),
-    ...calls.map((call) => resultLine(call, answers.results)),
-  ]
+  const lines = [...asked.map((question) => answerLine(question, resume, grants)), ...calls.map(resultLine)]
   const intro =
     'The session was restarted while these tool calls waited for an answer; none of them has a result yet. The answers are:'
   return { words: `${intro}\n${lines.join('\n')}`, grants }
@@ -47,9 +45,28 @@ function answerLine(asked: Asked, resume: readonly ResumeEntry[], grants: Grant[
   return `- ${call}: approved. Make the call now with exactly this input: ${JSON.stringify(updatedInput)}`
 }
 
-function resultLine({ toolCallId, tool, input }: ClientCall, results: readonly ToolMessage[]): string {
+/** The calls with what the client has given for them now or before. */
+export function withResults(calls: readonly ClientCall[], results: readonly ToolMessage[]): ClientCall[] {
+  return calls.map((call) => {
+    const result = call.result ?? results.find(({ toolCallId }) => toolCallId === call.toolCallId)
+    return result === undefined ? call : { ...call, result }
+  })
+}
+
+/**
+ * What a client that only brings results still owes after them: the model is told when all are there, as it would be
+ * by the process that asked. A client that says more goes on without them.
+ */
+export function stillOwed(
+  { asked, calls }: Unanswered,
+  { messages, resume = [] }: Pick<RunRequest, 'messages' | 'resume'>,
+): string[] {
+  const isMore = asked.length + resume.length > 0 || messages.some(({ role }) => role === 'user')
+  return isMore ? [] : owedIds(calls)
+}
+
+function resultLine({ tool, input, result }: ClientCall): string {
   const call = `${tool} ${JSON.stringify(input)}`
-  const result = results.find((message) => message.toolCallId === toolCallId)
   if (result === undefined) return `- ${call}: the client gave no result.`
   if (result.error !== undefined) return `- ${call}: failed: ${result.error}`
   return `- ${call}: returned: ${typeof result.content === 'string' ? result.content : JSON.stringify(result.content)}`

@@ -47,6 +47,8 @@ export class Turn {
   #begin!: () => void
   #over: TurnEnd | undefined
   #parkTimer: NodeJS.Timeout | undefined
+  /** Somebody else has to act; the run ends as soon as the turn is quiet. */
+  #isAsking = false
   #isBroken = false
   /** Said while nobody ran: told by the run that goes on. */
   #unheard: unknown[] = []
@@ -113,7 +115,7 @@ export class Turn {
       const { facts: _facts, ...runEnd } = end
       this.#finish(runEnd)
     }
-    if (this.#parkTimer !== undefined) this.considerParking()
+    if (this.#isAsking) this.considerParking()
     return wait
   }
 
@@ -124,7 +126,8 @@ export class Turn {
   considerParking(): void {
     clearTimeout(this.#parkTimer)
     this.#parkTimer = undefined
-    if (this.#context === undefined || this.#question() === undefined) return
+    this.#isAsking = this.#context !== undefined && this.#question() !== undefined
+    if (!this.#isAsking || this.translator.isAnswering) return
     this.#parkTimer = setTimeout(() => this.#guard(() => this.#park()), PARK_AFTER_MS)
   }
 

@@ -76,7 +76,10 @@ export async function startWarm(
     spawn: options.spawn,
     observed,
     ...(onDenied === undefined ? {} : { onDenied }),
-    onMessage,
+    onMessage(message) {
+      host.clientTools.hear(message)
+      return onMessage(message)
+    },
   })
   return { claude, host, place, startKey: startKey(switches, place), model, thinkingTokens: undefined }
 }

@@ -22,9 +22,6 @@ interface Finding {
 }
 
 const PROBE_MS = 10_000
-/** Claude Code takes a second or two cold, more on a slow disk. */
-const VERSION_MS = 30_000
-const STDERR_CHARS = 300
 
 export function doctorCommand(context: CliContext): Command {
   return new Command('doctor')
@@ -156,27 +153,15 @@ async function findClaudeCode(config: Config, { env }: CliContext): Promise<Find
       alsoPass: [],
     },
   )
+  const { ClaudeBinary } = await import('../claude/process/binary.ts')
+  const place = { executable: wrapper, env: child, cwd: directory, mark: `doctor:${process.pid}` }
+  const binary = new ClaudeBinary({ ...place, startTimeoutMs: config.limits.claudeStartTimeoutMs })
   const starts = await attempt('claude code starts', async () => {
-    const version = await versionOf(wrapper, child)
+    const version = await binary.check()
     return { says: version, facts: { version } }
   })
   await rm(directory, { recursive: true, force: true })
   return [found, starts]
-}
-
-function versionOf(wrapper: string, env: Record<string, string>): Promise<string> {
-  const options = { env, timeout: VERSION_MS, killSignal: 'SIGKILL' } as const
-  return new Promise((resolve, reject) => {
-    const child = execFile(wrapper, ['--version'], options, (error, stdout, stderr) => {
-      const version = /\d+\.\d+\.\d+\S*/.exec(stdout)?.[0]
-      if (error === null && version !== undefined) return resolve(version)
-      const why =
-        error?.killed === true ? `no answer within ${VERSION_MS} ms` : stderr.trim().slice(-STDERR_CHARS)
-      const message = `${wrapper} --version failed: ${why || toMessage(error ?? 'it printed no version')}`
-      reject(new RunnerError('claude_start_failed', message))
-    })
-    child.stdin?.end()
-  })
 }
 
 async function findPolicy({ policyFile, policyEnforcement }: Config): Promise<Finding> {

@@ -11,14 +11,14 @@ export interface ToolResult {
   readonly isError: boolean
 }
 
-/** What a script can ask about one `POST /v1/messages` of Claude Code (shapes measured with 2.1.329). */
+/** What a script can ask about one `POST /v1/messages` of Claude Code (shapes measured with 2.1.329 and 2.1.332). */
 export interface RequestFacts {
   /** The model the client asked for, before the gateway overwrites it. */
   readonly model: string
   readonly stream: boolean
   /** Last text a person wrote: `<system-reminder>` blocks, system notes and Claude Code's own nudges skipped. */
   readonly prompt: string
-  /** System-role notes after that prompt, joined: a message steered into a running turn arrives here. */
+  /** What came after that prompt and is none, joined: system-role notes, and messages steered into the turn. */
   readonly note: string
   /** Results of the latest tool round; empty right after a prompt. */
   readonly results: readonly ToolResult[]
@@ -64,6 +64,8 @@ type Block = z.infer<typeof blockSchema>
 const REMINDER = /<system-reminder>[\s\S]*?<\/system-reminder>/g
 /** User-role lines that Claude Code writes itself (claude-code.md section 4, "Errors and endings"). */
 const NUDGE = /^(?:\[Request interrupted by user|Your response above was cut off|Output token limit hit\.)/
+/** Opens a message steered into a turn: a system-role note in 2.1.329, a user text block in 2.1.332. */
+const STEERED = /^The user sent a new message while you were working:/
 const WORKING_DIRECTORY = /\bworking directory:\s*(\S.*)$/im
 const SUBAGENT_MARK = /cc_is_subagent=true|^You are an agent for Claude Code\b/m
 
@@ -80,10 +82,7 @@ export function readRequestFacts(body: MessagesBody, headers: IncomingHttpHeader
     model: body.model,
     stream: body.stream === true,
     prompt: prompted === undefined ? '' : promptOf(prompted),
-    note: after
-      .filter((message) => message.role === 'system')
-      .map((message) => textOf(message.content))
-      .join('\n'),
+    note: after.flatMap(notesOf).join('\n'),
     results: latest.flatMap((message) => message.content).flatMap((block) => toResult(block, calls)),
     round: after.filter((message) => message.content.some((block) => block.type === 'tool_use')).length,
     nudges: after.filter((message) => message.role === 'user' && isNudge(message)).length,
@@ -95,8 +94,15 @@ export function readRequestFacts(body: MessagesBody, headers: IncomingHttpHeader
 
 function promptOf(message: Message): string {
   if (message.role !== 'user') return ''
-  const texts = message.content.map(toPersonText).filter((text) => text !== '' && !NUDGE.test(text))
+  const texts = message.content
+    .map(toPersonText)
+    .filter((text) => text !== '' && !NUDGE.test(text) && !STEERED.test(text))
   return texts.at(-1) ?? ''
+}
+
+function notesOf({ role, content }: Message): string[] {
+  if (role === 'system') return [textOf(content)]
+  return role === 'user' ? content.map(toPersonText).filter((text) => STEERED.test(text)) : []
 }
 
 function isNudge(message: Message): boolean {

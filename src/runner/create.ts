@@ -112,8 +112,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     sessions,
     blobs,
     subscribers: new Subscribers({ ...limits, log, keepaliveMs: limits.sseKeepaliveMs }),
-    checks: (checkSignal) =>
-      runChecks(options, { route, enforcement, redactor, workspace, store }, checkSignal),
+    checks: (stop) => runChecks(options, { route, enforcement, redactor, workspace, store, agent }, stop),
     metrics: async () => (await count()).read(),
     capabilities: describeCapabilities(options, { isAsking: permissionMode !== 'never-ask', isEnforced }),
     platform: openPlatform({
@@ -148,7 +147,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     routeProblem: (probeSignal) => routeProblem(route, probeSignal),
     close() {
       closing ??= (async () => {
-        await Promise.all([workspace.setup.close(), sessions.close()])
+        await Promise.all([workspace.setup.close(), agent.binary.close(), sessions.close()])
         // Ends the readers behind the last record, so that every stream has a clean end before its socket goes.
         await log.close()
         const late = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS)
@@ -229,7 +228,7 @@ async function createAgent(
       alsoPass: mcp.variables,
     },
   )
-  return new ClaudeAgent({
+  const agent = new ClaudeAgent({
     ...config,
     executable: wrapperPath(env, config.wrappersDirectory),
     permissionMode,
@@ -254,6 +253,9 @@ async function createAgent(
       await probeHome(claudeEnv)
     },
   })
+  const warn = (error: unknown): void => logger.warn({ reason: toMessage(error) }, 'no run will work')
+  agent.binary.check().catch(warn)
+  return agent
 }
 
 async function routeProblem(route: ModelRoute, signal: AbortSignal): Promise<string | undefined> {
@@ -321,13 +323,19 @@ function taskOutputPlaces({ config, env }: RunnerOptions, { inside }: Enforcemen
 const NO_ROUTE =
   'There is no way to a model: set ACP_OPENSHELL_INFERENCE, ANTHROPIC_BASE_URL, ANTHROPIC_API_KEY or another route, or start with --mock.'
 
+interface CheckedParts {
+  redactor: Redactor
+  store: Store
+  agent: ClaudeAgent
+}
+
 /** What a run needs, each tried; the answers of /ready. */
 async function runChecks(
   { config, env, stateFolder }: RunnerOptions,
-  facts: Pick<AgentFacts, 'route' | 'enforcement' | 'workspace'> & { redactor: Redactor; store: Store },
+  facts: Pick<AgentFacts, 'route' | 'enforcement' | 'workspace'> & CheckedParts,
   signal: AbortSignal,
 ): Promise<Check[]> {
-  const { route, enforcement, redactor, workspace, store } = facts
+  const { route, enforcement, redactor, workspace, store, agent } = facts
   const attempt = async (name: string, work: () => Promise<unknown>): Promise<Check> => {
     try {
       await work()
@@ -343,7 +351,7 @@ async function runChecks(
       const result = await probeRoute(route, { timeoutMs: PROBE_TIMEOUT_MS, signal })
       if (!result.ok) throw new RunnerError(result.code, result.message)
     }),
-    attempt('claude_code', () => findClaude({ ...config, env, signal })),
+    attempt('claude_code', () => findClaude({ ...config, env, signal }).then(() => agent.binary.check())),
     attempt('home', () => probeHome(env)),
     attempt('state', async () => {
       await stateFolder.check()

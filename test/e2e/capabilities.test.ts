@@ -8,7 +8,7 @@ const PROOFS: Record<string, string> = {
   'transport.websocket': 'WebSocket',
   'transport.httpBinary': 'protobuf is sent only when Accept names it',
   'tools.supported': 'tools run and their results are told',
-  'tools.parallelCalls': 'several questions are answered one by one or together',
+  'tools.parallelCalls': 'all ids are pending, and all results come in one POST',
   'tools.clientProvided': 'a call of the client’s tool ends the run with the call pending',
   'output.structuredOutput': 'an output schema gives the run a result of its shape',
   'state.snapshots': 'the model may replace the state',

@@ -1,4 +1,5 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { ERRORS } from '../../src/errors.ts'
@@ -39,9 +40,11 @@ let before: string[]
 
 beforeAll(async () => {
   bench = await openBench()
-  // What gets through starts a Claude Code that is none: refusals are what is looked at here.
+  // What gets through starts a Claude Code that says no more than its version: refusals are what is looked at here.
+  const claude = join(bench.directory, 'claude')
+  writeFileSync(claude, `#!/bin/sh\n[ "$1" = --version ] && echo '2.1.332 (Claude Code)'\n`, { mode: 0o755 })
   runner = await bench.start({
-    CLAUDE_CLI_PATH: '/bin/false',
+    CLAUDE_CLI_PATH: claude,
     REQUEST_BODY_BYTES_MAX: '4096',
     FILE_BYTES_MAX: '4096',
   })

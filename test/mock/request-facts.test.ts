@@ -4,6 +4,8 @@ import { readFacts } from '../../src/mock/messages-api.ts'
 const REMINDER = '<system-reminder>\nAttribution for git commits …\n</system-reminder>\n'
 const ENVIRONMENT =
   '# Environment\nYou have been invoked in the following environment: \n - Primary working directory: /sandbox/work space\n - Platform: linux'
+const STEERED = 'The user sent a new message while you were working:\nSTEER\n\nAddress it.'
+const STEERED_NOTE = `${ENVIRONMENT}\n${STEERED}`
 const SYSTEM = [
   { type: 'text', text: 'x-anthropic-billing-header: cc_version=2.1.329.ee9; cc_entrypoint=sdk-cli;' },
   { type: 'text', text: "You are a Claude agent, built on Anthropic's Claude Agent SDK." },
@@ -97,6 +99,25 @@ test('tool rounds since the prompt are counted, the results are those of the las
       { id: 't2', tool: 'Bash', text: 'd', isError: false },
     ],
     note: 'The user sent a new message while you were working:\nSTEER',
+  })
+})
+
+test.each([
+  ['as a note', [], { role: 'system', content: STEERED }],
+  ['beside the result', [{ type: 'text', text: STEERED }], undefined],
+  ['as a message', [], { role: 'user', content: [{ type: 'text', text: STEERED }] }],
+])('a message steered into the turn %s is no prompt', (_name, beside, message) => {
+  const messages = [
+    ...opening('first'),
+    call('t1', 'Bash'),
+    { role: 'user', content: [result('t1', 'a'), ...beside] },
+    ...(message === undefined ? [] : [message]),
+  ]
+  expect(factsOf(messages)).toMatchObject({
+    prompt: 'first',
+    round: 1,
+    note: STEERED_NOTE,
+    results: [{ id: 't1', text: 'a' }],
   })
 })
 

@@ -88,7 +88,7 @@ describe('a known value is redacted', () => {
 const HARMLESS = [
   'com.example.application.SomeVeryLongClassName and org.springframework.boot.autoconfigure',
   'process.env.SOMETHING foo.barbarbar.bazbazbaz.quxquxqux window.document.querySelector',
-  '@anthropic-ai/claude-agent-sdk@0.3.329 typescript-5.8.2-beta.20250303 node_modules/.bin/vitest',
+  '@anthropic-ai/claude-agent-sdk@0.3.332 typescript-5.8.2-beta.20250303 node_modules/.bin/vitest',
   'https://example.com:8443/path/to?query=a:b@c#frag and http://localhost:8080/foo@bar',
   'git@github.com:owner/repository.git ssh://git@github.com:22/owner/repository.git',
   '{"url":"https://example.com","mail":"someone@example.com","list":["a://b","c@d"]}',

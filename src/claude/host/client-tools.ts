@@ -1,22 +1,35 @@
 import { createHash } from 'node:crypto'
 import type { Tool, ToolMessage } from '@ag-ui/core'
+import { ToolMessageSchema } from '@ag-ui/core/schemas'
 import type { McpSdkServerConfigWithInstance } from '@anthropic-ai/claude-agent-sdk'
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js'
 import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
-import { createToolServer, type HostCall } from './tool-server.ts'
+import { blocksOf, isRecord, readAssistant, readUser } from '../translate/messages.ts'
+import { createToolServer, type HostCall, inputSchemaOf } from './tool-server.ts'
 
-/** A call of a client's own tool whose result the client owes. Door of stored data. */
+const Result = ToolMessageSchema.pick({ content: true, error: true })
+type Result = z.infer<typeof Result>
+
+/** A call of a client's own tool that the model has no result of yet. Door of stored data. */
 export const ClientCall = z.object({
   toolCallId: z.string(),
   tool: z.string(),
   input: z.record(z.string(), z.unknown()),
+  /** Given before Claude Code came to ask for it; without one the client owes it. */
+  result: Result.optional(),
 })
 export type ClientCall = z.infer<typeof ClientCall>
 
-interface Waiting extends ClientCall {
-  settle(result: CallToolResult): void
+interface Call extends Omit<ClientCall, 'toolCallId'> {
+  /** Of the message that announced it. */
+  uuid?: string | undefined
+  /** There once Claude Code asks for the result: it makes such calls one after the other. */
+  settle?: (result: CallToolResult) => void
+  isOver: boolean
 }
+
+const NO_RESULT: Result = { content: '', error: 'The client went on without giving a result.' }
 
 /** With the server's prefix the model's limit of 64 characters is kept. */
 const NAME = /^[A-Za-z0-9_-]{1,40}$/
@@ -24,11 +37,15 @@ const NAME = /^[A-Za-z0-9_-]{1,40}$/
 /**
  * The tools that a client runs itself (agui-1.0-producer.md A7). A call waits here until a later run brings its
  * result; it is never answered by us.
+ *
+ * The model may make several calls in one answer. Claude Code asks for the second result only when it has the first,
+ * so a call is known from the message that announces it, and a result may be here before it is asked for.
  */
 export class ClientTools {
   readonly #onChange: () => void
   readonly #toolCallId: (toolUseId: string) => string
-  readonly #waiting = new Map<string, Waiting>()
+  /** By the id Claude Code streams the call under, in the order it was announced. */
+  readonly #calls = new Map<string, Call>()
   #name = ''
   #server: McpSdkServerConfigWithInstance | undefined
 
@@ -37,8 +54,21 @@ export class ClientTools {
     this.#toolCallId = (toolUseId) => options.toolCallId(toolUseId)
   }
 
+  /** Every call of the turn that the model has no result of. */
   get waiting(): ClientCall[] {
-    return [...this.#waiting.values()].map(({ toolCallId, tool, input }) => ({ toolCallId, tool, input }))
+    return [...this.#calls]
+      .filter(([, { isOver }]) => !isOver)
+      .map(([toolUseId, { tool, input, result }]) => ({
+        toolCallId: this.#toolCallId(toolUseId),
+        tool,
+        input,
+        ...(result === undefined ? {} : { result }),
+      }))
+  }
+
+  /** Whether Claude Code can do no more before the client gives a result. */
+  get isAsked(): boolean {
+    return [...this.#calls.values()].some(({ settle }) => settle !== undefined)
   }
 
   /** What Claude Code puts before the tools' names; `undefined` when there are none. */
@@ -62,40 +92,89 @@ export class ClientTools {
     return true
   }
 
-  /** Gives the results to the calls that wait for them; the rest learns that the client gave none. */
-  answer(results: readonly ToolMessage[]): void {
-    for (const waiting of [...this.#waiting.values()]) {
-      const result = results.find(({ toolCallId }) => toolCallId === waiting.toolCallId)
-      waiting.settle(
-        result === undefined ? failure('The client went on without giving a result.') : toResult(result),
-      )
+  /** Gives the results to their calls. The others wait on, or, with `isLast`, learn that the client gave none. */
+  answer(results: readonly ToolMessage[], { isLast }: { isLast: boolean }): void {
+    for (const [toolUseId, call] of [...this.#calls]) {
+      if (call.isOver || call.result !== undefined) continue
+      const toolCallId = this.#toolCallId(toolUseId)
+      const result =
+        results.find((message) => message.toolCallId === toolCallId) ?? (isLast ? NO_RESULT : undefined)
+      if (result === undefined) continue
+      if (call.settle === undefined) call.result = result
+      else call.settle(toResult(result))
+    }
+  }
+
+  /** Learns from what Claude Code says which calls there are, and which are over without the client. */
+  hear(message: unknown): void {
+    if (!isRecord(message)) return
+    if (message['type'] === 'assistant') this.#hearCalls(message)
+    else if (message['type'] === 'user') {
+      for (const { tool_use_id: id = '' } of blocksOf(readUser(message)?.message.content ?? [])) this.#end(id)
+    } else if (message['type'] === 'result') {
+      // What a subagent in the background asked for is still asked for.
+      for (const [id, { settle }] of this.#calls) if (settle === undefined) this.#calls.delete(id)
+    }
+  }
+
+  #hearCalls(raw: Record<string, unknown>): void {
+    const message = readAssistant(raw)
+    const { prefix } = this
+    if (message === undefined || prefix === undefined) return
+    const { uuid, supersedes = [] } = message
+    for (const [id, call] of this.#calls) if (supersedes.includes(call.uuid ?? '')) this.#end(id)
+    for (const { type, id, name = '', ...block } of blocksOf(message.message.content)) {
+      if (type !== 'tool_use' || id === undefined || !name.startsWith(prefix) || this.#calls.has(id)) continue
+      const input = isRecord(block['input']) ? block['input'] : {}
+      this.#calls.set(id, { tool: name.slice(prefix.length), input, uuid, isOver: false })
     }
   }
 
   #call({ tool, toolUseId, input, signal }: HostCall): Promise<CallToolResult> {
-    const toolCallId = this.#toolCallId(toolUseId)
+    const { result, uuid } = this.#calls.get(toolUseId) ?? {}
+    if (result !== undefined) {
+      this.#end(toolUseId)
+      return Promise.resolve(toResult(result))
+    }
     return new Promise((resolve) => {
-      const settle = (result: CallToolResult): void => {
-        this.#waiting.delete(toolCallId)
-        resolve(result)
+      const settle = (answer: CallToolResult): void => {
+        this.#end(toolUseId)
+        resolve(answer)
         this.#onChange()
       }
-      this.#waiting.set(toolCallId, { toolCallId, tool, input, settle })
+      this.#calls.set(toolUseId, { tool, input, uuid, settle, isOver: false })
       signal.addEventListener('abort', () => settle(failure('The turn was stopped.')), { once: true })
       this.#onChange()
     })
   }
+
+  /** Remembered until the turn ends: a message may come twice. */
+  #end(toolUseId: string): void {
+    const { tool, input } = this.#calls.get(toolUseId) ?? {}
+    if (tool !== undefined && input !== undefined) this.#calls.set(toolUseId, { tool, input, isOver: true })
+  }
 }
 
-/** @throws {RunnerError} `invalid_input` for a name that the model's API would refuse. */
-export function checkToolNames(tools: readonly Tool[]): void {
-  const wrong = tools.find(({ name }) => !NAME.test(name))
-  if (wrong === undefined) return
-  const form = 'up to 40 letters, digits, "_" and "-"'
-  throw new RunnerError('invalid_input', `tools: "${wrong.name}" cannot be the name of a tool; use ${form}.`)
+/** The calls whose results the client owes. */
+export function owedIds(calls: readonly ClientCall[]): string[] {
+  return calls.flatMap(({ toolCallId, result }) => (result === undefined ? [toolCallId] : []))
 }
 
-function toResult({ content, error }: ToolMessage): CallToolResult {
+/** @throws {RunnerError} `invalid_input` for a tool that the model's API would refuse, by its name. */
+export function checkTools(tools: readonly Tool[]): void {
+  const names = new Set<string>()
+  for (const { name, parameters } of tools) {
+    if (!NAME.test(name)) {
+      const form = 'up to 40 letters, digits, "_" and "-"'
+      throw new RunnerError('invalid_input', `tools: "${name}" cannot be the name of a tool; use ${form}.`)
+    }
+    if (names.has(name)) throw new RunnerError('invalid_input', `tools: two are named "${name}".`)
+    names.add(name)
+    inputSchemaOf(name, parameters)
+  }
+}
+
+function toResult({ content, error }: Result): CallToolResult {
   if (error !== undefined) return failure(error)
   if (typeof content === 'string') return { content: [{ type: 'text', text: content }] }
   return {

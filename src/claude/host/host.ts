@@ -8,7 +8,7 @@ import type {
 import type { RunEnd } from '../../agent/agent.ts'
 import type { AguiEvent } from '../../agui/event.ts'
 import { Approvals, type Asked } from './approvals.ts'
-import { ClientTools } from './client-tools.ts'
+import { ClientTools, owedIds } from './client-tools.ts'
 import { createToolServer, type HostCall } from './tool-server.ts'
 
 export interface HostOptions {
@@ -74,8 +74,9 @@ export class Host {
     }
   }
 
-  answer(results: readonly ToolMessage[]): void {
-    this.clientTools.answer(results)
+  /** `isLast`: the client goes on, and what it has not answered now it never will. */
+  answer(results: readonly ToolMessage[], { isLast }: { isLast: boolean }): void {
+    this.clientTools.answer(results, { isLast: isLast && this.approvals.waiting.length === 0 })
   }
 
   /**
@@ -86,9 +87,9 @@ export class Host {
     const { waiting } = this.approvals
     if (waiting.length > 0)
       return { outcome: 'interrupt', interrupts: waiting.map(({ interrupt }) => interrupt) }
-    const calls = this.clientTools.waiting
-    if (calls.length === 0) return undefined
-    return { outcome: 'success', pendingToolCallIds: calls.map(({ toolCallId }) => toolCallId) }
+    return this.clientTools.isAsked
+      ? { outcome: 'success', pendingToolCallIds: owedIds(this.clientTools.waiting) }
+      : undefined
   }
 
   #isOwn(tool: string): boolean {

@@ -1,5 +1,7 @@
 import type { McpSdkServerConfigWithInstance } from '@anthropic-ai/claude-agent-sdk'
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js'
+import { RunnerError } from '../../errors.ts'
+import { type ObjectSchema, toInputSchema } from './tool-schema.ts'
 
 export interface HostTool {
   name: string
@@ -16,8 +18,6 @@ export interface HostCall {
   signal: AbortSignal
 }
 
-const NO_PARAMETERS = { type: 'object' as const, properties: {} }
-
 /**
  * An MCP server inside this process, over the SDK's control channel: how Claude Code gets tools that somebody else
  * runs. Schemas pass as they are, so the low-level server is used and not the SDK's zod helper.
@@ -33,7 +33,7 @@ export async function createToolServer(
   const listed = tools.map(({ name: tool, description, parameters }) => ({
     name: tool,
     description,
-    inputSchema: isObjectSchema(parameters) ? parameters : NO_PARAMETERS,
+    inputSchema: inputSchemaOf(tool, parameters),
     // Never behind a tool search.
     _meta: { 'anthropic/alwaysLoad': true },
   }))
@@ -49,6 +49,12 @@ export async function createToolServer(
   return { type: 'sdk', name, instance }
 }
 
-function isObjectSchema(schema: unknown): schema is { type: 'object'; [key: string]: unknown } {
-  return typeof schema === 'object' && schema !== null && 'type' in schema && schema.type === 'object'
+/** @throws {RunnerError} `invalid_input`, naming the tool. */
+export function inputSchemaOf(tool: string, parameters: unknown): ObjectSchema {
+  const schema = toInputSchema(parameters)
+  if (typeof schema !== 'string') return schema
+  throw new RunnerError(
+    'invalid_input',
+    `tools: the parameters of "${tool}" cannot be given to the model: ${schema}.`,
+  )
 }

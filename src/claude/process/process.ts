@@ -11,7 +11,7 @@ import type {
 import type { ToolServer } from '../../agent/agent.ts'
 import { inBackground } from '../../background.ts'
 import { claudeExited, claudeStarted, policyDenied } from '../../channels.ts'
-import { RunnerError } from '../../errors.ts'
+import { RunnerError, toMessage } from '../../errors.ts'
 import { unlessAborted } from '../../within.ts'
 import { killTree, MARK_VARIABLE, signalProcess, treeOf } from './process-tree.ts'
 import { PromptQueue } from './prompt-queue.ts'
@@ -74,6 +74,8 @@ export class ClaudeProcess {
   readonly #options: ClaudeProcessOptions
   readonly #child: ChildProcess
   #answered = false
+  /** The SDK's own reason for not going on, which then ends the process. */
+  #refusal: string | undefined
   #closing: Promise<void> | undefined
 
   private constructor(query: Query, input: PromptQueue, child: ChildProcess, options: ClaudeProcessOptions) {
@@ -136,7 +138,10 @@ export class ClaudeProcess {
       const outcome = await Promise.race([
         this.#query.initializationResult().then(
           () => 'ready' as const,
-          () => this.exited,
+          (error: unknown) => {
+            this.#refusal = toMessage(error)
+            return this.exited
+          },
         ),
         this.exited,
         once(timeout.signal, 'abort').then(() => 'late' as const),
@@ -161,7 +166,9 @@ export class ClaudeProcess {
   /** What the end of this process means for a run that was not finished. */
   failureOf(exit: Exit): RunnerError {
     const how = exit.signal === null ? `exit code ${exit.code}` : `signal ${exit.signal}`
-    const said = exit.stderr === '' ? '' : `: ${exit.stderr}`
+    // A process that failed by itself has the better words, if it has any.
+    const words = exit.stderr === '' || exit.code === 0 ? [this.#refusal, exit.stderr] : [exit.stderr]
+    const said = words.flatMap((word) => (word ? [`: ${word}`] : [])).join('')
     if (this.#answered) {
       return new RunnerError(
         'claude_exited',

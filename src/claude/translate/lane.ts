@@ -40,6 +40,8 @@ const RESPONSES_MAX = 4
  */
 export class Lane {
   readonly owner: Owner
+  /** Between the beginning of a streamed answer and its end. */
+  isStreaming = false
   /** The last words that came whole. */
   lastText: string | undefined
   readonly #calls: Calls
@@ -63,6 +65,7 @@ export class Lane {
   begin(id: string, out: AguiEvent[]): Told {
     const replaced = this.#cut(this.#current, out)
     this.#current = this.#respond(id, true)
+    this.isStreaming = true
     return replaced
   }
 
@@ -112,6 +115,7 @@ export class Lane {
     const { id, contents, aborted = false, aside = false } = message
     let response = this.#responses.get(id)
     const replaced = response === undefined && !aside ? this.#cut(this.#current, out) : nothing()
+    if (response === undefined && !aside) this.isStreaming = false
     response ??= this.#respond(id, false)
     const told = nothing()
     for (const content of contents) {
@@ -137,6 +141,7 @@ export class Lane {
 
   /** @returns the calls among what was open, whose arguments are not whole. */
   closeAll(out: AguiEvent[]): Told {
+    this.isStreaming = false
     const told = nothing()
     for (const response of this.#responses.values()) {
       for (const block of response.blocks.values()) {

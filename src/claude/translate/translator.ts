@@ -141,6 +141,11 @@ export class Translator {
     return this.#calls.get(toolUseId)?.id ?? toolUseId
   }
 
+  /** Whether the model's answer still streams: more calls may stand in it. */
+  get isAnswering(): boolean {
+    return this.#main.isStreaming
+  }
+
   /** Calls of the client's own tools in this run, in call order. */
   get pendingToolCallIds(): string[] {
     return this.#calls.pending
@@ -212,6 +217,7 @@ export class Translator {
         }
         return
       case 'message_stop':
+        lane.isStreaming = false
         this.#abandon(lane, message['abandoned_blocks'], out)
         return
     }

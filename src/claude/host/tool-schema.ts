@@ -1,0 +1,102 @@
+import { isRecord } from '../translate/messages.ts'
+
+type Schema = Record<string, unknown>
+export type ObjectSchema = Schema & { type: 'object' }
+
+const NO_PARAMETERS: ObjectSchema = { type: 'object', properties: {} }
+const UNIONS = ['oneOf', 'anyOf'] as const
+const COMBINATORS = [...UNIONS, 'allOf'] as const
+/** What the model's API takes for the name of an argument. */
+const ARGUMENT = /^[A-Za-z0-9_.-]{1,64}$/
+/** What stays at the root when the rest goes behind a reference: pointers lead through it. */
+const ROOT_KEYS = ['$schema', '$id', '$defs', 'definitions', 'title', 'description']
+/** Branches and references that are looked at; a person writes far fewer. */
+const SCHEMAS_MAX = 1000
+const DEFINITION = 'tool_arguments'
+
+/**
+ * JSON Schema of a tool's arguments as the model's API takes it: `type: "object"` at its root, whatever else is there.
+ * Returns what is wrong when it is no schema of an object.
+ *
+ * Claude Code 2.1.332 sends a reference at the root as it is and merges the branches of `oneOf`, `anyOf` and `allOf`
+ * into one object, since the API refuses them there; of a branch that has branches itself it would keep nothing. Such
+ * a schema goes behind a reference, where it stays whole.
+ */
+export function toInputSchema(parameters: unknown): ObjectSchema | string {
+  if (parameters === undefined || parameters === null) return NO_PARAMETERS
+  if (parameters === true) return { type: 'object' }
+  if (!isRecord(parameters)) return 'they are no JSON Schema'
+  if (!admitsObject(parameters, parameters))
+    return 'they admit no JSON object, which the arguments of a tool always are'
+  const wrong = Object.keys(toRecord(parameters['properties'])).find((key) => !ARGUMENT.test(key))
+  if (wrong !== undefined) return `"${wrong}" cannot be the name of an argument`
+  const unions = UNIONS.flatMap((key) => {
+    const branches = parameters[key]
+    return Array.isArray(branches)
+      ? [[key, branches.filter((branch: unknown) => admitsObject(branch, parameters))] as const]
+      : []
+  })
+  const schema: ObjectSchema = { ...parameters, ...Object.fromEntries(unions), type: 'object' }
+  const branches = branchesOf(schema).map((branch) => resolve(branch, parameters))
+  return branches.some((branch) => branchesOf(branch).length > 0) ? behindReference(schema) : schema
+}
+
+function behindReference(schema: ObjectSchema): ObjectSchema {
+  const isRoot = ([key]: [string, unknown]): boolean => ROOT_KEYS.includes(key)
+  const entries = Object.entries(schema)
+  const definition = Object.fromEntries(entries.filter((entry) => !isRoot(entry)))
+  return {
+    type: 'object',
+    $ref: `#/$defs/${DEFINITION}`,
+    ...Object.fromEntries(entries.filter(isRoot)),
+    $defs: { ...toRecord(schema['$defs']), [DEFINITION]: definition },
+  }
+}
+
+/** `known` keeps the work in proportion to the schema, and ends a circle of references: nothing fits one. */
+function admitsObject(schema: unknown, root: Schema, known = new Map<unknown, boolean>()): boolean {
+  if (typeof schema === 'boolean') return schema
+  if (!isRecord(schema) || known.size > SCHEMAS_MAX) return false
+  const before = known.get(schema)
+  if (before !== undefined) return before
+  known.set(schema, false)
+  const admits = mayBeObject(schema, root, known)
+  known.set(schema, admits)
+  return admits
+}
+
+function mayBeObject(schema: Schema, root: Schema, known: Map<unknown, boolean>): boolean {
+  const { type, $ref } = schema
+  if (type !== undefined && ![type].flat().includes('object')) return false
+  if ('const' in schema && !isRecord(schema['const'])) return false
+  const values = schema['enum']
+  if (Array.isArray(values) && !values.some(isRecord)) return false
+  const admits = (branch: unknown): boolean => admitsObject(branch, root, known)
+  if ($ref !== undefined && !admits(lookUp($ref, root))) return false
+  if (UNIONS.some((key) => Array.isArray(schema[key]) && !listOf(schema[key]).some(admits))) return false
+  return listOf(schema['allOf']).every(admits)
+}
+
+/** What a reference within the document leads to; undefined for any other. */
+function lookUp(reference: unknown, root: Schema): unknown {
+  if (typeof reference !== 'string' || !/^#(?:\/|$)/.test(reference)) return undefined
+  const keys = reference.split('/').slice(1)
+  return keys.reduce<unknown>((value, key) => {
+    const name = key.replaceAll('~1', '/').replaceAll('~0', '~')
+    return isRecord(value) && Object.hasOwn(value, name) ? value[name] : listOf(value)[Number(name)]
+  }, root)
+}
+
+function resolve(schema: unknown, root: Schema, hops = 0): unknown {
+  const reference = isRecord(schema) ? schema['$ref'] : undefined
+  return reference === undefined || hops > COMBINATORS.length
+    ? schema
+    : resolve(lookUp(reference, root), root, hops + 1)
+}
+
+function branchesOf(schema: unknown): unknown[] {
+  return isRecord(schema) ? COMBINATORS.flatMap((key) => listOf(schema[key])) : []
+}
+
+const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : [])
+const toRecord = (value: unknown): Schema => (isRecord(value) ? value : {})

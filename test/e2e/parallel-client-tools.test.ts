@@ -1,0 +1,149 @@
+// Several calls of the client's tools in one answer, beside Claude Code's own: all are told, all results arrive.
+import { afterEach, expect, test } from 'vitest'
+import type { Script } from '../../src/mock/script.ts'
+import { type ClientEvent, run, runInput, textOf } from '../support/client.ts'
+import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+
+const tools = ['paint', 'measure'].map((name) => ({
+  name,
+  description: name,
+  parameters: { type: 'object', properties: { what: { type: 'string' } } },
+}))
+
+let bench: Bench
+let runner: RunnerProcess
+afterEach(() => bench.close())
+
+type Reply = Script['rules'][number]['reply']
+
+/** The model answers "go" with what `reply` makes of the two tools' full names. */
+async function open(reply: (paint: string, measure: string) => Reply): Promise<void> {
+  bench = await openBench({ script: { rules: [{ reply: 'hello' }] } })
+  runner = await bench.start()
+  await run(runner.url, { ...runInput('probe', 'hello'), tools })
+  const full = (tool: string): string => lastFacts()?.tools.find((name) => name.endsWith(`__${tool}`)) ?? ''
+  bench.gateway.use({
+    rules: [
+      { when: { prompt: 'go', round: 0 }, reply: reply(full('paint'), full('measure')) },
+      { when: { prompt: 'restarted' }, reply: 'I read: {{prompt}}' },
+      { reply: 'Done.' },
+    ],
+  })
+}
+
+const lastFacts = () => bench.gateway.requests.filter(({ route }) => route === 'inference').at(-1)?.facts
+
+/** What the model was given for each call, by the tool's own name. */
+const given = (): Record<string, string> =>
+  Object.fromEntries(
+    lastFacts()?.results.map(({ tool, text }) => [tool.split('__').at(-1) ?? '', text]) ?? [],
+  )
+
+const pending = (all: readonly ClientEvent[]): string[] => all.at(-1)?.['outcome'].pendingToolCallIds ?? []
+
+function bring(threadId: string, ...results: [string | undefined, string][]): Promise<ClientEvent[]> {
+  const messages = results.map(([toolCallId, content]) => ({
+    id: crypto.randomUUID(),
+    role: 'tool',
+    toolCallId,
+    content,
+  }))
+  return run(runner.url, { ...runInput(threadId), messages, tools })
+}
+
+const both = (paint: string, measure: string): Reply => [
+  'Two at once.',
+  { tool: paint, input: { what: 'a' } },
+  { tool: measure, input: { what: 'b' } },
+]
+
+test('all ids are pending, and all results come in one POST, in any order', async () => {
+  await open(both)
+  const first = await run(runner.url, { ...runInput('t', 'go'), tools })
+  const called = first.filter(({ type }) => type === 'TOOL_CALL_START').map(({ toolCallId }) => toolCallId)
+  expect(called).toHaveLength(2)
+  expect(pending(first)).toEqual(called)
+  const second = await bring('t', [called[1], 'two metres'], [called[0], 'painted'])
+  expect(textOf(second)).toBe('Done.')
+  expect(second.at(-1)?.['outcome']).toEqual({ type: 'success' })
+  expect(given()).toEqual({ paint: 'painted', measure: 'two metres' })
+})
+
+test.each([
+  ['in order', 0],
+  ['the last one first', 1],
+])('the results may be spread over several POSTs, %s', async (_order, at) => {
+  await open(both)
+  const ids = pending(await run(runner.url, { ...runInput('t', 'go'), tools }))
+  const [now, later] = at === 0 ? ids : [...ids].reverse()
+  const second = await bring('t', [now, 'the first'])
+  expect(second.map(({ type }) => type)).toEqual(['RUN_STARTED', 'RUN_FINISHED'])
+  expect(pending(second)).toEqual([later])
+  expect(textOf(await bring('t', [later, 'the second']))).toBe('Done.')
+  const [paint, measure] = at === 0 ? ['the first', 'the second'] : ['the second', 'the first']
+  expect(given()).toEqual({ paint, measure })
+})
+
+test("Claude Code's own tools go beside them, and are told once", async () => {
+  await open((paint, measure) => [
+    { tool: 'Bash', input: { command: 'echo before' } },
+    { tool: paint, input: {} },
+    { tool: 'Bash', input: { command: 'sleep 0.3; echo between' } },
+    { tool: measure, input: {} },
+  ])
+  const first = await run(runner.url, { ...runInput('t', 'go'), tools })
+  const ids = pending(first)
+  expect(ids).toHaveLength(2)
+  // The second is not told to be missing while the tool before it still works.
+  const second = await bring('t', [ids[0], 'painted'])
+  expect(pending(second)).toEqual([ids[1]])
+  const third = await bring('t', [ids[1], 'two metres'])
+  const results = [...first, ...second, ...third].filter(({ type }) => type === 'TOOL_CALL_RESULT')
+  expect(results.map(({ content }) => content)).toEqual(['before', 'between'])
+  expect(second.filter(({ type }) => type === 'TOOL_CALL_RESULT')).toHaveLength(1)
+  expect(given()).toEqual({ paint: 'painted', measure: 'two metres', Bash: 'between' })
+})
+
+test('a call that the model takes its time to write is pending too', async () => {
+  await open((paint, measure) => [
+    { tool: paint, input: {} },
+    { pause: 400 },
+    { tool: measure, input: { what: 'slowly' }, pieces: 4, everyMs: 80 },
+  ])
+  expect(pending(await run(runner.url, { ...runInput('t', 'go'), tools }))).toHaveLength(2)
+})
+
+test('a client that goes on with one result of two tells the model that the other is missing', async () => {
+  await open(both)
+  const [, measured] = pending(await run(runner.url, { ...runInput('t', 'go'), tools }))
+  const messages = [
+    { id: 'r', role: 'tool', toolCallId: measured, content: 'two metres' },
+    { id: 'u', role: 'user', content: 'leave the painting' },
+  ]
+  const all = await run(runner.url, { ...runInput('t'), messages, tools })
+  expect(all.at(-1)?.['outcome']).toEqual({ type: 'success' })
+  expect(given()).toEqual({
+    paint: 'The client went on without giving a result.',
+    measure: 'two metres',
+  })
+})
+
+test.each([
+  ['before', true],
+  ['after', false],
+])(
+  'a first result that came %s a kill -9 of the runner reaches the model with the second',
+  async (_when, isBefore) => {
+    await open(both)
+    const [painted, measured] = pending(await run(runner.url, { ...runInput('t', 'go'), tools }))
+    const bringFirst = async () =>
+      expect(pending(await bring('t', [measured, 'two metres']))).toEqual([painted])
+    if (isBefore) await bringFirst()
+    await runner.stop('SIGKILL')
+    runner = await bench.start()
+    if (!isBefore) await bringFirst()
+    const all = await bring('t', [painted, 'painted'])
+    expect(textOf(all)).toContain('paint {"what":"a"}: returned: painted')
+    expect(textOf(all)).toContain('measure {"what":"b"}: returned: two metres')
+  },
+)
