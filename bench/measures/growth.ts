@@ -1,7 +1,7 @@
 import { EventType } from '@ag-ui/core'
 import { LmdbEventLog } from '../../src/storage/lmdb/lmdb-event-log.ts'
 import { Store } from '../../src/storage/lmdb/store.ts'
-import { Threads } from '../../src/thread/threads.ts'
+import { ThreadTable } from '../../src/thread/thread-table.ts'
 import { postRun } from '../support/client.ts'
 import type { Measure, Row } from '../support/measure.ts'
 import { cpuMs } from '../support/proc.ts'
@@ -11,7 +11,7 @@ import type { RunnerHandle, Workshop } from '../support/workshop.ts'
 const DELTAS = 20_000
 const CHANGE_MAX = 0.1
 const BATCH_EVENTS = 50
-/** Threads and records of each; the threads that are measured have `history` records. */
+/** ThreadTable and records of each; the threads that are measured have `history` records. */
 const BASE = { threads: 20, records: 500, history: 10_000 }
 const SIZES = {
   base: BASE,
@@ -85,7 +85,7 @@ async function seed(
 ): Promise<void> {
   const store = Store.open(directory)
   const log = new LmdbEventLog({ store, retentionBytes: 1024 ** 3 })
-  const threads = new Threads(store)
+  const threads = new ThreadTable(store)
   const add = async (threadId: string, records: number): Promise<void> => {
     const now = Date.now()
     const facts = { createdAt: now, updatedAt: now, lastOutcome: 'success', memory: {} } as const

@@ -25,14 +25,14 @@ import { type EventRoutesOptions, eventRoutes } from './routes/events.ts'
 import { type HealthRoutesOptions, livenessRoutes, readinessRoutes } from './routes/health.ts'
 import { type MetricsRoutesOptions, metricsRoutes } from './routes/metrics.ts'
 import { type RunRoutesOptions, runRoutes } from './routes/run.ts'
-import { type SessionRoutesOptions, sessionRoutes } from './routes/sessions.ts'
 import { type SocketRoutesOptions, socketRoutes } from './routes/socket.ts'
+import { type ThreadRoutesOptions, threadRoutes } from './routes/threads.ts'
 import { ticketRoutes } from './routes/tickets.ts'
 
 export interface ServerOptions
   extends RunRoutesOptions,
     EventRoutesOptions,
-    SessionRoutesOptions,
+    ThreadRoutesOptions,
     Omit<SocketRoutesOptions, 'tickets'>,
     HealthRoutesOptions,
     MetricsRoutesOptions,
@@ -129,7 +129,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
       eventRoutes(options),
       socketRoutes({ ...options, tickets }),
       ticketRoutes(tickets),
-      sessionRoutes(options),
+      threadRoutes(options),
       platformRoutes(options.platform),
       documentRoutes(document),
     ),

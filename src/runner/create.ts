@@ -12,8 +12,8 @@ import { decidePermissionMode } from '../claude/launch/permission-mode.ts'
 import { parseSdkOverrides } from '../claude/launch/sdk-overrides.ts'
 import type { Config, Env } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
+import type { LivingAgent } from '../http/platform/living-threads.ts'
 import { openPlatform } from '../http/platform/open-platform.ts'
-import type { LivingAgent } from '../http/platform/session-facts.ts'
 import type { Check } from '../http/routes/health.ts'
 import { buildServer } from '../http/server.ts'
 import { Subscribers } from '../http/stream/subscribers.ts'
@@ -31,14 +31,14 @@ import type { Store } from '../storage/lmdb/store.ts'
 import { type Logger, redactLines } from '../telemetry/logger.ts'
 import type { MetricSources, Metrics } from '../telemetry/metrics.ts'
 import { logRuns } from '../telemetry/run-log.ts'
-import type { Sessions } from '../thread/sessions.ts'
-import type { SessionState } from '../thread/told.ts'
+import type { Threads } from '../thread/threads.ts'
+import type { ThreadState } from '../thread/told.ts'
 import type { TaskOutputPlaces } from '../workspace/task-output.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 import { enforcementCheck } from './enforcement.ts'
-import { openSessions } from './sessions.ts'
 import { checkState, clearPlace, openStore } from './state.ts'
 import type { StateFolder } from './state-folder.ts'
+import { openThreads } from './threads.ts'
 import {
   loadSessionConfig,
   prepareWorkspace,
@@ -67,7 +67,7 @@ export interface Runner {
   listen(): Promise<string>
   /** Admits a run that no client has sent. */
   submit(input: RunAgentInput): Promise<unknown>
-  stateOf(threadId: string): Promise<SessionState | undefined>
+  stateOf(threadId: string): Promise<ThreadState | undefined>
   /** What the environment's workflow has to say first, when it is there; waits for the workspace until `signal`. */
   startupPrompt(signal: AbortSignal): Promise<string | undefined>
   /** Why the model route does not answer; `undefined` when it does. */
@@ -99,8 +99,8 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const workspace = await prepareWorkspace({ ...options, store })
   const agent = await createAgent(options, { route, permissionMode, mark, mcp, enforcement, workspace })
   const blobs = new Blobs({ store, retentionBytes: limits.logRetentionBytes })
-  const sessions = openSessions({ ...options, ...limits, enforcement, redactor, agent, log, blobs, store })
-  await sessions.recover()
+  const threads = openThreads({ ...options, ...limits, enforcement, redactor, agent, log, blobs, store })
+  await threads.recover()
   const stopRunLog = logRuns(logger)
   const serverLogger = logger.child({})
   const app = await buildServer({
@@ -109,7 +109,7 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
     logger: serverLogger,
     redactor,
     log,
-    sessions,
+    threads,
     blobs,
     subscribers: new Subscribers({ ...limits, log, keepaliveMs: limits.sseKeepaliveMs }),
     checks: (stop) => runChecks(options, { route, enforcement, redactor, workspace, store, agent }, stop),
@@ -120,13 +120,13 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
       ...limits,
       workspace,
       log,
-      sessions,
+      threads,
       redactor,
-      living: livingAgent(sessions),
+      living: livingAgent(threads),
       outputPlaces: taskOutputPlaces(options, enforcement),
     }),
   })
-  const count = startOnce(() => metricSources({ enforcement, sessions, log, store }))
+  const count = startOnce(() => metricSources({ enforcement, threads, log, store }))
   let closing: Promise<void> | undefined
   return {
     async listen() {
@@ -136,18 +136,18 @@ export async function createRunner(options: RunnerOptions): Promise<Runner> {
       serverLogger.level = logger.level
       // Before the first run; not before the first client.
       await count()
-      sessions.resume()
+      threads.resume()
       inBackground({ name: 'setting the workspace up' }, workspace.setup.start())
-      if (config.sessionId !== undefined) warmUp(sessions, config.sessionId, logger)
+      if (config.sessionId !== undefined) warmUp(threads, config.sessionId, logger)
       return urlOf(app.server.address(), config.host)
     },
-    submit: (input) => sessions.submit(input),
+    submit: (input) => threads.submit(input),
     startupPrompt: (untilSignal) => startupPromptOf(workspace, config, untilSignal),
-    stateOf: async (threadId) => (await sessions.find(threadId))?.describe().state,
+    stateOf: async (threadId) => (await threads.find(threadId))?.describe().state,
     routeProblem: (probeSignal) => routeProblem(route, probeSignal),
     close() {
       closing ??= (async () => {
-        await Promise.all([workspace.setup.close(), agent.binary.close(), sessions.close()])
+        await Promise.all([workspace.setup.close(), agent.binary.close(), threads.close()])
         // Ends the readers behind the last record, so that every stream has a clean end before its socket goes.
         await log.close()
         const late = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS)
@@ -265,35 +265,35 @@ async function routeProblem(route: ModelRoute, signal: AbortSignal): Promise<str
 }
 
 /** What only the processes that live can tell or do. */
-function livingAgent(sessions: Sessions): LivingAgent {
+function livingAgent(threads: Threads): LivingAgent {
   return {
     mcpServers: async (id, signal) =>
-      (await (await sessions.find(id))?.toolServers(signal))?.map((server) => ({ ...server })),
+      (await (await threads.find(id))?.toolServers(signal))?.map((server) => ({ ...server })),
     stopTask: async (id, taskId, signal) =>
-      (await (await sessions.find(id))?.stopTask(taskId, signal)) ?? false,
+      (await (await threads.find(id))?.stopTask(taskId, signal)) ?? false,
   }
 }
 
 interface Counted {
   enforcement: Enforcement
-  sessions: Sessions
+  threads: Threads
   log: EventLog
   store: Store
 }
 
-function metricSources({ enforcement, sessions, log, store }: Counted): MetricSources {
-  const queues = (): number[] => sessions.list().map(({ queue }) => queue.length)
+function metricSources({ enforcement, threads, log, store }: Counted): MetricSources {
+  const queues = (): number[] => threads.list().map(({ queue }) => queue.length)
   return {
     threads() {
-      const counts: Record<SessionState, number> = { idle: 0, running: 0, interrupted: 0, failed: 0 }
-      for (const { state } of sessions.list()) counts[state] += 1
+      const counts: Record<ThreadState, number> = { idle: 0, running: 0, interrupted: 0, failed: 0 }
+      for (const { state } of threads.list()) counts[state] += 1
       return counts
     },
     queued: () => ({
       total: queues().reduce((sum, length) => sum + length, 0),
       longest: Math.max(0, ...queues()),
     }),
-    warm: () => sessions.list().filter(({ warm }) => warm).length,
+    warm: () => threads.list().filter(({ warm }) => warm).length,
     lags: () => log.lags(),
     logBytes: () => store.usedBytes(BATCHES),
     egress: () => enforcement.counts,
@@ -369,8 +369,8 @@ function describeRoute(route: ModelRoute, permissionMode: string): Record<string
 }
 
 /** Starts the sandbox's own thread ahead of its first prompt; a failure is told again by the run. */
-function warmUp(sessions: Sessions, sessionId: string, logger: Logger): void {
-  sessions
+function warmUp(threads: Threads, sessionId: string, logger: Logger): void {
+  threads
     .warm(sessionId)
     .catch((error: unknown) => logger.warn({ reason: toMessage(error) }, 'the session could not be warmed'))
 }

@@ -1,105 +1,239 @@
-import { createHash } from 'node:crypto'
-import type { TokenUsage } from '@ag-ui/core'
-import { TokenUsageSchema } from '@ag-ui/core/schemas'
-import { z } from 'zod'
-import { idOfKey, keyText, type Store, type Table } from '../storage/lmdb/store.ts'
+import type { RunAgentInput } from '@ag-ui/core'
+import type { Agent } from '../agent/agent.ts'
+import { RunnerError } from '../errors.ts'
+import type { Redactor } from '../redaction/redactor.ts'
+import type { EventLog } from '../storage/event-log.ts'
+import type { Blobs } from '../storage/lmdb/blobs.ts'
+import { Oversize } from './oversize.ts'
+import type { Queues } from './queue.ts'
+import type { RunLimits } from './run.ts'
+import { Thread, type ThreadOptions } from './thread.ts'
+import type { ThreadFacts, ThreadTable } from './thread-table.ts'
+import type { Accepted, Submitted, ThreadDescription } from './told.ts'
 
-/** What outlives the process of a thread, beside its log. Door of the stored data. */
-const ThreadFacts = z.object({
-  createdAt: z.number(),
-  updatedAt: z.number(),
-  /** How the last run ended; `none` before the first. */
-  lastOutcome: z.enum(['none', 'success', 'interrupt', 'cancelled', 'error']),
-  /** The run that is open in the log, until its terminal record is there, and the last seq before it. */
-  openRun: z.object({ runId: z.string(), after: z.number() }).optional(),
-  lastUserMessageId: z.string().optional(),
-  /** What all runs have used. */
-  usage: z.array(z.custom<TokenUsage>((value) => TokenUsageSchema.safeParse(value).success)),
-  /** The agent's own: for Claude its session id and the like. */
-  memory: z.record(z.string(), z.unknown()),
-})
-export type ThreadFacts = z.infer<typeof ThreadFacts>
+export interface ThreadsOptions extends RunLimits {
+  agent: Agent
+  log: EventLog
+  table: ThreadTable
+  blobs: Blobs
+  redactor: Redactor
+  eventBytesMax: number
+  queues: Queues
+  threadsMax: number
+  onRunEnding?: ThreadOptions['onRunEnding']
+  onRunEnded: ThreadOptions['onRunEnded']
+  onLogFailure(error: unknown): void
+}
 
-/** In the place of the facts while a thread is deleted: what is there of it beside is to go, after a restart too. */
-const Deleted = z.object({ deleted: z.literal(true) })
-
-type Member = [thread: string, id: string]
-
-/** How a run, or a thread, ends is stored also on a full disk; what begins one asks for room before. */
-const LAST = { isLast: true }
-
-/** The facts of every thread, and which run and message ids each has seen. */
+/** Every thread this runner knows. An id has one life at a time: a deletion under way is waited for at every door. */
 export class Threads {
-  readonly #store: Store
-  readonly #facts: Table<string>
-  readonly #runs: Table<Member>
-  readonly #messages: Table<Member>
+  readonly #options: ThreadsOptions
+  readonly #threads = new Map<string, Thread>()
+  readonly #deletions = new Map<string, Promise<void>>()
+  /** How many are at work on a thread that was made for one of them. */
+  readonly #guests = new Map<Thread, number>()
+  readonly #waiting = new Set<() => void>()
+  #closing: Promise<void> | undefined
 
-  constructor(store: Store) {
-    this.#store = store
-    this.#facts = store.json('threads')
-    this.#runs = store.json('runs')
-    this.#messages = store.json('messages')
+  constructor(options: ThreadsOptions) {
+    this.#options = options
   }
 
   /**
-   * Every thread; without facts one whose deletion is not done.
-   *
-   * @throws when the stored facts are not what this version writes.
+   * Brings back the threads of an earlier process, closes the runs it left open and goes on with its deletions. Call
+   * once, before serving.
    */
-  all(): [threadId: string, facts: ThreadFacts | undefined][] {
-    return [...this.#facts.getRange()].map(({ key, value }) => [idOfKey(key), factsOf(value)])
+  async recover(): Promise<void> {
+    for (const [threadId, facts] of this.#options.table.all()) {
+      if (facts === undefined) await this.#clear(threadId)
+      else await this.#create(threadId, facts).recover()
+    }
   }
 
-  /** Of a thread that is there and not being deleted. */
-  get(threadId: string): ThreadFacts | undefined {
-    return factsOf(this.#facts.get(keyText(threadId)))
+  /** Goes on with what was queued before a restart. */
+  resume(): void {
+    for (const thread of this.#threads.values()) thread.next()
   }
 
-  async put(threadId: string, facts: ThreadFacts): Promise<void> {
-    await this.#facts.put(keyText(threadId), facts, LAST)
+  /** Admits a run; the thread is made on first use. As `Thread.submit`, and `too_many_threads`. */
+  submit(input: RunAgentInput): Promise<Submitted> {
+    return this.#admit(input.threadId, (thread) => thread.submit(input))
   }
 
-  hasRun(threadId: string, runId: string): boolean {
-    return this.#runs.doesExist(member(threadId, runId))
+  /** Puts a user message into the thread. As `Thread.post`, and `too_many_threads`. */
+  post(threadId: string, content: unknown, delivery: 'steer' | 'queue'): Promise<Accepted> {
+    return this.#admit(threadId, (thread) => thread.post(content, delivery))
   }
 
-  async addRun(threadId: string, runId: string): Promise<void> {
-    await this.#runs.put(member(threadId, runId), true, LAST)
+  /** The model of later runs. Returns the one before. @throws {RunnerError} `too_many_threads`, `shutting_down`. */
+  setModel(threadId: string, model: string): Promise<string | undefined> {
+    return this.#admit(threadId, (thread) => thread.setModel(model))
   }
 
-  /** What the message said when it was taken in, as a digest; `undefined` for one this thread has not seen. */
-  messageDigest(threadId: string, messageId: string): string | undefined {
-    const digest = this.#messages.get(member(threadId, messageId))
-    return typeof digest === 'string' ? digest : undefined
+  /** Starts the thread's agent ahead of its first run. */
+  async warm(threadId: string): Promise<void> {
+    await this.settled(threadId)
+    await this.#open(threadId).warm()
   }
 
-  async addMessages(threadId: string, messages: Iterable<[id: string, digest: string]>): Promise<void> {
-    await Promise.all(
-      [...messages].map(([id, digest]) => this.#messages.put(member(threadId, id), digest, LAST)),
-    )
+  async find(threadId: string): Promise<Thread | undefined> {
+    await this.settled(threadId)
+    return this.#threads.get(threadId)
   }
 
-  /** From here on the thread is one that is being deleted, whatever happens to this process. */
-  async bury(threadId: string): Promise<void> {
-    await this.#facts.put(keyText(threadId), { deleted: true }, LAST)
-    await this.#store.flushed()
+  /** @throws {RunnerError} `not_found`. */
+  async get(threadId: string): Promise<Thread> {
+    const thread = await this.find(threadId)
+    if (thread === undefined) throw unknown(threadId)
+    return thread
   }
 
-  /** The end of a deletion: call when nothing else is left of the thread. */
-  async drop(threadId: string): Promise<void> {
-    const range = { start: [keyText(threadId), ''], end: [keyText(threadId), '\uffff'] }
-    await Promise.all([this.#runs.removeAll(range), this.#messages.removeAll(range)])
-    await this.#facts.remove(keyText(threadId))
-    await this.#store.flushed()
+  /** Resolves when no deletion of this thread is under way. Bounded by what a deletion takes, the stop ladder. */
+  async settled(threadId: string): Promise<void> {
+    for (;;) {
+      const deletion = this.#deletions.get(threadId)
+      if (deletion === undefined) return
+      // Whether it worked is told to whoever asked for it.
+      await deletion.catch(() => undefined)
+    }
+  }
+
+  /** Resolves when the thread is there, or when `signal` is aborted. */
+  async known(threadId: string, signal: AbortSignal): Promise<void> {
+    await this.settled(threadId)
+    while (!this.#threads.has(threadId) && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          signal.removeEventListener('abort', done)
+          this.#waiting.delete(done)
+          resolve()
+        }
+        this.#waiting.add(done)
+        signal.addEventListener('abort', done, { once: true })
+      })
+    }
+  }
+
+  list(): ThreadDescription[] {
+    return [...this.#threads.values()].map((thread) => thread.describe())
+  }
+
+  /**
+   * Stops the thread and forgets it, its log included. A second call while that goes on is the same deletion.
+   *
+   * @throws {RunnerError} `not_found`.
+   */
+  async delete(threadId: string): Promise<void> {
+    const underWay = this.#deletions.get(threadId)
+    if (underWay !== undefined) return await underWay
+    const thread = this.#threads.get(threadId)
+    if (thread === undefined) throw unknown(threadId)
+    // The store is closed next.
+    if (this.#closing !== undefined) throw new RunnerError('shutting_down', 'The runner is stopping.')
+    const deletion = this.#delete(threadId, thread).finally(() => this.#deletions.delete(threadId))
+    this.#deletions.set(threadId, deletion)
+    await deletion
+  }
+
+  /** Ends every run as `cancelled` and every process. */
+  close(): Promise<void> {
+    this.#closing ??= (async () => {
+      await Promise.all([...this.#threads.values()].map((thread) => thread.close()))
+      await Promise.allSettled(this.#deletions.values())
+    })()
+    return this.#closing
+  }
+
+  /** Until the last of it is gone the thread keeps its place, so that nothing new comes between. */
+  async #delete(threadId: string, thread: Thread): Promise<void> {
+    const { table } = this.#options
+    await thread.close()
+    try {
+      await table.bury(threadId)
+    } catch (error) {
+      // Nothing of it is lost: it is there as before, and can be deleted again.
+      const facts = table.get(threadId)
+      if (facts !== undefined) this.#create(threadId, facts)
+      throw error
+    }
+    await this.#clear(threadId)
+    this.#threads.delete(threadId)
+  }
+
+  async #clear(threadId: string): Promise<void> {
+    const { log, table, blobs, queues } = this.#options
+    await Promise.all([log.drop(threadId), blobs.drop(threadId), queues.drop(threadId)])
+    await table.drop(threadId)
+  }
+
+  /** A thread that was made for what is then refused goes again, else rubbish would fill the table. */
+  async #admit<T>(threadId: string, work: (thread: Thread) => Promise<T>): Promise<T> {
+    await this.settled(threadId)
+    const isKnown = this.#threads.has(threadId)
+    const thread = this.#open(threadId)
+    const others = this.#guests.get(thread)
+    const isGuest = !isKnown || others !== undefined
+    if (isGuest) this.#guests.set(thread, (others ?? 0) + 1)
+    try {
+      return await work(thread)
+    } catch (error) {
+      const isAlone = this.#guests.get(thread) === 1 && this.#threads.get(threadId) === thread
+      if (isAlone && thread.pristine && !this.#deletions.has(threadId)) await this.#forget(threadId, thread)
+      throw error
+    } finally {
+      if (isGuest) this.#leave(thread)
+    }
+  }
+
+  #leave(thread: Thread): void {
+    const others = (this.#guests.get(thread) ?? 1) - 1
+    if (others === 0) this.#guests.delete(thread)
+    else this.#guests.set(thread, others)
+  }
+
+  async #forget(threadId: string, thread: Thread): Promise<void> {
+    this.#threads.delete(threadId)
+    await thread.close()
+  }
+
+  /** @throws {RunnerError} `too_many_threads`, `shutting_down`. */
+  #open(threadId: string): Thread {
+    const known = this.#threads.get(threadId)
+    if (known !== undefined) return known
+    const { threadsMax } = this.#options
+    if (this.#closing !== undefined) throw new RunnerError('shutting_down', 'The runner is stopping.')
+    if (this.#threads.size >= threadsMax) {
+      throw new RunnerError(
+        'too_many_threads',
+        `THREADS_MAX (${threadsMax}) threads are known already; delete one, or raise the limit.`,
+      )
+    }
+    const now = Date.now()
+    return this.#create(threadId, {
+      createdAt: now,
+      updatedAt: now,
+      lastOutcome: 'none',
+      usage: [],
+      memory: {},
+    })
+  }
+
+  #create(threadId: string, facts: ThreadFacts): Thread {
+    const agent = this.#options.agent.open(threadId, facts.memory)
+    const { blobs, eventBytesMax } = this.#options
+    const oversize = new Oversize({
+      eventBytesMax,
+      keep: (blob) => blobs.add(threadId, blob),
+      urlOf: (id) => `/sessions/${encodeURIComponent(threadId)}/blobs/${id}`,
+    })
+    const queue = this.#options.queues.open(threadId)
+    const thread = new Thread({ ...this.#options, threadId, facts, agent, oversize, queue })
+    this.#threads.set(threadId, thread)
+    for (const tell of [...this.#waiting]) tell()
+    return thread
   }
 }
 
-function factsOf(stored: unknown): ThreadFacts | undefined {
-  return stored === undefined || Deleted.safeParse(stored).success ? undefined : ThreadFacts.parse(stored)
-}
-
-/** The client chooses the ids, and a message's may be longer than a key can be. */
-function member(threadId: string, id: string): Member {
-  return [keyText(threadId), createHash('sha256').update(id).digest('base64url')]
+function unknown(threadId: string): RunnerError {
+  return new RunnerError('not_found', `No thread "${threadId}" is known here.`)
 }

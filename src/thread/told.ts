@@ -1,11 +1,11 @@
 import type { Interrupt, TokenUsage } from '@ag-ui/core'
 import type { AgentDescription } from '../agent/agent.ts'
 
-export type SessionState = 'idle' | 'running' | 'interrupted' | 'failed'
+export type ThreadState = 'idle' | 'running' | 'interrupted' | 'failed'
 
-export interface SessionDescription extends AgentDescription {
+export interface ThreadDescription extends AgentDescription {
   threadId: string
-  state: SessionState
+  state: ThreadState
   lastSeq: number
   runId?: string
   /** What waits for a person. */

@@ -58,7 +58,7 @@ test('a queued run that cannot be started ends with its reason, and the next has
     context: [],
     forwardedProps: { delivery: 'queue' },
   })
-  for (const runId of ['first', 'broken', 'last']) await world.sessions.submit(input(runId))
+  for (const runId of ['first', 'broken', 'last']) await world.threads.submit(input(runId))
   // A disk that has lost what it was given cannot be made otherwise.
   await world.store.bytes<[string, number]>('queue').put([keyText('t'), 1], Buffer.from('{}\n{"threadId":'))
   running.resolve()
@@ -70,7 +70,7 @@ test('a queued run that cannot be started ends with its reason, and the next has
     { type: EventType.RUN_ERROR, code: 'internal', message: expect.stringContaining('could not be started') },
   ])
   expect(records.at(-1)).toMatchObject({ runId: 'last', event: { type: EventType.RUN_FINISHED } })
-  expect([world.failures, world.sessions.list()]).toMatchObject([[], [{ state: 'idle', queue: [] }]])
+  expect([world.failures, world.threads.list()]).toMatchObject([[], [{ state: 'idle', queue: [] }]])
   await world.close()
 })
 
@@ -84,7 +84,7 @@ test('one that listens for ends and fails does not keep a thread from its next r
   const runs = ['r1', 'r2']
   for (const runId of runs) {
     const messages = [{ id: `m-${runId}`, role: 'user' as const, content: 'hi' }]
-    const { after } = await world.sessions.submit({ threadId: 't', runId, messages, tools: [], context: [] })
+    const { after } = await world.threads.submit({ threadId: 't', runId, messages, tools: [], context: [] })
     await readRecords(world.log, 't', { after, upTo: after + 5 })
   }
   await world.close()

@@ -40,7 +40,7 @@ describe('while a deletion goes on', () => {
         },
       },
     })
-    await world.sessions.submit(input('t', 'r1'))
+    await world.threads.submit(input('t', 'r1'))
     await world.ended('r1')
   }
 
@@ -57,9 +57,9 @@ describe('while a deletion goes on', () => {
 
   test('every door waits for it, and then finds nothing', async () => {
     await openWorld()
-    const { sessions } = world
-    const deletion = sessions.delete('t')
-    const doors = [sessions.find('t'), sessions.get('t'), sessions.settled('t'), sessions.delete('t')]
+    const { threads } = world
+    const deletion = threads.delete('t')
+    const doors = [threads.find('t'), threads.get('t'), threads.settled('t'), threads.delete('t')]
     expect(await Promise.all(doors.map(isWaiting))).toEqual([true, true, true, true])
     closings[0]?.resolve()
     await deletion
@@ -71,67 +71,67 @@ describe('while a deletion goes on', () => {
       // The same deletion, asked for twice.
       { status: 'fulfilled' },
     ])
-    await expect(sessions.delete('t')).rejects.toMatchObject({ code: 'not_found' })
-    expect(sessions.list()).toEqual([])
+    await expect(threads.delete('t')).rejects.toMatchObject({ code: 'not_found' })
+    expect(threads.list()).toEqual([])
   })
 
   test('what is sent to the id begins the next life, listed, stoppable and alone after a restart', async () => {
     await openWorld()
-    const { sessions } = world
-    const deletions = [sessions.delete('t'), sessions.delete('t')]
-    const submitted = sessions.submit(input('t', 'r2'))
+    const { threads } = world
+    const deletions = [threads.delete('t'), threads.delete('t')]
+    const submitted = threads.submit(input('t', 'r2'))
     expect(await isWaiting(submitted)).toBe(true)
     closings[0]?.resolve()
     await Promise.all(deletions)
     expect(await submitted).toMatchObject({ runId: 'r2', after: 0 })
     await world.ended('r2')
-    expect(sessions.list()).toMatchObject([{ threadId: 't', lastSeq: 5 }])
+    expect(threads.list()).toMatchObject([{ threadId: 't', lastSeq: 5 }])
     const records = await readRecords(world.log, 't')
     expect(new Set(records.map(({ runId }) => runId))).toEqual(new Set(['r2']))
-    const again = sessions.delete('t')
+    const again = threads.delete('t')
     expect(await isWaiting(again)).toBe(true)
     closings[1]?.resolve()
     await again
     await world.restart()
-    expect(world.sessions.list()).toEqual([])
+    expect(world.threads.list()).toEqual([])
   })
 
   test('a message and a model wait as a run does', async () => {
     await openWorld()
-    const { sessions } = world
-    const deletion = sessions.delete('t')
-    const waiting = [sessions.post('t', 'hello', 'steer'), sessions.setModel('t', 'other')]
+    const { threads } = world
+    const deletion = threads.delete('t')
+    const waiting = [threads.post('t', 'hello', 'steer'), threads.setModel('t', 'other')]
     expect(await Promise.all(waiting.map(isWaiting))).toEqual([true, true])
     closings[0]?.resolve()
     await deletion
     expect((await waiting[0]) as unknown).toMatchObject({ delivery: 'run' })
     await waiting[1]
-    expect(sessions.list()).toHaveLength(1)
+    expect(threads.list()).toHaveLength(1)
   })
 
   test('a reader that waits for the thread gets the next life', async () => {
     await openWorld()
-    const { sessions } = world
-    const deletion = sessions.delete('t')
-    const known = sessions.known('t', new AbortController().signal)
+    const { threads } = world
+    const deletion = threads.delete('t')
+    const known = threads.known('t', new AbortController().signal)
     expect(await isWaiting(known)).toBe(true)
     closings[0]?.resolve()
     await deletion
     expect(await isWaiting(known)).toBe(true)
-    await sessions.submit(input('t', 'r2'))
+    await threads.submit(input('t', 'r2'))
     await known
     expect(world.log.head('t')).toBeGreaterThan(0)
   })
 
   test('the thread keeps its place until the last of it is gone', async () => {
     await openWorld({}, 1)
-    const { sessions } = world
-    const deletion = sessions.delete('t')
-    await expect(sessions.submit(input('other', 'r2'))).rejects.toMatchObject({ code: 'too_many_threads' })
+    const { threads } = world
+    const deletion = threads.delete('t')
+    await expect(threads.submit(input('other', 'r2'))).rejects.toMatchObject({ code: 'too_many_threads' })
     closings[0]?.resolve()
     await deletion
-    await sessions.submit(input('other', 'r2'))
-    expect(sessions.list()).toMatchObject([{ threadId: 'other' }])
+    await threads.submit(input('other', 'r2'))
+    expect(threads.list()).toMatchObject([{ threadId: 'other' }])
   })
 
   test('a model that was being told does not bring the thread back', async () => {
@@ -142,53 +142,49 @@ describe('while a deletion goes on', () => {
         return undefined
       },
     })
-    const { sessions } = world
-    const switched = sessions.setModel('t', 'other')
-    const deletion = sessions.delete('t')
+    const { threads } = world
+    const switched = threads.setModel('t', 'other')
+    const deletion = threads.delete('t')
     closings[0]?.resolve()
     await deletion
     telling.resolve()
     await expect(switched).rejects.toMatchObject({ code: 'shutting_down' })
     await world.restart()
-    expect(world.sessions.list()).toEqual([])
+    expect(world.threads.list()).toEqual([])
   })
 
   test('a stop of the runner waits for it', async () => {
     await openWorld()
-    const { sessions } = world
-    const deletion = sessions.delete('t')
-    const closed = sessions.close()
+    const { threads } = world
+    const deletion = threads.delete('t')
+    const closed = threads.close()
     expect(await isWaiting(closed)).toBe(true)
     closings[0]?.resolve()
     await closed
     await deletion
-    await expect(sessions.submit(input('t', 'r2'))).rejects.toMatchObject({ code: 'shutting_down' })
+    await expect(threads.submit(input('t', 'r2'))).rejects.toMatchObject({ code: 'shutting_down' })
   })
 })
 
 test('a deletion that a kill cut off is done at the next start', async () => {
   const world = await ThreadsWorld.open()
-  await world.sessions.submit(input('t', 'r1'))
+  await world.threads.submit(input('t', 'r1'))
   await world.ended('r1')
   // What is in the store when a runner is killed right behind the first step of a deletion.
-  await world.threads.bury('t')
+  await world.table.bury('t')
   await world.restart()
-  expect([world.sessions.list(), world.log.head('t'), world.threads.hasRun('t', 'r1')]).toEqual([
-    [],
-    0,
-    false,
-  ])
-  expect(await world.sessions.submit(input('t', 'r1'))).toMatchObject({ runId: 'r1', after: 0 })
+  expect([world.threads.list(), world.log.head('t'), world.table.hasRun('t', 'r1')]).toEqual([[], 0, false])
+  expect(await world.threads.submit(input('t', 'r1'))).toMatchObject({ runId: 'r1', after: 0 })
   await world.close()
 })
 
 test('what is refused takes away the thread that was made for it, and no other', async () => {
   const world = await ThreadsWorld.open()
-  const { sessions } = world
-  await sessions.warm('warmed')
-  const refused = ['warmed', 'new', 'new'].map((id) => sessions.post(id, 7, 'queue'))
+  const { threads } = world
+  await threads.warm('warmed')
+  const refused = ['warmed', 'new', 'new'].map((id) => threads.post(id, 7, 'queue'))
   for (const refusal of refused) await expect(refusal).rejects.toMatchObject({ code: 'invalid_input' })
-  expect(sessions.list().map(({ threadId }) => threadId)).toEqual(['warmed'])
+  expect(threads.list().map(({ threadId }) => threadId)).toEqual(['warmed'])
   await world.close()
 })
 
@@ -211,8 +207,8 @@ test('two DELETEs and a POST at once: one thread, one process, also after kill -
   const answer = await post(runner.url, runInput('t', 'two'))
   expect((await Promise.all(gone)).map(({ status }) => status)).toEqual([204, 204])
   await untilWork(answer)
-  const { sessions } = await bodyOf(await fetch(`${runner.url}/sessions`))
-  expect(sessions).toMatchObject([{ threadId: 't', state: 'running' }])
+  const { threads } = await bodyOf(await fetch(`${runner.url}/sessions`))
+  expect(threads).toMatchObject([{ threadId: 't', state: 'running' }])
   expect(claudeOf(bench)).toHaveLength(1)
   await runner.stop('SIGKILL')
   const again = await bench.start()

@@ -5,7 +5,7 @@ import type { LogRecord } from '../../src/storage/batch.ts'
 import { readKept } from '../../src/storage/kept.ts'
 import { LmdbEventLog } from '../../src/storage/lmdb/lmdb-event-log.ts'
 import { Store } from '../../src/storage/lmdb/store.ts'
-import { Threads } from '../../src/thread/threads.ts'
+import { ThreadTable } from '../../src/thread/thread-table.ts'
 import { deltas, span } from './event-log.ts'
 
 export const PAGE = 4096
@@ -14,11 +14,11 @@ const THREADS = ['small', 'mixed', 'large']
 /** What a seeded store holds, thread by thread. */
 export type Held = Map<string, readonly LogRecord[]>
 
-/** Threads of inline values, of values of some pages, and of both; with free pages in between, as a life leaves them. */
+/** ThreadTable of inline values, of values of some pages, and of both; with free pages in between, as a life leaves them. */
 export async function seed(directory: string): Promise<Held> {
   const store = Store.open(directory)
   const log = new LmdbEventLog({ store, retentionBytes: 1024 ** 3 })
-  const threads = new Threads(store)
+  const threads = new ThreadTable(store)
   const bytes: Record<string, (index: number) => number> = {
     gone: () => 3000,
     small: () => 60,
@@ -72,7 +72,7 @@ export async function outcomeOf(directory: string, held: Held): Promise<Outcome>
   const log = new LmdbEventLog({ store, retentionBytes: 1024 ** 3 })
   try {
     let outcome: Outcome = 'whole'
-    for (const [threadId] of new Threads(store).all())
+    for (const [threadId] of new ThreadTable(store).all())
       if (!held.has(threadId)) throw new Error(`what is ${threadId}?`)
     for (const [threadId, records] of held) {
       const read = await readAll(log, threadId)

@@ -8,8 +8,8 @@ import { Blobs } from '../../src/storage/lmdb/blobs.ts'
 import { LmdbEventLog } from '../../src/storage/lmdb/lmdb-event-log.ts'
 import { Store } from '../../src/storage/lmdb/store.ts'
 import { Queues } from '../../src/thread/queue.ts'
-import { Sessions, type SessionsOptions } from '../../src/thread/sessions.ts'
-import { Threads } from '../../src/thread/threads.ts'
+import { ThreadTable } from '../../src/thread/thread-table.ts'
+import { Threads, type ThreadsOptions } from '../../src/thread/threads.ts'
 
 const MIB = 1024 * 1024
 
@@ -53,22 +53,22 @@ export function helloAgent(): AgentSession {
   }
 }
 
-/** Threads on a real store; `restart` is another process on the same folder. */
+/** ThreadTable on a real store; `restart` is another process on the same folder. */
 export class ThreadsWorld {
   readonly directory = mkdtempSync(join(tmpdir(), 'agui-threads-test-'))
   readonly failures: unknown[] = []
-  readonly #options: Partial<SessionsOptions>
+  readonly #options: Partial<ThreadsOptions>
   store!: Store
   log!: LmdbEventLog
+  table!: ThreadTable
   threads!: Threads
-  sessions!: Sessions
   #ended = new Map<string, Deferred>()
 
-  private constructor(options: Partial<SessionsOptions>) {
+  private constructor(options: Partial<ThreadsOptions>) {
     this.#options = options
   }
 
-  static async open(options: Partial<SessionsOptions> = {}): Promise<ThreadsWorld> {
+  static async open(options: Partial<ThreadsOptions> = {}): Promise<ThreadsWorld> {
     const world = new ThreadsWorld(options)
     await world.#open()
     return world
@@ -78,12 +78,12 @@ export class ThreadsWorld {
     const store = Store.open(this.directory)
     this.store = store
     this.log = new LmdbEventLog({ store, retentionBytes: 1024 * MIB })
-    this.threads = new Threads(store)
-    this.sessions = new Sessions({
+    this.table = new ThreadTable(store)
+    this.threads = new Threads({
       agent: { open: () => helloAgent() },
       redactor: createRedactor({ values: [] }),
       log: this.log,
-      threads: this.threads,
+      table: this.table,
       blobs: new Blobs({ store, retentionBytes: 1024 * MIB }),
       queues: new Queues({ store, queueMax: 32, queueBytesMax: 64 * MIB }),
       eventBytesMax: MIB,
@@ -94,7 +94,7 @@ export class ThreadsWorld {
       onLogFailure: (error) => this.failures.push(error),
       ...this.#options,
     })
-    await this.sessions.recover()
+    await this.threads.recover()
   }
 
   #end(runId: string): Deferred {
@@ -114,7 +114,7 @@ export class ThreadsWorld {
   }
 
   async #close(): Promise<void> {
-    await this.sessions.close()
+    await this.threads.close()
     await this.log.close()
     await this.store.close()
   }

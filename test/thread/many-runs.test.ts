@@ -9,8 +9,8 @@ import { Blobs } from '../../src/storage/lmdb/blobs.ts'
 import { LmdbEventLog } from '../../src/storage/lmdb/lmdb-event-log.ts'
 import { Store } from '../../src/storage/lmdb/store.ts'
 import { Queues } from '../../src/thread/queue.ts'
-import { Sessions } from '../../src/thread/sessions.ts'
 import { takeSnapshot } from '../../src/thread/snapshot.ts'
+import { ThreadTable } from '../../src/thread/thread-table.ts'
 import { Threads } from '../../src/thread/threads.ts'
 
 const RUNS = Number(process.env['AGUI_RUNS'] ?? 5000)
@@ -51,11 +51,11 @@ test(`a thread of ${RUNS} runs costs as much per run at its end as at its beginn
 }, async () => {
   const log = new LmdbEventLog({ store, retentionBytes: 1024 * MIB })
   let ended: (() => void) | undefined
-  const sessions = new Sessions({
+  const threads = new Threads({
     agent: { open: () => echo },
     redactor: createRedactor({ values: [] }),
     log,
-    threads: new Threads(store),
+    table: new ThreadTable(store),
     blobs: new Blobs({ store, retentionBytes: 1024 * MIB }),
     eventBytesMax: MIB,
     queues: new Queues({ store, queueMax: 1, queueBytesMax: MIB }),
@@ -74,7 +74,7 @@ test(`a thread of ${RUNS} runs costs as much per run at its end as at its beginn
       ended = resolve
     })
     const messages = [{ id: `m-${index}`, role: 'user' as const, content: 'hi' }]
-    await sessions.submit({ threadId: 'long', runId: `run-${index}`, messages, tools: [], context: [] })
+    await threads.submit({ threadId: 'long', runId: `run-${index}`, messages, tools: [], context: [] })
     await end
     times.push(performance.now() - started)
   }
@@ -83,13 +83,13 @@ test(`a thread of ${RUNS} runs costs as much per run at its end as at its beginn
   console.log(`one run: ${early.toFixed(2)} ms early, ${late.toFixed(2)} ms late`)
   // A figure for a table would need a quiet machine; growth with the thread would be far beyond this.
   expect(late).toBeLessThan(early * 3)
-  const [session] = sessions.list()
-  expect(session).toMatchObject({ lastSeq: RUNS * 5, usage: [{ inputTokens: RUNS, outputTokens: RUNS }] })
+  const [thread] = threads.list()
+  expect(thread).toMatchObject({ lastSeq: RUNS * 5, usage: [{ inputTokens: RUNS, outputTokens: RUNS }] })
   const signal = new AbortController().signal
   const snapshot = await takeSnapshot(log, { threadId: 'long', connectId: 'c', signal })
   expect(snapshot.events.find(({ type }) => type === EventType.MESSAGES_SNAPSHOT)).toMatchObject({
     messages: { length: RUNS * 2 },
   })
-  await sessions.close()
+  await threads.close()
   await log.close()
 })

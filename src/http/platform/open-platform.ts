@@ -1,16 +1,16 @@
 import type { Redactor } from '../../redaction/redactor.ts'
 import type { EventLog } from '../../storage/event-log.ts'
-import type { Sessions } from '../../thread/sessions.ts'
 import { TaskLedger } from '../../thread/task-ledger.ts'
+import type { Threads } from '../../thread/threads.ts'
 import type { TaskOutputPlaces } from '../../workspace/task-output.ts'
 import type { WorkflowSwitches } from '../../workspace/workflow-metadata.ts'
 import type { Workspace } from '../../workspace/workspace.ts'
+import { type LivingAgent, LivingThreads } from './living-threads.ts'
 import type { PlatformRoutesOptions } from './platform.ts'
-import { type LivingAgent, SessionFacts } from './session-facts.ts'
 
 export interface PlatformOptions extends WorkflowSwitches {
   workspace: Workspace
-  sessions: Sessions
+  threads: Threads
   log: EventLog
   sessionId: string | undefined
   living: LivingAgent
@@ -21,12 +21,12 @@ export interface PlatformOptions extends WorkflowSwitches {
 
 /** What the platform's routes work on. */
 export function openPlatform(options: PlatformOptions): PlatformRoutesOptions {
-  const { workspace, sessions, log, living, sessionId, redactor, fileBytesMax } = options
+  const { workspace, threads, log, living, sessionId, redactor, fileBytesMax } = options
   const { settingSources, slashCommands } = options
   const { guard, files, repositories, workflows } = workspace
   const ledger = new TaskLedger(log)
   const places = options.outputPlaces
-  const facts = new SessionFacts({ sessions, ledger, living, places, sessionId })
+  const facts = new LivingThreads({ threads, ledger, living, places, sessionId })
   const switches = { settingSources, slashCommands }
   return { guard, files, repositories, workflows, switches, facts, redactor, fileBytesMax }
 }

@@ -5,8 +5,8 @@ import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
 import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
-import type { Sessions } from '../../thread/sessions.ts'
 import { takeSnapshot } from '../../thread/snapshot.ts'
+import type { Threads } from '../../thread/threads.ts'
 import { within } from '../../within.ts'
 import { about } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
@@ -15,7 +15,7 @@ import { leaving } from '../stream/leaving.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
 
 export interface EventRoutesOptions {
-  sessions: Sessions
+  threads: Threads
   subscribers: Subscribers
   log: EventLog
   /** The thread that belongs to this sandbox. */
@@ -89,8 +89,8 @@ export function eventRoutes(options: EventRoutesOptions): FastifyPluginAsync {
     app.get('/events/:threadId/wait', TAP, async (request, reply) => {
       const { threadId } = parse(Params, request.params, 'the path')
       const bounds = { signal: leaving(reply), timeoutMs: TAP_WAIT_MS }
-      await within(bounds, (signal) => options.sessions.known(threadId, signal))
-      await options.sessions.get(threadId)
+      await within(bounds, (signal) => options.threads.known(threadId, signal))
+      await options.threads.get(threadId)
       return tap(options, request, reply)
     })
     app.get('/agui/events', OWN_TAP, (request, reply) => tap(options, request, reply))
@@ -98,14 +98,14 @@ export function eventRoutes(options: EventRoutesOptions): FastifyPluginAsync {
 }
 
 async function subscribe(
-  { sessions, subscribers, log }: EventRoutesOptions,
+  { threads, subscribers, log }: EventRoutesOptions,
   request: FastifyRequest,
   reply: FastifyReply,
 ) {
   const { threadId } = parse(Params, request.params, 'the path')
   const query = parse(Query, request.query, 'the query')
   const { 'last-event-id': lastEventId } = parse(Headers, request.headers, 'the headers')
-  await (query.wait ? sessions.settled(threadId) : sessions.get(threadId))
+  await (query.wait ? threads.settled(threadId) : threads.get(threadId))
   const head = log.head(threadId)
   // The header wins: it is what a browser that re-connects knows better than the URL it was given.
   const wanted = lastEventId ?? query.after ?? 0
@@ -122,13 +122,13 @@ async function subscribe(
 }
 
 async function connect(
-  { sessions, subscribers, log }: EventRoutesOptions,
+  { threads, subscribers, log }: EventRoutesOptions,
   request: FastifyRequest,
   reply: FastifyReply,
 ) {
   const { threadId } = parse(Params, request.params, 'the path')
   const query = parse(Query, request.query, 'the query')
-  await (query.wait ? sessions.settled(threadId) : sessions.get(threadId))
+  await (query.wait ? threads.settled(threadId) : threads.get(threadId))
   const encoding = chooseEncoding(request.headers.accept)
   const seat = subscribers.takeFor(encoding)
   const connectId = `connect-${randomUUID()}`
@@ -151,7 +151,7 @@ async function connect(
 
 /** The platform's live tap: the run under way or the next one, until its end; any number of readers. */
 async function tap(
-  { sessions, sessionId, subscribers, log }: EventRoutesOptions,
+  { threads, sessionId, subscribers, log }: EventRoutesOptions,
   request: FastifyRequest,
   reply: FastifyReply,
 ) {
@@ -162,7 +162,7 @@ async function tap(
       'This runner has no session of its own (SESSION_ID); name a thread: GET /events/{threadId}.',
     )
   }
-  const after = (await sessions.find(threadId))?.runningAfter ?? log.head(threadId)
+  const after = (await threads.find(threadId))?.runningAfter ?? log.head(threadId)
   const encoding = chooseEncoding(request.headers.accept)
   return subscribers.send(reply, { threadId, after, encoding, isLast: (batch) => batch.terminal })
 }

@@ -5,13 +5,13 @@ import type { AguiEvent } from '../../agui/event.ts'
 import { parseRunInput } from '../../agui/input.ts'
 import { ownEvent } from '../../agui/own-events.ts'
 import type { Batch } from '../../storage/batch.ts'
-import type { Sessions } from '../../thread/sessions.ts'
+import type { Threads } from '../../thread/threads.ts'
 import { about } from '../document/about.ts'
 import { chooseEncoding, STREAM_TYPES } from '../stream/encoding.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
 
 export interface RunRoutesOptions {
-  sessions: Sessions
+  threads: Threads
   subscribers: Subscribers
 }
 
@@ -47,14 +47,14 @@ export function runRoutes(options: RunRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     const run = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
       const { input, warnings } = parseRunInput(request.body)
-      const { sessions, subscribers } = options
+      const { threads, subscribers } = options
       // From here on every line of this request says which run it concerns, a refusal too.
       request.log = request.log.child({ threadId: input.threadId, runId: input.runId })
       for (const warning of warnings) request.log.warn({ warning }, 'input stripped')
       // All that can refuse the reader comes first: whom nobody tells anything starts no run.
       const encoding = chooseEncoding(request.headers.accept)
       const seat = subscribers.takeFor(encoding)
-      const submitted = await sessions.submit(input).catch((error: unknown) => {
+      const submitted = await threads.submit(input).catch((error: unknown) => {
         seat.release()
         throw error
       })

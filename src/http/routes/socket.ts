@@ -7,7 +7,7 @@ import { RunnerError } from '../../errors.ts'
 import { type Lease, Slots } from '../../lease.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
 import type { EventLog } from '../../storage/event-log.ts'
-import type { Sessions } from '../../thread/sessions.ts'
+import type { Threads } from '../../thread/threads.ts'
 import { about } from '../document/about.ts'
 import { refuse } from '../doors/client-errors.ts'
 import { toErrorBody } from '../doors/error-answers.ts'
@@ -20,7 +20,7 @@ import { divertUpgrades } from '../doors/upgrades.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
 
 export interface SocketRoutesOptions extends SentLimits {
-  sessions: Sessions
+  threads: Threads
   redactor: Redactor
   subscribers: Subscribers
   log: EventLog
@@ -147,7 +147,7 @@ class SocketSession {
   }
 
   async #obey(command: Command): Promise<void> {
-    const { sessions, log } = this.#options
+    const { threads, log } = this.#options
     if ('threadId' in command) this.#checkThread(command.threadId)
     switch (command.type) {
       case 'run': {
@@ -156,7 +156,7 @@ class SocketSession {
         const { threadId } = input
         const seat = this.#subscriptions.has(threadId) ? undefined : this.#take(threadId)
         try {
-          const { after, runId, ...steered } = await sessions.submit(input)
+          const { after, runId, ...steered } = await threads.submit(input)
           this.#options.logger.info({ threadId, runId, ...steered }, 'run submitted')
           // Meanwhile another command may have subscribed, or the one that was there left.
           if (!this.#subscriptions.has(threadId))
@@ -170,7 +170,7 @@ class SocketSession {
       }
       case 'subscribe': {
         const { threadId } = command
-        await sessions.get(threadId)
+        await threads.get(threadId)
         const after = command.after < 0 ? log.head(threadId) : command.after
         log.checkReplay(threadId, after)
         this.#unsubscribe(threadId)
@@ -181,13 +181,13 @@ class SocketSession {
         this.#unsubscribe(command.threadId)
         return
       case 'interrupt': {
-        const interrupted = await (await sessions.get(command.threadId)).interrupt()
+        const interrupted = await (await threads.get(command.threadId)).interrupt()
         await this.#send({ type: 'interrupted', threadId: command.threadId, interrupted })
         return
       }
       case 'message': {
         const { threadId, delivery } = command
-        const accepted = await sessions.post(threadId, command.content, delivery)
+        const accepted = await threads.post(threadId, command.content, delivery)
         this.#options.logger.info({ threadId, ...accepted }, 'message accepted')
         await this.#send({ type: 'accepted', threadId, ...accepted })
         return

@@ -2,13 +2,13 @@ import type { Enforcement } from '../sandbox/enforcement.ts'
 import type { Store } from '../storage/lmdb/store.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { type QueueLimits, Queues } from '../thread/queue.ts'
-import { Sessions, type SessionsOptions } from '../thread/sessions.ts'
-import { Threads } from '../thread/threads.ts'
+import { ThreadTable } from '../thread/thread-table.ts'
+import { Threads, type ThreadsOptions } from '../thread/threads.ts'
 import { settle } from './enforcement.ts'
 import { onLogFailure } from './state.ts'
 
-interface OpenSessionsOptions
-  extends Omit<SessionsOptions, 'threads' | 'queues' | 'onRunEnding' | 'onLogFailure'>,
+interface OpenThreadsOptions
+  extends Omit<ThreadsOptions, 'table' | 'queues' | 'onRunEnding' | 'onLogFailure'>,
     QueueLimits {
   store: Store
   logger: Logger
@@ -18,10 +18,10 @@ interface OpenSessionsOptions
 }
 
 /** The threads of a store, with their queues. */
-export function openSessions({ onFatal, logger, enforcement, ...options }: OpenSessionsOptions): Sessions {
-  return new Sessions({
+export function openThreads({ onFatal, logger, enforcement, ...options }: OpenThreadsOptions): Threads {
+  return new Threads({
     ...options,
-    threads: new Threads(options.store),
+    table: new ThreadTable(options.store),
     queues: new Queues(options),
     onRunEnding: () => settle(enforcement, logger),
     onLogFailure: onLogFailure(logger, (error) => onFatal(error)),

@@ -1,6 +1,6 @@
 import { EventType } from '@ag-ui/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type LivingAgent, SessionFacts } from '../../src/http/platform/session-facts.ts'
+import { type LivingAgent, LivingThreads } from '../../src/http/platform/living-threads.ts'
 import { TaskLedger } from '../../src/thread/task-ledger.ts'
 import { LogFolder } from '../support/event-log.ts'
 
@@ -16,12 +16,12 @@ beforeEach(() => {
 })
 afterEach(() => folder.remove())
 
-async function open(living: LivingAgent, sessionId?: string): Promise<SessionFacts> {
+async function open(living: LivingAgent, sessionId?: string): Promise<LivingThreads> {
   const { log } = folder.open()
   const value = { taskId: 'b1', state: 'started', taskType: 'local_bash' }
   await log.append('t', 'run', [{ type: EventType.CUSTOM, name: 'agui-runner.task', value }])
-  return new SessionFacts({
-    sessions: { list: () => [{ threadId: 't', state: 'idle', warm, claudeSessionId: 'c' }] },
+  return new LivingThreads({
+    threads: { list: () => [{ threadId: 't', state: 'idle', warm, claudeSessionId: 'c' }] },
     ledger: new TaskLedger(log),
     living,
     places: PLACES,

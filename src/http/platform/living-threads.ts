@@ -1,6 +1,6 @@
 import { RunnerError } from '../../errors.ts'
 import type { KnownTask, TaskLedger } from '../../thread/task-ledger.ts'
-import type { SessionDescription } from '../../thread/told.ts'
+import type { ThreadDescription } from '../../thread/told.ts'
 import type { OpenedFile } from '../../workspace/files.ts'
 import { openTaskOutput, type TaskOutputPlaces } from '../../workspace/task-output.ts'
 import type { AgentFacts, McpServerStatus, Task } from './agent-facts.ts'
@@ -13,8 +13,8 @@ export interface LivingAgent {
   stopTask?(threadId: string, taskId: string, signal: AbortSignal): Promise<boolean>
 }
 
-export interface SessionFactsOptions {
-  sessions: { list(): Pick<SessionDescription, 'threadId' | 'state' | 'warm' | 'claudeSessionId'>[] }
+export interface LivingThreadsOptions {
+  threads: { list(): Pick<ThreadDescription, 'threadId' | 'state' | 'warm' | 'claudeSessionId'>[] }
   ledger: TaskLedger
   living: LivingAgent
   places: TaskOutputPlaces
@@ -28,18 +28,18 @@ interface FoundTask {
 }
 
 /** The facts of the agent as the log has them, and as its processes tell. */
-export class SessionFacts implements AgentFacts {
-  readonly #options: SessionFactsOptions
+export class LivingThreads implements AgentFacts {
+  readonly #options: LivingThreadsOptions
 
-  constructor(options: SessionFactsOptions) {
+  constructor(options: LivingThreadsOptions) {
     this.#options = options
   }
 
   async mcpStatus(threadId: string | undefined, signal: AbortSignal): Promise<McpServerStatus[]> {
-    const { living, sessions, sessionId } = this.#options
+    const { living, threads, sessionId } = this.#options
     // Without a name: the sandbox's own thread, else the first that can tell.
     const named = threadId ?? sessionId
-    const asked = named === undefined ? sessions.list().map((session) => session.threadId) : [named]
+    const asked = named === undefined ? threads.list().map((thread) => thread.threadId) : [named]
     for (const id of asked) {
       const servers = await living.mcpServers?.(id, signal)
       if (servers !== undefined) return servers
@@ -88,12 +88,12 @@ export class SessionFacts implements AgentFacts {
   /** A task dies with the process that it ran in, and then nobody tells. */
   #statusOf(threadId: string, { status }: KnownTask): string {
     if (status !== 'running') return status
-    const session = this.#describe(threadId)
-    return session?.warm === true || session?.state === 'running' ? status : 'stopped'
+    const thread = this.#describe(threadId)
+    return thread?.warm === true || thread?.state === 'running' ? status : 'stopped'
   }
 
   #describe(threadId: string) {
-    return this.#options.sessions.list().find((session) => session.threadId === threadId)
+    return this.#options.threads.list().find((thread) => thread.threadId === threadId)
   }
 
   async #find(taskId: string, threadId: string | undefined, signal: AbortSignal): Promise<FoundTask> {
@@ -103,8 +103,8 @@ export class SessionFacts implements AgentFacts {
   }
 
   async #all(threadId: string | undefined, signal: AbortSignal): Promise<FoundTask[]> {
-    const { sessions, ledger } = this.#options
-    const threadIds = sessions.list().map((session) => session.threadId)
+    const { threads, ledger } = this.#options
+    const threadIds = threads.list().map((thread) => thread.threadId)
     ledger.keep(new Set(threadIds))
     const all: FoundTask[] = []
     for (const id of threadIds.filter((known) => threadId === undefined || known === threadId)) {

@@ -22,15 +22,15 @@ import type { Queue, QueuedRun, Waiting } from './queue.ts'
 import { pendingEvents, queuedEvents } from './queue-events.ts'
 import { RoomWait } from './room-wait.ts'
 import { Run, type RunLimits, refusedRun } from './run.ts'
-import type { ThreadFacts, Threads } from './threads.ts'
-import type { Accepted, SessionDescription, Submitted } from './told.ts'
+import type { ThreadFacts, ThreadTable } from './thread-table.ts'
+import type { Accepted, Submitted, ThreadDescription } from './told.ts'
 
-export interface SessionOptions extends RunLimits {
+export interface ThreadOptions extends RunLimits {
   threadId: string
   facts: ThreadFacts
   agent: AgentSession
   log: EventLog
-  threads: Threads
+  table: ThreadTable
   redactor: Redactor
   oversize: Oversize
   /** Told before anybody else learns that a run has ended. */
@@ -43,9 +43,9 @@ export interface SessionOptions extends RunLimits {
 }
 
 /** One thread: admits one run at a time. */
-export class Session {
+export class Thread {
   readonly threadId: string
-  readonly #options: SessionOptions
+  readonly #options: ThreadOptions
   readonly #room: RoomWait
   #facts: ThreadFacts
   #run: { run: Run; digests: QueuedRun['digests'] } | undefined
@@ -57,7 +57,7 @@ export class Session {
   /** Nothing is written for it any more. */
   #isOver = false
 
-  constructor(options: SessionOptions) {
+  constructor(options: ThreadOptions) {
     this.threadId = options.threadId
     this.#options = options
     this.#facts = options.facts
@@ -90,7 +90,7 @@ export class Session {
     const steered = isSteering ? messages.map((message) => ({ ...message, id: toldId(message.id) })) : []
     const steeredInto = await this.#enqueue(queued, steered)
     if (steeredInto === undefined) return { runId, after }
-    await this.#options.threads.addRun(this.threadId, runId)
+    await this.#options.table.addRun(this.threadId, runId)
     return { runId, after, steeredInto }
   }
 
@@ -153,7 +153,7 @@ export class Session {
 
   /** One that cannot be started ends with its reason, and the next has its turn. */
   async #startQueued(waiting: Waiting): Promise<void> {
-    const { queue, log, threads } = this.#options
+    const { queue, log, table } = this.#options
     try {
       const queued = await queue.read(waiting)
       if (this.#isFree && queue.has(waiting)) await this.#start(queued, waiting)
@@ -167,7 +167,7 @@ export class Session {
       await Promise.all([
         log.append(threadId, runId, events, { durable: true }),
         queue.remove(waiting),
-        threads.addRun(threadId, runId),
+        table.addRun(threadId, runId),
       ])
       this.next()
     }
@@ -183,12 +183,12 @@ export class Session {
 
   /** The model of later runs; the conversation goes on. Returns the one before. */
   async setModel(model: string): Promise<string | undefined> {
-    const { agent, threads } = this.#options
+    const { agent, table } = this.#options
     const before = await agent.setModel(model)
     // Deleted meanwhile: what is written now would come back after a restart.
     if (this.#isOver) this.#checkOpen()
     this.#facts = { ...this.#facts, memory: agent.memory, updatedAt: Date.now() }
-    await threads.put(this.threadId, this.#facts)
+    await table.put(this.threadId, this.#facts)
     return before
   }
 
@@ -207,7 +207,7 @@ export class Session {
 
   /** Ends in the log the run that was cut short. Without room for that it stays open, until there is. */
   async #closeCut({ code, message }: Cut): Promise<void> {
-    const { log, queue, threads, agent } = this.#options
+    const { log, queue, table, agent } = this.#options
     const { openRun, ...facts } = this.#facts
     if (openRun === undefined) return
     const { isOver, closing, taken } = await readCutRun(log, this.threadId, openRun.after)
@@ -221,7 +221,7 @@ export class Session {
           : log.append(this.threadId, openRun.runId, events, { durable: true, isLast: true })
       for (const waiting of queue.waiting) waiting.isSteered = false
       this.#facts = { ...facts, lastOutcome: 'error', updatedAt: Date.now(), memory: agent.memory }
-      await Promise.all([written, queue.forgetTaken(), threads.put(this.threadId, this.#facts)])
+      await Promise.all([written, queue.forgetTaken(), table.put(this.threadId, this.#facts)])
     } catch (error) {
       if (!isCode(error, 'storage_full')) throw error
     }
@@ -256,7 +256,7 @@ export class Session {
     return this.#options.agent.warm()
   }
 
-  describe(): SessionDescription {
+  describe(): ThreadDescription {
     const { lastOutcome, createdAt, updatedAt } = this.#facts
     const { interrupts } = this.#options.agent
     const ended = interrupts.length > 0 ? 'interrupted' : lastOutcome === 'error' ? 'failed' : 'idle'
@@ -308,7 +308,7 @@ export class Session {
 
   #checkNew(runId: string): void {
     const isKnown =
-      this.#options.threads.hasRun(this.threadId, runId) ||
+      this.#options.table.hasRun(this.threadId, runId) ||
       this.#run?.run.runId === runId ||
       this.#options.queue.waiting.some((waiting) => waiting.runId === runId)
     if (!isKnown) return
@@ -318,12 +318,12 @@ export class Session {
 
   /** With the messages of the run under way and of the queue, which are not stored as known yet. */
   #knownMessages(): KnownMessages {
-    const { threads, queue } = this.#options
+    const { table, queue } = this.#options
     const behind = queue.waiting.filter(({ isSteered }) => !isSteered)
     const underWay = [this.#run, ...behind].flatMap((run) => run?.digests ?? [])
     const digests = new Map([...underWay, ...queue.waiting.flatMap((waiting) => waiting.digests)])
     return {
-      messageDigest: (id) => digests.get(id) ?? threads.messageDigest(this.threadId, id),
+      messageDigest: (id) => digests.get(id) ?? table.messageDigest(this.threadId, id),
       // What was steered in is not told yet: a history without it is whole.
       lastUserMessageId: underWay.at(-1)?.[0] ?? this.#facts.lastUserMessageId,
     }
@@ -334,7 +334,7 @@ export class Session {
    * known and in the log, or neither. Returns the last seq before it.
    */
   async #start(queued: QueuedRun, waiting?: Waiting): Promise<number> {
-    const { log, agent, threads, queue } = this.#options
+    const { log, agent, table, queue } = this.#options
     const { request } = queued
     const { runId } = request
     const onUserMessage = (id: string): void => {
@@ -356,8 +356,8 @@ export class Session {
     inBackground({ name: 'ending a run', threadId, runId }, this.#ended)
     this.#facts = { ...this.#facts, openRun: { runId, after }, updatedAt: Date.now(), memory: agent.memory }
     await Promise.all([
-      threads.addRun(this.threadId, runId),
-      threads.put(this.threadId, this.#facts),
+      table.addRun(this.threadId, runId),
+      table.put(this.threadId, this.#facts),
       waiting === undefined ? undefined : queue.remove(waiting),
       run.started,
     ])
@@ -371,7 +371,7 @@ export class Session {
   }
 
   #settle(end: RunEnd, digests: QueuedRun['digests']): void {
-    const { threads, agent, queue } = this.#options
+    const { table, agent, queue } = this.#options
     const { openRun: _closed, ...facts } = this.#facts
     this.#options.onRunEnding?.()
     this.#run = undefined
@@ -388,9 +388,9 @@ export class Session {
     // A failed run's messages are forgotten: a client that retries sends the same ones with a new runId.
     if (end.outcome !== 'error' && last !== undefined) {
       this.#facts.lastUserMessageId = last[0]
-      writes.push(threads.addMessages(this.threadId, digests))
+      writes.push(table.addMessages(this.threadId, digests))
     }
-    writes.push(threads.put(this.threadId, this.#facts))
+    writes.push(table.put(this.threadId, this.#facts))
     Promise.all(writes).catch((error: unknown) => this.#options.onLogFailure(error))
     this.next()
   }

@@ -3,12 +3,12 @@ import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
 import type { Blobs } from '../../storage/lmdb/blobs.ts'
-import type { Sessions } from '../../thread/sessions.ts'
+import type { Threads } from '../../thread/threads.ts'
 import { about, ok } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
 
-export interface SessionRoutesOptions {
-  sessions: Sessions
+export interface ThreadRoutesOptions {
+  threads: Threads
   blobs: Blobs
   /** Interrupts are kept as they were asked, since their answers need it; they are shown without secrets. */
   redactor: Redactor
@@ -27,7 +27,7 @@ const InterruptBody = z
   .object({ thread_id: z.string().optional(), threadId: z.string().optional() })
   .nullish()
 
-/** What `GET /sessions` tells of a thread; `SessionDescription` in JSON. */
+/** What `GET /sessions` tells of a thread; `ThreadDescription` in JSON. */
 const described = () => ({
   name: 'Session',
   schema: z.looseObject({
@@ -51,7 +51,7 @@ const LIST = about(() => {
   return {
     tag: 'threads',
     summary: 'Every thread that is known.',
-    answers: ok('The threads.', z.object({ sessions: z.array(schema) })),
+    answers: ok('The threads.', z.object({ threads: z.array(schema) })),
   }
 })
 
@@ -123,28 +123,28 @@ const INTERRUPT_ANY = about(() => ({
   answers: ok('Whether something was running.', z.object({ message: z.string(), interrupted: z.boolean() })),
 }))
 
-export function sessionRoutes({ sessions, blobs, redactor, sessionId }: SessionRoutesOptions) {
+export function threadRoutes({ threads, blobs, redactor, sessionId }: ThreadRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
-    app.get('/sessions', LIST, async () => ({ sessions: redactor.redactValue(sessions.list()) }))
+    app.get('/sessions', LIST, async () => ({ threads: redactor.redactValue(threads.list()) }))
 
     app.get('/sessions/:threadId', ONE, async (request) => {
-      const session = await sessions.get(parse(Params, request.params, 'the path').threadId)
-      return redactor.redactValue(session.describe())
+      const thread = await threads.get(parse(Params, request.params, 'the path').threadId)
+      return redactor.redactValue(thread.describe())
     })
 
     app.delete('/sessions/:threadId', DELETE, async (request, reply) => {
-      await sessions.delete(parse(Params, request.params, 'the path').threadId)
+      await threads.delete(parse(Params, request.params, 'the path').threadId)
       return reply.status(204).send()
     })
 
     app.post('/sessions/:threadId/interrupt', INTERRUPT, async (request) => {
       const { threadId } = parse(Params, request.params, 'the path')
-      return { interrupted: await (await sessions.get(threadId)).interrupt() }
+      return { interrupted: await (await threads.get(threadId)).interrupt() }
     })
 
     app.get('/sessions/:threadId/blobs/:blobId', BLOB, async (request, reply) => {
       const { threadId, blobId } = parse(BlobParams, request.params, 'the path')
-      await sessions.settled(threadId)
+      await threads.settled(threadId)
       const blob = blobs.get(threadId, blobId)
       if (blob === undefined)
         throw new RunnerError('not_found', `Thread "${threadId}" has no blob "${blobId}".`)
@@ -160,7 +160,7 @@ export function sessionRoutes({ sessions, blobs, redactor, sessionId }: SessionR
     app.post('/sessions/:threadId/messages', MESSAGE, async (request, reply) => {
       const { threadId } = parse(Params, request.params, 'the path')
       const { content, delivery } = parse(MessageBody, request.body, 'the body')
-      const accepted = await sessions.post(threadId, content, delivery)
+      const accepted = await threads.post(threadId, content, delivery)
       request.log.info({ threadId, ...accepted }, 'message accepted')
       return reply.status(202).send(accepted)
     })
@@ -170,7 +170,7 @@ export function sessionRoutes({ sessions, blobs, redactor, sessionId }: SessionR
       if (named === undefined) {
         throw new RunnerError('invalid_input', 'Name the thread whose model is to change as thread_id.')
       }
-      const previousModel = await sessions.setModel(named, model)
+      const previousModel = await threads.setModel(named, model)
       return { message: 'Model switched', model, previousModel: previousModel ?? null }
     })
 
@@ -178,16 +178,16 @@ export function sessionRoutes({ sessions, blobs, redactor, sessionId }: SessionR
       app.post(url, INTERRUPT_ANY, async (request) => {
         const body = parse(InterruptBody, request.body, 'the body')
         const named = body?.thread_id ?? body?.threadId ?? sessionId
-        return { message: 'Interrupt signal sent', ...(await interrupt(sessions, named)) }
+        return { message: 'Interrupt signal sent', ...(await interrupt(threads, named)) }
       })
     }
   }
 }
 
 /** Without a name: the one thread that runs. Nothing running is no error. */
-async function interrupt(sessions: Sessions, named: string | undefined): Promise<{ interrupted: boolean }> {
-  if (named !== undefined) return { interrupted: (await (await sessions.find(named))?.interrupt()) ?? false }
-  const running = sessions.list().filter(({ state }) => state === 'running')
+async function interrupt(threads: Threads, named: string | undefined): Promise<{ interrupted: boolean }> {
+  if (named !== undefined) return { interrupted: (await (await threads.find(named))?.interrupt()) ?? false }
+  const running = threads.list().filter(({ state }) => state === 'running')
   const [only] = running
   if (only === undefined) return { interrupted: false }
   if (running.length > 1) {
@@ -199,5 +199,5 @@ async function interrupt(sessions: Sessions, named: string | undefined): Promise
       },
     )
   }
-  return { interrupted: (await (await sessions.find(only.threadId))?.interrupt()) ?? false }
+  return { interrupted: (await (await threads.find(only.threadId))?.interrupt()) ?? false }
 }
