@@ -79,8 +79,8 @@ export class RunnerError extends Error {
   }
 }
 
-export function isCode(error: unknown, code: ErrorCode): error is RunnerError {
-  return error instanceof RunnerError && error.code === code
+export function isCode(error: unknown, ...codes: ErrorCode[]): error is RunnerError {
+  return error instanceof RunnerError && codes.includes(error.code)
 }
 
 /** Text of anything thrown, for logs and for the `cause` part of a message. */

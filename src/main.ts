@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
-import { EXIT } from './cli/exit.ts'
+import { EXIT, exitCodeOfError } from './cli/exit.ts'
 import { withoutSecrets } from './cli/secrets.ts'
-import { RunnerError, toMessage } from './errors.ts'
+import { toMessage } from './errors.ts'
 import { PACKAGE_DIRECTORY } from './package-directory.ts'
 
 const { version }: { version: string } = JSON.parse(
@@ -44,7 +44,6 @@ try {
   else {
     const text = await withoutSecrets(toMessage(error), context.env)
     process.stderr.write(`agui-runner: ${text}\n`)
-    process.exitCode =
-      error instanceof RunnerError && error.code === 'config_invalid' ? EXIT.config : EXIT.internal
+    process.exitCode = exitCodeOfError(error)
   }
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { access, mkdir, mkdtemp, readFile, rm, rmdir, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, isAbsolute, join } from 'node:path'
 import { Command } from 'commander'
@@ -7,21 +7,21 @@ import { loadMcpConfig } from '../claude/launch/mcp-config.ts'
 import { type Config, loadConfig } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { ModelRoute } from '../model-route/route.ts'
+import {
+  attempt,
+  checkClaudePath,
+  checkClaudeStarts,
+  checkFolder,
+  checkHome,
+  checkModel,
+  type Finding,
+  PROBE_TIMEOUT_MS,
+  sayEnforcement,
+} from '../runner/checks.ts'
 import type { EnforcementReport } from '../sandbox/report.ts'
 import type { CliContext } from './context.ts'
 import { EXIT } from './exit.ts'
 import { withoutSecrets } from './secrets.ts'
-
-/** One thing that was looked at. */
-interface Finding {
-  name: string
-  /** `false` when a run could not work because of it. */
-  ok: boolean
-  says: string
-  facts?: Record<string, unknown>
-}
-
-const PROBE_MS = 10_000
 
 export function doctorCommand(context: CliContext): Command {
   return new Command('doctor')
@@ -50,11 +50,14 @@ async function examine(context: CliContext): Promise<Finding[]> {
     findClaudeCode(config, context),
     findPolicy(config),
     Promise.all([
-      tryHome(config, context),
-      tryFolder('state', stateDirectory),
-      tryFolder('workspace', workspace),
+      attempt('home', () => checkHome(context.env, config.claudeState)),
+      attempt('state', () => checkFolder(stateDirectory)),
+      attempt('workspace', () => checkFolder(workspace)),
       // Without it there is a warning and no copy of the log; runs work.
-      tryFolder('log', dirname(config.logFile)).then((finding) => ({ ...finding, ok: true })),
+      attempt('log', () => checkFolder(dirname(config.logFile))).then((finding) => ({
+        ...finding,
+        ok: true,
+      })),
     ]),
   ])
   const { report, finding } = await tryEnforcement(config, context, route)
@@ -85,22 +88,12 @@ async function findMcpServers({ mcpConfigFile }: Config): Promise<Finding[]> {
   return [finding]
 }
 
-/** What is wrong, as a finding; what `work` says otherwise. */
-async function attempt(name: string, work: () => Promise<Omit<Finding, 'name' | 'ok'>>): Promise<Finding> {
-  try {
-    return { name, ok: true, ...(await work()) }
-  } catch (error) {
-    return { name, ok: false, says: toMessage(error) }
-  }
-}
-
 async function findRoute(
   { wrappersDirectory }: Config,
   { env }: CliContext,
 ): Promise<{ route: ModelRoute | undefined; findings: Finding[] }> {
   const { detectRoute } = await import('../model-route/route.ts')
-  const { probeRoute } = await import('../model-route/probe.ts')
-  const signal = AbortSignal.timeout(2 * PROBE_MS)
+  const signal = AbortSignal.timeout(2 * PROBE_TIMEOUT_MS)
   let route: ModelRoute | undefined
   const detected = await attempt('model route', async () => {
     route = await detectRoute({ env, wrappersDirectory, signal })
@@ -117,26 +110,19 @@ async function findRoute(
   })
   if (route === undefined) return { route, findings: [detected] }
   const found = route
-  const answered = await attempt('model answers', async () => {
-    const began = performance.now()
-    const result = await probeRoute(found, { timeoutMs: PROBE_MS, signal })
-    if (!result.ok) throw new RunnerError(result.code, result.message)
-    if (found.kind === 'vertex' || found.kind === 'bedrock')
-      return { says: 'not asked: only a signed request would tell' }
-    return { says: `yes, in ${Math.round(performance.now() - began)} ms` }
-  })
+  const answered = await attempt('model answers', () => checkModel(found, signal))
   return { route, findings: [detected, answered] }
 }
 
 async function findClaudeCode(config: Config, { env }: CliContext): Promise<Finding[]> {
   const { wrappersDirectory } = config
-  const { findClaude, wrapperPath } = await import('../model-route/route.ts')
+  const { wrapperPath } = await import('../model-route/route.ts')
   const { childEnvironment } = await import('../model-route/environment.ts')
-  const signal = AbortSignal.timeout(PROBE_MS)
+  const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS)
   const wrapper = wrapperPath(env, wrappersDirectory)
   const found = await attempt('claude code', async () => {
-    const path = await findClaude({ env, wrappersDirectory, signal })
-    return { says: path, facts: { path, wrapper } }
+    const { says, facts } = await checkClaudePath({ env, wrappersDirectory }, signal)
+    return { says, facts: { ...facts, wrapper } }
   })
   if (!found.ok) return [found]
   const directory = await mkdtemp(join(tmpdir(), 'agui-runner-doctor-'))
@@ -147,7 +133,7 @@ async function findClaudeCode(config: Config, { env }: CliContext): Promise<Find
     {
       routeKind: 'none',
       retriesMax: 0,
-      apiTimeoutMs: PROBE_MS,
+      apiTimeoutMs: PROBE_TIMEOUT_MS,
       streamHoldMs: 0,
       isSandboxed: false,
       alsoPass: [],
@@ -156,10 +142,7 @@ async function findClaudeCode(config: Config, { env }: CliContext): Promise<Find
   const { ClaudeBinary } = await import('../claude/process/binary.ts')
   const place = { executable: wrapper, env: child, cwd: directory, mark: `doctor:${process.pid}` }
   const binary = new ClaudeBinary({ ...place, startTimeoutMs: config.limits.claudeStartTimeoutMs })
-  const starts = await attempt('claude code starts', async () => {
-    const version = await binary.check()
-    return { says: version, facts: { version } }
-  })
+  const starts = await attempt('claude code starts', () => checkClaudeStarts(binary))
   await rm(directory, { recursive: true, force: true })
   return [found, starts]
 }
@@ -188,7 +171,6 @@ async function tryEnforcement(
 ): Promise<{ report: EnforcementReport | undefined; finding: Finding }> {
   const { wrappersDirectory } = config
   const { startEnforcement } = await import('../sandbox/start.ts')
-  const { gapsOf } = await import('../sandbox/report.ts')
   const { findClaude } = await import('../model-route/route.ts')
   const directory = await mkdtemp(join(tmpdir(), 'agui-runner-doctor-'))
   let report: EnforcementReport | undefined
@@ -203,18 +185,12 @@ async function tryEnforcement(
       stateDirectory: place('state'),
       claudeState: place('claude'),
       modelUrl: route?.baseUrl ?? undefined,
-      findClaude: () => findClaude({ env, wrappersDirectory, signal: AbortSignal.timeout(PROBE_MS) }),
+      findClaude: () => findClaude({ env, wrappersDirectory, signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) }),
       logger: { info() {}, warn() {} },
     })
     await enforcement.close()
     report = enforcement.report
-    const gaps = gapsOf(report)
-    const by = report.backend === 'none' ? '' : `by ${report.backend}`
-    const { backend, parts, unsupported, stricter, looser } = report
-    return {
-      says: gaps.length === 0 ? `everything, ${by}` : [by, 'not enforced:', ...gaps].join('\n').trim(),
-      facts: { backend, parts, unsupported, stricter, looser },
-    }
+    return sayEnforcement(report)
   })
   await rm(directory, { recursive: true, force: true })
   return { report, finding }
@@ -256,50 +232,13 @@ async function findSetup(config: Config, { env }: CliContext): Promise<Finding[]
 }
 
 function gitVersion(path: string | undefined): Promise<string> {
-  const options = { env: { PATH: path }, timeout: PROBE_MS } as const
+  const options = { env: { PATH: path }, timeout: PROBE_TIMEOUT_MS } as const
   return new Promise((resolve, reject) => {
     execFile('git', ['--version'], options, (error, stdout) => {
       if (error === null) resolve(stdout.trim())
       else reject(new RunnerError('git_failed', `git cannot be started: ${toMessage(error)}`))
     })
   })
-}
-
-function tryHome({ stateDirectory }: Config, { env }: CliContext): Promise<Finding> {
-  return attempt('home', async () => {
-    const { probeHome } = await import('../claude/launch/home.ts')
-    await probeHome({ HOME: env['HOME'] })
-    const claude = env['CLAUDE_CONFIG_DIR'] ?? `${stateDirectory}/claude`
-    await checkFolder(claude)
-    return { says: `HOME ${env['HOME'] ?? 'is not set'}, CLAUDE_CONFIG_DIR ${claude}: writable` }
-  })
-}
-
-function tryFolder(name: string, folder: string): Promise<Finding> {
-  return attempt(name, async () => {
-    await checkFolder(folder)
-    return { says: `${folder}: writable`, facts: { folder } }
-  })
-}
-
-/**
- * Tried and not asked: root is told that it may write where nobody can. A folder that is not there yet is made when
- * the server starts: then its nearest parent counts.
- */
-async function checkFolder(folder: string): Promise<void> {
-  try {
-    await rmdir(await mkdtemp(join(folder, '.agui-runner-')))
-  } catch (error) {
-    if (await isThere(folder)) throw error
-    await checkFolder(dirname(folder))
-  }
-}
-
-function isThere(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => path === dirname(path),
-  )
 }
 
 function toText(findings: readonly Finding[], ok: boolean): string {

@@ -3,7 +3,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
-import { RunnerError, toMessage } from '../errors.ts'
+import { toMessage } from '../errors.ts'
+import { MockError } from '../mock/mock-error.ts'
 import { type MockGateway, startMockGateway } from '../mock/mock-gateway.ts'
 import { type ParsedScript, parseScript } from '../mock/script.ts'
 
@@ -47,7 +48,7 @@ async function runMockGateway(options: Options): Promise<void> {
 async function readScript(file: string): Promise<ParsedScript> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     const message = `Cannot read the script ${file}: ${toMessage(error)}`
-    throw new RunnerError('config_invalid', message, { cause: error })
+    throw new MockError(message, { cause: error })
   })
   return parseScript(text, file)
 }

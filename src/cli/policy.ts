@@ -2,12 +2,13 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { RunnerError, toMessage } from '../errors.ts'
+import { toMessage } from '../errors.ts'
 import { PACKAGE_DIRECTORY } from '../package-directory.ts'
 import type { Decision, FileOperation } from '../policy/decide/decision.ts'
 import { decideEgress } from '../policy/decide/egress.ts'
 import { decideFile } from '../policy/decide/file-access.ts'
 import { formatProblem, loadPolicy, parsePolicy } from '../policy/read/load.ts'
+import { PolicyError } from '../policy/read/policy-error.ts'
 
 const IMAGE_POLICY = '/etc/openshell/policy.yaml'
 const EXIT_INVALID = 1
@@ -113,7 +114,7 @@ async function explain(options: ExplainOptions, command: Command): Promise<void>
     print(options.json === true ? JSON.stringify(decision) : formatDecision(decision))
     process.exitCode = decision.verdict === 'deny' ? EXIT_DENIED : 0
   } catch (error) {
-    if (!(error instanceof RunnerError)) throw error
+    if (!(error instanceof PolicyError)) throw error
     process.stderr.write(`${error.message}\n`)
     process.exitCode = EXIT_INVALID
   }

@@ -3,12 +3,12 @@ import { mkdirSync, realpathSync } from 'node:fs'
 import { Command } from 'commander'
 import type { RunEnd } from '../agent/agent.ts'
 import { type Config, type Env, loadConfig } from '../config.ts'
-import { RunnerError, toMessage } from '../errors.ts'
+import { toMessage } from '../errors.ts'
 import { createRunner, type Runner } from '../runner/create.ts'
 import { StateFolder } from '../runner/state-folder.ts'
 import { createLogger, type RunnerLogger } from '../telemetry/logger.ts'
 import type { CliContext } from './context.ts'
-import { EXIT } from './exit.ts'
+import { EXIT, exitCodeOfError } from './exit.ts'
 import {
   exitCodeOf,
   exitCodeOfState,
@@ -116,7 +116,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
     }
     await stopping.stopped
   } catch (error) {
-    code = error instanceof RunnerError && CONFIGURATION.has(error.code) ? EXIT.config : EXIT.internal
+    code = exitCodeOfError(error)
     logger.fatal({ err: error }, toMessage(error))
   }
   stateFolder.close()
@@ -141,12 +141,6 @@ function catchTheRest(fail: (message: string) => (error: unknown) => void): () =
     process.off('uncaughtException', onException)
   }
 }
-
-const CONFIGURATION: ReadonlySet<string> = new Set([
-  'config_invalid',
-  'policy_invalid',
-  'policy_not_enforced',
-])
 
 /** The second instance: the exit code of whoever ran last decides the session's state, so it is the first one's. */
 async function waitForFirst(

@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import type { AddressInfo, Server, Socket } from 'node:net'
-import { RunnerError, toMessage } from '../errors.ts'
 import { createAuthority } from '../tunnel/authority.ts'
 import type { Target } from '../tunnel/connect.ts'
 import { writeAuthorityFiles } from './authority-files.ts'
@@ -9,6 +8,7 @@ import { DEMO } from './demo.ts'
 import { answerDirect } from './direct-route.ts'
 import { createInferenceEdge, INFERENCE_HOST, type InferenceEdge, STREAM_LIMITS } from './inference-edge.ts'
 import { createMessagesApi } from './messages-api.ts'
+import { MockError } from './mock-error.ts'
 import { createRequestLog, type RecordedRequest } from './request-log.ts'
 import type { StreamLimits } from './response-relay.ts'
 import type { Script } from './script.ts'
@@ -45,7 +45,7 @@ export interface MockGateway {
   readonly environment: Readonly<Record<string, string>>
   /** The latest requests, oldest first. */
   readonly requests: readonly RecordedRequest[]
-  /** Swaps the script; used-up rules and open gates start anew, answers under way go on. Throws `config_invalid`. */
+  /** Swaps the script; used-up rules and open gates start anew, answers under way go on. Throws MockError. */
   use(script: Script): void
   /** Opens a gate: replies that wait in a `gate` step with this name go on, now and later. */
   open(gate: string): void
@@ -122,8 +122,9 @@ async function listen(server: Server, port: number): Promise<void> {
   try {
     await once(server, 'listening')
   } catch (error) {
-    const message = `The mock gateway cannot listen on ${LOOPBACK}:${port}: ${toMessage(error)}; choose another port`
-    throw new RunnerError('config_invalid', message, { cause: error })
+    const reason = error instanceof Error ? error.message : String(error)
+    const message = `The mock gateway cannot listen on ${LOOPBACK}:${port}: ${reason}; choose another port`
+    throw new MockError(message, { cause: error })
   }
 }
 

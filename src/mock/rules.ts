@@ -1,4 +1,4 @@
-import { RunnerError } from '../errors.ts'
+import { MockError } from './mock-error.ts'
 import type { RequestFacts, ToolResult } from './request-facts.ts'
 import {
   type Condition,
@@ -34,14 +34,14 @@ interface PreparedRule {
   left: number
 }
 
-/** Throws `config_invalid` when a script made in code does not fit the schema. */
+/** Throws MockError when a script made in code does not fit the schema. */
 export function createRuleBook(script: Script): RuleBook {
   const parsed = scriptSchema.safeParse(script)
   if (!parsed.success) {
     const problems = parsed.error.issues.map(
       (issue) => `${issue.path.map(String).join('.')}: ${issue.message}`,
     )
-    throw new RunnerError('config_invalid', `mock gateway script: ${problems.join('; ')}`)
+    throw new MockError(`mock gateway script: ${problems.join('; ')}`)
   }
   const rules = parsed.data.rules.map(prepare)
   const { connect, model } = parsed.data

@@ -1,6 +1,6 @@
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
-import { RunnerError } from '../errors.ts'
+import { MockError } from './mock-error.ts'
 
 /** Longest a step may wait: one day, so that a misplaced digit does not look like a hang for ever. */
 const WAIT_MS_MAX = 24 * 60 * 60 * 1000
@@ -158,7 +158,7 @@ export type ConnectFault = z.infer<typeof connectSchema>
 
 /**
  * Reads a script from YAML or JSON `text`; `file` is the name used in messages.
- * Throws `config_invalid` with one `FILE:LINE:COL: path: what` for each problem.
+ * Throws MockError with one `FILE:LINE:COL: path: what` for each problem.
  */
 export function parseScript(text: string, file: string): ParsedScript {
   const lines = new LineCounter()
@@ -180,7 +180,7 @@ export function parseScript(text: string, file: string): ParsedScript {
 }
 
 function fail(problems: readonly string[]): never {
-  throw new RunnerError('config_invalid', problems.join('\n'))
+  throw new MockError(problems.join('\n'))
 }
 
 /** Where in the text the value at `path` is, or its nearest parent that exists. */

@@ -1,7 +1,10 @@
-import type { Check } from '../http/routes/health.ts'
+import type { Config, Env } from '../config.ts'
+import { findClaude, type ModelRoute } from '../model-route/route.ts'
 import type { Enforcement } from '../sandbox/enforcement.ts'
 import { gapsOf } from '../sandbox/report.ts'
+import { startEnforcement } from '../sandbox/start.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import type { Said } from './checks.ts'
 
 /** When a run ends: what was made inside for git to run outside goes out of its way. */
 export function settle(enforcement: Enforcement, logger: Logger): void {
@@ -9,14 +12,39 @@ export function settle(enforcement: Enforcement, logger: Logger): void {
   if (renamed.length > 0) logger.warn({ renamed }, 'repositories made inside others were set aside')
 }
 
-/** `required` did not let the runner start; what fails here is a process that could not be started behind the policy. */
-export function enforcementCheck({ report, problem }: Enforcement, redact: (text: string) => string): Check {
-  const name = 'policy_enforcement'
+/** @throws {RunnerError} `policy_invalid`; `policy_not_enforced` under `required`. */
+export function openEnforcement(
+  { config, env, logger }: { config: Config; env: Env; logger: Logger },
+  route: ModelRoute,
+  signal: AbortSignal,
+): Promise<Enforcement> {
+  const { wrappersDirectory, policyEnforcement, policyFile, workspace, stateDirectory, logFile } = config
+  return startEnforcement({
+    mode: policyEnforcement,
+    policyFile,
+    workspace,
+    stateDirectory,
+    logFile,
+    wrappersDirectory,
+    env,
+    claudeState: config.claudeState,
+    modelUrl: route.baseUrl ?? undefined,
+    findClaude: () => findClaude({ env, wrappersDirectory, signal }),
+    logger,
+  })
+}
+
+/**
+ * `required` did not let the runner start; what fails here is a process that could not be started behind the policy.
+ *
+ * @throws {Error} with what kept it from starting.
+ */
+export function checkEnforcement({ report, problem }: Enforcement): Said {
   if (problem !== undefined) {
-    const message = `Claude Code could not be started under the policy: ${problem}. The next process that starts clears this.`
-    return { name, ok: false, message: redact(message) }
+    throw new Error(
+      `Claude Code could not be started under the policy: ${problem}. The next process that starts clears this.`,
+    )
   }
   const gaps = gapsOf(report)
-  const what = gaps.length === 0 ? `enforced by ${report.backend}` : `not enforced: ${gaps.join('; ')}`
-  return { name, ok: true, message: what }
+  return { says: gaps.length === 0 ? `enforced by ${report.backend}` : `not enforced: ${gaps.join('; ')}` }
 }

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import { access, constants, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { killTree } from '../claude/process/process-tree.ts'
 import type { Config } from '../config.ts'
 import { isCode } from '../errors.ts'
 import { Store } from '../storage/lmdb/store.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { checkFolder, type Said } from './checks.ts'
 
 const LEFTOVER_KILL_MS = 2000
 
@@ -28,9 +29,9 @@ export function openStore({ stateDirectory, stateRecovery }: Config, logger: Log
 }
 
 /** @throws when a run could not be stored. */
-export async function checkState({ stateDirectory }: Config, store: Store): Promise<void> {
-  await access(stateDirectory, constants.W_OK)
+export async function checkState({ stateDirectory }: Config, store: Store): Promise<Said> {
   store.checkRoom()
+  return await checkFolder(stateDirectory)
 }
 
 /** A full disk is waited for, and /ready says so; whatever else keeps the log from being written ends the runner. */

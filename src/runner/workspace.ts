@@ -1,9 +1,9 @@
 import { openSessionConfig, type SessionConfig } from '../claude/launch/session-config.ts'
 import type { Config, Env } from '../config.ts'
-import type { Check } from '../http/routes/health.ts'
 import type { Store } from '../storage/lmdb/store.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { openWorkspace, type Workspace } from '../workspace/workspace.ts'
+import type { Said } from './checks.ts'
 
 interface WorkspaceNeeds {
   config: Config
@@ -36,12 +36,9 @@ export function prepareWorkspace({ config, env, logger, store }: WorkspaceNeeds)
 }
 
 /** What waits for the workspace, or lacks something of it. A run works all the same, so only waiting is a failure. */
-export function workspaceChecks({ setup }: Workspace, redact: (text: string) => string): Check[] {
-  if (!setup.isWanted) return []
-  const name = 'workspace_setup'
-  if (!setup.isDone) return [{ name, ok: false, message: 'repositories and workflow are being fetched' }]
-  const missing = setup.problems.map(({ what, message }) => `${what}: ${message}`)
-  return [{ name, ok: true, ...(missing.length === 0 ? {} : { message: redact(missing.join('; ')) }) }]
+export function checkSetup({ setup }: Workspace): Said {
+  if (!setup.isDone) throw new Error('repositories and workflow are being fetched')
+  return { says: setup.problems.map(({ what, message }) => `${what}: ${message}`).join('; ') }
 }
 
 /** The start-up prompt of the environment's workflow, when that is the active one; waits until it is there. */

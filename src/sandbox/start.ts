@@ -1,5 +1,7 @@
 import { realpathSync } from 'node:fs'
+import { RunnerError } from '../errors.ts'
 import { loadPolicy } from '../policy/read/load.ts'
+import { PolicyError } from '../policy/read/policy-error.ts'
 import type { Policy } from '../policy/read/schema.ts'
 import { type NetworkNamespace, openNetworkNamespace } from './bwrap/network-namespace.ts'
 import { findTools } from './bwrap/tools.ts'
@@ -60,7 +62,7 @@ export async function startEnforcement(start: EnforcementStart): Promise<Enforce
             (opened) => opened.close(),
             () => undefined,
           )
-          throw error
+          throw asInvalid(error)
         }),
     // A missing binary is told by whoever starts it.
     start.findClaude().then(
@@ -91,4 +93,10 @@ export async function startEnforcement(start: EnforcementStart): Promise<Enforce
   else if (mode === 'off') logger.info(facts, 'policy enforcement is off')
   else logger.warn({ ...facts, notEnforced: gaps }, 'the policy is not enforced in full')
   return enforcement
+}
+
+/** From here on it is a failure of the runner, which has its code. */
+function asInvalid(error: unknown): unknown {
+  if (!(error instanceof PolicyError)) return error
+  return new RunnerError('policy_invalid', error.message, { cause: error, details: error.problems })
 }

@@ -48,7 +48,7 @@ test('a port that is taken is told', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'mock-gateway-test-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
   await expect(startMockGateway({ port, directory })).rejects.toMatchObject({
-    code: 'config_invalid',
+    name: 'MockError',
     message: expect.stringContaining(`127.0.0.1:${port}`),
   })
 })

@@ -128,20 +128,20 @@ describe('loadPolicy', () => {
     await expect(loadPolicy(file)).resolves.toMatchObject({ version: 2, network_policies: {} })
   })
 
-  test('throws policy_invalid with every problem and its place', async () => {
+  test('throws a PolicyError with every problem and its place', async () => {
     const file = join(directory, 'bad.yaml')
     writeFileSync(file, 'version: 1\nbogus: 1\nprocess: {user: x}')
     await expect(loadPolicy(file)).rejects.toMatchObject({
-      code: 'policy_invalid',
+      name: 'PolicyError',
       message: expect.stringMatching(
         /bad\.yaml:2:1: unknown key "bogus".*\n.*bad\.yaml:3:11: unknown key "user"/,
       ),
     })
   })
 
-  test('throws policy_invalid for a file that cannot be read', async () => {
+  test('throws a PolicyError for a file that cannot be read', async () => {
     await expect(loadPolicy(join(directory, 'none.yaml'))).rejects.toMatchObject({
-      code: 'policy_invalid',
+      name: 'PolicyError',
       message: expect.stringContaining('ENOENT'),
     })
   })

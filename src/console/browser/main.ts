@@ -7,7 +7,7 @@ import { formatUsage } from './format.ts'
 import { InterruptsView } from './interrupts-view.ts'
 import { OpenThread } from './open-thread.ts'
 import { ReadinessView } from './readiness-view.ts'
-import { type LivingThreads, readSession } from './thread-shapes.ts'
+import { readSession, type ThreadShape } from './thread-shapes.ts'
 import { stateBadge, ThreadsView } from './threads-view.ts'
 import { TranscriptView } from './transcript-view.ts'
 
@@ -31,7 +31,7 @@ class Console {
   })
   readonly #readiness: ReadinessView
   readonly #closing: AbortSignal
-  #sessions: LivingThreads[] = []
+  #sessions: ThreadShape[] = []
   /** The thread that the page's address names; there may be none of that name yet. */
   #wanted: string | undefined
   #open: OpenThread | undefined
@@ -60,7 +60,7 @@ class Console {
     this.#go()
   }
 
-  get #facts(): LivingThreads | undefined {
+  get #facts(): ThreadShape | undefined {
     return this.#sessions.find(({ threadId }) => threadId === this.#wanted)
   }
 
@@ -204,7 +204,7 @@ class Console {
   }
 }
 
-function describe(facts: LivingThreads | undefined, threadId: string): string {
+function describe(facts: ThreadShape | undefined, threadId: string): string {
   if (facts === undefined) return `A prompt makes the thread ${threadId}.`
   const { model, claudeSessionId, isWarm, queued, usage } = facts
   return [
@@ -218,7 +218,7 @@ function describe(facts: LivingThreads | undefined, threadId: string): string {
     .join(' · ')
 }
 
-function tell(link: Link | undefined, facts: LivingThreads | undefined): string {
+function tell(link: Link | undefined, facts: ThreadShape | undefined): string {
   switch (link?.state) {
     case 'connecting':
       return 'Connecting…'

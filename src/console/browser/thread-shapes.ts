@@ -3,7 +3,7 @@ import { isObject, type Json, toList, toNumber, toObject, toText } from './field
 import type { Usage } from './model.ts'
 
 /** What `GET /sessions` tells of a thread, as far as the page shows it. */
-export interface LivingThreads {
+export interface ThreadShape {
   threadId: string
   state: string
   interrupts: Interrupt[]
@@ -35,7 +35,7 @@ export interface Interrupt {
   expiresAt: string | undefined
 }
 
-export function readSession(session: Json): LivingThreads {
+export function readSession(session: Json): ThreadShape {
   return {
     threadId: toText(session['threadId']) ?? '',
     state: toText(session['state']) ?? 'unknown',

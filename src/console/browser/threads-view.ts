@@ -1,7 +1,7 @@
 import { threadAddress } from './address.ts'
 import { make, setChildren, setText } from './dom.ts'
 import { formatAge } from './format.ts'
-import type { LivingThreads } from './thread-shapes.ts'
+import type { ThreadShape } from './thread-shapes.ts'
 
 const STATES: Readonly<Record<string, string>> = {
   idle: 'good',
@@ -20,14 +20,14 @@ export class ThreadsView {
   readonly #list: HTMLElement
   readonly #entries = new Map<
     string,
-    { element: HTMLElement; draw(facts: LivingThreads, isOpen: boolean): void }
+    { element: HTMLElement; draw(facts: ThreadShape, isOpen: boolean): void }
   >()
 
   constructor(list: HTMLElement) {
     this.#list = list
   }
 
-  show(sessions: readonly LivingThreads[], openThread: string | undefined): void {
+  show(sessions: readonly ThreadShape[], openThread: string | undefined): void {
     const newestFirst = [...sessions].sort((a, b) => b.updatedAt - a.updatedAt)
     const elements = newestFirst.map((facts) => {
       const entry = this.#entries.get(facts.threadId) ?? threadEntry(facts.threadId)
@@ -53,7 +53,7 @@ function threadEntry(threadId: string) {
   const element = make('li', {}, link)
   return {
     element,
-    draw({ state, updatedAt, queued }: LivingThreads, isOpen: boolean) {
+    draw({ state, updatedAt, queued }: ThreadShape, isOpen: boolean) {
       stateBadge(badge, state)
       setText(age, `${formatAge(Date.now() - updatedAt)}${queued > 0 ? ` · ${queued} queued` : ''}`)
       if (isOpen) link.setAttribute('aria-current', 'page')

@@ -51,7 +51,7 @@ const LIST = about(() => {
   return {
     tag: 'threads',
     summary: 'Every thread that is known.',
-    answers: ok('The threads.', z.object({ threads: z.array(schema) })),
+    answers: ok('The threads.', z.object({ sessions: z.array(schema) })),
   }
 })
 
@@ -125,7 +125,7 @@ const INTERRUPT_ANY = about(() => ({
 
 export function threadRoutes({ threads, blobs, redactor, sessionId }: ThreadRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
-    app.get('/sessions', LIST, async () => ({ threads: redactor.redactValue(threads.list()) }))
+    app.get('/sessions', LIST, async () => ({ sessions: redactor.redactValue(threads.list()) }))
 
     app.get('/sessions/:threadId', ONE, async (request) => {
       const thread = await threads.get(parse(Params, request.params, 'the path').threadId)

@@ -1,10 +1,10 @@
 // From text to a policy and everything that is wrong with it.
 import { readFile } from 'node:fs/promises'
-import { RunnerError, toMessage } from '../../errors.ts'
 import { findAmbiguities } from './ambiguity.ts'
 import { type Finding, PolicyDocument, type Problem } from './document.ts'
 import { checkEndpoint } from './endpoint-checks.ts'
 import type { PolicyMode } from './fields.ts'
+import { PolicyError } from './policy-error.ts'
 import { checkRules } from './rule-checks.ts'
 import { type Policy, policySchema } from './schema.ts'
 import { endpointSites } from './site.ts'
@@ -36,21 +36,19 @@ export function parsePolicy(text: string, options: { file: string; mode?: Policy
 }
 
 /**
- * Reads and parses `file` as the typed loader does. Throws RunnerError `policy_invalid`, its message one line
- * per problem and its details the problems, when OpenShell would refuse it; warnings pass.
+ * Reads and parses `file` as the typed loader does; warnings pass.
+ *
+ * @throws {PolicyError} when OpenShell would refuse it.
  */
 export async function loadPolicy(file: string): Promise<Policy> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new RunnerError('policy_invalid', `cannot read the policy ${file}: ${toMessage(error)}`, {
-      cause: error,
-    })
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new PolicyError(`cannot read the policy ${file}: ${reason}`, { cause: error })
   })
   const { policy, problems } = parsePolicy(text, { file })
   if (policy !== undefined) return policy
   const lines = problems.map(formatProblem).join('\n')
-  throw new RunnerError('policy_invalid', `OpenShell would refuse the policy:\n${lines}`, {
-    details: problems,
-  })
+  throw new PolicyError(`OpenShell would refuse the policy:\n${lines}`, { problems })
 }
 
 /** `FILE:LINE:COL: message`, as compilers print it. */

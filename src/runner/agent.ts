@@ -1,0 +1,93 @@
+import { randomUUID } from 'node:crypto'
+import { ClaudeAgent } from '../claude/agent.ts'
+import { probeHome } from '../claude/launch/home.ts'
+import type { PermissionMode } from '../claude/launch/launch.ts'
+import { loadMcpConfig } from '../claude/launch/mcp-config.ts'
+import { parseSdkOverrides } from '../claude/launch/sdk-overrides.ts'
+import type { Config, Env } from '../config.ts'
+import { RunnerError, toMessage } from '../errors.ts'
+import { childEnvironment } from '../model-route/environment.ts'
+import { type ModelRoute, wrapperPath } from '../model-route/route.ts'
+import type { Enforcement } from '../sandbox/enforcement.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { TaskOutputPlaces } from '../workspace/task-output.ts'
+import type { Workspace } from '../workspace/workspace.ts'
+import { loadSessionConfig } from './workspace.ts'
+
+export interface AgentPlace {
+  config: Config
+  env: Env
+  logger: Logger
+}
+
+interface AgentParts {
+  route: ModelRoute
+  permissionMode: PermissionMode
+  /** Marks every process of the runners on this state folder. */
+  mark: string
+  enforcement: Enforcement
+  workspace: Workspace
+}
+
+const NO_ROUTE =
+  'There is no way to a model: set ACP_OPENSHELL_INFERENCE, ANTHROPIC_BASE_URL, ANTHROPIC_API_KEY or another route, or start with --mock.'
+
+/** @throws {RunnerError} `config_invalid`: MCP configuration or SDK_OPTIONS are not what they should be. */
+export async function openAgent(
+  { config, env, logger }: AgentPlace,
+  { route, permissionMode, mark, enforcement, workspace }: AgentParts,
+): Promise<ClaudeAgent> {
+  const mcp = await loadMcpConfig(config.mcpConfigFile)
+  for (const note of mcp.notes) logger.warn({ file: config.mcpConfigFile }, note)
+  const { limits } = config
+  const state = config.claudeState
+  const claudeEnv = childEnvironment(
+    { ...env, CLAUDE_CONFIG_DIR: state },
+    {
+      routeKind: route.kind,
+      retriesMax: limits.claudeRetriesMax,
+      apiTimeoutMs: limits.claudeApiTimeoutMs,
+      streamHoldMs: limits.deltaCoalesceMs,
+      isSandboxed: permissionMode === 'never-ask',
+      alsoPass: mcp.variables,
+    },
+  )
+  const agent = new ClaudeAgent({
+    ...config,
+    executable: wrapperPath(env, config.wrappersDirectory),
+    permissionMode,
+    mcpServers: mcp.servers,
+    overrides: parseSdkOverrides(config.sdkOptions),
+    sessionConfig: await loadSessionConfig(config, `${state}/agui-runner-session-config`, logger),
+    env: claudeEnv,
+    mark: `${mark}:${randomUUID()}`,
+    processesMax: limits.claudeProcessesMax,
+    startTimeoutMs: limits.claudeStartTimeoutMs,
+    controlTimeoutMs: limits.claudeControlTimeoutMs,
+    idleMs: limits.claudeIdleMs,
+    interruptGraceMs: limits.interruptGraceMs,
+    interruptExpiresMs: limits.interruptExpiresMs,
+    denied: enforcement.denied,
+    spawn: (request) => enforcement.spawn(request),
+    place: (stay) => workspace.place.current(stay),
+    prepared: (signal) => workspace.setup.finished(signal),
+    async beforeStart() {
+      await workspace.setup.start()
+      if (route.kind === 'none') throw new RunnerError('no_model_route', NO_ROUTE)
+      await probeHome(claudeEnv)
+    },
+  })
+  const warn = (error: unknown): void => logger.warn({ reason: toMessage(error) }, 'no run will work')
+  agent.binary.check().catch(warn)
+  return agent
+}
+
+/** Where Claude Code, with the environment it gets, writes what tasks say. */
+export function taskOutputPlaces(
+  { config, env }: Pick<AgentPlace, 'config' | 'env'>,
+  { inside }: Enforcement,
+): TaskOutputPlaces {
+  const uid = inside?.uid ?? process.getuid?.() ?? -1
+  const temporary = inside?.temporary ?? env['CLAUDE_CODE_TMPDIR'] ?? env['TMPDIR'] ?? '/tmp'
+  return { temporary: `${temporary}/claude-${uid}`, transcripts: `${config.claudeState}/projects`, uid }
+}

@@ -1,0 +1,96 @@
+// What a run needs, each thing tried. /ready asks the runner that lives, doctor asks before there is one.
+import { access, mkdtemp, rmdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { probeHome } from '../claude/launch/home.ts'
+import type { ClaudeBinary } from '../claude/process/binary.ts'
+import type { Env } from '../config.ts'
+import { RunnerError, toMessage } from '../errors.ts'
+import { findClaude, type ModelRoute } from '../model-route/route.ts'
+import { type EnforcementReport, gapsOf } from '../sandbox/report.ts'
+
+/** One thing that was tried. */
+export interface Finding {
+  name: string
+  /** `false` when a run could not work because of it. */
+  ok: boolean
+  says: string
+  facts?: Record<string, unknown>
+}
+
+export type Said = Omit<Finding, 'name' | 'ok'>
+
+export const PROBE_TIMEOUT_MS = 10_000
+
+/** What `work` says; what is wrong, when it throws. */
+export async function attempt(name: string, work: () => Promise<Said> | Said): Promise<Finding> {
+  try {
+    return { name, ok: true, ...(await work()) }
+  } catch (error) {
+    return { name, ok: false, says: toMessage(error) }
+  }
+}
+
+/** @throws {RunnerError} `no_model_route` or one of the `model_` codes, when the route does not answer. */
+export async function checkModel(route: ModelRoute, signal: AbortSignal): Promise<Said> {
+  // With the first question, not with the server: undici is a fifth of its start.
+  const { probeRoute } = await import('../model-route/probe.ts')
+  const began = performance.now()
+  const result = await probeRoute(route, { timeoutMs: PROBE_TIMEOUT_MS, signal })
+  if (!result.ok) throw new RunnerError(result.code, result.message)
+  if (route.kind === 'vertex' || route.kind === 'bedrock')
+    return { says: 'not asked: only a signed request would tell' }
+  return { says: `yes, in ${Math.round(performance.now() - began)} ms` }
+}
+
+/** @throws {RunnerError} `claude_not_found`. */
+export async function checkClaudePath(
+  place: { env: Env; wrappersDirectory: string },
+  signal: AbortSignal,
+): Promise<Said> {
+  const path = await findClaude({ ...place, signal })
+  return { says: path, facts: { path } }
+}
+
+/** @throws {RunnerError} `claude_start_failed` with the reason, and the lowest version that works. */
+export async function checkClaudeStarts(binary: ClaudeBinary): Promise<Said> {
+  const version = await binary.check()
+  return { says: version, facts: { version } }
+}
+
+/** @throws {RunnerError} `home_not_writable`. */
+export async function checkHome(env: Env, claudeState: string): Promise<Said> {
+  await probeHome({ HOME: env['HOME'] })
+  await checkFolder(claudeState)
+  return { says: `HOME ${env['HOME'] ?? 'is not set'}, CLAUDE_CONFIG_DIR ${claudeState}: writable` }
+}
+
+/**
+ * Tried and not asked: root is told that it may write where nobody can. A folder that is not there yet is made when
+ * the server starts: then its nearest parent counts.
+ */
+export async function checkFolder(folder: string): Promise<Said> {
+  try {
+    await rmdir(await mkdtemp(join(folder, '.agui-runner-')))
+  } catch (error) {
+    if (await isThere(folder)) throw error
+    await checkFolder(dirname(folder))
+  }
+  return { says: `${folder}: writable`, facts: { folder } }
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => path === dirname(path),
+  )
+}
+
+export function sayEnforcement(report: EnforcementReport): Said {
+  const gaps = gapsOf(report)
+  const by = report.backend === 'none' ? '' : `by ${report.backend}`
+  const { backend, parts, unsupported, stricter, looser } = report
+  return {
+    says: gaps.length === 0 ? `everything, ${by}` : [by, 'not enforced:', ...gaps].join('\n').trim(),
+    facts: { backend, parts, unsupported, stricter, looser },
+  }
+}

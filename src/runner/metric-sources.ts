@@ -1,0 +1,42 @@
+import type { Enforcement } from '../sandbox/enforcement.ts'
+import type { EventLog } from '../storage/event-log.ts'
+import { BATCHES } from '../storage/lmdb/lmdb-event-log.ts'
+import type { Store } from '../storage/lmdb/store.ts'
+import type { MetricSources, Metrics } from '../telemetry/metrics.ts'
+import type { Threads } from '../thread/threads.ts'
+import type { ThreadState } from '../thread/told.ts'
+
+interface Counted {
+  enforcement: Enforcement
+  threads: Threads
+  log: EventLog
+  store: Store
+}
+
+/** Loaded with the first call: the server listens before. */
+export function lazyMetrics(counted: Counted): () => Promise<Metrics> {
+  let metrics: Promise<Metrics> | undefined
+  return () => {
+    metrics ??= import('../telemetry/metrics.ts').then(({ openMetrics }) => openMetrics(sourcesOf(counted)))
+    return metrics
+  }
+}
+
+function sourcesOf({ enforcement, threads, log, store }: Counted): MetricSources {
+  const queues = (): number[] => threads.list().map(({ queue }) => queue.length)
+  return {
+    threads() {
+      const counts: Record<ThreadState, number> = { idle: 0, running: 0, interrupted: 0, failed: 0 }
+      for (const { state } of threads.list()) counts[state] += 1
+      return counts
+    },
+    queued: () => ({
+      total: queues().reduce((sum, length) => sum + length, 0),
+      longest: Math.max(0, ...queues()),
+    }),
+    warm: () => threads.list().filter(({ warm }) => warm).length,
+    lags: () => log.lags(),
+    logBytes: () => store.usedBytes(BATCHES),
+    egress: () => enforcement.counts,
+  }
+}

@@ -1,0 +1,52 @@
+import type { ClaudeAgent } from '../claude/agent.ts'
+import type { Config, Env } from '../config.ts'
+import type { Check } from '../http/routes/health.ts'
+import type { ModelRoute } from '../model-route/route.ts'
+import type { Redactor } from '../redaction/redactor.ts'
+import type { Enforcement } from '../sandbox/enforcement.ts'
+import type { Store } from '../storage/lmdb/store.ts'
+import type { Workspace } from '../workspace/workspace.ts'
+import { attempt, checkClaudePath, checkClaudeStarts, checkFolder, checkHome, checkModel } from './checks.ts'
+import { checkEnforcement } from './enforcement.ts'
+import { checkState } from './state.ts'
+import type { StateFolder } from './state-folder.ts'
+import { checkSetup } from './workspace.ts'
+
+interface Checked {
+  config: Config
+  env: Env
+  stateFolder: StateFolder
+  route: ModelRoute
+  enforcement: Enforcement
+  redactor: Redactor
+  workspace: Workspace
+  store: Store
+  agent: ClaudeAgent
+}
+
+/** Answers of /ready: what the runner that lives needs for a run, each thing tried. */
+export function readinessOf(parts: Checked): (signal: AbortSignal) => Promise<Check[]> {
+  const { config, env, stateFolder, route, enforcement, redactor, workspace, store, agent } = parts
+  return async (signal) => {
+    const findings = await Promise.all([
+      attempt('model_route', () => checkModel(route, signal)),
+      attempt('claude_code', async () => {
+        await checkClaudePath({ ...config, env }, signal)
+        return await checkClaudeStarts(agent.binary)
+      }),
+      attempt('home', () => checkHome(env, config.claudeState)),
+      attempt('state', async () => {
+        await stateFolder.check()
+        return await checkState(config, store)
+      }),
+      attempt('workspace', () => checkFolder(config.workspace)),
+      attempt('policy_enforcement', () => checkEnforcement(enforcement)),
+      ...(workspace.setup.isWanted ? [attempt('workspace_setup', () => checkSetup(workspace))] : []),
+    ])
+    return findings.map(({ name, ok, says }) => ({
+      name,
+      ok,
+      ...(says === '' ? {} : { message: redactor.redactText(says) }),
+    }))
+  }
+}

@@ -1,0 +1,116 @@
+import type { AddressInfo } from 'node:net'
+import { capabilitiesOf } from '../agui/capabilities.ts'
+import type { Config, Env } from '../config.ts'
+import type { LivingAgent } from '../http/platform/living-threads.ts'
+import { openPlatform } from '../http/platform/open-platform.ts'
+import type { ServerOptions } from '../http/server.ts'
+import { buildServer } from '../http/server.ts'
+import { Subscribers } from '../http/stream/subscribers.ts'
+import type { Redactor } from '../redaction/redactor.ts'
+import type { Enforcement } from '../sandbox/enforcement.ts'
+import { isConfining } from '../sandbox/report.ts'
+import type { EventLog } from '../storage/event-log.ts'
+import type { Blobs } from '../storage/lmdb/blobs.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Threads } from '../thread/threads.ts'
+import type { Workspace } from '../workspace/workspace.ts'
+import { taskOutputPlaces } from './agent.ts'
+
+interface Served extends Pick<ServerOptions, 'checks' | 'metrics'> {
+  config: Config
+  version: string
+  env: Env
+  logger: Logger
+  redactor: Redactor
+  enforcement: Enforcement
+  log: EventLog
+  threads: Threads
+  blobs: Blobs
+  workspace: Workspace
+  /** Whether a person may be asked. */
+  isAsking: boolean
+}
+
+export interface OpenServer {
+  /** Resolves with the address. */
+  listen(): Promise<string>
+  /** Ends what streams, then every connection. Idempotent. */
+  close(): Promise<void>
+}
+
+/** What a client has for taking the last bytes when the runner stops. */
+const DRAIN_MS = 1000
+
+/** The HTTP server with what each of its rooms needs: the doors alone get the token. */
+export async function openServer(parts: Served): Promise<OpenServer> {
+  const { config, redactor, log, threads, blobs, workspace, checks, metrics } = parts
+  const { limits, host, port, sessionId } = config
+  const logger = parts.logger.child({})
+  const app = await buildServer({
+    ...limits,
+    token: config.token,
+    allowedHosts: config.allowedHosts,
+    allowedOrigins: config.allowedOrigins,
+    trustedProxies: config.trustedProxies,
+    sessionId,
+    logger,
+    redactor,
+    log,
+    threads,
+    blobs,
+    checks,
+    metrics,
+    subscribers: new Subscribers({ ...limits, log, keepaliveMs: limits.sseKeepaliveMs }),
+    capabilities: describeCapabilities(parts),
+    platform: openPlatform({
+      sessionId,
+      settingSources: config.settingSources,
+      slashCommands: config.slashCommands,
+      fileBytesMax: limits.fileBytesMax,
+      workspace,
+      log,
+      threads,
+      redactor,
+      living: livingAgent(threads),
+      outputPlaces: taskOutputPlaces(parts, parts.enforcement),
+    }),
+  })
+  return {
+    async listen() {
+      // Fastify would announce itself, and once per address; the one line that says so is ours.
+      logger.level = 'warn'
+      await app.listen({ host, port })
+      logger.level = parts.logger.level
+      return urlOf(app.server.address(), host)
+    },
+    close: () => drain(app),
+  }
+}
+
+async function drain(app: Awaited<ReturnType<typeof buildServer>>): Promise<void> {
+  const late = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS)
+  await app.close()
+  clearTimeout(late)
+}
+
+function describeCapabilities({ config, version, isAsking, enforcement }: Served) {
+  const { model, sessionId } = config
+  const isSandboxed = isConfining(enforcement.report)
+  const maxExecutionTimeMs = config.limits.runTimeoutMs
+  return capabilitiesOf({ version, model, sessionId, isAsking, isSandboxed, maxExecutionTimeMs })
+}
+
+/** What only the processes that live can tell or do. */
+function livingAgent(threads: Threads): LivingAgent {
+  return {
+    mcpServers: async (id, signal) =>
+      (await (await threads.find(id))?.toolServers(signal))?.map((server) => ({ ...server })),
+    stopTask: async (id, taskId, signal) =>
+      (await (await threads.find(id))?.stopTask(taskId, signal)) ?? false,
+  }
+}
+
+function urlOf(address: string | AddressInfo | null, host: string): string {
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  return `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`
+}
