@@ -193,6 +193,9 @@ const Environment = z.object({
   DELTA_COALESCE_MS: integer(0, { max: 1000, unit: 'milliseconds' }),
 })
 
+/** Every variable that is read; docs/configuration.md has a row for each. */
+export const VARIABLES: readonly string[] = Object.keys(Environment.shape)
+
 export type Env = Readonly<Record<string, string | undefined>>
 
 export interface ConfigDefaults {
