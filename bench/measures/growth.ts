@@ -1,7 +1,6 @@
 import { EventType } from '@ag-ui/core'
-import { LmdbEventLog } from '../../src/storage/lmdb/lmdb-event-log.ts'
-import { Store } from '../../src/storage/lmdb/store.ts'
-import { ThreadTable } from '../../src/thread/thread-table.ts'
+import { LmdbStorage } from '../../src/storage/lmdb/lmdb-storage.ts'
+import { putFacts } from '../../src/thread/thread-table.ts'
 import { postRun } from '../support/client.ts'
 import type { Measure, Row } from '../support/measure.ts'
 import { cpuMs } from '../support/proc.ts'
@@ -11,7 +10,7 @@ import type { RunnerHandle, Workshop } from '../support/workshop.ts'
 const DELTAS = 20_000
 const CHANGE_MAX = 0.1
 const BATCH_EVENTS = 50
-/** ThreadTable and records of each; the threads that are measured have `history` records. */
+/** Threads and records of each; the threads that are measured have `history` records. */
 const BASE = { threads: 20, records: 500, history: 10_000 }
 const SIZES = {
   base: BASE,
@@ -83,25 +82,24 @@ async function seed(
   size: { threads: number; records: number; history: number },
   measured: number,
 ): Promise<void> {
-  const store = Store.open(directory)
-  const log = new LmdbEventLog({ store, retentionBytes: 1024 ** 3 })
-  const threads = new ThreadTable(store)
+  const storage = await LmdbStorage.open(directory, { retentionBytes: 1024 ** 3 })
   const add = async (threadId: string, records: number): Promise<void> => {
     const now = Date.now()
     const facts = { createdAt: now, updatedAt: now, lastOutcome: 'success', memory: {} } as const
-    const writes: Promise<unknown>[] = [threads.put(threadId, { ...facts, usage: [] })]
+    const writes: Promise<unknown>[] = [
+      storage.commit({ threadId, writes: [putFacts(threadId, { ...facts, usage: [] })] }),
+    ]
     for (let at = 0; at < records; at += BATCH_EVENTS) {
       const events = Array.from({ length: Math.min(BATCH_EVENTS, records - at) }, (_, index) => ({
         type: EventType.TEXT_MESSAGE_CONTENT as const,
         messageId: 'msg_0123456789abcdef01234567',
         delta: `${at + index} `,
       }))
-      writes.push(log.append(threadId, `run-${at}`, events))
+      writes.push(storage.commit({ threadId, append: { runId: `run-${at}`, events } }))
     }
     await Promise.all(writes)
   }
   for (let index = 0; index < size.threads; index++) await add(`other-${index}`, size.records)
   for (let index = 0; index < measured; index++) await add(`measured-${index}`, size.history)
-  await log.close()
-  await store.close()
+  await storage.close()
 }

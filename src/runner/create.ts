@@ -8,8 +8,6 @@ import { detectRoute } from '../model-route/route.ts'
 import { readKnownSecrets } from '../redaction/known-secrets.ts'
 import { createRedactor, type Redactor } from '../redaction/redactor.ts'
 import { isConfining } from '../sandbox/report.ts'
-import { Blobs } from '../storage/lmdb/blobs.ts'
-import { LmdbEventLog } from '../storage/lmdb/lmdb-event-log.ts'
 import { type Logger, redactLines } from '../telemetry/logger.ts'
 import { logRuns } from '../telemetry/run-log.ts'
 import type { ThreadState } from '../thread/told.ts'
@@ -20,7 +18,7 @@ import { openEnforcement } from './enforcement.ts'
 import { lazyMetrics } from './metric-sources.ts'
 import { readinessOf } from './readiness.ts'
 import { type OpenServer, openServer } from './server.ts'
-import { clearPlace, openStore } from './state.ts'
+import { clearPlace, openStorage } from './state.ts'
 import type { StateFolder } from './state-folder.ts'
 import { openThreads } from './threads.ts'
 import { prepareWorkspace, startupPromptOf, urlCredentials } from './workspace.ts'
@@ -79,14 +77,12 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
 
   const enforcement = opened.adopt(await openEnforcement(options, route, signal), (it) => it.close())
   onOpened?.('enforcement')
-  const store = opened.adopt(openStore(config, logger), (it) => it.close())
+  const storage = opened.adopt(await openStorage(config, logger), (it) => it.close())
   onOpened?.('store')
   // Closed behind the log, which ends the readers with their last record: then only bytes are left to send.
   let server: OpenServer | undefined
   opened.defer(() => server?.close())
-  const log = opened.adopt(new LmdbEventLog({ store, retentionBytes: limits.logRetentionBytes }), (it) =>
-    it.close(),
-  )
+  const log = opened.adopt(storage.log, (it) => it.close())
   const isEnforced = isConfining(enforcement.report)
   const permissionMode = decidePermissionMode(config.permissionMode, {
     env,
@@ -95,24 +91,23 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   })
   const { kind, reason, baseUrl, proxyUrl, caFile } = route
   logger.info({ kind, reason, baseUrl, proxyUrl, caFile, permissionMode }, 'model route')
-  const workspace = opened.adopt(await prepareWorkspace({ ...options, store }), (it) => it.setup.close())
+  const workspace = opened.adopt(await prepareWorkspace({ ...options, storage }), (it) => it.setup.close())
   onOpened?.('workspace')
   const parts = { route, permissionMode, mark, enforcement, workspace }
   const agent = opened.adopt(await openAgent(options, parts), (it) => it.binary.close())
   onOpened?.('agent')
-  const blobs = new Blobs({ store, retentionBytes: limits.logRetentionBytes })
   const threads = opened.adopt(
-    openThreads({ ...options, ...limits, enforcement, redactor, agent, log, blobs, store }),
+    openThreads({ ...options, ...limits, enforcement, redactor, agent, storage }),
     (it) => it.close(),
   )
   await threads.recover()
   onOpened?.('threads')
-  const metrics = lazyMetrics({ enforcement, threads, log, store })
+  const metrics = lazyMetrics({ enforcement, threads, log })
   server = await openServer({
     ...options,
-    ...{ redactor, enforcement, log, threads, blobs, workspace },
+    ...{ redactor, enforcement, log, threads, blobs: storage.blobs, workspace },
     isAsking: permissionMode !== 'never-ask',
-    checks: readinessOf({ ...options, ...{ route, enforcement, redactor, workspace, store, agent } }),
+    checks: readinessOf({ ...options, ...{ route, enforcement, redactor, workspace, storage, agent } }),
     metrics: async () => (await metrics()).read(),
   })
   onOpened?.('server')

@@ -1,7 +1,5 @@
 import type { Enforcement } from '../sandbox/enforcement.ts'
 import type { EventLog } from '../storage/event-log.ts'
-import { BATCHES } from '../storage/lmdb/lmdb-event-log.ts'
-import type { Store } from '../storage/lmdb/store.ts'
 import type { MetricSources, Metrics } from '../telemetry/metrics.ts'
 import type { Threads } from '../thread/threads.ts'
 import type { ThreadState } from '../thread/told.ts'
@@ -10,7 +8,6 @@ interface Counted {
   enforcement: Enforcement
   threads: Threads
   log: EventLog
-  store: Store
 }
 
 /** Loaded with the first call: the server listens before. */
@@ -22,7 +19,7 @@ export function lazyMetrics(counted: Counted): () => Promise<Metrics> {
   }
 }
 
-function sourcesOf({ enforcement, threads, log, store }: Counted): MetricSources {
+function sourcesOf({ enforcement, threads, log }: Counted): MetricSources {
   const queues = (): number[] => threads.list().map(({ queue }) => queue.length)
   return {
     threads() {
@@ -36,7 +33,7 @@ function sourcesOf({ enforcement, threads, log, store }: Counted): MetricSources
     }),
     warm: () => threads.list().filter(({ warm }) => warm).length,
     lags: () => log.lags(),
-    logBytes: () => store.usedBytes(BATCHES),
+    logBytes: () => log.usedBytes(),
     egress: () => enforcement.counts,
   }
 }

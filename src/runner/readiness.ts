@@ -4,7 +4,7 @@ import type { Check } from '../http/routes/health.ts'
 import type { ModelRoute } from '../model-route/route.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import type { Enforcement } from '../sandbox/enforcement.ts'
-import type { Store } from '../storage/lmdb/store.ts'
+import type { Storage } from '../storage/storage.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 import { attempt, checkClaudePath, checkClaudeStarts, checkFolder, checkHome, checkModel } from './checks.ts'
 import { checkEnforcement } from './enforcement.ts'
@@ -20,13 +20,13 @@ interface Checked {
   enforcement: Enforcement
   redactor: Redactor
   workspace: Workspace
-  store: Store
+  storage: Storage
   agent: ClaudeAgent
 }
 
 /** Answers of /ready: what the runner that lives needs for a run, each thing tried. */
 export function readinessOf(parts: Checked): (signal: AbortSignal) => Promise<Check[]> {
-  const { config, env, stateFolder, route, enforcement, redactor, workspace, store, agent } = parts
+  const { config, env, stateFolder, route, enforcement, redactor, workspace, storage, agent } = parts
   return async (signal) => {
     const findings = await Promise.all([
       attempt('model_route', () => checkModel(route, signal)),
@@ -37,7 +37,7 @@ export function readinessOf(parts: Checked): (signal: AbortSignal) => Promise<Ch
       attempt('home', () => checkHome(env, config.claudeState)),
       attempt('state', async () => {
         await stateFolder.check()
-        return await checkState(config, store)
+        return await checkState(config, storage)
       }),
       attempt('workspace', () => checkFolder(config.workspace)),
       attempt('policy_enforcement', () => checkEnforcement(enforcement)),

@@ -3,7 +3,8 @@ import { mkdir } from 'node:fs/promises'
 import { killTree } from '../claude/process/process-tree.ts'
 import type { Config } from '../config.ts'
 import { isCode } from '../errors.ts'
-import { Store } from '../storage/lmdb/store.ts'
+import { LmdbStorage } from '../storage/lmdb/lmdb-storage.ts'
+import type { Storage } from '../storage/storage.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { checkFolder, type Said } from './checks.ts'
 
@@ -21,16 +22,22 @@ export async function clearPlace({ workspace, stateDirectory }: Config): Promise
 }
 
 /** @throws {RunnerError} `storage_damaged`, `storage_full`. */
-export function openStore({ stateDirectory, stateRecovery }: Config, logger: Logger): Store {
-  const store = Store.open(`${stateDirectory}/store`, { recovery: stateRecovery })
-  if (store.replaced !== undefined)
-    logger.warn(store.replaced, 'the store was damaged: it is set aside and begun anew')
-  return store
+export async function openStorage(
+  { stateDirectory, stateRecovery, limits }: Config,
+  logger: Logger,
+): Promise<Storage> {
+  const storage = await LmdbStorage.open(`${stateDirectory}/store`, {
+    recovery: stateRecovery,
+    retentionBytes: limits.logRetentionBytes,
+  })
+  if (storage.replaced !== undefined)
+    logger.warn(storage.replaced, 'the store was damaged: it is set aside and begun anew')
+  return storage
 }
 
 /** @throws when a run could not be stored. */
-export async function checkState({ stateDirectory }: Config, store: Store): Promise<Said> {
-  store.checkRoom()
+export async function checkState({ stateDirectory }: Config, storage: Storage): Promise<Said> {
+  await storage.checkRoom()
   return await checkFolder(stateDirectory)
 }
 

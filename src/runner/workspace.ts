@@ -1,6 +1,6 @@
 import { openSessionConfig, type SessionConfig } from '../claude/launch/session-config.ts'
 import type { Config, Env } from '../config.ts'
-import type { Store } from '../storage/lmdb/store.ts'
+import type { Storage } from '../storage/storage.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { openWorkspace, type Workspace } from '../workspace/workspace.ts'
 import type { Said } from './checks.ts'
@@ -9,14 +9,14 @@ interface WorkspaceNeeds {
   config: Config
   env: Env
   logger: Logger
-  store: Store
+  storage: Storage
 }
 
 /** The workspace with what the environment names on its way into it. */
-export function prepareWorkspace({ config, env, logger, store }: WorkspaceNeeds): Promise<Workspace> {
+export async function prepareWorkspace({ config, env, logger, storage }: WorkspaceNeeds): Promise<Workspace> {
   const { limits, tokenHosts, repositories, workflow, repositoryTokens } = config
-  const table = store.json<string>('workspace')
-  return openWorkspace({
+  const key = ['workflow'] as const
+  return await openWorkspace({
     directory: config.workspace,
     env,
     tokenHosts,
@@ -25,9 +25,9 @@ export function prepareWorkspace({ config, env, logger, store }: WorkspaceNeeds)
     retriesMax: limits.claudeRetriesMax,
     retryDelayMs: limits.connectRetryDelayMs,
     memory: {
-      load: () => table.get('workflow'),
+      saved: await storage.tables.workspace.get(key),
       save: async (value) => {
-        await table.put('workflow', value)
+        await storage.commit({ threadId: 'workspace', writes: [{ table: 'workspace', key, value }] })
       },
     },
     onDone: (facts) => logger.info(facts, 'in the workspace'),

@@ -1,33 +1,14 @@
-import type { AguiEvent } from '../agui/event.ts'
 import type { Batch } from './batch.ts'
-
-export interface AppendOptions {
-  /** Resolve only when the records are on disk, not merely committed: they then survive a power cut. */
-  durable?: boolean
-  /** Belongs to the end of a run: may use the room that is kept for it when the disk is full. */
-  isLast?: boolean
-}
 
 /**
  * The only meeting place of agents and clients: per thread a sequence of records, from 1 without gaps. A record
- * is committed before any reader sees it. Kept as small as this so that a Redis stream can stand in for the
- * embedded store.
+ * is committed before any reader sees it; `Storage.commit` appends.
  */
 export interface EventLog {
   /**
-   * Appends in call order; resolves when committed.
-   *
-   * @throws {RunnerError} `storage_full`, before it returns: nothing was written then, and nothing will be.
-   */
-  append(
-    threadId: string,
-    runId: string,
-    events: readonly AguiEvent[],
-    options?: AppendOptions,
-  ): Promise<Batch>
-  /**
    * Everything after `after`, then what comes, at the reader's own pace, until `signal` is aborted, the thread is
-   * dropped or the log closed. A thread that has no record yet is waited for.
+   * dropped or the log closed. A thread that has no record yet is waited for. Readers that are at the same place are
+   * given the same arrays.
    *
    * @throws {RunnerError} `replay_expired` when what follows `after` is not there any more: retention has passed it,
    * or it is damaged. Details hold `oldestSeq`, the first to go on with, and `lost`, the seqs that are damaged.
@@ -38,18 +19,13 @@ export interface EventLog {
    *
    * @throws {RunnerError} `replay_expired` as `read` would.
    */
-  checkReplay(threadId: string, after: number): void
-  /**
-   * Asked before a run is taken in.
-   *
-   * @throws {RunnerError} `storage_full` when it would not find room.
-   */
-  checkRoom(): void
+  checkReplay(threadId: string, after: number): Promise<void>
   /** The last committed seq; 0 when there is none. */
-  head(threadId: string): number
+  head(threadId: string): Promise<number>
   /** How many records each open reader is behind its thread's last. */
-  lags(): readonly number[]
-  /** Forgets the thread and ends its readers. */
-  drop(threadId: string): Promise<void>
+  lags(): Promise<readonly number[]>
+  /** Bytes that the records take in the store. */
+  usedBytes(): Promise<number>
+  /** Takes no more appends, and ends each reader behind the last record. Idempotent. */
   close(): Promise<void>
 }

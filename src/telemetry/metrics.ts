@@ -24,8 +24,8 @@ export interface MetricSources {
   /** Claude Code processes that stand ready. */
   warm(): number
   /** How many records each reader of the log is behind its thread's last. */
-  lags(): readonly number[]
-  logBytes(): number
+  lags(): Promise<readonly number[]>
+  logBytes(): Promise<number>
   /** Connections and requests that the policy has judged, by what became of them. */
   egress(): Readonly<Record<string, number>>
 }
@@ -232,13 +232,13 @@ function lookUp({ Counter, Gauge }: Prom, registry: Registry, sources: MetricSou
       for (const [verdict, count] of Object.entries(sources.egress())) this.inc({ verdict }, count)
     },
   })
-  const gauge = (name: string, help: string, value: () => number): void => {
+  const gauge = (name: string, help: string, value: () => number | Promise<number>): void => {
     new Gauge({
       name,
       help,
       registers,
-      collect() {
-        this.set(value())
+      async collect() {
+        this.set(await value())
       },
     })
   }
@@ -249,11 +249,11 @@ function lookUp({ Counter, Gauge }: Prom, registry: Registry, sources: MetricSou
     () => sources.queued().longest,
   )
   gauge('agui_runner_claude_warm', 'Claude Code processes that stand ready.', () => sources.warm())
-  gauge('agui_runner_reader_lag_records_max', 'Records that the slowest reader is behind.', () =>
-    Math.max(0, ...sources.lags()),
+  gauge('agui_runner_reader_lag_records_max', 'Records that the slowest reader is behind.', async () =>
+    Math.max(0, ...(await sources.lags())),
   )
-  gauge('agui_runner_reader_lag_records', 'Records that all readers together are behind.', () =>
-    sources.lags().reduce((sum, lag) => sum + lag, 0),
+  gauge('agui_runner_reader_lag_records', 'Records that all readers together are behind.', async () =>
+    (await sources.lags()).reduce((sum, lag) => sum + lag, 0),
   )
   gauge('agui_runner_log_size_bytes', 'Bytes of the store that are in use.', () => sources.logBytes())
 }

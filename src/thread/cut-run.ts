@@ -1,8 +1,14 @@
 import { EventType } from '@ag-ui/core'
+import type { AgentSession } from '../agent/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { OpenItems } from '../agui/grammar.ts'
+import { isCode } from '../errors.ts'
 import type { EventLog } from '../storage/event-log.ts'
 import { readKept } from '../storage/kept.ts'
+import type { Queue } from './queue.ts'
+import { queuedEvents } from './queue-events.ts'
+import { putFacts, type ThreadFacts } from './thread-table.ts'
+import type { ThreadWriter } from './thread-writer.ts'
 
 /** Why a run ends that nobody works on any more. */
 export interface Cut {
@@ -16,7 +22,7 @@ export const RESTARTED: Cut = {
 }
 
 /** A run that ended without its terminal event. */
-export interface CutRun {
+interface CutRun {
   /** Its terminal event is there, or it never began. */
   isOver: boolean
   /** The ends of what is open. */
@@ -25,9 +31,54 @@ export interface CutRun {
   taken: string[]
 }
 
-/** Reads what the log has behind `after`, the last seq before the run. */
-export async function readCutRun(log: EventLog, threadId: string, after: number): Promise<CutRun> {
-  const head = log.head(threadId)
+export interface CutOptions {
+  agent: AgentSession
+  log: EventLog
+  writer: ThreadWriter
+  queue: Queue
+}
+
+/**
+ * Ends in the log the run that was cut short. Returns the facts since then; undefined when nothing was open, or when there
+ * is no room: then it stays open.
+ */
+export async function closeCut(
+  { code, message }: Cut,
+  { openRun, ...before }: ThreadFacts,
+  { agent, log, queue, writer }: CutOptions,
+): Promise<ThreadFacts | undefined> {
+  if (openRun === undefined) return undefined
+  const { threadId, head } = writer
+  const { after, runId } = openRun
+  const { isOver, closing, taken } = await readCutRun(log, threadId, { after, head })
+  for (const id of taken) queue.takeIn(id)
+  const end: AguiEvent = { type: EventType.RUN_ERROR, code, message }
+  const events = [...closing, ...queuedEvents(queue.waiting), end]
+  const facts: ThreadFacts = {
+    ...before,
+    lastOutcome: 'error',
+    updatedAt: Date.now(),
+    memory: agent.memory,
+  }
+  const writes = [...(await queue.takenWrites()), putFacts(threadId, facts)]
+  try {
+    await writer.commit({ ...(isOver ? {} : { append: { runId, events } }), writes, isLast: true })
+  } catch (error) {
+    if (isCode(error, 'storage_full')) return undefined
+    throw error
+  }
+  queue.forgetTaken()
+  for (const waiting of queue.waiting) waiting.isSteered = false
+  await writer.flushed()
+  return facts
+}
+
+/** Reads what the log has behind `after`, the last seq before the run, up to `head`. */
+async function readCutRun(
+  log: EventLog,
+  threadId: string,
+  { after, head }: { after: number; head: number },
+): Promise<CutRun> {
   const taken: string[] = []
   if (head <= after) return { isOver: true, closing: [], taken }
   let open = new OpenItems()

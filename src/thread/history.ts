@@ -35,6 +35,12 @@ function untold(messageId: string): string {
   return messageId.endsWith(TOLD) ? messageId.slice(0, -TOLD.length) : messageId
 }
 
+/** The ids of user messages among `messages`, each with all it may be known by. */
+export function knownIds(messages: readonly Message[]): string[] {
+  const ids = messages.flatMap(({ role, id }) => (role === 'user' ? [id, untold(id)] : []))
+  return [...new Set(ids)]
+}
+
 /** The id that the message was sent with, whichever of the two it comes back with. */
 function sentId(messageId: string, known: KnownMessages): string {
   const sent = untold(messageId)

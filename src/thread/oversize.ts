@@ -1,7 +1,7 @@
 import { type ContentPart, EventType, type Interrupt, type Message } from '@ag-ui/core'
 import type { AguiEvent } from '../agui/event.ts'
 import { isDelta } from '../agui/items.ts'
-import type { Blob } from '../storage/lmdb/blobs.ts'
+import type { Blob } from '../storage/blob.ts'
 
 export interface OversizeOptions {
   /** Bytes of JSON that one event may have. */

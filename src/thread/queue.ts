@@ -2,8 +2,10 @@ import type { RunAgentInput } from '@ag-ui/core'
 import { RunAgentInputSchema } from '@ag-ui/core/schemas'
 import { z } from 'zod'
 import { RunnerError } from '../errors.ts'
-import { keyText, type Records, type Store } from '../storage/lmdb/store.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { Key, Table, Write } from '../storage/table.ts'
 import { type NewMessages, toldId } from './history.ts'
+import type { ThreadWriter } from './thread-writer.ts'
 
 /** A run that waits for the one before it; its client may be gone. */
 export interface QueuedRun {
@@ -38,8 +40,6 @@ const Head = z.object({
 const Request = z.custom<RunAgentInput>((value) => RunAgentInputSchema.safeParse(value).success)
 const NEWLINE = 0x0a
 
-type Key = [thread: string, place: number]
-
 interface Entry extends Waiting {
   readonly place: number
   bytes: number
@@ -47,46 +47,53 @@ interface Entry extends Waiting {
   written: Promise<unknown>
 }
 
+interface Stored {
+  key: Key
+  value: Buffer
+}
+
 /** The queues of all threads: each entry is a record of its own, so that one more costs as much as it is long. */
 export class Queues {
-  readonly #store: Store
-  readonly #entries: Records<Key>
+  readonly #table: Table<Buffer>
   readonly #limits: QueueLimits
 
-  constructor(options: QueueLimits & { store: Store }) {
-    this.#store = options.store
-    this.#entries = options.store.bytes('queue')
-    this.#limits = options
+  constructor({ storage, queueMax, queueBytesMax }: QueueLimits & { storage: Storage }) {
+    this.#table = storage.tables.queue
+    this.#limits = { queueMax, queueBytesMax }
+  }
+
+  /** What an earlier process has left of a thread's queue. */
+  stored(threadId: string): Promise<readonly Stored[]> {
+    return this.#table.entries(threadId)
   }
 
   /** @throws when a stored entry is not what this version writes. */
-  open(threadId: string): Queue {
-    const { queueMax, queueBytesMax } = this.#limits
-    return new Queue(threadId, { store: this.#store, entries: this.#entries, queueMax, queueBytesMax })
+  open(writer: ThreadWriter, stored: readonly Stored[]): Queue {
+    return new Queue(stored, { ...this.#limits, table: this.#table, writer })
   }
+}
 
-  async drop(threadId: string): Promise<void> {
-    await this.#entries.removeAll(keysOf(threadId))
-  }
+interface QueueOptions extends QueueLimits {
+  table: Table<Buffer>
+  writer: ThreadWriter
 }
 
 /** What waits on one thread, oldest first: for the run under way to end, or to be taken into its turn. */
 export class Queue {
-  readonly #thread: string
-  readonly #options: QueueLimits & { store: Store; entries: Records<Key> }
+  readonly #options: QueueOptions
   #entries: Entry[] = []
   /** Taken in whole or in part since `forgetTaken`; the store still has all of them. */
   readonly #taken = new Set<Entry>()
   #next = 1
 
-  constructor(threadId: string, options: QueueLimits & { store: Store; entries: Records<Key> }) {
-    this.#thread = keyText(threadId)
+  constructor(stored: readonly Stored[], options: QueueOptions) {
     this.#options = options
-    for (const { key, value } of options.entries.getRange(keysOf(threadId))) {
+    for (const { key, value } of stored) {
       const head = Head.parse(JSON.parse(value.toString('utf8', 0, value.indexOf(NEWLINE))))
-      const entry = { ...head, isSteered: false, place: key[1], bytes: value.length }
+      const place = Number(key[1])
+      const entry = { ...head, isSteered: false, place, bytes: value.length }
       this.#entries.push({ ...entry, written: Promise.resolve() })
-      this.#next = key[1] + 1
+      this.#next = place + 1
     }
   }
 
@@ -100,7 +107,7 @@ export class Queue {
    * @throws {RunnerError} `queue_full`, `storage_full`.
    */
   async add({ request, digests }: QueuedRun): Promise<Waiting> {
-    const { store, queueMax, queueBytesMax } = this.#options
+    const { writer, queueMax, queueBytesMax } = this.#options
     const messageIds = request.messages.filter(({ role }) => role === 'user').map(({ id }) => id)
     const head = { runId: request.runId, messageIds, digests }
     const stored = encode(head, request)
@@ -112,14 +119,14 @@ export class Queue {
       throw new RunnerError('queue_full', message)
     }
     const place = this.#next++
-    const written = this.#options.entries.put([this.#thread, place], stored)
+    const written = writer.commit({ writes: [this.#write(place, stored)] })
     const entry = { ...head, isSteered: false, place, bytes: stored.length, written }
     this.#entries.push(entry)
     try {
       await written
-      await store.flushed()
+      await writer.flushed()
     } catch (error) {
-      this.#leave(entry)
+      this.leave(entry)
       throw error
     }
     return entry
@@ -134,15 +141,18 @@ export class Queue {
     const entry = this.#entries.find((each) => each === waiting)
     await entry?.written
     if (entry === undefined) throw new Error(`The run "${waiting.runId}" does not wait.`)
-    return this.#read(entry)
+    return await this.#read(entry)
   }
 
-  /** It waits no more: it runs. Written in the same commit as the start of the run. */
-  async remove(waiting: Waiting): Promise<void> {
+  /** For the commit with which it waits no more, the start of its run; `leave` when that is done. */
+  removal(waiting: Waiting): Write[] {
     const entry = this.#entries.find((each) => each === waiting)
-    if (entry === undefined) return
-    this.#leave(entry)
-    await this.#options.entries.remove(this.#key(entry))
+    return entry === undefined ? [] : [this.#write(entry.place, undefined)]
+  }
+
+  /** It waits no more. */
+  leave(waiting: Waiting): void {
+    this.#entries = this.#entries.filter((each) => each !== waiting)
   }
 
   /**
@@ -155,33 +165,37 @@ export class Queue {
       if (id === undefined) continue
       entry.messageIds = entry.messageIds.filter((each) => each !== id)
       this.#taken.add(entry)
-      if (entry.messageIds.length === 0) this.#leave(entry)
+      if (entry.messageIds.length === 0) this.leave(entry)
       return entry.digests.find(([each]) => each === id)
     }
     return undefined
   }
 
   /**
-   * Forgets what was taken in, once the log holds it for good: written in the same commit as the end of the run. A
-   * runner that is killed before finds it in the log of the run that was cut.
+   * What the store has too much since messages were taken in, for the commit with which the log holds them for good: that
+   * of the end of the run; `forgetTaken` when that is done. A runner that is killed before finds them in the log of the
+   * run that was cut.
    */
-  async forgetTaken(): Promise<void> {
-    const taken = [...this.#taken]
-    this.#taken.clear()
-    await Promise.all(
-      taken.map((entry) => {
-        if (!this.has(entry)) return this.#options.entries.remove(this.#key(entry))
-        const { request, digests } = this.#read(entry)
+  async takenWrites(): Promise<Write[]> {
+    return await Promise.all(
+      [...this.#taken].map(async (entry) => {
+        if (!this.has(entry)) return this.#write(entry.place, undefined)
+        const { request, digests } = await this.#read(entry)
         const { runId, messageIds } = entry
         const stored = encode({ runId, messageIds, digests }, request)
         entry.bytes = stored.length
-        return this.#options.entries.put(this.#key(entry), stored, { isLast: true })
+        return this.#write(entry.place, stored)
       }),
     )
   }
 
-  #read(entry: Entry): QueuedRun {
-    const stored = this.#options.entries.get(this.#key(entry))
+  forgetTaken(): void {
+    this.#taken.clear()
+  }
+
+  async #read(entry: Entry): Promise<QueuedRun> {
+    const { table, writer } = this.#options
+    const stored = await table.get([writer.threadId, entry.place])
     if (stored === undefined) throw new Error(`The queued run "${entry.runId}" is not in the store.`)
     const request = Request.parse(JSON.parse(stored.toString('utf8', stored.indexOf(NEWLINE) + 1)))
     const { messageIds } = entry
@@ -194,17 +208,9 @@ export class Queue {
     }
   }
 
-  #leave(entry: Entry): void {
-    this.#entries = this.#entries.filter((each) => each !== entry)
+  #write(place: number, value: Buffer | undefined): Write {
+    return { table: 'queue', key: [this.#options.writer.threadId, place], value }
   }
-
-  #key({ place }: Entry): Key {
-    return [this.#thread, place]
-  }
-}
-
-function keysOf(threadId: string): { start: Key; end: Key } {
-  return { start: [keyText(threadId), 0], end: [keyText(threadId), Infinity] }
 }
 
 function encode(head: z.infer<typeof Head>, request: RunAgentInput): Buffer {

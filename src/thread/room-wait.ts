@@ -1,23 +1,23 @@
 import { isCode } from '../errors.ts'
-import type { EventLog } from '../storage/event-log.ts'
+import type { ThreadWriter } from './thread-writer.ts'
 
 /** What waits for room on the disk asks for it this often. */
 const RETRY_MS = 5000
 
 /** Whether there is room for a run; and who waits for it is called again. */
 export class RoomWait {
-  readonly #log: EventLog
+  readonly #writer: ThreadWriter
   readonly #again: () => void
   #timer: NodeJS.Timeout | undefined
 
-  constructor(log: EventLog, again: () => void) {
-    this.#log = log
+  constructor(writer: ThreadWriter, again: () => void) {
+    this.#writer = writer
     this.#again = again
   }
 
-  isThere(): boolean {
+  async isThere(): Promise<boolean> {
     try {
-      this.#log.checkRoom()
+      await this.#writer.checkRoom()
       return true
     } catch (error) {
       if (!isCode(error, 'storage_full')) throw error

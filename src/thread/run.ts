@@ -8,8 +8,9 @@ import { runAnswered, runEnded, runStarted } from '../channels.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import type { StreamRedactor } from '../redaction/stream-redactor.ts'
-import type { AppendOptions, EventLog } from '../storage/event-log.ts'
+import type { Write } from '../storage/table.ts'
 import type { Oversize } from './oversize.ts'
+import type { ThreadWriter } from './thread-writer.ts'
 
 export interface RunLimits {
   /** A run is ended after this; 0 for never. */
@@ -19,9 +20,8 @@ export interface RunLimits {
 }
 
 export interface RunOptions extends RunLimits {
-  threadId: string
   request: RunRequest
-  log: EventLog
+  writer: ThreadWriter
   /** Takes out what no record may hold, on the way into the log: everything shown comes from there. */
   redactor: Redactor
   oversize: Oversize
@@ -29,6 +29,8 @@ export interface RunOptions extends RunLimits {
   onUserMessage(messageId: string): void
   /** What the thread has to say right before the terminal event. */
   lastWords(end: RunEnd): AguiEvent[]
+  /** What the thread stores in the commit of the terminal event. */
+  lastWrites(end: RunEnd): Promise<readonly Write[]>
 }
 
 /**
@@ -47,14 +49,13 @@ const PENDING_EVENTS_MAX = 4096
  */
 export class Run {
   readonly runId: string
-  /** Resolves when RUN_STARTED is committed, with its seq. */
-  readonly started: Promise<number>
   /** The run's new messages as RUN_STARTED shows them. */
   readonly shownMessages: readonly Message[]
   readonly #options: RunOptions
   readonly #abort = new AbortController()
   readonly #open = new OpenItems()
   readonly #redaction: StreamRedactor
+  readonly #opening: readonly AguiEvent[]
   #pending: AguiEvent[] = []
   #flushing: Promise<void> | undefined
   readonly #admittedAt = performance.now()
@@ -65,16 +66,24 @@ export class Run {
   #cut: RunnerError | undefined
   #logFailure: { error: unknown } | undefined
 
-  /** @throws {RunnerError} `storage_full`: then there is no run. */
   constructor(options: RunOptions) {
     this.#options = options
     this.runId = options.request.runId
     this.#redaction = options.redactor.createStream()
-    const opening = this.#shown(startEvent(options))
-    this.shownMessages = opening.flatMap((event) =>
+    this.#opening = this.#shown(startEvent(options))
+    this.shownMessages = this.#opening.flatMap((event) =>
       event.type === EventType.RUN_STARTED ? (event.input?.messages ?? []) : [],
     )
-    this.started = this.#append(opening, { durable: true })
+  }
+
+  /** Whether nothing is this run's any more: its end is being written, or is. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** Commits RUN_STARTED together with `writes`. @throws {RunnerError} `storage_full`: then there is no run. */
+  async start(writes: readonly Write[]): Promise<void> {
+    await this.#append(this.#opening, writes)
     runStarted.publish(this.#ids)
   }
 
@@ -86,44 +95,43 @@ export class Run {
   }
 
   /**
-   * Runs to the end. Rejects only when the log cannot be written: with `storage_full` before anything of the end is.
-   *
-   * @param onEnd called in the turn in which the terminal event is written, so that what it stores is committed
-   * with it and a client that has read the event finds the thread ready for its next run.
+   * Runs to the end once it is started, and resolves when its terminal event is committed. Rejects only when the log
+   * cannot be written: then nothing of the end is.
    */
-  async execute(agent: AgentSession, onEnd: (end: RunEnd) => void): Promise<RunEnd> {
-    const watch = this.#watch()
-    let end: RunEnd
-    try {
-      end = await agent.run(this.#options.request, {
-        emit: (events) => this.#emit(events),
-        signal: this.#abort.signal,
-      })
-    } catch (error) {
-      end = { outcome: 'error', code: 'internal', message: `The agent failed: ${toMessage(error)}` }
-    } finally {
-      watch.close()
-    }
-    if (this.#cut !== undefined) {
-      end = { outcome: 'error', code: this.#cut.code, message: this.#cut.message, ...usageOf(end) }
-    }
-    let written: Promise<unknown>
+  async execute(agent: AgentSession): Promise<RunEnd> {
+    const end = await this.#ask(agent)
     try {
       await this.#flushing
       if (this.#logFailure !== undefined) throw this.#logFailure.error
       this.#isOver = true
       const closing = [...this.#open.closing(), ...this.#options.lastWords(end), this.#terminal(end)]
       const events = [...this.#pending, ...closing.flatMap((event) => this.#shown(event))]
-      written = this.#append(events, { durable: true, isLast: true })
+      await this.#append(events, await this.#options.lastWrites(end), { isLast: true })
     } catch (error) {
       this.#isOver = true
       this.#tellEnd({ outcome: 'error', code: error instanceof RunnerError ? error.code : 'internal' })
       throw error
     }
-    onEnd(end)
     this.#tellEnd(end)
-    await written
     return end
+  }
+
+  async #ask(agent: AgentSession): Promise<RunEnd> {
+    const watch = this.#watch()
+    const { signal } = this.#abort
+    let end: RunEnd
+    try {
+      end = signal.aborted
+        ? { outcome: 'cancelled' }
+        : await agent.run(this.#options.request, { emit: (events) => this.#emit(events), signal })
+    } catch (error) {
+      end = { outcome: 'error', code: 'internal', message: `The agent failed: ${toMessage(error)}` }
+    } finally {
+      watch.close()
+    }
+    if (this.#cut === undefined) return end
+    const { code, message } = this.#cut
+    return { outcome: 'error', code, message, ...usageOf(end) }
   }
 
   #tellEnd(end: { outcome: RunEnd['outcome']; code?: string }): void {
@@ -138,7 +146,7 @@ export class Run {
   }
 
   get #ids(): { threadId: string; runId: string } {
-    return { threadId: this.#options.threadId, runId: this.runId }
+    return { threadId: this.#options.writer.threadId, runId: this.runId }
   }
 
   get #age(): number {
@@ -153,13 +161,7 @@ export class Run {
       this.#answered = true
       runAnswered.publish({ ...this.#ids, ms: this.#age })
     }
-    try {
-      for (const event of events) this.#take(event)
-    } catch (error) {
-      // What is too large for an event found no room.
-      this.#fail(error)
-      return undefined
-    }
+    for (const event of events) this.#take(event)
     this.#keepFlushing()
     return this.#pending.length > PENDING_EVENTS_MAX ? this.#flushing : undefined
   }
@@ -189,7 +191,6 @@ export class Run {
   /** While one commit is under way the next batch gathers: a slow disk makes larger batches, not a longer queue. */
   async #flush(): Promise<void> {
     try {
-      await this.started
       for (let commits = 0; this.#pending.length > 0; commits += 1) {
         const early = this.#committedAt + GATHER_MS - performance.now()
         // The first words of an answer wait for nothing but the disk.
@@ -206,10 +207,13 @@ export class Run {
     }
   }
 
-  /** @throws {RunnerError} `storage_full`, before it returns. */
-  #append(events: readonly AguiEvent[], options?: AppendOptions): Promise<number> {
-    const { log, threadId } = this.#options
-    return log.append(threadId, this.runId, events, options).then(({ first }) => first)
+  /** @throws {RunnerError} `storage_full`. */
+  #append(
+    events: readonly AguiEvent[],
+    writes: readonly Write[] = [],
+    options: { isLast?: boolean } = {},
+  ): Promise<void> {
+    return this.#options.writer.commit({ append: { runId: this.runId, events }, writes, ...options })
   }
 
   #terminal(end: RunEnd): AguiEvent {
@@ -219,7 +223,7 @@ export class Run {
     }
     return {
       type: EventType.RUN_FINISHED,
-      threadId: this.#options.threadId,
+      threadId: this.#options.writer.threadId,
       runId: this.runId,
       outcome: outcomeOf(end),
       ...(end.outcome === 'success' && end.result !== undefined ? { result: end.result } : {}),
@@ -254,7 +258,7 @@ function limit(ms: number, onEnd: () => void): AwakeTimer | undefined {
  * RUN_STARTED with our own protocol version (agui-1.0-producer.md A2.13). Of the input it echoes what is new to the
  * thread: so every reader has the user's words too, and the traffic does not double with the history.
  */
-function startEvent({ threadId, request }: RunOptions): AguiEvent {
+function startEvent({ writer: { threadId }, request }: RunOptions): AguiEvent {
   const { runId, parentRunId, messages } = request
   return {
     type: EventType.RUN_STARTED,

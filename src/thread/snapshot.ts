@@ -24,7 +24,7 @@ export async function takeSnapshot(
   options: { threadId: string; connectId: string; signal: AbortSignal },
 ): Promise<Snapshot> {
   const { threadId, connectId, signal } = options
-  const head = log.head(threadId)
+  const head = await log.head(threadId)
   const transcript = new Transcript()
   const { lastRunId, lost } = await replay(log, { threadId, head, signal }, transcript)
   // What the messages lack, for a client that would take them for the whole thread.

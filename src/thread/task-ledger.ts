@@ -55,7 +55,8 @@ export class TaskLedger {
 
   /** Oldest first. */
   async tasks(threadId: string, signal: AbortSignal): Promise<KnownTask[]> {
-    const ledger = this.#ledger(threadId)
+    const head = await this.#log.head(threadId)
+    const ledger = this.#ledger(threadId, head)
     const turn = ledger.reading.then(() => this.#catchUp(threadId, ledger, signal))
     ledger.reading = turn.catch(() => undefined)
     await turn
@@ -69,17 +70,17 @@ export class TaskLedger {
     }
   }
 
-  #ledger(threadId: string): Ledger {
+  #ledger(threadId: string, head: number): Ledger {
     const known = this.#threads.get(threadId)
     // A thread of the same id was deleted and made anew.
-    if (known !== undefined && known.seq <= this.#log.head(threadId)) return known
+    if (known !== undefined && known.seq <= head) return known
     const ledger = { seq: 0, tasks: new Map(), subagents: new Map(), reading: Promise.resolve() }
     this.#threads.set(threadId, ledger)
     return ledger
   }
 
   async #catchUp(threadId: string, ledger: Ledger, signal: AbortSignal): Promise<void> {
-    const head = this.#log.head(threadId)
+    const head = await this.#log.head(threadId)
     if (ledger.seq >= head) return
     // A signal of its own: one request reads many threads, and each read listens for the end of its signal.
     await within({ signal }, async (own) => {

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
-import type { TokenUsage } from '@ag-ui/core'
+import { aggregateTokenUsage, type TokenUsage } from '@ag-ui/core'
 import { TokenUsageSchema } from '@ag-ui/core/schemas'
 import { z } from 'zod'
-import { idOfKey, keyText, type Store, type Table } from '../storage/lmdb/store.ts'
+import type { RunEnd } from '../agent/agent.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { Key, Write } from '../storage/table.ts'
 
 /** What outlives the process of a thread, beside its log. Door of the stored data. */
 const ThreadFacts = z.object({
@@ -23,23 +25,19 @@ export type ThreadFacts = z.infer<typeof ThreadFacts>
 /** In the place of the facts while a thread is deleted: what is there of it beside is to go, after a restart too. */
 const Deleted = z.object({ deleted: z.literal(true) })
 
-type Member = [thread: string, id: string]
-
-/** How a run, or a thread, ends is stored also on a full disk; what begins one asks for room before. */
-const LAST = { isLast: true }
+/** What the store knows of what a request names. */
+export interface LookedUp {
+  hasRun: boolean
+  /** What each message said when it was taken in, as a digest; those that the thread has seen. */
+  digests: ReadonlyMap<string, string>
+}
 
 /** The facts of every thread, and which run and message ids each has seen. */
 export class ThreadTable {
-  readonly #store: Store
-  readonly #facts: Table<string>
-  readonly #runs: Table<Member>
-  readonly #messages: Table<Member>
+  readonly #storage: Storage
 
-  constructor(store: Store) {
-    this.#store = store
-    this.#facts = store.json('threads')
-    this.#runs = store.json('runs')
-    this.#messages = store.json('messages')
+  constructor(storage: Storage) {
+    this.#storage = storage
   }
 
   /**
@@ -47,52 +45,67 @@ export class ThreadTable {
    *
    * @throws when the stored facts are not what this version writes.
    */
-  all(): [threadId: string, facts: ThreadFacts | undefined][] {
-    return [...this.#facts.getRange()].map(({ key, value }) => [idOfKey(key), factsOf(value)])
+  async all(): Promise<[threadId: string, facts: ThreadFacts | undefined][]> {
+    const entries = await this.#storage.tables.threads.entries()
+    return entries.map(({ key: [threadId], value }) => [threadId, factsOf(value)])
   }
 
   /** Of a thread that is there and not being deleted. */
-  get(threadId: string): ThreadFacts | undefined {
-    return factsOf(this.#facts.get(keyText(threadId)))
+  async get(threadId: string): Promise<ThreadFacts | undefined> {
+    return factsOf(await this.#storage.tables.threads.get([threadId]))
   }
 
-  async put(threadId: string, facts: ThreadFacts): Promise<void> {
-    await this.#facts.put(keyText(threadId), facts, LAST)
-  }
-
-  hasRun(threadId: string, runId: string): boolean {
-    return this.#runs.doesExist(member(threadId, runId))
-  }
-
-  async addRun(threadId: string, runId: string): Promise<void> {
-    await this.#runs.put(member(threadId, runId), true, LAST)
-  }
-
-  /** What the message said when it was taken in, as a digest; `undefined` for one this thread has not seen. */
-  messageDigest(threadId: string, messageId: string): string | undefined {
-    const digest = this.#messages.get(member(threadId, messageId))
-    return typeof digest === 'string' ? digest : undefined
-  }
-
-  async addMessages(threadId: string, messages: Iterable<[id: string, digest: string]>): Promise<void> {
-    await Promise.all(
-      [...messages].map(([id, digest]) => this.#messages.put(member(threadId, id), digest, LAST)),
-    )
+  async lookUp(threadId: string, runId: string, messageIds: readonly string[]): Promise<LookedUp> {
+    const { runs, messages } = this.#storage.tables
+    const [hasRun, found] = await Promise.all([
+      runs.has(member(threadId, runId)),
+      messages.getAll(messageIds.map((id) => member(threadId, id))),
+    ])
+    const digests = new Map<string, string>()
+    for (const [index, id] of messageIds.entries()) {
+      const digest = found[index]
+      if (typeof digest === 'string') digests.set(id, digest)
+    }
+    return { hasRun, digests }
   }
 
   /** From here on the thread is one that is being deleted, whatever happens to this process. */
   async bury(threadId: string): Promise<void> {
-    await this.#facts.put(keyText(threadId), { deleted: true }, LAST)
-    await this.#store.flushed()
+    const write: Write = { table: 'threads', key: [threadId], value: { deleted: true } }
+    await this.#storage.commit({ threadId, writes: [write], isLast: true })
+    await this.#storage.flushed()
   }
+}
 
-  /** The end of a deletion: call when nothing else is left of the thread. */
-  async drop(threadId: string): Promise<void> {
-    const range = { start: [keyText(threadId), ''], end: [keyText(threadId), '\uffff'] }
-    await Promise.all([this.#runs.removeAll(range), this.#messages.removeAll(range)])
-    await this.#facts.remove(keyText(threadId))
-    await this.#store.flushed()
+/** The facts when a run has ended. */
+export function factsAfter(
+  end: RunEnd,
+  { openRun: _closed, ...facts }: ThreadFacts,
+  { memory, lastUserMessageId = facts.lastUserMessageId }: Pick<ThreadFacts, 'memory' | 'lastUserMessageId'>,
+): ThreadFacts {
+  return {
+    ...facts,
+    lastOutcome: end.outcome,
+    updatedAt: Date.now(),
+    usage: aggregateTokenUsage([...facts.usage, ...(end.usage ?? [])]),
+    memory,
+    ...(lastUserMessageId === undefined ? {} : { lastUserMessageId }),
   }
+}
+
+export function putFacts(threadId: string, facts: ThreadFacts): Write {
+  return { table: 'threads', key: [threadId], value: facts }
+}
+
+export function putRun(threadId: string, runId: string): Write {
+  return { table: 'runs', key: member(threadId, runId), value: true }
+}
+
+export function putMessages(
+  threadId: string,
+  digests: readonly (readonly [id: string, digest: string])[],
+): Write[] {
+  return digests.map(([id, digest]) => ({ table: 'messages', key: member(threadId, id), value: digest }))
 }
 
 function factsOf(stored: unknown): ThreadFacts | undefined {
@@ -100,6 +113,6 @@ function factsOf(stored: unknown): ThreadFacts | undefined {
 }
 
 /** The client chooses the ids, and a message's may be longer than a key can be. */
-function member(threadId: string, id: string): Member {
-  return [keyText(threadId), createHash('sha256').update(id).digest('base64url')]
+function member(threadId: string, id: string): Key {
+  return [threadId, createHash('sha256').update(id).digest('base64url')]
 }

@@ -1,46 +1,33 @@
 import { randomUUID } from 'node:crypto'
-import {
-  aggregateTokenUsage,
-  EventType,
-  type ResumeEntry,
-  type RunAgentInput,
-  type UserMessage,
-} from '@ag-ui/core'
+import type { ResumeEntry, RunAgentInput, UserMessage } from '@ag-ui/core'
 import type { AgentSession, RunEnd } from '../agent/agent.ts'
-import type { AguiEvent } from '../agui/event.ts'
 import { parseUserContent } from '../agui/input.ts'
 import { inBackground } from '../background.ts'
 import { isCode, RunnerError } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import type { EventLog } from '../storage/event-log.ts'
+import type { Write } from '../storage/table.ts'
 import { deliveryOf, threadBusy } from './admission.ts'
 import { openAnswers, owedResults } from './answers.ts'
-import { type Cut, RESTARTED, readCutRun } from './cut-run.ts'
-import { type KnownMessages, reconcile, toldId, withShown, withTold } from './history.ts'
+import { type Cut, closeCut, RESTARTED } from './cut-run.ts'
+import { knownIds, reconcile, toldId, withShown, withTold } from './history.ts'
+import { checkNew, type Known, knownMessages } from './known.ts'
 import type { Oversize } from './oversize.ts'
 import type { Queue, QueuedRun, Waiting } from './queue.ts'
 import { pendingEvents, queuedEvents } from './queue-events.ts'
 import { RoomWait } from './room-wait.ts'
 import { Run, type RunLimits, refusedRun } from './run.ts'
-import type { ThreadFacts, ThreadTable } from './thread-table.ts'
+import {
+  factsAfter,
+  type LookedUp,
+  putFacts,
+  putMessages,
+  putRun,
+  type ThreadFacts,
+  type ThreadTable,
+} from './thread-table.ts'
+import type { ThreadOptions } from './thread-options.ts'
 import type { Accepted, Submitted, ThreadDescription } from './told.ts'
-
-export interface ThreadOptions extends RunLimits {
-  threadId: string
-  facts: ThreadFacts
-  agent: AgentSession
-  log: EventLog
-  table: ThreadTable
-  redactor: Redactor
-  oversize: Oversize
-  /** Told before anybody else learns that a run has ended. */
-  onRunEnding?: (() => void) | undefined
-  queue: Queue
-  /** Told when a run has ended, its terminal event committed. */
-  onRunEnded(run: { threadId: string; runId: string; end: RunEnd }): void
-  /** Told when the log could not be written, with the cause: the runner cannot keep its promise then. */
-  onLogFailure(error: unknown): void
-}
 
 /** One thread: admits one run at a time. */
 export class Thread {
@@ -48,9 +35,13 @@ export class Thread {
   readonly #options: ThreadOptions
   readonly #room: RoomWait
   #facts: ThreadFacts
-  #run: { run: Run; digests: QueuedRun['digests'] } | undefined
-  /** Ends when the last admitted run has, its terminal event committed. */
+  #run: { run: Run; runId: string; digests: QueuedRun['digests'] } | undefined
+  /** Ends when the last admitted run has, its terminal event on disk. */
   #ended: Promise<unknown> = Promise.resolve()
+  /** Ends when that run is this thread's run no more. */
+  #settled: Promise<unknown> = Promise.resolve()
+  /** How many runs have been this thread's: what they were is in the store then, and here no more. */
+  #runs = 0
   #isClosed = false
   /** While a run that was cut short is being closed in the log. */
   #closingCut: Promise<void> | undefined
@@ -58,10 +49,10 @@ export class Thread {
   #isOver = false
 
   constructor(options: ThreadOptions) {
-    this.threadId = options.threadId
+    this.threadId = options.writer.threadId
     this.#options = options
     this.#facts = options.facts
-    this.#room = new RoomWait(options.log, () => this.next())
+    this.#room = new RoomWait(options.writer, () => this.next())
   }
 
   /**
@@ -72,9 +63,9 @@ export class Thread {
    * `shutting_down`, `storage_full`.
    */
   async submit(input: RunAgentInput): Promise<Submitted> {
-    await this.#checkReady()
-    this.#checkNew(input.runId)
     const { runId } = input
+    const known = await this.#lookUp(runId, knownIds(input.messages))
+    checkNew(runId, this.#known(known))
     const delivery = deliveryOf(input)
     const busy = this.#run?.run.runId
     if (busy !== undefined && delivery === undefined) throw threadBusy(busy)
@@ -82,15 +73,18 @@ export class Thread {
     const resume = this.#answers(input.resume)
     const results = owedResults(input.messages, this.#options.agent)
     const isAnswered = resume.length + results.length > 0
-    const { messages, digests } = reconcile(input.messages, { ...this.#knownMessages(), isAnswered })
+    const { messages, digests } = reconcile(input.messages, {
+      ...knownMessages(this.#known(known)),
+      isAnswered,
+    })
     const queued = { request: { ...input, messages: [...results, ...messages], resume }, digests }
     if (busy === undefined) return { runId, after: await this.#start(queued) }
-    const after = this.#options.log.head(this.threadId)
+    const after = this.#options.writer.head
     const isSteering = delivery === 'steer' && results.length === 0
     const steered = isSteering ? messages.map((message) => ({ ...message, id: toldId(message.id) })) : []
     const steeredInto = await this.#enqueue(queued, steered)
     if (steeredInto === undefined) return { runId, after }
-    await this.#options.table.addRun(this.threadId, runId)
+    await this.#options.writer.commit({ writes: [putRun(this.threadId, runId)], isLast: true })
     return { runId, after, steeredInto }
   }
 
@@ -100,11 +94,10 @@ export class Thread {
    * @throws {RunnerError} `invalid_input`, `queue_full`, `shutting_down`, `storage_full`.
    */
   async post(content: unknown, delivery: 'steer' | 'queue'): Promise<Accepted> {
-    await this.#checkReady()
-    const messageId = randomUUID()
+    const [messageId, runId] = [randomUUID(), randomUUID()]
+    const known = await this.#lookUp(runId, [messageId])
     const message = parseUserContent(content, messageId)
-    const { messages, digests } = reconcile([message], this.#knownMessages())
-    const runId = randomUUID()
+    const { messages, digests } = reconcile([message], knownMessages(this.#known(known)))
     const request = { threadId: this.threadId, runId, messages, tools: [], context: [] }
     this.#answers()
     if (this.#run === undefined) {
@@ -128,7 +121,7 @@ export class Thread {
     const run = this.#run?.run
     const known = withTold(digests, steered, redactor.redactText)
     const waiting = await queue.add({ request, digests: known })
-    const isThere = run !== undefined && this.#run?.run === run && queue.has(waiting)
+    const isThere = run !== undefined && !run.isOver && this.#run?.run === run && queue.has(waiting)
     if (!isThere || steered.length === 0 || !steered.every((message) => agent.steer(message)))
       return undefined
     waiting.isSteered = true
@@ -140,7 +133,7 @@ export class Thread {
   next(): void {
     // What a turn has been given it takes in, or it comes here.
     const waiting = this.#options.queue.waiting.find(({ isSteered }) => !isSteered)
-    if (waiting === undefined || !this.#isFree || !this.#room.isThere()) return
+    if (waiting === undefined || !this.#isFree) return
     const { runId } = waiting
     const work = { name: 'starting a queued run', threadId: this.threadId, runId }
     inBackground(work, this.#startQueued(waiting), (error) => this.#options.onLogFailure(error))
@@ -153,7 +146,8 @@ export class Thread {
 
   /** One that cannot be started ends with its reason, and the next has its turn. */
   async #startQueued(waiting: Waiting): Promise<void> {
-    const { queue, log, table } = this.#options
+    const { queue, writer } = this.#options
+    if (!(await this.#room.isThere())) return
     try {
       const queued = await queue.read(waiting)
       if (this.#isFree && queue.has(waiting)) await this.#start(queued, waiting)
@@ -163,32 +157,31 @@ export class Thread {
       if (!queue.has(waiting)) throw error
       if (isCode(error, 'storage_full')) return this.#room.later()
       const { threadId } = this
-      const events = refusedRun(threadId, runId, error)
-      await Promise.all([
-        log.append(threadId, runId, events, { durable: true }),
-        queue.remove(waiting),
-        table.addRun(threadId, runId),
-      ])
+      const append = { runId, events: refusedRun(threadId, runId, error) }
+      await writer.commit({ append, writes: [...queue.removal(waiting), putRun(threadId, runId)] })
+      queue.leave(waiting)
+      await writer.flushed()
       this.next()
     }
   }
 
   /** Stops the running turn; its Claude session goes on. Resolves when the run has ended. */
   async interrupt(): Promise<boolean> {
-    if (this.#run === undefined) return false
-    this.#run.run.stop()
+    const run = this.#run?.run
+    if (run === undefined || run.isOver) return false
+    run.stop()
     await this.#ended
     return true
   }
 
   /** The model of later runs; the conversation goes on. Returns the one before. */
   async setModel(model: string): Promise<string | undefined> {
-    const { agent, table } = this.#options
+    const { agent, writer } = this.#options
     const before = await agent.setModel(model)
     // Deleted meanwhile: what is written now would come back after a restart.
     if (this.#isOver) this.#checkOpen()
     this.#facts = { ...this.#facts, memory: agent.memory, updatedAt: Date.now() }
-    await table.put(this.threadId, this.#facts)
+    await writer.commit({ writes: [putFacts(this.threadId, this.#facts)], isLast: true })
     return before
   }
 
@@ -206,35 +199,26 @@ export class Thread {
   }
 
   /** Ends in the log the run that was cut short. Without room for that it stays open, until there is. */
-  async #closeCut({ code, message }: Cut): Promise<void> {
-    const { log, queue, table, agent } = this.#options
-    const { openRun, ...facts } = this.#facts
-    if (openRun === undefined) return
-    const { isOver, closing, taken } = await readCutRun(log, this.threadId, openRun.after)
-    for (const id of taken) queue.takeIn(id)
-    const end: AguiEvent = { type: EventType.RUN_ERROR, code, message }
-    const events = isOver ? [] : [...closing, ...queuedEvents(queue.waiting), end]
-    try {
-      const written =
-        events.length === 0
-          ? undefined
-          : log.append(this.threadId, openRun.runId, events, { durable: true, isLast: true })
-      for (const waiting of queue.waiting) waiting.isSteered = false
-      this.#facts = { ...facts, lastOutcome: 'error', updatedAt: Date.now(), memory: agent.memory }
-      await Promise.all([written, queue.forgetTaken(), table.put(this.threadId, this.#facts)])
-    } catch (error) {
-      if (!isCode(error, 'storage_full')) throw error
-    }
+  async #closeCut(cut: Cut): Promise<void> {
+    this.#facts = (await closeCut(cut, this.#facts, this.#options)) ?? this.#facts
   }
 
   /** The log did not take all of the run. On a full disk that ends the run and nothing else. */
-  async #cutShort(runId: string, error: unknown): Promise<void> {
-    if (!isCode(error, 'storage_full')) return this.#options.onLogFailure(error)
-    const { code, message } = error
-    await this.#closeCut(error).catch((failure: unknown) => this.#options.onLogFailure(failure))
+  async #cutShort(error: unknown): Promise<RunEnd | undefined> {
+    const { writer, onLogFailure } = this.#options
+    writer.forgetKept()
+    if (!isCode(error, 'storage_full')) {
+      onLogFailure(error)
+      return undefined
+    }
+    await this.#closeCut(error).catch(onLogFailure)
+    this.#free()
+    return { outcome: 'error', code: error.code, message: error.message }
+  }
+
+  #free(): void {
     this.#run = undefined
-    this.#options.onRunEnded({ threadId: this.threadId, runId, end: { outcome: 'error', code, message } })
-    this.next()
+    this.#runs += 1
   }
 
   /** Whether nothing ever happened on this thread. */
@@ -243,7 +227,7 @@ export class Thread {
       this.#run === undefined &&
       this.#facts.lastOutcome === 'none' &&
       this.#options.queue.waiting.length === 0 &&
-      this.#options.log.head(this.threadId) === 0
+      this.#options.writer.head === 0
     )
   }
 
@@ -263,7 +247,7 @@ export class Thread {
     return {
       threadId: this.threadId,
       state: this.#run === undefined ? ended : 'running',
-      lastSeq: this.#options.log.head(this.threadId),
+      lastSeq: this.#options.writer.head,
       ...(this.#run === undefined ? {} : { runId: this.#run.run.runId }),
       interrupts: this.#options.agent.interrupts,
       queue: this.#options.queue.waiting.map(({ runId, messageIds }) => ({ runId, messageIds })),
@@ -285,16 +269,33 @@ export class Thread {
     this.#isOver = true
   }
 
-  /** A run that a full disk left open ends before another begins. */
+  /** What the store knows, for a decision in the turn in which this resolves: what runs and waits is known here. */
+  async #lookUp(runId: string, messageIds: readonly string[]): Promise<LookedUp> {
+    for (;;) {
+      await this.#checkReady()
+      const runs = this.#runs
+      const known = await this.#options.table.lookUp(this.threadId, runId, messageIds)
+      this.#checkOpen()
+      if (runs === this.#runs && this.#run?.run.isOver !== true) return known
+    }
+  }
+
+  /** A run whose end is being written is waited for, and one that a full disk left open ends before another begins. */
   async #checkReady(): Promise<void> {
     this.#checkOpen()
-    this.#options.log.checkRoom()
+    await this.#options.writer.checkRoom()
+    while (this.#run?.run.isOver === true) await this.#settled
     if (this.#run !== undefined || this.#facts.openRun === undefined) return
     this.#closingCut ??= this.#closeCut(RESTARTED).finally(() => {
       this.#closingCut = undefined
     })
     await this.#closingCut
     this.#checkOpen()
+  }
+
+  #known(lookedUp: LookedUp): Known {
+    const { lastUserMessageId } = this.#facts
+    return { lookedUp, underWay: this.#run, waiting: this.#options.queue.waiting, lastUserMessageId }
   }
 
   #checkOpen(): void {
@@ -306,62 +307,79 @@ export class Thread {
     return openAnswers(resume, { ...this.#options, isRunning: this.#run !== undefined })
   }
 
-  #checkNew(runId: string): void {
-    const isKnown =
-      this.#options.table.hasRun(this.threadId, runId) ||
-      this.#run?.run.runId === runId ||
-      this.#options.queue.waiting.some((waiting) => waiting.runId === runId)
-    if (!isKnown) return
-    const message = `Run "${runId}" was seen before on this thread; send a new runId, or read it from the thread's events.`
-    throw new RunnerError('run_exists', message)
-  }
-
-  /** With the messages of the run under way and of the queue, which are not stored as known yet. */
-  #knownMessages(): KnownMessages {
-    const { table, queue } = this.#options
-    const behind = queue.waiting.filter(({ isSteered }) => !isSteered)
-    const underWay = [this.#run, ...behind].flatMap((run) => run?.digests ?? [])
-    const digests = new Map([...underWay, ...queue.waiting.flatMap((waiting) => waiting.digests)])
-    return {
-      messageDigest: (id) => digests.get(id) ?? table.messageDigest(this.threadId, id),
-      // What was steered in is not told yet: a history without it is whole.
-      lastUserMessageId: underWay.at(-1)?.[0] ?? this.#facts.lastUserMessageId,
-    }
-  }
-
   /**
-   * Nothing is awaited before the run is this thread's one run and all of its start is written: either the run is
-   * known and in the log, or neither. Returns the last seq before it.
+   * Nothing is awaited before the run is this thread's one run. It begins when all of its start is committed: either the
+   * run is known and in the log, or neither. Returns the last seq before it.
    */
   async #start(queued: QueuedRun, waiting?: Waiting): Promise<number> {
-    const { log, agent, table, queue } = this.#options
+    const { agent, queue, writer } = this.#options
     const { request } = queued
     const { runId } = request
-    const onUserMessage = (id: string): void => {
-      const known = queue.takeIn(id)
-      if (known !== undefined) digests.push(known)
-    }
-    const lastWords = (): AguiEvent[] =>
-      this.#isParked ? [] : queuedEvents(queue.waiting.filter(({ isSteered }) => isSteered))
-    const run = new Run({ ...this.#options, request, onUserMessage, lastWords })
+    const run = new Run({
+      ...this.#options,
+      request,
+      onUserMessage: (id) => {
+        const known = queue.takeIn(id)
+        if (known !== undefined) digests.push(known)
+      },
+      lastWords: () => (this.#isParked ? [] : queuedEvents(queue.waiting.filter((each) => each.isSteered))),
+      lastWrites: (end) => this.#lastWrites(end, digests),
+    })
     const digests = withShown(queued.digests, run.shownMessages)
-    this.#run = { run, digests }
+    this.#run = { run, runId, digests }
     const { threadId } = this
-    const after = log.head(threadId)
-    const ended = run.execute(agent, (end) => this.#settle(end, digests))
-    this.#ended = ended.then(
-      (end) => this.#options.onRunEnded({ threadId, runId, end }),
-      (error: unknown) => this.#cutShort(runId, error),
+    const after = writer.head
+    const before = this.#facts
+    this.#facts = { ...before, openRun: { runId, after }, updatedAt: Date.now(), memory: agent.memory }
+    const removal = waiting === undefined ? [] : queue.removal(waiting)
+    const started = run.start([putRun(threadId, runId), putFacts(threadId, this.#facts), ...removal])
+    const settled = started.then(
+      () => {
+        if (waiting !== undefined) queue.leave(waiting)
+        return this.#execute(run)
+      },
+      () => {
+        this.#facts = before
+        this.#free()
+        return undefined
+      },
     )
+    this.#settled = settled
+    this.#ended = this.#tellEnd(runId, settled)
     inBackground({ name: 'ending a run', threadId, runId }, this.#ended)
-    this.#facts = { ...this.#facts, openRun: { runId, after }, updatedAt: Date.now(), memory: agent.memory }
-    await Promise.all([
-      table.addRun(this.threadId, runId),
-      table.put(this.threadId, this.#facts),
-      waiting === undefined ? undefined : queue.remove(waiting),
-      run.started,
-    ])
+    await started
+    await writer.flushed()
     return after
+  }
+
+  /** To its end; undefined when the runner cannot go on. Never rejects. */
+  async #execute(run: Run): Promise<RunEnd | undefined> {
+    const { agent, queue } = this.#options
+    const { openRun } = this.#facts
+    let end: RunEnd | undefined
+    try {
+      end = await run.execute(agent)
+      queue.forgetTaken()
+      if (!this.#isParked) for (const waiting of queue.waiting) waiting.isSteered = false
+      this.#free()
+    } catch (error) {
+      this.#facts = { ...this.#facts, openRun }
+      end = await this.#cutShort(error)
+    }
+    this.next()
+    return end
+  }
+
+  async #tellEnd(runId: string, settled: Promise<RunEnd | undefined>): Promise<void> {
+    const end = await settled
+    if (end === undefined) return
+    const { writer, onRunEnded, onLogFailure } = this.#options
+    try {
+      await writer.flushed()
+    } catch (error) {
+      return onLogFailure(error)
+    }
+    onRunEnded({ threadId: this.threadId, runId, end })
   }
 
   /** Its turn is not over and waits for somebody: it still holds what it was given. */
@@ -370,28 +388,14 @@ export class Thread {
     return interrupts.length + pendingToolCallIds.length > 0
   }
 
-  #settle(end: RunEnd, digests: QueuedRun['digests']): void {
-    const { table, agent, queue } = this.#options
-    const { openRun: _closed, ...facts } = this.#facts
+  /** What is stored with the terminal event. */
+  async #lastWrites(end: RunEnd, digests: QueuedRun['digests']): Promise<Write[]> {
+    const { agent, queue } = this.#options
     this.#options.onRunEnding?.()
-    this.#run = undefined
-    this.#facts = {
-      ...facts,
-      lastOutcome: end.outcome,
-      updatedAt: Date.now(),
-      usage: aggregateTokenUsage([...facts.usage, ...(end.usage ?? [])]),
-      memory: agent.memory,
-    }
-    const last = digests.at(-1)
-    const writes: Promise<unknown>[] = [queue.forgetTaken()]
-    if (!this.#isParked) for (const waiting of queue.waiting) waiting.isSteered = false
+    const taken = await queue.takenWrites()
     // A failed run's messages are forgotten: a client that retries sends the same ones with a new runId.
-    if (end.outcome !== 'error' && last !== undefined) {
-      this.#facts.lastUserMessageId = last[0]
-      writes.push(table.addMessages(this.threadId, digests))
-    }
-    writes.push(table.put(this.threadId, this.#facts))
-    Promise.all(writes).catch((error: unknown) => this.#options.onLogFailure(error))
-    this.next()
+    const kept = end.outcome === 'error' ? [] : digests
+    this.#facts = factsAfter(end, this.#facts, { memory: agent.memory, lastUserMessageId: kept.at(-1)?.[0] })
+    return [...taken, ...putMessages(this.threadId, kept), putFacts(this.threadId, this.#facts)]
   }
 }

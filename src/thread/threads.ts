@@ -2,23 +2,21 @@ import type { RunAgentInput } from '@ag-ui/core'
 import type { Agent } from '../agent/agent.ts'
 import { RunnerError } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
-import type { EventLog } from '../storage/event-log.ts'
-import type { Blobs } from '../storage/lmdb/blobs.ts'
+import type { Storage } from '../storage/storage.ts'
 import { Oversize } from './oversize.ts'
-import type { Queues } from './queue.ts'
+import { type QueueLimits, Queues } from './queue.ts'
 import type { RunLimits } from './run.ts'
-import { Thread, type ThreadOptions } from './thread.ts'
-import type { ThreadFacts, ThreadTable } from './thread-table.ts'
+import { Thread } from './thread.ts'
+import type { ThreadOptions } from './thread-options.ts'
+import { type ThreadFacts, ThreadTable } from './thread-table.ts'
+import { ThreadWriter } from './thread-writer.ts'
 import type { Accepted, Submitted, ThreadDescription } from './told.ts'
 
-export interface ThreadsOptions extends RunLimits {
+export interface ThreadsOptions extends RunLimits, QueueLimits {
   agent: Agent
-  log: EventLog
-  table: ThreadTable
-  blobs: Blobs
+  storage: Storage
   redactor: Redactor
   eventBytesMax: number
-  queues: Queues
   threadsMax: number
   onRunEnding?: ThreadOptions['onRunEnding']
   onRunEnded: ThreadOptions['onRunEnded']
@@ -28,6 +26,8 @@ export interface ThreadsOptions extends RunLimits {
 /** Every thread this runner knows. An id has one life at a time: a deletion under way is waited for at every door. */
 export class Threads {
   readonly #options: ThreadsOptions
+  readonly #table: ThreadTable
+  readonly #queues: Queues
   readonly #threads = new Map<string, Thread>()
   readonly #deletions = new Map<string, Promise<void>>()
   /** How many are at work on a thread that was made for one of them. */
@@ -37,6 +37,8 @@ export class Threads {
 
   constructor(options: ThreadsOptions) {
     this.#options = options
+    this.#table = new ThreadTable(options.storage)
+    this.#queues = new Queues(options)
   }
 
   /**
@@ -44,9 +46,9 @@ export class Threads {
    * once, before serving.
    */
   async recover(): Promise<void> {
-    for (const [threadId, facts] of this.#options.table.all()) {
-      if (facts === undefined) await this.#clear(threadId)
-      else await this.#create(threadId, facts).recover()
+    for (const [threadId, facts] of await this.#table.all()) {
+      if (facts === undefined) await this.#options.storage.drop(threadId)
+      else await (await this.#restore(threadId, facts)).recover()
     }
   }
 
@@ -146,24 +148,17 @@ export class Threads {
 
   /** Until the last of it is gone the thread keeps its place, so that nothing new comes between. */
   async #delete(threadId: string, thread: Thread): Promise<void> {
-    const { table } = this.#options
     await thread.close()
     try {
-      await table.bury(threadId)
+      await this.#table.bury(threadId)
     } catch (error) {
       // Nothing of it is lost: it is there as before, and can be deleted again.
-      const facts = table.get(threadId)
-      if (facts !== undefined) this.#create(threadId, facts)
+      const facts = await this.#table.get(threadId)
+      if (facts !== undefined) await this.#restore(threadId, facts)
       throw error
     }
-    await this.#clear(threadId)
+    await this.#options.storage.drop(threadId)
     this.#threads.delete(threadId)
-  }
-
-  async #clear(threadId: string): Promise<void> {
-    const { log, table, blobs, queues } = this.#options
-    await Promise.all([log.drop(threadId), blobs.drop(threadId), queues.drop(threadId)])
-    await table.drop(threadId)
   }
 
   /** A thread that was made for what is then refused goes again, else rubbish would fill the table. */
@@ -209,25 +204,37 @@ export class Threads {
       )
     }
     const now = Date.now()
-    return this.#create(threadId, {
-      createdAt: now,
-      updatedAt: now,
-      lastOutcome: 'none',
-      usage: [],
-      memory: {},
-    })
+    const facts: ThreadFacts = { createdAt: now, updatedAt: now, lastOutcome: 'none', usage: [], memory: {} }
+    // The store has nothing of a thread that is not known.
+    return this.#create(threadId, facts, { head: 0, queued: [] })
   }
 
-  #create(threadId: string, facts: ThreadFacts): Thread {
+  /** A thread that the store has. */
+  async #restore(threadId: string, facts: ThreadFacts): Promise<Thread> {
+    const [head, queued] = await Promise.all([
+      this.#options.storage.log.head(threadId),
+      this.#queues.stored(threadId),
+    ])
+    return this.#create(threadId, facts, { head, queued })
+  }
+
+  #create(
+    threadId: string,
+    facts: ThreadFacts,
+    { head, queued }: { head: number; queued: Awaited<ReturnType<Queues['stored']>> },
+  ): Thread {
+    const { storage, eventBytesMax } = this.#options
     const agent = this.#options.agent.open(threadId, facts.memory)
-    const { blobs, eventBytesMax } = this.#options
+    const writer = new ThreadWriter(storage, { threadId, head })
     const oversize = new Oversize({
       eventBytesMax,
-      keep: (blob) => blobs.add(threadId, blob),
+      keep: (blob) => writer.keep(blob),
       urlOf: (id) => `/sessions/${encodeURIComponent(threadId)}/blobs/${id}`,
     })
-    const queue = this.#options.queues.open(threadId)
-    const thread = new Thread({ ...this.#options, threadId, facts, agent, oversize, queue })
+    const queue = this.#queues.open(writer, queued)
+    const { log } = storage
+    const table = this.#table
+    const thread = new Thread({ ...this.#options, log, table, writer, facts, agent, oversize, queue })
     this.#threads.set(threadId, thread)
     for (const tell of [...this.#waiting]) tell()
     return thread

@@ -23,8 +23,10 @@ export interface WorkflowsOptions {
   memory?: WorkflowMemory
 }
 
+/** What is remembered across restarts. */
 export interface WorkflowMemory {
-  load(): unknown
+  /** What was saved last. */
+  readonly saved: unknown
   save(value: unknown): Promise<void>
 }
 
@@ -77,7 +79,7 @@ export class Workflows {
 
   constructor(options: WorkflowsOptions) {
     this.#options = options
-    const loaded = Stored.safeParse(options.memory?.load())
+    const loaded = Stored.safeParse(options.memory?.saved)
     this.#stored = loaded.success ? loaded.data : {}
   }
 

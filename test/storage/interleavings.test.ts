@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Batch } from '../../src/storage/batch.ts'
-import { deltas, LogFolder, turn } from '../support/event-log.ts'
+import { appendTo, deltas, StoreFolder, turn } from '../support/event-log.ts'
 
 type Step =
   | { kind: 'append'; thread: number; count: number; size: number; awaited: boolean }
@@ -45,8 +45,9 @@ interface Reader {
 }
 
 async function play(steps: readonly Step[]): Promise<void> {
-  const folder = new LogFolder()
-  const { log } = folder.open()
+  const folder = new StoreFolder()
+  const storage = await folder.open()
+  const { log } = storage
   const models: Model[] = [0, 1, 2].map(() => ({ texts: [] }))
   const readers: Reader[] = []
   const work: Promise<unknown>[] = []
@@ -72,19 +73,18 @@ async function play(steps: readonly Step[]): Promise<void> {
       const { texts } = modelOf(index)
       const first = texts.length + 1
       texts.push(...batch.map((event) => JSON.stringify(event)))
-      const appending = log
-        .append(`thread-${index}`, 'r', batch)
+      const appending = appendTo(storage, `thread-${index}`, 'r', batch)
         .then((done) => expect(done.first).toBe(first))
       work.push(appending)
       return awaited ? appending : undefined
     },
-    open({ thread: index, after }) {
+    async open({ thread: index, after }) {
       const stop = new AbortController()
-      const seq = Math.min(after, log.head(`thread-${index}`))
+      const model = modelOf(index)
+      const seq = Math.min(after, await log.head(`thread-${index}`))
       const iterator = log.read(`thread-${index}`, seq, stop.signal)[Symbol.asyncIterator]()
-      readers.push({ model: modelOf(index), seq, iterator, stop, pending: undefined })
+      readers.push({ model, seq, iterator, stop, pending: undefined })
       pull(readers.at(-1) as Reader)
-      return undefined
     },
     pull({ reader }) {
       const chosen = readers[reader % Math.max(readers.length, 1)]
@@ -97,7 +97,7 @@ async function play(steps: readonly Step[]): Promise<void> {
     },
     drop({ thread: index, awaited }) {
       models[index] = { texts: [] }
-      const dropping = log.drop(`thread-${index}`)
+      const dropping = storage.drop(`thread-${index}`)
       work.push(dropping)
       return awaited ? dropping : undefined
     },
@@ -108,7 +108,7 @@ async function play(steps: readonly Step[]): Promise<void> {
     for (const next of steps) await act[next.kind](next as never)
     await Promise.all(work)
     for (const [index, { texts }] of models.entries()) {
-      expect(log.head(`thread-${index}`)).toBe(texts.length)
+      expect(await log.head(`thread-${index}`)).toBe(texts.length)
     }
     await log.close()
     // Whoever has not left reads on to the end of a closed log: everything of its thread, nothing else.

@@ -4,20 +4,20 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { RunnerError } from '../../src/errors.ts'
 import type { Batch } from '../../src/storage/batch.ts'
 import type { EventLog } from '../../src/storage/event-log.ts'
-import { delta, LogFolder, readRecords, seqsOf, span, turn } from '../support/event-log.ts'
+import { appendTo, delta, readRecords, seqsOf, span, StoreFolder, turn } from '../support/event-log.ts'
 
 const MIB = 1024 * 1024
 const LIMIT = 8 * MIB
 
-let folder: LogFolder
+let folder: StoreFolder
 beforeEach(() => {
-  folder = new LogFolder()
+  folder = new StoreFolder()
 })
 afterEach(() => folder.remove())
 
-function oldestSeq(log: EventLog, threadId: string): number {
+async function oldestSeq(log: EventLog, threadId: string): Promise<number> {
   try {
-    log.checkReplay(threadId, 0)
+    await log.checkReplay(threadId, 0)
     return 1
   } catch (error) {
     if (!(error instanceof RunnerError) || error.code !== 'replay_expired') throw error
@@ -30,34 +30,36 @@ test.each([
   ['page-sized batches', 3000, 10_000],
   ['large batches', 100_000, 400],
 ])('with %s the bytes stay below the limit, and what is left has no hole', async (_what, size, count) => {
-  const { log, store } = folder.open({ retentionBytes: LIMIT })
+  const storage = await folder.open({ retentionBytes: LIMIT })
+  const { log } = storage
   const text = 'x'.repeat(size)
   let most = 0
   for (let index = 0; index < count; index += 50) {
-    await Promise.all(span(1, 50).map(() => log.append('t', 'r', [delta(text)])))
-    most = Math.max(most, store.usedBytes('batches'))
+    await Promise.all(span(1, 50).map(() => appendTo(storage, 't', 'r', [delta(text)])))
+    most = Math.max(most, await log.usedBytes())
   }
   expect(most).toBeLessThanOrEqual(LIMIT)
   expect(statSync(join(folder.directory, 'log.mdb')).size).toBeLessThan(3 * LIMIT)
-  expect(log.head('t')).toBe(count)
-  const oldest = oldestSeq(log, 't')
+  expect(await log.head('t')).toBe(count)
+  const oldest = await oldestSeq(log, 't')
   expect(oldest).toBeGreaterThan(1)
   // Not more than needed is gone either.
-  expect(store.usedBytes('batches')).toBeGreaterThan(LIMIT * 0.8)
+  expect(await log.usedBytes()).toBeGreaterThan(LIMIT * 0.8)
   expect(seqsOf(await readRecords(log, 't', { after: oldest - 1 }))).toEqual(span(oldest, count))
-  expect(() => log.checkReplay('t', oldest - 2)).toThrow(expect.objectContaining({ code: 'replay_expired' }))
-  expect(() => log.checkReplay('t', oldest - 1)).not.toThrow()
+  await expect(log.checkReplay('t', oldest - 2)).rejects.toMatchObject({ code: 'replay_expired' })
+  await log.checkReplay('t', oldest - 1)
 })
 
 test('a reader that retention passes by is told so, and from where it can go on', async () => {
-  const { log } = folder.open({ retentionBytes: LIMIT })
-  await log.append('t', 'r', [delta('first'), delta('second')])
+  const storage = await folder.open({ retentionBytes: LIMIT })
+  const { log } = storage
+  await appendTo(storage, 't', 'r', [delta('first'), delta('second')])
   const reader = log.read('t', 0, new AbortController().signal)[Symbol.asyncIterator]()
   const first: IteratorResult<readonly Batch[]> = await reader.next()
   expect(first.value.at(-1)?.last).toBe(2)
   const text = 'x'.repeat(10_000)
-  for (let index = 0; index < 2000; index++) await log.append('t', 'r', [delta(text)])
-  const oldest = oldestSeq(log, 't')
+  for (let index = 0; index < 2000; index++) await appendTo(storage, 't', 'r', [delta(text)])
+  const oldest = await oldestSeq(log, 't')
   expect(oldest).toBeGreaterThan(3)
   await expect(reader.next()).rejects.toMatchObject({
     code: 'replay_expired',
@@ -66,7 +68,8 @@ test('a reader that retention passes by is told so, and from where it can go on'
 })
 
 test('readers under retention see either every record or the word that some are gone', async () => {
-  const { log } = folder.open({ retentionBytes: LIMIT })
+  const storage = await folder.open({ retentionBytes: LIMIT })
+  const { log } = storage
   const total = 4000
   /** One that stays away after its first step until the log has come to `backAt`. */
   const read = async (backAt: number): Promise<{ jumps: number; holes: number }> => {
@@ -81,7 +84,7 @@ test('readers under retention see either every record or the word that some are 
             seq = next
           }
           if (seq >= total) break
-          while (log.head('t') < backAt) await turn()
+          while (await log.head('t') < backAt) await turn()
         }
       } catch (error) {
         if (!(error instanceof RunnerError) || error.code !== 'replay_expired') throw error
@@ -93,7 +96,7 @@ test('readers under retention see either every record or the word that some are 
   }
   const readers = [read(0), read(500), read(3000)]
   const text = 'x'.repeat(8000)
-  for (let index = 0; index < total; index++) await log.append('t', 'r', [delta(text)])
+  for (let index = 0; index < total; index++) await appendTo(storage, 't', 'r', [delta(text)])
   expect(await Promise.all(readers)).toEqual([
     { jumps: 0, holes: 0 },
     { jumps: 0, holes: 0 },
@@ -103,29 +106,31 @@ test('readers under retention see either every record or the word that some are 
 
 test('the oldest records go first, whichever thread they are of, and every thread keeps its last', async () => {
   let clock = 0
-  const { log } = folder.open({ retentionBytes: LIMIT, now: () => ++clock })
+  const storage = await folder.open({ retentionBytes: LIMIT, now: () => ++clock })
+  const { log } = storage
   const text = 'x'.repeat(10_000)
-  for (let index = 0; index < 5; index++) await log.append('old', 'r', [delta(text), delta(text)])
-  await log.append('small', 'r', [delta('only')])
-  for (let index = 0; index < 300; index++) await log.append('middle', 'r', [delta(text)])
-  for (let index = 0; index < 700; index++) await log.append('busy', 'r', [delta(text)])
-  expect(oldestSeq(log, 'old')).toBe(9)
+  for (let index = 0; index < 5; index++) await appendTo(storage, 'old', 'r', [delta(text), delta(text)])
+  await appendTo(storage, 'small', 'r', [delta('only')])
+  for (let index = 0; index < 300; index++) await appendTo(storage, 'middle', 'r', [delta(text)])
+  for (let index = 0; index < 700; index++) await appendTo(storage, 'busy', 'r', [delta(text)])
+  expect(await oldestSeq(log, 'old')).toBe(9)
   expect(seqsOf(await readRecords(log, 'old', { after: 8 }))).toEqual([9, 10])
-  expect(oldestSeq(log, 'small')).toBe(1)
-  const middle = oldestSeq(log, 'middle')
+  expect(await oldestSeq(log, 'small')).toBe(1)
+  const middle = await oldestSeq(log, 'middle')
   expect(middle).toBeGreaterThan(1)
   expect(middle).toBeLessThanOrEqual(300)
-  if (middle < 300) expect(oldestSeq(log, 'busy')).toBe(1)
-  expect(['old', 'small', 'middle', 'busy'].map((id) => log.head(id))).toEqual([10, 1, 300, 700])
+  if (middle < 300) expect(await oldestSeq(log, 'busy')).toBe(1)
+  expect(await Promise.all(['old', 'small', 'middle', 'busy'].map((id) => log.head(id)))).toEqual([10, 1, 300, 700])
 })
 
 test('on the same folder the seq goes on behind what retention removed', async () => {
-  const first = folder.open({ retentionBytes: LIMIT })
+  const first = await folder.open({ retentionBytes: LIMIT })
   const text = 'x'.repeat(50_000)
-  for (let index = 0; index < 400; index++) await first.log.append('t', 'r', [delta(text)])
-  const oldest = oldestSeq(first.log, 't')
+  for (let index = 0; index < 400; index++) await appendTo(first, 't', 'r', [delta(text)])
+  const oldest = await oldestSeq(first.log, 't')
   await first.close()
-  const { log } = folder.open({ retentionBytes: LIMIT })
-  expect([log.head('t'), oldestSeq(log, 't')]).toEqual([400, oldest])
-  expect((await log.append('t', 'r', [delta('x')])).first).toBe(401)
+  const storage = await folder.open({ retentionBytes: LIMIT })
+  const { log } = storage
+  expect([await log.head('t'), await oldestSeq(log, 't')]).toEqual([400, oldest])
+  expect((await appendTo(storage, 't', 'r', [delta('x')])).first).toBe(401)
 })

@@ -3,10 +3,10 @@ import { isDeepStrictEqual } from 'node:util'
 import { RunnerError } from '../../src/errors.ts'
 import type { LogRecord } from '../../src/storage/batch.ts'
 import { readKept } from '../../src/storage/kept.ts'
-import { LmdbEventLog } from '../../src/storage/lmdb/lmdb-event-log.ts'
-import { Store } from '../../src/storage/lmdb/store.ts'
-import { ThreadTable } from '../../src/thread/thread-table.ts'
-import { deltas, span } from './event-log.ts'
+import type { EventLog } from '../../src/storage/event-log.ts'
+import { LmdbStorage } from '../../src/storage/lmdb/lmdb-storage.ts'
+import { putFacts, putRun, ThreadTable } from '../../src/thread/thread-table.ts'
+import { appendTo, deltas, span } from './event-log.ts'
 
 export const PAGE = 4096
 const THREADS = ['small', 'mixed', 'large']
@@ -14,11 +14,9 @@ const THREADS = ['small', 'mixed', 'large']
 /** What a seeded store holds, thread by thread. */
 export type Held = Map<string, readonly LogRecord[]>
 
-/** ThreadTable of inline values, of values of some pages, and of both; with free pages in between, as a life leaves them. */
+/** Threads of inline values, of values of some pages, and of both; with free pages in between, as a life leaves them. */
 export async function seed(directory: string): Promise<Held> {
-  const store = Store.open(directory)
-  const log = new LmdbEventLog({ store, retentionBytes: 1024 ** 3 })
-  const threads = new ThreadTable(store)
+  const storage = await LmdbStorage.open(directory, { retentionBytes: 1024 ** 3 })
   const bytes: Record<string, (index: number) => number> = {
     gone: () => 3000,
     small: () => 60,
@@ -28,18 +26,16 @@ export async function seed(directory: string): Promise<Held> {
   for (const [threadId, sizeOf] of Object.entries(bytes)) {
     const now = Date.now()
     const facts = { createdAt: now, updatedAt: now, lastOutcome: 'success', memory: {} } as const
-    await threads.put(threadId, { ...facts, usage: [] })
-    await threads.addRun(threadId, 'r')
+    const writes = [putFacts(threadId, { ...facts, usage: [] }), putRun(threadId, 'r')]
+    await storage.commit({ threadId, writes })
     for (const index of span(1, 60)) {
-      await log.append(threadId, 'r', deltas(2, `${index} ${'x'.repeat(sizeOf(index) / 2)}`))
+      await appendTo(storage, threadId, 'r', deltas(2, `${index} ${'x'.repeat(sizeOf(index) / 2)}`))
     }
   }
-  await log.drop('gone')
-  await threads.drop('gone')
+  await storage.drop('gone')
   const held: Held = new Map()
-  for (const threadId of THREADS) held.set(threadId, (await readAll(log, threadId)).records)
-  await log.close()
-  await store.close()
+  for (const threadId of THREADS) held.set(threadId, (await readAll(storage.log, threadId)).records)
+  await storage.close()
   return held
 }
 
@@ -49,10 +45,10 @@ interface ReadAll {
   lost: number[]
 }
 
-async function readAll(log: LmdbEventLog, threadId: string): Promise<ReadAll> {
+async function readAll(log: EventLog, threadId: string): Promise<ReadAll> {
   const result: ReadAll = { records: [], lost: [] }
   const { signal } = new AbortController()
-  const head = log.head(threadId)
+  const head = await log.head(threadId)
   const onLost = ({ first, last }: { first: number; last: number }): void => {
     // Behind a last batch that is damaged many seqs are left out.
     result.lost.push(...span(first, Math.min(last, first + 1000)))
@@ -67,15 +63,14 @@ export type Outcome = 'whole' | 'gap' | 'refused'
 
 /** Opens what was damaged, reads all of it, and goes on with it. */
 export async function outcomeOf(directory: string, held: Held): Promise<Outcome> {
-  const store = openOrRefuse(directory)
-  if (store === undefined) return 'refused'
-  const log = new LmdbEventLog({ store, retentionBytes: 1024 ** 3 })
+  const storage = await openOrRefuse(directory)
+  if (storage === undefined) return 'refused'
   try {
     let outcome: Outcome = 'whole'
-    for (const [threadId] of new ThreadTable(store).all())
+    for (const [threadId] of await new ThreadTable(storage).all())
       if (!held.has(threadId)) throw new Error(`what is ${threadId}?`)
     for (const [threadId, records] of held) {
-      const read = await readAll(log, threadId)
+      const read = await readAll(storage.log, threadId)
       const lost = new Set(read.lost)
       if (lost.size > 0) outcome = 'gap'
       const wanted = records.filter(({ seq }) => !lost.has(seq))
@@ -86,20 +81,19 @@ export async function outcomeOf(directory: string, held: Held): Promise<Outcome>
         )
       }
       const last = records.at(-1)?.seq ?? 0
-      const next = await log.append(threadId, 'next', deltas(1))
+      const next = await appendTo(storage, threadId, 'next', deltas(1))
       if (next.first <= last) throw new Error(`seq ${next.first} was given out before`)
-      await log.drop(threadId)
+      await storage.drop(threadId)
     }
     return outcome
   } finally {
-    await log.close()
-    await store.close()
+    await storage.close()
   }
 }
 
-function openOrRefuse(directory: string): Store | undefined {
+async function openOrRefuse(directory: string): Promise<LmdbStorage | undefined> {
   try {
-    return Store.open(directory)
+    return await LmdbStorage.open(directory, { retentionBytes: 1024 ** 3 })
   } catch (error) {
     const isTold =
       error instanceof RunnerError &&

@@ -6,33 +6,30 @@ import { EventType } from '@ag-ui/core'
 import type { AguiEvent } from '../../src/agui/event.ts'
 import type { Batch, LogRecord } from '../../src/storage/batch.ts'
 import type { EventLog } from '../../src/storage/event-log.ts'
-import { LmdbEventLog, type LmdbEventLogOptions } from '../../src/storage/lmdb/lmdb-event-log.ts'
-import { Store } from '../../src/storage/lmdb/store.ts'
+import { LmdbStorage, type LmdbStorageOptions } from '../../src/storage/lmdb/lmdb-storage.ts'
+import type { Commit, Storage } from '../../src/storage/storage.ts'
 
-export interface OpenedLog {
-  readonly log: LmdbEventLog
-  readonly store: Store
-  close(): Promise<void>
+/** Appends to one log and nothing else. */
+export function appendTo(
+  storage: Storage,
+  threadId: string,
+  runId: string,
+  events: readonly AguiEvent[],
+  options: Pick<Commit, 'isLast'> = {},
+): Promise<Batch> {
+  return storage.commit({ threadId, append: { runId, events }, ...options })
 }
 
 /** A folder for stores, removed at the end together with whatever is still open on it. */
-export class LogFolder {
+export class StoreFolder {
   readonly directory = mkdtempSync(join(tmpdir(), 'agui-log-test-'))
-  readonly #opened: OpenedLog[] = []
+  readonly #opened: Storage[] = []
 
-  open(options: Partial<Omit<LmdbEventLogOptions, 'store'>> = {}): OpenedLog {
-    const store = Store.open(this.directory)
-    const log = new LmdbEventLog({ store, retentionBytes: 1024 ** 3, ...options })
-    const opened = {
-      log,
-      store,
-      async close() {
-        await log.close()
-        await store.close()
-      },
-    }
-    this.#opened.push(opened)
-    return opened
+  /** Another process on the same folder, when what was opened before is closed. */
+  async open(options: Partial<LmdbStorageOptions> = {}): Promise<LmdbStorage> {
+    const storage = await LmdbStorage.open(this.directory, { retentionBytes: 1024 ** 3, ...options })
+    this.#opened.push(storage)
+    return storage
   }
 
   async remove(): Promise<void> {
@@ -62,13 +59,14 @@ export interface ReadOptions {
 export async function readBatches(
   log: EventLog,
   threadId: string,
-  { after = 0, upTo = log.head(threadId), signal, pace }: ReadOptions = {},
+  { after = 0, upTo, signal, pace }: ReadOptions = {},
 ): Promise<Batch[]> {
+  const last = upTo ?? (await log.head(threadId))
   const all: Batch[] = []
-  if (upTo <= after) return all
+  if (last <= after) return all
   for await (const batches of log.read(threadId, after, signal ?? new AbortController().signal)) {
     all.push(...batches)
-    if ((batches.at(-1)?.last ?? 0) >= upTo) break
+    if ((batches.at(-1)?.last ?? 0) >= last) break
     await pace?.()
   }
   return all

@@ -4,10 +4,9 @@ import { join } from 'node:path'
 import { EventType } from '@ag-ui/core'
 import type { AgentSession } from '../../src/agent/agent.ts'
 import { createRedactor } from '../../src/redaction/redactor.ts'
-import { Blobs } from '../../src/storage/lmdb/blobs.ts'
-import { LmdbEventLog } from '../../src/storage/lmdb/lmdb-event-log.ts'
-import { Store } from '../../src/storage/lmdb/store.ts'
-import { Queues } from '../../src/thread/queue.ts'
+import type { EventLog } from '../../src/storage/event-log.ts'
+import { LmdbStorage } from '../../src/storage/lmdb/lmdb-storage.ts'
+import type { Storage } from '../../src/storage/storage.ts'
 import { ThreadTable } from '../../src/thread/thread-table.ts'
 import { Threads, type ThreadsOptions } from '../../src/thread/threads.ts'
 
@@ -53,13 +52,13 @@ export function helloAgent(): AgentSession {
   }
 }
 
-/** ThreadTable on a real store; `restart` is another process on the same folder. */
+/** Threads on a real store; `restart` is another process on the same folder. */
 export class ThreadsWorld {
   readonly directory = mkdtempSync(join(tmpdir(), 'agui-threads-test-'))
   readonly failures: unknown[] = []
   readonly #options: Partial<ThreadsOptions>
-  store!: Store
-  log!: LmdbEventLog
+  storage!: Storage
+  log!: EventLog
   table!: ThreadTable
   threads!: Threads
   #ended = new Map<string, Deferred>()
@@ -75,17 +74,16 @@ export class ThreadsWorld {
   }
 
   async #open(): Promise<void> {
-    const store = Store.open(this.directory)
-    this.store = store
-    this.log = new LmdbEventLog({ store, retentionBytes: 1024 * MIB })
-    this.table = new ThreadTable(store)
+    const storage = await LmdbStorage.open(this.directory, { retentionBytes: 1024 * MIB })
+    this.storage = storage
+    this.log = storage.log
+    this.table = new ThreadTable(storage)
     this.threads = new Threads({
       agent: { open: () => helloAgent() },
       redactor: createRedactor({ values: [] }),
-      log: this.log,
-      table: this.table,
-      blobs: new Blobs({ store, retentionBytes: 1024 * MIB }),
-      queues: new Queues({ store, queueMax: 32, queueBytesMax: 64 * MIB }),
+      storage,
+      queueMax: 32,
+      queueBytesMax: 64 * MIB,
       eventBytesMax: MIB,
       threadsMax: 8,
       runTimeoutMs: 0,
@@ -115,8 +113,7 @@ export class ThreadsWorld {
 
   async #close(): Promise<void> {
     await this.threads.close()
-    await this.log.close()
-    await this.store.close()
+    await this.storage.close()
   }
 
   async close(): Promise<void> {

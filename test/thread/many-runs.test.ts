@@ -5,21 +5,17 @@ import { EventType } from '@ag-ui/core'
 import { afterEach, expect, test } from 'vitest'
 import type { AgentSession } from '../../src/agent/agent.ts'
 import { createRedactor } from '../../src/redaction/redactor.ts'
-import { Blobs } from '../../src/storage/lmdb/blobs.ts'
-import { LmdbEventLog } from '../../src/storage/lmdb/lmdb-event-log.ts'
-import { Store } from '../../src/storage/lmdb/store.ts'
-import { Queues } from '../../src/thread/queue.ts'
+import { LmdbStorage } from '../../src/storage/lmdb/lmdb-storage.ts'
 import { takeSnapshot } from '../../src/thread/snapshot.ts'
-import { ThreadTable } from '../../src/thread/thread-table.ts'
 import { Threads } from '../../src/thread/threads.ts'
 
 const RUNS = Number(process.env['AGUI_RUNS'] ?? 5000)
 const MIB = 1024 * 1024
 
 const directory = mkdtempSync(join(tmpdir(), 'agui-runner-test-'))
-const store = Store.open(directory)
+const storage = await LmdbStorage.open(directory, { retentionBytes: 1024 * MIB })
 afterEach(async () => {
-  await store.close()
+  await storage.close()
   rmSync(directory, { recursive: true })
 })
 
@@ -49,16 +45,14 @@ const echo: AgentSession = {
 test(`a thread of ${RUNS} runs costs as much per run at its end as at its beginning`, {
   timeout: 120_000,
 }, async () => {
-  const log = new LmdbEventLog({ store, retentionBytes: 1024 * MIB })
   let ended: (() => void) | undefined
   const threads = new Threads({
     agent: { open: () => echo },
     redactor: createRedactor({ values: [] }),
-    log,
-    table: new ThreadTable(store),
-    blobs: new Blobs({ store, retentionBytes: 1024 * MIB }),
+    storage,
     eventBytesMax: MIB,
-    queues: new Queues({ store, queueMax: 1, queueBytesMax: MIB }),
+    queueMax: 1,
+    queueBytesMax: MIB,
     threadsMax: 1,
     runTimeoutMs: 0,
     runIdleTimeoutMs: 0,
@@ -86,10 +80,9 @@ test(`a thread of ${RUNS} runs costs as much per run at its end as at its beginn
   const [thread] = threads.list()
   expect(thread).toMatchObject({ lastSeq: RUNS * 5, usage: [{ inputTokens: RUNS, outputTokens: RUNS }] })
   const signal = new AbortController().signal
-  const snapshot = await takeSnapshot(log, { threadId: 'long', connectId: 'c', signal })
+  const snapshot = await takeSnapshot(storage.log, { threadId: 'long', connectId: 'c', signal })
   expect(snapshot.events.find(({ type }) => type === EventType.MESSAGES_SNAPSHOT)).toMatchObject({
     messages: { length: RUNS * 2 },
   })
   await threads.close()
-  await log.close()
 })

@@ -2,7 +2,7 @@ import { EventType } from '@ag-ui/core'
 import { EventSchema } from '@ag-ui/core/schemas'
 import { expect, test } from 'vitest'
 import type { AguiEvent } from '../../src/agui/event.ts'
-import type { Blob } from '../../src/storage/lmdb/blobs.ts'
+import type { Blob } from '../../src/storage/blob.ts'
 import { Oversize } from '../../src/thread/oversize.ts'
 
 const MIB = 1024 * 1024

@@ -27,7 +27,7 @@ function open(): Workflows {
   const git = new Git({ env: { PATH: process.env['PATH'] }, protocols, timeoutMs: 20_000 })
   const repositories = new Repositories({ git, files: place.files, tokenHosts: { github: [], gitlab: [] } })
   const memory = {
-    load: () => (saved === undefined ? undefined : JSON.parse(saved)),
+    saved: saved === undefined ? undefined : JSON.parse(saved),
     save: async (value: unknown) => {
       saved = JSON.stringify(value)
     },

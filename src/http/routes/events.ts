@@ -106,12 +106,12 @@ async function subscribe(
   const query = parse(Query, request.query, 'the query')
   const { 'last-event-id': lastEventId } = parse(Headers, request.headers, 'the headers')
   await (query.wait ? threads.settled(threadId) : threads.get(threadId))
-  const head = log.head(threadId)
+  const head = await log.head(threadId)
   // The header wins: it is what a browser that re-connects knows better than the URL it was given.
   const wanted = lastEventId ?? query.after ?? 0
   const after = wanted < 0 ? head : wanted
   const encoding = chooseEncoding(request.headers.accept)
-  log.checkReplay(threadId, after)
+  await log.checkReplay(threadId, after)
   if (!query.follow && after >= head) return reply.type(encoding.contentType).send('')
   return subscribers.send(reply, {
     threadId,
@@ -162,7 +162,7 @@ async function tap(
       'This runner has no session of its own (SESSION_ID); name a thread: GET /events/{threadId}.',
     )
   }
-  const after = (await threads.find(threadId))?.runningAfter ?? log.head(threadId)
+  const after = (await threads.find(threadId))?.runningAfter ?? (await log.head(threadId))
   const encoding = chooseEncoding(request.headers.accept)
   return subscribers.send(reply, { threadId, after, encoding, isLast: (batch) => batch.terminal })
 }

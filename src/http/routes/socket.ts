@@ -171,8 +171,8 @@ class SocketSession {
       case 'subscribe': {
         const { threadId } = command
         await threads.get(threadId)
-        const after = command.after < 0 ? log.head(threadId) : command.after
-        log.checkReplay(threadId, after)
+        const after = command.after < 0 ? await log.head(threadId) : command.after
+        await log.checkReplay(threadId, after)
         this.#unsubscribe(threadId)
         this.#subscribe(threadId, after, this.#take(threadId))
         return

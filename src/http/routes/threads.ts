@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
-import type { Blobs } from '../../storage/lmdb/blobs.ts'
+import type { Blobs } from '../../storage/blob.ts'
 import type { Threads } from '../../thread/threads.ts'
 import { about, ok } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
@@ -145,7 +145,7 @@ export function threadRoutes({ threads, blobs, redactor, sessionId }: ThreadRout
     app.get('/sessions/:threadId/blobs/:blobId', BLOB, async (request, reply) => {
       const { threadId, blobId } = parse(BlobParams, request.params, 'the path')
       await threads.settled(threadId)
-      const blob = blobs.get(threadId, blobId)
+      const blob = await blobs.get(threadId, blobId)
       if (blob === undefined)
         throw new RunnerError('not_found', `Thread "${threadId}" has no blob "${blobId}".`)
       // What a tool returned is nobody's page: never rendered in the runner's origin.

@@ -1,17 +1,12 @@
-import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
+import type { Blob, Blobs } from '../blob.ts'
 import { keyText, type Store } from './store.ts'
-import type { Codec, StoreTable } from './table.ts'
-
-export interface Blob {
-  contentType: string
-  bytes: Buffer
-}
+import type { ClaimedWrite, Codec, StoreTable } from './table.ts'
 
 const Header = z.object({ contentType: z.string() })
 const NEWLINE = 0x0a
 
-export interface BlobsOptions {
+export interface LmdbBlobsOptions {
   store: Store
   /** Above this many bytes a thread's oldest go first. */
   retentionBytes: number
@@ -27,47 +22,34 @@ const CODEC: Codec<Blob> = {
   },
 }
 
-/** What was too large for an event, whole. Lives as long as its thread, and as retention allows. */
-export class Blobs {
+export class LmdbBlobs implements Blobs {
   readonly #blobs: StoreTable<Blob, [thread: string, id: string]>
-  readonly #options: BlobsOptions
+  readonly #options: LmdbBlobsOptions
 
-  constructor(options: BlobsOptions) {
+  constructor(options: LmdbBlobsOptions) {
     this.#options = options
     this.#blobs = options.store.table(BLOBS, CODEC)
   }
 
-  /**
-   * Written in the same commit as the event that names it. Returns the blob's id.
-   *
-   * @throws {RunnerError} `storage_full`.
-   */
-  add(threadId: string, blob: Blob): string {
-    // Sorts by age.
-    const id = `${Date.now().toString(36)}-${randomUUID()}`
+  /** The write of a blob, and the removals that make room for it. */
+  *claims(threadId: string, { id, ...blob }: Blob & { id: string }): Generator<() => ClaimedWrite> {
     const { length } = blob.bytes
     const { store, retentionBytes } = this.#options
-    if (store.usedBytes(BLOBS) + length > retentionBytes) this.#removeOldest(threadId, length)
-    this.#blobs.put([keyText(threadId), id], blob).catch(() => {
-      // The event that names it is in the same commit, and its failure is told.
-    })
-    return id
+    if (store.usedBytes(BLOBS) + length > retentionBytes) yield* this.#removals(threadId, length)
+    yield () => this.#blobs.claimPut([keyText(threadId), id], blob)
   }
 
-  /** @throws {RunnerError} `storage_damaged`. */
-  get(threadId: string, id: string): Blob | undefined {
+  async get(threadId: string, id: string): Promise<Blob | undefined> {
     return this.#blobs.get([keyText(threadId), id])
   }
 
-  /** The thread that needs the room gives it. */
-  #removeOldest(threadId: string, bytes: number): void {
+  /** The thread that needs the room gives it: its oldest. */
+  *#removals(threadId: string, bytes: number): Generator<() => ClaimedWrite> {
     let left = bytes
     for (const { key, bytes: stored } of this.#blobs.getStored(range(threadId))) {
       if (left <= 0) return
       left -= stored
-      this.#blobs.remove(key).catch(() => {
-        // As above.
-      })
+      yield () => this.#blobs.claimRemoval(key)
     }
   }
 

@@ -3,11 +3,11 @@ import type { AguiEvent } from '../../agui/event.ts'
 import { logAppended } from '../../channels.ts'
 import { RunnerError } from '../../errors.ts'
 import { Batch } from '../batch.ts'
-import type { AppendOptions, EventLog } from '../event-log.ts'
+import type { EventLog } from '../event-log.ts'
 import { SharedSteps } from '../shared-steps.ts'
 import { type BatchKey, Retention, range } from './retention.ts'
 import { keyText, type Store } from './store.ts'
-import type { Codec, StoreTable } from './table.ts'
+import { type ClaimedWrite, type Codec, type StoreTable, writeTogether } from './table.ts'
 
 export interface LmdbEventLogOptions {
   store: Store
@@ -16,8 +16,15 @@ export interface LmdbEventLogOptions {
   now?: () => number
 }
 
+export interface AppendOptions {
+  /** As in a commit. */
+  isLast?: boolean
+  /** What is committed together with the batch. */
+  others?: Iterable<() => ClaimedWrite>
+}
+
 /** The log's database in the store. */
-export const BATCHES = 'batches'
+const BATCHES = 'batches'
 
 const CODEC: Codec<Batch> = { encode: (batch) => batch.encode(), decode: (stored) => Batch.decode(stored) }
 
@@ -75,11 +82,12 @@ export class LmdbEventLog implements EventLog {
     this.#now = options.now ?? Date.now
   }
 
+  /** As `Storage.commit`; what this throws, it throws before it returns. */
   append(
     threadId: string,
     runId: string,
     events: readonly AguiEvent[],
-    options: AppendOptions = {},
+    options: AppendOptions,
   ): Promise<Batch> {
     if (this.#closed) {
       const message = 'The event log is closed; the runner is stopping.'
@@ -90,18 +98,13 @@ export class LmdbEventLog implements EventLog {
     const batch = Batch.of(runId, events, { first: thread.assigned + 1, at: this.#now() })
     const written = this.#write(thread, [keyText(threadId), batch.first], batch, options)
     thread.assigned = batch.last
-    return this.#afterWrite(threadId, batch, { written, isDurable: options.durable === true })
+    return this.#afterWrite(threadId, batch, written)
   }
 
-  async #afterWrite(
-    threadId: string,
-    batch: Batch,
-    { written, isDurable }: { written: Promise<void>; isDurable: boolean },
-  ): Promise<Batch> {
+  async #afterWrite(threadId: string, batch: Batch, written: Promise<void>): Promise<Batch> {
     await written
     const bytes = batch.sse.length
     logAppended.publish({ threadId, events: batch.last - batch.first + 1, bytes })
-    if (isDurable) await this.#store.flushed()
     const retained = this.#retention.added(bytes)
     if (retained !== undefined) await retained
     return batch
@@ -135,14 +138,10 @@ export class LmdbEventLog implements EventLog {
     }
   }
 
-  checkReplay(threadId: string, after: number): void {
+  async checkReplay(threadId: string, after: number): Promise<void> {
     this.#checkKept(threadId, after)
     const thread = this.#known(threadId)
     if (after < thread.head) this.#take(threadId, thread, after)
-  }
-
-  checkRoom(): void {
-    this.#store.checkRoom()
   }
 
   #checkKept(threadId: string, after: number): void {
@@ -158,14 +157,19 @@ export class LmdbEventLog implements EventLog {
     }
   }
 
-  lags(): number[] {
+  async lags(): Promise<number[]> {
     return [...this.#readers].map(({ thread, seq }) => Math.max(0, thread.head - seq))
   }
 
-  head(threadId: string): number {
+  async head(threadId: string): Promise<number> {
     return this.#known(threadId).head
   }
 
+  async usedBytes(): Promise<number> {
+    return this.#store.usedBytes(BATCHES)
+  }
+
+  /** Forgets the thread's records and ends its readers. */
   async drop(threadId: string): Promise<void> {
     const thread = this.#thread(threadId)
     thread.dropped = true
@@ -195,7 +199,7 @@ export class LmdbEventLog implements EventLog {
       thread.writing.push(batch)
       return this.#publishWhenWritten(thread, batch, this.#writeWhenCleared(thread, key, batch, options))
     }
-    const written = this.#batches.put(key, batch, options)
+    const written = this.#writeTogether(key, batch, options)
     thread.writing.push(batch)
     return this.#publishWhenWritten(thread, batch, written)
   }
@@ -211,10 +215,18 @@ export class LmdbEventLog implements EventLog {
     if (thread.dropped) return
     if (!thread.writing.includes(batch))
       throw new RunnerError('storage_full', 'What goes before it is not written.')
-    await this.#batches.put(key, batch, options)
+    await this.#writeTogether(key, batch, options)
   }
 
-  async #publishWhenWritten(thread: Thread, batch: Batch, written: Promise<void>): Promise<void> {
+  #writeTogether(
+    key: BatchKey,
+    batch: Batch,
+    { isLast = false, others = [] }: AppendOptions,
+  ): Promise<unknown> {
+    return writeTogether([...others, () => this.#batches.claimPut(key, batch, { isLast })])
+  }
+
+  async #publishWhenWritten(thread: Thread, batch: Batch, written: Promise<unknown>): Promise<void> {
     try {
       await written
     } catch (error) {

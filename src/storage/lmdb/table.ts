@@ -21,6 +21,29 @@ export interface StoredEntry<V, K> {
   bytes: number
 }
 
+/** A write that has its room. Either of the two is called, once. */
+export interface ClaimedWrite {
+  /** Resolves when committed; what is written in one turn is committed together. */
+  write(): Promise<void>
+  release(): void
+}
+
+/**
+ * Resolves when all of them are committed, in one transaction.
+ *
+ * @throws {RunnerError} `storage_full`, before it returns: then none of them is written.
+ */
+export function writeTogether(claims: Iterable<() => ClaimedWrite>): Promise<unknown> {
+  const claimed: ClaimedWrite[] = []
+  try {
+    for (const claim of claims) claimed.push(claim())
+  } catch (error) {
+    for (const write of claimed) write.release()
+    throw error
+  }
+  return Promise.all(claimed.map((write) => write.write()))
+}
+
 /** Removals that are committed together; the event loop turns in between. */
 const REMOVALS_TOGETHER = 128
 
@@ -71,14 +94,24 @@ export class StoreTable<V, K extends Key> {
    *
    * @throws {RunnerError} `storage_full`.
    */
-  put(key: K, value: V, { isLast = false }: WriteOptions = {}): Promise<void> {
-    const bytes = seal(...this.#codec.encode(value))
-    return this.#write(bytes.length, isLast, () => this.#database.put(key, bytes))
+  put(key: K, value: V, options: WriteOptions = {}): Promise<void> {
+    return this.claimPut(key, value, options).write()
   }
 
   /** Resolves when committed. @throws {RunnerError} `storage_full`, as `put`. */
   remove(key: K): Promise<void> {
-    return this.#write(0, true, () => this.#database.remove(key))
+    return this.claimRemoval(key).write()
+  }
+
+  /** @throws {RunnerError} `storage_full`. */
+  claimPut(key: K, value: V, { isLast = false }: WriteOptions = {}): ClaimedWrite {
+    const bytes = seal(...this.#codec.encode(value))
+    return this.#claim(bytes.length, isLast, () => this.#database.put(key, bytes))
+  }
+
+  /** @throws {RunnerError} `storage_full`. */
+  claimRemoval(key: K): ClaimedWrite {
+    return this.#claim(0, true, () => this.#database.remove(key))
   }
 
   /** Removes the entries in steps, as many at once as there is room for. @throws {RunnerError} `storage_full`. */
@@ -96,18 +129,23 @@ export class StoreTable<V, K extends Key> {
     return this.#database.getStats()
   }
 
-  #write(bytes: number, isLast: boolean, work: () => Promise<unknown>): Promise<void> {
+  #claim(bytes: number, isLast: boolean, work: () => Promise<unknown>): ClaimedWrite {
     const claimed = this.#room.claim(bytes, isLast)
     const settle = (): void => this.#room.settle(claimed)
-    try {
-      return work().then(settle, async (error: unknown) => {
-        settle()
-        throw await commitFailure(error, this.name)
-      })
-    } catch (error) {
-      // A key that is none.
-      settle()
-      throw error
+    return {
+      release: settle,
+      write: () => {
+        try {
+          return work().then(settle, async (error: unknown) => {
+            settle()
+            throw await commitFailure(error, this.name)
+          })
+        } catch (error) {
+          // A key that is none.
+          settle()
+          throw error
+        }
+      },
     }
   }
 

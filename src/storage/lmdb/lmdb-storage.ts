@@ -1,0 +1,158 @@
+import type { Batch } from '../batch.ts'
+import type { Commit, Storage } from '../storage.ts'
+import type { Key, Table, Tables, Write } from '../table.ts'
+import { LmdbBlobs } from './blobs.ts'
+import { LmdbEventLog } from './lmdb-event-log.ts'
+import { idOfKey, keyText, Store, type StoreOptions } from './store.ts'
+import { type ClaimedWrite, type StoreTable, type WriteOptions, writeTogether } from './table.ts'
+
+export interface LmdbStorageOptions extends StoreOptions {
+  /** Above so many bytes the oldest records go, and a thread's oldest blobs. */
+  retentionBytes: number
+  /** Milliseconds since the epoch; the clock when left out. */
+  now?: () => number
+}
+
+/** The storage port on the LMDB environment of one folder: what is written in one turn is one transaction. */
+export class LmdbStorage implements Storage {
+  /** The damaged store in whose place this one was begun, and what was wrong with it. */
+  readonly replaced: Store['replaced']
+  readonly log: LmdbEventLog
+  readonly blobs: LmdbBlobs
+  readonly tables: Tables
+  readonly #store: Store
+  readonly #json: Record<Exclude<keyof Tables, 'queue'>, LmdbTable<unknown>>
+  readonly #queue: LmdbTable<Buffer>
+
+  private constructor(store: Store, options: LmdbStorageOptions) {
+    this.replaced = store.replaced
+    this.#store = store
+    this.log = new LmdbEventLog({ ...options, store })
+    this.blobs = new LmdbBlobs({ ...options, store })
+    const named = (name: string): LmdbTable<unknown> => new LmdbTable(store.json(name))
+    this.#json = {
+      threads: named('threads'),
+      runs: named('runs'),
+      messages: named('messages'),
+      workspace: new LmdbTable(store.json('workspace'), PLAIN),
+    }
+    this.#queue = new LmdbTable(store.bytes('queue'))
+    this.tables = { ...this.#json, queue: this.#queue }
+  }
+
+  /**
+   * @param directory made when it is not there.
+   * @throws {RunnerError} `storage_damaged`, found before anything is mapped; `storage_full`.
+   */
+  static async open(directory: string, options: LmdbStorageOptions): Promise<LmdbStorage> {
+    return new LmdbStorage(Store.open(directory, options), options)
+  }
+
+  commit(commit: Commit & Required<Pick<Commit, 'append'>>): Promise<Batch>
+  commit(commit: Commit): Promise<Batch | undefined>
+  async commit(commit: Commit): Promise<Batch | undefined> {
+    const { threadId, append, isLast = false } = commit
+    if (append !== undefined) {
+      const { runId, events } = append
+      return await this.log.append(threadId, runId, events, { isLast, others: this.#claims(commit) })
+    }
+    await writeTogether(this.#claims(commit))
+    return undefined
+  }
+
+  flushed(): Promise<void> {
+    return this.#store.flushed()
+  }
+
+  async checkRoom(): Promise<void> {
+    this.#store.checkRoom()
+  }
+
+  async drop(threadId: string): Promise<void> {
+    await Promise.all([this.log.drop(threadId), this.blobs.drop(threadId), this.#queue.drop(threadId)])
+    await Promise.all([this.#json.runs.drop(threadId), this.#json.messages.drop(threadId)])
+    await writeTogether([this.#json.threads.claim([threadId], undefined, {})])
+    await this.flushed()
+  }
+
+  async close(): Promise<void> {
+    await this.log.close()
+    await this.#store.close()
+  }
+
+  *#claims({ threadId, blobs = [], writes = [], isLast = false }: Commit): Generator<() => ClaimedWrite> {
+    for (const blob of blobs) yield* this.blobs.claims(threadId, blob)
+    for (const write of writes) yield this.#claim(write, isLast)
+  }
+
+  #claim(write: Write, isLast: boolean): () => ClaimedWrite {
+    const { key } = write
+    return write.table === 'queue'
+      ? this.#queue.claim(key, write.value, { isLast })
+      : this.#json[write.table].claim(key, write.value, { isLast })
+  }
+}
+
+type LmdbKey = string | [name: string, member: string | number]
+
+/** How names stand in keys. */
+interface Names {
+  write(name: string): string
+  read(name: string): string
+}
+const ANY_TEXT: Names = { write: keyText, read: idOfKey }
+/** What was written before names could be any text. */
+const PLAIN: Names = { write: (name) => name, read: (name) => name }
+
+/** The port's keys and those of the store. */
+class LmdbTable<V> implements Table<V> {
+  readonly #table: StoreTable<V, LmdbKey>
+  readonly #names: Names
+
+  constructor(table: StoreTable<V, LmdbKey>, names = ANY_TEXT) {
+    this.#table = table
+    this.#names = names
+  }
+
+  async get(key: Key): Promise<V | undefined> {
+    return this.#table.get(this.#keyOf(key))
+  }
+
+  async getAll(keys: readonly Key[]): Promise<(V | undefined)[]> {
+    return keys.map((key) => this.#table.get(this.#keyOf(key)))
+  }
+
+  async has(key: Key): Promise<boolean> {
+    return this.#table.doesExist(this.#keyOf(key))
+  }
+
+  async entries(name?: string): Promise<{ key: Key; value: V }[]> {
+    const { read } = this.#names
+    const found = [...this.#table.getRange(name === undefined ? {} : this.#membersOf(name))]
+    return found.map(({ key, value }) => ({
+      key: typeof key === 'string' ? [read(key)] : [read(key[0]), key[1]],
+      value,
+    }))
+  }
+
+  claim(key: Key, value: V | undefined, options: WriteOptions): () => ClaimedWrite {
+    const at = this.#keyOf(key)
+    return () =>
+      value === undefined ? this.#table.claimRemoval(at) : this.#table.claimPut(at, value, options)
+  }
+
+  async drop(name: string): Promise<void> {
+    await this.#table.removeAll(this.#membersOf(name))
+  }
+
+  #keyOf([name, member]: Key): LmdbKey {
+    const written = this.#names.write(name)
+    return member === undefined ? written : [written, member]
+  }
+
+  /** LMDB sorts numbers before texts. */
+  #membersOf(name: string): { start: LmdbKey; end: LmdbKey } {
+    const written = this.#names.write(name)
+    return { start: [written, 0], end: [written, '\uffff'] }
+  }
+}

@@ -1,0 +1,33 @@
+import { RunnerError } from '../errors.ts'
+import type { KnownMessages } from './history.ts'
+import type { QueuedRun, Waiting } from './queue.ts'
+import type { LookedUp } from './thread-table.ts'
+
+/** What a thread knows of runs and messages: what is stored, and what runs and waits, which is not stored as known yet. */
+export interface Known {
+  lookedUp: LookedUp
+  underWay: { runId: string; digests: QueuedRun['digests'] } | undefined
+  waiting: readonly Waiting[]
+  /** As stored. */
+  lastUserMessageId: string | undefined
+}
+
+/** @throws {RunnerError} `run_exists`. */
+export function checkNew(runId: string, { lookedUp, underWay, waiting }: Known): void {
+  const isKnown =
+    lookedUp.hasRun || underWay?.runId === runId || waiting.some((entry) => entry.runId === runId)
+  if (!isKnown) return
+  const message = `Run "${runId}" was seen before on this thread; send a new runId, or read it from the thread's events.`
+  throw new RunnerError('run_exists', message)
+}
+
+export function knownMessages(known: Known): KnownMessages {
+  const behind = known.waiting.filter(({ isSteered }) => !isSteered)
+  const underWay = [known.underWay, ...behind].flatMap((run) => run?.digests ?? [])
+  const digests = new Map([...underWay, ...known.waiting.flatMap((waiting) => waiting.digests)])
+  return {
+    messageDigest: (id) => digests.get(id) ?? known.lookedUp.digests.get(id),
+    // What was steered in is not told yet: a history without it is whole.
+    lastUserMessageId: underWay.at(-1)?.[0] ?? known.lastUserMessageId,
+  }
+}

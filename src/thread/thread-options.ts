@@ -1,0 +1,26 @@
+import type { AgentSession, RunEnd } from '../agent/agent.ts'
+import type { Redactor } from '../redaction/redactor.ts'
+import type { EventLog } from '../storage/event-log.ts'
+import type { Oversize } from './oversize.ts'
+import type { Queue } from './queue.ts'
+import type { RunLimits } from './run.ts'
+import type { ThreadFacts, ThreadTable } from './thread-table.ts'
+import type { ThreadWriter } from './thread-writer.ts'
+
+/** What one thread works with. */
+export interface ThreadOptions extends RunLimits {
+  facts: ThreadFacts
+  agent: AgentSession
+  log: EventLog
+  table: ThreadTable
+  writer: ThreadWriter
+  redactor: Redactor
+  oversize: Oversize
+  /** Told before anybody else learns that a run has ended. */
+  onRunEnding?: (() => void) | undefined
+  queue: Queue
+  /** Told when a run has ended, its terminal event committed. */
+  onRunEnded(run: { threadId: string; runId: string; end: RunEnd }): void
+  /** Told when the log could not be written, with the cause: the runner cannot keep its promise then. */
+  onLogFailure(error: unknown): void
+}

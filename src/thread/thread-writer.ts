@@ -1,0 +1,56 @@
+import { type Blob, newBlobId } from '../storage/blob.ts'
+import type { Commit, Storage } from '../storage/storage.ts'
+
+/** What one thread writes. Nobody else writes for it, so that it knows the end of its log without asking. */
+export class ThreadWriter {
+  readonly threadId: string
+  readonly #storage: Storage
+  #head: number
+  #kept: (Blob & { id: string })[] = []
+
+  constructor(storage: Storage, { threadId, head }: { threadId: string; head: number }) {
+    this.threadId = threadId
+    this.#storage = storage
+    this.#head = head
+  }
+
+  /** The last committed seq; 0 when there is none. */
+  get head(): number {
+    return this.#head
+  }
+
+  /** Keeps what an event has no room for. It is committed with the next events. Returns its id. */
+  keep(blob: Blob): string {
+    const id = newBlobId()
+    this.#kept.push({ ...blob, id })
+    return id
+  }
+
+  /** What was kept for events that are never written. */
+  forgetKept(): void {
+    this.#kept = []
+  }
+
+  /** As `Storage.commit`. */
+  async commit(commit: Omit<Commit, 'threadId' | 'blobs'>): Promise<void> {
+    const { threadId } = this
+    if (commit.append === undefined) {
+      await this.#storage.commit({ threadId, ...commit })
+      return
+    }
+    const blobs = this.#kept
+    this.#kept = []
+    const { last } = await this.#storage.commit({ threadId, ...commit, append: commit.append, blobs })
+    this.#head = Math.max(this.#head, last)
+  }
+
+  /** As `Storage.flushed`. */
+  flushed(): Promise<void> {
+    return this.#storage.flushed()
+  }
+
+  /** As `Storage.checkRoom`. */
+  checkRoom(): Promise<void> {
+    return this.#storage.checkRoom()
+  }
+}
