@@ -54,7 +54,6 @@ const IMPORTS: Record<string, readonly string[]> = {
     'errors',
     'redaction',
     'storage',
-    'storage/lmdb',
     'within',
   ],
   tunnel: [],
@@ -98,7 +97,6 @@ const IMPORTS: Record<string, readonly string[]> = {
     'page',
     'redaction',
     'storage',
-    'storage/lmdb',
     'thread',
     'within',
   ],
@@ -221,6 +219,11 @@ function circleIn(groups: ReadonlyMap<string, readonly string[]>): string | unde
 
 test('every room imports exactly the rooms on its row', () => {
   expect(Object.fromEntries(graphBetween(roomOf))).toEqual(IMPORTS)
+})
+
+test('the backend of the storage port is known to the composition root only', () => {
+  const users = Object.keys(IMPORTS).filter((room) => IMPORTS[room]?.includes('storage/lmdb'))
+  expect(users).toEqual(['runner'])
 })
 
 test('neither layers nor rooms go in circles', () => {

@@ -4,29 +4,18 @@ import type { AgentSession, RunEnd } from '../agent/agent.ts'
 import { parseUserContent } from '../agui/input.ts'
 import { inBackground } from '../background.ts'
 import { isCode, RunnerError } from '../errors.ts'
-import type { Redactor } from '../redaction/redactor.ts'
-import type { EventLog } from '../storage/event-log.ts'
 import type { Write } from '../storage/table.ts'
 import { deliveryOf, threadBusy } from './admission.ts'
 import { openAnswers, owedResults } from './answers.ts'
 import { type Cut, closeCut, RESTARTED } from './cut-run.ts'
 import { knownIds, reconcile, toldId, withShown, withTold } from './history.ts'
 import { checkNew, type Known, knownMessages } from './known.ts'
-import type { Oversize } from './oversize.ts'
-import type { Queue, QueuedRun, Waiting } from './queue.ts'
+import type { QueuedRun, Waiting } from './queue.ts'
 import { pendingEvents, queuedEvents } from './queue-events.ts'
 import { RoomWait } from './room-wait.ts'
-import { Run, type RunLimits, refusedRun } from './run.ts'
-import {
-  factsAfter,
-  type LookedUp,
-  putFacts,
-  putMessages,
-  putRun,
-  type ThreadFacts,
-  type ThreadTable,
-} from './thread-table.ts'
+import { Run, refusedRun } from './run.ts'
 import type { ThreadOptions } from './thread-options.ts'
+import { factsAfter, type LookedUp, putFacts, putMessages, putRun, type ThreadFacts } from './thread-table.ts'
 import type { Accepted, Submitted, ThreadDescription } from './told.ts'
 
 /** One thread: admits one run at a time. */

@@ -2,11 +2,11 @@ import { EventType, type Message } from '@ag-ui/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { AguiEvent } from '../../src/agui/event.ts'
 import { Transcript } from '../../src/agui/transcript.ts'
-import type { LmdbEventLog } from '../../src/storage/lmdb/lmdb-event-log.ts'
+import type { Storage } from '../../src/storage/storage.ts'
 import { takeSnapshot } from '../../src/thread/snapshot.ts'
 import { messagesOf } from '../support/agui-replay.ts'
 import { caseNames, readGolden } from '../support/claude-cases.ts'
-import { LogFolder } from '../support/event-log.ts'
+import { appendTo, StoreFolder } from '../support/event-log.ts'
 
 const golden = (name: string): AguiEvent[] => readGolden(name) as AguiEvent[]
 
@@ -200,11 +200,11 @@ describe('of a whole stream the transcript holds what the reference client holds
 })
 
 describe('a client that comes in anywhere holds at the end what one holds that read everything', () => {
-  let folder: LogFolder
-  let log: LmdbEventLog
-  beforeAll(() => {
-    folder = new LogFolder()
-    log = folder.open().log
+  let folder: StoreFolder
+  let storage: Storage
+  beforeAll(async () => {
+    folder = new StoreFolder()
+    storage = await folder.open()
   })
   afterAll(() => folder.remove())
 
@@ -214,8 +214,8 @@ describe('a client that comes in anywhere holds at the end what one holds that r
     const signal = new AbortController().signal
     const options = { threadId: name, connectId: 'connect-1', signal }
     for (const [index, event] of events.entries()) {
-      await log.append(name, 'r', [event])
-      const snapshot = await takeSnapshot(log, { ...options, threadId: name })
+      await appendTo(storage, name, 'r', [event])
+      const snapshot = await takeSnapshot(storage.log, { ...options, threadId: name })
       expect(snapshot.head).toBe(index + 1)
       const rest = events.slice(index + 1)
       const seen = [...snapshot.events, ...rest].map(onThread)
@@ -230,9 +230,9 @@ describe('a client that comes in anywhere holds at the end what one holds that r
 })
 
 test('an empty thread is a run with no messages', async () => {
-  const folder = new LogFolder()
-  const { log } = folder.open()
-  const { events, head } = await takeSnapshot(log, {
+  const folder = new StoreFolder()
+  const storage = await folder.open()
+  const { events, head } = await takeSnapshot(storage.log, {
     threadId: 'thread-1',
     connectId: 'connect-1',
     signal: new AbortController().signal,
@@ -244,15 +244,15 @@ test('an empty thread is a run with no messages', async () => {
 })
 
 test('what waits for a person still waits for a client that comes later', async () => {
-  const folder = new LogFolder()
-  const { log } = folder.open()
+  const folder = new StoreFolder()
+  const storage = await folder.open()
   const interrupts = [{ id: 'i1', reason: 'tool_call', message: 'May I?' }]
-  await log.append('thread-1', 'r', [
+  await appendTo(storage, 'thread-1', 'r', [
     STARTED,
     ...call('c'),
     { ...FINISHED, outcome: { type: 'interrupt', interrupts } } as AguiEvent,
   ])
-  const { events } = await takeSnapshot(log, {
+  const { events } = await takeSnapshot(storage.log, {
     threadId: 'thread-1',
     connectId: 'connect-1',
     signal: new AbortController().signal,
@@ -262,14 +262,14 @@ test('what waits for a person still waits for a client that comes later', async 
 })
 
 test('a snapshot of a thread whose beginning is gone by retention is legal and has what is left', async () => {
-  const folder = new LogFolder()
-  const { log } = folder.open({ retentionBytes: 1024 * 1024 })
+  const folder = new StoreFolder()
+  const storage = await folder.open({ retentionBytes: 1024 * 1024 })
   const big = 'x'.repeat(5000)
-  const append = (events: AguiEvent[]): Promise<unknown> => log.append('thread-1', 'r', events)
+  const append = (events: AguiEvent[]): Promise<unknown> => appendTo(storage, 'thread-1', 'r', events)
   await append([STARTED])
   for (let index = 0; index < 300; index++) await append(text(`m${index}`, `${index} ${big}`))
   await append(text('open', 'half').slice(0, 2))
-  const { events } = await takeSnapshot(log, {
+  const { events } = await takeSnapshot(storage.log, {
     threadId: 'thread-1',
     connectId: 'connect-1',
     signal: new AbortController().signal,
@@ -283,16 +283,16 @@ test('a snapshot of a thread whose beginning is gone by retention is legal and h
 })
 
 test('while a long history is gathered the event loop goes on turning', async () => {
-  const folder = new LogFolder()
-  const { log } = folder.open()
+  const folder = new StoreFolder()
+  const storage = await folder.open()
   const big = 'x'.repeat(2000)
-  await log.append('thread-1', 'r', [STARTED])
-  for (let index = 0; index < 3000; index++) await log.append('thread-1', 'r', text(`m${index}`, big))
+  await appendTo(storage, 'thread-1', 'r', [STARTED])
+  for (let index = 0; index < 3000; index++) await appendTo(storage, 'thread-1', 'r', text(`m${index}`, big))
   let turns = 0
   const ticking = setInterval(() => {
     turns += 1
   }, 0)
-  await takeSnapshot(log, {
+  await takeSnapshot(storage.log, {
     threadId: 'thread-1',
     connectId: 'connect-1',
     signal: new AbortController().signal,

@@ -4,7 +4,6 @@ import { afterEach, expect, test } from 'vitest'
 import { inBackground } from '../../src/background.ts'
 import { type BackgroundFailed, backgroundFailed } from '../../src/channels.ts'
 import { Turn } from '../../src/claude/turn.ts'
-import { keyText } from '../../src/storage/lmdb/store.ts'
 import { frames, post, runInput } from '../support/client.ts'
 import { readRecords, turn } from '../support/event-log.ts'
 import { claudeOf } from '../support/processes.ts'
@@ -60,7 +59,10 @@ test('a queued run that cannot be started ends with its reason, and the next has
   })
   for (const runId of ['first', 'broken', 'last']) await world.threads.submit(input(runId))
   // A disk that has lost what it was given cannot be made otherwise.
-  await world.store.bytes<[string, number]>('queue').put([keyText('t'), 1], Buffer.from('{}\n{"threadId":'))
+  await world.storage.commit({
+    threadId: 't',
+    writes: [{ table: 'queue', key: ['t', 1], value: Buffer.from('{}\n{"threadId":') }],
+  })
   running.resolve()
   await world.ended('last')
   const records = await readRecords(world.log, 't')

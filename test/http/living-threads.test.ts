@@ -2,27 +2,27 @@ import { EventType } from '@ag-ui/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type LivingAgent, LivingThreads } from '../../src/http/platform/living-threads.ts'
 import { TaskLedger } from '../../src/thread/task-ledger.ts'
-import { LogFolder } from '../support/event-log.ts'
+import { appendTo, StoreFolder } from '../support/event-log.ts'
 
 const NO_SIGNAL = new AbortController().signal
 const PLACES = { temporary: '/nonexistent', transcripts: '/nonexistent', uid: 0 }
 
-let folder: LogFolder
+let folder: StoreFolder
 let warm: boolean
 
 beforeEach(() => {
-  folder = new LogFolder()
+  folder = new StoreFolder()
   warm = true
 })
 afterEach(() => folder.remove())
 
 async function open(living: LivingAgent, sessionId?: string): Promise<LivingThreads> {
-  const { log } = folder.open()
+  const storage = await folder.open()
   const value = { taskId: 'b1', state: 'started', taskType: 'local_bash' }
-  await log.append('t', 'run', [{ type: EventType.CUSTOM, name: 'agui-runner.task', value }])
+  await appendTo(storage, 't', 'run', [{ type: EventType.CUSTOM, name: 'agui-runner.task', value }])
   return new LivingThreads({
     threads: { list: () => [{ threadId: 't', state: 'idle', warm, claudeSessionId: 'c' }] },
-    ledger: new TaskLedger(log),
+    ledger: new TaskLedger(storage.log),
     living,
     places: PLACES,
     sessionId,

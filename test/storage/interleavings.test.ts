@@ -73,8 +73,9 @@ async function play(steps: readonly Step[]): Promise<void> {
       const { texts } = modelOf(index)
       const first = texts.length + 1
       texts.push(...batch.map((event) => JSON.stringify(event)))
-      const appending = appendTo(storage, `thread-${index}`, 'r', batch)
-        .then((done) => expect(done.first).toBe(first))
+      const appending = appendTo(storage, `thread-${index}`, 'r', batch).then((done) =>
+        expect(done.first).toBe(first),
+      )
       work.push(appending)
       return awaited ? appending : undefined
     },

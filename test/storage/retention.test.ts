@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { RunnerError } from '../../src/errors.ts'
 import type { Batch } from '../../src/storage/batch.ts'
 import type { EventLog } from '../../src/storage/event-log.ts'
-import { appendTo, delta, readRecords, seqsOf, span, StoreFolder, turn } from '../support/event-log.ts'
+import { appendTo, delta, readRecords, StoreFolder, seqsOf, span, turn } from '../support/event-log.ts'
 
 const MIB = 1024 * 1024
 const LIMIT = 8 * MIB
@@ -84,7 +84,7 @@ test('readers under retention see either every record or the word that some are 
             seq = next
           }
           if (seq >= total) break
-          while (await log.head('t') < backAt) await turn()
+          while ((await log.head('t')) < backAt) await turn()
         }
       } catch (error) {
         if (!(error instanceof RunnerError) || error.code !== 'replay_expired') throw error
@@ -120,7 +120,9 @@ test('the oldest records go first, whichever thread they are of, and every threa
   expect(middle).toBeGreaterThan(1)
   expect(middle).toBeLessThanOrEqual(300)
   if (middle < 300) expect(await oldestSeq(log, 'busy')).toBe(1)
-  expect(await Promise.all(['old', 'small', 'middle', 'busy'].map((id) => log.head(id)))).toEqual([10, 1, 300, 700])
+  expect(await Promise.all(['old', 'small', 'middle', 'busy'].map((id) => log.head(id)))).toEqual([
+    10, 1, 300, 700,
+  ])
 })
 
 test('on the same folder the seq goes on behind what retention removed', async () => {

@@ -17,8 +17,8 @@ const SOURCES: MetricSources = {
   threads: () => ({ idle: 2, running: 1 }),
   queued: () => ({ total: 5, longest: 3 }),
   warm: () => 2,
-  lags: () => [0, 7, 3],
-  logBytes: () => 4096,
+  lags: async () => [0, 7, 3],
+  logBytes: async () => 4096,
   egress: () => ({ allowed: 9, denied: 2 }),
 }
 

@@ -1,19 +1,20 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { AguiEvent } from '../../src/agui/event.ts'
+import type { Storage } from '../../src/storage/storage.ts'
 import { TaskLedger } from '../../src/thread/task-ledger.ts'
-import { deltas, LogFolder, type OpenedLog } from '../support/event-log.ts'
+import { appendTo, deltas, StoreFolder } from '../support/event-log.ts'
 
 const NO_SIGNAL = new AbortController().signal
 
-let folder: LogFolder
-let opened: OpenedLog
+let folder: StoreFolder
+let storage: Storage
 let ledger: TaskLedger
 
-beforeEach(() => {
-  folder = new LogFolder()
-  opened = folder.open()
-  ledger = new TaskLedger(opened.log)
+beforeEach(async () => {
+  folder = new StoreFolder()
+  storage = await folder.open()
+  ledger = new TaskLedger(storage.log)
 })
 afterEach(() => folder.remove())
 
@@ -24,7 +25,7 @@ const recorded = (name: string): AguiEvent[] =>
     .map((line) => JSON.parse(line))
 
 const tasks = (threadId = 't') => ledger.tasks(threadId, NO_SIGNAL)
-const append = (events: readonly AguiEvent[], threadId = 't') => opened.log.append(threadId, 'run', events)
+const append = (events: readonly AguiEvent[], threadId = 't') => appendTo(storage, threadId, 'run', events)
 
 test('a background command is running until its notification, and then ended', async () => {
   const events = recorded('background-bash')
@@ -66,7 +67,7 @@ test('threads do not see each other, and one that was made anew starts empty', a
   expect(await tasks()).toHaveLength(1)
   expect(await tasks('other')).toEqual([])
   expect(await tasks('unknown')).toEqual([])
-  await opened.log.drop('t')
+  await storage.drop('t')
   await append(deltas(1))
   expect(await tasks()).toEqual([])
 })
