@@ -64,7 +64,7 @@ const TABLE: [what: string, damage: () => void, outcome: Outcome][] = [
   ['one page', cutTo(() => PAGE), 'refused'],
   ['two pages', cutTo(() => 2 * PAGE), 'refused'],
   ['a quarter', cutTo(({ bytes }) => bytes.length / 4), 'refused'],
-  ['half', cutTo(({ bytes }) => bytes.length / 2 + 7), 'refused'],
+  ['half of what is used', cutTo(({ used }) => (used / 2) * PAGE + 7), 'refused'],
   ['all but the last used page', cutTo(({ used }) => (used - 1) * PAGE), 'refused'],
   ['the room behind the last page cut off', cutTo(({ used }) => used * PAGE), 'whole'],
   ['garbage behind the end', () => writeFileSync(data, noise(), { flag: 'a' }), 'whole'],
