@@ -28,7 +28,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   redaction: ['agui', 'errors'],
   storage: ['agui', 'errors'],
   'storage/lmdb': ['agui', 'channels', 'errors', 'storage'],
-  'claude/process': ['agent', 'background', 'channels', 'errors', 'within'],
+  'claude/process': ['agent', 'background', 'channels', 'errors', 'lease', 'within'],
   'claude/launch': ['errors'],
   'claude/translate': ['agent', 'agui', 'claude/process', 'errors'],
   'claude/host': ['agent', 'agui', 'claude/translate', 'errors'],
@@ -229,6 +229,10 @@ test('the backend of the storage port is known to the composition root only', ()
 test('neither layers nor rooms go in circles', () => {
   expect(circleIn(graphBetween(layerOf))).toBeUndefined()
   expect(circleIn(graphBetween(roomOf))).toBeUndefined()
+})
+
+test('no files go in circles, types included', () => {
+  expect(circleIn(graph)).toBeUndefined()
 })
 
 test.each(files)('%s reaches packages only where the table says so', (file) => {

@@ -12,14 +12,15 @@ import type {
 import { ownEvent } from '../agui/own-events.ts'
 import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
+import type { Lease } from '../lease.ts'
 import { unlessAborted } from '../within.ts'
-import type { ClaudeAgent } from './agent.ts'
 import { checkTools, owedIds } from './host/client-tools.ts'
 import { Host } from './host/host.ts'
-import { Keeper } from './keeper.ts'
 import type { Place } from './launch/place.ts'
 import { parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
+import type { ClaudeAgentOptions } from './options.ts'
+import { Keeper } from './process/keeper.ts'
 import type { ClaudeProcess } from './process/process.ts'
 import { answersAfterRestart, type Grant, stillOwed, withResults } from './restart.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
@@ -27,9 +28,20 @@ import { hasState, type Prompt, textBlock, toPrompt, userLine } from './translat
 import { editedEvents, NO_CONVERSATION, protocolEnd, Turn, type TurnEnd, tell } from './turn.ts'
 import { type Needs, startKey, startWarm, type Warm } from './warm.ts'
 
+/** What has many conversations: their settings and their slots. */
+interface Owner {
+  readonly options: ClaudeAgentOptions
+  /**
+   * A slot for one process of the conversation.
+   *
+   * @throws {RunnerError} when no process could work, or all slots are at work.
+   */
+  claim(conversation: Conversation, signal: AbortSignal): Promise<Lease>
+}
+
 /** One thread's Claude session and, while it is warm, the process that holds it. */
 export class Conversation implements AgentSession {
-  readonly #agent: ClaudeAgent
+  readonly #agent: Owner
   readonly #threadId: string
   #memory: Memory
   readonly #keeper: Keeper<Warm>
@@ -41,17 +53,12 @@ export class Conversation implements AgentSession {
   /** Approved before a restart; handed to the next process. */
   #grants: Grant[] = []
 
-  constructor(agent: ClaudeAgent, threadId: string, memory: AgentMemory) {
+  constructor(agent: Owner, threadId: string, memory: AgentMemory) {
     this.#agent = agent
     this.#threadId = threadId
     this.#memory = parseMemory(memory)
     this.#keeper = new Keeper({
-      claim: async (signal) => {
-        await agent.options.prepared(signal)
-        if (!signal.aborted) await agent.options.beforeStart()
-        if (!signal.aborted) await agent.binary.check()
-        return await agent.claim(this)
-      },
+      claim: (signal) => agent.claim(this, signal),
       onLeave: () => {
         this.#turn = undefined
       },
