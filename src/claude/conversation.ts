@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Interrupt, RunAgentInput, ToolMessage, UserMessage } from '@ag-ui/core'
+import type { Interrupt, RunAgentInput, UserMessage } from '@ag-ui/core'
 import type {
   AgentDescription,
   AgentMemory,
@@ -7,6 +7,7 @@ import type {
   RunContext,
   RunEnd,
   RunRequest,
+  TaskOutput,
   ToolServer,
 } from '../agent/agent.ts'
 import { ownEvent } from '../agui/own-events.ts'
@@ -21,8 +22,9 @@ import { parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
 import type { ClaudeAgentOptions } from './options.ts'
 import { Keeper } from './process/keeper.ts'
-import type { ClaudeProcess } from './process/process.ts'
-import { answersAfterRestart, type Grant, stillOwed, withResults } from './restart.ts'
+import { type ClaudeProcess, startFailure } from './process/process.ts'
+import { answersAfterRestart, type Grant, resultsOf, stillOwed, withResults } from './restart.ts'
+import { openTaskOutput, taskOutputPlaces } from './task-output.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
 import { hasState, type Prompt, textBlock, toPrompt, userLine } from './translate/prompt.ts'
 import { editedEvents, NO_CONVERSATION, protocolEnd, Turn, type TurnEnd, tell } from './turn.ts'
@@ -41,6 +43,7 @@ interface Owner {
 
 /** One thread's Claude session and, while it is warm, the process that holds it. */
 export class Conversation implements AgentSession {
+  readonly agentName = 'Claude Code'
   readonly #agent: Owner
   readonly #threadId: string
   #memory: Memory
@@ -95,7 +98,7 @@ export class Conversation implements AgentSession {
     const model = this.#memory.model ?? this.#seenModel ?? this.#agent.options.model
     return {
       ...(model === undefined ? {} : { model }),
-      claudeSessionId: this.#memory.claudeSessionId,
+      agentSessionId: this.#memory.claudeSessionId,
       warm: this.#warm !== undefined,
     }
   }
@@ -159,6 +162,11 @@ export class Conversation implements AgentSession {
     const warm = this.#warm
     await warm?.claude.stopTask(taskId, signal)
     return warm !== undefined
+  }
+
+  taskOutput(taskId: string): Promise<TaskOutput> {
+    const { claudeSessionId } = this.#memory
+    return openTaskOutput(taskOutputPlaces(this.#agent.options), { taskId, claudeSessionId })
   }
 
   /** Stops the process; the next run resumes its session. Resolves when all of it is gone, and its slot is free. */
@@ -266,7 +274,7 @@ export class Conversation implements AgentSession {
     // Told here and not by the session's own state: the process may have died just now.
     const exited = claude.exited.then((exit) => turn.fail(claude.failureOf(exit)))
     this.#inBackground('ending a run with its process', exited)
-    const ready = claude.ready().catch((error: unknown) => turn.fail(asRunnerError(error)))
+    const ready = claude.ready().catch((error: unknown) => turn.fail(startFailure(error)))
     this.#inBackground('ending a run that could not start', ready)
     await this.#tell(warm, switches, context.signal)
     claude.send(userLine(prompt.blocks, randomUUID()))
@@ -386,14 +394,4 @@ export class Conversation implements AgentSession {
   #inBackground(name: string, work: Promise<unknown>, onFailure?: (error: unknown) => void): void {
     inBackground({ name, ...this.#observed }, work, onFailure)
   }
-}
-
-function resultsOf({ messages }: RunRequest): ToolMessage[] {
-  return messages.filter((message) => message.role === 'tool')
-}
-
-function asRunnerError(error: unknown): RunnerError {
-  return error instanceof RunnerError
-    ? error
-    : new RunnerError('claude_start_failed', toMessage(error), { cause: error })
 }

@@ -1,6 +1,7 @@
 import type { Place } from './launch/place.ts'
 import type { LaunchOptions } from './launch/sdk-options.ts'
 import type { ClaudeProcessOptions } from './process/process.ts'
+import type { Inside } from './task-output.ts'
 
 export interface ClaudeAgentOptions extends LaunchOptions {
   /** The complete environment of the wrapper. */
@@ -19,6 +20,8 @@ export interface ClaudeAgentOptions extends LaunchOptions {
   interruptGraceMs: number
   /** When set, an approval that comes later counts as a refusal; 0 for never. */
   interruptExpiresMs: number
+  /** Who Claude Code is and its temporary folder, where those are not what its environment says. */
+  inside: Inside | undefined
   /** Starts the wrapper's process; undefined for an ordinary one. */
   spawn?: ClaudeProcessOptions['spawn']
   /** Where the next run works. `stay`: a directory that a conversation cannot leave, taken while it is there. */
