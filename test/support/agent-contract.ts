@@ -77,7 +77,9 @@ export function agentContract(name: string, open: () => Promise<AgentTenant>): v
 
     test('a run that is stopped ends as cancelled, and the next run works', async () => {
       const stop = new AbortController()
-      const end = main.run('hang on', { signal: stop.signal, onEvent: isText(() => stop.abort()) })
+      // Behind the words, when it waits for more of them.
+      const onEvent = isText(() => setImmediate(() => stop.abort()))
+      const end = main.run('hang on', { signal: stop.signal, onEvent })
       expect(await end).toMatchObject({ outcome: 'cancelled' })
       expect(await main.run('hello')).toMatchObject({ outcome: 'success' })
       expect(main.words()).toBe('You said: hello')

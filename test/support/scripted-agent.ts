@@ -277,8 +277,9 @@ class ScriptedSession implements AgentSession {
         await finish()
         await this.#call(step, request, context, id)
         calls += 1
-      } else throw new Error(`the scripted agent does not play ${JSON.stringify(step)}`)
+      } else throw new Error(`The scripted agent does not play ${JSON.stringify(step)}`)
     }
+    signal.throwIfAborted()
     await finish()
     return calls
   }
