@@ -14,7 +14,7 @@ interface OpenThreadsOptions extends Omit<ThreadsOptions, 'onRunEnding' | 'onLog
 /** The threads of a storage. Named one by one: what the caller has beside is none of theirs. */
 export function openThreads({ onFatal, logger, enforcement, ...given }: OpenThreadsOptions): Threads {
   const { agent, storage, redactor, eventBytesMax, threadsMax, runTimeoutMs, runIdleTimeoutMs } = given
-  const { onRunEnded } = given
+  const { queueMax, queueBytesMax, onRunEnded } = given
   return new Threads({
     agent,
     storage,
@@ -23,6 +23,8 @@ export function openThreads({ onFatal, logger, enforcement, ...given }: OpenThre
     threadsMax,
     runTimeoutMs,
     runIdleTimeoutMs,
+    queueMax,
+    queueBytesMax,
     onRunEnded,
     onRunEnding: () => settle(enforcement, logger),
     onLogFailure: onLogFailure(logger, (error) => onFatal(error)),

@@ -10,9 +10,7 @@ import { openServer } from '../../src/runner/server.ts'
 import { openThreads } from '../../src/runner/threads.ts'
 import { prepareWorkspace } from '../../src/runner/workspace.ts'
 import { startEnforcement } from '../../src/sandbox/start.ts'
-import { Blobs } from '../../src/storage/lmdb/blobs.ts'
-import { LmdbEventLog } from '../../src/storage/lmdb/lmdb-event-log.ts'
-import { Store } from '../../src/storage/lmdb/store.ts'
+import { LmdbStorage } from '../../src/storage/lmdb/lmdb-storage.ts'
 import { type ScriptedAgent, type ScriptedAgentOptions, scriptedAgent } from './scripted-agent.ts'
 
 function fail(error: unknown): never {
@@ -58,18 +56,17 @@ export async function openScriptedRunner(
     modelUrl: undefined,
     findClaude: async () => fail(new Error('nobody asks for Claude Code here')),
   })
-  const store = Store.open(state)
-  const log = new LmdbEventLog({ store, retentionBytes: limits.logRetentionBytes })
-  const blobs = new Blobs({ store, retentionBytes: limits.logRetentionBytes })
+  const storage = await LmdbStorage.open(state, { retentionBytes: limits.logRetentionBytes })
+  const { log, blobs } = storage
   const redactor = createRedactor({ values: [] })
   const agent = scriptedAgent(options)
-  const parts = { redactor, enforcement, log, blobs, logger, store }
+  const parts = { redactor, enforcement, log, blobs, logger, storage }
   const threads = openThreads({ ...limits, ...parts, agent, onRunEnded: () => undefined, onFatal: fail })
   await threads.recover()
   const server = await openServer({
     ...parts,
     ...{ config, env, version: '0', threads, isAsking: true },
-    workspace: await prepareWorkspace({ config, env, logger, store }),
+    workspace: await prepareWorkspace({ config, env, logger, storage }),
     checks: async () => [],
     metrics: async () => ({ contentType: 'text/plain', text: '' }),
   })
@@ -81,7 +78,7 @@ export async function openScriptedRunner(
       await threads.close()
       await log.close()
       await server.close()
-      await store.close()
+      await storage.close()
       await enforcement.close()
       rmSync(directory, { recursive: true, force: true })
     },
