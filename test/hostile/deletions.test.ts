@@ -203,7 +203,7 @@ test('two DELETEs and a POST at once: one thread, one process, also after kill -
   await untilWork(await post(runner.url, runInput('t', 'one')))
   const gone = [fetch(url, { method: 'DELETE' }), fetch(url, { method: 'DELETE' })]
   // The doors see them in the order in which they came.
-  while ((await bodyOf(await fetch(`${runner.url}/sessions`)))['threads'][0]?.state === 'running')
+  while ((await bodyOf(await fetch(`${runner.url}/sessions`)))['sessions'][0]?.state === 'running')
     await turn()
   const answer = await post(runner.url, runInput('t', 'two'))
   expect((await Promise.all(gone)).map(({ status }) => status)).toEqual([204, 204])
@@ -213,9 +213,9 @@ test('two DELETEs and a POST at once: one thread, one process, also after kill -
   expect(claudeOf(bench)).toHaveLength(1)
   await runner.stop('SIGKILL')
   const again = await bench.start()
-  expect((await bodyOf(await fetch(`${again.url}/sessions`)))['threads']).toHaveLength(1)
+  expect((await bodyOf(await fetch(`${again.url}/sessions`)))['sessions']).toHaveLength(1)
   expect((await fetch(`${again.url}/sessions/t`, { method: 'DELETE' })).status).toBe(204)
   await again.stop('SIGKILL')
   const last = await bench.start()
-  expect((await bodyOf(await fetch(`${last.url}/sessions`)))['threads']).toEqual([])
+  expect((await bodyOf(await fetch(`${last.url}/sessions`)))['sessions']).toEqual([])
 })
