@@ -28,7 +28,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   redaction: ['agui', 'errors'],
   storage: ['agui', 'errors'],
   'storage/lmdb': ['agui', 'channels', 'errors', 'storage'],
-  'claude/process': ['agent', 'background', 'channels', 'errors', 'within'],
+  'claude/process': ['agent', 'background', 'channels', 'errors', 'lease', 'within'],
   'claude/launch': ['errors'],
   'claude/translate': ['agent', 'agui', 'claude/process', 'errors'],
   'claude/host': ['agent', 'agui', 'claude/translate', 'errors'],
@@ -44,6 +44,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'errors',
     'lease',
     'within',
+    'workspace',
   ],
   thread: [
     'agent',
@@ -76,6 +77,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   'http/document': ['agui', 'errors', 'package-directory', 'page'],
   'http/stream': ['agui', 'background', 'channels', 'errors', 'lease', 'storage'],
   'http/platform': [
+    'agent',
     'errors',
     'http/document',
     'http/doors',
@@ -231,6 +233,10 @@ test('neither layers nor rooms go in circles', () => {
   expect(circleIn(graphBetween(roomOf))).toBeUndefined()
 })
 
+test('no files go in circles, types included', () => {
+  expect(circleIn(graph)).toBeUndefined()
+})
+
 test.each(files)('%s reaches packages only where the table says so', (file) => {
   const illegal = importsOf(file).filter(
     (specifier) => PACKAGE_ONLY_IN[specifier]?.includes(layerOf(file)) === false,
@@ -264,6 +270,17 @@ test.each(files.filter((file) => !file.startsWith(BROWSER) && file !== 'src/with
   '%s joins signals by within(), for AbortSignal.any loses aborts to the garbage collector',
   (file) => {
     expect(readFileSync(file, 'utf8')).not.toContain('AbortSignal.any')
+  },
+)
+
+const NEUTRAL = ['src/agent/', 'src/thread/', 'src/http/', 'src/storage/']
+
+test.each(files.filter((file) => NEUTRAL.some((folder) => file.startsWith(folder))))(
+  '%s says nothing of the one agent that there is: it knows the port',
+  (file) => {
+    // The name that clients have known the session id by since the first version.
+    const words = readFileSync(file, 'utf8').replaceAll('claudeSessionId', '')
+    expect(words.match(/.*claude.*/gi) ?? []).toEqual([])
   },
 )
 

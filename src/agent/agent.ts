@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import type { Interrupt, RunAgentInput, TokenUsage, UserMessage } from '@ag-ui/core'
 import type { AguiEvent } from '../agui/event.ts'
 import type { ErrorCode } from '../errors.ts'
@@ -17,7 +18,7 @@ export type RunEnd =
 export interface RunContext {
   /**
    * Takes the events of this run in order; a returned promise asks the agent to wait (the log is behind).
-   * Lifecycle events are not the agent's: the session opens and ends the run.
+   * Lifecycle events are not the agent's: the thread opens and ends the run.
    */
   emit(events: readonly AguiEvent[]): Promise<void> | undefined
   /** Aborted when the run is to stop; the agent then ends as `cancelled` as soon as it can. */
@@ -29,6 +30,8 @@ export type AgentMemory = Record<string, unknown>
 
 /** One conversation with an agent. One run at a time. */
 export interface AgentSession {
+  /** What people call the agent, for the middle of a sentence. */
+  readonly agentName: string
   /** Runs to the end; every failure of the agent is a `RunEnd`, a rejection is a bug. */
   run(request: RunRequest, context: RunContext): Promise<RunEnd>
   /**
@@ -43,7 +46,13 @@ export interface AgentSession {
   toolServers(signal: AbortSignal): Promise<ToolServer[] | undefined>
   /** Stops a task of the living process; `false` when there is none. */
   stopTask(taskId: string, signal: AbortSignal): Promise<boolean>
-  /** Facts for clients: model, Claude session id, … */
+  /**
+   * What a task of this conversation has written so far, in lines.
+   *
+   * @throws {RunnerError} `not_found`; `output_not_allowed` when it is not a file of this conversation's own.
+   */
+  taskOutput(taskId: string): Promise<TaskOutput>
+  /** Facts for clients. */
   describe(): AgentDescription
   readonly memory: AgentMemory
   /** What waits for a person's answer. */
@@ -68,9 +77,16 @@ export interface ToolServer {
   tools?: string[]
 }
 
+export interface TaskOutput {
+  /** At most `size` bytes. Whoever gets it destroys it. */
+  stream: Readable
+  size: number
+}
+
 export interface AgentDescription {
   model?: string
-  claudeSessionId?: string
+  /** What the agent itself calls the conversation. */
+  agentSessionId?: string
   /** Whether a process stands ready. */
   warm: boolean
 }

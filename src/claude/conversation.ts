@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Interrupt, RunAgentInput, ToolMessage, UserMessage } from '@ag-ui/core'
+import type { Interrupt, RunAgentInput, UserMessage } from '@ag-ui/core'
 import type {
   AgentDescription,
   AgentMemory,
@@ -7,29 +7,44 @@ import type {
   RunContext,
   RunEnd,
   RunRequest,
+  TaskOutput,
   ToolServer,
 } from '../agent/agent.ts'
 import { ownEvent } from '../agui/own-events.ts'
 import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
+import type { Lease } from '../lease.ts'
 import { unlessAborted } from '../within.ts'
-import type { ClaudeAgent } from './agent.ts'
 import { checkTools, owedIds } from './host/client-tools.ts'
 import { Host } from './host/host.ts'
-import { Keeper } from './keeper.ts'
 import type { Place } from './launch/place.ts'
 import { parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
-import type { ClaudeProcess } from './process/process.ts'
-import { answersAfterRestart, type Grant, stillOwed, withResults } from './restart.ts'
+import type { ClaudeAgentOptions } from './options.ts'
+import { Keeper } from './process/keeper.ts'
+import { type ClaudeProcess, startFailure } from './process/process.ts'
+import { answersAfterRestart, type Grant, resultsOf, stillOwed, withResults } from './restart.ts'
+import { openTaskOutput, taskOutputPlaces } from './task-output.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
 import { hasState, type Prompt, textBlock, toPrompt, userLine } from './translate/prompt.ts'
 import { editedEvents, NO_CONVERSATION, protocolEnd, Turn, type TurnEnd, tell } from './turn.ts'
 import { type Needs, startKey, startWarm, type Warm } from './warm.ts'
 
+/** What has many conversations: their settings and their slots. */
+interface Owner {
+  readonly options: ClaudeAgentOptions
+  /**
+   * A slot for one process of the conversation.
+   *
+   * @throws {RunnerError} when no process could work, or all slots are at work.
+   */
+  claim(conversation: Conversation, signal: AbortSignal): Promise<Lease>
+}
+
 /** One thread's Claude session and, while it is warm, the process that holds it. */
 export class Conversation implements AgentSession {
-  readonly #agent: ClaudeAgent
+  readonly agentName = 'Claude Code'
+  readonly #agent: Owner
   readonly #threadId: string
   #memory: Memory
   readonly #keeper: Keeper<Warm>
@@ -41,17 +56,12 @@ export class Conversation implements AgentSession {
   /** Approved before a restart; handed to the next process. */
   #grants: Grant[] = []
 
-  constructor(agent: ClaudeAgent, threadId: string, memory: AgentMemory) {
+  constructor(agent: Owner, threadId: string, memory: AgentMemory) {
     this.#agent = agent
     this.#threadId = threadId
     this.#memory = parseMemory(memory)
     this.#keeper = new Keeper({
-      claim: async (signal) => {
-        await agent.options.prepared(signal)
-        if (!signal.aborted) await agent.options.beforeStart()
-        if (!signal.aborted) await agent.binary.check()
-        return await agent.claim(this)
-      },
+      claim: (signal) => agent.claim(this, signal),
       onLeave: () => {
         this.#turn = undefined
       },
@@ -88,7 +98,7 @@ export class Conversation implements AgentSession {
     const model = this.#memory.model ?? this.#seenModel ?? this.#agent.options.model
     return {
       ...(model === undefined ? {} : { model }),
-      claudeSessionId: this.#memory.claudeSessionId,
+      agentSessionId: this.#memory.claudeSessionId,
       warm: this.#warm !== undefined,
     }
   }
@@ -152,6 +162,11 @@ export class Conversation implements AgentSession {
     const warm = this.#warm
     await warm?.claude.stopTask(taskId, signal)
     return warm !== undefined
+  }
+
+  taskOutput(taskId: string): Promise<TaskOutput> {
+    const { claudeSessionId } = this.#memory
+    return openTaskOutput(taskOutputPlaces(this.#agent.options), { taskId, claudeSessionId })
   }
 
   /** Stops the process; the next run resumes its session. Resolves when all of it is gone, and its slot is free. */
@@ -259,7 +274,7 @@ export class Conversation implements AgentSession {
     // Told here and not by the session's own state: the process may have died just now.
     const exited = claude.exited.then((exit) => turn.fail(claude.failureOf(exit)))
     this.#inBackground('ending a run with its process', exited)
-    const ready = claude.ready().catch((error: unknown) => turn.fail(asRunnerError(error)))
+    const ready = claude.ready().catch((error: unknown) => turn.fail(startFailure(error)))
     this.#inBackground('ending a run that could not start', ready)
     await this.#tell(warm, switches, context.signal)
     claude.send(userLine(prompt.blocks, randomUUID()))
@@ -379,14 +394,4 @@ export class Conversation implements AgentSession {
   #inBackground(name: string, work: Promise<unknown>, onFailure?: (error: unknown) => void): void {
     inBackground({ name, ...this.#observed }, work, onFailure)
   }
-}
-
-function resultsOf({ messages }: RunRequest): ToolMessage[] {
-  return messages.filter((message) => message.role === 'tool')
-}
-
-function asRunnerError(error: unknown): RunnerError {
-  return error instanceof RunnerError
-    ? error
-    : new RunnerError('claude_start_failed', toMessage(error), { cause: error })
 }

@@ -25,7 +25,8 @@ const Memory = z.object({
       staysIn: z.string().optional(),
     })
     .default({}),
-  translator: z.unknown(),
+  /** Absent before the first turn has ended: JSON has no undefined. */
+  translator: z.unknown().optional(),
 })
 export type Memory = z.infer<typeof Memory>
 

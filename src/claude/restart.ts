@@ -45,6 +45,10 @@ function answerLine(asked: Asked, resume: readonly ResumeEntry[], grants: Grant[
   return `- ${call}: approved. Make the call now with exactly this input: ${JSON.stringify(updatedInput)}`
 }
 
+export function resultsOf({ messages }: Pick<RunRequest, 'messages'>): ToolMessage[] {
+  return messages.filter((message) => message.role === 'tool')
+}
+
 /** The calls with what the client has given for them now or before. */
 export function withResults(calls: readonly ClientCall[], results: readonly ToolMessage[]): ClientCall[] {
   return calls.map((call) => {

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { RunRequest } from '../agent/agent.ts'
 import { policyDenied } from '../channels.ts'
-import type { ClaudeAgentOptions } from './agent.ts'
 import type { Host } from './host/host.ts'
-import { instructionsOf, sdkOptions } from './launch/launch.ts'
 import { isHeard, originOf, type Place } from './launch/place.ts'
+import { instructionsOf, sdkOptions } from './launch/sdk-options.ts'
 import { type Switches, startSwitches, toSdkMode } from './launch/switches.ts'
 import type { Memory } from './memory.ts'
+import type { ClaudeAgentOptions } from './options.ts'
 import { ClaudeProcess, type ClaudeProcessOptions } from './process/process.ts'
 
 /** A process with what it was started with and what it was told since. */

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { ClaudeAgent } from '../claude/agent.ts'
 import { probeHome } from '../claude/launch/home.ts'
-import type { PermissionMode } from '../claude/launch/launch.ts'
 import { loadMcpConfig } from '../claude/launch/mcp-config.ts'
+import type { PermissionMode } from '../claude/launch/sdk-options.ts'
 import { parseSdkOverrides } from '../claude/launch/sdk-overrides.ts'
 import type { Config, Env } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
@@ -10,11 +10,10 @@ import { childEnvironment } from '../model-route/environment.ts'
 import { type ModelRoute, wrapperPath } from '../model-route/route.ts'
 import type { Enforcement } from '../sandbox/enforcement.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { TaskOutputPlaces } from '../workspace/task-output.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 import { loadSessionConfig } from './workspace.ts'
 
-export interface AgentPlace {
+interface AgentPlace {
   config: Config
   env: Env
   logger: Logger
@@ -53,7 +52,10 @@ export async function openAgent(
     },
   )
   const agent = new ClaudeAgent({
-    ...config,
+    model: config.model,
+    settingSources: config.settingSources,
+    slashCommands: config.slashCommands,
+    workspace: config.workspace,
     executable: wrapperPath(env, config.wrappersDirectory),
     permissionMode,
     mcpServers: mcp.servers,
@@ -68,6 +70,7 @@ export async function openAgent(
     interruptGraceMs: limits.interruptGraceMs,
     interruptExpiresMs: limits.interruptExpiresMs,
     denied: enforcement.denied,
+    inside: enforcement.inside,
     spawn: (request) => enforcement.spawn(request),
     place: (stay) => workspace.place.current(stay),
     prepared: (signal) => workspace.setup.finished(signal),
@@ -80,14 +83,4 @@ export async function openAgent(
   const warn = (error: unknown): void => logger.warn({ reason: toMessage(error) }, 'no run will work')
   agent.binary.check().catch(warn)
   return agent
-}
-
-/** Where Claude Code, with the environment it gets, writes what tasks say. */
-export function taskOutputPlaces(
-  { config, env }: Pick<AgentPlace, 'config' | 'env'>,
-  { inside }: Enforcement,
-): TaskOutputPlaces {
-  const uid = inside?.uid ?? process.getuid?.() ?? -1
-  const temporary = inside?.temporary ?? env['CLAUDE_CODE_TMPDIR'] ?? env['TMPDIR'] ?? '/tmp'
-  return { temporary: `${temporary}/claude-${uid}`, transcripts: `${config.claudeState}/projects`, uid }
 }

@@ -14,7 +14,6 @@ import type { EventLog } from '../storage/event-log.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Threads } from '../thread/threads.ts'
 import type { Workspace } from '../workspace/workspace.ts'
-import { taskOutputPlaces } from './agent.ts'
 
 interface Served extends Pick<ServerOptions, 'checks' | 'metrics'> {
   config: Config
@@ -72,7 +71,6 @@ export async function openServer(parts: Served): Promise<OpenServer> {
       threads,
       redactor,
       living: livingAgent(threads),
-      outputPlaces: taskOutputPlaces(parts, parts.enforcement),
     }),
   })
   return {
@@ -100,13 +98,14 @@ function describeCapabilities({ config, version, isAsking, enforcement }: Served
   return capabilitiesOf({ version, model, sessionId, isAsking, isSandboxed, maxExecutionTimeMs })
 }
 
-/** What only the processes that live can tell or do. */
+/** What only the agents can tell or do. */
 function livingAgent(threads: Threads): LivingAgent {
   return {
     mcpServers: async (id, signal) =>
-      (await (await threads.find(id))?.toolServers(signal))?.map((server) => ({ ...server })),
+      (await (await threads.find(id))?.agent.toolServers(signal))?.map((server) => ({ ...server })),
     stopTask: async (id, taskId, signal) =>
-      (await (await threads.find(id))?.stopTask(taskId, signal)) ?? false,
+      (await (await threads.find(id))?.agent.stopTask(taskId, signal)) ?? false,
+    taskOutput: async (id, taskId) => await (await threads.find(id))?.agent.taskOutput(taskId),
   }
 }
 

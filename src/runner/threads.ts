@@ -11,10 +11,21 @@ interface OpenThreadsOptions extends Omit<ThreadsOptions, 'onRunEnding' | 'onLog
   onFatal(error: unknown): void
 }
 
-/** The threads of a storage. */
-export function openThreads({ onFatal, logger, enforcement, ...options }: OpenThreadsOptions): Threads {
+/** The threads of a storage. Named one by one: what the caller has beside is none of theirs. */
+export function openThreads({ onFatal, logger, enforcement, ...given }: OpenThreadsOptions): Threads {
+  const { agent, storage, redactor, eventBytesMax, threadsMax, runTimeoutMs, runIdleTimeoutMs } = given
+  const { queueMax, queueBytesMax, onRunEnded } = given
   return new Threads({
-    ...options,
+    agent,
+    storage,
+    redactor,
+    eventBytesMax,
+    threadsMax,
+    runTimeoutMs,
+    runIdleTimeoutMs,
+    queueMax,
+    queueBytesMax,
+    onRunEnded,
     onRunEnding: () => settle(enforcement, logger),
     onLogFailure: onLogFailure(logger, (error) => onFatal(error)),
   })

@@ -50,8 +50,8 @@ function sentId(messageId: string, known: KnownMessages): string {
 /**
  * What of `messages` this thread has not seen: the user messages behind the last known one.
  *
- * AG-UI sends the whole history with every run, Claude keeps its own. A client may also send only what is new.
- * Either way nothing is sent to Claude twice, and history that differs from ours is never silently ignored.
+ * AG-UI sends the whole history with every run, the agent keeps its own. A client may also send only what is new.
+ * Either way nothing is sent to the agent twice, and history that differs from ours is never silently ignored.
  *
  * @throws {RunnerError} `history_conflict` when a known message was edited, or the history branches off before
  * its end, or holds turns of an assistant this thread never had; `invalid_input` when nothing is new.

@@ -117,7 +117,7 @@ export class Run {
   }
 
   async #ask(agent: AgentSession): Promise<RunEnd> {
-    const watch = this.#watch()
+    const watch = this.#watch(agent.agentName)
     const { signal } = this.#abort
     let end: RunEnd
     try {
@@ -231,14 +231,14 @@ export class Run {
     }
   }
 
-  #watch(): { close(): void } {
+  #watch(agentName: string): { close(): void } {
     const { runTimeoutMs, runIdleTimeoutMs } = this.#options
     const whole = limit(runTimeoutMs, () => {
       const message = `The run took longer than RUN_TIMEOUT_MS (${runTimeoutMs} ms).`
       this.stop(new RunnerError('run_timeout', message))
     })
     this.#silence = limit(runIdleTimeoutMs, () => {
-      const message = `Nothing was heard from Claude Code for RUN_IDLE_TIMEOUT_MS (${runIdleTimeoutMs} ms).`
+      const message = `Nothing was heard from ${agentName} for RUN_IDLE_TIMEOUT_MS (${runIdleTimeoutMs} ms).`
       this.stop(new RunnerError('run_idle_timeout', message))
     })
     return {

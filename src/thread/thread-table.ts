@@ -17,7 +17,7 @@ const ThreadFacts = z.object({
   lastUserMessageId: z.string().optional(),
   /** What all runs have used. */
   usage: z.array(z.custom<TokenUsage>((value) => TokenUsageSchema.safeParse(value).success)),
-  /** The agent's own: for Claude its session id and the like. */
+  /** The agent's own. */
   memory: z.record(z.string(), z.unknown()),
 })
 export type ThreadFacts = z.infer<typeof ThreadFacts>

@@ -154,7 +154,7 @@ export class Thread {
     }
   }
 
-  /** Stops the running turn; its Claude session goes on. Resolves when the run has ended. */
+  /** Stops the running turn; the agent's conversation goes on. Resolves when the run has ended. */
   async interrupt(): Promise<boolean> {
     const run = this.#run?.run
     if (run === undefined || run.isOver) return false
@@ -174,12 +174,9 @@ export class Thread {
     return before
   }
 
-  toolServers(signal: AbortSignal): ReturnType<AgentSession['toolServers']> {
-    return this.#options.agent.toolServers(signal)
-  }
-
-  stopTask(taskId: string, signal: AbortSignal): Promise<boolean> {
-    return this.#options.agent.stopTask(taskId, signal)
+  /** What the thread has no part in. */
+  get agent(): Pick<AgentSession, 'toolServers' | 'stopTask' | 'taskOutput'> {
+    return this.#options.agent
   }
 
   /** Closes in the log what a runner that died left open. Call before any client is served. */

@@ -14,6 +14,7 @@ import {
   textOf,
 } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { openScriptedRunner, type ScriptedRunner } from '../support/scripted-runner.ts'
 import { openSocket } from '../support/socket.ts'
 
 const SCRIPT: Script = {
@@ -44,13 +45,28 @@ const SCRIPT: Script = {
 }
 
 let bench: Bench
-let runner: RunnerProcess
+let claude: RunnerProcess
+/** Where Claude Code is not the point. */
+let scripted: ScriptedRunner
+let runner: { url: string }
 
 beforeAll(async () => {
   bench = await openBench({ script: SCRIPT })
-  runner = await bench.start({ CLAUDE_PROCESSES_MAX: '3' })
+  claude = await bench.start({ CLAUDE_PROCESSES_MAX: '3' })
+  scripted = await openScriptedRunner({ script: SCRIPT })
+  runner = scripted
 })
-afterAll(() => bench.close())
+afterAll(() => Promise.all([bench.close(), scripted.close()]))
+
+/** For what follows in its block. */
+function byClaude(): void {
+  beforeAll(() => {
+    runner = claude
+  })
+  afterAll(() => {
+    runner = scripted
+  })
+}
 
 const session = (threadId: string, path = ''): string =>
   `${runner.url}/sessions/${encodeURIComponent(threadId)}${path}`
@@ -127,21 +143,27 @@ async function readBySocket(threadId: string): Promise<Frame[]> {
   return client.frames.flatMap(({ seq, event }) => (seq !== undefined && event ? [{ id: seq, event }] : []))
 }
 
-test('fast, slow, coming back ten times and by WebSocket: every reader holds the same sequence', async () => {
-  const [slow, pieces, bySocket] = await Promise.all([
-    readSlowly('same'),
-    readInPieces('same'),
-    readBySocket('same'),
-  ])
-  const replayed = await record('same', '?follow=false')
-  const hashes = [slow, pieces.all, bySocket, replayed].map(hashOf)
-  console.log(`${replayed.length} events, ${pieces.connections} connections, hashes ${[...new Set(hashes)]}`)
-  expect(new Set(hashes).size).toBe(1)
-  expect(pieces.connections).toBeGreaterThan(10)
-  expect(replayed.map(({ id }) => id)).toEqual(replayed.map((_frame, index) => index + 1))
-  expect(textOf(replayed.map(({ event }) => event))).toBe(
-    Array.from({ length: 2000 }, (_, index) => `${index + 1} `).join(''),
-  )
+describe('of one run', () => {
+  byClaude()
+
+  test('fast, slow, coming back ten times and by WebSocket: every reader holds the same sequence', async () => {
+    const [slow, pieces, bySocket] = await Promise.all([
+      readSlowly('same'),
+      readInPieces('same'),
+      readBySocket('same'),
+    ])
+    const replayed = await record('same', '?follow=false')
+    const hashes = [slow, pieces.all, bySocket, replayed].map(hashOf)
+    console.log(
+      `${replayed.length} events, ${pieces.connections} connections, hashes ${[...new Set(hashes)]}`,
+    )
+    expect(new Set(hashes).size).toBe(1)
+    expect(pieces.connections).toBeGreaterThan(10)
+    expect(replayed.map(({ id }) => id)).toEqual(replayed.map((_frame, index) => index + 1))
+    expect(textOf(replayed.map(({ event }) => event))).toBe(
+      Array.from({ length: 2000 }, (_, index) => `${index + 1} `).join(''),
+    )
+  })
 })
 
 describe('subscribing', () => {
@@ -244,7 +266,7 @@ describe('the tap of the platform', () => {
     const posted = await post(runner.url, runInput('tapped-late', 'gated tap'))
     await until(posted, ({ type }) => type === 'TEXT_MESSAGE_CONTENT')
     const tap = await fetch(`${runner.url}/events/tapped-late`)
-    bench.gateway.open('tap')
+    scripted.agent.openGate('tap')
     expect(textOf(await events(tap))).toBe('before after')
   })
 
@@ -260,6 +282,8 @@ describe('the tap of the platform', () => {
 })
 
 describe('connecting in the middle', () => {
+  byClaude()
+
   test.each([
     ['a text block', 'half a text', 'TEXT_MESSAGE_CONTENT'],
     ['a tool call', 'half a call', 'TOOL_CALL_ARGS'],
@@ -393,16 +417,14 @@ describe('WebSocket', () => {
 })
 
 describe('with room for two subscribers and a token', () => {
-  let small: Bench
-  let guarded: RunnerProcess
+  let guarded: ScriptedRunner
   const token = { 'x-ambient-session-token': 'T0ken' }
   beforeAll(async () => {
-    small = await openBench({ script: SCRIPT })
-    guarded = await small.start({ SUBSCRIBERS_MAX: '2', AGUI_TOKEN: 'T0ken' })
+    guarded = await openScriptedRunner({ script: SCRIPT }, { SUBSCRIBERS_MAX: '2', AGUI_TOKEN: 'T0ken' })
     const response = await post(guarded.url, runInput('t', 'hello'), token)
     await response.text()
   })
-  afterAll(() => small.close())
+  afterAll(() => guarded.close())
 
   const subscribe = async (query = ''): Promise<Response> =>
     await fetch(`${guarded.url}/sessions/t/events${query}`, { headers: token })

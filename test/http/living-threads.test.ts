@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { EventType } from '@ag-ui/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type LivingAgent, LivingThreads } from '../../src/http/platform/living-threads.ts'
@@ -5,7 +6,6 @@ import { TaskLedger } from '../../src/thread/task-ledger.ts'
 import { appendTo, StoreFolder } from '../support/event-log.ts'
 
 const NO_SIGNAL = new AbortController().signal
-const PLACES = { temporary: '/nonexistent', transcripts: '/nonexistent', uid: 0 }
 
 let folder: StoreFolder
 let warm: boolean
@@ -21,10 +21,9 @@ async function open(living: LivingAgent, sessionId?: string): Promise<LivingThre
   const value = { taskId: 'b1', state: 'started', taskType: 'local_bash' }
   await appendTo(storage, 't', 'run', [{ type: EventType.CUSTOM, name: 'agui-runner.task', value }])
   return new LivingThreads({
-    threads: { list: () => [{ threadId: 't', state: 'idle', warm, claudeSessionId: 'c' }] },
+    threads: { list: () => [{ threadId: 't', state: 'idle', warm }] },
     ledger: new TaskLedger(storage.log),
     living,
-    places: PLACES,
     sessionId,
   })
 }
@@ -56,6 +55,22 @@ describe('stopping a task', () => {
     expect(await facts.stopTask('b1', 't', NO_SIGNAL)).toBe('stopped')
     expect(await facts.tasks('t', NO_SIGNAL)).toMatchObject([{ task_id: 'b1', status: 'stopped' }])
   })
+})
+
+test("a task's output is asked of the agent of its thread", async () => {
+  const asked: unknown[] = []
+  const output = { stream: Readable.from(['said']), size: 4 }
+  const facts = await open({
+    taskOutput: async (...[threadId, taskId]) => {
+      asked.push([threadId, taskId])
+      return output
+    },
+  })
+  expect(await facts.taskOutput('b1', undefined, NO_SIGNAL)).toBe(output)
+  expect(asked).toEqual([['t', 'b1']])
+  await expect(facts.taskOutput('none', undefined, NO_SIGNAL)).rejects.toMatchObject({ code: 'not_found' })
+  const gone = await open({ taskOutput: async () => undefined })
+  await expect(gone.taskOutput('b1', 't', NO_SIGNAL)).rejects.toMatchObject({ code: 'not_found' })
 })
 
 test('MCP status comes from the process that lives: of the thread named, the own one, or any', async () => {

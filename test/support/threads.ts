@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EventType } from '@ag-ui/core'
 import type { AgentSession } from '../../src/agent/agent.ts'
+import { RunnerError } from '../../src/errors.ts'
 import { createRedactor } from '../../src/redaction/redactor.ts'
 import type { EventLog } from '../../src/storage/event-log.ts'
 import { LmdbStorage } from '../../src/storage/lmdb/lmdb-storage.ts'
@@ -29,6 +30,7 @@ export function deferred(): Deferred {
 /** An agent that says "hello" to everything. */
 export function helloAgent(): AgentSession {
   return {
+    agentName: 'the agent',
     async run({ runId }, { emit }) {
       const messageId = `said-${runId}`
       await emit([
@@ -44,6 +46,9 @@ export function helloAgent(): AgentSession {
     warm: async () => {},
     toolServers: async () => undefined,
     stopTask: async () => false,
+    taskOutput: async (taskId) => {
+      throw new RunnerError('not_found', `No task "${taskId}" is here.`)
+    },
     describe: () => ({ warm: false }),
     memory: {},
     interrupts: [],

@@ -8,6 +8,7 @@ import { createRedactor } from '../../src/redaction/redactor.ts'
 import { LmdbStorage } from '../../src/storage/lmdb/lmdb-storage.ts'
 import { takeSnapshot } from '../../src/thread/snapshot.ts'
 import { Threads } from '../../src/thread/threads.ts'
+import { helloAgent } from '../support/threads.ts'
 
 const RUNS = Number(process.env['AGUI_RUNS'] ?? 5000)
 const MIB = 1024 * 1024
@@ -21,6 +22,7 @@ afterEach(async () => {
 
 /** Says one message; ten thousand real turns would take an hour and show nothing of the thread. */
 const echo: AgentSession = {
+  ...helloAgent(),
   async run({ runId }, { emit }) {
     await emit([
       { type: EventType.TEXT_MESSAGE_START, messageId: `said-${runId}`, role: 'assistant' },
@@ -29,17 +31,6 @@ const echo: AgentSession = {
     ])
     return { outcome: 'success', usage: [{ provider: 'p', model: 'm', inputTokens: 1, outputTokens: 1 }] }
   },
-  steer: () => false,
-  check: () => {},
-  setModel: async () => undefined,
-  warm: async () => {},
-  toolServers: async () => undefined,
-  stopTask: async () => false,
-  describe: () => ({ warm: false }),
-  memory: {},
-  interrupts: [],
-  pendingToolCallIds: [],
-  close: async () => {},
 }
 
 test(`a thread of ${RUNS} runs costs as much per run at its end as at its beginning`, {

@@ -1,5 +1,5 @@
 import { RunnerError } from '../../errors.ts'
-import type { PermissionMode } from './launch.ts'
+import type { PermissionMode } from './sdk-options.ts'
 
 export interface PermissionFacts {
   env: Readonly<Record<string, string | undefined>>

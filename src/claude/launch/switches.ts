@@ -1,7 +1,7 @@
 import type { Options } from '@anthropic-ai/claude-agent-sdk'
 import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
-import type { PermissionMode } from './launch.ts'
+import type { PermissionMode } from './sdk-options.ts'
 
 /** `forwardedProps.claude`: what a client may set for one run (docs/events.md). */
 const Switches = z.strictObject({

@@ -368,3 +368,10 @@ function tailFrom(text: string): string {
   const cut = text.slice(-STDERR_TAIL_CHARS)
   return cut.slice(cut.indexOf('\n') + 1)
 }
+
+/** What kept a process from answering, as the error of its run. */
+export function startFailure(error: unknown): RunnerError {
+  return error instanceof RunnerError
+    ? error
+    : new RunnerError('claude_start_failed', toMessage(error), { cause: error })
+}

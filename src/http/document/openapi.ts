@@ -50,7 +50,7 @@ export interface OpenApiDocument {
 }
 
 const DESCRIPTION =
-  'Turns Claude Code into an AG-UI 1.0 agent. Before a stream starts, every failure is answered as Error; afterwards ' +
+  'A coding agent in its sandbox, as an AG-UI 1.0 agent. Before a stream starts, every failure is answered as Error; afterwards ' +
   'the same code is in RUN_ERROR. Requests need the token of AGUI_TOKEN when one is set, a Host of this runner, and ' +
   'no Origin but its own or a listed one.'
 

@@ -6,7 +6,7 @@ export interface JsonLimits {
   jsonDepthMax: number
 }
 
-/** No text that could be stored, or sent to Claude Code, has one half of a character alone. */
+/** No text that could be stored, or sent to the agent, has one half of a character alone. */
 const LONE_SURROGATE = /\p{Surrogate}/u
 /** Bytes that are UTF-8 hold one in an escape only, and an escape may spell `__proto__` too. */
 const WORTH_A_LOOK = /\\u|__proto__/

@@ -1,4 +1,4 @@
-import type { OpenedFile } from '../../workspace/files.ts'
+import type { TaskOutput } from '../../agent/agent.ts'
 
 export interface McpServerStatus {
   name: string
@@ -6,7 +6,7 @@ export interface McpServerStatus {
   [detail: string]: unknown
 }
 
-/** One thing that Claude Code started and that runs beside its turn: a command, a subagent. */
+/** One thing that the agent started and that runs beside its turn: a command, a subagent. */
 export interface Task {
   task_id: string
   thread_id: string
@@ -33,5 +33,5 @@ export interface AgentFacts {
    */
   stopTask(taskId: string, threadId: string | undefined, signal: AbortSignal): Promise<string | undefined>
   /** @throws {RunnerError} `not_found`, `output_not_allowed`. */
-  taskOutput(taskId: string, threadId: string | undefined, signal: AbortSignal): Promise<OpenedFile>
+  taskOutput(taskId: string, threadId: string | undefined, signal: AbortSignal): Promise<TaskOutput>
 }

@@ -1,23 +1,23 @@
+import type { TaskOutput } from '../../agent/agent.ts'
 import { RunnerError } from '../../errors.ts'
 import type { KnownTask, TaskLedger } from '../../thread/task-ledger.ts'
 import type { ThreadDescription } from '../../thread/told.ts'
-import type { OpenedFile } from '../../workspace/files.ts'
-import { openTaskOutput, type TaskOutputPlaces } from '../../workspace/task-output.ts'
 import type { AgentFacts, McpServerStatus, Task } from './agent-facts.ts'
 
-/** What only the living process of a thread can do. */
+/** What only the agent of a thread can tell or do. */
 export interface LivingAgent {
   /** Undefined while no process of the thread is warm. */
   mcpServers?(threadId: string, signal: AbortSignal): Promise<McpServerStatus[] | undefined>
   /** `false` when no process of the thread is there to stop it in. */
   stopTask?(threadId: string, taskId: string, signal: AbortSignal): Promise<boolean>
+  /** Undefined when the thread is not there. @throws {RunnerError} `not_found`, `output_not_allowed`. */
+  taskOutput?(threadId: string, taskId: string): Promise<TaskOutput | undefined>
 }
 
 export interface LivingThreadsOptions {
-  threads: { list(): Pick<ThreadDescription, 'threadId' | 'state' | 'warm' | 'claudeSessionId'>[] }
+  threads: { list(): Pick<ThreadDescription, 'threadId' | 'state' | 'warm'>[] }
   ledger: TaskLedger
   living: LivingAgent
-  places: TaskOutputPlaces
   /** The thread that belongs to this sandbox. */
   sessionId: string | undefined
 }
@@ -73,16 +73,14 @@ export class LivingThreads implements AgentFacts {
     if (status !== 'running') return status
     const isAsked = await this.#options.living.stopTask?.(found.threadId, taskId, signal)
     if (isAsked === true) return undefined
-    throw new RunnerError('not_found', `No Claude Code process is there that could stop task "${taskId}".`)
+    throw new RunnerError('not_found', `No process of the agent is there that could stop task "${taskId}".`)
   }
 
-  async taskOutput(taskId: string, threadId: string | undefined, signal: AbortSignal): Promise<OpenedFile> {
+  async taskOutput(taskId: string, threadId: string | undefined, signal: AbortSignal): Promise<TaskOutput> {
     const found = await this.#find(taskId, threadId, signal)
-    const claudeSessionId = this.#describe(found.threadId)?.claudeSessionId
-    if (claudeSessionId === undefined) {
-      throw new RunnerError('not_found', `No output of task "${taskId}" is there.`)
-    }
-    return await openTaskOutput(this.#options.places, { taskId, claudeSessionId })
+    const output = await this.#options.living.taskOutput?.(found.threadId, taskId)
+    if (output !== undefined) return output
+    throw new RunnerError('not_found', `No output of task "${taskId}" is there.`)
   }
 
   /** A task dies with the process that it ran in, and then nobody tells. */

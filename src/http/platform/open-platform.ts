@@ -2,7 +2,6 @@ import type { Redactor } from '../../redaction/redactor.ts'
 import type { EventLog } from '../../storage/event-log.ts'
 import { TaskLedger } from '../../thread/task-ledger.ts'
 import type { Threads } from '../../thread/threads.ts'
-import type { TaskOutputPlaces } from '../../workspace/task-output.ts'
 import type { WorkflowSwitches } from '../../workspace/workflow-metadata.ts'
 import type { Workspace } from '../../workspace/workspace.ts'
 import { type LivingAgent, LivingThreads } from './living-threads.ts'
@@ -14,7 +13,6 @@ export interface PlatformOptions extends WorkflowSwitches {
   log: EventLog
   sessionId: string | undefined
   living: LivingAgent
-  outputPlaces: TaskOutputPlaces
   redactor: Redactor
   fileBytesMax: number
 }
@@ -25,8 +23,7 @@ export function openPlatform(options: PlatformOptions): PlatformRoutesOptions {
   const { settingSources, slashCommands } = options
   const { guard, files, repositories, workflows } = workspace
   const ledger = new TaskLedger(log)
-  const places = options.outputPlaces
-  const facts = new LivingThreads({ threads, ledger, living, places, sessionId })
+  const facts = new LivingThreads({ threads, ledger, living, sessionId })
   const switches = { settingSources, slashCommands }
   return { guard, files, repositories, workflows, switches, facts, redactor, fileBytesMax }
 }

@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
+import type { TaskOutput } from '../../agent/agent.ts'
 import { RunnerError } from '../../errors.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
-import type { OpenedFile } from '../../workspace/files.ts'
 import { about, ok } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
 import { leaving } from '../stream/leaving.ts'
@@ -97,7 +97,7 @@ export function taskRoutes({ facts, redactor }: TaskRoutesOptions) {
 }
 
 /** `{"task_id","output":[…]}`, one line of the file after the other: as it is when it is JSON, else as `{"raw"}`. */
-async function* toBody(taskId: string, { stream }: OpenedFile, redactor: Redactor): AsyncGenerator<string> {
+async function* toBody(taskId: string, { stream }: TaskOutput, redactor: Redactor): AsyncGenerator<string> {
   try {
     let text = `{"task_id":${JSON.stringify(taskId)},"output":[`
     // Before it is cut into lines: a private key has several.

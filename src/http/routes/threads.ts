@@ -4,6 +4,7 @@ import { RunnerError } from '../../errors.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
 import type { Blobs } from '../../storage/blob.ts'
 import type { Threads } from '../../thread/threads.ts'
+import type { ThreadDescription } from '../../thread/told.ts'
 import { about, ok } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
 
@@ -42,9 +43,14 @@ const described = () => ({
     updatedAt: z.number(),
     model: z.string().optional(),
     claudeSessionId: z.string().optional(),
-    warm: z.boolean().describe('Whether a Claude Code process stands ready.'),
+    warm: z.boolean().describe('Whether a process of the agent stands ready.'),
   }),
 })
+
+/** The session id has the name that clients know it by since the first version. */
+function toWire({ agentSessionId, ...description }: ThreadDescription) {
+  return agentSessionId === undefined ? description : { ...description, claudeSessionId: agentSessionId }
+}
 
 const LIST = about(() => {
   const { schema } = described()
@@ -73,7 +79,7 @@ const DELETE = about(() => ({
 
 const INTERRUPT = about(() => ({
   tag: 'threads',
-  summary: 'Stops the running turn; its Claude session goes on.',
+  summary: 'Stops the running turn; the conversation goes on.',
   params: Params,
   answers: ok('Whether something was running.', z.object({ interrupted: z.boolean() })),
   errors: ['not_found'],
@@ -125,11 +131,11 @@ const INTERRUPT_ANY = about(() => ({
 
 export function threadRoutes({ threads, blobs, redactor, sessionId }: ThreadRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
-    app.get('/sessions', LIST, async () => ({ sessions: redactor.redactValue(threads.list()) }))
+    app.get('/sessions', LIST, async () => ({ sessions: redactor.redactValue(threads.list().map(toWire)) }))
 
     app.get('/sessions/:threadId', ONE, async (request) => {
       const thread = await threads.get(parse(Params, request.params, 'the path').threadId)
-      return redactor.redactValue(thread.describe())
+      return redactor.redactValue(toWire(thread.describe()))
     })
 
     app.delete('/sessions/:threadId', DELETE, async (request, reply) => {

@@ -1,8 +1,8 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { openTaskOutput, type TaskOutputPlaces } from '../../src/workspace/task-output.ts'
-import { openPlace, type Place } from './place.ts'
+import { openTaskOutput, type TaskOutputPlaces } from '../../src/claude/task-output.ts'
+import { openPlace, type Place } from '../workspace/place.ts'
 
 const SESSION = '6f047fdf-8a56-4195-ac6e-fa21269faf84'
 const OTHER = '11111111-8a56-4195-ac6e-fa21269faf84'

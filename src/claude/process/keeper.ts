@@ -1,6 +1,6 @@
-import { RunnerError } from '../errors.ts'
-import type { Lease } from '../lease.ts'
-import type { ClaudeProcess } from './process/process.ts'
+import { RunnerError } from '../../errors.ts'
+import type { Lease } from '../../lease.ts'
+import type { ClaudeProcess } from './process.ts'
 
 /** A process with the settings that only another one could have, as JSON. */
 export interface Kept {

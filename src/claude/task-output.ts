@@ -1,7 +1,7 @@
 import { lstat, realpath } from 'node:fs/promises'
 import { RunnerError } from '../errors.ts'
-import { type OpenedFile, WorkspaceFiles } from './files.ts'
-import { WorkspaceGuard } from './guard.ts'
+import { type OpenedFile, WorkspaceFiles } from '../workspace/files.ts'
+import { WorkspaceGuard } from '../workspace/guard.ts'
 
 export interface TaskOutputPlaces {
   /** Claude Code's own temporary folder: `$TMPDIR/claude-<uid>`. */
@@ -9,6 +9,25 @@ export interface TaskOutputPlaces {
   /** Where it keeps transcripts: `$CLAUDE_CONFIG_DIR/projects`. */
   transcripts: string
   uid: number
+}
+
+/** Where a Claude Code that is started so writes what tasks say. */
+export function taskOutputPlaces({ env, inside }: WritingClaude): TaskOutputPlaces {
+  const uid = inside?.uid ?? process.getuid?.() ?? -1
+  const temporary = inside?.temporary ?? env['CLAUDE_CODE_TMPDIR'] ?? env['TMPDIR'] ?? '/tmp'
+  const state = env['CLAUDE_CONFIG_DIR'] ?? `${env['HOME'] ?? ''}/.claude`
+  return { temporary: `${temporary}/claude-${uid}`, transcripts: `${state}/projects`, uid }
+}
+
+interface WritingClaude {
+  env: Readonly<Record<string, string>>
+  /** Who it is, and its temporary folder, where that is decided after its environment. */
+  inside: Inside | undefined
+}
+
+export interface Inside {
+  uid: number
+  temporary: string
 }
 
 export interface TaskOutputRequest {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { Keeper, type Kept } from '../../src/claude/keeper.ts'
-import { Slots } from '../../src/lease.ts'
-import { turn } from '../support/event-log.ts'
+import { Keeper, type Kept } from '../../../src/claude/process/keeper.ts'
+import { Slots } from '../../../src/lease.ts'
+import { turn } from '../../support/event-log.ts'
 
 /** A process whose end the test decides. */
 class FakeProcess implements Kept {

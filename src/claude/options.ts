@@ -1,0 +1,33 @@
+import type { Place } from './launch/place.ts'
+import type { LaunchOptions } from './launch/sdk-options.ts'
+import type { ClaudeProcessOptions } from './process/process.ts'
+import type { Inside } from './task-output.ts'
+
+export interface ClaudeAgentOptions extends LaunchOptions {
+  /** The complete environment of the wrapper. */
+  env: Record<string, string>
+  workspace: string
+  /** Marks every process of this runner; the next runner on the same state folder finds leftovers by it. */
+  mark: string
+  slashCommands: boolean
+  processesMax: number
+  startTimeoutMs: number
+  /** How long Claude Code may take to answer a control request before it counts as hung. */
+  controlTimeoutMs: number
+  /** A process that has had no run for this long is stopped; the next run resumes. */
+  idleMs: number
+  /** How long a turn may take to stop by itself before its process is killed. */
+  interruptGraceMs: number
+  /** When set, an approval that comes later counts as a refusal; 0 for never. */
+  interruptExpiresMs: number
+  /** Who Claude Code is and its temporary folder, where those are not what its environment says. */
+  inside: Inside | undefined
+  /** Starts the wrapper's process; undefined for an ordinary one. */
+  spawn?: ClaudeProcessOptions['spawn']
+  /** Where the next run works. `stay`: a directory that a conversation cannot leave, taken while it is there. */
+  place(stay: string | undefined): Promise<Place>
+  /** What every run waits for; also resolves when `signal` is aborted. */
+  prepared(signal: AbortSignal): Promise<void>
+  /** Called before each start; throws when a run could not work, with the reason. */
+  beforeStart(): Promise<void>
+}

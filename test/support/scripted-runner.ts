@@ -1,0 +1,86 @@
+// The runner's own server, threads and store in this process, and the scripted agent behind them: for tests of what
+// stands before the agent. Where Claude Code, or a process of the runner's own, is the point: runner.ts.
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { loadConfig } from '../../src/config.ts'
+import { createRedactor } from '../../src/redaction/redactor.ts'
+import { openServer } from '../../src/runner/server.ts'
+import { openThreads } from '../../src/runner/threads.ts'
+import { prepareWorkspace } from '../../src/runner/workspace.ts'
+import { startEnforcement } from '../../src/sandbox/start.ts'
+import { LmdbStorage } from '../../src/storage/lmdb/lmdb-storage.ts'
+import { type ScriptedAgent, type ScriptedAgentOptions, scriptedAgent } from './scripted-agent.ts'
+
+function fail(error: unknown): never {
+  throw error
+}
+
+export interface ScriptedRunner {
+  readonly url: string
+  readonly agent: ScriptedAgent
+  close(): Promise<void>
+}
+
+export async function openScriptedRunner(
+  options: ScriptedAgentOptions,
+  variables: Record<string, string> = {},
+): Promise<ScriptedRunner> {
+  const directory = mkdtempSync(join(tmpdir(), 'agui-scripted-test-'))
+  const [workspace, state] = [join(directory, 'workspace'), join(directory, 'state')]
+  for (const folder of [workspace, state]) mkdirSync(folder)
+  const env = {
+    HOME: directory,
+    WORKSPACE_PATH: workspace,
+    RUNNER_STATE_DIR: state,
+    AGUI_PORT: '0',
+    ...variables,
+  }
+  const config = loadConfig(env, { appDirectory: process.cwd(), workingDirectory: directory })
+  const { limits } = config
+  const logger = pino({ enabled: false })
+  const { wrappersDirectory, policyFile, stateDirectory, logFile, claudeState } = config
+  const enforcement = await startEnforcement({
+    ...{
+      mode: 'off',
+      policyFile,
+      workspace,
+      stateDirectory,
+      logFile,
+      wrappersDirectory,
+      claudeState,
+      env,
+      logger,
+    },
+    modelUrl: undefined,
+    findClaude: async () => fail(new Error('nobody asks for Claude Code here')),
+  })
+  const storage = await LmdbStorage.open(state, { retentionBytes: limits.logRetentionBytes })
+  const { log, blobs } = storage
+  const redactor = createRedactor({ values: [] })
+  const agent = scriptedAgent(options)
+  const parts = { redactor, enforcement, log, blobs, logger, storage }
+  const threads = openThreads({ ...limits, ...parts, agent, onRunEnded: () => undefined, onFatal: fail })
+  await threads.recover()
+  const server = await openServer({
+    ...parts,
+    ...{ config, env, version: '0', threads, isAsking: true },
+    workspace: await prepareWorkspace({ config, env, logger, storage }),
+    checks: async () => [],
+    metrics: async () => ({ contentType: 'text/plain', text: '' }),
+  })
+  const url = await server.listen()
+  return {
+    url,
+    agent,
+    async close() {
+      await threads.close()
+      await log.close()
+      await server.close()
+      await storage.close()
+      await enforcement.close()
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
