@@ -24,6 +24,7 @@ export const OWN_EVENTS = {
   injected_message: z.object({ reason: text, text }),
   message_state: z.object({ messageId: text, state: text }),
   limit_reached: z.object({ limit: z.enum(['turns', 'cost']), message: text.optional() }),
+  turn_stopped: z.object({ by: z.literal('hook'), reason: text, message: text.optional() }),
   model_fallback: z.object({
     from: text.optional(),
     to: text.optional(),

@@ -253,6 +253,7 @@ export class Conversation implements AgentSession {
     const turn = new Turn({
       memory: this.#memory.translator,
       clientToolPrefix: host.clientTools.prefix,
+      expectsOutput: switches.outputSchema !== undefined,
       question: () => host.end(),
     })
     this.#turn = turn

@@ -26,6 +26,8 @@ export interface TurnOptions {
   /** What the thread's last turn left. */
   memory: unknown
   clientToolPrefix: string | undefined
+  /** A result of a given shape is asked for. */
+  expectsOutput: boolean
   /** How the run ends for which somebody else has to act, when that is so now. */
   question(): RunEnd | undefined
 }
@@ -56,9 +58,10 @@ export class Turn {
   readonly #steered = new Map<string, Steered>()
 
   constructor(options: TurnOptions) {
-    const { memory, clientToolPrefix, question } = options
+    const { memory, clientToolPrefix, expectsOutput, question } = options
     this.translator = new Translator({
       memory,
+      expectsOutput,
       ...(clientToolPrefix === undefined ? {} : { clientToolPrefix }),
     })
     this.#question = question

@@ -9,6 +9,7 @@ import {
 } from '@anthropic-ai/claude-agent-sdk'
 import type { MockGateway } from '../../src/mock/mock-gateway.ts'
 import type { Script } from '../../src/mock/script.ts'
+import { ENDING_CASES } from './ending-cases.ts'
 
 type Reply = Script['rules'][number]['reply']
 type Rule = Script['rules'][number]
@@ -490,6 +491,7 @@ export const RECORDING_CASES: Readonly<Record<string, RecordingCase>> = {
     rules: [{ reply: ['no server'] }],
     options: { mcpServers: { broken: { command: '/nonexistent/mcp-server', args: [] } } },
   },
+  ...ENDING_CASES,
 }
 
 export const toPrompt = (text: string): SDKUserMessage => ({

@@ -91,6 +91,8 @@ export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options 
     managedSettings: managedSettings(denied, { isConfined: launch.permissionMode === 'never-ask' }),
     hooks: { ...gate, PreToolUse: [...gate.PreToolUse, ...toolGuard(denied, place.directory)] },
     includePartialMessages: true,
+    // Of the deployer's hooks; those of the SDK are never told.
+    includeHookEvents: true,
     forwardSubagentText: true,
     tools: offeredTools(overrides.allowedTools ?? []),
     mcpServers: { ...launch.mcpServers, ...start.servers },
