@@ -118,6 +118,12 @@ export const OWN_EVENTS = {
   }),
   files_persisted: z.object({ files: z.unknown().optional(), failed: z.unknown().optional() }),
   plugin_install: z.object({ status: text.optional(), name: text.optional(), error: text.optional() }),
+  elicitation_declined: z.object({
+    server: text,
+    message: text,
+    mode: z.enum(['form', 'url']),
+    url: text.optional(),
+  }),
   elicitation_complete: z.object({ server: text.optional(), elicitationId: text.optional() }),
   session_writes_lost: z.object({ error: text.optional(), lost: texts.optional() }),
   prompt_suggestion: z.object({ suggestion: text }),

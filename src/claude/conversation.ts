@@ -15,13 +15,15 @@ import { RunnerError, toMessage } from '../errors.ts'
 import { unlessAborted } from '../within.ts'
 import type { ClaudeAgent } from './agent.ts'
 import { checkTools, owedIds } from './host/client-tools.ts'
+import { checkAnswers } from './host/elicitations.ts'
 import { Host } from './host/host.ts'
+import type { Grant } from './host/questions.ts'
 import { Keeper } from './keeper.ts'
 import type { Place } from './launch/place.ts'
 import { parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
 import type { ClaudeProcess } from './process/process.ts'
-import { answersAfterRestart, type Grant, stillOwed, withResults } from './restart.ts'
+import { answersAfterRestart, stillOwed, withResults } from './restart.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
 import { hasState, type Prompt, textBlock, toPrompt, userLine } from './translate/prompt.ts'
 import { editedEvents, NO_CONVERSATION, protocolEnd, Turn, type TurnEnd, tell } from './turn.ts'
@@ -79,8 +81,9 @@ export class Conversation implements AgentSession {
     return this.#runId !== undefined || this.#keeper.isStarting
   }
 
-  check({ tools, forwardedProps }: RunAgentInput): void {
+  check({ tools, forwardedProps, resume = [] }: RunAgentInput): void {
     checkTools(tools)
+    checkAnswers(this.#memory.asked, resume)
     parseSwitches(forwardedProps, this.#agent.options.permissionMode)
   }
 
@@ -170,7 +173,7 @@ export class Conversation implements AgentSession {
     const { turn, request, context } = run
     const { host } = warm
     for (const message of request.messages) if (message.role === 'user') this.#steer(message, true)
-    for (const { asked, answer } of host.approvals.answer(request.resume ?? [])) {
+    for (const { asked, answer } of host.respond(request.resume ?? [])) {
       if (answer.approved && answer.isEdited) tell(context, editedEvents(asked, answer.updatedInput))
     }
     host.answer(resultsOf(request), { isLast: request.messages.some(({ role }) => role === 'user') })
@@ -297,7 +300,7 @@ export class Conversation implements AgentSession {
     }
   }
 
-  #remember(turn: Turn, end: TurnEnd, { approvals, clientTools }: Host): void {
+  #remember(turn: Turn, end: TurnEnd, host: Host): void {
     if (end === NO_CONVERSATION) return
     const { sessionId, memory, init } = turn.translator
     this.#seenModel = init?.model ?? this.#seenModel
@@ -305,8 +308,8 @@ export class Conversation implements AgentSession {
       ...this.#memory,
       claudeSessionId: sessionId ?? this.#memory.claudeSessionId,
       turns: this.#memory.turns + (turn.isParked ? 0 : 1),
-      asked: turn.isParked ? approvals.waiting : [],
-      calls: turn.isParked ? clientTools.waiting : [],
+      asked: turn.isParked ? host.waiting : [],
+      calls: turn.isParked ? host.clientTools.waiting : [],
       translator: memory,
     }
   }
@@ -347,11 +350,12 @@ export class Conversation implements AgentSession {
     const { options } = this.#agent
     const host = new Host({
       expiresMs: options.interruptExpiresMs,
+      isAutonomous: (needs.switches.permissionMode ?? options.permissionMode) === 'never-ask',
       toolCallId: (toolUseId) => this.#turn?.translator.toolCallId(toolUseId) ?? toolUseId,
       onChange: () => this.#turn?.considerParking(),
       emit: (events) => this.#turn?.tell(events),
     })
-    for (const { asked, updatedInput } of this.#grants.splice(0)) host.approvals.grant(asked, updatedInput)
+    for (const grant of this.#grants.splice(0)) host.grant(grant)
     return await startWarm(options, this.#memory, {
       needs,
       place: await this.#place(),

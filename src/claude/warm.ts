@@ -65,6 +65,7 @@ export async function startWarm(
         isHeard: isHeard(memory.origin, instructions),
         env: options.env,
         canUseTool: host.canUseTool,
+        onElicitation: host.elicitations.onElicitation,
         permissionMode: toSdkMode(switches.permissionMode ?? options.permissionMode),
         servers: servers ?? {},
         switches: startSwitches(switches),
