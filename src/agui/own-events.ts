@@ -54,6 +54,7 @@ export const OWN_EVENTS = {
     message: text.optional(),
   }),
   mcp_servers: z.object({ servers: z.array(z.object({ name: text, status: text })) }),
+  mcp_waiting: z.object({ servers: texts, waitedMs: amount }),
   thinking_tokens: z.object({ estimatedTokens: amount }),
   tool_progress: z.object({
     toolCallId: text,

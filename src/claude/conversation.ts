@@ -248,7 +248,7 @@ export class Conversation implements AgentSession {
     await this.#agent.options.prepared(context.signal)
     if (context.signal.aborted) return { outcome: 'cancelled' }
     const warm = await this.#ensure(needs, context.signal)
-    const { claude, host, place } = warm
+    const { claude, host, mcp, place } = warm
     if (place.problems.length > 0 && !this.#isWarned) {
       this.#isWarned = true
       tell(context, [ownEvent('workspace_problems', { problems: place.problems })])
@@ -266,7 +266,9 @@ export class Conversation implements AgentSession {
     const ready = claude.ready().catch((error: unknown) => turn.fail(asRunnerError(error)))
     this.#inBackground('ending a run that could not start', ready)
     await this.#tell(warm, switches, context.signal)
+    await mcp.retry(claude, context.signal)
     claude.send(userLine(prompt.blocks, randomUUID()))
+    mcp.watch(claude, turn, context.signal)
     return await this.#follow(warm, turn, context)
   }
 

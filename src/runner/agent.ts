@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { ClaudeAgent } from '../claude/agent.ts'
 import { probeHome } from '../claude/launch/home.ts'
 import type { PermissionMode } from '../claude/launch/launch.ts'
-import { loadMcpConfig } from '../claude/launch/mcp-config.ts'
+import { forgetRefusals, loadMcpConfig } from '../claude/launch/mcp-config.ts'
 import { parseSdkOverrides } from '../claude/launch/sdk-overrides.ts'
 import type { Config, Env } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
@@ -75,6 +75,7 @@ export async function openAgent(
       await workspace.setup.start()
       if (route.kind === 'none') throw new RunnerError('no_model_route', NO_ROUTE)
       await probeHome(claudeEnv)
+      await forgetRefusals(state)
     },
   })
   const warn = (error: unknown): void => logger.warn({ reason: toMessage(error) }, 'no run will work')
