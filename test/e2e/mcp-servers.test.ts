@@ -52,11 +52,6 @@ test('a server that has refused once is asked again: by the next run, by another
   const askedBy = async (url: string, threadId: string): Promise<number> => {
     const before = asked
     await run(url, runInput(threadId, 'hello'))
-    console.error(
-      threadId,
-      asked - before,
-      JSON.stringify(all.filter(({ name }) => name === 'agui-runner.mcp_servers')),
-    )
     return asked - before
   }
   expect(await askedBy(runner.url, 'one')).toBeGreaterThan(0)

@@ -487,6 +487,22 @@ export const RECORDING_CASES: Readonly<Record<string, RecordingCase>> = {
     rules: [{ reply: ['unheard'] }],
     options: { resume: '00000000-0000-4000-8000-000000000000' },
   },
+  'mcp-structured': {
+    rules: then([{ tool: 'mcp__client__weather', input: {} }], ['ok']),
+    options: {
+      mcpServers: {
+        client: createSdkMcpServer({
+          name: 'client',
+          tools: [
+            tool('weather', 'Says it twice', {}, async () => ({
+              content: [{ type: 'text', text: 'the text beside' }],
+              structuredContent: { weather: 'fine' },
+            })),
+          ],
+        }),
+      },
+    },
+  },
   'mcp-failure': {
     rules: [{ reply: ['no server'] }],
     options: { mcpServers: { broken: { command: '/nonexistent/mcp-server', args: [] } } },

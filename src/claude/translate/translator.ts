@@ -305,7 +305,7 @@ export class Translator {
 
   #toolResult(block: ContentBlock, message: UserMessage, owner: Owner, out: AguiEvent[]): void {
     if (block.tool_use_id === undefined) return
-    const result = toToolResult(block)
+    const result = toToolResult(block, message.tool_use_result)
     this.#subagents.answered(block.tool_use_id, result, message.tool_use_result, out)
     const id = this.#calls.answer(block.tool_use_id, result, owner, out)
     if (id !== undefined) this.#retractions.note(message.uuid, { messageIds: [id], toolCallIds: [] })
