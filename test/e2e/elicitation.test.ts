@@ -6,9 +6,10 @@ import type { Script } from '../../src/mock/script.ts'
 import { bodyOf, type ClientEvent, events, post, run, runInput, textOf } from '../support/client.ts'
 import { type Bench, openBench } from '../support/runner.ts'
 
+const require = createRequire(import.meta.url)
 /** MCP's own reference server, as a deployer configures it. */
 const EVERYTHING = join(
-  dirname(createRequire(import.meta.url).resolve('@modelcontextprotocol/server-everything/package.json')),
+  dirname(require.resolve('@modelcontextprotocol/server-everything/package.json')),
   'dist/index.js',
 )
 const FORM = { tool: 'mcp__everything__trigger-elicitation-request', input: {} }
