@@ -42,6 +42,8 @@ export const ERRORS = {
   model_overloaded: { status: 503 },
   model_unreachable: { status: 502 },
   model_error: { status: 502 },
+  schema_not_satisfied: { status: 502 },
+  prompt_refused: { status: 422 },
   run_timeout: { status: 504 },
   run_idle_timeout: { status: 504 },
   runner_restarted: { status: 503 },

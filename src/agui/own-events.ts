@@ -24,6 +24,7 @@ export const OWN_EVENTS = {
   injected_message: z.object({ reason: text, text }),
   message_state: z.object({ messageId: text, state: text }),
   limit_reached: z.object({ limit: z.enum(['turns', 'cost']), message: text.optional() }),
+  turn_stopped: z.object({ by: z.literal('hook'), reason: text, message: text.optional() }),
   model_fallback: z.object({
     from: text.optional(),
     to: text.optional(),
@@ -53,6 +54,7 @@ export const OWN_EVENTS = {
     message: text.optional(),
   }),
   mcp_servers: z.object({ servers: z.array(z.object({ name: text, status: text })) }),
+  mcp_waiting: z.object({ servers: texts, waitedMs: amount }),
   thinking_tokens: z.object({ estimatedTokens: amount }),
   tool_progress: z.object({
     toolCallId: text,
@@ -117,6 +119,12 @@ export const OWN_EVENTS = {
   }),
   files_persisted: z.object({ files: z.unknown().optional(), failed: z.unknown().optional() }),
   plugin_install: z.object({ status: text.optional(), name: text.optional(), error: text.optional() }),
+  elicitation_declined: z.object({
+    server: text,
+    message: text,
+    mode: z.enum(['form', 'url']),
+    url: text.optional(),
+  }),
   elicitation_complete: z.object({ server: text.optional(), elicitationId: text.optional() }),
   session_writes_lost: z.object({ error: text.optional(), lost: texts.optional() }),
   prompt_suggestion: z.object({ suggestion: text }),

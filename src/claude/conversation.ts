@@ -16,14 +16,16 @@ import { RunnerError, toMessage } from '../errors.ts'
 import type { Lease } from '../lease.ts'
 import { unlessAborted } from '../within.ts'
 import { checkTools, owedIds } from './host/client-tools.ts'
+import { checkAnswers } from './host/elicitations.ts'
 import { Host } from './host/host.ts'
+import type { Grant } from './host/questions.ts'
 import type { Place } from './launch/place.ts'
 import { parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
 import type { ClaudeAgentOptions } from './options.ts'
 import { Keeper } from './process/keeper.ts'
 import { type ClaudeProcess, startFailure } from './process/process.ts'
-import { answersAfterRestart, type Grant, resultsOf, stillOwed, withResults } from './restart.ts'
+import { answersAfterRestart, resultsOf, stillOwed, withResults } from './restart.ts'
 import { openTaskOutput, taskOutputPlaces } from './task-output.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
 import { hasState, type Prompt, textBlock, toPrompt, userLine } from './translate/prompt.ts'
@@ -89,8 +91,9 @@ export class Conversation implements AgentSession {
     return this.#runId !== undefined || this.#keeper.isStarting
   }
 
-  check({ tools, forwardedProps }: RunAgentInput): void {
+  check({ tools, forwardedProps, resume = [] }: RunAgentInput): void {
     checkTools(tools)
+    checkAnswers(this.#memory.asked, resume)
     parseSwitches(forwardedProps, this.#agent.options.permissionMode)
   }
 
@@ -185,7 +188,7 @@ export class Conversation implements AgentSession {
     const { turn, request, context } = run
     const { host } = warm
     for (const message of request.messages) if (message.role === 'user') this.#steer(message, true)
-    for (const { asked, answer } of host.approvals.answer(request.resume ?? [])) {
+    for (const { asked, answer } of host.respond(request.resume ?? [])) {
       if (answer.approved && answer.isEdited) tell(context, editedEvents(asked, answer.updatedInput))
     }
     host.answer(resultsOf(request), { isLast: request.messages.some(({ role }) => role === 'user') })
@@ -260,7 +263,7 @@ export class Conversation implements AgentSession {
     await this.#agent.options.prepared(context.signal)
     if (context.signal.aborted) return { outcome: 'cancelled' }
     const warm = await this.#ensure(needs, context.signal)
-    const { claude, host, place } = warm
+    const { claude, host, mcp, place } = warm
     if (place.problems.length > 0 && !this.#isWarned) {
       this.#isWarned = true
       tell(context, [ownEvent('workspace_problems', { problems: place.problems })])
@@ -268,6 +271,7 @@ export class Conversation implements AgentSession {
     const turn = new Turn({
       memory: this.#memory.translator,
       clientToolPrefix: host.clientTools.prefix,
+      expectsOutput: switches.outputSchema !== undefined,
       question: () => host.end(),
     })
     this.#turn = turn
@@ -277,7 +281,9 @@ export class Conversation implements AgentSession {
     const ready = claude.ready().catch((error: unknown) => turn.fail(startFailure(error)))
     this.#inBackground('ending a run that could not start', ready)
     await this.#tell(warm, switches, context.signal)
+    await mcp.retry(claude, context.signal)
     claude.send(userLine(prompt.blocks, randomUUID()))
+    mcp.watch(claude, turn, context.signal)
     return await this.#follow(warm, turn, context)
   }
 
@@ -311,7 +317,7 @@ export class Conversation implements AgentSession {
     }
   }
 
-  #remember(turn: Turn, end: TurnEnd, { approvals, clientTools }: Host): void {
+  #remember(turn: Turn, end: TurnEnd, host: Host): void {
     if (end === NO_CONVERSATION) return
     const { sessionId, memory, init } = turn.translator
     this.#seenModel = init?.model ?? this.#seenModel
@@ -319,8 +325,8 @@ export class Conversation implements AgentSession {
       ...this.#memory,
       claudeSessionId: sessionId ?? this.#memory.claudeSessionId,
       turns: this.#memory.turns + (turn.isParked ? 0 : 1),
-      asked: turn.isParked ? approvals.waiting : [],
-      calls: turn.isParked ? clientTools.waiting : [],
+      asked: turn.isParked ? host.waiting : [],
+      calls: turn.isParked ? host.clientTools.waiting : [],
       translator: memory,
     }
   }
@@ -361,11 +367,12 @@ export class Conversation implements AgentSession {
     const { options } = this.#agent
     const host = new Host({
       expiresMs: options.interruptExpiresMs,
+      isAutonomous: (needs.switches.permissionMode ?? options.permissionMode) === 'never-ask',
       toolCallId: (toolUseId) => this.#turn?.translator.toolCallId(toolUseId) ?? toolUseId,
       onChange: () => this.#turn?.considerParking(),
       emit: (events) => this.#turn?.tell(events),
     })
-    for (const { asked, updatedInput } of this.#grants.splice(0)) host.approvals.grant(asked, updatedInput)
+    for (const grant of this.#grants.splice(0)) host.grant(grant)
     return await startWarm(options, this.#memory, {
       needs,
       place: await this.#place(),

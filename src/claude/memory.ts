@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import type { AgentMemory } from '../agent/agent.ts'
-import { Asked } from './host/approvals.ts'
 import { ClientCall } from './host/client-tools.ts'
+import { Asked } from './host/questions.ts'
 
 /** What outlives the process of a conversation. Door of stored data. */
 const Memory = z.object({

@@ -1,18 +1,14 @@
 import type { ResumeEntry, ToolMessage } from '@ag-ui/core'
 import type { RunRequest } from '../agent/agent.ts'
-import type { Asked } from './host/approvals.ts'
 import { type ClientCall, owedIds } from './host/client-tools.ts'
+import { type Elicited, readElicited } from './host/elicitations.ts'
 import { readAnswer } from './host/interrupts.ts'
+import type { Asked, Grant } from './host/questions.ts'
 
 /** What waited for somebody when the process ended. */
 export interface Unanswered {
   asked: readonly Asked[]
   calls: readonly ClientCall[]
-}
-
-export interface Grant {
-  asked: Asked
-  updatedInput: Record<string, unknown>
 }
 
 /**
@@ -33,6 +29,7 @@ export function answersAfterRestart(
 }
 
 function answerLine(asked: Asked, resume: readonly ResumeEntry[], grants: Grant[]): string {
+  if ('elicitation' in asked) return elicitedLine(asked, resume, grants)
   const { tool, input, interrupt } = asked
   const call = `${tool} ${JSON.stringify(input)}`
   const entry = resume.find(({ interruptId }) => interruptId === interrupt.id)
@@ -47,6 +44,19 @@ function answerLine(asked: Asked, resume: readonly ResumeEntry[], grants: Grant[
 
 export function resultsOf({ messages }: Pick<RunRequest, 'messages'>): ToolMessage[] {
   return messages.filter((message) => message.role === 'tool')
+}
+
+/** The call in which the server asked is gone with the process: made again, it gets the answer without a question. */
+function elicitedLine(asked: Elicited, resume: readonly ResumeEntry[], grants: Grant[]): string {
+  const { elicitation, interrupt } = asked
+  const question = `The MCP server ${elicitation.server} asked during its call: ${JSON.stringify(elicitation.message)}`
+  const entry = resume.find(({ interruptId }) => interruptId === interrupt.id)
+  if (entry === undefined) return `- ${question}: nobody answered; do not make this call again.`
+  const result = readElicited(asked, entry)
+  if (result.action !== 'accept')
+    return `- ${question}: the person did not accept (${result.action}); do not make this call again.`
+  grants.push({ elicitation, result })
+  return `- ${question}: answered. Make the call now with exactly the same input; the server then gets the answer.`
 }
 
 /** The calls with what the client has given for them now or before. */

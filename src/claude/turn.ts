@@ -5,7 +5,7 @@ import type { AguiEvent } from '../agui/event.ts'
 import { ownEvent } from '../agui/own-events.ts'
 import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
-import type { Asked } from './host/approvals.ts'
+import type { ToolAsked } from './host/approvals.ts'
 import { Translator } from './translate/translator.ts'
 
 /** The Claude session a process was told to resume is not there; nothing of the turn has happened. */
@@ -26,6 +26,8 @@ export interface TurnOptions {
   /** What the thread's last turn left. */
   memory: unknown
   clientToolPrefix: string | undefined
+  /** A result of a given shape is asked for. */
+  expectsOutput: boolean
   /** How the run ends for which somebody else has to act, when that is so now. */
   question(): RunEnd | undefined
 }
@@ -56,9 +58,10 @@ export class Turn {
   readonly #steered = new Map<string, Steered>()
 
   constructor(options: TurnOptions) {
-    const { memory, clientToolPrefix, question } = options
+    const { memory, clientToolPrefix, expectsOutput, question } = options
     this.translator = new Translator({
       memory,
+      expectsOutput,
       ...(clientToolPrefix === undefined ? {} : { clientToolPrefix }),
     })
     this.#question = question
@@ -219,7 +222,7 @@ export function tell({ emit }: RunContext, events: readonly AguiEvent[]): void {
 }
 
 /** The streamed arguments were the model's; this says what runs instead. */
-export function editedEvents({ interrupt }: Asked, args: Record<string, unknown>): AguiEvent[] {
+export function editedEvents({ interrupt }: ToolAsked, args: Record<string, unknown>): AguiEvent[] {
   const { toolCallId } = interrupt
   return toolCallId === undefined ? [] : [ownEvent('tool_call_edited', { toolCallId, args })]
 }

@@ -5,6 +5,7 @@ import type { Host } from './host/host.ts'
 import { isHeard, originOf, type Place } from './launch/place.ts'
 import { instructionsOf, sdkOptions } from './launch/sdk-options.ts'
 import { type Switches, startSwitches, toSdkMode } from './launch/switches.ts'
+import { McpServers } from './mcp-servers.ts'
 import type { Memory } from './memory.ts'
 import type { ClaudeAgentOptions } from './options.ts'
 import { ClaudeProcess, type ClaudeProcessOptions } from './process/process.ts'
@@ -13,6 +14,7 @@ import { ClaudeProcess, type ClaudeProcessOptions } from './process/process.ts'
 export interface Warm {
   claude: ClaudeProcess
   host: Host
+  mcp: McpServers
   place: Place
   /** The settings that only another process could change, as JSON. */
   startKey: string
@@ -52,6 +54,7 @@ export async function startWarm(
   if (!isResumed) memory.origin = originOf(place.directory, instructions)
   const servers = await host.offer(tools, hasState)
   const model = switches.model ?? memory.model ?? options.model
+  const mcp = new McpServers()
   const claude = await ClaudeProcess.start({
     sdk: sdkOptions(
       { ...options, model },
@@ -65,6 +68,7 @@ export async function startWarm(
         isHeard: isHeard(memory.origin, instructions),
         env: options.env,
         canUseTool: host.canUseTool,
+        onElicitation: host.elicitations.onElicitation,
         permissionMode: toSdkMode(switches.permissionMode ?? options.permissionMode),
         servers: servers ?? {},
         switches: startSwitches(switches),
@@ -78,8 +82,9 @@ export async function startWarm(
     ...(onDenied === undefined ? {} : { onDenied }),
     onMessage(message) {
       host.clientTools.hear(message)
+      mcp.hear(message)
       return onMessage(message)
     },
   })
-  return { claude, host, place, startKey: startKey(switches, place), model, thinkingTokens: undefined }
+  return { claude, host, mcp, place, startKey: startKey(switches, place), model, thinkingTokens: undefined }
 }

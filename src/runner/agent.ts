@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { ClaudeAgent } from '../claude/agent.ts'
 import { probeHome } from '../claude/launch/home.ts'
-import { loadMcpConfig } from '../claude/launch/mcp-config.ts'
+import { forgetRefusals, loadMcpConfig } from '../claude/launch/mcp-config.ts'
 import type { PermissionMode } from '../claude/launch/sdk-options.ts'
 import { parseSdkOverrides } from '../claude/launch/sdk-overrides.ts'
 import type { Config, Env } from '../config.ts'
@@ -78,6 +78,7 @@ export async function openAgent(
       await workspace.setup.start()
       if (route.kind === 'none') throw new RunnerError('no_model_route', NO_ROUTE)
       await probeHome(claudeEnv)
+      await forgetRefusals(state)
     },
   })
   const warn = (error: unknown): void => logger.warn({ reason: toMessage(error) }, 'no run will work')

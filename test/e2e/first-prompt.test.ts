@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
@@ -33,6 +33,42 @@ test.each([
   bench = await openBench({ script: SCRIPT })
   const runner = await bench.start({ ...ONCE, ...env })
   expect(await runner.exited).toBe(code)
+})
+
+/** A hook of the deployer's own settings, which Claude Code reads from HOME. */
+function hook(event: string, command: string): void {
+  const folder = join(bench.directory, 'claude')
+  mkdirSync(folder)
+  const hooks = { [event]: [{ hooks: [{ type: 'command', command }] }] }
+  writeFileSync(join(folder, 'settings.json'), JSON.stringify({ hooks }))
+}
+
+test.each([
+  ['refuses the prompt', 'UserPromptSubmit', 'echo "not with me" >&2; exit 2', 'prompt_refused', 3],
+  [
+    'ends the turn after a tool',
+    'PostToolUse',
+    `echo '{"continue":false,"stopReason":"enough"}'`,
+    'enough',
+    4,
+  ],
+])('a hook that %s is no success', async (_what, event, command, said, code) => {
+  bench = await openBench({ script: SCRIPT })
+  hook(event, command)
+  const settings = { CLAUDE_CONFIG_DIR: join(bench.directory, 'claude'), CLAUDE_SETTING_SOURCES: 'user' }
+  const env = { ...ONCE, ...settings, INITIAL_PROMPT: 'make it' }
+  expect(await (await bench.start(env)).exited).toBe(code)
+  const { url } = await bench.start({ ...env, STOP_ON_RUN_FINISHED: 'false' })
+  const all = await events(await fetch(`${url}/sessions/session-1/events?follow=false`))
+  expect(JSON.stringify(all.slice(-2))).toContain(said)
+})
+
+test('a result that was asked for and is not there is no success', async () => {
+  bench = await openBench({ script: SCRIPT })
+  const { url } = await bench.start()
+  const outputSchema = { type: 'object', properties: { name: { type: 'string' } }, required: ['name'] }
+  const input = { ...runInput('shape', 'hello'), forwardedProps: { claude: { outputSchema } } }
+  expect((await run(url, input)).at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'schema_not_satisfied' })
 })
 
 test('the prompt runs on the session’s thread, once and only once per state folder', async () => {

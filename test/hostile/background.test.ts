@@ -94,7 +94,12 @@ test('one that listens for ends and fails does not keep a thread from its next r
 })
 
 test('a message that cannot be told ends its turn, which leaves nothing to the next one', async () => {
-  const turned = new Turn({ memory: undefined, clientToolPrefix: undefined, question: () => undefined })
+  const turned = new Turn({
+    memory: undefined,
+    clientToolPrefix: undefined,
+    expectsOutput: false,
+    question: () => undefined,
+  })
   const ended = turned.follow({
     emit: () => {
       throw new RangeError('Invalid string length')

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { EventType } from '@ag-ui/core'
 import type { AguiEvent } from '../../src/agui/event.ts'
 import { Translator } from '../../src/claude/translate/translator.ts'
+import { RECORDING_CASES } from './recording-cases.ts'
 
 const DIRECTORY = new URL('../fixtures/claude/', import.meta.url)
 
@@ -21,14 +22,15 @@ export const writeGolden = (name: string, events: readonly AguiEvent[]): void =>
   writeLines(`${name}.agui.jsonl`, events)
 
 /** A recording as the session would tell it: one run for each result, each with its lifecycle events. */
-export function toEvents(messages: readonly unknown[]): AguiEvent[] {
+export function toEvents(messages: readonly unknown[], name = ''): AguiEvent[] {
+  const expectsOutput = RECORDING_CASES[name]?.options?.outputFormat !== undefined
   const events: AguiEvent[] = []
   const prompts = messages.filter(isResult).length
   let memory: unknown
   let rest = messages
   for (let run = 1; run <= Math.max(prompts, 1); run += 1) {
     const end = rest.findIndex(isResult)
-    const translator = new Translator({ memory })
+    const translator = new Translator({ memory, expectsOutput })
     const ids = { threadId: 'thread-1', runId: `run-${run}` }
     events.push({ type: EventType.RUN_STARTED, protocolVersion: '1.0', ...ids })
     for (const message of end < 0 ? rest : rest.slice(0, end + 1))

@@ -34,7 +34,7 @@ if (!flags.golden) {
   }
 }
 for (const name of positionals.length > 0 ? positionals : caseNames())
-  writeGolden(name, toEvents(readMessages(name)))
+  writeGolden(name, toEvents(readMessages(name), name))
 
 /** Every message of the SDK for every prompt, in order, without what belongs to this machine. */
 async function record(recording: RecordingCase): Promise<unknown[]> {

@@ -9,6 +9,7 @@ import {
 } from '@anthropic-ai/claude-agent-sdk'
 import type { MockGateway } from '../../src/mock/mock-gateway.ts'
 import type { Script } from '../../src/mock/script.ts'
+import { ENDING_CASES } from './ending-cases.ts'
 
 type Reply = Script['rules'][number]['reply']
 type Rule = Script['rules'][number]
@@ -486,10 +487,27 @@ export const RECORDING_CASES: Readonly<Record<string, RecordingCase>> = {
     rules: [{ reply: ['unheard'] }],
     options: { resume: '00000000-0000-4000-8000-000000000000' },
   },
+  'mcp-structured': {
+    rules: then([{ tool: 'mcp__client__weather', input: {} }], ['ok']),
+    options: {
+      mcpServers: {
+        client: createSdkMcpServer({
+          name: 'client',
+          tools: [
+            tool('weather', 'Says it twice', {}, async () => ({
+              content: [{ type: 'text', text: 'the text beside' }],
+              structuredContent: { weather: 'fine' },
+            })),
+          ],
+        }),
+      },
+    },
+  },
   'mcp-failure': {
     rules: [{ reply: ['no server'] }],
     options: { mcpServers: { broken: { command: '/nonexistent/mcp-server', args: [] } } },
   },
+  ...ENDING_CASES,
 }
 
 export const toPrompt = (text: string): SDKUserMessage => ({

@@ -4,16 +4,16 @@ import { z } from 'zod'
 import { type Answer, readAnswer, toInterrupt } from './interrupts.ts'
 
 /** A tool call that waits for a person. Stored, so that a restart does not forget the question. Door of stored data. */
-export const Asked = z.object({
+export const ToolAsked = z.object({
   interrupt: z.custom<Interrupt>((value) => typeof value === 'object' && value !== null && 'id' in value),
   tool: z.string(),
   toolUseId: z.string(),
   input: z.record(z.string(), z.unknown()),
 })
-export type Asked = z.infer<typeof Asked>
+export type ToolAsked = z.infer<typeof ToolAsked>
 
 export interface Answered {
-  asked: Asked
+  asked: ToolAsked
   answer: Answer
 }
 
@@ -26,7 +26,7 @@ export interface ApprovalsOptions {
   onChange(): void
 }
 
-interface Waiting extends Asked {
+interface Waiting extends ToolAsked {
   suggestions: PermissionUpdate[]
   settle(result: PermissionResult): void
 }
@@ -45,7 +45,7 @@ export class Approvals {
     this.#options = options
   }
 
-  get waiting(): Asked[] {
+  get waiting(): ToolAsked[] {
     return [...this.#waiting.values()].map(({ interrupt, tool, toolUseId, input }) => ({
       interrupt,
       tool,
@@ -89,7 +89,7 @@ export class Approvals {
   }
 
   /** The next equal call passes without a question, once. */
-  grant(asked: Asked, updatedInput: Record<string, unknown>): void {
+  grant(asked: ToolAsked, updatedInput: Record<string, unknown>): void {
     this.#granted.push({ tool: asked.tool, input: canonical(updatedInput), updatedInput })
   }
 

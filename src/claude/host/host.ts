@@ -1,4 +1,4 @@
-import type { Tool, ToolMessage } from '@ag-ui/core'
+import type { ResumeEntry, Tool, ToolMessage } from '@ag-ui/core'
 import { EventType } from '@ag-ui/core'
 import type {
   CanUseTool,
@@ -7,12 +7,17 @@ import type {
 } from '@anthropic-ai/claude-agent-sdk'
 import type { RunEnd } from '../../agent/agent.ts'
 import type { AguiEvent } from '../../agui/event.ts'
-import { Approvals, type Asked } from './approvals.ts'
+import { ownEvent } from '../../agui/own-events.ts'
+import { type Answered, Approvals } from './approvals.ts'
 import { ClientTools, owedIds } from './client-tools.ts'
+import { Elicitations } from './elicitations.ts'
+import type { Asked, Grant } from './questions.ts'
 import { createToolServer, type HostCall } from './tool-server.ts'
 
 export interface HostOptions {
   expiresMs: number
+  /** Nobody is there to be asked. */
+  isAutonomous: boolean
   /** The AG-UI id of the call that Claude Code names. */
   toolCallId(toolUseId: string): string
   /** Something has begun to wait, or waits no more. */
@@ -37,6 +42,7 @@ const STATE_TOOL = {
 export class Host {
   readonly approvals: Approvals
   readonly clientTools: ClientTools
+  readonly elicitations: Elicitations
   readonly #options: HostOptions
   #stateServer: McpSdkServerConfigWithInstance | undefined
 
@@ -44,10 +50,30 @@ export class Host {
     this.#options = options
     this.approvals = new Approvals(options)
     this.clientTools = new ClientTools(options)
+    this.elicitations = new Elicitations({
+      expiresMs: options.expiresMs,
+      isDeclining: options.isAutonomous,
+      onChange: () => options.onChange(),
+      onDeclined: ({ server, message, mode, url }) =>
+        options.emit([ownEvent('elicitation_declined', { server, message, mode, url })]),
+    })
   }
 
+  /** Everything that waits for a person. */
   get waiting(): Asked[] {
-    return this.approvals.waiting
+    return [...this.approvals.waiting, ...this.elicitations.waiting]
+  }
+
+  /** Hands a person's answers over. Returns those to tool calls. */
+  respond(entries: readonly ResumeEntry[]): Answered[] {
+    this.elicitations.answer(entries)
+    return this.approvals.answer(entries)
+  }
+
+  /** What was answered before a restart is not asked again, once. */
+  grant(grant: Grant): void {
+    if ('result' in grant) this.elicitations.grant(grant.elicitation, grant.result)
+    else this.approvals.grant(grant.asked, grant.updatedInput)
   }
 
   /** Tools that the host runs need nobody's leave. */
@@ -76,7 +102,7 @@ export class Host {
 
   /** `isLast`: the client goes on, and what it has not answered now it never will. */
   answer(results: readonly ToolMessage[], { isLast }: { isLast: boolean }): void {
-    this.clientTools.answer(results, { isLast: isLast && this.approvals.waiting.length === 0 })
+    this.clientTools.answer(results, { isLast: isLast && this.waiting.length === 0 })
   }
 
   /**
@@ -84,7 +110,7 @@ export class Host {
    * an interrupt carries no list of them, the client knows which it has not answered (agui-1.0-producer.md A7.52).
    */
   end(): RunEnd | undefined {
-    const { waiting } = this.approvals
+    const { waiting } = this
     if (waiting.length > 0)
       return { outcome: 'interrupt', interrupts: waiting.map(({ interrupt }) => interrupt) }
     return this.clientTools.isAsked

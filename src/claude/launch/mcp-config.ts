@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { McpServerConfig } from '@anthropic-ai/claude-agent-sdk'
 import { z } from 'zod'
 import { RunnerError, toMessage } from '../../errors.ts'
@@ -144,6 +145,14 @@ function effectless(entry: unknown, { timeout }: McpServerConfig): string[] {
       ? [`"timeout" has no effect: Claude Code takes none below ${TIMEOUT_MS_MIN} ms`]
       : []),
   ]
+}
+
+/**
+ * Claude Code asks no server for 15 minutes that has refused it once, in no thread and after no restart, and keeps that in
+ * this file. A process that starts asks them all: a policy or a credential may be another one since.
+ */
+export async function forgetRefusals(claudeState: string): Promise<void> {
+  await rm(join(claudeState, 'mcp-needs-auth-cache.json'), { force: true, recursive: true })
 }
 
 /** A control plane names the file also when it has nothing to put there. */

@@ -1,4 +1,4 @@
-import type { CanUseTool, McpServerConfig, Options } from '@anthropic-ai/claude-agent-sdk'
+import type { CanUseTool, McpServerConfig, OnElicitation, Options } from '@anthropic-ai/claude-agent-sdk'
 import { offeredTools } from './builtin-tools.ts'
 import { type DeniedPaths, managedSettings } from './managed-settings.ts'
 import type { Place } from './place.ts'
@@ -35,6 +35,7 @@ export interface StartOptions {
   /** The complete environment of the wrapper. */
   env: Record<string, string>
   canUseTool: CanUseTool
+  onElicitation: OnElicitation
   permissionMode: Options['permissionMode']
   servers: Record<string, McpServerConfig>
   /** Switches that Claude Code takes only at its start. */
@@ -91,9 +92,12 @@ export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options 
     managedSettings: managedSettings(denied, { isConfined: launch.permissionMode === 'never-ask' }),
     hooks: { ...gate, PreToolUse: [...gate.PreToolUse, ...toolGuard(denied, place.directory)] },
     includePartialMessages: true,
+    // Of the deployer's hooks; those of the SDK are never told.
+    includeHookEvents: true,
     forwardSubagentText: true,
     tools: offeredTools(overrides.allowedTools ?? []),
     mcpServers: { ...launch.mcpServers, ...start.servers },
+    onElicitation: start.onElicitation,
     ...permissionOptions(start),
     ...start.switches,
   }

@@ -207,6 +207,11 @@ export class ClaudeProcess {
     }))
   }
 
+  /** Connects to an MCP server anew; without a limit of its own, since that is the server's time. Never rejects. */
+  async retryServer(name: string): Promise<void> {
+    await this.#query.reconnectMcpServer(name).catch(() => undefined)
+  }
+
   async stopTask(taskId: string, signal: AbortSignal): Promise<void> {
     await this.#ask('stop_task', () => this.#query.stopTask(taskId), signal)
   }

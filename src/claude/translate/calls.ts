@@ -100,6 +100,7 @@ export class Calls {
     const messageId = this.#ids.claim(`${toolCallId}:result`)
     const facts = {
       ...(result.isError ? { isError: true } : {}),
+      ...(result.isStructured === true ? { isStructured: true } : {}),
       ...(call?.isShared === true ? { isAmbiguous: true } : {}),
     }
     const metadata = Object.keys(facts).length === 0 ? {} : { metadata: { 'agui-runner': facts } }

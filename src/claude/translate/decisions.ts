@@ -16,7 +16,7 @@ export const DECISIONS: Readonly<Record<string, Decision>> = {
   stream_event: translate('text, reasoning and tool calls as they come'),
   assistant: translate('confirms what was streamed, tells what was not'),
   user: translate('tool results; words put in by the harness'),
-  'result/success': translate('the end of the run, also of a failed one'),
+  'result/success': translate('the end of the run, also of one that failed, was refused or is unfinished'),
   'result/error_during_execution': translate('the end: cancelled when it was interrupted, else failed'),
   'result/error_max_turns': translate('the end: a limit, so cancelled'),
   'result/error_max_budget_usd': translate('the end: a limit, so cancelled'),

@@ -41,20 +41,61 @@ type Ending =
   | { outcome: 'cancelled' }
   | { outcome: 'error'; code: ErrorCode; message: string }
 
-/** A `result` message as the end of a run. `subtype: success` with the error flag is a failure. */
-export function toEnding(result: ResultMessage, apiError: ApiError | undefined): Ending {
-  // Stopped on purpose: by the user, or by a limit that the caller set (agui-1.0-producer.md A4.30).
-  if (result.terminal_reason?.startsWith('aborted_') || limitOf(result) !== undefined) {
+/** What is known of a turn beside its `result`. */
+export interface TurnSigns {
+  apiError: ApiError | undefined
+  /** Why the prompt was not taken in. */
+  refusal: string | undefined
+  isToldToGoOn: boolean
+  /** A result of a given shape was asked for. */
+  expectsOutput: boolean
+}
+
+/** The model has ended its turn. A reason that is not here is none that it may be trusted to have finished. */
+const FINISHED = ['end_turn', 'stop_sequence']
+/** Hooks of the deployer that end a turn, as `terminal_reason`; the first three where the model had more to do. */
+const HOOK_STOPS = ['hook_stopped', 'tool_deferred', 'stop_hook_blocked', 'stop_hook_prevented']
+
+/** Why a hook has ended the turn, when one did. */
+export function hookStopOf(result: ResultMessage, { isToldToGoOn }: TurnSigns): string | undefined {
+  const { terminal_reason: reason } = result
+  // A Stop hook that never lets the model go is overridden after some rounds: its last words stay unanswered.
+  if (reason === 'completed' && isToldToGoOn) return 'stop_hook_blocked'
+  return HOOK_STOPS.find((stop) => stop === reason)
+}
+
+/**
+ * A `result` message as the end of a run. `subtype: success` says only that Claude Code has not failed: the run is a
+ * success when the model has ended its turn and what was asked for is there (docs/events.md, "How a run ends").
+ */
+export function toEnding(result: ResultMessage, signs: TurnSigns): Ending {
+  const { subtype, terminal_reason: reason, stop_reason: stop, structured_output: output } = result
+  const hookStop = hookStopOf(result, signs)
+  // Stopped on purpose: by the user, or by a limit or a hook that the caller set (agui-1.0-producer.md A4.30).
+  const isHookStop = hookStop !== undefined && hookStop !== 'stop_hook_prevented'
+  if (reason?.startsWith('aborted_') || limitOf(result) !== undefined || isHookStop) {
     return { outcome: 'cancelled' }
   }
-  if (result.subtype === 'success' && result.is_error !== true) {
-    const { structured_output: structured } = result
-    return structured === undefined || structured === null
-      ? { outcome: 'success' }
-      : { outcome: 'success', result: structured }
+  if (subtype !== 'success' || result.is_error === true) {
+    const message = messageOf(result, signs.apiError)
+    return { outcome: 'error', code: codeOf(result, signs.apiError, message), message }
   }
-  const message = messageOf(result, apiError)
-  return { outcome: 'error', code: codeOf(result, apiError, message), message }
+  // Without a terminal reason the model was not asked: a command of Claude Code's own, or a refused prompt.
+  if (reason === undefined && signs.refusal !== undefined)
+    return { outcome: 'error', code: 'prompt_refused', message: signs.refusal }
+  if (output !== undefined && output !== null) return { outcome: 'success', result: output }
+  if (signs.expectsOutput) return { outcome: 'error', code: 'schema_not_satisfied', message: NO_OUTPUT }
+  return reason === undefined || FINISHED.includes(stop ?? '')
+    ? { outcome: 'success' }
+    : { outcome: 'error', code: 'model_error', message: unfinished(stop) }
+}
+
+const NO_OUTPUT =
+  'The model ended its turn without a result that fits outputSchema. Its words are in the stream; ask again, or ease the schema.'
+
+function unfinished(stop: string | null | undefined): string {
+  const why = stop == null ? 'its answer was cut' : `it stopped with "${stop}"`
+  return `The model has not finished: ${why}, and Claude Code did not go on. What it said is kept; another message goes on from there.`
 }
 
 export function factsOf(result: ResultMessage, costUsd: number | undefined): TurnFacts {
@@ -78,7 +119,7 @@ function messageOf(result: ResultMessage, apiError: ApiError | undefined): strin
 function codeOf(result: ResultMessage, apiError: ApiError | undefined, message: string): ErrorCode {
   if (result.startup_failure_reason !== undefined) return 'claude_start_failed'
   if (message.startsWith('No conversation found')) return 'claude_start_failed'
-  if (result.subtype === 'error_max_structured_output_retries') return 'model_error'
+  if (result.subtype === 'error_max_structured_output_retries') return 'schema_not_satisfied'
   const failedRequest = result.subtype === 'success' || apiError !== undefined
   return failedRequest
     ? requestCode(apiError?.error, result.api_error_status ?? apiError?.status, message)

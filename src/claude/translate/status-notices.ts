@@ -4,8 +4,8 @@ import type { AguiEvent } from '../../agui/event.ts'
 import { ownEvent } from '../../agui/own-events.ts'
 import type { Owner } from './blocks.ts'
 import type { Calls } from './calls.ts'
-import type { InitMessage } from './messages.ts'
-import type { ApiError } from './run-end.ts'
+import type { InitMessage, ResultMessage } from './messages.ts'
+import { type ApiError, hookStopOf, limitOf, type TurnSigns } from './run-end.ts'
 
 const text = z.string().optional().catch(undefined)
 const amount = z.number().optional().catch(undefined)
@@ -120,6 +120,22 @@ export function fallbackNotice(message: unknown): { event: AguiEvent; retracted:
     text: fallback.content,
   })
   return { event, retracted: fallback.retracted_message_uuids }
+}
+
+/** What the end of a run has no field for: the limit or the hook that ended it, a failed request that it survived. */
+export function endNotices(
+  result: ResultMessage,
+  { outcome }: { outcome: string },
+  signs: TurnSigns & { hookReason: string | undefined },
+): AguiEvent[] {
+  const out: AguiEvent[] = []
+  const limit = limitOf(result)
+  const reason = hookStopOf(result, signs)
+  if (limit !== undefined) out.push(ownEvent('limit_reached', { limit, message: result.errors?.join('\n') }))
+  if (reason !== undefined)
+    out.push(ownEvent('turn_stopped', { by: 'hook', reason, message: signs.hookReason }))
+  if (outcome !== 'error' && signs.apiError !== undefined) out.push(apiErrorNotice(signs.apiError, {}))
+  return out
 }
 
 /** A request that failed and did not end the turn. */

@@ -4,12 +4,21 @@ import { type ContentBlock, isRecord, readBlock } from './messages.ts'
 export interface ToolResult {
   content: ToolCallResultEvent['content']
   isError: boolean
+  /** The content is what a tool of an MCP server gave as `structuredContent`; text beside that the model never reads. */
+  isStructured?: boolean
 }
 
-/** A `tool_result` block of a user message, or a `*_tool_result` block that the provider's own tool left. */
-export function toToolResult(block: ContentBlock): ToolResult {
+/**
+ * A `tool_result` block of a user message, or a `*_tool_result` block that the provider's own tool left.
+ *
+ * @param whole what Claude Code tells of the result beside its words (`tool_use_result`).
+ */
+export function toToolResult(block: ContentBlock, whole?: unknown): ToolResult {
   const content = block['content']
   const isError = block.is_error === true || hasErrorCode(content)
+  if (isRecord(whole) && isRecord(whole['structuredContent'])) {
+    return { ...toToolResult(block), isStructured: true }
+  }
   if (typeof content === 'string') return { content, isError }
   if (content === undefined || content === null) return { content: '', isError }
   if (!Array.isArray(content)) return { content: JSON.stringify(content), isError }

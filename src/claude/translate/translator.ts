@@ -3,6 +3,7 @@ import { ownEvent } from '../../agui/own-events.ts'
 import type { Owner } from './blocks.ts'
 import { Calls } from './calls.ts'
 import { DECISIONS } from './decisions.ts'
+import { EndSigns } from './end-signs.ts'
 import { UsedIds } from './ids.ts'
 import { Lane } from './lane.ts'
 import {
@@ -21,11 +22,12 @@ import {
 } from './messages.ts'
 import { toNotice, toUnknown } from './notices.ts'
 import { Retractions } from './retractions.ts'
-import { type ApiError, type ClaudeEnd, factsOf, limitOf, toApiError, toEnding } from './run-end.ts'
+import { type ClaudeEnd, factsOf, toApiError, toEnding } from './run-end.ts'
 import {
   apiErrorNotice,
   compactedNotice,
   deniedNotice,
+  endNotices,
   fallbackNotice,
   mcpNotices,
   progressNotice,
@@ -45,6 +47,8 @@ export interface TranslatorOptions {
    * here: their results are the client's to give.
    */
   clientToolPrefix?: string
+  /** The run is to have a result of a given shape. */
+  expectsOutput?: boolean
 }
 
 type Handler = (message: Record<string, unknown>, out: AguiEvent[]) => void
@@ -64,12 +68,11 @@ export class Translator {
   readonly #subagents: Subagents
   readonly #usage: RunUsage
   readonly #retractions = new Retractions()
+  readonly #expectsOutput: boolean
   #sessionId: string | undefined
   #init: InitMessage | undefined
   #end: ClaudeEnd | undefined
-  #apiError: ApiError | undefined
-  /** Why the model's last answer ended; the harness's words behind it answer to that. */
-  #stopReason = 'other'
+  #signs = new EndSigns()
   #summaryExpected = false
   #thinkingTold = 0
   readonly #handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
@@ -93,6 +96,7 @@ export class Translator {
 
   constructor(options: TranslatorOptions = {}) {
     const memory = parseTranslatorMemory(options.memory)
+    this.#expectsOutput = options.expectsOutput === true
     this.#sessionId = memory.sessionId
     this.#usage = new RunUsage(memory.usage)
     this.#ids = new UsedIds(memory.usedIds)
@@ -212,9 +216,7 @@ export class Translator {
         this.#begin(lane, event['message'], out)
         return
       case 'message_delta':
-        if (isRecord(event['delta']) && typeof event['delta']['stop_reason'] === 'string') {
-          this.#stopReason = event['delta']['stop_reason']
-        }
+        this.#signs.answerEnds(event['delta'])
         return
       case 'message_stop':
         lane.isStreaming = false
@@ -227,8 +229,7 @@ export class Translator {
     const id = isRecord(message) && typeof message['id'] === 'string' ? message['id'] : 'message'
     this.#summaryExpected = false
     this.#thinkingTold = 0
-    // Until the answer says why it ended, it was cut.
-    this.#stopReason = 'cut'
+    if (lane === this.#main) this.#signs.answerBegins()
     this.#retractions.retract(lane.begin(id, out), { reason: 'replaced', owner: lane.owner }, out)
   }
 
@@ -242,6 +243,7 @@ export class Translator {
   #whole(message: Record<string, unknown>, out: AguiEvent[]): void {
     if (typeof message['session_id'] === 'string') this.#sessionId = message['session_id']
     const kind = kindOf(message)
+    this.#signs.hear(kind, message)
     const handle = message['type'] === 'result' ? this.#handlers.get('result') : this.#handlers.get(kind)
     if (handle !== undefined) handle(message, out)
     else if (DECISIONS[kind]?.action !== 'drop') out.push(toNotice(message) ?? toUnknown(message, kind))
@@ -282,7 +284,7 @@ export class Translator {
   /** The words of a failed request are the error's, not the assistant's: they end the run or are told aside. */
   #requestFailed(message: AssistantMessage, blocks: ContentBlock[], lane: Lane, out: AguiEvent[]): void {
     const error = toApiError(message, blocks.map((block) => block.text ?? '').join('\n'))
-    if (lane === this.#main) this.#apiError = error
+    if (lane === this.#main) this.#signs.apiError = error
     else out.push(apiErrorNotice(error, lane.owner))
   }
 
@@ -303,7 +305,7 @@ export class Translator {
 
   #toolResult(block: ContentBlock, message: UserMessage, owner: Owner, out: AguiEvent[]): void {
     if (block.tool_use_id === undefined) return
-    const result = toToolResult(block)
+    const result = toToolResult(block, message.tool_use_result)
     this.#subagents.answered(block.tool_use_id, result, message.tool_use_result, out)
     const id = this.#calls.answer(block.tool_use_id, result, owner, out)
     if (id !== undefined) this.#retractions.note(message.uuid, { messageIds: [id], toolCallIds: [] })
@@ -316,7 +318,8 @@ export class Translator {
       this.#summaryExpected = false
       return
     }
-    const reason = message.isSynthetic === true ? this.#stopReason : (message.origin?.kind ?? 'other')
+    this.#signs.isToldToGoOn = message.isSynthetic === true
+    const reason = message.isSynthetic === true ? this.#signs.stopReason : (message.origin?.kind ?? 'other')
     out.push(ownEvent('injected_message', { reason, text: words }))
   }
 
@@ -330,13 +333,10 @@ export class Translator {
     }
     this.#usage.add(result)
     const usage = this.#usage.tokens()
-    const ending = toEnding(result, this.#apiError)
-    const limit = limitOf(result)
-    if (limit !== undefined)
-      out.push(ownEvent('limit_reached', { limit, message: result.errors?.join('\n') }))
-    if (ending.outcome !== 'error' && this.#apiError !== undefined)
-      out.push(apiErrorNotice(this.#apiError, {}))
-    this.#apiError = undefined
+    const signs = { ...this.#signs, expectsOutput: this.#expectsOutput }
+    this.#signs = new EndSigns()
+    const ending = toEnding(result, signs)
+    out.push(...endNotices(result, ending, signs))
     this.#end = {
       ...ending,
       ...(usage === undefined ? {} : { usage }),

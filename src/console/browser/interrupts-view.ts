@@ -1,5 +1,6 @@
 import type { ResumeEntry } from './api.ts'
 import { button, make, setChildren, setText } from './dom.ts'
+import { elicitationForm } from './elicitation-form.ts'
 import { isObject } from './fields.ts'
 import { argumentList } from './item-views.ts'
 import type { Choice, Interrupt } from './thread-shapes.ts'
@@ -39,9 +40,7 @@ export class InterruptsView {
       })
     }
     const title = make('h3', {}, titleOf(interrupt))
-    fields.append(
-      ...(interrupt.choices.length > 0 ? questionForm(interrupt, send) : approvalForm(interrupt, send)),
-    )
+    fields.append(...formOf(interrupt, send))
     return make(
       'form',
       {
@@ -59,7 +58,14 @@ export class InterruptsView {
   }
 }
 
-function titleOf({ reason, tool }: Interrupt): string {
+function formOf(interrupt: Interrupt, send: Send): HTMLElement[] {
+  const { message, elicitation, choices } = interrupt
+  if (elicitation !== undefined) return elicitationForm(message, elicitation, send)
+  return choices.length > 0 ? questionForm(interrupt, send) : approvalForm(interrupt, send)
+}
+
+function titleOf({ reason, tool, elicitation }: Interrupt): string {
+  if (elicitation !== undefined) return 'An MCP server asks'
   if (reason === 'input_required') return 'Claude Code asks'
   if (reason === 'confirmation') return 'A plan waits for your word'
   return tool === '' ? 'Waits for you' : `May ${tool} run?`

@@ -34,6 +34,10 @@ const NOTICES: Readonly<Record<string, Describe>> = {
     ),
   api_error: ({ error, status, message }) =>
     warn('A model request failed; the run goes on', words(message, error, named('status', status))),
+  elicitation_declined: ({ server, message }) =>
+    warn(`Declined, nobody is asked: ${text(server)}`, words(message)),
+  mcp_waiting: ({ servers }) => info('Waits for MCP servers', toList(servers).map(text).join(', ')),
+  turn_stopped: ({ reason, message }) => warn(`A hook ended the turn: ${text(reason)}`, words(message)),
   limit_reached: ({ limit, message }) => warn(`Limit reached: ${text(limit)}`, words(message)),
   model_fallback: ({ from, to, explanation, text: said }) =>
     warn(`Model changed: ${text(from)} → ${text(to)}`, words(explanation, said)),

@@ -1,4 +1,5 @@
 import { readUsage } from './content.ts'
+import { type Elicitation, readElicitation } from './elicitation-form.ts'
 import { isObject, type Json, toList, toNumber, toObject, toText } from './fields.ts'
 import type { Usage } from './model.ts'
 
@@ -32,6 +33,8 @@ export interface Interrupt {
   input: Json
   /** The questions of an AskUserQuestion; empty for whatever else is asked. */
   choices: Choice[]
+  /** What an MCP server asks. */
+  elicitation: Elicitation | undefined
   expiresAt: string | undefined
 }
 
@@ -60,6 +63,7 @@ function readInterrupt(interrupt: Json): Interrupt {
     tool: toText(own['tool']) ?? '',
     input,
     choices: reason === 'input_required' ? toList(input['questions']).filter(isObject).map(readChoice) : [],
+    elicitation: readElicitation(own['elicitation']),
     expiresAt: toText(interrupt['expiresAt']),
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Translator } from '../../../src/claude/translate/translator.ts'
+import { Translator, type TranslatorOptions } from '../../../src/claude/translate/translator.ts'
 
 const success = { type: 'result', subtype: 'success', is_error: false, result: 'done', num_turns: 1 }
 const failed = { ...success, is_error: true, terminal_reason: 'api_error' }
@@ -11,7 +11,11 @@ const synthetic = (error: string, text: string, parent: string | null = null): o
 })
 
 function endOf(...messages: object[]): Translator['end'] {
-  const translator = new Translator()
+  return endWith({}, ...messages)
+}
+
+function endWith(options: TranslatorOptions, ...messages: object[]): Translator['end'] {
+  const translator = new Translator(options)
   for (const message of messages) translator.translate(message)
   return translator.end
 }
@@ -49,7 +53,7 @@ describe('the end', () => {
   )
 
   test.each<[string, object]>([
-    ['model_error', { subtype: 'error_max_structured_output_retries' }],
+    ['schema_not_satisfied', { subtype: 'error_max_structured_output_retries' }],
     ['claude_protocol', { subtype: 'error_during_execution', errors: ['it broke'] }],
     ['claude_protocol', { subtype: 'error_of_tomorrow' }],
     ['claude_protocol', {}],
@@ -117,6 +121,70 @@ describe('the end', () => {
       modelUsage: { m: {} },
     })
     expect(end?.facts).toEqual({ turns: 1, durationMs: 5, stopReason: 'end_turn', costUsd: 0.5 })
+  })
+})
+
+describe('a turn that Claude Code calls a success', () => {
+  const completed = { ...success, terminal_reason: 'completed' }
+  const blocked = {
+    type: 'system',
+    subtype: 'informational',
+    content: 'not with me',
+    prevent_continuation: true,
+  }
+  const nudge = { type: 'user', isSynthetic: true, message: { content: 'Stop hook feedback: no' } }
+  const answer = { type: 'assistant', parent_tool_use_id: null, message: { id: 'm', content: 'so?' } }
+  const subagent = { ...answer, parent_tool_use_id: 'toolu_1' }
+
+  test.each(['end_turn', 'stop_sequence'])('is one when the model ended it with %s', (stop_reason) => {
+    expect(endOf({ ...completed, stop_reason })).toMatchObject({ outcome: 'success' })
+  })
+
+  test.each(['pause_turn', 'max_tokens', 'refusal', 'tool_use', 'from_tomorrow', null])(
+    'is none when the model stopped with %s',
+    (stop_reason) => {
+      expect(endOf({ ...completed, stop_reason })).toMatchObject({ outcome: 'error', code: 'model_error' })
+    },
+  )
+
+  test.each(['background_requested', 'from_tomorrow'])('is none when it ended as %s', (terminal_reason) => {
+    const end = endOf({ ...completed, stop_reason: 'tool_use', terminal_reason })
+    expect(end).toMatchObject({ outcome: 'error' })
+  })
+
+  test.each(['hook_stopped', 'tool_deferred'])(
+    'is cancelled when a hook ended it (%s)',
+    (terminal_reason) => {
+      expect(endOf({ ...completed, stop_reason: 'tool_use', terminal_reason })).toMatchObject({
+        outcome: 'cancelled',
+      })
+    },
+  )
+
+  test('is none when the prompt was refused, and that is forgotten with the turn', () => {
+    const refused = { outcome: 'error', code: 'prompt_refused', message: 'not with me' }
+    expect(endOf(blocked, success)).toMatchObject(refused)
+    expect(endOf(blocked, success, success)).toMatchObject({ outcome: 'success' })
+    expect(endOf(blocked, { ...completed, stop_reason: 'end_turn' })).toMatchObject({ outcome: 'success' })
+  })
+
+  test('is none when the output that was asked for is not there', () => {
+    const ended = { ...completed, stop_reason: 'end_turn' }
+    const missing = { outcome: 'error', code: 'schema_not_satisfied' }
+    expect(endWith({ expectsOutput: true }, ended)).toMatchObject(missing)
+    expect(endWith({ expectsOutput: true }, { ...ended, structured_output: null })).toMatchObject(missing)
+    expect(endWith({ expectsOutput: true }, success)).toMatchObject(missing)
+    const empty = endWith({ expectsOutput: true }, { ...ended, structured_output: {} })
+    expect(empty).toMatchObject({ outcome: 'success', result: {} })
+    const stopped = { ...ended, terminal_reason: 'hook_stopped' }
+    expect(endWith({ expectsOutput: true }, stopped)).toMatchObject({ outcome: 'cancelled' })
+  })
+
+  test('is cancelled when the model was told to go on and did not', () => {
+    const ended = { ...completed, stop_reason: 'end_turn' }
+    expect(endOf(nudge, ended)).toMatchObject({ outcome: 'cancelled' })
+    expect(endOf(nudge, subagent, ended)).toMatchObject({ outcome: 'cancelled' })
+    expect(endOf(nudge, answer, ended)).toMatchObject({ outcome: 'success' })
   })
 })
 

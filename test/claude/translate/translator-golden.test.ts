@@ -15,12 +15,12 @@ test('every case of the recorder is recorded, and nothing else', () => {
 })
 
 test.each(names)('%s becomes its golden events', (name) => {
-  const events: unknown = JSON.parse(JSON.stringify(toEvents(readMessages(name))))
+  const events: unknown = JSON.parse(JSON.stringify(toEvents(readMessages(name), name)))
   expect(events).toEqual(readGolden(name))
 })
 
 test.each(names)('%s holds nothing that the translator does not know', (name) => {
-  const unknown = toEvents(readMessages(name)).filter(
+  const unknown = toEvents(readMessages(name), name).filter(
     (event) => event.type === EventType.CUSTOM && event.name === 'agui-runner.unknown',
   )
   expect(unknown).toEqual([])
@@ -52,7 +52,7 @@ function wholeTexts(messages: readonly unknown[]): string[] {
 function toldTexts(name: string): string[] {
   const texts = new Map<string, string>()
   const retracted = new Set<string>()
-  for (const event of toEvents(readMessages(name))) {
+  for (const event of toEvents(readMessages(name), name)) {
     if (event.type === EventType.TEXT_MESSAGE_START) texts.set(event.messageId, '')
     if (event.type === EventType.TEXT_MESSAGE_CONTENT) {
       texts.set(event.messageId, `${texts.get(event.messageId)}${event.delta}`)

@@ -1,0 +1,46 @@
+import { ownEvent } from '../agui/own-events.ts'
+import { inBackground } from '../background.ts'
+import { unlessAborted, within } from '../within.ts'
+import type { ClaudeProcess } from './process/process.ts'
+import { isRecord, kindOf, readInit } from './translate/messages.ts'
+import type { Turn } from './turn.ts'
+
+/** Quiet for so long, a first turn says what it waits for; a server that is tried again gets as long. */
+const SLOW_AFTER_MS = 2000
+
+/** The MCP servers of one Claude process, as far as a run has to wait for them or lacks them. */
+export class McpServers {
+  /** Claude Code asks them nothing any more: it was refused once, and keeps that for 15 minutes. */
+  #refused: string[] = []
+
+  hear(message: unknown): void {
+    if (!isRecord(message) || kindOf(message) !== 'system/init') return
+    const servers = readInit(message)?.mcp_servers ?? []
+    this.#refused = servers.flatMap(({ name, status }) => (status === 'needs-auth' ? [name] : []))
+  }
+
+  /** Tries those again that refused: a policy or a credential may be another one since. */
+  async retry(claude: ClaudeProcess, signal: AbortSignal): Promise<void> {
+    const refused = this.#refused.splice(0)
+    if (refused.length === 0) return
+    const tried = Promise.all(refused.map((name) => claude.retryServer(name)))
+    const bounds = { signal, timeoutMs: SLOW_AFTER_MS }
+    await within(bounds, (own) => unlessAborted(own, tried)).catch(() => {
+      // The run goes on without it; Claude Code goes on trying.
+    })
+  }
+
+  /** Names the servers that a turn waits for, when it is still silent then. */
+  watch(claude: ClaudeProcess, turn: Turn, signal: AbortSignal): void {
+    const tell = async (): Promise<void> => {
+      if (turn.isOver || turn.translator.init !== undefined || signal.aborted) return
+      const servers = await claude.toolServers(signal)
+      const pending = servers.flatMap(({ name, status }) => (status === 'pending' ? [name] : []))
+      if (pending.length > 0 && turn.translator.init === undefined)
+        turn.tell([ownEvent('mcp_waiting', { servers: pending, waitedMs: SLOW_AFTER_MS })])
+    }
+    // A process that ends meanwhile ends the turn, which tells it.
+    const quietly = (): Promise<void> => tell().catch(() => undefined)
+    setTimeout(() => inBackground({ name: 'asking for slow MCP servers' }, quietly()), SLOW_AFTER_MS).unref()
+  }
+}

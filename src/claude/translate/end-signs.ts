@@ -1,0 +1,52 @@
+import { z } from 'zod'
+import { isRecord } from './messages.ts'
+import type { ApiError } from './run-end.ts'
+
+const Stopping = z.object({ prevent_continuation: z.literal(true), content: z.string() })
+const Compaction = z.object({ compact_result: z.literal('failed'), compact_error: z.string().optional() })
+const HookSaid = z.object({ output: z.string() })
+const HookStops = z.object({ continue: z.literal(false), stopReason: z.string() })
+
+/** What Claude Code says on the way of a turn and its `result` does not repeat: how a turn has ended hangs on it. */
+export class EndSigns {
+  apiError: ApiError | undefined
+  /** Why the prompt was not taken in: a hook refused it, or a command of it failed. */
+  refusal: string | undefined
+  /** The last words of a hook that wants no more. */
+  hookReason: string | undefined
+  /** Why the model's last answer ended; the harness's words behind it answer to that. */
+  stopReason = 'other'
+  /** The harness has told the model to go on, and the model has not begun to answer. */
+  isToldToGoOn = false
+
+  hear(kind: string, message: Record<string, unknown>): void {
+    if (kind === 'assistant' && message['parent_tool_use_id'] === null) this.isToldToGoOn = false
+    else if (kind === 'system/informational')
+      this.refusal = Stopping.safeParse(message).data?.content ?? this.refusal
+    else if (kind === 'system/status') {
+      const failed = Compaction.safeParse(message).data
+      if (failed !== undefined) this.refusal = failed.compact_error ?? 'The compaction failed.'
+    } else if (kind === 'system/hook_response') {
+      const { output = '' } = HookSaid.safeParse(message).data ?? {}
+      this.hookReason = HookStops.safeParse(parse(output)).data?.stopReason ?? this.hookReason
+    }
+  }
+
+  /** Until the answer says why it ended, it was cut. */
+  answerBegins(): void {
+    this.stopReason = 'cut'
+    this.isToldToGoOn = false
+  }
+
+  answerEnds(delta: unknown): void {
+    if (isRecord(delta) && typeof delta['stop_reason'] === 'string') this.stopReason = delta['stop_reason']
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
