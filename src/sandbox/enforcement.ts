@@ -235,7 +235,7 @@ class BwrapSandbox implements Enforcement {
   readonly #running = new Map<number, { onDenied: SpawnRequest['onDenied']; told: number }>()
   readonly #placeholders = new Placeholders()
   #known: Guarding | undefined
-  /** The last one. */
+  #unclosed = 0
   #attempt: { readonly problem: string | undefined } | undefined
   #isClosed = false
 
@@ -278,14 +278,17 @@ class BwrapSandbox implements Enforcement {
   }
 
   spawn(request: SpawnRequest): ChildProcess {
-    const { places, view } = this.#parts
-    const guarding = protect(places, this.#placeholders, this.#reader())
+    // What those that live have made does not become known, and so trusted, because another one starts.
+    if (this.#unclosed > 0) this.settle()
+    const guarding = protect(this.#parts.places, this.#placeholders, this.#reader())
     this.#known = guarding
     try {
       const outer = foldersOfRoot([...guarding.freeze.outerRoots])
-      const child = this.#launch(request, [...view.mounts, ...guarding.freeze.mounts], outer)
+      const child = this.#launch(request, [...this.#parts.view.mounts, ...guarding.freeze.mounts], outer)
       this.#attempt = watch(child)
+      this.#unclosed += 1
       child.once('close', () => {
+        this.#unclosed -= 1
         this.settle()
         guarding.freeze.release()
       })

@@ -1,5 +1,5 @@
 // What git itself says of a repository: asked of the program, which executes nothing for these two questions.
-import { execFileSync } from 'node:child_process'
+import { type ExecFileSyncOptionsWithStringEncoding, execFileSync } from 'node:child_process'
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { shapeOf } from './freeze.ts'
@@ -14,6 +14,11 @@ const CONFIG_BYTES_MAX = 1024 * 1024
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 const ASK_MS_MAX = 10_000
 const GITLINK = '160000'
+/** git executes nothing with these. */
+const SETTINGS = ['safe.directory=*', 'core.fsmonitor=false', 'core.hooksPath=/dev/null'].flatMap((one) => [
+  '-c',
+  one,
+])
 
 /** The settings that one file has, includes not followed; undefined when git cannot read it. */
 export function settingsIn(file: string): Setting[] | undefined {
@@ -30,13 +35,14 @@ export function settingsIn(file: string): Setting[] | undefined {
     })
 }
 
-const known = new Map<string, { state: string; paths: string[] }>()
+const known = new Map<string, { state: string; paths: string[] | undefined }>()
 
 /**
- * Paths, from the worktree's top, that the index holds as other repositories; none when it cannot be read. git replaces
- * its index, so one that is the same file, of the same time and length, is not read again.
+ * Paths, from the worktree's top, that the index holds as other repositories; none when git cannot read it, undefined when
+ * git can and we cannot: it is too long for us. git replaces its index, so one that is the same file, of the same time
+ * and length, is not read again.
  */
-export function gitlinksOf(gitDirectory: string, worktree: string): string[] {
+export function gitlinksOf(gitDirectory: string, worktree: string): string[] | undefined {
   const index = join(gitDirectory, 'index')
   const stat = shapeOf(index) === 'file' ? lstatSync(index, { bigint: true }) : undefined
   const state = `${stat?.ino}:${stat?.mtimeNs}:${stat?.ctimeNs}:${stat?.size}`
@@ -47,36 +53,45 @@ export function gitlinksOf(gitDirectory: string, worktree: string): string[] {
   return paths
 }
 
-function readGitlinks(gitDirectory: string, worktree: string): string[] {
+function readGitlinks(gitDirectory: string, worktree: string): string[] | undefined {
   const place = [`--git-dir=${gitDirectory}`, `--work-tree=${worktree}`]
-  const said = ask([...place, 'ls-files', '--stage', '-z'], worktree) ?? ''
-  return said
-    .split('\0')
-    .filter((entry) => entry.startsWith(GITLINK))
-    .map((entry) => entry.slice(entry.indexOf('\t') + 1))
+  const words = ['git', ...SETTINGS, ...place, 'ls-files', '--stage', '-z']
+  try {
+    // Of a million files only the repositories are told: a short index can have a list of gigabytes.
+    return execFileSync('/bin/sh', ['-c', `"$@" | grep -z '^${GITLINK} '`, 'sh', ...words], options(worktree))
+      .split('\0')
+      .filter((entry) => entry !== '')
+      .map((entry) => entry.slice(entry.indexOf('\t') + 1))
+  } catch (error) {
+    // grep found none.
+    if (error instanceof Error && 'status' in error && error.status === 1) return []
+    return undefined
+  }
 }
 
 function ask(parameters: readonly string[], cwd: string): string | undefined {
-  const settings = { 'safe.directory': '*', 'core.fsmonitor': 'false', 'core.hooksPath': '/dev/null' }
-  const given = Object.entries(settings).flatMap(([key, value]) => ['-c', `${key}=${value}`])
   try {
-    return execFileSync('git', [...given, ...parameters], {
-      cwd,
-      encoding: 'utf8',
-      env: {
-        PATH: '/usr/local/bin:/usr/bin:/bin',
-        LC_ALL: 'C',
-        HOME: '/nonexistent',
-        GIT_CONFIG_NOSYSTEM: '1',
-        GIT_CONFIG_GLOBAL: '/dev/null',
-        GIT_OPTIONAL_LOCKS: '0',
-      },
-      maxBuffer: OUTPUT_BYTES_MAX,
-      stdio: ['ignore', 'pipe', 'ignore'],
-      timeout: ASK_MS_MAX,
-    })
+    return execFileSync('git', [...SETTINGS, ...parameters], options(cwd))
   } catch {
     // No git here, no repository, or one that git cannot read.
     return undefined
+  }
+}
+
+function options(cwd: string): ExecFileSyncOptionsWithStringEncoding {
+  return {
+    cwd,
+    encoding: 'utf8',
+    env: {
+      PATH: '/usr/local/bin:/usr/bin:/bin',
+      LC_ALL: 'C',
+      HOME: '/nonexistent',
+      GIT_CONFIG_NOSYSTEM: '1',
+      GIT_CONFIG_GLOBAL: '/dev/null',
+      GIT_OPTIONAL_LOCKS: '0',
+    },
+    maxBuffer: OUTPUT_BYTES_MAX,
+    stdio: ['ignore', 'pipe', 'ignore'],
+    timeout: ASK_MS_MAX,
   }
 }

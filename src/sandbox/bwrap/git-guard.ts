@@ -30,6 +30,8 @@ export interface Guarding {
   readonly worktrees: Set<string>
   /** Found so far: what is writable below a frozen `modules`. */
   readonly thawed: Set<string>
+  /** Found so far: folders whose index is too long to be read. */
+  readonly unread: Set<string>
 }
 
 /** Freezes what stands at `.git` of a folder, whatever that is. */
@@ -123,8 +125,11 @@ function guardRepository(gitDirectory: string, worktree: string, guarding: Guard
 
 function guardGitlinks(gitDirectory: string, worktree: string, guarding: Guarding, depth: number): void {
   if (depth > NESTED_MAX) return
-  for (const path of gitlinksOf(gitDirectory, worktree))
-    guardWorktree(join(worktree, path), guarding, depth + 1)
+  const paths = gitlinksOf(gitDirectory, worktree)
+  if (paths === undefined) {
+    guarding.unread.add(worktree)
+    guarding.freeze.freeze(gitDirectory)
+  } else for (const path of paths) guardWorktree(join(worktree, path), guarding, depth + 1)
 }
 
 function hasWorktreeSettings(settings: readonly Setting[] | undefined): boolean {
@@ -158,6 +163,12 @@ function guardNamed(
 
 function freezeProgram(word: string, folders: readonly string[], freeze: Freeze): void {
   if (word === '' || word.startsWith('-')) return
+  // `$PWD/tools/x`, and what is left of `$(git rev-parse --show-toplevel)/tools/x`.
+  const below = word.replace(/^\$\{?\w*\}?(?=\/)/, '').replace(/^\/+/, '')
+  if (below !== word && folders[0] !== undefined) {
+    const file = resolve(folders[0], below)
+    if (['file', 'link'].includes(shapeOf(file))) freezeNamed(file, freeze, undefined)
+  }
   for (const folder of folders) {
     const file = resolve(folder, word)
     const shape = shapeOf(file)

@@ -18,7 +18,7 @@ export function protect(
   reader: Identity | undefined,
 ): Guarding {
   const freeze = new Freeze(workspace, placeholders, reader)
-  const guarding: Guarding = { freeze, hidden, worktrees: new Set(), thawed: new Set() }
+  const guarding: Guarding = { freeze, hidden, worktrees: new Set(), thawed: new Set(), unread: new Set() }
   for (const folder of [workspace, ...placesIn(workspace)]) {
     for (const name of CLAUDE_NAMES) freezeClaude(folder, name, freeze)
     guardWorktree(folder, guarding)

@@ -1,0 +1,132 @@
+// Ways around what guards git-later.test.ts: what is found when a process starts must not be what another one just made,
+// nor hide in an index too long to list, in a folder that cannot be written, or behind a name the shell makes.
+import { type ChildProcess, execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { loadPolicy } from '../../src/policy/read/load.ts'
+import { createEnforcement, type Enforcement } from '../../src/sandbox/enforcement.ts'
+import { missingNeed } from '../sandbox/needs.ts'
+
+const reason = missingNeed()
+const ROOT = new URL('../../', import.meta.url).pathname
+const ENV = {
+  PATH: '/usr/bin:/bin',
+  HOME: '/nonexistent',
+  GIT_CONFIG_NOSYSTEM: '1',
+  GIT_AUTHOR_NAME: 't',
+  GIT_AUTHOR_EMAIL: 't@t',
+  GIT_COMMITTER_NAME: 't',
+  GIT_COMMITTER_EMAIL: 't@t',
+}
+const INNER =
+  "git init -q inner; git -C inner commit -q --allow-empty -m x; git update-index --add --cacheinfo 160000,$(git -C inner rev-parse HEAD),inner; git -C inner config core.fsmonitor $PWD/evil.sh; printf '#!/bin/sh\\ntouch %s/../marker\\n' $PWD > evil.sh; chmod 755 evil.sh"
+
+let directory: string
+let workspace: string
+let enforcement: Enforcement
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'agui-git-around-'))
+  chmodSync(directory, 0o755)
+  workspace = join(directory, 'workspace')
+  const state = join(directory, 'state')
+  mkdirSync(join(workspace, 'tools'), { recursive: true })
+  mkdirSync(state)
+  writeFileSync(join(workspace, 'tools/clean.sh'), '#!/bin/sh\nexec cat\n', { mode: 0o755 })
+  writeFileSync(join(workspace, 'a.txt'), 'a\n')
+  person('git init -q -b main; git add .; git commit -qm one')
+  enforcement = await createEnforcement({
+    policy: await loadPolicy(`${ROOT}test/sandbox/escape-policy.yaml`),
+    mode: 'required',
+    env: {},
+    places: {
+      workspace,
+      state,
+      claudeState: join(state, 'claude'),
+      wrappers: `${ROOT}wrappers`,
+      claude: undefined,
+      hidden: [state],
+      frozen: [],
+    },
+  })
+})
+afterEach(async () => {
+  await enforcement.close()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+function person(script: string): string {
+  return execFileSync('/bin/sh', ['-c', script], {
+    cwd: workspace,
+    env: ENV,
+    encoding: 'utf8',
+    stdio: 'pipe',
+  })
+}
+
+function agent(script: string): ChildProcess {
+  const child = enforcement.spawn({ command: '/bin/sh', args: ['-c', script], cwd: workspace, env: ENV })
+  child.stderr?.resume()
+  child.stdout?.resume()
+  return child
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  child.stdin?.end()
+  await once(child, 'close')
+}
+
+/** What a person does later executes nothing of the agent's. */
+function expectHarmless(): void {
+  person("git -c safe.directory='*' status >/dev/null 2>&1; true")
+  expect(existsSync(join(directory, 'marker'))).toBe(false)
+}
+
+describe.skipIf(reason !== undefined)(`around the guard of git (${reason ?? 'bubblewrap is here'})`, () => {
+  test('a repository that a living process made is not known, and trusted, because another one starts', async () => {
+    const first = agent(`${INNER}; echo made; read -r line`)
+    await once(first.stdout ?? first, 'data')
+    await ended(agent('true'))
+    await ended(first)
+    expect(readdirSync(join(workspace, 'inner'))).toEqual(['.git.set-aside-by-agui-runner'])
+    expectHarmless()
+  })
+
+  test('nor one in an index whose list is longer than we read', async () => {
+    const folder = Array.from({ length: 18 }, () => 'd'.repeat(200)).join('/')
+    const list = `i=0; blob=$(git hash-object a.txt); while [ $i -lt 19000 ]; do printf '100644 %s\\t%s/%s\\n' $blob ${folder} $i; i=$((i+1)); done | git update-index --index-info; git update-index --index-version 4`
+    await ended(agent(`${INNER}; ${list}`))
+    expectHarmless()
+  })
+
+  test('an index of more repositories than we read is set aside itself', async () => {
+    const folder = Array.from({ length: 18 }, () => 'd'.repeat(200)).join('/')
+    const list = `i=0; while [ $i -lt 19000 ]; do printf '160000 %s\\t%s/%s\\n' $(printf '%040d' 1) ${folder} $i; i=$((i+1)); done > list; git update-index --index-info < list; git update-index --index-version 4`
+    await ended(agent(`${INNER}; ${list.replace("$(printf '%040d' 1)", '1'.repeat(40))}`))
+    expect(readdirSync(join(workspace, '.git'))).toContain('index.set-aside-by-agui-runner')
+    expectHarmless()
+  })
+
+  test.each(['555', '111', '000'])('nor one in a folder of mode %s', async (mode) => {
+    await ended(agent(`${INNER}; chmod ${mode} inner`))
+    chmodSync(join(workspace, 'inner'), 0o755)
+    expectHarmless()
+  })
+
+  test.each([
+    '$(git rev-parse --show-toplevel)/tools/clean.sh',
+    '$PWD/tools/clean.sh',
+    '"$PWD"/tools/clean.sh %f',
+  ])('a program of the workspace that is called %s stays the person’s', async (command) => {
+    person(`git config filter.e.clean '${command}'; echo '*.txt filter=e' > .gitattributes`)
+    await ended(
+      agent(
+        `printf '#!/bin/sh\\ntouch %s/../marker\\ncat\\n' $PWD > e; chmod 755 e; cp -f e tools/clean.sh; mv -f e tools/clean.sh; mv tools x; mkdir tools; cp x/clean.sh tools; touch -d @1 a.txt`,
+      ),
+    )
+    expectHarmless()
+  })
+})
