@@ -22,10 +22,14 @@ import { parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
 import type { ClaudeProcess } from './process/process.ts'
 import { answersAfterRestart, type Grant, stillOwed, withResults } from './restart.ts'
+import { isRejected, withProof } from './taken-back.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
 import { hasState, type Prompt, textBlock, toPrompt, userLine } from './translate/prompt.ts'
 import { editedEvents, NO_CONVERSATION, protocolEnd, Turn, type TurnEnd, tell } from './turn.ts'
 import { type Needs, startKey, startWarm, type Warm } from './warm.ts'
+
+const LEFT =
+  'The model refused what a run that did not end well had left in the session; it goes on from before that run.'
 
 /** One thread's Claude session and, while it is warm, the process that holds it. */
 export class Conversation implements AgentSession {
@@ -181,6 +185,7 @@ export class Conversation implements AgentSession {
   }
 
   async #runAnew(request: RunRequest, context: RunContext): Promise<RunEnd> {
+    const { isUnproven } = this.#memory
     const isResumed = this.#begin()
     const prompt = toPrompt(request, this.#agent.options)
     if (prompt.skipped.length > 0) tell(context, [ownEvent('content_skipped', { parts: prompt.skipped })])
@@ -193,11 +198,21 @@ export class Conversation implements AgentSession {
       this.#grants = late.grants
       this.#memory = { ...this.#memory, asked: [], calls: [] }
     }
-    let end = await this.#take(prompt, { request, context, isResumed })
-    if (end === NO_CONVERSATION && (await this.#returnToOrigin())) {
-      end = await this.#take(prompt, { request, context, isResumed })
-    }
-    return end === NO_CONVERSATION ? await this.#takeAfresh(prompt, request, context) : end
+    const end = await this.#takeOn(prompt, { request, context, isResumed })
+    if (!isUnproven || !isRejected(end)) return end
+    // It may be what an unfinished run left in the session that was refused, and not these words.
+    tell(context, [ownEvent('session_reset', { claudeSessionId: this.#memory.claudeSessionId, reason: LEFT })])
+    return await this.#takeOn(prompt, { request, context, isResumed: this.#begin() })
+  }
+
+  /** Goes on with the session where it is, or with a new one when it is nowhere. */
+  async #takeOn(
+    prompt: Prompt,
+    run: { request: RunRequest; context: RunContext; isResumed: boolean },
+  ): Promise<RunEnd> {
+    let end = await this.#take(prompt, run)
+    if (end === NO_CONVERSATION && (await this.#returnToOrigin())) end = await this.#take(prompt, run)
+    return end === NO_CONVERSATION ? await this.#takeAfresh(prompt, run.request, run.context) : end
   }
 
   /** An older Claude Code finds a session only in the directory it began in. Whether that is another one. */
@@ -232,6 +247,7 @@ export class Conversation implements AgentSession {
   #begin(): boolean {
     const { begun } = this.#memory
     this.#memory.begun = true
+    this.#memory.isUnproven = true
     return begun
   }
 
@@ -288,7 +304,8 @@ export class Conversation implements AgentSession {
     try {
       const end = await ended
       this.#remember(turn, end, host)
-      if (turn.hasLeftovers) await this.rest()
+      // Its process has in mind what the conversation is taken back from.
+      if (turn.hasLeftovers || isRejected(end)) await this.rest()
       return end
     } finally {
       context.signal.removeEventListener('abort', stop)
@@ -300,7 +317,7 @@ export class Conversation implements AgentSession {
     if (end === NO_CONVERSATION) return
     const { sessionId, memory, init } = turn.translator
     this.#seenModel = init?.model ?? this.#seenModel
-    this.#memory = {
+    const said = {
       ...this.#memory,
       claudeSessionId: sessionId ?? this.#memory.claudeSessionId,
       turns: this.#memory.turns + (turn.isParked ? 0 : 1),
@@ -308,6 +325,7 @@ export class Conversation implements AgentSession {
       calls: turn.isParked ? clientTools.waiting : [],
       translator: memory,
     }
+    this.#memory = withProof(said, end, turn.lastEntry)
   }
 
   /** Stops the turn and keeps the session; a process that does not obey within the grace is killed. */

@@ -6,6 +6,7 @@ import { ownEvent } from '../agui/own-events.ts'
 import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { Asked } from './host/approvals.ts'
+import { entryOf } from './taken-back.ts'
 import { Translator } from './translate/translator.ts'
 
 /** The Claude session a process was told to resume is not there; nothing of the turn has happened. */
@@ -50,6 +51,8 @@ export class Turn {
   /** Somebody else has to act; the run ends as soon as the turn is quiet. */
   #isAsking = false
   #isBroken = false
+  /** Of the session's file, the last that was heard of. */
+  #lastEntry: string | undefined
   /** Said while nobody ran: told by the run that goes on. */
   #unheard: unknown[] = []
   /** Sent, and not taken in yet. */
@@ -65,6 +68,10 @@ export class Turn {
     this.begun = new Promise((resolve) => {
       this.#begin = resolve
     })
+  }
+
+  get lastEntry(): string | undefined {
+    return this.#lastEntry
   }
 
   get isOver(): boolean {
@@ -103,6 +110,7 @@ export class Turn {
     if (hasType(message, 'system')) this.#begin()
     const life = lifeOf(message)
     if (life !== undefined) return this.#context.emit(this.#steeredEvents(life))
+    this.#lastEntry = entryOf(message) ?? this.#lastEntry
     const events = this.translator.translate(message)
     const wait = this.#context.emit(events)
     const { end } = this.translator
@@ -240,12 +248,15 @@ function lifeOf(message: unknown): { id: string; state: string } | undefined {
   return parsed.success ? { id: parsed.data.command_uuid, state: parsed.data.state } : undefined
 }
 
+/** The session's file is gone, or the entry in it that was to be resumed at. */
+const NO_SUCH_PLACE = /^No (?:conversation|message) found/
+
 function saysNoConversation(message: unknown): boolean {
   if (typeof message !== 'object' || message === null || !('type' in message) || message.type !== 'result')
     return false
   return (
     'errors' in message &&
     Array.isArray(message.errors) &&
-    message.errors.some((error) => typeof error === 'string' && error.startsWith('No conversation found'))
+    message.errors.some((error) => typeof error === 'string' && NO_SUCH_PLACE.test(error))
   )
 }

@@ -8,6 +8,7 @@ import { isHeard, originOf, type Place } from './launch/place.ts'
 import { type Switches, startSwitches, toSdkMode } from './launch/switches.ts'
 import type { Memory } from './memory.ts'
 import { ClaudeProcess, type ClaudeProcessOptions } from './process/process.ts'
+import { resumePoint } from './taken-back.ts'
 
 /** A process with what it was started with and what it was told since. */
 export interface Warm {
@@ -60,7 +61,9 @@ export async function startWarm(
           isAtWork,
           onRefused: (what) => policyDenied.publish({ ...observed(), by: 'runner', what }),
         },
-        conversation: isResumed ? { resume: claudeSessionId } : { sessionId: claudeSessionId },
+        conversation: isResumed
+          ? { resume: claudeSessionId, ...resumePoint(memory) }
+          : { sessionId: claudeSessionId },
         place,
         isHeard: isHeard(memory.origin, instructions),
         env: options.env,

@@ -21,6 +21,9 @@ export interface NewMessages {
   digests: [id: string, digest: string][]
 }
 
+/** Stands before the digests of a message that the model refused; no digest is as short. */
+const REFUSED = 'refused'
+
 export const TOLD = ':steered'
 
 /**
@@ -57,7 +60,11 @@ function sentId(messageId: string, known: KnownMessages): string {
  * its end, or holds turns of an assistant this thread never had; `invalid_input` when nothing is new.
  */
 export function reconcile(messages: readonly Message[], known: KnownMessages): NewMessages {
-  const fresh: { message: UserMessage; digest: string; index: number }[] = []
+  const isRefused = (message: UserMessage, digest: string): boolean => {
+    const [mark, ...digests] = known.messageDigest(sentId(message.id, known))?.split(' ') ?? []
+    return mark === REFUSED && digests.includes(digest)
+  }
+  let fresh: { message: UserMessage; digest: string; index: number }[] = []
   const freshDigests = new Map<string, string>()
   let lastKnownIndex = -1
   let newestSeen = false
@@ -65,8 +72,10 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
     if (message.role !== 'user') continue
     const digest = digestOf(message.content)
     const id = sentId(message.id, known)
-    const isKnown = known.messageDigest(id) !== undefined
-    const before = known.messageDigest(id) ?? freshDigests.get(id)
+    const stored = known.messageDigest(id)
+    // What was refused may be mended under its id.
+    const isOpen = stored?.startsWith(REFUSED) === true
+    const before = (isOpen ? undefined : stored) ?? freshDigests.get(id)
     if (before === undefined) {
       fresh.push({ message, digest, index })
       freshDigests.set(id, digest)
@@ -74,10 +83,13 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
     }
     if (!before.split(' ').includes(digest))
       throw conflict(`messages[${index}] ("${message.id}") was sent before with other content`)
-    if (!isKnown) continue
+    if (stored === undefined || isOpen) continue
     lastKnownIndex = index
     newestSeen ||= id === known.lastUserMessageId
   }
+  // A client that goes on sends its whole history, the refused words in it; one that tries again sends nothing behind.
+  const last = fresh.findLastIndex(({ message, digest }) => !isRefused(message, digest))
+  if (last === fresh.length - 1) fresh = fresh.filter(({ message, digest }) => !isRefused(message, digest))
   const [first] = fresh
   if (first === undefined) {
     if (known.isAnswered === true) return { messages: [], digests: [] }
@@ -144,6 +156,11 @@ export function withTold(
   }))
   const shown = texts.map((message) => ({ ...message, content: redactText(message.content) }))
   return withShown(withShown(digests, texts), shown)
+}
+
+/** Messages that the model refused are no part of the conversation. */
+export function asRefused(digests: NewMessages['digests']): NewMessages['digests'] {
+  return digests.map(([id, digest]) => [id, `${REFUSED} ${digest}`])
 }
 
 function digestOf(content: UserMessage['content']): string {

@@ -8,7 +8,7 @@ import type { Write } from '../storage/table.ts'
 import { deliveryOf, threadBusy } from './admission.ts'
 import { openAnswers, owedResults } from './answers.ts'
 import { type Cut, closeCut, RESTARTED } from './cut-run.ts'
-import { knownIds, reconcile, toldId, withShown, withTold } from './history.ts'
+import { asRefused, knownIds, reconcile, toldId, withShown, withTold } from './history.ts'
 import { checkNew, type Known, knownMessages } from './known.ts'
 import type { QueuedRun, Waiting } from './queue.ts'
 import { pendingEvents, queuedEvents } from './queue-events.ts'
@@ -385,6 +385,11 @@ export class Thread {
     // A failed run's messages are forgotten: a client that retries sends the same ones with a new runId.
     const kept = end.outcome === 'error' ? [] : digests
     this.#facts = factsAfter(end, this.#facts, { memory: agent.memory, lastUserMessageId: kept.at(-1)?.[0] })
-    return [...taken, ...putMessages(this.threadId, kept), putFacts(this.threadId, this.#facts)]
+    const refused = end.outcome === 'error' && end.code === 'model_rejected_input' ? asRefused(digests) : []
+    return [
+      ...taken,
+      ...putMessages(this.threadId, [...kept, ...refused]),
+      putFacts(this.threadId, this.#facts),
+    ]
   }
 }

@@ -1,5 +1,6 @@
 import type { RunEnd } from '../../agent/agent.ts'
 import type { ErrorCode } from '../../errors.ts'
+import { isRejectedInput, rejected } from './rejected-input.ts'
 import type { AssistantMessage, ResultMessage } from './messages.ts'
 
 /** Facts of a finished turn that AG-UI has no field for. */
@@ -23,11 +24,14 @@ export type ClaudeEnd = Exclude<RunEnd, { outcome: 'interrupt' }> & { facts: Tur
 export interface ApiError {
   error: string
   status: number | null
+  /** Claude Code's own kind of the failure, for some. */
+  kind?: string
   message: string
 }
 
 export function toApiError(message: AssistantMessage, text: string): ApiError {
-  return { error: message.error ?? 'unknown', status: message.api_error_status ?? null, message: text }
+  const { error = 'unknown', api_error_status: status = null, api_error: kind } = message
+  return { error, status, message: text, ...(kind === undefined ? {} : { kind }) }
 }
 
 /** The limit that ended the turn, when one did. */
@@ -54,7 +58,8 @@ export function toEnding(result: ResultMessage, apiError: ApiError | undefined):
       : { outcome: 'success', result: structured }
   }
   const message = messageOf(result, apiError)
-  return { outcome: 'error', code: codeOf(result, apiError, message), message }
+  const code = codeOf(result, apiError, message)
+  return { outcome: 'error', code, message: code === 'model_rejected_input' ? rejected(message) : message }
 }
 
 export function factsOf(result: ResultMessage, costUsd: number | undefined): TurnFacts {
@@ -79,6 +84,7 @@ function codeOf(result: ResultMessage, apiError: ApiError | undefined, message: 
   if (result.startup_failure_reason !== undefined) return 'claude_start_failed'
   if (message.startsWith('No conversation found')) return 'claude_start_failed'
   if (result.subtype === 'error_max_structured_output_retries') return 'model_error'
+  if (isRejectedInput(result, apiError)) return 'model_rejected_input'
   const failedRequest = result.subtype === 'success' || apiError !== undefined
   return failedRequest
     ? requestCode(apiError?.error, result.api_error_status ?? apiError?.status, message)

@@ -1,0 +1,47 @@
+import { freshMemory, type Memory } from './memory.ts'
+import { isRecord, readAssistant, readUser } from './translate/messages.ts'
+import type { TurnEnd } from './turn.ts'
+
+/** What the model refuses once it refuses in every later request of the session, so the session goes on without it. */
+export function isRejected(end: TurnEnd): boolean {
+  return typeof end === 'object' && end.outcome === 'error' && end.code === 'model_rejected_input'
+}
+
+/** The uuid of a message that is an entry of the session's file, and not a subagent's or the harness's. */
+export function entryOf(message: unknown): string | undefined {
+  if (!isRecord(message)) return undefined
+  const { type } = message
+  const entry =
+    type === 'assistant' ? readAssistant(message) : type === 'user' ? readUser(message) : undefined
+  if (entry === undefined || entry.parent_tool_use_id !== undefined) return undefined
+  return ('error' in entry && entry.error !== undefined) || message['isReplay'] === true
+    ? undefined
+    : entry.uuid
+}
+
+/**
+ * The memory after a turn: where the session may be cut so that the model has taken all of it. A turn that neither
+ * succeeded nor was refused proves nothing.
+ */
+export function withProof(memory: Memory, end: TurnEnd, entry: string | undefined): Memory {
+  if (typeof end === 'symbol') return memory
+  if (isRejected(end)) return takenBack(memory)
+  // From the first entry of the new branch on, the session's file ends with that.
+  const isTakenBack = memory.isTakenBack && entry === undefined
+  if (end.outcome !== 'success' || end.pendingToolCallIds !== undefined) return { ...memory, isTakenBack }
+  const { claudeSessionId: sessionId } = memory
+  const proven = entry === undefined ? {} : { proven: { sessionId, uuid: entry } }
+  return { ...memory, ...proven, isTakenBack, isUnproven: false }
+}
+
+/** A session of which nothing was ever accepted begins anew. */
+function takenBack(memory: Memory): Memory {
+  const { proven, claudeSessionId, model } = memory
+  if (proven?.sessionId !== claudeSessionId) return freshMemory(model)
+  return { ...memory, asked: [], calls: [], isTakenBack: true, isUnproven: false }
+}
+
+/** Where the next process is to resume, when not at the session's end. */
+export function resumePoint({ isTakenBack, proven }: Memory): { resumeSessionAt?: string } {
+  return isTakenBack && proven !== undefined ? { resumeSessionAt: proven.uuid } : {}
+}
