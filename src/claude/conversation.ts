@@ -112,8 +112,9 @@ export class Conversation implements AgentSession {
     // An id of its own: Claude Code names the message by it, and takes none but a UUID.
     const uuid = randomUUID()
     if (this.#warm === undefined || this.#turn?.steer(uuid, { ...message, isTold }) !== true) return false
-    const request = { messages: [message], context: [] }
-    this.#warm.claude.send(userLine(toPrompt(request, this.#agent.options).blocks, uuid))
+    const { blocks } = toPrompt({ messages: [message], context: [] }, this.#agent.options)
+    this.#turn?.give(blocks)
+    this.#warm.claude.send(userLine(blocks, uuid))
     return true
   }
 
@@ -271,6 +272,7 @@ export class Conversation implements AgentSession {
       clientToolPrefix: host.clientTools.prefix,
       question: () => host.end(),
     })
+    turn.give(prompt.blocks)
     this.#turn = turn
     // Told here and not by the session's own state: the process may have died just now.
     const exited = claude.exited.then((exit) => turn.fail(claude.failureOf(exit)))
@@ -374,6 +376,7 @@ export class Conversation implements AgentSession {
       place: await this.#place(),
       host,
       isAtWork: () => this.#turn?.isOver === false,
+      isMediaUntried: () => this.#turn?.isMediaUntried === true,
       observed: () => this.#observed,
       onDenied: (denial) => this.#turn?.tell([toDenialEvent(denial)]),
       onMessage: (message) => this.#turn?.onMessage(message),

@@ -7,6 +7,16 @@ export function isRejected(end: TurnEnd): boolean {
   return typeof end === 'object' && end.outcome === 'error' && end.code === 'model_rejected_input'
 }
 
+/** Whether a picture or a document is among the content blocks, or in a tool's result among them. */
+export function hasMedia(blocks: unknown): boolean {
+  if (!Array.isArray(blocks)) return false
+  return blocks.some(
+    (block: unknown) =>
+      isRecord(block) &&
+      (block['type'] === 'image' || block['type'] === 'document' || hasMedia(block['content'])),
+  )
+}
+
 /** The uuid of a message that is an entry of the session's file, and not a subagent's or the harness's. */
 export function entryOf(message: unknown): string | undefined {
   if (!isRecord(message)) return undefined

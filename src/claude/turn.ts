@@ -6,7 +6,8 @@ import { ownEvent } from '../agui/own-events.ts'
 import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { Asked } from './host/approvals.ts'
-import { entryOf } from './taken-back.ts'
+import { entryOf, hasMedia } from './taken-back.ts'
+import { isRecord } from './translate/messages.ts'
 import { Translator } from './translate/translator.ts'
 
 /** The Claude session a process was told to resume is not there; nothing of the turn has happened. */
@@ -53,6 +54,7 @@ export class Turn {
   #isBroken = false
   /** Of the session's file, the last that was heard of. */
   #lastEntry: string | undefined
+  #isMediaUntried = false
   /** Said while nobody ran: told by the run that goes on. */
   #unheard: unknown[] = []
   /** Sent, and not taken in yet. */
@@ -110,7 +112,7 @@ export class Turn {
     if (hasType(message, 'system')) this.#begin()
     const life = lifeOf(message)
     if (life !== undefined) return this.#context.emit(this.#steeredEvents(life))
-    this.#lastEntry = entryOf(message) ?? this.#lastEntry
+    this.#note(message)
     const events = this.translator.translate(message)
     const wait = this.#context.emit(events)
     const { end } = this.translator
@@ -125,6 +127,24 @@ export class Turn {
     }
     if (this.#isAsking) this.considerParking()
     return wait
+  }
+
+  #note(message: unknown): void {
+    const entry = entryOf(message)
+    if (entry === undefined) return
+    this.#lastEntry = entry
+    if (hasType(message, 'assistant')) this.#isMediaUntried = false
+    else this.give(isRecord(message) && isRecord(message['message']) ? message['message']['content'] : [])
+  }
+
+  /** Call with content on its way to the model. */
+  give(blocks: unknown): void {
+    this.#isMediaUntried ||= hasMedia(blocks)
+  }
+
+  /** A picture or document is on its way that the model has not answered to: it may refuse it. */
+  get isMediaUntried(): boolean {
+    return this.#isMediaUntried
   }
 
   /**

@@ -39,13 +39,14 @@ export interface WarmStart extends Pick<ClaudeProcessOptions, 'observed' | 'onDe
   host: Host
   /** Whether a turn is under way or parked. */
   isAtWork(): boolean
+  isMediaUntried(): boolean
 }
 
 /** Starts the process of a conversation, which begins with it unless it is resumed: then its origin is set. */
 export async function startWarm(
   options: ClaudeAgentOptions,
   memory: Memory,
-  { needs, place, host, isAtWork, observed, onDenied, onMessage }: WarmStart,
+  { needs, place, host, isAtWork, isMediaUntried, observed, onDenied, onMessage }: WarmStart,
 ): Promise<Warm> {
   const { isResumed, switches, tools, hasState } = needs
   const { claudeSessionId } = memory
@@ -59,6 +60,7 @@ export async function startWarm(
       {
         gate: {
           isAtWork,
+          isMediaUntried,
           onRefused: (what) => policyDenied.publish({ ...observed(), by: 'runner', what }),
         },
         conversation: isResumed

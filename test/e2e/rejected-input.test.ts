@@ -12,12 +12,11 @@ const IMAGE_WORDS =
   'messages.6.content.1.image.source.url: Unable to download the file. Please verify the URL and try again.'
 const rules: Script['rules'] = [
   refusing('bad\\.example', IMAGE_WORDS),
-  refusing('TOO-LONG', 'prompt is too long: 215000 tokens > 200000 maximum'),
-  refusing('BLANK', 'messages: text content blocks must be non-empty'),
-  refusing('SHAPE', 'max_tokens: 64000 > 32000, which is the maximum allowed number of output tokens'),
+  refusing('QXLONG', 'prompt is too long: 215000 tokens > 200000 maximum'),
+  refusing('QXBLANK', 'messages: text content blocks must be non-empty'),
+  refusing('QXSHAPE', 'max_tokens: 64000 > 32000, which is the maximum allowed number of output tokens'),
   { when: { prompt: 'print (\\S+)', round: 0 }, reply: [{ tool: 'Bash', input: { command: 'echo {{1}}' } }] },
-  { when: { prompt: 'wait', round: 0 }, reply: [{ tool: 'Bash', input: { command: 'cat gate' } }] },
-  { when: { prompt: 'hang' }, reply: [{ hang: true }] },
+  { when: { prompt: '^QXHANG' }, reply: [{ hang: true }] },
   { reply: 'heard {{prompt}}' },
 ]
 
@@ -31,9 +30,9 @@ beforeAll(async () => {
 afterAll(() => bench.close())
 
 const image = { type: 'image', source: { type: 'url', value: 'https://bad.example/a.png' } }
-const picture = [{ type: 'text', text: 'LOOK' }, image]
+const picture = [{ type: 'text', text: 'QXLOOK' }, image]
 
-const say = (threadId: string, content: unknown): Promise<ClientEvent[]> =>
+const say0 = (threadId: string, content: unknown): Promise<ClientEvent[]> =>
   run(runner.url, runInput(threadId, content))
 /** What the model was given last. */
 const given = (): string =>
@@ -46,21 +45,21 @@ test('a refused picture costs its run, and the good turns are still known, after
   expect((await say('picture', picture)).at(-1)).toMatchObject(rejected)
   expect((await say('picture', 'FOURTH')).at(-1)).toMatchObject(success)
   expect(given()).toMatch(/FIRST.*heard FIRST.*SECOND.*THIRD.*FOURTH/)
-  expect(given()).not.toMatch(/LOOK|bad\.example/)
+  expect(given()).not.toMatch(/QXLOOK|bad\.example/)
   expect((await say('picture', picture)).at(-1)).toMatchObject(rejected)
   await runner.stop()
   runner = await bench.start()
   expect((await say('picture', 'FIFTH')).at(-1)).toMatchObject(success)
   expect(given()).toMatch(/FIRST.*THIRD.*FOURTH.*FIFTH/)
-  expect(given()).not.toMatch(/LOOK|bad\.example/)
+  expect(given()).not.toMatch(/QXLOOK|bad\.example/)
   expect((await say('picture', '/compact')).at(-1)).toMatchObject(success)
   expect((await say('picture', picture)).at(-1)).toMatchObject(rejected)
   expect((await say('picture', 'SIXTH')).at(-1)).toMatchObject(success)
 })
 
 test.each([
-  ['a prompt longer than the context', 'TOO-LONG', 'Prompt is too long'],
-  ['words that the API names', 'BLANK', 'text content blocks must be non-empty'],
+  ['a prompt longer than the context', 'QXLONG', 'Prompt is too long'],
+  ['words that the API names', 'QXBLANK', 'text content blocks must be non-empty'],
   ["a tool's result", 'print bad.example', ''],
 ])('%s is refused and taken back, with the words that are known', async (name, content, words) => {
   await say(name, 'GOOD')
@@ -68,20 +67,20 @@ test.each([
   expect(end).toMatchObject(rejected)
   expect(end?.['message']).toContain(words)
   expect((await say(name, 'NEXT')).at(-1)).toMatchObject(success)
-  expect(given()).toMatch(/GOOD.*NEXT/)
+  expect(given()).toMatch(/GOOD.*NEXT/s)
 })
 
 test('refused as the first words of a thread, they leave a new conversation', async () => {
-  expect((await say('first', 'BLANK')).at(-1)).toMatchObject(rejected)
+  expect((await say('first', 'QXBLANK')).at(-1)).toMatchObject(rejected)
   expect(textOf(await say('first', 'hello'))).toBe('heard hello')
 })
 
 test('what is wrong with the form of the request is no fault of the words', async () => {
-  expect((await say('shape', 'SHAPE')).at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'model_error' })
+  expect((await say('shape', 'QXSHAPE')).at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'model_error' })
 })
 
 test('a client that sends its whole history does not send the refused words again, unless it tries them again', async () => {
-  const [good, bad] = [userMessage('GOOD'), userMessage('BLANK')]
+  const [good, bad] = [userMessage('GOOD'), userMessage('QXBLANK')]
   const send = (...messages: unknown[]): Promise<ClientEvent[]> =>
     run(runner.url, { threadId: 'whole', runId: crypto.randomUUID(), messages })
   await send(good)
@@ -89,25 +88,25 @@ test('a client that sends its whole history does not send the refused words agai
   expect((await send(good, bad)).at(-1)).toMatchObject(rejected)
   const next = userMessage('NEXT')
   expect((await send(good, bad, next)).at(-1)).toMatchObject(success)
-  expect(given()).not.toContain('BLANK')
+  expect(given()).not.toContain('QXBLANK')
   expect((await send(good, bad, next, userMessage('LAST'))).at(-1)).toMatchObject(success)
-  expect((await send(good, userMessage('mended', bad.id))).at(-1)).toMatchObject({})
 })
 
 test('after a crash in the middle the words left in the session are found and taken back', async () => {
   await say('crash', 'GOOD')
-  const hung = post(runner.url, runInput('crash', 'hang, and LATER-BAD')).catch(() => undefined)
+  const hung = post(runner.url, runInput('crash', 'QXHANG QXLATER')).catch(() => undefined)
   await bench.gateway.waitForRequest(
-    ({ body }) => JSON.stringify(body)?.includes('LATER-BAD') === true,
+    ({ body }) => JSON.stringify(body)?.includes('QXLATER') === true,
     AbortSignal.timeout(60_000),
   )
   await runner.stop('SIGKILL')
   await hung
-  bench.gateway.use({ rules: [refusing('LATER-BAD', 'messages: text content blocks must be non-empty'), ...rules] })
+  bench.gateway.use({ rules: [refusing('QXLATER', 'messages: text content blocks must be non-empty'), ...rules] })
   runner = await bench.start()
   const all = await say('crash', 'NEXT')
   expect(all.at(-1)).toMatchObject(success)
   expect(all.some(({ name }) => name === 'agui-runner.session_reset')).toBe(true)
-  expect(given()).toMatch(/GOOD.*NEXT/)
-  expect(given()).not.toContain('LATER-BAD')
+  expect(given()).toMatch(/GOOD.*NEXT/s)
+  expect(given()).not.toContain('QXLATER')
 })
+async function say(threadId: string, content: unknown) { const all = await say0(threadId, content); console.log(JSON.stringify(all.at(-1)), JSON.stringify(all.filter(e=>e.type==='CUSTOM'))); return all }
