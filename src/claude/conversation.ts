@@ -327,7 +327,7 @@ export class Conversation implements AgentSession {
       calls: turn.isParked ? clientTools.waiting : [],
       translator: memory,
     }
-    this.#memory = withProof(said, end, turn.lastEntry)
+    this.#memory = withProof(said, end, turn.entries)
   }
 
   /** Stops the turn and keeps the session; a process that does not obey within the grace is killed. */

@@ -7,6 +7,13 @@ export function isRejected(end: TurnEnd): boolean {
   return typeof end === 'object' && end.outcome === 'error' && end.code === 'model_rejected_input'
 }
 
+/** What a turn has put into the session's file. */
+export interface Entries {
+  last: string | undefined
+  /** The summary of all before, when the session was compacted in the turn. */
+  summary: string | undefined
+}
+
 /** Whether a picture or a document is among the content blocks, or in a tool's result among them. */
 export function hasMedia(blocks: unknown): boolean {
   if (!Array.isArray(blocks)) return false
@@ -33,9 +40,9 @@ export function entryOf(message: unknown): string | undefined {
  * The memory after a turn: where the session may be cut so that the model has taken all of it. A turn that neither
  * succeeded nor was refused proves nothing.
  */
-export function withProof(memory: Memory, end: TurnEnd, entry: string | undefined): Memory {
+export function withProof(memory: Memory, end: TurnEnd, { last: entry, summary }: Entries): Memory {
   if (typeof end === 'symbol') return memory
-  if (isRejected(end)) return takenBack(memory)
+  if (isRejected(end)) return takenBack(memory, summary)
   // From the first entry of the new branch on, the session's file ends with that.
   const isTakenBack = memory.isTakenBack && entry === undefined
   if (end.outcome !== 'success' || end.pendingToolCallIds !== undefined) return { ...memory, isTakenBack }
@@ -45,10 +52,11 @@ export function withProof(memory: Memory, end: TurnEnd, entry: string | undefine
 }
 
 /** A session of which nothing was ever accepted begins anew. */
-function takenBack(memory: Memory): Memory {
-  const { proven, claudeSessionId, model } = memory
-  if (proven?.sessionId !== claudeSessionId) return freshMemory(model)
-  return { ...memory, asked: [], calls: [], isTakenBack: true, isUnproven: false }
+function takenBack(memory: Memory, summary: string | undefined): Memory {
+  const { claudeSessionId: sessionId, model } = memory
+  const proven = summary === undefined ? memory.proven : { sessionId, uuid: summary }
+  if (proven?.sessionId !== sessionId) return freshMemory(model)
+  return { ...memory, proven, asked: [], calls: [], isTakenBack: true, isUnproven: false }
 }
 
 /** Where the next process is to resume, when not at the session's end. */

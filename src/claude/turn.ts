@@ -6,7 +6,7 @@ import { ownEvent } from '../agui/own-events.ts'
 import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { Asked } from './host/approvals.ts'
-import { entryOf, hasMedia } from './taken-back.ts'
+import { type Entries, entryOf, hasMedia } from './taken-back.ts'
 import { isRecord } from './translate/messages.ts'
 import { Translator } from './translate/translator.ts'
 
@@ -54,6 +54,9 @@ export class Turn {
   #isBroken = false
   /** Of the session's file, the last that was heard of. */
   #lastEntry: string | undefined
+  /** The summary of all before, when the session was compacted in this turn: earlier entries are gone then. */
+  #summaryEntry: string | undefined
+  #isSummaryNext = false
   #isMediaUntried = false
   /** Said while nobody ran: told by the run that goes on. */
   #unheard: unknown[] = []
@@ -72,8 +75,8 @@ export class Turn {
     })
   }
 
-  get lastEntry(): string | undefined {
-    return this.#lastEntry
+  get entries(): Entries {
+    return { last: this.#lastEntry, summary: this.#summaryEntry }
   }
 
   get isOver(): boolean {
@@ -130,9 +133,12 @@ export class Turn {
   }
 
   #note(message: unknown): void {
+    if (isRecord(message) && message['subtype'] === 'compact_boundary') this.#isSummaryNext = true
     const entry = entryOf(message)
     if (entry === undefined) return
     this.#lastEntry = entry
+    if (this.#isSummaryNext) this.#summaryEntry = entry
+    this.#isSummaryNext = false
     if (hasType(message, 'assistant')) this.#isMediaUntried = false
     else this.give(isRecord(message) && isRecord(message['message']) ? message['message']['content'] : [])
   }
