@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Interrupt, RunAgentInput, ToolMessage, UserMessage } from '@ag-ui/core'
+import type { Interrupt, Message, RunAgentInput, ToolMessage, UserMessage } from '@ag-ui/core'
 import type {
   AgentDescription,
   AgentMemory,
@@ -14,7 +14,7 @@ import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { unlessAborted } from '../within.ts'
 import type { ClaudeAgent } from './agent.ts'
-import { checkTools, owedIds } from './host/client-tools.ts'
+import { checkTools, owedIds, skippedResults } from './host/client-tools.ts'
 import { Host } from './host/host.ts'
 import { Keeper } from './keeper.ts'
 import type { Place } from './launch/place.ts'
@@ -24,7 +24,7 @@ import type { ClaudeProcess } from './process/process.ts'
 import { answersAfterRestart, type Grant, stillOwed, withResults } from './restart.ts'
 import { isRejected, withProof } from './taken-back.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
-import { hasState, type Prompt, textBlock, toPrompt, userLine } from './translate/prompt.ts'
+import { hasState, type Prompt, saysSomething, textBlock, toPrompt, userLine } from './translate/prompt.ts'
 import { editedEvents, NO_CONVERSATION, protocolEnd, Turn, type TurnEnd, tell } from './turn.ts'
 import { type Needs, startKey, startWarm, type Warm } from './warm.ts'
 
@@ -83,8 +83,9 @@ export class Conversation implements AgentSession {
     return this.#runId !== undefined || this.#keeper.isStarting
   }
 
-  check({ tools, forwardedProps }: RunAgentInput): void {
+  check({ tools, forwardedProps, messages }: RunAgentInput): void {
     checkTools(tools)
+    checkWords(messages)
     parseSwitches(forwardedProps, this.#agent.options.permissionMode)
   }
 
@@ -112,7 +113,9 @@ export class Conversation implements AgentSession {
     // An id of its own: Claude Code names the message by it, and takes none but a UUID.
     const uuid = randomUUID()
     if (this.#warm === undefined || this.#turn?.steer(uuid, { ...message, isTold }) !== true) return false
-    const { blocks } = toPrompt({ messages: [message], context: [] }, this.#agent.options)
+    const { blocks, skipped } = toPrompt({ messages: [message], context: [] }, this.#agent.options)
+    // Those of a run's own message were told when it began.
+    if (!isTold && skipped.length > 0) this.#turn?.tell([ownEvent('content_skipped', { parts: skipped })])
     this.#turn?.give(blocks)
     this.#warm.claude.send(userLine(blocks, uuid))
     return true
@@ -133,6 +136,9 @@ export class Conversation implements AgentSession {
     this.#runId = request.runId
     clearTimeout(this.#idleTimer)
     try {
+      const { skipped } = toPrompt(request, this.#agent.options)
+      const parts = [...skipped, ...skippedResults(resultsOf(request))]
+      if (parts.length > 0) tell(context, [ownEvent('content_skipped', { parts })])
       const turn = this.#turn
       const warm = this.#warm
       if (warm !== undefined && turn?.isParked === true) {
@@ -189,7 +195,6 @@ export class Conversation implements AgentSession {
     const { isUnproven } = this.#memory
     const isResumed = this.#begin()
     const prompt = toPrompt(request, this.#agent.options)
-    if (prompt.skipped.length > 0) tell(context, [ownEvent('content_skipped', { parts: prompt.skipped })])
     this.#memory.calls = withResults(this.#memory.calls, resultsOf(request))
     const pendingToolCallIds = stillOwed(this.#memory, request)
     if (pendingToolCallIds.length > 0) return { outcome: 'success', pendingToolCallIds }
@@ -400,6 +405,16 @@ export class Conversation implements AgentSession {
   #inBackground(name: string, work: Promise<unknown>, onFailure?: (error: unknown) => void): void {
     inBackground({ name, ...this.#observed }, work, onFailure)
   }
+}
+
+/** @throws {RunnerError} `invalid_input` when the user's messages hold nothing that the model can be given. */
+function checkWords(messages: readonly Message[]): void {
+  const said = messages.filter((message) => message.role === 'user')
+  const isResult = messages.some(({ role }) => role === 'tool')
+  if (said.length === 0 || isResult || said.some(saysSomething)) return
+  const { skipped } = toPrompt({ messages: said, context: [] }, { slashCommands: false })
+  const what = skipped.length === 0 ? '' : ` It cannot be given ${skipped.join(', ')}.`
+  throw new RunnerError('invalid_input', `The new messages say nothing to the model.${what} Add a text.`)
 }
 
 function resultsOf({ messages }: RunRequest): ToolMessage[] {

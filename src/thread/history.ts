@@ -17,6 +17,8 @@ export interface KnownMessages {
 export interface NewMessages {
   /** Oldest first. */
   messages: UserMessage[]
+  /** What goes before them: words of the system, and of an assistant that spoke before the thread began. */
+  before: Message[]
   /** Ids and digests to remember once the agent has them. */
   digests: [id: string, digest: string][]
 }
@@ -38,9 +40,11 @@ function untold(messageId: string): string {
   return messageId.endsWith(TOLD) ? messageId.slice(0, -TOLD.length) : messageId
 }
 
-/** The ids of user messages among `messages`, each with all it may be known by. */
+const SAID: ReadonlySet<string> = new Set(['user', 'system', 'developer'])
+
+/** The ids of what a person or the system says in `messages`, each with all it may be known by. */
 export function knownIds(messages: readonly Message[]): string[] {
-  const ids = messages.flatMap(({ role, id }) => (role === 'user' ? [id, untold(id)] : []))
+  const ids = messages.flatMap(({ role, id }) => (SAID.has(role) ? [id, untold(id)] : []))
   return [...new Set(ids)]
 }
 
@@ -92,7 +96,7 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
   if (last === fresh.length - 1) fresh = fresh.filter(({ message, digest }) => !isRefused(message, digest))
   const [first] = fresh
   if (first === undefined) {
-    if (known.isAnswered === true) return { messages: [], digests: [] }
+    if (known.isAnswered === true) return { messages: [], before: [], digests: [] }
     throw new RunnerError(
       'invalid_input',
       'messages holds no user message this thread has not seen; add one with a new id.',
@@ -106,11 +110,26 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
       `messages[${first.index}] ("${first.message.id}") is new but stands before a known message`,
     )
   }
-  if (lastKnownIndex < 0) refuseForeignTurns(messages, first.index, known)
+  const isNew = lastKnownIndex < 0 && known.lastUserMessageId === undefined
+  const greetings = isNew ? messages.slice(0, first.index).filter(({ role }) => role === 'assistant') : []
+  const isGreeted = greetings.length > 0 && messages.findIndex(({ role }) => role === 'user') >= first.index
+  if (lastKnownIndex < 0) refuseForeignTurns(isGreeted ? messages.slice(first.index) : messages, first.index, known)
+  const system = newSystem(messages, known)
   return {
     messages: fresh.map(({ message }) => message),
-    digests: fresh.map(({ message, digest }) => [message.id, digest]),
+    before: [...system.map(({ message }) => message), ...(isGreeted ? greetings : [])],
+    // The last is the last user message.
+    digests: [...system, ...fresh].map(({ message, digest }) => [message.id, digest]),
   }
+}
+
+/** What the system says that the thread does not know in these words. */
+function newSystem(messages: readonly Message[], known: KnownMessages): { message: Message; digest: string }[] {
+  return messages.flatMap((message) => {
+    if (message.role !== 'system' && message.role !== 'developer') return []
+    const digest = digestOf(message.content)
+    return known.messageDigest(message.id) === digest ? [] : [{ message, digest }]
+  })
 }
 
 /** A client that sends an assistant's turns believes in a conversation; it must be the one this thread had. */
@@ -164,7 +183,11 @@ export function asRefused(digests: NewMessages['digests']): NewMessages['digests
 }
 
 function digestOf(content: UserMessage['content']): string {
-  return createHash('sha256').update(JSON.stringify(content, sorted)).digest('base64url').slice(0, 22)
+  const [only, ...others] = typeof content === 'string' ? [] : content
+  const isText = only?.type === 'text' && others.length === 0 && only.metadata === undefined
+  // A text and a list of one text are the same.
+  const same = isText ? only.text : content
+  return createHash('sha256').update(JSON.stringify(same, sorted)).digest('base64url').slice(0, 22)
 }
 
 /** A client may send the same members in another order. */

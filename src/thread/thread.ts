@@ -58,18 +58,19 @@ export class Thread {
     const delivery = deliveryOf(input)
     const busy = this.#run?.run.runId
     if (busy !== undefined && delivery === undefined) throw threadBusy(busy)
-    this.#options.agent.check(input)
     const resume = this.#answers(input.resume)
     const results = owedResults(input.messages, this.#options.agent)
     const isAnswered = resume.length + results.length > 0
-    const { messages, digests } = reconcile(input.messages, {
+    const { messages, before, digests } = reconcile(input.messages, {
       ...knownMessages(this.#known(known)),
       isAnswered,
     })
-    const queued = { request: { ...input, messages: [...results, ...messages], resume }, digests }
+    const request = { ...input, messages: [...results, ...before, ...messages], resume }
+    this.#options.agent.check(request)
+    const queued = { request, digests }
     if (busy === undefined) return { runId, after: await this.#start(queued) }
     const after = this.#options.writer.head
-    const isSteering = delivery === 'steer' && results.length === 0
+    const isSteering = delivery === 'steer' && results.length + before.length === 0
     const steered = isSteering ? messages.map((message) => ({ ...message, id: toldId(message.id) })) : []
     const steeredInto = await this.#enqueue(queued, steered)
     if (steeredInto === undefined) return { runId, after }
@@ -88,6 +89,7 @@ export class Thread {
     const message = parseUserContent(content, messageId)
     const { messages, digests } = reconcile([message], knownMessages(this.#known(known)))
     const request = { threadId: this.threadId, runId, messages, tools: [], context: [] }
+    this.#options.agent.check(request)
     this.#answers()
     if (this.#run === undefined) {
       await this.#start({ request, digests })
