@@ -5,7 +5,7 @@ import type { ClaudeAgentOptions } from './agent.ts'
 import type { Host } from './host/host.ts'
 import { instructionsOf, sdkOptions } from './launch/launch.ts'
 import { isHeard, originOf, type Place } from './launch/place.ts'
-import { type Switches, startSwitches, toSdkMode } from './launch/switches.ts'
+import { type Switches, startSwitches, switchEnvironment, toSdkMode } from './launch/switches.ts'
 import type { Memory } from './memory.ts'
 import { ClaudeProcess, type ClaudeProcessOptions } from './process/process.ts'
 import { resumePoint } from './taken-back.ts'
@@ -30,7 +30,12 @@ export interface Needs {
 }
 
 export function startKey(switches: Switches, place: Place): string {
-  return JSON.stringify([startSwitches(switches), switches.permissionMode, place.key])
+  return JSON.stringify([
+    startSwitches(switches),
+    switchEnvironment(switches),
+    switches.permissionMode,
+    place.key,
+  ])
 }
 
 export interface WarmStart extends Pick<ClaudeProcessOptions, 'observed' | 'onDenied' | 'onMessage'> {
@@ -68,7 +73,7 @@ export async function startWarm(
           : { sessionId: claudeSessionId },
         place,
         isHeard: isHeard(memory.origin, instructions),
-        env: options.env,
+        env: { ...options.env, ...switchEnvironment(switches) },
         canUseTool: host.canUseTool,
         permissionMode: toSdkMode(switches.permissionMode ?? options.permissionMode),
         servers: servers ?? {},
