@@ -207,7 +207,9 @@ export class Conversation implements AgentSession {
     const end = await this.#takeOn(prompt, { request, context, isResumed })
     if (!isUnproven || !isRejected(end)) return end
     // It may be what an unfinished run left in the session that was refused, and not these words.
-    tell(context, [ownEvent('session_reset', { claudeSessionId: this.#memory.claudeSessionId, reason: LEFT })])
+    tell(context, [
+      ownEvent('session_reset', { claudeSessionId: this.#memory.claudeSessionId, reason: LEFT }),
+    ])
     return await this.#takeOn(prompt, { request, context, isResumed: this.#begin() })
   }
 

@@ -113,7 +113,8 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
   const isNew = lastKnownIndex < 0 && known.lastUserMessageId === undefined
   const greetings = isNew ? messages.slice(0, first.index).filter(({ role }) => role === 'assistant') : []
   const isGreeted = greetings.length > 0 && messages.findIndex(({ role }) => role === 'user') >= first.index
-  if (lastKnownIndex < 0) refuseForeignTurns(isGreeted ? messages.slice(first.index) : messages, first.index, known)
+  if (lastKnownIndex < 0)
+    refuseForeignTurns(isGreeted ? messages.slice(first.index) : messages, first.index, known)
   const system = newSystem(messages, known)
   return {
     messages: fresh.map(({ message }) => message),
@@ -124,7 +125,10 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
 }
 
 /** What the system says that the thread does not know in these words. */
-function newSystem(messages: readonly Message[], known: KnownMessages): { message: Message; digest: string }[] {
+function newSystem(
+  messages: readonly Message[],
+  known: KnownMessages,
+): { message: Message; digest: string }[] {
   return messages.flatMap((message) => {
     if (message.role !== 'system' && message.role !== 'developer') return []
     const digest = digestOf(message.content)

@@ -86,7 +86,11 @@ describe('what is not known is stripped with a warning', () => {
       /messages\[0\]\.content\[1\]: unknown part type "hologram"/,
     ],
     ['source', { type: 'image', source: { type: 'ftp', value: 'x' } }, /unknown source type "ftp"/],
-    ['binary part that holds nothing', { type: 'binary', mimeType: 'image/png' }, /unknown part type "binary"/],
+    [
+      'binary part that holds nothing',
+      { type: 'binary', mimeType: 'image/png' },
+      /unknown part type "binary"/,
+    ],
   ])('an unknown %s', (_what, part, warning) => {
     const content = [{ type: 'text', text: 'a' }, part, IMAGE]
     const { input, warnings } = parseRunInput(withMessages({ ...MESSAGE, content }))

@@ -106,7 +106,9 @@ test('documents in a result reach the model, and what cannot be given is named',
   expect(all.find(({ name }) => name === 'agui-runner.content_skipped')?.['value']).toEqual({
     parts: ['an audio part of type audio/wav'],
   })
-  const given = JSON.stringify(bench.gateway.requests.filter(({ route }) => route === 'inference').at(-1)?.body)
+  const given = JSON.stringify(
+    bench.gateway.requests.filter(({ route }) => route === 'inference').at(-1)?.body,
+  )
   expect(given).toContain('qxjson')
   expect(given).toMatch(/application\/pdf|\.pdf/)
 })

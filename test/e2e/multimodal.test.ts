@@ -89,7 +89,10 @@ test('a tool result larger than an event is cut with a marker, and the whole is 
 })
 
 const sent = (content: unknown) => run(runner.url, runInput(crypto.randomUUID(), content))
-const data = (type: string, mimeType: string, value: string) => ({ type, source: { type: 'data', mimeType, value } })
+const data = (type: string, mimeType: string, value: string) => ({
+  type,
+  source: { type: 'data', mimeType, value },
+})
 const base64 = (words: string): string => Buffer.from(words).toString('base64')
 const skippedIn = (all: Awaited<ReturnType<typeof run>>): string[] =>
   all.flatMap(({ name, value }) => (name === 'agui-runner.content_skipped' ? value.parts : []))
@@ -101,8 +104,16 @@ test.each([
   ['an image called a document', data('document', 'image/png', PNG), '"type":"image"'],
   ['JSON', data('document', 'application/json', base64('{"word":"qxjson"}')), 'qxjson'],
   ['a source file', data('document', 'video/mp2t', base64('const qxsource = 1')), 'qxsource'],
-  ['a data URL', { type: 'image', source: { type: 'url', value: `data:image/png;base64,${PNG}` } }, '"media_type":"image/png"'],
-  ['binary of AG-UI 0.0.5x', { type: 'binary', mimeType: 'image/png', data: PNG }, '"media_type":"image/png"'],
+  [
+    'a data URL',
+    { type: 'image', source: { type: 'url', value: `data:image/png;base64,${PNG}` } },
+    '"media_type":"image/png"',
+  ],
+  [
+    'binary of AG-UI 0.0.5x',
+    { type: 'binary', mimeType: 'image/png', data: PNG },
+    '"media_type":"image/png"',
+  ],
   ['binary of text', { type: 'binary', mimeType: 'text/csv', data: base64('qxcsv,1') }, 'qxcsv'],
 ])('%s reaches the model', async (_name, part, found) => {
   bench.gateway.use({ rules: [{ reply: 'seen' }] })
@@ -151,4 +162,3 @@ test('words of the system, the developer and a greeting reach the model, once', 
   await send({ ...history[0], content: 'qxother' }, { id: 'u3', role: 'user', content: 'and on' })
   expect(lastBody()).toContain('qxother')
 })
-

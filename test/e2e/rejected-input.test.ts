@@ -103,7 +103,9 @@ test('after a crash in the middle the words left in the session are found and ta
   )
   await runner.stop('SIGKILL')
   await hung
-  bench.gateway.use({ rules: [refusing('QXLATER', 'messages: text content blocks must be non-empty'), ...rules] })
+  bench.gateway.use({
+    rules: [refusing('QXLATER', 'messages: text content blocks must be non-empty'), ...rules],
+  })
   runner = await bench.start()
   const all = await say('crash', 'NEXT')
   expect(all.at(-1)).toMatchObject(success)

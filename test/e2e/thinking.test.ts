@@ -18,9 +18,14 @@ const thinking = async (threadId: string, claude: object): Promise<unknown> => {
   return typeof body === 'object' && body !== null ? (Reflect.get(body, 'thinking') ?? 'none') : undefined
 }
 
-test.each(['claude-opus-5-5', 'claude-opus-4-6', 'claude-sonnet-4-5'])('%s does not think with a budget of 0, and then does again', async (model) => {
-  expect(await thinking(model, { model, maxThinkingTokens: 0 })).toSatisfy(
-    (said: unknown) => said === 'none' || JSON.stringify(said) === '{"type":"disabled"}',
-  )
-  expect(await thinking(model, { model })).toMatchObject({ type: /opus/.test(model) ? 'adaptive' : 'enabled' })
-})
+test.each(['claude-opus-5-5', 'claude-opus-4-6', 'claude-sonnet-4-5'])(
+  '%s does not think with a budget of 0, and then does again',
+  async (model) => {
+    expect(await thinking(model, { model, maxThinkingTokens: 0 })).toSatisfy(
+      (said: unknown) => said === 'none' || JSON.stringify(said) === '{"type":"disabled"}',
+    )
+    expect(await thinking(model, { model })).toMatchObject({
+      type: /opus/.test(model) ? 'adaptive' : 'enabled',
+    })
+  },
+)

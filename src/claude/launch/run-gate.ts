@@ -57,7 +57,10 @@ export function runGate({ isAtWork, isMediaUntried, onRefused }: RunGateOptions)
   }
 }
 
-type HooksOfGate = Record<Extract<HookEvent, 'UserPromptSubmit' | 'PreToolUse' | 'PreCompact'>, HookCallbackMatcher[]>
+type HooksOfGate = Record<
+  Extract<HookEvent, 'UserPromptSubmit' | 'PreToolUse' | 'PreCompact'>,
+  HookCallbackMatcher[]
+>
 
 function messageProblem(input: { tool_name: string; tool_input: unknown }): string | undefined {
   if (input.tool_name !== 'SendMessage') return undefined

@@ -1,7 +1,7 @@
 import type { RunEnd } from '../../agent/agent.ts'
 import type { ErrorCode } from '../../errors.ts'
-import { isRejectedInput, rejected } from './rejected-input.ts'
 import type { AssistantMessage, ResultMessage } from './messages.ts'
+import { isRejectedInput, rejected } from './rejected-input.ts'
 
 /** Facts of a finished turn that AG-UI has no field for. */
 export interface TurnFacts {
