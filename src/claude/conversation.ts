@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Interrupt, Message, RunAgentInput, ToolMessage, UserMessage } from '@ag-ui/core'
+import type { Interrupt, RunAgentInput, UserMessage } from '@ag-ui/core'
 import type {
   AgentDescription,
   AgentMemory,
@@ -18,18 +18,15 @@ import { checkTools, owedIds, skippedResults } from './host/client-tools.ts'
 import { Host } from './host/host.ts'
 import { Keeper } from './keeper.ts'
 import type { Place } from './launch/place.ts'
-import { parseSwitches, type Switches } from './launch/switches.ts'
+import { parseSwitches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
-import type { ClaudeProcess } from './process/process.ts'
-import { answersAfterRestart, type Grant, stillOwed, withResults } from './restart.ts'
-import { isRejected, withProof } from './taken-back.ts'
+import { asRunnerError, type ClaudeProcess } from './process/process.ts'
+import { answersAfterRestart, type Grant, resultsOf, stillOwed, withResults } from './restart.ts'
+import { isRejected, LEFT, withProof } from './taken-back.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
-import { hasState, type Prompt, saysSomething, textBlock, toPrompt, userLine } from './translate/prompt.ts'
+import { checkWords, hasState, type Prompt, textBlock, toPrompt, userLine } from './translate/prompt.ts'
 import { editedEvents, NO_CONVERSATION, protocolEnd, Turn, type TurnEnd, tell } from './turn.ts'
-import { type Needs, startKey, startWarm, type Warm } from './warm.ts'
-
-const LEFT =
-  'The model refused what a run that did not end well had left in the session; it goes on from before that run.'
+import { type Needs, startKey, startWarm, tellSwitches, type Warm } from './warm.ts'
 
 /** One thread's Claude session and, while it is warm, the process that holds it. */
 export class Conversation implements AgentSession {
@@ -286,22 +283,10 @@ export class Conversation implements AgentSession {
     this.#inBackground('ending a run with its process', exited)
     const ready = claude.ready().catch((error: unknown) => turn.fail(asRunnerError(error)))
     this.#inBackground('ending a run that could not start', ready)
-    await this.#tell(warm, switches, context.signal)
+    const model = switches.model ?? this.#memory.model ?? this.#agent.options.model
+    await tellSwitches(warm, { ...switches, model }, context.signal)
     claude.send(userLine(prompt.blocks, randomUUID()))
     return await this.#follow(warm, turn, context)
-  }
-
-  /** Tells a process what it can be told while it lives; nothing is awaited when nothing has changed. */
-  async #tell(warm: Warm, switches: Switches, signal: AbortSignal): Promise<void> {
-    const model = switches.model ?? this.#memory.model ?? this.#agent.options.model
-    if (model !== warm.model) {
-      warm.model = model
-      await warm.claude.setModel(model, signal)
-    }
-    if (switches.maxThinkingTokens !== warm.thinkingTokens) {
-      warm.thinkingTokens = switches.maxThinkingTokens
-      await warm.claude.setThinkingTokens(switches.maxThinkingTokens ?? null, signal)
-    }
   }
 
   /** The turn until its end, or until it waits for somebody. */
@@ -407,24 +392,4 @@ export class Conversation implements AgentSession {
   #inBackground(name: string, work: Promise<unknown>, onFailure?: (error: unknown) => void): void {
     inBackground({ name, ...this.#observed }, work, onFailure)
   }
-}
-
-/** @throws {RunnerError} `invalid_input` when the user's messages hold nothing that the model can be given. */
-function checkWords(messages: readonly Message[]): void {
-  const said = messages.filter((message) => message.role === 'user')
-  const isResult = messages.some(({ role }) => role === 'tool')
-  if (said.length === 0 || isResult || said.some(saysSomething)) return
-  const { skipped } = toPrompt({ messages: said, context: [] }, { slashCommands: false })
-  const what = skipped.length === 0 ? '' : ` It cannot be given ${skipped.join(', ')}.`
-  throw new RunnerError('invalid_input', `The new messages say nothing to the model.${what} Add a text.`)
-}
-
-function resultsOf({ messages }: RunRequest): ToolMessage[] {
-  return messages.filter((message) => message.role === 'tool')
-}
-
-function asRunnerError(error: unknown): RunnerError {
-  return error instanceof RunnerError
-    ? error
-    : new RunnerError('claude_start_failed', toMessage(error), { cause: error })
 }

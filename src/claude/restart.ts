@@ -71,3 +71,8 @@ function resultLine({ tool, input, result }: ClientCall): string {
   if (result.error !== undefined) return `- ${call}: failed: ${result.error}`
   return `- ${call}: returned: ${typeof result.content === 'string' ? result.content : JSON.stringify(result.content)}`
 }
+
+/** The results of the client's own tools that a run brings. */
+export function resultsOf({ messages }: RunRequest): ToolMessage[] {
+  return messages.filter((message) => message.role === 'tool')
+}

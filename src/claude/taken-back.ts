@@ -63,3 +63,7 @@ function takenBack(memory: Memory, summary: string | undefined): Memory {
 export function resumePoint({ isTakenBack, proven }: Memory): { resumeSessionAt?: string } {
   return isTakenBack && proven !== undefined ? { resumeSessionAt: proven.uuid } : {}
 }
+
+/** Told when the next words are tried again without it. */
+export const LEFT =
+  'The model refused what a run that did not end well had left in the session; it goes on from before that run.'

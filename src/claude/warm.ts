@@ -93,3 +93,19 @@ export async function startWarm(
   })
   return { claude, host, place, startKey: startKey(switches, place), model, thinkingTokens: undefined }
 }
+
+/** Tells a process what it can be told while it lives; nothing is awaited when nothing has changed. */
+export async function tellSwitches(
+  warm: Warm,
+  { model, maxThinkingTokens }: { model: string | undefined; maxThinkingTokens?: number | undefined },
+  signal: AbortSignal,
+): Promise<void> {
+  if (model !== warm.model) {
+    warm.model = model
+    await warm.claude.setModel(model, signal)
+  }
+  if (maxThinkingTokens !== warm.thinkingTokens) {
+    warm.thinkingTokens = maxThinkingTokens
+    await warm.claude.setThinkingTokens(maxThinkingTokens ?? null, signal)
+  }
+}

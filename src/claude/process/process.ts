@@ -368,3 +368,10 @@ function tailFrom(text: string): string {
   const cut = text.slice(-STDERR_TAIL_CHARS)
   return cut.slice(cut.indexOf('\n') + 1)
 }
+
+/** What a process could not start for. */
+export function asRunnerError(error: unknown): RunnerError {
+  return error instanceof RunnerError
+    ? error
+    : new RunnerError('claude_start_failed', toMessage(error), { cause: error })
+}

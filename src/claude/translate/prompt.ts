@@ -1,8 +1,9 @@
 import type { randomUUID } from 'node:crypto'
-import type { UserMessage } from '@ag-ui/core'
+import type { Message, UserMessage } from '@ag-ui/core'
 import type { SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { RunRequest } from '../../agent/agent.ts'
 import { skippedOf } from '../../agui/input.ts'
+import { RunnerError } from '../../errors.ts'
 import { mediumOf } from './medium.ts'
 
 type Block = Exclude<SDKUserMessage['message']['content'], string>[number]
@@ -76,7 +77,7 @@ function toBlocks(part: Part, skipped: string[]): Block[] {
 }
 
 /** Whether a message has anything that the model can be given. */
-export function saysSomething({ content }: UserMessage): boolean {
+function saysSomething({ content }: UserMessage): boolean {
   if (typeof content === 'string') return content.trim() !== ''
   return content.some((part) =>
     part.type === 'text' ? part.text.trim() !== '' : mediumOf(part).type !== 'none',
@@ -91,4 +92,14 @@ export function textBlock(value: string): Block {
 /** The uuid comes back when Claude Code takes the message in. */
 export function userLine(blocks: Block[], uuid: ReturnType<typeof randomUUID>): SDKUserMessage {
   return { type: 'user', uuid, message: { role: 'user', content: blocks }, parent_tool_use_id: null }
+}
+
+/** @throws {RunnerError} `invalid_input` when the user's messages hold nothing that the model can be given. */
+export function checkWords(messages: readonly Message[]): void {
+  const said = messages.filter((message) => message.role === 'user')
+  const isResult = messages.some(({ role }) => role === 'tool')
+  if (said.length === 0 || isResult || said.some(saysSomething)) return
+  const { skipped } = toPrompt({ messages: said, context: [] }, { slashCommands: false })
+  const what = skipped.length === 0 ? '' : ` It cannot be given ${skipped.join(', ')}.`
+  throw new RunnerError('invalid_input', `The new messages say nothing to the model.${what} Add a text.`)
 }
