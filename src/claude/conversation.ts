@@ -45,7 +45,8 @@ export class Conversation implements AgentSession {
   constructor(agent: ClaudeAgent, threadId: string, memory: AgentMemory) {
     this.#agent = agent
     this.#threadId = threadId
-    this.#memory = parseMemory(memory)
+    // A runner that was killed may have sent what no memory tells of.
+    this.#memory = { ...parseMemory(memory), isUnproven: true }
     this.#keeper = new Keeper({
       claim: async (signal) => {
         await agent.options.prepared(signal)
