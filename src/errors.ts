@@ -41,6 +41,7 @@ export const ERRORS = {
   model_rate_limited: { status: 503 },
   model_overloaded: { status: 503 },
   model_unreachable: { status: 502 },
+  model_rejected_input: { status: 400 },
   model_error: { status: 502 },
   schema_not_satisfied: { status: 502 },
   prompt_refused: { status: 422 },

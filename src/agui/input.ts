@@ -89,25 +89,59 @@ function stripMessage(message: unknown, path: string, warnings: string[]): unkno
     return []
   }
   const kept = Object.fromEntries(Object.entries(message).filter(([, member]) => member !== null))
-  if (Array.isArray(kept['content'])) {
-    kept['content'] = kept['content'].filter((part, index) =>
-      knownPart(part, `${path}.content[${index}]`, warnings),
-    )
-  }
-  return [kept]
+  const { content } = kept
+  if (!Array.isArray(content)) return [kept]
+  const skipped: string[] = []
+  kept['content'] = content.map(fromBinary).filter((part, index) => {
+    const unknown = unknownOf(part)
+    if (unknown === undefined) return true
+    warnings.push(`${path}.content[${index}]: unknown ${unknown}`)
+    skipped.push(`a part of unknown ${unknown}`)
+    return false
+  })
+  return [skipped.length === 0 ? kept : withSkipped(kept, skipped)]
 }
 
-function knownPart(part: unknown, path: string, warnings: string[]): boolean {
-  if (!isObject(part) || typeof part['type'] !== 'string') return true
+/** Travels with the message to whoever tells what the model was not given. */
+function withSkipped(message: Record<string, unknown>, parts: string[]): Record<string, unknown> {
+  const metadata = isObject(message['metadata']) ? message['metadata'] : {}
+  return { ...message, metadata: { ...metadata, [SKIPPED]: parts } }
+}
+
+/** Member of a message's metadata: what of it was left out, in words. */
+const SKIPPED = 'agui-runner.skipped'
+
+/** What of a message was left out when it was read, in words. */
+export function skippedOf({ metadata }: { metadata?: Record<string, unknown> | undefined }): string[] {
+  const parts = metadata?.[SKIPPED]
+  return Array.isArray(parts) ? parts.filter((part) => typeof part === 'string') : []
+}
+
+/** The one part for all media of AG-UI before 0.0.54: `{type: "binary", mimeType, data? | url? | id?}`. */
+function fromBinary(part: unknown): unknown {
+  if (!isObject(part) || part['type'] !== 'binary' || typeof part['mimeType'] !== 'string') return part
+  const { mimeType, data, url, id } = part
+  const source =
+    typeof data === 'string' && data !== ''
+      ? { type: 'data', value: data, mimeType }
+      : typeof url === 'string' && url !== ''
+        ? { type: 'url', value: url, mimeType }
+        : typeof id === 'string'
+          ? { type: 'file', value: id, mimeType }
+          : undefined
+  if (source === undefined) return part
+  const [kind = ''] = mimeType.trim().toLowerCase().split('/')
+  return { type: ['image', 'audio', 'video'].includes(kind) ? kind : 'document', source }
+}
+
+function unknownOf(part: unknown): string | undefined {
+  if (!isObject(part) || typeof part['type'] !== 'string') return undefined
   const source = part['source']
   const sourceType = isObject(source) ? source['type'] : undefined
-  const unknown = !PART_TYPES.has(part['type'])
-    ? `part type "${part['type']}"`
-    : typeof sourceType === 'string' && !SOURCE_TYPES.has(sourceType)
-      ? `source type "${sourceType}"`
-      : undefined
-  if (unknown !== undefined) warnings.push(`${path}: unknown ${unknown}`)
-  return unknown === undefined
+  if (!PART_TYPES.has(part['type'])) return `part type "${part['type']}"`
+  return typeof sourceType === 'string' && !SOURCE_TYPES.has(sourceType)
+    ? `source type "${sourceType}"`
+    : undefined
 }
 
 function withoutNulls(value: unknown): unknown {

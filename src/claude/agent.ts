@@ -2,14 +2,14 @@ import type { Agent, AgentMemory } from '../agent/agent.ts'
 import { RunnerError } from '../errors.ts'
 import { type Lease, Slots } from '../lease.ts'
 import { Conversation } from './conversation.ts'
-import type { ClaudeAgentOptions } from './options.ts'
+import type { ClaudeAgentOptions, SlotHolder } from './options.ts'
 import { ClaudeBinary, type ClaudeBinaryOptions } from './process/binary.ts'
 
 /** Claude Code as the agent of many threads: one warm process per thread, up to `processesMax`. */
 export class ClaudeAgent implements Agent {
   readonly options: ClaudeAgentOptions
   readonly binary: ClaudeBinary
-  readonly #slots: Slots<Conversation>
+  readonly #slots: Slots<SlotHolder>
 
   constructor(options: ClaudeAgentOptions) {
     this.options = options
@@ -27,7 +27,7 @@ export class ClaudeAgent implements Agent {
    *
    * @throws {RunnerError} `too_many_processes` when every process is at work; why none could work.
    */
-  async claim(session: Conversation, signal: AbortSignal): Promise<Lease> {
+  async claim(session: SlotHolder, signal: AbortSignal): Promise<Lease> {
     const { prepared, beforeStart } = this.options
     await prepared(signal)
     if (!signal.aborted) await beforeStart()

@@ -13,35 +13,26 @@ import type {
 import { ownEvent } from '../agui/own-events.ts'
 import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
-import type { Lease } from '../lease.ts'
 import { unlessAborted } from '../within.ts'
-import { checkTools, owedIds } from './host/client-tools.ts'
+import { checkTools, owedIds, skippedResults } from './host/client-tools.ts'
 import { checkAnswers } from './host/elicitations.ts'
 import { Host } from './host/host.ts'
 import type { Grant } from './host/questions.ts'
 import type { Place } from './launch/place.ts'
-import { parseSwitches, type Switches } from './launch/switches.ts'
+import { parseSwitches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
-import type { ClaudeAgentOptions } from './options.ts'
+import type { Owner } from './options.ts'
 import { Keeper } from './process/keeper.ts'
 import { type ClaudeProcess, startFailure } from './process/process.ts'
 import { answersAfterRestart, resultsOf, stillOwed, withResults } from './restart.ts'
+import { stopTurn } from './stop-turn.ts'
+import { isRejected, LEFT, withProof } from './taken-back.ts'
 import { openTaskOutput, taskOutputPlaces } from './task-output.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
-import { hasState, type Prompt, textBlock, toPrompt, userLine } from './translate/prompt.ts'
-import { editedEvents, NO_CONVERSATION, protocolEnd, Turn, type TurnEnd, tell } from './turn.ts'
-import { type Needs, startKey, startWarm, type Warm } from './warm.ts'
-
-/** What has many conversations: their settings and their slots. */
-interface Owner {
-  readonly options: ClaudeAgentOptions
-  /**
-   * A slot for one process of the conversation.
-   *
-   * @throws {RunnerError} when no process could work, or all slots are at work.
-   */
-  claim(conversation: Conversation, signal: AbortSignal): Promise<Lease>
-}
+import { checkWords, hasState, type Prompt, textBlock, toPrompt, userLine } from './translate/prompt.ts'
+import { editedEvents, protocolEnd, Turn, tell } from './turn.ts'
+import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
+import { type Needs, startKey, startWarm, tellSwitches, type Warm } from './warm.ts'
 
 /** One thread's Claude session and, while it is warm, the process that holds it. */
 export class Conversation implements AgentSession {
@@ -61,7 +52,8 @@ export class Conversation implements AgentSession {
   constructor(agent: Owner, threadId: string, memory: AgentMemory) {
     this.#agent = agent
     this.#threadId = threadId
-    this.#memory = parseMemory(memory)
+    // A runner that was killed may have sent what no memory tells of.
+    this.#memory = { ...parseMemory(memory), isUnproven: true }
     this.#keeper = new Keeper({
       claim: (signal) => agent.claim(this, signal),
       onLeave: () => {
@@ -91,8 +83,9 @@ export class Conversation implements AgentSession {
     return this.#runId !== undefined || this.#keeper.isStarting
   }
 
-  check({ tools, forwardedProps, resume = [] }: RunAgentInput): void {
+  check({ tools, forwardedProps, messages, resume = [] }: RunAgentInput): void {
     checkTools(tools)
+    checkWords(messages)
     checkAnswers(this.#memory.asked, resume)
     parseSwitches(forwardedProps, this.#agent.options.permissionMode)
   }
@@ -121,8 +114,11 @@ export class Conversation implements AgentSession {
     // An id of its own: Claude Code names the message by it, and takes none but a UUID.
     const uuid = randomUUID()
     if (this.#warm === undefined || this.#turn?.steer(uuid, { ...message, isTold }) !== true) return false
-    const request = { messages: [message], context: [] }
-    this.#warm.claude.send(userLine(toPrompt(request, this.#agent.options).blocks, uuid))
+    const { blocks, skipped } = toPrompt({ messages: [message], context: [] }, this.#agent.options)
+    // Those of a run's own message were told when it began.
+    if (!isTold && skipped.length > 0) this.#turn?.tell([ownEvent('content_skipped', { parts: skipped })])
+    this.#turn?.give(blocks)
+    this.#warm.claude.send(userLine(blocks, uuid))
     return true
   }
 
@@ -141,6 +137,9 @@ export class Conversation implements AgentSession {
     this.#runId = request.runId
     clearTimeout(this.#idleTimer)
     try {
+      const { skipped } = toPrompt(request, this.#agent.options)
+      const parts = [...skipped, ...skippedResults(resultsOf(request))]
+      if (parts.length > 0) tell(context, [ownEvent('content_skipped', { parts })])
       const turn = this.#turn
       const warm = this.#warm
       if (warm !== undefined && turn?.isParked === true) {
@@ -199,9 +198,9 @@ export class Conversation implements AgentSession {
   }
 
   async #runAnew(request: RunRequest, context: RunContext): Promise<RunEnd> {
+    const { isUnproven } = this.#memory
     const isResumed = this.#begin()
     const prompt = toPrompt(request, this.#agent.options)
-    if (prompt.skipped.length > 0) tell(context, [ownEvent('content_skipped', { parts: prompt.skipped })])
     this.#memory.calls = withResults(this.#memory.calls, resultsOf(request))
     const pendingToolCallIds = stillOwed(this.#memory, request)
     if (pendingToolCallIds.length > 0) return { outcome: 'success', pendingToolCallIds }
@@ -211,11 +210,23 @@ export class Conversation implements AgentSession {
       this.#grants = late.grants
       this.#memory = { ...this.#memory, asked: [], calls: [] }
     }
-    let end = await this.#take(prompt, { request, context, isResumed })
-    if (end === NO_CONVERSATION && (await this.#returnToOrigin())) {
-      end = await this.#take(prompt, { request, context, isResumed })
-    }
-    return end === NO_CONVERSATION ? await this.#takeAfresh(prompt, request, context) : end
+    const end = await this.#takeOn(prompt, { request, context, isResumed })
+    if (!isUnproven || !isRejected(end)) return end
+    // It may be what an unfinished run left in the session that was refused, and not these words.
+    tell(context, [
+      ownEvent('session_reset', { claudeSessionId: this.#memory.claudeSessionId, reason: LEFT }),
+    ])
+    return await this.#takeOn(prompt, { request, context, isResumed: this.#begin() })
+  }
+
+  /** Goes on with the session where it is, or with a new one when it is nowhere. */
+  async #takeOn(
+    prompt: Prompt,
+    run: { request: RunRequest; context: RunContext; isResumed: boolean },
+  ): Promise<RunEnd> {
+    let end = await this.#take(prompt, run)
+    if (end === NO_CONVERSATION && (await this.#returnToOrigin())) end = await this.#take(prompt, run)
+    return end === NO_CONVERSATION ? await this.#takeAfresh(prompt, run.request, run.context) : end
   }
 
   /** An older Claude Code finds a session only in the directory it began in. Whether that is another one. */
@@ -250,6 +261,7 @@ export class Conversation implements AgentSession {
   #begin(): boolean {
     const { begun } = this.#memory
     this.#memory.begun = true
+    this.#memory.isUnproven = true
     return begun
   }
 
@@ -274,42 +286,32 @@ export class Conversation implements AgentSession {
       expectsOutput: switches.outputSchema !== undefined,
       question: () => host.end(),
     })
+    turn.give(prompt.blocks)
     this.#turn = turn
     // Told here and not by the session's own state: the process may have died just now.
     const exited = claude.exited.then((exit) => turn.fail(claude.failureOf(exit)))
     this.#inBackground('ending a run with its process', exited)
     const ready = claude.ready().catch((error: unknown) => turn.fail(startFailure(error)))
     this.#inBackground('ending a run that could not start', ready)
-    await this.#tell(warm, switches, context.signal)
+    const model = switches.model ?? this.#memory.model ?? this.#agent.options.model
+    await tellSwitches(warm, { ...switches, model }, context.signal)
     await mcp.retry(claude, context.signal)
     claude.send(userLine(prompt.blocks, randomUUID()))
     mcp.watch(claude, turn, context.signal)
     return await this.#follow(warm, turn, context)
   }
 
-  /** Tells a process what it can be told while it lives; nothing is awaited when nothing has changed. */
-  async #tell(warm: Warm, switches: Switches, signal: AbortSignal): Promise<void> {
-    const model = switches.model ?? this.#memory.model ?? this.#agent.options.model
-    if (model !== warm.model) {
-      warm.model = model
-      await warm.claude.setModel(model, signal)
-    }
-    if (switches.maxThinkingTokens !== warm.thinkingTokens) {
-      warm.thinkingTokens = switches.maxThinkingTokens
-      await warm.claude.setThinkingTokens(switches.maxThinkingTokens ?? null, signal)
-    }
-  }
-
   /** The turn until its end, or until it waits for somebody. */
   async #follow({ claude, host }: Warm, turn: Turn, context: RunContext): Promise<TurnEnd> {
     const ended = turn.follow(context)
-    const stop = (): void => this.#inBackground('stopping a run', this.#interrupt(claude, turn, ended))
+    const stop = (): void => this.#stop(claude, turn, ended)
     context.signal.addEventListener('abort', stop, { once: true })
     if (context.signal.aborted) stop()
     try {
       const end = await ended
       this.#remember(turn, end, host)
-      if (turn.hasLeftovers) await this.rest()
+      // Its process has in mind what the conversation is taken back from.
+      if (turn.hasLeftovers || isRejected(end)) await this.rest()
       return end
     } finally {
       context.signal.removeEventListener('abort', stop)
@@ -321,7 +323,7 @@ export class Conversation implements AgentSession {
     if (end === NO_CONVERSATION) return
     const { sessionId, memory, init } = turn.translator
     this.#seenModel = init?.model ?? this.#seenModel
-    this.#memory = {
+    const said = {
       ...this.#memory,
       claudeSessionId: sessionId ?? this.#memory.claudeSessionId,
       turns: this.#memory.turns + (turn.isParked ? 0 : 1),
@@ -329,21 +331,13 @@ export class Conversation implements AgentSession {
       calls: turn.isParked ? host.clientTools.waiting : [],
       translator: memory,
     }
+    this.#memory = withProof(said, end, turn.entries)
   }
 
-  /** Stops the turn and keeps the session; a process that does not obey within the grace is killed. */
-  async #interrupt(claude: ClaudeProcess, turn: Turn, ended: Promise<unknown>): Promise<void> {
+  #stop(claude: ClaudeProcess, turn: Turn, ended: Promise<unknown>): void {
     const kill = (): void => this.#inBackground('killing Claude Code', claude.kill())
-    const grace = setTimeout(kill, this.#agent.options.interruptGraceMs)
-    // Before its turn has begun Claude Code has nothing to interrupt, and would then answer the prompt all the same.
-    turn.begun
-      .then(() => claude.interrupt())
-      .catch(() => {
-        // It died meanwhile; its exit ends the turn.
-      })
-    // How it ended is told to whoever follows the turn.
-    await ended.catch(() => undefined)
-    clearTimeout(grace)
+    const stopped = stopTurn({ claude, turn, ended, kill, graceMs: this.#agent.options.interruptGraceMs })
+    this.#inBackground('stopping a run', stopped)
   }
 
   /** A process that fits the run: the warm one, or another when it was started with other settings. */
@@ -378,6 +372,7 @@ export class Conversation implements AgentSession {
       place: await this.#place(),
       host,
       isAtWork: () => this.#turn?.isOver === false,
+      isMediaUntried: () => this.#turn?.isMediaUntried === true,
       observed: () => this.#observed,
       onDenied: (denial) => this.#turn?.tell([toDenialEvent(denial)]),
       onMessage: (message) => this.#turn?.onMessage(message),

@@ -15,6 +15,12 @@ const Memory = z.object({
   asked: z.array(Asked),
   /** Calls that wait for the client's result. */
   calls: z.array(ClientCall),
+  /** The last entry of the last turn that succeeded: the model has taken everything up to it. */
+  proven: z.object({ sessionId: z.string(), uuid: z.string() }).optional(),
+  /** Something was sent behind `proven`, and nobody knows that the model takes it. */
+  isUnproven: z.boolean().default(false),
+  /** What is behind `proven` in the session's file is no part of the conversation. */
+  isTakenBack: z.boolean().default(false),
   /** Chosen with POST /model. */
   model: z.string().optional(),
   /** Unknown of a conversation that began before it was kept: then it was the workspace, with nothing said of it. */
@@ -44,6 +50,8 @@ export function freshMemory(model?: string): Memory {
     turns: 0,
     asked: [],
     calls: [],
+    isUnproven: false,
+    isTakenBack: false,
     ...chosen,
     origin: {},
     translator: undefined,

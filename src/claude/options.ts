@@ -1,3 +1,4 @@
+import type { Lease } from '../lease.ts'
 import type { Place } from './launch/place.ts'
 import type { LaunchOptions } from './launch/sdk-options.ts'
 import type { ClaudeProcessOptions } from './process/process.ts'
@@ -30,4 +31,22 @@ export interface ClaudeAgentOptions extends LaunchOptions {
   prepared(signal: AbortSignal): Promise<void>
   /** Called before each start; throws when a run could not work, with the reason. */
   beforeStart(): Promise<void>
+}
+
+/** What of a conversation decides who gives its slot to another. */
+export interface SlotHolder {
+  readonly busy: boolean
+  /** Ends the process; resolves when its slot is free. */
+  rest(): Promise<void>
+}
+
+/** What has many conversations: their settings and their slots. */
+export interface Owner {
+  readonly options: ClaudeAgentOptions
+  /**
+   * A slot for one process of the conversation.
+   *
+   * @throws {RunnerError} when no process could work, or all slots are at work.
+   */
+  claim(conversation: SlotHolder, signal: AbortSignal): Promise<Lease>
 }

@@ -42,6 +42,7 @@ function answerLine(asked: Asked, resume: readonly ResumeEntry[], grants: Grant[
   return `- ${call}: approved. Make the call now with exactly this input: ${JSON.stringify(updatedInput)}`
 }
 
+/** The results of the client's own tools that a run brings. */
 export function resultsOf({ messages }: Pick<RunRequest, 'messages'>): ToolMessage[] {
   return messages.filter((message) => message.role === 'tool')
 }

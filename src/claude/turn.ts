@@ -6,12 +6,10 @@ import { ownEvent } from '../agui/own-events.ts'
 import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { ToolAsked } from './host/approvals.ts'
+import { type Entries, entryOf, hasMedia } from './taken-back.ts'
+import { isRecord } from './translate/messages.ts'
 import { Translator } from './translate/translator.ts'
-
-/** The Claude session a process was told to resume is not there; nothing of the turn has happened. */
-export const NO_CONVERSATION = Symbol('no conversation')
-
-export type TurnEnd = RunEnd | typeof NO_CONVERSATION
+import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
 
 const CommandLifecycle = z.object({
   type: z.literal('command_lifecycle'),
@@ -52,6 +50,12 @@ export class Turn {
   /** Somebody else has to act; the run ends as soon as the turn is quiet. */
   #isAsking = false
   #isBroken = false
+  /** Of the session's file, the last that was heard of. */
+  #lastEntry: string | undefined
+  /** The summary of all before, when the session was compacted in this turn: earlier entries are gone then. */
+  #summaryEntry: string | undefined
+  #isSummaryNext = false
+  #isMediaUntried = false
   /** Said while nobody ran: told by the run that goes on. */
   #unheard: unknown[] = []
   /** Sent, and not taken in yet. */
@@ -68,6 +72,10 @@ export class Turn {
     this.begun = new Promise((resolve) => {
       this.#begin = resolve
     })
+  }
+
+  get entries(): Entries {
+    return { last: this.#lastEntry, summary: this.#summaryEntry }
   }
 
   get isOver(): boolean {
@@ -106,6 +114,7 @@ export class Turn {
     if (hasType(message, 'system')) this.#begin()
     const life = lifeOf(message)
     if (life !== undefined) return this.#context.emit(this.#steeredEvents(life))
+    this.#note(message)
     const events = this.translator.translate(message)
     const wait = this.#context.emit(events)
     const { end } = this.translator
@@ -120,6 +129,27 @@ export class Turn {
     }
     if (this.#isAsking) this.considerParking()
     return wait
+  }
+
+  #note(message: unknown): void {
+    if (isRecord(message) && message['subtype'] === 'compact_boundary') this.#isSummaryNext = true
+    const entry = entryOf(message)
+    if (entry === undefined) return
+    this.#lastEntry = entry
+    if (this.#isSummaryNext) this.#summaryEntry = entry
+    this.#isSummaryNext = false
+    if (hasType(message, 'assistant')) this.#isMediaUntried = false
+    else this.give(isRecord(message) && isRecord(message['message']) ? message['message']['content'] : [])
+  }
+
+  /** Call with content on its way to the model. */
+  give(blocks: unknown): void {
+    this.#isMediaUntried ||= hasMedia(blocks)
+  }
+
+  /** A picture or document is on its way that the model has not answered to: it may refuse it. */
+  get isMediaUntried(): boolean {
+    return this.#isMediaUntried
   }
 
   /**
@@ -243,12 +273,15 @@ function lifeOf(message: unknown): { id: string; state: string } | undefined {
   return parsed.success ? { id: parsed.data.command_uuid, state: parsed.data.state } : undefined
 }
 
+/** The session's file is gone, or the entry in it that was to be resumed at. */
+const NO_SUCH_PLACE = /^No (?:conversation|message) found/
+
 function saysNoConversation(message: unknown): boolean {
   if (typeof message !== 'object' || message === null || !('type' in message) || message.type !== 'result')
     return false
   return (
     'errors' in message &&
     Array.isArray(message.errors) &&
-    message.errors.some((error) => typeof error === 'string' && error.startsWith('No conversation found'))
+    message.errors.some((error) => typeof error === 'string' && NO_SUCH_PLACE.test(error))
   )
 }

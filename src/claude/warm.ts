@@ -4,11 +4,12 @@ import { policyDenied } from '../channels.ts'
 import type { Host } from './host/host.ts'
 import { isHeard, originOf, type Place } from './launch/place.ts'
 import { instructionsOf, sdkOptions } from './launch/sdk-options.ts'
-import { type Switches, startSwitches, toSdkMode } from './launch/switches.ts'
+import { type Switches, startSwitches, switchEnvironment, toSdkMode } from './launch/switches.ts'
 import { McpServers } from './mcp-servers.ts'
 import type { Memory } from './memory.ts'
 import type { ClaudeAgentOptions } from './options.ts'
 import { ClaudeProcess, type ClaudeProcessOptions } from './process/process.ts'
+import { resumePoint } from './taken-back.ts'
 
 /** A process with what it was started with and what it was told since. */
 export interface Warm {
@@ -31,7 +32,12 @@ export interface Needs {
 }
 
 export function startKey(switches: Switches, place: Place): string {
-  return JSON.stringify([startSwitches(switches), switches.permissionMode, place.key])
+  return JSON.stringify([
+    startSwitches(switches),
+    switchEnvironment(switches),
+    switches.permissionMode,
+    place.key,
+  ])
 }
 
 export interface WarmStart extends Pick<ClaudeProcessOptions, 'observed' | 'onDenied' | 'onMessage'> {
@@ -40,13 +46,14 @@ export interface WarmStart extends Pick<ClaudeProcessOptions, 'observed' | 'onDe
   host: Host
   /** Whether a turn is under way or parked. */
   isAtWork(): boolean
+  isMediaUntried(): boolean
 }
 
 /** Starts the process of a conversation, which begins with it unless it is resumed: then its origin is set. */
 export async function startWarm(
   options: ClaudeAgentOptions,
   memory: Memory,
-  { needs, place, host, isAtWork, observed, onDenied, onMessage }: WarmStart,
+  { needs, place, host, isAtWork, isMediaUntried, observed, onDenied, onMessage }: WarmStart,
 ): Promise<Warm> {
   const { isResumed, switches, tools, hasState } = needs
   const { claudeSessionId } = memory
@@ -61,12 +68,15 @@ export async function startWarm(
       {
         gate: {
           isAtWork,
+          isMediaUntried,
           onRefused: (what) => policyDenied.publish({ ...observed(), by: 'runner', what }),
         },
-        conversation: isResumed ? { resume: claudeSessionId } : { sessionId: claudeSessionId },
+        conversation: isResumed
+          ? { resume: claudeSessionId, ...resumePoint(memory) }
+          : { sessionId: claudeSessionId },
         place,
         isHeard: isHeard(memory.origin, instructions),
-        env: options.env,
+        env: { ...options.env, ...switchEnvironment(switches) },
         canUseTool: host.canUseTool,
         onElicitation: host.elicitations.onElicitation,
         permissionMode: toSdkMode(switches.permissionMode ?? options.permissionMode),
@@ -87,4 +97,20 @@ export async function startWarm(
     },
   })
   return { claude, host, mcp, place, startKey: startKey(switches, place), model, thinkingTokens: undefined }
+}
+
+/** Tells a process what it can be told while it lives; nothing is awaited when nothing has changed. */
+export async function tellSwitches(
+  warm: Warm,
+  { model, maxThinkingTokens }: { model: string | undefined; maxThinkingTokens?: number | undefined },
+  signal: AbortSignal,
+): Promise<void> {
+  if (model !== warm.model) {
+    warm.model = model
+    await warm.claude.setModel(model, signal)
+  }
+  if (maxThinkingTokens !== warm.thinkingTokens) {
+    warm.thinkingTokens = maxThinkingTokens
+    await warm.claude.setThinkingTokens(maxThinkingTokens ?? null, signal)
+  }
 }

@@ -29,6 +29,8 @@ export interface RequestFacts {
   readonly subagent: boolean
   /** Names of the tools the request offers. */
   readonly tools: readonly string[]
+  /** All messages of the request as JSON: what the model is given of the conversation. */
+  readonly messages: string
   /** Claude Code's working directory, empty when the request does not tell. */
   readonly cwd: string
 }
@@ -88,6 +90,7 @@ export function readRequestFacts(body: MessagesBody, headers: IncomingHttpHeader
     nudges: after.filter((message) => message.role === 'user' && isNudge(message)).length,
     subagent: headers['x-claude-code-agent-id'] !== undefined || SUBAGENT_MARK.test(system),
     tools: (body.tools ?? []).flatMap((tool) => tool.name ?? []),
+    messages: JSON.stringify(messages),
     cwd: workingDirectory(messages, system),
   }
 }

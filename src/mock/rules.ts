@@ -78,12 +78,14 @@ function prepareCondition(when: Condition): (facts: RequestFacts) => Variables |
   const prompt = toRegex(when.prompt)
   const note = toRegex(when.note)
   const model = toRegex(when.model)
+  const holds = toRegex(when.holds)
   const resultText = toRegex(when.result?.matches)
   const offers = [when.offers ?? []].flat()
   return (facts) => {
     const prompted = prompt.exec(facts.prompt)
     const noted = note.exec(facts.note)
     if (prompted === null || noted === null || !model.test(facts.model)) return undefined
+    if (when.holds !== undefined && !holds.test(facts.messages)) return undefined
     if (!inRange(facts.round, when.round) || !inRange(facts.nudges, when.nudges)) return undefined
     if (when.subagent !== undefined && when.subagent !== facts.subagent) return undefined
     if (when.stream !== undefined && when.stream !== facts.stream) return undefined

@@ -122,6 +122,8 @@ const conditionSchema = z.strictObject({
   note: regex.optional(),
   result: resultConditionSchema.optional(),
   model: regex.optional(),
+  /** Matches somewhere in the messages of the request, as JSON. */
+  holds: regex.optional(),
   round: countSchema.optional(),
   nudges: countSchema.optional(),
   subagent: z.boolean().optional(),

@@ -17,9 +17,14 @@ export interface KnownMessages {
 export interface NewMessages {
   /** Oldest first. */
   messages: UserMessage[]
+  /** What goes before them: words of the system, and of an assistant that spoke before the thread began. */
+  before: Message[]
   /** Ids and digests to remember once the agent has them. */
   digests: [id: string, digest: string][]
 }
+
+/** Stands before the digests of a message that the model refused; no digest is as short. */
+const REFUSED = 'refused'
 
 export const TOLD = ':steered'
 
@@ -35,9 +40,11 @@ function untold(messageId: string): string {
   return messageId.endsWith(TOLD) ? messageId.slice(0, -TOLD.length) : messageId
 }
 
-/** The ids of user messages among `messages`, each with all it may be known by. */
+const SAID: ReadonlySet<string> = new Set(['user', 'system', 'developer'])
+
+/** The ids of what a person or the system says in `messages`, each with all it may be known by. */
 export function knownIds(messages: readonly Message[]): string[] {
-  const ids = messages.flatMap(({ role, id }) => (role === 'user' ? [id, untold(id)] : []))
+  const ids = messages.flatMap(({ role, id }) => (SAID.has(role) ? [id, untold(id)] : []))
   return [...new Set(ids)]
 }
 
@@ -57,7 +64,11 @@ function sentId(messageId: string, known: KnownMessages): string {
  * its end, or holds turns of an assistant this thread never had; `invalid_input` when nothing is new.
  */
 export function reconcile(messages: readonly Message[], known: KnownMessages): NewMessages {
-  const fresh: { message: UserMessage; digest: string; index: number }[] = []
+  const isRefused = (message: UserMessage, digest: string): boolean => {
+    const [mark, ...digests] = known.messageDigest(sentId(message.id, known))?.split(' ') ?? []
+    return mark === REFUSED && digests.includes(digest)
+  }
+  let fresh: { message: UserMessage; digest: string; index: number }[] = []
   const freshDigests = new Map<string, string>()
   let lastKnownIndex = -1
   let newestSeen = false
@@ -65,8 +76,10 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
     if (message.role !== 'user') continue
     const digest = digestOf(message.content)
     const id = sentId(message.id, known)
-    const isKnown = known.messageDigest(id) !== undefined
-    const before = known.messageDigest(id) ?? freshDigests.get(id)
+    const stored = known.messageDigest(id)
+    // What was refused may be mended under its id.
+    const isOpen = stored?.startsWith(REFUSED) === true
+    const before = (isOpen ? undefined : stored) ?? freshDigests.get(id)
     if (before === undefined) {
       fresh.push({ message, digest, index })
       freshDigests.set(id, digest)
@@ -74,13 +87,16 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
     }
     if (!before.split(' ').includes(digest))
       throw conflict(`messages[${index}] ("${message.id}") was sent before with other content`)
-    if (!isKnown) continue
+    if (stored === undefined || isOpen) continue
     lastKnownIndex = index
     newestSeen ||= id === known.lastUserMessageId
   }
+  // A client that goes on sends its whole history, the refused words in it; one that tries again sends nothing behind.
+  const last = fresh.findLastIndex(({ message, digest }) => !isRefused(message, digest))
+  if (last === fresh.length - 1) fresh = fresh.filter(({ message, digest }) => !isRefused(message, digest))
   const [first] = fresh
   if (first === undefined) {
-    if (known.isAnswered === true) return { messages: [], digests: [] }
+    if (known.isAnswered === true) return { messages: [], before: [], digests: [] }
     throw new RunnerError(
       'invalid_input',
       'messages holds no user message this thread has not seen; add one with a new id.',
@@ -94,11 +110,30 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
       `messages[${first.index}] ("${first.message.id}") is new but stands before a known message`,
     )
   }
-  if (lastKnownIndex < 0) refuseForeignTurns(messages, first.index, known)
+  const isNew = lastKnownIndex < 0 && known.lastUserMessageId === undefined
+  const greetings = isNew ? messages.slice(0, first.index).filter(({ role }) => role === 'assistant') : []
+  const isGreeted = greetings.length > 0 && messages.findIndex(({ role }) => role === 'user') >= first.index
+  if (lastKnownIndex < 0)
+    refuseForeignTurns(isGreeted ? messages.slice(first.index) : messages, first.index, known)
+  const system = newSystem(messages, known)
   return {
     messages: fresh.map(({ message }) => message),
-    digests: fresh.map(({ message, digest }) => [message.id, digest]),
+    before: [...system.map(({ message }) => message), ...(isGreeted ? greetings : [])],
+    // The last is the last user message.
+    digests: [...system, ...fresh].map(({ message, digest }) => [message.id, digest]),
   }
+}
+
+/** What the system says that the thread does not know in these words. */
+function newSystem(
+  messages: readonly Message[],
+  known: KnownMessages,
+): { message: Message; digest: string }[] {
+  return messages.flatMap((message) => {
+    if (message.role !== 'system' && message.role !== 'developer') return []
+    const digest = digestOf(message.content)
+    return known.messageDigest(message.id) === digest ? [] : [{ message, digest }]
+  })
 }
 
 /** A client that sends an assistant's turns believes in a conversation; it must be the one this thread had. */
@@ -146,8 +181,17 @@ export function withTold(
   return withShown(withShown(digests, texts), shown)
 }
 
+/** Messages that the model refused are no part of the conversation. */
+export function asRefused(digests: NewMessages['digests']): NewMessages['digests'] {
+  return digests.map(([id, digest]) => [id, `${REFUSED} ${digest}`])
+}
+
 function digestOf(content: UserMessage['content']): string {
-  return createHash('sha256').update(JSON.stringify(content, sorted)).digest('base64url').slice(0, 22)
+  const [only, ...others] = typeof content === 'string' ? [] : content
+  const isText = only?.type === 'text' && others.length === 0 && only.metadata === undefined
+  // A text and a list of one text are the same.
+  const same = isText ? only.text : content
+  return createHash('sha256').update(JSON.stringify(same, sorted)).digest('base64url').slice(0, 22)
 }
 
 /** A client may send the same members in another order. */

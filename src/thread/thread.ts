@@ -8,7 +8,7 @@ import type { Write } from '../storage/table.ts'
 import { deliveryOf, threadBusy } from './admission.ts'
 import { openAnswers, owedResults } from './answers.ts'
 import { type Cut, closeCut, RESTARTED } from './cut-run.ts'
-import { knownIds, reconcile, toldId, withShown, withTold } from './history.ts'
+import { asRefused, knownIds, reconcile, toldId, withShown, withTold } from './history.ts'
 import { checkNew, type Known, knownMessages } from './known.ts'
 import type { QueuedRun, Waiting } from './queue.ts'
 import { pendingEvents, queuedEvents } from './queue-events.ts'
@@ -58,18 +58,19 @@ export class Thread {
     const delivery = deliveryOf(input)
     const busy = this.#run?.run.runId
     if (busy !== undefined && delivery === undefined) throw threadBusy(busy)
-    this.#options.agent.check(input)
     const resume = this.#answers(input.resume)
     const results = owedResults(input.messages, this.#options.agent)
     const isAnswered = resume.length + results.length > 0
-    const { messages, digests } = reconcile(input.messages, {
+    const { messages, before, digests } = reconcile(input.messages, {
       ...knownMessages(this.#known(known)),
       isAnswered,
     })
-    const queued = { request: { ...input, messages: [...results, ...messages], resume }, digests }
+    const request = { ...input, messages: [...results, ...before, ...messages], resume }
+    this.#options.agent.check(request)
+    const queued = { request, digests }
     if (busy === undefined) return { runId, after: await this.#start(queued) }
     const after = this.#options.writer.head
-    const isSteering = delivery === 'steer' && results.length === 0
+    const isSteering = delivery === 'steer' && results.length + before.length === 0
     const steered = isSteering ? messages.map((message) => ({ ...message, id: toldId(message.id) })) : []
     const steeredInto = await this.#enqueue(queued, steered)
     if (steeredInto === undefined) return { runId, after }
@@ -88,6 +89,7 @@ export class Thread {
     const message = parseUserContent(content, messageId)
     const { messages, digests } = reconcile([message], knownMessages(this.#known(known)))
     const request = { threadId: this.threadId, runId, messages, tools: [], context: [] }
+    this.#options.agent.check(request)
     this.#answers()
     if (this.#run === undefined) {
       await this.#start({ request, digests })
@@ -382,6 +384,11 @@ export class Thread {
     // A failed run's messages are forgotten: a client that retries sends the same ones with a new runId.
     const kept = end.outcome === 'error' ? [] : digests
     this.#facts = factsAfter(end, this.#facts, { memory: agent.memory, lastUserMessageId: kept.at(-1)?.[0] })
-    return [...taken, ...putMessages(this.threadId, kept), putFacts(this.threadId, this.#facts)]
+    const refused = end.outcome === 'error' && end.code === 'model_rejected_input' ? asRefused(digests) : []
+    return [
+      ...taken,
+      ...putMessages(this.threadId, [...kept, ...refused]),
+      putFacts(this.threadId, this.#facts),
+    ]
   }
 }

@@ -87,8 +87,8 @@ describe('what is not known is stripped with a warning', () => {
     ],
     ['source', { type: 'image', source: { type: 'ftp', value: 'x' } }, /unknown source type "ftp"/],
     [
-      'legacy binary part',
-      { type: 'binary', mimeType: 'image/png', data: 'AA' },
+      'binary part that holds nothing',
+      { type: 'binary', mimeType: 'image/png' },
       /unknown part type "binary"/,
     ],
   ])('an unknown %s', (_what, part, warning) => {

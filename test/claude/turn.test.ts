@@ -2,7 +2,8 @@ import { EventType } from '@ag-ui/core'
 import { expect, test } from 'vitest'
 import type { RunContext, RunEnd } from '../../src/agent/agent.ts'
 import type { AguiEvent } from '../../src/agui/event.ts'
-import { NO_CONVERSATION, Turn } from '../../src/claude/turn.ts'
+import { Turn } from '../../src/claude/turn.ts'
+import { NO_CONVERSATION } from '../../src/claude/turn-end.ts'
 import { RunnerError } from '../../src/errors.ts'
 import { turn as loop } from '../support/event-log.ts'
 
@@ -12,7 +13,7 @@ const taken = (uuid: string) => ({ type: 'command_lifecycle', command_uuid: uuid
 const QUESTION: RunEnd = { outcome: 'interrupt', interrupts: [{ id: 'q', reason: 'tool_call' }] }
 
 function world(question: () => RunEnd | undefined = () => undefined) {
-  const turn = new Turn({ memory: undefined, clientToolPrefix: undefined, question })
+  const turn = new Turn({ memory: undefined, clientToolPrefix: undefined, question, expectsOutput: false })
   const told: AguiEvent[] = []
   const stop = new AbortController()
   const context: RunContext = {

@@ -88,6 +88,31 @@ test('a failure of the client’s tool reaches the model as one', async () => {
   )
 })
 
+test('documents in a result reach the model, and what cannot be given is named', async () => {
+  await open([WEATHER])
+  const first = await run(runner.url, { ...runInput('m', 'the weather?'), tools: [WEATHER] })
+  const [toolCallId] = first.at(-1)?.['outcome'].pendingToolCallIds ?? []
+  const data = (type: string, mimeType: string, value: string) => ({
+    type,
+    source: { type: 'data', mimeType, value: Buffer.from(value).toString('base64') },
+  })
+  const content = [
+    data('document', 'application/json', '{"word":"qxjson"}'),
+    data('document', 'application/pdf', '%PDF-1.1\ntrailer<</Root 1 0 R>>\n%%EOF\n'),
+    data('audio', 'audio/wav', 'RIFF\0'),
+  ]
+  const result = { id: 'r1', role: 'tool', toolCallId, content }
+  const all = await run(runner.url, { ...runInput('m'), messages: [result], tools: [WEATHER] })
+  expect(all.find(({ name }) => name === 'agui-runner.content_skipped')?.['value']).toEqual({
+    parts: ['an audio part of type audio/wav'],
+  })
+  const given = JSON.stringify(
+    bench.gateway.requests.filter(({ route }) => route === 'inference').at(-1)?.body,
+  )
+  expect(given).toContain('qxjson')
+  expect(given).toMatch(/application\/pdf|\.pdf/)
+})
+
 test('a client that goes on without a result tells the model that there is none', async () => {
   await open([WEATHER])
   await run(runner.url, { ...runInput('skip', 'the weather?'), tools: [WEATHER] })

@@ -87,3 +87,78 @@ test('a tool result larger than an event is cut with a marker, and the whole is 
   const whole = await (await fetch(`${runner.url}${blob.url}`)).text()
   expect(whole).toBe(Array.from({ length: 4000 }, (_, index) => index + 1).join('\n'))
 })
+
+const sent = (content: unknown) => run(runner.url, runInput(crypto.randomUUID(), content))
+const data = (type: string, mimeType: string, value: string) => ({
+  type,
+  source: { type: 'data', mimeType, value },
+})
+const base64 = (words: string): string => Buffer.from(words).toString('base64')
+const skippedIn = (all: Awaited<ReturnType<typeof run>>): string[] =>
+  all.flatMap(({ name, value }) => (name === 'agui-runner.content_skipped' ? value.parts : []))
+
+test.each([
+  ['image/jpg', data('image', 'image/jpg', PNG), '"media_type":"image/'],
+  ['upper case', data('image', 'IMAGE/PNG', PNG), '"media_type":"image/png"'],
+  ['a parameter', data('document', 'application/pdf; name=a.pdf', PDF), '"media_type":"application/pdf"'],
+  ['an image called a document', data('document', 'image/png', PNG), '"type":"image"'],
+  ['JSON', data('document', 'application/json', base64('{"word":"qxjson"}')), 'qxjson'],
+  ['a source file', data('document', 'video/mp2t', base64('const qxsource = 1')), 'qxsource'],
+  [
+    'a data URL',
+    { type: 'image', source: { type: 'url', value: `data:image/png;base64,${PNG}` } },
+    '"media_type":"image/png"',
+  ],
+  [
+    'binary of AG-UI 0.0.5x',
+    { type: 'binary', mimeType: 'image/png', data: PNG },
+    '"media_type":"image/png"',
+  ],
+  ['binary of text', { type: 'binary', mimeType: 'text/csv', data: base64('qxcsv,1') }, 'qxcsv'],
+])('%s reaches the model', async (_name, part, found) => {
+  bench.gateway.use({ rules: [{ reply: 'seen' }] })
+  const all = await sent([text, part])
+  expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
+  expect(lastBody()).toContain(found)
+  expect(skippedIn(all)).toEqual([])
+})
+
+test.each([
+  ['an unknown part', { type: 'hologram', value: 1 }],
+  ['an unknown source', { type: 'image', source: { type: 'ether', value: '1' } }],
+  ['binary with an id only', { type: 'binary', mimeType: 'image/png', id: 'upload-1' }],
+  ['bytes of no known type', data('document', 'application/zip', 'UEsDBBQAAAAIAP/+')],
+  ['an address that is none of the web', { type: 'image', source: { type: 'url', value: 'blob:null/1' } }],
+])('%s is named, and alone it is no message', async (_name, part) => {
+  bench.gateway.use({ rules: [{ reply: 'seen' }] })
+  expect(skippedIn(await sent([text, part]))).toHaveLength(1)
+  const from = bench.gateway.requests.length
+  const refused = await post(runner.url, runInput(crypto.randomUUID(), [part]))
+  expect([refused.status, await refused.json()]).toMatchObject([400, { error: { code: 'invalid_input' } }])
+  expect(bench.gateway.requests).toHaveLength(from)
+})
+
+test.each(['', '  ', []])('a message of %j is refused', async (content) => {
+  expect((await post(runner.url, runInput(crypto.randomUUID(), content))).status).toBe(400)
+})
+
+test('words of the system, the developer and a greeting reach the model, once', async () => {
+  bench.gateway.use({ rules: [{ reply: 'seen' }] })
+  const threadId = crypto.randomUUID()
+  const send = (...messages: unknown[]) => run(runner.url, { threadId, runId: crypto.randomUUID(), messages })
+  const history = [
+    { id: 's', role: 'system', content: 'qxsystem' },
+    { id: 'd', role: 'developer', content: 'qxdeveloper' },
+    { id: 'g', role: 'assistant', content: 'qxgreeting' },
+    { id: 'u1', role: 'user', content: 'go' },
+  ]
+  await send(...history)
+  expect(lastBody()).toMatch(/qxsystem.*qxdeveloper.*qxgreeting.*go/)
+  const again = history.map((message) =>
+    message.id === 'u1' ? { ...message, content: [{ type: 'text', text: 'go' }] } : message,
+  )
+  await send(...again, { id: 'u2', role: 'user', content: 'on' })
+  expect(lastBody().match(/qxsystem/g)).toHaveLength(1)
+  await send({ ...history[0], content: 'qxother' }, { id: 'u3', role: 'user', content: 'and on' })
+  expect(lastBody()).toContain('qxother')
+})

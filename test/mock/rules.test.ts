@@ -13,6 +13,7 @@ const FACTS: RequestFacts = {
   nudges: 0,
   subagent: false,
   tools: ['Bash', 'Write'],
+  messages: '[{"role":"user","content":"said before"}]',
   cwd: '/sandbox/workspace',
 }
 const BASH = { id: 'toolu_1', tool: 'Bash', text: 'total 12', isError: false }

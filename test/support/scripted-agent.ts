@@ -204,7 +204,16 @@ class ScriptedSession implements AgentSession {
   async #step(request: RunRequest, context: RunContext): Promise<RunEnd | undefined> {
     const turn = this.#turn
     const model = this.#model ?? 'scripted'
-    const facts = { ...turn, model, stream: true, nudges: 0, subagent: false, tools: [], cwd: '' }
+    const facts = {
+      ...turn,
+      model,
+      stream: true,
+      nudges: 0,
+      subagent: false,
+      tools: [],
+      cwd: '',
+      messages: '',
+    }
     const reply = this.#options.book.match(facts)
     if (reply === undefined) throw new Error(`No rule is there for "${turn.prompt}".`)
     turn.results = []

@@ -4,7 +4,9 @@ import { ToolMessageSchema } from '@ag-ui/core/schemas'
 import type { McpSdkServerConfigWithInstance } from '@anthropic-ai/claude-agent-sdk'
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js'
 import { z } from 'zod'
+import { skippedOf } from '../../agui/input.ts'
 import { RunnerError } from '../../errors.ts'
+import { mediumOf } from '../translate/medium.ts'
 import { blocksOf, isRecord, readAssistant, readUser } from '../translate/messages.ts'
 import { createToolServer, type HostCall, inputSchemaOf } from './tool-server.ts'
 
@@ -177,18 +179,28 @@ export function checkTools(tools: readonly Tool[]): void {
 function toResult({ content, error }: Result): CallToolResult {
   if (error !== undefined) return failure(error)
   if (typeof content === 'string') return { content: [{ type: 'text', text: content }] }
-  return {
-    content: content.map((part) => {
-      if (part.type === 'text') return { type: 'text', text: part.text }
-      const { source } = part
-      return part.type === 'image' && source.type === 'data'
-        ? { type: 'image', data: source.value, mimeType: source.mimeType }
-        : {
-            type: 'text',
-            text: `[${part.type} at ${source.type === 'url' ? source.value : 'an unknown place'}]`,
-          }
-    }),
-  }
+  return { content: content.map(toContent) }
+}
+
+function toContent(part: Exclude<Result['content'], string>[number]): CallToolResult['content'][number] {
+  if (part.type === 'text') return { type: 'text', text: part.text }
+  const medium = mediumOf(part)
+  if (medium.type === 'text') return { type: 'text', text: medium.text }
+  if (medium.type === 'none') return { type: 'text', text: `[${medium.what}, which you cannot be given]` }
+  const { source } = medium
+  if (source.type === 'url') return { type: 'text', text: `[${part.type} at ${source.url}]` }
+  if (medium.type === 'image') return { type: 'image', data: source.data, mimeType: source.media_type }
+  const uri = `agui://${part.type}.pdf`
+  return { type: 'resource', resource: { uri, mimeType: source.media_type, blob: source.data } }
+}
+
+/** What of the results the model cannot be given, in words. */
+export function skippedResults(results: readonly ToolMessage[]): string[] {
+  return results.flatMap((result) => {
+    const parts = typeof result.content === 'string' ? [] : result.content
+    const media = parts.flatMap((part) => (part.type === 'text' ? [] : [mediumOf(part)]))
+    return [...skippedOf(result), ...media.flatMap((medium) => (medium.type === 'none' ? [medium.what] : []))]
+  })
 }
 
 function failure(text: string): CallToolResult {

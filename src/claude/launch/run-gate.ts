@@ -11,6 +11,8 @@ const SUBAGENT_ID = /^a[0-9a-f]{16}$/
 export interface RunGateOptions {
   /** Whether a run, or a turn that waits for a person between two runs, has this process at work. */
   isAtWork(): boolean
+  /** Whether the model may yet refuse a picture or document of this turn. */
+  isMediaUntried(): boolean
   /** Told what was refused: the tool's name, or `turn`. */
   onRefused(what: string): void
 }
@@ -19,8 +21,12 @@ export interface RunGateOptions {
  * No turn and no tool call without a run. Claude Code asks these hooks before the model hears of a prompt, whoever
  * wrote it (measured: also a task that has ended, another session, a hook that wakes the model), and before each tool
  * call, its subagents' included. Both fail closed.
+ *
+ * To a refused picture Claude Code answers by summing up the good turns and trying again with the picture (measured:
+ * 2.1.332); the words that the conversation is taken back to are then gone. It does not heed the hook when the
+ * request is too long to go out at all.
  */
-export function runGate({ isAtWork, onRefused }: RunGateOptions): HooksOfGate {
+export function runGate({ isAtWork, isMediaUntried, onRefused }: RunGateOptions): HooksOfGate {
   const refuse = (what: string): void => onRefused(what)
   const prompt = async (): Promise<HookJSONOutput> => {
     if (isAtWork()) return {}
@@ -40,13 +46,21 @@ export function runGate({ isAtWork, onRefused }: RunGateOptions): HooksOfGate {
       },
     }
   }
+  const compaction = async (input: HookInput): Promise<HookJSONOutput> => {
+    if (input.hook_event_name !== 'PreCompact' || input.trigger !== 'auto' || !isMediaUntried()) return {}
+    return { decision: 'block', reason: 'The model has not yet taken the picture or document of this turn.' }
+  }
   return {
+    PreCompact: [{ hooks: [compaction] }],
     UserPromptSubmit: [{ onFailure: 'block', hooks: [prompt] }],
     PreToolUse: [{ onFailure: 'block', hooks: [tool] }],
   }
 }
 
-type HooksOfGate = Record<Extract<HookEvent, 'UserPromptSubmit' | 'PreToolUse'>, HookCallbackMatcher[]>
+type HooksOfGate = Record<
+  Extract<HookEvent, 'UserPromptSubmit' | 'PreToolUse' | 'PreCompact'>,
+  HookCallbackMatcher[]
+>
 
 function messageProblem(input: { tool_name: string; tool_input: unknown }): string | undefined {
   if (input.tool_name !== 'SendMessage') return undefined

@@ -24,7 +24,7 @@ export interface LaunchOptions {
 }
 
 /** The Claude session to go on with, or the id a new one is to have. */
-type Conversation = { resume: string } | { sessionId: string }
+type Conversation = { resume: string; resumeSessionAt?: string } | { sessionId: string }
 
 export interface StartOptions {
   gate: RunGateOptions

@@ -49,6 +49,15 @@ export function startSwitches(switches: Switches): Options {
   }
 }
 
+/**
+ * What the environment of a process must say for the switches. Of the models only those with a budget heed the control
+ * request for 0 tokens; the ones that think adaptively heed this variable alone (measured on the request to the model,
+ * 2.1.332).
+ */
+export function switchEnvironment({ maxThinkingTokens }: Switches): Record<string, string> {
+  return maxThinkingTokens === 0 ? { CLAUDE_CODE_DISABLE_THINKING: '1' } : {}
+}
+
 const SDK_MODES = {
   ask: 'default',
   'accept-edits': 'acceptEdits',

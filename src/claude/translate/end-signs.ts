@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { isRecord } from './messages.ts'
-import type { ApiError } from './run-end.ts'
+import type { ApiError } from './rejected-input.ts'
 
 const Stopping = z.object({ prevent_continuation: z.literal(true), content: z.string() })
 const Compaction = z.object({ compact_result: z.literal('failed'), compact_error: z.string().optional() })

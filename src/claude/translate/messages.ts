@@ -32,6 +32,8 @@ const AssistantSchema = z.object({
   agent_id: text,
   error: text,
   api_error_status: amount.nullable().catch(null),
+  /** Claude Code's own kind of the failure, for some. */
+  api_error: text,
   aborted: flag,
   supersedes: texts,
   subagent_type: text,

@@ -1,7 +1,10 @@
 import type { randomUUID } from 'node:crypto'
-import type { UserMessage } from '@ag-ui/core'
+import type { Message, UserMessage } from '@ag-ui/core'
 import type { SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { RunRequest } from '../../agent/agent.ts'
+import { skippedOf } from '../../agui/input.ts'
+import { RunnerError } from '../../errors.ts'
+import { mediumOf } from './medium.ts'
 
 type Block = Exclude<SDKUserMessage['message']['content'], string>[number]
 type Part = Exclude<UserMessage['content'], string>[number]
@@ -11,9 +14,6 @@ export interface Prompt {
   /** What the model cannot be given, in words: a part never fails a run (agui-1.0-producer.md A1.8). */
   skipped: string[]
 }
-
-/** Image types the Messages API takes. */
-const IMAGE_TYPES = ['image/jpeg', 'image/png', 'image/gif', 'image/webp'] as const
 
 /**
  * The content blocks of one user message to Claude Code.
@@ -31,13 +31,23 @@ export function toPrompt(
   if (context.length > 0) blocks.push(textBlock(contextText(context)))
   if (hasState(state)) blocks.push(textBlock(`<state>\n${JSON.stringify(state)}\n</state>`))
   for (const message of messages) {
+    if (message.role === 'system' || message.role === 'developer') {
+      blocks.push(textBlock(`<${message.role}>\n${message.content}\n</${message.role}>`))
+    }
+    if (message.role === 'assistant') blocks.push(...spoken(message.content))
     if (message.role !== 'user') continue
     const { content } = message
+    skipped.push(...skippedOf(message))
     if (typeof content === 'string') blocks.push(textBlock(content))
     else for (const part of content) blocks.push(...toBlocks(part, skipped))
   }
   if (!options.slashCommands) blocks.push(textBlock(' '))
   return { blocks, skipped }
+}
+
+/** What an assistant had said before the conversation began. */
+function spoken(content: string | undefined): Block[] {
+  return content ? [textBlock(`<assistant>\n${content}\n</assistant>`)] : []
 }
 
 /** An absent state and an empty one are the same (agui-1.0-producer.md A1.5). */
@@ -51,49 +61,27 @@ function contextText(context: readonly { description: string; value: string }[])
 }
 
 function toBlocks(part: Part, skipped: string[]): Block[] {
-  switch (part.type) {
-    case 'text':
-      return [textBlock(part.text)]
+  if (part.type === 'text') return [textBlock(part.text)]
+  const medium = mediumOf(part)
+  switch (medium.type) {
     case 'image':
-      return skippable(imageBlock(part.source), 'an image', part.source, skipped)
-    case 'document':
-      return skippable(documentBlock(part.source), 'a document', part.source, skipped)
-    case 'audio':
-    case 'video':
-      return skippable(
-        undefined,
-        `${part.type === 'audio' ? 'an audio' : 'a video'} part`,
-        part.source,
-        skipped,
-      )
+      return [{ type: 'image', source: medium.source }]
+    case 'pdf':
+      return [{ type: 'document', source: medium.source }]
+    case 'text':
+      return [{ type: 'document', source: { type: 'text', media_type: 'text/plain', data: medium.text } }]
+    case 'none':
+      skipped.push(medium.what)
+      return []
   }
 }
 
-type Source = Extract<Part, { type: 'image' }>['source']
-
-function imageBlock(source: Source): Block | undefined {
-  if (source.type === 'url') return { type: 'image', source: { type: 'url', url: source.value } }
-  if (source.type !== 'data') return undefined
-  const type = IMAGE_TYPES.find((known) => known === source.mimeType)
-  return type && { type: 'image', source: { type: 'base64', media_type: type, data: source.value } }
-}
-
-function documentBlock(source: Source): Block | undefined {
-  if (source.type === 'url') return { type: 'document', source: { type: 'url', url: source.value } }
-  if (source.type !== 'data') return undefined
-  if (source.mimeType === 'application/pdf') {
-    return { type: 'document', source: { type: 'base64', media_type: 'application/pdf', data: source.value } }
-  }
-  if (!source.mimeType.startsWith('text/')) return undefined
-  const data = Buffer.from(source.value, 'base64').toString('utf8')
-  return { type: 'document', source: { type: 'text', media_type: 'text/plain', data } }
-}
-
-function skippable(block: Block | undefined, what: string, source: Source, skipped: string[]): Block[] {
-  if (block !== undefined) return [block]
-  const of = source.type === 'file' ? 'given by a file handle' : `of type ${source.mimeType ?? 'unknown'}`
-  skipped.push(`${what} ${of}`)
-  return []
+/** Whether a message has anything that the model can be given. */
+function saysSomething({ content }: UserMessage): boolean {
+  if (typeof content === 'string') return content.trim() !== ''
+  return content.some((part) =>
+    part.type === 'text' ? part.text.trim() !== '' : mediumOf(part).type !== 'none',
+  )
 }
 
 /** The Messages API refuses an empty text block; a blank one means the same. */
@@ -104,4 +92,14 @@ export function textBlock(value: string): Block {
 /** The uuid comes back when Claude Code takes the message in. */
 export function userLine(blocks: Block[], uuid: ReturnType<typeof randomUUID>): SDKUserMessage {
   return { type: 'user', uuid, message: { role: 'user', content: blocks }, parent_tool_use_id: null }
+}
+
+/** @throws {RunnerError} `invalid_input` when the user's messages hold nothing that the model can be given. */
+export function checkWords(messages: readonly Message[]): void {
+  const said = messages.filter((message) => message.role === 'user')
+  const isResult = messages.some(({ role }) => role === 'tool')
+  if (said.length === 0 || isResult || said.some(saysSomething)) return
+  const { skipped } = toPrompt({ messages: said, context: [] }, { slashCommands: false })
+  const what = skipped.length === 0 ? '' : ` It cannot be given ${skipped.join(', ')}.`
+  throw new RunnerError('invalid_input', `The new messages say nothing to the model.${what} Add a text.`)
 }

@@ -1,6 +1,8 @@
 import type { RunEnd } from '../../agent/agent.ts'
 import type { ErrorCode } from '../../errors.ts'
 import type { AssistantMessage, ResultMessage } from './messages.ts'
+import type { ApiError } from './rejected-input.ts'
+import { isRejectedInput, rejected } from './rejected-input.ts'
 
 /** Facts of a finished turn that AG-UI has no field for. */
 export interface TurnFacts {
@@ -19,15 +21,9 @@ export interface TurnFacts {
 /** How Claude Code ended the run: all of a `RunEnd` but the waiting for a person, which is not Claude Code's to say. */
 export type ClaudeEnd = Exclude<RunEnd, { outcome: 'interrupt' }> & { facts: TurnFacts }
 
-/** What the last synthetic `assistant` message said about a failed request. */
-export interface ApiError {
-  error: string
-  status: number | null
-  message: string
-}
-
 export function toApiError(message: AssistantMessage, text: string): ApiError {
-  return { error: message.error ?? 'unknown', status: message.api_error_status ?? null, message: text }
+  const { error = 'unknown', api_error_status: status = null, api_error: kind } = message
+  return { error, status, message: text, ...(kind === undefined ? {} : { kind }) }
 }
 
 /** The limit that ended the turn, when one did. */
@@ -78,7 +74,8 @@ export function toEnding(result: ResultMessage, signs: TurnSigns): Ending {
   }
   if (subtype !== 'success' || result.is_error === true) {
     const message = messageOf(result, signs.apiError)
-    return { outcome: 'error', code: codeOf(result, signs.apiError, message), message }
+    const code = codeOf(result, signs.apiError, message)
+    return { outcome: 'error', code, message: code === 'model_rejected_input' ? rejected(message) : message }
   }
   // Without a terminal reason the model was not asked: a command of Claude Code's own, or a refused prompt.
   if (reason === undefined && signs.refusal !== undefined)
@@ -120,6 +117,7 @@ function codeOf(result: ResultMessage, apiError: ApiError | undefined, message: 
   if (result.startup_failure_reason !== undefined) return 'claude_start_failed'
   if (message.startsWith('No conversation found')) return 'claude_start_failed'
   if (result.subtype === 'error_max_structured_output_retries') return 'schema_not_satisfied'
+  if (isRejectedInput(result, apiError)) return 'model_rejected_input'
   const failedRequest = result.subtype === 'success' || apiError !== undefined
   return failedRequest
     ? requestCode(apiError?.error, result.api_error_status ?? apiError?.status, message)

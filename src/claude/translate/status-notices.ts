@@ -5,7 +5,8 @@ import { ownEvent } from '../../agui/own-events.ts'
 import type { Owner } from './blocks.ts'
 import type { Calls } from './calls.ts'
 import type { InitMessage, ResultMessage } from './messages.ts'
-import { type ApiError, hookStopOf, limitOf, type TurnSigns } from './run-end.ts'
+import type { ApiError } from './rejected-input.ts'
+import { hookStopOf, limitOf, type TurnSigns } from './run-end.ts'
 
 const text = z.string().optional().catch(undefined)
 const amount = z.number().optional().catch(undefined)

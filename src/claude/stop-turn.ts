@@ -1,0 +1,26 @@
+import type { ClaudeProcess } from './process/process.ts'
+import type { Turn } from './turn.ts'
+
+interface Stopping {
+  claude: ClaudeProcess
+  turn: Turn
+  /** Settles when the turn has ended. */
+  ended: Promise<unknown>
+  kill(): void
+  /** How long the turn may take to stop by itself. */
+  graceMs: number
+}
+
+/** Stops the turn and keeps the session; a process that does not obey within the grace is killed. */
+export async function stopTurn({ claude, turn, ended, kill, graceMs }: Stopping): Promise<void> {
+  const grace = setTimeout(kill, graceMs)
+  // Before its turn has begun Claude Code has nothing to interrupt, and would then answer the prompt all the same.
+  turn.begun
+    .then(() => claude.interrupt())
+    .catch(() => {
+      // It died meanwhile; its exit ends the turn.
+    })
+  // How it ended is told to whoever follows the turn.
+  await ended.catch(() => undefined)
+  clearTimeout(grace)
+}

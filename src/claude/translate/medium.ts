@@ -1,0 +1,83 @@
+interface MediaPart {
+  type: 'image' | 'document' | 'audio' | 'video'
+  source:
+    | { type: 'data'; value: string; mimeType: string }
+    | { type: 'url' | 'file'; value: string; mimeType?: string | undefined }
+}
+
+const IMAGE_TYPES = ['image/jpeg', 'image/png', 'image/gif', 'image/webp'] as const
+type ImageType = (typeof IMAGE_TYPES)[number]
+
+interface UrlSource {
+  type: 'url'
+  url: string
+}
+
+/** A part as the model can be given it, or in words why it cannot (agui-1.0-producer.md A1.8). */
+export type Medium =
+  | { type: 'image'; source: UrlSource | { type: 'base64'; media_type: ImageType; data: string } }
+  | { type: 'pdf'; source: UrlSource | { type: 'base64'; media_type: 'application/pdf'; data: string } }
+  | { type: 'text'; text: string }
+  | { type: 'none'; what: string }
+
+/** Names that are in use for the types the Messages API takes. */
+const SAME: Record<string, string> = {
+  'image/jpg': 'image/jpeg',
+  'image/pjpeg': 'image/jpeg',
+  'image/x-png': 'image/png',
+  'application/x-pdf': 'application/pdf',
+}
+const DATA_URL = /^data:([^,]*?)(;base64)?,(.*)$/is
+
+export function mediumOf(part: MediaPart): Medium {
+  const { source } = part
+  const none: Medium = {
+    type: 'none',
+    what: `${article(part.type)} ${source.type === 'file' ? 'given by a file handle' : `of type ${source.mimeType ?? 'unknown'}`}`,
+  }
+  if (source.type === 'file') return none
+  if (source.type === 'data') return ofData(source.mimeType, source.value) ?? none
+  const inline = DATA_URL.exec(source.value)
+  if (inline !== null) {
+    const [, type = '', base64, value = ''] = inline
+    const data = base64 === undefined ? Buffer.from(decoded(value)).toString('base64') : value
+    return ofData(type || 'text/plain', data) ?? none
+  }
+  if (!/^https?:/i.test(source.value)) return none
+  if (part.type === 'image') return { type: 'image', source: { type: 'url', url: source.value } }
+  return part.type === 'document' ? { type: 'pdf', source: { type: 'url', url: source.value } } : none
+}
+
+function ofData(declared: string, data: string): Medium | undefined {
+  const [bare = ''] = declared.split(';')
+  const name = bare.trim().toLowerCase()
+  const type = SAME[name] ?? name
+  const image = IMAGE_TYPES.find((known) => known === type)
+  if (image !== undefined) return { type: 'image', source: { type: 'base64', media_type: image, data } }
+  if (type === 'application/pdf') return { type: 'pdf', source: { type: 'base64', media_type: type, data } }
+  const text = textIn(Buffer.from(data, 'base64'), /charset="?([\w-]+)/i.exec(declared)?.[1])
+  return text === undefined ? undefined : { type: 'text', text }
+}
+
+/** Source files go under many types (a `.ts` is `video/mp2t`), so what is text is seen in the bytes. */
+function textIn(bytes: Buffer, charset = 'utf-8'): string | undefined {
+  if (bytes.length === 0) return undefined
+  try {
+    const text = new TextDecoder(charset, { fatal: true }).decode(bytes)
+    return text.includes('\0') ? undefined : text
+  } catch {
+    return undefined
+  }
+}
+
+function decoded(value: string): string {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    return value
+  }
+}
+
+function article(type: MediaPart['type']): string {
+  return { image: 'an image', document: 'a document', audio: 'an audio part', video: 'a video part' }[type]
+}
