@@ -1,8 +1,8 @@
 import { newId } from './new-id.ts'
 import { refusalOf } from './refusal.ts'
 import { Thread } from './thread.ts'
-import type { ThreadDescription } from './thread-description.ts'
-import { isObject, toObject, toText } from './values.ts'
+import { isThreadDescription, type ThreadDescription } from './thread-description.ts'
+import { toObject } from './values.ts'
 
 export interface RunnerOptions {
   /** Where the runner is. A path before it is kept: a proxy may serve it under one. */
@@ -103,8 +103,4 @@ function baseOf(url: string | URL): string {
   base.hash = ''
   if (!base.pathname.endsWith('/')) base.pathname += '/'
   return base.href
-}
-
-function isThreadDescription(value: unknown): value is ThreadDescription {
-  return isObject(value) && toText(value['threadId']) !== undefined
 }

@@ -1,4 +1,5 @@
 import type { Interrupt } from '@ag-ui/core'
+import { isObject } from './values.ts'
 
 /** What the runner tells of a thread. Members that it may add later are not named here. */
 export interface ThreadDescription {
@@ -18,4 +19,9 @@ export interface ThreadDescription {
   claudeSessionId?: string
   /** Whether a Claude Code process stands ready. */
   warm: boolean
+}
+
+/** What the server sends is trusted to be a thread when it names itself. */
+export function isThreadDescription(value: unknown): value is ThreadDescription {
+  return isObject(value) && typeof value['threadId'] === 'string'
 }

@@ -6,7 +6,7 @@ import { pause } from './pause.ts'
 import { isPassing, Refusal } from './refusal.ts'
 import { endOf, Run, type RunLine } from './run.ts'
 import type { Runner, Ticket } from './runner.ts'
-import type { ThreadDescription } from './thread-description.ts'
+import { isThreadDescription, type ThreadDescription } from './thread-description.ts'
 import type { ClientTool } from './tools.ts'
 import { toObject, toText } from './values.ts'
 
@@ -76,8 +76,9 @@ export class Thread {
   /** @throws {Refusal} `not_found` before its first run. */
   async describe(signal?: AbortSignal): Promise<ThreadDescription> {
     const response = await this.#runner.request(this.#path, signal === undefined ? {} : { signal })
-    const description: ThreadDescription = await response.json()
-    return description
+    const body: unknown = await response.json()
+    if (!isThreadDescription(body)) throw new Error(`The answer to GET ${this.#path} is no thread.`)
+    return body
   }
 
   /**
