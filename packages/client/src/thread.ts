@@ -1,6 +1,6 @@
 import type { Context, Message, ResumeEntry, UserMessage } from '@ag-ui/core'
 import type { LogRecord, RunnerEvent } from './events.ts'
-import { type Connection, follow, type LineOptions } from './follow.ts'
+import { type Connection, follow, type Group, type LineOptions } from './follow.ts'
 import { newId } from './new-id.ts'
 import { pause } from './pause.ts'
 import { isPassing, Refusal } from './refusal.ts'
@@ -63,6 +63,8 @@ export class Thread {
   readonly threadId: string
   readonly #runner: Runner
   readonly #path: string
+  /** The last record that was told here: a run that is started later begins behind it. */
+  #seen = 0
 
   /** @throws {TypeError} for an id that no path can hold. */
   constructor(runner: Runner, threadId: string) {
@@ -91,8 +93,10 @@ export class Thread {
     if (!Number.isInteger(after) || after < 0) throw new RangeError(`after is a seq from 0 on, not ${after}.`)
     const open = (behind: number | undefined, signal: AbortSignal): Promise<Connection> =>
       this.#openEvents(behind ?? after, signal, options)
-    for await (const { seq, events } of follow(open, after, options))
-      for (const event of events) yield { seq: seq ?? after, event }
+    for await (const { seq = after, events } of follow(open, after, options)) {
+      this.#seen = Math.max(this.#seen, seq)
+      for (const event of events) yield { seq, event }
+    }
   }
 
   /**
@@ -157,6 +161,7 @@ export class Thread {
   /** Stops the thread and forgets it, its log included. */
   async delete(): Promise<void> {
     await this.#runner.request(this.#path, { method: 'DELETE' })
+    this.#seen = 0
   }
 
   async ticket(options: { ttlMs?: number } = {}): Promise<Ticket> {
@@ -171,6 +176,7 @@ export class Thread {
   }
 
   async #start(runId: string, request: RunRequest, line: LineOptions): Promise<RunLine> {
+    const behind = this.#seen
     const leaving = new AbortController()
     const leave = (): void => leaving.abort()
     line.signal?.addEventListener('abort', leave, { once: true })
@@ -181,7 +187,7 @@ export class Thread {
     try {
       const answer = await this.#offer(this.#inputOf(runId, request), request, line, leaving.signal)
       const options = { ...line, signal: leaving.signal }
-      return { groups: this.#readRun(runId, answer, request, options), leave: letGo }
+      return { groups: this.#readRun(runId, { answer, behind }, request, options), leave: letGo }
     } catch (error) {
       letGo()
       throw error
@@ -231,18 +237,30 @@ export class Thread {
     }
   }
 
-  async *#readRun(runId: string, answer: Response | undefined, request: RunRequest, line: LineOptions) {
+  async *#readRun(
+    runId: string,
+    { answer, behind }: { answer: Response | undefined; behind: number },
+    request: RunRequest,
+    line: LineOptions,
+  ): AsyncGenerator<Group, void, void> {
     let first = answer
     let isInside = answer !== undefined
+    let start = behind
     const open = async (after: number | undefined, signal: AbortSignal): Promise<Connection> => {
       const response = first
       first = undefined
       if (response !== undefined) return { response, isWhole: false }
-      // Nothing of it was seen: it is looked for from the beginning.
-      if (after === undefined) isInside = false
-      return await this.#openEvents(after ?? 0, signal, request)
+      if (after !== undefined) return await this.#openEvents(after, signal, request)
+      // Nothing of it was told yet: its start is looked for; from the beginning when the thread was made anew.
+      isInside = false
+      return await this.#openEvents(start, signal, request).catch((error: unknown) => {
+        if (start === 0 || !(error instanceof Refusal) || error.status !== 410) throw error
+        start = 0
+        throw new Error(error.message)
+      })
     }
     for await (const group of follow(open, undefined, line)) {
+      this.#seen = Math.max(this.#seen, group.seq ?? 0)
       isInside ||= group.events.some((event) => event.type === 'RUN_STARTED' && event.runId === runId)
       if (isInside) yield group
     }
