@@ -50,9 +50,7 @@ test('connectAgent() shows a run under way to its end', async () => {
   await isBegun
   const page = agentOf('under-way')
   const connected = page.connectAgent(undefined, {
-    onTextMessageContentEvent: ({ event }) => {
-      if (event.delta === 'before') bench.gateway.open('gate')
-    },
+    onMessagesSnapshotEvent: () => bench.gateway.open('gate'),
   })
   await Promise.all([running, connected])
   expect(textsOf(page)).toEqual(['gated', 'before', ' after'])
