@@ -64,7 +64,7 @@ async function readAll(thread: Thread, over: Promise<void> = Promise.resolve()):
 }
 
 test(`${CUTS} cuts, delays, doubled requests and a killed runner: every reader is told the log`, {
-  timeout: 60_000 + CUTS * 1000,
+  timeout: 60_000 + CUTS * 3000,
 }, async () => {
   console.log(`AGUI_SEED=${SEED} AGUI_CUTS=${CUTS}`)
   const random = createRandom(SEED)
