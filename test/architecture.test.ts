@@ -160,6 +160,13 @@ const PACKAGE_ONLY_IN: Record<string, readonly string[]> = {
 /** Compiled and served for the page; the rest of src/ runs in Node. */
 const BROWSER = 'src/console/browser/'
 
+const CLIENT = 'packages/client/src'
+/** What the client package stands on; its agent is an entry of its own, for who has these. */
+const CLIENT_PACKAGES = ['@ag-ui/core', 'eventsource-parser']
+const CLIENT_AGENT_PACKAGES = ['@ag-ui/client', 'rxjs']
+
+const clientFiles = readdirSync(CLIENT).map((name) => join(CLIENT, name))
+
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.ts'))
   .map((name) => join('src', name))
@@ -244,19 +251,28 @@ test.each(files)('%s reaches packages only where the table says so', (file) => {
   expect(illegal).toEqual([])
 })
 
-test.each(files)('%s stays under the line limit', (file) => {
+test.each([...files, ...clientFiles])('%s stays under the line limit', (file) => {
   expect(readFileSync(file, 'utf8').split('\n').length).toBeLessThanOrEqual(LINES_MAX)
 })
 
 test.each(files.filter((file) => file.startsWith(BROWSER)))(
-  '%s runs in a browser: it imports its like and the table of items only',
+  '%s runs in a browser: it imports its like, the client and the table of items only',
   (file) => {
     const foreign = importsOf(file).filter(
-      (specifier) => !/^(\.\/[\w-]+|\.\.\/\.\.\/agui\/items)\.ts$/.test(specifier),
+      (specifier) =>
+        specifier !== '@agui-runner/client' && !/^(\.\/[\w-]+|\.\.\/\.\.\/agui\/items)\.ts$/.test(specifier),
     )
     expect(foreign).toEqual([])
   },
 )
+
+test.each(clientFiles)('%s runs everywhere: it imports its like and what the package stands on', (file) => {
+  const packages = file.endsWith('/agent.ts') ? CLIENT_AGENT_PACKAGES : CLIENT_PACKAGES
+  const foreign = importsOf(file).filter(
+    (specifier) => !packages.includes(specifier) && !/^\.\/[\w-]+\.ts$/.test(specifier),
+  )
+  expect(foreign).toEqual([])
+})
 
 test.each(files.filter((file) => !file.startsWith(BROWSER)))(
   '%s imports nothing that needs a browser',
@@ -266,7 +282,11 @@ test.each(files.filter((file) => !file.startsWith(BROWSER)))(
   },
 )
 
-test.each(files.filter((file) => !file.startsWith(BROWSER) && file !== 'src/within.ts'))(
+const JOINING = [...files, ...clientFiles].filter(
+  (file) => !file.startsWith(BROWSER) && file !== 'src/within.ts',
+)
+
+test.each(JOINING)(
   '%s joins signals by within(), for AbortSignal.any loses aborts to the garbage collector',
   (file) => {
     expect(readFileSync(file, 'utf8')).not.toContain('AbortSignal.any')

@@ -92,7 +92,9 @@ test('npm ci finds every package in the lock file, those of other platforms too'
 })
 
 test('what is installed on the image’s platform has an integrity', () => {
-  const bare = packages().filter(([, { integrity, os, cpu, libc }]) => {
+  const bare = packages().filter(([path, { integrity, os, cpu, libc, link }]) => {
+    // The workspace's own package comes from the context, not from a registry.
+    if (link === true || path === 'packages/client') return false
     const fits = (list: unknown, value: string): boolean => !Array.isArray(list) || list.includes(value)
     return integrity === undefined && fits(os, 'linux') && fits(cpu, 'x64') && fits(libc, 'glibc')
   })

@@ -1,4 +1,5 @@
-import { type Delivery, sendMessage, startRun } from './api.ts'
+import type { Delivery } from '@agui-runner/client'
+import { runner, startRun } from './api.ts'
 import { find, setText } from './dom.ts'
 
 export interface ComposerOptions {
@@ -63,8 +64,8 @@ export class Composer {
     this.#send.disabled = true
     setText(this.#problem, '')
     try {
-      if (this.#options.isRunning()) await sendMessage(threadId, prompt, this.#chosen())
-      else await startRun(threadId, { prompt })
+      if (this.#options.isRunning()) await runner.thread(threadId).message(prompt, this.#chosen())
+      else await startRun(threadId, { content: prompt })
       this.#area.value = ''
       this.#fit()
       this.#options.onSent(threadId)

@@ -1,4 +1,4 @@
-import type { ResumeEntry } from './api.ts'
+import type { ResumeEntry } from '@agui-runner/client'
 import { button, make, setChildren, setText } from './dom.ts'
 import { elicitationForm } from './elicitation-form.ts'
 import { isObject } from './fields.ts'

@@ -1,11 +1,11 @@
+import { newId } from '@agui-runner/client'
 import { threadAddress, threadOfAddress } from './address.ts'
-import { forget, interrupt, listSessions, newId, readOwnThread, startRun } from './api.ts'
+import { readOwnThread, runner, startRun } from './api.ts'
 import { Composer } from './composer.ts'
 import { find, setText } from './dom.ts'
-import type { Link } from './follow.ts'
 import { formatUsage } from './format.ts'
 import { InterruptsView } from './interrupts-view.ts'
-import { OpenThread } from './open-thread.ts'
+import { type Link, OpenThread } from './open-thread.ts'
 import { ReadinessView } from './readiness-view.ts'
 import { readSession, type ThreadShape } from './thread-shapes.ts'
 import { stateBadge, ThreadsView } from './threads-view.ts'
@@ -79,13 +79,13 @@ class Console {
     })
     find('thread-list', HTMLElement).addEventListener('click', () => this.#showList(false))
     on('show-threads', () => this.#showList(document.body.classList.toggle('list') === true))
-    on('interrupt', () => this.#attempt(() => interrupt(this.#threadId)))
+    on('interrupt', () => this.#attempt(() => runner.thread(this.#threadId).interrupt()))
     on('forget', () => find('forgetting', HTMLDialogElement).showModal())
     on('forget-no', () => find('forgetting', HTMLDialogElement).close())
     on('forget-yes', () => {
       find('forgetting', HTMLDialogElement).close()
       this.#attempt(async () => {
-        await forget(this.#threadId)
+        await runner.thread(this.#threadId).delete()
         location.hash = ''
       })
     })
@@ -157,7 +157,7 @@ class Console {
   async #list(): Promise<void> {
     const problem = find('list-problem', HTMLElement)
     try {
-      this.#sessions = (await listSessions(this.#closing)).map(readSession)
+      this.#sessions = (await runner.threads(this.#closing)).map((described) => readSession({ ...described }))
       this.#isListed = true
       setText(problem, '')
       this.#follow()

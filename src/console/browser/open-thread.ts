@@ -1,6 +1,9 @@
-import { openEvents } from './api.ts'
-import { follow, type Link } from './follow.ts'
+import type { Link as ClientLink } from '@agui-runner/client'
+import { runner } from './api.ts'
 import { Transcript } from './timeline.ts'
+
+/** `ended`: the thread is gone, or the door is shut. */
+export type Link = ClientLink | { state: 'ended'; reason: string }
 
 export interface OpenThreadOptions {
   onChange(): void
@@ -16,64 +19,59 @@ export class OpenThread {
   readonly threadId: string
   readonly transcript = new Transcript()
   link: Link = { state: 'connecting' }
+  readonly #options: OpenThreadOptions
   readonly #closing = new AbortController()
+  #after = 0
 
-  constructor(threadId: string, { onChange, onRunEdge, onLink }: OpenThreadOptions) {
+  constructor(threadId: string, options: OpenThreadOptions) {
     this.threadId = threadId
-    void follow({
-      open: (after, signal) => openWhileSeen(threadId, after, signal),
-      onRecords: (records) => {
-        for (const { event } of records) this.transcript.apply(event)
-        onChange()
-        if (records.some(({ event }) => EDGES.has(event['type']))) onRunEdge()
-      },
-      onExpired: (oldest) =>
-        this.transcript.apply({
-          type: 'CUSTOM',
-          name: `Records before ${oldest} were dropped by retention (LOG_RETENTION_BYTES)`,
-        }),
-      onLink: (link) => {
-        this.link = link
-        onLink(link)
-      },
-      pause,
-      signal: this.#closing.signal,
-    })
+    this.#options = options
+    void this.#follow()
   }
 
   close(): void {
     this.#closing.abort()
   }
-}
 
-let hiding = new AbortController()
-document.addEventListener('visibilitychange', () => {
-  if (document.hidden) hiding.abort(new Error('Nobody looks at the page.'))
-  else hiding = new AbortController()
-})
-
-/** A browser opens six connections to one server: a tab that nobody looks at gives its own back. */
-async function openWhileSeen(threadId: string, after: number, signal: AbortSignal): Promise<Response> {
-  if (document.hidden) {
-    await new Promise<void>((resolve) => {
-      const settings = { once: true, signal }
-      document.addEventListener('visibilitychange', () => resolve(), settings)
-      signal.addEventListener('abort', () => resolve(), { once: true })
-    })
+  async #follow(): Promise<void> {
+    try {
+      while (!this.#closing.signal.aborted) await this.#whileSeen()
+    } catch (error) {
+      this.#tellLink({ state: 'ended', reason: error instanceof Error ? error.message : String(error) })
+    }
   }
-  return await openEvents(threadId, after, AbortSignal.any([signal, hiding.signal]))
-}
 
-/** Until the time is over, the network is back, or somebody looks again. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const over = new AbortController()
-  const settings = { once: true, signal: over.signal }
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms)
-    over.signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
-    signal.addEventListener('abort', () => resolve(), settings)
-    window.addEventListener('online', () => resolve(), settings)
-    document.addEventListener('visibilitychange', () => resolve(), settings)
-  })
-  over.abort()
+  /** A browser opens six connections to one server: a tab that nobody looks at gives its own back. */
+  async #whileSeen(): Promise<void> {
+    const turned = new AbortController()
+    const turn = (): void => turned.abort()
+    document.addEventListener('visibilitychange', turn, { signal: turned.signal })
+    this.#closing.signal.addEventListener('abort', turn, { signal: turned.signal })
+    if (document.hidden) await new Promise((resolve) => turned.signal.addEventListener('abort', resolve))
+    else await this.#read(turned.signal)
+  }
+
+  async #read(signal: AbortSignal): Promise<void> {
+    const records = runner.thread(this.threadId).follow({
+      after: this.#after,
+      signal,
+      onLink: (link) => this.#tellLink(link),
+      onExpired: (oldest) =>
+        this.transcript.apply({
+          type: 'CUSTOM',
+          name: `Records before ${oldest} were dropped by retention (LOG_RETENTION_BYTES)`,
+        }),
+    })
+    for await (const { seq, event } of records) {
+      this.#after = seq
+      this.transcript.apply({ ...event })
+      this.#options.onChange()
+      if (EDGES.has(event.type)) this.#options.onRunEdge()
+    }
+  }
+
+  #tellLink(link: Link): void {
+    this.link = link
+    this.#options.onLink(link)
+  }
 }

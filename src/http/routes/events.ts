@@ -139,7 +139,11 @@ async function connect(
     },
   )
   const { events, head } = snapshot
-  const prefix = Buffer.concat(events.map((event) => encoding.event(event)))
+  // The last one's id says that the snapshot is whole, and behind which record a client that is cut off goes on.
+  const last = events.length - 1
+  const prefix = Buffer.concat(
+    events.map((event, index) => encoding.event(event, index === last ? head : undefined)),
+  )
   const isOpen = events.at(-1)?.type !== EventType.RUN_FINISHED
   if (!isOpen && (!query.follow || query.until === 'run')) {
     seat.release()

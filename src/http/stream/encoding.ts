@@ -10,14 +10,16 @@ export interface Encoding {
   keepalive: Buffer | undefined
   /** Readers that are handed the same array share its bytes. */
   batches(batches: readonly Batch[]): Buffer
-  event(event: AguiEvent): Buffer
+  /** With `seq` as its id, where the form has one: a client that is cut off there goes on behind that record. */
+  event(event: AguiEvent, seq?: number): Buffer
 }
 
 const SSE: Encoding = {
   contentType: 'text/event-stream',
   keepalive: Buffer.from(': keep-alive\n\n'),
   batches: joined((batch) => batch.sse),
-  event: (event) => Buffer.from(`data: ${JSON.stringify(event)}\n\n`),
+  event: (event, seq) =>
+    Buffer.from(`${seq === undefined ? '' : `id: ${seq}\n`}data: ${JSON.stringify(event)}\n\n`),
 }
 
 function joined(bytesOf: (batch: Batch) => Buffer): Encoding['batches'] {

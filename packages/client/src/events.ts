@@ -1,0 +1,30 @@
+import type { CustomEvent, Event } from '@ag-ui/core'
+import type { OwnEvents } from './own-events.ts'
+import { isObject } from './values.ts'
+
+export type OwnEventName = keyof OwnEvents
+
+/** A CUSTOM event of the runner's own, or that one of them. */
+export type OwnEvent<N extends OwnEventName = OwnEventName> = {
+  [Name in N]: CustomEvent & { name: `agui-runner.${Name}`; value: OwnEvents[Name] }
+}[N]
+
+/** What a thread tells. A newer runner may tell types that are not among these: have a default. */
+export type RunnerEvent = Event
+
+/** One record of a thread's log. */
+export interface LogRecord {
+  /** From 1, without gaps. In the form for clients before AG-UI 1.0 several events may share one. */
+  seq: number
+  event: RunnerEvent
+}
+
+/** Whether it is that event of the runner's own; its value has the type that docs/events.md gives it. */
+export function isOwn<N extends OwnEventName>(name: N, event: RunnerEvent): event is OwnEvent<N> {
+  return event.type === 'CUSTOM' && event.name === `agui-runner.${name}`
+}
+
+/** What the server sends is trusted to be an event when it names its type. */
+export function isEvent(value: unknown): value is RunnerEvent {
+  return isObject(value) && typeof value['type'] === 'string'
+}

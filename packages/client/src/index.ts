@@ -1,0 +1,12 @@
+// The package's one entry: what is not named here is not promised.
+export type { ResumeEntry } from '@ag-ui/core'
+export { isOwn, type LogRecord, type OwnEvent, type OwnEventName, type RunnerEvent } from './events.ts'
+export type { LineOptions, Link } from './follow.ts'
+export { newId } from './new-id.ts'
+export type { OwnEvents } from './own-events.ts'
+export { Refusal } from './refusal.ts'
+export type { Run, RunEnd } from './run.ts'
+export { Runner, type RunnerOptions, type Ticket } from './runner.ts'
+export type { Accepted, ConnectOptions, Delivery, FollowOptions, RunRequest, Thread } from './thread.ts'
+export type { ThreadDescription } from './thread-description.ts'
+export type { ClientTool } from './tools.ts'

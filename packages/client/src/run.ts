@@ -1,0 +1,91 @@
+import type { RunErrorEvent, RunFinishedEvent, ToolMessage } from '@ag-ui/core'
+import type { LogRecord, RunnerEvent } from './events.ts'
+import type { Group } from './follow.ts'
+import { type ClientTool, ToolCalls } from './tools.ts'
+
+export type RunEnd = RunFinishedEvent | RunErrorEvent
+
+/** A run's log from its RUN_STARTED to its end, and the runner's answer that opened it. */
+export interface RunLine {
+  groups: AsyncGenerator<Group, void, void>
+  /** Lets go of the connection; the run goes on. */
+  leave(): void
+}
+
+/**
+ * A run that the runner has taken in. It is read once: `for await (const { event } of run)`. What is read survives lost
+ * connections and a runner that is started again. Calls of tools that have an `execute` are run, and the runs that
+ * bring their results are read on.
+ */
+export class Run implements AsyncIterable<LogRecord> {
+  readonly runId: string
+  /** How the last run ended; undefined until then, and when the reading was aborted. */
+  end: RunEnd | undefined
+  #line: RunLine
+  readonly #tools: readonly ClientTool[]
+  readonly #signal: AbortSignal | undefined
+  readonly #goOn: (results: ToolMessage[]) => Promise<RunLine>
+
+  /** @internal */
+  constructor(
+    runId: string,
+    options: {
+      line: RunLine
+      tools: readonly ClientTool[]
+      signal: AbortSignal | undefined
+      goOn: (results: ToolMessage[]) => Promise<RunLine>
+    },
+  ) {
+    this.runId = runId
+    this.#line = options.line
+    this.#tools = options.tools
+    this.#signal = options.signal
+    this.#goOn = options.goOn
+  }
+
+  /** For who does not read it: lets go of the connection. The run goes on, to be seen in the thread's log. */
+  leave(): void {
+    this.#line.leave()
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<LogRecord, void, void> {
+    while (true) {
+      const calls = new ToolCalls()
+      this.end = undefined
+      try {
+        for await (const { seq, events } of this.#line.groups) {
+          for (const event of events) {
+            calls.add(event)
+            this.end = endOf(event)
+            yield { seq: seq ?? 0, event }
+          }
+          if (this.end !== undefined) break
+        }
+      } finally {
+        this.#line.leave()
+      }
+      const pending = pendingOf(this.end)
+      if (pending.length === 0 || this.#signal?.aborted === true) return
+      const results = await calls.results(pending, this.#tools, this.#signal)
+      if (results === undefined) return
+      this.#line = await this.#goOn(results)
+    }
+  }
+
+  /** Reads to the end, for who wants only the assistant's words. */
+  async text(): Promise<string> {
+    let text = ''
+    for await (const { event } of this)
+      if (event.type === 'TEXT_MESSAGE_CONTENT' && event.subagentRunId === undefined) text += event.delta
+    return text
+  }
+}
+
+export function endOf(event: RunnerEvent): RunEnd | undefined {
+  return event.type === 'RUN_FINISHED' || event.type === 'RUN_ERROR' ? event : undefined
+}
+
+function pendingOf(end: RunEnd | undefined): readonly string[] {
+  if (end?.type !== 'RUN_FINISHED' || end.outcome?.type !== 'success') return []
+  return end.outcome.pendingToolCallIds ?? []
+}

@@ -1,0 +1,299 @@
+import type { Context, Message, ResumeEntry, UserMessage } from '@ag-ui/core'
+import type { LogRecord, RunnerEvent } from './events.ts'
+import { type Connection, follow, type Group, type LineOptions } from './follow.ts'
+import { newId } from './new-id.ts'
+import { pause } from './pause.ts'
+import { isPassing, Refusal } from './refusal.ts'
+import { endOf, Run, type RunLine } from './run.ts'
+import type { Runner, Ticket } from './runner.ts'
+import { isThreadDescription, type ThreadDescription } from './thread-description.ts'
+import type { ClientTool } from './tools.ts'
+import { toObject, toText } from './values.ts'
+
+/** How long a run is offered to a runner that does not answer, or is just being started. */
+const SEND_MS_MAX = 60_000
+const RETRY_MS_MIN = 250
+const RETRY_MS_MAX = 2000
+
+export type Delivery = 'steer' | 'queue'
+
+export interface RunRequest {
+  /** A user message. */
+  content?: UserMessage['content']
+  /** More messages, before it: results of client tools, or the history as the client holds it. */
+  messages?: readonly Message[]
+  /** Answers to all interrupts that are open. */
+  resume?: readonly ResumeEntry[]
+  tools?: readonly ClientTool[]
+  context?: readonly Context[]
+  state?: unknown
+  forwardedProps?: Readonly<Record<string, unknown>>
+  /** Without one it is random, and sending it again after a lost answer cannot start a second run. */
+  runId?: string
+  parentRunId?: string
+  /** `0` is the form for clients before AG-UI 1.0. */
+  protocolVersion?: '1.0' | '0'
+  /** How long a runner that cannot be reached is tried. Default 60 s. */
+  sendMsMax?: number
+}
+
+export interface FollowOptions extends LineOptions {
+  /** Records behind this seq; default 0, everything. For only what is new: `(await thread.describe()).lastSeq`. */
+  after?: number
+  /** Also a thread that is not there yet: waits for it instead of being refused. */
+  wait?: boolean
+  protocolVersion?: '1.0' | '0'
+}
+
+export interface ConnectOptions extends LineOptions {
+  /** Ends behind the snapshot, or behind the run that is under way. */
+  until?: 'run'
+  protocolVersion?: '1.0' | '0'
+}
+
+export interface Accepted {
+  messageId: string
+  /** What became of it; `run` where nothing was running. */
+  delivery: Delivery | 'run'
+  runId: string | undefined
+}
+
+/** One thread of a runner: a conversation and its log. */
+export class Thread {
+  readonly threadId: string
+  readonly #runner: Runner
+  readonly #path: string
+  /** The last record that was told here: a run that is started later begins behind it. */
+  #seen = 0
+
+  /** @throws {TypeError} for an id that no path can hold. */
+  constructor(runner: Runner, threadId: string) {
+    if (threadId === '' || threadId === '.' || threadId === '..')
+      throw new TypeError(`"${threadId}" cannot stand in a path; give the thread another id.`)
+    this.threadId = threadId
+    this.#runner = runner
+    this.#path = `sessions/${encodeURIComponent(threadId)}`
+  }
+
+  /** @throws {Refusal} `not_found` before its first run. */
+  async describe(signal?: AbortSignal): Promise<ThreadDescription> {
+    const response = await this.#runner.request(this.#path, signal === undefined ? {} : { signal })
+    const body: unknown = await response.json()
+    if (!isThreadDescription(body)) throw new Error(`The answer to GET ${this.#path} is no thread.`)
+    return body
+  }
+
+  /**
+   * The thread's records, each once and in order, then those to come, until `signal` is aborted.
+   *
+   * @throws {Refusal} `not_found`, `unauthorized` and the like; a connection that is lost is opened again.
+   */
+  async *follow(options: FollowOptions = {}): AsyncGenerator<LogRecord, void, void> {
+    const { after = 0 } = options
+    if (!Number.isInteger(after) || after < 0) throw new RangeError(`after is a seq from 0 on, not ${after}.`)
+    const open = (behind: number | undefined, signal: AbortSignal): Promise<Connection> =>
+      this.#openEvents(behind ?? after, signal, options)
+    for await (const { seq = after, events } of follow(open, after, options)) {
+      this.#seen = Math.max(this.#seen, seq)
+      for (const event of events) yield { seq, event }
+    }
+  }
+
+  /**
+   * For a page that holds nothing: a snapshot of the messages, what is open, then live. The events are a legal AG-UI
+   * stream also over lost connections.
+   */
+  async *connect(options: ConnectOptions = {}): AsyncGenerator<RunnerEvent, void, void> {
+    const open = async (after: number | undefined, signal: AbortSignal): Promise<Connection> => {
+      if (after !== undefined) return await this.#openEvents(after, signal, options)
+      const query = queryOf(options)
+      return { response: await this.#stream('connect', query, signal), isWhole: isWhole(options) }
+    }
+    for await (const { events } of follow(open, undefined, options)) {
+      yield* events
+      if (options.until === 'run' && events.some((event) => endOf(event) !== undefined)) return
+    }
+  }
+
+  /**
+   * Starts a run; resolves when the runner has taken it in. A runner that cannot be reached is tried again, and the run
+   * is started once. `signal` ends the reading, not the run: for that there is `interrupt()`.
+   *
+   * @throws {Refusal} `thread_busy`, `interrupt_open`, `run_exists`, `invalid_input` and the like.
+   */
+  async run(request: RunRequest, line: LineOptions = {}): Promise<Run> {
+    const { tools = [] } = request
+    const runId = request.runId ?? newId()
+    const goOn = (messages: readonly Message[]): Promise<RunLine> => {
+      const { content: _said, resume: _answered, ...rest } = request
+      return this.#start(newId(), { ...rest, messages }, line)
+    }
+    const first = await this.#start(runId, request, line)
+    return new Run(runId, { line: first, tools, signal: line.signal, goOn })
+  }
+
+  /** Answers all that is open; the run that asked goes on as a new one. */
+  async answer(entries: readonly ResumeEntry[], request: RunRequest = {}, line?: LineOptions): Promise<Run> {
+    return await this.run({ ...request, resume: entries }, line)
+  }
+
+  /**
+   * A message into a thread that may be running: into the turn (`steer`), or as a run of its own behind it (`queue`).
+   * It is not sent again by itself, for the runner could not tell that from a second one.
+   */
+  async message(content: UserMessage['content'], delivery: Delivery = 'queue'): Promise<Accepted> {
+    const response = await this.#runner.post(`${this.#path}/messages`, { content, delivery })
+    const said = toObject(await response.json())
+    const became = said['delivery']
+    return {
+      messageId: toText(said['messageId']) ?? '',
+      delivery: became === 'run' || became === 'steer' ? became : 'queue',
+      runId: toText(said['runId']),
+    }
+  }
+
+  /** Stops the running turn; its run ends as cancelled. Tells whether there was one. */
+  async interrupt(): Promise<boolean> {
+    const response = await this.#runner.post(`${this.#path}/interrupt`, {})
+    return toObject(await response.json())['interrupted'] === true
+  }
+
+  /** Stops the thread and forgets it, its log included. */
+  async delete(): Promise<void> {
+    await this.#runner.request(this.#path, { method: 'DELETE' })
+    this.#seen = 0
+  }
+
+  async ticket(options: { ttlMs?: number } = {}): Promise<Ticket> {
+    return await this.#runner.ticket(this.threadId, options)
+  }
+
+  /** The address of the thread's records for an EventSource, which can send no header: good for one connection. */
+  async eventsAddress({ after = 0, ttlMs }: { after?: number; ttlMs?: number } = {}): Promise<string> {
+    const { ticket } = await this.ticket(ttlMs === undefined ? {} : { ttlMs })
+    const query = new URLSearchParams({ after: String(after), ticket })
+    return this.#runner.address(`${this.#path}/events?${query}`)
+  }
+
+  async #start(runId: string, request: RunRequest, line: LineOptions): Promise<RunLine> {
+    const behind = this.#seen
+    const leaving = new AbortController()
+    const leave = (): void => leaving.abort()
+    line.signal?.addEventListener('abort', leave, { once: true })
+    const letGo = (): void => {
+      line.signal?.removeEventListener('abort', leave)
+      leave()
+    }
+    try {
+      const answer = await this.#offer(this.#inputOf(runId, request), request, line, leaving.signal)
+      const options = { ...line, signal: leaving.signal }
+      return { groups: this.#readRun(runId, { answer, behind }, request, options), leave: letGo }
+    } catch (error) {
+      letGo()
+      throw error
+    }
+  }
+
+  #inputOf(runId: string, request: RunRequest): Record<string, unknown> {
+    const { content, messages = [], tools = [], context = [], state = {}, protocolVersion = '1.0' } = request
+    const said = content === undefined ? [] : [{ id: newId(), role: 'user', content }]
+    return {
+      threadId: this.threadId,
+      runId,
+      ...(request.parentRunId === undefined ? {} : { parentRunId: request.parentRunId }),
+      ...(protocolVersion === '0' ? {} : { protocolVersion }),
+      state,
+      messages: [...messages, ...said],
+      tools: tools.map(({ execute: _ours, ...tool }) => tool),
+      context,
+      // A lost connection is not a stop, whatever the runner's AGUI_ON_DISCONNECT says.
+      forwardedProps: { ...request.forwardedProps, onDisconnect: 'continue' },
+      ...(request.resume === undefined ? {} : { resume: request.resume }),
+    }
+  }
+
+  /** The runner's answer; undefined when it took the run in and the answer was lost. */
+  async #offer(
+    input: Record<string, unknown>,
+    request: RunRequest,
+    line: LineOptions,
+    signal: AbortSignal,
+  ): Promise<Response | undefined> {
+    const { retryMsMin = RETRY_MS_MIN, retryMsMax = RETRY_MS_MAX } = line
+    const until = Date.now() + (request.sendMsMax ?? SEND_MS_MAX)
+    let isOurs = request.runId === undefined
+    for (let retryMs = retryMsMin; ; retryMs = Math.min(retryMs * 2, retryMsMax)) {
+      try {
+        return await this.#runner.post('', input, signal)
+      } catch (error) {
+        if (isOurs && isTaken(error, input['runId'])) return undefined
+        if (signal.aborted || !isPassing(error)) throw error
+        const waitMs = Math.max(retryMs, error instanceof Refusal ? error.retryAfterMs : 0)
+        if (Date.now() + waitMs > until) throw error
+        // From here on it may have been taken in already.
+        isOurs = true
+        await pause(waitMs, signal)
+      }
+    }
+  }
+
+  async *#readRun(
+    runId: string,
+    { answer, behind }: { answer: Response | undefined; behind: number },
+    request: RunRequest,
+    line: LineOptions,
+  ): AsyncGenerator<Group, void, void> {
+    let first = answer
+    let isInside = answer !== undefined
+    let start = behind
+    const open = async (after: number | undefined, signal: AbortSignal): Promise<Connection> => {
+      const response = first
+      first = undefined
+      if (response !== undefined) return { response, isWhole: false }
+      if (after !== undefined) return await this.#openEvents(after, signal, request)
+      // Nothing of it was told yet: its start is looked for; from the beginning when the thread was made anew.
+      isInside = false
+      return await this.#openEvents(start, signal, request).catch((error: unknown) => {
+        if (start === 0 || !(error instanceof Refusal) || error.status !== 410) throw error
+        start = 0
+        throw new Error(error.message)
+      })
+    }
+    for await (const group of follow(open, undefined, line)) {
+      this.#seen = Math.max(this.#seen, group.seq ?? 0)
+      isInside ||= group.events.some((event) => event.type === 'RUN_STARTED' && event.runId === runId)
+      if (isInside) yield group
+    }
+  }
+
+  async #openEvents(
+    after: number,
+    signal: AbortSignal,
+    options: { wait?: boolean; protocolVersion?: '1.0' | '0' },
+  ): Promise<Connection> {
+    const query = queryOf(options)
+    query.set('after', String(after))
+    if (options.wait === true) query.set('wait', 'true')
+    return { response: await this.#stream('events', query, signal), isWhole: isWhole(options) }
+  }
+
+  async #stream(name: string, query: URLSearchParams, signal: AbortSignal): Promise<Response> {
+    const { threadId } = this
+    return await this.#runner.stream(`${this.#path}/${name}`, { threadId, query, signal })
+  }
+}
+
+/** The form for older clients leaves records out, so that a missing seq shows nothing. */
+function isWhole({ protocolVersion }: { protocolVersion?: '1.0' | '0' }): boolean {
+  return protocolVersion !== '0'
+}
+
+function queryOf({ protocolVersion }: { protocolVersion?: '1.0' | '0' }): URLSearchParams {
+  return new URLSearchParams(protocolVersion === '0' ? { protocolVersion } : {})
+}
+
+function isTaken(error: unknown, runId: unknown): boolean {
+  if (!(error instanceof Refusal)) return false
+  if (error.code === 'run_exists') return true
+  return error.code === 'thread_busy' && toObject(error.details)['runId'] === runId
+}

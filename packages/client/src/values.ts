@@ -1,0 +1,14 @@
+type Json = Readonly<Record<string, unknown>>
+
+export function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The object, or one without members. */
+export function toObject(value: unknown): Json {
+  return isObject(value) ? value : {}
+}
+
+export function toText(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
