@@ -15,6 +15,21 @@ export interface OwnEvents {
     status?: number | undefined
     message: string
   }
+  turn_stopped: {
+    by: 'hook'
+    reason: string
+    message?: string | undefined
+  }
+  mcp_waiting: {
+    servers: readonly string[]
+    waitedMs: number
+  }
+  elicitation_declined: {
+    server: string
+    message: string
+    mode: 'form' | 'url'
+    url?: string | undefined
+  }
   retracted: {
     reason: string
     messageIds: readonly string[]
