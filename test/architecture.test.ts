@@ -312,3 +312,14 @@ test.each(files.filter((file) => SERVING.some((folder) => file.startsWith(folder
     expect(readFileSync(file, 'utf8')).not.toMatch(/\bvoid (this|[\w#]+)\??\./)
   },
 )
+
+test('no two exported names are alike', () => {
+  const exported = files.flatMap((file) => {
+    const source = readFileSync(file, 'utf8')
+    const names = [...source.matchAll(/^export (?:async )?(?:function|class|interface|type|const) (\w+)/gm)]
+    // A schema and its type are one name.
+    return [...new Set(names.map(([, name]) => name))]
+  })
+  const alike = exported.filter((name, index) => exported.indexOf(name) !== index)
+  expect(alike).toEqual([])
+})

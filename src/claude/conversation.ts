@@ -18,7 +18,7 @@ import { checkTools, owedIds, skippedResults } from './host/client-tools.ts'
 import { checkAnswers } from './host/elicitations.ts'
 import { Host } from './host/host.ts'
 import type { Grant } from './host/questions.ts'
-import type { Place } from './launch/place.ts'
+import type { ClaudePlace } from './launch/place.ts'
 import { parseSwitches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
 import type { Owner } from './options.ts'
@@ -379,7 +379,7 @@ export class Conversation implements AgentSession {
     })
   }
 
-  #place(): Promise<Place> {
+  #place(): Promise<ClaudePlace> {
     return this.#agent.options.place(this.#memory.origin.staysIn)
   }
 

@@ -1,5 +1,5 @@
 import type { Lease } from '../lease.ts'
-import type { Place } from './launch/place.ts'
+import type { ClaudePlace } from './launch/place.ts'
 import type { LaunchOptions } from './launch/sdk-options.ts'
 import type { ClaudeProcessOptions } from './process/process.ts'
 import type { Inside } from './task-output.ts'
@@ -26,7 +26,7 @@ export interface ClaudeAgentOptions extends LaunchOptions {
   /** Starts the wrapper's process; undefined for an ordinary one. */
   spawn?: ClaudeProcessOptions['spawn']
   /** Where the next run works. `stay`: a directory that a conversation cannot leave, taken while it is there. */
-  place(stay: string | undefined): Promise<Place>
+  place(stay: string | undefined): Promise<ClaudePlace>
   /** What every run waits for; also resolves when `signal` is aborted. */
   prepared(signal: AbortSignal): Promise<void>
   /** Called before each start; throws when a run could not work, with the reason. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { RunRequest } from '../agent/agent.ts'
 import { policyDenied } from '../channels.ts'
 import type { Host } from './host/host.ts'
-import { isHeard, originOf, type Place } from './launch/place.ts'
+import { type ClaudePlace, isHeard, originOf } from './launch/place.ts'
 import { instructionsOf, sdkOptions } from './launch/sdk-options.ts'
 import { type Switches, startSwitches, switchEnvironment, toSdkMode } from './launch/switches.ts'
 import { McpServers } from './mcp-servers.ts'
@@ -16,7 +16,7 @@ export interface Warm {
   claude: ClaudeProcess
   host: Host
   mcp: McpServers
-  place: Place
+  place: ClaudePlace
   /** The settings that only another process could change, as JSON. */
   startKey: string
   model: string | undefined
@@ -31,7 +31,7 @@ export interface Needs {
   hasState: boolean
 }
 
-export function startKey(switches: Switches, place: Place): string {
+export function startKey(switches: Switches, place: ClaudePlace): string {
   return JSON.stringify([
     startSwitches(switches),
     switchEnvironment(switches),
@@ -42,7 +42,7 @@ export function startKey(switches: Switches, place: Place): string {
 
 export interface WarmStart extends Pick<ClaudeProcessOptions, 'observed' | 'onDenied' | 'onMessage'> {
   needs: Needs
-  place: Place
+  place: ClaudePlace
   host: Host
   /** Whether a turn is under way or parked. */
   isAtWork(): boolean

@@ -9,12 +9,12 @@ import { RunnerError, toMessage } from '../errors.ts'
 import type { ModelRoute } from '../model-route/route.ts'
 import {
   attempt,
+  type CheckFinding,
   checkClaudePath,
   checkClaudeStarts,
   checkFolder,
   checkHome,
   checkModel,
-  type Finding,
   PROBE_TIMEOUT_MS,
   sayEnforcement,
 } from '../runner/checks.ts'
@@ -37,7 +37,7 @@ export function doctorCommand(context: CliContext): Command {
     })
 }
 
-async function examine(context: CliContext): Promise<Finding[]> {
+async function examine(context: CliContext): Promise<CheckFinding[]> {
   let config: Config
   try {
     config = loadConfig(context.env, context)
@@ -75,7 +75,7 @@ async function examine(context: CliContext): Promise<Finding[]> {
   ]
 }
 
-async function findMcpServers({ mcpConfigFile }: Config): Promise<Finding[]> {
+async function findMcpServers({ mcpConfigFile }: Config): Promise<CheckFinding[]> {
   if (mcpConfigFile === undefined) return []
   const finding = await attempt('mcp servers', async () => {
     const { servers, notes } = await loadMcpConfig(mcpConfigFile)
@@ -91,7 +91,7 @@ async function findMcpServers({ mcpConfigFile }: Config): Promise<Finding[]> {
 async function findRoute(
   { wrappersDirectory }: Config,
   { env }: CliContext,
-): Promise<{ route: ModelRoute | undefined; findings: Finding[] }> {
+): Promise<{ route: ModelRoute | undefined; findings: CheckFinding[] }> {
   const { detectRoute } = await import('../model-route/route.ts')
   const signal = AbortSignal.timeout(2 * PROBE_TIMEOUT_MS)
   let route: ModelRoute | undefined
@@ -114,7 +114,7 @@ async function findRoute(
   return { route, findings: [detected, answered] }
 }
 
-async function findClaudeCode(config: Config, { env }: CliContext): Promise<Finding[]> {
+async function findClaudeCode(config: Config, { env }: CliContext): Promise<CheckFinding[]> {
   const { wrappersDirectory } = config
   const { wrapperPath } = await import('../model-route/route.ts')
   const { childEnvironment } = await import('../model-route/environment.ts')
@@ -147,7 +147,7 @@ async function findClaudeCode(config: Config, { env }: CliContext): Promise<Find
   return [found, starts]
 }
 
-async function findPolicy({ policyFile, policyEnforcement }: Config): Promise<Finding> {
+async function findPolicy({ policyFile, policyEnforcement }: Config): Promise<CheckFinding> {
   const { formatProblem, parsePolicy } = await import('../policy/read/load.ts')
   const found = await attempt('policy', async () => {
     const { policy, problems } = parsePolicy(await readFile(policyFile, 'utf8'), { file: policyFile })
@@ -168,7 +168,7 @@ async function tryEnforcement(
   config: Config,
   { env }: CliContext,
   route: ModelRoute | undefined,
-): Promise<{ report: EnforcementReport | undefined; finding: Finding }> {
+): Promise<{ report: EnforcementReport | undefined; finding: CheckFinding }> {
   const { wrappersDirectory } = config
   const { startEnforcement } = await import('../sandbox/start.ts')
   const { findClaude } = await import('../model-route/route.ts')
@@ -200,7 +200,7 @@ function findMode(
   { permissionMode }: Config,
   { env }: CliContext,
   report: EnforcementReport | undefined,
-): Promise<Finding> {
+): Promise<CheckFinding> {
   return attempt('permission mode', async () => {
     const { decidePermissionMode } = await import('../claude/launch/permission-mode.ts')
     const { isConfining } = await import('../sandbox/report.ts')
@@ -211,13 +211,13 @@ function findMode(
 }
 
 /** What the environment wants in the workspace. Nothing of it is fetched, and a run works without it. */
-async function findSetup(config: Config, { env }: CliContext): Promise<Finding[]> {
+async function findSetup(config: Config, { env }: CliContext): Promise<CheckFinding[]> {
   const { repositories, workflow, sessionConfigPath } = config
   const wanted = [
     ...(repositories.length === 0 ? [] : [`REPOS_JSON names ${repositories.length}`]),
     ...(workflow === undefined ? [] : ['ACTIVE_WORKFLOW_GIT_URL names a workflow']),
   ]
-  const findings: Finding[] = []
+  const findings: CheckFinding[] = []
   if (wanted.length > 0) {
     const git = await attempt('git', async () => ({ says: await gitVersion(env['PATH']) }))
     findings.push({ name: 'workspace setup', ok: true, says: [...wanted, git.says].join('\n') })
@@ -241,7 +241,7 @@ function gitVersion(path: string | undefined): Promise<string> {
   })
 }
 
-function toText(findings: readonly Finding[], ok: boolean): string {
+function toText(findings: readonly CheckFinding[], ok: boolean): string {
   const width = Math.max(...findings.map(({ name }) => name.length))
   const lines = findings.map(({ name, ok: isGood, says }) => {
     const indented = says.split('\n').join(`\n${' '.repeat(width + 7)}`)

@@ -1,18 +1,23 @@
-import type { Script, Step } from './script.ts'
+import type { Script, ScriptStep } from './script.ts'
 
 /** Pace of the demo's words, in milliseconds: slow enough to see the stream, fast enough not to bore. */
 const WORD_MS = 12
 
 type DemoRule = Script['rules'][number]
 
-const say = (text: string): Step => ({ text, pieces: 'words', everyMs: WORD_MS })
-const think = (thinking: string): Step => ({ thinking, pieces: 'words', everyMs: WORD_MS, signature: 'demo' })
+const say = (text: string): ScriptStep => ({ text, pieces: 'words', everyMs: WORD_MS })
+const think = (thinking: string): ScriptStep => ({
+  thinking,
+  pieces: 'words',
+  everyMs: WORD_MS,
+  signature: 'demo',
+})
 /** One text block: words first, then a result in one piece, for it may be long. */
-const sayWith = (text: string, quoted: string): Step[] => [
+const sayWith = (text: string, quoted: string): ScriptStep[] => [
   { text, pieces: 'words', everyMs: WORD_MS, open: true },
   { text: quoted },
 ]
-const call = (tool: string, input: Record<string, unknown>): Step => ({
+const call = (tool: string, input: Record<string, unknown>): ScriptStep => ({
   tool,
   input,
   pieces: 6,

@@ -1,7 +1,13 @@
 // Plain HTTP to the mock's own port: a Messages API without a gateway before it (ANTHROPIC_BASE_URL, route 1).
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GATEWAY_ANSWERS } from './gateway-faults.ts'
-import { type Answer, type MessagesApi, type Refusal, readFacts, toErrorAnswer } from './messages-api.ts'
+import {
+  type MessagesApi,
+  type MockAnswer,
+  type MockRefusal,
+  readFacts,
+  toErrorAnswer,
+} from './messages-api.ts'
 import type { RequestLog, RequestOutcome } from './request-log.ts'
 import { parseBody, readBody, relay, watchClient } from './response-relay.ts'
 
@@ -43,7 +49,7 @@ interface DirectRequest {
   signal: AbortSignal
 }
 
-async function route({ method, path, api, facts, signal }: DirectRequest): Promise<Answer | Refusal> {
+async function route({ method, path, api, facts, signal }: DirectRequest): Promise<MockAnswer | MockRefusal> {
   if (method === 'POST' && path === '/v1/messages')
     return await api.answer(facts, facts?.model ?? api.model, signal)
   if (method === 'GET' && (path === '/v1/models' || path.startsWith('/v1/models/'))) return api.models(path)
@@ -52,7 +58,7 @@ async function route({ method, path, api, facts, signal }: DirectRequest): Promi
 
 async function write(
   response: ServerResponse,
-  answer: Answer | Refusal,
+  answer: MockAnswer | MockRefusal,
   controller: AbortController,
 ): Promise<RequestOutcome> {
   if ('fault' in answer) {

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 import type { Leaf } from '../tunnel/authority.ts'
 import { endWith } from '../tunnel/connect.ts'
 import { GATEWAY_ANSWERS, toReason } from './gateway-faults.ts'
-import { type Answer, type MessagesApi, type Refusal, readFacts } from './messages-api.ts'
+import { type MessagesApi, type MockAnswer, type MockRefusal, readFacts } from './messages-api.ts'
 import type { ForwardedRequest, RequestLog, RequestOutcome } from './request-log.ts'
 import { parseBody, readBody, relay, type StreamLimits, watchClient } from './response-relay.ts'
 import type { GatewayFault } from './script.ts'
@@ -150,7 +150,7 @@ async function answerRoute(
     facts,
     signal,
   }: { path: string; api: MessagesApi; facts: ReturnType<typeof readFacts>; signal: AbortSignal },
-): Promise<Answer | Refusal> {
+): Promise<MockAnswer | MockRefusal> {
   if (route.serves === 'models') return api.models(path)
   if (route.serves === 'messages') return await api.answer(facts, api.model, signal)
   return { fault: 'no-compatible-route', rule: route.serves }
@@ -158,7 +158,7 @@ async function answerRoute(
 
 async function write(
   response: ServerResponse,
-  answer: Answer | Refusal,
+  answer: MockAnswer | MockRefusal,
   { route, controller, limits }: { route: Route; controller: AbortController; limits: StreamLimits },
 ): Promise<RequestOutcome> {
   if ('fault' in answer) return { ...refuse(response, answer.fault), rule: answer.rule }

@@ -1,7 +1,7 @@
 // A reply as a sequence of cues: what to send, and where to wait. Pure, so that the timing has one place.
 
-import { createId, toErrorBody, toEvent } from './messages-stream.ts'
-import { DELTAS_MAX, type Step, type StepOf } from './script.ts'
+import { createId, toApiErrorBody, toEvent } from './messages-stream.ts'
+import { DELTAS_MAX, type ScriptStep, type StepOf } from './script.ts'
 
 /** Characters per token, a coarse estimate for usage that nobody gave. */
 const CHARS_PER_TOKEN = 4
@@ -39,7 +39,7 @@ interface Draft {
 }
 
 /** The cues of a streaming answer: message_start … message_stop. */
-export function* toStreamCues(steps: readonly Step[], context: MessageContext): Cues {
+export function* toStreamCues(steps: readonly ScriptStep[], context: MessageContext): Cues {
   const draft: Draft = { index: -1, open: undefined, chars: 0 }
   const message = { ...toMessageHead(context), content: [], stop_reason: null, stop_sequence: null }
   yield toEvent('message_start', { message: { ...message, usage: toUsage(steps, context) } })
@@ -47,7 +47,7 @@ export function* toStreamCues(steps: readonly Step[], context: MessageContext): 
     if ('cut' in step) return
     if ('streamError' in step) {
       const { type, message: text = type } = step.streamError
-      yield toEvent('error', { error: toErrorBody(type, text).error })
+      yield toEvent('error', { error: toApiErrorBody(type, text).error })
       return
     }
     yield* toStepCues(step, draft)
@@ -59,7 +59,7 @@ export function* toStreamCues(steps: readonly Step[], context: MessageContext): 
 }
 
 /** The whole message for a request with `stream: false`; waits of the steps are cues here too. */
-export function* toMessageCues(steps: readonly Step[], context: MessageContext): Cues {
+export function* toMessageCues(steps: readonly ScriptStep[], context: MessageContext): Cues {
   const content: Record<string, unknown>[] = []
   for (const step of steps) {
     if ('pause' in step || 'gate' in step || 'hang' in step || 'drop' in step || 'truncate' in step) {
@@ -78,7 +78,7 @@ function toMessageHead(context: MessageContext): Record<string, unknown> {
   return { id: createId('msg'), type: 'message', role: 'assistant', model: context.model }
 }
 
-function toBlocks(step: Step): Record<string, unknown>[] {
+function toBlocks(step: ScriptStep): Record<string, unknown>[] {
   if ('text' in step) return [{ type: 'text', text: [step.text].flat().join('') }]
   if ('thinking' in step) {
     return [
@@ -93,7 +93,7 @@ function toBlocks(step: Step): Record<string, unknown>[] {
   return []
 }
 
-function* toStepCues(step: Step, draft: Draft): Cues {
+function* toStepCues(step: ScriptStep, draft: Draft): Cues {
   if ('text' in step) yield* textCues(step, draft)
   else if ('thinking' in step) yield* thinkingCues(step, draft)
   else if ('redactedThinking' in step) {
@@ -207,13 +207,17 @@ function cutPieces(text: string | string[], pieces: number | 'words' | undefined
   return cut
 }
 
-function toStop(steps: readonly Step[]): { stop_reason: string; stop_sequence: string | null } {
+function toStop(steps: readonly ScriptStep[]): { stop_reason: string; stop_sequence: string | null } {
   const step = steps.findLast((candidate) => 'stop' in candidate)
   const usual = steps.some((candidate) => 'tool' in candidate) ? 'tool_use' : 'end_turn'
   return { stop_reason: step?.stop ?? usual, stop_sequence: step?.sequence ?? null }
 }
 
-function toUsage(steps: readonly Step[], context: MessageContext, chars?: number): Record<string, number> {
+function toUsage(
+  steps: readonly ScriptStep[],
+  context: MessageContext,
+  chars?: number,
+): Record<string, number> {
   const given = steps.findLast((step) => 'usage' in step)?.usage
   return {
     input_tokens: given?.input ?? INPUT_TOKENS_BASE + Math.ceil(context.prompt.length / CHARS_PER_TOKEN),

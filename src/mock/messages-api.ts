@@ -2,16 +2,16 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Cue, type MessageContext, toMessageCues, toStreamCues } from './message-cues.ts'
-import { createId, toErrorBody } from './messages-stream.ts'
+import { createId, toApiErrorBody } from './messages-stream.ts'
 import { createGates, type Gates, playCues } from './pieces.ts'
 import { messagesBodySchema, type RequestFacts, readRequestFacts } from './request-facts.ts'
 import { createRuleBook, type Match, type RuleBook } from './rules.ts'
-import type { GatewayFault, Script, Step } from './script.ts'
+import type { GatewayFault, Script, ScriptStep } from './script.ts'
 
 /** The one model of the gateway when neither the caller nor the script names one. */
 const DEFAULT_MODEL = 'claude-mock'
 
-export interface Answer {
+export interface MockAnswer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   /** Ends by StreamBreak where the script breaks the stream, by AbortError when the signal fires. */
@@ -20,7 +20,7 @@ export interface Answer {
 }
 
 /** The gateway is to answer for itself instead of the provider. */
-export interface Refusal {
+export interface MockRefusal {
   readonly fault: GatewayFault
   readonly rule: string
 }
@@ -31,8 +31,12 @@ export interface MessagesApi {
   openGate(name: string): void
   nextConnectFault: RuleBook['nextConnectFault']
   /** `facts` is what `readFacts` gave for this body. */
-  answer(facts: RequestFacts | undefined, model: string, signal: AbortSignal): Promise<Answer | Refusal>
-  models(path: string): Answer
+  answer(
+    facts: RequestFacts | undefined,
+    model: string,
+    signal: AbortSignal,
+  ): Promise<MockAnswer | MockRefusal>
+  models(path: string): MockAnswer
 }
 
 const DEFAULT_ERROR_TYPES: Readonly<Record<number, string>> = {
@@ -77,9 +81,9 @@ export function readFacts(body: unknown, headers: IncomingHttpHeaders): RequestF
   return parsed.success ? readRequestFacts(parsed.data, headers) : undefined
 }
 
-export function toErrorAnswer(status: number, message: string): Answer {
+export function toErrorAnswer(status: number, message: string): MockAnswer {
   const type = DEFAULT_ERROR_TYPES[status] ?? 'api_error'
-  return toTextAnswer(status, JSON.stringify(toErrorBody(type, message)))
+  return toTextAnswer(status, JSON.stringify(toApiErrorBody(type, message)))
 }
 
 interface Play {
@@ -89,7 +93,10 @@ interface Play {
   signal: AbortSignal
 }
 
-async function play(match: Match, { facts, context, gates, signal }: Play): Promise<Answer | Refusal> {
+async function play(
+  match: Match,
+  { facts, context, gates, signal }: Play,
+): Promise<MockAnswer | MockRefusal> {
   const { steps, rule } = match
   const headers: Record<string, string> = { 'request-id': createId('req') }
   for (const step of steps) {
@@ -110,12 +117,12 @@ async function play(match: Match, { facts, context, gates, signal }: Play): Prom
   }
 }
 
-type ScriptedError = Extract<Step, { error: unknown }>['error']
-type StreamError = Extract<Step, { streamError: unknown }>['streamError']
+type ScriptedError = Extract<ScriptStep, { error: unknown }>['error']
+type StreamError = Extract<ScriptStep, { streamError: unknown }>['streamError']
 
-function toScriptedError(error: ScriptedError, headers: Readonly<Record<string, string>>): Answer {
+function toScriptedError(error: ScriptedError, headers: Readonly<Record<string, string>>): MockAnswer {
   const type = error.type ?? DEFAULT_ERROR_TYPES[error.status] ?? 'api_error'
-  const body = error.body ?? JSON.stringify(toErrorBody(type, error.message ?? type))
+  const body = error.body ?? JSON.stringify(toApiErrorBody(type, error.message ?? type))
   const answer = toTextAnswer(error.status, body)
   return { ...answer, headers: { ...answer.headers, ...headers, ...error.headers } }
 }
@@ -126,7 +133,7 @@ function toStatus({ type, message }: StreamError): ScriptedError {
   return { status: known === undefined ? 500 : Number(known[0]), type, message }
 }
 
-function toTextAnswer(status: number, body: string): Answer {
+function toTextAnswer(status: number, body: string): MockAnswer {
   return { status, headers: { 'content-type': 'application/json' }, pieces: oncePiece(body) }
 }
 
@@ -134,7 +141,7 @@ async function* oncePiece(text: string): AsyncGenerator<string> {
   if (text !== '') yield text
 }
 
-function toModelsAnswer(path: string, model: string): Answer {
+function toModelsAnswer(path: string, model: string): MockAnswer {
   const entry = { type: 'model', id: model, display_name: model, created_at: '2026-01-01T00:00:00Z' }
   if (path === '/v1/models') {
     const list = { data: [entry], has_more: false, first_id: model, last_id: model }

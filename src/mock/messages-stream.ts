@@ -6,7 +6,7 @@ export function toEvent(type: string, fields: Record<string, unknown> = {}): str
 }
 
 /** Anthropic's error body. */
-export function toErrorBody(
+export function toApiErrorBody(
   type: string,
   message: string,
 ): { type: 'error'; error: { type: string; message: string } } {

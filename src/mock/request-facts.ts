@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { z } from 'zod'
 
 /** One tool result of the latest tool round. */
-export interface ToolResult {
+export interface RequestToolResult {
   readonly id: string
   /** Name of the tool that was called, empty when the call is not in the request. */
   readonly tool: string
@@ -21,7 +21,7 @@ export interface RequestFacts {
   /** What came after that prompt and is none, joined: system-role notes, and messages steered into the turn. */
   readonly note: string
   /** Results of the latest tool round; empty right after a prompt. */
-  readonly results: readonly ToolResult[]
+  readonly results: readonly RequestToolResult[]
   /** Number of assistant messages with tool calls since the prompt. */
   readonly round: number
   /** Claude Code's nudges since the prompt ("Output token limit hit…", "…cut off mid-stream…"). */
@@ -116,7 +116,7 @@ function toPersonText(block: Block): string {
   return block.type === 'text' ? (block.text ?? '').replace(REMINDER, '').trim() : ''
 }
 
-function toResult(block: Block, calls: ReadonlyMap<string, string>): ToolResult[] {
+function toResult(block: Block, calls: ReadonlyMap<string, string>): RequestToolResult[] {
   if (block.type !== 'tool_result') return []
   const id = block.tool_use_id ?? ''
   const content = contentSchema.safeParse(block.content ?? '')

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Answer } from './messages-api.ts'
+import type { MockAnswer } from './messages-api.ts'
 import { toTruncationLine } from './messages-stream.ts'
 import { StreamBreak } from './pieces.ts'
 import type { RequestOutcome } from './request-log.ts'
@@ -35,7 +35,7 @@ export function watchClient(response: ServerResponse): AbortController {
  */
 export async function relay(
   response: ServerResponse,
-  answer: Answer,
+  answer: MockAnswer,
   options: { controller: AbortController; limits?: StreamLimits | undefined },
 ): Promise<RequestOutcome> {
   const { controller, limits } = options

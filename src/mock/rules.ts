@@ -1,11 +1,11 @@
 import { MockError } from './mock-error.ts'
-import type { RequestFacts, ToolResult } from './request-facts.ts'
+import type { RequestFacts, RequestToolResult } from './request-facts.ts'
 import {
   type Condition,
   type ConnectFault,
   type Rule,
   type Script,
-  type Step,
+  type ScriptStep,
   scriptSchema,
 } from './script.ts'
 
@@ -13,7 +13,7 @@ import {
 export interface Match {
   /** The rule's name, else `rules[N]`. */
   readonly rule: string
-  readonly steps: readonly Step[]
+  readonly steps: readonly ScriptStep[]
 }
 
 /** A script in use: it counts how often each rule has answered. */
@@ -107,7 +107,7 @@ function prepareCondition(when: Condition): (facts: RequestFacts) => Variables |
   }
 }
 
-function fitsResult(result: ToolResult, when: Condition['result'], text: RegExp): boolean {
+function fitsResult(result: RequestToolResult, when: Condition['result'], text: RegExp): boolean {
   if (when === undefined) return true
   if (when.tool !== undefined && when.tool !== result.tool) return false
   if (when.isError !== undefined && when.isError !== result.isError) return false

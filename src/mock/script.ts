@@ -87,12 +87,12 @@ const STEPS = {
   gateway: z.strictObject({ gateway: z.enum(GATEWAY_FAULTS) }),
 } as const
 
-export type Step = { [Kind in keyof typeof STEPS]: z.infer<(typeof STEPS)[Kind]> }[keyof typeof STEPS]
+export type ScriptStep = { [Kind in keyof typeof STEPS]: z.infer<(typeof STEPS)[Kind]> }[keyof typeof STEPS]
 export type StepOf<Kind extends keyof typeof STEPS> = z.infer<(typeof STEPS)[Kind]>
 export type GatewayFault = (typeof GATEWAY_FAULTS)[number]
 
 /** Tells the kinds of step apart by the key that names them, so that an error speaks about one kind only. */
-const stepSchema = z.unknown().transform((value, context): Step => {
+const stepSchema = z.unknown().transform((value, context): ScriptStep => {
   if (typeof value === 'string') return { text: value }
   const kind = kindOf(value)
   if (kind === undefined) {
@@ -153,7 +153,7 @@ export type ParsedScript = z.infer<typeof scriptSchema>
 export type Rule = z.infer<typeof ruleSchema>
 /** What the mock answers; see docs/mock-gateway.md. The first rule whose `when` fits a request answers it. */
 export interface Script extends Omit<ParsedScript, 'rules'> {
-  rules: (Omit<Rule, 'reply'> & { reply: string | (string | Step)[] })[]
+  rules: (Omit<Rule, 'reply'> & { reply: string | (string | ScriptStep)[] })[]
 }
 export type Condition = z.infer<typeof conditionSchema>
 export type ConnectFault = z.infer<typeof connectSchema>

@@ -1,4 +1,4 @@
-import type { Env, ModelRouteKind } from './route.ts'
+import type { ModelRouteKind, RouteEnv } from './route.ts'
 
 /** What passes on every route. A name ending in `*` is a prefix. */
 const ALWAYS = [
@@ -151,7 +151,7 @@ export interface ChildEnvironmentOptions {
  * `env`, then the runner's settings, which win. The wrapper adds the route and the settings of every start.
  * Unset and empty variables are left out. Sources: contract section 3, the launch measured for 2.1.329.
  */
-export function childEnvironment(env: Env, options: ChildEnvironmentOptions): Record<string, string> {
+export function childEnvironment(env: RouteEnv, options: ChildEnvironmentOptions): Record<string, string> {
   const allowed: readonly string[] = [...ALWAYS, ...BY_ROUTE[options.routeKind]]
   const names = new Set([...allowed, ...options.alsoPass])
   const prefixes = allowed.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1))

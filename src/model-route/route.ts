@@ -11,7 +11,7 @@ const DETECT_TIMEOUT_MS = 10_000
 /** As in model-route.sh; not a secret. */
 const PLACEHOLDER_KEY = 'inference-routing'
 
-export type Env = Readonly<Record<string, string | undefined>>
+export type RouteEnv = Readonly<Record<string, string | undefined>>
 
 /** The variable that holds what the route authenticates with; `placeholder` is a key that is no secret. */
 const Credential = z.enum([
@@ -66,7 +66,7 @@ export type ModelRouteKind = ModelRoute['kind']
 
 export interface DetectOptions {
   /** The environment to judge, the runner's own. Not modified. */
-  env: Env
+  env: RouteEnv
   /** The folder that holds `model-route.sh`. */
   wrappersDirectory: string
   signal: AbortSignal
@@ -104,7 +104,7 @@ export async function detectRoute({ env, wrappersDirectory, signal }: DetectOpti
 function proxyOf(
   { kind, proxyUrl, noProxy }: z.infer<typeof RouteFacts>,
   baseUrl: string | null,
-  { env, variable }: { env: Env; variable: string },
+  { env, variable }: { env: RouteEnv; variable: string },
 ): HttpProxy | null {
   if (kind === 'none' || proxyUrl === null) return null
   if (baseUrl !== null) {
@@ -118,7 +118,7 @@ function proxyOf(
 
 /** The headers of a request that needs no OAuth exchange, lower-case name to value. */
 function requestHeaders(
-  env: Env,
+  env: RouteEnv,
   kind: ModelRouteKind,
   credential: z.infer<typeof Credential> | null,
 ): Record<string, string> {
@@ -152,13 +152,13 @@ export async function findClaude({ env, wrappersDirectory, signal }: DetectOptio
 }
 
 /** The wrapper that the server starts: where file mode may be meant, the one that knows what switches it on. */
-export function wrapperPath(env: Env, wrappersDirectory: string): string {
+export function wrapperPath(env: RouteEnv, wrappersDirectory: string): string {
   const isDirect = (env['OPENSHELL_ENABLED'] ?? '') === ''
   return join(wrappersDirectory, isDirect ? 'openshell-claude-wrapper.sh' : 'standard-claude-wrapper.sh')
 }
 
 /** Runs `sh FILE --print` and reads its NUL-separated `KEY=VALUE` pairs. */
-function runScript(file: string, env: Env, signal: AbortSignal): Promise<Map<string, string>> {
+function runScript(file: string, env: RouteEnv, signal: AbortSignal): Promise<Map<string, string>> {
   const options = { env: { ...env }, signal, timeout: DETECT_TIMEOUT_MS, killSignal: 'SIGKILL' } as const
   return new Promise((resolve, reject) => {
     const child = execFile('/bin/sh', [file, '--print'], options, (error, stdout, stderr) => {

@@ -1,5 +1,5 @@
 import { isIn } from './character-class.ts'
-import type { Step, TokenForm } from './token-forms.ts'
+import type { FormStep, TokenForm } from './token-forms.ts'
 
 /** What the next character made of a candidate. */
 export type Verdict = 'open' | 'token' | 'none'
@@ -79,7 +79,7 @@ export class Tail {
     return false
   }
 
-  get #current(): Step | undefined {
+  get #current(): FormStep | undefined {
     return this.form.tail[this.#step]
   }
 }

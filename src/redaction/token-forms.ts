@@ -2,7 +2,7 @@
 // and secretlint: those are regular expressions without bounds, which cannot be matched across deltas.
 import { type CharacterClass, createClass } from './character-class.ts'
 
-export interface Step {
+export interface FormStep {
   characters: CharacterClass
   min: number
   max: number
@@ -18,9 +18,9 @@ export interface TokenForm {
   /** The text in front must not be a word that the prefix only ends. */
   startsWord: boolean
   /** When the last of these has its `min` it is a token. */
-  steps: readonly Step[]
+  steps: readonly FormStep[]
   /** What still belongs to the token then. */
-  tail: readonly Step[]
+  tail: readonly FormStep[]
   /** It is none when a further letter or digit follows. */
   isExact?: boolean
   /** A last look at what was matched, from the prefix on. */
@@ -35,9 +35,14 @@ const BASE64URL = 'A-Za-z0-9_-'
 const HEX = '0-9a-fA-F'
 const BREAK = ' \\t\\r\\n\\\\'
 
-const step = (range: string, min: number, max = min): Step => ({ characters: createClass(range), min, max })
-const rest = (range: string): Step => step(range, 0, UNBOUNDED)
-const literal = (text: string): Step[] => [...text].map((char) => step(char.replace(/[\\\]^-]/, '\\$&'), 1))
+const step = (range: string, min: number, max = min): FormStep => ({
+  characters: createClass(range),
+  min,
+  max,
+})
+const rest = (range: string): FormStep => step(range, 0, UNBOUNDED)
+const literal = (text: string): FormStep[] =>
+  [...text].map((char) => step(char.replace(/[\\\]^-]/, '\\$&'), 1))
 
 /** A prefix that nothing else has, then at least `min` of `range`. */
 function plain(name: string, prefixes: readonly string[], [range, min]: [string, number]): TokenForm {

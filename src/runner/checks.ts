@@ -9,7 +9,7 @@ import { findClaude, type ModelRoute } from '../model-route/route.ts'
 import { type EnforcementReport, gapsOf } from '../sandbox/report.ts'
 
 /** One thing that was tried. */
-export interface Finding {
+export interface CheckFinding {
   name: string
   /** `false` when a run could not work because of it. */
   ok: boolean
@@ -17,12 +17,12 @@ export interface Finding {
   facts?: Record<string, unknown>
 }
 
-export type Said = Omit<Finding, 'name' | 'ok'>
+export type Said = Omit<CheckFinding, 'name' | 'ok'>
 
 export const PROBE_TIMEOUT_MS = 10_000
 
 /** What `work` says; what is wrong, when it throws. */
-export async function attempt(name: string, work: () => Promise<Said> | Said): Promise<Finding> {
+export async function attempt(name: string, work: () => Promise<Said> | Said): Promise<CheckFinding> {
   try {
     return { name, ok: true, ...(await work()) }
   } catch (error) {

@@ -30,7 +30,7 @@ import { protect } from './bwrap/protect.ts'
 import { seccompFilter } from './bwrap/seccomp.ts'
 import { setAside } from './bwrap/set-aside.ts'
 import { openShiftedOwner, type ShiftedOwner } from './bwrap/shifted-owner.ts'
-import { findTools, probe, type Tools } from './bwrap/tools.ts'
+import { findTools, type Tools, tryBackend } from './bwrap/tools.ts'
 import { holdersOf } from './egress/binary-identity.ts'
 import type { EgressDecision } from './egress/denial.ts'
 import { EgressProxy, type EgressProxyOptions } from './egress/egress-proxy.ts'
@@ -140,7 +140,7 @@ async function ofMachine<T>(work: () => T | Promise<T>): Promise<T> {
 
 async function explain(error: unknown): Promise<string> {
   if (process.platform !== 'linux') return `not built for ${process.platform}`
-  const failed = (await probe()).filter(({ ok }) => !ok).map(({ name, why }) => `${name} (${why})`)
+  const failed = (await tryBackend()).filter(({ ok }) => !ok).map(({ name, why }) => `${name} (${why})`)
   return failed.length > 0 ? failed.join('; ') : toMessage(error)
 }
 

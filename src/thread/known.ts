@@ -4,7 +4,7 @@ import type { QueuedRun, Waiting } from './queue.ts'
 import type { LookedUp } from './thread-table.ts'
 
 /** What a thread knows of runs and messages: what is stored, and what runs and waits, which is not stored as known yet. */
-export interface Known {
+export interface KnownIds {
   lookedUp: LookedUp
   underWay: { runId: string; digests: QueuedRun['digests'] } | undefined
   waiting: readonly Waiting[]
@@ -13,7 +13,7 @@ export interface Known {
 }
 
 /** @throws {RunnerError} `run_exists`. */
-export function checkNew(runId: string, { lookedUp, underWay, waiting }: Known): void {
+export function checkNew(runId: string, { lookedUp, underWay, waiting }: KnownIds): void {
   const isKnown =
     lookedUp.hasRun || underWay?.runId === runId || waiting.some((entry) => entry.runId === runId)
   if (!isKnown) return
@@ -21,7 +21,7 @@ export function checkNew(runId: string, { lookedUp, underWay, waiting }: Known):
   throw new RunnerError('run_exists', message)
 }
 
-export function knownMessages(known: Known): KnownMessages {
+export function knownMessages(known: KnownIds): KnownMessages {
   const behind = known.waiting.filter(({ isSteered }) => !isSteered)
   const underWay = [known.underWay, ...behind].flatMap((run) => run?.digests ?? [])
   const digests = new Map([...underWay, ...known.waiting.flatMap((waiting) => waiting.digests)])

@@ -9,7 +9,7 @@ import { deliveryOf, threadBusy } from './admission.ts'
 import { openAnswers, owedResults } from './answers.ts'
 import { type Cut, closeCut, RESTARTED } from './cut-run.ts'
 import { asRefused, knownIds, reconcile, toldId, withShown, withTold } from './history.ts'
-import { checkNew, type Known, knownMessages } from './known.ts'
+import { checkNew, type KnownIds, knownMessages } from './known.ts'
 import type { QueuedRun, Waiting } from './queue.ts'
 import { pendingEvents, queuedEvents } from './queue-events.ts'
 import { RoomWait } from './room-wait.ts'
@@ -281,7 +281,7 @@ export class Thread {
     this.#checkOpen()
   }
 
-  #known(lookedUp: LookedUp): Known {
+  #known(lookedUp: LookedUp): KnownIds {
     const { lastUserMessageId } = this.#facts
     return { lookedUp, underWay: this.#run, waiting: this.#options.queue.waiting, lastUserMessageId }
   }

@@ -10,7 +10,7 @@ const CHARACTER =
   /[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}|([\x80-\xff])/g
 
 /** A name or a path as text, of which `toBytes` makes the same bytes again. */
-export function toText(bytes: Buffer): string {
+export function nameToText(bytes: Buffer): string {
   if (isUtf8(bytes)) return bytes.toString('utf8').replace(READS_AS_ESCAPED, '\\x5C')
   const marked = bytes
     .toString('latin1')

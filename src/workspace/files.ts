@@ -3,7 +3,7 @@ import { constants, type Stats } from 'node:fs'
 import { type FileHandle, writeFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { RunnerError } from '../errors.ts'
-import { type Folder, hasErrno, type Owner } from './folder.ts'
+import { type FileOwner, type Folder, hasErrno } from './folder.ts'
 import { outside, quoted, splitPath, type WorkspaceGuard, type WorkspacePath } from './guard.ts'
 
 export interface FileEntry {
@@ -30,7 +30,7 @@ export interface OpenedFile {
   modifiedAt: string
 }
 
-export interface WriteOptions {
+export interface FileWriteOptions {
   bytesMax: number
   signal: AbortSignal
 }
@@ -109,7 +109,7 @@ export class WorkspaceFiles {
   async write(
     path: string,
     source: AsyncIterable<Buffer> | Iterable<Buffer>,
-    options: WriteOptions,
+    options: FileWriteOptions,
   ): Promise<number> {
     const place = await this.guard.resolve(path)
     if (place === '')
@@ -220,10 +220,10 @@ export class WorkspaceFiles {
       name: string
       path: string
       mode: number | undefined
-      owner: Owner | undefined
+      owner: FileOwner | undefined
     },
     source: AsyncIterable<Buffer> | Iterable<Buffer>,
-    { bytesMax, signal }: WriteOptions,
+    { bytesMax, signal }: FileWriteOptions,
   ): Promise<number> {
     const { folder, name, path, mode, owner } = target
     const unfinished = unfinishedName()

@@ -12,11 +12,11 @@ import {
   rmdir,
   unlink,
 } from 'node:fs/promises'
-import { toPath, toText } from './file-name.ts'
+import { nameToText, toPath } from './file-name.ts'
 
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
 
-export interface Owner {
+export interface FileOwner {
   uid: number
   gid: number
 }
@@ -44,7 +44,7 @@ export class Folder {
 
   /** Where the kernel says it is. */
   async realPath(): Promise<string> {
-    return toText(await readlink(this.place, 'buffer'))
+    return nameToText(await readlink(this.place, 'buffer'))
   }
 
   /** Fails with ENOTDIR when the name is a link. */
@@ -80,7 +80,7 @@ export class Folder {
   async *names(): AsyncGenerator<string> {
     // Latin-1 is the bytes themselves; Node's types know of no Buffer here.
     const entries = await opendir(this.place, { encoding: 'latin1' })
-    for await (const { name } of entries) yield toText(Buffer.from(name, 'latin1'))
+    for await (const { name } of entries) yield nameToText(Buffer.from(name, 'latin1'))
   }
 
   unlink(name: string): Promise<void> {
@@ -97,7 +97,7 @@ export class Folder {
   }
 
   /** Of the entry itself, a link included. */
-  giveEntry(name: string, { uid, gid }: Owner): Promise<void> {
+  giveEntry(name: string, { uid, gid }: FileOwner): Promise<void> {
     return lchown(this.#at(name), uid, gid)
   }
 

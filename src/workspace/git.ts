@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { RunnerError, toMessage } from '../errors.ts'
 import { within } from '../within.ts'
-import { toText } from './file-name.ts'
+import { nameToText } from './file-name.ts'
 import type { Folder } from './folder.ts'
 import { type Credential, type GitProtocol, withoutUserInfo } from './repository-url.ts'
 
@@ -214,7 +214,7 @@ function collect(
       return bytes > OUTPUT_BYTES_MAX
     },
     // It tells of files whose names may be no UTF-8.
-    text: () => toText(Buffer.concat(chunks)),
+    text: () => nameToText(Buffer.concat(chunks)),
   }
 }
 

@@ -1,7 +1,7 @@
 import { lstat, realpath } from 'node:fs/promises'
 import { RunnerError } from '../errors.ts'
-import { toBytes, toPath, toText } from './file-name.ts'
-import { Folder, hasErrno, type Owner } from './folder.ts'
+import { nameToText, toBytes, toPath } from './file-name.ts'
+import { type FileOwner, Folder, hasErrno } from './folder.ts'
 
 declare const proven: unique symbol
 
@@ -113,14 +113,14 @@ export class WorkspaceGuard {
   }
 
   /** Whose the workspace is, when a runner that is root works for somebody else: then so is what it makes there. */
-  async foreignOwner(): Promise<Owner | undefined> {
+  async foreignOwner(): Promise<FileOwner | undefined> {
     if (process.getuid?.() !== 0) return undefined
     const { uid, gid } = await lstat(this.root)
     return uid === 0 ? undefined : { uid, gid }
   }
 
   /** Whose what replaces `before` is to be; undefined when it is the runner's in any case. */
-  async ownerOf(before: Owner | undefined): Promise<Owner | undefined> {
+  async ownerOf(before: FileOwner | undefined): Promise<FileOwner | undefined> {
     if (process.getuid?.() !== 0) return undefined
     return before ?? (await this.foreignOwner())
   }
@@ -163,7 +163,7 @@ export class WorkspaceGuard {
   /** Undefined when there is nothing. */
   async #realpath(place: string, path: string): Promise<string | undefined> {
     try {
-      return toText(await realpath(toPath(place), 'buffer'))
+      return nameToText(await realpath(toPath(place), 'buffer'))
     } catch (error) {
       if (hasErrno(error, 'ENOENT')) return undefined
       if (hasErrno(error, 'ENOTDIR')) {
@@ -204,7 +204,7 @@ export function quoted(path: string): string {
 async function step(
   parent: Folder,
   name: string,
-  { create, owner, path }: { create: boolean; owner: Owner | undefined; path: string },
+  { create, owner, path }: { create: boolean; owner: FileOwner | undefined; path: string },
 ): Promise<Folder> {
   if (create && (await parent.makeFolder(name)) && owner !== undefined) await parent.giveEntry(name, owner)
   try {

@@ -1,5 +1,5 @@
 import { RunnerError } from '../errors.ts'
-import { type Folder, hasErrno, type Owner } from './folder.ts'
+import { type FileOwner, type Folder, hasErrno } from './folder.ts'
 
 /** One open descriptor a level; nothing that is made by hand or by a tool is as deep. */
 const DEPTH_MAX = 256
@@ -30,7 +30,7 @@ export async function removeTree(
  * Gives an entry with all that is in it to `owner`, the inner before the outer: until the last step nobody but the
  * runner can change what it walks through.
  */
-export async function giveTree(parent: Folder, name: string, owner: Owner, depth = 0): Promise<void> {
+export async function giveTree(parent: Folder, name: string, owner: FileOwner, depth = 0): Promise<void> {
   if (depth > DEPTH_MAX) {
     throw new RunnerError('invalid_input', `The folder is nested deeper than ${DEPTH_MAX} levels.`)
   }

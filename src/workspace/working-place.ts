@@ -12,7 +12,7 @@ export interface WorkingPlaceOptions {
 }
 
 /** Where the agent works. */
-export interface Place {
+export interface WorkingDirectory {
   /** Absolute, and a folder when it was looked at. */
   directory: string
   additionalDirectories: readonly string[]
@@ -33,7 +33,7 @@ export class WorkingPlace {
   }
 
   /** @param stay a directory of an earlier start that cannot be left; it is, when it is no folder of the workspace's any more. */
-  async current(stay?: string): Promise<Place> {
+  async current(stay?: string): Promise<WorkingDirectory> {
     const { workspace, workflows, setup } = this.#options
     const { active, revision } = workflows
     const folder = active?.name === undefined ? undefined : join(workspace, WORKFLOWS_FOLDER, active.name)

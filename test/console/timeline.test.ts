@@ -5,7 +5,7 @@ import { Transcript as ClientTranscript } from '../../src/agui/transcript.ts'
 import { isObject, type Json } from '../../src/console/browser/fields.ts'
 import type { Holder, Item, ToolItem } from '../../src/console/browser/model.ts'
 import { describeCustom } from '../../src/console/browser/notice-texts.ts'
-import { Transcript } from '../../src/console/browser/timeline.ts'
+import { Timeline } from '../../src/console/browser/timeline.ts'
 import { caseNames, readGolden } from '../support/claude-cases.ts'
 
 const names = caseNames()
@@ -17,8 +17,8 @@ function recorded(name: string): Json[] {
   })
 }
 
-function transcriptOf(events: readonly Json[]): Transcript {
-  const transcript = new Transcript()
+function transcriptOf(events: readonly Json[]): Timeline {
+  const transcript = new Timeline()
   for (const event of events) transcript.apply(event)
   return transcript
 }
@@ -27,10 +27,10 @@ function itemsOf(holder: Holder): Item[] {
   return holder.items.flatMap((item) => ('items' in item ? [item, ...itemsOf(item)] : [item]))
 }
 
-const allItems = (transcript: Transcript): Item[] => transcript.runs.flatMap(itemsOf)
+const allItems = (transcript: Timeline): Item[] => transcript.runs.flatMap(itemsOf)
 
 /** What is shown and not taken back, one line each; an order of its own, as results move to their calls. */
-function shownLines(transcript: Transcript): string[] {
+function shownLines(transcript: Timeline): string[] {
   return allItems(transcript)
     .flatMap((item) => {
       if (item.kind === 'notice' || item.kind === 'subagent' || item.retracted !== undefined) return []
@@ -76,7 +76,7 @@ test.each(names)('%s leaves nothing open, and no event without words', (name) =>
 })
 
 test.each(names)('%s: whatever changes what is shown changes the revision of all that holds it', (name) => {
-  const transcript = new Transcript()
+  const transcript = new Timeline()
   for (const event of recorded(name)) {
     const before = new Map(
       allItems(transcript).map((item) => [item, { rev: item.rev, shown: shownOf(item) }]),

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { probe } from '../../src/storage/lmdb/state-folder.ts'
+import { probeStore } from '../../src/storage/lmdb/state-folder.ts'
 import { Store } from '../../src/storage/lmdb/store.ts'
 import { DataFile, type Held, type Outcome, outcomeOf, PAGE, seed } from '../support/damaged-store.ts'
 import { createRandom } from '../support/random.ts'
@@ -220,7 +220,7 @@ describe('opening', () => {
   test('a file that ends LMDB by a signal ends only the process that tries it', () => {
     const { used } = new DataFile(data)
     truncateSync(data, Math.floor(used / 4) * PAGE)
-    expect(probe(data)).toMatch(/ends by SIG(BUS|SEGV)/)
+    expect(probeStore(data)).toMatch(/ends by SIG(BUS|SEGV)/)
   })
 
   test('with reset a damaged store is set aside as it is, and a new one begun', async () => {

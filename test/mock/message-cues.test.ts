@@ -2,15 +2,15 @@ import { createParser } from 'eventsource-parser'
 import { expect, test } from 'vitest'
 import { type Cue, toMessageCues, toStreamCues } from '../../src/mock/message-cues.ts'
 import { createGates, playCues, StreamBreak } from '../../src/mock/pieces.ts'
-import type { Step } from '../../src/mock/script.ts'
+import type { ScriptStep } from '../../src/mock/script.ts'
 
 const CONTEXT = { model: 'm', prompt: 'four' }
 
 type Event = { type: string; [field: string]: unknown }
 
-const cuesOf = (steps: Step[]): Cue[] => [...toStreamCues(steps, CONTEXT)]
+const cuesOf = (steps: ScriptStep[]): Cue[] => [...toStreamCues(steps, CONTEXT)]
 
-function eventsOf(steps: Step[]): Event[] {
+function eventsOf(steps: ScriptStep[]): Event[] {
   const events: Event[] = []
   const parser = createParser({
     onEvent: ({ event, data }) => {
@@ -174,7 +174,7 @@ test('cut ends without message_stop, a stream error ends with its event, raw goe
 })
 
 test('the message without streaming holds the same content', () => {
-  const steps: Step[] = [
+  const steps: ScriptStep[] = [
     { thinking: ['a', 'b'], signature: 's' },
     { redactedThinking: 'r' },
     { text: 'hello', pieces: 3 },

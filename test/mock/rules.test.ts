@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { RequestFacts } from '../../src/mock/request-facts.ts'
 import { createRuleBook } from '../../src/mock/rules.ts'
-import type { Condition, Script, Step } from '../../src/mock/script.ts'
+import type { Condition, Script, ScriptStep } from '../../src/mock/script.ts'
 
 const FACTS: RequestFacts = {
   model: 'claude-opus-5-5',
@@ -27,9 +27,9 @@ const fits = (when: Condition, facts: Partial<RequestFacts> = {}): boolean =>
 
 const stepsFor = (
   when: Condition,
-  reply: (string | Step)[],
+  reply: (string | ScriptStep)[],
   facts: Partial<RequestFacts> = {},
-): readonly Step[] => bookOf(when, reply).match({ ...FACTS, ...facts })?.steps ?? []
+): readonly ScriptStep[] => bookOf(when, reply).match({ ...FACTS, ...facts })?.steps ?? []
 
 test.each<[string, Condition, Partial<RequestFacts>, boolean]>([
   ['a prompt, whatever its case', { prompt: 'RUN' }, {}, true],

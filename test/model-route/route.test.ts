@@ -6,9 +6,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { RunnerError } from '../../src/errors.ts'
 import {
   detectRoute,
-  type Env,
   findClaude,
   type ModelRoute,
+  type RouteEnv,
   wrapperPath,
 } from '../../src/model-route/route.ts'
 
@@ -24,7 +24,7 @@ afterEach(() => {
   rmSync(join(wrappersDirectory, '..'), { recursive: true })
 })
 
-const detect = (env: Env): Promise<ModelRoute> =>
+const detect = (env: RouteEnv): Promise<ModelRoute> =>
   detectRoute({ env: { OPENSHELL_PROXY_TLS_DIR: '/nowhere', ...env }, wrappersDirectory, signal })
 
 const codeOf = async (promise: Promise<unknown>): Promise<string> => {

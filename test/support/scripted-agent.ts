@@ -15,7 +15,7 @@ import type { AguiEvent } from '../../src/agui/event.ts'
 import { RunnerError, toMessage } from '../../src/errors.ts'
 import { createGates, type Gates } from '../../src/mock/pieces.ts'
 import { createRuleBook, type RuleBook } from '../../src/mock/rules.ts'
-import type { Script, Step, StepOf } from '../../src/mock/script.ts'
+import type { Script, ScriptStep, StepOf } from '../../src/mock/script.ts'
 
 export interface ScriptedAgentOptions {
   script: Script
@@ -258,7 +258,7 @@ class ScriptedSession implements AgentSession {
   }
 
   /** Plays one reply; returns how many tools it called. */
-  async #reply(steps: readonly Step[], request: RunRequest, context: RunContext): Promise<number> {
+  async #reply(steps: readonly ScriptStep[], request: RunRequest, context: RunContext): Promise<number> {
     const { gates } = this.#options
     const { signal } = context
     const id = `msg-${randomUUID()}`

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { toBytes, toText } from '../../src/workspace/file-name.ts'
+import { nameToText, toBytes } from '../../src/workspace/file-name.ts'
 import { removeTree } from '../../src/workspace/tree.ts'
 import { NO_SIGNAL, openPlace, type Place } from './place.ts'
 
@@ -31,7 +31,7 @@ test.each([
   ['\xc3\xa9\xff', 'é\\xFF'],
   ['\xed\xa0\x80', '\\xED\\xA0\\x80'],
 ])('the bytes %j are told as %j', (latin1, text) => {
-  expect(toText(bytes(latin1))).toBe(text)
+  expect(nameToText(bytes(latin1))).toBe(text)
   expect(toBytes(text)).toEqual(bytes(latin1))
 })
 
@@ -43,7 +43,7 @@ test('any bytes come back from their text, and no two have the same', () => {
   fc.assert(
     fc.property(fc.array(part), (parts) => {
       const all = Buffer.concat(parts)
-      expect(toBytes(toText(all))).toEqual(all)
+      expect(toBytes(nameToText(all))).toEqual(all)
     }),
   )
 })

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 
 /** Where Claude Code works, and what it is told of it. */
-export interface Place {
+export interface ClaudePlace {
   /** Its working directory. */
   directory: string
   additionalDirectories: readonly string[]

@@ -1,7 +1,7 @@
 import type { CanUseTool, McpServerConfig, OnElicitation, Options } from '@anthropic-ai/claude-agent-sdk'
 import { offeredTools } from './builtin-tools.ts'
 import { type DeniedPaths, managedSettings } from './managed-settings.ts'
-import type { Place } from './place.ts'
+import type { ClaudePlace } from './place.ts'
 import { type RunGateOptions, runGate } from './run-gate.ts'
 import type { SdkOverrides } from './sdk-overrides.ts'
 import type { SessionConfig } from './session-config.ts'
@@ -29,7 +29,7 @@ type Conversation = { resume: string; resumeSessionAt?: string } | { sessionId: 
 export interface StartOptions {
   gate: RunGateOptions
   conversation: Conversation
-  place: Place
+  place: ClaudePlace
   /** Whether the session's recorded system prompt says what a new one would. */
   isHeard: boolean
   /** The complete environment of the wrapper. */
@@ -106,14 +106,14 @@ export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options 
 /** What the system prompt is given beside Claude Code's own. */
 export function instructionsOf(
   { overrides, sessionConfig }: Pick<LaunchOptions, 'overrides' | 'sessionConfig'>,
-  place: Place,
+  place: ClaudePlace,
 ): string | undefined {
   const parts = [overrides.appendSystemPrompt, sessionConfig?.instructions, place.instructions]
   const words = parts.filter((part) => part !== undefined)
   return words.length === 0 ? undefined : words.join('\n\n')
 }
 
-function directoryOptions({ sessionConfig }: LaunchOptions, place: Place): Options {
+function directoryOptions({ sessionConfig }: LaunchOptions, place: ClaudePlace): Options {
   const configured = sessionConfig === undefined ? [] : [sessionConfig.directory]
   const additionalDirectories = [...place.additionalDirectories, ...configured]
   const plugin = sessionConfig?.plugin

@@ -26,7 +26,7 @@ interface Row extends ProcessRef {
  * (claude-code.md section 5). What both left its parent before this was called and cleared its environment is
  * not found; inside a PID namespace it dies with it.
  */
-export function treeOf(mark: string, root?: number): ProcessRef[] {
+export function processesOf(mark: string, root?: number): ProcessRef[] {
   const rows = processes()
   const found = new Set(rows.filter(({ pid }) => carries(pid, mark)).map(({ pid }) => pid))
   if (root !== undefined) found.add(root)
@@ -47,7 +47,7 @@ export async function killTree(
     const living = processes()
     const isLiving = (ref: ProcessRef): boolean =>
       living.some(({ pid, started }) => pid === ref.pid && started === ref.started)
-    const left = [...treeOf(mark), ...(options.known ?? []).filter(isLiving)]
+    const left = [...processesOf(mark), ...(options.known ?? []).filter(isLiving)]
     if (left.length === 0 || Date.now() > deadline) return
     for (const { pid } of left) signalProcess(pid, 'SIGKILL')
     await delay(RESCAN_MS)

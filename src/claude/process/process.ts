@@ -13,7 +13,7 @@ import { inBackground } from '../../background.ts'
 import { claudeExited, claudeStarted, policyDenied } from '../../channels.ts'
 import { RunnerError, toMessage } from '../../errors.ts'
 import { unlessAborted } from '../../within.ts'
-import { killTree, MARK_VARIABLE, signalProcess, treeOf } from './process-tree.ts'
+import { killTree, MARK_VARIABLE, processesOf, signalProcess } from './process-tree.ts'
 import { PromptQueue } from './prompt-queue.ts'
 
 export interface ClaudeProcessOptions {
@@ -278,7 +278,7 @@ export class ClaudeProcess {
   async #stop(): Promise<void> {
     const { mark } = this.#options
     // Looked at while the tree still hangs together: afterwards its members belong to nobody.
-    const known = this.#isAlive ? treeOf(mark, this.#child.pid) : []
+    const known = this.#isAlive ? processesOf(mark, this.#child.pid) : []
     this.#input.end()
     if (!(await this.#gone())) {
       this.#signalGroup('SIGTERM')

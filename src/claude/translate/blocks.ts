@@ -2,7 +2,7 @@ import { EventType } from '@ag-ui/core'
 import type { AguiEvent } from '../../agui/event.ts'
 
 /** Whose events these are: empty for the main agent. Spread into every event. */
-export interface Owner {
+export interface EventOwner {
   readonly subagentRunId?: string
 }
 
@@ -18,7 +18,7 @@ export class Block {
   readonly id: string
   /** The assistant message a tool call hangs on. */
   readonly carrier: string | undefined
-  readonly #owner: Owner
+  readonly #owner: EventOwner
   readonly #name: string
   #started = false
   #told = false
@@ -35,7 +35,7 @@ export class Block {
   constructor(
     kind: BlockKind,
     id: string,
-    owner: Owner,
+    owner: EventOwner,
     tool?: { name: string; carrier: string | undefined },
   ) {
     this.kind = kind

@@ -1,13 +1,13 @@
 import { EventType } from '@ag-ui/core'
 import type { AguiEvent } from '../../agui/event.ts'
-import { Block, type Owner } from './blocks.ts'
+import { Block, type EventOwner } from './blocks.ts'
 import type { UsedIds } from './ids.ts'
 import type { ToolResult } from './tool-result.ts'
 
 export interface Call {
   /** What AG-UI knows the call as; the tool_use id unless that was taken. */
   readonly id: string
-  readonly owner: Owner
+  readonly owner: EventOwner
   readonly block: Block
   /** The client's own tool: only the client may answer it. */
   readonly client: boolean
@@ -66,7 +66,7 @@ export class Calls {
   start(
     toolUseId: string,
     name: string,
-    { carrier, owner, isAnother }: { carrier: string; owner: Owner; isAnother: boolean },
+    { carrier, owner, isAnother }: { carrier: string; owner: EventOwner; isAnother: boolean },
   ): Block | undefined {
     const known = this.get(toolUseId)
     if (known !== undefined && !known.answered && !isAnother) return undefined
@@ -87,7 +87,7 @@ export class Calls {
   }
 
   /** @returns the id of the result message, undefined when the call had its answer or is the client's to answer. */
-  answer(toolUseId: string, result: ToolResult, owner: Owner, out: AguiEvent[]): string | undefined {
+  answer(toolUseId: string, result: ToolResult, owner: EventOwner, out: AguiEvent[]): string | undefined {
     const calls = this.#calls.get(toolUseId)
     const call = calls?.find(({ answered }) => !answered)
     if ((calls !== undefined && call === undefined) || this.#orphans.has(toolUseId)) return undefined

@@ -3,16 +3,16 @@
  * a `CUSTOM agui-runner.*` event, or `drop`. A test walks the SDK's types and fails when a kind has no decision here;
  * docs/events.md explains the shapes. Kinds from a newer Claude Code pass as `CUSTOM agui-runner.unknown`.
  */
-export interface Decision {
+export interface Treatment {
   action: 'translate' | 'custom' | 'drop'
   why: string
 }
 
-const translate = (why: string): Decision => ({ action: 'translate', why })
-const custom = (why: string): Decision => ({ action: 'custom', why })
-const drop = (why: string): Decision => ({ action: 'drop', why })
+const translate = (why: string): Treatment => ({ action: 'translate', why })
+const custom = (why: string): Treatment => ({ action: 'custom', why })
+const drop = (why: string): Treatment => ({ action: 'drop', why })
 
-export const DECISIONS: Readonly<Record<string, Decision>> = {
+export const DECISIONS: Readonly<Record<string, Treatment>> = {
   stream_event: translate('text, reasoning and tool calls as they come'),
   assistant: translate('confirms what was streamed, tells what was not'),
   user: translate('tool results; words put in by the harness'),

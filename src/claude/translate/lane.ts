@@ -1,5 +1,5 @@
 import type { AguiEvent } from '../../agui/event.ts'
-import { Block, type Owner } from './blocks.ts'
+import { Block, type EventOwner } from './blocks.ts'
 import type { Calls } from './calls.ts'
 import type { UsedIds } from './ids.ts'
 import { type ContentBlock, isRecord, readBlock } from './messages.ts'
@@ -39,7 +39,7 @@ const RESPONSES_MAX = 4
  * both: the `assistant` message of a streamed block arrives before the block's end and repeats it.
  */
 export class Lane {
-  readonly owner: Owner
+  readonly owner: EventOwner
   /** Between the beginning of a streamed answer and its end. */
   isStreaming = false
   /** The last words that came whole. */
@@ -52,7 +52,7 @@ export class Lane {
   readonly #onUnknown: (block: ContentBlock, out: AguiEvent[]) => void
 
   constructor(
-    owner: Owner,
+    owner: EventOwner,
     shared: { calls: Calls; ids: UsedIds; onUnknown: (block: ContentBlock, out: AguiEvent[]) => void },
   ) {
     this.owner = owner

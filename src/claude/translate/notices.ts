@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { AguiEvent } from '../../agui/event.ts'
 import { type OwnEventName, type OwnEventValue, ownEvent } from '../../agui/own-events.ts'
-import type { Owner } from './blocks.ts'
+import type { EventOwner } from './blocks.ts'
 import { kindOf } from './messages.ts'
 
 const text = z.string().optional().catch(undefined)
@@ -168,7 +168,7 @@ export function toNotice(message: Record<string, unknown>): AguiEvent | undefine
 const UNKNOWN_CHARS_MAX = 16_384
 
 /** What a newer Claude Code says and this runner does not know yet, for whoever does. */
-export function toUnknown(message: unknown, kind: string, owner: Owner = {}): AguiEvent {
+export function toUnknown(message: unknown, kind: string, owner: EventOwner = {}): AguiEvent {
   const json = JSON.stringify(message) ?? 'null'
   const value = json.length > UNKNOWN_CHARS_MAX ? { kind, chars: json.length } : { kind, message }
   return ownEvent('unknown', value, owner)

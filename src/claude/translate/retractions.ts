@@ -1,6 +1,6 @@
 import type { AguiEvent } from '../../agui/event.ts'
 import { ownEvent } from '../../agui/own-events.ts'
-import type { Owner } from './blocks.ts'
+import type { EventOwner } from './blocks.ts'
 import type { Told } from './lane.ts'
 
 /**
@@ -26,7 +26,7 @@ export class Retractions {
     })
   }
 
-  retractLines(uuids: readonly string[], owner: Owner, out: AguiEvent[]): void {
+  retractLines(uuids: readonly string[], owner: EventOwner, out: AguiEvent[]): void {
     const lines = uuids.flatMap((uuid) => this.#lines.get(uuid) ?? [])
     const told = {
       messageIds: lines.flatMap((line) => line.messageIds),
@@ -36,7 +36,7 @@ export class Retractions {
   }
 
   /** Each id once: Claude Code announces the same retraction by several messages. */
-  retract(told: Told, how: { reason: string; owner: Owner }, out: AguiEvent[]): void {
+  retract(told: Told, how: { reason: string; owner: EventOwner }, out: AguiEvent[]): void {
     const isNew = (id: string): boolean => !this.#retracted.has(id)
     const messageIds = told.messageIds.filter(isNew)
     const toolCallIds = told.toolCallIds.filter(isNew)

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { AguiEvent } from '../../agui/event.ts'
 import { ownEvent } from '../../agui/own-events.ts'
-import type { Owner } from './blocks.ts'
+import type { EventOwner } from './blocks.ts'
 import type { Calls } from './calls.ts'
 import type { InitMessage, ResultMessage } from './messages.ts'
 import type { ApiError } from './rejected-input.ts'
@@ -140,7 +140,7 @@ export function endNotices(
 }
 
 /** A request that failed and did not end the turn. */
-export function apiErrorNotice(error: ApiError, owner: Owner): AguiEvent {
+export function apiErrorNotice(error: ApiError, owner: EventOwner): AguiEvent {
   return ownEvent(
     'api_error',
     { error: error.error, status: error.status ?? undefined, message: error.message },

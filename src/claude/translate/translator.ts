@@ -1,6 +1,6 @@
 import type { AguiEvent } from '../../agui/event.ts'
 import { ownEvent } from '../../agui/own-events.ts'
-import type { Owner } from './blocks.ts'
+import type { EventOwner } from './blocks.ts'
 import { Calls } from './calls.ts'
 import { DECISIONS } from './decisions.ts'
 import { EndSigns } from './end-signs.ts'
@@ -183,7 +183,7 @@ export class Translator {
     return out
   }
 
-  #createLane(owner: Owner): Lane {
+  #createLane(owner: EventOwner): Lane {
     return new Lane(owner, {
       calls: this.#calls,
       ids: this.#ids,
@@ -303,7 +303,7 @@ export class Translator {
     if (prompt !== undefined && lane === this.#main) this.#injected(message, prompt, out)
   }
 
-  #toolResult(block: ContentBlock, message: UserMessage, owner: Owner, out: AguiEvent[]): void {
+  #toolResult(block: ContentBlock, message: UserMessage, owner: EventOwner, out: AguiEvent[]): void {
     if (block.tool_use_id === undefined) return
     const result = toToolResult(block, message.tool_use_result)
     this.#subagents.answered(block.tool_use_id, result, message.tool_use_result, out)

@@ -2,12 +2,12 @@ import { button, make } from './dom.ts'
 import { isObject, type Json, toList, toObject, toText } from './fields.ts'
 
 /** What an MCP server asks, as its interrupt tells it. */
-export interface Elicitation {
+export interface ElicitationAsked {
   url: string | undefined
   requestedSchema: Json
 }
 
-export function readElicitation(elicitation: unknown): Elicitation | undefined {
+export function readElicitation(elicitation: unknown): ElicitationAsked | undefined {
   if (!isObject(elicitation)) return undefined
   return { url: toText(elicitation['url']), requestedSchema: toObject(elicitation['requestedSchema']) }
 }
@@ -21,7 +21,7 @@ interface Field {
 /** A field for each property of the schema, which MCP keeps flat; the runner holds the answer to the schema. */
 export function elicitationForm(
   message: string,
-  { url, requestedSchema }: Elicitation,
+  { url, requestedSchema }: ElicitationAsked,
   send: (answer: { status: 'resolved'; payload: unknown }) => void,
 ): HTMLElement[] {
   const required = toList(requestedSchema['required'])

@@ -50,15 +50,15 @@ export function summarise(args: Readonly<Record<string, unknown>>): string {
   return ''
 }
 
-export interface Block {
+export interface FormattedBlock {
   kind: 'prose' | 'code'
   text: string
 }
 
 /** Markdown's fenced code apart from the rest; a fence that is still open is code already. */
-export function splitFences(text: string): Block[] {
-  const blocks: Block[] = []
-  let kind: Block['kind'] = 'prose'
+export function splitFences(text: string): FormattedBlock[] {
+  const blocks: FormattedBlock[] = []
+  let kind: FormattedBlock['kind'] = 'prose'
   let lines: string[] = []
   const close = (): void => {
     const joined = lines.join('\n')

@@ -102,7 +102,7 @@ export interface Usage {
 
 type RunState = 'running' | 'success' | 'cancelled' | 'interrupt' | 'error'
 
-export interface Run extends Node {
+export interface ShownRun extends Node {
   readonly kind: 'run'
   readonly holder?: never
   readonly runId: string
@@ -118,4 +118,4 @@ export interface Run extends Node {
   readonly items: Item[]
 }
 
-export type Holder = Run | SubagentItem | ToolItem
+export type Holder = ShownRun | SubagentItem | ToolItem

@@ -1,6 +1,6 @@
 import type { Link as ClientLink } from '@agui-runner/client'
 import { runner } from './api.ts'
-import { Transcript } from './timeline.ts'
+import { Timeline } from './timeline.ts'
 
 /** `ended`: the thread is gone, or the door is shut. */
 export type Link = ClientLink | { state: 'ended'; reason: string }
@@ -17,7 +17,7 @@ const EDGES: ReadonlySet<unknown> = new Set(['RUN_STARTED', 'RUN_FINISHED', 'RUN
 /** One thread, followed from its first record for as long as it is open. */
 export class OpenThread {
   readonly threadId: string
-  readonly transcript = new Transcript()
+  readonly transcript = new Timeline()
   link: Link = { state: 'connecting' }
   readonly #options: OpenThreadOptions
   readonly #closing = new AbortController()

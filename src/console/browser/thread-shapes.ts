@@ -1,5 +1,5 @@
 import { readUsage } from './content.ts'
-import { type Elicitation, readElicitation } from './elicitation-form.ts'
+import { type ElicitationAsked, readElicitation } from './elicitation-form.ts'
 import { isObject, type Json, toList, toNumber, toObject, toText } from './fields.ts'
 import type { Usage } from './model.ts'
 
@@ -34,7 +34,7 @@ export interface Interrupt {
   /** The questions of an AskUserQuestion; empty for whatever else is asked. */
   choices: Choice[]
   /** What an MCP server asks. */
-  elicitation: Elicitation | undefined
+  elicitation: ElicitationAsked | undefined
   expiresAt: string | undefined
 }
 

@@ -6,7 +6,7 @@ import type {
   Item,
   NoticeItem,
   ReasoningItem,
-  Run,
+  ShownRun,
   SubagentItem,
   TextItem,
   ToolItem,
@@ -17,8 +17,8 @@ type Handler = (event: Json) => void
 type Opened = TextItem | ReasoningItem | ToolItem
 
 /** What a thread's events add up to. Fed in order, each event once; a page that draws it holds nothing else. */
-export class Transcript {
-  readonly runs: Run[] = []
+export class Timeline {
+  readonly runs: ShownRun[] = []
   /** Grows with every change. */
   rev = 0
   /** By the keys of agui/items.ts. */
@@ -28,7 +28,7 @@ export class Transcript {
   /** Calls that have no result yet: what they show depends on whether their run still goes on. */
   readonly #pending = new Set<ToolItem>()
 
-  get run(): Run | undefined {
+  get run(): ShownRun | undefined {
     return this.runs.at(-1)
   }
 
@@ -101,7 +101,7 @@ export class Transcript {
 
   #startRun(event: Json): void {
     const startedAt = toNumber(event['timestamp'])
-    const run: Run = {
+    const run: ShownRun = {
       kind: 'run',
       rev: 0,
       runId: toText(event['runId']) ?? '',
@@ -134,17 +134,17 @@ export class Transcript {
   }
 
   /** The run's end closes whatever it left open. */
-  #endRun(run: Run): void {
+  #endRun(run: ShownRun): void {
     for (const item of this.#open) this.#close(item)
     for (const tool of this.#pending) this.#touch(tool)
     this.#touch(run)
   }
 
   /** Records that come first after retention has dropped their run's beginning belong to a run all the same. */
-  #currentRun(): Run {
+  #currentRun(): ShownRun {
     const last = this.run
     if (last !== undefined) return last
-    const run: Run = {
+    const run: ShownRun = {
       kind: 'run',
       rev: 0,
       runId: '',
@@ -335,9 +335,10 @@ export class Transcript {
     this.#add({ kind: 'notice', rev: 0, holder: this.#holderOf(event), ...notice })
   }
 
-  #touch(changed: Item | Run): void {
+  #touch(changed: Item | ShownRun): void {
     this.rev += 1
-    for (let node: Item | Run | undefined = changed; node !== undefined; node = node.holder) node.rev += 1
+    for (let node: Item | ShownRun | undefined = changed; node !== undefined; node = node.holder)
+      node.rev += 1
   }
 }
 

@@ -2,8 +2,8 @@ import { make, setText } from './dom.ts'
 import { formatDate, formatTime, formatUsage } from './format.ts'
 import { ItemList, type View } from './item-views.ts'
 import { LongText } from './long-text.ts'
-import type { Run } from './model.ts'
-import type { Transcript } from './timeline.ts'
+import type { ShownRun } from './model.ts'
+import type { Timeline } from './timeline.ts'
 
 /** So near to the end a reader counts as being there, and is kept there. */
 const END_PX = 80
@@ -14,7 +14,7 @@ export class TranscriptView {
   readonly #toEnd: HTMLButtonElement
   readonly #list = make('div', { class: 'runs' })
   #views: { view: View; rev: number }[] = []
-  #transcript: Transcript | undefined
+  #transcript: Timeline | undefined
   #frame: number | undefined
   #isAtEnd = true
 
@@ -32,7 +32,7 @@ export class TranscriptView {
     new ResizeObserver(() => this.#follow()).observe(this.#list)
   }
 
-  show(transcript: Transcript | undefined): void {
+  show(transcript: Timeline | undefined): void {
     this.#transcript = transcript
     this.#views = []
     this.#list.replaceChildren()
@@ -80,7 +80,7 @@ const OUTCOMES = {
   error: ['failed', 'bad'],
 } as const
 
-function runView(run: Run): View {
+function runView(run: ShownRun): View {
   const outcome = make('span', { class: 'badge' })
   const end = make('footer', {})
   const list = new ItemList(make('div', { class: 'items' }), run.items)
@@ -88,8 +88,14 @@ function runView(run: Run): View {
   const title = run.startedAt === undefined ? run.runId : `${run.runId}, ${formatDate(run.startedAt)}`
   const element = make(
     'section',
-    { class: 'run', attributes: { 'aria-label': `Run ${run.runId}` } },
-    make('h3', { title }, make('span', {}, `Run ${when}`), make('code', {}, run.runId.slice(0, 8)), outcome),
+    { class: 'run', attributes: { 'aria-label': `ShownRun ${run.runId}` } },
+    make(
+      'h3',
+      { title },
+      make('span', {}, `ShownRun ${when}`),
+      make('code', {}, run.runId.slice(0, 8)),
+      outcome,
+    ),
     run.isPartial ? make('p', { class: 'dim' }, 'What came before was dropped by retention.') : undefined,
     list.element,
     end,
@@ -106,7 +112,7 @@ function runView(run: Run): View {
   }
 }
 
-function drawEnd(end: HTMLElement, { error, usage, result }: Run): void {
+function drawEnd(end: HTMLElement, { error, usage, result }: ShownRun): void {
   const failure =
     error === undefined
       ? undefined

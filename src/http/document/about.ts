@@ -7,7 +7,7 @@ export interface NamedSchema {
   schema: z.ZodType
 }
 
-export interface Answer {
+export interface RouteAnswer {
   says: string
   /** A JSON body. */
   json?: z.ZodType | NamedSchema
@@ -25,7 +25,7 @@ export interface RouteFacts {
   headers?: z.ZodType
   /** JSON; or whatever bytes come. */
   body?: z.ZodType | NamedSchema | 'bytes'
-  answers: Readonly<Record<number, Answer>>
+  answers: Readonly<Record<number, RouteAnswer>>
   /** Beside those that any such route may answer with. */
   errors?: readonly ErrorCode[]
   /** Asked without a token: by anybody, or as a page, behind the doors of Host and Origin. */
@@ -47,6 +47,6 @@ export function about(facts: () => RouteFacts): { config: { about: () => RouteFa
 }
 
 /** The usual answer: 200 with JSON. */
-export function ok(says: string, json: z.ZodType | NamedSchema): Record<number, Answer> {
+export function ok(says: string, json: z.ZodType | NamedSchema): Record<number, RouteAnswer> {
   return { 200: { says, json } }
 }

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { OWN_EVENTS } from '../../agui/own-events.ts'
 import { ERRORS, type ErrorCode } from '../../errors.ts'
 import { PACKAGE_DIRECTORY } from '../../package-directory.ts'
-import type { Answer, NamedSchema, RouteFacts } from './about.ts'
+import type { NamedSchema, RouteAnswer, RouteFacts } from './about.ts'
 
 /** One route as Fastify has it. */
 export interface DocumentedRoute {
@@ -192,7 +192,10 @@ function toResponses(facts: RouteFacts, schemas: Record<string, Json>): Operatio
   return responses
 }
 
-function toResponse({ says, json, media = [] }: Answer, schemas: Record<string, Json>): DocumentedResponse {
+function toResponse(
+  { says, json, media = [] }: RouteAnswer,
+  schemas: Record<string, Json>,
+): DocumentedResponse {
   const content: Record<string, { schema: Json }> = {}
   if (json !== undefined) content['application/json'] = { schema: toReference(json, schemas, 'output') }
   for (const type of media) content[type] = { schema: { type: 'string' } }

@@ -39,7 +39,7 @@ export interface Problem {
 const DEPTH_MAX = 128
 const NODES_MAX = 200_000
 
-export type Tree = Scalar | Tree[] | { [key: string]: Tree }
+export type YamlTree = Scalar | YamlTree[] | { [key: string]: YamlTree }
 
 export class PolicyDocument {
   readonly #file: string
@@ -62,7 +62,7 @@ export class PolicyDocument {
   }
 
   /** The whole document, aliases followed; undefined when it is no readable YAML. */
-  toTree(): Tree | undefined {
+  toTree(): YamlTree | undefined {
     if (this.#problems.length > 0) return undefined
     const tree = new TreeBuilder(this.#document)
     try {
@@ -131,7 +131,7 @@ class TreeBuilder {
     this.#document = document
   }
 
-  build(raw: unknown, depth = 0): Tree {
+  build(raw: unknown, depth = 0): YamlTree {
     this.#nodes += 1
     if (depth > DEPTH_MAX) throw new TreeError('nested too deeply', offsetOf(raw))
     if (this.#nodes > NODES_MAX) throw new TreeError('too many values (aliases repeated?)', offsetOf(raw))
@@ -140,7 +140,7 @@ class TreeBuilder {
     if (isScalar(node)) return node
     if (isSeq(node)) return node.items.map((item) => this.build(item, depth + 1))
     if (!isMap(node)) return new Scalar(null)
-    const entries = node.items.map((pair): [string, Tree] => {
+    const entries = node.items.map((pair): [string, YamlTree] => {
       const key = keyText(pair)
       // Object keys of this name would be lost on the way.
       if (key === undefined || key === '__proto__') {

@@ -1,7 +1,7 @@
 // How single values of a policy file are read: what counts as a string, a list, a map, a matcher.
 import { Scalar } from 'yaml'
 import { z } from 'zod'
-import { isEmptyPlain, type Tree } from './document.ts'
+import { isEmptyPlain, type YamlTree } from './document.ts'
 import { booleanOf, integerOf, scalarKind, scalarText } from './scalar.ts'
 
 /**
@@ -13,19 +13,19 @@ export type PolicyMode = 'typed' | 'file'
 /** Alternative globs of one query, tool or params matcher. Empty: the matcher says nothing, which is refused. */
 export type GlobList = readonly string[]
 
-export type Leaf<T> = z.ZodType<T, unknown>
+export type FieldSchema<T> = z.ZodType<T, unknown>
 
 /** `read` returns undefined for what it does not accept. */
-function leaf<T>(expected: string, read: (tree: Tree) => T | undefined): Leaf<T> {
+function leaf<T>(expected: string, read: (tree: YamlTree) => T | undefined): FieldSchema<T> {
   return z.unknown().transform((input, context): T => {
-    const value = input === undefined ? undefined : read(input as Tree)
+    const value = input === undefined ? undefined : read(input as YamlTree)
     if (value !== undefined) return value
     context.addIssue({ code: 'custom', message: input === undefined ? 'is required' : `must be ${expected}` })
     return z.NEVER
   })
 }
 
-const scalar = <T>(expected: string, read: (node: Scalar) => T | undefined): Leaf<T> =>
+const scalar = <T>(expected: string, read: (node: Scalar) => T | undefined): FieldSchema<T> =>
   leaf(expected, (tree) => (tree instanceof Scalar ? read(tree) : undefined))
 
 const isText = (node: Scalar): boolean => scalarKind(node) === 'text'
@@ -36,7 +36,7 @@ const realText = scalar('a string', (node) => (isText(node) ? scalarText(node) :
 
 export const boolean = scalar('true or false', booleanOf)
 
-export const integer = (min: number, max: number): Leaf<number> =>
+export const integer = (min: number, max: number): FieldSchema<number> =>
   scalar(`an integer from ${min} to ${max}`, (node) => {
     const value = integerOf(node, { isSigned: min < 0 })
     return value !== undefined && value >= min && value <= max ? value : undefined
@@ -48,20 +48,20 @@ const collection = (tree: unknown, empty: unknown): unknown => {
   return isEmptyPlain(tree) ? empty : scalarText(tree)
 }
 
-export const list = <T>(item: Leaf<T>): Leaf<T[]> =>
+export const list = <T>(item: FieldSchema<T>): FieldSchema<T[]> =>
   z.preprocess((tree) => collection(tree, []), z.array(item, 'must be a list'))
 
-export const map = <T>(value: Leaf<T>): Leaf<Record<string, T>> =>
+export const map = <T>(value: FieldSchema<T>): FieldSchema<Record<string, T>> =>
   z.preprocess((tree) => collection(tree, {}), z.record(z.string(), value, 'must be a map'))
 
 /** An absent or null section. */
-export const optional = <T>(section: Leaf<T>): Leaf<T | undefined> =>
+export const optional = <T>(section: FieldSchema<T>): FieldSchema<T | undefined> =>
   z.preprocess(
     (tree) => (tree instanceof Scalar && scalarKind(tree) === 'null' ? undefined : tree),
     section.optional(),
   )
 
-function readGlobs(tree: Tree, mode: PolicyMode): GlobList | undefined {
+function readGlobs(tree: YamlTree, mode: PolicyMode): GlobList | undefined {
   if (tree instanceof Scalar)
     return isText(tree) ? [scalarText(tree)].filter((glob) => glob !== '') : undefined
   if (Array.isArray(tree)) return undefined
@@ -75,7 +75,7 @@ function readGlobs(tree: Tree, mode: PolicyMode): GlobList | undefined {
 }
 
 /** MCP params may be nested; OpenShell flattens them to dotted names. */
-function readParams(tree: Tree, mode: PolicyMode): Record<string, GlobList> | undefined {
+function readParams(tree: YamlTree, mode: PolicyMode): Record<string, GlobList> | undefined {
   if (tree instanceof Scalar || Array.isArray(tree)) return undefined
   const flat: Record<string, GlobList> = {}
   for (const [name, child] of Object.entries(tree)) {
@@ -88,7 +88,7 @@ function readParams(tree: Tree, mode: PolicyMode): Record<string, GlobList> | un
   return flat
 }
 
-export const absent = <T>(schema: Leaf<T>, fallback: T): Leaf<T> =>
+export const absent = <T>(schema: FieldSchema<T>, fallback: T): FieldSchema<T> =>
   schema.optional().transform((value) => value ?? fallback)
 
 /** A map with known keys; others are refused or ignored. */
@@ -112,10 +112,10 @@ export function modeReaders(mode: PolicyMode) {
     globs: leaf('a glob string or {any: [globs]}', (tree) => readGlobs(tree, mode)),
     params: leaf('a map of matchers', (tree) => readParams(tree, mode)),
     /** The default where absent; in file mode also where the type is wrong. For scalars only. */
-    or: <T>(schema: Leaf<T>, fallback: T): Leaf<T> =>
+    or: <T>(schema: FieldSchema<T>, fallback: T): FieldSchema<T> =>
       isTyped ? absent(schema, fallback) : schema.catch(fallback),
     /** A list of scalars; file mode drops those of the wrong type. */
-    listOf: <T>(item: Leaf<T>): Leaf<T[]> => {
+    listOf: <T>(item: FieldSchema<T>): FieldSchema<T[]> => {
       const readable = (tree: unknown): unknown =>
         Array.isArray(tree) ? tree.filter((element) => item.safeParse(element).success) : tree
       return absent(isTyped ? list(item) : z.preprocess(readable, list(item)), [])

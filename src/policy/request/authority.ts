@@ -1,7 +1,7 @@
 // Whom a request is for: by its Host header, and by its target in absolute form. Servers differ in which of them they
 // go by, so they have to say the same (RFC 9112 3.2.2; OpenShell's net/l7/rest.rs, validate_absolute_form_authority).
 
-export interface Authority {
+export interface RequestAuthority {
   /** Lower case, without brackets and trailing dots. */
   host: string
   /** Undefined when it is not written. */
@@ -13,7 +13,7 @@ const ABSOLUTE = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)/i
 const AUTHORITY = /^(\[[0-9a-f:.]+\]|[^\s:@[\]\\,]+)(?::(\d{1,5}))?$/i
 
 /** Undefined for what is none: empty, several, with user information, with a port that is no number. */
-export function parseAuthority(text: string): Authority | undefined {
+export function parseAuthority(text: string): RequestAuthority | undefined {
   const [, name, port] = AUTHORITY.exec(text.trim()) ?? []
   if (name === undefined) return undefined
   return { host: plainHost(name), port: port === undefined ? undefined : Number(port) }
@@ -28,7 +28,7 @@ export function plainHost(text: string): string {
 
 export interface AbsoluteTarget {
   /** Undefined when it cannot be read. */
-  authority: Authority | undefined
+  authority: RequestAuthority | undefined
   /** Of the scheme; undefined for one that is not HTTP's. */
   defaultPort: number | undefined
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { GraphqlOperation, GraphqlRequest } from './body.ts'
 import { readDocument } from './graphql-document.ts'
 import {
-  isObject,
+  isJsonObject,
   type JsonObject,
   member,
   parseStrictJson,
@@ -38,7 +38,7 @@ export function readGraphqlMessage(message: Uint8Array): GraphqlRequest | undefi
   let isControl = false
   const request = readable(() => {
     const value = parseStrictJson(message)
-    if (!isObject(value)) throw new UnreadableError('the message is not an object')
+    if (!isJsonObject(value)) throw new UnreadableError('the message is not an object')
     refuseLookAlikes(Object.keys(value), MESSAGE_KEYS)
     const type = member(value, 'type')
     isControl = typeof type === 'string' && CONTROL_TYPES.includes(type)
@@ -48,7 +48,7 @@ export function readGraphqlMessage(message: Uint8Array): GraphqlRequest | undefi
     const id = member(value, 'id')
     if (typeof id !== 'string' || id === '') throw new UnreadableError('the message has no id')
     const payload = member(value, 'payload')
-    if (!isObject(payload)) throw new UnreadableError('the payload of the message is not an object')
+    if (!isJsonObject(payload)) throw new UnreadableError('the payload of the message is not an object')
     return readEnvelope(payload)
   })
   return isControl && request.error === undefined ? undefined : request
@@ -100,7 +100,7 @@ function plainKey(key: string): string {
 }
 
 function readEnvelope(value: unknown): GraphqlOperation[] {
-  if (!isObject(value)) throw new UnreadableError('a request is not an object')
+  if (!isJsonObject(value)) throw new UnreadableError('a request is not an object')
   refuseLookAlikes(Object.keys(value), ENVELOPE_KEYS)
   const document = textOf(value, 'query') ?? ''
   const name = textOf(value, 'operationName')
@@ -133,10 +133,10 @@ function textOf(value: JsonObject, key: string): string | undefined {
 }
 
 function persistedHash(extensions: unknown): string | undefined {
-  if (!isObject(extensions)) return undefined
+  if (!isJsonObject(extensions)) return undefined
   refuseLookAlikes(Object.keys(extensions), ['persistedQuery'])
   const persisted = member(extensions, 'persistedQuery')
-  if (!isObject(persisted)) return undefined
+  if (!isJsonObject(persisted)) return undefined
   refuseLookAlikes(Object.keys(persisted), ['sha256Hash'])
   return textOf(persisted, 'sha256Hash') || undefined
 }

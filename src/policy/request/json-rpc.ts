@@ -1,7 +1,7 @@
 // The body of a JSON-RPC or MCP request as the rules see it (net/l7/jsonrpc.rs).
 import type { JsonRpcRequest } from './body.ts'
 import {
-  isObject,
+  isJsonObject,
   type JsonObject,
   member,
   parseStrictJson,
@@ -41,7 +41,7 @@ function toRequest(value: unknown, reading: JsonRpcReading): JsonRpcRequest {
 
 /** Undefined for a response. */
 function readMessage(message: unknown, reading: JsonRpcReading): Call | undefined {
-  if (!isObject(message)) throw new UnreadableError('a message is not an object')
+  if (!isJsonObject(message)) throw new UnreadableError('a message is not an object')
   refuseLookAlikes(Object.keys(message), MESSAGE_KEYS)
   if (member(message, 'jsonrpc') !== '2.0') throw new UnreadableError('a message is not of JSON-RPC 2.0')
   const hasMethod = Object.hasOwn(message, 'method')
@@ -60,7 +60,7 @@ function checkResponse(message: JsonObject): void {
   if (id !== null && typeof id !== 'string' && typeof id !== 'number') {
     throw new UnreadableError('the id of a response is neither a string nor a number')
   }
-  if (Object.hasOwn(message, 'error') && !isObject(member(message, 'error'))) {
+  if (Object.hasOwn(message, 'error') && !isJsonObject(member(message, 'error'))) {
     throw new UnreadableError('the error of a response is not an object')
   }
 }
@@ -72,7 +72,7 @@ function readCall(message: JsonObject, reading: JsonRpcReading): Call {
   if (!reading.isMcp) return { method }
   if (Object.hasOwn(message, 'id')) checkMcpId(member(message, 'id'))
   const params = member(message, 'params')
-  if (params !== undefined && params !== null && !isObject(params)) {
+  if (params !== undefined && params !== null && !isJsonObject(params)) {
     throw new UnreadableError('the params of a message are not an object')
   }
   if (method !== 'tools/call') return { method }

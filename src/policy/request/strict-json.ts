@@ -24,7 +24,7 @@ export function parseStrictJson(bytes: Uint8Array): unknown {
   return value
 }
 
-export function isObject(value: unknown): value is JsonObject {
+export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 

@@ -12,7 +12,7 @@ const ASIDE = 'set-aside-by-agui-runner'
 const O_PATH = 0o10000000
 const FOLDER_FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW
 
-export interface Known {
+export interface KnownRepositories {
   readonly worktrees: ReadonlySet<string>
   readonly thawed: ReadonlySet<string>
   readonly unread: ReadonlySet<string>
@@ -22,7 +22,7 @@ export interface Known {
  * Renames `.git` where an index names a repository that was not there when `known` was found, unless it is a submodule
  * whose own folder nobody inside could write; and an index that became too long to be read. Returns what was renamed.
  */
-export function setAside(known: Known): string[] {
+export function setAside(known: KnownRepositories): string[] {
   return [...known.worktrees].flatMap((worktree) => {
     const dotGit = join(worktree, '.git')
     const gitDirectory = shapeOf(dotGit) === 'file' ? gitDirectoryOf(dotGit) : dotGit
@@ -39,7 +39,7 @@ export function setAside(known: Known): string[] {
   })
 }
 
-function isModule(inner: string, above: string, { thawed }: Known): boolean {
+function isModule(inner: string, above: string, { thawed }: KnownRepositories): boolean {
   const own = gitDirectoryOf(inner)
   if (own === undefined || !isWithin(own, join(above, 'modules'))) return false
   return ![...thawed].some((one) => own !== one && isWithin(own, one) && !isWithin(own, join(one, 'modules')))

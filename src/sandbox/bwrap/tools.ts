@@ -47,7 +47,7 @@ export function findTools(): { tools: Tools } | { missing: string[] } {
 }
 
 /** Tries each part by itself, so that a failure has a name. */
-export async function probe(): Promise<Trial[]> {
+export async function tryBackend(): Promise<Trial[]> {
   const found = findTools()
   const bwrap = 'tools' in found ? found.tools.bwrap : 'bwrap'
   const inside = (name: string, ...options: string[]): Promise<Trial> =>

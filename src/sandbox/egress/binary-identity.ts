@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /** One process that holds the client's end of a connection. */
-export interface Holder {
+export interface SocketHolder {
   /** Kernel path of the executable. */
   binary: string
   /** Nearest first, up to what the runner started. */
@@ -25,7 +25,10 @@ const REMOTE_COLUMN = 2
 const INODE_COLUMN = 9
 
 /** Everyone who holds the connection from `port` to `toPort`; empty when nobody does any more. */
-export function holdersOf(port: number, options: { toPort: number; roots: readonly number[] }): Holder[] {
+export function holdersOf(
+  port: number,
+  options: { toPort: number; roots: readonly number[] },
+): SocketHolder[] {
   const tree = processTree(options.roots)
   const inode = inodeOf(port, options)
   if (inode === undefined) return []
@@ -34,7 +37,7 @@ export function holdersOf(port: number, options: { toPort: number; roots: readon
   return tree.filter(({ pid }) => holds(pid, wanted)).map((entry) => toHolder(entry, byPid))
 }
 
-function toHolder({ pid, parent, root }: Process, byPid: ReadonlyMap<number, Process>): Holder {
+function toHolder({ pid, parent, root }: Process, byPid: ReadonlyMap<number, Process>): SocketHolder {
   const ancestors: string[] = []
   // bubblewrap itself, between the runner and the first process inside, is nobody's grant.
   for (let above = byPid.get(parent); above !== undefined; above = byPid.get(above.parent)) {

@@ -20,7 +20,7 @@ import {
   parseTarget,
   type Target,
 } from '../../tunnel/connect.ts'
-import type { Holder } from './binary-identity.ts'
+import type { SocketHolder } from './binary-identity.ts'
 import { connectionDenial, type EgressDecision, rawDenial, type Subject, toEgressDecision } from './denial.ts'
 import { forward, TunnelAgent } from './forward.ts'
 import { hostOf, Inspector } from './inspection.ts'
@@ -41,7 +41,7 @@ export interface EgressProxyOptions {
   authority: Authority
   upstreamAuthorities?: string | undefined
   /** Who holds the connection that came from this port. */
-  holdersOf(port: number): readonly Holder[]
+  holdersOf(port: number): readonly SocketHolder[]
   /** `root` is the started process it came from, when that is known. */
   onDecision(decision: EgressDecision, root: number | undefined): void
   /** In the place of the system's name service and of TCP; for tests. */
@@ -243,8 +243,8 @@ export class EgressProxy {
   #askerOf(socket: Socket): Asker {
     const { policy, holdersOf } = this.#options
     const port = socket.remotePort
-    let known: readonly Holder[] | undefined
-    const holders = (): readonly Holder[] => {
+    let known: readonly SocketHolder[] | undefined
+    const holders = (): readonly SocketHolder[] => {
       known ??= port === undefined ? [] : holdersOf(port)
       return known
     }

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
-import { Damage, type Tree, TreeWalk, treeOf } from './tree-walk.ts'
+import { Damage, type PageTree, pageTreeOf, TreeWalk } from './tree-walk.ts'
 
 export interface Inspection {
   pageBytes: number
@@ -21,8 +21,8 @@ const NOT_FLUSHED = 0x1000
 interface Meta {
   pageBytes: number
   flags: number
-  free: Tree
-  main: Tree
+  free: PageTree
+  main: PageTree
   lastPage: number
   txnId: bigint
   bootId: bigint
@@ -106,8 +106,8 @@ function metaOf(page: Buffer): Meta {
   return {
     pageBytes: page.readUInt32LE(48),
     flags: page.readUInt16LE(52),
-    free: treeOf(page, 48),
-    main: treeOf(page, 96),
+    free: pageTreeOf(page, 48),
+    main: pageTreeOf(page, 96),
     lastPage: Number(page.readBigUInt64LE(144)),
     txnId: page.readBigUInt64LE(152),
     bootId: page.readBigInt64LE(160),

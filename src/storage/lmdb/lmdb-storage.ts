@@ -4,7 +4,7 @@ import type { Key, Table, Tables, Write } from '../table.ts'
 import { LmdbBlobs } from './blobs.ts'
 import { LmdbEventLog } from './lmdb-event-log.ts'
 import { idOfKey, keyText, Store, type StoreOptions } from './store.ts'
-import { type ClaimedWrite, type StoreTable, type WriteOptions, writeTogether } from './table.ts'
+import { type ClaimedWrite, type StoreTable, type TableWriteOptions, writeTogether } from './table.ts'
 
 export interface LmdbStorageOptions extends StoreOptions {
   /** Above so many bytes the oldest records go, and a thread's oldest blobs. */
@@ -135,7 +135,7 @@ class LmdbTable<V> implements Table<V> {
     }))
   }
 
-  claim(key: Key, value: V | undefined, options: WriteOptions): () => ClaimedWrite {
+  claim(key: Key, value: V | undefined, options: TableWriteOptions): () => ClaimedWrite {
     const at = this.#keyOf(key)
     return () =>
       value === undefined ? this.#table.claimRemoval(at) : this.#table.claimPut(at, value, options)

@@ -89,7 +89,7 @@ function problemOf(directory: string): string | undefined {
       isWhole: (value) => unseal(value) !== undefined,
     })
     giveUpHoles(data, found)
-    return isMarked ? probe(data) : undefined
+    return isMarked ? probeStore(data) : undefined
   } catch (error) {
     if (isFull(error)) throw storageFull(directory, error)
     if (error instanceof Damage) return error.message
@@ -117,7 +117,7 @@ function giveUpHoles(path: string, { pageBytes, lastPage }: { pageBytes: number;
  *
  * @returns what that one died of.
  */
-export function probe(path: string): string | undefined {
+export function probeStore(path: string): string | undefined {
   const lmdb = createRequire(import.meta.url).resolve('lmdb')
   const args = ['--eval', READ_ALL, lmdb, path]
   const { status, signal } = spawnSync(process.execPath, args, { timeout: PROBE_MS, stdio: 'ignore' })

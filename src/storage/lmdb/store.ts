@@ -6,7 +6,7 @@ import { DATA_FILE, markOpening, prepareStore, type Recovery, unusable } from '.
 import { type Codec, StoreTable } from './table.ts'
 
 /** Keys to JSON values; their shape is checked by whoever reads them. */
-export type Table<K extends Key> = StoreTable<unknown, K>
+export type LmdbTable<K extends Key> = StoreTable<unknown, K>
 
 /** Keys to bytes. */
 export type Records<K extends Key> = StoreTable<Buffer, K>
@@ -88,7 +88,7 @@ export class Store {
     return this.table<Buffer, K>(name, BYTES_CODEC)
   }
 
-  json<K extends Key>(name: string): Table<K> {
+  json<K extends Key>(name: string): LmdbTable<K> {
     return this.table<unknown, K>(name, JSON_CODEC)
   }
 

@@ -9,7 +9,7 @@ export interface Codec<V> {
   decode(bytes: Buffer): V
 }
 
-export interface WriteOptions {
+export interface TableWriteOptions {
   /** Belongs to the end of something: may use the room that is kept for it when the disk is full. */
   isLast?: boolean
 }
@@ -94,7 +94,7 @@ export class StoreTable<V, K extends Key> {
    *
    * @throws {RunnerError} `storage_full`.
    */
-  put(key: K, value: V, options: WriteOptions = {}): Promise<void> {
+  put(key: K, value: V, options: TableWriteOptions = {}): Promise<void> {
     return this.claimPut(key, value, options).write()
   }
 
@@ -104,7 +104,7 @@ export class StoreTable<V, K extends Key> {
   }
 
   /** @throws {RunnerError} `storage_full`. */
-  claimPut(key: K, value: V, { isLast = false }: WriteOptions = {}): ClaimedWrite {
+  claimPut(key: K, value: V, { isLast = false }: TableWriteOptions = {}): ClaimedWrite {
     const bytes = seal(...this.#codec.encode(value))
     return this.#claim(bytes.length, isLast, () => this.#database.put(key, bytes))
   }

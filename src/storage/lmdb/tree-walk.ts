@@ -3,7 +3,7 @@ export class Damage extends Error {
   override readonly name = 'Damage'
 }
 
-export interface Tree {
+export interface PageTree {
   flags: number
   depth: number
   branches: number
@@ -69,7 +69,7 @@ export class TreeWalk {
   }
 
   /** The list of free pages: what it names is written over next. */
-  freePages(tree: Tree): void {
+  freePages(tree: PageTree): void {
     this.#tree('free pages', tree, compareIntegers, (node) => {
       const list = this.#value(node, 'free pages')
       for (let at = 0; at + PAGE_NUMBER_BYTES <= list.length; at += PAGE_NUMBER_BYTES) {
@@ -80,13 +80,13 @@ export class TreeWalk {
     })
   }
 
-  databases(main: Tree): void {
+  databases(main: PageTree): void {
     this.#tree('databases', main, Buffer.compare, (node) => {
       if ((node.flags & TREE) === 0 || node.bytes !== TREE_BYTES)
         throw new Damage('its list of databases is overwritten')
       const name = node.key.toString('latin1').replace(/\0$/, '')
       const isChecked = this.#options.isChecked(name)
-      this.#tree(name, treeOf(node.page, node.at), Buffer.compare, (entry) => {
+      this.#tree(name, pageTreeOf(node.page, node.at), Buffer.compare, (entry) => {
         const isBig = (entry.flags & BIG) !== 0
         const value = isChecked || isBig ? this.#value(entry, name, isChecked) : undefined
         if (isChecked && value !== undefined && !this.#options.isWhole(value))
@@ -95,7 +95,7 @@ export class TreeWalk {
     })
   }
 
-  #tree(name: string, tree: Tree, compare: Walked['compare'], take: (node: Node) => void): void {
+  #tree(name: string, tree: PageTree, compare: Walked['compare'], take: (node: Node) => void): void {
     const walked: Walked = {
       name,
       branches: 0,
@@ -186,7 +186,7 @@ export class TreeWalk {
 }
 
 /** LMDB's record of a tree. */
-export function treeOf(page: Buffer, at: number): Tree {
+export function pageTreeOf(page: Buffer, at: number): PageTree {
   const root = page.readBigUInt64LE(at + 40)
   return {
     flags: page.readUInt16LE(at + 4),

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { afterEach, expect, test } from 'vitest'
-import { killTree, MARK_VARIABLE, treeOf } from '../../../src/claude/process/process-tree.ts'
+import { killTree, MARK_VARIABLE, processesOf } from '../../../src/claude/process/process-tree.ts'
 
 const mark = `tree-test-${process.pid}`
 let count = 0
@@ -24,7 +24,7 @@ async function start(script: string, env: Record<string, string> = {}) {
   return { child, pids: String(line).split(' ').map(Number), exited: once(child, 'exit') }
 }
 
-const pidsOf = (root?: number): number[] => treeOf(own, root).map(({ pid }) => pid)
+const pidsOf = (root?: number): number[] => processesOf(own, root).map(({ pid }) => pid)
 
 test('finds what left its parent by its mark, and what cleared its environment by its parent', async () => {
   const env = { [MARK_VARIABLE]: `${nextMark()}a` }
@@ -33,7 +33,7 @@ test('finds what left its parent by its mark, and what cleared its environment b
     'lost=$(setsid sh -c "sleep 300 >/dev/null & echo \\$!"); env -i sleep 300 >/dev/null & echo $$ $lost $!; wait'
   const { child, pids } = await start(script, env)
   expect(pidsOf(child.pid).sort()).toEqual(expect.arrayContaining(pids.toSorted()))
-  await killTree(own, { known: treeOf(own, child.pid), timeoutMs: 5000 })
+  await killTree(own, { known: processesOf(own, child.pid), timeoutMs: 5000 })
   expect(pidsOf()).toEqual([])
   // One that is dead and not yet waited for has a pid; it is in no tree.
   expect(pids.flatMap((pid) => pidsOf(pid))).toEqual([])
