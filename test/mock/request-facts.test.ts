@@ -42,6 +42,7 @@ function factsOf(messages: unknown[], fields: object = {}, headers: Record<strin
 test('the prompt is what the person wrote, without reminders', () => {
   const tools = [{ name: 'Bash' }, { type: 'web_search_20250305', name: 'web_search' }]
   expect(factsOf(opening('Hello, do it'), { tools })).toEqual({
+    messages: expect.stringContaining('Hello, do it'),
     model: 'm',
     stream: true,
     prompt: 'Hello, do it',
