@@ -67,14 +67,14 @@ export class Conversation implements AgentSession {
     return this.#keeper.current
   }
 
+  /** Stored ahead of a run, which a kill may cut: the session may be there then, and asking for it costs one start. */
   get memory(): AgentMemory {
-    return { ...this.#memory }
+    return { ...this.#memory, begun: true }
   }
 
   get interrupts(): Interrupt[] {
     return this.#memory.asked.map(({ interrupt }) => interrupt)
   }
-
   get pendingToolCallIds(): string[] {
     return owedIds(this.#memory.calls)
   }

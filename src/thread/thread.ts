@@ -238,7 +238,9 @@ export class Thread {
       lastSeq: this.#options.writer.head,
       ...(this.#run === undefined ? {} : { runId: this.#run.run.runId }),
       interrupts: this.#options.agent.interrupts,
-      queue: this.#options.queue.waiting.map(({ runId, messageIds }) => ({ runId, messageIds })),
+      queue: this.#options.queue.waiting
+        .filter(({ runId }) => runId !== this.#run?.run.runId)
+        .map(({ runId, messageIds }) => ({ runId, messageIds })),
       usage: this.#facts.usage,
       createdAt,
       updatedAt,
