@@ -88,11 +88,11 @@ function runView(run: ShownRun): View {
   const title = run.startedAt === undefined ? run.runId : `${run.runId}, ${formatDate(run.startedAt)}`
   const element = make(
     'section',
-    { class: 'run', attributes: { 'aria-label': `ShownRun ${run.runId}` } },
+    { class: 'run', attributes: { 'aria-label': `Run ${run.runId}` } },
     make(
       'h3',
       { title },
-      make('span', {}, `ShownRun ${when}`),
+      make('span', {}, `Run ${when}`),
       make('code', {}, run.runId.slice(0, 8)),
       outcome,
     ),
