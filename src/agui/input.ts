@@ -1,9 +1,13 @@
 import type { RunAgentInput, UserMessage } from '@ag-ui/core'
 import { RunAgentInputSchema, UserMessageSchema } from '@ag-ui/core/schemas'
+import { z } from 'zod'
 import { RunnerError } from '../errors.ts'
+import { type Dialect, ProtocolVersion } from './dialect.ts'
 
 export interface ParsedInput {
   input: RunAgentInput
+  /** What its sender reads: only a client of AG-UI 1.0 says a version. */
+  dialect: Dialect
   /** What was stripped, in the sender's own paths. For the log: an unknown member never fails a run. */
   warnings: string[]
 }
@@ -32,7 +36,14 @@ export function parseRunInput(body: unknown): ParsedInput {
     throw new RunnerError('invalid_input', 'The body must be a JSON object: a RunAgentInput.')
   }
   const warnings: string[] = []
-  const result = RunAgentInputSchema.safeParse(strip(body, warnings))
+  const stripped = strip(body, warnings)
+  const said = ProtocolVersion.optional().safeParse(stripped['protocolVersion'])
+  const dialect = said.data ?? 'older'
+  const result = RunAgentInputSchema.safeParse(dialect === 'older' ? withResume(stripped) : stripped)
+  if (said.error !== undefined) {
+    const problem = `protocolVersion: ${said.error.issues[0]?.message}`
+    throw new RunnerError('invalid_input', `The run input is malformed: ${problem}.`, { details: [problem] })
+  }
   if (!result.success) {
     const problems = result.error.issues.map((issue) => `${pathOf(issue.path)}: ${issue.message}`)
     throw new RunnerError(
@@ -44,7 +55,14 @@ export function parseRunInput(body: unknown): ParsedInput {
     )
   }
   // Checked just now; the cast only says that JSON has no `undefined`, which zod's types allow for.
-  return { input: result.data as RunAgentInput, warnings }
+  return { input: result.data as RunAgentInput, dialect, warnings }
+}
+
+/** Clients up to 0.0.53 cannot send `resume`: their apps put it into `forwardedProps`. */
+function withResume(body: Record<string, unknown>): Record<string, unknown> {
+  const props = body['forwardedProps']
+  if (body['resume'] !== undefined || !isObject(props) || props['resume'] === undefined) return body
+  return { ...body, resume: props['resume'] }
 }
 
 /**
@@ -90,11 +108,43 @@ function stripMessage(message: unknown, path: string, warnings: string[]): unkno
   }
   const kept = Object.fromEntries(Object.entries(message).filter(([, member]) => member !== null))
   if (Array.isArray(kept['content'])) {
-    kept['content'] = kept['content'].filter((part, index) =>
+    kept['content'] = withoutBinary(kept['content']).filter((part, index) =>
       knownPart(part, `${path}.content[${index}]`, warnings),
     )
   }
   return [kept]
+}
+
+const Binary = z.object({
+  type: z.literal('binary'),
+  mimeType: z.string(),
+  data: z.string().optional(),
+  url: z.string().optional(),
+  id: z.string().optional(),
+})
+
+/**
+ * `binary` parts, the only kind of media before 0.0.49, as the parts of today; none twice, for some senders put both
+ * side by side. As `@ag-ui/client` 1.0 reads them.
+ */
+function withoutBinary(parts: readonly unknown[]): unknown[] {
+  const others = new Set(parts.map((part) => JSON.stringify(part)))
+  return parts.flatMap((part) => {
+    const binary = Binary.safeParse(part).data
+    if (binary === undefined) return [part]
+    const media = toMedia(binary)
+    return others.has(JSON.stringify(media)) ? [] : [media]
+  })
+}
+
+function toMedia(binary: z.output<typeof Binary>): object {
+  const { mimeType, data, url, id } = binary
+  const [, type = 'document'] = /^(image|audio|video)\//.exec(mimeType) ?? []
+  const known = mimeType.endsWith('/*') ? {} : { mimeType }
+  if (data !== undefined) return { type, source: { type: 'data', value: data, mimeType } }
+  return url === undefined
+    ? { type, source: { type: 'file', value: id, ...known } }
+    : { type, source: { type: 'url', value: url, ...known } }
 }
 
 function knownPart(part: unknown, path: string, warnings: string[]): boolean {

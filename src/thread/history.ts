@@ -140,8 +140,17 @@ export function withTold(
   return withShown(withShown(digests, texts), shown)
 }
 
+/** Of what a message says. A part's id and metadata do not come back from a client before AG-UI 1.0. */
 function digestOf(content: UserMessage['content']): string {
-  return createHash('sha256').update(JSON.stringify(content, sorted)).digest('base64url').slice(0, 22)
+  const said =
+    typeof content === 'string'
+      ? content
+      : content.map((part) =>
+          part.type === 'text'
+            ? { type: part.type, text: part.text }
+            : { type: part.type, source: part.source },
+        )
+  return createHash('sha256').update(JSON.stringify(said, sorted)).digest('base64url').slice(0, 22)
 }
 
 /** A client may send the same members in another order. */

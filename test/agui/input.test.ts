@@ -86,11 +86,6 @@ describe('what is not known is stripped with a warning', () => {
       /messages\[0\]\.content\[1\]: unknown part type "hologram"/,
     ],
     ['source', { type: 'image', source: { type: 'ftp', value: 'x' } }, /unknown source type "ftp"/],
-    [
-      'legacy binary part',
-      { type: 'binary', mimeType: 'image/png', data: 'AA' },
-      /unknown part type "binary"/,
-    ],
   ])('an unknown %s', (_what, part, warning) => {
     const content = [{ type: 'text', text: 'a' }, part, IMAGE]
     const { input, warnings } = parseRunInput(withMessages({ ...MESSAGE, content }))
@@ -157,3 +152,59 @@ describe('content that comes outside a run input', () => {
     expect(() => parseUserContent(content, 'id')).toThrow(expect.objectContaining({ code: 'invalid_input' }))
   })
 })
+
+describe('a client before AG-UI 1.0', () => {
+  const resume = [{ interruptId: 'i', status: 'resolved' }]
+  const binary = { type: 'binary', mimeType: 'image/png', data: 'AAAA' }
+  const contentOf = (...content: object[]): unknown =>
+    parseRunInput(withMessages({ ...MESSAGE, content })).input.messages[0]?.content
+
+  test('says no version', () => {
+    expect(parseRunInput(INPUT).dialect).toBe('older')
+    expect(parseRunInput({ ...INPUT, protocolVersion: '1.0' }).dialect).toBe('1.0')
+  })
+
+  test('answers in forwardedProps, for it has no other place', () => {
+    expect(parseRunInput({ ...INPUT, forwardedProps: { resume } }).input.resume).toEqual(resume)
+  })
+
+  test('has its own answers taken when it has such a place', () => {
+    const other = [{ interruptId: 'j', status: 'cancelled' }]
+    expect(parseRunInput({ ...INPUT, resume, forwardedProps: { resume: other } }).input.resume).toEqual(
+      resume,
+    )
+  })
+
+  test('has an answer that is none refused', () => {
+    expect(refusal({ ...INPUT, forwardedProps: { resume: 'yes' } }).message).toMatch(/resume/)
+  })
+
+  test("alone has its forwardedProps looked at: they are the app's", () => {
+    const input = { ...INPUT, protocolVersion: '1.0', forwardedProps: { resume: 'mine' } }
+    expect(parseRunInput(input).input.resume).toBeUndefined()
+  })
+
+  test('sends media as binary parts', () => {
+    expect(contentOf(binary)).toEqual([IMAGE])
+    expect(contentOf({ type: 'binary', mimeType: 'application/pdf', url: 'https://x.test' })).toEqual([
+      { type: 'document', source: { type: 'url', value: 'https://x.test', mimeType: 'application/pdf' } },
+    ])
+  })
+
+  test('has what it sends in both forms taken once', () => {
+    expect(contentOf(binary, IMAGE)).toEqual([IMAGE])
+  })
+
+  test('has a binary part of nothing refused', () => {
+    expect(
+      refusal(withMessages({ ...MESSAGE, content: [{ type: 'binary', mimeType: 'image/png' }] })).code,
+    ).toBe('invalid_input')
+  })
+})
+
+test.each(['2.0', '', 'latest'])(
+  'protocolVersion "%s", which nobody speaks here, is refused',
+  (protocolVersion) => {
+    expect(refusal({ ...INPUT, protocolVersion }).message).toMatch(/protocolVersion.*1\.0/)
+  },
+)

@@ -58,7 +58,17 @@ export async function startRun(
 ): Promise<void> {
   const messages = 'prompt' in input ? [{ id: newId(), role: 'user', content: input.prompt }] : []
   const resume = 'resume' in input ? { resume: input.resume } : {}
-  const body = { threadId, runId: newId(), state: {}, messages, tools: [], context: [], ...resume }
+  const version = { protocolVersion: '1.0' }
+  const body = {
+    threadId,
+    runId: newId(),
+    ...version,
+    state: {},
+    messages,
+    tools: [],
+    context: [],
+    ...resume,
+  }
   const response = await post('./', body)
   await response.body?.cancel()
 }

@@ -46,13 +46,13 @@ const ABOUT = about(() => ({
 export function runRoutes(options: RunRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     const run = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-      const { input, warnings } = parseRunInput(request.body)
+      const { input, dialect, warnings } = parseRunInput(request.body)
       const { threads, subscribers } = options
       // From here on every line of this request says which run it concerns, a refusal too.
       request.log = request.log.child({ threadId: input.threadId, runId: input.runId })
       for (const warning of warnings) request.log.warn({ warning }, 'input stripped')
       // All that can refuse the reader comes first: whom nobody tells anything starts no run.
-      const encoding = chooseEncoding(request.headers.accept)
+      const encoding = chooseEncoding(request.headers.accept, { dialect, threadId: input.threadId })
       const seat = subscribers.takeFor(encoding)
       const submitted = await threads.submit(input).catch((error: unknown) => {
         seat.release()
