@@ -19,6 +19,8 @@ export interface NewMessages {
   messages: UserMessage[]
   /** Ids and digests to remember once the agent has them. */
   digests: [id: string, digest: string][]
+  /** The history lacks turns at its end that the thread has had, another client's: its sender has to be told them. */
+  isBehind: boolean
 }
 
 export const TOLD = ':steered'
@@ -45,10 +47,12 @@ function sentId(messageId: string, known: KnownMessages): string {
  * What of `messages` this thread has not seen: the user messages behind the last known one.
  *
  * AG-UI sends the whole history with every run, Claude keeps its own. A client may also send only what is new.
- * Either way nothing is sent to Claude twice, and history that differs from ours is never silently ignored.
+ * Either way nothing is sent to Claude twice, and history that differs from ours is never silently ignored. Two clients
+ * of one thread do not see each other's turns: a history that only lacks the thread's last ones is not another one.
  *
- * @throws {RunnerError} `history_conflict` when a known message was edited, or the history branches off before
- * its end, or holds turns of an assistant this thread never had; `invalid_input` when nothing is new.
+ * @throws {RunnerError} `history_conflict` when a known message was edited, or a new one stands before a known one,
+ * or the history holds turns of an assistant this thread never had; `regenerate_unsupported` when it ends with a known
+ * message, as it was or edited; `invalid_input` when nothing is new otherwise.
  */
 export function reconcile(messages: readonly Message[], known: KnownMessages): NewMessages {
   const fresh: { message: UserMessage; digest: string; index: number }[] = []
@@ -66,22 +70,23 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
       freshDigests.set(id, digest)
       continue
     }
-    if (!before.split(' ').includes(digest))
+    if (!before.split(' ').includes(digest)) {
+      if (isKnown && index === messages.length - 1) throw notAgain(message.id)
       throw conflict(`messages[${index}] ("${message.id}") was sent before with other content`)
+    }
     if (!isKnown) continue
     lastKnownIndex = index
     newestSeen ||= id === known.lastUserMessageId
   }
   const [first] = fresh
   if (first === undefined) {
-    if (known.isAnswered === true) return { messages: [], digests: [] }
+    if (known.isAnswered === true) return { messages: [], digests: [], isBehind: false }
+    if (lastKnownIndex >= 0 && lastKnownIndex === messages.length - 1)
+      throw notAgain(messages[lastKnownIndex]?.id)
     throw new RunnerError(
       'invalid_input',
       'messages holds no user message this thread has not seen; add one with a new id.',
     )
-  }
-  if (lastKnownIndex >= 0 && !newestSeen) {
-    throw conflict(`the history ends before this thread's last user message ("${known.lastUserMessageId}")`)
   }
   if (first.index < lastKnownIndex) {
     throw conflict(
@@ -92,6 +97,7 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
   return {
     messages: fresh.map(({ message }) => message),
     digests: fresh.map(({ message, digest }) => [message.id, digest]),
+    isBehind: lastKnownIndex >= 0 && !newestSeen,
   }
 }
 
@@ -103,6 +109,14 @@ function refuseForeignTurns(messages: readonly Message[], firstNew: number, know
     known.lastUserMessageId === undefined
       ? `messages[${foreign}] is an assistant's turn, but this thread has none yet`
       : `messages[${firstNew}] is new and none of the user messages before it is known here`,
+  )
+}
+
+/** To regenerate an answer, or to edit a question, is to ask for a past that the model does not have. */
+function notAgain(messageId = ''): RunnerError {
+  return new RunnerError(
+    'regenerate_unsupported',
+    `The history ends with message "${messageId}", which this thread has answered. Send a new message, or use a new threadId.`,
   )
 }
 
