@@ -19,8 +19,8 @@ export interface NewMessages {
   messages: UserMessage[]
   /** Ids and digests to remember once the agent has them. */
   digests: [id: string, digest: string][]
-  /** The history lacks turns at its end that the thread has had, another client's: its sender has to be told them. */
-  isBehind: boolean
+  /** What of the history is the thread's, when it lacks turns at its end, another client's: its sender has to be told them. */
+  held?: Message[]
 }
 
 export const TOLD = ':steered'
@@ -80,7 +80,7 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
   }
   const [first] = fresh
   if (first === undefined) {
-    if (known.isAnswered === true) return { messages: [], digests: [], isBehind: false }
+    if (known.isAnswered === true) return { messages: [], digests: [] }
     if (lastKnownIndex >= 0 && lastKnownIndex === messages.length - 1)
       throw notAgain(messages[lastKnownIndex]?.id)
     throw new RunnerError(
@@ -97,7 +97,7 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
   return {
     messages: fresh.map(({ message }) => message),
     digests: fresh.map(({ message, digest }) => [message.id, digest]),
-    isBehind: lastKnownIndex >= 0 && !newestSeen,
+    ...(lastKnownIndex < 0 || newestSeen ? {} : { held: messages.slice(0, first.index) }),
   }
 }
 

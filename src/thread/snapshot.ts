@@ -47,13 +47,13 @@ export async function takeSnapshot(
   }
 }
 
-/** The thread's closed messages as they are now, as far as retention has left them. */
+/** The thread's closed messages as they are at `head`, else now, as far as retention has left them. */
 export async function readMessages(
   log: EventLog,
-  { threadId, signal }: { threadId: string; signal: AbortSignal },
+  options: { threadId: string; head?: number; signal: AbortSignal },
 ): Promise<Message[]> {
+  const { threadId, head = log.head(threadId), signal } = options
   const transcript = new Transcript()
-  const head = log.head(threadId)
   if (head > 0) await replay(log, { threadId, head, signal }, transcript)
   return transcript.messages()
 }

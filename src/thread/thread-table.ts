@@ -10,6 +10,8 @@ const ThreadFacts = z.object({
   updatedAt: z.number(),
   /** How the last run ended; `none` before the first. */
   lastOutcome: z.enum(['none', 'success', 'interrupt', 'cancelled', 'error']),
+  /** The run that ended last: the one that asks what is open. */
+  lastRunId: z.string().optional(),
   /** The run that is open in the log, until its terminal record is there, and the last seq before it. */
   openRun: z.object({ runId: z.string(), after: z.number() }).optional(),
   lastUserMessageId: z.string().optional(),

@@ -13,7 +13,7 @@ import { inBackground } from '../background.ts'
 import { isCode, RunnerError } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import type { EventLog } from '../storage/event-log.ts'
-import { deliveryOf, threadBusy } from './admission.ts'
+import { deliveryOf, isAnswer, knownMessages, runExists, threadBusy } from './admission.ts'
 import { openAnswers, owedResults } from './answers.ts'
 import { type Cut, RESTARTED, readCutRun } from './cut-run.ts'
 import { type KnownMessages, reconcile, toldId, withShown, withTold } from './history.ts'
@@ -73,7 +73,7 @@ export class Thread {
    */
   async submit(input: RunAgentInput): Promise<Submitted> {
     await this.#checkReady()
-    this.#checkNew(input.runId)
+    this.#checkNew(input)
     const { runId } = input
     const delivery = deliveryOf(input)
     const busy = this.#run?.run.runId
@@ -82,14 +82,15 @@ export class Thread {
     const resume = this.#answers(input.resume)
     const results = owedResults(input.messages, this.#options.agent)
     const isAnswered = resume.length + results.length > 0
-    const { messages, digests } = reconcile(input.messages, { ...this.#knownMessages(), isAnswered })
+    const known = { ...this.#knownMessages(), isAnswered }
+    const { messages, digests, ...behind } = reconcile(input.messages, known)
     const queued = { request: { ...input, messages: [...results, ...messages], resume }, digests }
-    if (busy === undefined) return { runId, after: await this.#start(queued) }
+    if (busy === undefined) return { runId, after: await this.#start(queued), ...behind }
     const after = this.#options.log.head(this.threadId)
     const isSteering = delivery === 'steer' && results.length === 0
     const steered = isSteering ? messages.map((message) => ({ ...message, id: toldId(message.id) })) : []
     const steeredInto = await this.#enqueue(queued, steered)
-    if (steeredInto === undefined) return { runId, after }
+    if (steeredInto === undefined) return { runId, after, ...behind }
     await this.#options.table.addRun(this.threadId, runId)
     return { runId, after, steeredInto }
   }
@@ -181,6 +182,14 @@ export class Thread {
     return true
   }
 
+  /** The sender of this run has left for good: it is stopped, or not begun. Resolves when it has ended. */
+  async withdraw(runId: string): Promise<void> {
+    if (this.#run?.run.runId === runId) return void (await this.interrupt())
+    const { queue } = this.#options
+    const waiting = queue.waiting.find((each) => each.runId === runId && !each.isSteered)
+    if (waiting !== undefined) await queue.remove(waiting)
+  }
+
   /** The model of later runs; the conversation goes on. Returns the one before. */
   async setModel(model: string): Promise<string | undefined> {
     const { agent, table } = this.#options
@@ -220,7 +229,8 @@ export class Thread {
           ? undefined
           : log.append(this.threadId, openRun.runId, events, { durable: true, isLast: true })
       for (const waiting of queue.waiting) waiting.isSteered = false
-      this.#facts = { ...facts, lastOutcome: 'error', updatedAt: Date.now(), memory: agent.memory }
+      const ended = { lastRunId: openRun.runId, lastOutcome: 'error' as const, updatedAt: Date.now() }
+      this.#facts = { ...facts, ...ended, memory: agent.memory }
       await Promise.all([written, queue.forgetTaken(), table.put(this.threadId, this.#facts)])
     } catch (error) {
       if (!isCode(error, 'storage_full')) throw error
@@ -306,27 +316,18 @@ export class Thread {
     return openAnswers(resume, { ...this.#options, isRunning: this.#run !== undefined })
   }
 
-  #checkNew(runId: string): void {
+  #checkNew(input: RunAgentInput): void {
+    const { runId } = input
     const isKnown =
       this.#options.table.hasRun(this.threadId, runId) ||
       this.#run?.run.runId === runId ||
       this.#options.queue.waiting.some((waiting) => waiting.runId === runId)
-    if (!isKnown) return
-    const message = `Run "${runId}" was seen before on this thread; send a new runId, or read it from the thread's events.`
-    throw new RunnerError('run_exists', message)
+    const mayBe = this.#run === undefined && this.#facts.lastRunId === runId
+    if (isKnown && !(mayBe && isAnswer(input, this.#options.agent))) throw runExists(runId)
   }
 
-  /** With the messages of the run under way and of the queue, which are not stored as known yet. */
   #knownMessages(): KnownMessages {
-    const { table, queue } = this.#options
-    const behind = queue.waiting.filter(({ isSteered }) => !isSteered)
-    const underWay = [this.#run, ...behind].flatMap((run) => run?.digests ?? [])
-    const digests = new Map([...underWay, ...queue.waiting.flatMap((waiting) => waiting.digests)])
-    return {
-      messageDigest: (id) => digests.get(id) ?? table.messageDigest(this.threadId, id),
-      // What was steered in is not told yet: a history without it is whole.
-      lastUserMessageId: underWay.at(-1)?.[0] ?? this.#facts.lastUserMessageId,
-    }
+    return knownMessages(this.#options, { digests: [], ...this.#facts, ...this.#run })
   }
 
   /**
@@ -372,11 +373,12 @@ export class Thread {
 
   #settle(end: RunEnd, digests: QueuedRun['digests']): void {
     const { table, agent, queue } = this.#options
-    const { openRun: _closed, ...facts } = this.#facts
+    const { openRun: closed, ...facts } = this.#facts
     this.#options.onRunEnding?.()
     this.#run = undefined
     this.#facts = {
       ...facts,
+      lastRunId: closed?.runId,
       lastOutcome: end.outcome,
       updatedAt: Date.now(),
       usage: aggregateTokenUsage([...facts.usage, ...(end.usage ?? [])]),

@@ -141,16 +141,16 @@ describe('a thread that was talked on', () => {
     ['the last turn', [user('u1'), assistant('a1'), user('u3')]],
     ['the last turn, and is cut at its beginning', [assistant('a1'), user('u1'), user('u3'), user('u4')]],
   ])("takes a history that lacks another client's turn: %s", (_what, messages) => {
-    const { messages: fresh, isBehind } = talked().sort(...messages)
+    const { messages: fresh, held } = talked().sort(...messages)
     expect(fresh.map(({ id }) => id)).toEqual(messages.slice(2).map(({ id }) => id))
-    expect(isBehind).toBe(true)
+    expect(held).toEqual(messages.slice(0, 2))
   })
 
   test.each<[string, Message[]]>([
     ['the whole history', [user('u1'), assistant('a1'), user('u2'), user('u3')]],
     ['only what is new', [user('u3')]],
   ])('is not behind with %s', (_what, messages) => {
-    expect(talked().sort(...messages).isBehind).toBe(false)
+    expect(talked().sort(...messages).held).toBeUndefined()
   })
 })
 

@@ -112,6 +112,7 @@ async function subscribe(
   const query = parse(Query, request.query, 'the query')
   const { 'last-event-id': lastEventId } = parse(Headers, request.headers, 'the headers')
   await (query.wait ? threads.settled(threadId) : threads.get(threadId))
+  threads.return(threadId)
   const head = log.head(threadId)
   // The header wins: it is what a browser that re-connects knows better than the URL it was given.
   const wanted = lastEventId ?? query.after ?? 0
@@ -135,6 +136,7 @@ async function connect(
   const { threadId } = parse(Params, request.params, 'the path')
   const query = parse(Query, request.query, 'the query')
   await (query.wait ? threads.settled(threadId) : threads.get(threadId))
+  threads.return(threadId)
   const encoding = chooseEncoding(request.headers.accept, { dialect: query.protocolVersion, threadId })
   const seat = subscribers.takeFor(encoding)
   const connectId = `connect-${randomUUID()}`
@@ -169,6 +171,7 @@ async function tap(
     )
   }
   const { protocolVersion: dialect } = parse(StreamQuery, request.query, 'the query')
+  threads.return(threadId)
   const after = (await threads.find(threadId))?.runningAfter ?? log.head(threadId)
   const encoding = chooseEncoding(request.headers.accept, { dialect, threadId })
   return subscribers.send(reply, { threadId, after, encoding, isLast: (batch) => batch.terminal })

@@ -174,6 +174,7 @@ class SocketSession {
       case 'subscribe': {
         const { threadId } = command
         await threads.get(threadId)
+        threads.return(threadId)
         const after = command.after < 0 ? log.head(threadId) : command.after
         log.checkReplay(threadId, after)
         this.#unsubscribe(threadId)
