@@ -6,49 +6,10 @@ import { OLDER, ProtocolVersion, toOlder } from '../../src/agui/dialect.ts'
 import type { AguiEvent } from '../../src/agui/event.ts'
 import { parseRunInput } from '../../src/agui/input.ts'
 import { caseNames, readGolden } from '../support/claude-cases.ts'
+import { ids, PARTS, REFUSED, TAKEN } from '../support/event-shapes.ts'
 import { OLDER_CLIENTS } from '../support/older-clients.ts'
 
 const older = (event: AguiEvent) => toOlder(event, 'thread/1')
-const ids = { threadId: 'thread/1', runId: 'run-1' }
-const PNG = { type: 'image', source: { type: 'data', value: 'aGVsbG8=', mimeType: 'image/png' } } as const
-const LINK = { type: 'document', source: { type: 'url', value: 'https://x.test/a' } } as const
-const PARTS = [{ type: 'text', text: 'a shot' } as const, PNG, LINK]
-
-/** One of each kind of shape that some older client refuses; none of the recordings has them all. */
-const REFUSED: readonly [string, AguiEvent][] = [
-  [
-    'a run that waits for client tools',
-    { type: EventType.RUN_FINISHED, ...ids, outcome: { type: 'success', pendingToolCallIds: ['c'] } },
-  ],
-  ['a cancelled run', { type: EventType.RUN_FINISHED, ...ids, outcome: { type: 'cancelled' } }],
-  [
-    'a result with parts',
-    { type: EventType.TOOL_CALL_RESULT, messageId: 'm/1', toolCallId: 'c', content: PARTS },
-  ],
-  [
-    'an echo with parts',
-    {
-      type: EventType.RUN_STARTED,
-      ...ids,
-      input: { ...ids, tools: [], context: [], messages: [{ id: 'u', role: 'user', content: PARTS }] },
-    },
-  ],
-  [
-    'a snapshot with parts',
-    {
-      type: EventType.MESSAGES_SNAPSHOT,
-      messages: [
-        { id: 'u', role: 'user', content: PARTS },
-        { id: 'a', role: 'assistant', toolCalls: [] },
-        { id: 'm/1', role: 'tool', toolCallId: 'c', content: PARTS },
-        { id: 'f', role: 'user', content: [{ type: 'image', source: { type: 'file', value: 'file-1' } }] },
-      ],
-    },
-  ],
-  ['the start of a subagent', { type: EventType.SUBAGENT_STARTED, subagentRunId: 's', name: 'Explore' }],
-  ['the failure of a subagent', { type: EventType.SUBAGENT_ERROR, subagentRunId: 's', message: 'It fell.' }],
-]
-
 describe.each(OLDER_CLIENTS)('the parser of $version', ({ accepts }) => {
   test.each(caseNames())('takes every event of the golden stream %s', async (name) => {
     for (const event of readGolden(name)) {
@@ -58,7 +19,7 @@ describe.each(OLDER_CLIENTS)('the parser of $version', ({ accepts }) => {
     }
   })
 
-  test.each(REFUSED)('takes %s', async (_what, event) => {
+  test.each([...REFUSED, ...TAKEN])('takes %s', async (_what, event) => {
     const told = older(event)
     expect(told).not.toEqual([])
     for (const one of told) expect(await accepts(one), JSON.stringify(one)).toBe(true)
@@ -68,6 +29,10 @@ describe.each(OLDER_CLIENTS)('the parser of $version', ({ accepts }) => {
 test.each(REFUSED)('%s is refused by some older client as it stands', async (_what, event) => {
   const verdicts = await Promise.all(OLDER_CLIENTS.map(({ accepts }) => accepts(event)))
   expect(verdicts).toContain(false)
+})
+
+test.each(TAKEN)('%s is told to everybody as it stands', (_what, event) => {
+  expect(older(event)).toEqual([event])
 })
 
 describe('the table', () => {
