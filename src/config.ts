@@ -21,6 +21,9 @@ const ID_CHARS = 256
 const emptyIsUnset = (value: unknown): unknown => (value === '' ? undefined : value)
 
 const text = z.preprocess(emptyIsUnset, z.string().optional())
+/** The first word is the default. */
+const oneOf = <const T extends readonly [string, ...string[]]>(words: T) =>
+  z.preprocess(emptyIsUnset, z.enum(words, { error: `must be one of ${words.join(', ')}` }).default(words[0]))
 const flag = z.preprocess(
   (value) => (typeof value === 'string' ? value.trim().toLowerCase() : value),
   z
@@ -104,13 +107,11 @@ const Environment = z.object({
   TRUSTED_PROXIES: list.refine(areProxies, PROXIES),
   GITHUB_HOSTS: list,
   GITLAB_HOSTS: list,
+  AGUI_ON_DISCONNECT: oneOf(['continue', 'interrupt']),
   SESSION_ID: text,
   WORKSPACE_PATH: text,
   RUNNER_STATE_DIR: text,
-  STATE_RECOVERY: z.preprocess(
-    emptyIsUnset,
-    z.enum(['refuse', 'reset'], { error: 'must be one of refuse, reset' }).default('refuse'),
-  ),
+  STATE_RECOVERY: oneOf(['refuse', 'reset']),
   HOME: text,
   CLAUDE_CONFIG_DIR: text,
   LLM_MODEL: text,
@@ -138,18 +139,8 @@ const Environment = z.object({
       .transform((level) => (level === 'warning' ? 'warn' : level)),
   ),
   POLICY_FILE: text,
-  POLICY_ENFORCEMENT: z.preprocess(
-    emptyIsUnset,
-    z.enum(['auto', 'required', 'off'], { error: 'must be one of auto, required, off' }).default('auto'),
-  ),
-  PERMISSION_MODE: z.preprocess(
-    emptyIsUnset,
-    z
-      .enum(['auto', 'ask', 'accept-edits', 'never-ask'], {
-        error: 'must be one of auto, ask, accept-edits, never-ask',
-      })
-      .default('auto'),
-  ),
+  POLICY_ENFORCEMENT: oneOf(['auto', 'required', 'off']),
+  PERMISSION_MODE: oneOf(['auto', 'ask', 'accept-edits', 'never-ask']),
   CLAUDE_SETTING_SOURCES: list.pipe(
     z.array(z.enum(['user', 'project', 'local'], { error: 'must be a list of user, project, local' })),
   ),
@@ -187,6 +178,7 @@ const Environment = z.object({
   CLAUDE_IDLE_MS: integer(900_000, { min: 1, unit: 'milliseconds' }),
   SSE_KEEPALIVE_MS: integer(15_000, { min: 100, unit: 'milliseconds' }),
   INTERRUPT_GRACE_MS: integer(5000, { min: 1, unit: 'milliseconds' }),
+  DISCONNECT_GRACE_MS: integer(0, { max: 600_000, unit: 'milliseconds' }),
   INTERRUPT_EXPIRES_MS: integer(0, { unit: 'milliseconds' }),
   SHUTDOWN_GRACE_MS: integer(10_000, { min: 1, unit: 'milliseconds' }),
   LOG_RETENTION_BYTES: integer(1024 * MIB, { min: MIB, unit: 'bytes' }),
@@ -238,6 +230,7 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
       github: v.GITHUB_HOSTS.length === 0 ? ['github.com'] : v.GITHUB_HOSTS,
       gitlab: v.GITLAB_HOSTS.length === 0 ? ['gitlab.com'] : v.GITLAB_HOSTS,
     },
+    onDisconnect: v.AGUI_ON_DISCONNECT,
     sessionId: v.SESSION_ID,
     workspace,
     stateDirectory,
@@ -366,6 +359,7 @@ function limitsOf(v: z.infer<typeof Environment>) {
     claudeIdleMs: v.CLAUDE_IDLE_MS,
     sseKeepaliveMs: v.SSE_KEEPALIVE_MS,
     interruptGraceMs: v.INTERRUPT_GRACE_MS,
+    disconnectGraceMs: v.DISCONNECT_GRACE_MS,
     interruptExpiresMs: v.INTERRUPT_EXPIRES_MS,
     shutdownGraceMs: v.SHUTDOWN_GRACE_MS,
     logRetentionBytes: v.LOG_RETENTION_BYTES,

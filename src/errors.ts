@@ -18,6 +18,7 @@ export const ERRORS = {
   run_exists: { status: 409 },
   history_conflict: { status: 409 },
   interrupt_open: { status: 409 },
+  regenerate_unsupported: { status: 409 },
   replay_expired: { status: 410 },
   request_timeout: { status: 408 },
   too_large: { status: 413 },

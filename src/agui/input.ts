@@ -1,9 +1,12 @@
 import type { RunAgentInput, UserMessage } from '@ag-ui/core'
 import { RunAgentInputSchema, UserMessageSchema } from '@ag-ui/core/schemas'
 import { RunnerError } from '../errors.ts'
+import { type Dialect, ProtocolVersion } from './dialect.ts'
 
 export interface ParsedInput {
   input: RunAgentInput
+  /** What its sender reads: only a client of AG-UI 1.0 says a version. */
+  dialect: Dialect
   /** What was stripped, in the sender's own paths. For the log: an unknown member never fails a run. */
   warnings: string[]
 }
@@ -32,7 +35,14 @@ export function parseRunInput(body: unknown): ParsedInput {
     throw new RunnerError('invalid_input', 'The body must be a JSON object: a RunAgentInput.')
   }
   const warnings: string[] = []
-  const result = RunAgentInputSchema.safeParse(strip(body, warnings))
+  const stripped = strip(body, warnings)
+  const said = ProtocolVersion.optional().safeParse(stripped['protocolVersion'])
+  const dialect = said.data ?? 'older'
+  const result = RunAgentInputSchema.safeParse(dialect === 'older' ? withResume(stripped) : stripped)
+  if (said.error !== undefined) {
+    const problem = `protocolVersion: ${said.error.issues[0]?.message}`
+    throw new RunnerError('invalid_input', `The run input is malformed: ${problem}.`, { details: [problem] })
+  }
   if (!result.success) {
     const problems = result.error.issues.map((issue) => `${pathOf(issue.path)}: ${issue.message}`)
     throw new RunnerError(
@@ -44,7 +54,14 @@ export function parseRunInput(body: unknown): ParsedInput {
     )
   }
   // Checked just now; the cast only says that JSON has no `undefined`, which zod's types allow for.
-  return { input: result.data as RunAgentInput, warnings }
+  return { input: result.data as RunAgentInput, dialect, warnings }
+}
+
+/** Clients up to 0.0.53 cannot send `resume`: their apps put it into `forwardedProps`. */
+function withResume(body: Record<string, unknown>): Record<string, unknown> {
+  const props = body['forwardedProps']
+  if (body['resume'] !== undefined || !isObject(props) || props['resume'] === undefined) return body
+  return { ...body, resume: props['resume'] }
 }
 
 /**
@@ -92,7 +109,7 @@ function stripMessage(message: unknown, path: string, warnings: string[]): unkno
   const { content } = kept
   if (!Array.isArray(content)) return [kept]
   const skipped: string[] = []
-  kept['content'] = content.map(fromBinary).filter((part, index) => {
+  kept['content'] = withoutBinary(content).filter((part, index) => {
     const unknown = unknownOf(part)
     if (unknown === undefined) return true
     warnings.push(`${path}.content[${index}]: unknown ${unknown}`)
@@ -117,17 +134,27 @@ export function skippedOf({ metadata }: { metadata?: Record<string, unknown> | u
   return Array.isArray(parts) ? parts.filter((part) => typeof part === 'string') : []
 }
 
+/** Some senders put the `binary` part and its successor side by side; none is taken twice. */
+function withoutBinary(parts: readonly unknown[]): unknown[] {
+  const others = new Set(parts.map((part) => JSON.stringify(part)))
+  return parts.flatMap((part) => {
+    const media = fromBinary(part)
+    return media !== part && others.has(JSON.stringify(media)) ? [] : [media]
+  })
+}
+
 /** The one part for all media of AG-UI before 0.0.54: `{type: "binary", mimeType, data? | url? | id?}`. */
 function fromBinary(part: unknown): unknown {
   if (!isObject(part) || part['type'] !== 'binary' || typeof part['mimeType'] !== 'string') return part
   const { mimeType, data, url, id } = part
+  const known = mimeType.endsWith('/*') ? {} : { mimeType }
   const source =
     typeof data === 'string' && data !== ''
       ? { type: 'data', value: data, mimeType }
       : typeof url === 'string' && url !== ''
-        ? { type: 'url', value: url, mimeType }
+        ? { type: 'url', value: url, ...known }
         : typeof id === 'string'
-          ? { type: 'file', value: id, mimeType }
+          ? { type: 'file', value: id, ...known }
           : undefined
   if (source === undefined) return part
   const [kind = ''] = mimeType.trim().toLowerCase().split('/')

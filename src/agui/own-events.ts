@@ -145,6 +145,8 @@ export const OWN_EVENTS = {
   gap: z.object({ firstSeq: amount, lastSeq: amount }),
   workspace_problems: z.object({ problems: texts }),
   steered: z.object({ intoRunId: text }),
+  cancelled: z.object({ reason: text }),
+  subagent: z.looseObject({ type: text, subagentRunId: text }),
 } as const satisfies Record<string, z.ZodObject>
 
 export type OwnEventName = keyof typeof OWN_EVENTS

@@ -24,6 +24,7 @@ import { docsRoutes, documentOf, documentRoutes } from './routes/document.ts'
 import { type EventRoutesOptions, eventRoutes } from './routes/events.ts'
 import { type HealthRoutesOptions, livenessRoutes, readinessRoutes } from './routes/health.ts'
 import { type MetricsRoutesOptions, metricsRoutes } from './routes/metrics.ts'
+import { partRoutes } from './routes/parts.ts'
 import { type RunRoutesOptions, runRoutes } from './routes/run.ts'
 import { type SocketRoutesOptions, socketRoutes } from './routes/socket.ts'
 import { type ThreadRoutesOptions, threadRoutes } from './routes/threads.ts'
@@ -130,6 +131,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
       socketRoutes({ ...options, tickets }),
       ticketRoutes(tickets),
       threadRoutes(options),
+      partRoutes(options),
       platformRoutes(options.platform),
       documentRoutes(document),
     ),

@@ -52,6 +52,7 @@ export async function openServer(parts: Served): Promise<OpenServer> {
     allowedOrigins: config.allowedOrigins,
     trustedProxies: config.trustedProxies,
     sessionId,
+    onDisconnect: config.onDisconnect,
     logger,
     redactor,
     log,

@@ -14,7 +14,7 @@ interface OpenThreadsOptions extends Omit<ThreadsOptions, 'onRunEnding' | 'onLog
 /** The threads of a storage. Named one by one: what the caller has beside is none of theirs. */
 export function openThreads({ onFatal, logger, enforcement, ...given }: OpenThreadsOptions): Threads {
   const { agent, storage, redactor, eventBytesMax, threadsMax, runTimeoutMs, runIdleTimeoutMs } = given
-  const { queueMax, queueBytesMax, onRunEnded } = given
+  const { queueMax, queueBytesMax, disconnectGraceMs, onRunEnded } = given
   return new Threads({
     agent,
     storage,
@@ -25,6 +25,7 @@ export function openThreads({ onFatal, logger, enforcement, ...given }: OpenThre
     runIdleTimeoutMs,
     queueMax,
     queueBytesMax,
+    disconnectGraceMs,
     onRunEnded,
     onRunEnding: () => settle(enforcement, logger),
     onLogFailure: onLogFailure(logger, (error) => onFatal(error)),

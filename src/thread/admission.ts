@@ -1,5 +1,6 @@
 import type { RunAgentInput } from '@ag-ui/core'
 import { z } from 'zod'
+import type { AgentSession } from '../agent/agent.ts'
 import { RunnerError } from '../errors.ts'
 
 const Delivery = z.object({ delivery: z.enum(['queue', 'steer']).optional() }).catch({})
@@ -7,6 +8,11 @@ const Delivery = z.object({ delivery: z.enum(['queue', 'steer']).optional() }).c
 /** What a client wants of a run that meets another one: refused, unless `forwardedProps.delivery` says otherwise. */
 export function deliveryOf({ forwardedProps }: RunAgentInput): 'queue' | 'steer' | undefined {
   return Delivery.parse(forwardedProps ?? {}).delivery
+}
+
+/** Whether it answers what is asked. */
+export function isAnswer({ resume = [] }: RunAgentInput, { interrupts }: AgentSession): boolean {
+  return interrupts.some(({ id }) => resume.some(({ interruptId }) => interruptId === id))
 }
 
 export function threadBusy(runId: string): RunnerError {

@@ -56,6 +56,7 @@ export async function closeCut(
   const events = [...closing, ...queuedEvents(queue.waiting), end]
   const facts: ThreadFacts = {
     ...before,
+    lastRunId: runId,
     lastOutcome: 'error',
     updatedAt: Date.now(),
     memory: agent.memory,

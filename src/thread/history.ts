@@ -21,6 +21,8 @@ export interface NewMessages {
   before: Message[]
   /** Ids and digests to remember once the agent has them. */
   digests: [id: string, digest: string][]
+  /** What of the history is the thread's, when it lacks turns at its end, another client's: its sender has to be told them. */
+  held?: Message[]
 }
 
 /** Stands before the digests of a message that the model refused; no digest is as short. */
@@ -34,6 +36,11 @@ export const TOLD = ':steered'
  */
 export function toldId(messageId: string): string {
   return `${messageId}${TOLD}`
+}
+
+/** The message as readers are told it then. */
+export function asTold(message: UserMessage): UserMessage {
+  return { ...message, id: toldId(message.id) }
 }
 
 function untold(messageId: string): string {
@@ -58,10 +65,13 @@ function sentId(messageId: string, known: KnownMessages): string {
  * What of `messages` this thread has not seen: the user messages behind the last known one.
  *
  * AG-UI sends the whole history with every run, the agent keeps its own. A client may also send only what is new.
- * Either way nothing is sent to the agent twice, and history that differs from ours is never silently ignored.
+ * Either way nothing is sent to the agent twice, and history that differs from ours is never silently ignored. Two
+ * clients of one thread do not see each other's turns: a history that only lacks the thread's last ones is not another
+ * one.
  *
- * @throws {RunnerError} `history_conflict` when a known message was edited, or the history branches off before
- * its end, or holds turns of an assistant this thread never had; `invalid_input` when nothing is new.
+ * @throws {RunnerError} `history_conflict` when a known message was edited, or a new one stands before a known one,
+ * or the history holds turns of an assistant this thread never had; `regenerate_unsupported` when it ends with a known
+ * message, as it was or edited; `invalid_input` when nothing is new otherwise.
  */
 export function reconcile(messages: readonly Message[], known: KnownMessages): NewMessages {
   const isRefused = (message: UserMessage, digest: string): boolean => {
@@ -79,15 +89,18 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
     const stored = known.messageDigest(id)
     // What was refused may be mended under its id.
     const isOpen = stored?.startsWith(REFUSED) === true
-    const before = (isOpen ? undefined : stored) ?? freshDigests.get(id)
+    const isKnown = stored !== undefined && !isOpen
+    const before = (isKnown ? stored : undefined) ?? freshDigests.get(id)
     if (before === undefined) {
       fresh.push({ message, digest, index })
       freshDigests.set(id, digest)
       continue
     }
-    if (!before.split(' ').includes(digest))
+    if (!before.split(' ').includes(digest)) {
+      if (isKnown && index === messages.length - 1) throw notAgain(message.id)
       throw conflict(`messages[${index}] ("${message.id}") was sent before with other content`)
-    if (stored === undefined || isOpen) continue
+    }
+    if (!isKnown) continue
     lastKnownIndex = index
     newestSeen ||= id === known.lastUserMessageId
   }
@@ -97,13 +110,12 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
   const [first] = fresh
   if (first === undefined) {
     if (known.isAnswered === true) return { messages: [], before: [], digests: [] }
+    if (lastKnownIndex >= 0 && lastKnownIndex === messages.length - 1)
+      throw notAgain(messages[lastKnownIndex]?.id)
     throw new RunnerError(
       'invalid_input',
       'messages holds no user message this thread has not seen; add one with a new id.',
     )
-  }
-  if (lastKnownIndex >= 0 && !newestSeen) {
-    throw conflict(`the history ends before this thread's last user message ("${known.lastUserMessageId}")`)
   }
   if (first.index < lastKnownIndex) {
     throw conflict(
@@ -121,6 +133,7 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
     before: [...system.map(({ message }) => message), ...(isGreeted ? greetings : [])],
     // The last is the last user message.
     digests: [...system, ...fresh].map(({ message, digest }) => [message.id, digest]),
+    ...(lastKnownIndex < 0 || newestSeen ? {} : { held: messages.slice(0, first.index) }),
   }
 }
 
@@ -144,6 +157,14 @@ function refuseForeignTurns(messages: readonly Message[], firstNew: number, know
     known.lastUserMessageId === undefined
       ? `messages[${foreign}] is an assistant's turn, but this thread has none yet`
       : `messages[${firstNew}] is new and none of the user messages before it is known here`,
+  )
+}
+
+/** To regenerate an answer, or to edit a question, is to ask for a past that the model does not have. */
+function notAgain(messageId = ''): RunnerError {
+  return new RunnerError(
+    'regenerate_unsupported',
+    `The history ends with message "${messageId}", which this thread has answered. Send a new message, or use a new threadId.`,
   )
 }
 
@@ -186,11 +207,15 @@ export function asRefused(digests: NewMessages['digests']): NewMessages['digests
   return digests.map(([id, digest]) => [id, `${REFUSED} ${digest}`])
 }
 
+/** Of what a message says. A part's id and metadata do not come back from a client before AG-UI 1.0. */
 function digestOf(content: UserMessage['content']): string {
-  const [only, ...others] = typeof content === 'string' ? [] : content
-  const isText = only?.type === 'text' && others.length === 0 && only.metadata === undefined
+  const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
+  const said = parts.map((part) =>
+    part.type === 'text' ? { type: part.type, text: part.text } : { type: part.type, source: part.source },
+  )
   // A text and a list of one text are the same.
-  const same = isText ? only.text : content
+  const [only] = said
+  const same = said.length === 1 && only?.type === 'text' ? only.text : said
   return createHash('sha256').update(JSON.stringify(same, sorted)).digest('base64url').slice(0, 22)
 }
 

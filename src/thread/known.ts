@@ -1,22 +1,34 @@
+import type { RunAgentInput } from '@ag-ui/core'
+import type { AgentSession } from '../agent/agent.ts'
 import { RunnerError } from '../errors.ts'
+import { isAnswer } from './admission.ts'
 import type { KnownMessages } from './history.ts'
 import type { QueuedRun, Waiting } from './queue.ts'
-import type { LookedUp } from './thread-table.ts'
+import type { LookedUp, ThreadFacts } from './thread-table.ts'
 
 /** What a thread knows of runs and messages: what is stored, and what runs and waits, which is not stored as known yet. */
 export interface KnownIds {
   lookedUp: LookedUp
   underWay: { runId: string; digests: QueuedRun['digests'] } | undefined
   waiting: readonly Waiting[]
-  /** As stored. */
-  lastUserMessageId: string | undefined
+  stored: Pick<ThreadFacts, 'lastUserMessageId' | 'lastRunId'>
 }
 
-/** @throws {RunnerError} `run_exists`. */
-export function checkNew(runId: string, { lookedUp, underWay, waiting }: KnownIds): void {
+/**
+ * An answer to what is asked may come under the id of the run that asked: some apps hold a run open for it.
+ *
+ * @throws {RunnerError} `run_exists`.
+ */
+export function checkNew(
+  input: RunAgentInput,
+  { lookedUp, underWay, waiting, stored }: KnownIds,
+  agent: AgentSession,
+): void {
+  const { runId } = input
   const isKnown =
     lookedUp.hasRun || underWay?.runId === runId || waiting.some((entry) => entry.runId === runId)
   if (!isKnown) return
+  if (underWay === undefined && stored.lastRunId === runId && isAnswer(input, agent)) return
   const message = `Run "${runId}" was seen before on this thread; send a new runId, or read it from the thread's events.`
   throw new RunnerError('run_exists', message)
 }
@@ -28,6 +40,6 @@ export function knownMessages(known: KnownIds): KnownMessages {
   return {
     messageDigest: (id) => digests.get(id) ?? known.lookedUp.digests.get(id),
     // What was steered in is not told yet: a history without it is whole.
-    lastUserMessageId: underWay.at(-1)?.[0] ?? known.lastUserMessageId,
+    lastUserMessageId: underWay.at(-1)?.[0] ?? known.stored.lastUserMessageId,
   }
 }

@@ -150,6 +150,17 @@ export class Queue {
     return entry === undefined ? [] : [this.#write(entry.place, undefined)]
   }
 
+  /** A run that no turn was given never begins. Resolves when the store has it no more. @throws {RunnerError} `storage_full`. */
+  async remove(runId: string): Promise<void> {
+    const { writer } = this.#options
+    const waiting = this.#entries.find((entry) => entry.runId === runId && !entry.isSteered)
+    if (waiting === undefined) return
+    const writes = this.removal(waiting)
+    this.leave(waiting)
+    await writer.commit({ writes })
+    await writer.flushed()
+  }
+
   /** It waits no more. */
   leave(waiting: Waiting): void {
     this.#entries = this.#entries.filter((each) => each !== waiting)

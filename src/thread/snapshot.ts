@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { EventType, type Interrupt, PROTOCOL_VERSION } from '@ag-ui/core'
+import { EventType, type Interrupt, type Message, PROTOCOL_VERSION } from '@ag-ui/core'
 import type { AguiEvent } from '../agui/event.ts'
 import { ownEvent } from '../agui/own-events.ts'
 import { Transcript } from '../agui/transcript.ts'
@@ -45,6 +45,18 @@ export async function takeSnapshot(
       { type: EventType.RUN_FINISHED, threadId, runId: connectId, outcome },
     ],
   }
+}
+
+/** The thread's closed messages as they are at `head`, else now, as far as retention has left them. */
+export async function readMessages(
+  log: EventLog,
+  options: { threadId: string; head?: number; signal: AbortSignal },
+): Promise<Message[]> {
+  const { threadId, signal } = options
+  const head = options.head ?? (await log.head(threadId))
+  const transcript = new Transcript()
+  if (head > 0) await replay(log, { threadId, head, signal }, transcript)
+  return transcript.messages()
 }
 
 function startOf(threadId: string, runId: string): RunStarted {

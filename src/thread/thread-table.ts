@@ -12,6 +12,8 @@ const ThreadFacts = z.object({
   updatedAt: z.number(),
   /** How the last run ended; `none` before the first. */
   lastOutcome: z.enum(['none', 'success', 'interrupt', 'cancelled', 'error']),
+  /** The run that ended last: the one that asks what is open. */
+  lastRunId: z.string().optional(),
   /** The run that is open in the log, until its terminal record is there, and the last seq before it. */
   openRun: z.object({ runId: z.string(), after: z.number() }).optional(),
   lastUserMessageId: z.string().optional(),
@@ -80,11 +82,12 @@ export class ThreadTable {
 /** The facts when a run has ended. */
 export function factsAfter(
   end: RunEnd,
-  { openRun: _closed, ...facts }: ThreadFacts,
+  { openRun, ...facts }: ThreadFacts,
   { memory, lastUserMessageId = facts.lastUserMessageId }: Pick<ThreadFacts, 'memory' | 'lastUserMessageId'>,
 ): ThreadFacts {
   return {
     ...facts,
+    lastRunId: openRun?.runId,
     lastOutcome: end.outcome,
     updatedAt: Date.now(),
     usage: aggregateTokenUsage([...facts.usage, ...(end.usage ?? [])]),

@@ -8,7 +8,7 @@ import type { Write } from '../storage/table.ts'
 import { deliveryOf, threadBusy } from './admission.ts'
 import { openAnswers, owedResults } from './answers.ts'
 import { type Cut, closeCut, RESTARTED } from './cut-run.ts'
-import { asRefused, knownIds, reconcile, toldId, withShown, withTold } from './history.ts'
+import { asRefused, asTold, knownIds, reconcile, withShown, withTold } from './history.ts'
 import { checkNew, type KnownIds, knownMessages } from './known.ts'
 import type { QueuedRun, Waiting } from './queue.ts'
 import { pendingEvents, queuedEvents } from './queue-events.ts'
@@ -54,26 +54,23 @@ export class Thread {
   async submit(input: RunAgentInput): Promise<Submitted> {
     const { runId } = input
     const known = await this.#lookUp(runId, knownIds(input.messages))
-    checkNew(runId, this.#known(known))
+    checkNew(input, this.#known(known), this.#options.agent)
     const delivery = deliveryOf(input)
     const busy = this.#run?.run.runId
     if (busy !== undefined && delivery === undefined) throw threadBusy(busy)
     const resume = this.#answers(input.resume)
     const results = owedResults(input.messages, this.#options.agent)
     const isAnswered = resume.length + results.length > 0
-    const { messages, before, digests } = reconcile(input.messages, {
-      ...knownMessages(this.#known(known)),
-      isAnswered,
-    })
+    const held = { ...knownMessages(this.#known(known)), isAnswered }
+    const { messages, before, digests, ...behind } = reconcile(input.messages, held)
     const request = { ...input, messages: [...results, ...before, ...messages], resume }
     this.#options.agent.check(request)
     const queued = { request, digests }
-    if (busy === undefined) return { runId, after: await this.#start(queued) }
+    if (busy === undefined) return { runId, after: await this.#start(queued), ...behind }
     const after = this.#options.writer.head
     const isSteering = delivery === 'steer' && results.length + before.length === 0
-    const steered = isSteering ? messages.map((message) => ({ ...message, id: toldId(message.id) })) : []
-    const steeredInto = await this.#enqueue(queued, steered)
-    if (steeredInto === undefined) return { runId, after }
+    const steeredInto = await this.#enqueue(queued, isSteering ? messages.map(asTold) : [])
+    if (steeredInto === undefined) return { runId, after, ...behind }
     await this.#options.writer.commit({ writes: [putRun(this.threadId, runId)], isLast: true })
     return { runId, after, steeredInto }
   }
@@ -163,6 +160,12 @@ export class Thread {
     run.stop()
     await this.#ended
     return true
+  }
+
+  /** The sender of this run has left for good: it is stopped, or not begun. Resolves when it has ended. */
+  async withdraw(runId: string): Promise<void> {
+    if (this.#run?.run.runId === runId) await this.interrupt()
+    else await this.#options.queue.remove(runId)
   }
 
   /** The model of later runs; the conversation goes on. Returns the one before. */
@@ -284,8 +287,7 @@ export class Thread {
   }
 
   #known(lookedUp: LookedUp): KnownIds {
-    const { lastUserMessageId } = this.#facts
-    return { lookedUp, underWay: this.#run, waiting: this.#options.queue.waiting, lastUserMessageId }
+    return { lookedUp, underWay: this.#run, waiting: this.#options.queue.waiting, stored: this.#facts }
   }
 
   #checkOpen(): void {

@@ -3,6 +3,7 @@ import type { Agent } from '../agent/agent.ts'
 import { RunnerError } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import type { Storage } from '../storage/storage.ts'
+import { Departures } from './departures.ts'
 import { Oversize } from './oversize.ts'
 import { type QueueLimits, Queues } from './queue.ts'
 import type { RunLimits } from './run.ts'
@@ -18,6 +19,8 @@ export interface ThreadsOptions extends RunLimits, QueueLimits {
   redactor: Redactor
   eventBytesMax: number
   threadsMax: number
+  /** How long the sender of a run that is to end with its stream may stay away. */
+  disconnectGraceMs: number
   onRunEnding?: ThreadOptions['onRunEnding']
   onRunEnded: ThreadOptions['onRunEnded']
   onLogFailure(error: unknown): void
@@ -33,12 +36,17 @@ export class Threads {
   /** How many are at work on a thread that was made for one of them. */
   readonly #guests = new Map<Thread, number>()
   readonly #waiting = new Set<() => void>()
+  readonly #departures: Departures
   #closing: Promise<void> | undefined
 
   constructor(options: ThreadsOptions) {
     this.#options = options
     this.#table = new ThreadTable(options.storage)
     this.#queues = new Queues(options)
+    this.#departures = new Departures({
+      graceMs: options.disconnectGraceMs,
+      withdraw: async (threadId, runId) => await this.#threads.get(threadId)?.withdraw(runId),
+    })
   }
 
   /**
@@ -58,13 +66,24 @@ export class Threads {
   }
 
   /** Admits a run; the thread is made on first use. As `Thread.submit`, and `too_many_threads`. */
-  submit(input: RunAgentInput): Promise<Submitted> {
-    return this.#admit(input.threadId, (thread) => thread.submit(input))
+  async submit(input: RunAgentInput): Promise<Submitted> {
+    await this.#departures.settle(input.threadId)
+    return await this.#admit(input.threadId, (thread) => thread.submit(input))
   }
 
   /** Puts a user message into the thread. As `Thread.post`, and `too_many_threads`. */
   post(threadId: string, content: unknown, delivery: 'steer' | 'queue'): Promise<Accepted> {
     return this.#admit(threadId, (thread) => thread.post(content, delivery))
+  }
+
+  /** Whoever sent the run, and asked that it end with the stream, has closed the stream. */
+  leave(threadId: string, runId: string): void {
+    this.#departures.leave(threadId, runId)
+  }
+
+  /** Somebody reads the thread: when it is one who has just left, the run goes on. */
+  return(threadId: string): void {
+    this.#departures.return(threadId)
   }
 
   /** The model of later runs. Returns the one before. @throws {RunnerError} `too_many_threads`, `shutting_down`. */
@@ -139,6 +158,7 @@ export class Threads {
 
   /** Ends every run as `cancelled` and every process. */
   close(): Promise<void> {
+    this.#departures.close()
     this.#closing ??= (async () => {
       await Promise.all([...this.#threads.values()].map((thread) => thread.close()))
       await Promise.allSettled(this.#deletions.values())

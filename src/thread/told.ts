@@ -1,4 +1,4 @@
-import type { Interrupt, TokenUsage } from '@ag-ui/core'
+import type { Interrupt, Message, TokenUsage } from '@ag-ui/core'
 import type { AgentDescription } from '../agent/agent.ts'
 
 export type ThreadState = 'idle' | 'running' | 'interrupted' | 'failed'
@@ -24,6 +24,8 @@ export interface Submitted {
   after: number
   /** The run under way that took the messages in its turn; this one then has no records of its own. */
   steeredInto?: string
+  /** What of the sender's history is the thread's, when it lacks turns that the thread has had. */
+  held?: Message[]
 }
 
 /** What became of a message that was put into a thread. */

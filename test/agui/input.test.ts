@@ -157,3 +157,53 @@ describe('content that comes outside a run input', () => {
     expect(() => parseUserContent(content, 'id')).toThrow(expect.objectContaining({ code: 'invalid_input' }))
   })
 })
+
+describe('a client before AG-UI 1.0', () => {
+  const resume = [{ interruptId: 'i', status: 'resolved' }]
+  const binary = { type: 'binary', mimeType: 'image/png', data: 'AAAA' }
+  const contentOf = (...content: object[]): unknown =>
+    parseRunInput(withMessages({ ...MESSAGE, content })).input.messages[0]?.content
+
+  test('says no version', () => {
+    expect(parseRunInput(INPUT).dialect).toBe('older')
+    expect(parseRunInput({ ...INPUT, protocolVersion: '1.0' }).dialect).toBe('1.0')
+  })
+
+  test('answers in forwardedProps, for it has no other place', () => {
+    expect(parseRunInput({ ...INPUT, forwardedProps: { resume } }).input.resume).toEqual(resume)
+  })
+
+  test('has its own answers taken when it has such a place', () => {
+    const other = [{ interruptId: 'j', status: 'cancelled' }]
+    expect(parseRunInput({ ...INPUT, resume, forwardedProps: { resume: other } }).input.resume).toEqual(
+      resume,
+    )
+  })
+
+  test('has an answer that is none refused', () => {
+    expect(refusal({ ...INPUT, forwardedProps: { resume: 'yes' } }).message).toMatch(/resume/)
+  })
+
+  test("alone has its forwardedProps looked at: they are the app's", () => {
+    const input = { ...INPUT, protocolVersion: '1.0', forwardedProps: { resume: 'mine' } }
+    expect(parseRunInput(input).input.resume).toBeUndefined()
+  })
+
+  test('sends media as binary parts', () => {
+    expect(contentOf(binary)).toEqual([IMAGE])
+    expect(contentOf({ type: 'binary', mimeType: 'application/pdf', url: 'https://x.test' })).toEqual([
+      { type: 'document', source: { type: 'url', value: 'https://x.test', mimeType: 'application/pdf' } },
+    ])
+  })
+
+  test('has what it sends in both forms taken once', () => {
+    expect(contentOf(binary, IMAGE)).toEqual([IMAGE])
+  })
+})
+
+test.each(['2.0', '', 'latest'])(
+  'protocolVersion "%s", which nobody speaks here, is refused',
+  (protocolVersion) => {
+    expect(refusal({ ...INPUT, protocolVersion }).message).toMatch(/protocolVersion.*1\.0/)
+  },
+)

@@ -39,12 +39,14 @@ test.each(names.filter((name) => name !== 'unknown'))('docs/events.md has the me
   expect(documented().get(name)).toEqual(membersOf(name))
 })
 
-/** Shown at what they belong to, or not worth a line. */
+/** Shown at what they belong to, not worth a line, or told to older clients only. */
 const WORDLESS = [
+  'cancelled',
   'elicitation_complete',
   'files_persisted',
   'message_state',
   'retracted',
+  'subagent',
   'thinking_tokens',
   'tool_call_edited',
   'tool_progress',

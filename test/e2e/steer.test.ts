@@ -123,6 +123,7 @@ describe('a message that steers', () => {
     const next = {
       threadId,
       runId: crypto.randomUUID(),
+      protocolVersion: '1.0',
       messages: [...messages, ...runInput('x', 'and now?').messages],
     }
     const [started] = await run(runner.url, next)

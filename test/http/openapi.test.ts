@@ -113,6 +113,7 @@ test('a route says what it parses by: the query of a subscription, the body of a
   expect(query?.map(({ name, in: place }) => `${place} ${name}`)).toEqual([
     'path threadId',
     'query ticket',
+    'query protocolVersion',
     'query after',
     'query follow',
     'query until',

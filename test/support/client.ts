@@ -17,7 +17,8 @@ export function userMessage(content: unknown, id: string = crypto.randomUUID()) 
 }
 
 export function runInput(threadId: string, ...contents: unknown[]) {
-  return { threadId, runId: crypto.randomUUID(), messages: contents.map((content) => userMessage(content)) }
+  const messages = contents.map((content) => userMessage(content))
+  return { threadId, runId: crypto.randomUUID(), protocolVersion: '1.0', messages }
 }
 
 export function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {

@@ -91,6 +91,7 @@ export class ThreadsWorld {
       queueBytesMax: 64 * MIB,
       eventBytesMax: MIB,
       threadsMax: 8,
+      disconnectGraceMs: 0,
       runTimeoutMs: 0,
       runIdleTimeoutMs: 0,
       onRunEnded: ({ runId }) => this.#end(runId).resolve(),

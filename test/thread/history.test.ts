@@ -122,10 +122,35 @@ describe('a thread that was talked on', () => {
   })
 
   test('refuses the same history again: nothing is new', () => {
-    expect(talked().refusal(user('u1'), assistant('a1'), user('u2'))).toMatchObject({
+    expect(talked().refusal(user('u1'), assistant('a1'), user('u2'), assistant('a2'))).toMatchObject({
       code: 'invalid_input',
       message: expect.stringContaining('new id'),
     })
+  })
+
+  test.each<[string, Message[]]>([
+    ['the last message to be answered again', [user('u1'), assistant('a1'), user('u2')]],
+    ['an earlier message to be answered again', [user('u1')]],
+    ['an edited last message', [user('u1'), assistant('a1'), user('u2', 'edited')]],
+    ['an edited message alone', [user('u1', 'edited')]],
+  ])('says of its own that it cannot go back: %s', (_what, messages) => {
+    expect(talked().refusal(...messages).code).toBe('regenerate_unsupported')
+  })
+
+  test.each<[string, Message[]]>([
+    ['the last turn', [user('u1'), assistant('a1'), user('u3')]],
+    ['the last turn, and is cut at its beginning', [assistant('a1'), user('u1'), user('u3'), user('u4')]],
+  ])("takes a history that lacks another client's turn: %s", (_what, messages) => {
+    const { messages: fresh, held } = talked().sort(...messages)
+    expect(fresh.map(({ id }) => id)).toEqual(messages.slice(2).map(({ id }) => id))
+    expect(held).toEqual(messages.slice(0, 2))
+  })
+
+  test.each<[string, Message[]]>([
+    ['the whole history', [user('u1'), assistant('a1'), user('u2'), user('u3')]],
+    ['only what is new', [user('u3')]],
+  ])('is not behind with %s', (_what, messages) => {
+    expect(talked().sort(...messages).held).toBeUndefined()
   })
 })
 
@@ -133,9 +158,8 @@ describe('history that is not this thread’s is refused with its place', () => 
   test.each<[string, Message[], string]>([
     ['an edited message', [user('u1', 'edited'), assistant('a1'), user('u2'), user('u3')], 'messages[0]'],
     ['an edited last message', [user('u1'), user('u2', 'edited'), user('u3')], 'messages[1]'],
-    ['an edited message alone', [user('u1', 'edited')], 'messages[0]'],
     ['an inserted message', [user('u1'), user('new'), user('u2'), user('u3')], 'messages[1]'],
-    ['a branch', [user('u1'), assistant('a1'), user('u2b')], 'u2'],
+    ['an edited message in a history that lacks the last turn', [user('u1', 'x'), user('u3')], 'messages[0]'],
     ['a conversation of another thread', [user('x'), assistant('y'), user('z')], 'messages[0]'],
     ['a foreign answer', [assistant('y'), user('z')], 'messages[1]'],
   ])('%s', (_what, messages, place) => {
@@ -170,7 +194,9 @@ test('content of parts is told apart by its parts, not by the order of their mem
   thread.take(user('u1', [{ type: 'text', text: 'look' }]))
   const same = [Object.assign({ text: 'look' }, { type: 'text' as const })]
   expect(thread.take(user('u1', same), user('u2'))).toEqual(['u2'])
-  expect(thread.refusal(user('u1', 'look'), user('u3')).code).toBe('history_conflict')
+  expect(thread.take(user('u1', 'look'), user('u3'))).toEqual(['u3'])
+  const other = [...same, { type: 'text' as const, text: 'again' }]
+  expect(thread.refusal(user('u1', other), user('u4')).code).toBe('history_conflict')
 })
 
 test('the digest does not give the content away and is short', () => {

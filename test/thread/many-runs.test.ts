@@ -45,6 +45,7 @@ test(`a thread of ${RUNS} runs costs as much per run at its end as at its beginn
     queueMax: 1,
     queueBytesMax: MIB,
     threadsMax: 1,
+    disconnectGraceMs: 0,
     runTimeoutMs: 0,
     runIdleTimeoutMs: 0,
     onRunEnded: () => ended?.(),

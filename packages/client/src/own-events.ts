@@ -3,6 +3,14 @@
  * table has the schemas; a test of it compares the two, type by type.
  */
 export interface OwnEvents {
+  cancelled: {
+    reason: string
+  }
+  subagent: {
+    [member: string]: unknown
+    type: string
+    subagentRunId: string
+  }
   api_retry: {
     attempt: number
     maxRetries?: number | undefined

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { EventType } from '@ag-ui/core'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import { ProtocolVersion } from '../../agui/dialect.ts'
 import { RunnerError } from '../../errors.ts'
 import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
@@ -30,7 +31,12 @@ const TicketQuery = z.object({
   ticket: z.string().optional().describe('Of POST /tickets, in place of the token.'),
 })
 
-const Query = TicketQuery.extend({
+/** The same for every stream: who says no version here reads the log as it is. */
+const StreamQuery = TicketQuery.extend({
+  protocolVersion: ProtocolVersion.default('1.0').describe('0 for a client before AG-UI 1.0.'),
+})
+
+const Query = StreamQuery.extend({
   after: seq.optional().describe('Records behind this seq; 0 is everything, -1 only what is new.'),
   follow: flag.default(true).describe('false ends at the present.'),
   until: z.literal('run').optional().describe('run ends behind the next terminal event.'),
@@ -67,7 +73,7 @@ const TAP = about(() => ({
   tag: 'threads',
   summary: 'The run under way or the next one, until its end.',
   params: Params,
-  query: TicketQuery,
+  query: StreamQuery,
   answers: STREAM,
   errors: ['not_found', 'too_many_subscribers'],
 }))
@@ -75,7 +81,7 @@ const TAP = about(() => ({
 const OWN_TAP = about(() => ({
   tag: 'threads',
   summary: "The same for the sandbox's own thread (SESSION_ID).",
-  query: TicketQuery,
+  query: StreamQuery,
   answers: STREAM,
   errors: ['not_found', 'too_many_subscribers'],
 }))
@@ -106,11 +112,12 @@ async function subscribe(
   const query = parse(Query, request.query, 'the query')
   const { 'last-event-id': lastEventId } = parse(Headers, request.headers, 'the headers')
   await (query.wait ? threads.settled(threadId) : threads.get(threadId))
+  threads.return(threadId)
   const head = await log.head(threadId)
   // The header wins: it is what a browser that re-connects knows better than the URL it was given.
   const wanted = lastEventId ?? query.after ?? 0
   const after = wanted < 0 ? head : wanted
-  const encoding = chooseEncoding(request.headers.accept)
+  const encoding = chooseEncoding(request.headers.accept, { dialect: query.protocolVersion, threadId })
   await log.checkReplay(threadId, after)
   if (!query.follow && after >= head) return reply.type(encoding.contentType).send('')
   return subscribers.send(reply, {
@@ -129,7 +136,8 @@ async function connect(
   const { threadId } = parse(Params, request.params, 'the path')
   const query = parse(Query, request.query, 'the query')
   await (query.wait ? threads.settled(threadId) : threads.get(threadId))
-  const encoding = chooseEncoding(request.headers.accept)
+  threads.return(threadId)
+  const encoding = chooseEncoding(request.headers.accept, { dialect: query.protocolVersion, threadId })
   const seat = subscribers.takeFor(encoding)
   const connectId = `connect-${randomUUID()}`
   const snapshot = await takeSnapshot(log, { threadId, connectId, signal: leaving(reply) }).catch(
@@ -166,7 +174,9 @@ async function tap(
       'This runner has no session of its own (SESSION_ID); name a thread: GET /events/{threadId}.',
     )
   }
+  const { protocolVersion: dialect } = parse(StreamQuery, request.query, 'the query')
+  threads.return(threadId)
   const after = (await threads.find(threadId))?.runningAfter ?? (await log.head(threadId))
-  const encoding = chooseEncoding(request.headers.accept)
+  const encoding = chooseEncoding(request.headers.accept, { dialect, threadId })
   return subscribers.send(reply, { threadId, after, encoding, isLast: (batch) => batch.terminal })
 }

@@ -1,25 +1,41 @@
-import { EventType, PROTOCOL_VERSION, type RunAgentInput } from '@ag-ui/core'
+import { EventType, type Message, PROTOCOL_VERSION, type RunAgentInput } from '@ag-ui/core'
 import { RunAgentInputSchema } from '@ag-ui/core/schemas'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
 import type { AguiEvent } from '../../agui/event.ts'
 import { parseRunInput } from '../../agui/input.ts'
 import { ownEvent } from '../../agui/own-events.ts'
 import type { Batch } from '../../storage/batch.ts'
+import type { EventLog } from '../../storage/event-log.ts'
+import { readMessages } from '../../thread/snapshot.ts'
 import type { Threads } from '../../thread/threads.ts'
 import { about } from '../document/about.ts'
+import { parse } from '../doors/parse.ts'
 import { chooseEncoding, STREAM_TYPES } from '../stream/encoding.ts'
+import { leaving } from '../stream/leaving.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
 
 export interface RunRoutesOptions {
   threads: Threads
   subscribers: Subscribers
+  log: EventLog
+  /** What becomes of a run whose stream its sender closes, when the run does not say. */
+  onDisconnect: OnDisconnect
 }
+
+type OnDisconnect = z.output<typeof OnDisconnect>
+const OnDisconnect = z.enum(['continue', 'interrupt'])
+/** The app's own, of whatever shape; of these members something is asked. */
+const Props = z.preprocess(
+  (props) => (typeof props === 'object' && props !== null ? props : {}),
+  z.looseObject({ onDisconnect: OnDisconnect.optional() }),
+)
 
 const ABOUT = about(() => ({
   tag: 'runs',
   summary: 'A run: RunAgentInput in, its events out, until its one terminal event.',
   details:
-    'The thread is made on first use. A client that leaves does not end the run. Members that AG-UI does not know are stripped; snake_case names of the ids are taken too. While a run is under way the answer is 409 thread_busy, unless forwardedProps.delivery is queue or steer.',
+    'The thread is made on first use. A client that leaves ends its run only with forwardedProps.onDisconnect "interrupt". Members that AG-UI does not know are stripped; snake_case names of the ids are taken too. While a run is under way the answer is 409 thread_busy, unless forwardedProps.delivery is queue or steer.',
   body: { name: 'RunAgentInput', schema: RunAgentInputSchema },
   answers: {
     200: {
@@ -32,6 +48,7 @@ const ABOUT = about(() => ({
     'run_exists',
     'history_conflict',
     'interrupt_open',
+    'regenerate_unsupported',
     'too_many_threads',
     'too_many_subscribers',
     'queue_full',
@@ -41,24 +58,25 @@ const ABOUT = about(() => ({
 
 /**
  * `POST /`: submit a run, then read the thread's log from its first record, as a client that re-connects would.
- * A client that leaves ends its reader, not the run.
+ * A client that leaves ends its reader, and the run only when it has asked for that.
  */
 export function runRoutes(options: RunRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     const run = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-      const { input, warnings } = parseRunInput(request.body)
-      const { threads, subscribers } = options
+      const { input, dialect, warnings } = parseRunInput(request.body)
+      const { threads, subscribers, log } = options
       // From here on every line of this request says which run it concerns, a refusal too.
       request.log = request.log.child({ threadId: input.threadId, runId: input.runId })
       for (const warning of warnings) request.log.warn({ warning }, 'input stripped')
+      const { onDisconnect = options.onDisconnect } = parse(Props, input.forwardedProps, 'forwardedProps')
       // All that can refuse the reader comes first: whom nobody tells anything starts no run.
-      const encoding = chooseEncoding(request.headers.accept)
+      const encoding = chooseEncoding(request.headers.accept, { dialect, threadId: input.threadId })
       const seat = subscribers.takeFor(encoding)
       const submitted = await threads.submit(input).catch((error: unknown) => {
         seat.release()
         throw error
       })
-      const { after, runId, steeredInto } = submitted
+      const { after, runId, steeredInto, held } = submitted
       if (steeredInto !== undefined) {
         seat.release()
         request.log.info({ steeredInto }, 'run steered into another')
@@ -67,11 +85,43 @@ export function runRoutes(options: RunRoutesOptions) {
       }
       request.log.info('run submitted')
       const { threadId } = input
-      const stream = { threadId, after, runId, encoding, isLast: (batch: Batch) => batch.terminal }
-      return subscribers.send(reply, stream, seat)
+      if (onDisconnect === 'interrupt') {
+        closedEarly(reply, () => {
+          request.log.info('run left by its sender')
+          threads.leave(threadId, runId)
+        })
+      }
+      const catchUp =
+        held === undefined ? {} : { catchUp: catchUpOf(held, { log, threadId, signal: leaving(reply) }) }
+      const isLast = (batch: Batch): boolean => batch.terminal
+      return subscribers.send(reply, { threadId, after, runId, encoding, isLast, ...catchUp }, seat)
     }
     for (const url of ['/', '/agui', '/agui/run']) app.post(url, ABOUT, run)
   }
+}
+
+/**
+ * What brings a client up to date that lacks turns. A client keeps the order of what it holds and appends the rest: first
+ * it is told what it holds without its new messages, then all, so that these come last.
+ */
+function catchUpOf(
+  held: Message[],
+  { log, threadId, signal }: { log: EventLog; threadId: string; signal: AbortSignal },
+): (head: number) => Promise<AguiEvent[]> {
+  return async (head) =>
+    [held, await readMessages(log, { threadId, head, signal })].map((messages) => ({
+      type: EventType.MESSAGES_SNAPSHOT,
+      messages,
+    }))
+}
+
+/** Calls `tell` when the client closes the answer before it is complete. */
+function closedEarly({ raw }: FastifyReply, tell: () => void): void {
+  const check = (): void => {
+    if (!raw.writableFinished) tell()
+  }
+  if (raw.closed) check()
+  else raw.once('close', check)
 }
 
 /** A run that only put its messages into the turn of another one is over at once. */

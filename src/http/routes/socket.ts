@@ -1,6 +1,7 @@
 import fastifyWebsocket, { type WebSocket } from '@fastify/websocket'
 import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
+import { ProtocolVersion } from '../../agui/dialect.ts'
 import { parseRunInput } from '../../agui/input.ts'
 import { inBackground } from '../../background.ts'
 import { RunnerError } from '../../errors.ts'
@@ -17,6 +18,7 @@ import { parse } from '../doors/parse.ts'
 import { RateLimit } from '../doors/rate-limit.ts'
 import type { Tickets } from '../doors/tickets.ts'
 import { divertUpgrades } from '../doors/upgrades.ts'
+import { framesFor, type Reader } from '../stream/encoding.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
 
 export interface SocketRoutesOptions extends SentLimits {
@@ -49,6 +51,7 @@ const Command = z.discriminatedUnion('type', [
     threadId: z.string(),
     /** As in `GET /sessions/:threadId/events`. */
     after: z.number().int().min(-1).default(0),
+    protocolVersion: ProtocolVersion.default('1.0'),
   }),
   z.object({ type: z.literal('unsubscribe'), threadId: z.string() }),
   z.object({ type: z.literal('interrupt'), threadId: z.string() }),
@@ -151,7 +154,7 @@ class SocketSession {
     if ('threadId' in command) this.#checkThread(command.threadId)
     switch (command.type) {
       case 'run': {
-        const { input } = parseRunInput(command.input)
+        const { input, dialect } = parseRunInput(command.input)
         this.#checkThread(input.threadId)
         const { threadId } = input
         const seat = this.#subscriptions.has(threadId) ? undefined : this.#take(threadId)
@@ -160,7 +163,7 @@ class SocketSession {
           this.#options.logger.info({ threadId, runId, ...steered }, 'run submitted')
           // Meanwhile another command may have subscribed, or the one that was there left.
           if (!this.#subscriptions.has(threadId))
-            this.#subscribe(threadId, after, seat ?? this.#take(threadId))
+            this.#subscribe({ threadId, dialect }, after, seat ?? this.#take(threadId))
           else seat?.release()
         } catch (error) {
           seat?.release()
@@ -171,10 +174,11 @@ class SocketSession {
       case 'subscribe': {
         const { threadId } = command
         await threads.get(threadId)
+        threads.return(threadId)
         const after = command.after < 0 ? await log.head(threadId) : command.after
         await log.checkReplay(threadId, after)
         this.#unsubscribe(threadId)
-        this.#subscribe(threadId, after, this.#take(threadId))
+        this.#subscribe({ threadId, dialect: command.protocolVersion }, after, this.#take(threadId))
         return
       }
       case 'unsubscribe':
@@ -224,7 +228,8 @@ class SocketSession {
     }
   }
 
-  #subscribe(threadId: string, after: number, seat: Lease): void {
+  #subscribe(reader: Reader, after: number, seat: Lease): void {
+    const { threadId } = reader
     // The client left while its run was admitted: nobody would ever end this subscription.
     if (this.#socket.readyState !== this.#socket.OPEN) {
       seat.release()
@@ -234,8 +239,8 @@ class SocketSession {
     // At once, so that what takes the place of this subscription finds room.
     stop.signal.addEventListener('abort', seat.release, { once: true })
     this.#subscriptions.set(threadId, stop)
-    const followed = this.#follow(threadId, after, stop.signal)
-      .catch((error: unknown) => this.#tellError(error, { type: 'subscribe', threadId, after }))
+    const followed = this.#follow(reader, after, stop.signal)
+      .catch((error: unknown) => this.#tellError(error, { threadId }))
       .finally(() => {
         stop.abort()
         if (this.#subscriptions.get(threadId) === stop) this.#subscriptions.delete(threadId)
@@ -249,20 +254,22 @@ class SocketSession {
   }
 
   /** Pulled: `ws` would buffer without bound what the client does not take. */
-  async #follow(threadId: string, after: number, signal: AbortSignal): Promise<void> {
+  async #follow(reader: Reader, after: number, signal: AbortSignal): Promise<void> {
+    const { threadId } = reader
     const thread = JSON.stringify(threadId)
     for await (const batches of this.#options.log.read(threadId, after, signal)) {
       for (const batch of batches) {
-        for (const { seq, json } of batch.frames) {
+        for (const { seq, json } of framesFor(reader, batch)) {
           if (signal.aborted) return
-          const sent = this.#sendText(`{"type":"event","threadId":${thread},"seq":${seq},"event":${json}}`)
+          const place = seq === undefined ? '' : `"seq":${seq},`
+          const sent = this.#sendText(`{"type":"event","threadId":${thread},${place}"event":${json}}`)
           if (this.#socket.bufferedAmount > this.#options.subscriberBufferBytesMax) await sent
         }
       }
     }
   }
 
-  #tellError(error: unknown, command: Command | undefined): void {
+  #tellError(error: unknown, command: Command | { threadId: string } | undefined): void {
     const { status, body } = toErrorBody(error, this.#options.redactor)
     const threadId = command !== undefined && 'threadId' in command ? { threadId: command.threadId } : {}
     if (status >= 500) this.#options.logger.error({ ...threadId, err: error }, 'socket command failed')

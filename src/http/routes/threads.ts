@@ -7,6 +7,7 @@ import type { Threads } from '../../thread/threads.ts'
 import type { ThreadDescription } from '../../thread/told.ts'
 import { about, ok } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
+import { sendBytes } from './send-bytes.ts'
 
 export interface ThreadRoutesOptions {
   threads: Threads
@@ -18,9 +19,6 @@ export interface ThreadRoutesOptions {
 }
 
 const Params = z.object({ threadId: z.string() })
-/** A client gave it with an upload; anything else could not stand in a header. */
-const MEDIA_TYPE = /^[\w.+-]+\/[\w.+-]+(; charset=[\w-]+)?$/
-
 const BlobParams = Params.extend({ blobId: z.string() })
 const ModelBody = z.object({ model: z.string().min(1), thread_id: z.string().optional() })
 const MessageBody = z.object({ content: z.unknown(), delivery: z.enum(['steer', 'queue']).default('queue') })
@@ -154,13 +152,7 @@ export function threadRoutes({ threads, blobs, redactor, sessionId }: ThreadRout
       const blob = await blobs.get(threadId, blobId)
       if (blob === undefined)
         throw new RunnerError('not_found', `Thread "${threadId}" has no blob "${blobId}".`)
-      // What a tool returned is nobody's page: never rendered in the runner's origin.
-      return reply
-        .header('content-security-policy', 'sandbox')
-        .header('x-content-type-options', 'nosniff')
-        .header('content-disposition', 'attachment')
-        .type(MEDIA_TYPE.test(blob.contentType) ? blob.contentType : 'application/octet-stream')
-        .send(blob.bytes)
+      return sendBytes(reply, blob)
     })
 
     app.post('/sessions/:threadId/messages', MESSAGE, async (request, reply) => {

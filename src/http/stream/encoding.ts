@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module'
 import type { EventEncoder } from '@ag-ui/encoder'
+import { type Dialect, toOlder } from '../../agui/dialect.ts'
 import type { AguiEvent } from '../../agui/event.ts'
-import type { Batch } from '../../storage/batch.ts'
+import type { Batch, Frame } from '../../storage/batch.ts'
 
 /** How events go over the wire of one response. */
 export interface Encoding {
@@ -62,11 +63,60 @@ const PROTOBUF: Encoding = {
   event: (event) => Buffer.from(encode(event)),
 }
 
+/** Whose events to whom. */
+export interface Reader {
+  dialect: Dialect
+  threadId: string
+}
+
+/** A frame as one reader gets it; `seq` is undefined for all but the last of those that one record has become. */
+export type ToldFrame = Omit<Frame, 'seq'> & { seq: number | undefined }
+
+/** The records of a batch as this reader is told them, in text: a record may become none, or several. */
+export function framesFor({ dialect, threadId }: Reader, batch: Batch): readonly ToldFrame[] {
+  if (dialect === '1.0') return batch.frames
+  return batch.records().flatMap(({ seq, event }) => {
+    const told = toOlder(event, threadId)
+    return told.map((older, index) => ({
+      seq: index === told.length - 1 ? seq : undefined,
+      json: JSON.stringify(older),
+    }))
+  })
+}
+
+/** A batch is of one thread, so readers of older clients share its bytes as those of 1.0 do. */
+const olderBytes = new WeakMap<Batch, Buffer>()
+
+function olderSse(reader: Reader): Encoding {
+  const bytesOf = (batch: Batch): Buffer => {
+    const known = olderBytes.get(batch)
+    if (known !== undefined) return known
+    const frames = framesFor(reader, batch).map(
+      ({ seq, json }) => `${seq === undefined ? '' : `id: ${seq}\n`}data: ${json}\n\n`,
+    )
+    const bytes = Buffer.from(frames.join(''))
+    olderBytes.set(batch, bytes)
+    return bytes
+  }
+  return {
+    ...SSE,
+    batches: (batches) => Buffer.concat(batches.map(bytesOf)),
+    event: (event) =>
+      Buffer.from(
+        toOlder(event, reader.threadId)
+          .map((older) => `data: ${JSON.stringify(older)}\n\n`)
+          .join(''),
+      ),
+  }
+}
+
 /**
- * Protobuf only when `Accept` names it: curl and plain fetch send a wildcard and expect text. A departure from
+ * Older clients are answered in SSE whatever they accept: their protobuf lacks half of the events, and all of them go by
+ * the answer's content type. Protobuf only when `Accept` names it: curl and plain fetch send a wildcard and expect text. A departure from
  * the specification's SHOULD, with that reason (agui-1.0-producer.md A15.91).
  */
-export function chooseEncoding(accept: string | undefined): Encoding {
+export function chooseEncoding(accept: string | undefined, reader: Reader): Encoding {
+  if (reader.dialect === 'older') return olderSse(reader)
   const names = (accept ?? '').split(',').map((entry) => entry.split(';').map((part) => part.trim()))
   const isNamed = names.some(
     ([type, ...parameters]) =>

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { EventType } from '@ag-ui/core'
+import type { AguiEvent } from '../../agui/event.ts'
 import { inBackground } from '../../background.ts'
 import { RunnerError, toMessage } from '../../errors.ts'
 import type { Batch } from '../../storage/batch.ts'
@@ -16,6 +17,8 @@ export interface LogStreamOptions {
   prefix?: Buffer
   /** Only this run's records. */
   runId?: string
+  /** What stands behind the first record, whose seq it is given: for a reader that lacks what was before. */
+  catchUp?(seq: number): Promise<AguiEvent[]>
   /** Whether the stream ends behind this batch. */
   isLast(batch: Batch): boolean
 }
@@ -34,6 +37,7 @@ export class LogStream extends Readable {
   #keepalive: NodeJS.Timeout | undefined
   #pulling = false
   #wanted = false
+  #isCaughtUp = false
 
   constructor(options: LogStreamOptions) {
     super({ highWaterMark: BUFFER_BYTES })
@@ -75,9 +79,10 @@ export class LogStream extends Readable {
         if (wanted.length === 0) continue
         const last = wanted.findIndex((batch) => this.#options.isLast(batch))
         const batches = last < 0 ? wanted : wanted.slice(0, last + 1)
+        const bytes = await this.#encode(batches)
         // Before the push, which may ask for more while it runs.
         this.#wanted = false
-        if (this.push(this.#options.encoding.batches(batches))) this.#wanted = true
+        if (this.push(bytes)) this.#wanted = true
         if (last >= 0) return this.#end()
         this.#keepalive?.refresh()
       }
@@ -86,6 +91,19 @@ export class LogStream extends Readable {
     } finally {
       this.#pulling = false
     }
+  }
+
+  async #encode(batches: readonly Batch[]): Promise<Buffer> {
+    const { encoding, catchUp } = this.#options
+    const [first, ...others] = batches
+    const opening = first?.records()[0]
+    if (catchUp === undefined || this.#isCaughtUp || first === undefined || opening === undefined) {
+      return encoding.batches(batches)
+    }
+    this.#isCaughtUp = true
+    const missed = await catchUp(opening.seq)
+    const rest = encoding.batches([first.after(opening.seq), ...others])
+    return Buffer.concat([...[opening.event, ...missed].map(encoding.event), rest])
   }
 
   #end(): void {

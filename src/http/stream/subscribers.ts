@@ -13,7 +13,7 @@ export interface SubscribersOptions {
 
 export type StreamRequest = Pick<
   LogStreamOptions,
-  'threadId' | 'after' | 'isLast' | 'prefix' | 'runId' | 'encoding'
+  'threadId' | 'after' | 'isLast' | 'prefix' | 'runId' | 'encoding' | 'catchUp'
 >
 
 /** Every response that follows the log. */

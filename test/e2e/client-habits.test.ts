@@ -1,0 +1,245 @@
+// What the pages people use do to a thread: Stop closes the stream, two tabs know different halves, an answer comes under
+// the id of the run that asked.
+import { HttpAgent } from '@ag-ui/client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  type ClientEvent,
+  events,
+  frames,
+  post,
+  run,
+  runInput,
+  textOf,
+  userMessage,
+} from '../support/client.ts'
+import { OLDER_CLIENTS } from '../support/older-clients.ts'
+import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+
+let bench: Bench
+let runner: RunnerProcess
+
+beforeAll(async () => {
+  bench = await openBench({
+    script: {
+      rules: [
+        { when: { prompt: 'hang' }, reply: ['Wait.', { hang: true }] },
+        { when: { prompt: 'gated' }, reply: ['Wait.', { gate: 'go-on' }, 'Done.'] },
+        {
+          when: { prompt: 'make', round: 0 },
+          reply: [{ tool: 'Bash', input: { command: 'touch made' } }],
+        },
+        { when: { result: { matches: '.*' } }, reply: 'It is done' },
+        { reply: 'You said: {{prompt}}' },
+      ],
+    },
+  })
+  runner = await bench.start({ PERMISSION_MODE: 'ask', DISCONNECT_GRACE_MS: '600000' })
+})
+afterAll(() => bench.close())
+
+const INTERRUPT = { forwardedProps: { onDisconnect: 'interrupt' } }
+
+/** Posts the run and closes its stream when the model has begun to speak, as a Stop button does. */
+async function sendAndLeave(input: object): Promise<void> {
+  const left = new AbortController()
+  const answer = await fetch(runner.url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(input),
+    signal: left.signal,
+  })
+  for await (const { event } of frames(answer)) if (event.type === 'TEXT_MESSAGE_CONTENT') break
+  left.abort()
+}
+
+const endOf = (threadId: string): Promise<ClientEvent[]> =>
+  fetch(`${runner.url}/sessions/${threadId}/events?until=run`).then(events)
+
+const leftBy = (runId: string) =>
+  runner.line((line) => line['msg'] === 'run left by its sender' && line['runId'] === runId)
+
+describe('a stream that its sender closes', () => {
+  test('is Stop when the run asked for that: the next message is taken at once, behind its end', async () => {
+    const input = { ...runInput('stop', 'hang on'), ...INTERRUPT }
+    await sendAndLeave(input)
+    // As in these clients: what was heard of the answer comes back too.
+    const history = [...input.messages, { id: 'partial', role: 'assistant', content: 'Wa' }]
+    const next = { ...runInput('stop'), messages: [...history, userMessage('and now?')] }
+    const answer = await run(runner.url, next)
+    expect(textOf(answer)).toBe('You said: and now?')
+    expect((await endOf('stop')).at(-1)).toMatchObject({ runId: input.runId, outcome: { type: 'cancelled' } })
+  })
+
+  test('is a reload when somebody reads the thread again within the grace', async () => {
+    const input = { ...runInput('reload', 'gated'), ...INTERRUPT }
+    await sendAndLeave(input)
+    await leftBy(input.runId)
+    const page = await fetch(`${runner.url}/sessions/reload/connect?until=run`)
+    bench.gateway.open('go-on')
+    const all = await events(page)
+    expect(textOf(all)).toContain('Done.')
+    expect(all.at(-1)).toMatchObject({ runId: input.runId, outcome: { type: 'success' } })
+  })
+
+  test('means nothing when the run did not ask', async () => {
+    const input = runInput('stays', 'gated')
+    await sendAndLeave(input)
+    const busy = await post(runner.url, runInput('stays', 'next'))
+    expect([busy.status, await busy.json()]).toMatchObject([409, { error: { code: 'thread_busy' } }])
+    bench.gateway.open('go-on')
+    expect((await endOf('stays')).at(-1)).toMatchObject({ outcome: { type: 'success' } })
+  })
+
+  test('keeps a run that waits in the queue from beginning', async () => {
+    const first = { ...runInput('queue', 'gated') }
+    await sendAndLeave(first)
+    const left = new AbortController()
+    const queued = {
+      ...runInput('queue', 'never'),
+      forwardedProps: { onDisconnect: 'interrupt', delivery: 'queue' },
+    }
+    await fetch(runner.url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(queued),
+      signal: left.signal,
+    })
+    left.abort()
+    await leftBy(queued.runId)
+    const next = { ...runInput('queue', 'behind'), forwardedProps: { delivery: 'queue' } }
+    const waiting = post(runner.url, next)
+    bench.gateway.open('go-on')
+    expect(textOf(await events(await waiting))).toBe('You said: behind')
+    expect(
+      textOf(await events(await fetch(`${runner.url}/sessions/queue/events?follow=false`))),
+    ).not.toContain('never')
+  })
+
+  test.each(['stop', 7, true, ''])('cannot be asked to mean %j', async (onDisconnect) => {
+    const answer = await post(runner.url, { ...runInput('bad', 'hi'), forwardedProps: { onDisconnect } })
+    expect([answer.status, await answer.json()]).toMatchObject([
+      400,
+      { error: { code: 'invalid_input', message: expect.stringContaining('onDisconnect') } },
+    ])
+  })
+})
+
+test('with AGUI_ON_DISCONNECT=interrupt and no grace a closed stream ends the run by itself', async () => {
+  const always = await openBench({ script: { rules: [{ reply: ['Wait.', { hang: true }] }] } })
+  const { url } = await always.start({ AGUI_ON_DISCONNECT: 'interrupt' })
+  try {
+    const watch = await fetch(`${url}/sessions/t/events?until=run&wait=true`)
+    const left = new AbortController()
+    const body = JSON.stringify(runInput('t', 'hi'))
+    const headers = { 'content-type': 'application/json' }
+    const answer = await fetch(url, { method: 'POST', headers, body, signal: left.signal })
+    for await (const { event } of frames(answer)) if (event.type === 'TEXT_MESSAGE_CONTENT') break
+    left.abort()
+    // A reader of the thread is not its sender.
+    expect((await events(watch)).at(-1)).toMatchObject({ outcome: { type: 'cancelled' } })
+  } finally {
+    await always.close()
+  }
+})
+
+describe('two tabs on one thread', () => {
+  const clients: [string, () => Promise<typeof HttpAgent>][] = OLDER_CLIENTS.filter(({ version }) =>
+    /57|59/.test(version),
+  ).map(({ version, agent }) => [version, agent])
+
+  test.each([...clients, ['1.0.0', async () => HttpAgent] as const])(
+    'the one that lacks a turn is taken, and catches up: %s',
+    async (version, classOf) => {
+      const Agent = await classOf()
+      const threadId = `tabs-${version}`
+      const tab = () => new Agent({ url: runner.url, threadId })
+      const [one, two] = [tab(), tab()]
+      const say = async (agent: HttpAgent, content: string): Promise<void> => {
+        agent.addMessage({ id: crypto.randomUUID(), role: 'user', content })
+        await agent.runAgent({ runId: crypto.randomUUID() })
+      }
+      await say(one, 'first')
+      two.setMessages([...one.messages])
+      await say(two, 'second')
+      await say(one, 'third')
+      const contents = (): unknown[] => one.messages.map((message) => message.content)
+      const words = contents()
+      expect(words).toEqual(['first', 'second', 'third'].flatMap((word) => [word, `You said: ${word}`]))
+      // And is not behind any more.
+      await say(one, 'fourth')
+      expect(contents()).toEqual([...words, 'fourth', 'You said: fourth'])
+    },
+  )
+
+  test('also when its message has to wait', async () => {
+    const threadId = 'tabs-queue'
+    const first = runInput(threadId, 'first')
+    await run(runner.url, first)
+    await run(runner.url, runInput(threadId, 'second'))
+    await sendAndLeave(runInput(threadId, 'gated'))
+    const late = { ...runInput(threadId), forwardedProps: { delivery: 'queue' } }
+    const answer = await post(runner.url, { ...late, messages: [...first.messages, userMessage('third')] })
+    bench.gateway.open('go-on')
+    const [started, held, snapshot, ...rest] = await events(answer)
+    expect(started).toMatchObject({ type: 'RUN_STARTED', runId: late.runId })
+    expect(held?.['messages']).toEqual(first.messages)
+    expect(snapshot?.['messages'].map(({ content }: { content: string }) => content)).toEqual([
+      'first',
+      'You said: first',
+      'second',
+      'You said: second',
+      'gated',
+      'Wait.',
+      'Done.',
+      'third',
+    ])
+    expect(textOf(rest)).toBe('You said: third')
+  })
+})
+
+describe('the id of a run that asked', () => {
+  const ask = async (threadId: string) => {
+    const asked = runInput(threadId, 'make a file')
+    const end = (await run(runner.url, asked)).at(-1)
+    const entry = {
+      interruptId: end?.['outcome'].interrupts[0].id,
+      status: 'resolved',
+      payload: { approved: true },
+    }
+    return { asked, entry, resume: [entry] }
+  }
+  const again = { messages: [], protocolVersion: '1.0' }
+
+  test('is that of the answer too, whose events alone are told', async () => {
+    const { asked, resume } = await ask('same')
+    const all = await run(runner.url, { threadId: 'same', runId: asked.runId, ...again, resume })
+    expect(all[0]).toMatchObject({ type: 'RUN_STARTED', runId: asked.runId })
+    expect(textOf(all)).toBe('It is done')
+    expect(all.filter(({ type }) => type === 'RUN_FINISHED')).toHaveLength(1)
+    // Answered: now it is a run like any other.
+    const twice = await post(runner.url, { threadId: 'same', runId: asked.runId, ...again, resume })
+    expect([twice.status, await twice.json()]).toMatchObject([409, { error: { code: 'run_exists' } }])
+  })
+
+  test.each<[string, (facts: Awaited<ReturnType<typeof ask>>, before: string) => object]>([
+    ['a retry of what asked', ({ asked }) => asked],
+    [
+      'an answer to nothing',
+      ({ asked }) => ({ ...asked, resume: [{ interruptId: 'x', status: 'resolved' }] }),
+    ],
+    ['an answer under the id of an earlier run', ({ resume }, runId) => ({ runId, resume })],
+  ])('is not taken for %s', async (what, changed) => {
+    const threadId = `other-${what}`
+    const before = runInput(threadId, 'hi')
+    await run(runner.url, before)
+    const facts = await ask(threadId)
+    const answer = await post(runner.url, { threadId, ...again, ...changed(facts, before.runId) })
+    expect([answer.status, await answer.json()]).toMatchObject([409, { error: { code: 'run_exists' } }])
+  })
+
+  test('is answered from forwardedProps by a client that has no resume', async () => {
+    const { resume } = await ask('props')
+    const input = { threadId: 'props', runId: crypto.randomUUID(), messages: [], forwardedProps: { resume } }
+    expect(textOf(await run(runner.url, input))).toBe('It is done')
+  })
+})
