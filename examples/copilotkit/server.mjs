@@ -42,14 +42,16 @@ for (const [path, type] of Object.entries(types))
   app.get(path, (context) => context.body(files.get(path), 200, { 'content-type': type }))
 
 // A picture of a tool's result is text to CopilotKit, which says where the picture is.
-app.get('/sessions/:thread/blobs/:blob', async (context) => {
-  const answer = await fetch(new URL(context.req.path, AGUI_URL), { headers })
+const picture = async (context) => {
+  const answer = await fetch(new URL(new URL(context.req.url).pathname, AGUI_URL), { headers })
   return context.body(answer.body, answer.status, {
     'content-type': answer.headers.get('content-type') ?? 'application/octet-stream',
     'content-security-policy': 'sandbox',
     'x-content-type-options': 'nosniff',
   })
-})
+}
+app.get('/sessions/:thread/messages/:message/parts/:part', picture)
+app.get('/sessions/:thread/blobs/:blob', picture)
 
 const runtime = new CopilotRuntime({
   agents: { default: new HttpAgent({ url: AGUI_URL, headers }) },

@@ -131,9 +131,6 @@ describe.each(APPS)('examples/$name', ({ name, input, send, stop }) => {
     await say('look at it')
     await shows('I saw the picture.')
     const width = () => page.getByAltText('Result of Read').evaluate((image) => Reflect.get(image, 'naturalWidth'))
-    await shoot('image')
-    await page.getByAltText('Result of Read').evaluate((i) => console.log('DBG', Reflect.get(i, 'src')))
-    console.log(await page.evaluate(`fetch(document.querySelector('img[alt="Result of Read"]').src).then(async r => [r.url, r.status, [...r.headers], (await r.text()).slice(0,200)])`))
     await expect.poll(width).toBe(SIDE)
     await shoot('image')
 
