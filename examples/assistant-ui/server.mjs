@@ -49,5 +49,5 @@ function pass(incoming, outgoing) {
 }
 
 server.listen(Number(PORT), '127.0.0.1', () => {
-  console.log(`http://127.0.0.1:${server.address().port}`)
+  process.stdout.write(`http://127.0.0.1:${server.address().port}\n`)
 })

@@ -1,6 +1,3 @@
-import { createRoot } from 'react-dom/client'
-import { useState } from 'react'
-import { z } from 'zod'
 import {
   CopilotChat,
   CopilotKitProvider,
@@ -8,6 +5,9 @@ import {
   useFrontendTool,
   useInterrupt,
 } from '@copilotkit/react-core/v2'
+import { useState } from 'react'
+import { createRoot } from 'react-dom/client'
+import { z } from 'zod'
 import '@copilotkit/react-core/v2/styles.css'
 
 // The address names the thread, so that a reload shows it again.

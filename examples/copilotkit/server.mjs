@@ -60,5 +60,5 @@ const runtime = new CopilotRuntime({
 app.route('/', createCopilotHonoHandler({ runtime, basePath: '/api/copilotkit' }))
 
 serve({ fetch: app.fetch, hostname: '127.0.0.1', port: Number(PORT) }, ({ port }) => {
-  console.log(`http://127.0.0.1:${port}`)
+  process.stdout.write(`http://127.0.0.1:${port}\n`)
 })

@@ -10,7 +10,7 @@ import { events, frames, post, runInput } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
 const NGINX = '/usr/sbin/nginx'
-const KEEPALIVE_MS = 50
+const KEEPALIVE_MS = 100
 
 const reason = missingNginx()
 
@@ -45,24 +45,27 @@ describe.skipIf(reason !== undefined)(`behind nginx (${reason ?? 'nginx is here'
     await bench?.close()
   })
 
-  test.each(['identity', 'gzip'])('events come one by one, and keep-alives between them (%s)', async (coding) => {
-    const input = runInput(`events-${coding}`, 'slowly')
-    const answer = await post(`${url}/`, input, { 'accept-encoding': coding, origin: new URL(url).origin })
-    expect(answer.headers.get('server')).toMatch(/^nginx/)
-    expect(answer.headers.get('content-encoding')).toBe(coding === 'gzip' ? 'gzip' : null)
-    const [read, kept] = answer.body?.tee() ?? []
-    const seen: string[] = []
-    const waiting = firstComment(kept)
-    for await (const { event } of frames(new Response(read))) {
-      seen.push(event.type === 'TEXT_MESSAGE_CONTENT' ? event['delta'] : event.type)
-      // The model says no more until this has come.
-      if (event['delta'] !== 'first') continue
-      await waiting
-      bench.gateway.open('more')
-    }
-    expect(seen.at(-1)).toBe('RUN_FINISHED')
-    expect(seen.join('|')).toContain('first| second')
-  })
+  test.each(['identity', 'gzip'])(
+    'events come one by one, and keep-alives between them (%s)',
+    async (coding) => {
+      const input = runInput(`events-${coding}`, 'slowly')
+      const answer = await post(`${url}/`, input, { 'accept-encoding': coding, origin: new URL(url).origin })
+      expect(answer.headers.get('server')).toMatch(/^nginx/)
+      expect(answer.headers.get('content-encoding')).toBe(coding === 'gzip' ? 'gzip' : null)
+      const [read, kept] = answer.body?.tee() ?? []
+      const seen: string[] = []
+      const waiting = firstComment(kept)
+      for await (const { event } of frames(new Response(read))) {
+        seen.push(event.type === 'TEXT_MESSAGE_CONTENT' ? event['delta'] : event.type)
+        // The model says no more until this has come.
+        if (event['delta'] !== 'first') continue
+        await waiting
+        bench.gateway.open('more')
+      }
+      expect(seen.at(-1)).toBe('RUN_FINISHED')
+      expect(seen.join('|')).toContain('first| second')
+    },
+  )
 
   test('a WebSocket runs and follows', async () => {
     const socket = new WebSocket(`${url.replace('http', 'ws')}/ws`, { origin: new URL(url).origin })
@@ -110,7 +113,9 @@ async function freePort(): Promise<number> {
 async function startNginx(directory: string, port: number, runnerUrl: string): Promise<() => Promise<void>> {
   const page = readFileSync(new URL('../../docs/proxies.md', import.meta.url), 'utf8')
   const lines = /```nginx\n(.*?)```/s.exec(page)?.[1] ?? ''
-  const http = lines.replace('listen 80', `listen 127.0.0.1:${port}`).replace('http://127.0.0.1:8001', runnerUrl)
+  const http = lines
+    .replace('listen 80', `listen 127.0.0.1:${port}`)
+    .replace('http://127.0.0.1:8001', runnerUrl)
   mkdirSync(directory)
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((name) => `${name}_temp_path ${directory}/${name};`)
@@ -126,7 +131,10 @@ ${temporary}
 ${http}
 }`,
   )
-  const child = spawn(NGINX, ['-p', directory, '-c', file], { stdio: ['ignore', 'ignore', 'inherit'], env: {} })
+  const child = spawn(NGINX, ['-p', directory, '-c', file], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: {},
+  })
   const exited = once(child, 'exit')
   const serves = async (): Promise<void> => {
     while (child.exitCode === null) {

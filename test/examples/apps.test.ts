@@ -80,7 +80,10 @@ describe.each(APPS)('examples/$name', ({ name, input, send, stop }) => {
     watched = await openPage(browser)
     const { page } = watched
     // These frameworks ask their makers' sites for this and that.
-    await page.route(({ hostname }) => hostname !== '127.0.0.1', (route) => route.abort())
+    await page.route(
+      ({ hostname }) => hostname !== '127.0.0.1',
+      (route) => route.abort(),
+    )
     await page.goto(example.url)
     await input(page).waitFor()
     threadId = new URL(page.url()).searchParams.get('thread') ?? ''
@@ -106,56 +109,77 @@ describe.each(APPS)('examples/$name', ({ name, input, send, stop }) => {
     return await events(await fetch(`${runner.url}/sessions/${threadId}/events?follow=false`, { headers }))
   }
 
-  test.skipIf(reason !== undefined)(`does what an app has to (${reason ?? 'its packages are here'})`, async () => {
-    const { page } = watched
+  test.skipIf(reason !== undefined)(
+    `does what an app has to (${reason ?? 'its packages are here'})`,
+    async () => {
+      const { page } = watched
 
-    await say('good morning')
-    await shows('You said: good morning')
-    const offered = bench.gateway.requests.flatMap(({ facts }) => facts?.tools ?? [])
-    bench.gateway.use(scriptFor(offered.find((tool) => tool.endsWith('__set_color')) ?? ''))
+      await say('good morning')
+      await shows('You said: good morning')
+      const offered = bench.gateway.requests.flatMap(({ facts }) => facts?.tools ?? [])
+      bench.gateway.use(scriptFor(offered.find((tool) => tool.endsWith('__set_color')) ?? ''))
 
-    await say('paint it')
-    await shows('It is lavender.')
-    expect(await page.locator('main').getAttribute('data-color')).toBe('lavender')
-    await shoot('front-end-tool')
+      await say('paint it')
+      await shows('It is lavender.')
+      expect(await page.locator('main').getAttribute('data-color')).toBe('lavender')
+      await shoot('front-end-tool')
 
-    await say('make a file')
-    await page.getByRole('button', { name: 'Approve' }).waitFor()
-    expect(existsSync(join(bench.workspace, 'made'))).toBe(false)
-    await shoot('approval')
-    await page.getByRole('button', { name: 'Approve' }).click()
-    await shows('The file is made.')
-    expect(existsSync(join(bench.workspace, 'made'))).toBe(true)
-    expect(await page.getByRole('button', { name: 'Approve' }).count()).toBe(0)
+      await say('make a file')
+      await page.getByRole('button', { name: 'Approve' }).waitFor()
+      expect(existsSync(join(bench.workspace, 'made'))).toBe(false)
+      await shoot('approval')
+      await page.getByRole('button', { name: 'Approve' }).click()
+      await shows('The file is made.')
+      expect(existsSync(join(bench.workspace, 'made'))).toBe(true)
+      expect(await page.getByRole('button', { name: 'Approve' }).count()).toBe(0)
 
-    await say('look at it')
-    await shows('I saw the picture.')
-    const width = () => page.getByAltText('Result of Read').evaluate((image) => Reflect.get(image, 'naturalWidth'))
-    await expect.poll(width).toBe(SIDE)
-    await shoot('image')
+      await say('look at it')
+      await shows('I saw the picture.')
+      const width = () =>
+        page.getByAltText('Result of Read').evaluate((image) => Reflect.get(image, 'naturalWidth'))
+      await expect.poll(width).toBe(SIDE)
+      await shoot('image')
 
-    await say('hang on')
-    await shows('Wait for it.')
-    await shoot('running')
-    await stop(page).click()
-    await expect
-      .poll(async () => (await logged()).at(-1), { timeout: 15_000 })
-      .toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'cancelled' } })
-    await say('go on')
-    await shows('You said: go on')
-    await shoot('stopped')
+      await say('hang on')
+      await shows('Wait for it.')
+      await shoot('running')
+      await stop(page).click()
+      await expect
+        .poll(async () => (await logged()).at(-1), { timeout: 15_000 })
+        .toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'cancelled' } })
+      await say('go on')
+      await shows('You said: go on')
+      await shoot('stopped')
 
-    await page.reload()
-    for (const words of ['It is lavender.', 'The file is made.', 'I saw the picture.', 'Wait for it.', 'You said: go on'])
-      await shows(words)
-    await expect.poll(width).toBe(SIDE)
-    await shoot('reloaded')
-    await say('and now')
-    await shows('You said: and now')
+      await page.reload()
+      for (const words of [
+        'It is lavender.',
+        'The file is made.',
+        'I saw the picture.',
+        'Wait for it.',
+        'You said: go on',
+      ])
+        await shows(words)
+      await expect.poll(width).toBe(SIDE)
+      await shoot('reloaded')
+      await say('and now')
+      await shows('You said: and now')
 
-    const runs = (await logged()).filter(({ type }) => type === 'RUN_FINISHED')
-    expect(runs.map(({ outcome }) => outcome?.type)).toEqual(['success', 'success', 'success', 'interrupt', 'success', 'success', 'cancelled', 'success', 'success'])
-    // What is asked of makers' sites fails here, and assistant-ui asks for the history of a thread that is new.
-    expect(watched.problems.filter((problem) => !/ERR_FAILED|status of 404/.test(problem))).toEqual([])
-  }, 90_000)
+      const runs = (await logged()).filter(({ type }) => type === 'RUN_FINISHED')
+      expect(runs.map(({ outcome }) => outcome?.type)).toEqual([
+        'success',
+        'success',
+        'success',
+        'interrupt',
+        'success',
+        'success',
+        'cancelled',
+        'success',
+        'success',
+      ])
+      // What is asked of makers' sites fails here, and assistant-ui asks for the history of a thread that is new.
+      expect(watched.problems.filter((problem) => !/ERR_FAILED|status of 404/.test(problem))).toEqual([])
+    },
+    90_000,
+  )
 })

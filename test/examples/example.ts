@@ -13,7 +13,11 @@ export function missingPackages(name: string): string | undefined {
   const directory = join(EXAMPLES, name)
   if (existsSync(join(directory, 'node_modules', '.package-lock.json'))) return undefined
   if (process.env['CI'] !== 'true') return `npm ci was not run in examples/${name}`
-  execFileSync('npm', ['ci'], { cwd: directory, timeout: INSTALL_MS_MAX, stdio: ['ignore', 'ignore', 'inherit'] })
+  execFileSync('npm', ['ci'], {
+    cwd: directory,
+    timeout: INSTALL_MS_MAX,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
   return undefined
 }
 
@@ -51,7 +55,8 @@ export async function startExample(name: string, runnerUrl: string, token: strin
   return {
     url,
     async close() {
-      if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(-child.pid)
+      if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
+        process.kill(-child.pid)
       await exited
     },
   }
