@@ -3,6 +3,7 @@ import { createServer, request } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
+// biome-ignore lint/style/noProcessEnv: this file is all there is of this program
 const { AGUI_URL = 'http://127.0.0.1:8001', AGUI_TOKEN, PORT = '3000' } = process.env
 
 const bundle = await build({

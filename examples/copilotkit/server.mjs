@@ -6,6 +6,7 @@ import { serve } from '@hono/node-server'
 import { build } from 'esbuild'
 import { Hono } from 'hono'
 
+// biome-ignore lint/style/noProcessEnv: this file is all there is of this program
 const { AGUI_URL = 'http://127.0.0.1:8001', AGUI_TOKEN, PORT = '3000' } = process.env
 const headers = AGUI_TOKEN === undefined ? {} : { authorization: `Bearer ${AGUI_TOKEN}` }
 
