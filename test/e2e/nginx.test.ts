@@ -4,9 +4,10 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { createParser } from 'eventsource-parser'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { events, frames, post, runInput } from '../support/client.ts'
+import { events, post, runInput } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
 const NGINX = '/usr/sbin/nginx'
@@ -52,16 +53,19 @@ describe.skipIf(reason !== undefined)(`behind nginx (${reason ?? 'nginx is here'
       const answer = await post(`${url}/`, input, { 'accept-encoding': coding, origin: new URL(url).origin })
       expect(answer.headers.get('server')).toMatch(/^nginx/)
       expect(answer.headers.get('content-encoding')).toBe(coding === 'gzip' ? 'gzip' : null)
-      const [read, kept] = answer.body?.tee() ?? []
       const seen: string[] = []
-      const waiting = firstComment(kept)
-      for await (const { event } of frames(new Response(read))) {
-        seen.push(event.type === 'TEXT_MESSAGE_CONTENT' ? event['delta'] : event.type)
-        // The model says no more until this has come.
-        if (event['delta'] !== 'first') continue
-        await waiting
-        bench.gateway.open('more')
-      }
+      const parser = createParser({
+        onEvent: ({ data }) => {
+          const { type, delta } = JSON.parse(data)
+          seen.push(type === 'TEXT_MESSAGE_CONTENT' ? delta : type)
+        },
+        // The model says no more until the first half and a keep-alive behind it have come.
+        onComment: () => {
+          if (seen.at(-1) === 'first') bench.gateway.open('more')
+        },
+      })
+      const decoder = new TextDecoder()
+      for await (const chunk of answer.body ?? []) parser.feed(decoder.decode(chunk, { stream: true }))
       expect(seen.at(-1)).toBe('RUN_FINISHED')
       expect(seen.join('|')).toContain('first| second')
     },
@@ -91,13 +95,6 @@ describe.skipIf(reason !== undefined)(`behind nginx (${reason ?? 'nginx is here'
     expect(await events(await fetch(`${url}/sessions/replayed/events?follow=false`))).toEqual(live)
   })
 })
-
-async function firstComment(body: ReadableStream<Uint8Array> | undefined): Promise<void> {
-  if (body === undefined) throw new Error('no body')
-  const decoder = new TextDecoder()
-  for await (const bytes of body) if (/^:/m.test(decoder.decode(bytes))) return
-  throw new Error('no keep-alive came')
-}
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
