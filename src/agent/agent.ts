@@ -55,6 +55,13 @@ export interface AgentSession {
   /** Facts for clients. */
   describe(): AgentDescription
   readonly memory: AgentMemory
+  /** Where the conversation stands, for `takeBack`; opaque. `undefined` where it cannot be taken back to. */
+  readonly point: string | undefined
+  /**
+   * The next run goes on from that point, as if nothing had been said since; what waits for somebody is dropped. Not while
+   * a run is under way. Returns what undoes it until then; `undefined`, with nothing changed, when it cannot be done.
+   */
+  takeBack(point: string): (() => void) | undefined
   /** What waits for a person's answer. */
   readonly interrupts: readonly Interrupt[]
   /** Calls of the client's own tools whose results are still owed. */

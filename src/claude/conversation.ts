@@ -14,19 +14,19 @@ import { ownEvent } from '../agui/own-events.ts'
 import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { unlessAborted } from '../within.ts'
-import { checkTools, owedIds, skippedResults } from './host/client-tools.ts'
+import { checkTools, owedIds } from './host/client-tools.ts'
 import { checkAnswers } from './host/elicitations.ts'
 import { Host } from './host/host.ts'
 import type { Grant } from './host/questions.ts'
-import type { ClaudePlace } from './launch/place.ts'
+import { type ClaudePlace, otherOrigin } from './launch/place.ts'
 import { parseSwitches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
 import type { Owner } from './options.ts'
 import { Keeper } from './process/keeper.ts'
 import { type ClaudeProcess, startFailure } from './process/process.ts'
-import { answersAfterRestart, resultsOf, stillOwed, withResults } from './restart.ts'
+import { answersAfterRestart, resultsOf, skippedParts, stillOwed, withResults } from './restart.ts'
 import { stopTurn } from './stop-turn.ts'
-import { isRejected, LEFT, withProof } from './taken-back.ts'
+import { backAt, isRejected, LEFT, memoryAfter, pointOf } from './taken-back.ts'
 import { openTaskOutput, taskOutputPlaces } from './task-output.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
 import { checkWords, hasState, type Prompt, textBlock, toPrompt, userLine } from './translate/prompt.ts'
@@ -46,6 +46,8 @@ export class Conversation implements AgentSession {
   #idleTimer: NodeJS.Timeout | undefined
   #seenModel: string | undefined
   #isWarned = false
+  /** The process has in mind what the conversation was taken back from. */
+  #isAhead = false
   /** Approved before a restart; handed to the next process. */
   #grants: Grant[] = []
 
@@ -77,6 +79,19 @@ export class Conversation implements AgentSession {
   }
   get pendingToolCallIds(): string[] {
     return owedIds(this.#memory.calls)
+  }
+  get point(): string | undefined {
+    return pointOf(this.#memory)
+  }
+
+  takeBack(point: string): (() => void) | undefined {
+    const [memory, turn, isAhead] = [this.#memory, this.#turn, this.#isAhead]
+    const back = backAt(memory, point)
+    if (back === undefined) return undefined
+    ;[this.#memory, this.#turn, this.#isAhead] = [back, undefined, true]
+    return () => {
+      ;[this.#memory, this.#turn, this.#isAhead] = [memory, turn, isAhead]
+    }
   }
 
   get busy(): boolean {
@@ -123,12 +138,8 @@ export class Conversation implements AgentSession {
   }
 
   async warm(): Promise<void> {
-    const { claude } = await this.#ensure({
-      isResumed: this.#memory.begun,
-      switches: {},
-      tools: [],
-      hasState: false,
-    })
+    const needs = { isResumed: this.#memory.begun, switches: {}, tools: [], hasState: false }
+    const { claude } = await this.#ensure(needs)
     await claude.ready()
     if (!this.busy) this.#armIdle()
   }
@@ -137,8 +148,9 @@ export class Conversation implements AgentSession {
     this.#runId = request.runId
     clearTimeout(this.#idleTimer)
     try {
-      const { skipped } = toPrompt(request, this.#agent.options)
-      const parts = [...skipped, ...skippedResults(resultsOf(request))]
+      if (this.#isAhead) await this.rest()
+      this.#isAhead = false
+      const parts = skippedParts(request, this.#agent.options)
       if (parts.length > 0) tell(context, [ownEvent('content_skipped', { parts })])
       const turn = this.#turn
       const warm = this.#warm
@@ -231,12 +243,10 @@ export class Conversation implements AgentSession {
 
   /** An older Claude Code finds a session only in the directory it began in. Whether that is another one. */
   async #returnToOrigin(): Promise<boolean> {
-    const { origin } = this.#memory
-    const here = await this.#place()
-    const directory = origin.directory ?? here.additionalDirectories[0]
-    if (directory === undefined || origin.staysIn !== undefined || directory === here.directory) return false
+    const staysIn = otherOrigin(this.#memory.origin, await this.#place())
+    if (staysIn === undefined) return false
     await this.rest()
-    this.#memory.origin = { ...origin, staysIn: directory }
+    this.#memory.origin = { ...this.#memory.origin, staysIn }
     return true
   }
 
@@ -321,17 +331,8 @@ export class Conversation implements AgentSession {
 
   #remember(turn: Turn, end: TurnEnd, host: Host): void {
     if (end === NO_CONVERSATION) return
-    const { sessionId, memory, init } = turn.translator
-    this.#seenModel = init?.model ?? this.#seenModel
-    const said = {
-      ...this.#memory,
-      claudeSessionId: sessionId ?? this.#memory.claudeSessionId,
-      turns: this.#memory.turns + (turn.isParked ? 0 : 1),
-      asked: turn.isParked ? host.waiting : [],
-      calls: turn.isParked ? host.clientTools.waiting : [],
-      translator: memory,
-    }
-    this.#memory = withProof(said, end, turn.entries)
+    this.#seenModel = turn.translator.init?.model ?? this.#seenModel
+    this.#memory = memoryAfter(this.#memory, end, { turn, host })
   }
 
   #stop(claude: ClaudeProcess, turn: Turn, ended: Promise<unknown>): void {

@@ -17,6 +17,10 @@ const Memory = z.object({
   calls: z.array(ClientCall),
   /** The last entry of the last turn that succeeded: the model has taken everything up to it. */
   proven: z.object({ sessionId: z.string(), uuid: z.string() }).optional(),
+  /** The last entry of the conversation: where it can be cut so that all of it is kept. */
+  last: z.object({ sessionId: z.string(), uuid: z.string() }).optional(),
+  /** The entry in which the session was compacted last. Claude Code finds none before it. */
+  summary: z.string().optional(),
   /** Something was sent behind `proven`, and nobody knows that the model takes it. */
   isUnproven: z.boolean().default(false),
   /** What is behind `proven` in the session's file is no part of the conversation. */

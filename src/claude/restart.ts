@@ -1,9 +1,10 @@
 import type { ResumeEntry, ToolMessage } from '@ag-ui/core'
 import type { RunRequest } from '../agent/agent.ts'
-import { type ClientCall, owedIds } from './host/client-tools.ts'
+import { type ClientCall, owedIds, skippedResults } from './host/client-tools.ts'
 import { type Elicited, readElicited } from './host/elicitations.ts'
 import { readAnswer } from './host/interrupts.ts'
 import type { Asked, Grant } from './host/questions.ts'
+import { toPrompt } from './translate/prompt.ts'
 
 /** What waited for somebody when the process ended. */
 export interface Unanswered {
@@ -45,6 +46,11 @@ function answerLine(asked: Asked, resume: readonly ResumeEntry[], grants: Grant[
 /** The results of the client's own tools that a run brings. */
 export function resultsOf({ messages }: Pick<RunRequest, 'messages'>): ToolMessage[] {
   return messages.filter((message) => message.role === 'tool')
+}
+
+/** What of the words and the results cannot be given to the model. */
+export function skippedParts(request: RunRequest, options: { slashCommands: boolean }): string[] {
+  return [...toPrompt(request, options).skipped, ...skippedResults(resultsOf(request))]
 }
 
 /** The call in which the server asked is gone with the process: made again, it gets the answer without a question. */

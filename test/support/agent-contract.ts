@@ -30,6 +30,7 @@ export const contractScript = (weather: string): Script => ({
       when: { prompt: 'touch', round: 0 },
       reply: [{ text: 'May I?' }, { tool: 'Bash', input: { command: 'touch it && echo touched' } }],
     },
+    { when: { prompt: 'recall', holds: 'QXWORD' }, reply: 'It was said.' },
     { when: { prompt: 'weather', round: 0 }, reply: [{ tool: weather, input: { city: 'Ulm' } }] },
     { when: { result: { matches: '.' } }, reply: 'It is {{result}}' },
     { reply: 'You said: {{prompt}}' },
@@ -137,6 +138,36 @@ export function agentContract(name: string, open: () => Promise<AgentTenant>): v
       expect(await main.run(undefined, { resume })).toMatchObject({ outcome: 'success' })
       expect(main.words()).toContain('touched')
       expect(main.session.interrupts).toEqual([])
+    })
+
+    test('taken back to a point it knows nothing of what was said since, also in another life', async () => {
+      await main.run('something')
+      const { point = '' } = main.session
+      await main.run('QXWORD')
+      await main.run('recall it')
+      expect(main.words()).toBe('It was said.')
+      expect(main.session.takeBack('no such point')).toBeUndefined()
+      main.session.takeBack(point)?.()
+      await main.run('recall it again')
+      expect(main.words()).toBe('It was said.')
+
+      expect(main.session.takeBack(point)).toEqual(expect.any(Function))
+      expect(main.session.point).toBe(point)
+      const again = new Played(tenant.agent.open('again', JSON.parse(JSON.stringify(main.session.memory))))
+      expect(again.session.point).toBe(point)
+      await main.run('recall it')
+      expect(main.words()).toBe('You said: recall it')
+      await again.session.close()
+    })
+
+    test('what waits for somebody is dropped with the rest, and cannot be gone back to', async () => {
+      const { point = '' } = main.session
+      await main.run('touch it')
+      expect(main.session.point).toBeUndefined()
+      main.session.takeBack(point)
+      expect(main.session.interrupts).toEqual([])
+      expect(await main.run('hello')).toMatchObject({ outcome: 'success' })
+      expect(main.words()).toBe('You said: hello')
     })
 
     test('refuses an input that it could not work on, before it works', () => {

@@ -45,7 +45,14 @@ const Result = z.object({ id: z.string(), tool: z.string(), text: z.string(), is
 const Turn = z.object({ prompt: z.string(), note: z.string(), round: z.number(), results: z.array(Result) })
 type Turn = z.infer<typeof Turn>
 
-const Memory = z.object({ id: z.string(), model: z.string().optional(), turn: Turn, open: z.array(Open) })
+/** `said` is what its conversation consists of; `turn` of it alone decides the next reply. */
+const Memory = z.object({
+  id: z.string(),
+  model: z.string().optional(),
+  turn: Turn,
+  open: z.array(Open),
+  said: z.array(z.string()),
+})
 
 const turnOf = (prompt: string): Turn => ({ prompt, note: '', round: 0, results: [] })
 
@@ -86,6 +93,7 @@ class ScriptedSession implements AgentSession {
   #model: string | undefined
   #turn: Turn
   #open: Open[]
+  #said: string[]
   #steered: UserMessage[] = []
   #isRunning = false
   #isWarm = false
@@ -99,11 +107,27 @@ class ScriptedSession implements AgentSession {
     this.#model = stored?.model
     this.#turn = stored?.turn ?? turnOf('')
     this.#open = stored?.open ?? []
+    this.#said = stored?.said ?? []
   }
 
   get memory(): AgentMemory {
     const model = this.#model === undefined ? {} : { model: this.#model }
-    return structuredClone({ id: this.#id, ...model, turn: this.#turn, open: this.#open })
+    return structuredClone({ id: this.#id, ...model, turn: this.#turn, open: this.#open, said: this.#said })
+  }
+
+  get point(): string | undefined {
+    return this.#open.length === 0 ? String(this.#said.length) : undefined
+  }
+
+  takeBack(point: string): (() => void) | undefined {
+    const [said, turn, open] = [this.#said, this.#turn, this.#open]
+    if (!(Number(point) <= said.length)) return undefined
+    this.#said = said.slice(0, Number(point))
+    this.#turn = turnOf('')
+    this.#open = []
+    return () => {
+      ;[this.#said, this.#turn, this.#open] = [said, turn, open]
+    }
   }
 
   get interrupts() {
@@ -193,8 +217,12 @@ class ScriptedSession implements AgentSession {
 
   async #play(request: RunRequest, context: RunContext): Promise<RunEnd> {
     await this.#answered(request, context)
-    const said = request.messages.filter((message) => message.role === 'user').at(-1)
-    if (said !== undefined) this.#turn = turnOf(contentToText(said.content))
+    const words = request.messages.flatMap((message) =>
+      message.role === 'user' ? [contentToText(message.content)] : [],
+    )
+    this.#said = [...this.#said, ...words]
+    const last = words.at(-1)
+    if (last !== undefined) this.#turn = turnOf(last)
     let end = this.#waits()
     while (end === undefined) end = await this.#step(request, context)
     return end
@@ -212,7 +240,7 @@ class ScriptedSession implements AgentSession {
       subagent: false,
       tools: [],
       cwd: '',
-      messages: '',
+      messages: JSON.stringify(this.#said),
     }
     const reply = this.#options.book.match(facts)
     if (reply === undefined) throw new Error(`No rule is there for "${turn.prompt}".`)
@@ -222,6 +250,7 @@ class ScriptedSession implements AgentSession {
     if (end !== undefined) return end
     const steered = this.#steered.splice(0)
     const words = steered.map(({ content }) => contentToText(content))
+    this.#said = [...this.#said, ...words]
     await context.emit(steered.flatMap(({ id }, at) => userEvents(id, words[at] ?? '')))
     if (calls > 0) {
       turn.round += 1

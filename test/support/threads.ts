@@ -53,6 +53,8 @@ export function helloAgent(): AgentSession {
     memory: {},
     interrupts: [],
     pendingToolCallIds: [],
+    point: undefined,
+    takeBack: () => undefined,
     close: async () => {},
   }
 }

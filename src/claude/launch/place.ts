@@ -34,6 +34,12 @@ export function isHeard(origin: Origin, instructions: string | undefined): boole
   return origin.instructions === digestOf(instructions)
 }
 
+/** The directory that the conversation began in, when it was another one and has not been tried. */
+export function otherOrigin({ directory, staysIn }: Origin, here: ClaudePlace): string | undefined {
+  const began = directory ?? here.additionalDirectories[0]
+  return staysIn !== undefined || began === here.directory ? undefined : began
+}
+
 function digestOf(instructions: string | undefined): string | undefined {
   return instructions === undefined
     ? undefined
