@@ -130,6 +130,7 @@ export const OWN_EVENTS = {
   prompt_suggestion: z.object({ suggestion: text }),
   active_goal: z.object({ goal: z.unknown().optional() }),
   unknown: z.object({ kind: text, message: z.unknown().optional(), chars: amount.optional() }),
+  taken_back: z.object({ afterSeq: amount }),
   session_reset: z.object({ claudeSessionId: text, reason: text }),
   content_skipped: z.object({ parts: texts }),
   message_pending: z.object({ messageId: text, content: text }),

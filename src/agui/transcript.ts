@@ -23,8 +23,9 @@ type Opened =
  */
 export class Transcript {
   readonly #messages = new Map<string, Message>()
-  /** A message's place is where it began, not where it ended. */
-  readonly #places = new Set<string>()
+  /** A message's place is where it began, not where it ended: the seq there. */
+  readonly #places = new Map<string, number>()
+  #seq = 0
   /** Which message holds a tool call, by its id. */
   readonly #callers = new Map<string, string>()
   readonly #open = new Map<string, Opened>()
@@ -55,7 +56,7 @@ export class Transcript {
       if (caller !== undefined) results.set(caller, [...(results.get(caller) ?? []), message])
     }
     const behind = new Set([...results.values()].flat())
-    return [...this.#places].flatMap((id) => {
+    return [...this.#places.keys()].flatMap((id) => {
       const message = this.#messages.get(id)
       return message === undefined || behind.has(message) ? [] : [message, ...(results.get(id) ?? [])]
     })
@@ -66,8 +67,10 @@ export class Transcript {
     return [...this.#open.values()].flatMap((opened) => reopen(opened))
   }
 
-  apply(event: AguiEvent): void {
+  /** @param seq of the event, where some before it are missing. */
+  apply(event: AguiEvent, seq = this.#seq + 1): void {
     this.#isOpen = true
+    this.#seq = seq
     switch (event.type) {
       case EventType.RUN_STARTED:
         this.#runStarted = event
@@ -115,15 +118,15 @@ export class Transcript {
   #begin(key: string, start: AguiEvent): void {
     switch (start.type) {
       case EventType.TEXT_MESSAGE_START:
-        this.#places.add(start.messageId)
+        this.#place(start.messageId)
         this.#open.set(key, { kind: 'text', start, said: [] })
         return
       case EventType.TOOL_CALL_START:
-        this.#places.add(start.parentMessageId ?? start.toolCallId)
+        this.#place(start.parentMessageId ?? start.toolCallId)
         this.#open.set(key, { kind: 'tool', start, said: [] })
         return
       case EventType.REASONING_MESSAGE_START:
-        this.#places.add(start.messageId)
+        this.#place(start.messageId)
         this.#open.set(key, { kind: 'reasoning', start, said: [] })
         return
       default:
@@ -136,6 +139,8 @@ export class Transcript {
     const retracted = readOwn('retracted', event)
     for (const id of retracted?.messageIds ?? []) this.#messages.delete(id)
     for (const id of retracted?.toolCallIds ?? []) this.#changeCall(id, () => undefined)
+    const takenBack = readOwn('taken_back', event)
+    if (takenBack !== undefined) this.#takeBack(takenBack.afterSeq)
     const edited = readOwn('tool_call_edited', event)
     if (edited === undefined) return
     const args = JSON.stringify(edited.args)
@@ -143,6 +148,20 @@ export class Transcript {
       ...call,
       function: { ...call.function, arguments: args },
     }))
+  }
+
+  /** What the run that begins brings has its place anew, the last one. */
+  #takeBack(afterSeq: number): void {
+    for (const [id, seq] of this.#places) {
+      if (seq <= afterSeq) continue
+      this.#places.delete(id)
+      this.#messages.delete(id)
+    }
+    for (const message of this.#runStarted?.input?.messages ?? []) this.#put(message)
+  }
+
+  #place(id: string): void {
+    if (!this.#places.has(id)) this.#places.set(id, this.#seq)
   }
 
   #changeCall(callId: string, change: (call: ToolCall) => ToolCall | undefined): void {
@@ -156,7 +175,7 @@ export class Transcript {
   }
 
   #put(message: Message): void {
-    this.#places.add(message.id)
+    this.#place(message.id)
     this.#messages.set(message.id, message)
   }
 

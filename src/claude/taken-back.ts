@@ -65,7 +65,11 @@ export function backAt(memory: Memory, point: string): Memory | undefined {
 }
 
 /** The memory after a turn, or at its question. */
-export function memoryAfter(memory: Memory, end: TurnEnd, { turn, host }: { turn: Turn; host: Host }): Memory {
+export function memoryAfter(
+  memory: Memory,
+  end: TurnEnd,
+  { turn, host }: { turn: Turn; host: Host },
+): Memory {
   const { isParked, translator, entries } = turn
   const after = {
     ...memory,
@@ -92,7 +96,8 @@ function withProof(before: Memory, end: TurnEnd, { last: entry, summary }: Entri
   const last = entry === undefined ? memory.last : { sessionId, uuid: entry }
   // What failed is not counted among what was said.
   if (end.outcome === 'error') return { ...memory, isTakenBack }
-  if (end.outcome !== 'success' || end.pendingToolCallIds !== undefined) return { ...memory, last, isTakenBack }
+  if (end.outcome !== 'success' || end.pendingToolCallIds !== undefined)
+    return { ...memory, last, isTakenBack }
   const proven = entry === undefined ? memory.proven : last
   return { ...memory, last, proven, isTakenBack, isUnproven: false }
 }

@@ -10,6 +10,22 @@ export function deliveryOf({ forwardedProps }: RunAgentInput): 'queue' | 'steer'
   return Delivery.parse(forwardedProps ?? {}).delivery
 }
 
+const Replacing = z.preprocess((props) => props ?? {}, z.looseObject({ replaces: z.string().optional() }))
+
+/**
+ * The message in whose stead the new one stands: a client that edits under a new id says so, since its history is that of a
+ * client that lacks another one's turn.
+ *
+ * @throws {RunnerError} `invalid_input`.
+ */
+export function replacedBy({ forwardedProps }: RunAgentInput): string | undefined {
+  if (typeof forwardedProps !== 'object') return undefined
+  const props = Replacing.safeParse(forwardedProps)
+  if (!props.success)
+    throw new RunnerError('invalid_input', 'forwardedProps.replaces has to be the id of a message.')
+  return props.data.replaces
+}
+
 /** Whether it answers what is asked. */
 export function isAnswer({ resume = [] }: RunAgentInput, { interrupts }: AgentSession): boolean {
   return interrupts.some(({ id }) => resume.some(({ interruptId }) => interruptId === id))

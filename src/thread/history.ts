@@ -2,6 +2,14 @@ import { createHash } from 'node:crypto'
 import { contentToText, type Message, type UserMessage } from '@ag-ui/core'
 import { RunnerError } from '../errors.ts'
 
+/** The run that took a message in. */
+export interface Turn {
+  /** The last seq before it. */
+  turn: number
+  /** Where the agent's conversation stood then; absent when it could not be taken back to there. */
+  point?: string | undefined
+}
+
 /** What a thread remembers of the messages it has taken in. */
 export interface KnownMessages {
   /**
@@ -9,9 +17,22 @@ export interface KnownMessages {
    * redacted or media put out of line. `undefined` for a message that is not known.
    */
   messageDigest(messageId: string): string | undefined
+  /** `undefined` for a message that is not known, or waits, or whose run is under way. */
+  messageTurn(messageId: string): Turn | undefined
   lastUserMessageId: string | undefined
   /** The run answers an interrupt, so it needs no new message. */
   isAnswered?: boolean
+  /** The message in whose stead the client says that its new one stands. */
+  replaces?: string | undefined
+  /** Where the history belongs is known without its older messages. */
+  isPlaced?: boolean
+}
+
+/** From where on the conversation is taken back: that turn and all behind it. */
+export interface Back {
+  turn: number
+  point: string
+  lastUserMessageId: string | undefined
 }
 
 export interface NewMessages {
@@ -23,6 +44,8 @@ export interface NewMessages {
   digests: [id: string, digest: string][]
   /** What of the history is the thread's, when it lacks turns at its end, another client's: its sender has to be told them. */
   held?: Message[]
+  /** What the thread is to be taken back to first, since these messages stand where others stood. */
+  back?: Back
 }
 
 /** Stands before the digests of a message that the model refused; no digest is as short. */
@@ -49,9 +72,10 @@ function untold(messageId: string): string {
 
 const SAID: ReadonlySet<string> = new Set(['user', 'system', 'developer'])
 
-/** The ids of what a person or the system says in `messages`, each with all it may be known by. */
-export function knownIds(messages: readonly Message[]): string[] {
-  const ids = messages.flatMap(({ role, id }) => (SAID.has(role) ? [id, untold(id)] : []))
+/** The ids of what a person or the system says in `messages`, and another, each with all it may be known by. */
+export function knownIds(messages: readonly Message[], another: readonly string[] = []): string[] {
+  const said = messages.flatMap(({ role, id }) => (SAID.has(role) ? [id] : []))
+  const ids = [...said, ...another].flatMap((id) => [id, untold(id)])
   return [...new Set(ids)]
 }
 
@@ -67,13 +91,58 @@ function sentId(messageId: string, known: KnownMessages): string {
  * AG-UI sends the whole history with every run, the agent keeps its own. A client may also send only what is new.
  * Either way nothing is sent to the agent twice, and history that differs from ours is never silently ignored. Two
  * clients of one thread do not see each other's turns: a history that only lacks the thread's last ones is not another
- * one.
+ * one. A history that ends with a known message asks for another answer to it, as it was or edited: the turn that took it
+ * in is taken back with all behind it, and what the history has of these turns is new.
  *
  * @throws {RunnerError} `history_conflict` when a known message was edited, or a new one stands before a known one,
- * or the history holds turns of an assistant this thread never had; `regenerate_unsupported` when it ends with a known
- * message, as it was or edited; `invalid_input` when nothing is new otherwise.
+ * or the history holds turns of an assistant this thread never had; `regenerate_unsupported` when it ends with a message
+ * that cannot be gone back to; `invalid_input` when nothing is new.
  */
 export function reconcile(messages: readonly Message[], known: KnownMessages): NewMessages {
+  const turn = turnToTakeBack(messages, known)
+  if (turn === undefined) return sort(messages, known)
+  const before = knownBefore(turn.turn, messages, known)
+  const { held: _held, ...news } = sort(messages, before)
+  return { ...news, back: { ...turn, lastUserMessageId: before.lastUserMessageId } }
+}
+
+/** @throws {RunnerError} `regenerate_unsupported`. */
+function turnToTakeBack(
+  messages: readonly Message[],
+  known: KnownMessages,
+): Omit<Back, 'lastUserMessageId'> | undefined {
+  const { replaces, isAnswered = false } = known
+  const last = messages.at(-1)
+  if (last?.role !== 'user') return undefined
+  const id = sentId(replaces ?? last.id, known)
+  const digests = known.messageDigest(id)?.split(' ') ?? [REFUSED]
+  // What failed or was refused is no part of the conversation: nothing is to be taken back.
+  if (digests[0] === REFUSED) return undefined
+  if (isAnswered && replaces === undefined && digests.includes(digestOf(last.content))) return undefined
+  if (isAnswered) throw notAgain(id, 'the run also answers what that turn waits for; send one of the two')
+  const { turn, point } = known.messageTurn(id) ?? {}
+  if (turn === undefined || point === undefined)
+    throw notAgain(id, 'it is not answered yet, or nobody knows where the agent stood before it')
+  return { turn, point }
+}
+
+/** What a thread knows that has only the turns before this one. */
+function knownBefore(turn: number, messages: readonly Message[], known: KnownMessages): KnownMessages {
+  const isGone = (id: string): boolean => (known.messageTurn(id)?.turn ?? -1) >= turn
+  const kept = messages
+    .flatMap(({ role, id }) => (role === 'user' ? [sentId(id, known)] : []))
+    .findLast((id) => known.messageTurn(id) !== undefined && !isGone(id))
+  // A client may send only the end of the history.
+  const lastUserMessageId = kept ?? (turn === 0 ? undefined : known.lastUserMessageId)
+  return {
+    messageDigest: (id) => (isGone(id) ? undefined : known.messageDigest(id)),
+    messageTurn: (id) => (isGone(id) ? undefined : known.messageTurn(id)),
+    lastUserMessageId,
+    isPlaced: true,
+  }
+}
+
+function sort(messages: readonly Message[], known: KnownMessages): NewMessages {
   const isRefused = (message: UserMessage, digest: string): boolean => {
     const [mark, ...digests] = known.messageDigest(sentId(message.id, known))?.split(' ') ?? []
     return mark === REFUSED && digests.includes(digest)
@@ -97,7 +166,6 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
       continue
     }
     if (!before.split(' ').includes(digest)) {
-      if (isKnown && index === messages.length - 1) throw notAgain(message.id)
       throw conflict(`messages[${index}] ("${message.id}") was sent before with other content`)
     }
     if (!isKnown) continue
@@ -110,8 +178,6 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
   const [first] = fresh
   if (first === undefined) {
     if (known.isAnswered === true) return { messages: [], before: [], digests: [] }
-    if (lastKnownIndex >= 0 && lastKnownIndex === messages.length - 1)
-      throw notAgain(messages[lastKnownIndex]?.id)
     throw new RunnerError(
       'invalid_input',
       'messages holds no user message this thread has not seen; add one with a new id.',
@@ -125,7 +191,7 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
   const isNew = lastKnownIndex < 0 && known.lastUserMessageId === undefined
   const greetings = isNew ? messages.slice(0, first.index).filter(({ role }) => role === 'assistant') : []
   const isGreeted = greetings.length > 0 && messages.findIndex(({ role }) => role === 'user') >= first.index
-  if (lastKnownIndex < 0)
+  if (lastKnownIndex < 0 && known.isPlaced !== true)
     refuseForeignTurns(isGreeted ? messages.slice(first.index) : messages, first.index, known)
   const system = newSystem(messages, known)
   return {
@@ -160,11 +226,11 @@ function refuseForeignTurns(messages: readonly Message[], firstNew: number, know
   )
 }
 
-/** To regenerate an answer, or to edit a question, is to ask for a past that the model does not have. */
-function notAgain(messageId = ''): RunnerError {
+/** The conversation cannot go back to before this message. */
+export function notAgain(messageId: string, why: string): RunnerError {
   return new RunnerError(
     'regenerate_unsupported',
-    `The history ends with message "${messageId}", which this thread has answered. Send a new message, or use a new threadId.`,
+    `This thread cannot be taken back to before message "${messageId}": ${why}. Send a new message, or use a new threadId.`,
   )
 }
 

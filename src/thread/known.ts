@@ -38,7 +38,8 @@ export function knownMessages(known: KnownIds): KnownMessages {
   const underWay = [known.underWay, ...behind].flatMap((run) => run?.digests ?? [])
   const digests = new Map([...underWay, ...known.waiting.flatMap((waiting) => waiting.digests)])
   return {
-    messageDigest: (id) => digests.get(id) ?? known.lookedUp.digests.get(id),
+    messageDigest: (id) => digests.get(id) ?? known.lookedUp.messages.get(id)?.said,
+    messageTurn: (id) => (digests.has(id) ? undefined : known.lookedUp.messages.get(id)?.by),
     // What was steered in is not told yet: a history without it is whole.
     lastUserMessageId: underWay.at(-1)?.[0] ?? known.stored.lastUserMessageId,
   }

@@ -3,6 +3,7 @@ import { EventType, type Message, PROTOCOL_VERSION, type RunFinishedOutcome } fr
 import type { AgentSession, RunEnd, RunRequest } from '../agent/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { OpenItems } from '../agui/grammar.ts'
+import { ownEvent } from '../agui/own-events.ts'
 import { AwakeTimer } from '../awake-timer.ts'
 import { runAnswered, runEnded, runStarted } from '../channels.ts'
 import { RunnerError, toMessage } from '../errors.ts'
@@ -25,6 +26,8 @@ export interface RunOptions extends RunLimits {
   /** Takes out what no record may hold, on the way into the log: everything shown comes from there. */
   redactor: Redactor
   oversize: Oversize
+  /** The last seq that the conversation keeps, when it is taken back for this run. */
+  takenBackTo?: number | undefined
   /** Told of each user message that the agent took in on the way, by its id. */
   onUserMessage(messageId: string): void
   /** What the thread has to say right before the terminal event. */
@@ -70,7 +73,9 @@ export class Run {
     this.#options = options
     this.runId = options.request.runId
     this.#redaction = options.redactor.createStream()
-    this.#opening = this.#shown(startEvent(options))
+    const { takenBackTo } = options
+    const takenBack = takenBackTo === undefined ? [] : [ownEvent('taken_back', { afterSeq: takenBackTo })]
+    this.#opening = [startEvent(options), ...takenBack].flatMap((event) => this.#shown(event))
     this.shownMessages = this.#opening.flatMap((event) =>
       event.type === EventType.RUN_STARTED ? (event.input?.messages ?? []) : [],
     )

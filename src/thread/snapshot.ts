@@ -79,7 +79,7 @@ async function replay(
   for await (const batches of readKept(log, threadId, { after: 0, head, signal, onLost })) {
     for (const batch of batches) {
       if (batch.first > head) return { lastRunId, lost }
-      for (const { seq, event } of batch.records()) if (seq <= head) transcript.apply(event)
+      for (const { seq, event } of batch.records()) if (seq <= head) transcript.apply(event, seq)
       lastRunId = batch.runId
     }
     // Reading is done without waiting for anything: others must have their turn in between.

@@ -27,11 +27,20 @@ export type ThreadFacts = z.infer<typeof ThreadFacts>
 /** In the place of the facts while a thread is deleted: what is there of it beside is to go, after a restart too. */
 const Deleted = z.object({ deleted: z.literal(true) })
 
+/** A message that a thread has seen; door of the stored data. */
+const SeenMessage = z.object({
+  /** What it said when it was taken in, as a digest. */
+  said: z.string(),
+  /** The run that took it in; absent of what was refused. */
+  by: z.object({ turn: z.number(), point: z.string().optional() }).optional(),
+})
+type SeenMessage = z.infer<typeof SeenMessage>
+
 /** What the store knows of what a request names. */
 export interface LookedUp {
   hasRun: boolean
-  /** What each message said when it was taken in, as a digest; those that the thread has seen. */
-  digests: ReadonlyMap<string, string>
+  /** Those that the thread has seen. */
+  messages: ReadonlyMap<string, SeenMessage>
 }
 
 /** The facts of every thread, and which run and message ids each has seen. */
@@ -63,12 +72,18 @@ export class ThreadTable {
       runs.has(member(threadId, runId)),
       messages.getAll(messageIds.map((id) => member(threadId, id))),
     ])
-    const digests = new Map<string, string>()
-    for (const [index, id] of messageIds.entries()) {
-      const digest = found[index]
-      if (typeof digest === 'string') digests.set(id, digest)
-    }
-    return { hasRun, digests }
+    const seen = new Map<string, SeenMessage>()
+    for (const [index, id] of messageIds.entries())
+      if (found[index] !== undefined) seen.set(id, SeenMessage.parse(found[index]))
+    return { hasRun, messages: seen }
+  }
+
+  /** The messages that this turn took in, and those behind it, to be forgotten. It looks at all that the thread has seen. */
+  async since(threadId: string, turn: number): Promise<Write[]> {
+    const entries = await this.#storage.tables.messages.entries(threadId)
+    return entries.flatMap(({ key, value }) =>
+      (SeenMessage.parse(value).by?.turn ?? -1) >= turn ? [{ table: 'messages', key, value: undefined }] : [],
+    )
   }
 
   /** From here on the thread is one that is being deleted, whatever happens to this process. */
@@ -107,8 +122,12 @@ export function putRun(threadId: string, runId: string): Write {
 export function putMessages(
   threadId: string,
   digests: readonly (readonly [id: string, digest: string])[],
+  by?: SeenMessage['by'],
 ): Write[] {
-  return digests.map(([id, digest]) => ({ table: 'messages', key: member(threadId, id), value: digest }))
+  return digests.map(([id, said]) => {
+    const value: SeenMessage = { said, ...(by === undefined ? {} : { by }) }
+    return { table: 'messages', key: member(threadId, id), value }
+  })
 }
 
 function factsOf(stored: unknown): ThreadFacts | undefined {

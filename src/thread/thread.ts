@@ -1,22 +1,23 @@
 import { randomUUID } from 'node:crypto'
-import type { ResumeEntry, RunAgentInput, UserMessage } from '@ag-ui/core'
+import type { RunAgentInput, UserMessage } from '@ag-ui/core'
 import type { AgentSession, RunEnd } from '../agent/agent.ts'
 import { parseUserContent } from '../agui/input.ts'
 import { inBackground } from '../background.ts'
 import { isCode, RunnerError } from '../errors.ts'
 import type { Write } from '../storage/table.ts'
-import { deliveryOf, threadBusy } from './admission.ts'
-import { openAnswers, owedResults } from './answers.ts'
+import { admit, namedIds } from './admit.ts'
+import { openAnswers } from './answers.ts'
 import { type Cut, closeCut, RESTARTED } from './cut-run.ts'
-import { asRefused, asTold, knownIds, reconcile, withShown, withTold } from './history.ts'
-import { checkNew, type KnownIds, knownMessages } from './known.ts'
+import { asRefused, reconcile, type Turn, withShown, withTold } from './history.ts'
+import { type KnownIds, knownMessages } from './known.ts'
 import type { QueuedRun, Waiting } from './queue.ts'
 import { pendingEvents, queuedEvents } from './queue-events.ts'
 import { RoomWait } from './room-wait.ts'
 import { Run, refusedRun } from './run.ts'
+import { type Start, takeBack } from './start.ts'
 import type { ThreadOptions } from './thread-options.ts'
 import { factsAfter, type LookedUp, putFacts, putMessages, putRun, type ThreadFacts } from './thread-table.ts'
-import type { Accepted, Submitted, ThreadDescription } from './told.ts'
+import { type Accepted, describeThread, type Submitted, type ThreadDescription } from './told.ts'
 
 /** One thread: admits one run at a time. */
 export class Thread {
@@ -53,25 +54,21 @@ export class Thread {
    */
   async submit(input: RunAgentInput): Promise<Submitted> {
     const { runId } = input
-    const known = await this.#lookUp(runId, knownIds(input.messages))
-    checkNew(input, this.#known(known), this.#options.agent)
-    const delivery = deliveryOf(input)
-    const busy = this.#run?.run.runId
-    if (busy !== undefined && delivery === undefined) throw threadBusy(busy)
-    const resume = this.#answers(input.resume)
-    const results = owedResults(input.messages, this.#options.agent)
-    const isAnswered = resume.length + results.length > 0
-    const held = { ...knownMessages(this.#known(known)), isAnswered }
-    const { messages, before, digests, ...behind } = reconcile(input.messages, held)
-    const request = { ...input, messages: [...results, ...before, ...messages], resume }
-    this.#options.agent.check(request)
-    const queued = { request, digests }
-    if (busy === undefined) return { runId, after: await this.#start(queued), ...behind }
-    const after = this.#options.writer.head
-    const isSteering = delivery === 'steer' && results.length + before.length === 0
-    const steeredInto = await this.#enqueue(queued, isSteering ? messages.map(asTold) : [])
+    const { table, writer } = this.#options
+    const known = await this.#lookUp(runId, namedIds(input))
+    const runs = this.#runs
+    const { queued, steered, back, ...behind } = admit(input, this.#known(known), this.#options)
+    if (back !== undefined) {
+      const forgotten = await table.since(this.threadId, back.turn)
+      // What happened meanwhile happened to the conversation as it was.
+      if (this.#isClosed || this.#run !== undefined || runs !== this.#runs) return await this.submit(input)
+      return { runId, after: await this.#start(queued, { back: { ...back, forgotten } }) }
+    }
+    if (this.#run === undefined) return { runId, after: await this.#start(queued), ...behind }
+    const after = writer.head
+    const steeredInto = await this.#enqueue(queued, steered)
     if (steeredInto === undefined) return { runId, after, ...behind }
-    await this.#options.writer.commit({ writes: [putRun(this.threadId, runId)], isLast: true })
+    await writer.commit({ writes: [putRun(this.threadId, runId)], isLast: true })
     return { runId, after, steeredInto }
   }
 
@@ -87,7 +84,7 @@ export class Thread {
     const { messages, digests } = reconcile([message], knownMessages(this.#known(known)))
     const request = { threadId: this.threadId, runId, messages, tools: [], context: [] }
     this.#options.agent.check(request)
-    this.#answers()
+    openAnswers([], { ...this.#options, isRunning: this.#run !== undefined })
     if (this.#run === undefined) {
       await this.#start({ request, digests })
       return { messageId, delivery: 'run', runId }
@@ -138,7 +135,7 @@ export class Thread {
     if (!(await this.#room.isThere())) return
     try {
       const queued = await queue.read(waiting)
-      if (this.#isFree && queue.has(waiting)) await this.#start(queued, waiting)
+      if (this.#isFree && queue.has(waiting)) await this.#start(queued, { waiting })
     } catch (error) {
       const { runId } = waiting
       // It has begun: its own end tells.
@@ -232,23 +229,9 @@ export class Thread {
   }
 
   describe(): ThreadDescription {
-    const { lastOutcome, createdAt, updatedAt } = this.#facts
-    const { interrupts } = this.#options.agent
-    const ended = interrupts.length > 0 ? 'interrupted' : lastOutcome === 'error' ? 'failed' : 'idle'
-    return {
-      threadId: this.threadId,
-      state: this.#run === undefined ? ended : 'running',
-      lastSeq: this.#options.writer.head,
-      ...(this.#run === undefined ? {} : { runId: this.#run.run.runId }),
-      interrupts: this.#options.agent.interrupts,
-      queue: this.#options.queue.waiting
-        .filter(({ runId }) => runId !== this.#run?.run.runId)
-        .map(({ runId, messageIds }) => ({ runId, messageIds })),
-      usage: this.#facts.usage,
-      createdAt,
-      updatedAt,
-      ...this.#options.agent.describe(),
-    }
+    const { agent, queue, writer } = this.#options
+    const now = { agent, lastSeq: writer.head, runId: this.#run?.run.runId, waiting: queue.waiting }
+    return describeThread(this.threadId, this.#facts, now)
   }
 
   /** Ends the open run as `cancelled` and the agent's process. Idempotent. */
@@ -295,35 +278,38 @@ export class Thread {
       throw new RunnerError('shutting_down', 'The runner is stopping, or the thread is being deleted.')
   }
 
-  #answers(resume?: readonly ResumeEntry[]): ResumeEntry[] {
-    return openAnswers(resume, { ...this.#options, isRunning: this.#run !== undefined })
-  }
-
   /**
    * Nothing is awaited before the run is this thread's one run. It begins when all of its start is committed: either the
    * run is known and in the log, or neither. Returns the last seq before it.
+   *
+   * @throws {RunnerError} `regenerate_unsupported`, `storage_full`.
    */
-  async #start(queued: QueuedRun, waiting?: Waiting): Promise<number> {
+  async #start(queued: QueuedRun, { waiting, back }: Start = {}): Promise<number> {
     const { agent, queue, writer } = this.#options
     const { request } = queued
     const { runId } = request
+    const undo = back === undefined ? undefined : takeBack(agent, back, request)
+    const by: Turn = { turn: writer.head, point: agent.point }
     const run = new Run({
       ...this.#options,
       request,
+      takenBackTo: back?.turn,
       onUserMessage: (id) => {
         const known = queue.takeIn(id)
         if (known !== undefined) digests.push(known)
       },
       lastWords: () => (this.#isParked ? [] : queuedEvents(queue.waiting.filter((each) => each.isSteered))),
-      lastWrites: (end) => this.#lastWrites(end, digests),
+      lastWrites: (end) => this.#lastWrites(end, digests, by),
     })
     const digests = withShown(queued.digests, run.shownMessages)
     this.#run = { run, runId, digests }
     const { threadId } = this
     const after = writer.head
     const before = this.#facts
-    this.#facts = { ...before, openRun: { runId, after }, updatedAt: Date.now(), memory: agent.memory }
-    const removal = waiting === undefined ? [] : queue.removal(waiting)
+    const { lastUserMessageId } = back ?? before
+    const openRun = { runId, after }
+    this.#facts = { ...before, lastUserMessageId, openRun, updatedAt: Date.now(), memory: agent.memory }
+    const removal = waiting === undefined ? (back?.forgotten ?? []) : queue.removal(waiting)
     const started = run.start([putRun(threadId, runId), putFacts(threadId, this.#facts), ...removal])
     const settled = started.then(
       () => {
@@ -331,6 +317,7 @@ export class Thread {
         return this.#execute(run)
       },
       () => {
+        undo?.()
         this.#facts = before
         this.#free()
         return undefined
@@ -381,7 +368,7 @@ export class Thread {
   }
 
   /** What is stored with the terminal event. */
-  async #lastWrites(end: RunEnd, digests: QueuedRun['digests']): Promise<Write[]> {
+  async #lastWrites(end: RunEnd, digests: QueuedRun['digests'], by: Turn): Promise<Write[]> {
     const { agent, queue } = this.#options
     this.#options.onRunEnding?.()
     const taken = await queue.takenWrites()
@@ -391,7 +378,8 @@ export class Thread {
     const refused = end.outcome === 'error' && end.code === 'model_rejected_input' ? asRefused(digests) : []
     return [
       ...taken,
-      ...putMessages(this.threadId, [...kept, ...refused]),
+      ...putMessages(this.threadId, kept, by),
+      ...putMessages(this.threadId, refused),
       putFacts(this.threadId, this.#facts),
     ]
   }

@@ -1,5 +1,7 @@
 import type { Interrupt, Message, TokenUsage } from '@ag-ui/core'
-import type { AgentDescription } from '../agent/agent.ts'
+import type { AgentDescription, AgentSession } from '../agent/agent.ts'
+import type { Waiting } from './queue.ts'
+import type { ThreadFacts } from './thread-table.ts'
 
 export type ThreadState = 'idle' | 'running' | 'interrupted' | 'failed'
 
@@ -16,6 +18,32 @@ export interface ThreadDescription extends AgentDescription {
   usage: TokenUsage[]
   createdAt: number
   updatedAt: number
+}
+
+/** A thread as clients are told of it. */
+export function describeThread(
+  threadId: string,
+  facts: ThreadFacts,
+  now: { agent: AgentSession; lastSeq: number; runId: string | undefined; waiting: readonly Waiting[] },
+): ThreadDescription {
+  const { lastOutcome, usage, createdAt, updatedAt } = facts
+  const { agent, lastSeq, runId, waiting } = now
+  const { interrupts } = agent
+  const ended = interrupts.length > 0 ? 'interrupted' : lastOutcome === 'error' ? 'failed' : 'idle'
+  return {
+    threadId,
+    state: runId === undefined ? ended : 'running',
+    lastSeq,
+    ...(runId === undefined ? {} : { runId }),
+    interrupts,
+    queue: waiting.flatMap(({ messageIds, ...run }) =>
+      run.runId === runId ? [] : [{ runId: run.runId, messageIds }],
+    ),
+    usage,
+    createdAt,
+    updatedAt,
+    ...agent.describe(),
+  }
 }
 
 /** What a submitted run is read by: the run's own records behind `after`, up to its terminal event. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Message, UserMessage } from '@ag-ui/core'
 import { describe, expect, test } from 'vitest'
 import { RunnerError } from '../../src/errors.ts'
-import { type KnownMessages, type NewMessages, reconcile } from '../../src/thread/history.ts'
+import { type KnownMessages, type NewMessages, reconcile, type Turn } from '../../src/thread/history.ts'
 
 const user = (id: string, content: UserMessage['content'] = `words of ${id}`): UserMessage => ({
   id,
@@ -15,15 +15,31 @@ const tool = (id: string): Message => ({ id, role: 'tool', toolCallId: 'c', cont
 /** A thread that remembers as the session does: what a run took in, when it did not fail. */
 class Thread implements KnownMessages {
   readonly #digests = new Map<string, string>()
+  readonly #turns = new Map<string, Turn>()
+  #turn = 0
   lastUserMessageId: string | undefined
+  isAnswered?: boolean
+  replaces?: string
 
   messageDigest(messageId: string): string | undefined {
     return this.#digests.get(messageId)
   }
 
+  messageTurn(messageId: string): Turn | undefined {
+    return this.#turns.get(messageId)
+  }
+
   take(...messages: Message[]): string[] {
     const { messages: fresh, digests } = this.sort(...messages)
-    for (const [id, digest] of digests) this.#digests.set(id, digest)
+    const turn = {
+      turn: this.#turn,
+      ...(messages.at(-1)?.id === 'pointless' ? {} : { point: `p${this.#turn}` }),
+    }
+    for (const [id, digest] of digests) {
+      this.#digests.set(id, digest)
+      this.#turns.set(id, turn)
+    }
+    this.#turn += 1
     this.lastUserMessageId = digests.at(-1)?.[0]
     return fresh.map(({ id }) => id)
   }
@@ -129,15 +145,6 @@ describe('a thread that was talked on', () => {
   })
 
   test.each<[string, Message[]]>([
-    ['the last message to be answered again', [user('u1'), assistant('a1'), user('u2')]],
-    ['an earlier message to be answered again', [user('u1')]],
-    ['an edited last message', [user('u1'), assistant('a1'), user('u2', 'edited')]],
-    ['an edited message alone', [user('u1', 'edited')]],
-  ])('says of its own that it cannot go back: %s', (_what, messages) => {
-    expect(talked().refusal(...messages).code).toBe('regenerate_unsupported')
-  })
-
-  test.each<[string, Message[]]>([
     ['the last turn', [user('u1'), assistant('a1'), user('u3')]],
     ['the last turn, and is cut at its beginning', [assistant('a1'), user('u1'), user('u3'), user('u4')]],
   ])("takes a history that lacks another client's turn: %s", (_what, messages) => {
@@ -151,6 +158,81 @@ describe('a thread that was talked on', () => {
     ['only what is new', [user('u3')]],
   ])('is not behind with %s', (_what, messages) => {
     expect(talked().sort(...messages).held).toBeUndefined()
+  })
+})
+
+describe('a history that ends with a known message takes the conversation back to before it', () => {
+  const three = (): Thread => {
+    const thread = talked()
+    thread.take(user('u2'), user('u3'), user('u4'))
+    return thread
+  }
+
+  test.each<[string, Message[], string[], number]>([
+    ['the last question', [user('u1'), assistant('a1'), user('u2')], ['u2'], 1],
+    ['the last question, edited', [user('u1'), assistant('a1'), user('u2', 'edited')], ['u2'], 1],
+    ['the last question alone', [user('u2')], ['u2'], 1],
+    ['the end of the history', [assistant('a1'), user('u2')], ['u2'], 1],
+    ['the first question', [user('u1')], ['u1'], 0],
+    ['the first question, edited', [user('u1', 'edited')], ['u1'], 0],
+    ['one of two that a turn took in', [user('u1'), user('u2'), user('u3'), user('u4')], ['u3', 'u4'], 2],
+    ['the first of two that a turn took in', [user('u1'), user('u2'), user('u3')], ['u3'], 2],
+    ['what was steered in', [user('u1'), user('u2'), user('u3:steered', 'words of u3')], ['u3:steered'], 2],
+    ['a question behind a new one', [user('u1'), user('new'), user('u2')], ['new', 'u2'], 1],
+  ])('%s', (_what, messages, fresh, turn) => {
+    const sorted = three().sort(...messages)
+    expect(sorted.messages.map(({ id }) => id)).toEqual(fresh)
+    expect(sorted.back).toMatchObject({ turn, point: `p${turn}` })
+    expect(sorted.held).toBeUndefined()
+  })
+
+  test('what it knows last is what it keeps', () => {
+    expect(three().sort(user('u1'), user('u2')).back?.lastUserMessageId).toBe('u1')
+    expect(three().sort(user('u1')).back?.lastUserMessageId).toBeUndefined()
+  })
+
+  test('the greeting of an app stands before its first question again', () => {
+    const thread = new Thread()
+    thread.take(assistant('hello'), user('u1'))
+    expect(thread.sort(assistant('hello'), user('u1', 'edited')).before).toEqual([assistant('hello')])
+  })
+
+  test('an edit under a new id says in whose stead it stands', () => {
+    const thread = Object.assign(three(), { replaces: 'u2' })
+    const { messages, back } = thread.sort(user('u1'), assistant('a1'), user('other'))
+    expect(messages.map(({ id }) => id)).toEqual(['other'])
+    expect(back).toMatchObject({ turn: 1 })
+  })
+
+  test('what the thread does not have takes nothing back', () => {
+    const thread = Object.assign(talked(), { replaces: 'failed' })
+    expect(thread.sort(user('u1'), user('u2'), user('u3'))).toMatchObject({ messages: [{ id: 'u3' }] })
+    expect(thread.sort(user('u1'), user('u2'), user('u3')).back).toBeUndefined()
+  })
+
+  test('an answer to what is asked takes nothing back, and one that does both is refused', () => {
+    const thread = Object.assign(talked(), { isAnswered: true })
+    expect(thread.sort(user('u1'), assistant('a1'), user('u2'))).toEqual({
+      messages: [],
+      before: [],
+      digests: [],
+    })
+    expect(thread.refusal(user('u1'), assistant('a1'), user('u2', 'edited')).code).toBe(
+      'regenerate_unsupported',
+    )
+  })
+
+  test('one to which the agent has no way back is refused, with its id', () => {
+    const thread = talked()
+    thread.take(user('pointless'))
+    expect(thread.refusal(user('u1'), user('u2'), user('pointless'))).toMatchObject({
+      code: 'regenerate_unsupported',
+      message: expect.stringContaining('"pointless"'),
+    })
+  })
+
+  test('a message in the middle is still not to be edited', () => {
+    expect(three().refusal(user('u1', 'edited'), user('u2')).code).toBe('history_conflict')
   })
 })
 

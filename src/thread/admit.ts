@@ -1,0 +1,48 @@
+import type { ResumeEntry, RunAgentInput, UserMessage } from '@ag-ui/core'
+import type { AgentSession } from '../agent/agent.ts'
+import type { Redactor } from '../redaction/redactor.ts'
+import { deliveryOf, replacedBy, threadBusy } from './admission.ts'
+import { openAnswers, owedResults } from './answers.ts'
+import { asTold, knownIds, type NewMessages, reconcile } from './history.ts'
+import { checkNew, type KnownIds, knownMessages } from './known.ts'
+import type { QueuedRun } from './queue.ts'
+
+interface Admitted extends Pick<NewMessages, 'held' | 'back'> {
+  queued: QueuedRun
+  /** As they are told when the running turn takes them in; none when it is not to. */
+  steered: UserMessage[]
+}
+
+/** The ids of the messages that an input names. */
+export function namedIds(input: RunAgentInput): string[] {
+  const replaced = replacedBy(input)
+  return knownIds(input.messages, replaced === undefined ? [] : [replaced])
+}
+
+/**
+ * What a run asks of the agent, of all that its client has sent. Nothing is changed.
+ *
+ * @throws {RunnerError} `thread_busy`, `run_exists`, `history_conflict`, `interrupt_open`, `regenerate_unsupported`,
+ * `invalid_input`.
+ */
+export function admit(
+  input: RunAgentInput,
+  known: KnownIds,
+  { agent, redactor }: { agent: AgentSession; redactor: Redactor },
+): Admitted {
+  checkNew(input, known, agent)
+  const delivery = deliveryOf(input)
+  const busy = known.underWay?.runId
+  if (busy !== undefined && delivery === undefined) throw threadBusy(busy)
+  const resume: ResumeEntry[] = openAnswers(input.resume, { agent, redactor, isRunning: busy !== undefined })
+  const results = owedResults(input.messages, agent)
+  const isAnswered = resume.length + results.length > 0
+  const held = { ...knownMessages(known), isAnswered, replaces: replacedBy(input) }
+  const { messages, before, digests, ...about } = reconcile(input.messages, held)
+  // What it would be taken back from is not known before the run has ended.
+  if (about.back !== undefined && busy !== undefined) throw threadBusy(busy)
+  const request = { ...input, messages: [...results, ...before, ...messages], resume }
+  agent.check(request)
+  const isSteering = delivery === 'steer' && results.length + before.length === 0
+  return { ...about, queued: { request, digests }, steered: isSteering ? messages.map(asTold) : [] }
+}
