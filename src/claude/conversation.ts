@@ -83,6 +83,9 @@ export class Conversation implements AgentSession {
   get point(): string | undefined {
     return pointOf(this.#memory)
   }
+  get busy(): boolean {
+    return this.#runId !== undefined || this.#keeper.isStarting
+  }
 
   takeBack(point: string): (() => void) | undefined {
     const [memory, turn, isAhead] = [this.#memory, this.#turn, this.#isAhead]
@@ -92,10 +95,6 @@ export class Conversation implements AgentSession {
     return () => {
       ;[this.#memory, this.#turn, this.#isAhead] = [memory, turn, isAhead]
     }
-  }
-
-  get busy(): boolean {
-    return this.#runId !== undefined || this.#keeper.isStarting
   }
 
   check({ tools, forwardedProps, messages, resume = [] }: RunAgentInput): void {

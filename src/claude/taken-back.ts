@@ -1,41 +1,12 @@
+import type { Entries } from './entries.ts'
 import type { Host } from './host/host.ts'
 import { freshMemory, type Memory } from './memory.ts'
-import { isRecord, readAssistant, readUser } from './translate/messages.ts'
 import type { Turn } from './turn.ts'
 import type { TurnEnd } from './turn-end.ts'
 
 /** What the model refuses once it refuses in every later request of the session, so the session goes on without it. */
 export function isRejected(end: TurnEnd): boolean {
   return typeof end === 'object' && end.outcome === 'error' && end.code === 'model_rejected_input'
-}
-
-/** What a turn has put into the session's file. */
-export interface Entries {
-  last: string | undefined
-  /** The summary of all before, when the session was compacted in the turn. */
-  summary: string | undefined
-}
-
-/** Whether a picture or a document is among the content blocks, or in a tool's result among them. */
-export function hasMedia(blocks: unknown): boolean {
-  if (!Array.isArray(blocks)) return false
-  return blocks.some(
-    (block: unknown) =>
-      isRecord(block) &&
-      (block['type'] === 'image' || block['type'] === 'document' || hasMedia(block['content'])),
-  )
-}
-
-/** The uuid of a message that is an entry of the session's file, and not a subagent's or the harness's. */
-export function entryOf(message: unknown): string | undefined {
-  if (!isRecord(message)) return undefined
-  const { type } = message
-  const entry =
-    type === 'assistant' ? readAssistant(message) : type === 'user' ? readUser(message) : undefined
-  if (entry === undefined || entry.parent_tool_use_id !== undefined) return undefined
-  return ('error' in entry && entry.error !== undefined) || message['isReplay'] === true
-    ? undefined
-    : entry.uuid
 }
 
 /** The point of a conversation at which nothing was said yet, or nothing that counts. */

@@ -3,7 +3,7 @@ import { contentToText, type Message, type UserMessage } from '@ag-ui/core'
 import { RunnerError } from '../errors.ts'
 
 /** The run that took a message in. */
-export interface Turn {
+export interface TakenIn {
   /** The last seq before it. */
   turn: number
   /** Where the agent's conversation stood then; absent when it could not be taken back to there. */
@@ -18,7 +18,7 @@ export interface KnownMessages {
    */
   messageDigest(messageId: string): string | undefined
   /** `undefined` for a message that is not known, or waits, or whose run is under way. */
-  messageTurn(messageId: string): Turn | undefined
+  messageTurn(messageId: string): TakenIn | undefined
   lastUserMessageId: string | undefined
   /** The run answers an interrupt, so it needs no new message. */
   isAnswered?: boolean

@@ -8,7 +8,7 @@ import type { Write } from '../storage/table.ts'
 import { admit, namedIds } from './admit.ts'
 import { openAnswers } from './answers.ts'
 import { type Cut, closeCut, RESTARTED } from './cut-run.ts'
-import { asRefused, reconcile, type Turn, withShown, withTold } from './history.ts'
+import { asRefused, reconcile, type TakenIn, withShown, withTold } from './history.ts'
 import { type KnownIds, knownMessages } from './known.ts'
 import type { QueuedRun, Waiting } from './queue.ts'
 import { pendingEvents, queuedEvents } from './queue-events.ts'
@@ -289,7 +289,7 @@ export class Thread {
     const { request } = queued
     const { runId } = request
     const undo = back === undefined ? undefined : takeBack(agent, back, request)
-    const by: Turn = { turn: writer.head, point: agent.point }
+    const by: TakenIn = { turn: writer.head, point: agent.point }
     const run = new Run({
       ...this.#options,
       request,
@@ -368,7 +368,7 @@ export class Thread {
   }
 
   /** What is stored with the terminal event. */
-  async #lastWrites(end: RunEnd, digests: QueuedRun['digests'], by: Turn): Promise<Write[]> {
+  async #lastWrites(end: RunEnd, digests: QueuedRun['digests'], by: TakenIn): Promise<Write[]> {
     const { agent, queue } = this.#options
     this.#options.onRunEnding?.()
     const taken = await queue.takenWrites()

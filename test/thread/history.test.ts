@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Message, UserMessage } from '@ag-ui/core'
 import { describe, expect, test } from 'vitest'
 import { RunnerError } from '../../src/errors.ts'
-import { type KnownMessages, type NewMessages, reconcile, type Turn } from '../../src/thread/history.ts'
+import { type KnownMessages, type NewMessages, reconcile, type TakenIn } from '../../src/thread/history.ts'
 
 const user = (id: string, content: UserMessage['content'] = `words of ${id}`): UserMessage => ({
   id,
@@ -15,7 +15,7 @@ const tool = (id: string): Message => ({ id, role: 'tool', toolCallId: 'c', cont
 /** A thread that remembers as the session does: what a run took in, when it did not fail. */
 class Thread implements KnownMessages {
   readonly #digests = new Map<string, string>()
-  readonly #turns = new Map<string, Turn>()
+  readonly #turns = new Map<string, TakenIn>()
   #turn = 0
   lastUserMessageId: string | undefined
   isAnswered?: boolean
@@ -25,7 +25,7 @@ class Thread implements KnownMessages {
     return this.#digests.get(messageId)
   }
 
-  messageTurn(messageId: string): Turn | undefined {
+  messageTurn(messageId: string): TakenIn | undefined {
     return this.#turns.get(messageId)
   }
 

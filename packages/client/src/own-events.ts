@@ -192,6 +192,9 @@ export interface OwnEvents {
     message?: unknown
     chars?: number | undefined
   }
+  taken_back: {
+    afterSeq: number
+  }
   session_reset: {
     claudeSessionId: string
     reason: string

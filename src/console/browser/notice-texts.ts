@@ -53,6 +53,8 @@ const NOTICES: Readonly<Record<string, Describe>> = {
   conversation_reset: () => info('Claude Code started a new conversation'),
   session_reset: ({ reason }) =>
     warn('The Claude session is gone; it goes on without what was said before', words(reason)),
+  taken_back: ({ afterSeq }) =>
+    info('Taken back', `what stands behind record ${text(afterSeq)} is no part of the conversation any more`),
   gap: ({ firstSeq, lastSeq }) =>
     warn('Damaged in the store', `records ${text(firstSeq)} to ${text(lastSeq)}`),
   workspace_problems: ({ problems }) =>
