@@ -1,5 +1,6 @@
 import { HttpAgent } from '@ag-ui/client'
 import {
+  ActionBarPrimitive,
   AssistantRuntimeProvider,
   ComposerPrimitive,
   ExportedMessageRepository,
@@ -25,13 +26,20 @@ if (!url.searchParams.has('thread')) {
 }
 const threadId = url.searchParams.get('thread')
 
-/** Stop closes the stream; this makes the runner stop the run with it. */
 class Agent extends HttpAgent {
+  /** Ids of the questions that this page has shown last. */
+  asked = []
+
   requestInit(input) {
-    const forwardedProps = { ...input.forwardedProps, onDisconnect: 'interrupt' }
+    const before = this.asked
+    this.asked = questionsIn(input.messages)
+    // Stop closes the stream: the run is to stop with it. An edited question has a new id: it replaces one that is gone.
+    const replaces = before.find((id) => !this.asked.includes(id))
+    const forwardedProps = { ...input.forwardedProps, onDisconnect: 'interrupt', replaces }
     return super.requestInit({ ...input, forwardedProps })
   }
 }
+const questionsIn = (messages) => messages.filter(({ role }) => role === 'user').map(({ id }) => id)
 const agent = new Agent({ url: '/agent/', threadId })
 
 // The runner keeps the thread: a page that starts empty asks for it, in the form of clients before AG-UI 1.0.
@@ -46,7 +54,9 @@ const historyAdapter = {
       .filter((line) => line.startsWith('data:'))
       .map((line) => JSON.parse(line.slice('data:'.length)))
     const snapshot = events.find(({ type }) => type === 'MESSAGES_SNAPSHOT')
-    return ExportedMessageRepository.fromArray(fromAgUiMessages(snapshot?.messages ?? []))
+    const messages = snapshot?.messages ?? []
+    agent.asked = questionsIn(messages)
+    return ExportedMessageRepository.fromArray(fromAgUiMessages(messages))
   },
   // Nothing to do: what is said here is in the runner's log.
   async append() {},
@@ -73,9 +83,28 @@ function Tool({ toolName, result, status }) {
 const Text = ({ text }) => <p style={{ whiteSpace: 'pre-wrap' }}>{text}</p>
 const Thinking = ({ text }) => <p style={{ color: 'gray' }}>{text}</p>
 
-const Message = () => (
+const Parts = () => (
+  <MessagePrimitive.Parts components={{ Text, Reasoning: Thinking, tools: { Fallback: Tool } }} />
+)
+
+const Question = () => (
   <MessagePrimitive.Root>
-    <MessagePrimitive.Parts components={{ Text, Reasoning: Thinking, tools: { Fallback: Tool } }} />
+    <Parts />
+    <ActionBarPrimitive.Edit>Edit</ActionBarPrimitive.Edit>
+  </MessagePrimitive.Root>
+)
+
+const EditedQuestion = () => (
+  <ComposerPrimitive.Root>
+    <ComposerPrimitive.Input aria-label="Edited message" />
+    <ComposerPrimitive.Send>Ask</ComposerPrimitive.Send>
+  </ComposerPrimitive.Root>
+)
+
+const Answer = () => (
+  <MessagePrimitive.Root>
+    <Parts />
+    <ActionBarPrimitive.Reload>Again</ActionBarPrimitive.Reload>
   </MessagePrimitive.Root>
 )
 
@@ -119,7 +148,9 @@ function Chat() {
   return (
     <main data-color={color} style={{ background: color }}>
       <ThreadPrimitive.Root>
-        <ThreadPrimitive.Messages components={{ Message }} />
+        <ThreadPrimitive.Messages
+          components={{ UserMessage: Question, EditComposer: EditedQuestion, AssistantMessage: Answer }}
+        />
         <Approvals />
         <ComposerPrimitive.Root>
           <ComposerPrimitive.Input aria-label="Message" />

@@ -114,16 +114,21 @@ function turnToTakeBack(
   const { replaces, isAnswered = false } = known
   const last = messages.at(-1)
   if (last?.role !== 'user') return undefined
-  const id = sentId(replaces ?? last.id, known)
-  const digests = known.messageDigest(id)?.split(' ') ?? [REFUSED]
   // What failed or was refused is no part of the conversation: nothing is to be taken back.
-  if (digests[0] === REFUSED) return undefined
-  if (isAnswered && replaces === undefined && digests.includes(digestOf(last.content))) return undefined
-  if (isAnswered) throw notAgain(id, 'the run also answers what that turn waits for; send one of the two')
-  const { turn, point } = known.messageTurn(id) ?? {}
-  if (turn === undefined || point === undefined)
+  const ids = [last.id, ...(replaces === undefined ? [] : [replaces])]
+    .map((id) => sentId(id, known))
+    .filter((id) => known.messageDigest(id)?.startsWith(REFUSED) === false)
+  const [first] = ids
+  if (first === undefined) return undefined
+  const isAsSent = known.messageDigest(first)?.split(' ').includes(digestOf(last.content)) === true
+  if (isAnswered && replaces === undefined && isAsSent) return undefined
+  if (isAnswered) throw notAgain(first, 'the run also answers what a turn waits for; send one of the two')
+  const turns = ids.map((id) => {
+    const { turn, point } = known.messageTurn(id) ?? {}
+    if (turn !== undefined && point !== undefined) return { turn, point }
     throw notAgain(id, 'it is not answered yet, or nobody knows where the agent stood before it')
-  return { turn, point }
+  })
+  return turns.reduce((earliest, each) => (each.turn < earliest.turn ? each : earliest))
 }
 
 /** What a thread knows that has only the turns before this one. */

@@ -71,7 +71,10 @@ test('another answer, an edit and an edit under a new id: the model knows what t
 
 test('a question whose answer was stopped is asked again, and none of the stopped answer is left', async () => {
   await ask('stopped', [q1])
-  const answer = await post(runner.url, { ...runInput('stopped'), messages: [q1, userMessage('QXHANG', 'h')] })
+  const answer = await post(runner.url, {
+    ...runInput('stopped'),
+    messages: [q1, userMessage('QXHANG', 'h')],
+  })
   for await (const { event } of frames(answer)) {
     if (event.type === 'TEXT_MESSAGE_CONTENT') await post(`${runner.url}/sessions/stopped/interrupt`, {})
   }
@@ -87,7 +90,10 @@ test('a question whose answer was stopped is asked again, and none of the stoppe
 
 test('a runner that is killed behind the take-back goes on from there', async () => {
   await talk('killed')
-  const answer = await post(runner.url, { ...runInput('killed'), messages: [q1, userMessage('QXHANG', 'q2')] })
+  const answer = await post(runner.url, {
+    ...runInput('killed'),
+    messages: [q1, userMessage('QXHANG', 'q2')],
+  })
   for await (const { event } of frames(answer)) if (event.type === 'TEXT_MESSAGE_CONTENT') break
   await runner.stop('SIGKILL')
   runner = await bench.start({ CLAUDE_SLASH_COMMANDS: 'true' })

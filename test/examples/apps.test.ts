@@ -20,6 +20,8 @@ const SHOTS = process.env['AGUI_SHOTS']
 
 interface App {
   name: string
+  /** Whether the app has buttons for another answer and for an edited question, as it comes. */
+  goesBack: boolean
   input(page: Page): Locator
   send(page: Page): Locator
   stop(page: Page): Locator
@@ -28,6 +30,7 @@ interface App {
 const APPS: readonly App[] = [
   {
     name: 'copilotkit',
+    goesBack: false,
     input: (page) => page.getByRole('textbox'),
     // One button is both.
     send: (page) => page.getByTestId('copilot-send-button'),
@@ -35,6 +38,7 @@ const APPS: readonly App[] = [
   },
   {
     name: 'assistant-ui',
+    goesBack: true,
     input: (page) => page.getByLabel('Message'),
     send: (page) => page.getByRole('button', { name: 'Send' }),
     stop: (page) => page.getByRole('button', { name: 'Stop' }),
@@ -62,7 +66,7 @@ const scriptFor = (tool: string): Script => ({
 
 const chromium = missingChromium()
 
-describe.each(APPS)('examples/$name', ({ name, input, send, stop }) => {
+describe.each(APPS)('examples/$name', ({ name, goesBack, input, send, stop }) => {
   const reason = chromium ?? missingPackages(name)
   let bench: Bench
   let runner: RunnerProcess
@@ -108,6 +112,11 @@ describe.each(APPS)('examples/$name', ({ name, input, send, stop }) => {
     const headers = { authorization: `Bearer ${TOKEN}` }
     return await events(await fetch(`${runner.url}/sessions/${threadId}/events?follow=false`, { headers }))
   }
+  /** How many runs have been asked this. */
+  const told = async (words: string): Promise<number> =>
+    (await logged()).filter(
+      ({ type, input: echo }) => type === 'RUN_STARTED' && JSON.stringify(echo).includes(words),
+    ).length
 
   test.skipIf(reason !== undefined)(
     `does what an app has to (${reason ?? 'its packages are here'})`,
@@ -177,6 +186,23 @@ describe.each(APPS)('examples/$name', ({ name, input, send, stop }) => {
         'success',
         'success',
       ])
+      if (goesBack) {
+        await page.getByRole('button', { name: 'Again' }).last().click()
+        await expect.poll(async () => await told('and now')).toBe(2)
+        await shows('You said: and now')
+        await page.getByRole('button', { name: 'Edit' }).last().click()
+        await page.getByLabel('Edited message').fill('and later')
+        await page.getByRole('button', { name: 'Ask' }).click()
+        await shows('You said: and later')
+        expect(await page.getByText('You said: and now', { exact: true }).count()).toBe(0)
+        await shoot('edited')
+        await page.reload()
+        await shows('You said: and later')
+        expect(await page.getByText('You said: and now', { exact: true }).count()).toBe(0)
+        const asked = bench.gateway.requests.filter(({ route }) => route === 'inference')
+        expect(JSON.stringify(asked.at(-1)?.body)).not.toContain('and now')
+      }
+
       // What is asked of makers' sites fails here, and assistant-ui asks for the history of a thread that is new.
       expect(watched.problems.filter((problem) => !/ERR_FAILED|status of 404/.test(problem))).toEqual([])
     },

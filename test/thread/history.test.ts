@@ -204,6 +204,13 @@ describe('a history that ends with a known message takes the conversation back t
     expect(back).toMatchObject({ turn: 1 })
   })
 
+  test('of the message that the history ends with, and the one it replaces, the earlier one counts', () => {
+    const thread = Object.assign(three(), { replaces: 'u3' })
+    expect(thread.sort(user('u1'), user('u2')).back).toMatchObject({ turn: 1 })
+    thread.replaces = 'u2'
+    expect(thread.sort(user('u1'), user('u3'))).toMatchObject({ messages: [{ id: 'u3' }], back: { turn: 1 } })
+  })
+
   test('what the thread does not have takes nothing back', () => {
     const thread = Object.assign(talked(), { replaces: 'failed' })
     expect(thread.sort(user('u1'), user('u2'), user('u3'))).toMatchObject({ messages: [{ id: 'u3' }] })
