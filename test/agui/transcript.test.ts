@@ -1,6 +1,7 @@
 import { EventType, type Message } from '@ag-ui/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { AguiEvent } from '../../src/agui/event.ts'
+import { ownEvent } from '../../src/agui/own-events.ts'
 import { Transcript } from '../../src/agui/transcript.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { takeSnapshot } from '../../src/thread/snapshot.ts'
@@ -227,6 +228,20 @@ describe('a client that comes in anywhere holds at the end what one holds that r
   function onThread(event: AguiEvent): object {
     return 'threadId' in event ? { ...event, threadId: 'thread-1' } : event
   }
+})
+
+test('a conversation that is taken back to before what retention has left is only what the new run brings', () => {
+  const transcript = new Transcript()
+  const ask = (id: string, content: string): AguiEvent => {
+    const ids = { threadId: 't', runId: content }
+    const messages = [{ id, role: 'user' as const, content }]
+    return { type: EventType.RUN_STARTED, ...ids, input: { ...ids, messages, tools: [], context: [] } }
+  }
+  transcript.apply(ask('kept', 'left by retention'), 90)
+  transcript.apply({ type: EventType.RUN_FINISHED, threadId: 't', runId: 'left' }, 91)
+  transcript.apply(ask('kept', 'edited'), 92)
+  transcript.apply(ownEvent('taken_back', { afterSeq: 40 }), 93)
+  expect(transcript.messages()).toEqual([{ id: 'kept', role: 'user', content: 'edited' }])
 })
 
 test('an empty thread is a run with no messages', async () => {

@@ -3,10 +3,11 @@ import { EventType } from '@ag-ui/core'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { ProtocolVersion } from '../../agui/dialect.ts'
+import type { AguiEvent } from '../../agui/event.ts'
 import { RunnerError } from '../../errors.ts'
 import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
-import { takeSnapshot } from '../../thread/snapshot.ts'
+import { readMessages, takeSnapshot } from '../../thread/snapshot.ts'
 import type { Threads } from '../../thread/threads.ts'
 import { within } from '../../within.ts'
 import { about } from '../document/about.ts'
@@ -140,12 +141,11 @@ async function connect(
   const encoding = chooseEncoding(request.headers.accept, { dialect: query.protocolVersion, threadId })
   const seat = subscribers.takeFor(encoding)
   const connectId = `connect-${randomUUID()}`
-  const snapshot = await takeSnapshot(log, { threadId, connectId, signal: leaving(reply) }).catch(
-    (error: unknown) => {
-      seat.release()
-      throw error
-    },
-  )
+  const signal = leaving(reply)
+  const snapshot = await takeSnapshot(log, { threadId, connectId, signal }).catch((error: unknown) => {
+    seat.release()
+    throw error
+  })
   const { events, head } = snapshot
   // The last one's id says that the snapshot is whole, and behind which record a client that is cut off goes on.
   const last = events.length - 1
@@ -158,7 +158,11 @@ async function connect(
     return reply.type(encoding.contentType).send(prefix)
   }
   const isLast = (batch: Batch): boolean => batch.terminal && (!query.follow || query.until === 'run')
-  return subscribers.send(reply, { threadId, after: head, encoding, prefix, isLast }, seat)
+  const restate = async (seq: number): Promise<AguiEvent> => {
+    const messages = await readMessages(log, { threadId, head: seq, signal })
+    return { type: EventType.MESSAGES_SNAPSHOT, messages }
+  }
+  return subscribers.send(reply, { threadId, after: head, encoding, prefix, isLast, restate }, seat)
 }
 
 /** The platform's live tap: the run under way or the next one, until its end; any number of readers. */

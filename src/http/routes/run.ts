@@ -35,7 +35,7 @@ const ABOUT = about(() => ({
   tag: 'runs',
   summary: 'A run: RunAgentInput in, its events out, until its one terminal event.',
   details:
-    'The thread is made on first use. A client that leaves ends its run only with forwardedProps.onDisconnect "interrupt". Members that AG-UI does not know are stripped; snake_case names of the ids are taken too. While a run is under way the answer is 409 thread_busy, unless forwardedProps.delivery is queue or steer.',
+    'The thread is made on first use. A client that leaves ends its run only with forwardedProps.onDisconnect "interrupt". Members that AG-UI does not know are stripped; snake_case names of the ids are taken too. While a run is under way the answer is 409 thread_busy, unless forwardedProps.delivery is queue or steer. A history that ends with a known user message, or forwardedProps.replaces, takes the thread back to before that message.',
   body: { name: 'RunAgentInput', schema: RunAgentInputSchema },
   answers: {
     200: {

@@ -19,8 +19,11 @@ const SSE: Encoding = {
   contentType: 'text/event-stream',
   keepalive: Buffer.from(': keep-alive\n\n'),
   batches: joined((batch) => batch.sse),
-  event: (event, seq) =>
-    Buffer.from(`${seq === undefined ? '' : `id: ${seq}\n`}data: ${JSON.stringify(event)}\n\n`),
+  event: (event, seq) => Buffer.from(frameText(JSON.stringify(event), seq)),
+}
+
+function frameText(json: string, seq: number | undefined): string {
+  return `${seq === undefined ? '' : `id: ${seq}\n`}data: ${json}\n\n`
 }
 
 function joined(bytesOf: (batch: Batch) => Buffer): Encoding['batches'] {
@@ -91,9 +94,7 @@ function olderSse(reader: Reader): Encoding {
   const bytesOf = (batch: Batch): Buffer => {
     const known = olderBytes.get(batch)
     if (known !== undefined) return known
-    const frames = framesFor(reader, batch).map(
-      ({ seq, json }) => `${seq === undefined ? '' : `id: ${seq}\n`}data: ${json}\n\n`,
-    )
+    const frames = framesFor(reader, batch).map(({ seq, json }) => frameText(json, seq))
     const bytes = Buffer.from(frames.join(''))
     olderBytes.set(batch, bytes)
     return bytes
@@ -101,12 +102,14 @@ function olderSse(reader: Reader): Encoding {
   return {
     ...SSE,
     batches: (batches) => Buffer.concat(batches.map(bytesOf)),
-    event: (event) =>
-      Buffer.from(
-        toOlder(event, reader.threadId)
-          .map((older) => `data: ${JSON.stringify(older)}\n\n`)
-          .join(''),
-      ),
+    event: (event, seq) => {
+      const told = toOlder(event, reader.threadId)
+      const isLast = (index: number): boolean => index === told.length - 1
+      const texts = told.map((older, index) =>
+        frameText(JSON.stringify(older), isLast(index) ? seq : undefined),
+      )
+      return Buffer.from(texts.join(''))
+    },
   }
 }
 

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { EventType } from '@ag-ui/core'
 import type { AguiEvent } from '../../agui/event.ts'
+import { ownName } from '../../agui/own-events.ts'
 import { inBackground } from '../../background.ts'
 import { RunnerError, toMessage } from '../../errors.ts'
 import type { Batch } from '../../storage/batch.ts'
@@ -19,12 +20,16 @@ export interface LogStreamOptions {
   runId?: string
   /** What stands behind the first record, whose seq it is given: for a reader that lacks what was before. */
   catchUp?(seq: number): Promise<AguiEvent[]>
+  /** All messages at this seq, for a reader that cannot take messages back: told where the conversation is taken back. */
+  restate?(seq: number): Promise<AguiEvent>
   /** Whether the stream ends behind this batch. */
   isLast(batch: Batch): boolean
 }
 
 /** What a stream holds for a client that does not read, beside the socket's own buffer. */
 const BUFFER_BYTES = 64 * 1024
+
+const TAKEN_BACK = ownName('taken_back')
 
 /**
  * A thread's log as a response body, pulled at the client's pace: nothing is read from the log while the client
@@ -98,12 +103,27 @@ export class LogStream extends Readable {
     const [first, ...others] = batches
     const opening = first?.records()[0]
     if (catchUp === undefined || this.#isCaughtUp || first === undefined || opening === undefined) {
-      return encoding.batches(batches)
+      return await this.#restated(batches)
     }
     this.#isCaughtUp = true
     const missed = await catchUp(opening.seq)
     const rest = encoding.batches([first.after(opening.seq), ...others])
     return Buffer.concat([...[opening.event, ...missed].map(encoding.event), rest])
+  }
+
+  /** What one record becomes has its id at the last of it: a reader that is cut off between is told both again. */
+  async #restated(batches: readonly Batch[]): Promise<Buffer> {
+    const { encoding, restate } = this.#options
+    if (restate === undefined || !batches.some(({ sse }) => sse.includes(TAKEN_BACK))) {
+      return encoding.batches(batches)
+    }
+    const told: Buffer[] = []
+    for (const { seq, event } of batches.flatMap((batch) => batch.records())) {
+      const isTakenBack = event.type === EventType.CUSTOM && event.name === TAKEN_BACK
+      told.push(encoding.event(event, isTakenBack ? undefined : seq))
+      if (isTakenBack) told.push(encoding.event(await restate(seq), seq))
+    }
+    return Buffer.concat(told)
   }
 
   #end(): void {

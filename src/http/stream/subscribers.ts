@@ -13,7 +13,7 @@ export interface SubscribersOptions {
 
 export type StreamRequest = Pick<
   LogStreamOptions,
-  'threadId' | 'after' | 'isLast' | 'prefix' | 'runId' | 'encoding' | 'catchUp'
+  'threadId' | 'after' | 'isLast' | 'prefix' | 'runId' | 'encoding' | 'catchUp' | 'restate'
 >
 
 /** Every response that follows the log. */
