@@ -151,6 +151,7 @@ export class Conversation implements AgentSession {
       const code = error instanceof RunnerError ? error.code : 'internal'
       return { outcome: 'error', code, message: toMessage(error) }
     } finally {
+      await this.#warm?.claude.endLeftovers()
       this.#runId = undefined
       this.#armIdle()
     }
