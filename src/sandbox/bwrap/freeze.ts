@@ -137,6 +137,9 @@ export class Freeze {
   /** As `freeze`; where nothing is, something that means nothing is put for as long as the process lives. */
   freezeOrFill(path: string, filling: Filling): boolean {
     if (!this.isInside(path)) return false
+    // In a folder that is not there either, nobody may make that.
+    const above = dirname(path)
+    if (shapeOf(above) === 'absent') return this.freezeOrFill(above, { folder: true })
     const isFilled = this.#placeholders.take(path, filling)
     if (isFilled) this.#held.push(path)
     return this.freeze(path)
