@@ -65,6 +65,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'errors',
     'policy/decide',
     'policy/read',
+    'process-table',
     'proxy-settings',
     'sandbox/bwrap',
     'sandbox/egress',
