@@ -123,12 +123,8 @@ export class Conversation implements AgentSession {
   }
 
   async warm(): Promise<void> {
-    const { claude } = await this.#ensure({
-      isResumed: this.#memory.begun,
-      switches: {},
-      tools: [],
-      hasState: false,
-    })
+    const needs = { isResumed: this.#memory.begun, switches: {}, tools: [], hasState: false }
+    const { claude } = await this.#ensure(needs)
     await claude.ready()
     if (!this.busy) this.#armIdle()
   }
@@ -151,6 +147,7 @@ export class Conversation implements AgentSession {
       const code = error instanceof RunnerError ? error.code : 'internal'
       return { outcome: 'error', code, message: toMessage(error) }
     } finally {
+      await this.#warm?.claude.endLeftovers()
       this.#runId = undefined
       this.#armIdle()
     }
@@ -393,7 +390,7 @@ export class Conversation implements AgentSession {
     return { threadId: this.#threadId, ...(this.#runId === undefined ? {} : { runId: this.#runId }) }
   }
 
-  #inBackground(name: string, work: Promise<unknown>, onFailure?: (error: unknown) => void): void {
-    inBackground({ name, ...this.#observed }, work, onFailure)
+  #inBackground(name: string, work: Promise<unknown>): void {
+    inBackground({ name, ...this.#observed }, work)
   }
 }

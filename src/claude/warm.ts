@@ -88,6 +88,7 @@ export async function startWarm(
     startTimeoutMs: options.startTimeoutMs,
     controlTimeoutMs: options.controlTimeoutMs,
     spawn: options.spawn,
+    endLeftovers: options.endLeftovers,
     observed,
     ...(onDenied === undefined ? {} : { onDenied }),
     onMessage(message) {

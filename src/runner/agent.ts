@@ -72,6 +72,10 @@ export async function openAgent(
     denied: enforcement.denied,
     inside: enforcement.inside,
     spawn: (request) => enforcement.spawn(request),
+    async endLeftovers(child) {
+      const count = await enforcement.endLeftovers(child)
+      if (count > 0) logger.info({ count }, 'what commands left running ended with the run')
+    },
     place: (stay) => workspace.place.current(stay),
     prepared: (signal) => workspace.setup.finished(signal),
     async beforeStart() {

@@ -233,10 +233,10 @@ async function workInside(workspace: string, world: string, entries: Map<string,
   child.stdout?.resume()
   child.stderr?.resume()
   await once(child, 'close')
+  await enforcement.close()
   for (const name of Object.keys(ATTACKS)) {
     entries.set(name, readdirSync(join(folderOf(workspace, name), '.git')).sort())
   }
-  await enforcement.close()
 }
 
 /** `name: git command` of what executed something. */
