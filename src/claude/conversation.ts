@@ -19,7 +19,7 @@ import { checkAnswers } from './host/elicitations.ts'
 import { Host } from './host/host.ts'
 import type { Grant } from './host/questions.ts'
 import type { ClaudePlace } from './launch/place.ts'
-import { parseSwitches } from './launch/switches.ts'
+import { checkSame, parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
 import type { Owner } from './options.ts'
 import { Keeper } from './process/keeper.ts'
@@ -87,7 +87,8 @@ export class Conversation implements AgentSession {
     checkTools(tools)
     checkWords(messages)
     checkAnswers(this.#memory.asked, resume)
-    parseSwitches(forwardedProps, this.#agent.options.permissionMode)
+    this.#switches(forwardedProps)
+    if (this.#turn?.isParked === true) checkSame(forwardedProps, this.#turn.switches)
   }
 
   describe(): AgentDescription {
@@ -123,12 +124,8 @@ export class Conversation implements AgentSession {
   }
 
   async warm(): Promise<void> {
-    const { claude } = await this.#ensure({
-      isResumed: this.#memory.begun,
-      switches: {},
-      tools: [],
-      hasState: false,
-    })
+    const needs = { isResumed: this.#memory.begun, switches: this.#switches(), tools: [], hasState: false }
+    const { claude } = await this.#ensure(needs)
     await claude.ready()
     if (!this.busy) this.#armIdle()
   }
@@ -192,9 +189,7 @@ export class Conversation implements AgentSession {
     }
     host.answer(resultsOf(request), { isLast: request.messages.some(({ role }) => role === 'user') })
     const end = await this.#follow(warm, turn, context)
-    return end === NO_CONVERSATION
-      ? protocolEnd('Claude Code lost its session in the middle of a turn.')
-      : end
+    return end === NO_CONVERSATION ? protocolEnd('Claude Code lost its session within a turn.') : end
   }
 
   async #runAnew(request: RunRequest, context: RunContext): Promise<RunEnd> {
@@ -270,7 +265,7 @@ export class Conversation implements AgentSession {
     run: { request: RunRequest; context: RunContext; isResumed: boolean },
   ): Promise<TurnEnd> {
     const { request, context, isResumed } = run
-    const switches = parseSwitches(request.forwardedProps, this.#agent.options.permissionMode)
+    const switches = this.#switches(request.forwardedProps)
     const needs = { isResumed, switches, tools: request.tools, hasState: hasState(request.state) }
     await this.#agent.options.prepared(context.signal)
     if (context.signal.aborted) return { outcome: 'cancelled' }
@@ -283,7 +278,7 @@ export class Conversation implements AgentSession {
     const turn = new Turn({
       memory: this.#memory.translator,
       clientToolPrefix: host.clientTools.prefix,
-      expectsOutput: switches.outputSchema !== undefined,
+      switches,
       question: () => host.end(),
     })
     turn.give(prompt.blocks)
@@ -293,8 +288,7 @@ export class Conversation implements AgentSession {
     this.#inBackground('ending a run with its process', exited)
     const ready = claude.ready().catch((error: unknown) => turn.fail(startFailure(error)))
     this.#inBackground('ending a run that could not start', ready)
-    const model = switches.model ?? this.#memory.model ?? this.#agent.options.model
-    await tellSwitches(warm, { ...switches, model }, context.signal)
+    await tellSwitches(warm, switches, context.signal)
     await mcp.retry(claude, context.signal)
     claude.send(userLine(prompt.blocks, randomUUID()))
     mcp.watch(claude, turn, context.signal)
@@ -377,6 +371,11 @@ export class Conversation implements AgentSession {
       onDenied: (denial) => this.#turn?.tell([toDenialEvent(denial)]),
       onMessage: (message) => this.#turn?.onMessage(message),
     })
+  }
+
+  #switches(forwardedProps?: unknown): Switches {
+    const { options } = this.#agent
+    return parseSwitches(forwardedProps, { ...options, model: this.#memory.model ?? options.model })
   }
 
   #place(): Promise<ClaudePlace> {

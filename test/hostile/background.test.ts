@@ -97,7 +97,7 @@ test('a message that cannot be told ends its turn, which leaves nothing to the n
   const turned = new Turn({
     memory: undefined,
     clientToolPrefix: undefined,
-    expectsOutput: false,
+    switches: {},
     question: () => undefined,
   })
   const ended = turned.follow({

@@ -89,13 +89,7 @@ function runView(run: ShownRun): View {
   const element = make(
     'section',
     { class: 'run', attributes: { 'aria-label': `Run ${run.runId}` } },
-    make(
-      'h3',
-      { title },
-      make('span', {}, `Run ${when}`),
-      make('code', {}, run.runId.slice(0, 8)),
-      outcome,
-    ),
+    make('h3', { title }, make('span', {}, `Run ${when}`), make('code', {}, run.runId.slice(0, 8)), outcome),
     run.isPartial ? make('p', { class: 'dim' }, 'What came before was dropped by retention.') : undefined,
     list.element,
     end,
