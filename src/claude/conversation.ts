@@ -23,14 +23,14 @@ import { checkSame, parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
 import type { Owner } from './options.ts'
 import { Keeper } from './process/keeper.ts'
-import { type ClaudeProcess, startFailure } from './process/process.ts'
+import type { ClaudeProcess } from './process/process.ts'
 import { answersAfterRestart, resultsOf, stillOwed, withResults } from './restart.ts'
-import { stopTurn } from './stop-turn.ts'
-import { isRejected, LEFT, withProof } from './taken-back.ts'
+import { failWithProcess, stopTurn } from './stop-turn.ts'
+import { GONE, isRejected, LEFT, withProof } from './taken-back.ts'
 import { openTaskOutput, taskOutputPlaces } from './task-output.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
-import { checkWords, hasState, type Prompt, textBlock, toPrompt, userLine } from './translate/prompt.ts'
-import { editedEvents, protocolEnd, Turn, tell } from './turn.ts'
+import { checkWords, furtherPrompt, hasState, type Prompt, toPrompt, userLine } from './translate/prompt.ts'
+import { editedEvents, protocolEnd, type Steered, Turn, tell } from './turn.ts'
 import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
 import { type Needs, startKey, startWarm, tellSwitches, type Warm } from './warm.ts'
 
@@ -108,17 +108,17 @@ export class Conversation implements AgentSession {
   }
 
   steer(message: UserMessage): boolean {
-    return this.#steer(message, false)
+    const { blocks, skipped } = toPrompt({ messages: [message], context: [] }, this.#agent.options)
+    if (!this.#give(blocks, { ...message, isTold: false })) return false
+    if (skipped.length > 0) this.#turn?.tell([ownEvent('content_skipped', { parts: skipped })])
+    return true
   }
 
-  #steer(message: UserMessage, isTold: boolean): boolean {
+  #give(blocks: Prompt['blocks'], message: Steered): boolean {
     // An id of its own: Claude Code names the message by it, and takes none but a UUID.
     const uuid = randomUUID()
-    if (this.#warm === undefined || this.#turn?.steer(uuid, { ...message, isTold }) !== true) return false
-    const { blocks, skipped } = toPrompt({ messages: [message], context: [] }, this.#agent.options)
-    // Those of a run's own message were told when it began.
-    if (!isTold && skipped.length > 0) this.#turn?.tell([ownEvent('content_skipped', { parts: skipped })])
-    this.#turn?.give(blocks)
+    if (this.#warm === undefined || this.#turn?.steer(uuid, message) !== true) return false
+    this.#turn.give(blocks)
     this.#warm.claude.send(userLine(blocks, uuid))
     return true
   }
@@ -183,7 +183,10 @@ export class Conversation implements AgentSession {
   async #goOn(warm: Warm, run: { turn: Turn; request: RunRequest; context: RunContext }): Promise<RunEnd> {
     const { turn, request, context } = run
     const { host } = warm
-    for (const message of request.messages) if (message.role === 'user') this.#steer(message, true)
+    const { slashCommands } = this.#agent.options
+    const further = furtherPrompt(request, { slashCommands, known: turn.surroundings })
+    if (further !== undefined) this.#give(further.blocks, { id: request.runId, content: '', isTold: true })
+    turn.surroundings = further?.surroundings ?? turn.surroundings
     for (const { asked, answer } of host.respond(request.resume ?? [])) {
       if (answer.approved && answer.isEdited) tell(context, editedEvents(asked, answer.updatedInput))
     }
@@ -201,7 +204,7 @@ export class Conversation implements AgentSession {
     if (pendingToolCallIds.length > 0) return { outcome: 'success', pendingToolCallIds }
     const late = answersAfterRestart(this.#memory, request.resume ?? [])
     if (late !== undefined) {
-      prompt.blocks.unshift(textBlock(late.words))
+      prompt.blocks.unshift({ type: 'text', text: late.words })
       this.#grants = late.grants
       this.#memory = { ...this.#memory, asked: [], calls: [] }
     }
@@ -241,9 +244,7 @@ export class Conversation implements AgentSession {
     await this.rest()
     this.#memory = freshMemory(lost.model)
     if (lost.turns > 0) {
-      const reason =
-        'Claude Code has no conversation of this id any more; it starts without what was said before.'
-      tell(context, [ownEvent('session_reset', { claudeSessionId: lost.claudeSessionId, reason })])
+      tell(context, [ownEvent('session_reset', { claudeSessionId: lost.claudeSessionId, reason: GONE })])
     }
     const end = await this.#take(prompt, { request, context, isResumed: this.#begin() })
     return end === NO_CONVERSATION ? protocolEnd('Claude Code says that a new session does not exist.') : end
@@ -279,15 +280,12 @@ export class Conversation implements AgentSession {
       memory: this.#memory.translator,
       clientToolPrefix: host.clientTools.prefix,
       switches,
+      surroundings: prompt.surroundings,
       question: () => host.end(),
     })
     turn.give(prompt.blocks)
     this.#turn = turn
-    // Told here and not by the session's own state: the process may have died just now.
-    const exited = claude.exited.then((exit) => turn.fail(claude.failureOf(exit)))
-    this.#inBackground('ending a run with its process', exited)
-    const ready = claude.ready().catch((error: unknown) => turn.fail(startFailure(error)))
-    this.#inBackground('ending a run that could not start', ready)
+    this.#inBackground('ending a run with its process', failWithProcess(turn, claude))
     await tellSwitches(warm, switches, context.signal)
     await mcp.retry(claude, context.signal)
     claude.send(userLine(prompt.blocks, randomUUID()))

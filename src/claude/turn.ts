@@ -27,6 +27,7 @@ export interface TurnOptions {
   clientToolPrefix: string | undefined
   /** Of the run that begins it; those that go on with it cannot change them. */
   switches: Switches
+  surroundings: string
   /** How the run ends for which somebody else has to act, when that is so now. */
   question(): RunEnd | undefined
 }
@@ -41,6 +42,8 @@ const PARK_AFTER_MS = 50
 export class Turn {
   readonly translator: Translator
   readonly switches: Switches
+  /** What the application last said in it beside the messages. */
+  surroundings: string
   /** Resolves when Claude Code has taken the prompt in. */
   readonly begun: Promise<void>
   readonly #question: () => RunEnd | undefined
@@ -66,6 +69,7 @@ export class Turn {
   constructor(options: TurnOptions) {
     const { memory, clientToolPrefix, switches, question } = options
     this.switches = switches
+    this.surroundings = options.surroundings
     this.translator = new Translator({
       memory,
       expectsOutput: switches.outputSchema !== undefined,

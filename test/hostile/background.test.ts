@@ -98,6 +98,7 @@ test('a message that cannot be told ends its turn, which leaves nothing to the n
     memory: undefined,
     clientToolPrefix: undefined,
     switches: {},
+    surroundings: '',
     question: () => undefined,
   })
   const ended = turned.follow({
