@@ -6,6 +6,7 @@ import { ownEvent } from '../agui/own-events.ts'
 import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { ToolAsked } from './host/approvals.ts'
+import type { Switches } from './launch/switches.ts'
 import { type Entries, entryOf, hasMedia } from './taken-back.ts'
 import { isRecord } from './translate/messages.ts'
 import { Translator } from './translate/translator.ts'
@@ -24,8 +25,9 @@ export interface TurnOptions {
   /** What the thread's last turn left. */
   memory: unknown
   clientToolPrefix: string | undefined
-  /** A result of a given shape is asked for. */
-  expectsOutput: boolean
+  /** Of the run that begins it; those that go on with it cannot change them. */
+  switches: Switches
+  surroundings: string
   /** How the run ends for which somebody else has to act, when that is so now. */
   question(): RunEnd | undefined
 }
@@ -39,6 +41,9 @@ const PARK_AFTER_MS = 50
  */
 export class Turn {
   readonly translator: Translator
+  readonly switches: Switches
+  /** What the application last said in it beside the messages. */
+  surroundings: string
   /** Resolves when Claude Code has taken the prompt in. */
   readonly begun: Promise<void>
   readonly #question: () => RunEnd | undefined
@@ -62,10 +67,12 @@ export class Turn {
   readonly #steered = new Map<string, Steered>()
 
   constructor(options: TurnOptions) {
-    const { memory, clientToolPrefix, expectsOutput, question } = options
+    const { memory, clientToolPrefix, switches, question } = options
+    this.switches = switches
+    this.surroundings = options.surroundings
     this.translator = new Translator({
       memory,
-      expectsOutput,
+      expectsOutput: switches.outputSchema !== undefined,
       ...(clientToolPrefix === undefined ? {} : { clientToolPrefix }),
     })
     this.#question = question

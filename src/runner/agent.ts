@@ -51,15 +51,16 @@ export async function openAgent(
       alsoPass: mcp.variables,
     },
   )
+  const overrides = parseSdkOverrides(config.sdkOptions, { model: config.model, env: claudeEnv })
   const agent = new ClaudeAgent({
-    model: config.model,
+    model: config.model ?? overrides.model,
     settingSources: config.settingSources,
     slashCommands: config.slashCommands,
     workspace: config.workspace,
     executable: wrapperPath(env, config.wrappersDirectory),
     permissionMode,
     mcpServers: mcp.servers,
-    overrides: parseSdkOverrides(config.sdkOptions),
+    overrides,
     sessionConfig: await loadSessionConfig(config, `${state}/agui-runner-session-config`, logger),
     env: claudeEnv,
     mark: `${mark}:${randomUUID()}`,

@@ -262,3 +262,22 @@ test('an output schema gives the run a result of its shape', async () => {
   })
   expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' }, result: { city: 'Ulm' } })
 })
+
+test('what comes beside a result reaches the model: context that changed, the system, content beside an error', async () => {
+  await open([WEATHER])
+  const context = [{ description: 'page', value: 'qxfirst' }]
+  const first = { ...runInput('beside', 'the weather?'), tools: [WEATHER], context }
+  const toolCallId = (await run(runner.url, first)).find(({ type }) => type === 'TOOL_CALL_START')?.[
+    'toolCallId'
+  ]
+  const result = { id: 'r', role: 'tool', toolCallId, content: 'qxhalf of it', error: 'qxbroken' }
+  const system = { id: 's', role: 'system', content: 'qxsystem' }
+  const user = { id: 'u', role: 'user', content: 'qxmore' }
+  const next = { ...first, runId: 'next', context: [{ description: 'page', value: 'qxsecond' }] }
+  const all = await run(runner.url, { ...next, messages: [result, system, user] })
+  expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
+  const body = JSON.stringify(bench.gateway.requests.at(-1)?.body)
+  for (const words of ['qxhalf of it', 'qxbroken', 'qxsystem', 'qxsecond', 'qxmore'])
+    expect(body).toContain(words)
+  expect(body.match(/qxfirst/g)).toHaveLength(1)
+})

@@ -162,3 +162,79 @@ test('words of the system, the developer and a greeting reach the model, once', 
   await send({ ...history[0], content: 'qxother' }, { id: 'u3', role: 'user', content: 'and on' })
   expect(lastBody()).toContain('qxother')
 })
+
+test('a message of an unknown role is named, once', async () => {
+  bench.gateway.use({ rules: [{ reply: 'seen' }] })
+  const threadId = crypto.randomUUID()
+  const messages = [
+    { id: 'n', role: 'narrator', content: 'It was night.' },
+    { id: 'u1', role: 'user', content: 'go' },
+  ]
+  const send = (...more: unknown[]) =>
+    run(runner.url, { threadId, runId: crypto.randomUUID(), messages: [...messages, ...more] })
+  const named = ['a message of the unknown role "narrator"']
+  expect(skippedIn(await send())).toEqual(named)
+  const again = await send({ id: 'u2', role: 'user', content: 'on' })
+  expect([again.at(-1)?.['outcome'], skippedIn(again)]).toEqual([{ type: 'success' }, []])
+  const last = { id: 'e', role: 'chorus', content: 'Woe.' }
+  const behind = await send(
+    { id: 'u2', role: 'user', content: 'on' },
+    { id: 'u3', role: 'user', content: 'x' },
+    last,
+  )
+  expect(skippedIn(behind)).toEqual(['a message of the unknown role "chorus"'])
+})
+
+test('a call in a greeting is named', async () => {
+  const call = { id: 'c1', type: 'function', function: { name: 'lookUp', arguments: '{}' } }
+  const all = await run(runner.url, {
+    threadId: crypto.randomUUID(),
+    runId: crypto.randomUUID(),
+    messages: [
+      { id: 'a', role: 'assistant', toolCalls: [call] },
+      { id: 't', role: 'tool', toolCallId: 'c1', content: 'found' },
+      { id: 'u', role: 'user', content: 'go' },
+    ],
+  })
+  expect(skippedIn(all)).toEqual(['a call of lookUp from before this conversation'])
+})
+
+const ADDRESS = 'https://files.example/a'
+const byUrl = (type: string, mimeType?: string) => ({
+  type,
+  source: { type: 'url', value: ADDRESS, mimeType },
+})
+test('each spelling of a medium is what the model takes, or named', async () => {
+  bench.gateway.use({ rules: [{ reply: 'seen' }] })
+  const wrapped = PDF.replace(/(.{20})/g, '$1\r\n')
+  const given = [
+    data('image', 'image/png', `data:image/png;base64,${PNG}`),
+    data('document', 'application/pdf', wrapped),
+    data('image', 'image/svg+xml', base64('<svg>qx</svg>')),
+    byUrl('document', 'IMAGE/JPG'),
+    byUrl('image', 'application/pdf; v=1'),
+    byUrl('document'),
+    byUrl('video', 'application/pdf'),
+  ]
+  const notGiven = [
+    data('image', 'image/png', ''),
+    byUrl('document', 'text/plain'),
+    { type: 'binary', mimeType: 'text/csv', url: ADDRESS },
+  ]
+  const all = await sent([text, ...given, ...notGiven])
+  expect(skippedIn(all)).toEqual([
+    'an image of type image/png',
+    'a document of type text/plain',
+    'a document of type text/csv',
+  ])
+  const source = (type: string, url: string) => `"type":"${type}","source":{"type":"url","url":"${url}"}`
+  const body = lastBody()
+  for (const words of [
+    `"data":"${PDF}"`,
+    '"media_type":"image/png"',
+    '<svg>qx</svg>',
+    source('image', ADDRESS),
+  ])
+    expect(body).toContain(words)
+  expect(body.split(source('document', ADDRESS))).toHaveLength(4)
+})

@@ -104,7 +104,8 @@ test('a message that cannot be told ends its turn, which leaves nothing to the n
   const turned = new Turn({
     memory: undefined,
     clientToolPrefix: undefined,
-    expectsOutput: false,
+    switches: {},
+    surroundings: '',
     question: () => undefined,
   })
   const ended = turned.follow({
