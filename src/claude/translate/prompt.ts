@@ -108,7 +108,7 @@ function saysSomething({ content }: UserMessage): boolean {
 }
 
 /** The Messages API refuses an empty text block; a blank one means the same. */
-export function textBlock(value: string): Block {
+function textBlock(value: string): Block {
   return { type: 'text', text: value === '' ? ' ' : value }
 }
 
