@@ -153,6 +153,15 @@ describe.skipIf(reason !== undefined)(`after a run (${reason ?? 'bubblewrap is h
     expect([readdirSync(join(workspace, 'inner')), renamed]).toEqual([['.git'], []])
   })
 
+  test('what settings name elsewhere makes nothing in the workspace, and keeps nothing from being made', async () => {
+    person(
+      `${REPOSITORY}; git config core.excludesFile '~/ignore'; git config core.hooksPath '~/hooks'; git config notes.displayRef refs/notes/x; git config filter.e.clean '~/tools/clean %f'`,
+    )
+    await life(await enforce(), 'ls -A > seen; mkdir refs')
+    expect(readFileSync(join(workspace, 'seen'), 'utf8').split('\n')).not.toContain('~')
+    expect(readdirSync(workspace).sort()).toEqual(['.git', 'a.txt', 'refs', 'seen'])
+  })
+
   describe('in a folder of a repository', () => {
     const above = (): string => join(directory, 'above')
     const hook = 'mkdir -p hooks; cp evil.sh hooks/post-index-change; cp evil.sh hooks/fsmonitor'

@@ -78,6 +78,10 @@ const ATTACKS: Record<string, Attack> = {
     before: `git config filter.e.clean 'sh tools/clean.sh'; echo '*.txt filter=e' > .gitattributes`,
     inside: 'cp -f $EVIL tools/clean.sh; mv tools x; mkdir tools; cp $EVIL tools/clean.sh',
   },
+  "a filter's program behind one of the person's home": {
+    before: `git config filter.e.clean '~/nothing || sh tools/clean.sh'; echo '*.txt filter=e' > .gitattributes`,
+    inside: 'cp -f $EVIL tools/clean.sh; mv tools x; mkdir tools; cp $EVIL tools/clean.sh',
+  },
   "a filter's program that is not there": {
     before: `git config filter.e.clean './tools/new.sh'; echo '*.txt filter=e' > .gitattributes`,
     inside: 'cp $EVIL tools/new.sh',

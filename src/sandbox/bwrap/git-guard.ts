@@ -20,6 +20,12 @@ const WORKTREES_MAX = 64
 
 /** Their values are names of branches, people and addresses. */
 const NO_PROGRAMS = /^(?:branch|remote|user|author|committer|url|http|color)\./
+/** Their values are one name, without words before or behind it. */
+const NAMES_FILE = /^(?:include(?:if\..*)?\.path|core\.(?:hookspath|attributesfile))$/s
+/** Of the person's home, or of git's own folder. */
+const ELSEWHERE = /^(?:~|%\(prefix\))/
+/** Names of branches; not what is made to keep a program from being put there. */
+const REFERENCE = /^\+?refs\//
 const SEPARATORS = /[\s'"`=;|&()<>!]+/
 
 export interface Guarding {
@@ -209,6 +215,7 @@ function guardNamed(
   const { freeze } = guarding
   for (const { key, value } of settings) {
     if (freeze.count >= MOUNTS_MAX || depth > NESTED_MAX) return
+    if (NAMES_FILE.test(key) && ELSEWHERE.test(value)) continue
     if (/^include(?:if\..*)?\.path$/s.test(key)) {
       const file = resolve(from, value)
       if (!freeze.isInside(file)) continue
@@ -236,9 +243,13 @@ function freezeProgram(word: string, folders: readonly string[], freeze: Freeze)
     const file = resolve(folder, word)
     const shape = shapeOf(file)
     if (shape === 'file' || shape === 'link') freezeNamed(file, freeze, undefined)
-    else if (shape === 'absent' && /^\.{0,2}[^:]*\//.test(word) && folder === folders[0])
+    else if (shape === 'absent' && mayBeProgram(word) && folder === folders[0])
       freezeNamed(file, freeze, NO_SETTINGS)
   }
+}
+
+function mayBeProgram(word: string): boolean {
+  return /^\.{0,2}[^:]*\//.test(word) && !ELSEWHERE.test(word) && !REFERENCE.test(word)
 }
 
 /** A link can be exchanged, so the folder that it lies in is frozen, and what it leads to. */

@@ -27,7 +27,7 @@ const FOLDER_FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW
  * Takes away what was made inside for git to run outside: renames `.git` where an index names a repository that is not the
  * person's, unless it is a submodule whose own folder nobody inside could write, and an index that became too long to be
  * read; below a repository of the person's, what makes the workspace one of its own. Links are put back. Returns what was
- * renamed.
+ * renamed or put back.
  */
 export function setAside(known: KnownRepositories): string[] {
   return [
@@ -68,13 +68,13 @@ function setAsideTop({ workspace, enclosing, worktrees }: KnownRepositories): st
 function restoreLinks({ links, workspace }: KnownRepositories): string[] {
   return [...links].flatMap(([path, target]) => {
     if (linkAt(path) === target) return []
-    const moved = shapeOf(path) === 'absent' ? [] : moveAway(path, workspace)
-    inFolder(path, workspace, (place) => {
+    if (shapeOf(path) !== 'absent') moveAway(path, workspace)
+    const isBack = inFolder(path, workspace, (place) => {
       const owner = statSync(place)
       symlinkSync(target, `${place}/${basename(path)}`)
       if (process.getuid?.() === 0) lchownSync(`${place}/${basename(path)}`, owner.uid, owner.gid)
     })
-    return moved
+    return isBack ? [path] : []
   })
 }
 
