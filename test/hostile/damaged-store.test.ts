@@ -228,7 +228,7 @@ describe('opening', () => {
     test.each([
       ['a folder', (path: string) => mkdirSync(path)],
       ['a link that leads nowhere', (path: string) => symlinkSync('/nowhere/x', path)],
-      ['a pipe', (path: string) => void execFileSync('mkfifo', [path])],
+      ['a pipe', (path: string) => void execFileSync('/usr/bin/mkfifo', [path])],
       ['a device', (path: string) => symlinkSync('/dev/zero', path)],
     ])('%s is refused, and reset sets it aside', async (_what, make) => {
       rmSync(join(copy, name), { force: true })
