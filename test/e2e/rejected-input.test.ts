@@ -170,7 +170,7 @@ test.each([
 test.each([false, true])('results of parallel client tools, after a kill: %s', async (isKilled) => {
   const threadId = `results-${isKilled}`
   const tools = ['left', 'right'].map((name) => ({ name, description: name, parameters: { type: 'object' } }))
-  const input = (messages: unknown[]) => ({ threadId, runId: crypto.randomUUID(), tools, messages })
+  const input = (messages: unknown[]) => ({ ...runInput(threadId), tools, messages })
   await run(runner.url, input([userMessage('GOOD')]))
   const names = ['left', 'right'].map(
     (name) => new RegExp(`mcp__ui_[0-9a-f]+__${name}`).exec(given())?.[0] ?? '',
