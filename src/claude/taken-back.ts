@@ -10,8 +10,8 @@ export function isRejected(end: TurnEnd): boolean {
 /** What a turn has put into the session's file. */
 export interface Entries {
   last: string | undefined
-  /** The summary of all before, when the session was compacted in the turn. */
-  summary: string | undefined
+  /** Up to here the model has taken it, or it is a summary of all before. */
+  safe: string | undefined
 }
 
 /** Whether a picture or a document is among the content blocks, or in a tool's result among them. */
@@ -40,9 +40,9 @@ export function entryOf(message: unknown): string | undefined {
  * The memory after a turn: where the session may be cut so that the model has taken all of it. A turn that neither
  * succeeded nor was refused proves nothing.
  */
-export function withProof(memory: Memory, end: TurnEnd, { last: entry, summary }: Entries): Memory {
+export function withProof(memory: Memory, end: TurnEnd, { last: entry, safe }: Entries): Memory {
   if (typeof end === 'symbol') return memory
-  if (isRejected(end)) return takenBack(memory, summary)
+  if (isRejected(end)) return takenBack(memory, safe)
   // From the first entry of the new branch on, the session's file ends with that.
   const isTakenBack = memory.isTakenBack && entry === undefined
   if (end.outcome !== 'success' || end.pendingToolCallIds !== undefined) return { ...memory, isTakenBack }
@@ -52,9 +52,9 @@ export function withProof(memory: Memory, end: TurnEnd, { last: entry, summary }
 }
 
 /** A session of which nothing was ever accepted begins anew. */
-function takenBack(memory: Memory, summary: string | undefined): Memory {
+function takenBack(memory: Memory, safe: string | undefined): Memory {
   const { claudeSessionId: sessionId, model } = memory
-  const proven = summary === undefined ? memory.proven : { sessionId, uuid: summary }
+  const proven = safe === undefined ? memory.proven : { sessionId, uuid: safe }
   if (proven?.sessionId !== sessionId) return freshMemory(model)
   return { ...memory, proven, asked: [], calls: [], isTakenBack: true, isUnproven: false }
 }

@@ -57,8 +57,8 @@ export class Turn {
   #isBroken = false
   /** Of the session's file, the last that was heard of. */
   #lastEntry: string | undefined
-  /** The summary of all before, when the session was compacted in this turn: earlier entries are gone then. */
-  #summaryEntry: string | undefined
+  /** Where the session may be taken back to within this turn: a summary of all before, or an answer that was whole. */
+  #safeEntry: string | undefined
   #isSummaryNext = false
   #isMediaUntried = false
   /** Said while nobody ran: told by the run that goes on. */
@@ -82,7 +82,7 @@ export class Turn {
   }
 
   get entries(): Entries {
-    return { last: this.#lastEntry, summary: this.#summaryEntry }
+    return { last: this.#lastEntry, safe: this.#safeEntry }
   }
 
   get isOver(): boolean {
@@ -125,14 +125,12 @@ export class Turn {
     const events = this.translator.translate(message)
     const wait = this.#context.emit(events)
     const { end } = this.translator
-    // What was steered in after the last step becomes a turn of its own, with a result of its own: the run goes on.
-    if (
-      end !== undefined &&
-      hasType(message, 'result') &&
-      (this.#steered.size === 0 || end.outcome !== 'success')
-    ) {
+    if (end !== undefined && hasType(message, 'result')) {
       const { facts: _facts, ...runEnd } = end
-      this.#finish(runEnd)
+      // What was steered in after the last step becomes a turn of its own, with a result of its own: the run goes on.
+      const goesOn = this.#steered.size > 0 && end.outcome === 'success'
+      if (goesOn) this.#safeEntry = this.#lastEntry
+      else this.#finish(runEnd)
     }
     if (this.#isAsking) this.considerParking()
     return wait
@@ -143,7 +141,7 @@ export class Turn {
     const entry = entryOf(message)
     if (entry === undefined) return
     this.#lastEntry = entry
-    if (this.#isSummaryNext) this.#summaryEntry = entry
+    if (this.#isSummaryNext) this.#safeEntry = entry
     this.#isSummaryNext = false
     if (hasType(message, 'assistant')) this.#isMediaUntried = false
     else this.give(isRecord(message) && isRecord(message['message']) ? message['message']['content'] : [])

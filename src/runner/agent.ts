@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { ClaudeAgent } from '../claude/agent.ts'
 import { probeHome } from '../claude/launch/home.ts'
-import { forgetRefusals, loadMcpConfig } from '../claude/launch/mcp-config.ts'
+import { forgetRefusals, type McpConfig } from '../claude/launch/mcp-config.ts'
 import type { PermissionMode } from '../claude/launch/sdk-options.ts'
 import { parseSdkOverrides } from '../claude/launch/sdk-overrides.ts'
 import type { Config, Env } from '../config.ts'
@@ -26,17 +26,17 @@ interface AgentParts {
   mark: string
   enforcement: Enforcement
   workspace: Workspace
+  mcp: McpConfig
 }
 
 const NO_ROUTE =
   'There is no way to a model: set ACP_OPENSHELL_INFERENCE, ANTHROPIC_BASE_URL, ANTHROPIC_API_KEY or another route, or start with --mock.'
 
-/** @throws {RunnerError} `config_invalid`: MCP configuration or SDK_OPTIONS are not what they should be. */
+/** @throws {RunnerError} `config_invalid`: SDK_OPTIONS are not what they should be. */
 export async function openAgent(
   { config, env, logger }: AgentPlace,
-  { route, permissionMode, mark, enforcement, workspace }: AgentParts,
+  { route, permissionMode, mark, enforcement, workspace, mcp }: AgentParts,
 ): Promise<ClaudeAgent> {
-  const mcp = await loadMcpConfig(config.mcpConfigFile)
   for (const note of mcp.notes) logger.warn({ file: config.mcpConfigFile }, note)
   const { limits } = config
   const state = config.claudeState
