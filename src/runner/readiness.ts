@@ -1,4 +1,4 @@
-import type { ClaudeAgent } from '../claude/agent.ts'
+import type { ClaudeAgent } from '../claude/claude-agent.ts'
 import type { Config, Env } from '../config.ts'
 import type { Check } from '../http/routes/health.ts'
 import type { ModelRoute } from '../model-route/route.ts'

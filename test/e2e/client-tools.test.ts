@@ -249,7 +249,6 @@ test('an output schema gives the run a result of its shape', async () => {
 })
 
 test('what comes beside a result reaches the model: context that changed, the system, content beside an error', async () => {
-  await open([WEATHER])
   const context = [{ description: 'page', value: 'qxfirst' }]
   const first = { ...runInput('beside', 'the weather?'), tools: [WEATHER], context }
   const toolCallId = (await run(runner.url, first)).find(({ type }) => type === 'TOOL_CALL_START')?.[
