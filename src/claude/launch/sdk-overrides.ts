@@ -1,8 +1,7 @@
 import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
 import { refusalOf } from './builtin-tools.ts'
-import { ThinkingTokens } from './switches.ts'
-import { budgetProblem, modelNamed, takesEffort } from './thinking.ts'
+import { budgetProblem, modelNamed, ThinkingTokens, takesEffort } from './thinking.ts'
 
 /**
  * What `SDK_OPTIONS` may set of the Agent SDK's options. Everything else is refused: where Claude Code runs, what it

@@ -2,15 +2,7 @@ import type { Options } from '@anthropic-ai/claude-agent-sdk'
 import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
 import type { LaunchOptions } from './sdk-options.ts'
-import { BUDGET_TOKENS_MIN, budgetProblem, modelNamed, thinkingEnvironment } from './thinking.ts'
-
-/** Of thinking in one answer; 0 switches it off. */
-export const ThinkingTokens = z
-  .int()
-  .min(0)
-  .refine((tokens) => tokens === 0 || tokens >= BUDGET_TOKENS_MIN, {
-    error: `0 for no thinking, or at least ${BUDGET_TOKENS_MIN}`,
-  })
+import { budgetProblem, modelNamed, ThinkingTokens, thinkingEnvironment } from './thinking.ts'
 
 /** `forwardedProps.claude`: what a client may set for one run (docs/events.md). */
 const Switches = z.strictObject({

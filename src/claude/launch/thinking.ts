@@ -1,5 +1,15 @@
+import { z } from 'zod'
+
 /** Below this Claude Code asks for as many all the same. */
-export const BUDGET_TOKENS_MIN = 1024
+const BUDGET_TOKENS_MIN = 1024
+
+/** Of thinking in one answer; 0 switches it off. */
+export const ThinkingTokens = z
+  .int()
+  .min(0)
+  .refine((tokens) => tokens === 0 || tokens >= BUDGET_TOKENS_MIN, {
+    error: `0 for no thinking, or at least ${BUDGET_TOKENS_MIN}`,
+  })
 
 /**
  * Models of the fourth generation, with their minor version; the eight digits of a date are none. Claude Code asks for
