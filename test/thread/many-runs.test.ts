@@ -5,7 +5,7 @@ import type { AgentSession } from '../../src/agent/agent.ts'
 import { takeSnapshot } from '../../src/thread/snapshot.ts'
 import { helloAgent, ThreadsWorld } from '../support/threads.ts'
 
-const RUNS = Number(process.env['AGUI_RUNS'] ?? 300)
+const RUNS = Number(process.env['AGUI_RUNS'] ?? 100)
 
 /** Says one message, and what it cost. */
 const counted: AgentSession = {
