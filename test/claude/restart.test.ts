@@ -46,7 +46,7 @@ test('a result that is there stays when another one comes; a failure is said as 
   const twice = withResults(once, [result('one', { content: 'second' }), result('two', { error: 'broken' })])
   expect(answersAfterRestart({ asked: [], calls: twice }, [])?.words.split('\n').slice(1)).toEqual([
     '- tool-one {"n":1}: returned: first',
-    '- tool-two {"n":1}: failed: broken',
+    '- tool-two {"n":1}: failed: broken; it returned before: done',
   ])
 })
 
