@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { ClaudeAgent } from '../claude/agent.ts'
+import { ClaudeAgent } from '../claude/claude-agent.ts'
 import { probeHome } from '../claude/launch/home.ts'
 import { forgetRefusals, type McpConfig } from '../claude/launch/mcp-config.ts'
 import type { PermissionMode } from '../claude/launch/sdk-options.ts'

@@ -1,4 +1,4 @@
-import type { ClaudeAgent } from '../claude/agent.ts'
+import type { ClaudeAgent } from '../claude/claude-agent.ts'
 import type { McpConfig } from '../claude/launch/mcp-config.ts'
 import type { Config, Env } from '../config.ts'
 import type { Check } from '../http/routes/health.ts'

@@ -9,7 +9,7 @@ import { createRandom } from '../support/random.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 import { startCuttingProxy } from './cutting-proxy.ts'
 
-const CUTS = Number(process.env['AGUI_CUTS'] ?? 25)
+const CUTS = Number(process.env['AGUI_CUTS'] ?? 10)
 const SEED = Number(process.env['AGUI_SEED'] ?? Date.now() % 1_000_000)
 const QUICK = { retryMsMin: 1, retryMsMax: 20 }
 /** Cuts that one thread lives through: a longer one would send the model more with every run. */

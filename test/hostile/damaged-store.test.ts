@@ -21,7 +21,7 @@ import { Store } from '../../src/storage/lmdb/store.ts'
 import { DataFile, type Held, type Outcome, outcomeOf, PAGE, seed } from '../support/damaged-store.ts'
 import { createRandom } from '../support/random.ts'
 
-const DAMAGES = Number(process.env['AGUI_DAMAGES'] ?? 150)
+const DAMAGES = Number(process.env['AGUI_DAMAGES'] ?? 40)
 const SEED = Number(process.env['AGUI_SEED'] ?? Date.now() % 1_000_000)
 
 const folder = mkdtempSync(join(tmpdir(), 'agui-damaged-test-'))

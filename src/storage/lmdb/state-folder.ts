@@ -12,9 +12,9 @@ import {
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { RunnerError, toMessage } from '../../errors.ts'
-import { inspect } from './inspection.ts'
 import { isFull, storageFull } from './room.ts'
 import { unseal } from './seal.ts'
+import { inspect } from './store-inspection.ts'
 import { Damage } from './tree-walk.ts'
 
 /** What happens to a store that cannot be used. */
