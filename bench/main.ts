@@ -6,6 +6,7 @@ import { enforcement } from './measures/enforcement.ts'
 import { fanOut } from './measures/fan-out.ts'
 import { growth } from './measures/growth.ts'
 import { idleMemory } from './measures/idle-memory.ts'
+import { longThread } from './measures/long-thread.ts'
 import { redaction } from './measures/redaction.ts'
 import { replay } from './measures/replay.ts'
 import { startUp } from './measures/start-up.ts'
@@ -30,6 +31,7 @@ const MEASURES: readonly Measure[] = [
   stoppedReader,
   replay,
   growth,
+  longThread,
 ]
 
 const { values: flags, positionals } = parseArgs({

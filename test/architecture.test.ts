@@ -1,10 +1,12 @@
 // The import graph of src/ is a table. Each row is a room, that is a folder, or a file that stands in src/ itself.
 // A row names exactly the rooms that its files import: one too many fails as one too few does.
 import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { expect, test } from 'vitest'
 
 const LINES_MAX = 400
+/** Above it a file is named in docs/architecture.md, with the reason. */
+const LINES_EXPLAINED = 300
 
 const IMPORTS: Record<string, readonly string[]> = {
   errors: [],
@@ -12,6 +14,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   'awake-timer': [],
   within: ['awake-timer'],
   lease: [],
+  'process-table': [],
   background: ['channels'],
   'package-directory': [],
   callers: [],
@@ -28,7 +31,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   redaction: ['agui', 'errors'],
   storage: ['agui', 'errors'],
   'storage/lmdb': ['agui', 'channels', 'errors', 'storage'],
-  'claude/process': ['agent', 'background', 'channels', 'errors', 'lease', 'within'],
+  'claude/process': ['agent', 'background', 'channels', 'errors', 'lease', 'process-table', 'within'],
   'claude/launch': ['errors'],
   'claude/translate': ['agent', 'agui', 'claude/process', 'errors'],
   'claude/host': ['agent', 'agui', 'claude/translate', 'errors'],
@@ -58,12 +61,13 @@ const IMPORTS: Record<string, readonly string[]> = {
     'within',
   ],
   tunnel: [],
-  'sandbox/bwrap': ['errors', 'policy/decide', 'policy/read'],
+  'sandbox/bwrap': ['errors', 'policy/decide', 'policy/read', 'process-table'],
   'sandbox/egress': ['policy/decide', 'policy/read', 'policy/request', 'proxy-settings', 'tunnel', 'within'],
   sandbox: [
     'errors',
     'policy/decide',
     'policy/read',
+    'process-table',
     'proxy-settings',
     'sandbox/bwrap',
     'sandbox/egress',
@@ -255,6 +259,16 @@ test.each([...files, ...clientFiles])('%s stays under the line limit', (file) =>
   expect(readFileSync(file, 'utf8').split('\n').length).toBeLessThanOrEqual(LINES_MAX)
 })
 
+test('docs/architecture.md names the long files, each with its reason, and no other', () => {
+  const isLong = (file: string): boolean =>
+    readFileSync(file, 'utf8').trimEnd().split('\n').length > LINES_EXPLAINED
+  const [, section = ''] = readFileSync('docs/architecture.md', 'utf8').split('\n## Long files\n')
+  const named = [...(section.split('\n## ')[0] ?? '').matchAll(/^\| `(.+)` \| \S.* \|$/gm)].map(
+    ([, name]) => `src/${name}`,
+  )
+  expect(named).toEqual(files.filter(isLong).sort())
+})
+
 test.each(files.filter((file) => file.startsWith(BROWSER)))(
   '%s runs in a browser: it imports its like, the client and the table of items only',
   (file) => {
@@ -321,5 +335,22 @@ test('no two exported names are alike', () => {
     return [...new Set(names.map(([, name]) => name))]
   })
   const alike = exported.filter((name, index) => exported.indexOf(name) !== index)
+  expect(alike).toEqual([])
+})
+
+/** A route, a command or the composition of something has its name, in a room of its own. Everything else has one name. */
+const NAMED_AFTER = [
+  'src/http/routes/',
+  'src/http/platform/',
+  'src/cli/',
+  'src/runner/',
+  'src/console/browser/',
+]
+
+test('no two files are named alike, but for one that is named after what it serves', () => {
+  const own = files.filter((file) => !NAMED_AFTER.some((folder) => file.startsWith(folder)))
+  const alike = own.filter((file) =>
+    own.some((other) => other !== file && basename(other) === basename(file)),
+  )
   expect(alike).toEqual([])
 })

@@ -7,8 +7,8 @@ export default defineConfig({
     globalSetup: ['test/support/build.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    // Real processes on two cores: more files at once only make each other late.
-    maxWorkers: 2,
+    // Most of these wait for processes that they started: one more than a runner has cores keeps them busy.
+    maxWorkers: 3,
     // On a machine shared with others a process may be starved once; twice is a fault. At home the first time counts.
     retry: process.env['CI'] === undefined ? 0 : 1,
     sequence: { shuffle: { files: true, tests: false } },

@@ -70,7 +70,7 @@ function withResume(body: Record<string, unknown>): Record<string, unknown> {
  * @throws {RunnerError} `invalid_input`.
  */
 export function parseUserContent(content: unknown, id: string): UserMessage {
-  const result = UserMessageSchema.safeParse(stripMessage({ id, role: 'user', content }, '', [])[0])
+  const result = UserMessageSchema.safeParse(stripMessage({ id, role: 'user', content }, '', []))
   if (!result.success) {
     throw new RunnerError('invalid_input', 'content must be a text, or a list of AG-UI content parts.', {
       details: result.error.issues.map((issue) => `${pathOf(issue.path)}: ${issue.message}`),
@@ -90,24 +90,37 @@ function strip(body: Record<string, unknown>, warnings: string[]): Record<string
     else if (name === key || !(name in body)) kept[name] = value
   }
   if (Array.isArray(kept['messages'])) {
-    kept['messages'] = kept['messages'].flatMap((message, index) =>
-      stripMessage(message, `messages[${index}]`, warnings),
-    )
+    kept['messages'] = stripMessages(kept['messages'], warnings)
   }
   if (Array.isArray(kept['resume'])) kept['resume'] = kept['resume'].map(withoutNulls)
   return kept
 }
 
-function stripMessage(message: unknown, path: string, warnings: string[]): unknown[] {
-  if (!isObject(message)) return [message]
-  const role = message['role']
-  if (typeof role === 'string' && !ROLES.has(role)) {
-    warnings.push(`${path}: unknown role "${role}"`)
-    return []
+/** A message of an unknown role is named by the message behind it: when that is known to the thread, so is the other. */
+function stripMessages(messages: readonly unknown[], warnings: string[]): unknown[] {
+  const kept: unknown[] = []
+  let nameless: string[] = []
+  for (const [index, message] of messages.entries()) {
+    const path = `messages[${index}]`
+    const role = isObject(message) ? message['role'] : undefined
+    if (typeof role === 'string' && !ROLES.has(role)) {
+      warnings.push(`${path}: unknown role "${role}"`)
+      nameless.push(`a message of the unknown role "${role}"`)
+      continue
+    }
+    const stripped = stripMessage(message, path, warnings)
+    const isRead = role === 'user' || role === 'tool'
+    kept.push(isRead ? withSkipped(stripped, nameless) : stripped)
+    if (isRead) nameless = []
   }
+  return nameless.length === 0 ? kept : [...kept.slice(0, -1), withSkipped(kept.at(-1), nameless)]
+}
+
+function stripMessage(message: unknown, path: string, warnings: string[]): unknown {
+  if (!isObject(message)) return message
   const kept = Object.fromEntries(Object.entries(message).filter(([, member]) => member !== null))
   const { content } = kept
-  if (!Array.isArray(content)) return [kept]
+  if (!Array.isArray(content)) return kept
   const skipped: string[] = []
   kept['content'] = withoutBinary(content).filter((part, index) => {
     const unknown = unknownOf(part)
@@ -116,13 +129,14 @@ function stripMessage(message: unknown, path: string, warnings: string[]): unkno
     skipped.push(`a part of unknown ${unknown}`)
     return false
   })
-  return [skipped.length === 0 ? kept : withSkipped(kept, skipped)]
+  return withSkipped(kept, skipped)
 }
 
 /** Travels with the message to whoever tells what the model was not given. */
-function withSkipped(message: Record<string, unknown>, parts: string[]): Record<string, unknown> {
+function withSkipped(message: unknown, parts: string[]): unknown {
+  if (parts.length === 0 || !isObject(message)) return message
   const metadata = isObject(message['metadata']) ? message['metadata'] : {}
-  return { ...message, metadata: { ...metadata, [SKIPPED]: parts } }
+  return { ...message, metadata: { ...metadata, [SKIPPED]: [...parts, ...skippedOf({ metadata })] } }
 }
 
 /** Member of a message's metadata: what of it was left out, in words. */

@@ -19,18 +19,18 @@ import { checkAnswers } from './host/elicitations.ts'
 import { Host } from './host/host.ts'
 import type { Grant } from './host/questions.ts'
 import { type ClaudePlace, otherOrigin } from './launch/place.ts'
-import { parseSwitches } from './launch/switches.ts'
+import { checkSame, parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
 import type { Owner } from './options.ts'
 import { Keeper } from './process/keeper.ts'
-import { type ClaudeProcess, startFailure } from './process/process.ts'
+import type { ClaudeProcess } from './process/process.ts'
 import { answersAfterRestart, resultsOf, skippedParts, stillOwed, withResults } from './restart.ts'
-import { stopTurn } from './stop-turn.ts'
-import { backAt, isRejected, LEFT, memoryAfter, pointOf } from './taken-back.ts'
+import { failWithProcess, stopTurn } from './stop-turn.ts'
+import { backAt, GONE, isRejected, LEFT, memoryAfter, pointOf } from './taken-back.ts'
 import { openTaskOutput, taskOutputPlaces } from './task-output.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
-import { checkWords, hasState, type Prompt, textBlock, toPrompt, userLine } from './translate/prompt.ts'
-import { editedEvents, protocolEnd, Turn, tell } from './turn.ts'
+import { checkWords, furtherPrompt, hasState, type Prompt, toPrompt, userLine } from './translate/prompt.ts'
+import { editedEvents, protocolEnd, type Steered, Turn, tell } from './turn.ts'
 import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
 import { type Needs, startKey, startWarm, tellSwitches, type Warm } from './warm.ts'
 
@@ -101,7 +101,8 @@ export class Conversation implements AgentSession {
     checkTools(tools)
     checkWords(messages)
     checkAnswers(this.#memory.asked, resume)
-    parseSwitches(forwardedProps, this.#agent.options.permissionMode)
+    this.#switches(forwardedProps)
+    if (this.#turn?.isParked === true) checkSame(forwardedProps, this.#turn.switches)
   }
 
   describe(): AgentDescription {
@@ -121,23 +122,23 @@ export class Conversation implements AgentSession {
   }
 
   steer(message: UserMessage): boolean {
-    return this.#steer(message, false)
+    const { blocks, skipped } = toPrompt({ messages: [message], context: [] }, this.#agent.options)
+    if (!this.#give(blocks, { ...message, isTold: false })) return false
+    if (skipped.length > 0) this.#turn?.tell([ownEvent('content_skipped', { parts: skipped })])
+    return true
   }
 
-  #steer(message: UserMessage, isTold: boolean): boolean {
+  #give(blocks: Prompt['blocks'], message: Steered): boolean {
     // An id of its own: Claude Code names the message by it, and takes none but a UUID.
     const uuid = randomUUID()
-    if (this.#warm === undefined || this.#turn?.steer(uuid, { ...message, isTold }) !== true) return false
-    const { blocks, skipped } = toPrompt({ messages: [message], context: [] }, this.#agent.options)
-    // Those of a run's own message were told when it began.
-    if (!isTold && skipped.length > 0) this.#turn?.tell([ownEvent('content_skipped', { parts: skipped })])
-    this.#turn?.give(blocks)
+    if (this.#warm === undefined || this.#turn?.steer(uuid, message) !== true) return false
+    this.#turn.give(blocks)
     this.#warm.claude.send(userLine(blocks, uuid))
     return true
   }
 
   async warm(): Promise<void> {
-    const needs = { isResumed: this.#memory.begun, switches: {}, tools: [], hasState: false }
+    const needs = { isResumed: this.#memory.begun, switches: this.#switches(), tools: [], hasState: false }
     const { claude } = await this.#ensure(needs)
     await claude.ready()
     if (!this.busy) this.#armIdle()
@@ -151,17 +152,16 @@ export class Conversation implements AgentSession {
       this.#isAhead = false
       const parts = skippedParts(request, this.#agent.options)
       if (parts.length > 0) tell(context, [ownEvent('content_skipped', { parts })])
-      const turn = this.#turn
-      const warm = this.#warm
-      if (warm !== undefined && turn?.isParked === true) {
+      const [turn, warm] = [this.#turn, this.#warm]
+      if (warm !== undefined && turn?.isParked === true)
         return await this.#goOn(warm, { turn, request, context })
-      }
       return await this.#runAnew(request, context)
     } catch (error) {
       if (context.signal.aborted) return { outcome: 'cancelled' }
       const code = error instanceof RunnerError ? error.code : 'internal'
       return { outcome: 'error', code, message: toMessage(error) }
     } finally {
+      await this.#warm?.claude.endLeftovers()
       this.#runId = undefined
       this.#armIdle()
     }
@@ -197,15 +197,16 @@ export class Conversation implements AgentSession {
   async #goOn(warm: Warm, run: { turn: Turn; request: RunRequest; context: RunContext }): Promise<RunEnd> {
     const { turn, request, context } = run
     const { host } = warm
-    for (const message of request.messages) if (message.role === 'user') this.#steer(message, true)
+    const { slashCommands } = this.#agent.options
+    const further = furtherPrompt(request, { slashCommands, known: turn.surroundings })
+    if (further !== undefined) this.#give(further.blocks, { id: request.runId, content: '', isTold: true })
+    turn.surroundings = further?.surroundings ?? turn.surroundings
     for (const { asked, answer } of host.respond(request.resume ?? [])) {
       if (answer.approved && answer.isEdited) tell(context, editedEvents(asked, answer.updatedInput))
     }
     host.answer(resultsOf(request), { isLast: request.messages.some(({ role }) => role === 'user') })
     const end = await this.#follow(warm, turn, context)
-    return end === NO_CONVERSATION
-      ? protocolEnd('Claude Code lost its session in the middle of a turn.')
-      : end
+    return end === NO_CONVERSATION ? protocolEnd('Claude Code lost its session within a turn.') : end
   }
 
   async #runAnew(request: RunRequest, context: RunContext): Promise<RunEnd> {
@@ -217,7 +218,7 @@ export class Conversation implements AgentSession {
     if (pendingToolCallIds.length > 0) return { outcome: 'success', pendingToolCallIds }
     const late = answersAfterRestart(this.#memory, request.resume ?? [])
     if (late !== undefined) {
-      prompt.blocks.unshift(textBlock(late.words))
+      prompt.blocks.unshift({ type: 'text', text: late.words })
       this.#grants = late.grants
       this.#memory = { ...this.#memory, asked: [], calls: [] }
     }
@@ -255,9 +256,7 @@ export class Conversation implements AgentSession {
     await this.rest()
     this.#memory = freshMemory(lost.model)
     if (lost.turns > 0) {
-      const reason =
-        'Claude Code has no conversation of this id any more; it starts without what was said before.'
-      tell(context, [ownEvent('session_reset', { claudeSessionId: lost.claudeSessionId, reason })])
+      tell(context, [ownEvent('session_reset', { claudeSessionId: lost.claudeSessionId, reason: GONE })])
     }
     const end = await this.#take(prompt, { request, context, isResumed: this.#begin() })
     return end === NO_CONVERSATION ? protocolEnd('Claude Code says that a new session does not exist.') : end
@@ -279,7 +278,7 @@ export class Conversation implements AgentSession {
     run: { request: RunRequest; context: RunContext; isResumed: boolean },
   ): Promise<TurnEnd> {
     const { request, context, isResumed } = run
-    const switches = parseSwitches(request.forwardedProps, this.#agent.options.permissionMode)
+    const switches = this.#switches(request.forwardedProps)
     const needs = { isResumed, switches, tools: request.tools, hasState: hasState(request.state) }
     await this.#agent.options.prepared(context.signal)
     if (context.signal.aborted) return { outcome: 'cancelled' }
@@ -292,18 +291,14 @@ export class Conversation implements AgentSession {
     const turn = new Turn({
       memory: this.#memory.translator,
       clientToolPrefix: host.clientTools.prefix,
-      expectsOutput: switches.outputSchema !== undefined,
+      switches,
+      surroundings: prompt.surroundings,
       question: () => host.end(),
     })
     turn.give(prompt.blocks)
     this.#turn = turn
-    // Told here and not by the session's own state: the process may have died just now.
-    const exited = claude.exited.then((exit) => turn.fail(claude.failureOf(exit)))
-    this.#inBackground('ending a run with its process', exited)
-    const ready = claude.ready().catch((error: unknown) => turn.fail(startFailure(error)))
-    this.#inBackground('ending a run that could not start', ready)
-    const model = switches.model ?? this.#memory.model ?? this.#agent.options.model
-    await tellSwitches(warm, { ...switches, model }, context.signal)
+    this.#inBackground('ending a run with its process', failWithProcess(turn, claude))
+    await tellSwitches(warm, switches, context.signal)
     await mcp.retry(claude, context.signal)
     claude.send(userLine(prompt.blocks, randomUUID()))
     mcp.watch(claude, turn, context.signal)
@@ -379,6 +374,11 @@ export class Conversation implements AgentSession {
     })
   }
 
+  #switches(forwardedProps?: unknown): Switches {
+    const { options } = this.#agent
+    return parseSwitches(forwardedProps, { ...options, model: this.#memory.model ?? options.model })
+  }
+
   #place(): Promise<ClaudePlace> {
     return this.#agent.options.place(this.#memory.origin.staysIn)
   }
@@ -393,7 +393,7 @@ export class Conversation implements AgentSession {
     return { threadId: this.#threadId, ...(this.#runId === undefined ? {} : { runId: this.#runId }) }
   }
 
-  #inBackground(name: string, work: Promise<unknown>, onFailure?: (error: unknown) => void): void {
-    inBackground({ name, ...this.#observed }, work, onFailure)
+  #inBackground(name: string, work: Promise<unknown>): void {
+    inBackground({ name, ...this.#observed }, work)
   }
 }

@@ -3,6 +3,8 @@ import { isRecord, readAssistant, readUser } from './translate/messages.ts'
 /** What a turn has put into the session's file. */
 export interface Entries {
   last: string | undefined
+  /** Up to here the model has taken it, or it is a summary of all before. */
+  safe: string | undefined
   /** The summary of all before, when the session was compacted in the turn. */
   summary: string | undefined
 }

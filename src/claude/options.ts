@@ -25,6 +25,8 @@ export interface ClaudeAgentOptions extends LaunchOptions {
   inside: Inside | undefined
   /** Starts the wrapper's process; undefined for an ordinary one. */
   spawn?: ClaudeProcessOptions['spawn']
+  /** When a run has ended: ends what its commands left running, where that may not go on. */
+  endLeftovers?: ClaudeProcessOptions['endLeftovers']
   /** Where the next run works. `stay`: a directory that a conversation cannot leave, taken while it is there. */
   place(stay: string | undefined): Promise<ClaudePlace>
   /** What every run waits for; also resolves when `signal` is aborted. */

@@ -89,6 +89,8 @@ export function stillOwed(
 function resultLine({ tool, input, result }: ClientCall): string {
   const call = `${tool} ${JSON.stringify(input)}`
   if (result === undefined) return `- ${call}: the client gave no result.`
-  if (result.error !== undefined) return `- ${call}: failed: ${result.error}`
-  return `- ${call}: returned: ${typeof result.content === 'string' ? result.content : JSON.stringify(result.content)}`
+  const content = typeof result.content === 'string' ? result.content : JSON.stringify(result.content)
+  if (result.error === undefined) return `- ${call}: returned: ${content}`
+  const given = ['', '[]', result.error].includes(content) ? '' : `; it returned before: ${content}`
+  return `- ${call}: failed: ${result.error}${given}`
 }

@@ -1,4 +1,4 @@
-import type { ClaudeProcess } from './process/process.ts'
+import { type ClaudeProcess, startFailure } from './process/process.ts'
 import type { Turn } from './turn.ts'
 
 interface Stopping {
@@ -23,4 +23,11 @@ export async function stopTurn({ claude, turn, ended, kill, graceMs }: Stopping)
   // How it ended is told to whoever follows the turn.
   await ended.catch(() => undefined)
   clearTimeout(grace)
+}
+
+/** The process may have died just now, or never come to answer: the turn ends with it, and the reason. */
+export async function failWithProcess(turn: Turn, claude: ClaudeProcess): Promise<void> {
+  const exited = claude.exited.then((exit) => turn.fail(claude.failureOf(exit)))
+  const ready = claude.ready().catch((error: unknown) => turn.fail(startFailure(error)))
+  await Promise.all([exited, ready])
 }

@@ -57,11 +57,11 @@ export function memoryAfter(
  * The memory after a turn: where the session may be cut so that the model has taken all of it. A turn that neither
  * succeeded nor was refused proves nothing.
  */
-function withProof(before: Memory, end: TurnEnd, { last: entry, summary }: Entries): Memory {
+function withProof(before: Memory, end: TurnEnd, { last: entry, safe, summary }: Entries): Memory {
   if (typeof end === 'symbol') return before
   const { claudeSessionId: sessionId } = before
   const memory = summary === undefined ? before : { ...before, summary, last: { sessionId, uuid: summary } }
-  if (isRejected(end)) return takenBack(memory, summary)
+  if (isRejected(end)) return takenBack(memory, safe)
   // From the first entry of the new branch on, the session's file ends with that.
   const isTakenBack = memory.isTakenBack && entry === undefined
   const last = entry === undefined ? memory.last : { sessionId, uuid: entry }
@@ -74,9 +74,9 @@ function withProof(before: Memory, end: TurnEnd, { last: entry, summary }: Entri
 }
 
 /** A session of which nothing was ever accepted begins anew. */
-function takenBack(memory: Memory, summary: string | undefined): Memory {
+function takenBack(memory: Memory, safe: string | undefined): Memory {
   const { claudeSessionId: sessionId, model } = memory
-  const proven = summary === undefined ? memory.proven : { sessionId, uuid: summary }
+  const proven = safe === undefined ? memory.proven : { sessionId, uuid: safe }
   if (proven?.sessionId !== sessionId) return freshMemory(model)
   return { ...memory, proven, last: proven, asked: [], calls: [], isTakenBack: true, isUnproven: false }
 }
@@ -89,3 +89,7 @@ export function resumePoint({ isTakenBack, proven }: Memory): { resumeSessionAt?
 /** Told when the next words are tried again without it. */
 export const LEFT =
   'The model refused what a run that did not end well had left in the session; it goes on from before that run.'
+
+/** Told when the session's file is gone. */
+export const GONE =
+  'Claude Code has no conversation of this id any more; it starts without what was said before.'

@@ -7,6 +7,7 @@ import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { type Entries, entryOf, hasMedia } from './entries.ts'
 import type { ToolAsked } from './host/approvals.ts'
+import type { Switches } from './launch/switches.ts'
 import { isRecord } from './translate/messages.ts'
 import { Translator } from './translate/translator.ts'
 import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
@@ -24,8 +25,9 @@ export interface TurnOptions {
   /** What the thread's last turn left. */
   memory: unknown
   clientToolPrefix: string | undefined
-  /** A result of a given shape is asked for. */
-  expectsOutput: boolean
+  /** Of the run that begins it; those that go on with it cannot change them. */
+  switches: Switches
+  surroundings: string
   /** How the run ends for which somebody else has to act, when that is so now. */
   question(): RunEnd | undefined
 }
@@ -39,6 +41,9 @@ const PARK_AFTER_MS = 50
  */
 export class Turn {
   readonly translator: Translator
+  readonly switches: Switches
+  /** What the application last said in it beside the messages. */
+  surroundings: string
   /** Resolves when Claude Code has taken the prompt in. */
   readonly begun: Promise<void>
   readonly #question: () => RunEnd | undefined
@@ -52,7 +57,9 @@ export class Turn {
   #isBroken = false
   /** Of the session's file, the last that was heard of. */
   #lastEntry: string | undefined
-  /** The summary of all before, when the session was compacted in this turn: earlier entries are gone then. */
+  /** Where the session may be taken back to within this turn: a summary of all before, or an answer that was whole. */
+  #safeEntry: string | undefined
+  /** The summary, when the session was compacted in this turn: earlier entries are gone then. */
   #summaryEntry: string | undefined
   #isSummaryNext = false
   #isMediaUntried = false
@@ -62,10 +69,12 @@ export class Turn {
   readonly #steered = new Map<string, Steered>()
 
   constructor(options: TurnOptions) {
-    const { memory, clientToolPrefix, expectsOutput, question } = options
+    const { memory, clientToolPrefix, switches, question } = options
+    this.switches = switches
+    this.surroundings = options.surroundings
     this.translator = new Translator({
       memory,
-      expectsOutput,
+      expectsOutput: switches.outputSchema !== undefined,
       ...(clientToolPrefix === undefined ? {} : { clientToolPrefix }),
     })
     this.#question = question
@@ -75,7 +84,7 @@ export class Turn {
   }
 
   get entries(): Entries {
-    return { last: this.#lastEntry, summary: this.#summaryEntry }
+    return { last: this.#lastEntry, safe: this.#safeEntry, summary: this.#summaryEntry }
   }
 
   get isOver(): boolean {
@@ -118,14 +127,12 @@ export class Turn {
     const events = this.translator.translate(message)
     const wait = this.#context.emit(events)
     const { end } = this.translator
-    // What was steered in after the last step becomes a turn of its own, with a result of its own: the run goes on.
-    if (
-      end !== undefined &&
-      hasType(message, 'result') &&
-      (this.#steered.size === 0 || end.outcome !== 'success')
-    ) {
+    if (end !== undefined && hasType(message, 'result')) {
       const { facts: _facts, ...runEnd } = end
-      this.#finish(runEnd)
+      // What was steered in after the last step becomes a turn of its own, with a result of its own: the run goes on.
+      const goesOn = this.#steered.size > 0 && end.outcome === 'success'
+      if (goesOn) this.#safeEntry = this.#lastEntry
+      else this.#finish(runEnd)
     }
     if (this.#isAsking) this.considerParking()
     return wait
@@ -136,7 +143,7 @@ export class Turn {
     const entry = entryOf(message)
     if (entry === undefined) return
     this.#lastEntry = entry
-    if (this.#isSummaryNext) this.#summaryEntry = entry
+    if (this.#isSummaryNext) this.#summaryEntry = this.#safeEntry = entry
     this.#isSummaryNext = false
     if (hasType(message, 'assistant')) this.#isMediaUntried = false
     else this.give(isRecord(message) && isRecord(message['message']) ? message['message']['content'] : [])

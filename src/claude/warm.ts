@@ -60,7 +60,7 @@ export async function startWarm(
   const instructions = instructionsOf(options, place)
   if (!isResumed) memory.origin = originOf(place.directory, instructions)
   const servers = await host.offer(tools, hasState)
-  const model = switches.model ?? memory.model ?? options.model
+  const { model } = switches
   const mcp = new McpServers()
   const claude = await ClaudeProcess.start({
     sdk: sdkOptions(
@@ -88,6 +88,7 @@ export async function startWarm(
     startTimeoutMs: options.startTimeoutMs,
     controlTimeoutMs: options.controlTimeoutMs,
     spawn: options.spawn,
+    endLeftovers: options.endLeftovers,
     observed,
     ...(onDenied === undefined ? {} : { onDenied }),
     onMessage(message) {
@@ -102,7 +103,7 @@ export async function startWarm(
 /** Tells a process what it can be told while it lives; nothing is awaited when nothing has changed. */
 export async function tellSwitches(
   warm: Warm,
-  { model, maxThinkingTokens }: { model: string | undefined; maxThinkingTokens?: number | undefined },
+  { model, maxThinkingTokens }: Switches,
   signal: AbortSignal,
 ): Promise<void> {
   if (model !== warm.model) {

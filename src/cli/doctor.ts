@@ -17,6 +17,7 @@ import {
   checkModel,
   PROBE_TIMEOUT_MS,
   sayEnforcement,
+  sayMcpServers,
 } from '../runner/checks.ts'
 import type { EnforcementReport } from '../sandbox/report.ts'
 import type { CliContext } from './context.ts'
@@ -77,15 +78,7 @@ async function examine(context: CliContext): Promise<CheckFinding[]> {
 
 async function findMcpServers({ mcpConfigFile }: Config): Promise<CheckFinding[]> {
   if (mcpConfigFile === undefined) return []
-  const finding = await attempt('mcp servers', async () => {
-    const { servers, notes } = await loadMcpConfig(mcpConfigFile)
-    const names = Object.keys(servers)
-    return {
-      says: [names.length === 0 ? 'none' : names.join(', '), ...notes].join('; '),
-      facts: { names, notes },
-    }
-  })
-  return [finding]
+  return [await attempt('mcp servers', async () => sayMcpServers(await loadMcpConfig(mcpConfigFile)))]
 }
 
 async function findRoute(

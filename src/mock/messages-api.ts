@@ -5,7 +5,7 @@ import { type Cue, type MessageContext, toMessageCues, toStreamCues } from './me
 import { createId, toApiErrorBody } from './messages-stream.ts'
 import { createGates, type Gates, playCues } from './pieces.ts'
 import { messagesBodySchema, type RequestFacts, readRequestFacts } from './request-facts.ts'
-import { createRuleBook, type Match, type RuleBook } from './rules.ts'
+import { createRuleBook, type Match, type RuleBook } from './rule-book.ts'
 import type { GatewayFault, Script, ScriptStep } from './script.ts'
 
 /** The one model of the gateway when neither the caller nor the script names one. */

@@ -11,7 +11,7 @@ const UNICODE_DIGITS = 4
 const BASE64 = createClass('A-Za-z0-9+/_-')
 const DIGIT = createClass('0-9')
 const HEX = createClass('0-9a-fA-F')
-const WHITE = /\s|\u200b|\ufeff/
+const WHITE = /\s|\u0085|\u200b|\ufeff/
 
 const [TAB, NEWLINE, RETURN, SLASH, BACKSLASH, SMALL_U] = [0x09, 0x0a, 0x0d, 0x2f, 0x5c, 0x75]
 /** What stands between the number of a line and the line, as Claude Code's Read, `cat -n` and `grep -n` have it. */

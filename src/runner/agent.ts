@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { ClaudeAgent } from '../claude/agent.ts'
+import { ClaudeAgent } from '../claude/claude-agent.ts'
 import { probeHome } from '../claude/launch/home.ts'
-import { forgetRefusals, loadMcpConfig } from '../claude/launch/mcp-config.ts'
+import { forgetRefusals, type McpConfig } from '../claude/launch/mcp-config.ts'
 import type { PermissionMode } from '../claude/launch/sdk-options.ts'
 import { parseSdkOverrides } from '../claude/launch/sdk-overrides.ts'
 import type { Config, Env } from '../config.ts'
@@ -26,17 +26,17 @@ interface AgentParts {
   mark: string
   enforcement: Enforcement
   workspace: Workspace
+  mcp: McpConfig
 }
 
 const NO_ROUTE =
   'There is no way to a model: set ACP_OPENSHELL_INFERENCE, ANTHROPIC_BASE_URL, ANTHROPIC_API_KEY or another route, or start with --mock.'
 
-/** @throws {RunnerError} `config_invalid`: MCP configuration or SDK_OPTIONS are not what they should be. */
+/** @throws {RunnerError} `config_invalid`: SDK_OPTIONS are not what they should be. */
 export async function openAgent(
   { config, env, logger }: AgentPlace,
-  { route, permissionMode, mark, enforcement, workspace }: AgentParts,
+  { route, permissionMode, mark, enforcement, workspace, mcp }: AgentParts,
 ): Promise<ClaudeAgent> {
-  const mcp = await loadMcpConfig(config.mcpConfigFile)
   for (const note of mcp.notes) logger.warn({ file: config.mcpConfigFile }, note)
   const { limits } = config
   const state = config.claudeState
@@ -51,15 +51,16 @@ export async function openAgent(
       alsoPass: mcp.variables,
     },
   )
+  const overrides = parseSdkOverrides(config.sdkOptions, { model: config.model, env: claudeEnv })
   const agent = new ClaudeAgent({
-    model: config.model,
+    model: config.model ?? overrides.model,
     settingSources: config.settingSources,
     slashCommands: config.slashCommands,
     workspace: config.workspace,
     executable: wrapperPath(env, config.wrappersDirectory),
     permissionMode,
     mcpServers: mcp.servers,
-    overrides: parseSdkOverrides(config.sdkOptions),
+    overrides,
     sessionConfig: await loadSessionConfig(config, `${state}/agui-runner-session-config`, logger),
     env: claudeEnv,
     mark: `${mark}:${randomUUID()}`,
@@ -72,6 +73,10 @@ export async function openAgent(
     denied: enforcement.denied,
     inside: enforcement.inside,
     spawn: (request) => enforcement.spawn(request),
+    async endLeftovers(child) {
+      const count = await enforcement.endLeftovers(child)
+      if (count > 0) logger.info({ count }, 'what commands left running ended with the run')
+    },
     place: (stay) => workspace.place.current(stay),
     prepared: (signal) => workspace.setup.finished(signal),
     async beforeStart() {

@@ -2,6 +2,7 @@
 import { access, mkdtemp, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { probeHome } from '../claude/launch/home.ts'
+import type { McpConfig } from '../claude/launch/mcp-config.ts'
 import type { ClaudeBinary } from '../claude/process/binary.ts'
 import type { Env } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
@@ -83,6 +84,13 @@ function isThere(path: string): Promise<boolean> {
     () => true,
     () => path === dirname(path),
   )
+}
+
+/** A server that is left out costs no run, and is named all the same. */
+export function sayMcpServers({ servers, notes }: McpConfig): Said {
+  const names = Object.keys(servers)
+  const says = [names.length === 0 ? 'none' : names.join(', '), ...notes].join('; ')
+  return { says, facts: { names, notes } }
 }
 
 export function sayEnforcement(report: EnforcementReport): Said {

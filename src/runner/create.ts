@@ -1,6 +1,7 @@
 import type { RunAgentInput } from '@ag-ui/core'
 import type { RunEnd } from '../agent/agent.ts'
 import { inBackground } from '../background.ts'
+import { loadMcpConfig } from '../claude/launch/mcp-config.ts'
 import { decidePermissionMode } from '../claude/launch/permission-mode.ts'
 import type { Config, Env } from '../config.ts'
 import { toMessage } from '../errors.ts'
@@ -93,7 +94,8 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   logger.info({ kind, reason, baseUrl, proxyUrl, caFile, permissionMode }, 'model route')
   const workspace = opened.adopt(await prepareWorkspace({ ...options, storage }), (it) => it.setup.close())
   onOpened?.('workspace')
-  const parts = { route, permissionMode, mark, enforcement, workspace }
+  const mcp = await loadMcpConfig(config.mcpConfigFile)
+  const parts = { route, permissionMode, mark, enforcement, workspace, mcp }
   const agent = opened.adopt(await openAgent(options, parts), (it) => it.binary.close())
   onOpened?.('agent')
   const threads = opened.adopt(
@@ -107,7 +109,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
     ...options,
     ...{ redactor, enforcement, log, threads, blobs: storage.blobs, workspace },
     isAsking: permissionMode !== 'never-ask',
-    checks: readinessOf({ ...options, ...{ route, enforcement, redactor, workspace, storage, agent } }),
+    checks: readinessOf({ ...options, ...{ route, enforcement, redactor, workspace, storage, agent, mcp } }),
     metrics: async () => (await metrics()).read(),
   })
   onOpened?.('server')

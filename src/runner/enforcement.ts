@@ -6,12 +6,6 @@ import { startEnforcement } from '../sandbox/start.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Said } from './checks.ts'
 
-/** When a run ends: what was made inside for git to run outside goes out of its way. */
-export function settle(enforcement: Enforcement, logger: Logger): void {
-  const renamed = enforcement.settle()
-  if (renamed.length > 0) logger.warn({ renamed }, 'repositories made inside others were set aside')
-}
-
 /** @throws {RunnerError} `policy_invalid`; `policy_not_enforced` under `required`. */
 export function openEnforcement(
   { config, env, logger }: { config: Config; env: Env; logger: Logger },

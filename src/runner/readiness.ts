@@ -1,4 +1,5 @@
-import type { ClaudeAgent } from '../claude/agent.ts'
+import type { ClaudeAgent } from '../claude/claude-agent.ts'
+import type { McpConfig } from '../claude/launch/mcp-config.ts'
 import type { Config, Env } from '../config.ts'
 import type { Check } from '../http/routes/health.ts'
 import type { ModelRoute } from '../model-route/route.ts'
@@ -6,7 +7,15 @@ import type { Redactor } from '../redaction/redactor.ts'
 import type { Enforcement } from '../sandbox/enforcement.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Workspace } from '../workspace/workspace.ts'
-import { attempt, checkClaudePath, checkClaudeStarts, checkFolder, checkHome, checkModel } from './checks.ts'
+import {
+  attempt,
+  checkClaudePath,
+  checkClaudeStarts,
+  checkFolder,
+  checkHome,
+  checkModel,
+  sayMcpServers,
+} from './checks.ts'
 import { checkEnforcement } from './enforcement.ts'
 import { checkState } from './state.ts'
 import type { StateFolder } from './state-folder.ts'
@@ -22,11 +31,12 @@ interface Checked {
   workspace: Workspace
   storage: Storage
   agent: ClaudeAgent
+  mcp: McpConfig
 }
 
 /** Answers of /ready: what the runner that lives needs for a run, each thing tried. */
 export function readinessOf(parts: Checked): (signal: AbortSignal) => Promise<Check[]> {
-  const { config, env, stateFolder, route, enforcement, redactor, workspace, storage, agent } = parts
+  const { config, env, stateFolder, route, enforcement, redactor, workspace, storage, agent, mcp } = parts
   return async (signal) => {
     const findings = await Promise.all([
       attempt('model_route', () => checkModel(route, signal)),
@@ -41,6 +51,7 @@ export function readinessOf(parts: Checked): (signal: AbortSignal) => Promise<Ch
       }),
       attempt('workspace', () => checkFolder(config.workspace)),
       attempt('policy_enforcement', () => checkEnforcement(enforcement)),
+      ...(config.mcpConfigFile === undefined ? [] : [attempt('mcp_servers', () => sayMcpServers(mcp))]),
       ...(workspace.setup.isWanted ? [attempt('workspace_setup', () => checkSetup(workspace))] : []),
     ])
     return findings.map(({ name, ok, says }) => ({

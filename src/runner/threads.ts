@@ -1,7 +1,6 @@
 import type { Enforcement } from '../sandbox/enforcement.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { Threads, type ThreadsOptions } from '../thread/threads.ts'
-import { settle } from './enforcement.ts'
 import { onLogFailure } from './state.ts'
 
 interface OpenThreadsOptions extends Omit<ThreadsOptions, 'onRunEnding' | 'onLogFailure'> {
@@ -27,7 +26,7 @@ export function openThreads({ onFatal, logger, enforcement, ...given }: OpenThre
     queueBytesMax,
     disconnectGraceMs,
     onRunEnded,
-    onRunEnding: () => settle(enforcement, logger),
+    onRunEnding: () => enforcement.settle(),
     onLogFailure: onLogFailure(logger, (error) => onFatal(error)),
   })
 }

@@ -85,6 +85,7 @@ export async function startEnforcement(start: EnforcementStart): Promise<Enforce
     },
     modelUrl: start.modelUrl,
     network,
+    onSetAside: (renamed) => logger.warn({ renamed }, 'what git would have executed here was set aside'),
   })
   const { report } = enforcement
   const gaps = gapsOf(report)

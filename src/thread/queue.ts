@@ -1,7 +1,7 @@
 import type { RunAgentInput } from '@ag-ui/core'
 import { RunAgentInputSchema } from '@ag-ui/core/schemas'
 import { z } from 'zod'
-import { RunnerError } from '../errors.ts'
+import { isCode, RunnerError } from '../errors.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Key, Table, Write } from '../storage/table.ts'
 import { type NewMessages, toldId } from './history.ts'
@@ -67,7 +67,7 @@ export class Queues {
     return this.#table.entries(threadId)
   }
 
-  /** @throws when a stored entry is not what this version writes. */
+  /** @throws {RunnerError} `storage_damaged` when a stored entry is not what this version writes. */
   open(writer: ThreadWriter, stored: readonly Stored[]): Queue {
     return new Queue(stored, { ...this.#limits, table: this.#table, writer })
   }
@@ -89,8 +89,8 @@ export class Queue {
   constructor(stored: readonly Stored[], options: QueueOptions) {
     this.#options = options
     for (const { key, value } of stored) {
-      const head = Head.parse(JSON.parse(value.toString('utf8', 0, value.indexOf(NEWLINE))))
       const place = Number(key[1])
+      const head = readAs(Head, value.toString('utf8', 0, value.indexOf(NEWLINE)), `${key[0]}, ${place}`)
       const entry = { ...head, isSteered: false, place, bytes: value.length }
       this.#entries.push({ ...entry, written: Promise.resolve() })
       this.#next = place + 1
@@ -136,7 +136,7 @@ export class Queue {
     return this.#entries.some((each) => each === entry)
   }
 
-  /** @throws when the stored entry is not what this version writes. */
+  /** @throws {RunnerError} `storage_damaged` when the stored entry is not there, or not what this version writes. */
   async read(waiting: Waiting): Promise<QueuedRun> {
     const entry = this.#entries.find((each) => each === waiting)
     await entry?.written
@@ -191,13 +191,19 @@ export class Queue {
     return await Promise.all(
       [...this.#taken].map(async (entry) => {
         if (!this.has(entry)) return this.#write(entry.place, undefined)
-        const { request, digests } = await this.#read(entry)
-        const { runId, messageIds } = entry
-        const stored = encode({ runId, messageIds, digests }, request)
-        entry.bytes = stored.length
-        return this.#write(entry.place, stored)
+        try {
+          const { request, digests } = await this.#read(entry)
+          const { runId, messageIds } = entry
+          const stored = encode({ runId, messageIds, digests }, request)
+          entry.bytes = stored.length
+          return this.#write(entry.place, stored)
+        } catch (error) {
+          // The run that ends is whole. What is left of this one is told when it has its turn.
+          if (isCode(error, 'storage_damaged')) return undefined
+          throw error
+        }
       }),
-    )
+    ).then((writes) => writes.filter((write) => write !== undefined))
   }
 
   forgetTaken(): void {
@@ -207,8 +213,9 @@ export class Queue {
   async #read(entry: Entry): Promise<QueuedRun> {
     const { table, writer } = this.#options
     const stored = await table.get([writer.threadId, entry.place])
-    if (stored === undefined) throw new Error(`The queued run "${entry.runId}" is not in the store.`)
-    const request = Request.parse(JSON.parse(stored.toString('utf8', stored.indexOf(NEWLINE) + 1)))
+    const name = `${writer.threadId}, ${entry.place}`
+    if (stored === undefined) throw damaged(name, 'there')
+    const request = readAs(Request, stored.toString('utf8', stored.indexOf(NEWLINE) + 1), name)
     const { messageIds } = entry
     return {
       request: {
@@ -226,4 +233,20 @@ export class Queue {
 
 function encode(head: z.infer<typeof Head>, request: RunAgentInput): Buffer {
   return Buffer.from(`${JSON.stringify(head)}\n${JSON.stringify(request)}`)
+}
+
+function readAs<T>(schema: z.ZodType<T>, text: string, name: string): T {
+  try {
+    return schema.parse(JSON.parse(text))
+  } catch (error) {
+    throw damaged(name, 'what this version writes', error)
+  }
+}
+
+function damaged(name: string, expected: string, cause?: unknown): RunnerError {
+  return new RunnerError(
+    'storage_damaged',
+    `The store is damaged: the queue's entry (${name}) is not ${expected}.`,
+    { cause },
+  )
 }

@@ -75,7 +75,8 @@ describe('what is not known is stripped with a warning', () => {
     const { input, warnings } = parseRunInput(
       withMessages({ id: 'x', role: 'narrator', content: '' }, MESSAGE),
     )
-    expect(input.messages).toEqual([MESSAGE])
+    const skipped = ['a message of the unknown role "narrator"']
+    expect(input.messages).toEqual([{ ...MESSAGE, metadata: { 'agui-runner.skipped': skipped } }])
     expect(warnings).toEqual(['messages[0]: unknown role "narrator"'])
   })
 

@@ -13,7 +13,13 @@ const taken = (uuid: string) => ({ type: 'command_lifecycle', command_uuid: uuid
 const QUESTION: RunEnd = { outcome: 'interrupt', interrupts: [{ id: 'q', reason: 'tool_call' }] }
 
 function world(question: () => RunEnd | undefined = () => undefined) {
-  const turn = new Turn({ memory: undefined, clientToolPrefix: undefined, question, expectsOutput: false })
+  const turn = new Turn({
+    memory: undefined,
+    clientToolPrefix: undefined,
+    question,
+    switches: {},
+    surroundings: '',
+  })
   const told: AguiEvent[] = []
   const stop = new AbortController()
   const context: RunContext = {

@@ -1,17 +1,23 @@
 // A bad network and a runner that is killed, between the client and its thread: what it is told stays the log, record
 // by record. AGUI_CUTS=500 AGUI_SEED=… for a long run.
 import { type LogRecord, Runner, type Thread } from '@agui-runner/client'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { messagesOf } from '../support/agui-replay.ts'
 import { frames } from '../support/client.ts'
 import { createRandom } from '../support/random.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
-import { type CuttingProxy, startCuttingProxy } from './cutting-proxy.ts'
+import { startCuttingProxy } from './cutting-proxy.ts'
 
-const CUTS = Number(process.env['AGUI_CUTS'] ?? 25)
+const CUTS = Number(process.env['AGUI_CUTS'] ?? 10)
 const SEED = Number(process.env['AGUI_SEED'] ?? Date.now() % 1_000_000)
 const QUICK = { retryMsMin: 1, retryMsMax: 20 }
+/** Cuts that one thread lives through: a longer one would send the model more with every run. */
+const ROUND = 50
+const ROUNDS = Array.from({ length: Math.ceil(CUTS / ROUND) }, (_, index) => ({
+  seed: SEED + index,
+  cutsMax: Math.min(ROUND, CUTS - index * ROUND),
+}))
 /** Cuts a run lives through, about. */
 const CUTS_A_RUN = 8
 
@@ -30,16 +36,11 @@ const SCRIPT: Script = {
 
 let bench: Bench
 let runner: RunnerProcess
-let proxy: CuttingProxy
 beforeAll(async () => {
   bench = await openBench({ script: SCRIPT })
   runner = await bench.start({ REQUESTS_PER_MINUTE_MAX: '0' })
-  proxy = await startCuttingProxy({ target: runner.url, seed: SEED, cutsMax: CUTS })
 })
-afterAll(async () => {
-  await proxy.close()
-  await bench.close()
-})
+afterAll(() => bench.close())
 
 /** The thread as the server itself has it, over a connection that nobody cuts. */
 async function logOf(threadId: string): Promise<LogRecord[]> {
@@ -63,45 +64,51 @@ async function readAll(thread: Thread, over: Promise<void> = Promise.resolve()):
   return all
 }
 
-test(`${CUTS} cuts, delays, doubled requests and a killed runner: every reader is told the log`, {
-  timeout: 60_000 + CUTS * 3000,
-}, async () => {
-  console.log(`AGUI_SEED=${SEED} AGUI_CUTS=${CUTS}`)
-  const random = createRandom(SEED)
-  const thread = new Runner({ url: proxy.url }).thread('cut')
-  let finish = (): void => undefined
-  const over = new Promise<void>((resolve) => {
-    finish = resolve
-  })
-  const following = [readAll(thread), readAll(thread, over)]
+test.each(ROUNDS)(
+  '$cutsMax cuts, delays, doubled requests and a killed runner (AGUI_SEED=$seed): every reader gets the log',
+  {
+    timeout: 60_000 + ROUND * 3000,
+  },
+  async ({ seed, cutsMax }) => {
+    const proxy = await startCuttingProxy({ target: runner.url, seed, cutsMax })
+    onTestFinished(() => proxy.close())
+    const random = createRandom(seed)
+    const threadId = `cut-${seed}`
+    const thread = new Runner({ url: proxy.url }).thread(threadId)
+    let finish = (): void => undefined
+    const over = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    const following = [readAll(thread), readAll(thread, over)]
 
-  const runs = new Map<string, LogRecord[]>()
-  const runsMin = Math.max(3, Math.ceil(CUTS / CUTS_A_RUN / 2))
-  const killed = random(runsMin)
-  while (runs.size < runsMin || proxy.cuts < CUTS) {
-    const run = await thread.run({ content: `work ${runs.size}` }, QUICK)
-    const killAfter = runs.size === killed ? random(120) : undefined
-    const records: LogRecord[] = []
-    runs.set(run.runId, records)
-    for await (const record of run) {
-      records.push(record)
-      if (records.length !== killAfter) continue
-      await runner.stop('SIGKILL')
-      runner = await bench.start({ REQUESTS_PER_MINUTE_MAX: '0' })
-      proxy.target = runner.url
+    const runs = new Map<string, LogRecord[]>()
+    const runsMin = Math.max(3, Math.ceil(cutsMax / CUTS_A_RUN / 2))
+    const killed = random(runsMin)
+    while (runs.size < runsMin || proxy.cuts < cutsMax) {
+      const run = await thread.run({ content: `work ${runs.size}` }, QUICK)
+      const killAfter = runs.size === killed ? random(120) : undefined
+      const records: LogRecord[] = []
+      runs.set(run.runId, records)
+      for await (const record of run) {
+        records.push(record)
+        if (records.length !== killAfter) continue
+        await runner.stop('SIGKILL')
+        runner = await bench.start({ REQUESTS_PER_MINUTE_MAX: '0' })
+        proxy.target = runner.url
+      }
     }
-  }
-  proxy.behave()
-  await (await thread.run({ content: 'the end', runId: LAST_RUN })).text()
-  finish()
-  const log = await logOf('cut')
-  for (const told of await Promise.all(following)) expect(told).toEqual(log)
-  expect(log.map(({ seq }) => seq)).toEqual(log.map((_record, index) => index + 1))
-  const starts = log.filter(({ event }) => event.type === 'RUN_STARTED')
-  expect(starts).toHaveLength(runs.size + 1)
-  for (const [runId, records] of runs) expect(records).toEqual(recordsOf(log, runId))
-  expect(proxy.cuts).toBeGreaterThanOrEqual(CUTS)
-})
+    proxy.behave()
+    await (await thread.run({ content: 'the end', runId: LAST_RUN })).text()
+    finish()
+    const log = await logOf(threadId)
+    for (const told of await Promise.all(following)) expect(told).toEqual(log)
+    expect(log.map(({ seq }) => seq)).toEqual(log.map((_record, index) => index + 1))
+    const starts = log.filter(({ event }) => event.type === 'RUN_STARTED')
+    expect(starts).toHaveLength(runs.size + 1)
+    for (const [runId, records] of runs) expect(records).toEqual(recordsOf(log, runId))
+    expect(proxy.cuts).toBeGreaterThanOrEqual(cutsMax)
+  },
+)
 
 /** From the run's start to its end. */
 function recordsOf(log: readonly LogRecord[], runId: string): LogRecord[] {

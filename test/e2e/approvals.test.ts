@@ -1,11 +1,11 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { HttpAgent } from '@ag-ui/client'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { FAKE_JWT, fake } from '../redaction/fake-secrets.ts'
 import { bodyOf, type ClientEvent, events, post, run, runInput, textOf } from '../support/client.ts'
-import { type Bench, openBench } from '../support/runner.ts'
+import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
 const SECRET = `pw"${fake(16)}\\${fake(8)}`
 /** Both with their secrets, each at a place of its own. */
@@ -83,12 +83,26 @@ const SCRIPT: Script = {
   ],
 }
 
-const ASKING = { PERMISSION_MODE: 'ask' }
+const ASKING = { PERMISSION_MODE: 'ask', MY_PASSWORD: SECRET }
 
 let bench: Bench
-afterEach(() => bench.close())
+let runner: RunnerProcess
+let url: string
 
-const made = (): boolean => existsSync(join(bench.workspace, 'made-by-bash'))
+async function start(): Promise<void> {
+  runner = await bench.start(ASKING)
+  url = runner.url
+}
+
+const madeFile = (): string => join(bench.workspace, 'made-by-bash')
+const made = (): boolean => existsSync(madeFile())
+
+beforeAll(async () => {
+  bench = await openBench({ script: SCRIPT })
+  await start()
+})
+afterEach(() => rmSync(madeFile(), { force: true }))
+afterAll(() => bench.close())
 
 function interruptsOf(all: readonly ClientEvent[]) {
   const end = all.at(-1)
@@ -99,8 +113,6 @@ function interruptsOf(all: readonly ClientEvent[]) {
 const answer = (threadId: string, ...resume: unknown[]) => ({ ...runInput(threadId), messages: [], resume })
 
 test('what no rule allows waits for a person, and runs when approved', async () => {
-  bench = await openBench({ script: SCRIPT })
-  const { url } = await bench.start(ASKING)
   const asked = await run(url, runInput('ok', 'make a file'))
   const [interrupt] = interruptsOf(asked)
   const call = asked.find(({ type }) => type === 'TOOL_CALL_START')
@@ -125,8 +137,6 @@ test('what no rule allows waits for a person, and runs when approved', async () 
 })
 
 test('a refusal reaches the model in the person’s words, and nothing runs', async () => {
-  bench = await openBench({ script: SCRIPT })
-  const { url } = await bench.start(ASKING)
   const [interrupt] = interruptsOf(await run(url, runInput('no', 'make a file')))
   const all = await run(
     url,
@@ -145,8 +155,6 @@ test.each([
   ['without a payload', { status: 'resolved' }],
   ['with rubbish', { status: 'resolved', payload: { approve: 'yes' } }],
 ])('an answer that is %s is a no', async (_how, entry) => {
-  bench = await openBench({ script: SCRIPT })
-  const { url } = await bench.start(ASKING)
   const [interrupt] = interruptsOf(await run(url, runInput('nope', 'make a file')))
   const all = await run(url, answer('nope', { interruptId: interrupt.id, ...entry }))
   expect(textOf(all)).toContain('It failed')
@@ -154,8 +162,6 @@ test.each([
 })
 
 test('edited arguments run and are shown', async () => {
-  bench = await openBench({ script: SCRIPT })
-  const { url } = await bench.start(ASKING)
   const [interrupt] = interruptsOf(await run(url, runInput('edit', 'make a file')))
   const editedArgs = { command: 'echo edited', description: 'say it' }
   const all = await run(
@@ -181,9 +187,6 @@ const noteText = (): string => readFileSync(join(bench.workspace, 'note.txt'), '
 
 describe('what was shown without its secrets', () => {
   async function ask(threadId: string) {
-    bench = await openBench({ script: SCRIPT })
-    const runner = await bench.start({ ...ASKING, MY_PASSWORD: SECRET })
-    const { url } = runner
     const asked = await run(url, runInput(threadId, 'note'))
     const [interrupt] = interruptsOf(asked)
     const shown: Record<string, unknown> = interrupt.metadata['agui-runner'].input
@@ -191,7 +194,7 @@ describe('what was shown without its secrets', () => {
     // The streamed arguments say the same.
     const args = asked.map(({ type, delta }) => (type === 'TOOL_CALL_ARGS' ? delta : '')).join('')
     expect(JSON.parse(args)).toEqual(shown)
-    return { runner, url, id: String(interrupt.id), shown }
+    return { id: String(interrupt.id), shown }
   }
 
   const edited = (id: string, editedArgs: unknown) => ({
@@ -201,7 +204,7 @@ describe('what was shown without its secrets', () => {
   })
 
   test('is the original when it comes back beside an edited argument', async () => {
-    const { url, id, shown } = await ask('back')
+    const { id, shown } = await ask('back')
     const elsewhere = { ...shown, file_path: join(bench.workspace, 'note.txt') }
     const all = await run(url, answer('back', edited(id, elsewhere)))
     expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
@@ -210,7 +213,7 @@ describe('what was shown without its secrets', () => {
   })
 
   test('cannot be edited itself: the marker is refused by its place, and the question stays', async () => {
-    const { url, id, shown } = await ask('marker')
+    const { id, shown } = await ask('marker')
     for (const [editedArgs, place] of [
       [{ ...shown, content: `${shown['content']}!` }, 'editedArgs.content'],
       [{ ...shown, file_path: shown['content'] }, 'editedArgs.file_path'],
@@ -232,9 +235,9 @@ describe('what was shown without its secrets', () => {
   })
 
   test('is the original after a restart too', async () => {
-    const { runner, id, shown } = await ask('later')
+    const { id, shown } = await ask('later')
     await runner.stop('SIGKILL')
-    const { url } = await bench.start({ ...ASKING, MY_PASSWORD: SECRET })
+    await start()
     await run(url, answer('later', edited(id, shown)))
     const told = JSON.stringify(bench.gateway.requests.at(-1))
     expect(told).toContain(`token ${FAKE_JWT}`)
@@ -242,8 +245,6 @@ describe('what was shown without its secrets', () => {
   })
 
   test('in a question does not keep its answer from the model', async () => {
-    bench = await openBench({ script: SCRIPT })
-    const { url } = await bench.start(ASKING)
     const [interrupt] = interruptsOf(await run(url, runInput('question', 'which token')))
     expect(interrupt.message).toBe('Use [redacted]?')
     const payload = { answers: { 'Use [redacted]?': 'Yes, [redacted]' } }
@@ -255,8 +256,6 @@ describe('what was shown without its secrets', () => {
 })
 
 test("the marker as somebody's own word, where nothing was hidden, is a word", async () => {
-  bench = await openBench({ script: SCRIPT })
-  const { url } = await bench.start(ASKING)
   const [interrupt] = interruptsOf(await run(url, runInput('word', 'make a file')))
   const editedArgs = { command: 'echo "it says [redacted]"', description: 'say it' }
   const payload = { approved: true, editedArgs }
@@ -265,8 +264,6 @@ test("the marker as somebody's own word, where nothing was hidden, is a word", a
 })
 
 test('a thread that waits takes no other run, and says what it waits for', async () => {
-  bench = await openBench({ script: SCRIPT })
-  const { url } = await bench.start(ASKING)
   const [interrupt] = interruptsOf(await run(url, runInput('wait', 'make a file')))
   const refused = await post(url, runInput('wait', 'never mind'))
   const { error } = (await refused.json()) as { error: unknown }
@@ -286,8 +283,6 @@ test('a thread that waits takes no other run, and says what it waits for', async
 })
 
 test('several questions are answered one by one or together, each exactly once', async () => {
-  bench = await openBench({ script: SCRIPT })
-  const { url } = await bench.start(ASKING)
   let all = await run(url, runInput('both', 'two files'))
   let rounds = 0
   while (all.at(-1)?.['outcome']?.type === 'interrupt') {
@@ -307,8 +302,6 @@ test('several questions are answered one by one or together, each exactly once',
 })
 
 test('a question of the model is answered with a choice', async () => {
-  bench = await openBench({ script: SCRIPT })
-  const { url } = await bench.start(ASKING)
   const [interrupt] = interruptsOf(await run(url, runInput('choice', 'ask me')))
   expect(interrupt).toMatchObject({ reason: 'input_required', message: 'Which color?' })
   expect(JSON.stringify(interrupt.responseSchema)).toContain('"enum":["Red","Blue"]')
@@ -318,11 +311,9 @@ test('a question of the model is answered with a choice', async () => {
 })
 
 test('an approval that outlives a kill -9 of the runner: the tool runs once', async () => {
-  bench = await openBench({ script: SCRIPT })
-  const first = await bench.start(ASKING)
-  const [interrupt] = interruptsOf(await run(first.url, runInput('restart', 'make a file')))
-  await first.stop('SIGKILL')
-  const { url } = await bench.start(ASKING)
+  const [interrupt] = interruptsOf(await run(url, runInput('restart', 'make a file')))
+  await runner.stop('SIGKILL')
+  await start()
   const session = await (await fetch(`${url}/sessions/restart`)).json()
   expect(session).toMatchObject({ state: 'interrupted', interrupts: [{ id: interrupt.id }] })
   expect(made()).toBe(false)
@@ -336,8 +327,6 @@ test('an approval that outlives a kill -9 of the runner: the tool runs once', as
 })
 
 test("AG-UI's own client drives the interrupt and the resume", async () => {
-  bench = await openBench({ script: SCRIPT })
-  const { url } = await bench.start(ASKING)
   const agent = new HttpAgent({ url, threadId: 'client' })
   agent.addMessage({ id: crypto.randomUUID(), role: 'user', content: 'make a file' })
   await agent.runAgent()

@@ -1,5 +1,5 @@
 import { HttpAgent } from '@ag-ui/client'
-import { afterEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { post, run, runInput, textOf } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
@@ -12,31 +12,29 @@ const CLOCK = { name: 'get_time', description: 'The time.', parameters: { type: 
 
 let bench: Bench
 let runner: RunnerProcess
-afterEach(() => bench.close())
+/** What Claude Code calls WEATHER. */
+let weather: string
 
-/** Opens a bench whose model calls `tools`' first one when asked for the weather. */
-async function open(
-  tools: (typeof WEATHER | typeof CLOCK)[],
-  env: Record<string, string> = {},
-): Promise<void> {
+beforeAll(async () => {
   bench = await openBench({ script: { rules: [{ reply: 'hello' }] } })
-  runner = await bench.start(env)
-  await run(runner.url, { ...runInput('probe', 'hello'), tools })
+  runner = await bench.start()
+  await run(runner.url, { ...runInput('probe', 'hello'), tools: [WEATHER] })
   const offered = offeredTools().filter((name) => name.startsWith('mcp__ui_'))
-  expect(offered.map((name) => name.replace(/^mcp__ui_[0-9a-f]+__/, ''))).toEqual(
-    tools.map(({ name }) => name),
-  )
+  expect(offered.map((name) => name.replace(/^mcp__ui_[0-9a-f]+__/, ''))).toEqual([WEATHER.name])
+  weather = offered[0] ?? ''
+})
+beforeEach(() =>
   bench.gateway.use({
     rules: [
       { when: { prompt: 'was restarted', round: 0 }, reply: 'I read: {{prompt}}' },
       {
         when: { prompt: 'weather', round: 0 },
-        reply: [{ text: 'Asking.' }, { tool: offered[0] ?? '', input: { city: 'Ulm' } }],
+        reply: [{ text: 'Asking.' }, { tool: weather, input: { city: 'Ulm' } }],
       },
       {
         when: { prompt: 'both', round: 0 },
         reply: [
-          { tool: offered[0] ?? '', input: { city: 'Ulm' } },
+          { tool: weather, input: { city: 'Ulm' } },
           { tool: 'Bash', input: { command: 'echo from-bash' } },
         ],
       },
@@ -49,8 +47,9 @@ async function open(
       { when: { result: { matches: '.*' } }, reply: 'It is {{result}}' },
       { reply: 'You said: {{prompt}}' },
     ],
-  })
-}
+  }),
+)
+afterAll(() => bench.close())
 
 function offeredTools(): string[] {
   return (
@@ -62,7 +61,6 @@ function offeredTools(): string[] {
 }
 
 test('a call of the client’s tool ends the run with the call pending, and the next run brings the result', async () => {
-  await open([WEATHER])
   const first = await run(runner.url, { ...runInput('w', 'the weather?'), tools: [WEATHER] })
   const call = first.find(({ type }) => type === 'TOOL_CALL_START')
   expect(call).toMatchObject({ toolCallName: 'get_weather' })
@@ -79,7 +77,6 @@ test('a call of the client’s tool ends the run with the call pending, and the 
 })
 
 test('a failure of the client’s tool reaches the model as one', async () => {
-  await open([WEATHER])
   const first = await run(runner.url, { ...runInput('f', 'the weather?'), tools: [WEATHER] })
   const [toolCallId] = first.at(-1)?.['outcome'].pendingToolCallIds ?? []
   const result = { id: 'r1', role: 'tool', toolCallId, content: '', error: 'no satellite' }
@@ -89,7 +86,6 @@ test('a failure of the client’s tool reaches the model as one', async () => {
 })
 
 test('documents in a result reach the model, and what cannot be given is named', async () => {
-  await open([WEATHER])
   const first = await run(runner.url, { ...runInput('m', 'the weather?'), tools: [WEATHER] })
   const [toolCallId] = first.at(-1)?.['outcome'].pendingToolCallIds ?? []
   const data = (type: string, mimeType: string, value: string) => ({
@@ -114,7 +110,6 @@ test('documents in a result reach the model, and what cannot be given is named',
 })
 
 test('a client that goes on without a result tells the model that there is none', async () => {
-  await open([WEATHER])
   await run(runner.url, { ...runInput('skip', 'the weather?'), tools: [WEATHER] })
   const all = await run(runner.url, { ...runInput('skip', 'never mind'), tools: [WEATHER] })
   expect(textOf(all)).toContain('without giving a result')
@@ -122,7 +117,6 @@ test('a client that goes on without a result tells the model that there is none'
 })
 
 test('the list of a later run counts, also when it changes', async () => {
-  await open([WEATHER])
   await run(runner.url, { ...runInput('change', 'hello'), tools: [WEATHER] })
   expect(offeredTools().filter((name) => name.endsWith('__get_weather'))).toHaveLength(1)
   await run(runner.url, { ...runInput('change', 'hello again'), tools: [CLOCK] })
@@ -136,7 +130,6 @@ test('the list of a later run counts, also when it changes', async () => {
 })
 
 test('the client’s calls and the server’s own go in one turn', async () => {
-  await open([WEATHER])
   const first = await run(runner.url, { ...runInput('mixed', 'both please'), tools: [WEATHER] })
   const { pendingToolCallIds } = first.at(-1)?.['outcome'] ?? {}
   expect(pendingToolCallIds).toHaveLength(1)
@@ -148,7 +141,6 @@ test('the client’s calls and the server’s own go in one turn', async () => {
 })
 
 test('a result that comes after a kill -9 of the runner reaches the model', async () => {
-  await open([WEATHER])
   const first = await run(runner.url, { ...runInput('restart', 'the weather?'), tools: [WEATHER] })
   const [toolCallId] = first.at(-1)?.['outcome'].pendingToolCallIds ?? []
   await runner.stop('SIGKILL')
@@ -159,7 +151,6 @@ test('a result that comes after a kill -9 of the runner reaches the model', asyn
 })
 
 test('a name that the model’s API would refuse is refused here, by name', async () => {
-  await open([WEATHER])
   const answer = await post(runner.url, {
     ...runInput('names', 'hi'),
     tools: [{ ...WEATHER, name: 'get weather' }],
@@ -169,7 +160,6 @@ test('a name that the model’s API would refuse is refused here, by name', asyn
 })
 
 test("AG-UI's own client drives a tool round trip", async () => {
-  await open([WEATHER])
   const agent = new HttpAgent({ url: runner.url, threadId: 'client' })
   agent.addMessage({ id: crypto.randomUUID(), role: 'user', content: 'the weather?' })
   await agent.runAgent({ tools: [WEATHER] })
@@ -182,7 +172,6 @@ test("AG-UI's own client drives a tool round trip", async () => {
 })
 
 test('context and state are shown to the model on every run, and the model may replace the state', async () => {
-  await open([WEATHER])
   const input = {
     ...runInput('state', 'set the state'),
     state: { count: 1 },
@@ -203,7 +192,6 @@ test('context and state are shown to the model on every run, and the model may r
 })
 
 test('a switch of one run counts for that run, and POST /model for all later ones', async () => {
-  await open([WEATHER])
   const modelOf = (): unknown =>
     bench.gateway.requests.filter(({ route }) => route === 'inference').at(-1)?.facts?.model
   const own = modelOf()
@@ -226,14 +214,12 @@ test.each([
   [{ maxTurns: 0 }, /forwardedProps\.claude\.maxTurns/],
   [{ permissionMode: 'yolo' }, /forwardedProps\.claude\.permissionMode/],
 ])('a wrong switch %j is refused by name', async (claude, message) => {
-  await open([WEATHER])
   const answer = await post(runner.url, { ...runInput('wrong', 'hi'), forwardedProps: { claude } })
   expect(answer.status).toBe(400)
   expect(await answer.text()).toMatch(message)
 })
 
 test('a limit of turns ends the run as cancelled and says so', async () => {
-  await open([WEATHER])
   const claude = { maxTurns: 1 }
   const all = await run(runner.url, { ...runInput('turns', 'bash only'), forwardedProps: { claude } })
   expect(all.at(-1)).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'cancelled' } })
@@ -245,7 +231,6 @@ test('a limit of turns ends the run as cancelled and says so', async () => {
 })
 
 test('an output schema gives the run a result of its shape', async () => {
-  await open([WEATHER])
   const outputSchema = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] }
   bench.gateway.use({
     rules: [
@@ -261,4 +246,22 @@ test('an output schema gives the run a result of its shape', async () => {
     forwardedProps: { claude: { outputSchema } },
   })
   expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' }, result: { city: 'Ulm' } })
+})
+
+test('what comes beside a result reaches the model: context that changed, the system, content beside an error', async () => {
+  const context = [{ description: 'page', value: 'qxfirst' }]
+  const first = { ...runInput('beside', 'the weather?'), tools: [WEATHER], context }
+  const toolCallId = (await run(runner.url, first)).find(({ type }) => type === 'TOOL_CALL_START')?.[
+    'toolCallId'
+  ]
+  const result = { id: 'r', role: 'tool', toolCallId, content: 'qxhalf of it', error: 'qxbroken' }
+  const system = { id: 's', role: 'system', content: 'qxsystem' }
+  const user = { id: 'u', role: 'user', content: 'qxmore' }
+  const next = { ...first, runId: 'next', context: [{ description: 'page', value: 'qxsecond' }] }
+  const all = await run(runner.url, { ...next, messages: [result, system, user] })
+  expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
+  const body = JSON.stringify(bench.gateway.requests.at(-1)?.body)
+  for (const words of ['qxhalf of it', 'qxbroken', 'qxsystem', 'qxsecond', 'qxmore'])
+    expect(body).toContain(words)
+  expect(body.match(/qxfirst/g)).toHaveLength(1)
 })

@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { bodyOf, type ClientEvent, events, post, run, runInput, textOf } from '../support/client.ts'
-import { type Bench, openBench } from '../support/runner.ts'
+import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
 const require = createRequire(import.meta.url)
 /** MCP's own reference server, as a deployer configures it. */
@@ -29,14 +29,12 @@ const SCRIPT: Script = {
 }
 
 let bench: Bench
-afterEach(() => bench.close())
-
-const EDITS = { PERMISSION_MODE: 'accept-edits' }
-
-async function open(env: Record<string, string> = EDITS) {
+let runner: RunnerProcess
+beforeAll(async () => {
   bench = await openBench({ script: SCRIPT })
-  return { runner: await start(env), env }
-}
+  runner = await start({ PERMISSION_MODE: 'accept-edits' })
+})
+afterAll(() => bench.close())
 
 function start(env: Record<string, string>) {
   const file = join(bench.directory, 'mcp.json')
@@ -58,7 +56,6 @@ const answer = (threadId: string, interruptId: string, payload: unknown) => ({
 })
 
 test('a form is asked of the person, held to its schema, and its answer reaches the server', async () => {
-  const { runner } = await open()
   const { id, ...interrupt } = interruptOf(await run(runner.url, runInput('form', 'form')))
   expect(interrupt).toMatchObject({
     reason: 'input_required',
@@ -97,7 +94,6 @@ test.each([
   [{ status: 'resolved', payload: { action: 'cancel' } }, 'User cancelled'],
   [{ status: 'cancelled' }, 'User cancelled'],
 ])('%j is what the server hears', async (entry, said) => {
-  const { runner } = await open()
   const { id } = interruptOf(await run(runner.url, runInput('no', 'form')))
   const resume = [{ interruptId: id, ...entry }]
   const all = await run(runner.url, { ...runInput('no'), messages: [], resume })
@@ -105,7 +101,6 @@ test.each([
 })
 
 test('a page to go to is shown with its address', async () => {
-  const { runner } = await open()
   const { id, message, metadata } = interruptOf(await run(runner.url, runInput('url', 'link')))
   expect(message).toContain('https://example.com/consent')
   const asked = { mode: 'url', url: 'https://example.com/consent' }
@@ -116,7 +111,6 @@ test('a page to go to is shown with its address', async () => {
 })
 
 test('a page to go to before a call works (MCP error -32042) is asked for, and the call is made again', async () => {
-  const { runner } = await open()
   const first = interruptOf(await run(runner.url, runInput('before', 'prerequisite')))
   expect(first.message).toContain('https://modelcontextprotocol.io')
   const all = await run(runner.url, answer('before', first.id, { action: 'accept' }))
@@ -125,10 +119,10 @@ test('a page to go to before a call works (MCP error -32042) is asked for, and t
 })
 
 test('a form outlives a kill -9 of the runner; its answer then reaches the server', async () => {
-  const { runner, env } = await open()
   const { id } = interruptOf(await run(runner.url, runInput('later', 'form')))
   await runner.stop('SIGKILL')
-  const { url } = await start(env)
+  runner = await start({ PERMISSION_MODE: 'accept-edits' })
+  const { url } = runner
   const thread = await bodyOf(await fetch(`${url}/sessions/later`))
   expect(thread).toMatchObject({ state: 'interrupted', interrupts: [{ id }] })
   const wrong = await post(url, answer('later', id, { action: 'accept', content: {} }))
@@ -138,8 +132,11 @@ test('a form outlives a kill -9 of the runner; its answer then reaches the serve
 })
 
 test('where nobody is asked it is declined, and said', async () => {
-  const { runner } = await open({ PERMISSION_MODE: 'never-ask' })
-  const all = await run(runner.url, runInput('never', 'form'))
+  const { url } = await start({
+    PERMISSION_MODE: 'never-ask',
+    RUNNER_STATE_DIR: join(bench.directory, 'never-ask'),
+  })
+  const all = await run(url, runInput('never', 'form'))
   expect(all.find(({ name }) => name === 'agui-runner.elicitation_declined')?.['value']).toMatchObject({
     server: 'everything',
     mode: 'form',

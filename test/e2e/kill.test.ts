@@ -4,7 +4,7 @@ import { messagesOf } from '../support/agui-replay.ts'
 import { type ClientEvent, post, run, runInput, textOf } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
-const KILLS = Number(process.env['AGUI_KILLS'] ?? 20)
+const KILLS = Number(process.env['AGUI_KILLS'] ?? 6)
 const SEED = Number(process.env['AGUI_SEED'] ?? Date.now() % 1_000_000)
 const THREAD = 'killed'
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { z } from 'zod'
 import { post, run, runInput, textOf } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
@@ -17,30 +18,39 @@ beforeAll(async () => {
 })
 afterAll(() => bench.close())
 
-const lastBody = (): string =>
-  JSON.stringify(bench.gateway.requests.filter(({ route }) => route === 'inference').at(-1)?.body)
+const Asked = z.object({ messages: z.array(z.unknown()) })
+
+const lastRequest = () => bench.gateway.requests.filter(({ route }) => route === 'inference').at(-1)
+const lastBody = (): string => JSON.stringify(lastRequest()?.body)
+
+/** What the model was asked last: the messages behind its own last answer. */
+function lastAsked(): string {
+  const { messages } = Asked.parse(lastRequest()?.body)
+  const isAnswer = (message: unknown): boolean => JSON.stringify(message).startsWith('{"role":"assistant"')
+  return JSON.stringify(messages.slice(messages.findLastIndex(isAnswer) + 1))
+}
 
 const text = { type: 'text', text: 'what is this?' }
 
 test('an image in a user message reaches the model', async () => {
   const image = { type: 'image', source: { type: 'data', mimeType: 'image/png', value: PNG } }
-  expect(textOf(await run(runner.url, runInput('image', [text, image])))).toBe('seen')
-  expect(lastBody()).toMatch(/"type\\*":\\*"image/)
+  expect(textOf(await run(runner.url, runInput('parts', [text, image])))).toBe('seen')
+  expect(lastAsked()).toMatch(/"type\\*":\\*"image/)
 })
 
 test('a document reaches the model, as PDF and as text', async () => {
   const pdf = { type: 'document', source: { type: 'data', mimeType: 'application/pdf', value: PDF } }
   const words = Buffer.from('the words of the file').toString('base64')
   const plain = { type: 'document', source: { type: 'data', mimeType: 'text/markdown', value: words } }
-  await run(runner.url, runInput('document', [text, pdf, plain]))
-  expect(lastBody()).toContain('application/pdf')
-  expect(lastBody()).toContain('the words of the file')
+  await run(runner.url, runInput('parts', [text, pdf, plain]))
+  expect(lastAsked()).toContain('application/pdf')
+  expect(lastAsked()).toContain('the words of the file')
 })
 
 test('a part that the model cannot be given is skipped and said, and the run goes on', async () => {
   const audio = { type: 'audio', source: { type: 'data', mimeType: 'audio/wav', value: 'AAAA' } }
   const handle = { type: 'image', source: { type: 'file', value: 'file-1' } }
-  const all = await run(runner.url, runInput('skip', [text, audio, handle]))
+  const all = await run(runner.url, runInput('parts', [text, audio, handle]))
   expect(all.find(({ name }) => name === 'agui-runner.content_skipped')?.['value'].parts).toHaveLength(2)
   expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
 })
@@ -88,7 +98,7 @@ test('a tool result larger than an event is cut with a marker, and the whole is 
   expect(whole).toBe(Array.from({ length: 4000 }, (_, index) => index + 1).join('\n'))
 })
 
-const sent = (content: unknown) => run(runner.url, runInput(crypto.randomUUID(), content))
+const sent = (content: unknown) => run(runner.url, runInput('parts', content))
 const data = (type: string, mimeType: string, value: string) => ({
   type,
   source: { type: 'data', mimeType, value },
@@ -119,7 +129,7 @@ test.each([
   bench.gateway.use({ rules: [{ reply: 'seen' }] })
   const all = await sent([text, part])
   expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
-  expect(lastBody()).toContain(found)
+  expect(lastAsked()).toContain(found)
   expect(skippedIn(all)).toEqual([])
 })
 
@@ -161,4 +171,80 @@ test('words of the system, the developer and a greeting reach the model, once', 
   expect(lastBody().match(/qxsystem/g)).toHaveLength(1)
   await send({ ...history[0], content: 'qxother' }, { id: 'u3', role: 'user', content: 'and on' })
   expect(lastBody()).toContain('qxother')
+})
+
+test('a message of an unknown role is named, once', async () => {
+  bench.gateway.use({ rules: [{ reply: 'seen' }] })
+  const threadId = crypto.randomUUID()
+  const messages = [
+    { id: 'n', role: 'narrator', content: 'It was night.' },
+    { id: 'u1', role: 'user', content: 'go' },
+  ]
+  const send = (...more: unknown[]) =>
+    run(runner.url, { threadId, runId: crypto.randomUUID(), messages: [...messages, ...more] })
+  const named = ['a message of the unknown role "narrator"']
+  expect(skippedIn(await send())).toEqual(named)
+  const again = await send({ id: 'u2', role: 'user', content: 'on' })
+  expect([again.at(-1)?.['outcome'], skippedIn(again)]).toEqual([{ type: 'success' }, []])
+  const last = { id: 'e', role: 'chorus', content: 'Woe.' }
+  const behind = await send(
+    { id: 'u2', role: 'user', content: 'on' },
+    { id: 'u3', role: 'user', content: 'x' },
+    last,
+  )
+  expect(skippedIn(behind)).toEqual(['a message of the unknown role "chorus"'])
+})
+
+test('a call in a greeting is named', async () => {
+  const call = { id: 'c1', type: 'function', function: { name: 'lookUp', arguments: '{}' } }
+  const all = await run(runner.url, {
+    threadId: crypto.randomUUID(),
+    runId: crypto.randomUUID(),
+    messages: [
+      { id: 'a', role: 'assistant', toolCalls: [call] },
+      { id: 't', role: 'tool', toolCallId: 'c1', content: 'found' },
+      { id: 'u', role: 'user', content: 'go' },
+    ],
+  })
+  expect(skippedIn(all)).toEqual(['a call of lookUp from before this conversation'])
+})
+
+const ADDRESS = 'https://files.example/a'
+const byUrl = (type: string, mimeType?: string) => ({
+  type,
+  source: { type: 'url', value: ADDRESS, mimeType },
+})
+test('each spelling of a medium is what the model takes, or named', async () => {
+  bench.gateway.use({ rules: [{ reply: 'seen' }] })
+  const wrapped = PDF.replace(/(.{20})/g, '$1\r\n')
+  const given = [
+    data('image', 'image/png', `data:image/png;base64,${PNG}`),
+    data('document', 'application/pdf', wrapped),
+    data('image', 'image/svg+xml', base64('<svg>qx</svg>')),
+    byUrl('document', 'IMAGE/JPG'),
+    byUrl('image', 'application/pdf; v=1'),
+    byUrl('document'),
+    byUrl('video', 'application/pdf'),
+  ]
+  const notGiven = [
+    data('image', 'image/png', ''),
+    byUrl('document', 'text/plain'),
+    { type: 'binary', mimeType: 'text/csv', url: ADDRESS },
+  ]
+  const all = await sent([text, ...given, ...notGiven])
+  expect(skippedIn(all)).toEqual([
+    'an image of type image/png',
+    'a document of type text/plain',
+    'a document of type text/csv',
+  ])
+  const source = (type: string, url: string) => `"type":"${type}","source":{"type":"url","url":"${url}"}`
+  const body = lastBody()
+  for (const words of [
+    `"data":"${PDF}"`,
+    '"media_type":"image/png"',
+    '<svg>qx</svg>',
+    source('image', ADDRESS),
+  ])
+    expect(body).toContain(words)
+  expect(body.split(source('document', ADDRESS))).toHaveLength(4)
 })

@@ -1,5 +1,5 @@
 // Several calls of the client's tools in one answer, beside Claude Code's own: all are told, all results arrive.
-import { afterEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { type ClientEvent, run, runInput, textOf } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
@@ -12,23 +12,31 @@ const tools = ['paint', 'measure'].map((name) => ({
 
 let bench: Bench
 let runner: RunnerProcess
-afterEach(() => bench.close())
 
 type Reply = Script['rules'][number]['reply']
 
-/** The model answers "go" with what `reply` makes of the two tools' full names. */
-async function open(reply: (paint: string, measure: string) => Reply): Promise<void> {
+/** What Claude Code calls the two tools. */
+let names: readonly [paint: string, measure: string]
+
+beforeAll(async () => {
   bench = await openBench({ script: { rules: [{ reply: 'hello' }] } })
   runner = await bench.start()
   await run(runner.url, { ...runInput('probe', 'hello'), tools })
   const full = (tool: string): string => lastFacts()?.tools.find((name) => name.endsWith(`__${tool}`)) ?? ''
+  names = [full('paint'), full('measure')]
+})
+afterAll(() => bench.close())
+
+/** The model answers "go" with what `reply` makes of the two tools' full names; returns a thread of its own. */
+function open(reply: (paint: string, measure: string) => Reply): string {
   bench.gateway.use({
     rules: [
-      { when: { prompt: 'go', round: 0 }, reply: reply(full('paint'), full('measure')) },
+      { when: { prompt: 'go', round: 0 }, reply: reply(...names) },
       { when: { prompt: 'restarted' }, reply: 'I read: {{prompt}}' },
       { reply: 'Done.' },
     ],
   })
+  return crypto.randomUUID()
 }
 
 const lastFacts = () => bench.gateway.requests.filter(({ route }) => route === 'inference').at(-1)?.facts
@@ -58,12 +66,12 @@ const both = (paint: string, measure: string): Reply => [
 ]
 
 test('all ids are pending, and all results come in one POST, in any order', async () => {
-  await open(both)
-  const first = await run(runner.url, { ...runInput('t', 'go'), tools })
+  const thread = open(both)
+  const first = await run(runner.url, { ...runInput(thread, 'go'), tools })
   const called = first.filter(({ type }) => type === 'TOOL_CALL_START').map(({ toolCallId }) => toolCallId)
   expect(called).toHaveLength(2)
   expect(pending(first)).toEqual(called)
-  const second = await bring('t', [called[1], 'two metres'], [called[0], 'painted'])
+  const second = await bring(thread, [called[1], 'two metres'], [called[0], 'painted'])
   expect(textOf(second)).toBe('Done.')
   expect(second.at(-1)?.['outcome']).toEqual({ type: 'success' })
   expect(given()).toEqual({ paint: 'painted', measure: 'two metres' })
@@ -73,31 +81,31 @@ test.each([
   ['in order', 0],
   ['the last one first', 1],
 ])('the results may be spread over several POSTs, %s', async (_order, at) => {
-  await open(both)
-  const ids = pending(await run(runner.url, { ...runInput('t', 'go'), tools }))
+  const thread = open(both)
+  const ids = pending(await run(runner.url, { ...runInput(thread, 'go'), tools }))
   const [now, later] = at === 0 ? ids : [...ids].reverse()
-  const second = await bring('t', [now, 'the first'])
+  const second = await bring(thread, [now, 'the first'])
   expect(second.map(({ type }) => type)).toEqual(['RUN_STARTED', 'RUN_FINISHED'])
   expect(pending(second)).toEqual([later])
-  expect(textOf(await bring('t', [later, 'the second']))).toBe('Done.')
+  expect(textOf(await bring(thread, [later, 'the second']))).toBe('Done.')
   const [paint, measure] = at === 0 ? ['the first', 'the second'] : ['the second', 'the first']
   expect(given()).toEqual({ paint, measure })
 })
 
 test("Claude Code's own tools go beside them, and are told once", async () => {
-  await open((paint, measure) => [
+  const thread = open((paint, measure) => [
     { tool: 'Bash', input: { command: 'echo before' } },
     { tool: paint, input: {} },
     { tool: 'Bash', input: { command: 'sleep 0.3; echo between' } },
     { tool: measure, input: {} },
   ])
-  const first = await run(runner.url, { ...runInput('t', 'go'), tools })
+  const first = await run(runner.url, { ...runInput(thread, 'go'), tools })
   const ids = pending(first)
   expect(ids).toHaveLength(2)
   // The second is not told to be missing while the tool before it still works.
-  const second = await bring('t', [ids[0], 'painted'])
+  const second = await bring(thread, [ids[0], 'painted'])
   expect(pending(second)).toEqual([ids[1]])
-  const third = await bring('t', [ids[1], 'two metres'])
+  const third = await bring(thread, [ids[1], 'two metres'])
   const results = [...first, ...second, ...third].filter(({ type }) => type === 'TOOL_CALL_RESULT')
   expect(results.map(({ content }) => content)).toEqual(['before', 'between'])
   expect(second.filter(({ type }) => type === 'TOOL_CALL_RESULT')).toHaveLength(1)
@@ -105,22 +113,22 @@ test("Claude Code's own tools go beside them, and are told once", async () => {
 })
 
 test('a call that the model takes its time to write is pending too', async () => {
-  await open((paint, measure) => [
+  const thread = open((paint, measure) => [
     { tool: paint, input: {} },
     { pause: 400 },
     { tool: measure, input: { what: 'slowly' }, pieces: 4, everyMs: 80 },
   ])
-  expect(pending(await run(runner.url, { ...runInput('t', 'go'), tools }))).toHaveLength(2)
+  expect(pending(await run(runner.url, { ...runInput(thread, 'go'), tools }))).toHaveLength(2)
 })
 
 test('a client that goes on with one result of two tells the model that the other is missing', async () => {
-  await open(both)
-  const [, measured] = pending(await run(runner.url, { ...runInput('t', 'go'), tools }))
+  const thread = open(both)
+  const [, measured] = pending(await run(runner.url, { ...runInput(thread, 'go'), tools }))
   const messages = [
     { id: 'r', role: 'tool', toolCallId: measured, content: 'two metres' },
     { id: 'u', role: 'user', content: 'leave the painting' },
   ]
-  const all = await run(runner.url, { ...runInput('t'), messages, tools })
+  const all = await run(runner.url, { ...runInput(thread), messages, tools })
   expect(all.at(-1)?.['outcome']).toEqual({ type: 'success' })
   expect(given()).toEqual({
     paint: 'The client went on without giving a result.',
@@ -134,15 +142,15 @@ test.each([
 ])(
   'a first result that came %s a kill -9 of the runner reaches the model with the second',
   async (_when, isBefore) => {
-    await open(both)
-    const [painted, measured] = pending(await run(runner.url, { ...runInput('t', 'go'), tools }))
+    const thread = open(both)
+    const [painted, measured] = pending(await run(runner.url, { ...runInput(thread, 'go'), tools }))
     const bringFirst = async () =>
-      expect(pending(await bring('t', [measured, 'two metres']))).toEqual([painted])
+      expect(pending(await bring(thread, [measured, 'two metres']))).toEqual([painted])
     if (isBefore) await bringFirst()
     await runner.stop('SIGKILL')
     runner = await bench.start()
     if (!isBefore) await bringFirst()
-    const all = await bring('t', [painted, 'painted'])
+    const all = await bring(thread, [painted, 'painted'])
     expect(textOf(all)).toContain('paint {"what":"a"}: returned: painted')
     expect(textOf(all)).toContain('measure {"what":"b"}: returned: two metres')
   },

@@ -1,6 +1,15 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
-import { type ClientEvent, post, run, runInput, textOf, userMessage } from '../support/client.ts'
+import {
+  type ClientEvent,
+  events,
+  frames,
+  post,
+  run,
+  runInput,
+  textOf,
+  userMessage,
+} from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
 /** A provider that refuses a request as long as the words are in it, as the Messages API does. */
@@ -19,6 +28,7 @@ const rules: Script['rules'] = [
   { when: { prompt: '^CRITICAL: Respond' }, reply: '<summary>GOOD was said.</summary>' },
   { when: { prompt: 'print (\\S+)', round: 0 }, reply: [{ tool: 'Bash', input: { command: 'echo {{1}}' } }] },
   { when: { prompt: '^QXHANG' }, reply: [{ hang: true }] },
+  { when: { prompt: '^gated (.+)$' }, reply: [{ text: 'before' }, { gate: '{{1}}' }, { text: ' after' }] },
   { reply: 'heard {{prompt}}' },
 ]
 
@@ -110,6 +120,107 @@ test('after a crash in the middle the words left in the session are found and ta
   const all = await say('crash', 'NEXT')
   expect(all.at(-1)).toMatchObject(success)
   expect(all.some(({ name }) => name === 'agui-runner.session_reset')).toBe(true)
+  expect(given()).toMatch(/GOOD.*NEXT/s)
+  expect(given()).not.toContain('QXLATER')
+})
+
+const postTo = (threadId: string, content: unknown, delivery: string): Promise<Response> =>
+  post(`${runner.url}/sessions/${threadId}/messages`, { content, delivery })
+
+/** The runs of a thread so far, each from its start to its end. */
+async function recorded(threadId: string, runs: number): Promise<ClientEvent[][]> {
+  const all: ClientEvent[][] = []
+  for await (const { event } of frames(await fetch(`${runner.url}/sessions/${threadId}/events`))) {
+    if (event.type === 'RUN_STARTED') all.push([])
+    all.at(-1)?.push(event)
+    const ended = all.filter((events) => /^RUN_(FINISHED|ERROR)$/.test(events.at(-1)?.type ?? ''))
+    if (ended.length === runs) break
+  }
+  return all
+}
+
+test.each([
+  ['words', 'queue', 'QXBLANK'],
+  ['words', 'steer', 'QXBLANK'],
+  ['a prompt longer than the context', 'steer', 'QXLONG'],
+  ['a picture', 'queue', picture],
+])('%s given by %s cost their run and no more', async (name, delivery, content) => {
+  const threadId = `${name}-${delivery}`
+  await say(threadId, 'GOOD')
+  const running = post(runner.url, runInput(threadId, `gated ${threadId}`))
+  await bench.gateway.waitForRequest(
+    ({ body }) => JSON.stringify(body)?.includes(`gated ${threadId}`) === true,
+    AbortSignal.timeout(60_000),
+  )
+  expect((await postTo(threadId, content, delivery)).status).toBe(202)
+  if (delivery === 'queue') await postTo(threadId, 'BEHIND', 'queue')
+  bench.gateway.open(threadId)
+  await events(await running)
+  const runs = await recorded(threadId, delivery === 'queue' ? 4 : 2)
+  const ends = runs.map((each) => each.at(-1))
+  if (delivery === 'queue') expect(ends).toMatchObject([success, success, rejected, success])
+  else expect(ends).toMatchObject([success, rejected])
+  expect((await say(threadId, 'NEXT')).at(-1)).toMatchObject(success)
+  // Claude Code has a summary made when a prompt is too long or a picture fails: that stands for the turn before.
+  const kept = content !== 'QXBLANK' ? '' : 'gated .*before.*after.*'
+  expect(given()).toMatch(new RegExp(`GOOD.*${kept}${delivery === 'queue' ? 'BEHIND.*' : ''}NEXT`, 's'))
+  expect(given()).not.toMatch(/QXBLANK|QXLONG|QXLOOK/)
+})
+
+test.each([false, true])('results of parallel client tools, after a kill: %s', async (isKilled) => {
+  const threadId = `results-${isKilled}`
+  const tools = ['left', 'right'].map((name) => ({ name, description: name, parameters: { type: 'object' } }))
+  const input = (messages: unknown[]) => ({ ...runInput(threadId), tools, messages })
+  await run(runner.url, input([userMessage('GOOD')]))
+  const names = ['left', 'right'].map(
+    (name) => new RegExp(`mcp__ui_[0-9a-f]+__${name}`).exec(given())?.[0] ?? '',
+  )
+  const calls = names.map((tool) => ({ tool, input: {} }))
+  bench.gateway.use({
+    rules: [...rules.slice(0, 4), { when: { prompt: '^both$', round: 0 }, reply: calls }, ...rules.slice(4)],
+  })
+  const asked = await run(runner.url, input([userMessage('both')]))
+  const ids: string[] = asked.at(-1)?.['outcome'].pendingToolCallIds
+  if (isKilled) {
+    await runner.stop('SIGKILL')
+    runner = await bench.start()
+  }
+  const results = ids.map((toolCallId, index) => ({
+    id: toolCallId,
+    role: 'tool',
+    toolCallId,
+    content: ['fine', 'QXBLANK'][index],
+  }))
+  expect((await run(runner.url, input(results))).at(-1)).toMatchObject(rejected)
+  expect((await run(runner.url, input([userMessage('NEXT')]))).at(-1)).toMatchObject(success)
+  expect(given()).toMatch(/GOOD.*NEXT/s)
+  expect(given()).not.toContain('QXBLANK')
+})
+
+test('a kill between a steered message and its refusal costs no conversation', async () => {
+  const threadId = 'steered-crash'
+  await say(threadId, 'GOOD')
+  const running = post(runner.url, runInput(threadId, `gated ${threadId}`)).catch(() => undefined)
+  await bench.gateway.waitForRequest(
+    ({ body }) => JSON.stringify(body)?.includes(`gated ${threadId}`) === true,
+    AbortSignal.timeout(60_000),
+  )
+  await postTo(threadId, 'QXHANG QXLATER', 'steer')
+  bench.gateway.open(threadId)
+  await bench.gateway.waitForRequest(
+    ({ body }) => /steered-crash.*QXLATER/s.test(JSON.stringify(body)),
+    AbortSignal.timeout(60_000),
+  )
+  // The log has it: it waits no more.
+  for await (const { event } of frames(await fetch(`${runner.url}/sessions/${threadId}/events`)))
+    if (event.type === 'TEXT_MESSAGE_START' && event['role'] === 'user') break
+  await runner.stop('SIGKILL')
+  await running
+  bench.gateway.use({
+    rules: [refusing('QXLATER', 'messages: text content blocks must be non-empty'), ...rules],
+  })
+  runner = await bench.start()
+  expect((await say(threadId, 'NEXT')).at(-1)).toMatchObject(success)
   expect(given()).toMatch(/GOOD.*NEXT/s)
   expect(given()).not.toContain('QXLATER')
 })

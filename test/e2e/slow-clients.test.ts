@@ -81,7 +81,7 @@ const SLOW: [what: string, act: (socket: RawSocket) => void, atLeastMs: number][
   ],
 ]
 
-test.each(SLOW)(
+test.concurrent.each(SLOW)(
   'who %s is told so and hung up on, and meanwhile others are served',
   async (_what, act, atLeastMs) => {
     const begun = performance.now()

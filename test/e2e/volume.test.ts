@@ -86,7 +86,7 @@ test('readers that stopped hold nobody up, cost little, and get everything when 
 }, async () => {
   await run(runner.url, runInput('stopped', 'hello'))
   // The same run without them: what it costs by itself is not theirs.
-  for (const threadId of ['warm-1', 'warm-2']) await run(runner.url, runInput(threadId, 'wide 30000'))
+  await run(runner.url, runInput('warm', 'wide 30000'))
   const before = anonymousBytes(runner.pid)
   const { hostname, port } = new URL(runner.url)
   const streams = Array.from({ length: 8 }, () => {

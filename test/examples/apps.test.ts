@@ -80,7 +80,7 @@ describe.each(APPS)('examples/$name', ({ name, goesBack, input, send, stop }) =>
     bench = await openBench({ script: scriptFor('') })
     writeFileSync(join(bench.workspace, 'shot.png'), PNG)
     runner = await bench.start({ PERMISSION_MODE: 'ask', AGUI_TOKEN: TOKEN })
-    ;[example, browser] = await Promise.all([startExample(name, runner.url, TOKEN), openBrowser()])
+    ;[example, browser] = await Promise.all([startExample(name, runner.url, { token: TOKEN }), openBrowser()])
     watched = await openPage(browser)
     const { page } = watched
     // These frameworks ask their makers' sites for this and that.

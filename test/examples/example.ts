@@ -26,16 +26,20 @@ export interface Example {
   close(): Promise<void>
 }
 
-/** `npm start` in the example's folder, in front of the runner at `runnerUrl`, on a free port. */
-export async function startExample(name: string, runnerUrl: string, token: string): Promise<Example> {
+/** `npm start` in the example's folder, in front of the runner at `runnerUrl`; on a free port, when none is given. */
+export async function startExample(
+  name: string,
+  runnerUrl: string,
+  { token, port = 0 }: { token?: string; port?: number } = {},
+): Promise<Example> {
   const child = spawn('npm', ['start', '--silent'], {
     cwd: join(EXAMPLES, name),
     env: {
       PATH: process.env['PATH'] ?? '',
       HOME: process.env['HOME'] ?? '',
-      PORT: '0',
+      PORT: String(port),
       AGUI_URL: runnerUrl,
-      AGUI_TOKEN: token,
+      ...(token === undefined ? {} : { AGUI_TOKEN: token }),
       COPILOTKIT_TELEMETRY_DISABLED: 'true',
     },
     stdio: ['ignore', 'pipe', 'inherit'],

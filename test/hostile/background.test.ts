@@ -36,7 +36,10 @@ test('one that is told may fail as well', async () => {
   expect(told.map(({ error }) => error)).toEqual([expect.any(Error), second])
 })
 
-test('a queued run that cannot be started ends with its reason, and the next has its turn', async () => {
+test.each([
+  ['is damaged', Buffer.from('{}\n{"threadId":')],
+  ['is gone', undefined],
+])('a queued run whose entry %s ends with its reason, and the next has its turn', async (_what, value) => {
   const running = deferred()
   const world = await ThreadsWorld.open({
     agent: {
@@ -61,7 +64,7 @@ test('a queued run that cannot be started ends with its reason, and the next has
   // A disk that has lost what it was given cannot be made otherwise.
   await world.storage.commit({
     threadId: 't',
-    writes: [{ table: 'queue', key: ['t', 1], value: Buffer.from('{}\n{"threadId":') }],
+    writes: [{ table: 'queue', key: ['t', 1], value }],
   })
   running.resolve()
   await world.ended('last')
@@ -69,7 +72,11 @@ test('a queued run that cannot be started ends with its reason, and the next has
   const broken = records.filter(({ runId }) => runId === 'broken').map(({ event }) => event)
   expect(broken).toMatchObject([
     { type: EventType.RUN_STARTED, runId: 'broken' },
-    { type: EventType.RUN_ERROR, code: 'internal', message: expect.stringContaining('could not be started') },
+    {
+      type: EventType.RUN_ERROR,
+      code: 'storage_damaged',
+      message: expect.stringContaining('could not be started'),
+    },
   ])
   expect(records.at(-1)).toMatchObject({ runId: 'last', event: { type: EventType.RUN_FINISHED } })
   expect([world.failures, world.threads.list()]).toMatchObject([[], [{ state: 'idle', queue: [] }]])
@@ -97,7 +104,8 @@ test('a message that cannot be told ends its turn, which leaves nothing to the n
   const turned = new Turn({
     memory: undefined,
     clientToolPrefix: undefined,
-    expectsOutput: false,
+    switches: {},
+    surroundings: '',
     question: () => undefined,
   })
   const ended = turned.follow({

@@ -1,5 +1,6 @@
 // A data file that is not what was written. Whatever was done to it, there are three answers: it is whole all the same,
 // what is lost is told by its seqs, or the start is refused with folder and remedy. Never a signal, never a wrong record.
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import {
   cpSync,
@@ -20,7 +21,7 @@ import { Store } from '../../src/storage/lmdb/store.ts'
 import { DataFile, type Held, type Outcome, outcomeOf, PAGE, seed } from '../support/damaged-store.ts'
 import { createRandom } from '../support/random.ts'
 
-const DAMAGES = Number(process.env['AGUI_DAMAGES'] ?? 150)
+const DAMAGES = Number(process.env['AGUI_DAMAGES'] ?? 40)
 const SEED = Number(process.env['AGUI_SEED'] ?? Date.now() % 1_000_000)
 
 const folder = mkdtempSync(join(tmpdir(), 'agui-damaged-test-'))
@@ -221,6 +222,22 @@ describe('opening', () => {
     const { used } = new DataFile(data)
     truncateSync(data, Math.floor(used / 4) * PAGE)
     expect(probeStore(data)).toMatch(/ends by SIG(BUS|SEGV)/)
+  })
+
+  describe.each(['log.mdb', 'log.mdb-lock', 'opening'])('%s that is', (name) => {
+    test.each([
+      ['a folder', (path: string) => mkdirSync(path)],
+      ['a link that leads nowhere', (path: string) => symlinkSync('/nowhere/x', path)],
+      ['a pipe', (path: string) => void execFileSync('/usr/bin/mkfifo', [path])],
+      ['a device', (path: string) => symlinkSync('/dev/zero', path)],
+    ])('%s is refused, and reset sets it aside', async (_what, make) => {
+      rmSync(join(copy, name), { force: true })
+      make(join(copy, name))
+      expect(() => Store.open(copy)).toThrow(`${name} in it is not a file`)
+      const store = Store.open(copy, { recovery: 'reset' })
+      await store.close()
+      rmSync(String(store.replaced?.setAside), { recursive: true })
+    })
   })
 
   test('with reset a damaged store is set aside as it is, and a new one begun', async () => {

@@ -78,6 +78,10 @@ const ATTACKS: Record<string, Attack> = {
     before: `git config filter.e.clean 'sh tools/clean.sh'; echo '*.txt filter=e' > .gitattributes`,
     inside: 'cp -f $EVIL tools/clean.sh; mv tools x; mkdir tools; cp $EVIL tools/clean.sh',
   },
+  "a filter's program behind one of the person's home": {
+    before: `git config filter.e.clean '~/nothing || sh tools/clean.sh'; echo '*.txt filter=e' > .gitattributes`,
+    inside: 'cp -f $EVIL tools/clean.sh; mv tools x; mkdir tools; cp $EVIL tools/clean.sh',
+  },
   "a filter's program that is not there": {
     before: `git config filter.e.clean './tools/new.sh'; echo '*.txt filter=e' > .gitattributes`,
     inside: 'cp $EVIL tools/new.sh',
@@ -233,10 +237,10 @@ async function workInside(workspace: string, world: string, entries: Map<string,
   child.stdout?.resume()
   child.stderr?.resume()
   await once(child, 'close')
+  await enforcement.close()
   for (const name of Object.keys(ATTACKS)) {
     entries.set(name, readdirSync(join(folderOf(workspace, name), '.git')).sort())
   }
-  await enforcement.close()
 }
 
 /** `name: git command` of what executed something. */

@@ -1,10 +1,11 @@
 // Every limit on what is held holds while others are waited for: the slot is taken first, and freed by its holder only.
-import { afterEach, expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { bodyOf, frames, post, run, runInput } from '../support/client.ts'
 import { turn } from '../support/event-log.ts'
 import { claudeOf } from '../support/processes.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { openBench } from '../support/runner.ts'
+import { openScriptedRunner, type ScriptedRunner } from '../support/scripted-runner.ts'
 import { openSocket } from '../support/socket.ts'
 
 const SCRIPT: Script = {
@@ -14,15 +15,13 @@ const SCRIPT: Script = {
   ],
 }
 
-let bench: Bench
-afterEach(() => bench.close())
-
-async function start(env: Record<string, string>): Promise<RunnerProcess> {
-  bench = await openBench({ script: SCRIPT })
-  return await bench.start(env)
+async function start(variables: Record<string, string>): Promise<ScriptedRunner> {
+  const runner = await openScriptedRunner({ script: SCRIPT }, variables)
+  onTestFinished(() => runner.close())
+  return runner
 }
 
-async function threadsOf({ url }: RunnerProcess): Promise<string[]> {
+async function threadsOf({ url }: ScriptedRunner): Promise<string[]> {
   const { sessions } = await bodyOf(await fetch(`${url}/sessions`))
   return sessions.map(({ threadId }: { threadId: string }) => threadId).sort()
 }
@@ -36,7 +35,9 @@ async function untilAtWork(answer: Response): Promise<{ type: string; code?: str
 }
 
 test('CLAUDE_PROCESSES_MAX: a thread that runs again while its process makes room for another is counted', async () => {
-  const runner = await start({ CLAUDE_PROCESSES_MAX: '2' })
+  const bench = await openBench({ script: SCRIPT })
+  onTestFinished(() => bench.close())
+  const runner = await bench.start({ CLAUDE_PROCESSES_MAX: '2' })
   for (const threadId of ['a', 'b']) await run(runner.url, runInput(threadId, 'hello'))
   const working = async (id: string) => untilAtWork(await post(runner.url, runInput(id, 'hang on')))
   // `new` takes the place of `a`, which is stopped for it; at once `a` wants to work again.

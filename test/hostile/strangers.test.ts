@@ -130,9 +130,9 @@ describe('the built-in tools', () => {
 
   test('an operator may have those that Claude Code gives on request, and none of the others', () => {
     expect(offeredTools(['Glob', 'Bash(git:*)', 'mcp__x__y'])).toEqual([...offeredTools([]), 'Glob'])
-    expect(() => parseSdkOverrides('{"allowedTools":["Read","Workflow(x)"]}')).toThrow(
-      'allowedTools.1: Workflow(x) is not offered here, because it works in the background',
-    )
+    expect(() =>
+      parseSdkOverrides('{"allowedTools":["Read","Workflow(x)"]}', { model: undefined, env: {} }),
+    ).toThrow('allowedTools.1: Workflow(x) is not offered here, because it works in the background')
   })
 
   test.each([

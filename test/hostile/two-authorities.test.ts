@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { decideEgress } from '../../src/policy/decide/egress.ts'
-import { authorityProblem, parseAuthority } from '../../src/policy/request/authority.ts'
+import { authorityProblem, parseAuthority } from '../../src/policy/request/request-authority.ts'
 import { policyOf } from '../policy/policy-source.ts'
 import { type InspectedWorld, openInspectedWorld, TOOL } from '../sandbox/inspected-world.ts'
 

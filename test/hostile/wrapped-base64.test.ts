@@ -16,7 +16,7 @@ const wrap = (text: string, width: number, by: string): string =>
 /** What of the secret can still be read, whatever stands between: no six bytes of it in a row. */
 function leak(shown: string, secret: string): string | undefined {
   const bare = shown
-    .replaceAll(/\\u00[0-9a-f]{2}|\\+[nrt]|\s/gi, '')
+    .replaceAll(/\\u00[0-9a-f]{2}|\\+[nrt]|\s|\x85/gi, '')
     .replaceAll('-', '+')
     .replaceAll('_', '/')
   for (const part of bare.split(/[^A-Za-z0-9+/]+/)) {
@@ -48,6 +48,7 @@ describe.each([1, 2, 3, 4, 5, 7, 19, 64, 76])('lines of %i characters', (width) 
     ['\\u000a'],
     ['\\u000D\\u000A'],
     [' \\n\n\t'],
+    ['\x85'],
     ['\n\n\n'],
     [`\n${' '.repeat(60)}`],
   ])('parted by %j, wherever the secret begins in one', (by) => {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { DEMO } from '../../src/mock/demo.ts'
 import { MockError } from '../../src/mock/mock-error.ts'
-import { createRuleBook } from '../../src/mock/rules.ts'
+import { createRuleBook } from '../../src/mock/rule-book.ts'
 import { parseScript } from '../../src/mock/script.ts'
 
 function problemsOf(text: string): string[] {

@@ -2,18 +2,6 @@
 import { spawnSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 
-// Does with CommanderError what src/main.ts does.
-const SCRIPT = `
-  import { CommanderError } from 'commander'
-  import { policyCommand } from './src/cli/policy.ts'
-  try {
-    await policyCommand().parseAsync(process.argv.slice(1), { from: 'user' })
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error
-    process.exitCode = error.exitCode === 0 ? 0 : 2
-  }
-`
-
 interface Result {
   status: number | null
   stdout: string
@@ -21,8 +9,9 @@ interface Result {
 }
 
 function policy(...args: string[]): Result {
-  const flags = ['--import', 'tsx', '--input-type=module', '-e', SCRIPT, '--']
-  const { status, stdout, stderr } = spawnSync(process.execPath, [...flags, ...args], { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/main.js', 'policy', ...args], {
+    encoding: 'utf8',
+  })
   return { status, stdout, stderr }
 }
 

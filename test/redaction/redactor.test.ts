@@ -200,17 +200,11 @@ describe('a value of any shape', () => {
   })
 })
 
-test('text made to be slow takes time in proportion to its length', () => {
-  const bait = ['eyJ-', '://a:', 'sk-', '-----BEGIN PRIVATE KEY-----', 'abcabc', 'Bearer ', 'AKIA ', '\\']
-  for (const text of bait) {
-    const timeOf = (chars: number): number => {
-      const input = text.repeat(chars / text.length)
-      const started = performance.now()
-      redactText(input)
-      return performance.now() - started
-    }
-    timeOf(50_000)
-    const [small, large] = [timeOf(100_000), timeOf(1_600_000)]
-    expect(large, `${text}: ${small} ms, then ${large} ms`).toBeLessThan(Math.max(small, 5) * 16 * 4)
-  }
-})
+// A pattern that goes back over its text would need hours for this much of it. How long it takes: `npm run bench redaction`.
+test.each(['eyJ-', '://a:', 'sk-', '-----BEGIN PRIVATE KEY-----', 'abcabc', 'Bearer ', 'AKIA ', '\\'])(
+  'text made to be slow comes through: %j',
+  (bait) => {
+    const input = bait.repeat(1_600_000 / bait.length)
+    expect(redactText(input) === input).toBe(true)
+  },
+)

@@ -57,8 +57,8 @@ test('a reader that retention passes by is told so, and from where it can go on'
   const reader = log.read('t', 0, new AbortController().signal)[Symbol.asyncIterator]()
   const first: IteratorResult<readonly Batch[]> = await reader.next()
   expect(first.value.at(-1)?.last).toBe(2)
-  const text = 'x'.repeat(10_000)
-  for (let index = 0; index < 2000; index++) await appendTo(storage, 't', 'r', [delta(text)])
+  const text = 'x'.repeat(50_000)
+  for (let index = 0; index < 400; index++) await appendTo(storage, 't', 'r', [delta(text)])
   const oldest = await oldestSeq(log, 't')
   expect(oldest).toBeGreaterThan(3)
   await expect(reader.next()).rejects.toMatchObject({
@@ -70,7 +70,7 @@ test('a reader that retention passes by is told so, and from where it can go on'
 test('readers under retention see either every record or the word that some are gone', async () => {
   const storage = await folder.open({ retentionBytes: LIMIT })
   const { log } = storage
-  const total = 4000
+  const total = 1000
   /** One that stays away after its first step until the log has come to `backAt`. */
   const read = async (backAt: number): Promise<{ jumps: number; holes: number }> => {
     let jumps = 0
@@ -94,8 +94,8 @@ test('readers under retention see either every record or the word that some are 
     }
     return { jumps, holes }
   }
-  const readers = [read(0), read(500), read(3000)]
-  const text = 'x'.repeat(8000)
+  const readers = [read(0), read(125), read(750)]
+  const text = 'x'.repeat(32_000)
   for (let index = 0; index < total; index++) await appendTo(storage, 't', 'r', [delta(text)])
   expect(await Promise.all(readers)).toEqual([
     { jumps: 0, holes: 0 },

@@ -14,7 +14,7 @@ import type {
 import type { AguiEvent } from '../../src/agui/event.ts'
 import { RunnerError, toMessage } from '../../src/errors.ts'
 import { createGates, type Gates } from '../../src/mock/pieces.ts'
-import { createRuleBook, type RuleBook } from '../../src/mock/rules.ts'
+import { createRuleBook, type RuleBook } from '../../src/mock/rule-book.ts'
 import type { Script, ScriptStep, StepOf } from '../../src/mock/script.ts'
 
 export interface ScriptedAgentOptions {

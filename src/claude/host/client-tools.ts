@@ -177,9 +177,11 @@ export function checkTools(tools: readonly Tool[]): void {
 }
 
 function toResult({ content, error }: Result): CallToolResult {
-  if (error !== undefined) return failure(error)
-  if (typeof content === 'string') return { content: [{ type: 'text', text: content }] }
-  return { content: content.map(toContent) }
+  const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
+  if (error === undefined) return { content: parts.map(toContent) }
+  // What the tool gave before it failed, or the same words twice.
+  const given = parts.filter((part) => part.type !== 'text' || !['', error].includes(part.text))
+  return { content: [...given.map(toContent), { type: 'text', text: error }], isError: true }
 }
 
 function toContent(part: Exclude<Result['content'], string>[number]): CallToolResult['content'][number] {

@@ -62,12 +62,13 @@ const STRANGERS = {
 
 /** How Claude Code is asked for (claude-code.md section 0). `--bare` is never used: it leaves three tools. */
 export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options {
-  const { appendSystemPrompt: _, ...overrides } = launch.overrides
+  // The budget is a switch of each run.
+  const { appendSystemPrompt: _, maxThinkingTokens: __, ...overrides } = launch.overrides
   const { place, isHeard } = start
   const instructions = instructionsOf(launch, place)
   const append = instructions === undefined ? {} : { append: instructions }
   const denied = deniedPaths(launch)
-  const model = launch.model ?? overrides.model
+  const { model } = launch
   const gate = runGate(start.gate)
   return {
     ...start.conversation,

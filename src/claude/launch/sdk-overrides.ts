@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
 import { refusalOf } from './builtin-tools.ts'
+import { budgetProblem, modelNamed, ThinkingTokens, takesEffort } from './thinking.ts'
 
 /**
  * What `SDK_OPTIONS` may set of the Agent SDK's options. Everything else is refused: where Claude Code runs, what it
@@ -11,7 +12,7 @@ const Overrides = z.strictObject({
   fallbackModel: z.string().optional(),
   maxTurns: z.number().int().min(1).optional(),
   maxBudgetUsd: z.number().positive().optional(),
-  maxThinkingTokens: z.number().int().min(0).optional(),
+  maxThinkingTokens: ThinkingTokens.optional(),
   effort: z.enum(['low', 'medium', 'high', 'xhigh', 'max']).optional(),
   allowedTools: z
     .array(
@@ -28,8 +29,15 @@ export type SdkOverrides = {
   [Key in keyof z.infer<typeof Overrides>]?: Exclude<z.infer<typeof Overrides>[Key], undefined>
 }
 
-/** @throws {RunnerError} `config_invalid` naming what is wrong or may not be set that way. */
-export function parseSdkOverrides(text: string | undefined): SdkOverrides {
+/** Where the options are to hold. */
+interface OverridesPlace {
+  /** Goes before the one in the options. */
+  model: string | undefined
+  env: Record<string, string>
+}
+
+/** @throws {RunnerError} `config_invalid` naming what is wrong, may not be set that way or would change nothing. */
+export function parseSdkOverrides(text: string | undefined, place: OverridesPlace): SdkOverrides {
   if (text === undefined) return {}
   const parsed = Overrides.safeParse(parseJson(text))
   if (!parsed.success) {
@@ -45,7 +53,17 @@ export function parseSdkOverrides(text: string | undefined): SdkOverrides {
     )
   }
   // JSON has no `undefined`, which zod's types allow for.
-  return parsed.data as SdkOverrides
+  const overrides = parsed.data as SdkOverrides
+  checkEffect(overrides, modelNamed(place.model ?? overrides.model, place.env))
+  return overrides
+}
+
+function checkEffect({ maxThinkingTokens, effort }: SdkOverrides, model: string | undefined): void {
+  const budget = budgetProblem(maxThinkingTokens, model)
+  if (budget !== undefined)
+    throw new RunnerError('config_invalid', `SDK_OPTIONS: maxThinkingTokens: ${budget}.`)
+  if (effort !== undefined && !takesEffort(model))
+    throw new RunnerError('config_invalid', `SDK_OPTIONS: effort has no effect: ${model} has none.`)
 }
 
 function parseJson(text: string): unknown {

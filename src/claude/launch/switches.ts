@@ -1,14 +1,14 @@
 import type { Options } from '@anthropic-ai/claude-agent-sdk'
 import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
-import type { PermissionMode } from './sdk-options.ts'
+import type { LaunchOptions } from './sdk-options.ts'
+import { budgetProblem, modelNamed, ThinkingTokens, thinkingEnvironment } from './thinking.ts'
 
 /** `forwardedProps.claude`: what a client may set for one run (docs/events.md). */
 const Switches = z.strictObject({
   model: z.string().min(1).optional(),
   permissionMode: z.enum(['ask', 'accept-edits', 'never-ask', 'plan']).optional(),
-  /** Tokens; 0 switches thinking off. */
-  maxThinkingTokens: z.number().int().min(0).optional(),
+  maxThinkingTokens: ThinkingTokens.optional(),
   maxTurns: z.number().int().min(1).optional(),
   maxCostUsd: z.number().positive().optional(),
   /** JSON Schema; the run's `result` is then of that shape. */
@@ -16,12 +16,29 @@ const Switches = z.strictObject({
 })
 export type Switches = z.infer<typeof Switches>
 
+/** What holds for a run that does not ask for something else. */
+interface Defaults extends Pick<LaunchOptions, 'model' | 'permissionMode' | 'overrides'> {
+  env: Record<string, string>
+}
+
 /**
- * @throws {RunnerError} `invalid_input` naming the wrong switch; `policy_not_enforced` for `never-ask` where the
- * runner itself would not be allowed it.
+ * What a run asks for, with the runner's own model and budget where it leaves those open.
+ *
+ * @throws {RunnerError} `invalid_input` naming the wrong switch, or the one that would change nothing;
+ * `policy_not_enforced` for `never-ask` where the runner itself would not be allowed it.
  */
-export function parseSwitches(forwardedProps: unknown, own: PermissionMode): Switches {
-  const given = isRecord(forwardedProps) ? forwardedProps['claude'] : undefined
+export function parseSwitches(forwardedProps: unknown, defaults: Defaults): Switches {
+  const { model, overrides, env } = defaults
+  const given = readSwitches(forwardedProps, defaults)
+  const whole = { model, maxThinkingTokens: overrides.maxThinkingTokens, ...given }
+  const problem = budgetProblem(given.maxThinkingTokens, modelNamed(whole.model, env))
+  if (problem !== undefined)
+    throw new RunnerError('invalid_input', `forwardedProps.claude.maxThinkingTokens: ${problem}.`)
+  return whole
+}
+
+function readSwitches(forwardedProps: unknown, { permissionMode }: Defaults): Switches {
+  const given = givenIn(forwardedProps)
   if (given === undefined || given === null) return {}
   const parsed = Switches.safeParse(given)
   if (!parsed.success) {
@@ -30,13 +47,24 @@ export function parseSwitches(forwardedProps: unknown, own: PermissionMode): Swi
     )
     throw new RunnerError('invalid_input', `${problems.join('; ')}.`, { details: problems })
   }
-  if (parsed.data.permissionMode === 'never-ask' && own !== 'never-ask') {
+  if (parsed.data.permissionMode === 'never-ask' && permissionMode !== 'never-ask') {
     throw new RunnerError(
       'policy_not_enforced',
       'forwardedProps.claude.permissionMode: "never-ask" is not permitted on this runner; nothing holds the tools to the policy.',
     )
   }
   return parsed.data
+}
+
+/** @throws {RunnerError} `invalid_input`: a run that goes on with a turn asks for another switch than the turn has. */
+export function checkSame(forwardedProps: unknown, begun: Switches): void {
+  const had = new Map<string, unknown>(Object.entries(begun))
+  const other = Object.entries(givenIn(forwardedProps) ?? {}).find(
+    ([name, value]) => JSON.stringify(had.get(name)) !== JSON.stringify(value),
+  )
+  if (other === undefined) return
+  const message = `forwardedProps.claude.${other[0]}: this run goes on with a turn that began with another value; leave it out.`
+  throw new RunnerError('invalid_input', message)
 }
 
 /** The switches that Claude Code takes only at its start. Another value needs another process, with resume. */
@@ -49,13 +77,9 @@ export function startSwitches(switches: Switches): Options {
   }
 }
 
-/**
- * What the environment of a process must say for the switches. Of the models only those with a budget heed the control
- * request for 0 tokens; the ones that think adaptively heed this variable alone (measured on the request to the model,
- * 2.1.332).
- */
+/** What the environment of a process must say for the switches. */
 export function switchEnvironment({ maxThinkingTokens }: Switches): Record<string, string> {
-  return maxThinkingTokens === 0 ? { CLAUDE_CODE_DISABLE_THINKING: '1' } : {}
+  return thinkingEnvironment(maxThinkingTokens)
 }
 
 const SDK_MODES = {
@@ -68,6 +92,10 @@ const SDK_MODES = {
 /** Our name of a permission mode as Claude Code's. */
 export function toSdkMode(mode: keyof typeof SDK_MODES): (typeof SDK_MODES)[keyof typeof SDK_MODES] {
   return SDK_MODES[mode]
+}
+
+function givenIn(forwardedProps: unknown): unknown {
+  return isRecord(forwardedProps) ? forwardedProps['claude'] : undefined
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -4,9 +4,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { HookCallbackMatcher } from '@anthropic-ai/claude-agent-sdk'
 import { RunnerError, toMessage } from '../../errors.ts'
+import { signalProcess } from '../../process-table.ts'
 import { within } from '../../within.ts'
 import type { ClaudeProcessOptions } from './process.ts'
-import { killTree, MARK_VARIABLE, signalProcess } from './process-tree.ts'
+import { killTree, MARK_VARIABLE } from './process-tree.ts'
 import { PromptQueue } from './prompt-queue.ts'
 
 /**

@@ -12,8 +12,9 @@ import type { ToolServer } from '../../agent/agent.ts'
 import { inBackground } from '../../background.ts'
 import { claudeExited, claudeStarted, policyDenied } from '../../channels.ts'
 import { RunnerError, toMessage } from '../../errors.ts'
+import { signalProcess } from '../../process-table.ts'
 import { unlessAborted } from '../../within.ts'
-import { killTree, MARK_VARIABLE, processesOf, signalProcess } from './process-tree.ts'
+import { killTree, MARK_VARIABLE, processesOf } from './process-tree.ts'
 import { PromptQueue } from './prompt-queue.ts'
 
 export interface ClaudeProcessOptions {
@@ -25,6 +26,8 @@ export interface ClaudeProcessOptions {
   controlTimeoutMs: number
   /** In the place of child_process.spawn: piped stdio, a process group of its own. */
   spawn?: ((request: SpawnRequest) => ChildProcess) | undefined
+  /** Ends what this process's commands left running. */
+  endLeftovers?: ((child: ChildProcess) => Promise<void>) | undefined
   /** Whose process it is, and the run that it works on now: for those who observe it. */
   observed(): { threadId: string; runId?: string }
   /** Something outside Claude Code refused a connection of it, or of what it started. */
@@ -223,6 +226,11 @@ export class ClaudeProcess {
 
   async setModel(model: string | undefined, signal?: AbortSignal): Promise<void> {
     await this.#ask('set_model', () => this.#query.setModel(model), signal)
+  }
+
+  /** Call when a run has ended. */
+  async endLeftovers(): Promise<void> {
+    if (this.#isAlive) await this.#options.endLeftovers?.(this.#child)
   }
 
   /** Kills at once, without a chance to save anything. */

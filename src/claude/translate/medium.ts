@@ -28,6 +28,7 @@ const SAME: Record<string, string> = {
   'application/x-pdf': 'application/pdf',
 }
 const DATA_URL = /^data:([^,]*?)(;base64)?,(.*)$/is
+const DATA_URL_HEAD = /^data:[^,]*,/i
 
 export function mediumOf(part: MediaPart): Medium {
   const { source } = part
@@ -44,24 +45,40 @@ export function mediumOf(part: MediaPart): Medium {
     return ofData(type || 'text/plain', data) ?? none
   }
   if (!/^https?:/i.test(source.value)) return none
-  if (part.type === 'image') return { type: 'image', source: { type: 'url', url: source.value } }
-  return part.type === 'document' ? { type: 'pdf', source: { type: 'url', url: source.value } } : none
+  const declared = typeOf(source.mimeType ?? '')
+  const url: UrlSource = { type: 'url', url: source.value }
+  if (part.type === 'image' && declared === '') return { type: 'image', source: url }
+  if (part.type === 'document' && declared === '') return { type: 'pdf', source: url }
+  // The provider fetches pictures and PDFs and nothing else.
+  if (declared === 'application/pdf') return { type: 'pdf', source: url }
+  return isImage(declared) ? { type: 'image', source: url } : none
 }
 
-function ofData(declared: string, data: string): Medium | undefined {
+/** Without parameters, and as the Messages API writes it. */
+function typeOf(declared: string): string {
   const [bare = ''] = declared.split(';')
   const name = bare.trim().toLowerCase()
-  const type = SAME[name] ?? name
-  const image = IMAGE_TYPES.find((known) => known === type)
-  if (image !== undefined) return { type: 'image', source: { type: 'base64', media_type: image, data } }
+  return SAME[name] ?? name
+}
+
+function isImage(type: string): type is ImageType {
+  return IMAGE_TYPES.some((known) => known === type)
+}
+
+function ofData(declared: string, value: string): Medium | undefined {
+  const type = typeOf(declared)
+  // As the API takes it: without the head of a data URL, line breaks or the alphabet of addresses.
+  const bytes = Buffer.from(value.replace(DATA_URL_HEAD, ''), 'base64')
+  if (bytes.length === 0) return undefined
+  const data = bytes.toString('base64')
+  if (isImage(type)) return { type: 'image', source: { type: 'base64', media_type: type, data } }
   if (type === 'application/pdf') return { type: 'pdf', source: { type: 'base64', media_type: type, data } }
-  const text = textIn(Buffer.from(data, 'base64'), /charset="?([\w-]+)/i.exec(declared)?.[1])
+  const text = textIn(bytes, /charset="?([\w-]+)/i.exec(declared)?.[1])
   return text === undefined ? undefined : { type: 'text', text }
 }
 
 /** Source files go under many types (a `.ts` is `video/mp2t`), so what is text is seen in the bytes. */
 function textIn(bytes: Buffer, charset = 'utf-8'): string | undefined {
-  if (bytes.length === 0) return undefined
   try {
     const text = new TextDecoder(charset, { fatal: true }).decode(bytes)
     return text.includes('\0') ? undefined : text

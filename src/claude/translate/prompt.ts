@@ -13,6 +13,8 @@ export interface Prompt {
   blocks: Block[]
   /** What the model cannot be given, in words: a part never fails a run (agui-1.0-producer.md A1.8). */
   skipped: string[]
+  /** What the application says beside the messages. */
+  surroundings: string
 }
 
 /**
@@ -27,14 +29,18 @@ export function toPrompt(
 ): Prompt {
   const skipped: string[] = []
   const blocks: Block[] = []
-  const { context, messages, state } = request
-  if (context.length > 0) blocks.push(textBlock(contextText(context)))
-  if (hasState(state)) blocks.push(textBlock(`<state>\n${JSON.stringify(state)}\n</state>`))
+  const { messages } = request
+  const surroundings = surroundingsOf(request)
+  if (surroundings !== '') blocks.push(textBlock(surroundings))
   for (const message of messages) {
     if (message.role === 'system' || message.role === 'developer') {
       blocks.push(textBlock(`<${message.role}>\n${message.content}\n</${message.role}>`))
     }
-    if (message.role === 'assistant') blocks.push(...spoken(message.content))
+    if (message.role === 'assistant') {
+      blocks.push(...spoken(message.content))
+      for (const { function: called } of message.toolCalls ?? [])
+        skipped.push(`a call of ${called.name} from before this conversation`)
+    }
     if (message.role !== 'user') continue
     const { content } = message
     skipped.push(...skippedOf(message))
@@ -42,7 +48,24 @@ export function toPrompt(
     else for (const part of content) blocks.push(...toBlocks(part, skipped))
   }
   if (!options.slashCommands) blocks.push(textBlock(' '))
-  return { blocks, skipped }
+  return { blocks, skipped, surroundings }
+}
+
+function surroundingsOf({ context, state }: Pick<RunRequest, 'context' | 'state'>): string {
+  const words = context.length > 0 ? [contextText(context)] : []
+  if (hasState(state)) words.push(`<state>\n${JSON.stringify(state)}\n</state>`)
+  return words.join('\n')
+}
+
+/** What a run that goes on with a turn says beside answers and results, if anything that the turn does not know. */
+export function furtherPrompt(
+  request: Pick<RunRequest, 'messages' | 'context' | 'state'>,
+  options: { slashCommands: boolean; known: string },
+): Prompt | undefined {
+  const messages = request.messages.filter(({ role }) => role !== 'tool')
+  const around = surroundingsOf(request)
+  const isNew = messages.length > 0 || (around !== '' && around !== options.known)
+  return isNew ? toPrompt({ ...request, messages }, options) : undefined
 }
 
 /** What an assistant had said before the conversation began. */
@@ -85,7 +108,7 @@ function saysSomething({ content }: UserMessage): boolean {
 }
 
 /** The Messages API refuses an empty text block; a blank one means the same. */
-export function textBlock(value: string): Block {
+function textBlock(value: string): Block {
   return { type: 'text', text: value === '' ? ' ' : value }
 }
 

@@ -26,5 +26,5 @@ export function isRejectedInput(result: ResultMessage, apiError: ApiError | unde
 }
 
 export function rejected(words: string): string {
-  return `The model refused what it was given: ${words} The conversation is taken back to before this run: send something else.`
+  return `The model refused what it was given: ${words} The conversation is taken back to before it: send something else.`
 }

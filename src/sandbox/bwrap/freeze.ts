@@ -7,6 +7,8 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readlinkSync,
+  realpathSync,
   rmdirSync,
   unlinkSync,
   writeSync,
@@ -29,6 +31,27 @@ export function shapeOf(path: string): Shape {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     // Above it is something that is no folder: the name cannot be there.
     return code === 'ENOTDIR' || code === 'ELOOP' ? 'absent' : 'unreadable'
+  }
+}
+
+/** What a link says; undefined of anything else. */
+export function linkAt(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch {
+    // It is no link, or not there.
+    return undefined
+  }
+}
+
+/** Every link followed; undefined when it leads nowhere. */
+export function realOf(path: string | undefined): string | undefined {
+  if (path === undefined) return undefined
+  try {
+    return realpathSync(path)
+  } catch {
+    // It leads nowhere.
+    return undefined
   }
 }
 
@@ -99,6 +122,11 @@ export class Freeze {
     this.#mounts.set(path, { kind: 'write', source: path, target: path })
   }
 
+  /** Read-only, where no folder of ours is above: whoever can rename what is above it can do more than that. */
+  freezeAbove(path: string): void {
+    this.#mounts.set(path, { kind: 'read', source: path, target: path })
+  }
+
   /** Read-only, with all that is below. False when nothing can be mounted there: a link would be followed. */
   freeze(path: string): boolean {
     const shape = shapeOf(path)
@@ -109,6 +137,9 @@ export class Freeze {
   /** As `freeze`; where nothing is, something that means nothing is put for as long as the process lives. */
   freezeOrFill(path: string, filling: Filling): boolean {
     if (!this.isInside(path)) return false
+    // In a folder that is not there either, nobody may make that.
+    const above = dirname(path)
+    if (shapeOf(above) === 'absent') return this.freezeOrFill(above, { folder: true })
     const isFilled = this.#placeholders.take(path, filling)
     if (isFilled) this.#held.push(path)
     return this.freeze(path)

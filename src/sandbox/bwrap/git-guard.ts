@@ -1,8 +1,8 @@
 // What git reads of a repository and could execute for whoever uses it later, outside (git-config, gitrepository-layout,
 // githooks, gitattributes). All of it is frozen; the rest of `.git` is Claude Code's to work with.
-import { readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { childrenOf, type Freeze, shapeOf } from './freeze.ts'
+import { childrenOf, type Freeze, linkAt, realOf, shapeOf } from './freeze.ts'
 import { gitlinksOf, type Setting, settingsIn } from './git-facts.ts'
 import { isWithin } from './places.ts'
 
@@ -20,6 +20,12 @@ const WORKTREES_MAX = 64
 
 /** Their values are names of branches, people and addresses. */
 const NO_PROGRAMS = /^(?:branch|remote|user|author|committer|url|http|color)\./
+/** Their values are one name, without words before or behind it. */
+const NAMES_FILE = /^(?:include(?:if\..*)?\.path|core\.(?:hookspath|attributesfile))$/s
+/** Of the person's home, or of git's own folder. */
+const ELSEWHERE = /^(?:~|%\(prefix\))/
+/** Names of branches; not what is made to keep a program from being put there. */
+const REFERENCE = /^\+?refs\//
 const SEPARATORS = /[\s'"`=;|&()<>!]+/
 
 export interface Guarding {
@@ -32,6 +38,12 @@ export interface Guarding {
   readonly thawed: Set<string>
   /** Found so far: folders whose index is too long to be read. */
   readonly unread: Set<string>
+  /** Made while something ran inside, and what is found below those. */
+  readonly strange: Set<string>
+  /** Found so far: folders above the workspace that are repositories. */
+  readonly enclosing: Set<string>
+  /** Found so far: links that cannot be mounted on, and what they say. */
+  readonly links: Map<string, string>
 }
 
 /** Freezes what stands at `.git` of a folder, whatever that is. */
@@ -41,9 +53,60 @@ export function guardWorktree(worktree: string, guarding: Guarding, depth = 0): 
   const shape = shapeOf(dotGit)
   if (shape === 'absent' || guarding.worktrees.has(worktree)) return
   guarding.worktrees.add(worktree)
-  if (freeze.count >= MOUNTS_MAX) freeze.freeze(dotGit)
+  if (shape === 'link') guardLinkedGit(dotGit, worktree, guarding, depth)
+  else if (freeze.count >= MOUNTS_MAX) freeze.freeze(dotGit)
   else if (shape === 'folder') guardRepository(dotGit, worktree, guarding, depth)
   else if (freeze.freeze(dotGit) && shape === 'file') followGitfile(dotGit, worktree, guarding, depth)
+}
+
+/** git follows a link. What it leads to is guarded when it lies here; what lies elsewhere nobody inside can change. */
+function guardLinkedGit(dotGit: string, worktree: string, guarding: Guarding, depth: number): void {
+  const { freeze, links } = guarding
+  const said = linkAt(dotGit)
+  if (said !== undefined) links.set(dotGit, said)
+  const real = realOf(dotGit)
+  if (real === undefined || !freeze.isInside(real)) return
+  if (shapeOf(real) === 'folder') guardRepository(real, worktree, guarding, depth)
+  else if (freeze.freeze(real)) followGitfile(real, worktree, guarding, depth)
+}
+
+/**
+ * Repositories that the workspace lies in: what their settings name here is frozen. Where the policy lets them be
+ * written, they can only be read.
+ */
+export function guardEnclosing(
+  workspace: string,
+  guarding: Guarding,
+  isWritable: (path: string) => boolean,
+): void {
+  for (let folder = dirname(workspace); ; folder = dirname(folder)) {
+    const gitDirectory = gitDirectoryAt(folder)
+    if (gitDirectory !== undefined) guardAbove(folder, gitDirectory, guarding, isWritable)
+    if (folder === '/') return
+  }
+}
+
+function guardAbove(
+  worktree: string,
+  gitDirectory: string,
+  guarding: Guarding,
+  isWritable: (path: string) => boolean,
+): void {
+  const { freeze } = guarding
+  guarding.enclosing.add(worktree)
+  const dotGit = join(worktree, '.git')
+  if (isWritable(dotGit) && shapeOf(dotGit) !== 'link') freeze.freezeAbove(dotGit)
+  const common = commonFolderOf(gitDirectory) ?? gitDirectory
+  const settings = [join(common, 'config'), join(gitDirectory, 'config.worktree')]
+  guardNamed(
+    settings.flatMap((file) => settingsIn(file) ?? []),
+    { from: common, worktree },
+    guarding,
+  )
+  for (const path of gitlinksOf(gitDirectory, worktree) ?? []) {
+    const inner = join(worktree, path)
+    if (freeze.isInside(inner)) guardWorktree(inner, guarding, 1)
+  }
 }
 
 /** The repository that a `.git` file names: there inside, when it names this folder in turn. */
@@ -129,7 +192,13 @@ function guardGitlinks(gitDirectory: string, worktree: string, guarding: Guardin
   if (paths === undefined) {
     guarding.unread.add(worktree)
     guarding.freeze.freeze(gitDirectory)
-  } else for (const path of paths) guardWorktree(join(worktree, path), guarding, depth + 1)
+    return
+  }
+  for (const path of paths) {
+    const inner = join(worktree, path)
+    if (guarding.strange.has(worktree)) guarding.strange.add(inner)
+    guardWorktree(inner, guarding, depth + 1)
+  }
 }
 
 function hasWorktreeSettings(settings: readonly Setting[] | undefined): boolean {
@@ -146,6 +215,7 @@ function guardNamed(
   const { freeze } = guarding
   for (const { key, value } of settings) {
     if (freeze.count >= MOUNTS_MAX || depth > NESTED_MAX) return
+    if (NAMES_FILE.test(key) && ELSEWHERE.test(value)) continue
     if (/^include(?:if\..*)?\.path$/s.test(key)) {
       const file = resolve(from, value)
       if (!freeze.isInside(file)) continue
@@ -173,9 +243,13 @@ function freezeProgram(word: string, folders: readonly string[], freeze: Freeze)
     const file = resolve(folder, word)
     const shape = shapeOf(file)
     if (shape === 'file' || shape === 'link') freezeNamed(file, freeze, undefined)
-    else if (shape === 'absent' && /^\.{0,2}[^:]*\//.test(word) && folder === folders[0])
+    else if (shape === 'absent' && mayBeProgram(word) && folder === folders[0])
       freezeNamed(file, freeze, NO_SETTINGS)
   }
+}
+
+function mayBeProgram(word: string): boolean {
+  return /^\.{0,2}[^:]*\//.test(word) && !ELSEWHERE.test(word) && !REFERENCE.test(word)
 }
 
 /** A link can be exchanged, so the folder that it lies in is frozen, and what it leads to. */
@@ -241,6 +315,12 @@ function repositoriesBelow(folder: string, depth = 0): string[] {
   })
 }
 
+/** The repository of a folder, every link followed; undefined when it has none. */
+export function gitDirectoryAt(worktree: string): string | undefined {
+  const real = realOf(join(worktree, '.git'))
+  return real !== undefined && shapeOf(real) === 'file' ? gitDirectoryOf(real) : real
+}
+
 /** What a `.git` file names, every link followed. */
 export function gitDirectoryOf(dotGit: string): string | undefined {
   const named = readShort(dotGit)?.match(/^gitdir: (.*?)\n*$/s)?.[1]
@@ -254,16 +334,6 @@ function readShort(path: string): string | undefined {
     return text.length > GITFILE_BYTES_MAX ? undefined : text
   } catch {
     // It went, or cannot be read.
-    return undefined
-  }
-}
-
-function realOf(path: string | undefined): string | undefined {
-  if (path === undefined) return undefined
-  try {
-    return realpathSync(path)
-  } catch {
-    // It leads nowhere.
     return undefined
   }
 }

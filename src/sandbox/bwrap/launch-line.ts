@@ -19,6 +19,8 @@ export interface LaunchFacts {
   cwd: string
   /** Descriptor number of the system call filter in the new process; undefined for none. */
   filter: number | undefined
+  /** The one that bubblewrap writes to what it has made. */
+  info: number
   /** An empty folder that every user reaches; only needed by root. */
   stage: string | undefined
   /** Folders of root's that are shown as the identity's, and the namespace with the mapping. */
@@ -117,7 +119,7 @@ const DESCRIPTOR_LINKS = [
   ['/proc/self/fd/2', '/dev/stderr'],
 ].flatMap(([to = '', name = '']) => ['--symlink', to, name])
 
-function bwrapOptions({ mounts, cwd, filter }: LaunchFacts): string[] {
+function bwrapOptions({ mounts, cwd, filter, info }: LaunchFacts): string[] {
   return [
     ...['--unshare-user', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
     ...['--die-with-parent', '--cap-drop', 'ALL', '--hostname', 'sandbox'],
@@ -128,7 +130,7 @@ function bwrapOptions({ mounts, cwd, filter }: LaunchFacts): string[] {
       (target) => ['--remount-ro', target],
     ),
     ...(filter === undefined ? [] : ['--seccomp', String(filter)]),
-    ...['--chdir', cwd],
+    ...['--info-fd', String(info), '--chdir', cwd],
   ]
 }
 

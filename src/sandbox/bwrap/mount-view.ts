@@ -137,7 +137,8 @@ function accessTo(policy: Policy, names: readonly string[]): 'read' | 'write' | 
   return may('read') ? 'read' : undefined
 }
 
-function isVisible(path: string, mounts: readonly Mount[]): boolean {
+/** Whether one of the mounts shows it under its own name. */
+export function isVisible(path: string, mounts: readonly Mount[]): boolean {
   return mounts.some(
     (mount) => 'source' in mount && mount.source === mount.target && isWithin(path, mount.target),
   )

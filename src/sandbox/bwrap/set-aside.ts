@@ -1,10 +1,21 @@
 // A repository inside a repository: git runs itself in every one that the index names, with that one's own settings.
 // Which ones those are is Claude Code's to change, so what it made there does not stay where git would find it.
-import { chmodSync, closeSync, constants, lstatSync, openSync, renameSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  lchownSync,
+  lstatSync,
+  openSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { shapeOf } from './freeze.ts'
+import { linkAt, shapeOf } from './freeze.ts'
 import { gitlinksOf } from './git-facts.ts'
-import { gitDirectoryOf } from './git-guard.ts'
+import { gitDirectoryAt, gitDirectoryOf } from './git-guard.ts'
+import type { KnownRepositories } from './known-repositories.ts'
 import { isWithin } from './places.ts'
 
 const ASIDE = 'set-aside-by-agui-runner'
@@ -12,43 +23,76 @@ const ASIDE = 'set-aside-by-agui-runner'
 const O_PATH = 0o10000000
 const FOLDER_FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW
 
-export interface KnownRepositories {
-  readonly worktrees: ReadonlySet<string>
-  readonly thawed: ReadonlySet<string>
-  readonly unread: ReadonlySet<string>
-}
-
 /**
- * Renames `.git` where an index names a repository that was not there when `known` was found, unless it is a submodule
- * whose own folder nobody inside could write; and an index that became too long to be read. Returns what was renamed.
+ * Takes away what was made inside for git to run outside: renames `.git` where an index names a repository that is not the
+ * person's, unless it is a submodule whose own folder nobody inside could write, and an index that became too long to be
+ * read; below a repository of the person's, what makes the workspace one of its own. Links are put back. Returns what was
+ * renamed or put back.
  */
 export function setAside(known: KnownRepositories): string[] {
-  return [...known.worktrees].flatMap((worktree) => {
-    const dotGit = join(worktree, '.git')
-    const gitDirectory = shapeOf(dotGit) === 'file' ? gitDirectoryOf(dotGit) : dotGit
-    if (gitDirectory === undefined) return []
-    if (known.unread.has(worktree)) return []
-    const paths = gitlinksOf(gitDirectory, worktree)
-    if (paths === undefined) return moveAway(join(gitDirectory, 'index'), gitDirectory)
-    return paths.flatMap((path) => {
-      const inner = join(worktree, path)
-      const isFine = known.worktrees.has(inner) || shapeOf(join(inner, '.git')) === 'absent'
-      if (isFine || isModule(join(inner, '.git'), gitDirectory, known)) return []
-      return moveAway(join(inner, '.git'), worktree)
-    })
+  return [
+    ...restoreLinks(known),
+    ...[...known.worktrees].flatMap((worktree) => setAsideBelow(worktree, known)),
+    ...[...known.enclosing].flatMap((worktree) => setAsideBelow(worktree, known)),
+    ...setAsideTop(known),
+  ]
+}
+
+function setAsideBelow(worktree: string, known: KnownRepositories): string[] {
+  const { workspace, enclosing } = known
+  const gitDirectory = gitDirectoryAt(worktree)
+  if (gitDirectory === undefined || known.unread.has(worktree)) return []
+  const isAbove = enclosing.has(worktree)
+  const paths = gitlinksOf(gitDirectory, worktree)
+  // Nobody inside could write the index of one above.
+  if (paths === undefined) return isAbove ? [] : moveAway(join(gitDirectory, 'index'), gitDirectory)
+  return paths.flatMap((path) => {
+    const inner = join(worktree, path)
+    const dotGit = join(inner, '.git')
+    const isOwn = known.worktrees.has(inner) && !known.strange.has(inner)
+    if (isOwn || shapeOf(dotGit) === 'absent' || isModule(dotGit, gitDirectory, known)) return []
+    return isAbove && !isWithin(inner, workspace) ? [] : moveAway(dotGit, worktree)
   })
 }
 
-function isModule(inner: string, above: string, { thawed }: KnownRepositories): boolean {
-  const own = gitDirectoryOf(inner)
+/** git would find it before the repository above. */
+function setAsideTop({ workspace, enclosing, worktrees }: KnownRepositories): string[] {
+  if (enclosing.size === 0 || worktrees.has(workspace)) return []
+  const isThere = (name: string): boolean => shapeOf(join(workspace, name)) !== 'absent'
+  // A folder that holds these is a repository without a `.git`.
+  const isBare = ['HEAD', 'objects', 'refs'].every(isThere)
+  const names = [...(isThere('.git') ? ['.git'] : []), ...(isBare ? ['HEAD'] : [])]
+  return names.flatMap((name) => moveAway(join(workspace, name), workspace))
+}
+
+function restoreLinks({ links, workspace }: KnownRepositories): string[] {
+  return [...links].flatMap(([path, target]) => {
+    if (linkAt(path) === target) return []
+    if (shapeOf(path) !== 'absent') moveAway(path, workspace)
+    const isBack = inFolder(path, workspace, (place) => {
+      const owner = statSync(place)
+      symlinkSync(target, `${place}/${basename(path)}`)
+      if (process.getuid?.() === 0) lchownSync(`${place}/${basename(path)}`, owner.uid, owner.gid)
+    })
+    return isBack ? [path] : []
+  })
+}
+
+function isModule(dotGit: string, above: string, { thawed }: KnownRepositories): boolean {
+  const own = gitDirectoryOf(dotGit)
   if (own === undefined || !isWithin(own, join(above, 'modules'))) return false
   return ![...thawed].some((one) => own !== one && isWithin(own, one) && !isWithin(own, join(one, 'modules')))
 }
 
-/** From folder to folder, so that no link leads it out of `root`. Returns what was renamed. */
+/** Returns what was renamed. */
 function moveAway(path: string, root: string): string[] {
+  return inFolder(path, root, (place) => renameIn(place, basename(path))) ? [path] : []
+}
+
+/** From folder to folder, so that no link leads it out of `root`. Whether `work` was done in the folder of `path`. */
+function inFolder(path: string, root: string, work: (place: string) => void): boolean {
   const names = isWithin(path, root) ? dirname(path).slice(root.length).split('/').slice(1) : ['..']
-  if (names.some((name) => name === '' || name === '.' || name === '..')) return []
+  if (names.some((name) => name === '' || name === '.' || name === '..')) return false
   let folder: number | undefined
   try {
     folder = openSync(root, FOLDER_FLAGS)
@@ -57,11 +101,11 @@ function moveAway(path: string, root: string): string[] {
       closeSync(folder)
       folder = next
     }
-    renameIn(`/proc/self/fd/${folder}`, basename(path))
-    return [path]
+    work(`/proc/self/fd/${folder}`)
+    return true
   } catch {
     // It went, or a link is in the way: git does not follow one either.
-    return []
+    return false
   } finally {
     if (folder !== undefined) closeSync(folder)
   }

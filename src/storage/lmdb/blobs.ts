@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Blob, Blobs } from '../blob.ts'
+import type { ClaimedWrite, Codec, StoreTable } from './lmdb-table.ts'
 import { keyText, type Store } from './store.ts'
-import type { ClaimedWrite, Codec, StoreTable } from './table.ts'
 
 const Header = z.object({ contentType: z.string() })
 const NEWLINE = 0x0a

@@ -5,9 +5,9 @@ import { RunnerError } from '../../errors.ts'
 import { Batch } from '../batch.ts'
 import type { EventLog } from '../event-log.ts'
 import { SharedSteps } from '../shared-steps.ts'
+import { type ClaimedWrite, type Codec, type StoreTable, writeTogether } from './lmdb-table.ts'
 import { type BatchKey, Retention, range } from './retention.ts'
 import { keyText, type Store } from './store.ts'
-import { type ClaimedWrite, type Codec, type StoreTable, writeTogether } from './table.ts'
 
 export interface LmdbEventLogOptions {
   store: Store

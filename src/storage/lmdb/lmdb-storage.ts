@@ -3,8 +3,8 @@ import type { Commit, Storage } from '../storage.ts'
 import type { Key, Table, Tables, Write } from '../table.ts'
 import { LmdbBlobs } from './blobs.ts'
 import { LmdbEventLog } from './lmdb-event-log.ts'
+import { type ClaimedWrite, type StoreTable, type TableWriteOptions, writeTogether } from './lmdb-table.ts'
 import { idOfKey, keyText, Store, type StoreOptions } from './store.ts'
-import { type ClaimedWrite, type StoreTable, type TableWriteOptions, writeTogether } from './table.ts'
 
 export interface LmdbStorageOptions extends StoreOptions {
   /** Above so many bytes the oldest records go, and a thread's oldest blobs. */

@@ -1,11 +1,20 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { RunnerError, toMessage } from '../../errors.ts'
-import { inspect } from './inspection.ts'
 import { isFull, storageFull } from './room.ts'
 import { unseal } from './seal.ts'
+import { inspect } from './store-inspection.ts'
 import { Damage } from './tree-walk.ts'
 
 /** What happens to a store that cannot be used. */
@@ -80,6 +89,8 @@ function problemOf(directory: string): string | undefined {
   const data = join(directory, DATA_FILE)
   try {
     makeFolder(directory)
+    const other = [DATA_FILE, LOCK_FILE, MARKER].find((name) => isOtherThanFile(join(directory, name)))
+    if (other !== undefined) return `${other} in it is not a file`
     if (!existsSync(data)) return undefined
     const isMarked = existsSync(join(directory, MARKER))
     // Cut off while it was made: nothing was in it.
@@ -99,6 +110,12 @@ function problemOf(directory: string): string | undefined {
     }
     return toMessage(error)
   }
+}
+
+/** Also a link that leads nowhere; a pipe would be waited for. */
+function isOtherThanFile(path: string): boolean {
+  const isThere = lstatSync(path, { throwIfNoEntry: false }) !== undefined
+  return isThere && statSync(path, { throwIfNoEntry: false })?.isFile() !== true
 }
 
 function makeFolder(directory: string): void {

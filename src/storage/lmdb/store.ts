@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { type Key, open } from 'lmdb'
 import { RunnerError, toMessage } from '../../errors.ts'
+import { type Codec, StoreTable } from './lmdb-table.ts'
 import { Room } from './room.ts'
 import { DATA_FILE, markOpening, prepareStore, type Recovery, unusable } from './state-folder.ts'
-import { type Codec, StoreTable } from './table.ts'
 
 /** Keys to JSON values; their shape is checked by whoever reads them. */
 export type LmdbTable<K extends Key> = StoreTable<unknown, K>

@@ -228,6 +228,12 @@ test('through the runner the helper gives the headers of a server, and a bad one
   )
   await run(runner.url, runInput('mcp', 'hello'))
   expect(seen).toContain('yes')
+  const ready = await (await fetch(`${runner.url}/ready`)).json()
+  expect(ready).toMatchObject({
+    checks: expect.arrayContaining([
+      { name: 'mcp_servers', ok: true, message: expect.stringMatching(/^good; .*"bad" is left out/) },
+    ]),
+  })
   const doctor = bench.spawn(env, ['doctor'])
   await doctor.exited
   expect(doctor.stderr()).toContain('The MCP server \\"bad\\" is left out')

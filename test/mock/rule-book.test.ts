@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { RequestFacts } from '../../src/mock/request-facts.ts'
-import { createRuleBook } from '../../src/mock/rules.ts'
+import { createRuleBook } from '../../src/mock/rule-book.ts'
 import type { Condition, Script, ScriptStep } from '../../src/mock/script.ts'
 
 const FACTS: RequestFacts = {

@@ -1,0 +1,312 @@
+// Claude Code behind bubblewrap: its mounts, its network and what is done when it has gone.
+import { type ChildProcess, spawn as spawnChild } from 'node:child_process'
+import { chownSync, closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { RunnerError, toMessage } from '../errors.ts'
+import type { Policy } from '../policy/read/schema.ts'
+import type { ProcessRef } from '../process-table.ts'
+import { proxySettings } from '../proxy-settings.ts'
+import { createAuthority } from '../tunnel/authority.ts'
+import { Aftermath } from './bwrap/aftermath.ts'
+import { endOf, watch } from './bwrap/attempt.ts'
+import { Placeholders } from './bwrap/freeze.ts'
+import { writeCertificates } from './bwrap/inside-certificates.ts'
+import { insideEnvironment } from './bwrap/inside-environment.ts'
+import { type LaunchFacts, toLaunchLine } from './bwrap/launch-line.ts'
+import { endLeftovers, initOf, untilGone } from './bwrap/leftovers.ts'
+import { isVisible, type Mount, type MountView, planMounts } from './bwrap/mount-view.ts'
+import { type NetworkNamespace, PROXY_PORT } from './bwrap/network-namespace.ts'
+import { foldersOfRoot, type Identity, IMAGE_APP, isFolder, isWithin, type Places } from './bwrap/places.ts'
+import { protect } from './bwrap/protect.ts'
+import { seccompFilter } from './bwrap/seccomp.ts'
+import type { ShiftedOwner } from './bwrap/shifted-owner.ts'
+import type { Tools } from './bwrap/tools.ts'
+import { holdersOf } from './egress/binary-identity.ts'
+import type { EgressDecision } from './egress/denial.ts'
+import { EgressProxy, type EgressProxyOptions } from './egress/egress-proxy.ts'
+import { toModelEndpoint } from './model-endpoint.ts'
+import { bwrapReport, type EnforcementReport } from './report.ts'
+
+export interface SpawnRequest {
+  command: string
+  args: readonly string[]
+  cwd: string
+  env: Readonly<Record<string, string | undefined>>
+  /** Told of what this process, or what it started, was refused. */
+  onDenied?(denial: EgressDecision): void
+}
+
+export interface BwrapSandboxOptions {
+  policy: Policy
+  /** The runner's own, for its proxy and its certificates. */
+  env: Readonly<Record<string, string | undefined>>
+  /** Base URL of the model route when it is not inference.local. */
+  modelUrl?: string | undefined
+  /** Told which paths were renamed, since git would have executed there what was made inside. */
+  onSetAside?(renamed: readonly string[]): void
+  /** For tests. */
+  egress?: Pick<EgressProxyOptions, 'lookup' | 'dial' | 'upstreamAuthorities'>
+}
+
+interface Parts {
+  places: Places
+  denied: { read: readonly string[]; write: readonly string[] }
+  identity: Identity
+  view: MountView
+  network: NetworkNamespace
+  tools: Tools
+  /** The mapping that shows root's files as the identity's; undefined when the runner is not root. */
+  owner: ShiftedOwner | undefined
+  /** What it is used for. */
+  ofRoot: readonly string[]
+}
+
+/** One that was started and lives. */
+interface Running {
+  onDenied: SpawnRequest['onDenied']
+  told: number
+  /** The first process of its namespace; undefined until bubblewrap has made it. */
+  init: () => ProcessRef | undefined
+}
+
+const FILTER_DESCRIPTOR = 3
+const NOTHING_TO_DO = { command: '/bin/sh', args: ['-c', ':'], cwd: '/', env: { PATH: '/usr/bin:/bin' } }
+/** Refusals that one process's owner is told. */
+const TOLD_MAX = 500
+const COUNTED = { allow: 'allowed', audit: 'audited', deny: 'denied' } as const
+/** Empty folders of every distribution; root covers one of them, in a mount namespace of its own. */
+const STAGES = ['/mnt', '/media', '/srv', '/opt']
+
+export class BwrapSandbox {
+  readonly report: EnforcementReport
+  readonly inside: { temporary: string; uid: number }
+  readonly denied: Parts['denied']
+  readonly counts = { allowed: 0, audited: 0, denied: 0 }
+  readonly #parts: Parts
+  readonly #proxy: EgressProxy
+  readonly #filterFile: string | undefined
+  readonly #stage: string | undefined
+  readonly #modelPort: number | undefined
+  readonly #running = new Map<number, Running>()
+  readonly #placeholders = new Placeholders()
+  readonly #aftermath: Aftermath
+  /** Of each process that was started, until all of it is gone and what it left is settled. */
+  readonly #unfinished = new Set<Promise<void>>()
+  #attempt: { readonly problem: string | undefined } | undefined
+  #isClosed = false
+
+  constructor(options: BwrapSandboxOptions, parts: Parts) {
+    this.#parts = parts
+    const { places, identity, view } = parts
+    const { policy, env } = options
+    this.denied = parts.denied
+    this.inside = { temporary: places.temporary, uid: identity.uid }
+    const own = join(places.state, 'sandbox')
+    this.#aftermath = new Aftermath({
+      workspace: places.workspace,
+      file: join(own, 'known-repositories.json'),
+      onSetAside: (renamed) => options.onSetAside?.(renamed),
+    })
+    const authority = createAuthority('agui-runner, this run')
+    writeCertificates(places.tls, authority.pem, env['NODE_EXTRA_CA_CERTS'])
+    const filter = seccompFilter()
+    this.#filterFile = filter === undefined ? undefined : join(own, 'seccomp.bpf')
+    if (filter !== undefined && this.#filterFile !== undefined) writeFileSync(this.#filterFile, filter)
+    this.#stage = process.getuid?.() === 0 ? chooseStage(view) : undefined
+    const model = toModelEndpoint(options.modelUrl)
+    this.#modelPort = model?.dialled?.port
+    this.#proxy = new EgressProxy({
+      ...options.egress,
+      policy,
+      model,
+      authority,
+      route: proxySettings(env),
+      holdersOf: (port) => holdersOf(port, { toPort: PROXY_PORT, roots: [...this.#running.keys()] }),
+      onDecision: (decision, root) => this.#onDecision(decision, root),
+    })
+    this.#proxy.serve(parts.network.listener)
+    this.report = bwrapReport({
+      policy,
+      mounted: view.mounts.map(({ target }) => target),
+      skipped: view.skipped,
+      uid: identity.uid,
+      hasFilter: filter !== undefined,
+      model: model === undefined ? undefined : `${model.host}:${model.port}`,
+    })
+  }
+
+  get problem(): string | undefined {
+    return this.#attempt?.problem
+  }
+
+  spawn(request: SpawnRequest): ChildProcess {
+    // What those that live have made does not become known, and so trusted, because another one starts.
+    if (this.#unfinished.size > 0) this.#aftermath.settle()
+    const { places, view } = this.#parts
+    const guarding = protect({
+      places,
+      placeholders: this.#placeholders,
+      reader: this.#reader(),
+      strange: this.#aftermath.strange,
+      isWritable: (path) =>
+        isVisible(
+          path,
+          view.mounts.filter(({ kind }) => kind === 'write'),
+        ),
+    })
+    try {
+      this.#aftermath.begin({ ...guarding, workspace: places.workspace })
+      const outer = foldersOfRoot([...guarding.freeze.outerRoots])
+      const { child, init } = this.#launch(request, [...view.mounts, ...guarding.freeze.mounts], outer)
+      this.#attempt = watch(child)
+      const finished = this.#finish(child, init).finally(() => {
+        this.#unfinished.delete(finished)
+        if (this.#unfinished.size === 0) this.#aftermath.finish()
+        else this.#aftermath.settle()
+        guarding.freeze.release()
+      })
+      this.#unfinished.add(finished)
+      return child
+    } catch (error) {
+      guarding.freeze.release()
+      this.#attempt = { problem: toMessage(error) }
+      throw error
+    }
+  }
+
+  /** Resolves when nothing is left of what it started: bubblewrap itself ends before the namespace does. */
+  async #finish(child: ChildProcess, init: Running['init']): Promise<void> {
+    await new Promise<void>((resolve) => {
+      child.once('close', () => resolve())
+    })
+    const first = init()
+    if (first !== undefined) await untilGone(first)
+  }
+
+  async endLeftovers({ pid }: ChildProcess): Promise<number> {
+    const init = pid === undefined ? undefined : this.#running.get(pid)?.init()
+    return init === undefined ? 0 : await endLeftovers(init)
+  }
+
+  settle(): void {
+    this.#aftermath.settle()
+  }
+
+  /** Whom the files must let in, as they are on the disk; undefined when that is the runner itself. */
+  #reader(): Identity | undefined {
+    const { identity, ofRoot, places } = this.#parts
+    if (process.getuid?.() !== 0) return undefined
+    return ofRoot.includes(places.workspace) ? { uid: 0, gid: 0 } : identity
+  }
+
+  #launch(
+    request: SpawnRequest,
+    mounts: readonly Mount[],
+    outer: readonly string[] = [],
+  ): { child: ChildProcess; init: Running['init'] } {
+    if (this.#isClosed) throw new RunnerError('shutting_down', 'The sandbox is closed.')
+    const { places, identity, network, tools, owner, ofRoot } = this.#parts
+    const filter = this.#filterFile === undefined ? undefined : openSync(this.#filterFile, 'r')
+    const descriptors = ['pipe', 'pipe', 'pipe', ...(filter === undefined ? [] : [filter]), 'pipe'] as const
+    const facts: LaunchFacts = {
+      tools,
+      identity,
+      network,
+      cwd: request.cwd,
+      mounts,
+      filter: filter === undefined ? undefined : FILTER_DESCRIPTOR,
+      info: descriptors.length - 1,
+      stage: this.#stage,
+      shifted: owner === undefined ? undefined : { roots: [...ofRoot, ...outer], space: owner.path },
+    }
+    const line = toLaunchLine(facts, this.#insideName(request.command), request.args)
+    try {
+      const child = spawnChild(line.command, line.parameters, {
+        cwd: '/',
+        env: insideEnvironment(request.env, { places, modelPort: this.#modelPort }),
+        detached: true,
+        stdio: [...descriptors],
+      })
+      const init = firstProcess(child, facts.info)
+      const { pid } = child
+      if (pid !== undefined) {
+        this.#running.set(pid, { onDenied: request.onDenied?.bind(request), told: 0, init })
+        child.once('exit', () => this.#running.delete(pid))
+      }
+      return { child, init }
+    } finally {
+      if (filter !== undefined) closeSync(filter)
+    }
+  }
+
+  /** One process through everything, on an empty folder; its failure is the machine's answer. */
+  async tryOut(policy: Policy): Promise<void> {
+    const { places, identity } = this.#parts
+    const workspace = join(places.state, 'sandbox', 'trial')
+    mkdirSync(workspace, { recursive: true })
+    if (process.getuid?.() === 0) chownSync(workspace, identity.uid, identity.gid)
+    const { mounts } = planMounts(policy, { ...places, workspace })
+    const problem = await endOf(this.#launch(NOTHING_TO_DO, mounts).child)
+    if (problem !== undefined) throw new RunnerError('policy_not_enforced', problem)
+  }
+
+  /** Whether the folders of root's can be shown as another user's; else their owner would have to change. */
+  async tryOwners(): Promise<void> {
+    const { view, ofRoot } = this.#parts
+    const problem = await endOf(this.#launch(NOTHING_TO_DO, view.mounts).child)
+    if (problem === undefined) return
+    const message = `${ofRoot.join(' and ')} belongs to root and cannot be shown to an ordinary user (${problem}): start the runner as an ordinary user who owns it, chown it to one, or set POLICY_ENFORCEMENT=off.`
+    throw new RunnerError('policy_not_enforced', message)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#proxy.close()
+    this.#parts.network.close()
+    this.#parts.owner?.close()
+    // Those that run on are their owner's to end.
+    if (this.#running.size === 0) await Promise.all(this.#unfinished)
+  }
+
+  /** The wrappers have the image's name inside; everything else has its own. */
+  #insideName(command: string): string {
+    const { wrappers } = this.#parts.places
+    return isWithin(command, wrappers) ? `${IMAGE_APP}/wrappers${command.slice(wrappers.length)}` : command
+  }
+
+  #onDecision(decision: EgressDecision, root: number | undefined): void {
+    const isDenied = decision.verdict === 'deny'
+    this.counts[COUNTED[decision.verdict]] += 1
+    const owner = isDenied && root !== undefined ? this.#running.get(root) : undefined
+    // A program that asks in a loop must not fill the log; what comes later is counted only.
+    if (owner === undefined || owner.told >= TOLD_MAX) return
+    owner.told += 1
+    owner.onDenied?.(decision)
+  }
+}
+
+/** One that nothing is mounted from or on; undefined would mean that root cannot start anything. */
+function chooseStage({ mounts }: MountView): string {
+  const sources = mounts.flatMap((mount) => ('source' in mount && mount.source !== '/' ? [mount.source] : []))
+  const free = STAGES.find((stage) => isFolder(stage) && !sources.some((source) => isWithin(source, stage)))
+  if (free === undefined) throw new RunnerError('policy_not_enforced', `none of ${STAGES.join(', ')} is free`)
+  return free
+}
+
+/** What bubblewrap says of the namespace that it makes. */
+function firstProcess(child: ChildProcess, descriptor: number): Running['init'] {
+  const stream = child.stdio[descriptor]
+  let init: ProcessRef | undefined
+  let said = ''
+  if (stream instanceof Readable) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      said += text
+      init ??= initOf(said)
+    })
+    stream.on('error', () => {
+      // bubblewrap went; then there is nothing to know.
+    })
+  }
+  return () => init
+}

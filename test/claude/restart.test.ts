@@ -1,0 +1,60 @@
+import type { ToolMessage } from '@ag-ui/core'
+import { expect, test } from 'vitest'
+import { answersAfterRestart, resultsOf, stillOwed, withResults } from '../../src/claude/restart.ts'
+
+const calls = ['one', 'two'].map((toolCallId) => ({
+  toolCallId,
+  tool: `tool-${toolCallId}`,
+  input: { n: 1 },
+}))
+const result = (toolCallId: string, more: Partial<ToolMessage> = {}): ToolMessage => ({
+  ...{ id: `result ${toolCallId}`, role: 'tool', toolCallId, content: 'done' },
+  ...more,
+})
+const user = { id: 'u', role: 'user' as const, content: 'go on' }
+const asked = ['a', 'b'].map((id) => ({
+  ...{ tool: 'Bash', toolUseId: `call ${id}`, input: { command: id } },
+  interrupt: { id, reason: 'tool_call' },
+}))
+
+test('nothing waited: nothing is said', () => {
+  expect(answersAfterRestart({ asked: [], calls: [] }, [])).toBeUndefined()
+})
+
+test('each call is told with what became of it, and one that is approved passes once', () => {
+  const answers = answersAfterRestart({ asked, calls: withResults(calls, [result('one')]) }, [
+    { interruptId: 'a', status: 'resolved', payload: { approved: true } },
+  ])
+  expect(answers?.words.split('\n').slice(1)).toEqual([
+    expect.stringMatching(/^- Bash \{"command":"a"\}: approved\. .*exactly this input: \{"command":"a"\}$/),
+    '- Bash {"command":"b"}: nobody answered; do not make this call.',
+    '- tool-one {"n":1}: returned: done',
+    '- tool-two {"n":1}: the client gave no result.',
+  ])
+  expect(answers?.grants).toEqual([{ asked: asked[0], updatedInput: { command: 'a' } }])
+})
+
+test('a refusal grants nothing', () => {
+  const resume = [{ interruptId: 'a', status: 'cancelled' as const }]
+  const answers = answersAfterRestart({ asked: asked.slice(0, 1), calls: [] }, resume)
+  expect(answers?.words).toContain('refused')
+  expect(answers?.grants).toEqual([])
+})
+
+test('a result that is there stays when another one comes; a failure is said as one', () => {
+  const once = withResults(calls, [result('one', { content: 'first' })])
+  const twice = withResults(once, [result('one', { content: 'second' }), result('two', { error: 'broken' })])
+  expect(answersAfterRestart({ asked: [], calls: twice }, [])?.words.split('\n').slice(1)).toEqual([
+    '- tool-one {"n":1}: returned: first',
+    '- tool-two {"n":1}: failed: broken; it returned before: done',
+  ])
+})
+
+test('a client that only brings results owes the others; one that says more goes on without them', () => {
+  const open = { asked: [], calls: withResults(calls, [result('one')]) }
+  expect(stillOwed(open, { messages: [result('one')] })).toEqual(['two'])
+  expect(stillOwed(open, { messages: [result('one'), user] })).toEqual([])
+  expect(stillOwed({ ...open, asked: asked.slice(0, 1) }, { messages: [result('one')] })).toEqual([])
+  expect(stillOwed({ ...open, calls: [] }, { messages: [] })).toEqual([])
+  expect(resultsOf({ messages: [user, result('one')] })).toEqual([result('one')])
+})

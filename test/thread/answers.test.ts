@@ -1,0 +1,81 @@
+import type { Interrupt, Message, ResumeEntry } from '@ag-ui/core'
+import { expect, test } from 'vitest'
+import { createRedactor } from '../../src/redaction/redactor.ts'
+import { openAnswers, owedResults } from '../../src/thread/answers.ts'
+import { helloAgent } from '../support/threads.ts'
+
+const SECRET = 'a-password-of-the-test'
+const redactor = createRedactor({ values: [SECRET, `${SECRET}-2`] })
+const input = { command: `login ${SECRET}`, description: 'go in' }
+
+function question(id: string, asked: Record<string, unknown> = input): Interrupt {
+  return { id, reason: 'tool_call', metadata: { 'agui-runner': { input: asked } } }
+}
+
+const answer = (interruptId: string, payload?: unknown): ResumeEntry => ({
+  interruptId,
+  status: 'resolved',
+  ...(payload === undefined ? {} : { payload }),
+})
+
+function answersTo(interrupts: Interrupt[], resume: ResumeEntry[], isRunning = false): ResumeEntry[] {
+  return openAnswers(resume, { agent: { ...helloAgent(), interrupts }, redactor, isRunning })
+}
+
+test('an answer to what nobody asked is no answer', () => {
+  expect(answersTo([], [answer('old', true)])).toEqual([])
+  expect(answersTo([question('a')], [answer('old', true), answer('a', true)])).toEqual([answer('a', true)])
+})
+
+test('a thread that waits refuses a run without an answer, and says what it waits for', () => {
+  const refused = expect.objectContaining({
+    code: 'interrupt_open',
+    details: { interrupts: [question('a')] },
+  })
+  for (const resume of [[], [answer('old', true)]])
+    expect(() => answersTo([question('a')], resume)).toThrow(refused)
+  // The run under way has asked; what comes meanwhile is queued behind it.
+  expect(answersTo([question('a')], [], true)).toEqual([])
+})
+
+test('an argument that comes back as it was shown is the original', () => {
+  const shown = { command: 'login [redacted]', description: 'go in quietly' }
+  const [entry] = answersTo(
+    [question('a')],
+    [answer('a', { approved: true, editedArgs: shown, reason: 'r' })],
+  )
+  const editedArgs = { command: `login ${SECRET}`, description: 'go in quietly' }
+  expect(entry?.payload).toEqual({ approved: true, editedArgs, reason: 'r' })
+})
+
+test('an argument that would run with the marker in it is refused', () => {
+  const editedArgs = { command: 'login [redacted] now' }
+  expect(() => answersTo([question('a')], [answer('a', { editedArgs })])).toThrow(
+    expect.objectContaining({ code: 'invalid_input' }),
+  )
+})
+
+test('the words of a choice are the original ones, unless two look alike', () => {
+  const asked = { question: `Use ${SECRET}?`, options: [{ label: `Yes, ${SECRET}` }, { label: 'No' }] }
+  const answers = { 'Use [redacted]?': ['Yes, [redacted]', 'No', 'my own words'] }
+  const [entry] = answersTo([question('a', asked)], [answer('a', { answers })])
+  expect(entry?.payload).toEqual({
+    answers: { [`Use ${SECRET}?`]: [`Yes, ${SECRET}`, 'No', 'my own words'] },
+  })
+  const alike = { options: [{ label: SECRET }, { label: `${SECRET}-2` }] }
+  const [unclear] = answersTo([question('a', alike)], [answer('a', { answers: { which: '[redacted]' } })])
+  expect(unclear?.payload).toEqual({ answers: { which: '[redacted]' } })
+})
+
+test.each([undefined, true, 'yes', { approved: true }])('a payload of %j stays as it is', (payload) => {
+  expect(answersTo([question('a')], [answer('a', payload)])).toEqual([answer('a', payload)])
+})
+
+test('only results of calls that are owed are results; the others are history', () => {
+  const results = ['owed', 'old'].map((toolCallId): Message => {
+    return { id: `result ${toolCallId}`, role: 'tool', toolCallId, content: 'x' }
+  })
+  const messages: Message[] = [{ id: 'u', role: 'user', content: 'hello' }, ...results]
+  const agent = { ...helloAgent(), pendingToolCallIds: ['owed', 'not there'] }
+  expect(owedResults(messages, agent).map(({ id }) => id)).toEqual(['result owed'])
+})
