@@ -16,6 +16,7 @@ import { RoomWait } from './room-wait.ts'
 import { Run, refusedRun } from './run.ts'
 import type { ThreadOptions } from './thread-options.ts'
 import { factsAfter, type LookedUp, putFacts, putMessages, putRun, type ThreadFacts } from './thread-table.ts'
+import { titled } from './title.ts'
 import type { Accepted, Submitted, ThreadDescription } from './told.ts'
 
 /** One thread: admits one run at a time. */
@@ -232,11 +233,12 @@ export class Thread {
   }
 
   describe(): ThreadDescription {
-    const { lastOutcome, createdAt, updatedAt } = this.#facts
+    const { lastOutcome, createdAt, updatedAt, title } = this.#facts
     const { interrupts } = this.#options.agent
     const ended = interrupts.length > 0 ? 'interrupted' : lastOutcome === 'error' ? 'failed' : 'idle'
     return {
       threadId: this.threadId,
+      ...(title === undefined ? {} : { title }),
       state: this.#run === undefined ? ended : 'running',
       lastSeq: this.#options.writer.head,
       ...(this.#run === undefined ? {} : { runId: this.#run.run.runId }),
@@ -304,7 +306,7 @@ export class Thread {
    * run is known and in the log, or neither. Returns the last seq before it.
    */
   async #start(queued: QueuedRun, waiting?: Waiting): Promise<number> {
-    const { agent, queue, writer } = this.#options
+    const { agent, queue, redactor, writer } = this.#options
     const { request } = queued
     const { runId } = request
     const run = new Run({
@@ -322,7 +324,8 @@ export class Thread {
     const { threadId } = this
     const after = writer.head
     const before = this.#facts
-    this.#facts = { ...before, openRun: { runId, after }, updatedAt: Date.now(), memory: agent.memory }
+    const title = titled(before, request.messages, redactor.redactText)
+    this.#facts = { ...before, ...title, openRun: { runId, after }, updatedAt: Date.now(), memory: agent.memory }
     const removal = waiting === undefined ? [] : queue.removal(waiting)
     const started = run.start([putRun(threadId, runId), putFacts(threadId, this.#facts), ...removal])
     const settled = started.then(

@@ -5,6 +5,8 @@ export type ThreadState = 'idle' | 'running' | 'interrupted' | 'failed'
 
 export interface ThreadDescription extends AgentDescription {
   threadId: string
+  /** The first line that a person said in it, without secrets. */
+  title?: string
   state: ThreadState
   lastSeq: number
   runId?: string

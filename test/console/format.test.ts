@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { threadAddress, threadOfAddress } from '../../src/console/browser/address.ts'
+import { threadAddress, threadOfAddress } from '../../src/console/browser/model/address.ts'
 import {
   formatAge,
   formatBytes,
@@ -7,7 +7,7 @@ import {
   splitFences,
   splitInlineCode,
   summarise,
-} from '../../src/console/browser/format.ts'
+} from '../../src/console/browser/model/format.ts'
 
 test('fenced code stands apart, also while its end is not there yet', () => {
   expect(splitFences('one\n\n```sh\nls\n\n```\ntwo')).toEqual([

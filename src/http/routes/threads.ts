@@ -31,6 +31,7 @@ const described = () => ({
   name: 'Session',
   schema: z.looseObject({
     threadId: z.string(),
+    title: z.string().optional().describe('The first line of its first prompt.'),
     state: z.enum(['idle', 'running', 'interrupted', 'failed']),
     lastSeq: z.number().int(),
     runId: z.string().optional().describe('The run under way.'),
