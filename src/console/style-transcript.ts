@@ -20,13 +20,13 @@ export const TRANSCRIPT_STYLE = `
 .said{white-space:pre-wrap;overflow-wrap:anywhere}
 .retracted>.body,.retracted>summary{text-decoration:line-through;opacity:.65}
 .prose{overflow-wrap:anywhere}
-.prose>*+*{margin-top:.65rem}
+.prose>*{margin-block:0}.prose>*+*{margin-top:.65rem}
 .prose ul,.prose ol{padding-left:1.4rem}.prose li+li{margin-top:.2rem}.prose li>*+*{margin-top:.4rem}
-.prose li.task{list-style:none;margin-left:-1.3rem}
+.prose li.task{list-style:none}.prose li.task>input{margin:0 .5rem 0 -1.35rem;width:.85rem;height:.85rem;vertical-align:-.1em;accent-color:var(--accent)}
 .prose h4{font-size:1.05rem}.prose h5{font-size:.97rem}.prose h6{font-size:.9rem;margin:0}.prose h4,.prose h5,.prose h6{color:var(--text)}
 .prose>*+:is(h4,h5,h6){margin-top:1.1rem}
 .prose :not(pre)>code{background:var(--soft);border:1px solid var(--line);border-radius:4px;padding:.05em .3em}
-.prose blockquote{margin:0;padding-left:.9rem;border-left:3px solid var(--line);color:var(--dim)}
+.prose blockquote{margin-inline:0;padding-left:.9rem;border-left:3px solid var(--line);color:var(--dim)}
 .prose hr{border:0;border-top:1px solid var(--line)}
 .prose .table{overflow-x:auto}
 .prose table{border-collapse:collapse;font-size:.9rem}
@@ -69,7 +69,7 @@ figcaption>:first-child{flex:1;overflow:hidden;text-overflow:ellipsis;white-spac
 .args{display:grid;grid-template-columns:minmax(4rem,max-content) minmax(0,1fr);gap:.3rem .9rem}
 .args dt{font-size:.8rem;color:var(--dim);padding-top:.4rem}
 .long pre{padding:.5rem .75rem;background:var(--soft);border-radius:6px;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere;max-height:32rem}
-.long pre.cut{mask:linear-gradient(#000 75%,#0006)}
+.long pre.cut{border-bottom:1px dashed var(--edge);border-bottom-left-radius:0;border-bottom-right-radius:0}
 .line-window{height:480px;overflow:auto;background:var(--soft);border-radius:6px}
 .line-window pre{padding:0 .75rem;line-height:19px;white-space:pre;font-size:.8125rem}
 .terminal pre{background:light-dark(#22262e,#0c0e11);color:#e2e5ea;border-radius:6px;padding:.55rem .8rem;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere;max-height:32rem}

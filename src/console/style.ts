@@ -48,7 +48,7 @@ summary::-webkit-details-marker{display:none}
 
 nav{border-right:1px solid var(--line);background:var(--soft);padding:.8rem;overflow:auto;display:flex;flex-direction:column;gap:.6rem}
 nav>*{flex:none}
-#thread-list{list-style:none;display:grid;gap:2px}
+#thread-list{list-style:none;display:grid;grid-template-columns:minmax(0,1fr);gap:2px}
 #thread-list a{display:block;padding:.5rem .65rem;border-radius:8px;color:inherit;text-decoration:none}
 #thread-list a:hover{background:var(--line)}
 #thread-list a[aria-current]{background:var(--raised);box-shadow:0 0 0 1px var(--line),inset 3px 0 var(--accent)}
@@ -69,8 +69,8 @@ main{display:flex;flex-direction:column;min-width:0;min-height:0;position:relati
 dialog{background:var(--raised);color:inherit;border:1px solid var(--line);border-radius:12px;padding:1.2rem 1.4rem;box-shadow:0 20px 60px #0005;max-width:min(40rem,calc(100vw - 2rem))}
 dialog::backdrop{background:#0006}
 dialog.wide-dialog{width:min(60rem,calc(100vw - 2rem));max-width:none}
-dialog form{margin-top:1rem;text-align:right}
-#keys dl{display:grid;grid-template-columns:max-content 1fr;gap:.45rem 1.2rem;margin-top:.8rem}
+dialog form{margin-top:1rem;text-align:right}dialog>button{margin-top:1rem}
+.keys{display:grid;grid-template-columns:max-content 1fr;gap:.45rem 1.2rem;margin-top:.8rem}
 kbd{border:1px solid var(--edge);border-bottom-width:2px;border-radius:4px;padding:0 .35em;font-size:.72rem;color:inherit}
 @media(max-width:46rem){
 .page{grid-template-columns:minmax(0,1fr)}

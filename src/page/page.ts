@@ -30,7 +30,7 @@ export function sendPage(reply: FastifyReply, { title, style, body, script, modu
     // Pictures of the conversation: the module has their bytes, and gives them an address of the page's own.
     ...(module === undefined
       ? []
-      : ["img-src blob:", "require-trusted-types-for 'script'", "trusted-types 'none'"]),
+      : ['img-src blob:', "require-trusted-types-for 'script'", "trusted-types 'none'"]),
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",

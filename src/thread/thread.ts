@@ -325,7 +325,13 @@ export class Thread {
     const after = writer.head
     const before = this.#facts
     const title = titled(before, request.messages, redactor.redactText)
-    this.#facts = { ...before, ...title, openRun: { runId, after }, updatedAt: Date.now(), memory: agent.memory }
+    this.#facts = {
+      ...before,
+      ...title,
+      openRun: { runId, after },
+      updatedAt: Date.now(),
+      memory: agent.memory,
+    }
     const removal = waiting === undefined ? [] : queue.removal(waiting)
     const started = run.start([putRun(threadId, runId), putFacts(threadId, this.#facts), ...removal])
     const settled = started.then(

@@ -16,13 +16,15 @@ const root = document.getElementById('console')
 if (root === null) throw new TypeError('The page has no place for the console.')
 
 const notifier = new Notifier()
-let frame: number | undefined
+let isChanged = false
 
 /** At most once a frame, however much has changed. A tab that nobody sees draws no frames; its title is told all the same. */
 function change(): void {
   if (document.hidden) notifier.tell(state)
-  frame ??= requestAnimationFrame(() => {
-    frame = undefined
+  if (isChanged) return
+  isChanged = true
+  requestAnimationFrame(() => {
+    isChanged = false
     notifier.tell(state)
     if (root !== null) render(<App state={state} />, root)
   })

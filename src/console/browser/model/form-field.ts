@@ -26,7 +26,7 @@ export function fieldsOf(schema: Json): FormField[] {
 }
 
 /** What is sent of what was given; `undefined` when nothing was. */
-export function valueOf(
+export function givenValue(
   { kind }: Pick<FormField, 'kind'>,
   given: readonly string[] | boolean | string,
 ): unknown {

@@ -29,7 +29,9 @@ export class Rows {
     const { rev } = run
     const rows: Row[] = [
       { kind: 'start', key: `${index}`, run, rev },
-      ...run.items.map((item): Row => ({ kind: 'item', key: `${index}.${item.key}`, run, item, rev: item.rev })),
+      ...run.items.map(
+        (item): Row => ({ kind: 'item', key: `${index}.${item.key}`, run, item, rev: item.rev }),
+      ),
       { kind: 'end', key: `${index}.end`, run, rev },
     ]
     this.#runs[index] = { rev, rows }

@@ -1,5 +1,5 @@
 /** A glance of a long text: so many lines, or so many characters, whichever comes first. */
-const GLANCE_LINES_MAX = 12
+const GLANCE_LINES_MAX = 14
 const GLANCE_CHARS_MAX = 4000
 
 /** A line or two over the limit are shown rather than hidden behind a button. */

@@ -1,7 +1,7 @@
 import type { Link as ClientLink } from '@agui-runner/client'
+import { Timeline } from '../model/timeline.ts'
 import { wordsOf } from '../model/words-of.ts'
 import { runner } from './api.ts'
-import { Timeline } from '../model/timeline.ts'
 
 /** `ended`: the thread is gone, or the door is shut. */
 export type Link = ClientLink | { state: 'ended'; reason: string }

@@ -26,17 +26,20 @@ export function AnswerPanel({ interrupts }: { interrupts: readonly Interrupt[] }
 
 function Card({ interrupt }: { interrupt: Interrupt }): VNode {
   const { id, toolCallId, expiresAt, elicitation, choices } = interrupt
-  const { answer } = useUi()
+  const ui = useUi()
   const { problem, isBusy, attempt } = useProblem()
   const card = useRef<HTMLFormElement>(null)
   useEffect(() => {
     // Whoever is typing, or answers something else, is left alone.
     const { activeElement } = document
-    const isFree = !(activeElement instanceof HTMLElement) || activeElement === document.body || activeElement.id === 'prompt'
+    const isFree =
+      !(activeElement instanceof HTMLElement) ||
+      activeElement === document.body ||
+      activeElement.id === 'prompt'
     if (isFree) card.current?.focus()
   }, [])
   const send: Send = (entry, word) =>
-    attempt(() => answer({ interruptId: id, ...entry }, { word, at: Date.now() }, toolCallId))
+    attempt(() => ui.answer({ interruptId: id, ...entry }, { word, at: Date.now() }, toolCallId))
   const title = titleOf(interrupt)
   return (
     <form
@@ -47,7 +50,9 @@ function Card({ interrupt }: { interrupt: Interrupt }): VNode {
       onSubmit={(event) => event.preventDefault()}
     >
       <h3>{title}</h3>
-      {expiresAt !== undefined && <p class="dim">Counts as refused after {formatDate(Date.parse(expiresAt))}.</p>}
+      {expiresAt !== undefined && (
+        <p class="dim">Counts as refused after {formatDate(Date.parse(expiresAt))}.</p>
+      )}
       <fieldset class="bare" disabled={isBusy}>
         {elicitation !== undefined ? (
           <ElicitationCard message={interrupt.message} asked={elicitation} send={send} />

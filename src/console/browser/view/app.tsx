@@ -1,8 +1,8 @@
 import type { VNode } from 'preact'
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import type { ConsoleState } from '../state/console-state.ts'
 import { byNeed } from '../model/attention.ts'
 import { Rows, rowsWith } from '../model/rows.ts'
+import type { ConsoleState } from '../state/console-state.ts'
 import { AnswerPanel } from './answer-panel.tsx'
 import { Banner } from './banner.tsx'
 import { Composer, type ComposerHandle } from './composer.tsx'
@@ -80,7 +80,12 @@ export function App({ state }: { state: ConsoleState }): VNode {
             <Transcript key={open.threadId} rows={rows} isKnown={isKnown} found={found} />
           ) : (
             <section id="transcript" aria-label="Transcript">
-              {isEmpty && <Welcome isFirst={isListed && state.threads.length === 0} onPick={(prompt) => composer.current?.fill(prompt)} />}
+              {isEmpty && (
+                <Welcome
+                  isFirst={isListed && state.threads.length === 0}
+                  onPick={(prompt) => composer.current?.fill(prompt)}
+                />
+              )}
             </section>
           )}
           <AnswerPanel interrupts={facts?.interrupts ?? []} />
@@ -96,7 +101,7 @@ export function App({ state }: { state: ConsoleState }): VNode {
             onQueued={(messageId, prompt) => state.queued(messageId, prompt)}
           />
         </main>
-        <KeyMap isShown={isKeyMapShown} onClose={() => setKeyMapShown(false)} />
+        {isKeyMapShown && <KeyMap onClose={() => setKeyMapShown(false)} />}
         <p id="status" role="status" class="hidden">
           {state.said}
         </p>

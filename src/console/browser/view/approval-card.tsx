@@ -14,7 +14,10 @@ interface ApprovalCardProps {
 }
 
 /** May it run: what it would do, once, and the buttons with how far each reaches. */
-export function ApprovalCard({ interrupt: { message, reason, tool, input }, send }: ApprovalCardProps): VNode {
+export function ApprovalCard({
+  interrupt: { message, reason, tool, input },
+  send,
+}: ApprovalCardProps): VNode {
   const isPlan = reason === 'confirmation'
   const shape = useMemo(() => shapeOf(tool, input), [tool, input])
   const before = useMemo(() => JSON.stringify(input, null, 2), [input])

@@ -12,7 +12,10 @@ export function ArgumentList({ args }: { args: Json }): VNode {
         <Fragment key={name}>
           <dt>{name}</dt>
           <dd>
-            <LongText text={typeof value === 'string' ? value : JSON.stringify(value, null, 2)} label={name} />
+            <LongText
+              text={typeof value === 'string' ? value : JSON.stringify(value, null, 2)}
+              label={name}
+            />
           </dd>
         </Fragment>
       ))}

@@ -18,7 +18,6 @@ export function CodeBlock({ code, language, isOpen = false }: CodeBlockProps): V
         <span>{language ?? 'text'}</span>
         <CopyButton text={code} />
       </figcaption>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard */}
       <pre tabIndex={0}>
         <code>{shown}</code>
       </pre>

@@ -107,7 +107,7 @@ export function Composer(props: ComposerProps): VNode {
         <textarea
           id="prompt"
           ref={area}
-          rows={Math.min(Math.max(prompt.split('\n').length, ROWS_MIN), ROWS_MAX)}
+          rows={isWaiting ? 1 : Math.min(Math.max(prompt.split('\n').length, ROWS_MIN), ROWS_MAX)}
           value={prompt}
           disabled={isWaiting}
           placeholder={isWaiting ? 'Answer the question above first.' : 'Write a prompt…'}
@@ -116,14 +116,14 @@ export function Composer(props: ComposerProps): VNode {
           onPaste={({ clipboardData }) => void attach(clipboardData?.files ?? [])}
         />
         <AttachedList files={files} onRemove={(gone) => setFiles(files.filter((file) => file !== gone))} />
-        <div class="tools">
+        <div class="tools" hidden={isWaiting}>
           <AttachButton onFiles={(given) => void attach(given)} />
           {isRunning ? (
             <DeliveryChoice delivery={delivery} onChoose={setDelivery} />
           ) : (
             <RunSwitches models={models} switches={switches} onChange={setSwitches} />
           )}
-          <button id="send" class="primary" disabled={isWaiting || isSending}>
+          <button type="submit" id="send" class="primary" disabled={isWaiting || isSending}>
             {isRunning ? (delivery === 'steer' ? 'Steer' : 'Queue') : 'Send'}
           </button>
         </div>
@@ -162,7 +162,12 @@ function AttachedList({ files, onRemove }: AttachedListProps): VNode | null {
       {files.map((file) => (
         <li key={file.data} class="chip">
           {file.name}{' '}
-          <button type="button" class="quiet" aria-label={`Remove ${file.name}`} onClick={() => onRemove(file)}>
+          <button
+            type="button"
+            class="quiet"
+            aria-label={`Remove ${file.name}`}
+            onClick={() => onRemove(file)}
+          >
             ×
           </button>
         </li>
@@ -186,7 +191,12 @@ function AttachButton({ onFiles }: { onFiles(files: Iterable<File>): void }): VN
           currentTarget.value = ''
         }}
       />
-      <button type="button" class="quiet" title="Attach files (or paste, or drop them)" onClick={() => input.current?.click()}>
+      <button
+        type="button"
+        class="quiet"
+        title="Attach files (or paste, or drop them)"
+        onClick={() => input.current?.click()}
+      >
         Attach
       </button>
     </span>
@@ -200,17 +210,23 @@ interface DeliveryChoiceProps {
 
 function DeliveryChoice({ delivery, onChoose }: DeliveryChoiceProps): VNode {
   useEffect(() => () => onChoose('steer'), [])
-  const choice = (value: Delivery, words: string): VNode => (
+  const choice = (value: Delivery, name: string, words: string): VNode => (
     <label>
-      <input type="radio" name="delivery" value={value} checked={delivery === value} onChange={() => onChoose(value)} />{' '}
-      {words}
+      <input
+        type="radio"
+        name="delivery"
+        value={value}
+        checked={delivery === value}
+        onChange={() => onChoose(value)}
+      />{' '}
+      <b>{name}</b>: {words}
     </label>
   )
   return (
     <fieldset id="delivery" class="bare">
       <legend class="hidden">The run under way</legend>
-      {choice('steer', 'Steer: its next step sees it')}
-      {choice('queue', 'Queue: a run of its own afterwards')}
+      {choice('steer', 'Steer', 'its next step sees it')}
+      {choice('queue', 'Queue', 'a run of its own afterwards')}
     </fieldset>
   )
 }

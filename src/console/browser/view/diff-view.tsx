@@ -10,8 +10,8 @@ const WHOLE_LINES_MAX = 4000
 
 const SIGNS = { same: ' ', added: '+', removed: '-', skipped: ' ' } as const
 
-/** The edits of one file. */
-export function DiffView({ path, edits }: { path: string; edits: readonly Edit[] }): VNode {
+/** The edits of one file, which is named unless what stands above has named it. */
+export function DiffView({ path, edits }: { path?: string | undefined; edits: readonly Edit[] }): VNode {
   const [isWhole, setWhole] = useState(false)
   const lines = useMemo(() => joined(edits.map(diffLines)), [edits])
   const { added, removed } = useMemo(() => countChanges(lines), [lines])
@@ -20,11 +20,10 @@ export function DiffView({ path, edits }: { path: string; edits: readonly Edit[]
   return (
     <figure class="diff">
       <figcaption>
-        <code>{path}</code>
+        <code>{path ?? formatCount(edits.length, 'edit')}</code>
         <span class="good">+{added}</span>
         <span class="bad">−{removed}</span>
       </figcaption>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard */}
       <pre tabIndex={0}>
         {shown.map(({ kind, text }) => (
           <span class={kind}>

@@ -1,6 +1,6 @@
 import type { VNode } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
-import { type FormField, fieldsOf, valueOf } from '../model/form-field.ts'
+import { type FormField, fieldsOf, givenValue } from '../model/form-field.ts'
 import type { Elicitation } from '../model/thread-shapes.ts'
 import type { Send } from './answer-panel.tsx'
 
@@ -13,14 +13,18 @@ interface ElicitationCardProps {
 type Given = FormField['begin']
 
 /** A field for each property of the schema; the runner holds the answer to the schema. */
-export function ElicitationCard({ message, asked: { url, requestedSchema }, send }: ElicitationCardProps): VNode {
+export function ElicitationCard({
+  message,
+  asked: { url, requestedSchema },
+  send,
+}: ElicitationCardProps): VNode {
   const fields = useMemo(() => fieldsOf(requestedSchema), [requestedSchema])
   const [given, setGiven] = useState<Readonly<Record<string, Given>>>({})
   const givenFor = ({ name, begin }: FormField): Given => given[name] ?? begin
   const act = (action: string, word: string, more: object = {}): void =>
     send({ status: 'resolved', payload: { action, ...more } }, word)
   const accept = (): void => {
-    const values = fields.map((field) => [field.name, valueOf(field, givenFor(field))])
+    const values = fields.map((field) => [field.name, givenValue(field, givenFor(field))])
     const content = Object.fromEntries(values.filter(([, value]) => value !== undefined))
     act('accept', 'Answered', url === undefined ? { content } : {})
   }
@@ -36,15 +40,17 @@ export function ElicitationCard({ message, asked: { url, requestedSchema }, send
         </p>
       )}
       {fields.map((field) => (
-        <label key={field.name} class="choice">
-          <b>{field.title}</b>
+        <div key={field.name} class="choice">
+          <label for={`field-${field.name}`}>
+            <b>{field.title}</b>
+          </label>
           <Control
             field={field}
             given={givenFor(field)}
             onChange={(value) => setGiven({ ...given, [field.name]: value })}
           />
           {field.hint}
-        </label>
+        </div>
       ))}
       <div class="row-of-buttons">
         <button type="button" class="primary" onClick={accept}>
@@ -67,8 +73,8 @@ interface ControlProps {
   onChange(given: Given): void
 }
 
-function Control({ field: { name, title, kind, options }, given, onChange }: ControlProps): VNode {
-  const common = { name, 'aria-label': title }
+function Control({ field: { name, kind, options }, given, onChange }: ControlProps): VNode {
+  const common = { name, id: `field-${name}` }
   if (kind === 'checkbox') {
     const isTicked = given === true
     return (
@@ -87,7 +93,9 @@ function Control({ field: { name, title, kind, options }, given, onChange }: Con
         {...common}
         multiple={kind === 'multiple'}
         onChange={({ currentTarget }) =>
-          onChange([...currentTarget.selectedOptions].map(({ value }) => value).filter((value) => value !== ''))
+          onChange(
+            [...currentTarget.selectedOptions].map(({ value }) => value).filter((value) => value !== ''),
+          )
         }
       >
         {kind === 'select' && <option value="">–</option>}

@@ -22,7 +22,13 @@ export function Header({ readiness, onCheck, isListShown, onShowList, onShowKeys
   }
   return (
     <header>
-      <button type="button" id="show-threads" aria-controls="threads" aria-expanded={isListShown} onClick={onShowList}>
+      <button
+        type="button"
+        id="show-threads"
+        aria-controls="threads"
+        aria-expanded={isListShown}
+        onClick={onShowList}
+      >
         Threads
       </button>
       <h1>agui-runner</h1>
@@ -40,7 +46,13 @@ export function Header({ readiness, onCheck, isListShown, onShowList, onShowKeys
         <span class="hidden">Theme: {theme}</span>
         <span aria-hidden="true">{{ system: '◐', light: '☀', dark: '☾' }[theme]}</span>
       </button>
-      <button type="button" class="quiet wide" aria-label="Keyboard" title="Keyboard (?)" onClick={onShowKeys}>
+      <button
+        type="button"
+        class="quiet wide"
+        aria-label="Keyboard"
+        title="Keyboard (?)"
+        onClick={onShowKeys}
+      >
         ?
       </button>
       <a href="docs">API</a>

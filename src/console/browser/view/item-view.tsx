@@ -1,7 +1,7 @@
 import type { ComponentChild, VNode } from 'preact'
+import { formatCount } from '../model/format.ts'
 import { harnessTagOf } from '../model/harness-text.ts'
 import type { Item, NoticeItem, ReasoningItem, SubagentItem, TextItem } from '../model/model.ts'
-import { formatCount } from '../model/format.ts'
 import { LongText } from './long-text.tsx'
 import { Markdown } from './markdown.tsx'
 import { Media } from './media.tsx'
@@ -64,7 +64,12 @@ function TextView({ item }: { item: TextItem }): VNode {
     )
   }
   const who = holder.kind === 'subagent' && role === 'assistant' ? 'Subagent' : (WHO[role] ?? role)
-  const names = ['message', role === 'user' ? 'user' : 'agent', isPending ? 'pending' : '', retracted ? 'retracted' : '']
+  const names = [
+    'message',
+    role === 'user' ? 'user' : 'agent',
+    isPending ? 'pending' : '',
+    retracted ? 'retracted' : '',
+  ]
   return (
     <article class={names.join(' ')}>
       <h4>

@@ -1,5 +1,5 @@
 import { Fragment, type VNode } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
+import { Modal } from './modal.tsx'
 
 const KEYS: readonly (readonly [string, string])[] = [
   ['Enter', 'Send the prompt; Shift+Enter makes a new line'],
@@ -13,15 +13,11 @@ const KEYS: readonly (readonly [string, string])[] = [
   ['?', 'This list'],
 ]
 
-export function KeyMap({ isShown, onClose }: { isShown: boolean; onClose(): void }): VNode {
-  const dialog = useRef<HTMLDialogElement>(null)
-  useEffect(() => {
-    if (isShown) dialog.current?.showModal()
-  }, [isShown])
+export function KeyMap({ onClose }: { onClose(): void }): VNode {
   return (
-    <dialog ref={dialog} id="keys" aria-label="Keyboard" onClose={onClose}>
+    <Modal label="Keyboard" onClose={onClose}>
       <h3>Keyboard</h3>
-      <dl>
+      <dl class="keys">
         {KEYS.map(([key, does]) => (
           <Fragment key={key}>
             <dt>
@@ -31,9 +27,6 @@ export function KeyMap({ isShown, onClose }: { isShown: boolean; onClose(): void
           </Fragment>
         ))}
       </dl>
-      <form method="dialog">
-        <button>Close</button>
-      </form>
-    </dialog>
+    </Modal>
   )
 }

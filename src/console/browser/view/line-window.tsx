@@ -15,7 +15,6 @@ export function LineWindow({ text, label }: { text: string; label: string }): VN
   const first = Math.max(0, Math.floor(top / ROW_PX) - BEYOND_ROWS)
   const last = Math.min(rows.length, Math.ceil((top + SHOWN_PX) / ROW_PX) + BEYOND_ROWS)
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard
     <section
       class="line-window"
       tabIndex={0}
@@ -23,7 +22,9 @@ export function LineWindow({ text, label }: { text: string; label: string }): VN
       onScroll={({ currentTarget }) => setTop(currentTarget.scrollTop)}
     >
       <div style={{ height: `${rows.length * ROW_PX}px` }}>
-        <pre style={{ transform: `translateY(${first * ROW_PX}px)` }}>{rows.slice(first, last).join('\n')}</pre>
+        <pre style={{ transform: `translateY(${first * ROW_PX}px)` }}>
+          {rows.slice(first, last).join('\n')}
+        </pre>
       </div>
     </section>
   )

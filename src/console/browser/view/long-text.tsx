@@ -18,7 +18,6 @@ export function LongText({ text, label }: { text: string; label: string }): VNod
       {isHuge ? (
         <LineWindow text={text} label={label} />
       ) : (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard
         <pre class={isCut && !isWhole ? 'cut' : ''} role="group" tabIndex={0} aria-label={label}>
           {isWhole ? text : glance}
         </pre>

@@ -8,10 +8,7 @@ import { memo } from './memo.ts'
 /** A text that a model wrote, as a tree of elements: its HTML is text, and its images are links. */
 export function Markdown({ text, isOpen }: { text: string; isOpen: boolean }): VNode {
   const growing = useRef(new GrowingMarkdown())
-  const parts = useMemo(
-    () => (isOpen ? growing.current.parts(text) : wholeMarkdown(text)),
-    [text, isOpen],
-  )
+  const parts = useMemo(() => (isOpen ? growing.current.parts(text) : wholeMarkdown(text)), [text, isOpen])
   return (
     <div class={isOpen ? 'prose open' : 'prose'}>
       {parts.map((part, index) => (
@@ -68,10 +65,17 @@ function toNode(node: Nodes, isOpen: boolean): ComponentChild {
       return (
         <li class={typeof node.checked === 'boolean' ? 'task' : ''}>
           {typeof node.checked === 'boolean' && (
-            <input type="checkbox" disabled checked={node.checked} aria-label={node.checked ? 'done' : 'to do'} />
+            <input
+              type="checkbox"
+              disabled
+              checked={node.checked}
+              aria-label={node.checked ? 'done' : 'to do'}
+            />
           )}
           {node.children.map((child) =>
-            node.spread !== true && child.type === 'paragraph' ? toNodes(child, isOpen) : toNode(child, isOpen),
+            node.spread !== true && child.type === 'paragraph'
+              ? toNodes(child, isOpen)
+              : toNode(child, isOpen),
           )}
         </li>
       )
@@ -111,7 +115,6 @@ function toTable({ align, children }: Table, isOpen: boolean): VNode {
   const cells = (row: TableRow, tag: 'th' | 'td'): ComponentChild[] =>
     row.children.map((cell, index) => h(tag, { class: align?.[index] ?? '' }, toNodes(cell, isOpen)))
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard
     <div class="table" tabIndex={0}>
       <table>
         {head !== undefined && (

@@ -43,7 +43,11 @@ function Picture({ attachment }: { attachment: Attachment }): VNode {
     }
   }, [data, url, mimeType])
   if (address === '') return <Other attachment={attachment} />
-  return address === undefined ? <p class="dim">Image…</p> : <img src={address} alt={`From the conversation, ${mimeType}`} />
+  return address === undefined ? (
+    <p class="dim">Image…</p>
+  ) : (
+    <img src={address} alt={`From the conversation, ${mimeType}`} />
+  )
 }
 
 function Other({ attachment: { mimeType, url } }: { attachment: Attachment }): VNode {

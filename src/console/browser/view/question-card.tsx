@@ -11,7 +11,13 @@ interface Given {
 const NOTHING: Given = { chosen: [], words: '' }
 
 /** The questions of an AskUserQuestion, to be answered together. */
-export function QuestionCard({ interrupt: { id, choices }, send }: { interrupt: Interrupt; send: Send }): VNode {
+export function QuestionCard({
+  interrupt: { id, choices },
+  send,
+}: {
+  interrupt: Interrupt
+  send: Send
+}): VNode {
   const [given, setGiven] = useState<readonly Given[]>(choices.map(() => NOTHING))
   const [problem, setProblem] = useState('')
   const answer = (): void => {

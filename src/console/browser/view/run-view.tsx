@@ -53,7 +53,9 @@ export const RunEnd = memo<RunEndProps>(({ run, isKnown }) => {
       <p class="facts">
         <span class={`badge ${kind}`}>{word}</span>
         {isRunning && isKnown && startedAt !== undefined && <Elapsed since={startedAt} />}
-        {startedAt !== undefined && endedAt !== undefined && <span>{formatDuration(endedAt - startedAt)}</span>}
+        {startedAt !== undefined && endedAt !== undefined && (
+          <span>{formatDuration(endedAt - startedAt)}</span>
+        )}
         {usage.length > 0 && <span>{formatUsage(usage)}</span>}
       </p>
     </div>

@@ -1,4 +1,4 @@
-import type { VNode } from 'preact'
+import { Fragment, type VNode } from 'preact'
 import { useMemo, useRef, useState } from 'preact/hooks'
 import { nameOf, stateWords } from '../model/attention.ts'
 import { changedFiles } from '../model/changed-files.ts'
@@ -8,6 +8,7 @@ import type { ThreadShape } from '../model/thread-shapes.ts'
 import { toJson, toMarkdown } from '../model/transcript-file.ts'
 import { saveFile } from '../runner/save.ts'
 import { DiffView } from './diff-view.tsx'
+import { Modal } from './modal.tsx'
 import { useProblem } from './use-problem.ts'
 
 interface ThreadHeadProps {
@@ -38,7 +39,13 @@ export function ThreadHead(props: ThreadHeadProps): VNode {
       <State {...{ facts, isNamed, isKnown, isListed }} />
       <span class="buttons">
         {facts?.state === 'running' && (
-          <button type="button" class="danger" disabled={isBusy} title="Stop (Esc)" onClick={() => attempt(onStop)}>
+          <button
+            type="button"
+            class="danger"
+            disabled={isBusy}
+            title="Stop (Esc)"
+            onClick={() => attempt(onStop)}
+          >
             Stop
           </button>
         )}
@@ -95,69 +102,59 @@ function factsLine(facts: ThreadShape | undefined, threadId: string): string {
 }
 
 function ThreadMenu({ threadId, runs, rev, title, onForget }: ThreadHeadProps & { title: string }): VNode {
-  const changes = useRef<HTMLDialogElement>(null)
-  const forgetting = useRef<HTMLDialogElement>(null)
   const menu = useRef<HTMLDetailsElement>(null)
+  const [asked, setAsked] = useState<'changes' | 'forgetting'>()
   const { problem, attempt } = useProblem()
-  const [isChangesShown, setChangesShown] = useState(false)
   const press = (act: () => void) => (): void => {
     if (menu.current !== null) menu.current.open = false
     act()
   }
   const save = (ending: string, text: string): void => saveFile(`${threadId}.${ending}`, new Blob([text]))
   return (
-    <details class="menu" ref={menu}>
-      <summary aria-label="More">⋯</summary>
-      <div class="panel">
-        <button
-          type="button"
-          onClick={press(() => {
-            setChangesShown(true)
-            changes.current?.showModal()
-          })}
-        >
-          Changed files
-        </button>
-        <button type="button" onClick={press(() => save('md', toMarkdown(title, runs)))}>
-          Save as Markdown
-        </button>
-        <button type="button" onClick={press(() => save('json', toJson(threadId, runs)))}>
-          Save as JSON
-        </button>
-        <button type="button" class="danger" onClick={press(() => forgetting.current?.showModal())}>
-          Forget
-        </button>
-        {problem !== '' && (
-          <p class="bad" role="alert">
-            {problem}
-          </p>
-        )}
-      </div>
-      <dialog ref={changes} class="wide-dialog" aria-label="Changed files" onClose={() => setChangesShown(false)}>
-        {isChangesShown && <Changes runs={runs} rev={rev} />}
-        <form method="dialog">
-          <button>Close</button>
-        </form>
-      </dialog>
-      <dialog ref={forgetting} aria-label="Forget this thread">
-        <p>Forget this thread? Its run is stopped, its log is deleted.</p>
-        <p class="row-of-buttons">
+    <Fragment>
+      <details class="menu" ref={menu}>
+        <summary aria-label="More">⋯</summary>
+        <div class="panel">
+          <button type="button" onClick={press(() => setAsked('changes'))}>
+            Changed files
+          </button>
+          <button type="button" onClick={press(() => save('md', toMarkdown(title, runs)))}>
+            Save as Markdown
+          </button>
+          <button type="button" onClick={press(() => save('json', toJson(threadId, runs)))}>
+            Save as JSON
+          </button>
+          <button type="button" class="danger" onClick={press(() => setAsked('forgetting'))}>
+            Forget
+          </button>
+        </div>
+      </details>
+      {problem !== '' && (
+        <p class="bad" role="alert">
+          {problem}
+        </p>
+      )}
+      {asked === 'changes' && (
+        <Modal label="Changed files" isWide onClose={() => setAsked(undefined)}>
+          <Changes runs={runs} rev={rev} />
+        </Modal>
+      )}
+      {asked === 'forgetting' && (
+        <Modal label="Forget this thread" closing="Keep" onClose={() => setAsked(undefined)}>
+          <p>Forget this thread? Its run is stopped, its log is deleted.</p>
           <button
             type="button"
             class="danger"
             onClick={() => {
-              forgetting.current?.close()
+              setAsked(undefined)
               attempt(onForget)
             }}
           >
             Forget
           </button>
-          <button type="button" onClick={() => forgetting.current?.close()}>
-            Keep
-          </button>
-        </p>
-      </dialog>
-    </details>
+        </Modal>
+      )}
+    </Fragment>
   )
 }
 

@@ -15,7 +15,14 @@ interface ThreadListProps {
 }
 
 /** All threads: those that need somebody first. */
-export function ThreadList({ threads, openThread, isKnown, isListed, onNew, onChoose }: ThreadListProps): VNode {
+export function ThreadList({
+  threads,
+  openThread,
+  isKnown,
+  isListed,
+  onNew,
+  onChoose,
+}: ThreadListProps): VNode {
   const [words, setWords] = useState('')
   const shown = byNeed(matching(threads, words))
   return (
@@ -38,7 +45,12 @@ export function ThreadList({ threads, openThread, isKnown, isListed, onNew, onCh
       <ul id="thread-list">
         {shown.map((thread) => (
           <li key={thread.threadId}>
-            <ThreadLink thread={thread} isOpen={thread.threadId === openThread} isKnown={isKnown} onChoose={onChoose} />
+            <ThreadLink
+              thread={thread}
+              isOpen={thread.threadId === openThread}
+              isKnown={isKnown}
+              onChoose={onChoose}
+            />
           </li>
         ))}
       </ul>

@@ -3,9 +3,16 @@ import { useMemo } from 'preact/hooks'
 import type { Json } from '../model/fields.ts'
 import { formatBytes, formatTime } from '../model/format.ts'
 import type { ToolItem } from '../model/model.ts'
-import { argumentsOf, exitCodeOf, shapeOf, summarise, type Todo, type ToolShape } from '../model/tool-shape.ts'
-import { type ToolState, toolStateOf } from '../model/tool-state.ts'
 import { withoutEscapes } from '../model/text-lines.ts'
+import {
+  argumentsOf,
+  exitCodeOf,
+  shapeOf,
+  summarise,
+  type Todo,
+  type ToolShape,
+} from '../model/tool-shape.ts'
+import { type ToolState, toolStateOf } from '../model/tool-state.ts'
 import { ArgumentList } from './argument-list.tsx'
 import { DiffView } from './diff-view.tsx'
 import { LongText } from './long-text.tsx'
@@ -53,7 +60,7 @@ export function ToolView({ item, isKnown, children }: ToolProps): VNode {
         {whole === undefined || shape === undefined ? (
           <LongText text={args} label="Arguments" />
         ) : (
-          <Call shape={shape} args={whole} />
+          <Call shape={shape} args={whole} isNamed />
         )}
         {children}
         {result !== undefined && <Result item={item} shape={shape} />}
@@ -68,16 +75,22 @@ export function ToolView({ item, isKnown, children }: ToolProps): VNode {
   )
 }
 
+interface CallProps {
+  shape: ToolShape
+  args: Json
+  /** A line above says what it is about. */
+  isNamed?: boolean
+}
+
 /** What is to be done, as what it is. */
-export function Call({ shape, args }: { shape: ToolShape; args: Json }): VNode {
+export function Call({ shape, args, isNamed = false }: CallProps): VNode {
   switch (shape.kind) {
     case 'edit':
-      return <DiffView path={shape.path} edits={shape.edits} />
+      return <DiffView path={isNamed ? undefined : shape.path} edits={shape.edits} />
     case 'command':
       return (
         <div class="terminal">
           {shape.about !== '' && <p class="dim">{shape.about}</p>}
-          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard */}
           <pre tabIndex={0}>
             <i aria-hidden="true">$ </i>
             {shape.command}
@@ -113,7 +126,13 @@ function Todos({ todos }: { todos: readonly Todo[] }): VNode {
   )
 }
 
-function Result({ item: { result }, shape }: { item: ToolItem; shape: ToolShape | undefined }): ComponentChild {
+function Result({
+  item: { result },
+  shape,
+}: {
+  item: ToolItem
+  shape: ToolShape | undefined
+}): ComponentChild {
   if (result === undefined) return null
   const { text, attachments, isError, blob } = result
   const isCommand = shape?.kind === 'command'

@@ -16,7 +16,11 @@ interface VirtualListProps<Row extends { key: string }> {
 }
 
 /** Rows of any height, of which those in sight are in the page; a reader at the end is kept there. */
-export function VirtualList<Row extends { key: string }>({ rows, draw, target }: VirtualListProps<Row>): VNode {
+export function VirtualList<Row extends { key: string }>({
+  rows,
+  draw,
+  target,
+}: VirtualListProps<Row>): VNode {
   const scroller = useRef<HTMLElement>(null)
   const heights = useRef(new Map<string, number>())
   const isAtEnd = useRef(true)
@@ -67,7 +71,6 @@ export function VirtualList<Row extends { key: string }>({ rows, draw, target }:
   }
   return (
     <Fragment>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard */}
       <section id="transcript" tabIndex={0} aria-label="Transcript" ref={scroller} onScroll={scrolled}>
         <div style={{ height: `${before}px` }} />
         {rows.slice(first, last).map((row) => (
