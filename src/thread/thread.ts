@@ -15,8 +15,16 @@ import { pendingEvents, queuedEvents } from './queue-events.ts'
 import { RoomWait } from './room-wait.ts'
 import { Run, refusedRun } from './run.ts'
 import type { ThreadOptions } from './thread-options.ts'
-import { factsAfter, type LookedUp, putFacts, putMessages, putRun, type ThreadFacts } from './thread-table.ts'
-import { titled } from './title.ts'
+import {
+  factsAfter,
+  factsDuring,
+  type LookedUp,
+  putFacts,
+  putMessages,
+  putRun,
+  type ThreadFacts,
+} from './thread-table.ts'
+import { titleOf } from './title.ts'
 import type { Accepted, Submitted, ThreadDescription } from './told.ts'
 
 /** One thread: admits one run at a time. */
@@ -324,14 +332,8 @@ export class Thread {
     const { threadId } = this
     const after = writer.head
     const before = this.#facts
-    const title = titled(before, request.messages, redactor.redactText)
-    this.#facts = {
-      ...before,
-      ...title,
-      openRun: { runId, after },
-      updatedAt: Date.now(),
-      memory: agent.memory,
-    }
+    const said = titleOf(request.messages, redactor.redactText)
+    this.#facts = factsDuring({ runId, after }, before, { memory: agent.memory, said })
     const removal = waiting === undefined ? [] : queue.removal(waiting)
     const started = run.start([putRun(threadId, runId), putFacts(threadId, this.#facts), ...removal])
     const settled = started.then(

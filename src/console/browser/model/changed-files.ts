@@ -1,5 +1,5 @@
 import type { Holder, Item } from './model.ts'
-import { argumentsOf, type Edit, shapeOf } from './tool-shape.ts'
+import { argumentsOf, type Edit, toolShapeOf } from './tool-shape.ts'
 import { toolStateOf } from './tool-state.ts'
 
 export interface ChangedFile {
@@ -14,7 +14,7 @@ export function changedFiles(holders: readonly Holder[]): ChangedFile[] {
     if ('items' in item) for (const held of item.items) visit(held)
     if (item.kind !== 'tool' || toolStateOf(item) !== 'done') return
     const args = argumentsOf(item)
-    const shape = args === undefined ? undefined : shapeOf(item.name, args)
+    const shape = args === undefined ? undefined : toolShapeOf(item.name, args)
     if (shape?.kind !== 'edit') return
     const file = files.get(shape.path) ?? { path: shape.path, edits: [] }
     file.edits.push(...shape.edits)

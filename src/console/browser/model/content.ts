@@ -1,5 +1,5 @@
 import { type Json, toList, toNumber, toObject, toText } from './fields.ts'
-import type { Attachment, Content, Usage } from './model.ts'
+import type { Attachment, Content, Failure, Usage } from './model.ts'
 
 /** AG-UI's message content: a text, or parts of which some are media. */
 export function readContent(content: unknown): Content {
@@ -29,4 +29,9 @@ export function readUsage(usage: unknown): Usage[] {
       outputTokens: toNumber(entry['outputTokens']) ?? 0,
       cachedInputTokens: toNumber(entry['cachedInputTokens']) ?? 0,
     }))
+}
+
+/** What RUN_ERROR and SUBAGENT_ERROR tell. */
+export function readFailure(event: Json): Failure {
+  return { code: toText(event['code']) ?? 'unknown', message: toText(event['message']) ?? '' }
 }

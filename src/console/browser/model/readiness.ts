@@ -5,7 +5,7 @@ export interface Readiness {
   checks: { name: string; isOk: boolean; message: string }[]
 }
 
-export interface Check {
+export interface CheckRow {
   title: string
   level: Level | 'good'
   message: string
@@ -47,7 +47,7 @@ export function headlinesOf({ isReady, checks }: Readiness): Headline[] {
   ]
 }
 
-export function checksOf({ checks }: Readiness): Check[] {
+export function checksOf({ checks }: Readiness): CheckRow[] {
   return checks.map(({ name, isOk, message }) => ({
     title: TITLES[name] ?? name,
     level: !isOk ? 'bad' : name === POLICY && !isEnforced(message) ? 'warn' : 'good',

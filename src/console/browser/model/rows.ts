@@ -40,7 +40,7 @@ export class Rows {
 }
 
 /** The words of an item and of all that it holds. */
-export function textOf(item: Item): string {
+export function wordsOfItem(item: Item): string {
   switch (item.kind) {
     case 'text':
     case 'reasoning':
@@ -48,9 +48,9 @@ export function textOf(item: Item): string {
     case 'notice':
       return `${item.title} ${item.detail}`
     case 'tool':
-      return [item.name, item.args, item.result?.text ?? '', ...item.items.map(textOf)].join('\n')
+      return [item.name, item.args, item.result?.text ?? '', ...item.items.map(wordsOfItem)].join('\n')
     case 'subagent':
-      return [item.name, item.description, ...item.items.map(textOf)].join('\n')
+      return [item.name, item.description, ...item.items.map(wordsOfItem)].join('\n')
   }
 }
 
@@ -59,6 +59,6 @@ export function rowsWith(rows: readonly Row[], words: string): number[] {
   const wanted = words.trim().toLowerCase()
   if (wanted === '') return []
   return rows.flatMap((row, index) =>
-    row.kind === 'item' && textOf(row.item).toLowerCase().includes(wanted) ? [index] : [],
+    row.kind === 'item' && wordsOfItem(row.item).toLowerCase().includes(wanted) ? [index] : [],
   )
 }

@@ -27,7 +27,7 @@ export interface Choice {
 }
 
 /** What an MCP server asks, as its interrupt tells it. */
-export interface Elicitation {
+export interface ElicitationForm {
   url: string | undefined
   requestedSchema: Json
 }
@@ -44,7 +44,7 @@ export interface Interrupt {
   /** The questions of an AskUserQuestion; empty for whatever else is asked. */
   choices: Choice[]
   /** What an MCP server asks. */
-  elicitation: Elicitation | undefined
+  elicitation: ElicitationForm | undefined
   expiresAt: string | undefined
 }
 
@@ -84,7 +84,7 @@ function readInterrupt(interrupt: Json): Interrupt {
   }
 }
 
-function readElicitation(elicitation: unknown): Elicitation | undefined {
+function readElicitation(elicitation: unknown): ElicitationForm | undefined {
   if (!isObject(elicitation)) return undefined
   return { url: toText(elicitation['url']), requestedSchema: toObject(elicitation['requestedSchema']) }
 }

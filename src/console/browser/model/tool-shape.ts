@@ -34,7 +34,7 @@ export function argumentsOf({ args, isOpen, editedArgs }: ToolItem): Json | unde
   }
 }
 
-export function shapeOf(tool: string, args: Json): ToolShape {
+export function toolShapeOf(tool: string, args: Json): ToolShape {
   return SHAPES[tool]?.(args) ?? { kind: 'other', about: aboutOf(args) }
 }
 
@@ -121,7 +121,7 @@ export function summarise(shape: ToolShape): string {
 }
 
 /** The exit code of a command, which Claude Code puts in front of a failed one's output. */
-export function exitCodeOf(output: string): { code: number | undefined; rest: string } {
+export function splitExitCode(output: string): { code: number | undefined; rest: string } {
   const [first, code] = /^Exit code (\d+)\n?/.exec(output) ?? []
   return first === undefined
     ? { code: undefined, rest: output }

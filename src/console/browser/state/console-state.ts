@@ -1,6 +1,6 @@
 import { Refusal, type ResumeEntry } from '@agui-runner/client'
 import { threadAddress, threadOfAddress } from '../model/address.ts'
-import type { Decision } from '../model/decision.ts'
+import type { ToolDecision } from '../model/decision.ts'
 import type { Readiness } from '../model/readiness.ts'
 import { newThreadId } from '../model/thread-id.ts'
 import { readSession, type ThreadShape } from '../model/thread-shapes.ts'
@@ -119,13 +119,13 @@ export class ConsoleState {
     this.#poll.now()
   }
 
-  async answer(entry: ResumeEntry, decision: Decision, toolCallId: string | undefined): Promise<void> {
+  async answer(entry: ResumeEntry, decision: ToolDecision, toolCallId: string | undefined): Promise<void> {
     await startRun(this.threadId, { resume: [entry] })
     if (toolCallId !== undefined) this.#decisions.keep(toolCallId, decision)
     this.#poll.now()
   }
 
-  decisionOn(toolCallId: string): Decision | undefined {
+  decisionOn(toolCallId: string): ToolDecision | undefined {
     return this.#decisions.on(toolCallId)
   }
 

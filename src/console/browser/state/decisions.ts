@@ -1,4 +1,4 @@
-import type { Decision } from '../model/decision.ts'
+import type { ToolDecision } from '../model/decision.ts'
 import { isObject, toNumber, toObject, toText } from '../model/fields.ts'
 
 const KEY = 'agui-runner.decisions'
@@ -7,13 +7,13 @@ const COUNT_MAX = 500
 
 /** What was decided in this browser on which tool call, kept for the next time the page is opened. */
 export class Decisions {
-  readonly #known = new Map<string, Decision>(read())
+  readonly #known = new Map<string, ToolDecision>(read())
 
-  on(toolCallId: string): Decision | undefined {
+  on(toolCallId: string): ToolDecision | undefined {
     return this.#known.get(toolCallId)
   }
 
-  keep(toolCallId: string, decision: Decision): void {
+  keep(toolCallId: string, decision: ToolDecision): void {
     this.#known.set(toolCallId, decision)
     for (const oldest of [...this.#known.keys()].slice(0, -COUNT_MAX)) this.#known.delete(oldest)
     try {
@@ -24,7 +24,7 @@ export class Decisions {
   }
 }
 
-function read(): [string, Decision][] {
+function read(): [string, ToolDecision][] {
   try {
     const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? '{}')
     return Object.entries(toObject(kept))

@@ -10,7 +10,7 @@ import { Header } from './header.tsx'
 import { KeyMap } from './key-map.tsx'
 import { ThreadHead } from './thread-head.tsx'
 import { ThreadList } from './thread-list.tsx'
-import { Transcript } from './transcript.tsx'
+import { TranscriptView } from './transcript.tsx'
 import { UiContext } from './ui.ts'
 import { useKeys } from './use-keys.ts'
 import { Welcome } from './welcome.tsx'
@@ -77,7 +77,7 @@ export function App({ state }: { state: ConsoleState }): VNode {
             onForget={() => state.forget()}
           />
           {open !== undefined && !isEmpty ? (
-            <Transcript key={open.threadId} rows={rows} isKnown={isKnown} found={found} />
+            <TranscriptView key={open.threadId} rows={rows} isKnown={isKnown} found={found} />
           ) : (
             <section id="transcript" aria-label="Transcript">
               {isEmpty && (

@@ -2,10 +2,10 @@ import type { VNode } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
 import { isObject, type Json } from '../model/fields.ts'
 import type { Interrupt } from '../model/thread-shapes.ts'
-import { shapeOf } from '../model/tool-shape.ts'
+import { toolShapeOf } from '../model/tool-shape.ts'
 import type { Send } from './answer-panel.tsx'
 import { Markdown } from './markdown.tsx'
-import { Call } from './tool-view.tsx'
+import { CallView } from './tool-view.tsx'
 import { useKeys } from './use-keys.ts'
 
 interface ApprovalCardProps {
@@ -19,7 +19,7 @@ export function ApprovalCard({
   send,
 }: ApprovalCardProps): VNode {
   const isPlan = reason === 'confirmation'
-  const shape = useMemo(() => shapeOf(tool, input), [tool, input])
+  const shape = useMemo(() => toolShapeOf(tool, input), [tool, input])
   const before = useMemo(() => JSON.stringify(input, null, 2), [input])
   const [edited, setEdited] = useState(before)
   const [why, setWhy] = useState('')
@@ -42,7 +42,7 @@ export function ApprovalCard({
   useKeys({ y: () => allow(false), n: refuse, ...(isPlan ? {} : { a: () => allow(true) }) })
   return (
     <div>
-      {isPlan ? <Markdown text={message} isOpen={false} /> : <Call shape={shape} args={input} />}
+      {isPlan ? <Markdown text={message} isOpen={false} /> : <CallView shape={shape} args={input} />}
       {(shape.kind === 'read' || shape.kind === 'search') && !isPlan && <p class="said">{message}</p>}
       {!isPlan && (
         <details>

@@ -5,7 +5,7 @@ import { type AttachedFile, contentOf } from '../model/files.ts'
 import { wordsOf } from '../model/words-of.ts'
 import { runner, startRun } from '../runner/api.ts'
 import { readFile } from '../runner/read-file.ts'
-import { RunSwitches, type Switches } from './run-switches.tsx'
+import { RunChoiceFields, type RunChoices } from './run-choices.tsx'
 
 export interface ComposerHandle {
   fill(prompt: string): void
@@ -36,7 +36,7 @@ export function Composer(props: ComposerProps): VNode {
   const [prompt, setPrompt] = useState('')
   const [files, setFiles] = useState<readonly AttachedFile[]>([])
   const [delivery, setDelivery] = useState<Delivery>('steer')
-  const [switches, setSwitches] = useState<Switches>({})
+  const [switches, setSwitches] = useState<RunChoices>({})
   const [problem, setProblem] = useState('')
   const [isSending, setSending] = useState(false)
   useImperativeHandle(handle, () => ({
@@ -121,7 +121,7 @@ export function Composer(props: ComposerProps): VNode {
           {isRunning ? (
             <DeliveryChoice delivery={delivery} onChoose={setDelivery} />
           ) : (
-            <RunSwitches models={models} switches={switches} onChange={setSwitches} />
+            <RunChoiceFields models={models} switches={switches} onChange={setSwitches} />
           )}
           <button type="submit" id="send" class="primary" disabled={isWaiting || isSending}>
             {isRunning ? (delivery === 'steer' ? 'Steer' : 'Queue') : 'Send'}

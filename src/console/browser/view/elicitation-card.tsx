@@ -1,12 +1,12 @@
 import type { VNode } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
 import { type FormField, fieldsOf, givenValue } from '../model/form-field.ts'
-import type { Elicitation } from '../model/thread-shapes.ts'
+import type { ElicitationForm } from '../model/thread-shapes.ts'
 import type { Send } from './answer-panel.tsx'
 
 interface ElicitationCardProps {
   message: string
-  asked: Elicitation
+  asked: ElicitationForm
   send: Send
 }
 

@@ -7,7 +7,7 @@ import { memo } from './memo.ts'
 
 const TICK_MS = 1000
 
-export const RunStart = memo<{ run: ShownRun; rev: number }>(({ run: { runId, startedAt, isPartial } }) => (
+export const RunHead = memo<{ run: ShownRun; rev: number }>(({ run: { runId, startedAt, isPartial } }) => (
   <div class="run-start">
     {startedAt !== undefined && (
       <time dateTime={new Date(startedAt).toISOString()} title={`${formatDate(startedAt)}, run ${runId}`}>
@@ -26,13 +26,13 @@ const OUTCOMES = {
   error: ['failed', 'bad'],
 } as const
 
-interface RunEndProps {
+interface RunFootProps {
   run: ShownRun
   rev: number
   isKnown: boolean
 }
 
-export const RunEnd = memo<RunEndProps>(({ run, isKnown }) => {
+export const RunFoot = memo<RunFootProps>(({ run, isKnown }) => {
   const { runId, state, startedAt, endedAt, error, result, usage } = run
   const isRunning = state === 'running'
   const [word, kind] = isRunning && !isKnown ? ['unknown', 'dim'] : OUTCOMES[state]

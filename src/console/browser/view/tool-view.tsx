@@ -6,11 +6,11 @@ import type { ToolItem } from '../model/model.ts'
 import { withoutEscapes } from '../model/text-lines.ts'
 import {
   argumentsOf,
-  exitCodeOf,
-  shapeOf,
+  splitExitCode,
   summarise,
   type Todo,
   type ToolShape,
+  toolShapeOf,
 } from '../model/tool-shape.ts'
 import { type ToolState, toolStateOf } from '../model/tool-state.ts'
 import { ArgumentList } from './argument-list.tsx'
@@ -38,7 +38,7 @@ const STATES: Readonly<Record<ToolState, readonly [string, string]>> = {
 export function ToolView({ item, isKnown, children }: ToolProps): VNode {
   const { name, args, isOpen, editedArgs, result, elapsedSeconds, retracted } = item
   const whole = useMemo(() => argumentsOf(item), [args, isOpen, editedArgs])
-  const shape = useMemo(() => (whole === undefined ? undefined : shapeOf(name, whole)), [name, whole])
+  const shape = useMemo(() => (whole === undefined ? undefined : toolShapeOf(name, whole)), [name, whole])
   const state = toolStateOf(item)
   const isAtWork = state === 'called' || state === 'running'
   const [word, kind] = isAtWork && !isKnown ? ['unknown', 'dim'] : STATES[state]
@@ -60,7 +60,7 @@ export function ToolView({ item, isKnown, children }: ToolProps): VNode {
         {whole === undefined || shape === undefined ? (
           <LongText text={args} label="Arguments" />
         ) : (
-          <Call shape={shape} args={whole} isNamed />
+          <CallView shape={shape} args={whole} isNamed />
         )}
         {children}
         {result !== undefined && <Result item={item} shape={shape} />}
@@ -75,7 +75,7 @@ export function ToolView({ item, isKnown, children }: ToolProps): VNode {
   )
 }
 
-interface CallProps {
+interface CallViewProps {
   shape: ToolShape
   args: Json
   /** A line above says what it is about. */
@@ -83,7 +83,7 @@ interface CallProps {
 }
 
 /** What is to be done, as what it is. */
-export function Call({ shape, args, isNamed = false }: CallProps): VNode {
+export function CallView({ shape, args, isNamed = false }: CallViewProps): VNode {
   switch (shape.kind) {
     case 'edit':
       return <DiffView path={isNamed ? undefined : shape.path} edits={shape.edits} />
@@ -136,7 +136,7 @@ function Result({
   if (result === undefined) return null
   const { text, attachments, isError, blob } = result
   const isCommand = shape?.kind === 'command'
-  const { code, rest } = isCommand && isError ? exitCodeOf(text) : { code: undefined, rest: text }
+  const { code, rest } = isCommand && isError ? splitExitCode(text) : { code: undefined, rest: text }
   const shown = isCommand ? withoutEscapes(rest) : rest
   // That an edit was done says the line above.
   if (shape?.kind === 'edit' && !isError && attachments.length === 0) return null

@@ -2,17 +2,17 @@ import type { VNode } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import type { Row } from '../model/rows.ts'
 import { ItemView } from './item-view.tsx'
-import { RunEnd, RunStart } from './run-view.tsx'
+import { RunFoot, RunHead } from './run-view.tsx'
 import { VirtualList } from './virtual-list.tsx'
 
-interface TranscriptProps {
+interface TranscriptViewProps {
   rows: readonly Row[]
   isKnown: boolean
   /** The rows that say what is looked for. */
   found: readonly number[]
 }
 
-export function Transcript({ rows, isKnown, found }: TranscriptProps): VNode {
+export function TranscriptView({ rows, isKnown, found }: TranscriptViewProps): VNode {
   const [place, setPlace] = useState(0)
   const [turn, setTurn] = useState(0)
   const count = found.length
@@ -39,8 +39,8 @@ export function Transcript({ rows, isKnown, found }: TranscriptProps): VNode {
         rows={rows}
         target={index === undefined ? undefined : { index, turn }}
         draw={(row) => {
-          if (row.kind === 'start') return <RunStart run={row.run} rev={row.rev} />
-          if (row.kind === 'end') return <RunEnd run={row.run} rev={row.rev} isKnown={isKnown} />
+          if (row.kind === 'start') return <RunHead run={row.run} rev={row.rev} />
+          if (row.kind === 'end') return <RunFoot run={row.run} rev={row.rev} isKnown={isKnown} />
           return <ItemView item={row.item} rev={row.rev} isKnown={isKnown} />
         }}
       />

@@ -1,7 +1,7 @@
 import type { VNode } from 'preact'
 
 /** `forwardedProps.claude` of a run (docs/events.md); what is left out is as the runner has it. */
-export interface Switches {
+export interface RunChoices {
   model?: string
   permissionMode?: string
 }
@@ -14,17 +14,17 @@ const MODES: readonly (readonly [string, string])[] = [
   ['never-ask', 'Never ask'],
 ]
 
-interface RunSwitchesProps {
+interface RunChoiceFieldsProps {
   /** Models that threads of this runner have. */
   models: readonly string[]
-  switches: Switches
-  onChange(switches: Switches): void
+  switches: RunChoices
+  onChange(switches: RunChoices): void
 }
 
 /** What the next run is started with; the runner refuses by name what it does not allow. */
-export function RunSwitches({ models, switches, onChange }: RunSwitchesProps): VNode {
+export function RunChoiceFields({ models, switches, onChange }: RunChoiceFieldsProps): VNode {
   const { model = '', permissionMode = '' } = switches
-  const change = (name: keyof Switches, value: string): void => {
+  const change = (name: keyof RunChoices, value: string): void => {
     const { [name]: _before, ...rest } = switches
     onChange(value.trim() === '' ? rest : { ...rest, [name]: value.trim() })
   }
