@@ -14,7 +14,7 @@ export const TRANSCRIPT_STYLE = `
 .failure{border:1px solid var(--bad);border-radius:8px;padding:.5rem .8rem}
 .failure code{color:var(--bad);font-weight:600}.failure p{white-space:pre-wrap;overflow-wrap:anywhere}
 
-.message>h4{color:var(--dim);display:flex;gap:.7rem;margin-bottom:.1rem}
+.message>h3{font-size:.8rem;font-weight:600;color:var(--dim);display:flex;gap:.7rem;margin-bottom:.1rem}
 .message.user{background:var(--tint);border-radius:10px;padding:.55rem .9rem}
 .message.user.pending{background:none;border:1px dashed var(--edge)}
 .said{white-space:pre-wrap;overflow-wrap:anywhere}
@@ -74,7 +74,7 @@ figcaption>:first-child{flex:1;overflow:hidden;text-overflow:ellipsis;white-spac
 .line-window pre{padding:0 .75rem;line-height:19px;white-space:pre;font-size:.8125rem}
 .terminal pre{background:light-dark(#22262e,#0c0e11);color:#e2e5ea;border-radius:6px;padding:.55rem .8rem;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere;max-height:32rem}
 .terminal i{font-style:normal;color:#8fd3a8;user-select:none}.terminal>p{font-size:.85rem;margin-bottom:.3rem}
-.terminal h5,.result h5{color:var(--bad);margin-bottom:.3rem}
+.label{font-size:.8rem;font-weight:600;margin-bottom:.3rem}.run-end h3{font-size:.8rem}
 .result.terminal pre{background:light-dark(#2b303a,#0f1216)}
 .todos{list-style:none;display:grid;gap:.2rem}.todos .completed{color:var(--dim);text-decoration:line-through}.todos .in_progress{font-weight:600}
 .todos [role=img]{color:var(--accent);text-decoration:none;display:inline-block}

@@ -74,7 +74,7 @@ dialog form{margin-top:1rem;text-align:right}dialog>button{margin-top:1rem}
 kbd{border:1px solid var(--edge);border-bottom-width:2px;border-radius:4px;padding:0 .35em;font-size:.72rem;color:inherit}
 @media(max-width:46rem){
 .page{grid-template-columns:minmax(0,1fr)}
-#show-threads{display:block}.wide{display:none!important}header{gap:.55rem;padding:.4rem .75rem}h1{display:none}#readiness{margin-right:auto}
+#show-threads{display:block}.wide{display:none!important}header{gap:.55rem;padding:.4rem .75rem}h1{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}#readiness{margin-right:auto}
 nav{display:none;grid-row:2;grid-column:1;z-index:2;border-right:0}.list nav{display:flex}.list main{visibility:hidden}main{grid-row:2;grid-column:1}
 #thread{padding:.5rem .75rem}#thread-name{font-size:.95rem;max-width:min(60vw,20rem)}.banner{padding-inline:.75rem}
 #readiness,.menu{position:static}.panel{left:1rem;right:1rem;top:3.2rem;width:auto}.menu>.panel{left:auto;top:2.8rem}

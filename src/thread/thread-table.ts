@@ -81,16 +81,6 @@ export class ThreadTable {
   }
 }
 
-/** The facts while a run is under way. What is said in it names a thread that has no title yet. */
-export function factsDuring(
-  openRun: NonNullable<ThreadFacts['openRun']>,
-  facts: ThreadFacts,
-  { memory, said }: Pick<ThreadFacts, 'memory'> & { said: string | undefined },
-): ThreadFacts {
-  const title = facts.title ?? said
-  return { ...facts, ...(title === undefined ? {} : { title }), openRun, updatedAt: Date.now(), memory }
-}
-
 /** The facts when a run has ended. */
 export function factsAfter(
   end: RunEnd,

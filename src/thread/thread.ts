@@ -15,17 +15,9 @@ import { pendingEvents, queuedEvents } from './queue-events.ts'
 import { RoomWait } from './room-wait.ts'
 import { Run, refusedRun } from './run.ts'
 import type { ThreadOptions } from './thread-options.ts'
-import {
-  factsAfter,
-  factsDuring,
-  type LookedUp,
-  putFacts,
-  putMessages,
-  putRun,
-  type ThreadFacts,
-} from './thread-table.ts'
-import { titleOf } from './title.ts'
-import type { Accepted, Submitted, ThreadDescription } from './told.ts'
+import { factsAfter, type LookedUp, putFacts, putMessages, putRun, type ThreadFacts } from './thread-table.ts'
+import { titled } from './title.ts'
+import { type Accepted, type Submitted, type ThreadDescription, toldFacts } from './told.ts'
 
 /** One thread: admits one run at a time. */
 export class Thread {
@@ -241,12 +233,11 @@ export class Thread {
   }
 
   describe(): ThreadDescription {
-    const { lastOutcome, createdAt, updatedAt, title } = this.#facts
+    const { lastOutcome } = this.#facts
     const { interrupts } = this.#options.agent
     const ended = interrupts.length > 0 ? 'interrupted' : lastOutcome === 'error' ? 'failed' : 'idle'
     return {
       threadId: this.threadId,
-      ...(title === undefined ? {} : { title }),
       state: this.#run === undefined ? ended : 'running',
       lastSeq: this.#options.writer.head,
       ...(this.#run === undefined ? {} : { runId: this.#run.run.runId }),
@@ -254,9 +245,7 @@ export class Thread {
       queue: this.#options.queue.waiting
         .filter(({ runId }) => runId !== this.#run?.run.runId)
         .map(({ runId, messageIds }) => ({ runId, messageIds })),
-      usage: this.#facts.usage,
-      createdAt,
-      updatedAt,
+      ...toldFacts(this.#facts),
       ...this.#options.agent.describe(),
     }
   }
@@ -332,8 +321,8 @@ export class Thread {
     const { threadId } = this
     const after = writer.head
     const before = this.#facts
-    const said = titleOf(request.messages, redactor.redactText)
-    this.#facts = factsDuring({ runId, after }, before, { memory: agent.memory, said })
+    const facts = titled(before, request.messages, redactor.redactText)
+    this.#facts = { ...facts, openRun: { runId, after }, updatedAt: Date.now(), memory: agent.memory }
     const removal = waiting === undefined ? [] : queue.removal(waiting)
     const started = run.start([putRun(threadId, runId), putFacts(threadId, this.#facts), ...removal])
     const settled = started.then(

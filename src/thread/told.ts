@@ -1,5 +1,6 @@
 import type { Interrupt, Message, TokenUsage } from '@ag-ui/core'
 import type { AgentDescription } from '../agent/agent.ts'
+import type { ThreadFacts } from './thread-table.ts'
 
 export type ThreadState = 'idle' | 'running' | 'interrupted' | 'failed'
 
@@ -18,6 +19,11 @@ export interface ThreadDescription extends AgentDescription {
   usage: TokenUsage[]
   createdAt: number
   updatedAt: number
+}
+
+/** What is told of a thread's facts as they are. */
+export function toldFacts({ title, usage, createdAt, updatedAt }: ThreadFacts) {
+  return { ...(title === undefined ? {} : { title }), usage, createdAt, updatedAt }
 }
 
 /** What a submitted run is read by: the run's own records behind `after`, up to its terminal event. */

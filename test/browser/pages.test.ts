@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { bodyOf, run, runInput } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { axeFindings } from './axe.ts'
 import { missingChromium, openBrowser, openPage, type Watched } from './chromium.ts'
 import { type Line, openLine } from './line.ts'
 
@@ -98,12 +99,16 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
   }
 
   afterEach(async () => {
+    const findings = await axeFindings(watched.page)
+    await watched.page.emulateMedia({ colorScheme: 'dark' })
+    findings.push(...(await axeFindings(watched.page)))
     await watched.page.context().close()
     await line?.close()
     line = undefined
     const unexpected = watched.problems.filter((problem) => expected?.test(problem) !== true)
     expected = undefined
     expect(unexpected).toEqual([])
+    expect(findings).toEqual([])
     expect(watched.requests.filter((url) => new URL(url).hostname !== '127.0.0.1')).toEqual([])
   })
 

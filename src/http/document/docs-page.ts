@@ -56,7 +56,7 @@ function renderRoute({ method, path, operation }: Route): string {
       ? ''
       : `<h3>Body${requestBody.required ? '' : ' <small>may be left out</small>'}</h3>${renderContent(requestBody.content)}`,
     `<h3>Answers</h3><table>${Object.entries(responses).map(renderResponse).join('')}</table>`,
-    `<h3>Try it</h3><pre>${text(curlOf({ method, path, operation }))}</pre>`,
+    `<h3>Try it</h3><pre tabindex="0">${text(curlOf({ method, path, operation }))}</pre>`,
   ]
   return (
     `<details id="${text(operationId)}"><summary><b class="${text(method)}">${text(method.toUpperCase())}</b>` +
@@ -91,7 +91,7 @@ function renderContent(content: Record<string, { schema: Json }>): string {
         return `<p><code>${text(type)}</code>: <a href="#schema-${text(name)}">${text(name)}</a></p>`
       }
       const isPlain = type !== 'application/json'
-      return `<p><code>${text(type)}</code></p>${isPlain ? '' : `<pre>${text(JSON.stringify(schema, null, 2))}</pre>`}`
+      return `<p><code>${text(type)}</code></p>${isPlain ? '' : `<pre tabindex="0">${text(JSON.stringify(schema, null, 2))}</pre>`}`
     })
     .join('')
 }
@@ -99,7 +99,7 @@ function renderContent(content: Record<string, { schema: Json }>): string {
 function renderSchema([name, schema]: [string, Json]): string {
   return (
     `<details id="schema-${text(name)}"><summary><code>${text(name)}</code></summary>` +
-    `<div><pre>${text(JSON.stringify(schema, null, 2))}</pre></div></details>`
+    `<div><pre tabindex="0">${text(JSON.stringify(schema, null, 2))}</pre></div></details>`
   )
 }
 

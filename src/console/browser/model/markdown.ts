@@ -66,8 +66,12 @@ function settledLength(text: string, from: number): number {
   return settled
 }
 
+/** Characters of a line that tell whether it is an item of a list: nine digits, a mark and a blank are the longest. */
+const MARK_CHARS_MAX = 11
+
 /** A list goes on over a blank line: an item, and what is indented, does not begin anything. */
 function startsBlock(text: string, at: number): boolean {
-  const rest = text.slice(at, at + 12)
+  const rest = text.slice(at, at + MARK_CHARS_MAX)
+  if (rest.length < MARK_CHARS_MAX && !rest.includes('\n')) return false
   return /^\S/.test(rest) && !/^(?:[-*+]|\d{1,9}[.)])(?:\s|$)/.test(rest)
 }

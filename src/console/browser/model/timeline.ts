@@ -1,5 +1,5 @@
 import { type Effect, effectOf } from '../../../agui/items.ts'
-import { readContent, readUsage } from './content.ts'
+import { readContent, readFailure, readUsage } from './content.ts'
 import { isObject, type Json, ownMetadata, toList, toNumber, toObject, toText } from './fields.ts'
 import type {
   Holder,
@@ -18,6 +18,7 @@ type Opened = TextItem | ReasoningItem | ToolItem
 
 /** A text as it is placed; who holds it and where follow from the event. */
 type PlacedText = Pick<TextItem, 'role' | 'text' | 'attachments' | 'isOpen' | 'isPending'>
+const SILENCE: PlacedText = { role: 'user', text: '', attachments: [], isOpen: false, isPending: false }
 
 /** What a thread's events add up to. Fed in order, each event once; a page that draws it holds nothing else. */
 export class Timeline {
@@ -57,7 +58,7 @@ export class Timeline {
     },
     TEXT_MESSAGE_START: (event) => {
       const role = toText(event['role']) ?? 'assistant'
-      this.#addText(event, { role, text: '', attachments: [], isOpen: true, isPending: false })
+      this.#addText(event, { ...SILENCE, role, isOpen: true })
     },
     REASONING_MESSAGE_START: (event) => {
       const holder = this.#holderOf(event)
@@ -106,25 +107,13 @@ export class Timeline {
 
   #startRun(event: Json): void {
     const startedAt = toNumber(event['timestamp'])
-    const run: ShownRun = {
-      kind: 'run',
-      rev: 0,
-      runId: toText(event['runId']) ?? '',
-      isPartial: false,
-      ...(startedAt === undefined ? {} : { startedAt }),
-      state: 'running',
-      usage: [],
-      items: [],
-    }
+    const run = newRun(toText(event['runId']) ?? '', { isPartial: false, startedAt })
     this.runs.push(run)
     for (const message of toList(toObject(event['input'])['messages']).filter(isObject)) {
       const { text, attachments } = readContent(message['content'])
       if (message['role'] === 'tool') this.#addResult(message)
       else if (message['role'] !== 'assistant')
-        this.#addText(
-          { messageId: message['id'] },
-          { role: roleOf(message), text, attachments, isOpen: false, isPending: false },
-        )
+        this.#addText({ messageId: message['id'] }, { ...SILENCE, role: roleOf(message), text, attachments })
     }
     this.#touch(run)
   }
@@ -155,15 +144,7 @@ export class Timeline {
   #currentRun(): ShownRun {
     const last = this.run
     if (last !== undefined) return last
-    const run: ShownRun = {
-      kind: 'run',
-      rev: 0,
-      runId: '',
-      isPartial: true,
-      state: 'running',
-      usage: [],
-      items: [],
-    }
+    const run = newRun('', { isPartial: true, startedAt: undefined })
     this.runs.push(run)
     return run
   }
@@ -318,13 +299,7 @@ export class Timeline {
         this.#progress(event)
         return
       case 'agui-runner.message_pending':
-        this.#addText(value, {
-          role: 'user',
-          text: toText(value['content']) ?? '',
-          attachments: [],
-          isOpen: false,
-          isPending: true,
-        })
+        this.#addText(value, { ...SILENCE, text: toText(value['content']) ?? '', isPending: true })
         return
       case 'agui-runner.message_queued':
         this.#settle(idOf(value))
@@ -403,14 +378,18 @@ export class Timeline {
   }
 }
 
+function newRun(
+  runId: string,
+  { isPartial, startedAt }: { isPartial: boolean; startedAt: number | undefined },
+): ShownRun {
+  const began = startedAt === undefined ? {} : { startedAt }
+  return { kind: 'run', rev: 0, runId, isPartial, ...began, state: 'running', usage: [], items: [] }
+}
+
 function idOf(event: Json): string {
   return toText(event['messageId']) ?? ''
 }
 
 function roleOf(message: Json): string {
   return toText(message['role']) ?? 'user'
-}
-
-function readFailure(event: Json): { code: string; message: string } {
-  return { code: toText(event['code']) ?? 'unknown', message: toText(event['message']) ?? '' }
 }

@@ -35,7 +35,8 @@ export function argumentsOf({ args, isOpen, editedArgs }: ToolItem): Json | unde
 }
 
 export function toolShapeOf(tool: string, args: Json): ToolShape {
-  return SHAPES[tool]?.(args) ?? { kind: 'other', about: aboutOf(args) }
+  const read = Object.hasOwn(SHAPES, tool) ? SHAPES[tool] : undefined
+  return read?.(args) ?? { kind: 'other', about: aboutOf(args) }
 }
 
 type Read = (args: Json) => ToolShape | undefined

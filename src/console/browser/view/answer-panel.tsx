@@ -1,4 +1,3 @@
-import type { ResumeEntry } from '@agui-runner/client'
 import type { VNode } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 import { formatDate } from '../model/format.ts'
@@ -6,11 +5,8 @@ import type { Interrupt } from '../model/thread-shapes.ts'
 import { ApprovalCard } from './approval-card.tsx'
 import { ElicitationCard } from './elicitation-card.tsx'
 import { QuestionCard } from './question-card.tsx'
-import { useUi } from './ui.ts'
+import { type Send, useUi } from './ui.ts'
 import { useProblem } from './use-problem.ts'
-
-/** The answer, and the word by which it is kept in the record. */
-export type Send = (answer: Omit<ResumeEntry, 'interruptId'>, word: string) => void
 
 /** What the thread waits for, each with its form; what is typed into one lives until it is answered. */
 export function AnswerPanel({ interrupts }: { interrupts: readonly Interrupt[] }): VNode | null {

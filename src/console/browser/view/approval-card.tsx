@@ -3,9 +3,9 @@ import { useMemo, useState } from 'preact/hooks'
 import { isObject, type Json } from '../model/fields.ts'
 import type { Interrupt } from '../model/thread-shapes.ts'
 import { toolShapeOf } from '../model/tool-shape.ts'
-import type { Send } from './answer-panel.tsx'
 import { Markdown } from './markdown.tsx'
 import { CallView } from './tool-view.tsx'
+import type { Send } from './ui.ts'
 import { useKeys } from './use-keys.ts'
 
 interface ApprovalCardProps {

@@ -2,7 +2,7 @@ import type { VNode } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
 import { type FormField, fieldsOf, givenValue } from '../model/form-field.ts'
 import type { ElicitationForm } from '../model/thread-shapes.ts'
-import type { Send } from './answer-panel.tsx'
+import type { Send } from './ui.ts'
 
 interface ElicitationCardProps {
   message: string

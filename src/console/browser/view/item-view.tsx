@@ -72,10 +72,10 @@ function TextView({ item }: { item: TextItem }): VNode {
   ]
   return (
     <article class={names.join(' ')}>
-      <h4>
+      <h3>
         {who}
         {isPending && <span class="badge live">pending: the turn has not taken it in</span>}
-      </h4>
+      </h3>
       <div class="body">
         {role === 'user' ? <p class="said">{text}</p> : <Markdown text={text} isOpen={isOpen} />}
         <Media attachments={attachments} />

@@ -1,7 +1,7 @@
 import type { VNode } from 'preact'
 import { useState } from 'preact/hooks'
 import type { Choice, Interrupt } from '../model/thread-shapes.ts'
-import type { Send } from './answer-panel.tsx'
+import type { Send } from './ui.ts'
 
 interface Given {
   chosen: readonly string[]

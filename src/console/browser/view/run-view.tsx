@@ -46,7 +46,7 @@ export const RunFoot = memo<RunFootProps>(({ run, isKnown }) => {
       )}
       {result !== undefined && (
         <div>
-          <h4>Structured result</h4>
+          <h3>Structured result</h3>
           <LongText text={JSON.stringify(result, null, 2)} label="Result of the run" />
         </div>
       )}

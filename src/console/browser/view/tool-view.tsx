@@ -144,7 +144,7 @@ function Result({
   const size = blob?.bytes === undefined ? '' : ` (${formatBytes(blob.bytes)})`
   return (
     <div class={`result${isCommand ? ' terminal' : ''}`}>
-      {isError && <h5>{code === undefined ? 'Error' : `Exit code ${code}`}</h5>}
+      {isError && <p class="bad label">{code === undefined ? 'Error' : `Exit code ${code}`}</p>}
       {(shown !== '' || attachments.length === 0) && (
         <LongText text={shown === '' ? '(no output)' : shown} label="Result" />
       )}
