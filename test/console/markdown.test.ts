@@ -1,6 +1,8 @@
 import type { Nodes } from 'mdast'
 import { expect, test } from 'vitest'
-import { GrowingMarkdown, wholeMarkdown } from '../../src/console/browser/model/markdown.ts'
+import { GrowingMarkdown } from '../../src/console/browser/model/markdown.ts'
+
+const wholeMarkdown = (text: string) => new GrowingMarkdown().whole(text)
 
 const TEXTS = {
   prose: 'one **two**\nthree\n\nfour',
@@ -42,7 +44,21 @@ test('a text that was put in the place of another is read anew', () => {
   expect(blocks(growing.parts('other'))).toEqual(blocks(wholeMarkdown('other')))
 })
 
-test('a paragraph without end is shown as it is', () => {
-  const text = '**x** '.repeat(10_000)
-  expect(bare(wholeMarkdown(text)[0]?.blocks ?? [])).toEqual([['paragraph', '', [['text', text, []]]]])
+test('a paragraph without end comes in pieces, and nothing of it is lost', () => {
+  const text = 'word '.repeat(10_000)
+  const pieces = wholeMarkdown(text).flatMap(({ blocks: [block] }) =>
+    block?.type === 'paragraph' && block.children[0]?.type === 'text' ? [block.children[0].value] : [],
+  )
+  expect(pieces.length).toBeGreaterThan(2)
+  expect(pieces.map((piece) => piece.trim()).join(' ')).toBe(text.trim())
+})
+
+test('code without end is one block of code, also when it is closed', () => {
+  const code = 'const a = 1\n\n'.repeat(3000)
+  for (const end of ['', '```\n']) {
+    const text = `\`\`\`ts\n${code}${end}`
+    expect(bare(wholeMarkdown(text)[0]?.blocks ?? [])).toEqual([
+      ['code', end === '' ? code : code.slice(0, -1), []],
+    ])
+  }
 })

@@ -4,7 +4,7 @@ import { gfmFromMarkdown } from 'mdast-util-gfm'
 import { gfm } from 'micromark-extension-gfm'
 
 const OPTIONS = { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] }
-/** Characters: a block that is longer is shown as it is, for a parser must not keep a frame waiting. */
+/** Characters: what is longer without a blank line is shown in pieces as it is, for no parser may keep a frame waiting. */
 const BLOCK_CHARS_MAX = 20_000
 
 export interface MarkdownPart {
@@ -29,23 +29,43 @@ export class GrowingMarkdown {
     }
     this.#text = text
     const settled = settledLength(text, this.#doneTo)
-    if (settled > this.#doneTo) {
-      this.#done.push({ at: this.#doneTo, blocks: parse(text.slice(this.#doneTo, settled)) })
-      this.#doneTo = settled
-    }
+    if (settled > this.#doneTo) this.#settle(text, settled)
+    while (text.length - this.#doneTo > BLOCK_CHARS_MAX && !FENCE.test(text.slice(this.#doneTo)))
+      this.#settle(text, pieceEnd(text, this.#doneTo), asItIs)
     return [...this.#done, { at: this.#doneTo, blocks: parse(text.slice(this.#doneTo)) }]
   }
-}
 
-/** A text that is whole. Lists go on over blank lines, so that it is parsed as one where its length allows. */
-export function wholeMarkdown(text: string): readonly MarkdownPart[] {
-  if (text.length <= BLOCK_CHARS_MAX) return [{ at: 0, blocks: parse(text) }]
-  return new GrowingMarkdown().parts(text)
+  /** A text that is whole. Lists go on over blank lines, so that it is read as one where its length allows. */
+  whole(text: string): readonly MarkdownPart[] {
+    return text.length <= BLOCK_CHARS_MAX ? [{ at: 0, blocks: parse(text) }] : this.parts(text)
+  }
+
+  #settle(text: string, end: number, read = parse): void {
+    this.#done.push({ at: this.#doneTo, blocks: read(text.slice(this.#doneTo, end)) })
+    this.#doneTo = end
+  }
 }
 
 function parse(text: string): readonly RootContent[] {
   if (text.length <= BLOCK_CHARS_MAX) return fromMarkdown(text, OPTIONS).children
+  const [opening, ticks, lang] = FENCE.exec(text) ?? []
+  if (opening === undefined) return asItIs(text)
+  const code = text.slice(opening.length)
+  const end = code.lastIndexOf(`\n${ticks}`)
+  return [{ type: 'code', lang: lang ?? null, value: end < 0 ? code : code.slice(0, end) }]
+}
+
+function asItIs(text: string): readonly RootContent[] {
   return [{ type: 'paragraph', children: [{ type: 'text', value: text }] }]
+}
+
+const FENCE = /^ {0,3}(`{3,}|~{3,}) *(\S*)[^\n]*\n/
+
+/** Behind the last blank of the piece; a piece without one is cut where it is full. */
+function pieceEnd(text: string, from: number): number {
+  const full = from + BLOCK_CHARS_MAX
+  const blank = Math.max(text.lastIndexOf(' ', full - 1), text.lastIndexOf('\n', full - 1))
+  return blank < from ? full : blank + 1
 }
 
 /** Where the last top-level block begins that may still grow: behind the last blank line outside of fenced code. */

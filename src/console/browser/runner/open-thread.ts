@@ -15,6 +15,9 @@ export interface OpenThreadOptions {
 
 const EDGES: ReadonlySet<unknown> = new Set(['RUN_STARTED', 'RUN_FINISHED', 'RUN_ERROR'])
 
+/** A long log comes faster than it is taken in: after so long the browser may draw, and hear keys. */
+const TURN_MS_MAX = 10
+
 /** One thread, followed from its first record for as long as it is open. */
 export class OpenThread {
   readonly threadId: string
@@ -63,11 +66,15 @@ export class OpenThread {
           name: `Records before ${oldest} were dropped by retention (LOG_RETENTION_BYTES)`,
         }),
     })
+    let began = performance.now()
     for await (const { seq, event } of records) {
       this.#after = seq
       this.timeline.apply({ ...event })
       this.#options.onChange()
       if (EDGES.has(event.type)) this.#options.onRunEdge()
+      if (performance.now() - began < TURN_MS_MAX) continue
+      await new Promise((resolve) => setTimeout(resolve))
+      began = performance.now()
     }
   }
 

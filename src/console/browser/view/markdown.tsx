@@ -1,14 +1,17 @@
 import type { Nodes, RootContent, Table, TableRow } from 'mdast'
 import { type ComponentChild, Fragment, h, type VNode } from 'preact'
 import { useMemo, useRef } from 'preact/hooks'
-import { GrowingMarkdown, type MarkdownPart, wholeMarkdown } from '../model/markdown.ts'
+import { GrowingMarkdown, type MarkdownPart } from '../model/markdown.ts'
 import { CodeBlock } from './code-block.tsx'
 import { memo } from './memo.ts'
 
 /** A text that a model wrote, as a tree of elements: its HTML is text, and its images are links. */
 export function Markdown({ text, isOpen }: { text: string; isOpen: boolean }): VNode {
   const growing = useRef(new GrowingMarkdown())
-  const parts = useMemo(() => (isOpen ? growing.current.parts(text) : wholeMarkdown(text)), [text, isOpen])
+  const parts = useMemo(
+    () => (isOpen ? growing.current.parts(text) : growing.current.whole(text)),
+    [text, isOpen],
+  )
   return (
     <div class={isOpen ? 'prose open' : 'prose'}>
       {parts.map((part, index) => (
