@@ -92,7 +92,7 @@ figcaption>:first-child{flex:1;overflow:hidden;text-overflow:ellipsis;white-spac
 .hljs-title,.hljs-section,.hljs-variable,.hljs-params{color:light-dark(#2a4bb8,#a5b9ff)}
 .hljs-deletion{color:var(--bad)}.hljs-meta{color:var(--dim)}
 #welcome{padding:4.5rem 0 1rem}#welcome h3{font-size:1.4rem;letter-spacing:-.02em;margin-bottom:.3rem}
-.examples{display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:.6rem;margin-top:1.4rem}
+.examples{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr));gap:.6rem;margin-top:1.4rem}
 .examples button{text-align:left;padding:.7rem .9rem;border-radius:10px}
 @media(max-width:46rem){#transcript{padding-inline:.75rem;scrollbar-gutter:auto}.args{display:block}#welcome{padding-top:1.5rem}.reasoning>summary .dim{display:none}}
 `

@@ -250,8 +250,9 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await editor.fill('{"command":"touch made-by-bash && echo made"}')
     // By the keyboard alone.
     await card.getByRole('button', { name: /^Allow once/ }).focus()
-    await page.keyboard.press('Enter')
+    await page.keyboard.press('y')
     await seen(articles(page, 'The tool said: made'))
+    await seen(page.getByText(/^Allowed by you at \d\d:\d\d/))
     await seen(page.getByText('Run with arguments that a person edited:'))
     expect(existsSync(join(bench.workspace, 'made-by-bash'))).toBe(true)
     // The list of what is open is asked for when the run begins, and may come after its events.
@@ -283,7 +284,8 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await seen(page.getByRole('navigation').getByText('1 queued'))
     await page.getByRole('radio', { name: /^Steer/ }).check()
     await say(page, 'the steered one')
-    await page.getByRole('button', { name: 'Stop' }).click()
+    await seen(articles(page, 'the steered one').getByText(/^pending/))
+    await page.keyboard.press('Escape')
     await seen(page.getByText('stopped', { exact: true }))
     await seen(articles(page, 'You said: the queued one'))
     await page.getByRole('button', { name: 'Stop' }).waitFor({ state: 'hidden' })
