@@ -263,7 +263,6 @@ test.each([...files, ...clientFiles])('%s stays under the line limit', (file) =>
   expect(readFileSync(file, 'utf8').split('\n').length).toBeLessThanOrEqual(LINES_MAX)
 })
 
-
 test('docs/architecture.md names the long files, each with its reason, and no other', () => {
   const isLong = (file: string): boolean =>
     readFileSync(file, 'utf8').trimEnd().split('\n').length > LINES_EXPLAINED

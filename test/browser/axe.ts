@@ -1,9 +1,6 @@
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import axe from 'axe-core'
 import type { Page } from 'playwright-core'
 import { z } from 'zod'
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 const Results = z.object({
   violations: z.array(
@@ -13,7 +10,7 @@ const Results = z.object({
 
 /** What axe finds in the page as it is now, one line each. */
 export async function axeFindings(page: Page): Promise<string[]> {
-  await page.evaluate(AXE)
+  await page.evaluate(axe.source)
   const { violations } = Results.parse(await page.evaluate('axe.run()'))
   return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(' ')}`)
 }

@@ -115,7 +115,7 @@ const MODEL = about(() => ({
   tag: 'platform',
   summary: 'The model of later runs; the conversation goes on.',
   body: ModelBody,
-  example: { model: 'claude-opus-5-5', thread_id: 'first' },
+  example: { model: 'opus', thread_id: 'first' },
   answers: ok(
     'It is switched.',
     z.object({ message: z.string(), model: z.string(), previousModel: z.string().nullable() }),

@@ -1,7 +1,7 @@
 // The fields of what an MCP server asks: a flat JSON Schema, as MCP has it.
 import { isObject, type Json, toList, toObject, toText } from './fields.ts'
 
-export interface FormOption {
+interface FormOption {
   value: string
   label: string
 }

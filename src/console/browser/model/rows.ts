@@ -40,7 +40,7 @@ export class Rows {
 }
 
 /** The words of an item and of all that it holds. */
-export function wordsOfItem(item: Item): string {
+function wordsOfItem(item: Item): string {
   switch (item.kind) {
     case 'text':
     case 'reasoning':

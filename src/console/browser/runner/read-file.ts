@@ -1,7 +1,7 @@
 import type { AttachedFile } from '../model/files.ts'
 
 /** Bytes: more than this makes a request that the runner's REQUEST_BODY_BYTES_MAX refuses by default. */
-export const FILE_BYTES_MAX = 5 * 1024 * 1024
+const FILE_BYTES_MAX = 5 * 1024 * 1024
 
 /** @throws when it is too large, or cannot be read. */
 export async function readFile(file: File): Promise<AttachedFile> {

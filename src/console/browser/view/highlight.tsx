@@ -12,7 +12,6 @@ import { type ComponentChild, h } from 'preact'
 const lowlight = createLowlight({ bash, diff, json, python, typescript, xml, yaml })
 /** Characters: beyond them colours are not worth the wait. */
 const CHARS_MAX = 20_000
-const BY_ENDING = /\.(?<ending>\w+)$/
 
 type Tree = ReturnType<typeof lowlight.highlight>['children'][number]
 
@@ -21,10 +20,6 @@ export function highlighted(code: string, language: string | null | undefined): 
   const name = language?.toLowerCase() ?? ''
   if (code.length > CHARS_MAX || !lowlight.registered(name)) return code
   return lowlight.highlight(name, code).children.map(toNode)
-}
-
-export function languageOf(path: string): string | undefined {
-  return BY_ENDING.exec(path)?.groups?.['ending']
 }
 
 function toNode(node: Tree): ComponentChild {
