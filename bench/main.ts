@@ -2,6 +2,7 @@
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { coldRun } from './measures/cold-run.ts'
+import { consolePage } from './measures/console-page.ts'
 import { enforcement } from './measures/enforcement.ts'
 import { fanOut } from './measures/fan-out.ts'
 import { growth } from './measures/growth.ts'
@@ -32,6 +33,7 @@ const MEASURES: readonly Measure[] = [
   replay,
   growth,
   longThread,
+  consolePage,
 ]
 
 const { values: flags, positionals } = parseArgs({

@@ -76,7 +76,11 @@ const IMPORTS: Record<string, readonly string[]> = {
   mock: ['tunnel'],
   page: [],
   console: ['errors', 'package-directory', 'page'],
-  'console/browser': ['agui'],
+  'console/browser': ['console/browser/state', 'console/browser/view'],
+  'console/browser/model': ['agui'],
+  'console/browser/runner': ['console/browser/model'],
+  'console/browser/state': ['console/browser/model', 'console/browser/runner'],
+  'console/browser/view': ['console/browser/model', 'console/browser/runner', 'console/browser/state'],
   'http/doors': ['errors', 'redaction', 'thread'],
   'http/document': ['agui', 'errors', 'package-directory', 'page'],
   'http/stream': ['agui', 'background', 'channels', 'errors', 'lease', 'storage'],
@@ -172,7 +176,7 @@ const CLIENT_AGENT_PACKAGES = ['@ag-ui/client', 'rxjs']
 const clientFiles = readdirSync(CLIENT).map((name) => join(CLIENT, name))
 
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.ts'))
+  .filter((name) => /\.tsx?$/.test(name))
   .map((name) => join('src', name))
 
 const roomOf = (file: string): string => {
@@ -269,13 +273,18 @@ test('docs/architecture.md names the long files, each with its reason, and no ot
   expect(named).toEqual(files.filter(isLong).sort())
 })
 
+/** What the console stands on beside the client: each costs bytes that every visitor loads. */
+const BROWSER_PACKAGES =
+  /^(?:@agui-runner\/client|@ag-ui\/core|preact(?:\/hooks)?|mdast|mdast-util-[\w-]+|micromark-extension-gfm|lowlight|highlight\.js\/lib\/languages\/\w+|diff)$/
+
 test.each(files.filter((file) => file.startsWith(BROWSER)))(
-  '%s runs in a browser: it imports its like, the client and the table of items only',
+  '%s runs in a browser: it imports its like, the table of items and the packages of the console only',
   (file) => {
-    const foreign = importsOf(file).filter(
-      (specifier) =>
-        specifier !== '@agui-runner/client' && !/^(\.\/[\w-]+|\.\.\/\.\.\/agui\/items)\.ts$/.test(specifier),
-    )
+    const foreign = importsOf(file).filter((specifier) => {
+      if (!specifier.startsWith('.')) return !BROWSER_PACKAGES.test(specifier)
+      const place = join(dirname(file), specifier)
+      return !place.startsWith(BROWSER) && place !== 'src/agui/items.ts'
+    })
     expect(foreign).toEqual([])
   },
 )

@@ -1,82 +1,82 @@
-/** No framework, no font, no image: one style sheet, light and dark by the browser's own setting. */
+/** The page's own colours, letters and rooms. No framework, no font, no image; light and dark as the browser has it. */
 export const CONSOLE_STYLE = `
 :root{color-scheme:light dark;
---line:light-dark(#dfe2e7,#30363f);--page:light-dark(#fff,#15181d);--soft:light-dark(#f5f6f8,#1c2026);--raised:light-dark(#fff,#1f242b);
---text:light-dark(#1b1f24,#e3e6ea);--dim:light-dark(#59616d,#9aa4b2);--link:light-dark(#0b57d0,#8ab4f8);
---good:light-dark(#0a6b3d,#6fd3a0);--warn:light-dark(#8a5300,#f0b35e);--bad:light-dark(#b3261e,#f2938c);--live:light-dark(#0b57d0,#8ab4f8)}
+--page:light-dark(#fff,#14161a);--soft:light-dark(#f6f7f9,#1a1d22);--raised:light-dark(#fff,#20242a);
+--line:light-dark(#e3e6ea,#2c313a);--edge:light-dark(#c9ced6,#414853);
+--text:light-dark(#1c2024,#e6e8eb);--dim:light-dark(#5b6470,#9ba4b0);
+--accent:light-dark(#3655c8,#9db2ff);--on-accent:light-dark(#fff,#12151c);--tint:light-dark(#eef2ff,#1f2740);
+--good:light-dark(#1a6e45,#74cf9f);--warn:light-dark(#8a5200,#eab464);--bad:light-dark(#b4281e,#f59a92);
+--added:light-dark(#e4f6ea,#16301f);--removed:light-dark(#fdeceb,#3a1d1c);
+--mono:ui-monospace,'SF Mono','Cascadia Code',Menlo,Consolas,monospace;
+--sans:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif}
+:root[data-theme=light]{color-scheme:light}:root[data-theme=dark]{color-scheme:dark}
 *{box-sizing:border-box}[hidden]{display:none!important}
 html,body{height:100%}
-body{margin:0;background:var(--page);color:var(--text);font:15px/1.5 system-ui,sans-serif}
+body{margin:0;background:var(--page);color:var(--text);font:15px/1.55 var(--sans);-webkit-font-smoothing:antialiased}
 #sign-in:not([hidden])~#console{display:none}
-#console{display:grid;grid:auto minmax(0,1fr)/17rem minmax(0,1fr);height:100dvh}
-header{grid-column:1/-1;display:flex;align-items:center;gap:.9rem;padding:.45rem 1rem;border-bottom:1px solid var(--line);background:var(--soft)}
-h1{font-size:1rem;margin:0;flex:1;white-space:nowrap}h2{font-size:1.05rem;margin:0;overflow-wrap:anywhere}h3,h4,h5{margin:0;font-size:.8rem}h4,h5{color:var(--dim);font-weight:600}
-a{color:var(--link)}p{margin:.25rem 0}ul{list-style:none;margin:0;padding:0}
-.dim{color:var(--dim)}.bad{color:var(--bad)}.good{color:var(--good)}.warn{color:var(--warn)}.live{color:var(--live)}
+#console{height:100%}
+.page{display:grid;grid:auto minmax(0,1fr)/18rem minmax(0,1fr);height:100dvh}
+h1,h2,h3,h4,h5,p,ul,ol,dl,dd,figure{margin:0}ul,ol{padding:0}
+h1{font-size:.95rem;font-weight:650;letter-spacing:-.01em;flex:1;white-space:nowrap}
+h2{font-size:1.05rem;font-weight:650;letter-spacing:-.01em}
+h3{font-size:.95rem;font-weight:650}h4,h5{font-size:.8rem;font-weight:600}
+a{color:var(--accent);text-underline-offset:2px}
+.dim{color:var(--dim)}.bad{color:var(--bad)}.good{color:var(--good)}.warn{color:var(--warn)}.live{color:var(--accent)}.info{color:var(--dim)}
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
-[role=alert]:empty,[role=status]:empty,p:empty{display:none}
-button,textarea,input{font:inherit;color:inherit}
-button{background:var(--raised);border:1px solid var(--line);border-radius:6px;padding:.25rem .75rem;cursor:pointer}
-button:hover{border-color:var(--dim)}button:disabled{opacity:.5;cursor:default}
-button.primary{background:light-dark(#0b57d0,#8ab4f8);border-color:transparent;color:light-dark(#fff,#10151c)}
-button.danger{color:var(--bad);border-color:currentColor}
-button.quiet{border:0;background:none;color:var(--link);padding:.1rem .2rem}
-textarea,input:not([type=radio],[type=checkbox]){background:var(--page);border:1px solid var(--line);border-radius:6px;padding:.35rem .6rem;width:100%}
-:focus-visible{outline:2px solid var(--link);outline-offset:1px}
-code,pre{font:13px/1.45 ui-monospace,monospace}
-pre{margin:.2rem 0;padding:.5rem .7rem;background:var(--soft);border-radius:6px;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere}
-.badge{font-size:.78rem;font-weight:600;white-space:nowrap}.badge:not(:empty):before{content:'';display:inline-block;width:.5em;height:.5em;border-radius:50%;background:currentColor;margin-right:.4em}
-.badge.live:before{animation:pulse 1.4s infinite}@keyframes pulse{50%{opacity:.25}}@media(prefers-reduced-motion:reduce){*{animation:none!important}}
+code,pre,kbd{font-family:var(--mono);font-size:.8125rem;line-height:1.5}
+pre{margin:0}
+summary{cursor:pointer}
+:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
+::selection{background:light-dark(#cdd8ff,#34458c)}
+.badge{display:inline-flex;align-items:center;gap:.4em;font-size:.78rem;font-weight:600;white-space:nowrap}
+.badge::before{content:'';width:.5em;height:.5em;border-radius:50%;background:currentColor;flex:none}
+.badge.live::before{animation:pulse 1.6s ease-in-out infinite}
+@keyframes pulse{50%{opacity:.25}}
+@media(prefers-reduced-motion:reduce){*{animation:none!important;transition:none!important;scroll-behavior:auto!important}}
+
+header{grid-column:1/-1;display:flex;align-items:center;gap:.9rem;padding:.5rem 1rem;border-bottom:1px solid var(--line);background:var(--soft);min-height:3rem}
+header a{font-size:.87rem;text-decoration:none}
 #show-threads{display:none}
-#readiness{position:relative}#readiness summary{list-style:none;cursor:pointer;padding:.1rem .3rem}#readiness summary::-webkit-details-marker{display:none}
-.panel{position:absolute;right:0;top:2rem;z-index:3;width:min(32rem,calc(100vw - 2rem));padding:.8rem 1rem;background:var(--raised);border:1px solid var(--line);border-radius:8px;box-shadow:0 6px 24px #0003}
-.panel dl{display:grid;grid-template-columns:8rem 1fr;gap:.3rem .8rem;margin:0 0 .5rem}.panel dd{margin:0;overflow-wrap:anywhere}.panel dt{color:var(--dim)}
-nav{border-right:1px solid var(--line);background:var(--soft);padding:.7rem;overflow:auto}#new-thread{width:100%;margin-bottom:.6rem}
-#thread-list a{display:block;padding:.4rem .6rem;border-radius:6px;color:inherit;text-decoration:none}#thread-list a:hover{background:var(--line)}
-#thread-list a[aria-current]{background:var(--raised);box-shadow:inset 3px 0 var(--link)}
-.name{display:block;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.facts{display:flex;justify-content:space-between;gap:.5rem;font-size:.8rem}
-main{display:flex;flex-direction:column;min-width:0;position:relative}
-#thread{display:flex;flex-wrap:wrap;align-items:baseline;gap:.1rem .8rem;padding:.6rem 1.25rem;border-bottom:1px solid var(--line)}
-#thread .buttons{margin-left:auto;display:flex;gap:.5rem}#thread-facts{flex-basis:100%;margin:0;font-size:.8rem;overflow-wrap:anywhere}
-#link{margin:0;padding:.3rem 1.25rem;background:light-dark(#fff4e0,#3a2c14);color:var(--warn)}
-#transcript{flex:1;overflow:auto;padding:0 1.25rem 1rem;scrollbar-gutter:stable both-edges}#transcript:focus-visible{outline-offset:-2px}
-#welcome,.runs{max-width:56rem;margin-inline:auto}#interrupts,#composer{max-width:58.5rem;margin-inline:auto;width:100%}
-#welcome{padding:3rem 0 1rem}#welcome h3{font-size:1.15rem}#welcome button{margin:.2rem .4rem .2rem 0;text-align:left}
-#to-end{position:absolute;left:50%;translate:-50%;bottom:9rem;z-index:2;border-radius:2rem;box-shadow:0 2px 10px #0003}
-.run{padding:.9rem 0}.run+.run{border-top:1px solid var(--line)}
-.run>h3{display:flex;gap:.8rem;align-items:baseline;color:var(--dim);font-weight:400}.run>h3 .badge{margin-left:auto}
-.items{display:flex;flex-direction:column;gap:.55rem;margin:.5rem 0}.nested:empty{display:none}
-.message p{white-space:pre-wrap;overflow-wrap:anywhere;margin:.15rem 0 .35rem}.message p code{background:var(--soft);border-radius:4px;padding:.05rem .3rem}
-.message.user{background:light-dark(#eaf1fd,#1d2a3d);border-radius:8px;padding:.45rem .8rem}
-.message .open>:last-child:after{content:'▍';color:var(--live)}
-#readiness .policy{font-size:.78rem;font-weight:600}.retracted>.body,.retracted>summary{text-decoration:line-through;opacity:.6}
-details>summary{cursor:pointer}
-.reasoning>summary,.notice>summary{font-size:.87rem;color:var(--dim)}.reasoning>.body{white-space:pre-wrap;overflow-wrap:anywhere;color:var(--dim);border-left:2px solid var(--line);padding-left:.8rem;margin:.3rem 0 0 .3rem}
-.reasoning.open>summary span{color:var(--live)}
-.tool,.subagent{border:1px solid var(--line);border-radius:8px;overflow:hidden}.tool.failed{border-color:var(--bad)}
-.tool>summary,.subagent>summary{display:flex;gap:.7rem;align-items:baseline;padding:.35rem .8rem;background:var(--soft)}
-.tool[open]>summary,.subagent[open]>summary{border-bottom:1px solid var(--line)}
-.tool>summary:before,.subagent>summary:before{content:'▸';color:var(--dim)}.tool[open]>summary:before,.subagent[open]>summary:before{content:'▾'}
-.about{flex:1;min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;color:var(--dim)}
-.tool>.body,.subagent>.items{padding:.4rem .8rem .6rem}.subagent>p{padding:0 .8rem}.subagent{border-left:3px solid light-dark(#8a63d2,#b79cf0)}.nested{margin:.5rem 0}
-dl{margin:0}.args dl,.interrupt dl{display:grid;grid-template-columns:minmax(4rem,max-content) minmax(0,1fr);gap:0 .8rem}.args dt,.interrupt dt{font-size:.8rem;color:var(--dim);padding-top:.6rem}.args dd,.interrupt dd{margin:0}.result{margin-top:.4rem}.tool.failed .result pre{color:var(--bad)}
-.long pre{max-height:32rem}.long pre.cut{border-bottom-left-radius:0;border-bottom-right-radius:0;mask:linear-gradient(#000 70%,#0005)}
-.notice{border-left:3px solid var(--line);padding-left:.7rem}.notice b{font-weight:600}.notice summary span{overflow-wrap:anywhere}
-.notice.warn{border-color:var(--warn)}.notice.warn b{color:var(--warn)}.notice.bad{border-color:var(--bad)}.notice.bad b{color:var(--bad)}
-.failure{border:1px solid var(--bad);border-radius:8px;padding:.4rem .8rem}.failure code{color:var(--bad);font-weight:600}.failure p{white-space:pre-wrap;overflow-wrap:anywhere}
-.usage{font-size:.8rem}.chip{border:1px solid var(--line);border-radius:2rem;padding:.05rem .6rem;font-size:.8rem}
-#interrupts{padding:.4rem 1.25rem 0;max-height:60%;overflow:auto}
-.interrupt{border:1px solid var(--warn);border-radius:8px;padding:.6rem .9rem;margin-bottom:.4rem;background:light-dark(#fffaf0,#241e13)}.interrupt h3{font-size:.95rem;color:var(--warn)}
-.said{white-space:pre-wrap;overflow-wrap:anywhere}fieldset.bare{border:0;padding:0;margin:0;min-width:0}fieldset:not(.bare){border:1px solid var(--line);border-radius:6px;margin:.4rem 0;padding:.4rem .7rem}
-.row{display:flex;flex-wrap:wrap;gap:.5rem;margin-top:.5rem}.row input{flex:1 1 14rem;width:auto}.choice{display:flex;gap:.5rem;align-items:baseline;padding:.1rem 0}
-.interrupt textarea{font:13px/1.45 ui-monospace,monospace}
-#composer{display:grid;grid-template-columns:1fr auto;gap:.4rem .6rem;padding:.6rem 1.25rem .8rem}#composer textarea{resize:none}#send{align-self:end;min-width:5rem;padding:.4rem .9rem}
-#delivery{grid-column:1/-1;border:0;padding:0;margin:0;display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;font-size:.87rem}#composer-problem{grid-column:1/-1}
-dialog{background:var(--raised);color:inherit;border:1px solid var(--line);border-radius:8px}
+#readiness{position:relative}
+#readiness>summary{list-style:none;display:flex;gap:.8rem;padding:.2rem .5rem;border-radius:6px}
+#readiness>summary:hover{background:var(--line)}
+summary::-webkit-details-marker{display:none}
+.panel{position:absolute;right:0;top:calc(100% + .4rem);z-index:5;width:min(34rem,calc(100vw - 2rem));padding:.9rem 1.1rem;background:var(--raised);border:1px solid var(--line);border-radius:10px;box-shadow:0 12px 32px #0003}
+.panel dl{display:grid;gap:.45rem;margin-bottom:.6rem;font-size:.87rem}
+.panel dl>div{display:grid;grid-template-columns:8rem 1fr;gap:.8rem}
+.panel dd{overflow-wrap:anywhere;white-space:pre-line}.panel dt{color:var(--dim)}
+
+nav{border-right:1px solid var(--line);background:var(--soft);padding:.8rem;overflow:auto;display:flex;flex-direction:column;gap:.6rem}
+nav>*{flex:none}
+#thread-list{list-style:none;display:grid;grid-template-columns:minmax(0,1fr);gap:2px}
+#thread-list a{display:block;padding:.5rem .65rem;border-radius:8px;color:inherit;text-decoration:none}
+#thread-list a:hover{background:var(--line)}
+#thread-list a[aria-current]{background:var(--raised);box-shadow:0 0 0 1px var(--line),inset 3px 0 var(--accent)}
+.name{display:block;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;font-size:.9rem;font-weight:500}
+nav .facts{display:flex;justify-content:space-between;gap:.5rem;font-size:.78rem;margin-top:.1rem}
+
+main{display:flex;flex-direction:column;min-width:0;min-height:0;position:relative}
+.banner{display:flex;align-items:center;gap:1rem;padding:.45rem 1.25rem;background:light-dark(#fff3dc,#362a14);border-bottom:1px solid var(--line);font-size:.9rem}
+.banner p{flex:1}
+#thread{display:flex;flex-wrap:wrap;align-items:center;gap:.1rem .8rem;padding:.65rem 1.25rem .55rem;border-bottom:1px solid var(--line)}
+#thread-name{max-width:min(36rem,100%);overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
+#thread .buttons{margin-left:auto;display:flex;align-items:center;gap:.5rem}
+#thread .buttons input{width:11rem}
+#thread-facts{flex-basis:100%;font-size:.78rem;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
+.menu{position:relative}.menu>summary{list-style:none;padding:.15rem .6rem;border-radius:6px;border:1px solid var(--line);background:var(--raised)}
+.menu>.panel{width:13rem;padding:.4rem;display:grid;gap:.2rem}.menu>.panel button{text-align:left;border-color:transparent}
+.menu>.panel button:hover{background:var(--soft)}
+dialog{background:var(--raised);color:inherit;border:1px solid var(--line);border-radius:12px;padding:1.2rem 1.4rem;box-shadow:0 20px 60px #0005;max-width:min(40rem,calc(100vw - 2rem))}
+dialog::backdrop{background:#0006}
+dialog.wide-dialog{width:min(60rem,calc(100vw - 2rem));max-width:none}
+dialog form{margin-top:1rem;text-align:right}dialog>button{margin-top:1rem}
+.keys{display:grid;grid-template-columns:max-content 1fr;gap:.45rem 1.2rem;margin-top:.8rem}
+kbd{border:1px solid var(--edge);border-bottom-width:2px;border-radius:4px;padding:0 .35em;font-size:.72rem;color:inherit}
 @media(max-width:46rem){
-#console{grid-template-columns:minmax(0,1fr)}#show-threads{display:block}h1{font-size:.9rem}header{gap:.6rem;padding:.4rem .75rem}
-nav{display:none;grid-row:2;grid-column:1;z-index:2}.list nav{display:block}.list main{visibility:hidden}main{grid-row:2;grid-column:1}
-#thread,#transcript,#interrupts,#composer{padding-inline:.75rem}.run>h3 code{display:none}#readiness{position:static}.panel{left:1rem;right:1rem;top:2.8rem;width:auto}
-.panel dl{grid-template-columns:6rem 1fr}.row button{flex:1 1 auto}.args dl,.interrupt dl{display:block}
-#readiness .policy{display:none}#transcript{scrollbar-gutter:auto}#to-end{bottom:6.5rem}}
+.page{grid-template-columns:minmax(0,1fr)}
+#show-threads{display:block}.wide{display:none!important}header{gap:.55rem;padding:.4rem .75rem}h1{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}#readiness{margin-right:auto}
+nav{display:none;grid-row:2;grid-column:1;z-index:2;border-right:0}.list nav{display:flex}.list main{visibility:hidden}main{grid-row:2;grid-column:1}
+#thread{padding:.5rem .75rem}#thread-name{font-size:.95rem;max-width:min(60vw,20rem)}.banner{padding-inline:.75rem}
+#readiness,.menu{position:static}.panel{left:1rem;right:1rem;top:3.2rem;width:auto}.menu>.panel{left:auto;top:2.8rem}
+.panel dl>div{grid-template-columns:6rem 1fr}#readiness>summary{gap:.5rem;padding-inline:.1rem}}
 `

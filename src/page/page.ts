@@ -27,7 +27,10 @@ export function sendPage(reply: FastifyReply, { title, style, body, script, modu
     "default-src 'none'",
     `style-src '${hashOf(style)}'`,
     ...(scripts.length === 0 ? [] : [`script-src ${scripts.join(' ')}`, "connect-src 'self'"]),
-    ...(module === undefined ? [] : ["require-trusted-types-for 'script'", "trusted-types 'none'"]),
+    // Pictures of the conversation: the module has their bytes, and gives them an address of the page's own.
+    ...(module === undefined
+      ? []
+      : ['img-src blob:', "require-trusted-types-for 'script'", "trusted-types 'none'"]),
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",

@@ -26,6 +26,7 @@ interface Checked {
   env: Env
   stateFolder: StateFolder
   route: ModelRoute
+  isMock: boolean
   enforcement: Enforcement
   redactor: Redactor
   workspace: Workspace
@@ -36,10 +37,14 @@ interface Checked {
 
 /** Answers of /ready: what the runner that lives needs for a run, each thing tried. */
 export function readinessOf(parts: Checked): (signal: AbortSignal) => Promise<Check[]> {
-  const { config, env, stateFolder, route, enforcement, redactor, workspace, storage, agent, mcp } = parts
+  const { config, env, stateFolder, route, isMock, enforcement, redactor, workspace, storage, agent, mcp } =
+    parts
   return async (signal) => {
     const findings = await Promise.all([
-      attempt('model_route', () => checkModel(route, signal)),
+      attempt('model_route', async () => {
+        const said = await checkModel(route, signal)
+        return isMock ? { says: 'mock: no model answers; set ANTHROPIC_API_KEY or another route' } : said
+      }),
       attempt('claude_code', async () => {
         await checkClaudePath({ ...config, env }, signal)
         return await checkClaudeStarts(agent.binary)

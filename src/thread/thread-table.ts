@@ -10,6 +10,8 @@ import type { Key, Write } from '../storage/table.ts'
 const ThreadFacts = z.object({
   createdAt: z.number(),
   updatedAt: z.number(),
+  /** What its first run was asked. */
+  title: z.string().optional(),
   /** How the last run ended; `none` before the first. */
   lastOutcome: z.enum(['none', 'success', 'interrupt', 'cancelled', 'error']),
   /** The run that ended last: the one that asks what is open. */

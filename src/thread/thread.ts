@@ -17,6 +17,7 @@ import { Run, refusedRun } from './run.ts'
 import { type Start, takeBack } from './take-back.ts'
 import type { ThreadOptions } from './thread-options.ts'
 import { factsAfter, type LookedUp, putFacts, putMessages, putRun, type ThreadFacts } from './thread-table.ts'
+import { titled } from './title.ts'
 import { type Accepted, describeThread, type Submitted, type ThreadDescription } from './told.ts'
 
 /** One thread: admits one run at a time. */
@@ -285,7 +286,7 @@ export class Thread {
    * @throws {RunnerError} `regenerate_unsupported`, `storage_full`.
    */
   async #start(queued: QueuedRun, { waiting, back }: Start = {}): Promise<number> {
-    const { agent, queue, writer } = this.#options
+    const { agent, queue, redactor, writer } = this.#options
     const { request } = queued
     const { runId } = request
     const undo = back === undefined ? undefined : takeBack(agent, back, request)
@@ -308,7 +309,8 @@ export class Thread {
     const before = this.#facts
     const { lastUserMessageId } = back ?? before
     const openRun = { runId, after }
-    this.#facts = { ...before, lastUserMessageId, openRun, updatedAt: Date.now(), memory: agent.memory }
+    const facts = { ...titled(before, request.messages, redactor.redactText), lastUserMessageId }
+    this.#facts = { ...facts, openRun, updatedAt: Date.now(), memory: agent.memory }
     const removal = waiting === undefined ? (back?.forgotten ?? []) : queue.removal(waiting)
     const started = run.start([putRun(threadId, runId), putFacts(threadId, this.#facts), ...removal])
     const settled = started.then(

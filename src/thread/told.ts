@@ -7,6 +7,8 @@ export type ThreadState = 'idle' | 'running' | 'interrupted' | 'failed'
 
 export interface ThreadDescription extends AgentDescription {
   threadId: string
+  /** The first line that a person said in it, without secrets. */
+  title?: string
   state: ThreadState
   lastSeq: number
   runId?: string
@@ -26,7 +28,7 @@ export function describeThread(
   facts: ThreadFacts,
   now: { agent: AgentSession; lastSeq: number; runId: string | undefined; waiting: readonly Waiting[] },
 ): ThreadDescription {
-  const { lastOutcome, usage, createdAt, updatedAt } = facts
+  const { lastOutcome, title, usage, createdAt, updatedAt } = facts
   const { agent, lastSeq, runId, waiting } = now
   const { interrupts } = agent
   const ended = interrupts.length > 0 ? 'interrupted' : lastOutcome === 'error' ? 'failed' : 'idle'
@@ -39,6 +41,7 @@ export function describeThread(
     queue: waiting.flatMap(({ messageIds, ...run }) =>
       run.runId === runId ? [] : [{ runId: run.runId, messageIds }],
     ),
+    ...(title === undefined ? {} : { title }),
     usage,
     createdAt,
     updatedAt,

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { z } from 'zod'
 import type { AguiEvent } from '../../src/agui/event.ts'
 import { OWN_EVENTS, type OwnEventName, ownEvent, readOwn } from '../../src/agui/own-events.ts'
-import { describeCustom } from '../../src/console/browser/notice-texts.ts'
+import { describeCustom } from '../../src/console/browser/model/notice-texts.ts'
 import { caseNames, readGolden } from '../support/claude-cases.ts'
 
 const names = Object.keys(OWN_EVENTS) as OwnEventName[]

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { bodyOf, run, runInput } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { axeFindings } from './axe.ts'
 import { missingChromium, openBrowser, openPage, type Watched } from './chromium.ts'
 import { type Line, openLine } from './line.ts'
 
@@ -98,12 +99,16 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
   }
 
   afterEach(async () => {
+    const findings = await axeFindings(watched.page)
+    await watched.page.emulateMedia({ colorScheme: 'dark' })
+    findings.push(...(await axeFindings(watched.page)))
     await watched.page.context().close()
     await line?.close()
     line = undefined
     const unexpected = watched.problems.filter((problem) => expected?.test(problem) !== true)
     expected = undefined
     expect(unexpected).toEqual([])
+    expect(findings).toEqual([])
     expect(watched.requests.filter((url) => new URL(url).hostname !== '127.0.0.1')).toEqual([])
   })
 
@@ -112,7 +117,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await page.keyboard.press('Enter')
   }
   const articles = (page: Page, text: string): Locator => page.getByRole('article').filter({ hasText: text })
-  const lastRun = (page: Page): Locator => page.getByRole('region', { name: /^Run / }).last()
+  const lastRun = (page: Page): Locator => page.getByRole('group', { name: /^Run / }).last()
   const seen = (locator: Locator): Promise<void> => locator.waitFor({ timeout: 10_000 })
 
   test('the first prompt is typed, its answer is seen while it streams, and is there once when it ends', async () => {
@@ -123,7 +128,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     expect(await page.getByRole('textbox', { name: 'Prompt' }).inputValue()).toContain('hello.txt')
     await say(page, 'gated first')
     await seen(articles(page, 'before'))
-    await seen(page.getByRole('button', { name: 'Interrupt' }))
+    await seen(page.getByRole('button', { name: 'Stop' }))
     await seen(lastRun(page).getByText('running…', { exact: true }))
     expect(await articles(page, 'after').count()).toBe(0)
     bench.gateway.open('first')
@@ -132,7 +137,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await seen(lastRun(page).getByText(/\d+ in, \d+ out/))
     expect(await articles(page, 'gated first').count()).toBe(1)
     expect(await articles(page, 'before').count()).toBe(1)
-    const reasoning = page.getByText('Well, well.')
+    const reasoning = page.getByText('Well, well.').last()
     expect(await reasoning.isVisible()).toBe(false)
     await page.getByText('Reasoning').click()
     await seen(reasoning)
@@ -161,7 +166,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await say(page, 'gated lost')
     await seen(articles(page, 'before'))
     line.cut()
-    await seen(page.getByText('Connection lost, trying again.'))
+    await seen(page.getByText('Connection lost.'))
     bench.gateway.open('lost')
     await run(runner.url, { ...runInput('lost', 'while away'), forwardedProps: { delivery: 'queue' } })
     line.restore()
@@ -172,7 +177,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
       'You\n\nwhile away',
       'Claude Code\n\nYou said: while away',
     ])
-    await page.getByText('Connection lost').waitFor({ state: 'hidden' })
+    await page.getByText('Connection lost.').waitFor({ state: 'hidden' })
   })
 
   test('a tab that nobody looks at gives its connection back, and shows what it missed when it is looked at', async () => {
@@ -193,7 +198,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await setHidden(false)
     await seen(articles(page, 'You said: two'))
     expect(await page.getByRole('article').count()).toBe(4)
-    await page.getByText('Connection lost').waitFor({ state: 'hidden' })
+    await page.getByText('Connection lost.').waitFor({ state: 'hidden' })
   })
 
   test('a server that was started again is gone on with', async () => {
@@ -204,9 +209,9 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await say(page, 'one')
     await seen(articles(page, 'You said: one'))
     await first.stop('SIGKILL')
-    await seen(page.getByText('Connection lost, trying again.'))
+    await seen(page.getByText('Connection lost.'))
     await bench.start({ ...env, AGUI_PORT: new URL(first.url).port })
-    await page.getByText('Connection lost').waitFor({ state: 'hidden' })
+    await page.getByText('Connection lost.').waitFor({ state: 'hidden' })
     await say(page, 'two')
     await seen(articles(page, 'You said: two'))
     expect(await page.getByRole('article').count()).toBe(4)
@@ -218,7 +223,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await seen(lastRun(page).getByText('finished'))
     await seen(page.getByLabel('Result', { exact: true }).getByText(HOSTILE))
     await seen(articles(page, `The tool said: ${HOSTILE}`))
-    expect(await page.title()).toBe('hostile <b id=own> · agui-runner')
+    expect(await page.title()).toBe(`hostile ${HOSTILE} · agui-runner`)
     expect(await page.locator('#transcript :is(img, script), #own').count()).toBe(0)
     // Also where somebody would put it in by mistake: the browser itself refuses.
     const assign = page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p>x</p>')")
@@ -233,20 +238,21 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await seen(card.getByText('touch made-by-bash').first())
     expect(await page.getByRole('textbox', { name: 'Prompt' }).isDisabled()).toBe(true)
     await card.getByRole('textbox', { name: 'Reason of a refusal' }).fill('not in my house')
-    await card.getByRole('button', { name: 'Refuse' }).click()
+    await card.getByRole('button', { name: /^Refuse/ }).click()
     await seen(articles(page, 'not in my house'))
     expect(existsSync(join(bench.workspace, 'made-by-bash'))).toBe(false)
     await say(page, 'touch again')
     await card.getByText('Edit the arguments').click()
     const editor = card.getByRole('textbox', { name: 'Arguments as JSON' })
     await editor.fill('{')
-    await card.getByRole('button', { name: 'Approve', exact: true }).click()
+    await card.getByRole('button', { name: /^Allow once/ }).click()
     await seen(card.getByText('The arguments must be a JSON object.'))
     await editor.fill('{"command":"touch made-by-bash && echo made"}')
     // By the keyboard alone.
-    await card.getByRole('button', { name: 'Approve', exact: true }).focus()
-    await page.keyboard.press('Enter')
+    await card.getByRole('button', { name: /^Allow once/ }).focus()
+    await page.keyboard.press('y')
     await seen(articles(page, 'The tool said: made'))
+    await seen(page.getByText(/^Allowed by you at \d\d:\d\d/))
     await seen(page.getByText('Run with arguments that a person edited:'))
     expect(existsSync(join(bench.workspace, 'made-by-bash'))).toBe(true)
     // The list of what is open is asked for when the run begins, and may come after its events.
@@ -278,10 +284,11 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await seen(page.getByRole('navigation').getByText('1 queued'))
     await page.getByRole('radio', { name: /^Steer/ }).check()
     await say(page, 'the steered one')
-    await page.getByRole('button', { name: 'Interrupt' }).click()
-    await seen(page.getByText('cancelled', { exact: true }))
+    await seen(articles(page, 'the steered one').getByText(/^pending/))
+    await page.keyboard.press('Escape')
+    await seen(page.getByText('stopped', { exact: true }))
     await seen(articles(page, 'You said: the queued one'))
-    await page.getByRole('button', { name: 'Interrupt' }).waitFor({ state: 'hidden' })
+    await page.getByRole('button', { name: 'Stop' }).waitFor({ state: 'hidden' })
   })
 
   test('subagents stand nested, long results are cut with a way to the whole, failures tell their code', async () => {
@@ -304,11 +311,18 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
   test('a thread is forgotten only after a second word', async () => {
     await run(runner.url, runInput('forget', 'hello'))
     const page = await open(`${runner.url}/#/forget`)
-    const link = page.getByRole('navigation').getByRole('link', { name: /^forget/ })
-    await page.getByRole('button', { name: 'Forget' }).click()
+    const link = page
+      .getByRole('navigation')
+      .getByRole('link', { name: /^hello/ })
+      .and(page.getByTitle('forget'))
+    const ask = async (): Promise<void> => {
+      await page.getByLabel('More').click()
+      await page.getByRole('button', { name: 'Forget' }).click()
+    }
+    await ask()
     await page.getByRole('button', { name: 'Keep' }).click()
     await seen(link)
-    await page.getByRole('button', { name: 'Forget' }).click()
+    await ask()
     await page.getByRole('dialog').getByRole('button', { name: 'Forget' }).click()
     await link.waitFor({ state: 'detached' })
     expect((await fetch(`${runner.url}/sessions/forget`)).status).toBe(404)
@@ -381,9 +395,10 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     const list = page.getByRole('button', { name: 'Threads' })
     expect(await list.getAttribute('aria-expanded')).toBe('false')
     await list.click()
-    await page.getByRole('link', { name: /^shapes/ }).click()
-    await seen(page.getByRole('heading', { name: 'shapes' }))
-    await page.getByRole('link', { name: /^shapes/ }).waitFor({ state: 'hidden' })
+    const link = page.getByRole('link', { name: /^delegate/ })
+    await link.click()
+    await seen(page.getByRole('heading', { name: 'delegate' }))
+    await link.waitFor({ state: 'hidden' })
   })
 
   test('/docs lists every operation of the document, and needs nothing but itself', async () => {
@@ -405,5 +420,12 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await page.locator('#schema-RunAgentInput').getByText('RunAgentInput').first().click()
     await seen(page.locator('#schema-RunAgentInput pre'))
     expect(watched.requests).toEqual([`${runner.url}/docs`])
+    await page.context().setOffline(false)
+    await page.getByRole('searchbox').fill('the process serves')
+    const health = page.locator('#getHealth')
+    expect(await page.locator('main section > details:visible').count()).toBe(2)
+    await health.locator('summary').click()
+    await health.getByRole('button', { name: 'Send' }).click()
+    await seen(health.getByText('"status":"healthy"'))
   })
 })

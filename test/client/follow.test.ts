@@ -138,7 +138,7 @@ test('an error that the stream itself tells is no record; the thread is asked fo
     [1, 2],
     [0, 1, 2],
   ])
-  expect(links).toContainEqual({ state: 'lost', reason: 'no log' })
+  expect(links).toContainEqual({ state: 'lost', reason: 'no log', retryMs: expect.any(Number) })
 })
 
 test('a line that stays silent is given up and opened anew', async () => {
@@ -165,7 +165,11 @@ test('an answer that is no event stream is a lost connection, not the end', asyn
   const page = () => new Response('<p>Please sign in</p>', { headers: { 'content-type': 'text/html' } })
   const { seqs, links } = await followThrough([page, () => answer([record(1)])])
   expect(seqs).toEqual([1])
-  expect(links).toContainEqual({ state: 'lost', reason: 'The answer is no event stream but text/html.' })
+  expect(links).toContainEqual({
+    state: 'lost',
+    reason: 'The answer is no event stream but text/html.',
+    retryMs: expect.any(Number),
+  })
 })
 
 const named = (name: string, id = ''): string => `${id}data: {"type":"CUSTOM","name":"${name}"}\n\n`

@@ -1,35 +1,6 @@
 import { expect, test } from 'vitest'
-import { threadAddress, threadOfAddress } from '../../src/console/browser/address.ts'
-import {
-  formatAge,
-  formatBytes,
-  formatCount,
-  splitFences,
-  splitInlineCode,
-  summarise,
-} from '../../src/console/browser/format.ts'
-
-test('fenced code stands apart, also while its end is not there yet', () => {
-  expect(splitFences('one\n\n```sh\nls\n\n```\ntwo')).toEqual([
-    { kind: 'prose', text: 'one' },
-    { kind: 'code', text: 'ls\n' },
-    { kind: 'prose', text: 'two' },
-  ])
-  expect(splitFences('one\n```\nls')).toEqual([
-    { kind: 'prose', text: 'one' },
-    { kind: 'code', text: 'ls' },
-  ])
-  expect(splitFences('')).toEqual([])
-})
-
-test('inline code is every second piece, and nothing is lost', () => {
-  expect(splitInlineCode('a `b` c `d')).toEqual(['a ', 'b', ' c `d'])
-})
-
-test('the line of a call says what people look for', () => {
-  expect(summarise({ description: 'look', command: 'ls\npwd' })).toBe('ls')
-  expect(summarise({ other: 1 })).toBe('')
-})
+import { threadAddress, threadOfAddress } from '../../src/console/browser/model/address.ts'
+import { formatAge, formatBytes, formatCount } from '../../src/console/browser/model/format.ts'
 
 test('numbers carry their unit', () => {
   expect([formatCount(1, 'line'), formatCount(1200, 'line')]).toEqual(['1 line', '1,200 lines'])

@@ -1,7 +1,11 @@
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readAssets } from '../../src/console/assets.ts'
 import { bodyOf } from '../support/client.ts'
 import { type Bench, openBench } from '../support/runner.ts'
+
+/** A kilobyte is a thousand. */
+const GZIP_BYTES_MAX = 90_000
 
 /** What Chromium sends when an address is typed. */
 const TYPED = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8'
@@ -35,6 +39,7 @@ test('a browser gets the page without the token, under a policy that lets only i
   expect(directives.get('default-src')).toBe("default-src 'none'")
   expect(directives.get('script-src')).toMatch(/^script-src 'sha256-[\w+/=]{44}' 'nonce-[\w+/=]{24}'$/)
   expect(directives.get('script-src')).toContain(`'nonce-${nonce}'`)
+  expect(directives.get('img-src')).toBe('img-src blob:')
   expect(directives.get('require-trusted-types-for')).toBe("require-trusted-types-for 'script'")
   expect(html).not.toMatch(/https?:\/\//)
   const again = await (await openConsole()).text()
@@ -89,4 +94,12 @@ test('a server that runs from its sources serves the same modules', async () => 
   const { version, files } = await readAssets()
   expect(await addressOfMain()).toBe(`console/${version}/main.js`)
   expect(files.has('main.js')).toBe(true)
+})
+
+test(`the console is at most ${GZIP_BYTES_MAX} bytes, zipped`, async () => {
+  const { files } = await readAssets()
+  const bytes = gzipSync(files.get('main.js') ?? '', { level: 9 }).length
+  console.log(`console: ${bytes} bytes, zipped`)
+  expect(bytes).toBeGreaterThan(10_000)
+  expect(bytes).toBeLessThanOrEqual(GZIP_BYTES_MAX)
 })

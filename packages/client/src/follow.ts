@@ -12,8 +12,8 @@ const RETRY_MS_MAX = 2000
 export type Link =
   | { state: 'connecting' }
   | { state: 'live' }
-  /** It is tried again by itself. */
-  | { state: 'lost'; reason: string }
+  /** It is tried again by itself, after so many milliseconds. */
+  | { state: 'lost'; reason: string; retryMs: number }
 
 export interface LineOptions {
   signal?: AbortSignal
@@ -82,9 +82,10 @@ export async function* follow(
       waitMs = error instanceof Refusal ? error.retryAfterMs : 0
     }
     if (isOver()) return
-    onLink?.({ state: 'lost', reason })
     retryMs = after !== before ? retryMsMin : Math.min(retryMs * 2, retryMsMax)
-    await pause(Math.max(retryMs, waitMs), signal)
+    const restMs = Math.max(retryMs, waitMs)
+    onLink?.({ state: 'lost', reason, retryMs: restMs })
+    await pause(restMs, signal)
   }
 }
 

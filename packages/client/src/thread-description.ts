@@ -4,6 +4,8 @@ import { isObject } from './values.ts'
 /** What the runner tells of a thread. Members that it may add later are not named here. */
 export interface ThreadDescription {
   threadId: string
+  /** The first line of its first prompt. */
+  title?: string
   state: 'idle' | 'running' | 'interrupted' | 'failed'
   lastSeq: number
   /** The run under way. */

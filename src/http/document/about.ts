@@ -25,6 +25,8 @@ export interface RouteFacts {
   headers?: z.ZodType
   /** JSON; or whatever bytes come. */
   body?: z.ZodType | NamedSchema | 'bytes'
+  /** Of a JSON body: what somebody may send to begin with. */
+  example?: unknown
   answers: Readonly<Record<number, RouteAnswer>>
   /** Beside those that any such route may answer with. */
   errors?: readonly ErrorCode[]

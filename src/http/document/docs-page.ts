@@ -1,5 +1,6 @@
 import { escapeHtml, type Page } from '../../page/page.ts'
 import { SIGN_IN_FORM, SIGN_IN_SCRIPT, SIGN_IN_STYLE } from '../../page/page-token.ts'
+import { TRY_SCRIPT } from './docs-script.ts'
 import type { DocumentedResponse, OpenApiDocument, Operation, Parameter } from './openapi.ts'
 
 type Json = Record<string, unknown>
@@ -19,7 +20,7 @@ interface Route {
   operation: Operation
 }
 
-/** The document for a person: HTML alone, every route folded up. */
+/** The document for a person: every route folded up, to be searched and tried. */
 export function renderDocs(document: OpenApiDocument): Page {
   const routes = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ method, path, operation })),
@@ -36,7 +37,9 @@ export function renderDocs(document: OpenApiDocument): Page {
     `<header><h1>${text(info.title)} <small>${text(info.version)}</small></h1>`,
     `<p>${text(info.description)}</p>`,
     `<nav>${navigation.join('')}<a href="#schemas">Schemas<small>${Object.keys(components.schemas).length}</small></a>`,
-    `<a href="openapi.json">openapi.json</a></nav></header><main>`,
+    `<a href="openapi.json">openapi.json</a></nav>`,
+    `<input type="search" id="search" placeholder="Search routes and schemas" aria-label="Search routes and schemas">`,
+    `<p id="nothing" role="status"></p></header><main>`,
     ...sections.map(
       ({ tag, title, routes: own }) =>
         `<section id="${tag}"><h2>${title}</h2>${own.map(renderRoute).join('')}</section>`,
@@ -44,7 +47,12 @@ export function renderDocs(document: OpenApiDocument): Page {
     `<section id="schemas"><h2>Schemas</h2>${Object.entries(components.schemas).map(renderSchema).join('')}</section>`,
     '</main>',
   ]
-  return { title: `${info.title} API`, style: STYLE, body: body.join('') }
+  return {
+    title: `${info.title} API`,
+    style: STYLE,
+    body: body.join(''),
+    script: `${SIGN_IN_SCRIPT}${TRY_SCRIPT}`,
+  }
 }
 
 function renderRoute({ method, path, operation }: Route): string {
@@ -56,11 +64,31 @@ function renderRoute({ method, path, operation }: Route): string {
       ? ''
       : `<h3>Body${requestBody.required ? '' : ' <small>may be left out</small>'}</h3>${renderContent(requestBody.content)}`,
     `<h3>Answers</h3><table>${Object.entries(responses).map(renderResponse).join('')}</table>`,
-    `<h3>Try it</h3><pre>${text(curlOf({ method, path, operation }))}</pre>`,
+    `<h3>Try it</h3><pre tabindex="0">${text(curlOf({ method, path, operation }))}</pre>${renderTry({ method, path, operation })}`,
   ]
   return (
     `<details id="${text(operationId)}"><summary><b class="${text(method)}">${text(method.toUpperCase())}</b>` +
     `<code>${text(path)}</code><span>${text(summary)}</span></summary><div>${parts.join('')}</div></details>`
+  )
+}
+
+/** What the script sends: the path with its parameters filled in, and a body to begin with. */
+function renderTry({ method, path, operation }: Route): string {
+  const { requestBody, parameters = [] } = operation
+  const example = requestBody?.content['application/json']?.example
+  const fields = parameters
+    .filter((parameter) => parameter.in !== 'header')
+    .map(
+      ({ name, in: place, required }) =>
+        `<label>${text(name)} <input name="${text(name)}" data-in="${place}"${required ? ' required' : ''}></label>`,
+    )
+  const body =
+    example === undefined
+      ? ''
+      : `<label>Body <textarea name="body" rows="8" spellcheck="false">${text(JSON.stringify(example, null, 2))}</textarea></label>`
+  return (
+    `<form class="try" data-method="${text(method.toUpperCase())}" data-path="${text(path)}">${fields.join('')}${body}` +
+    `<button>Send</button> <output></output></form>`
   )
 }
 
@@ -91,7 +119,7 @@ function renderContent(content: Record<string, { schema: Json }>): string {
         return `<p><code>${text(type)}</code>: <a href="#schema-${text(name)}">${text(name)}</a></p>`
       }
       const isPlain = type !== 'application/json'
-      return `<p><code>${text(type)}</code></p>${isPlain ? '' : `<pre>${text(JSON.stringify(schema, null, 2))}</pre>`}`
+      return `<p><code>${text(type)}</code></p>${isPlain ? '' : `<pre tabindex="0">${text(JSON.stringify(schema, null, 2))}</pre>`}`
     })
     .join('')
 }
@@ -99,7 +127,7 @@ function renderContent(content: Record<string, { schema: Json }>): string {
 function renderSchema([name, schema]: [string, Json]): string {
   return (
     `<details id="schema-${text(name)}"><summary><code>${text(name)}</code></summary>` +
-    `<div><pre>${text(JSON.stringify(schema, null, 2))}</pre></div></details>`
+    `<div><pre tabindex="0">${text(JSON.stringify(schema, null, 2))}</pre></div></details>`
   )
 }
 
@@ -110,9 +138,14 @@ function curlOf({ method, path, operation }: Route): string {
   if (method !== 'get') words.push('-X', method.toUpperCase())
   words.push(`"$AGUI_URL${path}"`, `-H "authorization: Bearer $AGUI_TOKEN"`)
   if (requestBody?.content['application/json'] !== undefined)
-    words.push(`-H 'content-type: application/json'`, "-d '{…}'")
+    words.push(`-H 'content-type: application/json'`, `-d '${exampleOf(requestBody)}'`)
   else if (requestBody !== undefined) words.push('--data-binary @FILE')
   return words.join(' ')
+}
+
+function exampleOf(requestBody: Operation['requestBody']): string {
+  const example = requestBody?.content['application/json']?.example
+  return example === undefined ? '{…}' : JSON.stringify(example)
 }
 
 /** A schema in a few words. */
@@ -148,11 +181,16 @@ summary span{color:var(--dim);flex:1 1 20rem}summary b{min-width:4.2rem;font-siz
 .get,.good{color:light-dark(#0a6b3d,#6fd3a0)}.post{color:light-dark(#0b57d0,#8ab4f8)}.put{color:light-dark(#8a5300,#f0b35e)}.delete,.bad{color:light-dark(#b3261e,#f2938c)}
 code,pre{font:13px/1.45 ui-monospace,monospace}pre{background:var(--soft);border-radius:6px;padding:.7rem .9rem;margin:.4rem 0;overflow:auto;max-height:26rem}
 table{border-collapse:collapse;width:100%}td{border-top:1px solid var(--line);padding:.35rem .8rem .35rem 0;vertical-align:top;overflow-wrap:anywhere}td:first-child{width:9rem}
+#search{width:100%;margin:.9rem 0 0;padding:.45rem .8rem;font:inherit;color:inherit;background:var(--soft);border:1px solid var(--line);border-radius:6px}[hidden]{display:none}
+.try{display:grid;gap:.4rem;justify-items:start}.try label{display:block;width:100%;font-size:.85rem;color:var(--dim)}
+.try input,.try textarea{display:block;width:100%;font:13px/1.45 ui-monospace,monospace;color:inherit;background:var(--soft);border:1px solid var(--line);border-radius:6px;padding:.35rem .6rem}
+.try button{font:inherit;padding:.25rem 1rem;border-radius:6px;border:1px solid var(--line);background:var(--soft);color:inherit;cursor:pointer}
+.try output{display:block;width:100%;white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.45 ui-monospace,monospace;max-height:24rem;overflow:auto}
 td p{margin:.2rem 0}.in{white-space:nowrap}
 `
 
 /** In the tab's address the token has no place: the script asks for the same page with it, and shows what that holds. */
-const SIGN_IN_AND_SHOW = `${SIGN_IN_SCRIPT}
+const SIGN_IN_AND_SHOW = `${SIGN_IN_SCRIPT}${TRY_SCRIPT}
 async function show() {
   const answer = await fetchSignedIn('docs')
   // This page has the same style already.

@@ -23,7 +23,7 @@ export interface Operation {
   summary: string
   description?: string
   parameters?: Parameter[]
-  requestBody?: { required: boolean; content: Record<string, { schema: Json }> }
+  requestBody?: { required: boolean; content: Record<string, { schema: Json; example?: unknown }> }
   responses: Record<string, DocumentedResponse>
   security?: Json[]
 }
@@ -44,6 +44,8 @@ export interface DocumentedResponse {
 export interface OpenApiDocument {
   openapi: '3.1.0'
   info: { title: string; version: string; description: string; license: { name: string; identifier: string } }
+  servers: { url: string; description: string }[]
+  tags: { name: string; description: string }[]
   paths: Record<string, Record<string, Operation>>
   components: { schemas: Record<string, Json>; securitySchemes: Record<string, Json> }
   security: Json[]
@@ -60,6 +62,14 @@ const BY_DOORS: Record<NonNullable<RouteFacts['isOpen']> | 'closed', readonly Er
   'as-page': ['host_not_allowed', 'origin_not_allowed', 'rate_limited'],
   closed: ['unauthorized', 'host_not_allowed', 'origin_not_allowed', 'rate_limited'],
 }
+
+const TAGS: readonly { name: RouteFacts['tag']; description: string }[] = [
+  { name: 'runs', description: 'Starting runs, and reading their events.' },
+  { name: 'threads', description: 'What threads there are, and what is said into them.' },
+  { name: 'workspace', description: 'Files and repositories that the agent works on.' },
+  { name: 'platform', description: 'What the control plane of the platform asks for.' },
+  { name: 'server', description: 'Health, readiness, metrics and this document.' },
+]
 
 /** The routes as an OpenAPI 3.1 document. */
 export function toDocument(routes: readonly DocumentedRoute[]): OpenApiDocument {
@@ -78,6 +88,10 @@ export function toDocument(routes: readonly DocumentedRoute[]): OpenApiDocument 
       description: DESCRIPTION,
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
+    servers: [
+      { url: '.', description: 'This runner: the document lies at its root, also behind a path of a proxy.' },
+    ],
+    tags: [...TAGS],
     paths,
     components: {
       schemas,
@@ -121,7 +135,7 @@ function toOperation(route: DocumentedRoute, schemas: Record<string, Json>): Ope
     summary: facts.summary,
     ...(facts.details === undefined ? {} : { description: facts.details }),
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(facts.body === undefined ? {} : { requestBody: toRequestBody(facts.body, schemas) }),
+    ...(facts.body === undefined ? {} : { requestBody: toRequestBody(facts.body, facts.example, schemas) }),
     responses: toResponses(facts, schemas),
     ...(facts.isOpen === undefined ? {} : { security: [] }),
   }
@@ -161,12 +175,14 @@ function toParameters(schema: z.ZodType | undefined, place: Parameter['in']): Pa
 
 function toRequestBody(
   body: NonNullable<RouteFacts['body']>,
+  example: unknown,
   schemas: Record<string, Json>,
 ): NonNullable<Operation['requestBody']> {
   if (body === 'bytes') return { required: false, content: { 'application/octet-stream': { schema: {} } } }
   const schema = 'name' in body ? body.schema : body
   const required = !schema.safeParse(undefined).success
-  return { required, content: { 'application/json': { schema: toReference(body, schemas) } } }
+  const shown = example === undefined ? {} : { example }
+  return { required, content: { 'application/json': { schema: toReference(body, schemas), ...shown } } }
 }
 
 function toResponses(facts: RouteFacts, schemas: Record<string, Json>): Operation['responses'] {

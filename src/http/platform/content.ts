@@ -49,6 +49,7 @@ const WRITE = about(() => ({
   tag: 'workspace',
   summary: 'Writes one file, whole; folders on the way are made.',
   body: WriteBody,
+  example: { path: 'notes/hello.txt', content: 'Hello.', encoding: 'utf-8' },
   answers: ok('It is written.', z.object({ message: z.string() })),
   errors: ['path_outside_workspace'],
 }))
@@ -57,6 +58,7 @@ const DELETE = about(() => ({
   tag: 'workspace',
   summary: 'Removes a file; of a link the link.',
   body: DeleteBody,
+  example: { path: 'notes/hello.txt' },
   answers: ok('It is gone.', z.object({ message: z.string() })),
   errors: ['path_outside_workspace', 'not_found'],
 }))

@@ -22,6 +22,7 @@ const ABOUT = about(() => ({
   tag: 'platform',
   summary: 'A thumb up or down: logged, and handed back as an event.',
   body: Body,
+  example: { type: 'META', metaType: 'thumbs_up', payload: { messageId: 'message-1' }, threadId: 'first' },
   answers: ok('The event.', z.object({ type: z.literal('RAW'), event: z.looseObject({ name: z.string() }) })),
 }))
 

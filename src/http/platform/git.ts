@@ -84,6 +84,7 @@ const REMOTE = about(() => ({
   summary: 'Makes the folder a repository, if it is none, with this remote, and fetches from it.',
   headers: TokenHeaders,
   body: RemoteBody,
+  example: { path: '', remoteUrl: 'https://git.example/team/app.git', branch: 'main' },
   answers: ok(
     'The remote is set.',
     z.object({
@@ -103,6 +104,7 @@ const ADD = about(() => ({
     'Clones a repository into the workspace, or brings one that is there to the branch, the tag or the commit.',
   headers: TokenHeaders,
   body: AddBody,
+  example: { url: 'https://git.example/team/app.git', branch: 'main' },
   answers: ok(
     'It is there.',
     z.object({
@@ -120,6 +122,7 @@ const REMOVE = about(() => ({
   tag: 'workspace',
   summary: 'Removes a repository from the workspace.',
   body: RemoveBody,
+  example: { name: 'app' },
   answers: ok('It is gone.', z.object({ message: z.string() })),
   errors: ['path_outside_workspace'],
 }))
@@ -143,6 +146,7 @@ const WORKFLOW = about(() => ({
   summary: 'Switches the workflow: the repository that brings commands, agents and skills.',
   headers: TokenHeaders,
   body: WorkflowBody,
+  example: { gitUrl: 'https://git.example/team/workflow.git', branch: 'main', path: '' },
   answers: ok(
     'The workflow that is active.',
     z.object({

@@ -39,6 +39,7 @@ const STOP = about(() => ({
   summary: 'Stops one task.',
   params: Params,
   body: Thread,
+  example: { thread_id: 'first' },
   answers: ok('It is asked to, or has ended already.', z.object({ message: z.string() })),
   errors: ['not_found'],
 }))

@@ -37,6 +37,16 @@ const ABOUT = about(() => ({
   details:
     'The thread is made on first use. A client that leaves ends its run only with forwardedProps.onDisconnect "interrupt". Members that AG-UI does not know are stripped; snake_case names of the ids are taken too. While a run is under way the answer is 409 thread_busy, unless forwardedProps.delivery is queue or steer. A history that ends with a known user message, or forwardedProps.replaces, takes the thread back to before that message.',
   body: { name: 'RunAgentInput', schema: RunAgentInputSchema },
+  example: {
+    protocolVersion: '1.0',
+    threadId: 'first',
+    runId: 'run-1',
+    state: {},
+    messages: [{ id: 'message-1', role: 'user', content: 'Say hello.' }],
+    tools: [],
+    context: [],
+    forwardedProps: {},
+  },
   answers: {
     200: {
       says: 'The events of the run: SSE, or protobuf when Accept names it.',

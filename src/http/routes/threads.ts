@@ -31,6 +31,7 @@ const described = () => ({
   name: 'Session',
   schema: z.looseObject({
     threadId: z.string(),
+    title: z.string().optional().describe('The first line of its first prompt.'),
     state: z.enum(['idle', 'running', 'interrupted', 'failed']),
     lastSeq: z.number().int(),
     runId: z.string().optional().describe('The run under way.'),
@@ -96,6 +97,7 @@ const MESSAGE = about(() => ({
   summary: 'Puts a user message into the thread: into the running turn, or behind it.',
   params: Params,
   body: MessageBody,
+  example: { content: 'And then run the tests.', delivery: 'queue' },
   answers: {
     202: {
       says: 'What becomes of it.',
@@ -113,6 +115,7 @@ const MODEL = about(() => ({
   tag: 'platform',
   summary: 'The model of later runs; the conversation goes on.',
   body: ModelBody,
+  example: { model: 'opus', thread_id: 'first' },
   answers: ok(
     'It is switched.',
     z.object({ message: z.string(), model: z.string(), previousModel: z.string().nullable() }),
@@ -124,6 +127,7 @@ const INTERRUPT_ANY = about(() => ({
   tag: 'platform',
   summary: 'Stops the running turn of the thread that is named, else of the own or the only one.',
   body: InterruptBody,
+  example: { thread_id: 'first' },
   answers: ok('Whether something was running.', z.object({ message: z.string(), interrupted: z.boolean() })),
 }))
 

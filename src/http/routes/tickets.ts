@@ -13,6 +13,7 @@ const ISSUE = about(() => ({
   tag: 'threads',
   summary: 'A ticket that stands for the token once, as ?ticket= of an EventSource or of the WebSocket.',
   body: Body,
+  example: { threadId: 'first' },
   answers: ok(
     'The ticket.',
     z.object({

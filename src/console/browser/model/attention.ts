@@ -1,0 +1,42 @@
+import type { Level } from './model.ts'
+import type { ThreadShape } from './thread-shapes.ts'
+
+export interface StateWords {
+  word: string
+  level: Level | 'live' | 'good'
+}
+
+/** `unknown` while the runner cannot be asked: what was true a while ago is not said of now. */
+const WORDS: Readonly<Record<string, StateWords>> = {
+  idle: { word: 'idle', level: 'good' },
+  running: { word: 'running', level: 'live' },
+  interrupted: { word: 'needs you', level: 'warn' },
+  failed: { word: 'failed', level: 'bad' },
+}
+
+export function stateWords(state: string, isKnown: boolean): StateWords {
+  if (!isKnown) return { word: 'unknown', level: 'info' }
+  return WORDS[state] ?? { word: state, level: 'info' }
+}
+
+/** What waits for a person first, then what goes wrong, then what runs. */
+const NEED: Readonly<Record<string, number>> = { interrupted: 0, failed: 1, running: 2 }
+const REST = 3
+
+export function byNeed(threads: readonly ThreadShape[]): ThreadShape[] {
+  const need = ({ state }: ThreadShape): number => NEED[state] ?? REST
+  return [...threads].sort((a, b) => need(a) - need(b) || b.updatedAt - a.updatedAt)
+}
+
+/** By words of the title, the id or the state. */
+export function matching(threads: readonly ThreadShape[], words: string): ThreadShape[] {
+  const wanted = words.trim().toLowerCase()
+  if (wanted === '') return [...threads]
+  return threads.filter(({ threadId, title = '', state }) =>
+    `${threadId}\n${title}\n${stateWords(state, true).word}`.toLowerCase().includes(wanted),
+  )
+}
+
+export function nameOf({ title, threadId }: Pick<ThreadShape, 'title' | 'threadId'>): string {
+  return title ?? threadId
+}

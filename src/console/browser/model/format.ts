@@ -1,0 +1,57 @@
+import type { Usage } from './model.ts'
+
+const number = new Intl.NumberFormat('en')
+const time = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+const date = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' })
+
+export function formatCount(value: number, unit: string): string {
+  return `${number.format(value)} ${unit}${value === 1 ? '' : 's'}`
+}
+
+export function formatTime(at: number): string {
+  return time.format(at)
+}
+
+export function formatDate(at: number): string {
+  return date.format(at)
+}
+
+export function formatAge(ms: number): string {
+  const minutes = Math.floor(ms / 60_000)
+  if (minutes < 1) return 'now'
+  if (minutes < 60) return `${minutes} min ago`
+  const hours = Math.floor(minutes / 60)
+  return hours < 48 ? `${hours} h ago` : `${Math.floor(hours / 24)} days ago`
+}
+
+export function formatBytes(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`
+  const kib = bytes / 1024
+  return kib < 1024 ? `${Math.round(kib)} KiB` : `${(kib / 1024).toFixed(1)} MiB`
+}
+
+export function formatUsage(usage: readonly Usage[]): string {
+  return usage
+    .map(({ model, inputTokens, outputTokens, cachedInputTokens }) => {
+      const cached = cachedInputTokens > 0 ? ` (${number.format(cachedInputTokens)} cached)` : ''
+      return `${model}: ${number.format(inputTokens)} in${cached}, ${number.format(outputTokens)} out`
+    })
+    .join(' · ')
+}
+
+/** `4.2 s`, `3 min 05 s`, `2 h 10 min`. */
+export function formatDuration(ms: number): string {
+  if (ms < 10_000) return `${(Math.max(ms, 0) / 1000).toFixed(1)} s`
+  const seconds = Math.floor(ms / 1000)
+  if (seconds < 60) return `${seconds} s`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes} min ${String(seconds % 60).padStart(2, '0')} s`
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`
+}
+
+/** `1.2k`, `3.4M`: for where a glance is enough. */
+export function formatTokens(usage: readonly Usage[]): string {
+  const total = usage.reduce((sum, { inputTokens, outputTokens }) => sum + inputTokens + outputTokens, 0)
+  if (total < 1000) return `${total}`
+  return total < 1_000_000 ? `${(total / 1000).toFixed(1)}k` : `${(total / 1_000_000).toFixed(1)}M`
+}

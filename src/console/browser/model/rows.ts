@@ -1,0 +1,64 @@
+import type { Item, ShownRun } from './model.ts'
+import type { Timeline } from './timeline.ts'
+
+/** What the list draws, one after the other; `key` stays with what it stands for. */
+export type Row =
+  | { kind: 'start'; key: string; run: ShownRun; rev: number }
+  | { kind: 'item'; key: string; run: ShownRun; item: Item; rev: number }
+  | { kind: 'end'; key: string; run: ShownRun; rev: number }
+
+/** The rows of the runs; those of a run that has not changed are kept, so that a delta costs its own run only. */
+export class Rows {
+  #timeline: Timeline | undefined
+  #rev = -1
+  #runs: { rev: number; rows: Row[] }[] = []
+  #all: readonly Row[] = []
+
+  of(timeline: Timeline | undefined): readonly Row[] {
+    if (timeline === this.#timeline && timeline?.rev === this.#rev) return this.#all
+    if (timeline !== this.#timeline) this.#runs = []
+    this.#timeline = timeline
+    this.#rev = timeline?.rev ?? -1
+    this.#all = (timeline?.runs ?? []).flatMap((run, index) => this.#rowsOf(run, index))
+    return this.#all
+  }
+
+  #rowsOf(run: ShownRun, index: number): Row[] {
+    const kept = this.#runs[index]
+    if (kept?.rev === run.rev) return kept.rows
+    const { rev } = run
+    const rows: Row[] = [
+      { kind: 'start', key: `${index}`, run, rev },
+      ...run.items.map(
+        (item): Row => ({ kind: 'item', key: `${index}.${item.key}`, run, item, rev: item.rev }),
+      ),
+      { kind: 'end', key: `${index}.end`, run, rev },
+    ]
+    this.#runs[index] = { rev, rows }
+    return rows
+  }
+}
+
+/** The words of an item and of all that it holds. */
+function wordsOfItem(item: Item): string {
+  switch (item.kind) {
+    case 'text':
+    case 'reasoning':
+      return item.text
+    case 'notice':
+      return `${item.title} ${item.detail}`
+    case 'tool':
+      return [item.name, item.args, item.result?.text ?? '', ...item.items.map(wordsOfItem)].join('\n')
+    case 'subagent':
+      return [item.name, item.description, ...item.items.map(wordsOfItem)].join('\n')
+  }
+}
+
+/** Where the words are: the indexes of the rows that say them. */
+export function rowsWith(rows: readonly Row[], words: string): number[] {
+  const wanted = words.trim().toLowerCase()
+  if (wanted === '') return []
+  return rows.flatMap((row, index) =>
+    row.kind === 'item' && wordsOfItem(row.item).toLowerCase().includes(wanted) ? [index] : [],
+  )
+}

@@ -1,0 +1,395 @@
+import { type Effect, effectOf } from '../../../agui/items.ts'
+import { readContent, readFailure, readUsage } from './content.ts'
+import { isObject, type Json, ownMetadata, toList, toNumber, toObject, toText } from './fields.ts'
+import type {
+  Holder,
+  Item,
+  NoticeItem,
+  ReasoningItem,
+  ShownRun,
+  SubagentItem,
+  TextItem,
+  ToolItem,
+} from './model.ts'
+import { describeCustom } from './notice-texts.ts'
+
+type Handler = (event: Json) => void
+type Opened = TextItem | ReasoningItem | ToolItem
+
+/** A text as it is placed; who holds it and where follow from the event. */
+type PlacedText = Pick<TextItem, 'role' | 'text' | 'attachments' | 'isOpen' | 'isPending'>
+const SILENCE: PlacedText = { role: 'user', text: '', attachments: [], isOpen: false, isPending: false }
+
+/** What a thread's events add up to. Fed in order, each event once; a page that draws it holds nothing else. */
+export class Timeline {
+  readonly runs: ShownRun[] = []
+  /** Grows with every change. */
+  rev = 0
+  /** By the keys of agui/items.ts. */
+  readonly #items = new Map<string, Opened>()
+  readonly #subagents = new Map<string, SubagentItem>()
+  readonly #open = new Set<Opened>()
+  /** Calls that have no result yet: what they show depends on whether their run still goes on. */
+  readonly #pending = new Set<ToolItem>()
+  #keys = 0
+
+  get run(): ShownRun | undefined {
+    return this.runs.at(-1)
+  }
+
+  apply(event: Json): void {
+    const type = toText(event['type']) ?? ''
+    const effect = effectOf({ ...event, type })
+    const handle = this.#handlers[type]
+    if (handle !== undefined) handle(event)
+    else if (effect !== undefined) this.#goOn(effect, event)
+    else this.#note(event, { level: 'info', title: type, detail: '', value: event })
+  }
+
+  readonly #handlers: Readonly<Record<string, Handler | undefined>> = {
+    RUN_STARTED: (event) => this.#startRun(event),
+    RUN_FINISHED: (event) => this.#finishRun(event),
+    RUN_ERROR: (event) => {
+      const run = this.#currentRun()
+      run.state = 'error'
+      run.error = readFailure(event)
+      run.usage = readUsage(event['usage'])
+      this.#endRun(run, event)
+    },
+    TEXT_MESSAGE_START: (event) => {
+      const role = toText(event['role']) ?? 'assistant'
+      this.#addText(event, { ...SILENCE, role, isOpen: true })
+    },
+    REASONING_MESSAGE_START: (event) => {
+      const holder = this.#holderOf(event)
+      const item: ReasoningItem = {
+        kind: 'reasoning',
+        rev: 0,
+        key: this.#nextKey(),
+        holder,
+        text: '',
+        isOpen: true,
+        isEncrypted: false,
+      }
+      this.#add(item)
+      this.#items.set(`reasoning ${idOf(event)}`, item)
+      this.#open.add(item)
+    },
+    REASONING_ENCRYPTED_VALUE: (event) => this.#encrypt(event),
+    TOOL_CALL_START: (event) => this.#startTool(event),
+    TOOL_CALL_RESULT: (event) => this.#addResult(event),
+    SUBAGENT_STARTED: (event) => this.#startSubagent(event),
+    SUBAGENT_FINISHED: (event) => this.#finishSubagent(event),
+    SUBAGENT_ERROR: (event) => {
+      const subagent = this.#subagents.get(toText(event['subagentRunId']) ?? '')
+      if (subagent === undefined) return
+      subagent.state = 'error'
+      subagent.error = readFailure(event)
+      this.#touch(subagent)
+    },
+    CUSTOM: (event) => this.#custom(event),
+    STATE_SNAPSHOT: (event) =>
+      this.#note(event, {
+        level: 'info',
+        title: 'State',
+        detail: JSON.stringify(event['snapshot']),
+        value: event['snapshot'],
+      }),
+  }
+
+  /** A span is only around what is shown itself; what nobody began is not shown. */
+  #goOn({ key, kind }: Effect, event: Json): void {
+    const item = this.#items.get(key)
+    if (item === undefined) return
+    if (kind === 'delta') this.#say(item, event)
+    if (kind === 'close') this.#close(item)
+  }
+
+  #startRun(event: Json): void {
+    const startedAt = toNumber(event['timestamp'])
+    const run = newRun(toText(event['runId']) ?? '', { isPartial: false, startedAt })
+    this.runs.push(run)
+    for (const message of toList(toObject(event['input'])['messages']).filter(isObject)) {
+      const { text, attachments } = readContent(message['content'])
+      if (message['role'] === 'tool') this.#addResult(message)
+      else if (message['role'] !== 'assistant')
+        this.#addText({ messageId: message['id'] }, { ...SILENCE, role: roleOf(message), text, attachments })
+    }
+    this.#touch(run)
+  }
+
+  #finishRun(event: Json): void {
+    const run = this.#currentRun()
+    const { type } = toObject(event['outcome'])
+    run.state = type === 'interrupt' || type === 'cancelled' ? type : 'success'
+    run.usage = readUsage(event['usage'])
+    if (event['result'] !== undefined) run.result = event['result']
+    for (const interrupt of toList(toObject(event['outcome'])['interrupts'])) {
+      const tool = this.#toolOf(toObject(interrupt))
+      if (tool !== undefined) tool.isAsking = true
+    }
+    this.#endRun(run, event)
+  }
+
+  /** The run's end closes whatever it left open. */
+  #endRun(run: ShownRun, event: Json): void {
+    const endedAt = toNumber(event['timestamp'])
+    if (endedAt !== undefined) run.endedAt = endedAt
+    for (const item of this.#open) this.#close(item)
+    for (const tool of this.#pending) this.#touch(tool)
+    this.#touch(run)
+  }
+
+  /** Records that come first after retention has dropped their run's beginning belong to a run all the same. */
+  #currentRun(): ShownRun {
+    const last = this.run
+    if (last !== undefined) return last
+    const run = newRun('', { isPartial: true, startedAt: undefined })
+    this.runs.push(run)
+    return run
+  }
+
+  #holderOf(event: Json): Holder {
+    return this.#subagents.get(toText(event['subagentRunId']) ?? '') ?? this.#currentRun()
+  }
+
+  #add(item: Item): void {
+    item.holder.items.push(item)
+    this.#touch(item)
+  }
+
+  #addText(event: Json, item: PlacedText): void {
+    // What was pending has been taken in under the same id, maybe with ":steered" behind it: it stands where it was taken in.
+    this.#settle(idOf(event).replace(/:steered$/, ''))
+    const placed: TextItem = {
+      kind: 'text',
+      rev: 0,
+      key: this.#nextKey(),
+      holder: this.#holderOf(event),
+      ...item,
+    }
+    this.#add(placed)
+    this.#items.set(`text ${idOf(event)}`, placed)
+    if (placed.isOpen) this.#open.add(placed)
+  }
+
+  #say(item: Opened, event: Json): void {
+    const delta = toText(event['delta']) ?? ''
+    if (item.kind === 'tool') item.args += delta
+    else item.text += delta
+    this.#touch(item)
+  }
+
+  #close(item: Opened): void {
+    if (!this.#open.delete(item)) return
+    item.isOpen = false
+    this.#touch(item)
+  }
+
+  #encrypt(event: Json): void {
+    const item = this.#items.get(`reasoning ${toText(event['entityId']) ?? ''}`)
+    const isHidden = toText(event['encryptedValue'])?.startsWith('claude-redacted:') === true
+    if (item?.kind !== 'reasoning' || !isHidden) return
+    item.isEncrypted = true
+    this.#touch(item)
+  }
+
+  #toolOf(event: Json): ToolItem | undefined {
+    return this.#tool(toText(event['toolCallId']) ?? '')
+  }
+
+  #tool(id: string): ToolItem | undefined {
+    const item = this.#items.get(`tool ${id}`)
+    return item?.kind === 'tool' ? item : undefined
+  }
+
+  #startTool(event: Json): void {
+    const id = toText(event['toolCallId']) ?? ''
+    const name = toText(event['toolCallName']) ?? 'tool'
+    const holder = this.#holderOf(event)
+    const tool: ToolItem = {
+      kind: 'tool',
+      rev: 0,
+      key: this.#nextKey(),
+      holder,
+      id,
+      name,
+      args: '',
+      isOpen: true,
+      isAsking: false,
+      items: [],
+    }
+    this.#add(tool)
+    this.#items.set(`tool ${id}`, tool)
+    this.#open.add(tool)
+    this.#pending.add(tool)
+  }
+
+  #addResult(event: Json): void {
+    const tool = this.#toolOf(event)
+    if (tool === undefined) {
+      const { text: detail } = readContent(event['content'])
+      this.#note(event, { level: 'info', title: 'Tool result', detail, value: event })
+      return
+    }
+    const own = ownMetadata(event)
+    const { url, bytes } = toObject(own['blob'])
+    this.#pending.delete(tool)
+    tool.isAsking = false
+    tool.result = {
+      ...readContent(event['content']),
+      isError: own['isError'] === true,
+      ...(typeof url === 'string' ? { blob: { url, bytes: toNumber(bytes) } } : {}),
+    }
+    this.#touch(tool)
+  }
+
+  #startSubagent(event: Json): void {
+    const id = toText(event['subagentRunId']) ?? ''
+    const caller = this.#tool(toText(event['parentToolCallId']) ?? '')
+    const parent = this.#subagents.get(toText(event['parentSubagentRunId']) ?? '')
+    // One that was suspended with its run is announced again in the run that it goes on in: it is drawn there.
+    const isAgain = this.#subagents.has(id)
+    const subagent: SubagentItem = {
+      kind: 'subagent',
+      rev: 0,
+      key: this.#nextKey(),
+      holder: (isAgain ? undefined : caller) ?? parent ?? this.#currentRun(),
+      id,
+      name: toText(event['name']) ?? 'subagent',
+      description: toText(event['description']) ?? '',
+      state: 'running',
+      items: [],
+    }
+    this.#add(subagent)
+    this.#subagents.set(id, subagent)
+  }
+
+  #finishSubagent(event: Json): void {
+    const subagent = this.#subagents.get(toText(event['subagentRunId']) ?? '')
+    if (subagent === undefined) return
+    subagent.state = toObject(event['outcome'])['type'] === 'suspended' ? 'suspended' : 'success'
+    const totalTokens = toNumber(toObject(ownMetadata(event)['usage'])['totalTokens'])
+    if (totalTokens !== undefined) subagent.totalTokens = totalTokens
+    this.#touch(subagent)
+  }
+
+  /** What belongs to something that is shown changes that; the rest is a line of its own. */
+  #custom(event: Json): void {
+    const name = toText(event['name']) ?? ''
+    const value = toObject(event['value'])
+    switch (name) {
+      case 'agui-runner.retracted':
+        for (const id of toList(value['messageIds'])) this.#retract(this.#items.get(`text ${id}`), value)
+        for (const id of toList(value['messageIds'])) this.#retract(this.#items.get(`reasoning ${id}`), value)
+        for (const id of toList(value['toolCallIds'])) this.#retract(this.#items.get(`tool ${id}`), value)
+        return
+      case 'agui-runner.tool_call_edited':
+        this.#changeTool(event, (tool) => {
+          tool.editedArgs = toObject(value['args'])
+        })
+        return
+      case 'agui-runner.tool_progress':
+        this.#changeTool(event, (tool) => {
+          const elapsed = toNumber(value['elapsedSeconds'])
+          if (elapsed !== undefined) tool.elapsedSeconds = elapsed
+        })
+        return
+      case 'agui-runner.task':
+        this.#progress(event)
+        return
+      case 'agui-runner.message_pending':
+        this.#addText(value, { ...SILENCE, text: toText(value['content']) ?? '', isPending: true })
+        return
+      case 'agui-runner.message_queued':
+        this.#settle(idOf(value))
+        this.#noteCustom(event)
+        return
+      case 'agui-runner.message_state':
+      case 'agui-runner.thinking_tokens':
+        // The message and the thinking itself are shown.
+        return
+      default:
+        this.#noteCustom(event)
+    }
+  }
+
+  #noteCustom(event: Json): void {
+    const value = event['value']
+    this.#note(event, { ...describeCustom(toText(event['name']) ?? 'CUSTOM', value), value })
+  }
+
+  #changeTool(event: Json, change: (tool: ToolItem) => void): void {
+    const tool = this.#toolOf(toObject(event['value']))
+    if (tool === undefined) {
+      this.#noteCustom(event)
+      return
+    }
+    change(tool)
+    this.#touch(tool)
+  }
+
+  /** A task that is a subagent's: its card tells. */
+  #progress(event: Json): void {
+    const subagent = this.#subagents.get(toText(event['subagentRunId']) ?? '')
+    if (subagent === undefined) {
+      this.#noteCustom(event)
+      return
+    }
+    const { description, totalTokens } = {
+      ...toObject(event['value']),
+      ...toObject(toObject(event['value'])['usage']),
+    }
+    subagent.progress = toText(description) ?? subagent.progress ?? ''
+    subagent.totalTokens = toNumber(totalTokens) ?? subagent.totalTokens ?? 0
+    this.#touch(subagent)
+  }
+
+  #retract(item: Opened | undefined, { reason }: Json): void {
+    if (item === undefined) return
+    item.retracted = toText(reason) ?? 'taken back'
+    this.#touch(item)
+  }
+
+  #note(event: Json, notice: Pick<NoticeItem, 'level' | 'title' | 'detail' | 'value'>): void {
+    this.#add({ kind: 'notice', rev: 0, key: this.#nextKey(), holder: this.#holderOf(event), ...notice })
+  }
+
+  /** What waited to be taken in does so no more: it stands elsewhere now. */
+  #settle(messageId: string): void {
+    const item = this.#items.get(`text ${messageId}`)
+    if (item?.kind !== 'text' || !item.isPending) return
+    item.isPending = false
+    const { items } = item.holder
+    items.splice(items.indexOf(item), 1)
+    this.#items.delete(`text ${messageId}`)
+    this.#touch(item)
+  }
+
+  #nextKey(): number {
+    this.#keys += 1
+    return this.#keys
+  }
+
+  #touch(changed: Item | ShownRun): void {
+    this.rev += 1
+    for (let node: Item | ShownRun | undefined = changed; node !== undefined; node = node.holder)
+      node.rev += 1
+  }
+}
+
+function newRun(
+  runId: string,
+  { isPartial, startedAt }: { isPartial: boolean; startedAt: number | undefined },
+): ShownRun {
+  const began = startedAt === undefined ? {} : { startedAt }
+  return { kind: 'run', rev: 0, runId, isPartial, ...began, state: 'running', usage: [], items: [] }
+}
+
+function idOf(event: Json): string {
+  return toText(event['messageId']) ?? ''
+}
+
+function roleOf(message: Json): string {
+  return toText(message['role']) ?? 'user'
+}

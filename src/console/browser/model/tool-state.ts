@@ -1,0 +1,16 @@
+import type { Item, ToolItem } from './model.ts'
+
+export type ToolState = 'called' | 'asks' | 'running' | 'done' | 'failed' | 'cut'
+
+/** `cut`: its run is over and it has no result, so that nobody is at work on it. */
+export function toolStateOf(tool: ToolItem): ToolState {
+  const { result, isOpen, isAsking } = tool
+  if (result !== undefined) return result.isError ? 'failed' : 'done'
+  if (isAsking) return 'asks'
+  if (!isRunning(tool)) return 'cut'
+  return isOpen ? 'called' : 'running'
+}
+
+function isRunning({ holder }: Item): boolean {
+  return holder.kind === 'tool' ? isRunning(holder) : holder.state === 'running'
+}

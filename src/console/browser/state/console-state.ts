@@ -1,0 +1,211 @@
+import { Refusal, type ResumeEntry } from '@agui-runner/client'
+import { threadAddress, threadOfAddress } from '../model/address.ts'
+import type { ToolDecision } from '../model/decision.ts'
+import type { Readiness } from '../model/readiness.ts'
+import { newThreadId } from '../model/thread-id.ts'
+import { readSession, type ThreadShape } from '../model/thread-shapes.ts'
+import { wordsOf } from '../model/words-of.ts'
+import { readOwnThread, runner, startRun } from '../runner/api.ts'
+import { type Link, OpenThread } from '../runner/open-thread.ts'
+import { Poll } from '../runner/poll.ts'
+import { readReadiness } from '../runner/readiness.ts'
+import { Decisions } from './decisions.ts'
+
+/** How often the list of threads is asked for, while somebody looks at it and while nobody does. */
+const LIST_MS = 3000
+const HIDDEN_LIST_MS = 15_000
+
+/** Why the runner cannot be heard, and when it is tried again (milliseconds since 1970). */
+export interface Loss {
+  reason: string
+  retryAt: number
+}
+
+/** What the page knows. Everything in it is changed here, and `onChange` is told. */
+export class ConsoleState {
+  threads: readonly ThreadShape[] = []
+  /** The list has come at least once: what is not in it is not there. */
+  isListed = false
+  readiness: Readiness | { problem: string } | undefined
+  open: OpenThread | undefined
+  loss: Loss | undefined
+  /** The last word on the run that is open, for who does not see the page. */
+  said = ''
+  /** The thread that the page's address names; there may be none of that name yet. */
+  #wanted: string | undefined
+  /** The thread that the next prompt makes, when the address names none. */
+  #newThread = newThreadId()
+  readonly #decisions = new Decisions()
+  /** What was queued here, by message: the runner tells ids only. */
+  readonly #queued = new Map<string, string>()
+  readonly #closing: AbortSignal
+  readonly #onChange: () => void
+  readonly #poll = new Poll(
+    () => this.#list(),
+    () => (document.hidden ? HIDDEN_LIST_MS : LIST_MS),
+  )
+
+  constructor({ signal, onChange }: { signal: AbortSignal; onChange: () => void }) {
+    this.#closing = signal
+    this.#onChange = onChange
+  }
+
+  async start(): Promise<void> {
+    window.addEventListener('hashchange', () => this.#go())
+    window.addEventListener('online', () => this.#poll.now())
+    document.addEventListener('visibilitychange', () => this.#poll.now())
+    void this.check()
+    if (threadOfAddress(location.hash) === undefined) {
+      const own = await readOwnThread().catch(() => undefined)
+      if (own !== undefined) history.replaceState(null, '', threadAddress(own))
+    }
+    this.#go()
+  }
+
+  get facts(): ThreadShape | undefined {
+    return this.threads.find(({ threadId }) => threadId === this.#wanted)
+  }
+
+  get threadId(): string {
+    return this.#wanted ?? this.#newThread
+  }
+
+  /** Whether the address names a thread, be it there or not. */
+  get isNamed(): boolean {
+    return this.#wanted !== undefined
+  }
+
+  /** Whether what is shown is what is true now. */
+  get isKnown(): boolean {
+    return this.loss === undefined
+  }
+
+  refresh(): void {
+    this.#poll.now()
+  }
+
+  newThread(): void {
+    this.#newThread = newThreadId()
+    location.hash = ''
+  }
+
+  openThread(threadId: string): void {
+    location.hash = threadAddress(threadId)
+  }
+
+  /** A prompt was taken; its run or its place in the queue is to be seen. */
+  sent(threadId: string): void {
+    if (this.#wanted !== threadId) this.openThread(threadId)
+    this.#poll.now()
+  }
+
+  queued(messageId: string, prompt: string): void {
+    this.#queued.set(messageId, prompt)
+  }
+
+  wordsOfQueued(messageIds: readonly string[]): string {
+    const words = messageIds.flatMap((id) => this.#queued.get(id) ?? [])
+    return words.length > 0 ? words.join(' ') : 'queued by another client'
+  }
+
+  async interrupt(): Promise<void> {
+    await runner.thread(this.threadId).interrupt()
+    this.#poll.now()
+  }
+
+  async forget(): Promise<void> {
+    await runner.thread(this.threadId).delete()
+    location.hash = ''
+    this.#poll.now()
+  }
+
+  async answer(entry: ResumeEntry, decision: ToolDecision, toolCallId: string | undefined): Promise<void> {
+    await startRun(this.threadId, { resume: [entry] })
+    if (toolCallId !== undefined) this.#decisions.keep(toolCallId, decision)
+    this.#poll.now()
+  }
+
+  decisionOn(toolCallId: string): ToolDecision | undefined {
+    return this.#decisions.on(toolCallId)
+  }
+
+  /** Each check costs real work: asked once, and again when a person asks. */
+  async check(): Promise<void> {
+    this.readiness = undefined
+    this.#onChange()
+    try {
+      this.readiness = await readReadiness(this.#closing)
+    } catch (error) {
+      this.readiness = { problem: wordsOf(error) }
+    }
+    this.#onChange()
+  }
+
+  #go(): void {
+    const wanted = threadOfAddress(location.hash)
+    if (wanted !== this.#wanted || wanted === undefined) {
+      this.#wanted = wanted
+      this.open?.close()
+      this.open = undefined
+    }
+    this.#follow()
+    this.#poll.now()
+    this.#onChange()
+  }
+
+  /** As soon as there is something to follow; also a thread that was forgotten and made anew. */
+  #follow(): void {
+    const threadId = this.facts?.threadId
+    if (threadId === undefined || (this.open !== undefined && this.open.link.state !== 'ended')) return
+    this.open?.close()
+    const open = new OpenThread(threadId, {
+      onChange: () => this.#onChange(),
+      onRunEdge: () => {
+        this.#tellRun(open)
+        this.#poll.now()
+      },
+      onLink: (link) => this.#heard(link),
+    })
+    this.open = open
+  }
+
+  #heard(link: Link): void {
+    if (link.state === 'live') {
+      const wasLost = this.loss !== undefined
+      this.loss = undefined
+      if (wasLost) this.#poll.now()
+    } else if (link.state === 'lost') {
+      this.loss = { reason: link.reason, retryAt: Date.now() + link.retryMs }
+    }
+    this.#onChange()
+  }
+
+  async #list(): Promise<void> {
+    try {
+      const described = await runner.threads(this.#closing)
+      this.threads = described.map((thread) => readSession({ ...thread }))
+      this.isListed = true
+      // The thread's own stream says when it is heard again.
+      if (this.open?.link.state !== 'lost') this.loss = undefined
+      this.#follow()
+    } catch (error) {
+      if (this.#closing.aborted) return
+      const reason = wordsOf(error)
+      // A refusal is an answer: the runner is there.
+      if (!(error instanceof Refusal) || error.status >= 500)
+        this.loss = { reason, retryAt: Date.now() + LIST_MS }
+    }
+    this.#onChange()
+  }
+
+  #tellRun({ timeline: { run } }: OpenThread): void {
+    if (run === undefined) return
+    this.said = {
+      running: 'A run has started.',
+      success: 'The run has finished.',
+      cancelled: 'The run was stopped.',
+      interrupt: 'The run waits for your answer.',
+      error: `The run failed: ${run.error?.message}`,
+    }[run.state]
+  }
+}

@@ -1,0 +1,111 @@
+import type { VNode } from 'preact'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { byNeed } from '../model/attention.ts'
+import { Rows, rowsWith } from '../model/rows.ts'
+import type { ConsoleState } from '../state/console-state.ts'
+import { AnswerPanel } from './answer-panel.tsx'
+import { Banner } from './banner.tsx'
+import { Composer, type ComposerHandle } from './composer.tsx'
+import { Header } from './header.tsx'
+import { KeyMap } from './key-map.tsx'
+import { ThreadHead } from './thread-head.tsx'
+import { ThreadList } from './thread-list.tsx'
+import { TranscriptView } from './transcript.tsx'
+import { UiContext } from './ui.ts'
+import { useKeys } from './use-keys.ts'
+import { Welcome } from './welcome.tsx'
+
+export function App({ state }: { state: ConsoleState }): VNode {
+  const { facts, open, threadId, isNamed, isKnown, isListed } = state
+  const composer = useRef<ComposerHandle>(null)
+  const [isListShown, setListShown] = useState(false)
+  const [isKeyMapShown, setKeyMapShown] = useState(false)
+  const [words, setWords] = useState('')
+  const rows = useRef(new Rows()).current.of(open?.timeline)
+  const found = useMemo(() => rowsWith(rows, words), [rows, words])
+  useEffect(() => setWords(''), [threadId])
+  useEffect(() => setListShown(false), [threadId])
+  const isRunning = facts?.state === 'running' && isKnown
+  const go = (by: number): void => {
+    const sorted = byNeed(state.threads)
+    const at = sorted.findIndex((thread) => thread.threadId === threadId)
+    const next = sorted[at < 0 ? 0 : at + by]
+    if (next !== undefined) state.openThread(next.threadId)
+  }
+  const startNew = (): void => {
+    state.newThread()
+    composer.current?.focus()
+  }
+  useKeys({
+    '?': () => setKeyMapShown(true),
+    '/': () => document.getElementById('thread-search')?.focus(),
+    c: startNew,
+    j: () => go(1),
+    k: () => go(-1),
+    Escape: () => {
+      if (isRunning) void state.interrupt()
+    },
+  })
+  const isEmpty = isNamed ? facts === undefined && isListed : true
+  return (
+    <UiContext.Provider value={state}>
+      <div class={isListShown ? 'page list' : 'page'}>
+        <Header
+          readiness={state.readiness}
+          onCheck={() => void state.check()}
+          isListShown={isListShown}
+          onShowList={() => setListShown(!isListShown)}
+          onShowKeys={() => setKeyMapShown(true)}
+        />
+        <ThreadList
+          threads={state.threads}
+          openThread={isNamed ? threadId : undefined}
+          isKnown={isKnown}
+          isListed={isListed}
+          onNew={startNew}
+          onChoose={() => setListShown(false)}
+        />
+        <main>
+          <Banner loss={state.loss} onRetry={() => state.refresh()} />
+          <ThreadHead
+            {...{ facts, threadId, isNamed, isKnown, isListed, words }}
+            runs={open?.timeline.runs ?? []}
+            rev={open?.timeline.rev ?? 0}
+            found={found.length}
+            onSearch={setWords}
+            onStop={() => state.interrupt()}
+            onForget={() => state.forget()}
+          />
+          {open !== undefined && !isEmpty ? (
+            <TranscriptView key={open.threadId} rows={rows} isKnown={isKnown} found={found} />
+          ) : (
+            <section id="transcript" aria-label="Transcript">
+              {isEmpty && (
+                <Welcome
+                  isFirst={isListed && state.threads.length === 0}
+                  onPick={(prompt) => composer.current?.fill(prompt)}
+                />
+              )}
+            </section>
+          )}
+          <AnswerPanel interrupts={facts?.interrupts ?? []} />
+          <Composer
+            key={threadId}
+            handle={composer}
+            threadId={threadId}
+            isRunning={facts?.state === 'running'}
+            isWaiting={(facts?.interrupts.length ?? 0) > 0}
+            queue={(facts?.queue ?? []).map(({ messageIds }) => state.wordsOfQueued(messageIds))}
+            models={[...new Set(state.threads.flatMap(({ model }) => model ?? []))]}
+            onSent={() => state.sent(threadId)}
+            onQueued={(messageId, prompt) => state.queued(messageId, prompt)}
+          />
+        </main>
+        {isKeyMapShown && <KeyMap onClose={() => setKeyMapShown(false)} />}
+        <p id="status" role="status" class="hidden">
+          {state.said}
+        </p>
+      </div>
+    </UiContext.Provider>
+  )
+}

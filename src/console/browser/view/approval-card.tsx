@@ -1,0 +1,98 @@
+import type { VNode } from 'preact'
+import { useMemo, useState } from 'preact/hooks'
+import { isObject, type Json } from '../model/fields.ts'
+import type { Interrupt } from '../model/thread-shapes.ts'
+import { toolShapeOf } from '../model/tool-shape.ts'
+import { Markdown } from './markdown.tsx'
+import { CallView } from './tool-view.tsx'
+import type { Send } from './ui.ts'
+import { useKeys } from './use-keys.ts'
+
+interface ApprovalCardProps {
+  interrupt: Interrupt
+  send: Send
+}
+
+/** May it run: what it would do, once, and the buttons with how far each reaches. */
+export function ApprovalCard({
+  interrupt: { message, reason, tool, input },
+  send,
+}: ApprovalCardProps): VNode {
+  const isPlan = reason === 'confirmation'
+  const shape = useMemo(() => toolShapeOf(tool, input), [tool, input])
+  const before = useMemo(() => JSON.stringify(input, null, 2), [input])
+  const [edited, setEdited] = useState(before)
+  const [why, setWhy] = useState('')
+  const [problem, setProblem] = useState('')
+  const allow = (remember: boolean): void => {
+    const editedArgs = edited === before ? undefined : parsed(edited)
+    if (edited !== before && editedArgs === undefined) {
+      setProblem('The arguments must be a JSON object.')
+      return
+    }
+    setProblem('')
+    const payload = { approved: true, ...(remember ? { remember } : {}), ...(editedArgs && { editedArgs }) }
+    send({ status: 'resolved', payload }, remember ? 'Always allowed in this session' : 'Allowed')
+  }
+  const refuse = (): void => {
+    const said = why.trim()
+    const payload = { approved: false, ...(said === '' ? {} : { message: said }) }
+    send({ status: 'resolved', payload }, 'Refused')
+  }
+  useKeys({ y: () => allow(false), n: refuse, ...(isPlan ? {} : { a: () => allow(true) }) })
+  return (
+    <div>
+      {isPlan ? <Markdown text={message} isOpen={false} /> : <CallView shape={shape} args={input} />}
+      {(shape.kind === 'read' || shape.kind === 'search') && !isPlan && <p class="said">{message}</p>}
+      {!isPlan && (
+        <details>
+          <summary>Edit the arguments</summary>
+          <textarea
+            rows={6}
+            spellcheck={false}
+            aria-label="Arguments as JSON"
+            value={edited}
+            onInput={({ currentTarget }) => setEdited(currentTarget.value)}
+          />
+        </details>
+      )}
+      {problem !== '' && (
+        <p class="bad" role="alert">
+          {problem}
+        </p>
+      )}
+      <div class="row-of-buttons">
+        <button type="button" class="primary" onClick={() => allow(false)}>
+          {isPlan ? 'Go ahead' : 'Allow once'} <kbd>y</kbd>
+        </button>
+        {!isPlan && (
+          <button type="button" onClick={() => allow(true)}>
+            Always allow {tool === '' ? 'the like' : tool} in this session <kbd>a</kbd>
+          </button>
+        )}
+        <button type="button" class="danger" onClick={refuse}>
+          Refuse <kbd>n</kbd>
+        </button>
+        <input
+          aria-label="Reason of a refusal"
+          placeholder="Why not, or what to do instead (the model reads it)"
+          value={why}
+          onInput={({ currentTarget }) => setWhy(currentTarget.value)}
+          onKeyDown={(event) => {
+            if (event.key === 'Enter' && !event.isComposing && why.trim() !== '') refuse()
+          }}
+        />
+      </div>
+    </div>
+  )
+}
+
+function parsed(text: string): Json | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : undefined
+  } catch {
+    // Said as whatever else is no object.
+    return undefined
+  }
+}

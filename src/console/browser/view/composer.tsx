@@ -1,0 +1,232 @@
+import type { Delivery } from '@agui-runner/client'
+import type { Ref, VNode } from 'preact'
+import { useEffect, useImperativeHandle, useRef, useState } from 'preact/hooks'
+import { type AttachedFile, contentOf } from '../model/files.ts'
+import { wordsOf } from '../model/words-of.ts'
+import { runner, startRun } from '../runner/api.ts'
+import { readFile } from '../runner/read-file.ts'
+import { RunChoiceFields, type RunChoices } from './run-choices.tsx'
+
+export interface ComposerHandle {
+  fill(prompt: string): void
+  focus(): void
+}
+
+interface ComposerProps {
+  handle: Ref<ComposerHandle>
+  /** The thread that is open, or the name of the one that the first prompt makes. */
+  threadId: string
+  isRunning: boolean
+  isWaiting: boolean
+  /** What waits behind the run, in words. */
+  queue: readonly string[]
+  models: readonly string[]
+  /** A prompt was taken; its run or its place in the queue is to be seen. */
+  onSent(): void
+  onQueued(messageId: string, prompt: string): void
+}
+
+const ROWS_MIN = 2
+const ROWS_MAX = 10
+
+/** Where prompts are typed: a run on a thread that rests, a message into one that runs. */
+export function Composer(props: ComposerProps): VNode {
+  const { handle, threadId, isRunning, isWaiting, queue, models, onSent, onQueued } = props
+  const area = useRef<HTMLTextAreaElement>(null)
+  const [prompt, setPrompt] = useState('')
+  const [files, setFiles] = useState<readonly AttachedFile[]>([])
+  const [delivery, setDelivery] = useState<Delivery>('steer')
+  const [switches, setSwitches] = useState<RunChoices>({})
+  const [problem, setProblem] = useState('')
+  const [isSending, setSending] = useState(false)
+  useImperativeHandle(handle, () => ({
+    fill(words) {
+      setPrompt(words)
+      area.current?.focus()
+    },
+    focus: () => area.current?.focus(),
+  }))
+
+  const attach = async (given: Iterable<File>): Promise<void> => {
+    try {
+      const read = await Promise.all([...given].map(readFile))
+      setFiles((before) => [...before, ...read])
+    } catch (error) {
+      setProblem(wordsOf(error))
+    }
+  }
+  const send = async (): Promise<void> => {
+    const words = prompt.trim()
+    if ((words === '' && files.length === 0) || isSending || isWaiting) return
+    setSending(true)
+    setProblem('')
+    try {
+      const content = contentOf(words, files)
+      if (isRunning) {
+        const accepted = await runner.thread(threadId).message(content, delivery)
+        onQueued(accepted.messageId, words)
+      } else {
+        const claude = Object.keys(switches).length === 0 ? {} : { forwardedProps: { claude: switches } }
+        await startRun(threadId, { content, ...claude })
+      }
+      setPrompt('')
+      setFiles([])
+      onSent()
+    } catch (error) {
+      // What was typed stays.
+      setProblem(wordsOf(error))
+    } finally {
+      setSending(false)
+    }
+  }
+  const pressed = (event: KeyboardEvent): void => {
+    // A line that an input method is still composing is not finished by Enter.
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
+    event.preventDefault()
+    void send()
+  }
+  return (
+    <form
+      id="composer"
+      aria-label="Composer"
+      onSubmit={(event) => {
+        event.preventDefault()
+        void send()
+      }}
+      onDragOver={(event) => event.preventDefault()}
+      onDrop={(event) => {
+        event.preventDefault()
+        void attach(event.dataTransfer?.files ?? [])
+      }}
+    >
+      {queue.length > 0 && <Waiting queue={queue} />}
+      <div class="box">
+        <label for="prompt" class="hidden">
+          Prompt
+        </label>
+        <textarea
+          id="prompt"
+          ref={area}
+          rows={isWaiting ? 1 : Math.min(Math.max(prompt.split('\n').length, ROWS_MIN), ROWS_MAX)}
+          value={prompt}
+          disabled={isWaiting}
+          placeholder={isWaiting ? 'Answer the question above first.' : 'Write a prompt…'}
+          onInput={({ currentTarget }) => setPrompt(currentTarget.value)}
+          onKeyDown={pressed}
+          onPaste={({ clipboardData }) => void attach(clipboardData?.files ?? [])}
+        />
+        <AttachedList files={files} onRemove={(gone) => setFiles(files.filter((file) => file !== gone))} />
+        <div class="tools" hidden={isWaiting}>
+          <AttachButton onFiles={(given) => void attach(given)} />
+          {isRunning ? (
+            <DeliveryChoice delivery={delivery} onChoose={setDelivery} />
+          ) : (
+            <RunChoiceFields models={models} switches={switches} onChange={setSwitches} />
+          )}
+          <button type="submit" id="send" class="primary" disabled={isWaiting || isSending}>
+            {isRunning ? (delivery === 'steer' ? 'Steer' : 'Queue') : 'Send'}
+          </button>
+        </div>
+      </div>
+      {problem !== '' && (
+        <p class="bad" role="alert">
+          {problem}
+        </p>
+      )}
+    </form>
+  )
+}
+
+function Waiting({ queue }: { queue: readonly string[] }): VNode {
+  return (
+    <details class="queue">
+      <summary>{queue.length} queued behind this run</summary>
+      <ol>
+        {queue.map((words) => (
+          <li key={words}>{words}</li>
+        ))}
+      </ol>
+    </details>
+  )
+}
+
+interface AttachedListProps {
+  files: readonly AttachedFile[]
+  onRemove(file: AttachedFile): void
+}
+
+function AttachedList({ files, onRemove }: AttachedListProps): VNode | null {
+  if (files.length === 0) return null
+  return (
+    <ul class="attached" aria-label="Attached files">
+      {files.map((file) => (
+        <li key={file.data} class="chip">
+          {file.name}{' '}
+          <button
+            type="button"
+            class="quiet"
+            aria-label={`Remove ${file.name}`}
+            onClick={() => onRemove(file)}
+          >
+            ×
+          </button>
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+function AttachButton({ onFiles }: { onFiles(files: Iterable<File>): void }): VNode {
+  const input = useRef<HTMLInputElement>(null)
+  return (
+    <span>
+      <input
+        type="file"
+        multiple
+        hidden
+        ref={input}
+        aria-label="Files to attach"
+        onChange={({ currentTarget }) => {
+          onFiles([...(currentTarget.files ?? [])])
+          currentTarget.value = ''
+        }}
+      />
+      <button
+        type="button"
+        class="quiet"
+        title="Attach files (or paste, or drop them)"
+        onClick={() => input.current?.click()}
+      >
+        Attach
+      </button>
+    </span>
+  )
+}
+
+interface DeliveryChoiceProps {
+  delivery: Delivery
+  onChoose(delivery: Delivery): void
+}
+
+function DeliveryChoice({ delivery, onChoose }: DeliveryChoiceProps): VNode {
+  useEffect(() => () => onChoose('steer'), [])
+  const choice = (value: Delivery, name: string, words: string): VNode => (
+    <label>
+      <input
+        type="radio"
+        name="delivery"
+        value={value}
+        checked={delivery === value}
+        onChange={() => onChoose(value)}
+      />{' '}
+      <b>{name}</b>: {words}
+    </label>
+  )
+  return (
+    <fieldset id="delivery" class="bare">
+      <legend class="hidden">The run under way</legend>
+      {choice('steer', 'Steer', 'its next step sees it')}
+      {choice('queue', 'Queue', 'a run of its own afterwards')}
+    </fieldset>
+  )
+}

@@ -1,0 +1,121 @@
+import type { VNode } from 'preact'
+import { useMemo, useState } from 'preact/hooks'
+import { type FormField, fieldsOf, givenValue } from '../model/form-field.ts'
+import type { ElicitationForm } from '../model/thread-shapes.ts'
+import type { Send } from './ui.ts'
+
+interface ElicitationCardProps {
+  message: string
+  asked: ElicitationForm
+  send: Send
+}
+
+type Given = FormField['begin']
+
+/** A field for each property of the schema; the runner holds the answer to the schema. */
+export function ElicitationCard({
+  message,
+  asked: { url, requestedSchema },
+  send,
+}: ElicitationCardProps): VNode {
+  const fields = useMemo(() => fieldsOf(requestedSchema), [requestedSchema])
+  const [given, setGiven] = useState<Readonly<Record<string, Given>>>({})
+  const givenFor = ({ name, begin }: FormField): Given => given[name] ?? begin
+  const act = (action: string, word: string, more: object = {}): void =>
+    send({ status: 'resolved', payload: { action, ...more } }, word)
+  const accept = (): void => {
+    const values = fields.map((field) => [field.name, givenValue(field, givenFor(field))])
+    const content = Object.fromEntries(values.filter(([, value]) => value !== undefined))
+    act('accept', 'Answered', url === undefined ? { content } : {})
+  }
+  const isSafe = url !== undefined && /^https?:\/\//i.test(url)
+  return (
+    <div>
+      <p class="said">{message}</p>
+      {isSafe && (
+        <p>
+          <a href={url} target="_blank" rel="noopener noreferrer">
+            {url}
+          </a>
+        </p>
+      )}
+      {fields.map((field) => (
+        <div key={field.name} class="choice">
+          <label for={`field-${field.name}`}>
+            <b>{field.title}</b>
+          </label>
+          <Control
+            field={field}
+            given={givenFor(field)}
+            onChange={(value) => setGiven({ ...given, [field.name]: value })}
+          />
+          {field.hint}
+        </div>
+      ))}
+      <div class="row-of-buttons">
+        <button type="button" class="primary" onClick={accept}>
+          {url === undefined ? 'Answer' : 'Done'}
+        </button>
+        <button type="button" class="danger" onClick={() => act('decline', 'Declined')}>
+          Decline
+        </button>
+        <button type="button" onClick={() => act('cancel', 'Dismissed')}>
+          Dismiss
+        </button>
+      </div>
+    </div>
+  )
+}
+
+interface ControlProps {
+  field: FormField
+  given: Given
+  onChange(given: Given): void
+}
+
+function Control({ field: { name, kind, options }, given, onChange }: ControlProps): VNode {
+  const common = { name, id: `field-${name}` }
+  if (kind === 'checkbox') {
+    const isTicked = given === true
+    return (
+      <input
+        {...common}
+        type="checkbox"
+        checked={isTicked}
+        onChange={({ currentTarget }) => onChange(currentTarget.checked)}
+      />
+    )
+  }
+  if (kind === 'select' || kind === 'multiple') {
+    const chosen = Array.isArray(given) ? given : []
+    return (
+      <select
+        {...common}
+        multiple={kind === 'multiple'}
+        onChange={({ currentTarget }) =>
+          onChange(
+            [...currentTarget.selectedOptions].map(({ value }) => value).filter((value) => value !== ''),
+          )
+        }
+      >
+        {kind === 'select' && <option value="">–</option>}
+        {options.map(({ value, label }) => (
+          <option key={value} value={value} selected={chosen.includes(value)}>
+            {label}
+          </option>
+        ))}
+      </select>
+    )
+  }
+  return (
+    <input
+      {...common}
+      {...(kind === 'number' ? { step: 'any' } : {})}
+      ref={(input) => {
+        if (input !== null) input.type = kind
+      }}
+      value={String(given)}
+      onInput={({ currentTarget }) => onChange(currentTarget.value)}
+    />
+  )
+}

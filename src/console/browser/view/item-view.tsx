@@ -1,0 +1,148 @@
+import type { ComponentChild, VNode } from 'preact'
+import { formatCount } from '../model/format.ts'
+import { harnessTagOf } from '../model/harness-text.ts'
+import type { Item, NoticeItem, ReasoningItem, SubagentItem, TextItem } from '../model/model.ts'
+import { LongText } from './long-text.tsx'
+import { Markdown } from './markdown.tsx'
+import { Media } from './media.tsx'
+import { memo } from './memo.ts'
+import { ToolView } from './tool-view.tsx'
+
+export interface ItemProps {
+  item: Item
+  rev: number
+  /** Whether what is shown is what is true now; else nothing is said to be running. */
+  isKnown: boolean
+}
+
+export const ItemView = memo<ItemProps>(({ item, isKnown }) => {
+  switch (item.kind) {
+    case 'text':
+      return <TextView item={item} />
+    case 'reasoning':
+      return <ReasoningView item={item} />
+    case 'tool':
+      return (
+        <ToolView item={item} isKnown={isKnown}>
+          {item.items.length > 0 && itemList(item.items, isKnown)}
+        </ToolView>
+      )
+    case 'subagent':
+      return <SubagentView item={item} isKnown={isKnown} />
+    case 'notice':
+      return <NoticeView item={item} />
+  }
+})
+
+function itemList(items: readonly Item[], isKnown: boolean): VNode {
+  return (
+    <div class="nested">
+      {items.map((held) => (
+        <ItemView key={held.key} item={held} rev={held.rev} isKnown={isKnown} />
+      ))}
+    </div>
+  )
+}
+
+function retractedNote(reason: string | undefined): ComponentChild {
+  return reason !== undefined && <p class="dim">Taken back by Claude Code: {reason}</p>
+}
+
+const WHO: Readonly<Record<string, string>> = { user: 'You', assistant: 'Claude Code' }
+
+function TextView({ item }: { item: TextItem }): VNode {
+  const { role, text, isOpen, isPending, attachments, retracted, holder } = item
+  const tag = role === 'user' ? harnessTagOf(text) : undefined
+  if (tag !== undefined) {
+    return (
+      <details class="notice info">
+        <summary>
+          <b>From Claude Code's harness</b> <span>{tag}</span>
+        </summary>
+        <LongText text={text} label="Text" />
+      </details>
+    )
+  }
+  const who = holder.kind === 'subagent' && role === 'assistant' ? 'Subagent' : (WHO[role] ?? role)
+  const names = [
+    'message',
+    role === 'user' ? 'user' : 'agent',
+    isPending ? 'pending' : '',
+    retracted ? 'retracted' : '',
+  ]
+  return (
+    <article class={names.join(' ')}>
+      <h3>
+        {who}
+        {isPending && <span class="badge live">pending: the turn has not taken it in</span>}
+      </h3>
+      <div class="body">
+        {role === 'user' ? <p class="said">{text}</p> : <Markdown text={text} isOpen={isOpen} />}
+        <Media attachments={attachments} />
+      </div>
+      {retractedNote(retracted)}
+    </article>
+  )
+}
+
+function ReasoningView({ item }: { item: ReasoningItem }): VNode {
+  const { text, isOpen, isEncrypted, retracted } = item
+  const [first = ''] = text.trim().split('\n')
+  const size = text === '' ? '' : formatCount(text.length, 'character')
+  const hint = isOpen ? 'thinking…' : isEncrypted ? 'only the provider can read it' : size
+  return (
+    <details class={`reasoning${isOpen ? ' open' : ''}${retracted === undefined ? '' : ' retracted'}`}>
+      <summary>
+        <b>Reasoning</b> <span class="first">{first}</span> <span class="dim">{hint}</span>
+      </summary>
+      <div class="body">{text}</div>
+      {retractedNote(retracted)}
+    </details>
+  )
+}
+
+const SUBAGENT_STATES = {
+  running: ['working…', 'live'],
+  success: ['done', 'good'],
+  suspended: ['goes on in the background', 'dim'],
+  error: ['failed', 'bad'],
+} as const
+
+function SubagentView({ item, isKnown }: { item: SubagentItem; isKnown: boolean }): VNode {
+  const { name, description, state, progress, error, totalTokens, items } = item
+  const isRunning = state === 'running'
+  const [word, kind] = isRunning && !isKnown ? ['unknown', 'dim'] : SUBAGENT_STATES[state]
+  const tokens = totalTokens === undefined || isRunning ? '' : ` · ${formatCount(totalTokens, 'token')}`
+  return (
+    <details class="subagent" open>
+      <summary>
+        <b>Subagent</b>
+        <span class="about">
+          {name}: {description}
+        </span>
+        <span class={`badge ${kind}`}>
+          {word}
+          {tokens}
+        </span>
+      </summary>
+      {itemList(items, isKnown)}
+      {isRunning && isKnown && progress !== undefined && progress !== '' && <p class="dim">{progress}</p>}
+      {error !== undefined && (
+        <p class="bad">
+          {error.code}: {error.message}
+        </p>
+      )}
+    </details>
+  )
+}
+
+function NoticeView({ item: { level, title, detail, value } }: { item: NoticeItem }): VNode {
+  return (
+    <details class={`notice ${level}`}>
+      <summary>
+        <b>{title}</b> <span>{detail}</span>
+      </summary>
+      <LongText text={JSON.stringify(value, null, 2) ?? ''} label="Event" />
+    </details>
+  )
+}

@@ -1,0 +1,80 @@
+import type { VNode } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
+import type { Attachment } from '../model/model.ts'
+import { fetchBlob } from '../runner/api.ts'
+import { saveBlob } from '../runner/save.ts'
+import { useProblem } from './use-problem.ts'
+
+/** Images that a browser draws without running anything of theirs. */
+const DRAWN = /^image\/(?:png|jpeg|gif|webp|avif|bmp)$/
+
+export function Media({ attachments }: { attachments: readonly Attachment[] }): VNode | null {
+  if (attachments.length === 0) return null
+  return (
+    <div class="media">
+      {attachments.map((attachment) =>
+        DRAWN.test(attachment.mimeType) && (attachment.data ?? attachment.url) !== undefined ? (
+          <Picture attachment={attachment} />
+        ) : (
+          <Other attachment={attachment} />
+        ),
+      )}
+    </div>
+  )
+}
+
+/** By an address of this page's own: the runner is asked with the token, and nobody else is asked at all. */
+function Picture({ attachment }: { attachment: Attachment }): VNode {
+  const [address, setAddress] = useState<string>()
+  const { mimeType, data, url } = attachment
+  useEffect(() => {
+    let made: string | undefined
+    let isOver = false
+    const show = async (): Promise<void> => {
+      const bytes = await (data === undefined ? fetchBlob(url ?? '') : toBlob(data, mimeType))
+      if (isOver) return
+      made = URL.createObjectURL(bytes)
+      setAddress(made)
+    }
+    show().catch(() => setAddress(''))
+    return () => {
+      isOver = true
+      if (made !== undefined) URL.revokeObjectURL(made)
+    }
+  }, [data, url, mimeType])
+  if (address === '') return <Other attachment={attachment} />
+  return address === undefined ? (
+    <p class="dim">Image…</p>
+  ) : (
+    <img src={address} alt={`From the conversation, ${mimeType}`} />
+  )
+}
+
+function Other({ attachment: { mimeType, url } }: { attachment: Attachment }): VNode {
+  return (
+    <p>
+      <span class="chip">{mimeType}</span>{' '}
+      {url?.startsWith('/sessions/') === true && <SaveButton url={url} label="Save" />}
+    </p>
+  )
+}
+
+export function SaveButton({ url, label }: { url: string; label: string }): VNode {
+  const { problem, attempt } = useProblem()
+  return (
+    <span>
+      <button type="button" class="quiet" onClick={() => attempt(() => saveBlob(url))}>
+        {label}
+      </button>
+      {problem !== '' && (
+        <span class="bad" role="alert">
+          {problem}
+        </span>
+      )}
+    </span>
+  )
+}
+
+function toBlob(base64: string, type: string): Blob {
+  return new Blob([Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))], { type })
+}

@@ -1,0 +1,72 @@
+import type { VNode } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
+import { formatDate, formatDuration, formatTime, formatUsage } from '../model/format.ts'
+import type { ShownRun } from '../model/model.ts'
+import { LongText } from './long-text.tsx'
+import { memo } from './memo.ts'
+
+const TICK_MS = 1000
+
+export const RunHead = memo<{ run: ShownRun; rev: number }>(({ run: { runId, startedAt, isPartial } }) => (
+  <div class="run-start">
+    {startedAt !== undefined && (
+      <time dateTime={new Date(startedAt).toISOString()} title={`${formatDate(startedAt)}, run ${runId}`}>
+        {formatTime(startedAt)}
+      </time>
+    )}
+    {isPartial && <p class="dim">What came before was dropped by retention.</p>}
+  </div>
+))
+
+const OUTCOMES = {
+  running: ['running…', 'live'],
+  success: ['finished', 'good'],
+  cancelled: ['stopped', 'warn'],
+  interrupt: ['needs you', 'warn'],
+  error: ['failed', 'bad'],
+} as const
+
+interface RunFootProps {
+  run: ShownRun
+  rev: number
+  isKnown: boolean
+}
+
+export const RunFoot = memo<RunFootProps>(({ run, isKnown }) => {
+  const { runId, state, startedAt, endedAt, error, result, usage } = run
+  const isRunning = state === 'running'
+  const [word, kind] = isRunning && !isKnown ? ['unknown', 'dim'] : OUTCOMES[state]
+  return (
+    <div class="run-end" role="group" aria-label={`Run ${runId.slice(0, 8)}`}>
+      {error !== undefined && (
+        <div class="failure">
+          <code>{error.code}</code>
+          <p>{error.message}</p>
+        </div>
+      )}
+      {result !== undefined && (
+        <div>
+          <h3>Structured result</h3>
+          <LongText text={JSON.stringify(result, null, 2)} label="Result of the run" />
+        </div>
+      )}
+      <p class="facts">
+        <span class={`badge ${kind}`}>{word}</span>
+        {isRunning && isKnown && startedAt !== undefined && <Elapsed since={startedAt} />}
+        {startedAt !== undefined && endedAt !== undefined && (
+          <span>{formatDuration(endedAt - startedAt)}</span>
+        )}
+        {usage.length > 0 && <span>{formatUsage(usage)}</span>}
+      </p>
+    </div>
+  )
+})
+
+function Elapsed({ since }: { since: number }): VNode {
+  const [now, setNow] = useState(Date.now())
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), TICK_MS)
+    return () => clearInterval(timer)
+  }, [])
+  return <span>{formatDuration(now - since)}</span>
+}

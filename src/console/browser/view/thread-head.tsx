@@ -1,0 +1,173 @@
+import { Fragment, type VNode } from 'preact'
+import { useMemo, useRef, useState } from 'preact/hooks'
+import { nameOf, stateWords } from '../model/attention.ts'
+import { changedFiles } from '../model/changed-files.ts'
+import { formatUsage } from '../model/format.ts'
+import type { ShownRun } from '../model/model.ts'
+import type { ThreadShape } from '../model/thread-shapes.ts'
+import { toJson, toMarkdown } from '../model/transcript-file.ts'
+import { saveFile } from '../runner/save.ts'
+import { DiffView } from './diff-view.tsx'
+import { Modal } from './modal.tsx'
+import { useProblem } from './use-problem.ts'
+
+interface ThreadHeadProps {
+  facts: ThreadShape | undefined
+  threadId: string
+  isNamed: boolean
+  isKnown: boolean
+  isListed: boolean
+  runs: readonly ShownRun[]
+  rev: number
+  /** What is looked for in this thread, and in how many places it is. */
+  words: string
+  found: number
+  onSearch(words: string): void
+  onStop(): Promise<void>
+  onForget(): Promise<void>
+}
+
+export function ThreadHead(props: ThreadHeadProps): VNode {
+  const { facts, threadId, isNamed, isKnown, isListed, words, found, onSearch, onStop } = props
+  const { problem, isBusy, attempt } = useProblem()
+  const name = facts === undefined ? (isNamed ? threadId : 'New thread') : nameOf(facts)
+  return (
+    <div id="thread">
+      <h2 id="thread-name" title={threadId}>
+        {name}
+      </h2>
+      <State {...{ facts, isNamed, isKnown, isListed }} />
+      <span class="buttons">
+        {facts?.state === 'running' && (
+          <button
+            type="button"
+            class="danger"
+            disabled={isBusy}
+            title="Stop (Esc)"
+            onClick={() => attempt(onStop)}
+          >
+            Stop
+          </button>
+        )}
+        {facts !== undefined && (
+          <input
+            type="search"
+            class="wide"
+            placeholder="Find in thread"
+            aria-label="Find in thread"
+            value={words}
+            onInput={({ currentTarget }) => onSearch(currentTarget.value)}
+          />
+        )}
+        {words !== '' && (
+          <span class="dim" role="status">
+            {found === 0 ? 'not found' : `${found} found`}
+          </span>
+        )}
+        {facts !== undefined && <ThreadMenu {...props} title={name} />}
+      </span>
+      <p id="thread-facts" class="dim">
+        {isListed && factsLine(facts, threadId)}
+      </p>
+      {problem !== '' && (
+        <p class="bad" role="alert">
+          {problem}
+        </p>
+      )}
+    </div>
+  )
+}
+
+type StateProps = Pick<ThreadHeadProps, 'facts' | 'isNamed' | 'isKnown' | 'isListed'>
+
+function State({ facts, isNamed, isKnown, isListed }: StateProps): VNode | null {
+  if (facts !== undefined) {
+    const { word, level } = stateWords(facts.state, isKnown)
+    return <span class={`badge ${level}`}>{word}</span>
+  }
+  if (!isNamed || !isListed) return null
+  return <span class="badge dim">not there</span>
+}
+
+function factsLine(facts: ThreadShape | undefined, threadId: string): string {
+  if (facts === undefined) return `A prompt makes the thread ${threadId}.`
+  const { model, claudeSessionId, isWarm, usage } = facts
+  const parts = [
+    usage.some((entry) => entry.model === model) ? undefined : model,
+    usage.length > 0 ? formatUsage(usage) : undefined,
+    isWarm ? 'warm' : undefined,
+    claudeSessionId === undefined ? undefined : `Claude session ${claudeSessionId}`,
+  ]
+  return parts.filter((part) => part !== undefined).join(' · ')
+}
+
+function ThreadMenu({ threadId, runs, rev, title, onForget }: ThreadHeadProps & { title: string }): VNode {
+  const menu = useRef<HTMLDetailsElement>(null)
+  const [asked, setAsked] = useState<'changes' | 'forgetting'>()
+  const { problem, attempt } = useProblem()
+  const press = (act: () => void) => (): void => {
+    if (menu.current !== null) menu.current.open = false
+    act()
+  }
+  const save = (ending: string, text: string): void => saveFile(`${threadId}.${ending}`, new Blob([text]))
+  return (
+    <Fragment>
+      <details class="menu" ref={menu}>
+        <summary aria-label="More">⋯</summary>
+        <div class="panel">
+          <button type="button" onClick={press(() => setAsked('changes'))}>
+            Changed files
+          </button>
+          <button type="button" onClick={press(() => save('md', toMarkdown(title, runs)))}>
+            Save as Markdown
+          </button>
+          <button type="button" onClick={press(() => save('json', toJson(threadId, runs)))}>
+            Save as JSON
+          </button>
+          <button type="button" class="danger" onClick={press(() => setAsked('forgetting'))}>
+            Forget
+          </button>
+        </div>
+      </details>
+      {problem !== '' && (
+        <p class="bad" role="alert">
+          {problem}
+        </p>
+      )}
+      {asked === 'changes' && (
+        <Modal label="Changed files" isWide onClose={() => setAsked(undefined)}>
+          <Changes runs={runs} rev={rev} />
+        </Modal>
+      )}
+      {asked === 'forgetting' && (
+        <Modal label="Forget this thread" closing="Keep" onClose={() => setAsked(undefined)}>
+          <p>Forget this thread? Its run is stopped, its log is deleted.</p>
+          <button
+            type="button"
+            class="danger"
+            onClick={() => {
+              setAsked(undefined)
+              attempt(onForget)
+            }}
+          >
+            Forget
+          </button>
+        </Modal>
+      )}
+    </Fragment>
+  )
+}
+
+function Changes({ runs, rev }: { runs: readonly ShownRun[]; rev: number }): VNode {
+  const files = useMemo(() => changedFiles(runs), [runs, rev])
+  return (
+    <div>
+      <h3>Changed files</h3>
+      <p class="dim">What this thread's own edits did, in their order. Commands may have changed others.</p>
+      {files.length === 0 && <p>No file was edited.</p>}
+      {files.map(({ path, edits }) => (
+        <DiffView key={path} path={path} edits={edits} />
+      ))}
+    </div>
+  )
+}

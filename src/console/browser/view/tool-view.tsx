@@ -1,0 +1,159 @@
+import type { ComponentChild, ComponentChildren, VNode } from 'preact'
+import { useMemo } from 'preact/hooks'
+import type { Json } from '../model/fields.ts'
+import { formatBytes, formatTime } from '../model/format.ts'
+import type { ToolItem } from '../model/model.ts'
+import { withoutEscapes } from '../model/text-lines.ts'
+import {
+  argumentsOf,
+  splitExitCode,
+  summarise,
+  type Todo,
+  type ToolShape,
+  toolShapeOf,
+} from '../model/tool-shape.ts'
+import { type ToolState, toolStateOf } from '../model/tool-state.ts'
+import { ArgumentList } from './argument-list.tsx'
+import { DiffView } from './diff-view.tsx'
+import { LongText } from './long-text.tsx'
+import { Media, SaveButton } from './media.tsx'
+import { useUi } from './ui.ts'
+
+interface ToolProps {
+  item: ToolItem
+  isKnown: boolean
+  /** The subagents it started. */
+  children: ComponentChildren
+}
+
+const STATES: Readonly<Record<ToolState, readonly [string, string]>> = {
+  called: ['called…', 'live'],
+  asks: ['needs you', 'warn'],
+  running: ['running…', 'live'],
+  done: ['done', 'good'],
+  failed: ['failed', 'bad'],
+  cut: ['no result: its run is over', 'dim'],
+}
+
+export function ToolView({ item, isKnown, children }: ToolProps): VNode {
+  const { name, args, isOpen, editedArgs, result, elapsedSeconds, retracted } = item
+  const whole = useMemo(() => argumentsOf(item), [args, isOpen, editedArgs])
+  const shape = useMemo(() => (whole === undefined ? undefined : toolShapeOf(name, whole)), [name, whole])
+  const state = toolStateOf(item)
+  const isAtWork = state === 'called' || state === 'running'
+  const [word, kind] = isAtWork && !isKnown ? ['unknown', 'dim'] : STATES[state]
+  const time = elapsedSeconds === undefined ? '' : ` ${Math.round(elapsedSeconds)} s`
+  const decision = useUi().decisionOn(item.id)
+  return (
+    // What is asked for is shown once, where it is answered.
+    <details class={`tool ${state}${retracted === undefined ? '' : ' retracted'}`} open={state !== 'asks'}>
+      <summary>
+        <b>{name}</b>
+        <code class="about">{shape === undefined ? '' : summarise(shape)}</code>
+        <span class={`badge ${kind}`}>
+          {word}
+          {time}
+        </span>
+      </summary>
+      <div class="body">
+        {editedArgs !== undefined && <p class="dim">Run with arguments that a person edited:</p>}
+        {whole === undefined || shape === undefined ? (
+          <LongText text={args} label="Arguments" />
+        ) : (
+          <CallView shape={shape} args={whole} isNamed />
+        )}
+        {children}
+        {result !== undefined && <Result item={item} shape={shape} />}
+        {decision !== undefined && (
+          <p class="dim decision">
+            {decision.word} by you at {formatTime(decision.at)}
+          </p>
+        )}
+        {retracted !== undefined && <p class="dim">Taken back by Claude Code: {retracted}</p>}
+      </div>
+    </details>
+  )
+}
+
+interface CallViewProps {
+  shape: ToolShape
+  args: Json
+  /** A line above says what it is about. */
+  isNamed?: boolean
+}
+
+/** What is to be done, as what it is. */
+export function CallView({ shape, args, isNamed = false }: CallViewProps): VNode {
+  switch (shape.kind) {
+    case 'edit':
+      return <DiffView path={isNamed ? undefined : shape.path} edits={shape.edits} />
+    case 'command':
+      return (
+        <div class="terminal">
+          {shape.about !== '' && <p class="dim">{shape.about}</p>}
+          <pre tabIndex={0}>
+            <i aria-hidden="true">$ </i>
+            {shape.command}
+          </pre>
+        </div>
+      )
+    case 'read':
+    case 'search':
+      // The line above says it.
+      return <div />
+    case 'todos':
+      return <Todos todos={shape.todos} />
+    case 'other':
+      return <ArgumentList args={args} />
+  }
+}
+
+const MARKS = { pending: '○', in_progress: '◐', completed: '●' } as const
+const MEANINGS = { pending: 'to do', in_progress: 'in progress', completed: 'done' } as const
+
+function Todos({ todos }: { todos: readonly Todo[] }): VNode {
+  return (
+    <ul class="todos">
+      {todos.map(({ text, state }) => (
+        <li class={state}>
+          <span role="img" aria-label={MEANINGS[state]}>
+            {MARKS[state]}
+          </span>{' '}
+          {text}
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+function Result({
+  item: { result },
+  shape,
+}: {
+  item: ToolItem
+  shape: ToolShape | undefined
+}): ComponentChild {
+  if (result === undefined) return null
+  const { text, attachments, isError, blob } = result
+  const isCommand = shape?.kind === 'command'
+  const { code, rest } = isCommand && isError ? splitExitCode(text) : { code: undefined, rest: text }
+  const shown = isCommand ? withoutEscapes(rest) : rest
+  // That an edit was done says the line above.
+  if (shape?.kind === 'edit' && !isError && attachments.length === 0) return null
+  if (shape?.kind === 'todos' && !isError) return null
+  const size = blob?.bytes === undefined ? '' : ` (${formatBytes(blob.bytes)})`
+  return (
+    <div class={`result${isCommand ? ' terminal' : ''}`}>
+      {isError && <p class="bad label">{code === undefined ? 'Error' : `Exit code ${code}`}</p>}
+      {(shown !== '' || attachments.length === 0) && (
+        <LongText text={shown === '' ? '(no output)' : shown} label="Result" />
+      )}
+      <Media attachments={attachments} />
+      {blob !== undefined && (
+        <p>
+          Cut here. <SaveButton url={blob.url} label={`Save the whole${size}`} />
+        </p>
+      )}
+    </div>
+  )
+}
