@@ -28,6 +28,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   'policy/decide': ['policy/match', 'policy/read', 'policy/request'],
   'model-route': ['errors', 'proxy-settings', 'within'],
   workspace: ['errors', 'within'],
+  broker: ['awake-timer', 'errors', 'model-route', 'policy/request', 'proxy-settings'],
   redaction: ['agui', 'errors'],
   storage: ['agui', 'errors'],
   'storage/lmdb': ['agui', 'channels', 'errors', 'storage'],
@@ -112,6 +113,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'agent',
     'agui',
     'background',
+    'broker',
     'claude',
     'claude/launch',
     'claude/process',
@@ -132,6 +134,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   ],
   cli: [
     'agent',
+    'broker',
     'claude/launch',
     'claude/process',
     'config',
@@ -151,7 +154,7 @@ const IMPORTS: Record<string, readonly string[]> = {
 
 /** A package named here is reached from these layers only; every other package from anywhere. */
 const PACKAGE_ONLY_IN: Record<string, readonly string[]> = {
-  fastify: ['http', 'page'],
+  fastify: ['http', 'page', 'broker'],
   '@fastify/websocket': ['http'],
   '@anthropic-ai/claude-agent-sdk': ['claude'],
   lmdb: ['storage'],

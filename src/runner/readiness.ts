@@ -16,6 +16,7 @@ import {
   checkModel,
   sayMcpServers,
 } from './checks.ts'
+import type { Credentials } from './credentials.ts'
 import { checkEnforcement } from './enforcement.ts'
 import { checkState } from './state.ts'
 import type { StateFolder } from './state-folder.ts'
@@ -26,6 +27,7 @@ interface Checked {
   env: Env
   stateFolder: StateFolder
   route: ModelRoute
+  credentials: Credentials
   enforcement: Enforcement
   redactor: Redactor
   workspace: Workspace
@@ -36,10 +38,23 @@ interface Checked {
 
 /** Answers of /ready: what the runner that lives needs for a run, each thing tried. */
 export function readinessOf(parts: Checked): (signal: AbortSignal) => Promise<Check[]> {
-  const { config, env, stateFolder, route, enforcement, redactor, workspace, storage, agent, mcp } = parts
+  const {
+    config,
+    env,
+    stateFolder,
+    route,
+    credentials,
+    enforcement,
+    redactor,
+    workspace,
+    storage,
+    agent,
+    mcp,
+  } = parts
   return async (signal) => {
     const findings = await Promise.all([
-      attempt('model_route', () => checkModel(route, signal)),
+      attempt('model_route', () => checkModel(route, signal, credentials.through)),
+      attempt('credentials', () => credentials.describe(enforcement.report)),
       attempt('claude_code', async () => {
         await checkClaudePath({ ...config, env }, signal)
         return await checkClaudeStarts(agent.binary)
