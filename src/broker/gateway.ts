@@ -8,10 +8,10 @@ import { createControl } from './control.ts'
 import type { Door } from './door.ts'
 import { GitDoor } from './git-door.ts'
 import { ModelDoor } from './model-door.ts'
+import { openUpstream } from './model-upstream.ts'
 import type { RouteEnvironment } from './own-broker.ts'
 import { Sessions } from './sessions.ts'
 import { digestOf } from './token.ts'
-import { openUpstream } from './upstream.ts'
 
 const SECRET_BYTES = 32
 

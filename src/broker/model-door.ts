@@ -2,11 +2,11 @@ import type { ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { FAILURE_HEADER } from '../model-route/failure.ts'
 import { isJsonObject, parseStrictJson, UnreadableError } from '../policy/request/strict-json.ts'
+import { usageReader } from './answer-cost.ts'
 import type { Door, Exchange, RequestLine } from './door.ts'
 import { Refusal } from './refusal.ts'
 import type { Passing } from './relay.ts'
-import { readWhole } from './request-body.ts'
-import { usageReader } from './usage.ts'
+import { readWhole } from './whole-body.ts'
 
 /** Anthropic's own limit on a request, in bytes; where a body has to be read before it passes. */
 const BODY_BYTES_MAX = 32 * 1024 * 1024

@@ -1,9 +1,9 @@
 import type { ModelRoute } from '../model-route/route.ts'
 import { ModelDoor } from './model-door.ts'
+import { openUpstream } from './model-upstream.ts'
 import { OWN_AGENT, Session } from './session.ts'
 import { SessionServer } from './session-server.ts'
 import { digestOf, newToken } from './token.ts'
-import { openUpstream } from './upstream.ts'
 
 export interface OwnBroker {
   /** Where it listens: loopback, a free port. */
