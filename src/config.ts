@@ -128,6 +128,7 @@ const Environment = z.object({
   ACTIVE_WORKFLOW_PATH: text,
   GITHUB_TOKEN: text,
   GITLAB_TOKEN: text,
+  AGUI_CREDENTIALS: oneOf(['broker', 'pass']),
   LOG_FILE: text,
   LOG_LEVEL: z.preprocess(
     (value) => (typeof value === 'string' && value !== '' ? value.toLowerCase() : undefined),
@@ -255,6 +256,7 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
             path: v.ACTIVE_WORKFLOW_PATH ?? '',
           },
     repositoryTokens: { github: v.GITHUB_TOKEN, gitlab: v.GITLAB_TOKEN },
+    credentials: v.AGUI_CREDENTIALS,
     logFile: v.LOG_FILE ?? `${stateDirectory}/logs/runner.log`,
     logLevel: v.LOG_LEVEL,
     policyFile:

@@ -24,6 +24,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   serve: async () => (await import('./cli/serve.ts')).serveCommand(context),
   start: async () => (await import('./cli/start.ts')).startCommand(context),
   doctor: async () => (await import('./cli/doctor.ts')).doctorCommand(context),
+  gateway: async () => (await import('./cli/gateway.ts')).gatewayCommand(context),
   'mock-gateway': async () => (await import('./cli/mock-gateway.ts')).mockGatewayCommand(),
   policy: async () =>
     (await import('./cli/policy.ts')).policyCommand(context.env['POLICY_FILE'] || undefined),

@@ -28,6 +28,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   'policy/decide': ['policy/match', 'policy/read', 'policy/request'],
   'model-route': ['errors', 'proxy-settings', 'within'],
   workspace: ['errors', 'within'],
+  broker: ['awake-timer', 'errors', 'model-route', 'policy/request', 'proxy-settings'],
   redaction: ['agui', 'errors'],
   storage: ['agui', 'errors'],
   'storage/lmdb': ['agui', 'channels', 'errors', 'storage'],
@@ -116,6 +117,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'agent',
     'agui',
     'background',
+    'broker',
     'claude',
     'claude/launch',
     'claude/process',
@@ -136,6 +138,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   ],
   cli: [
     'agent',
+    'broker',
     'claude/launch',
     'claude/process',
     'config',
@@ -155,7 +158,7 @@ const IMPORTS: Record<string, readonly string[]> = {
 
 /** A package named here is reached from these layers only; every other package from anywhere. */
 const PACKAGE_ONLY_IN: Record<string, readonly string[]> = {
-  fastify: ['http', 'page'],
+  fastify: ['http', 'page', 'broker'],
   '@fastify/websocket': ['http'],
   '@anthropic-ai/claude-agent-sdk': ['claude'],
   lmdb: ['storage'],

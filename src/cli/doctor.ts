@@ -19,8 +19,10 @@ import {
   sayEnforcement,
   sayMcpServers,
 } from '../runner/checks.ts'
+import type { Credentials } from '../runner/credentials.ts'
 import type { EnforcementReport } from '../sandbox/report.ts'
 import type { CliContext } from './context.ts'
+import { credentialFileOption, withCredentialFile } from './credential-file.ts'
 import { EXIT } from './exit.ts'
 import { withoutSecrets } from './secrets.ts'
 
@@ -28,17 +30,24 @@ export function doctorCommand(context: CliContext): Command {
   return new Command('doctor')
     .description('Say what was detected here, and whether a run would work')
     .option('--json', 'print one JSON object')
-    .action(async (flags: { json?: boolean }) => {
-      const findings = await examine(context)
+    .addOption(credentialFileOption())
+    .action(async (flags: { json?: boolean; credentialFile?: string }) => {
+      const { credentialFile } = flags
+      const env = withCredentialFile(context.env, credentialFile)
+      const findings = await examine({ ...context, env, credentialFile })
       const ok = findings.every((finding) => finding.ok)
       const text = flags.json === true ? JSON.stringify({ ok, findings }) : toText(findings, ok)
       // Nothing that was found holds one; an address or another program's last words might.
-      process.stdout.write(`${await withoutSecrets(text, context.env)}\n`)
+      process.stdout.write(`${await withoutSecrets(text, env)}\n`)
       process.exitCode = ok ? EXIT.ok : EXIT.internal
     })
 }
 
-async function examine(context: CliContext): Promise<CheckFinding[]> {
+interface DoctorContext extends CliContext {
+  credentialFile: string | undefined
+}
+
+async function examine(context: DoctorContext): Promise<CheckFinding[]> {
   let config: Config
   try {
     config = loadConfig(context.env, context)
@@ -46,7 +55,7 @@ async function examine(context: CliContext): Promise<CheckFinding[]> {
     return [{ name: 'configuration', ok: false, says: toMessage(error) }]
   }
   const { stateDirectory, workspace } = config
-  const [{ route, findings: routed }, claude, policy, writable] = await Promise.all([
+  const [{ credentials, findings: routed }, claude, policy, writable] = await Promise.all([
     findRoute(config, context),
     findClaudeCode(config, context),
     findPolicy(config),
@@ -61,11 +70,13 @@ async function examine(context: CliContext): Promise<CheckFinding[]> {
       })),
     ]),
   ])
-  const { report, finding } = await tryEnforcement(config, context, route)
+  const { report, finding } = await tryEnforcement(config, context, credentials?.modelUrl)
   const mode = await findMode(config, context, report)
   const mcp = await findMcpServers(config)
+  const held = await findCredentials(credentials, report)
   return [
     ...routed,
+    ...held,
     ...claude,
     policy,
     finding,
@@ -82,9 +93,13 @@ async function findMcpServers({ mcpConfigFile }: Config): Promise<CheckFinding[]
 }
 
 async function findRoute(
-  { wrappersDirectory }: Config,
-  { env }: CliContext,
-): Promise<{ route: ModelRoute | undefined; findings: CheckFinding[] }> {
+  config: Config,
+  { env, credentialFile }: DoctorContext,
+): Promise<{
+  credentials: Credentials | undefined
+  findings: CheckFinding[]
+}> {
+  const { wrappersDirectory } = config
   const { detectRoute } = await import('../model-route/route.ts')
   const signal = AbortSignal.timeout(2 * PROBE_TIMEOUT_MS)
   let route: ModelRoute | undefined
@@ -101,10 +116,22 @@ async function findRoute(
     const facts = { kind, reason, baseUrl, proxyUrl, noProxy, caFile, caBundle, credential }
     return { says: words.filter((word) => word !== null).join(', '), facts }
   })
-  if (route === undefined) return { route, findings: [detected] }
+  if (route === undefined) return { credentials: undefined, findings: [detected] }
   const found = route
-  const answered = await attempt('model answers', () => checkModel(found, signal))
-  return { route, findings: [detected, answered] }
+  const { openCredentials } = await import('../runner/credentials.ts')
+  const credentials = await openCredentials({ config, env, credentialFile }, found)
+  const answered = await attempt('model answers', () => checkModel(found, signal, credentials.through))
+  return { credentials, findings: [detected, answered] }
+}
+
+/** Who confines the agent decides who can read them. */
+async function findCredentials(
+  credentials: Credentials | undefined,
+  report: EnforcementReport | undefined,
+): Promise<CheckFinding[]> {
+  await credentials?.close()
+  if (credentials === undefined || report === undefined) return []
+  return [await attempt('credentials', () => credentials.describe(report))]
 }
 
 async function findClaudeCode(config: Config, { env }: CliContext): Promise<CheckFinding[]> {
@@ -160,7 +187,7 @@ async function findPolicy({ policyFile, policyEnforcement }: Config): Promise<Ch
 async function tryEnforcement(
   config: Config,
   { env }: CliContext,
-  route: ModelRoute | undefined,
+  modelUrl: string | undefined,
 ): Promise<{ report: EnforcementReport | undefined; finding: CheckFinding }> {
   const { wrappersDirectory } = config
   const { startEnforcement } = await import('../sandbox/start.ts')
@@ -177,7 +204,7 @@ async function tryEnforcement(
       workspace: place('workspace'),
       stateDirectory: place('state'),
       claudeState: place('claude'),
-      modelUrl: route?.baseUrl ?? undefined,
+      modelUrl,
       findClaude: () => findClaude({ env, wrappersDirectory, signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) }),
       logger: { info() {}, warn() {} },
     })

@@ -8,6 +8,7 @@ import { createRunner, type Runner } from '../runner/create.ts'
 import { StateFolder } from '../runner/state-folder.ts'
 import { createLogger, type RunnerLogger } from '../telemetry/logger.ts'
 import type { CliContext } from './context.ts'
+import { credentialFileOption, withCredentialFile } from './credential-file.ts'
 import { EXIT, exitCodeOfError } from './exit.ts'
 import {
   exitCodeOf,
@@ -24,6 +25,8 @@ import { stopSignal, whenOrphaned } from './stop-signal.ts'
 export interface ServeOptions extends CliContext {
   env: Env
   isMock: boolean
+  /** What `env` has credentials from; undefined when the environment itself has them. */
+  credentialFile?: string | undefined
   /** The process is nothing without the one that started it, and ends after it. */
   isTiedToParent: boolean
   /** Called when the server listens, with its address. */
@@ -33,7 +36,11 @@ export interface ServeOptions extends CliContext {
 export function serveCommand(context: CliContext): Command {
   return new Command('serve')
     .description('Serve AG-UI over HTTP; configured by the environment (README, "Configuration")')
-    .action(() => serve({ ...context, isMock: false, isTiedToParent: false }))
+    .addOption(credentialFileOption())
+    .action(({ credentialFile }: { credentialFile?: string }) => {
+      const env = withCredentialFile(context.env, credentialFile)
+      return serve({ ...context, env, credentialFile, isMock: false, isTiedToParent: false })
+    })
 }
 
 /**
@@ -92,6 +99,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
       logger,
       stateFolder,
       isMock,
+      credentialFile: options.credentialFile,
       onRunEnded,
       onFatal,
     })

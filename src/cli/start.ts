@@ -6,6 +6,7 @@ import { detectRoute } from '../model-route/route.ts'
 import { decideEgress } from '../policy/decide/egress.ts'
 import { loadPolicy } from '../policy/read/load.ts'
 import type { CliContext } from './context.ts'
+import { credentialFileOption, withCredentialFile } from './credential-file.ts'
 import { serve } from './serve.ts'
 
 const DETECT_MS = 10_000
@@ -15,16 +16,17 @@ export function startCommand(context: CliContext): Command {
   return new Command('start')
     .description('Serve, with a mock gateway when the environment names no model route')
     .option('--mock', 'use the mock gateway whatever the environment says')
-    .action(async (flags: { mock?: boolean }) => {
-      const { env } = context
+    .addOption(credentialFileOption())
+    .action(async ({ mock: isMock, credentialFile }: { mock?: boolean; credentialFile?: string }) => {
+      const env = withCredentialFile(context.env, credentialFile)
       const config = loadConfig(env, context)
       // npm stands between the terminal and this process.
       const isTiedToParent = env['npm_lifecycle_event'] === 'start'
       const { wrappersDirectory } = config
       const route = await detectRoute({ env, wrappersDirectory, signal: AbortSignal.timeout(DETECT_MS) })
-      if (flags.mock !== true && route.kind !== 'none') {
+      if (isMock !== true && route.kind !== 'none') {
         const onListening = (url: string): void => greet(url, route.kind)
-        await serve({ ...context, isMock: false, isTiedToParent, onListening })
+        await serve({ ...context, env, credentialFile, isMock: false, isTiedToParent, onListening })
         return
       }
       const policy = await loadPolicy(config.policyFile)

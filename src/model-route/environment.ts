@@ -1,4 +1,5 @@
-import type { ModelRouteKind, RouteEnv } from './route.ts'
+import { PROVIDER_PLACEHOLDER } from './credentials.ts'
+import type { ModelRouteKind, RouteEnv } from './route-kind.ts'
 
 /** What passes on every route. A name ending in `*` is a prefix. */
 const ALWAYS = [
@@ -130,9 +131,6 @@ const BY_ROUTE = {
 /** Never, not even as a placeholder or when asked for by name: who has it may drive the runner. */
 const NEVER: ReadonlySet<string> = new Set(['AGUI_TOKEN'])
 
-/** A provider's credential, which the sandbox's proxy puts in the place of this text; not a secret. */
-const PLACEHOLDER = /^openshell:resolve:env:[A-Za-z_][A-Za-z0-9_]*$/
-
 export interface ChildEnvironmentOptions {
   routeKind: ModelRouteKind
   /** Attempts after the first that Claude Code makes when the model fails (its own default is 10, 3 minutes). */
@@ -158,7 +156,9 @@ export function childEnvironment(env: RouteEnv, options: ChildEnvironmentOptions
   const prefixes = allowed.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1))
   const passes = (name: string, value: string): boolean =>
     !NEVER.has(name) &&
-    (names.has(name) || prefixes.some((prefix) => name.startsWith(prefix)) || PLACEHOLDER.test(value))
+    (names.has(name) ||
+      prefixes.some((prefix) => name.startsWith(prefix)) ||
+      PROVIDER_PLACEHOLDER.test(value))
 
   const child: Record<string, string> = {}
   for (const [name, value] of Object.entries(env)) {

@@ -1,9 +1,10 @@
-import { access, constants, readFile } from 'node:fs/promises'
-import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
-import { Agent, type Dispatcher, ProxyAgent, request } from 'undici'
+import { Agent, request } from 'undici'
 import { z } from 'zod'
-import { type ErrorCode, toMessage } from '../errors.ts'
+import { ERRORS, type ErrorCode } from '../errors.ts'
 import { within } from '../within.ts'
+import { addressOf } from './credentials.ts'
+import { connectionsOf, createDispatcher } from './dispatcher.ts'
+import { explainFailure, FAILURE_HEADER, failure, type RouteFailure, where } from './failure.ts'
 import type { ModelRoute } from './route.ts'
 
 /** More than any error body a gateway sends; what follows is not read. */
@@ -15,9 +16,17 @@ export interface ProbeOptions {
   /** Bounds the whole probe: connecting, TLS, answer. */
   timeoutMs: number
   signal: AbortSignal
+  /** Asked in the route's place: the broker that holds the route's credential. */
+  through?: BrokerDoor | undefined
 }
 
-export type ProbeResult = { ok: true } | { ok: false; code: ErrorCode; message: string }
+/** The way to the broker that this process runs. */
+export interface BrokerDoor {
+  url: string
+  headers: Readonly<Record<string, string>>
+}
+
+export type ProbeResult = { ok: true } | RouteFailure
 
 /**
  * Asks once, without retries, whether the route answers: `GET /v1/models`, which the gateway serves itself or
@@ -28,7 +37,7 @@ export type ProbeResult = { ok: true } | { ok: false; code: ErrorCode; message: 
  */
 export async function probeRoute(
   route: ModelRoute,
-  { timeoutMs, signal }: ProbeOptions,
+  { timeoutMs, signal, through }: ProbeOptions,
 ): Promise<ProbeResult> {
   signal.throwIfAborted()
   switch (route.kind) {
@@ -45,12 +54,12 @@ export async function probeRoute(
   }
   return await within({ signal, timeoutMs }, async (limit) => {
     try {
-      return judgeAnswer(route, await ask(route, timeoutMs, limit))
+      return judgeAnswer(route, await ask(route, { timeoutMs, through, signal: limit }))
     } catch (error) {
       signal.throwIfAborted()
       if (limit.aborted)
         return failure('model_unreachable', `${where(route)} did not answer within ${timeoutMs} ms`)
-      return await judgeFailure(route, error)
+      return await explainFailure(route, error)
     }
   })
 }
@@ -62,25 +71,31 @@ const NO_ROUTE =
 interface Answer {
   status: number
   body: string
+  /** The broker's, when the answer is its own. */
+  failure?: string | undefined
 }
 
-async function ask(route: ModelRoute, timeoutMs: number, signal: AbortSignal): Promise<Answer> {
-  const { baseUrl, headers } = route.secrets.reveal()
-  const url = new URL(baseUrl ?? '')
-  // undici refuses an address with credentials in it; Claude Code's client sends them as Basic.
-  const basic = url.username === '' ? {} : { authorization: toBasic(url) }
-  url.username = ''
-  url.password = ''
-  url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/models`
-  const dispatcher = await createDispatcher(route, timeoutMs)
+async function ask(route: ModelRoute, { timeoutMs, signal, through }: ProbeOptions): Promise<Answer> {
+  const { baseUrl, headers: own } = route.secrets.reveal()
+  const { url, basic } = addressOf(through?.url ?? baseUrl ?? '', '/v1/models')
+  // The list of models does not take an OAuth token.
+  const credential = through?.headers ?? (route.kind === 'oauth' ? {} : { ...basic, ...own })
+  const headers = { 'anthropic-version': '2023-06-01', ...credential }
+  const dispatcher =
+    through === undefined ? await createDispatcher({ ...connectionsOf(route), timeoutMs }) : new Agent()
   signal.throwIfAborted()
   // undici does not pass a signal on to a CONNECT that waits for its answer.
   const stopped = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
   })
   const exchange = async (): Promise<Answer> => {
-    const response = await request(url, { dispatcher, signal, headers: { ...basic, ...headers } })
-    return { status: response.statusCode, body: await readStart(response.body) }
+    const response = await request(url, { dispatcher, signal, headers })
+    const failed = response.headers[FAILURE_HEADER]
+    return {
+      status: response.statusCode,
+      body: await readStart(response.body),
+      ...(typeof failed === 'string' && { failure: failed }),
+    }
   }
   try {
     return await Promise.race([exchange(), stopped])
@@ -89,33 +104,6 @@ async function ask(route: ModelRoute, timeoutMs: number, signal: AbortSignal): P
     dispatcher.destroy().catch(() => undefined)
   }
 }
-
-async function createDispatcher(route: ModelRoute, timeoutMs: number): Promise<Dispatcher> {
-  const tls = { secureContext: await trust(route), timeout: timeoutMs }
-  const { proxy } = route.secrets.reveal()
-  if (proxy === null) return new Agent({ connect: tls })
-  const host = proxy.host.includes(':') ? `[${proxy.host}]` : proxy.host
-  const uri = `${proxy.isSecure ? 'https' : 'http'}://${host}:${proxy.port}`
-  const token = proxy.authorization === undefined ? {} : { token: proxy.authorization }
-  // Claude Code tunnels https only; http goes to the proxy with the absolute address.
-  return new ProxyAgent({ uri, ...token, requestTls: tls, proxyTls: tls, proxyTunnel: false })
-}
-
-/** Reading the system's roots stops the event loop for some 20 ms, so they are read once for the same files. */
-let trusted: { key: string; context: SecureContext } | undefined
-
-/** The system's roots and the route's own CA files, as far as they can be read; a TLS failure names the file. */
-async function trust(route: ModelRoute): Promise<SecureContext> {
-  const files = [route.caFile, route.caBundle].filter((file) => file !== null)
-  const extra = await Promise.all(files.map((file) => readFile(file, 'utf8').catch(() => '')))
-  const key = extra.join('\0')
-  if (trusted?.key !== key)
-    trusted = { key, context: createSecureContext({ ca: [...rootCertificates, ...extra] }) }
-  return trusted.context
-}
-
-const toBasic = ({ username, password }: URL): string =>
-  `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')}`
 
 async function readStart(body: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = []
@@ -129,7 +117,8 @@ async function readStart(body: AsyncIterable<Buffer>): Promise<string> {
 }
 
 /** Any answer below 500 shows that the route works, unless it refuses who asks. */
-function judgeAnswer(route: ModelRoute, { status, body }: Answer): ProbeResult {
+function judgeAnswer(route: ModelRoute, { status, body, failure: code }: Answer): ProbeResult {
+  if (isErrorCode(code)) return failure(code, brokerError(body) ?? `${where(route)} cannot be reached`)
   const said = route.kind === 'gateway' ? gatewayError(body) : null
   const answered = `${where(route)} answered ${status}${said === null ? '' : ` (${said})`}`
   if (status === 401 || status === 403) {
@@ -161,6 +150,19 @@ function gatewayError(body: string): string | null {
   }
 }
 
+/** The broker's own sentence, in Anthropic's shape. */
+function brokerError(body: string): string | undefined {
+  try {
+    return BrokerError.safeParse(JSON.parse(body)).data?.error.message
+  } catch {
+    return undefined
+  }
+}
+
+const BrokerError = z.object({ error: z.object({ message: z.string() }) })
+
+const isErrorCode = (code: string | undefined): code is ErrorCode => code !== undefined && code in ERRORS
+
 const GatewayError = z.object({ error: z.string() })
 
 function credentialAction(route: ModelRoute): string {
@@ -170,60 +172,3 @@ function credentialAction(route: ModelRoute): string {
     return 'it wants a key; set ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN'
   return `check ${route.credential}`
 }
-
-const CERTIFICATE_CODE =
-  /^(?:CERT_|ERR_TLS_|ERR_SSL_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|UND_ERR_PRX_TLS|EPROTO|INVALID_CA)/
-
-async function judgeFailure(route: ModelRoute, error: unknown): Promise<ProbeResult> {
-  const code = codeOf(error)
-  const why = code ?? (toMessage(error) || 'no reason given')
-  const proxied = route.secrets.reveal().proxy !== null
-  const proxy = `the proxy ${route.proxyUrl}`
-  if (code !== null && CERTIFICATE_CODE.test(code)) {
-    return failure(
-      'model_unreachable',
-      `TLS to ${where(route)} failed (${code}): ${await caAction(route.caFile)}`,
-    )
-  }
-  const refusal = /Proxy response \((\d+)\)/.exec(toMessage(error))?.[1]
-  if (refusal !== undefined) {
-    const action = refusal === '407' ? "check the proxy's credentials" : 'its policy has to allow this host'
-    return failure('model_unreachable', `${proxy} refused ${where(route)} with ${refusal}: ${action}`)
-  }
-  if (proxied && code === 'ECONNRESET') {
-    const action = 'inference may not be set up for this sandbox'
-    return failure(
-      'model_unreachable',
-      `${proxy} closed the connection to ${where(route)} (${why}): ${action}`,
-    )
-  }
-  const target = proxied ? proxy : where(route)
-  return failure(
-    'model_unreachable',
-    `cannot connect to ${target} (${why}): check that it runs and its address`,
-  )
-}
-
-async function caAction(caFile: string | null): Promise<string> {
-  if (caFile === null) return 'set NODE_EXTRA_CA_CERTS to the file of the CA that signed it'
-  const isReadable = await access(caFile, constants.R_OK).then(
-    () => true,
-    () => false,
-  )
-  return isReadable
-    ? `the CA in ${caFile} (NODE_EXTRA_CA_CERTS) did not sign its certificate`
-    : `the CA file ${caFile} (NODE_EXTRA_CA_CERTS) cannot be read`
-}
-
-/** The system's or undici's code of a failure, looked for along its causes. */
-function codeOf(error: unknown): string | null {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if ('code' in at && typeof at.code === 'string')
-      return at.code === 'UND_ERR_SOCKET' ? 'ECONNRESET' : at.code
-  }
-  return null
-}
-
-const where = (route: ModelRoute): string => route.baseUrl ?? route.kind
-
-const failure = (code: ErrorCode, message: string): ProbeResult => ({ ok: false, code, message })

@@ -6,7 +6,7 @@ export interface RouteSecretsOptions {
   baseUrl: string | null
   /** The proxy on the way, with its credentials; null when there is none. */
   proxy: HttpProxy | null
-  /** Lower-case header names to values. */
+  /** What a request authenticates with: lower-case header names to values. */
   headers: Readonly<Record<string, string>>
 }
 

@@ -3,15 +3,12 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { RunnerError, toMessage } from '../errors.ts'
 import { goesDirect, type HttpProxy, readProxy } from '../proxy-settings.ts'
+import { credentialHeaders } from './credentials.ts'
+import type { RouteEnv } from './route-kind.ts'
 import { RouteSecrets } from './route-secrets.ts'
 
 /** How long the shell may take to find the route; it takes 2 ms and starts nothing. */
 const DETECT_TIMEOUT_MS = 10_000
-
-/** As in model-route.sh; not a secret. */
-const PLACEHOLDER_KEY = 'inference-routing'
-
-export type RouteEnv = Readonly<Record<string, string | undefined>>
 
 /** The variable that holds what the route authenticates with; `placeholder` is a key that is no secret. */
 const Credential = z.enum([
@@ -62,8 +59,6 @@ const RouteFacts = z.discriminatedUnion('kind', [
  */
 export type ModelRoute = Readonly<z.infer<typeof RouteFacts>> & { readonly secrets: RouteSecrets }
 
-export type ModelRouteKind = ModelRoute['kind']
-
 export interface DetectOptions {
   /** The environment to judge, the runner's own. Not modified. */
   env: RouteEnv
@@ -96,7 +91,7 @@ export async function detectRoute({ env, wrappersDirectory, signal }: DetectOpti
   const baseUrl = shown.kind === 'custom' ? (env['ANTHROPIC_BASE_URL'] ?? null) : shown.baseUrl
   const proxy = proxyOf(shown, baseUrl, { env, variable: printed.get('AGUI_ROUTE_PROXY_VARIABLE') ?? '' })
   const route = proxy === null ? { ...shown, proxyUrl: null } : shown
-  const headers = requestHeaders(env, route.kind, route.credential)
+  const headers = credentialHeaders(env, route.kind)
   return Object.freeze({ ...route, secrets: new RouteSecrets({ baseUrl, proxy, headers }) })
 }
 
@@ -114,31 +109,6 @@ function proxyOf(
   }
   // A proxy without a variable is the one that model-route.sh put in, which has no credentials.
   return readProxy(variable || 'HTTPS_PROXY', env[variable] ?? proxyUrl)
-}
-
-/** The headers of a request that needs no OAuth exchange, lower-case name to value. */
-function requestHeaders(
-  env: RouteEnv,
-  kind: ModelRouteKind,
-  credential: z.infer<typeof Credential> | null,
-): Record<string, string> {
-  const headers: Record<string, string> = { 'anthropic-version': '2023-06-01' }
-  // The gateway puts its own key in; the runner's stays here (see childEnvironment).
-  if (kind === 'gateway' || credential === 'placeholder') return { ...headers, 'x-api-key': PLACEHOLDER_KEY }
-  if (kind === 'oauth' || credential === null) return headers
-  const value = env[credential] ?? ''
-  if (credential === 'ANTHROPIC_API_KEY') headers['x-api-key'] = value
-  else headers['authorization'] = `Bearer ${value}`
-  if (kind === 'custom') Object.assign(headers, customHeaders(env['ANTHROPIC_CUSTOM_HEADERS'] ?? ''))
-  return headers
-}
-
-/** `ANTHROPIC_CUSTOM_HEADERS` is one `Name: value` per line. */
-function customHeaders(text: string): Record<string, string> {
-  const lines = text.split(/\r?\n/).map((line) => /^([\w!#$%&'*+.^`|~-]+):\s*(.*?)\s*$/.exec(line))
-  return Object.fromEntries(
-    lines.flatMap((line) => (line ? [[line[1]?.toLowerCase() ?? '', line[2] ?? '']] : [])),
-  )
 }
 
 /**

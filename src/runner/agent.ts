@@ -11,6 +11,7 @@ import { type ModelRoute, wrapperPath } from '../model-route/route.ts'
 import type { Enforcement } from '../sandbox/enforcement.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Workspace } from '../workspace/workspace.ts'
+import type { Credentials } from './credentials.ts'
 import { loadSessionConfig } from './workspace.ts'
 
 interface AgentPlace {
@@ -21,6 +22,7 @@ interface AgentPlace {
 
 interface AgentParts {
   route: ModelRoute
+  credentials: Pick<Credentials, 'agentEnv' | 'agentRoute' | 'alsoPass'>
   permissionMode: PermissionMode
   /** Marks every process of the runners on this state folder. */
   mark: string
@@ -35,20 +37,20 @@ const NO_ROUTE =
 /** @throws {RunnerError} `config_invalid`: SDK_OPTIONS are not what they should be. */
 export async function openAgent(
   { config, env, logger }: AgentPlace,
-  { route, permissionMode, mark, enforcement, workspace, mcp }: AgentParts,
+  { route, credentials, permissionMode, mark, enforcement, workspace, mcp }: AgentParts,
 ): Promise<ClaudeAgent> {
   for (const note of mcp.notes) logger.warn({ file: config.mcpConfigFile }, note)
   const { limits } = config
   const state = config.claudeState
   const claudeEnv = childEnvironment(
-    { ...env, CLAUDE_CONFIG_DIR: state },
+    { ...credentials.agentEnv, CLAUDE_CONFIG_DIR: state },
     {
-      routeKind: route.kind,
+      routeKind: credentials.agentRoute,
       retriesMax: limits.claudeRetriesMax,
       apiTimeoutMs: limits.claudeApiTimeoutMs,
       streamHoldMs: limits.deltaCoalesceMs,
       isSandboxed: permissionMode === 'never-ask',
-      alsoPass: mcp.variables,
+      alsoPass: [...mcp.variables, ...credentials.alsoPass],
     },
   )
   const overrides = parseSdkOverrides(config.sdkOptions, { model: config.model, env: claudeEnv })

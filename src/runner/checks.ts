@@ -6,6 +6,7 @@ import type { McpConfig } from '../claude/launch/mcp-config.ts'
 import type { ClaudeBinary } from '../claude/process/binary.ts'
 import type { Env } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
+import type { BrokerDoor } from '../model-route/probe.ts'
 import { findClaude, type ModelRoute } from '../model-route/route.ts'
 import { type EnforcementReport, gapsOf } from '../sandbox/report.ts'
 
@@ -32,11 +33,15 @@ export async function attempt(name: string, work: () => Promise<Said> | Said): P
 }
 
 /** @throws {RunnerError} `no_model_route` or one of the `model_` codes, when the route does not answer. */
-export async function checkModel(route: ModelRoute, signal: AbortSignal): Promise<Said> {
+export async function checkModel(
+  route: ModelRoute,
+  signal: AbortSignal,
+  through: BrokerDoor | undefined,
+): Promise<Said> {
   // With the first question, not with the server: undici is a fifth of its start.
   const { probeRoute } = await import('../model-route/probe.ts')
   const began = performance.now()
-  const result = await probeRoute(route, { timeoutMs: PROBE_TIMEOUT_MS, signal })
+  const result = await probeRoute(route, { timeoutMs: PROBE_TIMEOUT_MS, signal, through })
   if (!result.ok) throw new RunnerError(result.code, result.message)
   if (route.kind === 'vertex' || route.kind === 'bedrock')
     return { says: 'not asked: only a signed request would tell' }

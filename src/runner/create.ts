@@ -8,6 +8,7 @@ import { toMessage } from '../errors.ts'
 import { detectRoute } from '../model-route/route.ts'
 import { readKnownSecrets } from '../redaction/known-secrets.ts'
 import { createRedactor, type Redactor } from '../redaction/redactor.ts'
+import type { Enforcement } from '../sandbox/enforcement.ts'
 import { isConfining } from '../sandbox/report.ts'
 import { type Logger, redactLines } from '../telemetry/logger.ts'
 import { logRuns } from '../telemetry/run-log.ts'
@@ -15,6 +16,7 @@ import type { ThreadState } from '../thread/told.ts'
 import { openAgent } from './agent.ts'
 import { checkModel } from './checks.ts'
 import { CloseStack } from './close-stack.ts'
+import { type Credentials, openCredentials } from './credentials.ts'
 import { openEnforcement } from './enforcement.ts'
 import { lazyMetrics } from './metric-sources.ts'
 import { readinessOf } from './readiness.ts'
@@ -31,6 +33,8 @@ export interface RunnerOptions {
   env: Env
   logger: Logger
   stateFolder: StateFolder
+  /** Where `env` has its credentials from, when that is a file; undefined when the environment itself has them. */
+  credentialFile?: string | undefined
   /** The route leads to our own mock: nothing real is behind it. */
   isMock: boolean
   /** A part of the runner is open; what it throws ends the start, as a failure of the next part would. */
@@ -71,12 +75,15 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   const { config, env, logger, onOpened } = options
   const { limits } = config
   const signal = AbortSignal.timeout(limits.claudeStartTimeoutMs)
-  const redactor = openRedactor(options)
-  opened.defer(logRuns(logger))
   const route = await detectRoute({ env, wrappersDirectory: config.wrappersDirectory, signal })
+  const credentials = opened.adopt(await openCredentials(options, route), (it) => it.close())
+  const redactor = openRedactor(options, credentials.token)
+  opened.defer(logRuns(logger))
   const mark = await clearPlace(config)
 
-  const enforcement = opened.adopt(await openEnforcement(options, route, signal), (it) => it.close())
+  const enforcement = opened.adopt(await openEnforcement(options, credentials.modelUrl, signal), (it) =>
+    it.close(),
+  )
   onOpened?.('enforcement')
   const storage = opened.adopt(await openStorage(config, logger), (it) => it.close())
   onOpened?.('store')
@@ -95,7 +102,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   const workspace = opened.adopt(await prepareWorkspace({ ...options, storage }), (it) => it.setup.close())
   onOpened?.('workspace')
   const mcp = await loadMcpConfig(config.mcpConfigFile)
-  const parts = { route, permissionMode, mark, enforcement, workspace, mcp }
+  const parts = { route, credentials, permissionMode, mark, enforcement, workspace, mcp }
   const agent = opened.adopt(await openAgent(options, parts), (it) => it.binary.close())
   onOpened?.('agent')
   const threads = opened.adopt(
@@ -109,7 +116,10 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
     ...options,
     ...{ redactor, enforcement, log, threads, blobs: storage.blobs, workspace },
     isAsking: permissionMode !== 'never-ask',
-    checks: readinessOf({ ...options, ...{ route, enforcement, redactor, workspace, storage, agent, mcp } }),
+    checks: readinessOf({
+      ...options,
+      ...{ route, credentials, enforcement, redactor, workspace, storage, agent, mcp },
+    }),
     metrics: async () => (await metrics()).read(),
   })
   onOpened?.('server')
@@ -120,6 +130,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
       // Before the first run; not before the first client.
       opened.adopt(await metrics(), (it) => it.close())
       threads.resume()
+      inBackground({ name: 'telling of credentials' }, tellOf(credentials, enforcement, logger))
       inBackground({ name: 'setting the workspace up' }, workspace.setup.start())
       const { sessionId: threadId } = config
       // A failure is told again by the thread's first run.
@@ -129,15 +140,24 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
     submit: (input) => threads.submit(input),
     startupPrompt: (untilSignal) => startupPromptOf(workspace, config, untilSignal),
     stateOf: async (threadId) => (await threads.find(threadId))?.describe().state,
-    routeProblem: (probeSignal) => checkModel(route, probeSignal).then(() => undefined, toMessage),
+    routeProblem: (probeSignal) =>
+      checkModel(route, probeSignal, credentials.through).then(() => undefined, toMessage),
     close: () => opened.close(),
   }
 }
 
+/** With the server, not before it: nobody waits for what this loads or finds. */
+async function tellOf(credentials: Credentials, { report }: Enforcement, logger: Logger): Promise<void> {
+  const [{ says, isExposed }] = await Promise.all([credentials.describe(report), credentials.warm()])
+  if (isExposed) logger.warn(`credentials: ${says}`)
+  else logger.info(`credentials: ${says}`)
+}
+
 /** Knows what the runner was given; from here on the logger holds nothing of it. */
-function openRedactor({ config, env, logger }: RunnerOptions): Redactor {
+function openRedactor({ config, env, logger }: RunnerOptions, token: string | undefined): Redactor {
   const files = config.mcpConfigFile === undefined ? [] : [config.mcpConfigFile]
-  const redactor = createRedactor({ values: readKnownSecrets({ ...env, ...urlCredentials(config) }, files) })
+  const known = readKnownSecrets({ ...env, ...urlCredentials(config) }, files)
+  const redactor = createRedactor({ values: token === undefined ? known : [...known, token] })
   redactLines(logger, redactor.redactText)
   return redactor
 }

@@ -1,5 +1,5 @@
 import type { Config, Env } from '../config.ts'
-import { findClaude, type ModelRoute } from '../model-route/route.ts'
+import { findClaude } from '../model-route/route.ts'
 import type { Enforcement } from '../sandbox/enforcement.ts'
 import { gapsOf } from '../sandbox/report.ts'
 import { startEnforcement } from '../sandbox/start.ts'
@@ -9,7 +9,7 @@ import type { Said } from './checks.ts'
 /** @throws {RunnerError} `policy_invalid`; `policy_not_enforced` under `required`. */
 export function openEnforcement(
   { config, env, logger }: { config: Config; env: Env; logger: Logger },
-  route: ModelRoute,
+  modelUrl: string | undefined,
   signal: AbortSignal,
 ): Promise<Enforcement> {
   const { wrappersDirectory, policyEnforcement, policyFile, workspace, stateDirectory, logFile } = config
@@ -22,7 +22,7 @@ export function openEnforcement(
     wrappersDirectory,
     env,
     claudeState: config.claudeState,
-    modelUrl: route.baseUrl ?? undefined,
+    modelUrl,
     findClaude: () => findClaude({ env, wrappersDirectory, signal }),
     logger,
   })

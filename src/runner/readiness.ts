@@ -16,6 +16,7 @@ import {
   checkModel,
   sayMcpServers,
 } from './checks.ts'
+import type { Credentials } from './credentials.ts'
 import { checkEnforcement } from './enforcement.ts'
 import { checkState } from './state.ts'
 import type { StateFolder } from './state-folder.ts'
@@ -27,6 +28,7 @@ interface Checked {
   stateFolder: StateFolder
   route: ModelRoute
   isMock: boolean
+  credentials: Credentials
   enforcement: Enforcement
   redactor: Redactor
   workspace: Workspace
@@ -37,14 +39,15 @@ interface Checked {
 
 /** Answers of /ready: what the runner that lives needs for a run, each thing tried. */
 export function readinessOf(parts: Checked): (signal: AbortSignal) => Promise<Check[]> {
-  const { config, env, stateFolder, route, isMock, enforcement, redactor, workspace, storage, agent, mcp } =
-    parts
+  const { config, env, stateFolder, route, isMock, credentials, enforcement } = parts
+  const { redactor, workspace, storage, agent, mcp } = parts
   return async (signal) => {
     const findings = await Promise.all([
       attempt('model_route', async () => {
-        const said = await checkModel(route, signal)
+        const said = await checkModel(route, signal, credentials.through)
         return isMock ? { says: 'mock: no model answers; set ANTHROPIC_API_KEY or another route' } : said
       }),
+      attempt('credentials', () => credentials.describe(enforcement.report)),
       attempt('claude_code', async () => {
         await checkClaudePath({ ...config, env }, signal)
         return await checkClaudeStarts(agent.binary)

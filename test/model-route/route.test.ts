@@ -4,13 +4,8 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { RunnerError } from '../../src/errors.ts'
-import {
-  detectRoute,
-  findClaude,
-  type ModelRoute,
-  type RouteEnv,
-  wrapperPath,
-} from '../../src/model-route/route.ts'
+import { detectRoute, findClaude, type ModelRoute, wrapperPath } from '../../src/model-route/route.ts'
+import type { RouteEnv } from '../../src/model-route/route-kind.ts'
 
 const signal = new AbortController().signal
 let wrappersDirectory = ''
@@ -94,7 +89,7 @@ describe('a route', () => {
         port: 80,
         authorization: `Basic ${btoa('user:secret-5')}`,
       },
-      headers: { 'anthropic-version': '2023-06-01', 'x-api-key': 'secret-3', 'x-own': 'secret-4' },
+      headers: { 'x-api-key': 'secret-3', 'x-own': 'secret-4' },
     })
   })
 

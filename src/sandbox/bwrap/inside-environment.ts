@@ -5,6 +5,9 @@ import { INSIDE_TLS, type Places } from './places.ts'
 /** What a model on this machine's own loopback is called inside. */
 export const MODEL_ALIAS = 'model.agui-runner.internal'
 
+/** Where Claude Code is told of its model; on one route one of them is. */
+const MODEL_ADDRESSES = ['ANTHROPIC_BASE_URL', 'ANTHROPIC_VERTEX_BASE_URL', 'ANTHROPIC_BEDROCK_BASE_URL']
+
 const PROXY = `http://${PROXY_HOST}:${PROXY_PORT}`
 const LOOPBACK = '127.0.0.1,localhost,::1'
 
@@ -53,12 +56,13 @@ export function insideEnvironment(
     PATH: inside['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
   })
   if (places.claude !== undefined) inside['CLAUDE_CLI_PATH'] = insideClaude()
-  const model = inside['ANTHROPIC_BASE_URL']
-  if (modelPort !== undefined && model !== undefined && URL.canParse(model)) {
+  for (const name of MODEL_ADDRESSES) {
+    const model = inside[name]
+    if (modelPort === undefined || model === undefined || !URL.canParse(model)) continue
     const url = new URL(model)
     url.hostname = MODEL_ALIAS
     // As it was written: a path that ended without a slash still does.
-    inside['ANTHROPIC_BASE_URL'] = model.endsWith('/') ? url.href : url.href.replace(/\/$/, '')
+    inside[name] = model.endsWith('/') ? url.href : url.href.replace(/\/$/, '')
   }
   return inside
 }

@@ -1,0 +1,43 @@
+import { basename, dirname } from 'node:path'
+import { createStream } from 'rotating-file-stream'
+import type { Noted } from './door.ts'
+
+/** One request, without a header's value, a body or a prompt. */
+export interface AuditLine extends Omit<Noted, 'refusal'> {
+  session: string
+  door: string | undefined
+  method: string
+  path: string
+  verdict: 'allow' | 'deny'
+  reason: string | undefined
+  status: number | undefined
+  ms: number
+  bytesIn: number
+  bytesOut: number
+}
+
+const FILE_SIZE = '10M'
+const FILES_MAX = 5
+
+export interface Audit {
+  write(line: AuditLine): void
+  /** Resolves when every line is in the file. */
+  close(): Promise<void>
+}
+
+/** JSON lines in a file of its own, mode 0600, rotated. */
+export function openAudit(file: string, onFailure: (error: Error) => void): Audit {
+  const stream = createStream(basename(file), {
+    path: dirname(file),
+    size: FILE_SIZE,
+    rotate: FILES_MAX,
+    mode: 0o600,
+  })
+  stream.on('error', onFailure)
+  return {
+    write(line) {
+      stream.write(`${JSON.stringify({ at: new Date().toISOString(), ...line })}\n`)
+    },
+    close: () => new Promise((resolve) => stream.end(() => resolve())),
+  }
+}

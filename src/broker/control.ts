@@ -1,0 +1,54 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import { RunnerError } from '../errors.ts'
+import { type Sessions, SessionWish } from './sessions.ts'
+import { isTokenOf, tokensIn } from './token.ts'
+
+const BODY_BYTES_MAX = 256 * 1024
+
+export interface ControlOptions {
+  sessions: Sessions
+  /** SHA-256 of the launcher's secret. */
+  digest: Buffer
+}
+
+/** What a launcher asks of the broker, on a socket that no agent is given. */
+export function createControl({ sessions, digest }: ControlOptions): FastifyInstance {
+  const app = Fastify({ bodyLimit: BODY_BYTES_MAX, forceCloseConnections: true })
+  app.addHook('onRequest', async (request) => {
+    const isLauncher = tokensIn(request.headers).some((token) => isTokenOf(digest, token))
+    if (!isLauncher) throw new RunnerError('unauthorized', 'The launcher secret is wrong or missing.')
+  })
+  app.setErrorHandler((error, _request, reply) => {
+    const status = error instanceof RunnerError ? error.status : statusOf(error)
+    const code = error instanceof RunnerError ? error.code : status < 500 ? 'invalid_input' : 'internal'
+    const message = status < 500 && error instanceof Error ? error.message : 'The broker failed.'
+    void reply.status(status).send({ error: { code, message } })
+  })
+  const found = <T>(facts: T | undefined): T => {
+    if (facts === undefined) throw new RunnerError('not_found', 'There is no such session.')
+    return facts
+  }
+  app.get('/health', () => ({ status: 'healthy' }))
+  app.get('/sessions', () => ({ sessions: sessions.list() }))
+  app.post('/sessions', async (request, reply) => {
+    const wish = SessionWish.safeParse(request.body)
+    if (!wish.success) {
+      const problems = wish.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
+      throw new RunnerError('invalid_input', `${problems.join('; ')}.`)
+    }
+    return reply.status(201).send(await sessions.open(wish.data))
+  })
+  app.get<{ Params: { id: string } }>('/sessions/:id', ({ params }) => found(sessions.get(params.id)))
+  app.post<{ Params: { id: string } }>('/sessions/:id/heartbeat', ({ params }) =>
+    found(sessions.renew(params.id)),
+  )
+  app.delete<{ Params: { id: string } }>('/sessions/:id', async ({ params }) =>
+    found(await sessions.end(params.id)),
+  )
+  return app
+}
+
+const statusOf = (error: unknown): number =>
+  error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number'
+    ? error.statusCode
+    : 500

@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdir, open, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { RunnerError, toMessage } from '../errors.ts'
+import { proxySettings } from '../proxy-settings.ts'
+import { openAudit } from './audit.ts'
+import { createControl } from './control.ts'
+import type { Door } from './door.ts'
+import { GitDoor } from './git-door.ts'
+import { ModelDoor } from './model-door.ts'
+import { openUpstream } from './model-upstream.ts'
+import type { RouteEnvironment } from './own-broker.ts'
+import { Sessions } from './sessions.ts'
+import { digestOf } from './token.ts'
+
+const SECRET_BYTES = 32
+
+export interface GatewayOptions extends RouteEnvironment {
+  /** Where the control socket is made; the sessions' folders stand beside it. */
+  control: string
+  /** Where the launcher's secret is written, for this user alone; it must not be there yet. */
+  secretFile: string
+  auditFile: string | undefined
+  onAuditFailure(error: Error): void
+}
+
+/** The broker alone: a process that has the credentials, and sessions for agents that have none. */
+export async function openGateway(options: GatewayOptions): Promise<{ close(): Promise<void> }> {
+  const { control, secretFile, auditFile, env, route } = options
+  const secret = randomBytes(SECRET_BYTES).toString('base64url')
+  await writeSecret(secretFile, secret)
+  const folder = join(dirname(control), 's')
+  const audit = auditFile === undefined ? undefined : openAudit(auditFile, options.onAuditFailure)
+  const upstream = openUpstream({ route, env })
+  const git = gitUpstream(env)
+  const doors: Door[] = [new GitDoor(git), new ModelDoor(upstream)]
+  const sessions = new Sessions({ folder, doors, audit: (line) => audit?.write(line) })
+  const app = createControl({ sessions, digest: digestOf(secret) })
+  const close = async (): Promise<void> => {
+    await app.close()
+    await sessions.close()
+    await Promise.all([upstream.close(), git.close(), audit?.close()])
+    await Promise.all([rm(secretFile, { force: true }), rm(folder, { recursive: true, force: true })])
+  }
+  try {
+    await mkdir(folder, { mode: 0o700 })
+    await app.listen({ path: control })
+    await chmod(control, 0o600)
+  } catch (error) {
+    await close()
+    throw new RunnerError('config_invalid', `--control ${control}: ${toMessage(error)}`, { cause: error })
+  }
+  return { close }
+}
+
+async function writeSecret(file: string, secret: string): Promise<void> {
+  try {
+    const handle = await open(file, 'wx', 0o600)
+    await handle.writeFile(secret)
+    await handle.close()
+  } catch (error) {
+    throw new RunnerError('config_invalid', `--secret-file ${file}: ${toMessage(error)}`, { cause: error })
+  }
+}
+
+/** GitHub, or the server that GITHUB_SERVER_URL names, with GITHUB_TOKEN. */
+function gitUpstream(env: RouteEnvironment['env']) {
+  const baseUrl = (env['GITHUB_SERVER_URL'] || 'https://github.com').replace(/\/+$/, '')
+  let opened: Promise<import('undici').Dispatcher> | undefined
+  return {
+    baseUrl,
+    token: env['GITHUB_TOKEN'] || undefined,
+    connections() {
+      const { hostname: host, port, protocol } = new URL(baseUrl)
+      const target = { host, port: Number(port || (protocol === 'https:' ? 443 : 80)) }
+      const caFiles = [env['NODE_EXTRA_CA_CERTS'], env['SSL_CERT_FILE']].flatMap((file) =>
+        file ? [file] : [],
+      )
+      opened ??= import('../model-route/dispatcher.ts').then(({ createDispatcher }) =>
+        createDispatcher({ proxy: proxySettings(env).proxyFor(target) ?? null, caFiles }),
+      )
+      return opened
+    },
+    async close() {
+      await (await opened)?.destroy()
+    },
+  }
+}

@@ -1,0 +1,158 @@
+// git's smart HTTP protocol, carried and not run: what is pushed is read off the push's own commands.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { toMessage } from '../errors.ts'
+import type { Door, Exchange } from './door.ts'
+import { readUntilFlush } from './pkt-line.ts'
+import { judgePush, refusalReport } from './push.ts'
+import { Refusal } from './refusal.ts'
+import { rightTo } from './session.ts'
+
+/** Of the commands of a push, up to their flush; a few hundred branches. */
+const COMMANDS_BYTES_MAX = 64 * 1024
+
+const PATH =
+  /^\/git\/([A-Za-z0-9][\w.-]*\/[A-Za-z0-9_][\w.-]*?)(?:\.git)?\/(info\/refs|git-upload-pack|git-receive-pack)$/
+const REQUEST_HEADERS = ['accept', 'content-type', 'content-length', 'git-protocol', 'user-agent']
+const ANSWER_HEADERS = ['content-type', 'content-encoding', 'cache-control']
+const PUSH = 'git-receive-pack'
+
+export interface GitUpstream {
+  /** `https://github.com`, without a slash at the end. */
+  baseUrl: string
+  /** Undefined: only what anybody may read. */
+  token: string | undefined
+  connections(): Promise<Dispatcher>
+}
+
+export class GitDoor implements Door {
+  readonly name = 'git'
+  readonly #upstream: GitUpstream
+
+  constructor(upstream: GitUpstream) {
+    this.#upstream = upstream
+  }
+
+  takes(path: string): boolean {
+    return path.startsWith('/git/')
+  }
+
+  async answer(exchange: Exchange): Promise<void> {
+    const { request, response, asked, session, signal, noted } = exchange
+    const { repository, service, isListing } = readPath(exchange)
+    noted.repository = repository
+    const access = rightTo(session.rights, repository)
+    if (access === undefined) throw new Refusal(`This session has no right to ${repository}.`)
+    const isPush = service === PUSH
+    if (isPush && access !== 'write') throw new Refusal(`This session may only read ${repository}.`)
+    const headers = onward(request, isPush, this.#upstream.token)
+    const pushed = isPush && !isListing ? await readPush(exchange) : undefined
+    if (pushed === 'refused') return
+    const { hasBody, passOn } = await import('./relay.ts')
+    const body = isListing || !hasBody(request) ? null : (pushed ?? request)
+    const url = new URL(`${this.#upstream.baseUrl}/${repository}.git/${isListing ? 'info/refs' : service}`)
+    url.search = asked.query
+    try {
+      const dispatcher = await this.#upstream.connections()
+      await passOn(
+        response,
+        { url, method: asked.method, headers, body, dispatcher, signal },
+        { answer: ANSWER_HEADERS, onAnswer: refuseUnauthorized },
+      )
+    } catch (error) {
+      if (error instanceof Refusal) throw error
+      if (!signal.aborted) throw new Refusal(`${url.host} cannot be reached: ${toMessage(error)}`, 502)
+    }
+  }
+
+  /** git sends the credentials of an address only when it is asked for them. */
+  refuse(response: ServerResponse, { status, message }: Refusal): void {
+    const asking = status === 401 ? { 'www-authenticate': 'Basic realm="agui-runner"' } : {}
+    response.writeHead(status, { ...asking, 'content-type': 'text/plain' }).end(`${message}\n`)
+  }
+}
+
+function readPath({ asked }: Exchange): { repository: string; service: string; isListing: boolean } {
+  const { method, path, query } = asked
+  const [, repository = '', what = ''] = PATH.exec(path) ?? []
+  const isListing = what === 'info/refs'
+  const service = isListing ? (/^service=(git-upload-pack|git-receive-pack)$/.exec(query)?.[1] ?? '') : what
+  const isRight = method === (isListing ? 'GET' : 'POST') && (isListing || query === '')
+  if (service === '' || !isRight || repository.includes('..')) {
+    throw new Refusal(`${method} ${path} is nothing that git's smart protocol asks.`)
+  }
+  return { repository, service, isListing }
+}
+
+function onward(
+  request: IncomingMessage,
+  isPush: boolean,
+  token: string | undefined,
+): Record<string, string> {
+  const encoding = request.headers['content-encoding']
+  if (encoding !== undefined && (isPush || encoding !== 'gzip'))
+    throw new Refusal('The body cannot be judged: it is encoded.', 415)
+  const passing = REQUEST_HEADERS.flatMap((name) => {
+    const value = request.headers[name]
+    return typeof value === 'string' ? [[name, value]] : []
+  })
+  return {
+    ...Object.fromEntries(passing),
+    ...(encoding !== undefined && { 'content-encoding': encoding }),
+    ...(token !== undefined && {
+      authorization: `Basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`,
+    }),
+  }
+}
+
+/** The push as it goes on when it may; when it may not, git has been given its own answer. */
+async function readPush({
+  request,
+  response,
+  session,
+  noted,
+}: Exchange): Promise<Readable | Buffer | 'refused'> {
+  const pieces = request.iterator({ destroyOnReturn: false })
+  let bytes = Buffer.alloc(0)
+  let read = readUntilFlush(bytes)
+  while (read === undefined) {
+    const { value, done } = await pieces.next()
+    if (done === true) throw new Refusal('The push ends before its commands do.', 400)
+    bytes = Buffer.concat([bytes, value])
+    read = readUntilFlush(bytes)
+    if (read === undefined && bytes.length > COMMANDS_BYTES_MAX)
+      throw new Refusal(`The push's commands are longer than ${COMMANDS_BYTES_MAX} bytes.`, 413)
+  }
+  const push = judgePush(read.lines, session.rights.branchPrefix)
+  noted.refs = push.refs
+  if (push.refs.length === 0) {
+    // git asks so whether it may come with a large push; nothing is allowed to follow.
+    if (bytes.length > read.length || !(await pieces.next()).done)
+      throw new Refusal('The push is not readable.', 400)
+    return bytes
+  }
+  if (push.refused.size > 0) {
+    noted.refusal = [...push.refused].map(([ref, why]) => `${ref}: ${why}`).join('; ')
+    if (!push.capabilities.has('report-status') && !push.capabilities.has('report-status-v2'))
+      throw new Refusal(noted.refusal)
+    // git reads no answer before it has sent everything.
+    for await (const _ of pieces);
+    response.writeHead(200, { 'content-type': `application/x-${PUSH}-result`, 'cache-control': 'no-cache' })
+    response.end(refusalReport(push, push.refused))
+    return 'refused'
+  }
+  return Readable.from(joined(bytes, pieces))
+}
+
+async function* joined(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield first
+  yield* rest
+}
+
+/** The client has nothing that it could answer with: the credential is the broker's. */
+function refuseUnauthorized({ statusCode, body }: Dispatcher.ResponseData): undefined {
+  if (statusCode !== 401) return
+  body.destroy()
+  throw new Refusal('The repository wants another credential than the broker has (GITHUB_TOKEN).', 403)
+}

@@ -1,0 +1,137 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { toMessage } from '../errors.ts'
+import type { AuditLine } from './audit.ts'
+import { type Door, type Exchange, type RequestLine, readLine } from './door.ts'
+import { Refusal } from './refusal.ts'
+import type { Session } from './session.ts'
+import { isTokenOf, tokensIn } from './token.ts'
+
+const HEAD_BYTES_MAX = 16 * 1024
+const CONNECTIONS_MAX = 256
+/** Longer than any client keeps a connection unused. */
+const KEEP_ALIVE_MS = 120_000
+
+const NO_SESSION = 'This is no session of this broker: its token is wrong, or it has ended.'
+
+export interface SessionServerOptions {
+  session: Session
+  /** The first that takes a path answers. */
+  doors: readonly Door[]
+  audit?: ((line: AuditLine) => void) | undefined
+}
+
+/** What one session can reach, and nothing of it without that session's proof. */
+export class SessionServer {
+  readonly #options: SessionServerOptions
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  readonly #ended = new AbortController()
+
+  constructor(options: SessionServerOptions) {
+    this.#options = options
+    this.#server = createServer(
+      { maxHeaderSize: HEAD_BYTES_MAX, requestTimeout: 0, keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true },
+      (request, response) => {
+        this.#answer(request, response).catch(() => response.destroy())
+      },
+    )
+    this.#server.maxConnections = CONNECTIONS_MAX
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
+  }
+
+  /** Listens on loopback, on a port that is free. Returns its address. */
+  async listenOnLoopback(): Promise<string> {
+    this.#server.listen(0, '127.0.0.1')
+    await once(this.#server, 'listening')
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  async listenOnSocket(path: string): Promise<void> {
+    this.#server.listen({ path, readableAll: true, writableAll: true })
+    await once(this.#server, 'listening')
+  }
+
+  /** Ends every request. Idempotent. */
+  async close(): Promise<void> {
+    this.#ended.abort()
+    for (const socket of this.#sockets) socket.destroy()
+    if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve))
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { session, audit } = this.#options
+    const began = performance.now()
+    const { socket } = request
+    const before = { in: socket.bytesRead, out: socket.bytesWritten }
+    const asked: RequestLine = readLine(request) ?? { method: request.method ?? '', path: '', query: '' }
+    const door = this.#options.doors.find((it) => it.takes(asked.path))
+    const exchange: Exchange = {
+      request,
+      response,
+      asked,
+      session,
+      signal: this.#signalOf(response),
+      noted: {},
+    }
+    let reason: string | undefined
+    try {
+      if (asked.path === '') throw new Refusal('Only a path may be asked for here.', 400)
+      this.#identify(request)
+      if (door === undefined) throw new Refusal(`${asked.path} leads to no door.`, 404)
+      await door.answer(exchange)
+    } catch (error) {
+      reason = error instanceof Refusal ? error.message : `the broker failed: ${toMessage(error)}`
+      if (response.headersSent) response.destroy()
+      else refuse(door, exchange, error instanceof Refusal ? error : new Refusal('The broker failed.', 500))
+    }
+    if (audit === undefined) return
+    if (!response.writableFinished && !response.destroyed) await once(response, 'close')
+    const { refusal, ...noted } = exchange.noted
+    audit({
+      session: session.id,
+      door: door?.name,
+      method: asked.method,
+      path: asked.path,
+      ...noted,
+      verdict: (reason ?? refusal) === undefined ? 'allow' : 'deny',
+      reason: reason ?? refusal,
+      status: response.headersSent ? response.statusCode : undefined,
+      ms: Math.round(performance.now() - began),
+      bytesIn: socket.bytesRead - before.in,
+      bytesOut: socket.bytesWritten - before.out,
+    })
+  }
+
+  /** A token that is shown has to be the session's, also where none is needed. */
+  #identify(request: IncomingMessage): void {
+    const { session } = this.#options
+    const shown = tokensIn(request.headers)
+    const isRight = shown.some((token) => isTokenOf(session.digest, token))
+    if (isRight || (shown.length === 0 && !session.needsToken)) return
+    throw new Refusal(NO_SESSION, 401)
+  }
+
+  #signalOf(response: ServerResponse): AbortSignal {
+    const controller = new AbortController()
+    const abort = (): void => controller.abort()
+    const ended = this.#ended.signal
+    ended.addEventListener('abort', abort, { once: true })
+    response.once('close', () => {
+      ended.removeEventListener('abort', abort)
+      if (!response.writableFinished) abort()
+    })
+    return controller.signal
+  }
+}
+
+/** The rest of a refused body is not read: its connection ends with the answer. */
+function refuse(door: Door | undefined, { request, response }: Exchange, refusal: Refusal): void {
+  if (!request.complete) response.shouldKeepAlive = false
+  if (door !== undefined) door.refuse(response, refusal)
+  else response.writeHead(refusal.status, { 'content-type': 'text/plain' }).end(`${refusal.message}\n`)
+}

@@ -1,0 +1,160 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { AwakeTimer } from '../awake-timer.ts'
+import { RunnerError } from '../errors.ts'
+import type { AuditLine } from './audit.ts'
+import type { Door } from './door.ts'
+import { Session } from './session.ts'
+import { SessionServer } from './session-server.ts'
+import { digestOf, newToken } from './token.ts'
+
+/** A socket's path, of which the system keeps 108 bytes with an end. */
+const SOCKET_PATH_BYTES_MAX = 107
+const SESSIONS_MAX = 256
+/** Ended ones whose summary is kept. */
+const ENDED_MAX = 1024
+
+const amount = z.number().positive()
+const price = z.number().nonnegative()
+
+/** What a launcher asks for. */
+export const SessionWish = z.strictObject({
+  id: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,40}$/, 'small letters, digits and hyphens, at most 41')
+    .optional(),
+  models: z.array(z.string().min(1)).nonempty().optional(),
+  repositories: z
+    .array(
+      z.strictObject({
+        name: z.string().regex(/^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9_][\w.-]*$/, 'owner/name'),
+        access: z.enum(['read', 'write']),
+      }),
+    )
+    .default([]),
+  branchPrefix: z
+    .string()
+    .regex(/^[A-Za-z0-9][\w.-]*\/$/, 'a name that ends with a slash, such as agui/')
+    .default('agui/'),
+  ttlSeconds: z.number().int().positive().max(86_400).default(3600),
+  limits: z
+    .strictObject({ requests: amount.int(), outputTokens: amount.int(), costUsd: amount })
+    .partial()
+    .default({}),
+  prices: z
+    .record(z.string(), z.strictObject({ input: price, output: price, cacheRead: price, cacheWrite: price }))
+    .default({}),
+})
+export type SessionWish = z.infer<typeof SessionWish>
+
+interface Live {
+  session: Session
+  server: SessionServer
+  folder: string
+  ttlSeconds: number
+  expiresAt: number
+  timer: AwakeTimer
+}
+
+export interface SessionFacts {
+  id: string
+  state: 'open' | 'ended'
+  used: Session['used']
+  expiresAt?: string
+}
+
+/** The sessions of one broker, each with a folder and a socket of its own. */
+export class Sessions {
+  readonly #options: { folder: string; doors: readonly Door[]; audit: (line: AuditLine) => void }
+  readonly #live = new Map<string, Live>()
+  readonly #ended = new Map<string, SessionFacts>()
+
+  constructor(options: { folder: string; doors: readonly Door[]; audit: (line: AuditLine) => void }) {
+    this.#options = options
+  }
+
+  /** Its token is told here and never again. @throws {RunnerError} `invalid_input`. */
+  async open(wish: SessionWish): Promise<SessionFacts & { socket: string; token: string }> {
+    const id = wish.id ?? randomUUID()
+    if (this.#live.has(id) || this.#ended.has(id))
+      throw new RunnerError('invalid_input', `There is or was a session ${id}; take another id.`)
+    if (this.#live.size >= SESSIONS_MAX)
+      throw new RunnerError('invalid_input', `There are ${SESSIONS_MAX} sessions; end one first.`)
+    const folder = join(this.#options.folder, id)
+    const socket = join(folder, 'gateway.sock')
+    if (Buffer.byteLength(socket) > SOCKET_PATH_BYTES_MAX)
+      throw new RunnerError(
+        'invalid_input',
+        `${socket} is too long for a socket; put --control into a shorter folder.`,
+      )
+    const token = newToken()
+    const session = new Session({ id, rights: wish, digest: digestOf(token), needsToken: false })
+    const { doors, audit } = this.#options
+    const server = new SessionServer({ session, doors, audit })
+    const { ttlSeconds } = wish
+    const timer = new AwakeTimer(ttlSeconds * 1000, () => void this.end(id).catch(() => undefined))
+    const live: Live = {
+      session,
+      server,
+      folder,
+      ttlSeconds,
+      expiresAt: Date.now() + ttlSeconds * 1000,
+      timer,
+    }
+    this.#live.set(id, live)
+    try {
+      // Whoever is given the folder may reach the socket; nobody else gets through the folder above.
+      await mkdir(folder, { mode: 0o711 })
+      await server.listenOnSocket(socket)
+    } catch (error) {
+      await this.end(id)
+      throw error
+    }
+    return { ...factsOf(live), socket, token }
+  }
+
+  /** The time it may live begins anew. */
+  renew(id: string): SessionFacts | undefined {
+    const live = this.#live.get(id)
+    if (live === undefined) return this.#ended.get(id)
+    live.timer.restart()
+    live.expiresAt = Date.now() + live.ttlSeconds * 1000
+    return factsOf(live)
+  }
+
+  get(id: string): SessionFacts | undefined {
+    const live = this.#live.get(id)
+    return live === undefined ? this.#ended.get(id) : factsOf(live)
+  }
+
+  list(): SessionFacts[] {
+    return [...this.#live.values()].map(factsOf)
+  }
+
+  /** Ends what runs through it; twice is fine. */
+  async end(id: string): Promise<SessionFacts | undefined> {
+    const live = this.#live.get(id)
+    if (live === undefined) return this.#ended.get(id)
+    this.#live.delete(id)
+    live.timer.close()
+    const facts: SessionFacts = { id, state: 'ended', used: live.session.used }
+    this.#ended.set(id, facts)
+    for (const [oldest] of this.#ended) {
+      if (this.#ended.size <= ENDED_MAX) break
+      this.#ended.delete(oldest)
+    }
+    await live.server.close()
+    await rm(live.folder, { recursive: true, force: true })
+    return facts
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#live.keys()].map((id) => this.end(id)))
+  }
+}
+
+function factsOf({ session: { id, used }, expiresAt }: Live): SessionFacts {
+  return { id, state: 'open', used, expiresAt: new Date(expiresAt).toISOString() }
+}

@@ -1,0 +1,70 @@
+import { RunnerError } from '../errors.ts'
+import { addressOf } from '../model-route/credentials.ts'
+import type { RouteEnv } from '../model-route/route-kind.ts'
+import type { RequestLine } from './door.ts'
+import type { ModelApi, Passage } from './model-door.ts'
+
+/** Claude Code's own, where CLOUD_ML_REGION says nothing. */
+const REGION = 'us-east5'
+const SCOPE = 'https://www.googleapis.com/auth/cloud-platform'
+const PATH =
+  /^\/v1\/projects\/([\w-]+)\/locations\/([\w-]+)\/publishers\/anthropic\/models\/([A-Za-z0-9][\w.@-]*):(?:streamRawPredict|rawPredict)$/
+
+/**
+ * Google's Vertex AI, under the project and the regions that the environment names.
+ *
+ * @throws {RunnerError} `config_invalid` without a project.
+ */
+export function vertexApi(env: RouteEnv): ModelApi {
+  const project = PROJECTS.map((name) => env[name] ?? '').find((value) => value !== '')
+  if (project === undefined)
+    throw new RunnerError(
+      'config_invalid',
+      'ANTHROPIC_VERTEX_PROJECT_ID has to name the project on Vertex AI.',
+    )
+  const regions = Object.entries(env).flatMap(([name, value]) =>
+    value !== undefined && value !== '' && (name === 'CLOUD_ML_REGION' || name.startsWith('VERTEX_REGION_'))
+      ? [value]
+      : [],
+  )
+  const allowed = new Set((env['CLOUD_ML_REGION'] ?? '') === '' ? [...regions, REGION] : regions)
+  const token = tokenSource(env)
+  return {
+    admit({ method, path, query }: RequestLine): Passage | undefined {
+      const [, asked, region = '', model = ''] = PATH.exec(path) ?? []
+      if (method !== 'POST' || query !== '' || asked !== project || !allowed.has(region)) return undefined
+      const base = env['ANTHROPIC_VERTEX_BASE_URL'] || `https://${hostOf(region)}/v1`
+      const { url } = addressOf(base, path.slice('/v1'.length))
+      return {
+        url,
+        isMetered: true,
+        modelIn: { path: model },
+        authorize: async (headers) => ({ ...headers, authorization: `Bearer ${await token()}` }),
+      }
+    },
+  }
+}
+
+const PROJECTS = ['ANTHROPIC_VERTEX_PROJECT_ID', 'GOOGLE_CLOUD_PROJECT', 'GCLOUD_PROJECT']
+
+function hostOf(region: string): string {
+  if (region === 'global') return 'aiplatform.googleapis.com'
+  if (region === 'us' || region === 'eu') return `aiplatform.${region}.rep.googleapis.com`
+  return `${region}-aiplatform.googleapis.com`
+}
+
+/** Of Google's own library: it finds the credential as every program for Google's cloud does, and renews the token. */
+function tokenSource(env: RouteEnv): () => Promise<string> {
+  const keyFile = env['GOOGLE_APPLICATION_CREDENTIALS'] || undefined
+  const auth = async () => {
+    const { GoogleAuth } = await import('google-auth-library')
+    return new GoogleAuth({ scopes: SCOPE, ...(keyFile !== undefined && { keyFilename: keyFile }) })
+  }
+  let opened: ReturnType<typeof auth> | undefined
+  return async () => {
+    opened ??= auth()
+    const token = await (await opened).getAccessToken()
+    if (token) return token
+    throw new Error('Google gave no access token')
+  }
+}

@@ -1,0 +1,50 @@
+import { Command } from 'commander'
+import { loadConfig } from '../config.ts'
+import { RunnerError, toMessage } from '../errors.ts'
+import { detectRoute } from '../model-route/route.ts'
+import type { CliContext } from './context.ts'
+import { credentialFileOption, withCredentialFile } from './credential-file.ts'
+import { withoutSecrets } from './secrets.ts'
+import { stopSignal } from './stop-signal.ts'
+
+const DETECT_MS = 10_000
+
+interface Flags {
+  control: string
+  secretFile: string
+  audit?: string
+  credentialFile?: string
+}
+
+/** `agui-runner gateway`: the holder of credentials alone, until a signal. */
+export function gatewayCommand(context: CliContext): Command {
+  return new Command('gateway')
+    .description('hold the credentials for agents that have none (docs/credentials.md)')
+    .requiredOption('--control <socket>', 'where a launcher opens and ends sessions; a folder of its own')
+    .requiredOption('--secret-file <file>', "the launcher's secret is written here, mode 0600")
+    .option('--audit <file>', 'one line of JSON a request, mode 0600')
+    .addOption(credentialFileOption())
+    .action(async ({ control, secretFile, audit, credentialFile }: Flags) => {
+      const env = withCredentialFile(context.env, credentialFile)
+      const { wrappersDirectory } = loadConfig(env, context)
+      const route = await detectRoute({ env, wrappersDirectory, signal: AbortSignal.timeout(DETECT_MS) })
+      if (route.kind === 'none' || route.kind === 'gateway')
+        throw new RunnerError(
+          'config_invalid',
+          `gateway: the environment names no credential for a model (${route.kind}).`,
+        )
+      const stopping = stopSignal(() => undefined)
+      const { openGateway } = await import('../broker/gateway.ts')
+      const onAuditFailure = (error: Error): void => {
+        process.stderr.write(`agui-runner gateway: the audit cannot be written: ${error.message}\n`)
+        stopping.stop()
+      }
+      const gateway = await openGateway({ route, env, control, secretFile, auditFile: audit, onAuditFailure })
+      process.stdout.write(`${JSON.stringify({ msg: 'ready', control, secretFile, route: route.kind })}\n`)
+      await stopping.stopped
+      await gateway.close().catch(async (error: unknown) => {
+        process.stderr.write(`agui-runner gateway: ${await withoutSecrets(toMessage(error), env)}\n`)
+      })
+      process.exit()
+    })
+}

@@ -1,0 +1,128 @@
+import { readFile, stat } from 'node:fs/promises'
+import type { Config, Env } from '../config.ts'
+import { heldEnvironment, SESSION_HEADER, secretsOf } from '../model-route/credentials.ts'
+import type { BrokerDoor } from '../model-route/probe.ts'
+import type { ModelRoute } from '../model-route/route.ts'
+import type { EnforcementReport } from '../sandbox/report.ts'
+import { isConfining } from '../sandbox/report.ts'
+import type { Said } from './checks.ts'
+
+/** Who has what the model route authenticates with, and what the agent has in its place. */
+export interface Credentials {
+  /** What Claude Code's environment is taken from. */
+  readonly agentEnv: Env
+  /** The kind of route that the agent finds in it. */
+  readonly agentRoute: ModelRoute['kind']
+  /** Variables of it that the agent's route would not pass by itself. */
+  readonly alsoPass: readonly string[]
+  /** Where the agent asks for the model; undefined when there is none. */
+  readonly modelUrl: string | undefined
+  /** The way of every question to the model through the broker; undefined where none is. */
+  readonly through: BrokerDoor | undefined
+  /** What the agent has in the credential's place; it is redacted as one. */
+  readonly token: string | undefined
+  /** Where the credential is, as /ready and doctor say it. */
+  describe(report: EnforcementReport): Promise<Said & { isExposed: boolean }>
+  /** Loads what the first request needs. */
+  warm(): Promise<void>
+  /** Idempotent. */
+  close(): Promise<void>
+}
+
+export interface CredentialsPlace {
+  config: Pick<Config, 'credentials'>
+  env: Env
+  /** What `--credential-file` named; undefined when the environment holds them. */
+  credentialFile?: string | undefined
+}
+
+/** Opens the broker where the route has a credential that can be kept from the agent. */
+export async function openCredentials(place: CredentialsPlace, route: ModelRoute): Promise<Credentials> {
+  const { env } = place
+  const why = passedBecause(place, route)
+  if (why !== undefined) return asTheyAre(env, route, why)
+  const { openOwnBroker } = await import('../broker/own-broker.ts')
+  const { url, token, warm, close } = await openOwnBroker({ route, env })
+  const isCloud = route.kind === 'vertex' || route.kind === 'bedrock'
+  return {
+    agentEnv: heldEnvironment(env, route.kind, { url, token }),
+    agentRoute: isCloud ? route.kind : 'custom',
+    alsoPass: isCloud ? ['ANTHROPIC_CUSTOM_HEADERS'] : [],
+    modelUrl: url,
+    through: { url, headers: { [SESSION_HEADER]: token } },
+    token,
+    async describe(report) {
+      const reader = isConfining(report) ? undefined : await readableIn(place, route)
+      if (reader === undefined) return { says: 'held outside', isExposed: false }
+      return { says: `readable by the agent's user ${reader}: ${REMEDY}`, isExposed: true }
+    },
+    warm,
+    close,
+  }
+}
+
+const REMEDY =
+  'have the policy enforced (POLICY_ENFORCEMENT=required says what is missing), or give it by --credential-file from a pipe'
+
+interface Passed {
+  says: string
+  isExposed: boolean
+}
+
+/** Why the agent keeps its environment; undefined when a broker stands between it and the credential. */
+function passedBecause({ config, env }: CredentialsPlace, { kind }: ModelRoute): Passed | undefined {
+  if (kind === 'none') return { says: 'none', isExposed: false }
+  if (kind === 'gateway') return { says: "held outside: OpenShell's gateway has them", isExposed: false }
+  const isCloud = kind === 'vertex' || kind === 'bedrock'
+  if (!isCloud && secretsOf(env, kind).length === 0) return { says: 'none needed', isExposed: false }
+  const passed = (why: string): Passed => ({ says: `in the agent's environment: ${why}`, isExposed: true })
+  if (config.credentials === 'pass') return passed('AGUI_CREDENTIALS=pass')
+  // There the policy asks which program dials, and a request of this one's would not be Claude Code's.
+  if (env['OPENSHELL_SANDBOX'] === '1') return passed('OpenShell judges Claude Code’s own connections')
+  if (/^(?:1|true|yes|on)$/i.test(env['OPENSHELL_ENABLED'] ?? ''))
+    return passed('OPENSHELL_ENABLED puts the agent where only OpenShell’s proxy is reached')
+  return undefined
+}
+
+function asTheyAre(env: Env, route: ModelRoute, { says, isExposed }: Passed): Credentials {
+  return {
+    agentEnv: env,
+    agentRoute: route.kind,
+    alsoPass: [],
+    modelUrl: route.baseUrl ?? undefined,
+    through: undefined,
+    token: undefined,
+    describe: () => Promise.resolve({ says, isExposed }),
+    warm: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  }
+}
+
+/**
+ * Where an agent that nothing confines finds the credential: in the environment that this process, or one that started
+ * it, began with, which the system shows to the same user; or in a file. What it has in memory only is not looked for.
+ */
+async function readableIn(
+  { env, credentialFile }: CredentialsPlace,
+  { kind }: ModelRoute,
+): Promise<string | undefined> {
+  if (kind === 'vertex' || kind === 'bedrock')
+    return "(the cloud's credentials are files and services of this machine)"
+  const secrets = secretsOf(env, kind)
+  for (let pid = process.pid; pid > 0; pid = await parentOf(pid)) {
+    const environ = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
+    if (secrets.some((secret) => environ.includes(secret))) return `(/proc/${pid}/environ)`
+  }
+  if (credentialFile === undefined) return undefined
+  // A pipe has been read to its end.
+  const isFile = await stat(credentialFile).then(
+    (it) => it.isFile(),
+    () => false,
+  )
+  return isFile ? `(${credentialFile})` : undefined
+}
+
+async function parentOf(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
+  return Number(/^PPid:\s+(\d+)$/m.exec(status)?.[1] ?? 0)
+}
