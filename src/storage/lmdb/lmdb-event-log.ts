@@ -4,6 +4,7 @@ import { logAppended } from '../../channels.ts'
 import { RunnerError } from '../../errors.ts'
 import { Batch } from '../batch.ts'
 import type { EventLog } from '../event-log.ts'
+import { checkKept, damagedGap } from '../replay.ts'
 import { SharedSteps } from '../shared-steps.ts'
 import { Tail, Tails, upTo } from '../tails.ts'
 import { Waiters } from '../waiters.ts'
@@ -114,7 +115,7 @@ export class LmdbEventLog implements EventLog {
     try {
       while (!signal.aborted && !thread.dropped) {
         const { seq } = reader
-        this.#checkKept(threadId, seq)
+        checkKept(this.#known(threadId), seq)
         if (seq >= thread.head) {
           // A closed log still gives what it holds, and what was being written: a run's last words reach its readers.
           if (this.#closed && thread.assigned === thread.head) return
@@ -133,22 +134,9 @@ export class LmdbEventLog implements EventLog {
   }
 
   async checkReplay(threadId: string, after: number): Promise<void> {
-    this.#checkKept(threadId, after)
     const thread = this.#known(threadId)
+    checkKept(thread, after)
     if (after < thread.head) this.#take(threadId, thread, after)
-  }
-
-  #checkKept(threadId: string, after: number): void {
-    const { oldest, head } = this.#known(threadId)
-    if (after + 1 < oldest) {
-      const message = `Records up to ${oldest - 1} of this thread are gone by retention; read after ${oldest - 1}, or connect anew.`
-      throw new RunnerError('replay_expired', message, { details: { oldestSeq: oldest } })
-    }
-    if (after > head) {
-      // The thread was deleted and made anew: what comes up to `after` would be missed in silence.
-      const message = `This thread has ${head} records, so record ${after} was another thread's of this id; read after 0, or connect anew.`
-      throw new RunnerError('replay_expired', message, { details: { oldestSeq: oldest } })
-    }
   }
 
   async lags(): Promise<number[]> {
@@ -293,9 +281,7 @@ export class LmdbEventLog implements EventLog {
       oldestSeq = key[1]
       break
     }
-    const lost = { first: seq + 1, last: oldestSeq - 1 }
-    const message = `Records ${lost.first} to ${lost.last} of this thread are damaged in the store; read after ${lost.last}, or connect anew.`
-    return new RunnerError('replay_expired', message, { details: { oldestSeq, lost } })
+    return damagedGap(seq, oldestSeq)
   }
 
   /** From the one that holds what follows `seq`, up to the first that is not whole or not there. */

@@ -23,7 +23,8 @@ const TYPES = Object.values(THREAD_TYPES)
  * Makes somebody the writer of a thread, unless another holds it. The fence is a number that each claim raises, and the
  * process behind it: whoever writes shows it.
  *
- * ARGV: lease as JSON, runner id, process id, lease in ms, least fence number, id of the life that begins with it.
+ * ARGV: lease as JSON, runner id, process id, lease in ms, 0 or the number of the fence that Redis has lost, id of the
+ * life that begins with it.
  */
 export const CLAIM = script(
   'allow-oom',
@@ -39,7 +40,9 @@ if lease then
   if not ok or held.id ~= ARGV[2] then return {'held', lease} end
 end
 local fence = redis.call('HGET', KEYS[1], 'fence') or '0:'
-local number = math.max(tonumber(string.match(fence, '^%d+') or '0'), tonumber(ARGV[5])) + 1
+local number, least = tonumber(string.match(fence, '^%d+') or '0'), tonumber(ARGV[5])
+if least > 0 and number > least then return {'held', ''} end
+number = math.max(number, least) + 1
 fence = string.format('%d:%s', number, ARGV[3])
 redis.call('HSET', KEYS[1], 'fence', fence, 'n', '0', 'runner', ARGV[2])
 redis.call('HSETNX', KEYS[1], 'born', ARGV[6])
@@ -53,7 +56,8 @@ return {'claimed', fence, meta[1] or '0', meta[2] or '1', meta[3] or '0', meta[4
 export const RENEW = script(
   'allow-oom',
   `
-if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then return {'fenced', redis.call('GET', KEYS[2]) or ''} end
+local fence = redis.call('HGET', KEYS[1], 'fence')
+if fence ~= ARGV[1] then return {'fenced', fence or '', redis.call('GET', KEYS[2]) or ''} end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
 return {'done'}
 `,
@@ -80,7 +84,7 @@ return {'done', 'empty'}
  * how many blobs, (id, value) each, then (index of the key, field, 1 to set or 0 to remove, value) of each write.
  */
 const COMMIT_BODY = `
-local meta = redis.call('HMGET', KEYS[1], 'fence', 'n', 'bytes', 'blobBytes', 'oldest')
+local meta = redis.call('HMGET', KEYS[1], 'fence', 'n', 'bytes', 'blobBytes', 'oldest', 'born')
 if meta[1] ~= ARGV[1] then return {'fenced', meta[1] or '', redis.call('GET', KEYS[2]) or ''} end
 local bytes, blobBytes, oldest = tonumber(meta[3] or '0'), tonumber(meta[4] or '0'), meta[5] or '1'
 local n, done = tonumber(ARGV[2]), tonumber(meta[2])
@@ -123,7 +127,7 @@ while ARGV[at] do
   at = at + 4
 end
 redis.call('HSET', KEYS[1], 'n', ARGV[2], 'bytes', string.format('%d', bytes), 'blobBytes', string.format('%d', blobBytes), 'oldest', oldest)
-if ARGV[4] ~= '0' then redis.call('PUBLISH', ARGV[7], ARGV[4]) end
+if ARGV[4] ~= '0' then redis.call('PUBLISH', ARGV[7], meta[6] .. ' ' .. ARGV[4]) end
 return {'done', string.format('%d', bytes), oldest}
 `
 
@@ -138,9 +142,10 @@ export const DROP = script(
 local fence = redis.call('HGET', KEYS[1], 'fence')
 if not fence then return {'done'} end
 if fence ~= ARGV[1] then return {'fenced', fence, redis.call('GET', KEYS[2]) or ''} end
+local born = redis.call('HGET', KEYS[1], 'born') or ''
 for _, name in ipairs(redis.call('SMEMBERS', KEYS[8])) do redis.call('UNLINK', ARGV[3] .. name) end
 redis.call('UNLINK', unpack(KEYS))
-redis.call('PUBLISH', ARGV[2], 'dropped')
+redis.call('PUBLISH', ARGV[2], born .. ' dropped')
 return {'done'}
 `,
 )
