@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import type { AgentMemory } from '../agent/agent.ts'
+import type { AgentMemory, AgentView } from '../agent/agent.ts'
 import { ClientCall } from './host/client-tools.ts'
 import { Asked } from './host/questions.ts'
 
@@ -40,6 +40,17 @@ export type Memory = z.infer<typeof Memory>
 export function parseMemory(stored: AgentMemory): Memory {
   const parsed = Memory.safeParse(stored)
   return parsed.success ? parsed.data : freshMemory()
+}
+
+/** What a stored memory says of a conversation that has no process here. */
+export function lookAt(stored: AgentMemory, defaultModel: string | undefined): AgentView {
+  const { claudeSessionId, asked, model = defaultModel } = parseMemory(stored)
+  return {
+    ...(model === undefined ? {} : { model }),
+    agentSessionId: claudeSessionId,
+    warm: false,
+    interrupts: asked.map(({ interrupt }) => interrupt),
+  }
 }
 
 export function freshMemory(model?: string): Memory {

@@ -12,6 +12,7 @@ import { answerClientError, refuseExpectations } from './doors/client-errors.ts'
 import { allowOrigins } from './doors/cors.ts'
 import { checkPlace, checkToken, type DoorOptions } from './doors/doors.ts'
 import { createErrorHandler, createNotFoundHandler } from './doors/error-answers.ts'
+import { forwardElsewhere } from './doors/forward.ts'
 import { readForwarded } from './doors/forwarded.ts'
 import { parseJsonBody } from './doors/json-body.ts'
 import { limitRequest, RateLimit } from './doors/rate-limit.ts'
@@ -44,6 +45,8 @@ export interface ServerOptions
   /** Addresses and networks whose `Forwarded` and `X-Forwarded-*` are believed. */
   trustedProxies?: readonly string[]
   requestBodyBytesMax: number
+  /** What concerns a thread that lives on another runner is sent on to that one. */
+  forwardRuns: boolean
   /** Of the request line and the headers together. */
   headersBytesMax: number
   /** A head must be complete within this, else the connection is closed (slow loris). */
@@ -78,7 +81,8 @@ const NO_COMPILERS = {
 
 /** The routes on one instance; does not listen. */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
-  const handleError = createErrorHandler(options.redactor)
+  const answerError = createErrorHandler(options.redactor)
+  const handleError = options.forwardRuns ? forwardElsewhere(answerError) : answerError
   const { trustedProxies = [] } = options
   const app = Fastify({
     loggerInstance: options.logger,

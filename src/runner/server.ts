@@ -51,6 +51,7 @@ export async function openServer(parts: Served): Promise<OpenServer> {
     allowedHosts: config.allowedHosts,
     allowedOrigins: config.allowedOrigins,
     trustedProxies: config.trustedProxies,
+    forwardRuns: config.forwardRuns,
     sessionId,
     onDisconnect: config.onDisconnect,
     logger,

@@ -16,7 +16,7 @@ import { RoomWait } from './room-wait.ts'
 import { Run, refusedRun } from './run.ts'
 import type { ThreadOptions } from './thread-options.ts'
 import { factsAfter, type LookedUp, putFacts, putMessages, putRun, type ThreadFacts } from './thread-table.ts'
-import type { Accepted, Submitted, ThreadDescription } from './told.ts'
+import { type Accepted, type Submitted, stateOf, type ThreadDescription } from './told.ts'
 
 /** One thread: admits one run at a time. */
 export class Thread {
@@ -234,13 +234,12 @@ export class Thread {
   describe(): ThreadDescription {
     const { lastOutcome, createdAt, updatedAt } = this.#facts
     const { interrupts } = this.#options.agent
-    const ended = interrupts.length > 0 ? 'interrupted' : lastOutcome === 'error' ? 'failed' : 'idle'
     return {
       threadId: this.threadId,
-      state: this.#run === undefined ? ended : 'running',
+      state: stateOf({ isRunning: this.#run !== undefined, interrupts, lastOutcome }),
       lastSeq: this.#options.writer.head,
       ...(this.#run === undefined ? {} : { runId: this.#run.run.runId }),
-      interrupts: this.#options.agent.interrupts,
+      interrupts,
       queue: this.#options.queue.waiting
         .filter(({ runId }) => runId !== this.#run?.run.runId)
         .map(({ runId, messageIds }) => ({ runId, messageIds })),
@@ -249,6 +248,11 @@ export class Thread {
       updatedAt,
       ...this.#options.agent.describe(),
     }
+  }
+
+  /** Ends what runs, as `error`; the conversation goes on. */
+  cutRun(error: RunnerError): void {
+    this.#run?.run.stop(error)
   }
 
   /** Ends the open run as `cancelled` and the agent's process. Idempotent. */

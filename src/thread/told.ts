@@ -3,6 +3,16 @@ import type { AgentDescription } from '../agent/agent.ts'
 
 export type ThreadState = 'idle' | 'running' | 'interrupted' | 'failed'
 
+export function stateOf(thread: {
+  isRunning: boolean
+  interrupts: readonly unknown[]
+  lastOutcome: string
+}): ThreadState {
+  if (thread.isRunning) return 'running'
+  if (thread.interrupts.length > 0) return 'interrupted'
+  return thread.lastOutcome === 'error' ? 'failed' : 'idle'
+}
+
 export interface ThreadDescription extends AgentDescription {
   threadId: string
   state: ThreadState

@@ -84,7 +84,7 @@ export class ThreadsWorld {
     this.log = storage.log
     this.table = new ThreadTable(storage)
     this.threads = new Threads({
-      agent: { open: () => helloAgent() },
+      agent: { open: () => helloAgent(), look: () => ({ interrupts: [], warm: false }) },
       redactor: createRedactor({ values: [] }),
       storage,
       queueMax: 32,

@@ -173,7 +173,7 @@ class SocketSession {
       }
       case 'subscribe': {
         const { threadId } = command
-        await threads.get(threadId)
+        await threads.view(threadId)
         threads.return(threadId)
         const after = command.after < 0 ? await log.head(threadId) : command.after
         await log.checkReplay(threadId, after)

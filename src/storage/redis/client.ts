@@ -1,6 +1,5 @@
 import { Cluster } from 'ioredis'
 import { RunnerError, toMessage } from '../../errors.ts'
-import { within } from '../../within.ts'
 import { type Argument, CONNECT_MS, type Connection, connectionTo } from './connection.ts'
 import type { RedisPlace } from './place.ts'
 import type { Script } from './scripts.ts'
@@ -22,7 +21,7 @@ export class RedisClient {
   readonly #changes: Connection
   readonly #place: RedisPlace
   readonly #listeners = new Map<string, (message: string) => void>()
-  readonly #closing = new AbortController()
+  #isClosed = false
 
   private constructor(commands: Connection, changes: Connection, place: RedisPlace) {
     this.#commands = commands
@@ -93,7 +92,7 @@ export class RedisClient {
   }
 
   close(): void {
-    this.#closing.abort()
+    this.#isClosed = true
     this.#commands.disconnect()
     this.#changes.disconnect()
   }
@@ -110,20 +109,22 @@ export class RedisClient {
     }
   }
 
-  #inTime<T>(answer: Promise<T>): Promise<T> {
-    return within({ signal: this.#closing.signal, timeoutMs: ASK_MS }, (signal) => {
-      const late = new Promise<never>((_, reject) => {
-        const stop = (): void => reject(this.#closing.signal.aborted ? closed() : unavailable())
-        signal.addEventListener('abort', stop, { once: true })
-        if (signal.aborted) stop()
-      })
-      return Promise.race([answer, late])
+  /** What comes late is not heard. */
+  async #inTime<T>(answer: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(unavailable()), ASK_MS)
     })
+    try {
+      return await Promise.race([answer, late])
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   #failure(error: unknown): RunnerError {
     const message = toMessage(error)
-    if (this.#closing.signal.aborted) return closed()
+    if (this.#isClosed) return closed()
     if (REFUSALS.test(message)) {
       const text = `Redis takes nothing more: ${message} Free room there, or delete threads; what was told stays readable.`
       return new RunnerError('storage_full', text, { cause: error })
