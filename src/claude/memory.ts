@@ -29,6 +29,7 @@ const Memory = z.object({
       directory: z.string().optional(),
       instructions: z.string().optional(),
       staysIn: z.string().optional(),
+      workspace: z.string().optional(),
     })
     .default({}),
   /** Absent before the first turn has ended: JSON has no undefined. */

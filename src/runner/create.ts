@@ -95,7 +95,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   const workspace = opened.adopt(await prepareWorkspace({ ...options, storage }), (it) => it.setup.close())
   onOpened?.('workspace')
   const mcp = await loadMcpConfig(config.mcpConfigFile)
-  const parts = { route, permissionMode, mark, enforcement, workspace, mcp }
+  const parts = { route, permissionMode, mark, enforcement, workspace, mcp, storage }
   const agent = opened.adopt(await openAgent(options, parts), (it) => it.binary.close())
   onOpened?.('agent')
   const threads = opened.adopt(

@@ -8,6 +8,8 @@ export interface TenancyWatcher {
 
 /** Which threads this process writes: of each thread one process does, at any time. */
 export interface Tenancy {
+  /** This runner in all its lives, among those that share the store; undefined when none do. */
+  readonly runnerId: string | undefined
   /**
    * Makes this process the writer. Idempotent.
    *
@@ -24,6 +26,7 @@ export interface Tenancy {
 
 /** Of a store that nobody else can open. */
 export const SOLE_TENANT: Tenancy = {
+  runnerId: undefined,
   claim: async () => undefined,
   wasOurs: async () => true,
   release: async () => undefined,

@@ -15,10 +15,11 @@ import {
   type ThreadKey,
   threadKeys,
   threadTag,
+  transcriptKey,
 } from './keys.ts'
 import type { Claimed, HeldFeed } from './redis-event-log.ts'
 import { textsOfReply } from './reply.ts'
-import { CLAIM, COMMIT, DROP, LAST_COMMIT, RELEASE, RENEW, type Script } from './scripts.ts'
+import { CLAIM, COMMIT, DROP, LAST_COMMIT, RELEASE, RENEW, type Script, TRANSCRIBE } from './scripts.ts'
 import { elsewhere, type Tenant } from './tenant.ts'
 
 export interface LaneOptions {
@@ -69,7 +70,9 @@ export class Lane {
   /** Last seq given out; runs ahead of `#head` while a commit is under way. */
   #assigned = 0
   #head = 0
-  #pending = new Set<Promise<unknown>>()
+  readonly #pending = new Set<Promise<unknown>>()
+  /** How many lines each has, when the last one has arrived. */
+  readonly #transcripts = new Map<string, Promise<number>>()
   #feed: HeldFeed | undefined
   #isLost = false
   #isDropped = false
@@ -107,6 +110,32 @@ export class Lane {
     const work = this.#commit(commit)
     this.#track(work)
     return work
+  }
+
+  /** As `Transcripts.append`; of one transcript in the order of the calls. */
+  transcribe(name: string, lines: readonly string[]): Promise<void> {
+    const before = this.#transcripts.get(name) ?? this.#lengthOf(name)
+    const after = before.then((length) => this.#transcribe(name, lines, length))
+    // One that failed is asked for anew.
+    const known = after.catch(() => this.#lengthOf(name))
+    this.#transcripts.set(name, known)
+    known.catch(() => this.#transcripts.delete(name))
+    this.#track(after)
+    return after.then(() => undefined)
+  }
+
+  async #lengthOf(name: string): Promise<number> {
+    await this.claim()
+    return Number(await this.#options.client.ask('LLEN', transcriptKey(this.#options.threadId, name)))
+  }
+
+  async #transcribe(name: string, lines: readonly string[], length: number): Promise<number> {
+    const { client, threadId } = this.#options
+    const keys = [...this.#keys, transcriptKey(threadId, name)]
+    const args = [this.#fence, nameOf(name), length, ...lines]
+    const [kind, first, lease] = textsOfReply(await client.run(TRANSCRIBE, keys, args))
+    if (kind === 'fenced') throw this.#lose(lease)
+    return Number(first)
   }
 
   /** Forgets all of the thread. What was being written before it is written first. */

@@ -31,6 +31,10 @@ export class Lanes implements Tenancy {
     this.#timer = setInterval(() => this.#renewAll(), options.tenant.leaseMs / RENEWALS).unref()
   }
 
+  get runnerId(): string {
+    return this.#options.tenant.runnerId
+  }
+
   watch(watcher: TenancyWatcher): void {
     this.#watcher = watcher
   }

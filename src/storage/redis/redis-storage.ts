@@ -11,6 +11,7 @@ import { Lanes } from './lanes.ts'
 import { parsePlace } from './place.ts'
 import { RedisEventLog } from './redis-event-log.ts'
 import { RedisTable, ThreadsTable } from './redis-table.ts'
+import { RedisTranscripts } from './redis-transcripts.ts'
 import { damagedEntry } from './reply.ts'
 import { PROBE } from './scripts.ts'
 import { tenantOf } from './tenant.ts'
@@ -38,6 +39,7 @@ export class RedisStorage implements Storage {
   readonly blobs: Blobs
   readonly tables: Tables
   readonly tenancy: Lanes
+  readonly transcripts: RedisTranscripts
   readonly #client: RedisClient
   readonly #workspaceKey: string
   #closed: Promise<void> | undefined
@@ -49,6 +51,7 @@ export class RedisStorage implements Storage {
     this.log = new RedisEventLog(client, () => this.tenancy.bytes)
     const tenant = tenantOf(runnerId, runnerUrl, leaseMs)
     this.tenancy = new Lanes({ client, tenant, log: this.log, retentionBytes, now })
+    this.transcripts = new RedisTranscripts(client, this.tenancy)
     this.#workspaceKey = workspaceKey(runnerId)
     this.blobs = { get: (threadId, id) => this.#blob(threadId, id) }
     const json = (table: ThreadKey): RedisTable<unknown> => new RedisTable({ ...jsonIn(client, table) })
