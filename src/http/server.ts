@@ -62,7 +62,8 @@ export interface ServerOptions
   requestsPerMinuteMax: number
   /** That the doors have refused, from one address. */
   authFailuresPerMinuteMax: number
-  platform: PlatformRoutesOptions
+  /** Undefined where there is no workspace. */
+  platform: PlatformRoutesOptions | undefined
 }
 
 /** How often time-outs are looked at, at the least; Node's own 30 s would let a slow loris live four times as long. */
@@ -136,7 +137,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
       ticketRoutes(tickets),
       threadRoutes(options),
       partRoutes(options),
-      platformRoutes(options.platform),
+      ...(options.platform === undefined ? [] : [platformRoutes(options.platform)]),
       documentRoutes(document),
     ),
   )

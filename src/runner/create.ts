@@ -16,7 +16,7 @@ import { openAgent } from './agent.ts'
 import { checkModel } from './checks.ts'
 import { CloseStack } from './close-stack.ts'
 import { openEnforcement } from './enforcement.ts'
-import { lazyMetrics } from './metric-sources.ts'
+import { lazyMetrics, runnerSources } from './metric-sources.ts'
 import { readinessOf } from './readiness.ts'
 import { type OpenServer, openServer } from './server.ts'
 import { clearPlace, openStorage } from './state.ts'
@@ -104,7 +104,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   )
   await threads.recover()
   onOpened?.('threads')
-  const metrics = lazyMetrics({ enforcement, threads, log })
+  const metrics = lazyMetrics(runnerSources({ enforcement, threads, log }))
   server = await openServer({
     ...options,
     ...{ redactor, enforcement, log, threads, blobs: storage.blobs, workspace },

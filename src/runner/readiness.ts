@@ -15,6 +15,7 @@ import {
   checkHome,
   checkModel,
   sayMcpServers,
+  checkOf,
 } from './checks.ts'
 import { checkEnforcement } from './enforcement.ts'
 import { checkState } from './state.ts'
@@ -54,10 +55,6 @@ export function readinessOf(parts: Checked): (signal: AbortSignal) => Promise<Ch
       ...(config.mcpConfigFile === undefined ? [] : [attempt('mcp_servers', () => sayMcpServers(mcp))]),
       ...(workspace.setup.isWanted ? [attempt('workspace_setup', () => checkSetup(workspace))] : []),
     ])
-    return findings.map(({ name, ok, says }) => ({
-      name,
-      ok,
-      ...(says === '' ? {} : { message: redactor.redactText(says) }),
-    }))
+    return findings.map((finding) => checkOf(finding, redactor))
   }
 }

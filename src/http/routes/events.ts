@@ -6,8 +6,8 @@ import { ProtocolVersion } from '../../agui/dialect.ts'
 import { isCode, RunnerError } from '../../errors.ts'
 import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
+import type { ServedThreads } from '../../thread/served-threads.ts'
 import { takeSnapshot } from '../../thread/snapshot.ts'
-import type { Threads } from '../../thread/threads.ts'
 import { within } from '../../within.ts'
 import { about } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
@@ -16,7 +16,7 @@ import { leaving } from '../stream/leaving.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
 
 export interface EventRoutesOptions {
-  threads: Threads
+  threads: ServedThreads
   subscribers: Subscribers
   log: EventLog
   /** The thread that belongs to this sandbox. */

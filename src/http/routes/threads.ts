@@ -3,14 +3,14 @@ import { z } from 'zod'
 import { isCode, RunnerError } from '../../errors.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
 import type { Blobs } from '../../storage/blob.ts'
+import type { ServedThreads } from '../../thread/served-threads.ts'
 import type { ThreadView } from '../../thread/stored-threads.ts'
-import type { Threads } from '../../thread/threads.ts'
 import { about, ok } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
 import { sendBytes } from './send-bytes.ts'
 
 export interface ThreadRoutesOptions {
-  threads: Threads
+  threads: ServedThreads
   blobs: Blobs
   /** Interrupts are kept as they were asked, since their answers need it; they are shown without secrets. */
   redactor: Redactor
@@ -185,7 +185,10 @@ export function threadRoutes({ threads, blobs, redactor, sessionId }: ThreadRout
 }
 
 /** Without a name: the one thread that runs. Nothing running is no error. */
-async function interrupt(threads: Threads, named: string | undefined): Promise<{ interrupted: boolean }> {
+async function interrupt(
+  threads: ServedThreads,
+  named: string | undefined,
+): Promise<{ interrupted: boolean }> {
   if (named !== undefined) {
     const thread = await threads.get(named).catch((error: unknown) => {
       if (isCode(error, 'not_found')) return undefined

@@ -1,9 +1,10 @@
+import type { RunnerError } from '../../errors.ts'
 import type { Tenancy, TenancyWatcher } from '../tenancy.ts'
 import type { RedisClient } from './client.ts'
 import { nameOf, THREADS_KEY, threadKey } from './keys.ts'
 import { Lane } from './lane.ts'
 import type { RedisEventLog } from './redis-event-log.ts'
-import type { Tenant } from './tenant.ts'
+import { elsewhere, nowhere, type Tenant } from './tenant.ts'
 
 export interface LanesOptions {
   client: RedisClient
@@ -47,6 +48,11 @@ export class Lanes implements Tenancy {
     const { client, tenant } = this.#options
     const runner = await client.ask('HGET', threadKey(threadId, 'meta'), 'runner')
     return Buffer.isBuffer(runner) && runner.toString() === tenant.runnerId
+  }
+
+  async whereabouts(threadId: string): Promise<RunnerError> {
+    const lease = await this.#options.client.ask('GET', threadKey(threadId, 'lease'))
+    return Buffer.isBuffer(lease) ? elsewhere(threadId, lease.toString()) : nowhere(threadId)
   }
 
   async release(threadId: string): Promise<void> {

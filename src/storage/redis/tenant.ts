@@ -28,6 +28,13 @@ export function elsewhere(threadId: string, lease = ''): RunnerError {
   return new RunnerError('elsewhere', message, url === undefined ? {} : { details: { url } })
 }
 
+export function nowhere(threadId: string): RunnerError {
+  return new RunnerError(
+    'elsewhere',
+    `Thread "${threadId}" lives on no runner now, and this process only reads: send this to a runner.`,
+  )
+}
+
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
