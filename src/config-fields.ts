@@ -3,12 +3,12 @@ import { z } from 'zod'
 /** Forms of an environment variable; an empty one is none. */
 export const emptyIsUnset = (value: unknown): unknown => (value === '' ? undefined : value)
 
-export const text = z.preprocess(emptyIsUnset, z.string().optional())
+export const textField = z.preprocess(emptyIsUnset, z.string().optional())
 /** The first word is the default. */
-export const oneOf = <const T extends readonly [string, ...string[]]>(words: T) =>
+export const oneOfField = <const T extends readonly [string, ...string[]]>(words: T) =>
   z.preprocess(emptyIsUnset, z.enum(words, { error: `must be one of ${words.join(', ')}` }).default(words[0]))
 
-export const flag = z.preprocess(
+export const flagField = z.preprocess(
   (value) => (typeof value === 'string' ? value.trim().toLowerCase() : value),
   z
     .union(
@@ -21,7 +21,7 @@ export const flag = z.preprocess(
     .default(false),
 )
 
-export function integer(fallback: number, { min = 0, max = Number.MAX_SAFE_INTEGER, unit = '' } = {}) {
+export function integerField(fallback: number, { min = 0, max = Number.MAX_SAFE_INTEGER, unit = '' } = {}) {
   const form = `must be a whole number of ${unit === '' ? 'at least' : `${unit}, at least`} ${min}${max === Number.MAX_SAFE_INTEGER ? '' : ` and at most ${max}`}`
   return z.preprocess(
     emptyIsUnset,
@@ -29,7 +29,7 @@ export function integer(fallback: number, { min = 0, max = Number.MAX_SAFE_INTEG
   )
 }
 
-export const list = z.preprocess(emptyIsUnset, z.string().default('')).transform((value) =>
+export const listField = z.preprocess(emptyIsUnset, z.string().default('')).transform((value) =>
   value
     .split(',')
     .map((item) => item.trim())

@@ -2,7 +2,14 @@ import { existsSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { areProxies, PROXIES, WebOrigin } from './callers.ts'
-import { emptyIsUnset, flag, integer, list, oneOf, text } from './config-fields.ts'
+import {
+  emptyIsUnset,
+  flagField as flag,
+  integerField as integer,
+  listField as list,
+  oneOfField as oneOf,
+  textField as text,
+} from './config-fields.ts'
 import { RunnerError } from './errors.ts'
 
 /** The image's places (openshell.md section 8); elsewhere the current folder's. */

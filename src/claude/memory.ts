@@ -45,12 +45,13 @@ export function parseMemory(stored: AgentMemory): Memory {
 
 /** What a stored memory says of a conversation that has no process here. */
 export function lookAt(stored: AgentMemory, defaultModel: string | undefined): AgentView {
-  const { claudeSessionId, asked, model = defaultModel } = parseMemory(stored)
+  const { success, data } = Memory.safeParse(stored)
+  const model = data?.model ?? defaultModel
   return {
     ...(model === undefined ? {} : { model }),
-    agentSessionId: claudeSessionId,
+    ...(success ? { agentSessionId: data.claudeSessionId } : {}),
     warm: false,
-    interrupts: asked.map(({ interrupt }) => interrupt),
+    interrupts: success ? data.asked.map(({ interrupt }) => interrupt) : [],
   }
 }
 

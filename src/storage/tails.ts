@@ -6,7 +6,7 @@ const TAIL_BYTES_MAX = 1024 * 1024
 const TAILS_BYTES_MAX = 16 * 1024 * 1024
 
 /** A thread's youngest batches, so that readers who keep up share them without touching the store. */
-export class Tail {
+export class RecentBatches {
   batches: Batch[] = []
   bytes = 0
 
@@ -21,10 +21,10 @@ export class Tail {
 /** The tails of all threads, which share one limit. */
 export class Tails {
   /** Those that hold something, the one that was quiet longest first. */
-  readonly #tails = new Set<Tail>()
+  readonly #tails = new Set<RecentBatches>()
   #bytes = 0
 
-  add(tail: Tail, batches: readonly Batch[]): void {
+  add(tail: RecentBatches, batches: readonly Batch[]): void {
     for (const batch of batches) {
       tail.batches.push(batch)
       this.#grow(tail, batch.sse.length)
@@ -41,13 +41,13 @@ export class Tails {
     }
   }
 
-  forget(tail: Tail): void {
+  forget(tail: RecentBatches): void {
     this.#grow(tail, -tail.bytes)
     tail.batches = []
     this.#tails.delete(tail)
   }
 
-  #grow(tail: Tail, bytes: number): void {
+  #grow(tail: RecentBatches, bytes: number): void {
     tail.bytes += bytes
     this.#bytes += bytes
   }

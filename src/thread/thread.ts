@@ -214,12 +214,9 @@ export class Thread {
 
   /** Whether nothing ever happened on this thread. */
   get pristine(): boolean {
-    return (
-      this.#run === undefined &&
-      this.#facts.lastOutcome === 'none' &&
-      this.#options.queue.waiting.length === 0 &&
-      this.#options.writer.head === 0
-    )
+    const { queue, writer } = this.#options
+    const isUnused = this.#run === undefined && this.#facts.lastOutcome === 'none'
+    return isUnused && queue.waiting.length === 0 && writer.head === 0
   }
 
   /** The last seq before the run that is under way, if one is. */
@@ -232,7 +229,7 @@ export class Thread {
   }
 
   describe(): ThreadDescription {
-    const { lastOutcome, createdAt, updatedAt } = this.#facts
+    const { lastOutcome, createdAt, updatedAt, usage } = this.#facts
     const { interrupts } = this.#options.agent
     return {
       threadId: this.threadId,
@@ -243,7 +240,7 @@ export class Thread {
       queue: this.#options.queue.waiting
         .filter(({ runId }) => runId !== this.#run?.run.runId)
         .map(({ runId, messageIds }) => ({ runId, messageIds })),
-      usage: this.#facts.usage,
+      usage,
       createdAt,
       updatedAt,
       ...this.#options.agent.describe(),

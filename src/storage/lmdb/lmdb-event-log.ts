@@ -6,7 +6,7 @@ import { Batch } from '../batch.ts'
 import type { EventLog } from '../event-log.ts'
 import { checkKept, damagedGap } from '../replay.ts'
 import { SharedSteps } from '../shared-steps.ts'
-import { Tail, Tails, upTo } from '../tails.ts'
+import { RecentBatches, Tails, upTo } from '../tails.ts'
 import { Waiters } from '../waiters.ts'
 import { type ClaimedWrite, type Codec, type StoreTable, writeTogether } from './lmdb-table.ts'
 import { type BatchKey, Retention, range } from './retention.ts'
@@ -42,7 +42,7 @@ interface Thread {
   writing: Batch[]
   /** While the records of a dropped thread of the same id are being removed. */
   cleared: Promise<void> | undefined
-  readonly tail: Tail
+  readonly tail: RecentBatches
   readonly waiting: Waiters
 }
 
@@ -314,7 +314,7 @@ function emptyThread(): Thread {
     dropped: false,
     writing: [],
     cleared: undefined,
-    tail: new Tail(),
+    tail: new RecentBatches(),
     waiting: new Waiters(),
   }
 }

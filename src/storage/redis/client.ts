@@ -2,7 +2,7 @@ import { Cluster } from 'ioredis'
 import { RunnerError, toMessage } from '../../errors.ts'
 import { type Argument, CONNECT_MS, type Connection, connectionTo } from './connection.ts'
 import type { RedisPlace } from './place.ts'
-import type { Script } from './scripts.ts'
+import type { RedisScript } from './scripts.ts'
 
 /** What a question may take; commits may take for ever, for they end with the lease. */
 const ASK_MS = CONNECT_MS
@@ -50,7 +50,7 @@ export class RedisClient {
   }
 
   /** As `ask`. */
-  async askScript(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+  async askScript(script: RedisScript, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     return await this.#inTime(this.run(script, keys, args))
   }
 
@@ -60,7 +60,7 @@ export class RedisClient {
    * @throws {RunnerError} `storage_full` when Redis takes nothing now, `storage_damaged` when it holds something else
    * under our keys, `shutting_down` when this is closed.
    */
-  async run(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+  async run(script: RedisScript, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     try {
       return await bufferCall(this.#commands, 'EVALSHA', [script.sha, keys.length, ...keys, ...args])
     } catch (error) {

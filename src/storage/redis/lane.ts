@@ -19,7 +19,7 @@ import {
 } from './keys.ts'
 import type { Claimed, HeldFeed } from './redis-event-log.ts'
 import { textsOfReply } from './reply.ts'
-import { CLAIM, COMMIT, DROP, LAST_COMMIT, RELEASE, RENEW, type Script, TRANSCRIBE } from './scripts.ts'
+import { CLAIM, COMMIT, DROP, LAST_COMMIT, RELEASE, RENEW, type RedisScript, TRANSCRIBE } from './scripts.ts'
 import { elsewhere, type Tenant } from './tenant.ts'
 
 export interface LaneOptions {
@@ -38,7 +38,7 @@ export interface LaneOptions {
 
 interface Entry {
   n: number
-  script: Script
+  script: RedisScript
   args: readonly Argument[]
   bytes: number
   batch: Batch | undefined
@@ -59,7 +59,7 @@ const indexOf = (key: ThreadKey): number => INDEX.get(key) ?? 0
  * What one process writes for one thread. Commits are numbered and Redis makes each once, in order, and only for the
  * process that shows the thread's fence. So they are sent without waiting for each other, and again after a fault.
  */
-export class Lane {
+export class WriteLane {
   readonly #options: LaneOptions
   readonly #keys: readonly string[]
   readonly #journal: Entry[] = []

@@ -2,7 +2,7 @@ import type { RunnerError } from '../../errors.ts'
 import type { Tenancy, TenancyWatcher } from '../tenancy.ts'
 import type { RedisClient } from './client.ts'
 import { nameOf, THREADS_KEY, threadKey } from './keys.ts'
-import { Lane } from './lane.ts'
+import { WriteLane } from './lane.ts'
 import type { RedisEventLog } from './redis-event-log.ts'
 import { elsewhere, nowhere, type Tenant } from './tenant.ts'
 
@@ -22,8 +22,8 @@ const LATE_MS = 1000
 /** The threads that this process writes, and their leases. */
 export class Lanes implements Tenancy {
   readonly #options: LanesOptions
-  readonly #lanes = new Map<string, Lane>()
-  readonly #lapsed = new Set<Lane>()
+  readonly #lanes = new Map<string, WriteLane>()
+  readonly #lapsed = new Set<WriteLane>()
   readonly #timer: NodeJS.Timeout
   #watcher: TenancyWatcher | undefined
 
@@ -64,7 +64,7 @@ export class Lanes implements Tenancy {
   }
 
   /** Of one that this process holds, or asks for now. */
-  laneOf(threadId: string): Lane {
+  laneOf(threadId: string): WriteLane {
     return this.#lanes.get(threadId) ?? this.#open(threadId)
   }
 
@@ -81,7 +81,7 @@ export class Lanes implements Tenancy {
     }
   }
 
-  get writing(): readonly Lane[] {
+  get writing(): readonly WriteLane[] {
     return [...this.#lanes.values()].filter(({ isWriting }) => isWriting)
   }
 
@@ -100,9 +100,9 @@ export class Lanes implements Tenancy {
     await Promise.allSettled([...this.#lanes.keys()].map((threadId) => this.release(threadId)))
   }
 
-  #open(threadId: string, after?: Promise<unknown>): Lane {
+  #open(threadId: string, after?: Promise<unknown>): WriteLane {
     const { log } = this.#options
-    const lane: Lane = new Lane({
+    const lane: WriteLane = new WriteLane({
       ...this.#options,
       threadId,
       after: after?.catch(() => undefined),
@@ -118,7 +118,7 @@ export class Lanes implements Tenancy {
     return lane
   }
 
-  #forget(threadId: string, lane: Lane): void {
+  #forget(threadId: string, lane: WriteLane): void {
     this.#lapsed.delete(lane)
     if (this.#lanes.get(threadId) === lane) this.#lanes.delete(threadId)
   }
@@ -134,7 +134,7 @@ export class Lanes implements Tenancy {
     }
   }
 
-  async #renew(threadId: string, lane: Lane): Promise<void> {
+  async #renew(threadId: string, lane: WriteLane): Promise<void> {
     const lapses = setTimeout(
       () => this.#lapse(threadId, lane),
       Math.max(lane.leasedUntil - performance.now(), LATE_MS),
@@ -147,7 +147,7 @@ export class Lanes implements Tenancy {
   }
 
   /** Whoever asks for the thread from now on gets it, when Redis can be reached from there. */
-  #lapse(threadId: string, lane: Lane): void {
+  #lapse(threadId: string, lane: WriteLane): void {
     if (!lane.isHeld || this.#lapsed.has(lane) || performance.now() < lane.leasedUntil) return
     this.#lapsed.add(lane)
     this.#watcher?.onLapsed(threadId)

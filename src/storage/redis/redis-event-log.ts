@@ -5,7 +5,7 @@ import { Batch } from '../batch.ts'
 import type { EventLog } from '../event-log.ts'
 import { checkKept, damagedGap } from '../replay.ts'
 import { SharedSteps } from '../shared-steps.ts'
-import { Tail, Tails, upTo } from '../tails.ts'
+import { RecentBatches, Tails, upTo } from '../tails.ts'
 import { Waiters } from '../waiters.ts'
 import type { RedisClient } from './client.ts'
 import { channelOf, threadKey, threadKeys } from './keys.ts'
@@ -26,7 +26,7 @@ interface Feed {
   /** Set while it hears of the commits of others. */
   followed: Promise<void> | undefined
   readers: number
-  readonly tail: Tail
+  readonly tail: RecentBatches
   readonly waiting: Waiters
 }
 
@@ -353,7 +353,7 @@ function emptyFeed(threadId: string): Feed {
     isWriting: undefined,
     followed: undefined,
     readers: 0,
-    tail: new Tail(),
+    tail: new RecentBatches(),
     waiting: new Waiters(),
   }
 }

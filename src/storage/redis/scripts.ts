@@ -5,12 +5,12 @@ import { THREAD_TYPES } from './keys.ts'
  * Each script is one step that Redis makes whole or not at all, also into its append-only file and to its replicas. All
  * get the keys of one thread, in the order of `THREAD_TYPES`.
  */
-export interface Script {
+export interface RedisScript {
   lua: string
   sha: string
 }
 
-function script(flags: string, body: string): Script {
+function script(flags: string, body: string): RedisScript {
   const lua = `#!lua${flags === '' ? '' : ` flags=${flags}`}\n${body}`
   return { lua, sha: createHash('sha1').update(lua).digest('hex') }
 }
