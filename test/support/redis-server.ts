@@ -2,7 +2,7 @@
 // fail: `.ci/run` installs it.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -34,6 +34,29 @@ export class RedisServer {
     return server
   }
 
+  /** Of a master called `main` on a loopback port; two of them agree within a second that it is gone. */
+  static async startSentinel({
+    port,
+    masterPort,
+  }: {
+    port: number
+    masterPort: number
+  }): Promise<RedisServer> {
+    const server = new RedisServer([], port)
+    const file = join(server.directory, 'sentinel.conf')
+    writeFileSync(
+      file,
+      [
+        `sentinel monitor main 127.0.0.1 ${masterPort} 2`,
+        'sentinel down-after-milliseconds main 300',
+        'sentinel failover-timeout main 2000',
+        '',
+      ].join('\n'),
+    )
+    await server.#spawn([file, '--sentinel', '--port', `${port}`, '--bind', '127.0.0.1'], 'monitor master')
+    return server
+  }
+
   get socket(): string {
     return join(this.directory, 'redis.sock')
   }
@@ -49,14 +72,15 @@ export class RedisServer {
   /** Again, on the same folder. */
   async start(): Promise<void> {
     const place = this.port === 0 ? ['--port', '0', '--unixsocket', this.socket] : ['--port', `${this.port}`]
-    const child = spawn(
-      'redis-server',
-      [...place, '--bind', '127.0.0.1', '--dir', this.directory, '--save', '', ...this.#settings],
-      {
-        stdio: ['ignore', 'pipe', 'inherit'],
-        env: { PATH: process.env['PATH'] ?? '' },
-      },
-    )
+    const own = ['--bind', '127.0.0.1', '--dir', this.directory, '--save', '']
+    await this.#spawn([...place, ...own, ...this.#settings], 'eady to accept connections')
+  }
+
+  async #spawn(args: readonly string[], ready: string): Promise<void> {
+    const child = spawn('redis-server', args, {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { PATH: process.env['PATH'] ?? '' },
+    })
     this.#child = child
     let said = ''
     await new Promise<void>((resolve, reject) => {
@@ -64,7 +88,7 @@ export class RedisServer {
       child.once('exit', () => reject(new Error(`redis-server ended:\n${said}`)))
       child.stdout.setEncoding('utf8').on('data', (text: string) => {
         said += text
-        if (said.includes('eady to accept connections')) resolve()
+        if (said.includes(ready)) resolve()
       })
     })
   }
@@ -88,6 +112,16 @@ export class RedisServer {
     const redis = new Redis(this.port === 0 ? { path: this.socket } : { port: this.port, host: '127.0.0.1' })
     try {
       return await redis.call(command, args)
+    } finally {
+      redis.disconnect()
+    }
+  }
+
+  /** As whoever has the password. */
+  async askAs(password: string, command: string): Promise<unknown> {
+    const redis = new Redis({ port: this.port, host: '127.0.0.1', password })
+    try {
+      return await redis.call(command)
     } finally {
       redis.disconnect()
     }

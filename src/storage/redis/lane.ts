@@ -9,6 +9,8 @@ import type { RedisClient } from './client.ts'
 import type { Argument } from './connection.ts'
 import {
   channelOf,
+  FORMAT,
+  FORMAT_KEY,
   nameOf,
   THREAD_TYPES,
   THREADS_KEY,
@@ -66,6 +68,8 @@ export class WriteLane {
   #claiming: Promise<Claimed> | undefined
   #catching: Promise<void> | undefined
   #fence = ''
+  /** Id of the thread's life. */
+  #born: string = randomUUID()
   #n = 0
   /** Last seq given out; runs ahead of `#head` while a commit is under way. */
   #assigned = 0
@@ -194,10 +198,14 @@ export class WriteLane {
   async #claim(least = 0): Promise<Claimed> {
     const { after, client, tenant, threadId, hold } = this.#options
     await after
-    await client.ask('SADD', THREADS_KEY, nameOf(threadId))
+    // A Redis that has lost all has lost its mark too.
+    await Promise.all([
+      client.ask('SET', FORMAT_KEY, FORMAT, 'NX'),
+      client.ask('SADD', THREADS_KEY, nameOf(threadId)),
+    ])
     const asked = performance.now()
     const { lease, runnerId, processId, leaseMs } = tenant
-    const args = [lease, runnerId, processId, leaseMs, least, randomUUID()]
+    const args = [lease, runnerId, processId, leaseMs, least, this.#born]
     const [kind, first = '', ...facts] = textsOfReply(await client.askScript(CLAIM, this.#keys, args))
     if (kind === 'held') throw elsewhere(threadId, first)
     if (kind === 'foreign') {
@@ -208,6 +216,7 @@ export class WriteLane {
     this.leasedUntil = asked + leaseMs
     const [head = 0, oldest = 1, bytes = 0] = facts.slice(0, 3).map(Number)
     const claimed = { head, oldest, born: facts[3] ?? '' }
+    this.#born = claimed.born
     this.bytes = bytes
     // Again: what it had is sent again.
     if (least > 0) return claimed
