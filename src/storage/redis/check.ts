@@ -23,6 +23,8 @@ export async function checkServer(place: RedisPlace): Promise<void> {
   const ask = (command: string, ...args: Argument[]): Promise<unknown> => connection.call(command, args)
   try {
     await connection.connect()
+    // The client goes on in database 0 when it cannot have the one it was told.
+    if (place.kind !== 'cluster') await ask('SELECT', place.db)
     const facts = factsOf(String(await ask('INFO')))
     checkFacts(facts, place)
     await checkKeys(ask)
