@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { bodyOf, type ClientEvent, events, frames, post, run, runInput, textOf } from '../support/client.ts'
+import { claudeOf } from '../support/processes.ts'
 import { freePort, RedisServer } from '../support/redis-server.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
@@ -25,6 +26,12 @@ const SCRIPT: Script = {
   ],
 }
 
+const WEATHER = {
+  name: 'get_weather',
+  description: 'The weather of a city.',
+  parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
+}
+
 let bench: Bench
 let redis: RedisServer
 beforeEach(async () => {
@@ -35,12 +42,13 @@ afterEach(async () => {
   await redis.close()
 })
 
-async function start(name: string): Promise<RunnerProcess> {
+async function start(name: string, env: Record<string, string> = {}): Promise<RunnerProcess> {
   return await bench.start({
     EVENT_LOG_URL: redis.url,
     RUNNER_STATE_DIR: join(bench.directory, name),
     AGUI_PORT: String(await freePort()),
     THREAD_LEASE_MS: '1000',
+    ...env,
   })
 }
 
@@ -96,6 +104,80 @@ test('a thread goes on in another runner, with its session, and the log has no g
     ['RUN_ERROR', 'runner_restarted'],
     ['RUN_STARTED', undefined],
   ])
+})
+
+test('what waits for somebody moves as well: an approval, a client’s tool, the queue', async () => {
+  const ask = { OPENSHELL_SANDBOX: '', PERMISSION_MODE: 'ask' }
+  const first = await start('first', ask)
+  await run(first.url, { ...runInput('tool', 'hello'), tools: [WEATHER] })
+  const offered = bench.gateway.requests.at(-1)?.facts?.tools.find((name) => name.startsWith('mcp__ui_'))
+  bench.gateway.use({
+    rules: [
+      { when: { prompt: 'was restarted' }, reply: 'I read: {{prompt}}' },
+      { when: { prompt: 'weather', round: 0 }, reply: [{ tool: offered ?? '', input: { city: 'Ulm' } }] },
+      { when: { prompt: 'make', round: 0 }, reply: [{ tool: 'Bash', input: { command: 'touch made' } }] },
+      ...(SCRIPT.rules ?? []),
+    ],
+  })
+  const weather = await run(first.url, { ...runInput('tool', 'the weather?'), tools: [WEATHER] })
+  const [toolCallId] = weather.at(-1)?.['outcome'].pendingToolCallIds ?? []
+  const asking = await run(first.url, runInput('approval', 'make it'))
+  const [interrupt] = asking.at(-1)?.['outcome'].interrupts ?? []
+  const hanging = await post(first.url, runInput('queue', 'hang on'))
+  for await (const { event } of frames(hanging)) {
+    if (event.type !== 'TEXT_MESSAGE_CONTENT') continue
+    const queued = await post(`${first.url}/sessions/queue/messages`, { content: 'said while it hung' })
+    expect(await bodyOf(queued)).toMatchObject({ delivery: 'queue' })
+    break
+  }
+  await first.stop('SIGKILL')
+  rmSync(join(bench.directory, 'first'), { recursive: true, force: true })
+
+  const second = await start('second', ask)
+  const { sessions } = await bodyOf(await fetch(`${second.url}/sessions`))
+  const thread = (id: string): unknown =>
+    sessions.find(({ threadId }: { threadId: string }) => threadId === id)
+  expect(thread('approval')).toMatchObject({ state: 'interrupted', interrupts: [{ id: interrupt.id }] })
+  expect(thread('queue')).toMatchObject({ queue: [{ messageIds: [expect.any(String)] }] })
+  const resume = [{ interruptId: interrupt.id, status: 'resolved', payload: { approved: false } }]
+  const answered = await runWhenFree(second.url, { ...runInput('approval'), resume })
+  expect(textOf(answered)).toContain('was restarted')
+  const result = { id: 'r1', role: 'tool', toolCallId, content: 'sunny' }
+  const told = await runWhenFree(second.url, {
+    ...runInput('tool'),
+    messages: [result],
+    tools: [WEATHER],
+  })
+  expect(textOf(told)).toContain('sunny')
+  // Whoever acts on the thread takes it on, and the queue with it.
+  const following = fetch(`${second.url}/sessions/queue/events`)
+  expect((await post(`${second.url}/model`, { model: 'another', thread_id: 'queue' })).status).toBe(200)
+  for await (const { event } of frames(await following)) {
+    if (event.type === 'TEXT_MESSAGE_CONTENT' && event['delta'].includes('said while it hung')) break
+  }
+})
+
+test('a runner that was stopped for longer than its lease leaves the thread to the other, and lives on', async () => {
+  const first = await start('first')
+  const second = await start('second')
+  const hanging = await post(first.url, runInput('fenced', 'hang on'))
+  const seen: ClientEvent[] = []
+  for await (const { event } of frames(hanging)) {
+    seen.push(event)
+    if (event.type === 'TEXT_MESSAGE_CONTENT') {
+      process.kill(first.pid, 'SIGSTOP')
+      await runWhenFree(second.url, runInput('fenced', 'go on'))
+      process.kill(first.pid, 'SIGCONT')
+    }
+  }
+  // The client of the first one is told how its run ended by the log, which the second one wrote.
+  expect(seen.at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'runner_restarted' })
+  const stored = async (url: string): Promise<string> =>
+    await (await fetch(`${url}/sessions/fenced/events?follow=false`)).text()
+  expect(await stored(first.url)).toBe(await stored(second.url))
+  expect((await post(first.url, runInput('fenced', 'and here?'))).status).toBe(409)
+  expect(textOf(await run(first.url, runInput('other', 'still here')))).toBe('You said: still here')
+  while (claudeOf(bench).length > 2) await new Promise((resolve) => setImmediate(resolve))
 })
 
 function filesIn(directory: string): string[] {
