@@ -129,3 +129,31 @@ test('another key type under our names is refused before anything of the thread 
   expect(await server.ask('EXISTS', threadKey('t', 'meta'))).toBe(0)
   expect(await server.ask('GET', threadKey('t', 'log'))).toBe('mine')
 })
+
+test('above its retention a thread loses its oldest records and blobs, and a reader is told', async () => {
+  const MIB = 1024 ** 2
+  const a = await RedisStorage.open({
+    url: server.url,
+    runnerId: 'a',
+    runnerUrl: 'http://a',
+    leaseMs: 30_000,
+    retentionBytes: MIB,
+  })
+  opened.push(a)
+  const bytes = Buffer.alloc(300_000, 'x')
+  for (const index of span(1, 6)) {
+    const blobs = [{ id: `${index}-blob`, contentType: 'text/plain', bytes }]
+    await a.commit({ threadId: 't', append: { runId: 'r', events: [delta('x'.repeat(300_000))] }, blobs })
+    expect(await a.log.usedBytes()).toBeLessThanOrEqual(MIB)
+  }
+  const b = await open('b')
+  for (const storage of [a, b]) {
+    expect(seqsOf(await readRecords(storage.log, 't', { after: 3 }))).toEqual([4, 5, 6])
+    await expect(storage.log.checkReplay('t', 2)).rejects.toMatchObject({
+      code: 'replay_expired',
+      details: { oldestSeq: 4 },
+    })
+  }
+  const blobs = await Promise.all(span(1, 6).map((index) => b.blobs.get('t', `${index}-blob`)))
+  expect(blobs.map((blob) => blob !== undefined)).toEqual([false, false, false, true, true, true])
+})
