@@ -151,6 +151,30 @@ test('a master that fails over by Sentinel', async () => {
   })
 }, 60_000)
 
+test('a cluster: all of a thread is in one slot', async () => {
+  const server = await start({ 'cluster-enabled': 'yes', 'cluster-announce-ip': '127.0.0.1' }, true)
+  await server.ask('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+  while (!String(await server.ask('CLUSTER', 'INFO')).includes('cluster_state:ok')) await turn()
+  const url = `redis://127.0.0.1:${server.port}?cluster=true`
+  await expectWhole(url, async () => undefined)
+  const storage = await open(url)
+  const threads = ['a}b', '{', '', 'c']
+  for (const threadId of threads) {
+    await storage.commit({
+      threadId,
+      append: { runId: 'r', events: [delta('x')] },
+      blobs: [{ id: '1-a', contentType: 'text/plain', bytes: Buffer.from('whole') }],
+      writes: [{ table: 'threads', key: [threadId], value: {} }],
+    })
+    await storage.transcripts.append(threadId, 'session', ['{}'])
+  }
+  expect((await storage.tables.threads.entries()).map(({ key: [id] }) => id).toSorted()).toEqual(
+    threads.toSorted(),
+  )
+  for (const threadId of threads) await storage.drop(threadId)
+  expect(await storage.tables.threads.entries()).toEqual([])
+})
+
 test('WAIT and WAITAOF are waited for where they are asked for', async () => {
   const master = await start({ 'repl-diskless-sync-delay': '0' }, true)
   const replica = await start({ replicaof: `127.0.0.1 ${master.port}` }, true)

@@ -1,12 +1,13 @@
 // A runner whose Redis does not answer for longer than the lease: another one may have its threads by then.
 import { expect, test } from 'vitest'
+import type { Script } from '../../src/mock/script.ts'
 import { bodyOf, type ClientEvent, frames, post, run, runInput, textOf } from '../support/client.ts'
 import { RedisServer } from '../support/redis-server.ts'
 import { openScriptedRunner } from '../support/scripted-runner.ts'
 
 test('a run ends when its lease has, a new one is refused meanwhile, and then all goes on', async () => {
   const redis = await RedisServer.start()
-  const script = {
+  const script: Script = {
     rules: [{ when: { prompt: 'hang' }, reply: [{ text: 'partial' }, { hang: true }] }, { reply: 'yes' }],
   }
   const runner = await openScriptedRunner({ script }, { EVENT_LOG_URL: redis.url, THREAD_LEASE_MS: '1000' })

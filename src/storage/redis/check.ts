@@ -19,19 +19,24 @@ export async function checkServer(place: RedisPlace): Promise<void> {
   connection.on('error', (error: unknown) => {
     lastError = error
   })
-  const late = setTimeout(() => connection.disconnect(), CHECK_MS)
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${CHECK_MS} ms`)), CHECK_MS)
+  })
   const ask = (command: string, ...args: Argument[]): Promise<unknown> => connection.call(command, args)
-  try {
+  const check = async (): Promise<void> => {
     await connection.connect()
     // The client goes on in database 0 when it cannot have the one it was told.
     if (place.kind !== 'cluster') await ask('SELECT', place.db)
-    const facts = factsOf(String(await ask('INFO')))
-    checkFacts(facts, place)
+    checkFacts(factsOf(String(await ask('INFO'))), place)
     await checkKeys(ask)
+  }
+  try {
+    await Promise.race([check(), late])
   } catch (error) {
     throw error instanceof RunnerError ? error : refusal(lastError ?? error, error)
   } finally {
-    clearTimeout(late)
+    clearTimeout(timer)
     connection.disconnect()
   }
 }
