@@ -82,7 +82,16 @@ export function doorsOf({
   onDisconnect,
   sessionId,
 }: Config) {
-  return { ...limits, token, allowedHosts, allowedOrigins, trustedProxies, forwardRuns, onDisconnect, sessionId }
+  return {
+    ...limits,
+    token,
+    allowedHosts,
+    allowedOrigins,
+    trustedProxies,
+    forwardRuns,
+    onDisconnect,
+    sessionId,
+  }
 }
 
 export function listening(
