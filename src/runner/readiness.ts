@@ -14,8 +14,8 @@ import {
   checkFolder,
   checkHome,
   checkModel,
-  sayMcpServers,
   checkOf,
+  sayMcpServers,
 } from './checks.ts'
 import { checkEnforcement } from './enforcement.ts'
 import { checkState } from './state.ts'

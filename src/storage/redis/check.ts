@@ -1,7 +1,7 @@
 import { RunnerError, toMessage } from '../../errors.ts'
 import { type Argument, connectionTo } from './connection.ts'
 import { FORMAT, FORMAT_KEY, THREADS_KEY } from './keys.ts'
-import type { RedisPlace } from './place.ts'
+import type { RedisPlace } from './redis-place.ts'
 
 /** Scripts with flags came with it; Valkey names the Redis that it is like. */
 const MAJOR_MIN = 7

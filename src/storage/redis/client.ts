@@ -1,7 +1,7 @@
 import { Cluster } from 'ioredis'
 import { RunnerError, toMessage } from '../../errors.ts'
 import { type Argument, CONNECT_MS, type Connection, connectionTo } from './connection.ts'
-import type { RedisPlace } from './place.ts'
+import type { RedisPlace } from './redis-place.ts'
 import type { RedisScript } from './scripts.ts'
 
 /** What a question may take; commits may take for ever, for they end with the lease. */

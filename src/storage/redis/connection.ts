@@ -1,5 +1,5 @@
 import { Cluster, Redis } from 'ioredis'
-import type { RedisPlace } from './place.ts'
+import type { RedisPlace } from './redis-place.ts'
 
 export type Argument = string | Buffer | number
 export type Connection = Redis | Cluster

@@ -2,9 +2,9 @@ import type { RunnerError } from '../../errors.ts'
 import type { Tenancy, TenancyWatcher } from '../tenancy.ts'
 import type { RedisClient } from './client.ts'
 import { nameOf, THREADS_KEY, threadKey } from './keys.ts'
-import { WriteLane } from './lane.ts'
 import type { RedisEventLog } from './redis-event-log.ts'
 import { elsewhere, nowhere, type Tenant } from './tenant.ts'
+import { WriteLane } from './write-lane.ts'
 
 export interface LanesOptions {
   client: RedisClient
