@@ -2,6 +2,14 @@ import { existsSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { areProxies, PROXIES, WebOrigin } from './callers.ts'
+import {
+  emptyIsUnset,
+  flagField as flag,
+  integerField as integer,
+  listField as list,
+  oneOfField as oneOf,
+  textField as text,
+} from './config-fields.ts'
 import { RunnerError } from './errors.ts'
 
 /** The image's places (openshell.md section 8); elsewhere the current folder's. */
@@ -17,40 +25,6 @@ const URL_BYTES = 3 * 4 * KIB
 
 /** As many as a key of the log can hold, whatever they are. */
 const ID_CHARS = 256
-
-const emptyIsUnset = (value: unknown): unknown => (value === '' ? undefined : value)
-
-const text = z.preprocess(emptyIsUnset, z.string().optional())
-/** The first word is the default. */
-const oneOf = <const T extends readonly [string, ...string[]]>(words: T) =>
-  z.preprocess(emptyIsUnset, z.enum(words, { error: `must be one of ${words.join(', ')}` }).default(words[0]))
-const flag = z.preprocess(
-  (value) => (typeof value === 'string' ? value.trim().toLowerCase() : value),
-  z
-    .union(
-      [
-        z.enum(['1', 'true', 'yes', 'on']).transform(() => true),
-        z.enum(['', '0', 'false', 'no', 'off']).transform(() => false),
-      ],
-      { error: 'must be true or false' },
-    )
-    .default(false),
-)
-
-function integer(fallback: number, { min = 0, max = Number.MAX_SAFE_INTEGER, unit = '' } = {}) {
-  const form = `must be a whole number of ${unit === '' ? 'at least' : `${unit}, at least`} ${min}${max === Number.MAX_SAFE_INTEGER ? '' : ` and at most ${max}`}`
-  return z.preprocess(
-    emptyIsUnset,
-    z.coerce.number({ error: form }).int(form).min(min, form).max(max, form).default(fallback),
-  )
-}
-
-const list = z.preprocess(emptyIsUnset, z.string().default('')).transform((value) =>
-  value
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== ''),
-)
 
 /** Nothing of a URL is repeated in a message: it may hold a password. */
 const REPOSITORY_URL = 'must be an https:// or http:// URL of a repository'
@@ -112,6 +86,12 @@ const Environment = z.object({
   WORKSPACE_PATH: text,
   RUNNER_STATE_DIR: text,
   STATE_RECOVERY: oneOf(['refuse', 'reset']),
+  EVENT_LOG_URL: text,
+  RUNNER_URL: z.preprocess(
+    emptyIsUnset,
+    z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' }).optional(),
+  ),
+  FORWARD_RUNS: flag,
   HOME: text,
   CLAUDE_CONFIG_DIR: text,
   LLM_MODEL: text,
@@ -182,6 +162,7 @@ const Environment = z.object({
   DISCONNECT_GRACE_MS: integer(0, { max: 600_000, unit: 'milliseconds' }),
   INTERRUPT_EXPIRES_MS: integer(0, { unit: 'milliseconds' }),
   SHUTDOWN_GRACE_MS: integer(10_000, { min: 1, unit: 'milliseconds' }),
+  THREAD_LEASE_MS: integer(15_000, { min: 1000, unit: 'milliseconds' }),
   LOG_RETENTION_BYTES: integer(1024 * MIB, { min: MIB, unit: 'bytes' }),
   DELTA_COALESCE_MS: integer(0, { max: 1000, unit: 'milliseconds' }),
 })
@@ -237,6 +218,9 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
     stateDirectory,
     claudeState: v.CLAUDE_CONFIG_DIR ?? `${stateDirectory}/claude`,
     stateRecovery: v.STATE_RECOVERY,
+    eventLogUrl: v.EVENT_LOG_URL,
+    runnerUrl: v.RUNNER_URL ?? `http://${urlHost(v.AGUI_HOST)}:${v.AGUI_PORT}`,
+    forwardRuns: v.FORWARD_RUNS,
     home: v.HOME,
     model: v.LLM_MODEL,
     initialPrompt: v.INITIAL_PROMPT,
@@ -364,12 +348,17 @@ function limitsOf(v: z.infer<typeof Environment>) {
     disconnectGraceMs: v.DISCONNECT_GRACE_MS,
     interruptExpiresMs: v.INTERRUPT_EXPIRES_MS,
     shutdownGraceMs: v.SHUTDOWN_GRACE_MS,
+    threadLeaseMs: v.THREAD_LEASE_MS,
     logRetentionBytes: v.LOG_RETENTION_BYTES,
     deltaCoalesceMs: v.DELTA_COALESCE_MS,
   })
 }
 
 const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|\[::1\]|localhost)$/i
+
+function urlHost(host: string): string {
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
+}
 
 function isLoopback(host: string): boolean {
   return LOOPBACK.test(host)

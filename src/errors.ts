@@ -17,6 +17,7 @@ export const ERRORS = {
   thread_busy: { status: 409 },
   run_exists: { status: 409 },
   history_conflict: { status: 409 },
+  elsewhere: { status: 409 },
   interrupt_open: { status: 409 },
   regenerate_unsupported: { status: 409 },
   replay_expired: { status: 410 },
@@ -54,6 +55,8 @@ export const ERRORS = {
   policy_not_enforced: { status: 500 },
   storage_full: { status: 507 },
   storage_damaged: { status: 500 },
+  storage_unavailable: { status: 503 },
+  lease_lost: { status: 503 },
   config_invalid: { status: 500 },
   internal: { status: 500 },
 } as const satisfies Record<string, { status: number }>

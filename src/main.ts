@@ -22,6 +22,7 @@ const context = {
 /** Loaded when named: the server does not wait for the mock's certificates or the policy engine. */
 const COMMANDS: Record<string, () => Promise<Command>> = {
   serve: async () => (await import('./cli/serve.ts')).serveCommand(context),
+  read: async () => (await import('./cli/read.ts')).readCommand(context),
   start: async () => (await import('./cli/start.ts')).startCommand(context),
   doctor: async () => (await import('./cli/doctor.ts')).doctorCommand(context),
   gateway: async () => (await import('./cli/gateway.ts')).gatewayCommand(context),

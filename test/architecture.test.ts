@@ -18,7 +18,8 @@ const IMPORTS: Record<string, readonly string[]> = {
   background: ['channels'],
   'package-directory': [],
   callers: [],
-  config: ['callers', 'errors'],
+  'config-fields': [],
+  config: ['callers', 'config-fields', 'errors'],
   'proxy-settings': ['errors'],
   agui: ['errors'],
   agent: ['agui', 'errors'],
@@ -32,6 +33,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   redaction: ['agui', 'errors'],
   storage: ['agui', 'errors'],
   'storage/lmdb': ['agui', 'channels', 'errors', 'storage'],
+  'storage/redis': ['channels', 'errors', 'storage', 'within'],
   'claude/process': ['agent', 'background', 'channels', 'errors', 'lease', 'process-table', 'within'],
   'claude/launch': ['errors'],
   'claude/translate': ['agent', 'agui', 'claude/process', 'errors'],
@@ -132,6 +134,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'sandbox',
     'storage',
     'storage/lmdb',
+    'storage/redis',
     'telemetry',
     'thread',
     'workspace',
@@ -161,6 +164,7 @@ const PACKAGE_ONLY_IN: Record<string, readonly string[]> = {
   fastify: ['http', 'page', 'broker'],
   '@fastify/websocket': ['http'],
   '@anthropic-ai/claude-agent-sdk': ['claude'],
+  ioredis: ['storage'],
   lmdb: ['storage'],
   ws: ['sandbox'],
   'prom-client': ['telemetry'],
@@ -241,8 +245,8 @@ test('every room imports exactly the rooms on its row', () => {
   expect(Object.fromEntries(graphBetween(roomOf))).toEqual(IMPORTS)
 })
 
-test('the backend of the storage port is known to the composition root only', () => {
-  const users = Object.keys(IMPORTS).filter((room) => IMPORTS[room]?.includes('storage/lmdb'))
+test.each(['storage/lmdb', 'storage/redis'])('%s is known to the composition root only', (backend) => {
+  const users = Object.keys(IMPORTS).filter((room) => IMPORTS[room]?.includes(backend))
   expect(users).toEqual(['runner'])
 })
 

@@ -98,6 +98,12 @@ export interface AgentDescription {
   warm: boolean
 }
 
+/** What is known of a conversation that another process may have. */
+export interface AgentView extends AgentDescription {
+  interrupts: readonly Interrupt[]
+}
+
 export interface Agent {
   open(threadId: string, memory: AgentMemory): AgentSession
+  look(memory: AgentMemory): AgentView
 }

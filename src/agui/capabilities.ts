@@ -9,6 +9,8 @@ export interface CapabilityFacts {
   /** Whether a kernel or OpenShell holds the tools to the policy. */
   isSandboxed: boolean
   maxExecutionTimeMs: number
+  /** Whether the workspace and the agent's processes are here. */
+  isWorking: boolean
 }
 
 /** AG-UI's shape, and beside it the fields that the existing platform reads (openshell.md 6.6). */
@@ -20,7 +22,7 @@ export type Capabilities = AgentCapabilities & Record<string, unknown>
  * is `GET /sessions/:id/events`.
  */
 export function capabilitiesOf(facts: CapabilityFacts): Capabilities {
-  const { version, model, sessionId, isAsking, isSandboxed, maxExecutionTimeMs } = facts
+  const { version, model, sessionId, isAsking, isSandboxed, maxExecutionTimeMs, isWorking } = facts
   const limit = maxExecutionTimeMs === 0 ? {} : { maxExecutionTime: maxExecutionTimeMs }
   return {
     identity: { name: 'agui-runner', type: 'claude-code', provider: 'anthropic', version },
@@ -50,9 +52,9 @@ export function capabilitiesOf(facts: CapabilityFacts): Capabilities {
       'interrupts',
       'structured_output',
     ],
-    platform_features: ['content', 'repos', 'workflow', 'tasks', 'feedback', 'mcp_status'],
-    file_system: true,
-    mcp: true,
+    platform_features: isWorking ? ['content', 'repos', 'workflow', 'tasks', 'feedback', 'mcp_status'] : [],
+    file_system: isWorking,
+    mcp: isWorking,
     tracing: null,
     session_persistence: true,
     model: model ?? null,

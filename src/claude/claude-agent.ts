@@ -1,7 +1,8 @@
-import type { Agent, AgentMemory } from '../agent/agent.ts'
+import type { Agent, AgentMemory, AgentView } from '../agent/agent.ts'
 import { RunnerError } from '../errors.ts'
 import { type Lease, Slots } from '../lease.ts'
 import { Conversation } from './conversation.ts'
+import { lookAt } from './memory.ts'
 import type { ClaudeAgentOptions, SlotHolder } from './options.ts'
 import { ClaudeBinary, type ClaudeBinaryOptions } from './process/binary.ts'
 
@@ -19,6 +20,10 @@ export class ClaudeAgent implements Agent {
 
   open(threadId: string, memory: AgentMemory): Conversation {
     return new Conversation(this, threadId, memory)
+  }
+
+  look(memory: AgentMemory): AgentView {
+    return lookAt(memory, this.options.model)
   }
 
   /**

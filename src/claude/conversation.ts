@@ -18,7 +18,7 @@ import { checkTools, owedIds } from './host/client-tools.ts'
 import { checkAnswers } from './host/elicitations.ts'
 import { Host } from './host/host.ts'
 import type { Grant } from './host/questions.ts'
-import { type ClaudePlace, otherOrigin } from './launch/place.ts'
+import { type ClaudePlace, moved, otherOrigin } from './launch/place.ts'
 import { checkSame, parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
 import type { Owner } from './options.ts'
@@ -73,7 +73,6 @@ export class Conversation implements AgentSession {
   get memory(): AgentMemory {
     return { ...this.#memory, begun: true }
   }
-
   get interrupts(): Interrupt[] {
     return this.#memory.asked.map(({ interrupt }) => interrupt)
   }
@@ -284,10 +283,10 @@ export class Conversation implements AgentSession {
     if (context.signal.aborted) return { outcome: 'cancelled' }
     const warm = await this.#ensure(needs, context.signal)
     const { claude, host, mcp, place } = warm
-    if (place.problems.length > 0 && !this.#isWarned) {
-      this.#isWarned = true
-      tell(context, [ownEvent('workspace_problems', { problems: place.problems })])
-    }
+    const known = this.#isWarned ? [] : place.problems
+    const problems = [...known, ...moved(this.#memory, this.#agent.options, place)]
+    this.#isWarned = true
+    if (problems.length > 0) tell(context, [ownEvent('workspace_problems', { problems })])
     const turn = new Turn({
       memory: this.#memory.translator,
       clientToolPrefix: host.clientTools.prefix,
@@ -366,6 +365,7 @@ export class Conversation implements AgentSession {
       needs,
       place: await this.#place(),
       host,
+      threadId: this.#threadId,
       isAtWork: () => this.#turn?.isOver === false,
       isMediaUntried: () => this.#turn?.isMediaUntried === true,
       observed: () => this.#observed,

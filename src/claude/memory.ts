@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import type { AgentMemory } from '../agent/agent.ts'
+import type { AgentMemory, AgentView } from '../agent/agent.ts'
 import { ClientCall } from './host/client-tools.ts'
 import { Asked } from './host/questions.ts'
 
@@ -33,6 +33,7 @@ const Memory = z.object({
       directory: z.string().optional(),
       instructions: z.string().optional(),
       staysIn: z.string().optional(),
+      workspace: z.string().optional(),
     })
     .default({}),
   /** Absent before the first turn has ended: JSON has no undefined. */
@@ -44,6 +45,18 @@ export type Memory = z.infer<typeof Memory>
 export function parseMemory(stored: AgentMemory): Memory {
   const parsed = Memory.safeParse(stored)
   return parsed.success ? parsed.data : freshMemory()
+}
+
+/** What a stored memory says of a conversation that has no process here. */
+export function lookAt(stored: AgentMemory, defaultModel: string | undefined): AgentView {
+  const { success, data } = Memory.safeParse(stored)
+  const model = data?.model ?? defaultModel
+  return {
+    ...(model === undefined ? {} : { model }),
+    ...(success ? { agentSessionId: data.claudeSessionId } : {}),
+    warm: false,
+    interrupts: success ? data.asked.map(({ interrupt }) => interrupt) : [],
+  }
 }
 
 export function freshMemory(model?: string): Memory {

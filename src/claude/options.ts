@@ -2,6 +2,7 @@ import type { Lease } from '../lease.ts'
 import type { ClaudePlace } from './launch/place.ts'
 import type { LaunchOptions } from './launch/sdk-options.ts'
 import type { ClaudeProcessOptions } from './process/process.ts'
+import type { TranscriptStore } from './session-mirror.ts'
 import type { Inside } from './task-output.ts'
 
 export interface ClaudeAgentOptions extends LaunchOptions {
@@ -31,6 +32,10 @@ export interface ClaudeAgentOptions extends LaunchOptions {
   place(stay: string | undefined): Promise<ClaudePlace>
   /** What every run waits for; also resolves when `signal` is aborted. */
   prepared(signal: AbortSignal): Promise<void>
+  /** Where sessions are mirrored; undefined when no other machine could go on with them. */
+  transcripts: TranscriptStore | undefined
+  /** Of the workspace, among those of other runners; undefined when there are none. */
+  workspaceId: string | undefined
   /** Called before each start; throws when a run could not work, with the reason. */
   beforeStart(): Promise<void>
 }

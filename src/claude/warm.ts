@@ -9,6 +9,7 @@ import { McpServers } from './mcp-servers.ts'
 import type { Memory } from './memory.ts'
 import type { ClaudeAgentOptions } from './options.ts'
 import { ClaudeProcess, type ClaudeProcessOptions } from './process/process.ts'
+import { mirrorOf } from './session-mirror.ts'
 import { resumePoint } from './taken-back.ts'
 
 /** A process with what it was started with and what it was told since. */
@@ -44,6 +45,7 @@ export interface WarmStart extends Pick<ClaudeProcessOptions, 'observed' | 'onDe
   needs: Needs
   place: ClaudePlace
   host: Host
+  threadId: string
   /** Whether a turn is under way or parked. */
   isAtWork(): boolean
   isMediaUntried(): boolean
@@ -53,37 +55,42 @@ export interface WarmStart extends Pick<ClaudeProcessOptions, 'observed' | 'onDe
 export async function startWarm(
   options: ClaudeAgentOptions,
   memory: Memory,
-  { needs, place, host, isAtWork, isMediaUntried, observed, onDenied, onMessage }: WarmStart,
+  { needs, place, host, threadId, isAtWork, isMediaUntried, observed, onDenied, onMessage }: WarmStart,
 ): Promise<Warm> {
   const { isResumed, switches, tools, hasState } = needs
   const { claudeSessionId } = memory
+  const mirror = mirrorOf(options, threadId)
   const instructions = instructionsOf(options, place)
-  if (!isResumed) memory.origin = originOf(place.directory, instructions)
+  if (isResumed) await mirror?.restore(claudeSessionId)
+  else memory.origin = { ...originOf(place.directory, instructions), workspace: options.workspaceId }
   const servers = await host.offer(tools, hasState)
   const { model } = switches
   const mcp = new McpServers()
   const claude = await ClaudeProcess.start({
-    sdk: sdkOptions(
-      { ...options, model },
-      {
-        gate: {
-          isAtWork,
-          isMediaUntried,
-          onRefused: (what) => policyDenied.publish({ ...observed(), by: 'runner', what }),
+    sdk: {
+      ...mirror?.options,
+      ...sdkOptions(
+        { ...options, model },
+        {
+          gate: {
+            isAtWork,
+            isMediaUntried,
+            onRefused: (what) => policyDenied.publish({ ...observed(), by: 'runner', what }),
+          },
+          conversation: isResumed
+            ? { resume: claudeSessionId, ...resumePoint(memory) }
+            : { sessionId: claudeSessionId },
+          place,
+          isHeard: isHeard(memory.origin, instructions),
+          env: { ...options.env, ...switchEnvironment(switches) },
+          canUseTool: host.canUseTool,
+          onElicitation: host.elicitations.onElicitation,
+          permissionMode: toSdkMode(switches.permissionMode ?? options.permissionMode),
+          servers: servers ?? {},
+          switches: startSwitches(switches),
         },
-        conversation: isResumed
-          ? { resume: claudeSessionId, ...resumePoint(memory) }
-          : { sessionId: claudeSessionId },
-        place,
-        isHeard: isHeard(memory.origin, instructions),
-        env: { ...options.env, ...switchEnvironment(switches) },
-        canUseTool: host.canUseTool,
-        onElicitation: host.elicitations.onElicitation,
-        permissionMode: toSdkMode(switches.permissionMode ?? options.permissionMode),
-        servers: servers ?? {},
-        switches: startSwitches(switches),
-      },
-    ),
+      ),
+    },
     mark: `${options.mark}:${randomUUID()}`,
     startTimeoutMs: options.startTimeoutMs,
     controlTimeoutMs: options.controlTimeoutMs,

@@ -168,8 +168,8 @@ async function waitForFirst(
 }
 
 /** @returns whether everything ended in time and without an error. */
-async function shutDown(
-  runner: Runner | undefined,
+export async function shutDown(
+  runner: Pick<Runner, 'close'> | undefined,
   logging: RunnerLogger,
   graceMs: number,
 ): Promise<boolean> {

@@ -12,6 +12,7 @@ import { answerClientError, refuseExpectations } from './doors/client-errors.ts'
 import { allowOrigins } from './doors/cors.ts'
 import { checkPlace, checkToken, type DoorOptions } from './doors/doors.ts'
 import { createErrorHandler, createNotFoundHandler } from './doors/error-answers.ts'
+import { forwardElsewhere } from './doors/forward-elsewhere.ts'
 import { readForwarded } from './doors/forwarded.ts'
 import { parseJsonBody } from './doors/json-body.ts'
 import { limitRequest, RateLimit } from './doors/rate-limit.ts'
@@ -44,6 +45,8 @@ export interface ServerOptions
   /** Addresses and networks whose `Forwarded` and `X-Forwarded-*` are believed. */
   trustedProxies?: readonly string[]
   requestBodyBytesMax: number
+  /** What concerns a thread that lives on another runner is sent on to that one. */
+  forwardRuns: boolean
   /** Of the request line and the headers together. */
   headersBytesMax: number
   /** A head must be complete within this, else the connection is closed (slow loris). */
@@ -59,7 +62,8 @@ export interface ServerOptions
   requestsPerMinuteMax: number
   /** That the doors have refused, from one address. */
   authFailuresPerMinuteMax: number
-  platform: PlatformRoutesOptions
+  /** Undefined where there is no workspace. */
+  platform: PlatformRoutesOptions | undefined
 }
 
 /** How often time-outs are looked at, at the least; Node's own 30 s would let a slow loris live four times as long. */
@@ -78,7 +82,8 @@ const NO_COMPILERS = {
 
 /** The routes on one instance; does not listen. */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
-  const handleError = createErrorHandler(options.redactor)
+  const answerError = createErrorHandler(options.redactor)
+  const handleError = options.forwardRuns ? forwardElsewhere(answerError) : answerError
   const { trustedProxies = [] } = options
   const app = Fastify({
     loggerInstance: options.logger,
@@ -132,7 +137,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
       ticketRoutes(tickets),
       threadRoutes(options),
       partRoutes(options),
-      platformRoutes(options.platform),
+      ...(options.platform === undefined ? [] : [platformRoutes(options.platform)]),
       documentRoutes(document),
     ),
   )

@@ -9,6 +9,7 @@ import { RunnerError, toMessage } from '../errors.ts'
 import { childEnvironment } from '../model-route/environment.ts'
 import { type ModelRoute, wrapperPath } from '../model-route/route.ts'
 import type { Enforcement } from '../sandbox/enforcement.ts'
+import type { Storage } from '../storage/storage.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 import type { Credentials } from './credentials.ts'
@@ -29,6 +30,7 @@ interface AgentParts {
   enforcement: Enforcement
   workspace: Workspace
   mcp: McpConfig
+  storage: Storage
 }
 
 const NO_ROUTE =
@@ -37,7 +39,7 @@ const NO_ROUTE =
 /** @throws {RunnerError} `config_invalid`: SDK_OPTIONS are not what they should be. */
 export async function openAgent(
   { config, env, logger }: AgentPlace,
-  { route, credentials, permissionMode, mark, enforcement, workspace, mcp }: AgentParts,
+  { route, credentials, permissionMode, mark, enforcement, workspace, mcp, storage }: AgentParts,
 ): Promise<ClaudeAgent> {
   for (const note of mcp.notes) logger.warn({ file: config.mcpConfigFile }, note)
   const { limits } = config
@@ -79,6 +81,8 @@ export async function openAgent(
       const count = await enforcement.endLeftovers(child)
       if (count > 0) logger.info({ count }, 'what commands left running ended with the run')
     },
+    transcripts: storage.transcripts,
+    workspaceId: storage.tenancy.runnerId,
     place: (stay) => workspace.place.current(stay),
     prepared: (signal) => workspace.setup.finished(signal),
     async beforeStart() {

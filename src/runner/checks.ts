@@ -6,8 +6,10 @@ import type { McpConfig } from '../claude/launch/mcp-config.ts'
 import type { ClaudeBinary } from '../claude/process/binary.ts'
 import type { Env } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
+import type { Check } from '../http/routes/health.ts'
 import type { BrokerDoor } from '../model-route/probe.ts'
 import { findClaude, type ModelRoute } from '../model-route/route.ts'
+import type { Redactor } from '../redaction/redactor.ts'
 import { type EnforcementReport, gapsOf } from '../sandbox/report.ts'
 
 /** One thing that was tried. */
@@ -30,6 +32,11 @@ export async function attempt(name: string, work: () => Promise<Said> | Said): P
   } catch (error) {
     return { name, ok: false, says: toMessage(error) }
   }
+}
+
+/** As clients get it. */
+export function checkOf({ name, ok, says }: CheckFinding, redactor: Redactor): Check {
+  return { name, ok, ...(says === '' ? {} : { message: redactor.redactText(says) }) }
 }
 
 /** @throws {RunnerError} `no_model_route` or one of the `model_` codes, when the route does not answer. */

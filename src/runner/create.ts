@@ -18,7 +18,7 @@ import { checkModel } from './checks.ts'
 import { CloseStack } from './close-stack.ts'
 import { type Credentials, openCredentials } from './credentials.ts'
 import { openEnforcement } from './enforcement.ts'
-import { lazyMetrics } from './metric-sources.ts'
+import { lazyMetrics, runnerSources } from './metric-sources.ts'
 import { readinessOf } from './readiness.ts'
 import { type OpenServer, openServer } from './server.ts'
 import { clearPlace, openStorage } from './state.ts'
@@ -102,7 +102,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   const workspace = opened.adopt(await prepareWorkspace({ ...options, storage }), (it) => it.setup.close())
   onOpened?.('workspace')
   const mcp = await loadMcpConfig(config.mcpConfigFile)
-  const parts = { route, credentials, permissionMode, mark, enforcement, workspace, mcp }
+  const parts = { route, credentials, permissionMode, mark, enforcement, workspace, mcp, storage }
   const agent = opened.adopt(await openAgent(options, parts), (it) => it.binary.close())
   onOpened?.('agent')
   const threads = opened.adopt(
@@ -111,7 +111,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   )
   await threads.recover()
   onOpened?.('threads')
-  const metrics = lazyMetrics({ enforcement, threads, log })
+  const metrics = lazyMetrics(runnerSources({ enforcement, threads, log }))
   server = await openServer({
     ...options,
     ...{ redactor, enforcement, log, threads, blobs: storage.blobs, workspace },

@@ -11,15 +11,15 @@ interface Counted {
 }
 
 /** Loaded with the first call: the server listens before. */
-export function lazyMetrics(counted: Counted): () => Promise<Metrics> {
+export function lazyMetrics(sources: MetricSources): () => Promise<Metrics> {
   let metrics: Promise<Metrics> | undefined
   return () => {
-    metrics ??= import('../telemetry/metrics.ts').then(({ openMetrics }) => openMetrics(sourcesOf(counted)))
+    metrics ??= import('../telemetry/metrics.ts').then(({ openMetrics }) => openMetrics(sources))
     return metrics
   }
 }
 
-function sourcesOf({ enforcement, threads, log }: Counted): MetricSources {
+export function runnerSources({ enforcement, threads, log }: Counted): MetricSources {
   const queues = (): number[] => threads.list().map(({ queue }) => queue.length)
   return {
     threads() {
@@ -35,5 +35,17 @@ function sourcesOf({ enforcement, threads, log }: Counted): MetricSources {
     lags: () => log.lags(),
     logBytes: () => log.usedBytes(),
     egress: () => enforcement.counts,
+  }
+}
+
+/** Where no thread lives. */
+export function readerSources(log: EventLog): MetricSources {
+  return {
+    threads: () => ({}),
+    queued: () => ({ total: 0, longest: 0 }),
+    warm: () => 0,
+    lags: () => log.lags(),
+    logBytes: () => log.usedBytes(),
+    egress: () => ({}),
   }
 }

@@ -14,6 +14,7 @@ import {
   checkFolder,
   checkHome,
   checkModel,
+  checkOf,
   sayMcpServers,
 } from './checks.ts'
 import type { Credentials } from './credentials.ts'
@@ -62,10 +63,6 @@ export function readinessOf(parts: Checked): (signal: AbortSignal) => Promise<Ch
       ...(config.mcpConfigFile === undefined ? [] : [attempt('mcp_servers', () => sayMcpServers(mcp))]),
       ...(workspace.setup.isWanted ? [attempt('workspace_setup', () => checkSetup(workspace))] : []),
     ])
-    return findings.map(({ name, ok, says }) => ({
-      name,
-      ok,
-      ...(says === '' ? {} : { message: redactor.redactText(says) }),
-    }))
+    return findings.map((finding) => checkOf(finding, redactor))
   }
 }

@@ -43,16 +43,10 @@ const DRAIN_MS = 1000
 /** The HTTP server with what each of its rooms needs: the doors alone get the token. */
 export async function openServer(parts: Served): Promise<OpenServer> {
   const { config, redactor, log, threads, blobs, workspace, checks, metrics } = parts
-  const { limits, host, port, sessionId } = config
+  const { limits, sessionId } = config
   const logger = parts.logger.child({})
   const app = await buildServer({
-    ...limits,
-    token: config.token,
-    allowedHosts: config.allowedHosts,
-    allowedOrigins: config.allowedOrigins,
-    trustedProxies: config.trustedProxies,
-    sessionId,
-    onDisconnect: config.onDisconnect,
+    ...doorsOf(config),
     logger,
     redactor,
     log,
@@ -74,12 +68,44 @@ export async function openServer(parts: Served): Promise<OpenServer> {
       living: livingAgent(threads),
     }),
   })
+  return listening(app, config, logger)
+}
+
+/** Who may come in, and with how much. */
+export function doorsOf({
+  limits,
+  token,
+  allowedHosts,
+  allowedOrigins,
+  trustedProxies,
+  forwardRuns,
+  onDisconnect,
+  sessionId,
+}: Config) {
+  return {
+    ...limits,
+    token,
+    allowedHosts,
+    allowedOrigins,
+    trustedProxies,
+    forwardRuns,
+    onDisconnect,
+    sessionId,
+  }
+}
+
+export function listening(
+  app: Awaited<ReturnType<typeof buildServer>>,
+  { host, port }: Pick<Config, 'host' | 'port'>,
+  logger: Logger,
+): OpenServer {
   return {
     async listen() {
+      const { level } = logger
       // Fastify would announce itself, and once per address; the one line that says so is ours.
       logger.level = 'warn'
       await app.listen({ host, port })
-      logger.level = parts.logger.level
+      logger.level = level
       return urlOf(app.server.address(), host)
     },
     close: () => drain(app),
@@ -96,7 +122,15 @@ function describeCapabilities({ config, version, isAsking, enforcement }: Served
   const { model, sessionId } = config
   const isSandboxed = isConfining(enforcement.report)
   const maxExecutionTimeMs = config.limits.runTimeoutMs
-  return capabilitiesOf({ version, model, sessionId, isAsking, isSandboxed, maxExecutionTimeMs })
+  return capabilitiesOf({
+    version,
+    model,
+    sessionId,
+    isAsking,
+    isSandboxed,
+    maxExecutionTimeMs,
+    isWorking: true,
+  })
 }
 
 /** What only the agents can tell or do. */

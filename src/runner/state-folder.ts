@@ -5,7 +5,7 @@ import { RunnerError } from '../errors.ts'
 /** How often the folder is looked at; a folder has no event for everything that can befall it. */
 const LOOK_MS = 1000
 
-/** What is open in it all the time, below it; the folder itself first. */
+/** What is open in it all the time, below it; the folder itself first. Without the embedded store that is all. */
 const IN_USE = ['', '/store', '/store/log.mdb']
 
 /**

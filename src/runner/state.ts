@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { killTree } from '../claude/process/process-tree.ts'
 import type { Config } from '../config.ts'
 import { isCode } from '../errors.ts'
@@ -21,11 +21,15 @@ export async function clearPlace({ workspace, stateDirectory }: Config): Promise
   return mark
 }
 
-/** @throws {RunnerError} `storage_damaged`, `storage_full`. */
-export async function openStorage(
-  { stateDirectory, stateRecovery, limits }: Config,
-  logger: Logger,
-): Promise<Storage> {
+/**
+ * In the state folder, or in the Redis of EVENT_LOG_URL.
+ *
+ * @throws {RunnerError} `storage_damaged`, `storage_full`, `storage_unavailable`, `config_invalid`.
+ */
+export async function openStorage(config: Config, logger: Logger): Promise<Storage> {
+  const { stateDirectory, stateRecovery, limits, eventLogUrl } = config
+  if (eventLogUrl !== undefined)
+    return await openSharedStorage(config, eventLogUrl, await runnerIdOf(stateDirectory))
   const storage = await LmdbStorage.open(`${stateDirectory}/store`, {
     recovery: stateRecovery,
     retentionBytes: limits.logRetentionBytes,
@@ -35,16 +39,53 @@ export async function openStorage(
   return storage
 }
 
+/** In a Redis that many runners share, as the one with this id. */
+export async function openSharedStorage(
+  { runnerUrl, limits }: Pick<Config, 'runnerUrl' | 'limits'>,
+  url: string,
+  runnerId: string,
+): Promise<Storage> {
+  // Loaded when it is used.
+  const { RedisStorage } = await import('../storage/redis/redis-storage.ts')
+  return await RedisStorage.open({
+    url,
+    runnerId,
+    runnerUrl,
+    leaseMs: limits.threadLeaseMs,
+    retentionBytes: limits.logRetentionBytes,
+  })
+}
+
+/** The same for all lives of the runner on this state folder: its threads are its own again when it is restarted. */
+async function runnerIdOf(stateDirectory: string): Promise<string> {
+  const file = `${stateDirectory}/runner-id`
+  const known = await readFile(file, 'utf8').catch(() => '')
+  if (known.trim() !== '') return known.trim()
+  const id = randomUUID()
+  // Whole or not at all: half an id would be another runner's.
+  await writeFile(`${file}.new`, `${id}\n`, { mode: 0o600 })
+  await rename(`${file}.new`, file)
+  return id
+}
+
 /** @throws when a run could not be stored. */
 export async function checkState({ stateDirectory }: Config, storage: Storage): Promise<Said> {
-  await storage.checkRoom()
+  await checkRoom(storage)
   return await checkFolder(stateDirectory)
 }
 
-/** A full disk is waited for, and /ready says so; whatever else keeps the log from being written ends the runner. */
+export async function checkRoom(storage: Storage): Promise<Said> {
+  await storage.checkRoom()
+  return { says: '' }
+}
+
+/**
+ * A full disk is waited for, and /ready says so; a thread that another runner has is that one's. Whatever else keeps the
+ * log from being written ends the runner.
+ */
 export function onLogFailure(logger: Logger, onFatal: (error: unknown) => void): (error: unknown) => void {
   return (error) => {
-    if (isCode(error, 'storage_full')) logger.error({ err: error }, 'not stored')
+    if (isCode(error, 'storage_full', 'elsewhere')) logger.error({ err: error }, 'not stored')
     else onFatal(error)
   }
 }

@@ -13,11 +13,10 @@ export class SharedSteps {
 
   /** The step behind `seq`: the one of whoever took it last, else what `read` takes out of the store. */
   take(threadId: string, seq: number, read: () => readonly Batch[]): readonly Batch[] {
-    const key = `${seq} ${threadId}`
-    const known = this.#steps.get(key)
+    const known = this.known(threadId, seq)
     if (known !== undefined) return known
     const batches = read()
-    this.#steps.set(key, batches)
+    this.#steps.set(keyOf(threadId, seq), batches)
     this.#bytes += bytesOf(batches)
     for (const [eldest, step] of this.#steps) {
       if (this.#bytes <= BYTES_MAX) break
@@ -27,10 +26,18 @@ export class SharedSteps {
     return batches
   }
 
+  known(threadId: string, seq: number): readonly Batch[] | undefined {
+    return this.#steps.get(keyOf(threadId, seq))
+  }
+
   clear(): void {
     this.#steps.clear()
     this.#bytes = 0
   }
+}
+
+function keyOf(threadId: string, seq: number): string {
+  return `${seq} ${threadId}`
 }
 
 function bytesOf(batches: readonly Batch[]): number {

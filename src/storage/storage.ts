@@ -3,6 +3,8 @@ import type { Batch } from './batch.ts'
 import type { Blob, Blobs } from './blob.ts'
 import type { EventLog } from './event-log.ts'
 import type { Tables, Write } from './table.ts'
+import type { Tenancy } from './tenancy.ts'
+import type { Transcripts } from './transcripts.ts'
 
 /** What is committed together: all of it is stored, or nothing. */
 export interface Commit {
@@ -25,6 +27,9 @@ export interface Storage {
   readonly log: EventLog
   readonly blobs: Blobs
   readonly tables: Tables
+  readonly tenancy: Tenancy
+  /** Undefined of a store that no other machine can reach: what the agent keeps beside it is not elsewhere either. */
+  readonly transcripts?: Transcripts
   /**
    * Resolves when all of it is committed, with the batch that was appended. Commits of one thread are made in the order of
    * the calls; readers of the log see a batch only when it is committed.

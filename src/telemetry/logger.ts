@@ -7,8 +7,8 @@ export type { Logger }
 
 export interface LoggerOptions {
   level: string
-  /** Where a rotated copy goes; left out, with a warning, when it cannot be written. */
-  file: string
+  /** Where a rotated copy goes, when it does; left out, with a warning, when it cannot be written. */
+  file?: string
   /** Colours and one readable line a record, on a terminal only. */
   pretty: boolean
 }
@@ -44,8 +44,8 @@ export async function createLogger(options: LoggerOptions): Promise<RunnerLogger
   // EPIPE: the reader of our stdout went away. The file still has everything.
   destination.on('error', () => {})
   const stdout = options.pretty ? await prettyStream() : destination
-  const problem = writeProblem(dirname(options.file))
-  const file = problem === undefined ? rotatingFile(options.file) : undefined
+  const problem = options.file === undefined ? undefined : writeProblem(dirname(options.file))
+  const file = options.file === undefined || problem !== undefined ? undefined : rotatingFile(options.file)
   const streams = [stdout, ...(file === undefined ? [] : [file])].map((stream) => ({
     stream,
     level: 'trace' as const,

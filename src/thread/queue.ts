@@ -40,6 +40,10 @@ const Head = z.object({
 const Request = z.custom<RunAgentInput>((value) => RunAgentInputSchema.safeParse(value).success)
 const NEWLINE = 0x0a
 
+function parseHead({ key, value }: Stored): z.infer<typeof Head> {
+  return readAs(Head, value.toString('utf8', 0, value.indexOf(NEWLINE)), key.join(', '))
+}
+
 interface Entry extends Waiting {
   readonly place: number
   bytes: number
@@ -60,6 +64,12 @@ export class Queues {
   constructor({ storage, queueMax, queueBytesMax }: QueueLimits & { storage: Storage }) {
     this.#table = storage.tables.queue
     this.#limits = { queueMax, queueBytesMax }
+  }
+
+  /** What a stored entry says of its run. @throws when it is not what this version writes. */
+  static headOf(stored: Stored): { runId: string; messageIds: string[] } {
+    const { runId, messageIds } = parseHead(stored)
+    return { runId, messageIds }
   }
 
   /** What an earlier process has left of a thread's queue. */
@@ -88,9 +98,10 @@ export class Queue {
 
   constructor(stored: readonly Stored[], options: QueueOptions) {
     this.#options = options
-    for (const { key, value } of stored) {
+    for (const each of stored) {
+      const { key, value } = each
       const place = Number(key[1])
-      const head = readAs(Head, value.toString('utf8', 0, value.indexOf(NEWLINE)), `${key[0]}, ${place}`)
+      const head = parseHead(each)
       const entry = { ...head, isSteered: false, place, bytes: value.length }
       this.#entries.push({ ...entry, written: Promise.resolve() })
       this.#next = place + 1

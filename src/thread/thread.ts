@@ -212,12 +212,9 @@ export class Thread {
 
   /** Whether nothing ever happened on this thread. */
   get pristine(): boolean {
-    return (
-      this.#run === undefined &&
-      this.#facts.lastOutcome === 'none' &&
-      this.#options.queue.waiting.length === 0 &&
-      this.#options.writer.head === 0
-    )
+    const { queue, writer } = this.#options
+    const isUnused = this.#run === undefined && this.#facts.lastOutcome === 'none'
+    return isUnused && queue.waiting.length === 0 && writer.head === 0
   }
 
   /** The last seq before the run that is under way, if one is. */
@@ -231,8 +228,14 @@ export class Thread {
 
   describe(): ThreadDescription {
     const { agent, queue, writer } = this.#options
-    const now = { agent, lastSeq: writer.head, runId: this.#run?.run.runId, waiting: queue.waiting }
+    const view = { ...agent.describe(), interrupts: agent.interrupts }
+    const now = { agent: view, lastSeq: writer.head, runId: this.#run?.run.runId, waiting: queue.waiting }
     return describeThread(this.threadId, this.#facts, now)
+  }
+
+  /** Ends what runs, as `error`; the conversation goes on. */
+  cutRun(error: RunnerError): void {
+    this.#run?.run.stop(error)
   }
 
   /** Ends the open run as `cancelled` and the agent's process. Idempotent. */

@@ -1,12 +1,14 @@
 import type { RunAgentInput } from '@ag-ui/core'
 import type { Agent } from '../agent/agent.ts'
-import { RunnerError } from '../errors.ts'
+import { inBackground } from '../background.ts'
+import { isCode, RunnerError } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import type { Storage } from '../storage/storage.ts'
 import { Departures } from './departures.ts'
 import { Oversize } from './oversize.ts'
 import { type QueueLimits, Queues } from './queue.ts'
 import type { RunLimits } from './run.ts'
+import { StoredThreads, type ThreadView } from './stored-threads.ts'
 import { Thread } from './thread.ts'
 import type { ThreadOptions } from './thread-options.ts'
 import { type ThreadFacts, ThreadTable } from './thread-table.ts'
@@ -37,6 +39,9 @@ export class Threads {
   readonly #guests = new Map<Thread, number>()
   readonly #waiting = new Set<() => void>()
   readonly #departures: Departures
+  /** Threads that are being claimed, and brought back. */
+  readonly #openings = new Map<string, Promise<Thread>>()
+  readonly #stored: StoredThreads
   #closing: Promise<void> | undefined
 
   constructor(options: ThreadsOptions) {
@@ -47,6 +52,7 @@ export class Threads {
       graceMs: options.disconnectGraceMs,
       withdraw: async (threadId, runId) => await this.#threads.get(threadId)?.withdraw(runId),
     })
+    this.#stored = new StoredThreads(options.storage, (memory) => options.agent.look(memory))
   }
 
   /**
@@ -54,9 +60,28 @@ export class Threads {
    * once, before serving.
    */
   async recover(): Promise<void> {
+    const { storage } = this.#options
+    storage.tenancy.watch({
+      onLapsed: (threadId) => this.#threads.get(threadId)?.cutRun(lapsed()),
+      onLost: (threadId) => this.#abandon(threadId),
+    })
     for (const [threadId, facts] of await this.#table.all()) {
-      if (facts === undefined) await this.#options.storage.drop(threadId)
+      if (!(await this.#isOurs(threadId))) continue
+      if (facts === undefined) await storage.drop(threadId)
       else await (await this.#restore(threadId, facts)).recover()
+    }
+  }
+
+  /** Whether it was this runner's when it last ran, and is so again: another may have taken it on since. */
+  async #isOurs(threadId: string): Promise<boolean> {
+    const { tenancy } = this.#options.storage
+    if (!(await tenancy.wasOurs(threadId))) return false
+    try {
+      await tenancy.claim(threadId)
+      return true
+    } catch (error) {
+      if (isCode(error, 'elsewhere')) return false
+      throw error
     }
   }
 
@@ -94,19 +119,38 @@ export class Threads {
   /** Starts the thread's agent ahead of its first run. */
   async warm(threadId: string): Promise<void> {
     await this.settled(threadId)
-    await this.#open(threadId).warm()
+    await (await this.#open(threadId)).warm()
   }
 
+  /** One that lives here. */
   async find(threadId: string): Promise<Thread | undefined> {
     await this.settled(threadId)
     return this.#threads.get(threadId)
   }
 
-  /** @throws {RunnerError} `not_found`. */
+  /** For whoever acts on it: one that nobody has is taken on. @throws {RunnerError} `not_found`, `elsewhere`. */
   async get(threadId: string): Promise<Thread> {
     const thread = await this.find(threadId)
-    if (thread === undefined) throw unknown(threadId)
-    return thread
+    if (thread !== undefined) return thread
+    if (!(await this.#stored.has(threadId))) throw unknown(threadId)
+    return await this.#open(threadId)
+  }
+
+  /** One thread, wherever it lives. @throws {RunnerError} `not_found`. */
+  async view(threadId: string): Promise<ThreadView> {
+    await this.settled(threadId)
+    const thread = this.#threads.get(threadId)
+    const view = thread === undefined ? await this.#stored.view(threadId) : viewOf(thread)
+    if (view === undefined) throw unknown(threadId)
+    return view
+  }
+
+  /** Every thread, wherever it lives. */
+  async all(): Promise<ThreadView[]> {
+    const here = this.list()
+    const known = new Set(here.map(({ threadId }) => threadId))
+    const others = await this.#stored.all((threadId) => known.has(threadId))
+    return [...here, ...others]
   }
 
   /** Resolves when no deletion of this thread is under way. Bounded by what a deletion takes, the stop ladder. */
@@ -122,6 +166,7 @@ export class Threads {
   /** Resolves when the thread is there, or when `signal` is aborted. */
   async known(threadId: string, signal: AbortSignal): Promise<void> {
     await this.settled(threadId)
+    if (await this.#stored.has(threadId)) return
     while (!this.#threads.has(threadId) && !signal.aborted) {
       await new Promise<void>((resolve) => {
         const done = (): void => {
@@ -148,7 +193,10 @@ export class Threads {
     const underWay = this.#deletions.get(threadId)
     if (underWay !== undefined) return await underWay
     const thread = this.#threads.get(threadId)
-    if (thread === undefined) throw unknown(threadId)
+    if (thread === undefined) {
+      await this.get(threadId)
+      return await this.delete(threadId)
+    }
     // The store is closed next.
     if (this.#closing !== undefined) throw new RunnerError('shutting_down', 'The runner is stopping.')
     const deletion = this.#delete(threadId, thread).finally(() => this.#deletions.delete(threadId))
@@ -185,7 +233,7 @@ export class Threads {
   async #admit<T>(threadId: string, work: (thread: Thread) => Promise<T>): Promise<T> {
     await this.settled(threadId)
     const isKnown = this.#threads.has(threadId)
-    const thread = this.#open(threadId)
+    const thread = await this.#open(threadId)
     const others = this.#guests.get(thread)
     const isGuest = !isKnown || others !== undefined
     if (isGuest) this.#guests.set(thread, (others ?? 0) + 1)
@@ -207,14 +255,53 @@ export class Threads {
   }
 
   async #forget(threadId: string, thread: Thread): Promise<void> {
+    const { tenancy } = this.#options.storage
+    const leaving = thread
+      .close()
+      .then(() => tenancy.release(threadId))
+      .finally(() => this.#deletions.delete(threadId))
     this.#threads.delete(threadId)
-    await thread.close()
+    this.#deletions.set(threadId, leaving)
+    await leaving
   }
 
-  /** @throws {RunnerError} `too_many_threads`, `shutting_down`. */
-  #open(threadId: string): Thread {
+  /** Another runner goes on with it: here it stops, and says nothing more. */
+  #abandon(threadId: string): void {
+    const thread = this.#threads.get(threadId)
+    if (thread === undefined) return
+    this.#threads.delete(threadId)
+    inBackground({ name: 'leaving a thread to another runner', threadId }, thread.close())
+  }
+
+  /** @throws {RunnerError} `too_many_threads`, `shutting_down`, `elsewhere`. */
+  #open(threadId: string): Promise<Thread> {
     const known = this.#threads.get(threadId)
-    if (known !== undefined) return known
+    if (known !== undefined) return Promise.resolve(known)
+    const underWay = this.#openings.get(threadId)
+    if (underWay !== undefined) return underWay
+    const opening = this.#takeOn(threadId).finally(() => this.#openings.delete(threadId))
+    this.#openings.set(threadId, opening)
+    return opening
+  }
+
+  /** One that nobody has: a new one, or one that another runner has left behind. */
+  async #takeOn(threadId: string): Promise<Thread> {
+    this.#checkNumber()
+    await this.#options.storage.tenancy.claim(threadId)
+    const facts = await this.#table.get(threadId)
+    this.#checkNumber()
+    if (facts !== undefined) {
+      const thread = await this.#restore(threadId, facts)
+      await thread.recover()
+      thread.next()
+      return thread
+    }
+    const now = Date.now()
+    const fresh: ThreadFacts = { createdAt: now, updatedAt: now, lastOutcome: 'none', usage: [], memory: {} }
+    return this.#create(threadId, fresh, { head: 0, queued: [] })
+  }
+
+  #checkNumber(): void {
     const { threadsMax } = this.#options
     if (this.#closing !== undefined) throw new RunnerError('shutting_down', 'The runner is stopping.')
     if (this.#threads.size >= threadsMax) {
@@ -223,10 +310,6 @@ export class Threads {
         `THREADS_MAX (${threadsMax}) threads are known already; delete one, or raise the limit.`,
       )
     }
-    const now = Date.now()
-    const facts: ThreadFacts = { createdAt: now, updatedAt: now, lastOutcome: 'none', usage: [], memory: {} }
-    // The store has nothing of a thread that is not known.
-    return this.#create(threadId, facts, { head: 0, queued: [] })
   }
 
   /** A thread that the store has. */
@@ -259,6 +342,17 @@ export class Threads {
     for (const tell of [...this.#waiting]) tell()
     return thread
   }
+}
+
+function viewOf(thread: Thread): ThreadView {
+  const { runningAfter } = thread
+  return { ...thread.describe(), ...(runningAfter === undefined ? {} : { runningAfter }) }
+}
+
+function lapsed(): RunnerError {
+  const message =
+    'The store could not be reached for longer than THREAD_LEASE_MS: another runner may go on with this thread.'
+  return new RunnerError('lease_lost', message)
 }
 
 function unknown(threadId: string): RunnerError {

@@ -1,9 +1,14 @@
 import type { Interrupt, Message, TokenUsage } from '@ag-ui/core'
-import type { AgentDescription, AgentSession } from '../agent/agent.ts'
-import type { Waiting } from './queue.ts'
+import type { AgentDescription, AgentView } from '../agent/agent.ts'
 import type { ThreadFacts } from './thread-table.ts'
 
 export type ThreadState = 'idle' | 'running' | 'interrupted' | 'failed'
+
+/** A run that waits. */
+interface Waits {
+  runId: string
+  messageIds: string[]
+}
 
 export interface ThreadDescription extends AgentDescription {
   threadId: string
@@ -15,22 +20,22 @@ export interface ThreadDescription extends AgentDescription {
   /** What waits for a person. */
   interrupts: readonly Interrupt[]
   /** Runs that wait. */
-  queue: { runId: string; messageIds: string[] }[]
+  queue: Waits[]
   /** All runs together, one entry per provider and model. */
   usage: TokenUsage[]
   createdAt: number
   updatedAt: number
 }
 
-/** A thread as clients are told of it. */
+/** A thread as clients see it. */
 export function describeThread(
   threadId: string,
   facts: ThreadFacts,
-  now: { agent: AgentSession; lastSeq: number; runId: string | undefined; waiting: readonly Waiting[] },
+  now: { agent: AgentView; lastSeq: number; runId: string | undefined; waiting: readonly Waits[] },
 ): ThreadDescription {
   const { lastOutcome, title, usage, createdAt, updatedAt } = facts
-  const { agent, lastSeq, runId, waiting } = now
-  const { interrupts } = agent
+  const { lastSeq, runId, waiting } = now
+  const { interrupts, ...agent } = now.agent
   const ended = interrupts.length > 0 ? 'interrupted' : lastOutcome === 'error' ? 'failed' : 'idle'
   return {
     threadId,
@@ -38,14 +43,14 @@ export function describeThread(
     lastSeq,
     ...(runId === undefined ? {} : { runId }),
     interrupts,
-    queue: waiting.flatMap(({ messageIds, ...run }) =>
-      run.runId === runId ? [] : [{ runId: run.runId, messageIds }],
-    ),
+    queue: waiting
+      .filter((run) => run.runId !== runId)
+      .map((run) => ({ runId: run.runId, messageIds: run.messageIds })),
     ...(title === undefined ? {} : { title }),
     usage,
     createdAt,
     updatedAt,
-    ...agent.describe(),
+    ...agent,
   }
 }
 

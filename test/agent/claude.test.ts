@@ -57,6 +57,8 @@ agentContract('Claude Code', async () => {
     interruptGraceMs: 5000,
     interruptExpiresMs: 0,
     inside: undefined,
+    transcripts: undefined,
+    workspaceId: undefined,
     place: async () => ({
       directory: workspace,
       additionalDirectories: [],

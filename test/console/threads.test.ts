@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { byNeed, matching, nameOf, stateWords } from '../../src/console/browser/model/attention.ts'
+import { byNeed, matching, shownName, stateWords } from '../../src/console/browser/model/attention.ts'
 import { changedFiles } from '../../src/console/browser/model/changed-files.ts'
 import { harnessTagOf } from '../../src/console/browser/model/harness-text.ts'
 import { checksOf, headlinesOf } from '../../src/console/browser/model/readiness.ts'
@@ -29,7 +29,7 @@ test('a thread is found by its title, its id and what its state says', () => {
   expect(matching(THREADS, ' TESTS').map(({ threadId }) => threadId)).toEqual(['a'])
   expect(matching(THREADS, 'needs you')).toHaveLength(2)
   expect(matching(THREADS, '')).toHaveLength(5)
-  expect(THREADS.map(nameOf)).toEqual(['Write the tests', 'b', 'c', 'd', 'e'])
+  expect(THREADS.map(shownName)).toEqual(['Write the tests', 'b', 'c', 'd', 'e'])
 })
 
 test('nothing is said to run while the runner is not heard', () => {

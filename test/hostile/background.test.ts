@@ -8,7 +8,7 @@ import { frames, post, runInput } from '../support/client.ts'
 import { readRecords, turn } from '../support/event-log.ts'
 import { claudeOf } from '../support/processes.ts'
 import { type Bench, openBench } from '../support/runner.ts'
-import { deferred, helloAgent, ThreadsWorld } from '../support/threads.ts'
+import { deferred, helloAgent, lookAtNone, ThreadsWorld } from '../support/threads.ts'
 
 const told: BackgroundFailed[] = []
 const unsubscribe = backgroundFailed.subscribe((failure) => told.push(failure))
@@ -43,6 +43,7 @@ test.each([
   const running = deferred()
   const world = await ThreadsWorld.open({
     agent: {
+      look: lookAtNone,
       open: () => ({
         ...helloAgent(),
         async run({ runId }) {

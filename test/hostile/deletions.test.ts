@@ -5,7 +5,7 @@ import { bodyOf, frames, post, runInput } from '../support/client.ts'
 import { readRecords, turn } from '../support/event-log.ts'
 import { claudeOf } from '../support/processes.ts'
 import { type Bench, openBench } from '../support/runner.ts'
-import { type Deferred, deferred, helloAgent, ThreadsWorld } from '../support/threads.ts'
+import { type Deferred, deferred, helloAgent, lookAtNone, ThreadsWorld } from '../support/threads.ts'
 
 const input = (threadId: string, runId: string) => ({
   threadId,
@@ -33,6 +33,7 @@ describe('while a deletion goes on', () => {
     world = await ThreadsWorld.open({
       threadsMax,
       agent: {
+        look: lookAtNone,
         open() {
           const closing = deferred()
           closings.push(closing)

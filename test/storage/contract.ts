@@ -22,7 +22,7 @@ export interface Place {
   /** What is there; what was opened before is closed. */
   open(): Promise<Storage>
   /** The last seq of a thread that another process would find there now. */
-  committedHead(threadId: string): number
+  committedHead(threadId: string): number | Promise<number>
   /** Closes what is open and removes all of it. */
   remove(): Promise<void>
 }
@@ -133,9 +133,9 @@ export function storageContract(createPlace: () => Place): void {
       expect(await log.head('t')).toBe(1)
       expect(seqsOf(await readRecords(log, 't'))).toEqual([1])
       let head = 0
-      const reading = drainUntil('t', 1, 2).then(() => {
+      const reading = drainUntil('t', 1, 2).then(async () => {
         // What a reader was given, another process on the same store can read.
-        head = place.committedHead('t')
+        head = await place.committedHead('t')
       })
       await Promise.all([appending, reading])
       expect(head).toBe(2)

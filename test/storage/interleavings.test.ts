@@ -1,7 +1,10 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Batch } from '../../src/storage/batch.ts'
+import { RedisStorage } from '../../src/storage/redis/redis-storage.ts'
+import type { Storage } from '../../src/storage/storage.ts'
 import { appendTo, deltas, StoreFolder, turn } from '../support/event-log.ts'
+import { RedisServer } from '../support/redis-server.ts'
 
 type Step =
   | { kind: 'append'; thread: number; count: number; size: number; awaited: boolean }
@@ -30,6 +33,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('turn' as const) }) },
 )
 
+/** Where one storage is kept. */
+interface Folder {
+  open(): Promise<Storage>
+  remove(): Promise<void>
+}
+
 /** A thread as a plain array: what the log must be indistinguishable from. */
 interface Model {
   texts: string[]
@@ -44,8 +53,7 @@ interface Reader {
   pending: Promise<void> | undefined
 }
 
-async function play(steps: readonly Step[]): Promise<void> {
-  const folder = new StoreFolder()
+async function play(steps: readonly Step[], folder: Folder): Promise<void> {
   const storage = await folder.open()
   const { log } = storage
   const models: Model[] = [0, 1, 2].map(() => ({ texts: [] }))
@@ -129,9 +137,44 @@ async function play(steps: readonly Step[]): Promise<void> {
   }
 }
 
+const RUNS = Number(process.env['FUZZ_RUNS'] ?? 150)
+
 test('whatever comes in whatever order, each reader sees a plain array', { timeout: 120_000 }, async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), (steps) => play(steps)),
-    { numRuns: Number(process.env['FUZZ_RUNS'] ?? 150) },
+    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), (steps) =>
+      play(steps, new StoreFolder()),
+    ),
+    { numRuns: RUNS },
   )
+})
+
+test('and in Redis', { timeout: 120_000 }, async () => {
+  const server = await RedisServer.start()
+  const folder = (): Folder => {
+    let storage: Storage | undefined
+    return {
+      async open() {
+        storage = await RedisStorage.open({
+          url: server.url,
+          runnerId: 'a',
+          runnerUrl: 'http://a',
+          leaseMs: 60_000,
+          retentionBytes: 1024 ** 3,
+        })
+        return storage
+      },
+      async remove() {
+        await storage?.close()
+        await server.ask('FLUSHALL')
+      },
+    }
+  }
+  try {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), (steps) => play(steps, folder())),
+      { numRuns: Math.ceil(RUNS / 5) },
+    )
+  } finally {
+    await server.close()
+  }
 })

@@ -72,6 +72,10 @@ export function scriptedAgent(options: ScriptedAgentOptions): ScriptedAgent {
       sessions.add(session)
       return session
     },
+    look(memory) {
+      const session = new ScriptedSession({ ...options, book, gates, memory, onClose: () => undefined })
+      return { ...session.describe(), interrupts: session.interrupts }
+    },
     openGate: (name) => gates.open(name),
     get openSessions() {
       return sessions.size

@@ -7,10 +7,11 @@ import { pino } from 'pino'
 import { loadConfig } from '../../src/config.ts'
 import { createRedactor } from '../../src/redaction/redactor.ts'
 import { openServer } from '../../src/runner/server.ts'
+import { openStorage } from '../../src/runner/state.ts'
 import { openThreads } from '../../src/runner/threads.ts'
 import { prepareWorkspace } from '../../src/runner/workspace.ts'
 import { startEnforcement } from '../../src/sandbox/start.ts'
-import { LmdbStorage } from '../../src/storage/lmdb/lmdb-storage.ts'
+import type { Threads } from '../../src/thread/threads.ts'
 import { type ScriptedAgent, type ScriptedAgentOptions, scriptedAgent } from './scripted-agent.ts'
 
 function fail(error: unknown): never {
@@ -20,6 +21,7 @@ function fail(error: unknown): never {
 export interface ScriptedRunner {
   readonly url: string
   readonly agent: ScriptedAgent
+  readonly threads: Threads
   close(): Promise<void>
 }
 
@@ -56,7 +58,7 @@ export async function openScriptedRunner(
     modelUrl: undefined,
     findClaude: async () => fail(new Error('nobody asks for Claude Code here')),
   })
-  const storage = await LmdbStorage.open(state, { retentionBytes: limits.logRetentionBytes })
+  const storage = await openStorage(config, logger)
   const { log, blobs } = storage
   const redactor = createRedactor({ values: [] })
   const agent = scriptedAgent(options)
@@ -74,6 +76,7 @@ export async function openScriptedRunner(
   return {
     url,
     agent,
+    threads,
     async close() {
       await threads.close()
       await log.close()

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EventType } from '@ag-ui/core'
-import type { AgentSession } from '../../src/agent/agent.ts'
+import type { AgentSession, AgentView } from '../../src/agent/agent.ts'
 import { RunnerError } from '../../src/errors.ts'
 import { createRedactor } from '../../src/redaction/redactor.ts'
 import type { EventLog } from '../../src/storage/event-log.ts'
@@ -28,6 +28,11 @@ export function deferred(): Deferred {
 }
 
 /** An agent that says "hello" to everything. */
+/** Of an agent that remembers nothing. */
+export function lookAtNone(): AgentView {
+  return { interrupts: [], warm: false }
+}
+
 export function helloAgent(): AgentSession {
   return {
     agentName: 'the agent',
@@ -86,7 +91,7 @@ export class ThreadsWorld {
     this.log = storage.log
     this.table = new ThreadTable(storage)
     this.threads = new Threads({
-      agent: { open: () => helloAgent() },
+      agent: { open: () => helloAgent(), look: lookAtNone },
       redactor: createRedactor({ values: [] }),
       storage,
       queueMax: 32,

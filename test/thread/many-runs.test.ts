@@ -3,7 +3,7 @@ import { EventType } from '@ag-ui/core'
 import { expect, test } from 'vitest'
 import type { AgentSession } from '../../src/agent/agent.ts'
 import { takeSnapshot } from '../../src/thread/snapshot.ts'
-import { helloAgent, ThreadsWorld } from '../support/threads.ts'
+import { helloAgent, lookAtNone, ThreadsWorld } from '../support/threads.ts'
 
 const RUNS = Number(process.env['AGUI_RUNS'] ?? 100)
 
@@ -19,7 +19,7 @@ const counted: AgentSession = {
 test(`a thread of ${RUNS} runs has every record, every message and the sum of what they cost`, {
   timeout: 120_000,
 }, async () => {
-  const world = await ThreadsWorld.open({ agent: { open: () => counted } })
+  const world = await ThreadsWorld.open({ agent: { open: () => counted, look: lookAtNone } })
   try {
     for (let index = 0; index < RUNS; index++) {
       const messages = [{ id: `m-${index}`, role: 'user' as const, content: 'hi' }]

@@ -178,6 +178,7 @@ test('an agent that cannot go back there changes nothing', async () => {
   world = await ThreadsWorld.open({
     agent: {
       open: (id, memory) => Object.assign(agent.open(id, memory), { takeBack: () => undefined }),
+      look: (memory) => agent.look(memory),
     },
   })
   await talk()

@@ -20,6 +20,8 @@ export interface Origin {
   instructions?: string | undefined
   /** Set when its session could be resumed nowhere else. */
   staysIn?: string | undefined
+  /** Id of the workspace, where several runners share a store. */
+  workspace?: string | undefined
 }
 
 export function originOf(directory: string, instructions: string | undefined): Origin {
@@ -38,6 +40,22 @@ export function isHeard(origin: Origin, instructions: string | undefined): boole
 export function otherOrigin({ directory, staysIn }: Origin, here: ClaudePlace): string | undefined {
   const began = directory ?? here.additionalDirectories[0]
   return staysIn !== undefined || began === here.directory ? undefined : began
+}
+
+/** What a conversation is told that comes from the workspace of another runner; from now on this one is its own. */
+export function moved(
+  memory: { origin: Origin },
+  { workspaceId }: { workspaceId: string | undefined },
+  { directory }: ClaudePlace,
+): string[] {
+  const { origin } = memory
+  if (workspaceId === undefined || origin.workspace === undefined || origin.workspace === workspaceId)
+    return []
+  memory.origin = { ...origin, workspace: workspaceId }
+  const before = origin.directory ?? 'its workspace'
+  return [
+    `This thread was with another runner, in ${before}: what it made there is in ${directory} only where the platform has moved it.`,
+  ]
 }
 
 function digestOf(instructions: string | undefined): string | undefined {

@@ -99,20 +99,29 @@ export class ClaudeProcess {
   static async start(options: ClaudeProcessOptions): Promise<ClaudeProcess> {
     const { query } = await import('@anthropic-ai/claude-agent-sdk')
     const input = new PromptQueue()
-    let child: ChildProcess | undefined
+    let onSpawned: (child: ChildProcess) => void = () => undefined
+    const spawning = new Promise<ChildProcess>((resolve) => {
+      onSpawned = resolve
+    })
     const started = query({
       prompt: input,
       options: {
         ...options.sdk,
         spawnClaudeCodeProcess: (spawnOptions) => {
           const spawned = spawnDetached(spawnOptions, options)
-          child = spawned
+          onSpawned(spawned)
           return spawned
         },
       },
     })
-    if (child === undefined) throw new RunnerError('claude_start_failed', 'The SDK did not start a process.')
-    return new ClaudeProcess(started, input, child, options)
+    // With a session store the SDK spawns later, or fails before.
+    const failed = started.initializationResult().then(
+      () => spawning,
+      (error: unknown) => {
+        throw new RunnerError('claude_start_failed', `The SDK did not start a process: ${toMessage(error)}`)
+      },
+    )
+    return new ClaudeProcess(started, input, await Promise.race([spawning, failed]), options)
   }
 
   get pid(): number | undefined {

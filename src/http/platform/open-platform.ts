@@ -1,7 +1,7 @@
 import type { Redactor } from '../../redaction/redactor.ts'
 import type { EventLog } from '../../storage/event-log.ts'
+import type { ServedThreads } from '../../thread/served-threads.ts'
 import { TaskLedger } from '../../thread/task-ledger.ts'
-import type { Threads } from '../../thread/threads.ts'
 import type { WorkflowSwitches } from '../../workspace/workflow-metadata.ts'
 import type { Workspace } from '../../workspace/workspace.ts'
 import { type LivingAgent, LivingThreads } from './living-threads.ts'
@@ -9,7 +9,7 @@ import type { PlatformRoutesOptions } from './platform.ts'
 
 export interface PlatformOptions extends WorkflowSwitches {
   workspace: Workspace
-  threads: Threads
+  threads: ServedThreads
   log: EventLog
   sessionId: string | undefined
   living: LivingAgent

@@ -4,11 +4,11 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { ProtocolVersion } from '../../agui/dialect.ts'
 import type { AguiEvent } from '../../agui/event.ts'
-import { RunnerError } from '../../errors.ts'
+import { isCode, RunnerError } from '../../errors.ts'
 import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
+import type { ServedThreads } from '../../thread/served-threads.ts'
 import { readMessages, takeSnapshot } from '../../thread/snapshot.ts'
-import type { Threads } from '../../thread/threads.ts'
 import { within } from '../../within.ts'
 import { about } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
@@ -17,7 +17,7 @@ import { leaving } from '../stream/leaving.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
 
 export interface EventRoutesOptions {
-  threads: Threads
+  threads: ServedThreads
   subscribers: Subscribers
   log: EventLog
   /** The thread that belongs to this sandbox. */
@@ -97,7 +97,7 @@ export function eventRoutes(options: EventRoutesOptions): FastifyPluginAsync {
       const { threadId } = parse(Params, request.params, 'the path')
       const bounds = { signal: leaving(reply), timeoutMs: TAP_WAIT_MS }
       await within(bounds, (signal) => options.threads.known(threadId, signal))
-      await options.threads.get(threadId)
+      await options.threads.view(threadId)
       return tap(options, request, reply)
     })
     app.get('/agui/events', OWN_TAP, (request, reply) => tap(options, request, reply))
@@ -112,7 +112,7 @@ async function subscribe(
   const { threadId } = parse(Params, request.params, 'the path')
   const query = parse(Query, request.query, 'the query')
   const { 'last-event-id': lastEventId } = parse(Headers, request.headers, 'the headers')
-  await (query.wait ? threads.settled(threadId) : threads.get(threadId))
+  await (query.wait ? threads.settled(threadId) : threads.view(threadId))
   threads.return(threadId)
   const head = await log.head(threadId)
   // The header wins: it is what a browser that re-connects knows better than the URL it was given.
@@ -136,7 +136,7 @@ async function connect(
 ) {
   const { threadId } = parse(Params, request.params, 'the path')
   const query = parse(Query, request.query, 'the query')
-  await (query.wait ? threads.settled(threadId) : threads.get(threadId))
+  await (query.wait ? threads.settled(threadId) : threads.view(threadId))
   threads.return(threadId)
   const encoding = chooseEncoding(request.headers.accept, { dialect: query.protocolVersion, threadId })
   const seat = subscribers.takeFor(encoding)
@@ -180,7 +180,11 @@ async function tap(
   }
   const { protocolVersion: dialect } = parse(StreamQuery, request.query, 'the query')
   threads.return(threadId)
-  const after = (await threads.find(threadId))?.runningAfter ?? (await log.head(threadId))
+  const view = await threads.view(threadId).catch((error: unknown) => {
+    if (isCode(error, 'not_found')) return undefined
+    throw error
+  })
+  const after = view?.runningAfter ?? (await log.head(threadId))
   const encoding = chooseEncoding(request.headers.accept, { dialect, threadId })
   return subscribers.send(reply, { threadId, after, encoding, isLast: (batch) => batch.terminal })
 }

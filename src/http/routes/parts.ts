@@ -3,15 +3,15 @@ import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
 import type { EventLog } from '../../storage/event-log.ts'
+import type { ServedThreads } from '../../thread/served-threads.ts'
 import { readMessages } from '../../thread/snapshot.ts'
-import type { Threads } from '../../thread/threads.ts'
 import { about } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
 import { leaving } from '../stream/leaving.ts'
 import { sendBytes } from './send-bytes.ts'
 
 export interface PartRoutesOptions {
-  threads: Threads
+  threads: ServedThreads
   log: EventLog
 }
 
@@ -34,7 +34,7 @@ export function partRoutes({ threads, log }: PartRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/sessions/:threadId/messages/:messageId/parts/:index', PART, async (request, reply) => {
       const { threadId, messageId, index } = parse(Params, request.params, 'the path')
-      await threads.get(threadId)
+      await threads.view(threadId)
       const messages = await readMessages(log, { threadId, signal: leaving(reply) })
       const content = messages.find(({ id }) => id === messageId)?.content
       const part: ContentPart | undefined = Array.isArray(content) ? content[index] : undefined

@@ -7,8 +7,8 @@ import { parseRunInput } from '../../agui/input.ts'
 import { ownEvent } from '../../agui/own-events.ts'
 import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
+import type { ServedThreads } from '../../thread/served-threads.ts'
 import { readMessages } from '../../thread/snapshot.ts'
-import type { Threads } from '../../thread/threads.ts'
 import { about } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
 import { chooseEncoding, STREAM_TYPES } from '../stream/encoding.ts'
@@ -16,7 +16,7 @@ import { leaving } from '../stream/leaving.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
 
 export interface RunRoutesOptions {
-  threads: Threads
+  threads: ServedThreads
   subscribers: Subscribers
   log: EventLog
   /** What becomes of a run whose stream its sender closes, when the run does not say. */

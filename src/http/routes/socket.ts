@@ -8,7 +8,7 @@ import { RunnerError } from '../../errors.ts'
 import { type Lease, Slots } from '../../lease.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
 import type { EventLog } from '../../storage/event-log.ts'
-import type { Threads } from '../../thread/threads.ts'
+import type { ServedThreads } from '../../thread/served-threads.ts'
 import { about } from '../document/about.ts'
 import { refuse } from '../doors/client-errors.ts'
 import { toErrorBody } from '../doors/error-answers.ts'
@@ -22,7 +22,7 @@ import { framesFor, type Reader } from '../stream/encoding.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
 
 export interface SocketRoutesOptions extends SentLimits {
-  threads: Threads
+  threads: ServedThreads
   redactor: Redactor
   subscribers: Subscribers
   log: EventLog
@@ -173,7 +173,7 @@ class SocketSession {
       }
       case 'subscribe': {
         const { threadId } = command
-        await threads.get(threadId)
+        await threads.view(threadId)
         threads.return(threadId)
         const after = command.after < 0 ? await log.head(threadId) : command.after
         await log.checkReplay(threadId, after)

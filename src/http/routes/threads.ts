@@ -1,16 +1,16 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { RunnerError } from '../../errors.ts'
+import { isCode, RunnerError } from '../../errors.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
 import type { Blobs } from '../../storage/blob.ts'
-import type { Threads } from '../../thread/threads.ts'
-import type { ThreadDescription } from '../../thread/told.ts'
+import type { ServedThreads } from '../../thread/served-threads.ts'
+import type { ThreadView } from '../../thread/stored-threads.ts'
 import { about, ok } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
 import { sendBytes } from './send-bytes.ts'
 
 export interface ThreadRoutesOptions {
-  threads: Threads
+  threads: ServedThreads
   blobs: Blobs
   /** Interrupts are kept as they were asked, since their answers need it; they are shown without secrets. */
   redactor: Redactor
@@ -47,7 +47,7 @@ const described = () => ({
 })
 
 /** The session id has the name that clients know it by since the first version. */
-function toWire({ agentSessionId, ...description }: ThreadDescription) {
+function toWire({ agentSessionId, runningAfter: _, ...description }: ThreadView) {
   return agentSessionId === undefined ? description : { ...description, claudeSessionId: agentSessionId }
 }
 
@@ -133,11 +133,13 @@ const INTERRUPT_ANY = about(() => ({
 
 export function threadRoutes({ threads, blobs, redactor, sessionId }: ThreadRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
-    app.get('/sessions', LIST, async () => ({ sessions: redactor.redactValue(threads.list().map(toWire)) }))
+    app.get('/sessions', LIST, async () => ({
+      sessions: redactor.redactValue((await threads.all()).map(toWire)),
+    }))
 
     app.get('/sessions/:threadId', ONE, async (request) => {
-      const thread = await threads.get(parse(Params, request.params, 'the path').threadId)
-      return redactor.redactValue(toWire(thread.describe()))
+      const view = await threads.view(parse(Params, request.params, 'the path').threadId)
+      return redactor.redactValue(toWire(view))
     })
 
     app.delete('/sessions/:threadId', DELETE, async (request, reply) => {
@@ -187,8 +189,17 @@ export function threadRoutes({ threads, blobs, redactor, sessionId }: ThreadRout
 }
 
 /** Without a name: the one thread that runs. Nothing running is no error. */
-async function interrupt(threads: Threads, named: string | undefined): Promise<{ interrupted: boolean }> {
-  if (named !== undefined) return { interrupted: (await (await threads.find(named))?.interrupt()) ?? false }
+async function interrupt(
+  threads: ServedThreads,
+  named: string | undefined,
+): Promise<{ interrupted: boolean }> {
+  if (named !== undefined) {
+    const thread = await threads.get(named).catch((error: unknown) => {
+      if (isCode(error, 'not_found')) return undefined
+      throw error
+    })
+    return { interrupted: (await thread?.interrupt()) ?? false }
+  }
   const running = threads.list().filter(({ state }) => state === 'running')
   const [only] = running
   if (only === undefined) return { interrupted: false }

@@ -1,10 +1,6 @@
-import { z } from 'zod'
-import type { Blob, Blobs } from '../blob.ts'
+import { type Blob, type Blobs, decodeBlob, encodeBlob } from '../blob.ts'
 import type { ClaimedWrite, Codec, StoreTable } from './lmdb-table.ts'
 import { keyText, type Store } from './store.ts'
-
-const Header = z.object({ contentType: z.string() })
-const NEWLINE = 0x0a
 
 export interface LmdbBlobsOptions {
   store: Store
@@ -14,13 +10,7 @@ export interface LmdbBlobsOptions {
 
 const BLOBS = 'blobs'
 
-const CODEC: Codec<Blob> = {
-  encode: ({ contentType, bytes }) => [Buffer.from(`${JSON.stringify({ contentType })}\n`), bytes],
-  decode(stored) {
-    const end = stored.indexOf(NEWLINE)
-    return { ...Header.parse(JSON.parse(stored.toString('utf8', 0, end))), bytes: stored.subarray(end + 1) }
-  },
-}
+const CODEC: Codec<Blob> = { encode: encodeBlob, decode: decodeBlob }
 
 export class LmdbBlobs implements Blobs {
   readonly #blobs: StoreTable<Blob, [thread: string, id: string]>

@@ -4,7 +4,10 @@ import { logAppended } from '../../channels.ts'
 import { RunnerError } from '../../errors.ts'
 import { Batch } from '../batch.ts'
 import type { EventLog } from '../event-log.ts'
+import { checkKept, damagedGap } from '../replay.ts'
 import { SharedSteps } from '../shared-steps.ts'
+import { RecentBatches, Tails, upTo } from '../tails.ts'
+import { Waiters } from '../waiters.ts'
 import { type ClaimedWrite, type Codec, type StoreTable, writeTogether } from './lmdb-table.ts'
 import { type BatchKey, Retention, range } from './retention.ts'
 import { keyText, type Store } from './store.ts'
@@ -39,16 +42,10 @@ interface Thread {
   writing: Batch[]
   /** While the records of a dropped thread of the same id are being removed. */
   cleared: Promise<void> | undefined
-  /** The youngest batches, so that readers who keep up share them without touching the store. */
-  tail: Batch[]
-  tailBytes: number
-  waiting: Set<() => void>
+  readonly tail: RecentBatches
+  readonly waiting: Waiters
 }
 
-/** Bytes of batches a thread keeps in memory for the readers that keep up. */
-const TAIL_BYTES_MAX = 1024 * 1024
-/** The same for all threads together; the thread that was quiet longest gives its share up. */
-const TAILS_BYTES_MAX = 16 * 1024 * 1024
 /** Bytes one step of a replay takes out of the store. */
 const READ_BYTES_MAX = 256 * 1024
 /**
@@ -61,13 +58,11 @@ export class LmdbEventLog implements EventLog {
   readonly #store: Store
   readonly #batches: StoreTable<Batch, BatchKey>
   readonly #threads = new Map<string, Thread>()
-  /** Threads that hold a tail, the one that was quiet longest first. */
-  readonly #tails = new Set<Thread>()
+  readonly #tails = new Tails()
   readonly #readers = new Set<{ thread: Thread; seq: number }>()
   readonly #steps = new SharedSteps()
   readonly #retention: Retention
   readonly #now: () => number
-  #tailsBytes = 0
   #closed = false
 
   constructor(options: LmdbEventLogOptions) {
@@ -120,11 +115,11 @@ export class LmdbEventLog implements EventLog {
     try {
       while (!signal.aborted && !thread.dropped) {
         const { seq } = reader
-        this.#checkKept(threadId, seq)
+        checkKept(this.#known(threadId), seq)
         if (seq >= thread.head) {
           // A closed log still gives what it holds, and what was being written: a run's last words reach its readers.
           if (this.#closed && thread.assigned === thread.head) return
-          await nextChange(thread, signal)
+          await thread.waiting.next(signal)
           continue
         }
         const batches = this.#take(threadId, thread, seq)
@@ -139,22 +134,9 @@ export class LmdbEventLog implements EventLog {
   }
 
   async checkReplay(threadId: string, after: number): Promise<void> {
-    this.#checkKept(threadId, after)
     const thread = this.#known(threadId)
+    checkKept(thread, after)
     if (after < thread.head) this.#take(threadId, thread, after)
-  }
-
-  #checkKept(threadId: string, after: number): void {
-    const { oldest, head } = this.#known(threadId)
-    if (after + 1 < oldest) {
-      const message = `Records up to ${oldest - 1} of this thread are gone by retention; read after ${oldest - 1}, or connect anew.`
-      throw new RunnerError('replay_expired', message, { details: { oldestSeq: oldest } })
-    }
-    if (after > head) {
-      // The thread was deleted and made anew: what comes up to `after` would be missed in silence.
-      const message = `This thread has ${head} records, so record ${after} was another thread's of this id; read after 0, or connect anew.`
-      throw new RunnerError('replay_expired', message, { details: { oldestSeq: oldest } })
-    }
   }
 
   async lags(): Promise<number[]> {
@@ -173,13 +155,13 @@ export class LmdbEventLog implements EventLog {
   async drop(threadId: string): Promise<void> {
     const thread = this.#thread(threadId)
     thread.dropped = true
-    this.#forgetTail(thread)
+    this.#tails.forget(thread.tail)
     this.#steps.clear()
     // The id may be used anew at once; what comes then is written when the old records are gone.
     const next = emptyThread()
     next.cleared = this.#clear(threadId)
     this.#threads.set(threadId, next)
-    wake(thread)
+    thread.waiting.wake()
     await next.cleared
     next.cleared = undefined
     this.#forgetUnused(threadId, next)
@@ -188,7 +170,7 @@ export class LmdbEventLog implements EventLog {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    for (const thread of this.#threads.values()) wake(thread)
+    for (const { waiting } of this.#threads.values()) waiting.wake()
     await this.#retention.settled
     await this.#store.flushed()
   }
@@ -274,38 +256,14 @@ export class LmdbEventLog implements EventLog {
   }
 
   #publish(thread: Thread, batches: readonly Batch[]): void {
-    for (const batch of batches) {
-      thread.head = batch.last
-      thread.tail.push(batch)
-      this.#grow(thread, batch.sse.length)
-    }
-    while (thread.tailBytes > TAIL_BYTES_MAX && thread.tail.length > 1) {
-      this.#grow(thread, -(thread.tail.shift()?.sse.length ?? 0))
-    }
-    // To the end of the set: now it is the last one to have been quiet.
-    this.#tails.delete(thread)
-    this.#tails.add(thread)
-    for (const quiet of this.#tails) {
-      if (this.#tailsBytes <= TAILS_BYTES_MAX || quiet === thread) break
-      this.#forgetTail(quiet)
-    }
-    wake(thread)
-  }
-
-  #grow(thread: Thread, bytes: number): void {
-    thread.tailBytes += bytes
-    this.#tailsBytes += bytes
-  }
-
-  #forgetTail(thread: Thread): void {
-    this.#grow(thread, -thread.tailBytes)
-    thread.tail = []
-    this.#tails.delete(thread)
+    thread.head = batches.at(-1)?.last ?? thread.head
+    this.#tails.add(thread.tail, batches)
+    thread.waiting.wake()
   }
 
   /** What follows `seq`, at least one batch: from the shared tail when the reader keeps up, else from the store. */
   #take(threadId: string, thread: Thread, seq: number): readonly Batch[] {
-    const youngest = thread.tail.at(-1)
+    const youngest = thread.tail.batches.at(-1)
     if (youngest !== undefined && youngest.first === seq + 1) return [youngest]
     return this.#steps.take(threadId, seq, () => {
       const whole = this.#from(threadId, thread, seq)
@@ -323,17 +281,13 @@ export class LmdbEventLog implements EventLog {
       oldestSeq = key[1]
       break
     }
-    const lost = { first: seq + 1, last: oldestSeq - 1 }
-    const message = `Records ${lost.first} to ${lost.last} of this thread are damaged in the store; read after ${lost.last}, or connect anew.`
-    return new RunnerError('replay_expired', message, { details: { oldestSeq, lost } })
+    return damagedGap(seq, oldestSeq)
   }
 
   /** From the one that holds what follows `seq`, up to the first that is not whole or not there. */
   *#from(threadId: string, { tail, head }: Thread, seq: number): Generator<Batch> {
-    const [eldest] = tail
-    if (eldest !== undefined && eldest.first <= seq + 1) {
-      return yield* tail.slice(tail.findLastIndex((batch) => batch.first <= seq + 1))
-    }
+    const kept = tail.from(seq)
+    if (kept !== undefined) return yield* kept
     const [holder] = this.#batches.getKeys({
       start: [keyText(threadId), seq + 1],
       end: [keyText(threadId), 0],
@@ -360,37 +314,7 @@ function emptyThread(): Thread {
     dropped: false,
     writing: [],
     cleared: undefined,
-    tail: [],
-    tailBytes: 0,
-    waiting: new Set(),
+    tail: new RecentBatches(),
+    waiting: new Waiters(),
   }
-}
-
-/** The first batches that are `bytesMax` together, or one that is more. */
-function upTo(bytesMax: number, batches: Iterable<Batch>, toPart: (batch: Batch) => Batch): readonly Batch[] {
-  const taken: Batch[] = []
-  let bytes = 0
-  for (const batch of batches) {
-    taken.push(toPart(batch))
-    bytes += batch.sse.length
-    if (bytes >= bytesMax) break
-  }
-  return taken
-}
-
-function wake(thread: Thread): void {
-  for (const resolve of thread.waiting) resolve()
-  thread.waiting.clear()
-}
-
-function nextChange(thread: Thread, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      signal.removeEventListener('abort', done)
-      thread.waiting.delete(done)
-      resolve()
-    }
-    thread.waiting.add(done)
-    signal.addEventListener('abort', done, { once: true })
-  })
 }

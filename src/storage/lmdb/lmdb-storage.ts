@@ -1,6 +1,7 @@
 import type { Batch } from '../batch.ts'
 import type { Commit, Storage } from '../storage.ts'
 import type { Key, Table, Tables, Write } from '../table.ts'
+import { SOLE_TENANT } from '../tenancy.ts'
 import { LmdbBlobs } from './blobs.ts'
 import { LmdbEventLog } from './lmdb-event-log.ts'
 import { type ClaimedWrite, type StoreTable, type TableWriteOptions, writeTogether } from './lmdb-table.ts'
@@ -20,6 +21,7 @@ export class LmdbStorage implements Storage {
   readonly log: LmdbEventLog
   readonly blobs: LmdbBlobs
   readonly tables: Tables
+  readonly tenancy = SOLE_TENANT
   readonly #store: Store
   readonly #json: Record<Exclude<keyof Tables, 'queue'>, LmdbTable<unknown>>
   readonly #queue: LmdbTable<Buffer>

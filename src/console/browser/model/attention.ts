@@ -37,6 +37,6 @@ export function matching(threads: readonly ThreadShape[], words: string): Thread
   )
 }
 
-export function nameOf({ title, threadId }: Pick<ThreadShape, 'title' | 'threadId'>): string {
+export function shownName({ title, threadId }: Pick<ThreadShape, 'title' | 'threadId'>): string {
   return title ?? threadId
 }

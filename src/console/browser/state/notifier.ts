@@ -1,4 +1,4 @@
-import { nameOf } from '../model/attention.ts'
+import { shownName } from '../model/attention.ts'
 import type { ThreadShape } from '../model/thread-shapes.ts'
 
 /** What it tells of. */
@@ -16,7 +16,7 @@ export class Notifier {
 
   tell({ threads, facts, threadId, isNamed }: Told): void {
     const needing = threads.filter(({ state }) => state === 'interrupted')
-    const name = isNamed ? `${facts === undefined ? threadId : nameOf(facts)} · ` : ''
+    const name = isNamed ? `${facts === undefined ? threadId : shownName(facts)} · ` : ''
     document.title = `${needing.length > 0 ? `(${needing.length}) ` : ''}${name}agui-runner`
     const isAway = document.hidden || !document.hasFocus()
     for (const thread of needing)
@@ -37,7 +37,10 @@ export async function askToNotify(): Promise<void> {
 
 function notify(thread: ThreadShape): void {
   if (typeof Notification === 'undefined' || Notification.permission !== 'granted') return
-  const notification = new Notification('An agent needs you', { body: nameOf(thread), tag: thread.threadId })
+  const notification = new Notification('An agent needs you', {
+    body: shownName(thread),
+    tag: thread.threadId,
+  })
   notification.onclick = () => {
     window.focus()
     location.hash = `#/${encodeURIComponent(thread.threadId)}`

@@ -1,6 +1,6 @@
 import { Fragment, type VNode } from 'preact'
 import { useMemo, useRef, useState } from 'preact/hooks'
-import { nameOf, stateWords } from '../model/attention.ts'
+import { shownName, stateWords } from '../model/attention.ts'
 import { changedFiles } from '../model/changed-files.ts'
 import { formatUsage } from '../model/format.ts'
 import type { ShownRun } from '../model/model.ts'
@@ -30,7 +30,7 @@ interface ThreadHeadProps {
 export function ThreadHead(props: ThreadHeadProps): VNode {
   const { facts, threadId, isNamed, isKnown, isListed, words, found, onSearch, onStop } = props
   const { problem, isBusy, attempt } = useProblem()
-  const name = facts === undefined ? (isNamed ? threadId : 'New thread') : nameOf(facts)
+  const name = facts === undefined ? (isNamed ? threadId : 'New thread') : shownName(facts)
   return (
     <div id="thread">
       <h2 id="thread-name" title={threadId}>

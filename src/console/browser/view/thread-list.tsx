@@ -1,7 +1,7 @@
 import type { VNode } from 'preact'
 import { useState } from 'preact/hooks'
 import { threadAddress } from '../model/address.ts'
-import { byNeed, matching, nameOf, stateWords } from '../model/attention.ts'
+import { byNeed, matching, shownName, stateWords } from '../model/attention.ts'
 import { formatAge, formatTokens } from '../model/format.ts'
 import type { ThreadShape } from '../model/thread-shapes.ts'
 
@@ -77,7 +77,7 @@ function ThreadLink({ thread, isOpen, isKnown, onChoose }: ThreadLinkProps): VNo
       aria-current={isOpen ? 'page' : undefined}
       onClick={onChoose}
     >
-      <span class="name">{nameOf(thread)}</span>
+      <span class="name">{shownName(thread)}</span>
       <span class="facts">
         <span class={`badge ${level}`}>{word}</span>
         <span class="dim">

@@ -1,0 +1,37 @@
+import { Command } from 'commander'
+import { loadConfig } from '../config.ts'
+import { toMessage } from '../errors.ts'
+import { createReader } from '../runner/reader.ts'
+import { createLogger } from '../telemetry/logger.ts'
+import type { CliContext } from './context.ts'
+import { EXIT, exitCodeOfError } from './exit.ts'
+import { shutDown } from './serve.ts'
+import { stopSignal } from './stop-signal.ts'
+
+export function readCommand(context: CliContext): Command {
+  return new Command('read')
+    .description('Serve what the runners on a Redis (EVENT_LOG_URL) have logged, and nothing else')
+    .action(async () => process.exit(await read(context)))
+}
+
+/** Until a signal. @returns the exit code. */
+async function read(context: CliContext): Promise<number> {
+  const { env, version, isTerminal } = context
+  const config = loadConfig(env, context)
+  const logging = await createLogger({ level: config.logLevel, pretty: isTerminal })
+  const { logger } = logging
+  const stopping = stopSignal(() => logger.info('stopping'))
+  let reader: Awaited<ReturnType<typeof createReader>> | undefined
+  let code: number = EXIT.ok
+  try {
+    reader = await createReader({ config, version, env, logger })
+    const url = await reader.listen()
+    logger.info({ url, pid: process.pid }, 'listening')
+    await stopping.stopped
+  } catch (error) {
+    code = exitCodeOfError(error)
+    logger.fatal({ err: error }, toMessage(error))
+  }
+  const isClosed = await shutDown(reader, logging, config.limits.shutdownGraceMs)
+  return isClosed ? code : EXIT.internal
+}

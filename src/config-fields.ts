@@ -1,0 +1,37 @@
+import { z } from 'zod'
+
+/** Forms of an environment variable; an empty one is none. */
+export const emptyIsUnset = (value: unknown): unknown => (value === '' ? undefined : value)
+
+export const textField = z.preprocess(emptyIsUnset, z.string().optional())
+/** The first word is the default. */
+export const oneOfField = <const T extends readonly [string, ...string[]]>(words: T) =>
+  z.preprocess(emptyIsUnset, z.enum(words, { error: `must be one of ${words.join(', ')}` }).default(words[0]))
+
+export const flagField = z.preprocess(
+  (value) => (typeof value === 'string' ? value.trim().toLowerCase() : value),
+  z
+    .union(
+      [
+        z.enum(['1', 'true', 'yes', 'on']).transform(() => true),
+        z.enum(['', '0', 'false', 'no', 'off']).transform(() => false),
+      ],
+      { error: 'must be true or false' },
+    )
+    .default(false),
+)
+
+export function integerField(fallback: number, { min = 0, max = Number.MAX_SAFE_INTEGER, unit = '' } = {}) {
+  const form = `must be a whole number of ${unit === '' ? 'at least' : `${unit}, at least`} ${min}${max === Number.MAX_SAFE_INTEGER ? '' : ` and at most ${max}`}`
+  return z.preprocess(
+    emptyIsUnset,
+    z.coerce.number({ error: form }).int(form).min(min, form).max(max, form).default(fallback),
+  )
+}
+
+export const listField = z.preprocess(emptyIsUnset, z.string().default('')).transform((value) =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
+)

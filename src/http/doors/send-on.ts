@@ -1,0 +1,43 @@
+import type { Readable } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Agent, request as send } from 'undici'
+import { z } from 'zod'
+import { FORWARDED_MARK } from './forwarded-mark.ts'
+
+/** Of the request, what concerns the one who answers. */
+const REQUEST_HEADERS = ['accept', 'authorization', 'content-type', 'x-ambient-session-token']
+const REPLY_HEADERS = ['content-type', 'cache-control', 'x-accel-buffering', 'retry-after']
+const CONNECT_MS = 5000
+
+/** The request to the runner at `url`, and its answer to the client. @throws when that one cannot be reached. */
+export async function sendOn(url: string, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const dispatcher = new Agent({
+    connect: { timeout: CONNECT_MS },
+    bodyTimeout: 0,
+    headersTimeout: 0,
+    pipelining: 0,
+  })
+  const method = z.enum(['POST', 'PUT', 'DELETE', 'GET']).parse(request.method)
+  const { statusCode, headers, body } = await send(new URL(request.url, url), {
+    method,
+    dispatcher,
+    headers: { ...picked(request.headers, REQUEST_HEADERS), [FORWARDED_MARK]: '1' },
+    body: request.body === undefined || request.body === null ? null : JSON.stringify(request.body),
+  })
+  request.log.info({ url, status: statusCode }, 'forwarded')
+  const stream: Readable = body
+  stream.once('close', () => dispatcher.destroy().catch(() => undefined))
+  await reply.status(statusCode).headers(picked(headers, REPLY_HEADERS)).send(stream)
+}
+
+function picked(
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+  names: readonly string[],
+): Record<string, string> {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = headers[name]
+      return typeof value === 'string' ? [[name, value]] : []
+    }),
+  )
+}

@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto'
+import { capabilitiesOf } from '../agui/capabilities.ts'
+import { lookAt } from '../claude/memory.ts'
+import type { Config, Env } from '../config.ts'
+import { RunnerError } from '../errors.ts'
+import { buildServer } from '../http/server.ts'
+import { Subscribers } from '../http/stream/subscribers.ts'
+import { readKnownSecrets } from '../redaction/known-secrets.ts'
+import { createRedactor } from '../redaction/redactor.ts'
+import { type Logger, redactLines } from '../telemetry/logger.ts'
+import { ReadThreads } from '../thread/read-threads.ts'
+import { StoredThreads } from '../thread/stored-threads.ts'
+import { attempt, checkOf } from './checks.ts'
+import { CloseStack } from './close-stack.ts'
+import { lazyMetrics, readerSources } from './metric-sources.ts'
+import { doorsOf, listening, type OpenServer } from './server.ts'
+import { checkRoom, openSharedStorage } from './state.ts'
+
+export interface ReaderOptions {
+  config: Config
+  version: string
+  env: Env
+  logger: Logger
+}
+
+/**
+ * What reads the threads of other processes out of the Redis that they share: no agent, no workspace, no state folder.
+ *
+ * @throws {RunnerError} `config_invalid` without EVENT_LOG_URL; as `openStorage`.
+ */
+export async function createReader({ config, version, env, logger }: ReaderOptions): Promise<OpenServer> {
+  const { eventLogUrl, limits, sessionId, model } = config
+  if (eventLogUrl === undefined) {
+    throw new RunnerError('config_invalid', 'EVENT_LOG_URL: must be set; it names the Redis that is read.')
+  }
+  const redactor = createRedactor({ values: readKnownSecrets(env) })
+  redactLines(logger, redactor.redactText)
+  const opened = new CloseStack()
+  const storage = opened.adopt(await openSharedStorage(config, eventLogUrl, randomUUID()), (it) => it.close())
+  const { log, blobs } = storage
+  // Closed behind the log, which ends the readers with their last record.
+  let server: OpenServer | undefined
+  opened.defer(() => server?.close())
+  opened.adopt(log, (it) => it.close())
+  const stored = new StoredThreads(storage, (memory) => lookAt(memory, model))
+  const metrics = lazyMetrics(readerSources(log))
+  const app = await buildServer({
+    ...doorsOf(config),
+    logger,
+    redactor,
+    log,
+    blobs,
+    threads: new ReadThreads(storage, stored),
+    checks: async () => [checkOf(await attempt('state', () => checkRoom(storage)), redactor)],
+    metrics: async () => (await metrics()).read(),
+    subscribers: new Subscribers({ ...limits, log, keepaliveMs: limits.sseKeepaliveMs }),
+    capabilities: capabilitiesOf({
+      ...{ version, model, sessionId, isAsking: true, isSandboxed: false, isWorking: false },
+      maxExecutionTimeMs: limits.runTimeoutMs,
+    }),
+    platform: undefined,
+  })
+  server = listening(app, config, logger)
+  const { listen } = server
+  return { listen, close: () => opened.close() }
+}

@@ -1,0 +1,89 @@
+import { RunnerError, toMessage } from '../../errors.ts'
+import { type Argument, connectionTo } from './connection.ts'
+import { FORMAT, FORMAT_KEY, THREADS_KEY } from './keys.ts'
+import type { RedisPlace } from './redis-place.ts'
+
+/** Scripts with flags came with it; Valkey names the Redis that it is like. */
+const MAJOR_MIN = 7
+const CHECK_MS = 5000
+
+/**
+ * Looks whether what EVENT_LOG_URL names can hold the log, and marks it as ours when nothing of ours is there yet. That
+ * mark is the first thing written, and only when everything else is right.
+ *
+ * @throws {RunnerError} `config_invalid`, `storage_unavailable`, in one sentence that holds no password.
+ */
+export async function checkServer(place: RedisPlace): Promise<void> {
+  const connection = connectionTo(place, () => null)
+  let lastError: unknown
+  connection.on('error', (error: unknown) => {
+    lastError = error
+  })
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${CHECK_MS} ms`)), CHECK_MS)
+  })
+  const ask = (command: string, ...args: Argument[]): Promise<unknown> => connection.call(command, args)
+  const check = async (): Promise<void> => {
+    await connection.connect()
+    // The client goes on in database 0 when it cannot have the one it was told.
+    if (place.kind !== 'cluster') await ask('SELECT', place.db)
+    checkFacts(factsOf(String(await ask('INFO'))), place)
+    await checkKeys(ask)
+  }
+  try {
+    await Promise.race([check(), late])
+  } catch (error) {
+    throw error instanceof RunnerError ? error : refusal(lastError ?? error, error)
+  } finally {
+    clearTimeout(timer)
+    connection.disconnect()
+  }
+}
+
+function factsOf(info: string): Map<string, string> {
+  const lines = info.split('\r\n').map((line) => line.split(':'))
+  return new Map(lines.map(([name = '', ...value]) => [name, value.join(':')]))
+}
+
+function checkFacts(facts: ReadonlyMap<string, string>, { waitAof }: RedisPlace): void {
+  const version = facts.get('redis_version') ?? ''
+  if (!(Number.parseInt(version, 10) >= MAJOR_MIN))
+    throw notFit(`is Redis ${version}; it must be ${MAJOR_MIN}.0 or later`)
+  if (facts.get('role') !== 'master')
+    throw notFit('is a read-only replica; name the master, or its sentinels')
+  const policy = facts.get('maxmemory_policy') ?? ''
+  if (facts.get('maxmemory') !== '0' && policy.startsWith('allkeys'))
+    throw notFit(`throws keys away when its memory is full (maxmemory-policy ${policy}); set noeviction`)
+  if (!waitAof) return
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  if (major * 100 + minor < 702) throw notFit(`is Redis ${version}, which has no WAITAOF; leave waitAof out`)
+  if (facts.get('aof_enabled') !== '1')
+    throw notFit('has no append-only file; set appendonly yes, or leave waitAof out')
+}
+
+async function checkKeys(ask: (command: string, ...args: Argument[]) => Promise<unknown>): Promise<void> {
+  const [format, threads] = await Promise.all([ask('TYPE', FORMAT_KEY), ask('TYPE', THREADS_KEY)])
+  const found = format === 'string' ? String(await ask('GET', FORMAT_KEY)) : undefined
+  if (found === FORMAT && (threads === 'set' || threads === 'none')) return
+  const isEmpty = format === 'none' && threads === 'none'
+  if (!isEmpty)
+    throw notFit(`holds something else under the keys ${FORMAT_KEY} and ${THREADS_KEY}; use another database`)
+  await ask('SET', FORMAT_KEY, FORMAT, 'NX')
+}
+
+function refusal(error: unknown, then: unknown): RunnerError {
+  const message = toMessage(error)
+  if (/^(WRONGPASS|NOAUTH|NOPERM)|invalid password|without any password/.test(message))
+    return notFit(`refuses the user or the password (${message})`, error)
+  if (/Protocol error/.test(message)) return notFit('is not a Redis: it answers in another protocol', error)
+  if (/DB index|ERR SELECT|cluster support disabled/i.test(message))
+    return notFit(`refuses the database (${message})`, error)
+  if (/^(OOM|MISCONF|NOREPLICAS|READONLY)/.test(message)) return notFit(`takes nothing (${message})`, error)
+  const text = `The Redis that EVENT_LOG_URL names cannot be reached: ${message === '' ? toMessage(then) : message}.`
+  return new RunnerError('storage_unavailable', text, { cause: error })
+}
+
+function notFit(what: string, cause?: unknown): RunnerError {
+  return new RunnerError('config_invalid', `The Redis that EVENT_LOG_URL names ${what}.`, { cause })
+}

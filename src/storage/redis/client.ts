@@ -1,0 +1,152 @@
+import { Cluster } from 'ioredis'
+import { RunnerError, toMessage } from '../../errors.ts'
+import { type Argument, CONNECT_MS, type Connection, connectionTo } from './connection.ts'
+import type { RedisPlace } from './redis-place.ts'
+import type { RedisScript } from './scripts.ts'
+
+/** What a question may take; commits may take for ever, for they end with the lease. */
+const ASK_MS = CONNECT_MS
+const RETRY_MS_MAX = 1000
+const retry = (times: number): number => Math.min(50 * times, RETRY_MS_MAX)
+
+/** Redis says no to every write until its operator has done something. */
+const REFUSALS = /^(OOM|MISCONF|NOREPLICAS)\b/
+
+/**
+ * Two connections to one Redis: one for commands, one that is told of changes. Both come back by themselves, and what was
+ * not answered is sent again: every command here may be given twice.
+ */
+export class RedisClient {
+  readonly #commands: Connection
+  readonly #changes: Connection
+  readonly #place: RedisPlace
+  readonly #listeners = new Map<string, (message: string) => void>()
+  #isClosed = false
+
+  private constructor(commands: Connection, changes: Connection, place: RedisPlace) {
+    this.#commands = commands
+    this.#changes = changes
+    this.#place = place
+    this.#changes.on('message', (channel: string, message: string) => this.#listeners.get(channel)?.(message))
+  }
+
+  /** Does not connect before it is asked for something. @param onBack called whenever changes may have been missed. */
+  static open(place: RedisPlace, onBack: () => void): RedisClient {
+    const commands = connectionTo(place, retry)
+    const changes = connectionTo(place, retry)
+    // Whoever waits is told by what it waits for; without a listener the process would end.
+    for (const connection of [commands, changes]) connection.on('error', () => undefined)
+    changes.on('ready', onBack)
+    return new RedisClient(commands, changes, place)
+  }
+
+  /**
+   * A command whose answer is needed now.
+   *
+   * @throws {RunnerError} `storage_unavailable` when there is none in time, and as `call`.
+   */
+  async ask(command: string, ...args: Argument[]): Promise<unknown> {
+    return await this.#inTime(this.#call(command, args))
+  }
+
+  /** As `ask`. */
+  async askScript(script: RedisScript, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    return await this.#inTime(this.run(script, keys, args))
+  }
+
+  /**
+   * Waits for as long as it takes, also over lost connections.
+   *
+   * @throws {RunnerError} `storage_full` when Redis takes nothing now, `storage_damaged` when it holds something else
+   * under our keys, `shutting_down` when this is closed.
+   */
+  async run(script: RedisScript, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    try {
+      return await bufferCall(this.#commands, 'EVALSHA', [script.sha, keys.length, ...keys, ...args])
+    } catch (error) {
+      if (!/^NOSCRIPT\b/.test(toMessage(error))) throw this.#failure(error)
+      return await this.#call('EVAL', [script.lua, keys.length, ...keys, ...args])
+    }
+  }
+
+  /** Resolves when what this client has written is where the place says that it must be. */
+  async settle(): Promise<void> {
+    const { waitReplicas, waitAof } = this.#place
+    if (!waitAof && waitReplicas === 0) return
+    const [command, args] = waitAof
+      ? (['WAITAOF', [1, waitReplicas, 0]] as const)
+      : (['WAIT', [waitReplicas, 0]] as const)
+    const nodes = this.#commands instanceof Cluster ? this.#commands.nodes('master') : [this.#commands]
+    await Promise.all(nodes.map((node) => this.#guarded(bufferCall(node, command, args))))
+  }
+
+  /** Resolves when every message from now on will be heard. */
+  async listen(channel: string, onMessage: (message: string) => void): Promise<void> {
+    this.#listeners.set(channel, onMessage)
+    await this.#inTime(this.#guarded(this.#changes.subscribe(channel)))
+  }
+
+  unlisten(channel: string): void {
+    if (!this.#listeners.delete(channel)) return
+    this.#changes.unsubscribe(channel).catch(() => undefined)
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#commands.disconnect()
+    this.#changes.disconnect()
+  }
+
+  async #call(command: string, args: readonly Argument[]): Promise<unknown> {
+    return await this.#guarded(bufferCall(this.#commands, command, args))
+  }
+
+  async #guarded<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer
+    } catch (error) {
+      throw this.#failure(error)
+    }
+  }
+
+  /** What comes late is not heard. */
+  async #inTime<T>(answer: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(unavailable()), ASK_MS)
+    })
+    try {
+      return await Promise.race([answer, late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #failure(error: unknown): RunnerError {
+    const message = toMessage(error)
+    if (this.#isClosed) return closed()
+    if (REFUSALS.test(message)) {
+      const text = `Redis takes nothing more: ${message} Free room there, or delete threads; what was told stays readable.`
+      return new RunnerError('storage_full', text, { cause: error })
+    }
+    if (/WRONGTYPE/.test(message)) {
+      const text = `Redis holds something else under this program's keys: ${message}`
+      return new RunnerError('storage_damaged', text, { cause: error })
+    }
+    return new RunnerError('internal', `Redis refused a command: ${message}`, { cause: error })
+  }
+}
+
+function closed(): RunnerError {
+  return new RunnerError('shutting_down', 'The event log is closed; the runner is stopping.')
+}
+
+function unavailable(): RunnerError {
+  const message = `Redis (EVENT_LOG_URL) has not answered within ${ASK_MS} ms; try again when it is back.`
+  return new RunnerError('storage_unavailable', message)
+}
+
+/** Bulk strings as bytes. */
+function bufferCall(connection: Connection, command: string, args: readonly Argument[]): Promise<unknown> {
+  return connection.callBuffer(command, [...args])
+}

@@ -1,0 +1,155 @@
+import type { RunnerError } from '../../errors.ts'
+import type { Tenancy, TenancyWatcher } from '../tenancy.ts'
+import type { RedisClient } from './client.ts'
+import { nameOf, THREADS_KEY, threadKey } from './keys.ts'
+import type { RedisEventLog } from './redis-event-log.ts'
+import { elsewhere, nowhere, type Tenant } from './tenant.ts'
+import { WriteLane } from './write-lane.ts'
+
+export interface LanesOptions {
+  client: RedisClient
+  tenant: Tenant
+  log: RedisEventLog
+  retentionBytes: number
+  now(): number
+}
+
+/** A lease is renewed so often before it ends. */
+const RENEWALS = 3
+/** After a sleep longer than the lease Redis is asked first; it has so long to answer. */
+const LATE_MS = 1000
+
+/** The threads that this process writes, and their leases. */
+export class Lanes implements Tenancy {
+  readonly #options: LanesOptions
+  readonly #lanes = new Map<string, WriteLane>()
+  readonly #lapsed = new Set<WriteLane>()
+  readonly #timer: NodeJS.Timeout
+  #watcher: TenancyWatcher | undefined
+
+  constructor(options: LanesOptions) {
+    this.#options = options
+    this.#timer = setInterval(() => this.#renewAll(), options.tenant.leaseMs / RENEWALS).unref()
+  }
+
+  get runnerId(): string {
+    return this.#options.tenant.runnerId
+  }
+
+  watch(watcher: TenancyWatcher): void {
+    this.#watcher = watcher
+  }
+
+  async claim(threadId: string): Promise<void> {
+    await this.laneOf(threadId).claim()
+  }
+
+  async wasOurs(threadId: string): Promise<boolean> {
+    const { client, tenant } = this.#options
+    const runner = await client.ask('HGET', threadKey(threadId, 'meta'), 'runner')
+    return Buffer.isBuffer(runner) && runner.toString() === tenant.runnerId
+  }
+
+  async whereabouts(threadId: string): Promise<RunnerError> {
+    const lease = await this.#options.client.ask('GET', threadKey(threadId, 'lease'))
+    return Buffer.isBuffer(lease) ? elsewhere(threadId, lease.toString()) : nowhere(threadId)
+  }
+
+  async release(threadId: string): Promise<void> {
+    const lane = this.#lanes.get(threadId)
+    if (lane === undefined) return
+    const isEmpty = await lane.release()
+    this.#forget(threadId, lane)
+    if (isEmpty) await this.#unlist(threadId)
+  }
+
+  /** Of one that this process holds, or asks for now. */
+  laneOf(threadId: string): WriteLane {
+    return this.#lanes.get(threadId) ?? this.#open(threadId)
+  }
+
+  async drop(threadId: string): Promise<void> {
+    const lane = this.laneOf(threadId)
+    const dropping = lane.drop()
+    // The id may be used anew at once; what comes then is written when the old records are gone.
+    const next = this.#open(threadId, dropping)
+    this.#options.log.dropped(threadId)
+    await dropping
+    if (!next.isHeld && !next.isWriting) {
+      this.#forget(threadId, next)
+      await this.#unlist(threadId)
+    }
+  }
+
+  get writing(): readonly WriteLane[] {
+    return [...this.#lanes.values()].filter(({ isWriting }) => isWriting)
+  }
+
+  get bytes(): number {
+    return [...this.#lanes.values()].reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+
+  /** Renews no more. */
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  /** Gives every thread up, for whoever asks next. */
+  async close(): Promise<void> {
+    this.stop()
+    await Promise.allSettled([...this.#lanes.keys()].map((threadId) => this.release(threadId)))
+  }
+
+  #open(threadId: string, after?: Promise<unknown>): WriteLane {
+    const { log } = this.#options
+    const lane: WriteLane = new WriteLane({
+      ...this.#options,
+      threadId,
+      after: after?.catch(() => undefined),
+      hold: (claimed) => log.held(threadId, claimed, () => lane.isWriting),
+      onLost: () => {
+        this.#forget(threadId, lane)
+        this.#watcher?.onLost(threadId)
+      },
+    })
+    this.#lanes.set(threadId, lane)
+    // Refused: whoever asks next asks anew.
+    if (after === undefined) lane.claim().catch(() => this.#forget(threadId, lane))
+    return lane
+  }
+
+  #forget(threadId: string, lane: WriteLane): void {
+    this.#lapsed.delete(lane)
+    if (this.#lanes.get(threadId) === lane) this.#lanes.delete(threadId)
+  }
+
+  async #unlist(threadId: string): Promise<void> {
+    await this.#options.client.ask('SREM', THREADS_KEY, nameOf(threadId))
+  }
+
+  #renewAll(): void {
+    for (const [threadId, lane] of this.#lanes) {
+      if (!lane.isHeld) continue
+      this.#renew(threadId, lane).catch(() => this.#lapse(threadId, lane))
+    }
+  }
+
+  async #renew(threadId: string, lane: WriteLane): Promise<void> {
+    const lapses = setTimeout(
+      () => this.#lapse(threadId, lane),
+      Math.max(lane.leasedUntil - performance.now(), LATE_MS),
+    )
+    try {
+      if (await lane.renew()) this.#lapsed.delete(lane)
+    } finally {
+      clearTimeout(lapses)
+    }
+  }
+
+  /** Whoever asks for the thread from now on gets it, when Redis can be reached from there. */
+  #lapse(threadId: string, lane: WriteLane): void {
+    if (!lane.isHeld || this.#lapsed.has(lane) || performance.now() < lane.leasedUntil) return
+    this.#lapsed.add(lane)
+    this.#watcher?.onLapsed(threadId)
+  }
+}

@@ -1,0 +1,90 @@
+import type { Key, Table } from '../table.ts'
+import type { RedisClient } from './client.ts'
+import { idOfName, THREADS_KEY, threadKey } from './keys.ts'
+import { damagedEntry, valuesOfReply } from './reply.ts'
+
+export interface RedisTableOptions<V> {
+  client: RedisClient
+  /** Where the values of one name are. */
+  keyOf(name: string): string
+  /** The field of a key's value. */
+  fieldOf(key: Key): string
+  /** @throws when it is not what was stored. */
+  decode(stored: Buffer): V
+}
+
+/** The values of one name are a hash. */
+export class RedisTable<V> implements Table<V> {
+  protected readonly options: RedisTableOptions<V>
+
+  constructor(options: RedisTableOptions<V>) {
+    this.options = options
+  }
+
+  async get(key: Key): Promise<V | undefined> {
+    return (await this.getAll([key]))[0]
+  }
+
+  async getAll(keys: readonly Key[]): Promise<readonly (V | undefined)[]> {
+    const [first] = keys
+    if (first === undefined) return []
+    const { client, keyOf, fieldOf } = this.options
+    // One thread's at a time: in a cluster they are on one node.
+    const names = new Set(keys.map(([name]) => name))
+    const found = await Promise.all(
+      [...names].map(async (name) => {
+        const members = keys.filter(([each]) => each === name)
+        const values = valuesOfReply(await client.ask('HMGET', keyOf(name), ...members.map(fieldOf)))
+        return members.map((key, index) => [key, values[index]] as const)
+      }),
+    )
+    const stored = new Map(found.flat())
+    return keys.map((key) => this.decode(key, stored.get(key)))
+  }
+
+  async has(key: Key): Promise<boolean> {
+    const { client, keyOf, fieldOf } = this.options
+    return Number(await client.ask('HEXISTS', keyOf(key[0]), fieldOf(key))) === 1
+  }
+
+  async entries(name?: string): Promise<readonly { key: Key; value: V }[]> {
+    const { client, keyOf } = this.options
+    const pairs = valuesOfReply(await client.ask('HGETALL', keyOf(name ?? '')))
+    const entries: { key: Key; value: V }[] = []
+    for (let at = 0; at < pairs.length; at += 2) {
+      const member = String(pairs[at])
+      const key: Key = name === undefined ? [member] : [name, /^\d+$/.test(member) ? Number(member) : member]
+      const value = this.decode(key, pairs[at + 1])
+      if (value !== undefined) entries.push({ key, value })
+    }
+    return entries.sort(({ key: [, a] }, { key: [, b] }) => (Number(a) < Number(b) ? -1 : 1))
+  }
+
+  protected decode(key: Key, stored: Buffer | undefined): V | undefined {
+    if (stored === undefined) return undefined
+    try {
+      return this.options.decode(stored)
+    } catch {
+      throw damagedEntry(key)
+    }
+  }
+}
+
+/** Facts by thread. The list of threads is on one node, and may name some that are no more. */
+export class ThreadsTable extends RedisTable<unknown> {
+  constructor(client: RedisClient) {
+    super({
+      client,
+      keyOf: (name) => threadKey(name, 'meta'),
+      fieldOf: () => 'facts',
+      decode: (stored) => JSON.parse(stored.toString()),
+    })
+  }
+
+  override async entries(): Promise<readonly { key: Key; value: unknown }[]> {
+    const names = valuesOfReply(await this.options.client.ask('SMEMBERS', THREADS_KEY))
+    const keys = names.map((name): Key => [idOfName(String(name))])
+    const values = await this.getAll(keys)
+    return keys.flatMap((key, index) => (values[index] === undefined ? [] : [{ key, value: values[index] }]))
+  }
+}

@@ -1,0 +1,192 @@
+import { createHash } from 'node:crypto'
+import { THREAD_TYPES } from './keys.ts'
+
+/**
+ * Each script is one step that Redis makes whole or not at all, also into its append-only file and to its replicas. All
+ * get the keys of one thread, in the order of `THREAD_TYPES`.
+ */
+export interface RedisScript {
+  lua: string
+  sha: string
+}
+
+function script(flags: string, body: string): RedisScript {
+  const lua = `#!lua${flags === '' ? '' : ` flags=${flags}`}\n${body}`
+  return { lua, sha: createHash('sha1').update(lua).digest('hex') }
+}
+
+const TYPES = Object.values(THREAD_TYPES)
+  .map((type) => `'${type}'`)
+  .join(', ')
+
+/**
+ * Makes somebody the writer of a thread, unless another holds it. The fence is a number that each claim raises, and the
+ * process behind it: whoever writes shows it.
+ *
+ * ARGV: lease as JSON, runner id, process id, lease in ms, 0 or the number of the fence that Redis has lost, id of the
+ * life that begins with it.
+ */
+export const CLAIM = script(
+  'allow-oom',
+  `
+local types = {${TYPES}}
+for i, key in ipairs(KEYS) do
+  local type = redis.call('TYPE', key).ok
+  if type ~= 'none' and type ~= types[i] then return {'foreign', key} end
+end
+local lease = redis.call('GET', KEYS[2])
+if lease then
+  local ok, held = pcall(cjson.decode, lease)
+  if not ok or held.id ~= ARGV[2] then return {'held', lease} end
+end
+local fence = redis.call('HGET', KEYS[1], 'fence') or '0:'
+local number, least = tonumber(string.match(fence, '^%d+') or '0'), tonumber(ARGV[5])
+if least > 0 and number > least then return {'held', ''} end
+number = math.max(number, least) + 1
+fence = string.format('%d:%s', number, ARGV[3])
+redis.call('HSET', KEYS[1], 'fence', fence, 'n', '0', 'runner', ARGV[2])
+redis.call('HSETNX', KEYS[1], 'born', ARGV[6])
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[4])
+local meta = redis.call('HMGET', KEYS[1], 'head', 'oldest', 'bytes', 'born')
+return {'claimed', fence, meta[1] or '0', meta[2] or '1', meta[3] or '0', meta[4]}
+`,
+)
+
+/** ARGV: fence, lease as JSON, lease in ms. */
+export const RENEW = script(
+  'allow-oom',
+  `
+local fence = redis.call('HGET', KEYS[1], 'fence')
+if fence ~= ARGV[1] then return {'fenced', fence or '', redis.call('GET', KEYS[2]) or ''} end
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+return {'done'}
+`,
+)
+
+/** Nothing stays of a thread that never had anything. ARGV: fence. */
+export const RELEASE = script(
+  'allow-oom',
+  `
+if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then return {'fenced'} end
+redis.call('UNLINK', KEYS[2])
+local isUsed = redis.call('HEXISTS', KEYS[1], 'head') == 1 or redis.call('HEXISTS', KEYS[1], 'facts') == 1
+if isUsed or redis.call('EXISTS', KEYS[7]) == 1 then return {'done'} end
+redis.call('UNLINK', unpack(KEYS))
+return {'done', 'empty'}
+`,
+)
+
+/**
+ * One commit: the next one of its writer, or nothing. One that was made already is made no second time, so that it can be
+ * sent again when nobody knows whether the first one arrived.
+ *
+ * ARGV: fence, number of the commit, first and last seq (0 for no batch), batch, retention in bytes, channel,
+ * how many blobs, (id, value) each, then (index of the key, field, 1 to set or 0 to remove, value) of each write.
+ */
+const COMMIT_BODY = `
+local meta = redis.call('HMGET', KEYS[1], 'fence', 'n', 'bytes', 'blobBytes', 'oldest', 'born')
+if meta[1] ~= ARGV[1] then return {'fenced', meta[1] or '', redis.call('GET', KEYS[2]) or ''} end
+local bytes, blobBytes, oldest = tonumber(meta[3] or '0'), tonumber(meta[4] or '0'), meta[5] or '1'
+local n, done = tonumber(ARGV[2]), tonumber(meta[2])
+if n <= done then return {'done', string.format('%d', bytes), oldest} end
+if n > done + 1 then return {'behind', string.format('%d', done)} end
+local limit = tonumber(ARGV[6])
+if ARGV[4] ~= '0' then
+  redis.call('XADD', KEYS[3], ARGV[4] .. '-' .. ARGV[3], 'batch', ARGV[5])
+  bytes = bytes + #ARGV[5]
+  local least
+  while bytes > limit do
+    local two = redis.call('XRANGE', KEYS[3], least or '-', '+', 'COUNT', 2)
+    if #two < 2 then break end
+    bytes = bytes - #two[1][2][2]
+    oldest = string.format('%d', tonumber(string.match(two[1][1], '^%d+')) + 1)
+    least = two[2][1]
+  end
+  if least then redis.call('XTRIM', KEYS[3], 'MINID', least) end
+  redis.call('HSET', KEYS[1], 'head', ARGV[4])
+end
+local at = 9
+for _ = 1, tonumber(ARGV[8]) do
+  redis.call('HSET', KEYS[4], ARGV[at], ARGV[at + 1])
+  blobBytes = blobBytes + #ARGV[at + 1]
+  at = at + 2
+end
+if at > 9 and blobBytes > limit then
+  local ids = redis.call('HKEYS', KEYS[4])
+  table.sort(ids)
+  for i = 1, #ids - 1 do
+    if blobBytes <= limit then break end
+    blobBytes = blobBytes - redis.call('HSTRLEN', KEYS[4], ids[i])
+    redis.call('HDEL', KEYS[4], ids[i])
+  end
+end
+while ARGV[at] do
+  local key = KEYS[tonumber(ARGV[at])]
+  if ARGV[at + 2] == '1' then redis.call('HSET', key, ARGV[at + 1], ARGV[at + 3])
+  else redis.call('HDEL', key, ARGV[at + 1]) end
+  at = at + 4
+end
+redis.call('HSET', KEYS[1], 'n', ARGV[2], 'bytes', string.format('%d', bytes), 'blobBytes', string.format('%d', blobBytes), 'oldest', oldest)
+if ARGV[4] ~= '0' then redis.call('PUBLISH', ARGV[7], meta[6] .. ' ' .. ARGV[4]) end
+return {'done', string.format('%d', bytes), oldest}
+`
+
+export const COMMIT = script('', COMMIT_BODY)
+/** The same when the memory is full: what must be said when everything else is refused. */
+export const LAST_COMMIT = script('allow-oom', COMMIT_BODY)
+
+/** Forgets all of a thread. Where nothing is, it was done before. ARGV: fence, channel, prefix of the transcripts' keys. */
+export const DROP = script(
+  'allow-oom',
+  `
+local fence = redis.call('HGET', KEYS[1], 'fence')
+if not fence then return {'done'} end
+if fence ~= ARGV[1] then return {'fenced', fence, redis.call('GET', KEYS[2]) or ''} end
+local born = redis.call('HGET', KEYS[1], 'born') or ''
+for _, name in ipairs(redis.call('SMEMBERS', KEYS[8])) do redis.call('UNLINK', ARGV[3] .. name) end
+redis.call('UNLINK', unpack(KEYS))
+redis.call('PUBLISH', ARGV[2], born .. ' dropped')
+return {'done'}
+`,
+)
+
+/** A step of a replay, from the batch that holds what follows. ARGV: the seq before, bytes that are enough. */
+export const READ = script(
+  'no-writes',
+  `
+local meta = redis.call('HMGET', KEYS[1], 'born', 'head', 'oldest')
+local reply = {meta[1] or '', meta[2] or '0', meta[3] or '1'}
+local from, bytes = string.format('%d', tonumber(ARGV[1]) + 1), 0
+while bytes < tonumber(ARGV[2]) do
+  local entries = redis.call('XRANGE', KEYS[3], from, '+', 'COUNT', 8)
+  for _, entry in ipairs(entries) do
+    if bytes >= tonumber(ARGV[2]) then break end
+    bytes = bytes + #entry[2][2]
+    reply[#reply + 1] = entry[2][2]
+    from = '(' .. entry[1]
+  end
+  if #entries < 8 then break end
+end
+return reply
+`,
+)
+
+/** Is refused when any write would be. */
+export const PROBE = script('', `return {'done'}`)
+
+/**
+ * Adds lines to one of the agent's transcripts. KEYS: those of the thread, and the transcript's. ARGV: fence, name of the
+ * transcript, how many lines it had, lines.
+ */
+export const TRANSCRIBE = script(
+  '',
+  `
+local fence = redis.call('HGET', KEYS[1], 'fence')
+if fence ~= ARGV[1] then return {'fenced', fence or '', redis.call('GET', KEYS[2]) or ''} end
+local length = redis.call('LLEN', KEYS[9])
+if length > tonumber(ARGV[3]) then return {'done', string.format('%d', length)} end
+redis.call('SADD', KEYS[8], ARGV[2])
+for i = 4, #ARGV do redis.call('RPUSH', KEYS[9], ARGV[i]) end
+return {'done', string.format('%d', length + #ARGV - 3)}
+`,
+)

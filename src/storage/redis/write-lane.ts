@@ -1,0 +1,372 @@
+import assert from 'node:assert'
+import { randomUUID } from 'node:crypto'
+import { isCode, RunnerError } from '../../errors.ts'
+import { Batch } from '../batch.ts'
+import { encodeBlob } from '../blob.ts'
+import type { Commit } from '../storage.ts'
+import type { Write } from '../table.ts'
+import type { RedisClient } from './client.ts'
+import type { Argument } from './connection.ts'
+import {
+  channelOf,
+  FORMAT,
+  FORMAT_KEY,
+  nameOf,
+  THREAD_TYPES,
+  THREADS_KEY,
+  type ThreadKey,
+  threadKeys,
+  threadTag,
+  transcriptKey,
+} from './keys.ts'
+import type { Claimed, HeldFeed } from './redis-event-log.ts'
+import { textsOfReply } from './reply.ts'
+import { CLAIM, COMMIT, DROP, LAST_COMMIT, RELEASE, RENEW, type RedisScript, TRANSCRIBE } from './scripts.ts'
+import { elsewhere, type Tenant } from './tenant.ts'
+
+export interface LaneOptions {
+  threadId: string
+  client: RedisClient
+  tenant: Tenant
+  retentionBytes: number
+  now(): number
+  /** What has to be over before the thread is claimed: the removal of an earlier life. */
+  after: Promise<unknown> | undefined
+  /** The readers of this process are told what is committed. */
+  hold(claimed: Claimed): HeldFeed
+  /** Another process writes the thread. */
+  onLost(): void
+}
+
+interface Entry {
+  n: number
+  script: RedisScript
+  args: readonly Argument[]
+  bytes: number
+  batch: Batch | undefined
+  isSettled: boolean
+  /** Why it is not written, and will not be. */
+  refusal: unknown
+  at: number
+}
+
+/** What was confirmed stays here for so long: a Redis that crashed or failed over may have lost it, and gets it again. */
+const JOURNAL_MS = 10_000
+const JOURNAL_BYTES_MAX = 4 * 1024 * 1024
+
+const INDEX = new Map(Object.keys(THREAD_TYPES).map((name, index) => [name, index + 1]))
+const indexOf = (key: ThreadKey): number => INDEX.get(key) ?? 0
+
+/**
+ * What one process writes for one thread. Commits are numbered and Redis makes each once, in order, and only for the
+ * process that shows the thread's fence. So they are sent without waiting for each other, and again after a fault.
+ */
+export class WriteLane {
+  readonly #options: LaneOptions
+  readonly #keys: readonly string[]
+  readonly #journal: Entry[] = []
+  #claiming: Promise<Claimed> | undefined
+  #catching: Promise<void> | undefined
+  #fence = ''
+  /** Id of the thread's life. */
+  #born: string = randomUUID()
+  #n = 0
+  /** Last seq given out; runs ahead of `#head` while a commit is under way. */
+  #assigned = 0
+  #head = 0
+  readonly #pending = new Set<Promise<unknown>>()
+  /** How many lines each has, when the last one has arrived. */
+  readonly #transcripts = new Map<string, Promise<number>>()
+  #feed: HeldFeed | undefined
+  #isLost = false
+  #isDropped = false
+  /** Of its records in Redis. */
+  bytes = 0
+  /** Until then the thread is this process's, on its own clock. */
+  leasedUntil = 0
+
+  constructor(options: LaneOptions) {
+    this.#options = options
+    this.#keys = threadKeys(options.threadId)
+  }
+
+  get isHeld(): boolean {
+    return this.#fence !== '' && !this.#isLost && !this.#isDropped
+  }
+
+  /** Whether something is on its way that nobody has heard of yet. */
+  get isWriting(): boolean {
+    return this.#pending.size > 0
+  }
+
+  get fence(): string {
+    return this.#fence
+  }
+
+  /** @throws {RunnerError} `elsewhere`, `storage_damaged`, `storage_full`, `storage_unavailable`. */
+  claim(): Promise<Claimed> {
+    this.#claiming ??= this.#claim()
+    return this.#claiming
+  }
+
+  /** As `Storage.commit`. */
+  commit(commit: Commit): Promise<Batch | undefined> {
+    const work = this.#commit(commit)
+    this.#track(work)
+    return work
+  }
+
+  /** As `Transcripts.append`; of one transcript in the order of the calls. */
+  transcribe(name: string, lines: readonly string[]): Promise<void> {
+    const before = this.#transcripts.get(name) ?? this.#lengthOf(name)
+    const after = before.then((length) => this.#transcribe(name, lines, length))
+    // One that failed is asked for anew.
+    const known = after.catch(() => this.#lengthOf(name))
+    this.#transcripts.set(name, known)
+    known.catch(() => this.#transcripts.delete(name))
+    this.#track(after)
+    return after.then(() => undefined)
+  }
+
+  async #lengthOf(name: string): Promise<number> {
+    await this.claim()
+    return Number(await this.#options.client.ask('LLEN', transcriptKey(this.#options.threadId, name)))
+  }
+
+  async #transcribe(name: string, lines: readonly string[], length: number): Promise<number> {
+    const { client, threadId } = this.#options
+    const keys = [...this.#keys, transcriptKey(threadId, name)]
+    const args = [this.#fence, nameOf(name), length, ...lines]
+    const [kind, first, lease] = textsOfReply(await client.run(TRANSCRIBE, keys, args))
+    if (kind === 'fenced') throw this.#lose(lease)
+    return Number(first)
+  }
+
+  /** Forgets all of the thread. What was being written before it is written first. */
+  async drop(): Promise<void> {
+    await this.claim()
+    await this.settled()
+    const { threadId, client } = this.#options
+    const args = [this.#fence, channelOf(threadId), `${threadTag(threadId)}:transcript/`]
+    const [kind, ...rest] = textsOfReply(await client.run(DROP, this.#keys, args))
+    if (kind === 'fenced') throw this.#lose(rest[1])
+    this.#isDropped = true
+    this.#feed?.dropped()
+  }
+
+  /** @returns whether nothing is left of the thread, since it never had anything. */
+  async release(): Promise<boolean> {
+    if (!this.isHeld) return false
+    await this.settled()
+    const reply = textsOfReply(await this.#options.client.askScript(RELEASE, this.#keys, [this.#fence]))
+    this.#isDropped = true
+    this.#feed?.left()
+    return reply[1] === 'empty'
+  }
+
+  /** The lease begins again. Resolves whether the thread is still this process's. */
+  async renew(): Promise<boolean> {
+    const { client, tenant } = this.#options
+    const asked = performance.now()
+    const args = [this.#fence, tenant.lease, tenant.leaseMs]
+    const [kind, , lease] = textsOfReply(await client.askScript(RENEW, this.#keys, args))
+    this.#forgetOld()
+    if (kind === 'done') {
+      this.leasedUntil = asked + tenant.leaseMs
+      return true
+    }
+    // A Redis that has lost the claim itself gets it again, unless another was quicker.
+    const isOurs = await this.#claimAgain()
+    if (!isOurs) this.#lose(lease)
+    return isOurs
+  }
+
+  /** Resolves when nothing is on its way. */
+  async settled(): Promise<void> {
+    while (this.#pending.size > 0) await Promise.allSettled(this.#pending)
+  }
+
+  #track(work: Promise<unknown>): void {
+    this.#pending.add(work)
+    const done = (): void => {
+      this.#pending.delete(work)
+      if (this.#pending.size === 0) this.#feed?.settled()
+    }
+    work.then(done, done)
+  }
+
+  async #claim(least = 0): Promise<Claimed> {
+    const { after, client, tenant, threadId, hold } = this.#options
+    await after
+    // A Redis that has lost all has lost its mark too.
+    await Promise.all([
+      client.ask('SET', FORMAT_KEY, FORMAT, 'NX'),
+      client.ask('SADD', THREADS_KEY, nameOf(threadId)),
+    ])
+    const asked = performance.now()
+    const { lease, runnerId, processId, leaseMs } = tenant
+    const args = [lease, runnerId, processId, leaseMs, least, this.#born]
+    const [kind, first = '', ...facts] = textsOfReply(await client.askScript(CLAIM, this.#keys, args))
+    if (kind === 'held') throw elsewhere(threadId, first)
+    if (kind === 'foreign') {
+      const message = `Redis holds something else under the key ${first}; nothing was written for this thread.`
+      throw new RunnerError('storage_damaged', message)
+    }
+    this.#fence = first
+    this.leasedUntil = asked + leaseMs
+    const [head = 0, oldest = 1, bytes = 0] = facts.slice(0, 3).map(Number)
+    const claimed = { head, oldest, born: facts[3] ?? '' }
+    this.#born = claimed.born
+    this.bytes = bytes
+    // Again: what it had is sent again.
+    if (least > 0) return claimed
+    this.#head = head
+    this.#assigned = head
+    this.#feed = hold(claimed)
+    return claimed
+  }
+
+  async #commit(commit: Commit): Promise<Batch | undefined> {
+    await this.claim()
+    if (this.#isLost) throw elsewhere(this.#options.threadId)
+    const { append } = commit
+    let batch: Batch | undefined
+    if (append !== undefined) {
+      assert(append.events.length > 0, 'a batch without events has no seq')
+      const place = { first: this.#assigned + 1, at: this.#options.now() }
+      batch = Batch.of(append.runId, append.events, place)
+      this.#assigned = batch.last
+    }
+    this.#n += 1
+    const entry = this.#entryOf(commit, batch)
+    this.#journal.push(entry)
+    await this.#deliver(entry)
+    return batch
+  }
+
+  #entryOf({ blobs = [], writes = [], isLast = false }: Commit, batch: Batch | undefined): Entry {
+    const { retentionBytes, threadId, now } = this.#options
+    const body = batch === undefined ? '' : Buffer.concat(batch.encode())
+    const stored = blobs.flatMap((blob) => [blob.id, Buffer.concat(encodeBlob(blob))])
+    const args = [
+      this.#n,
+      batch?.first ?? 0,
+      batch?.last ?? 0,
+      body,
+      retentionBytes,
+      channelOf(threadId),
+      blobs.length,
+      ...stored,
+      ...writes.flatMap(writeArguments),
+    ]
+    const bytes = args.reduce<number>((sum, each) => sum + (Buffer.isBuffer(each) ? each.length : 16), 0)
+    const script = isLast ? LAST_COMMIT : COMMIT
+    return { n: this.#n, script, args, bytes, batch, isSettled: false, refusal: undefined, at: now() }
+  }
+
+  /** Until Redis has made it, or refused it. */
+  async #deliver(entry: Entry): Promise<void> {
+    for (;;) {
+      const reply = await this.#send(entry)
+      if (entry.refusal !== undefined) throw entry.refusal
+      if (reply.kind === 'done') return
+      if (reply.kind === 'behind') await this.#catchUp(Number(reply.facts[0]), entry)
+      else if (this.#isDropped) return
+      else if (!(await this.#claimAgain())) throw this.#lose(reply.facts[1])
+    }
+  }
+
+  async #send(entry: Entry): Promise<{ kind: string; facts: readonly string[] }> {
+    const { client } = this.#options
+    try {
+      const reply = await client.run(entry.script, this.#keys, [this.#fence, ...entry.args])
+      const [kind = '', ...facts] = textsOfReply(reply)
+      if (kind === 'done' && entry.refusal === undefined) this.#settle(entry, facts)
+      return { kind, facts }
+    } catch (error) {
+      throw this.#refuse(entry, error)
+    }
+  }
+
+  /** It is made, and so is all before it. */
+  #settle(entry: Entry, [bytes, oldest]: readonly string[]): void {
+    if (entry.isSettled) return
+    const settled = this.#journal.filter(({ n, isSettled }) => n <= entry.n && !isSettled)
+    for (const each of settled) each.isSettled = true
+    const batches = settled.flatMap(({ batch }) => (batch === undefined ? [] : [batch]))
+    this.#head = batches.at(-1)?.last ?? this.#head
+    this.bytes = Number(bytes)
+    if (batches.length > 0) this.#feed?.published(batches, Number(oldest))
+    this.#forgetOld()
+  }
+
+  /** What follows would stand behind a hole. */
+  #refuse(entry: Entry, error: unknown): unknown {
+    const at = this.#journal.indexOf(entry)
+    if (at < 0 || entry.isSettled) return entry.refusal ?? error
+    for (const each of this.#journal.splice(at)) each.refusal = error
+    this.#n = entry.n - 1
+    this.#assigned = this.#journal.findLast(({ batch }) => batch !== undefined)?.batch?.last ?? this.#head
+    return error
+  }
+
+  /** Redis has lost what it had confirmed, or what goes before is still on its way: it gets all of it, in order. */
+  async #catchUp(done: number, { n: upTo }: Entry): Promise<void> {
+    this.#catching ??= this.#sendAll(done + 1, upTo).finally(() => {
+      this.#catching = undefined
+    })
+    await this.#catching
+  }
+
+  async #sendAll(from: number, upTo: number): Promise<void> {
+    const missing = this.#journal.filter(({ n }) => n >= from && n < upTo)
+    if (missing.length !== upTo - from) {
+      const message =
+        'Redis has lost records that it had confirmed longer ago than this runner remembers; start the runner again.'
+      throw new RunnerError('storage_damaged', message)
+    }
+    for (const entry of missing) {
+      const { kind } = await this.#send(entry)
+      if (kind !== 'done') return
+    }
+  }
+
+  /** Where the claim is lost and nobody else has the thread. Resolves whether it is ours again. */
+  async #claimAgain(): Promise<boolean> {
+    if (this.#isLost || this.#isDropped) return false
+    const [number = '0'] = this.#fence.split(':')
+    try {
+      await this.#claim(Number(number))
+      return true
+    } catch (error) {
+      if (isCode(error, 'elsewhere')) return false
+      throw error
+    }
+  }
+
+  #lose(lease?: string): RunnerError {
+    const error = elsewhere(this.#options.threadId, lease)
+    if (this.#isLost) return error
+    this.#isLost = true
+    for (const entry of this.#journal) if (!entry.isSettled) entry.refusal = error
+    this.#feed?.left()
+    this.#options.onLost()
+    return error
+  }
+
+  #forgetOld(): void {
+    const old = this.#options.now() - JOURNAL_MS
+    let bytes = this.#journal.reduce((sum, entry) => sum + entry.bytes, 0)
+    while (this.#journal[0]?.isSettled === true && (bytes > JOURNAL_BYTES_MAX || this.#journal[0].at < old)) {
+      bytes -= this.#journal.shift()?.bytes ?? 0
+    }
+  }
+}
+
+function writeArguments(write: Write): Argument[] {
+  const [, member = 'facts'] = write.key
+  assert(write.table !== 'workspace', 'the workspace belongs to no thread')
+  const key = indexOf(write.table === 'threads' ? 'meta' : write.table)
+  if (write.value === undefined) return [key, member, 0, '']
+  return [key, member, 1, write.table === 'queue' ? write.value : JSON.stringify(write.value)]
+}

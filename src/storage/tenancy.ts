@@ -1,0 +1,39 @@
+import { RunnerError } from '../errors.ts'
+
+/** Told of threads that this process may not go on with. */
+export interface TenancyWatcher {
+  /** Nobody could be asked for so long that another may have the thread by now: it stops, and may go on when asked again. */
+  onLapsed(threadId: string): void
+  /** Another process writes the thread: nothing that this one says of it is kept. */
+  onLost(threadId: string): void
+}
+
+/** Which threads this process writes: of each thread one process does, at any time. */
+export interface Tenancy {
+  /** This runner in all its lives, among those that share the store; undefined when none do. */
+  readonly runnerId: string | undefined
+  /**
+   * Makes this process the writer. Idempotent.
+   *
+   * @throws {RunnerError} `elsewhere`, with where the thread lives in `details`; `storage_full`, `storage_damaged`,
+   * `storage_unavailable`.
+   */
+  claim(threadId: string): Promise<void>
+  /** Whether this runner was its last writer, in an earlier life too. */
+  wasOurs(threadId: string): Promise<boolean>
+  /** What is told to those who ask for it here, where it does not live: `elsewhere`. */
+  whereabouts(threadId: string): Promise<RunnerError>
+  /** Gives the thread up, for whoever asks next. */
+  release(threadId: string): Promise<void>
+  watch(watcher: TenancyWatcher): void
+}
+
+/** Of a store that nobody else can open. */
+export const SOLE_TENANT: Tenancy = {
+  runnerId: undefined,
+  claim: async () => undefined,
+  wasOurs: async () => true,
+  whereabouts: async () => new RunnerError('internal', 'Every thread lives here.'),
+  release: async () => undefined,
+  watch: () => undefined,
+}

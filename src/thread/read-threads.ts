@@ -1,0 +1,81 @@
+import { isCode, RunnerError } from '../errors.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { ServedThreads } from './served-threads.ts'
+import type { StoredThreads, ThreadView } from './stored-threads.ts'
+
+/** The threads of other processes, to be read. Whatever would change one is told where it lives. */
+export class ReadThreads implements ServedThreads {
+  readonly #storage: Storage
+  readonly #stored: StoredThreads
+
+  constructor(storage: Storage, stored: StoredThreads) {
+    this.#storage = storage
+    this.#stored = stored
+  }
+
+  submit({ threadId }: { threadId: string }): Promise<never> {
+    return this.#refuse(threadId)
+  }
+
+  post(threadId: string): Promise<never> {
+    return this.#refuse(threadId)
+  }
+
+  setModel(threadId: string): Promise<never> {
+    return this.#refuse(threadId)
+  }
+
+  async get(threadId: string): Promise<never> {
+    await this.view(threadId)
+    return await this.#refuse(threadId)
+  }
+
+  delete(threadId: string): Promise<never> {
+    return this.get(threadId)
+  }
+
+  async find(): Promise<undefined> {
+    return undefined
+  }
+
+  async view(threadId: string): Promise<ThreadView> {
+    const view = await this.#stored.view(threadId)
+    if (view !== undefined) return view
+    throw new RunnerError('not_found', `No thread "${threadId}" is known.`)
+  }
+
+  all(): Promise<ThreadView[]> {
+    return this.#stored.all(() => false)
+  }
+
+  /** None lives here. */
+  list(): [] {
+    return []
+  }
+
+  /** Its first record tells that it is there. */
+  async known(threadId: string, signal: AbortSignal): Promise<void> {
+    try {
+      for await (const _ of this.#storage.log.read(threadId, 0, signal)) return
+    } catch (error) {
+      // Retention has its first one.
+      if (!isCode(error, 'replay_expired')) throw error
+    }
+  }
+
+  leave(): void {
+    // No run was sent here.
+  }
+
+  return(): void {
+    // Nor does one end here with its sender.
+  }
+
+  async settled(): Promise<void> {
+    // A deletion is one step of Redis.
+  }
+
+  async #refuse(threadId: string): Promise<never> {
+    throw await this.#storage.tenancy.whereabouts(threadId)
+  }
+}

@@ -1,0 +1,19 @@
+import type { Threads } from './threads.ts'
+
+/** What clients reach of the threads, in a runner and in a process that only reads. */
+export type ServedThreads = Pick<
+  Threads,
+  | 'all'
+  | 'delete'
+  | 'find'
+  | 'get'
+  | 'known'
+  | 'leave'
+  | 'list'
+  | 'post'
+  | 'return'
+  | 'setModel'
+  | 'settled'
+  | 'submit'
+  | 'view'
+>

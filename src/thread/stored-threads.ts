@@ -1,0 +1,52 @@
+import type { AgentMemory, AgentView } from '../agent/agent.ts'
+import type { Storage } from '../storage/storage.ts'
+import { Queues } from './queue.ts'
+import { type ThreadFacts, ThreadTable } from './thread-table.ts'
+import { describeThread, type ThreadDescription } from './told.ts'
+
+export interface ThreadView extends ThreadDescription {
+  /** The last seq before the run that is under way, if one is. */
+  runningAfter?: number
+}
+
+/** Threads as the store has them, whoever writes them. */
+export class StoredThreads {
+  readonly #storage: Storage
+  readonly #table: ThreadTable
+  readonly #look: (memory: AgentMemory) => AgentView
+
+  constructor(storage: Storage, look: (memory: AgentMemory) => AgentView) {
+    this.#storage = storage
+    this.#table = new ThreadTable(storage)
+    this.#look = look
+  }
+
+  async has(threadId: string): Promise<boolean> {
+    return (await this.#table.get(threadId)) !== undefined
+  }
+
+  async view(threadId: string): Promise<ThreadView | undefined> {
+    const facts = await this.#table.get(threadId)
+    return facts === undefined ? undefined : await this.#viewOf(threadId, facts)
+  }
+
+  async all(isLeftOut: (threadId: string) => boolean): Promise<ThreadView[]> {
+    const stored = await this.#table.all()
+    const wanted = stored.flatMap(([threadId, facts]) =>
+      facts === undefined || isLeftOut(threadId) ? [] : [this.#viewOf(threadId, facts)],
+    )
+    return await Promise.all(wanted)
+  }
+
+  async #viewOf(threadId: string, facts: ThreadFacts): Promise<ThreadView> {
+    const [lastSeq, queued] = await Promise.all([
+      this.#storage.log.head(threadId),
+      this.#storage.tables.queue.entries(threadId),
+    ])
+    const { openRun, memory } = facts
+    const waiting = queued.map((stored) => Queues.headOf(stored))
+    const now = { agent: this.#look(memory), lastSeq, runId: openRun?.runId, waiting }
+    const described = describeThread(threadId, facts, now)
+    return openRun === undefined ? described : { ...described, runningAfter: openRun.after }
+  }
+}

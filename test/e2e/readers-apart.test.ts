@@ -1,0 +1,115 @@
+// A process that only reads, a runner beside it, one Redis: what a client gets of each is the same.
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { bodyOf, events, frames, post, run, runInput, textOf } from '../support/client.ts'
+import { freePort, RedisServer } from '../support/redis-server.ts'
+import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { openScriptedRunner, type ScriptedRunner } from '../support/scripted-runner.ts'
+import { openSocket } from '../support/socket.ts'
+
+const SCRIPT = {
+  rules: [
+    { when: { prompt: 'gated (\\w+)' }, reply: [{ text: 'before' }, { gate: '{{1}}' }, { text: ' after' }] },
+    { reply: 'You said: {{prompt}}' },
+  ],
+}
+
+let redis: RedisServer
+let bench: Bench
+let runner: ScriptedRunner
+let reader: RunnerProcess
+let forwarder: RunnerProcess
+beforeAll(async () => {
+  redis = await RedisServer.start()
+  bench = await openBench()
+  const env = { EVENT_LOG_URL: redis.url }
+  const port = String(await freePort())
+  runner = await openScriptedRunner({ script: SCRIPT }, { ...env, AGUI_PORT: port })
+  const read = async (more: Record<string, string>): Promise<RunnerProcess> => {
+    const started = bench.spawn(
+      { ...env, RUNNER_STATE_DIR: join(bench.directory, 'none'), WORKSPACE_PATH: '/nowhere', ...more },
+      ['read'],
+    )
+    const line = await started.line(({ msg }) => msg === 'listening')
+    return { ...started, url: String(line['url']) }
+  }
+  ;[reader, forwarder] = await Promise.all([read({}), read({ FORWARD_RUNS: 'true' })])
+})
+afterAll(async () => {
+  await runner.close()
+  await bench.close()
+  await redis.close()
+})
+
+const read = async (url: string): Promise<string> => await (await fetch(url)).text()
+
+/** Without what only the process that has the agent knows. */
+async function threadsOf(url: string): Promise<unknown[]> {
+  const { sessions } = await bodyOf(await fetch(`${url}/sessions`))
+  return sessions.map(
+    ({ warm: _, claudeSessionId: _id, model: _model, ...facts }: Record<string, unknown>) => facts,
+  )
+}
+
+test('every stored stream is the same, byte for byte', async () => {
+  await run(runner.url, runInput('stored', 'one'))
+  await run(runner.url, runInput('stored', 'two'))
+  for (const path of [
+    '/sessions/stored/events?follow=false',
+    '/sessions/stored/events?follow=false&after=3',
+  ]) {
+    expect(await read(`${reader.url}${path}`)).toBe(await read(`${runner.url}${path}`))
+  }
+  const facts = await Promise.all([reader, runner].map(({ url }) => threadsOf(url)))
+  expect(facts[0]).toEqual(facts[1])
+  const connects = await Promise.all(
+    [reader, runner].map(async ({ url }) => await read(`${url}/sessions/stored/connect?follow=false`)),
+  )
+  const [one, two] = connects.map((text) => text.replaceAll(/connect-[\w-]{36}/g, 'connect'))
+  expect(one).toBe(two)
+})
+
+test('a run is followed while it goes on, by every kind of reader', async () => {
+  const waiting = fetch(`${reader.url}/events/live/wait`)
+  const running = run(runner.url, runInput('live', 'gated now'))
+  const tapped = await waiting
+  const socket = await openSocket(reader.url)
+  socket.send({ type: 'subscribe', threadId: 'live' })
+  await socket.frame(({ event }) => event?.type === 'TEXT_MESSAGE_CONTENT')
+  const connected = fetch(`${reader.url}/sessions/live/connect?until=run`)
+  const followed: string[] = []
+  for await (const { event } of frames(await fetch(`${reader.url}/sessions/live/events?until=run`))) {
+    followed.push(event.type)
+    if (event.type === 'TEXT_MESSAGE_CONTENT') runner.agent.openGate('now')
+  }
+  const told = await running
+  expect(followed).toEqual(told.map(({ type }) => type))
+  expect(textOf(await events(tapped))).toBe('before after')
+  expect(textOf(await events(await connected))).toContain('after')
+  await socket.frame(({ event }) => event?.type === 'RUN_FINISHED')
+  await socket.close()
+})
+
+test('what would change a thread is told where it lives, or forwarded there', async () => {
+  await run(runner.url, runInput('living', 'one'))
+  const refused = await post(reader.url, runInput('living', 'two'))
+  expect([refused.status, await bodyOf(refused)]).toMatchObject([
+    409,
+    { error: { code: 'elsewhere', details: { url: runner.url } } },
+  ])
+  expect(textOf(await run(forwarder.url, runInput('living', 'three')))).toBe('You said: three')
+  const gone = await fetch(`${forwarder.url}/sessions/living`, { method: 'DELETE' })
+  expect(gone.status).toBe(204)
+  expect((await fetch(`${reader.url}/sessions/living`)).status).toBe(404)
+})
+
+test('nothing of the agent and of the workspace is there', async () => {
+  expect((await fetch(`${reader.url}/content/tree`)).status).toBe(404)
+  expect(await bodyOf(await fetch(`${reader.url}/capabilities`))).toMatchObject({ file_system: false })
+  expect(await bodyOf(await fetch(`${reader.url}/ready`))).toEqual({
+    ready: true,
+    checks: [{ name: 'state', ok: true }],
+  })
+  const page = await fetch(reader.url, { headers: { accept: 'text/html' } })
+  expect(await page.text()).toContain('<html')
+})

@@ -1,0 +1,159 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { isCode } from '../../src/errors.ts'
+import { threadKey } from '../../src/storage/redis/keys.ts'
+import { RedisStorage } from '../../src/storage/redis/redis-storage.ts'
+import { appendTo, delta, deltas, readRecords, seqsOf, span } from '../support/event-log.ts'
+import { RedisServer } from '../support/redis-server.ts'
+
+let server: RedisServer
+const opened: RedisStorage[] = []
+beforeAll(async () => {
+  server = await RedisServer.start()
+})
+afterEach(async () => {
+  for (const storage of opened.splice(0)) await storage.close()
+  await server.ask('FLUSHALL')
+})
+afterAll(() => server.close())
+
+async function open(runnerId: string, leaseMs = 30_000): Promise<RedisStorage> {
+  const runnerUrl = `http://${runnerId}`
+  const storage = await RedisStorage.open({
+    url: server.url,
+    runnerId,
+    runnerUrl,
+    leaseMs,
+    retentionBytes: 1024 ** 3,
+  })
+  opened.push(storage)
+  return storage
+}
+
+/** Until the other one's lease has ended. */
+async function claimWhenFree(storage: RedisStorage, threadId: string): Promise<void> {
+  for (;;) {
+    try {
+      return await storage.tenancy.claim(threadId)
+    } catch (error) {
+      if (!isCode(error, 'elsewhere')) throw error
+    }
+  }
+}
+
+test('a thread has one writer; another is told where it lives, and has it when it is given up', async () => {
+  const [a, b] = [await open('a'), await open('b')]
+  await appendTo(a, 't', 'r', deltas(3))
+  await expect(b.tenancy.claim('t')).rejects.toMatchObject({
+    code: 'elsewhere',
+    details: { url: 'http://a' },
+  })
+  await expect(appendTo(b, 't', 'r', [delta('b')])).rejects.toMatchObject({ code: 'elsewhere' })
+  await expect(b.drop('t')).rejects.toMatchObject({ code: 'elsewhere' })
+  await appendTo(a, 't', 'r', [delta('still')])
+  await a.tenancy.release('t')
+  expect((await appendTo(b, 't', 'r', [delta('b')])).first).toBe(5)
+  expect(await b.tenancy.wasOurs('t')).toBe(true)
+  expect(await a.tenancy.wasOurs('t')).toBe(false)
+  expect(seqsOf(await readRecords(a.log, 't'))).toEqual(span(1, 5))
+})
+
+test('of many that ask at once one is the writer', async () => {
+  const storages = await Promise.all(['a', 'b', 'c', 'd'].map((id) => open(id)))
+  const claims = await Promise.allSettled(storages.map(({ tenancy }) => tenancy.claim('t')))
+  expect(claims.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+})
+
+test('a runner that starts again has its threads at once, and its earlier life writes nothing more', async () => {
+  const [before, after] = [await open('a'), await open('a')]
+  await appendTo(before, 't', 'r', [delta('one')])
+  expect((await appendTo(after, 't', 'r', [delta('two')])).first).toBe(2)
+  await expect(appendTo(before, 't', 'r', [delta('late')])).rejects.toMatchObject({ code: 'elsewhere' })
+  expect((await appendTo(after, 't', 'r', [delta('three')])).first).toBe(3)
+})
+
+test('a thread that was claimed and never used leaves nothing', async () => {
+  const a = await open('a')
+  await a.tenancy.claim('unused')
+  await a.tenancy.release('unused')
+  expect(await server.ask('KEYS', '*')).toEqual(['agui:format'])
+  await appendTo(a, 'dropped', 'r', deltas(3))
+  await a.transcripts.append('dropped', 'session', ['{"type":"x"}'])
+  await a.drop('dropped')
+  expect(await server.ask('KEYS', '*')).toEqual(['agui:format'])
+})
+
+test('a writer that was stopped for longer than its lease writes nothing more', async () => {
+  const script = new URL('../support/redis-writer.ts', import.meta.url).pathname
+  const child = spawn(process.execPath, ['--import', 'tsx', script, server.url, 'a', '1000'], {
+    env: { PATH: process.env['PATH'] ?? '' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const exited = once(child, 'exit')
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  for (let seq = 0; seq < 5; ) seq = Number((await lines.next()).value)
+  child.kill('SIGSTOP')
+  const b = await open('b')
+  await claimWhenFree(b, 't')
+  const { first } = await appendTo(b, 't', 'b', deltas(2))
+  child.kill('SIGCONT')
+  const said: string[] = []
+  for (let line = await lines.next(); line.done !== true; line = await lines.next()) said.push(line.value)
+  await exited
+  expect(said.filter((line) => !/^\d+$/.test(line))).toEqual(['lost', 'elsewhere'])
+  await appendTo(b, 't', 'b', deltas(2))
+  const records = await readRecords(b.log, 't')
+  expect(seqsOf(records)).toEqual(span(1, first + 3))
+  expect(records.map(({ runId }) => runId)).toEqual([
+    ...span(1, first - 1).map(() => 'a'),
+    ...span(1, 4).map(() => 'b'),
+  ])
+})
+
+test('a claim that Redis has lost is made again, and what was confirmed under it is sent again', async () => {
+  const a = await open('a')
+  for (const text of ['one', 'two', 'three']) await appendTo(a, 't', 'r', [delta(text)])
+  await server.ask('FLUSHALL')
+  await appendTo(a, 't', 'r', [delta('four')])
+  expect((await readRecords((await open('b')).log, 't')).map(({ event }) => event)).toEqual(
+    ['one', 'two', 'three', 'four'].map(delta),
+  )
+})
+
+test('another key type under our names is refused before anything of the thread is written', async () => {
+  const a = await open('a')
+  await server.ask('SET', threadKey('t', 'log'), 'mine')
+  await expect(appendTo(a, 't', 'r', [delta('x')])).rejects.toMatchObject({ code: 'storage_damaged' })
+  expect(await server.ask('EXISTS', threadKey('t', 'meta'))).toBe(0)
+  expect(await server.ask('GET', threadKey('t', 'log'))).toBe('mine')
+})
+
+test('above its retention a thread loses its oldest records and blobs, and a reader is told', async () => {
+  const MIB = 1024 ** 2
+  const a = await RedisStorage.open({
+    url: server.url,
+    runnerId: 'a',
+    runnerUrl: 'http://a',
+    leaseMs: 30_000,
+    retentionBytes: MIB,
+  })
+  opened.push(a)
+  const bytes = Buffer.alloc(300_000, 'x')
+  for (const index of span(1, 6)) {
+    const blobs = [{ id: `${index}-blob`, contentType: 'text/plain', bytes }]
+    await a.commit({ threadId: 't', append: { runId: 'r', events: [delta('x'.repeat(300_000))] }, blobs })
+    expect(await a.log.usedBytes()).toBeLessThanOrEqual(MIB)
+  }
+  const b = await open('b')
+  for (const storage of [a, b]) {
+    expect(seqsOf(await readRecords(storage.log, 't', { after: 3 }))).toEqual([4, 5, 6])
+    await expect(storage.log.checkReplay('t', 2)).rejects.toMatchObject({
+      code: 'replay_expired',
+      details: { oldestSeq: 4 },
+    })
+  }
+  const blobs = await Promise.all(span(1, 6).map((index) => b.blobs.get('t', `${index}-blob`)))
+  expect(blobs.map((blob) => blob !== undefined)).toEqual([false, false, false, true, true, true])
+})
