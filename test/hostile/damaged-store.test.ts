@@ -240,6 +240,15 @@ describe('opening', () => {
     })
   })
 
+  test('a data file that is gone from beside its lock is refused, and reset begins anew', async () => {
+    writeFileSync(join(copy, 'log.mdb-lock'), '')
+    rmSync(data)
+    expect(() => Store.open(copy)).toThrow('log.mdb in it is gone')
+    const store = Store.open(copy, { recovery: 'reset' })
+    await store.close()
+    rmSync(String(store.replaced?.setAside), { recursive: true })
+  })
+
   test('with reset a damaged store is set aside as it is, and a new one begun', async () => {
     truncateSync(data, 5000)
     const store = Store.open(copy, { recovery: 'reset' })

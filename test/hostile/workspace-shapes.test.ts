@@ -48,8 +48,15 @@ const SHAPES: Record<string, (folder: string) => void> = {
     mkdirSync(join(at, '.git/config'))
   },
   'a config that is a pipe': (at) => {
-    put(join(at, '.git/HEAD'), 'ref: refs/heads/main\n')
+    git(at, 'init', '-q')
+    renameSync(join(at, '.git/config'), join(at, '.git/old'))
     execFileSync('/usr/bin/mkfifo', [join(at, '.git/config')])
+  },
+  'a config that is a link to a pipe': (at) => {
+    git(at, 'init', '-q')
+    renameSync(join(at, '.git/config'), join(at, '.git/old'))
+    execFileSync('/usr/bin/mkfifo', [join(at, 'pipe')])
+    symlinkSync('../pipe', join(at, '.git/config'))
   },
   'a config that includes itself': (at) => {
     git(at, 'init', '-q')

@@ -1,6 +1,6 @@
 // What git itself says of a repository: asked of the program, which executes nothing for these two questions.
 import { type ExecFileSyncOptionsWithStringEncoding, execFileSync } from 'node:child_process'
-import { lstatSync } from 'node:fs'
+import { lstatSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { shapeOf } from './freeze.ts'
 
@@ -14,6 +14,13 @@ const CONFIG_BYTES_MAX = 1024 * 1024
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 const ASK_MS_MAX = 10_000
 const GITLINK = '160000'
+/** What git opens in a repository before its index, and the index. */
+const READ_FIRST = ['HEAD', 'commondir', 'config', 'config.worktree', 'index']
+/**
+ * Of a million files only the repositories are told: a short index can have a list of gigabytes. A git that waits (for a
+ * pipe that its settings include) is killed itself: it would outlive the shell and hold our end of its output.
+ */
+const LIST_GITLINKS = `{ timeout -s KILL ${ASK_MS_MAX / 1000} "$@"; [ $? != 137 ] || kill -s KILL $$; } | grep -z '^${GITLINK} '`
 /** git executes nothing with these. */
 const SETTINGS = ['safe.directory=*', 'core.fsmonitor=false', 'core.hooksPath=/dev/null'].flatMap((one) => [
   '-c',
@@ -54,11 +61,11 @@ export function gitlinksOf(gitDirectory: string, worktree: string): string[] | u
 }
 
 function readGitlinks(gitDirectory: string, worktree: string): string[] | undefined {
+  if (READ_FIRST.some((name) => isEndless(join(gitDirectory, name)))) return undefined
   const place = [`--git-dir=${gitDirectory}`, `--work-tree=${worktree}`]
   const words = ['git', ...SETTINGS, ...place, 'ls-files', '--stage', '-z']
   try {
-    // Of a million files only the repositories are told: a short index can have a list of gigabytes.
-    return execFileSync('/bin/sh', ['-c', `"$@" | grep -z '^${GITLINK} '`, 'sh', ...words], options(worktree))
+    return execFileSync('/bin/sh', ['-c', LIST_GITLINKS, 'sh', ...words], options(worktree))
       .split('\0')
       .filter((entry) => entry !== '')
       .map((entry) => entry.slice(entry.indexOf('\t') + 1))
@@ -66,6 +73,16 @@ function readGitlinks(gitDirectory: string, worktree: string): string[] | undefi
     // grep found none.
     if (error instanceof Error && 'status' in error && error.status === 1) return []
     return undefined
+  }
+}
+
+/** A pipe or a device, which git would open and wait for. */
+function isEndless(path: string): boolean {
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false })
+    return stat !== undefined && !stat.isFile() && !stat.isDirectory()
+  } catch {
+    return false
   }
 }
 
@@ -92,6 +109,7 @@ function options(cwd: string): ExecFileSyncOptionsWithStringEncoding {
     },
     maxBuffer: OUTPUT_BYTES_MAX,
     stdio: ['ignore', 'pipe', 'ignore'],
-    timeout: ASK_MS_MAX,
+    // After that of the list, which ends the program in the pipe.
+    timeout: ASK_MS_MAX + 1000,
   }
 }

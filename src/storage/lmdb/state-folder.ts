@@ -91,8 +91,9 @@ function problemOf(directory: string): string | undefined {
     makeFolder(directory)
     const other = [DATA_FILE, LOCK_FILE, MARKER].find((name) => isOtherThanFile(join(directory, name)))
     if (other !== undefined) return `${other} in it is not a file`
-    if (!existsSync(data)) return undefined
     const isMarked = existsSync(join(directory, MARKER))
+    if (!existsSync(data))
+      return !isMarked && existsSync(join(directory, LOCK_FILE)) ? `${DATA_FILE} in it is gone` : undefined
     // Cut off while it was made: nothing was in it.
     if (isMarked && statSync(data).size === 0) return undefined
     const found = inspect(data, {
