@@ -136,6 +136,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'thread',
     'workspace',
   ],
+  'one-off': ['errors'],
   cli: [
     'agent',
     'broker',
@@ -145,6 +146,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'errors',
     'mock',
     'model-route',
+    'one-off',
     'package-directory',
     'policy/decide',
     'policy/read',

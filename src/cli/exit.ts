@@ -1,6 +1,6 @@
 import { isCode } from '../errors.ts'
 
-/** Exit codes (contract section 2); the last three are those of `STOP_ON_RUN_FINISHED`. */
+/** Exit codes (contract section 2); from 3 to 5 those of `STOP_ON_RUN_FINISHED` and of `run`. */
 export const EXIT = { ok: 0, internal: 1, config: 2, failed: 3, cancelled: 4, waiting: 5 } as const
 
 /** Errors that say: what was asked for is wrong, mend it. By name, so that no command loads what it does not use. */

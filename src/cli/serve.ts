@@ -63,7 +63,8 @@ export async function serve(options: ServeOptions): Promise<void> {
 /** @returns the exit code. */
 async function serveAlone(options: ServeOptions, config: Config): Promise<number> {
   const { env, isMock, isTerminal, isTiedToParent } = options
-  const logging = await createLogger({ level: config.logLevel, file: config.logFile, pretty: isTerminal })
+  const console = isTerminal ? 'pretty' : 'json'
+  const logging = await createLogger({ level: config.logLevel, file: config.logFile, console })
   const { logger } = logging
   const stateFolder = new StateFolder(config.stateDirectory)
   const stopping = stopSignal(() => logger.info('stopping'))
