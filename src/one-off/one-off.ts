@@ -3,7 +3,6 @@ import {
   isOwn,
   type LogRecord,
   Refusal,
-  type ResumeEntry,
   type Run,
   type RunEnd,
   type Runner,
@@ -43,32 +42,36 @@ export interface OneOffEnd {
 /** How long an interrupted run is waited for: the runner ends it itself well before. */
 const LEAVE_MS = 20_000
 
-/** One prompt on one thread, to its end: what the run asks on the way is answered by the person. */
+/**
+ * One prompt on one thread, to its end: what the run asks on the way is answered by the person, and before it what an
+ * earlier run has left open. That is a run of its own: an answer and a new prompt are two things to the model.
+ */
 export async function runOneOff(options: OneOffOptions): Promise<OneOffEnd> {
-  const { runner, threadId, prompt, person, signal } = options
+  const { runner, threadId, prompt, signal } = options
   const thread = runner.thread(threadId)
   const reading = new Reading(options)
-  let request: RunRequest = { content: prompt }
-  let waiting = await openInterrupts(thread)
-  do {
-    if (waiting.length > 0) {
-      const resume = await answersTo(waiting, person, signal)
-      if (resume === undefined) return reading.told(signal.aborted ? 'cancelled' : 'interrupt')
-      request = { ...request, resume }
-    }
-    await reading.read(thread, request)
-    request = {}
-    waiting = interruptsOf(reading.end)
-  } while (waiting.length > 0 && !signal.aborted)
-  return reading.told()
+  const parts = { reading, options }
+  const leftOpen = (): OneOffEnd => reading.told(signal.aborted ? 'cancelled' : 'interrupt')
+  if (!(await settle(thread, await openInterrupts(thread), parts))) return leftOpen()
+  if (reading.end?.type === 'RUN_ERROR') return reading.told()
+  if (signal.aborted) return reading.told('cancelled')
+  await reading.read(thread, { content: prompt })
+  return (await settle(thread, interruptsOf(reading.end), parts)) ? reading.told() : leftOpen()
 }
 
-async function answersTo(
-  waiting: readonly Interrupt[],
-  person: Person,
-  signal: AbortSignal,
-): Promise<ResumeEntry[] | undefined> {
-  return await person.answer(waiting.map(toAsked), signal)
+/** @returns whether nothing is left open. */
+async function settle(
+  thread: Thread,
+  open: readonly Interrupt[],
+  { reading, options }: { reading: Reading; options: OneOffOptions },
+): Promise<boolean> {
+  const { person, signal } = options
+  for (let waiting = open; waiting.length > 0; waiting = interruptsOf(reading.end)) {
+    const resume = await person.answer(waiting.map(toAsked), signal)
+    if (resume === undefined || signal.aborted) return false
+    await reading.read(thread, { resume })
+  }
+  return true
 }
 
 /** What an earlier run on this thread has left open. */
