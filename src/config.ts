@@ -97,9 +97,22 @@ function parseJson(json: string): unknown {
   }
 }
 
+/** Of the address of a unix socket the kernel keeps 108 bytes, and a zero ends it. */
+const SOCKET_PATH_BYTES = 107
+const socketPath = text.refine(
+  (path) => path === undefined || (path.startsWith('/') && Buffer.byteLength(path) <= SOCKET_PATH_BYTES),
+  `must be an absolute path of at most ${SOCKET_PATH_BYTES} bytes`,
+)
+
 const Environment = z.object({
   AGUI_HOST: z.preprocess(emptyIsUnset, z.string().default('127.0.0.1')),
   AGUI_PORT: integer(8001, { max: 65535 }),
+  AGUI_SOCKET: socketPath,
+  AGUI_GATEWAY_SOCKET: socketPath,
+  AGUI_LAUNCH: z.preprocess(
+    emptyIsUnset,
+    z.enum(['private', 'public'], 'must be private or public').optional(),
+  ),
   AGUI_TOKEN: text,
   AGUI_INSECURE: flag,
   AGUI_ALLOWED_HOSTS: list,
@@ -222,6 +235,9 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
   return Object.freeze({
     host: v.AGUI_HOST,
     port: v.AGUI_PORT,
+    /** Served instead of the address. */
+    socket: v.AGUI_SOCKET,
+    gatewaySocket: v.AGUI_GATEWAY_SOCKET,
     token: v.AGUI_TOKEN,
     isInsecure: v.AGUI_INSECURE && !isLoopback(v.AGUI_HOST) && v.AGUI_TOKEN === undefined,
     allowedHosts: isLoopback(v.AGUI_HOST) ? v.AGUI_ALLOWED_HOSTS : [...v.AGUI_ALLOWED_HOSTS, v.AGUI_HOST],

@@ -55,6 +55,7 @@ export const ERRORS = {
   storage_full: { status: 507 },
   storage_damaged: { status: 500 },
   config_invalid: { status: 500 },
+  sandbox_failed: { status: 502 },
   internal: { status: 500 },
 } as const satisfies Record<string, { status: number }>
 

@@ -23,6 +23,8 @@ const context = {
 const COMMANDS: Record<string, () => Promise<Command>> = {
   serve: async () => (await import('./cli/serve.ts')).serveCommand(context),
   start: async () => (await import('./cli/start.ts')).startCommand(context),
+  launch: async () => (await import('./cli/launch.ts')).launchCommand(context),
+  sweep: async () => (await import('./cli/launch.ts')).sweepCommand(context),
   run: async () => (await import('./cli/run.ts')).runCommand(context),
   doctor: async () => (await import('./cli/doctor.ts')).doctorCommand(context),
   gateway: async () => (await import('./cli/gateway.ts')).gatewayCommand(context),

@@ -137,6 +137,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'workspace',
   ],
   'one-off': ['errors'],
+  launch: ['config', 'errors'],
   cli: [
     'agent',
     'broker',
@@ -144,6 +145,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'claude/process',
     'config',
     'errors',
+    'launch',
     'mock',
     'model-route',
     'one-off',
@@ -167,7 +169,7 @@ const PACKAGE_ONLY_IN: Record<string, readonly string[]> = {
   ws: ['sandbox'],
   'prom-client': ['telemetry'],
   pino: ['telemetry'],
-  'node:child_process': ['claude', 'model-route', 'workspace', 'sandbox', 'storage', 'cli'],
+  'node:child_process': ['claude', 'model-route', 'workspace', 'sandbox', 'storage', 'cli', 'launch'],
 }
 
 /** Compiled and served for the page; the rest of src/ runs in Node. */

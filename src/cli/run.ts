@@ -1,6 +1,7 @@
-import { newId, Refusal } from '@agui-runner/client'
+import { newId, Refusal, Runner } from '@agui-runner/client'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { isCode, RunnerError, toMessage } from '../errors.ts'
+import type { ContainerOptions } from '../launch/launch.ts'
 import type { AskedOnce } from '../one-off/asked.ts'
 import { parseDuration } from '../one-off/duration.ts'
 import { type OneOffEnd, runOneOff } from '../one-off/one-off.ts'
@@ -11,10 +12,11 @@ import { readPrompt } from '../one-off/prompt.ts'
 import type { CliContext } from './context.ts'
 import { EXIT, exitCodeOfError } from './exit.ts'
 import { HereThreads, openHere } from './here.ts'
+import { addLaunchOptions, type LaunchFlags } from './launch-options.ts'
 import { withoutSecrets } from './secrets.ts'
 import { stopSignal } from './stop-signal.ts'
 
-interface RunFlags {
+interface RunOwnFlags {
   prompt?: string
   promptFile?: string
   here?: boolean
@@ -27,12 +29,14 @@ interface RunFlags {
   events?: string
 }
 
+type RunFlags = RunOwnFlags & LaunchFlags
+
 export function runCommand(context: CliContext): Command {
-  return new Command('run')
+  const command = new Command('run')
     .description('Run one prompt and print the answer')
     .option('-p, --prompt <text>', 'what to do; what is piped in stands behind it')
     .option('--prompt-file <file>', 'the same from a file, or from stdin with -')
-    .option('--here', 'in this folder, by this machine')
+    .option('--here', 'in this folder, by this machine, instead of in a container')
     .addOption(new Option('-c, --continue', 'go on with the last thread of this folder').conflicts('thread'))
     .option('--thread <id>', 'go on with this thread, or begin it')
     .option('--model <name>', 'the model, instead of LLM_MODEL')
@@ -40,9 +44,9 @@ export function runCommand(context: CliContext): Command {
     .option('--cost-limit <usd>', 'stop when the model has cost so much', toAmount)
     .option('--json', 'print one JSON object when it is over, instead of the text')
     .option('--events <file>', 'write the AG-UI events there as they come, one JSON object a line')
-    .action(async (flags: RunFlags) => {
-      process.exit(await new OneOffCommand(context, flags).run())
-    })
+  return addLaunchOptions(command, context.version).action(async (flags: RunFlags) => {
+    process.exit(await new OneOffCommand(context, flags).run())
+  })
 }
 
 function toDuration(text: string): number {
@@ -86,6 +90,7 @@ class OneOffCommand {
 
   /** @returns the exit code. */
   async run(): Promise<number> {
+    if (this.#flags.dryRun === true) return await this.#dryRun()
     const timer =
       this.#flags.timeLimit === undefined
         ? undefined
@@ -98,6 +103,18 @@ class OneOffCommand {
     clearTimeout(timer)
     await this.#tell(told, typeof threadId === 'string' ? threadId : undefined)
     return told.exitCode
+  }
+
+  async #dryRun(): Promise<number> {
+    try {
+      const { printDry } = await import('./launch.ts')
+      await printDry(await this.#launchOptions())
+      return EXIT.ok
+    } catch (error) {
+      const told = failed(error)
+      await this.#tell(told, undefined)
+      return told.exitCode
+    }
   }
 
   async #runOn(threadId: string): Promise<Told> {
@@ -113,7 +130,11 @@ class OneOffCommand {
 
   async #threadId(): Promise<string> {
     const { here, thread, continue: isContinued } = this.#flags
-    if (here !== true) throw new RunnerError('config_invalid', 'Say where: --here runs it in this folder.')
+    if (here !== true && (thread ?? isContinued) !== undefined)
+      throw new RunnerError(
+        'config_invalid',
+        'A container has no earlier thread: --continue and --thread go with --here.',
+      )
     if (isContinued !== true) return thread ?? newId()
     const last = await new HereThreads(this.#context).last()
     if (last === undefined)
@@ -130,22 +151,14 @@ class OneOffCommand {
     const say = (line: string): void => this.#say(line)
     const text = await readPrompt({ text: prompt, file: promptFile, stdin: process.stdin, signal, say })
     const file = events === undefined ? undefined : await EventsFile.open(events)
-    const threads = new HereThreads(this.#context)
-    const here = await openHere({
-      context: this.#context,
-      threadId,
-      stateDirectory: threads.stateDirectory(threadId),
-      model,
-      onFatal: (error) => {
-        this.#fatal = error
-        this.#stopping.stop()
-      },
+    const place = await this.#open(threadId).catch(async (error: unknown) => {
+      await file?.close()
+      throw error
     })
     try {
       signal.throwIfAborted()
-      await threads.setLast(threadId)
       return await runOneOff({
-        ...{ runner: here.runner, threadId, prompt: text, model, costLimitUsd: costLimit, signal },
+        ...{ runner: place.runner, threadId, prompt: text, model, costLimitUsd: costLimit, signal },
         person: this.#person(),
         onRecord: async (record, shown) => {
           await file?.write(record)
@@ -153,10 +166,43 @@ class OneOffCommand {
         },
       })
     } finally {
-      await here.close()
+      await place.close()
       await file?.close()
       if (file?.problem !== undefined) say(`--events has not everything: ${file.problem}`)
     }
+  }
+
+  async #open(threadId: string): Promise<{ runner: Runner; close(): Promise<void> }> {
+    const onFatal = (error: unknown): void => {
+      this.#fatal = error
+      this.#stopping.stop()
+    }
+    if (this.#flags.here !== true) return await this.#launch(onFatal)
+    const threads = new HereThreads(this.#context)
+    const stateDirectory = threads.stateDirectory(threadId)
+    const { model } = this.#flags
+    const here = await openHere({ context: this.#context, threadId, stateDirectory, model, onFatal })
+    await threads.setLast(threadId)
+    return here
+  }
+
+  async #launch(onFatal: (error: unknown) => void): Promise<{ runner: Runner; close(): Promise<void> }> {
+    const { launch } = await import('../launch/launch.ts')
+    const launched = await launch(await this.#launchOptions())
+    launched.ended.then(onFatal, onFatal)
+    return {
+      runner: new Runner({ url: 'http://localhost', fetch: (url, options) => launched.fetch(url, options) }),
+      close: () => launched.close(),
+    }
+  }
+
+  async #launchOptions(): Promise<ContainerOptions> {
+    const { launchOptionsOf } = await import('./launch-options.ts')
+    const { signal } = this.#stopping
+    return await launchOptionsOf({
+      ...{ context: this.#context, flags: this.#flags, signal },
+      say: (line) => this.#say(line),
+    })
   }
 
   #person(): Person {

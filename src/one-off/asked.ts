@@ -1,17 +1,17 @@
 import type { Interrupt } from '@ag-ui/core'
 import { z } from 'zod'
 
-const Choice = z.object({
+const AskedChoice = z.object({
   question: z.string(),
   multiSelect: z.boolean().default(false),
   options: z.array(z.object({ label: z.string(), description: z.string().default('') })),
 })
-export type Choice = z.infer<typeof Choice>
+export type AskedChoice = z.infer<typeof AskedChoice>
 
 const Metadata = z.object({
   'agui-runner': z.object({ tool: z.string(), input: z.record(z.string(), z.unknown()) }),
 })
-const Questions = z.object({ questions: z.array(Choice) })
+const Questions = z.object({ questions: z.array(AskedChoice) })
 
 /** What waits for a person, as a terminal shows it (docs/events.md). */
 export interface AskedOnce {
@@ -21,7 +21,7 @@ export interface AskedOnce {
   message: string
   tool: string
   input: Readonly<Record<string, unknown>>
-  choices: readonly Choice[]
+  choices: readonly AskedChoice[]
 }
 
 export function toAsked({ id, reason, message = '', metadata }: Interrupt): AskedOnce {

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import type { ResumeEntry } from '@agui-runner/client'
-import type { AskedOnce, Choice } from './asked.ts'
+import type { AskedChoice, AskedOnce } from './asked.ts'
 import { printable } from './printable.ts'
 
 /** Who answers what a run waits for; `undefined` leaves it open, for a later `--continue`. */
@@ -82,7 +82,7 @@ async function askApproval({ kind, message, tool, input }: AskedOnce, ask: Ask):
   }
 }
 
-async function askQuestions(choices: readonly Choice[], ask: Ask): Promise<Entry | undefined> {
+async function askQuestions(choices: readonly AskedChoice[], ask: Ask): Promise<Entry | undefined> {
   const answers: Record<string, string | string[]> = {}
   for (const { question, options, multiSelect } of choices) {
     const list = options.map(({ label, description }, index) => `  ${index + 1}  ${label}  ${description}`)

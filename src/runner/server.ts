@@ -43,7 +43,7 @@ const DRAIN_MS = 1000
 /** The HTTP server with what each of its rooms needs: the doors alone get the token. */
 export async function openServer(parts: Served): Promise<OpenServer> {
   const { config, redactor, log, threads, blobs, workspace, checks, metrics } = parts
-  const { limits, host, port, sessionId } = config
+  const { limits, host, port, socket, sessionId } = config
   const logger = parts.logger.child({})
   const app = await buildServer({
     ...limits,
@@ -78,9 +78,11 @@ export async function openServer(parts: Served): Promise<OpenServer> {
     async listen() {
       // Fastify would announce itself, and once per address; the one line that says so is ours.
       logger.level = 'warn'
-      await app.listen({ host, port })
+      await app.listen(
+        socket === undefined ? { host, port } : { path: socket, readableAll: true, writableAll: true },
+      )
       logger.level = parts.logger.level
-      return urlOf(app.server.address(), host)
+      return socket === undefined ? urlOf(app.server.address(), host) : `unix:${socket}`
     },
     close: () => drain(app),
   }
