@@ -15,7 +15,7 @@ import { findLaunchDoor } from './launch-door.ts'
 export interface LaunchFlags {
   mode: 'auto' | LaunchMode
   image: string
-  workspace: WorkspaceKind
+  workspace?: WorkspaceKind
   git: 'pinned' | 'hidden'
   engine?: EngineKind
   dryRun?: boolean
@@ -40,9 +40,10 @@ export function addLaunchOptions(command: Command, version: string): Command {
     )
     .option('--image <reference>', 'an exact tag or digest', `agui-runner:${version}`)
     .addOption(
-      new Option('--workspace <kind>', 'a clone of this folder, the folder itself, or an empty one')
-        .choices(['clone', 'mount', 'none'])
-        .default('clone'),
+      new Option(
+        '--workspace <kind>',
+        'a clone of this folder (where CI is set), the folder itself (elsewhere), or an empty one',
+      ).choices(['clone', 'mount', 'none']),
     )
     .addOption(
       new Option('--git <how>', 'what a mounted folder shows of its .git')
@@ -78,7 +79,7 @@ export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants)
     mode,
     image: flags.image,
     workspace: {
-      kind: flags.workspace,
+      kind: flags.workspace ?? (env['CI'] ? 'clone' : 'mount'),
       source: workingDirectory,
       isGitHidden: flags.git === 'hidden',
       path: env['PATH'],

@@ -1,4 +1,4 @@
-import { realpath } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Agent, fetch as fetchBy } from 'undici'
 import { RunnerError, toMessage } from '../errors.ts'
@@ -6,7 +6,7 @@ import { createArguments, type Launcher, networkArguments } from './arguments.ts
 import type { Engine } from './engine.ts'
 import { type LaunchLimits, type LaunchMode, type LaunchPlan, nameOf, planLaunch } from './plan.ts'
 import { makeRunFolder, type RunFolder, removeRunFolder } from './run-folder.ts'
-import { giveTo, prepareMounted, type WorkspaceKind } from './workspace.ts'
+import { fetchCommits, giveTo, prepareMounted, type WorkspaceKind } from './workspace.ts'
 
 export interface ContainerOptions {
   engine: Engine
@@ -55,8 +55,7 @@ export async function prepareLaunch(
   launcher: Launcher,
 ): Promise<{ plan: LaunchPlan; folder: RunFolder }> {
   const { run, mode, image, workspace, limits, environment, forbidden, secrets, parent } = options
-  const uid = process.getuid?.() ?? 0
-  const user = { uid: uid === 0 ? SANDBOX_UID : uid, gid: 0 }
+  const user = await containerUser(workspace)
   const folder = await makeRunFolder(await realpath(parent), run, launcher)
   try {
     const prepared = await prepareMounted({ ...workspace, target: folder.workspace, user })
@@ -81,6 +80,14 @@ export async function prepareLaunch(
     await removeRunFolder(folder.path)
     throw error
   }
+}
+
+/** The user's own; where that is root, whoever owns a mounted folder, else the image's. In group 0, as it allows. */
+async function containerUser({ kind, source }: ContainerOptions['workspace']): Promise<LaunchPlan['user']> {
+  const uid = process.getuid?.() ?? 0
+  if (uid !== 0) return { uid, gid: 0 }
+  const owner = kind === 'mount' ? (await stat(source)).uid : 0
+  return { uid: owner === 0 ? SANDBOX_UID : owner, gid: 0 }
 }
 
 /**
@@ -218,6 +225,21 @@ class Container implements Launched {
     if (plan.network.kind === 'own') await engine.remove({ kind: 'network', name: plan.network.name })
     await this.#door?.close()
     await this.#agent.destroy()
-    await removeRunFolder(folder.path)
+    if (await this.#keepCommits()) await removeRunFolder(folder.path)
+  }
+
+  /** @returns whether the clone has nothing left that is kept nowhere else. */
+  async #keepCommits(): Promise<boolean> {
+    const { workspace, say } = this.#options
+    const { plan, folder } = this.#prepared
+    if (workspace.kind !== 'clone') return true
+    try {
+      const refs = await fetchCommits({ ...workspace, target: folder.workspace }, plan.run)
+      for (const ref of refs) say(`what was committed is ${ref}`)
+      return true
+    } catch (error) {
+      say(`what was committed cannot be fetched, so ${folder.workspace} stays: ${toMessage(error)}`)
+      return false
+    }
   }
 }

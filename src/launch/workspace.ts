@@ -33,6 +33,12 @@ export async function prepareMounted(
   const { kind, source, target, isGitHidden, user } = request
   if (kind === 'mount') {
     const folder = await realpath(source)
+    const owner = (await lstat(folder)).uid
+    if (owner !== user.uid)
+      throw new RunnerError(
+        'config_invalid',
+        `${folder} belongs to the user ${owner}, and the container's user is ${user.uid}: it could not write there. Use --workspace clone, or start as the owner.`,
+      )
     return { folder, git: isGitHidden ? 'hidden' : await protectionOf(folder) }
   }
   if (kind === 'none') await mkdir(target)
@@ -66,6 +72,42 @@ async function clone(source: string, target: string, path: string | undefined): 
       `${source} cannot be cloned: ${toMessage(error).trim().split('\n').at(-1)}. Use --workspace mount or none for a folder without git.`,
     )
   }
+}
+
+/**
+ * What was committed in a clone, as refs of the checkout that it was made of: the clone itself goes. Git is never run in
+ * it, and none of its hooks (outside.md 2.5).
+ *
+ * @returns the names of the refs; empty when nothing is new.
+ */
+export async function fetchCommits(
+  { source, target, path }: Pick<WorkspaceRequest, 'source' | 'target' | 'path'>,
+  run: string,
+): Promise<string[]> {
+  const [uid = 0, gid = 0] = [process.getuid?.(), process.getgid?.()]
+  await giveTo(target, { uid, gid })
+  const env = { PATH: path, GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null' }
+  const git = async (...args: string[]): Promise<string[]> => {
+    const whole = ['-C', source, '-c', 'core.hooksPath=/dev/null', ...args]
+    const { stdout } = await promisify(execFile)('git', whole, { env, timeout: CLONE_MS })
+    return stdout.split('\n').filter((line) => line !== '')
+  }
+  const place = `refs/agui-runner/${run}`
+  await git(
+    'fetch',
+    '--quiet',
+    '--no-tags',
+    '--no-write-fetch-head',
+    '--',
+    target,
+    `+refs/heads/*:${place}/*`,
+  )
+  const known = new Set(await git('for-each-ref', '--format=%(objectname)', 'refs/heads', 'refs/remotes'))
+  const found = await git('for-each-ref', '--format=%(objectname) %(refname)', place)
+  const isNew = (line: string): boolean => !known.has(line.split(' ')[0] ?? '')
+  const refOf = (line: string): string => line.slice(line.indexOf(' ') + 1)
+  for (const line of found) if (!isNew(line)) await git('update-ref', '-d', refOf(line))
+  return found.filter(isNew).map(refOf)
 }
 
 /** Only root gives files away; everybody else's are the container's user's already. */

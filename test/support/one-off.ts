@@ -20,16 +20,20 @@ export interface OneOffStart {
   input?: string | null
   /** On a terminal of its own: stdin, stdout and stderr are one. */
   onTerminal?: boolean
+  /** Default: the bench's workspace. */
+  cwd?: string
+  /** Default: `run`. */
+  command?: string
 }
 
 /** `agui-runner run` with these arguments on the bench's folders. */
 export function startOneOff(bench: Bench, args: readonly string[], options: OneOffStart = {}): OneOffProcess {
-  const { env = {}, input = '', onTerminal = false } = options
-  const command = [process.execPath, MAIN, 'run', ...args]
+  const { env = {}, input = '', onTerminal = false, command: name = 'run' } = options
+  const command = [process.execPath, MAIN, name, ...args]
   const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
   const [program = '', ...rest] = onTerminal ? ['script', '-qec', quoted, '/dev/null'] : command
   const child = spawn(program, rest, {
-    cwd: bench.workspace,
+    cwd: options.cwd ?? bench.workspace,
     env: {
       PATH: process.env['PATH'] ?? '',
       TMPDIR: bench.directory,
