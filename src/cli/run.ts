@@ -119,7 +119,11 @@ class OneOffCommand {
 
   async #runOn(threadId: string): Promise<Told> {
     try {
-      return toTold(await this.#perform(threadId))
+      const told = toTold(await this.#perform(threadId))
+      // What the end of the place cut off is no cancelled run.
+      return this.#fatal === undefined || told.outcome === 'success'
+        ? told
+        : { ...told, ...failed(this.#fatal) }
     } catch (error) {
       // A start that was cut short fails in many ways, and none of them is its reason.
       if (this.#fatal === undefined && this.#stopping.signal.aborted)

@@ -1,6 +1,6 @@
 // `run`, `launch` and `sweep` against a real dockerd in a folder of its own.
 import { execFileSync } from 'node:child_process'
-import { chownSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
@@ -14,7 +14,7 @@ const PROBE = [
   'echo links=$(cut -d: -f1 /proc/net/dev | sed 1,2d | tr -d " \\n")',
   'echo routes=$(sed 1d /proc/net/route | wc -l)',
   'echo direct=$(curl -s -m 2 -o /dev/null http://192.0.2.1/ && echo yes || echo no)',
-  `echo keys=$( (env; cat /proc/[0-9]*/environ; ls -R /run/agui-runner; cat /proc/mounts) 2>/dev/null | grep -c "\${0#x}held-outside")`,
+  '(env; cat /proc/[0-9]*/environ; ls -R /run/agui-runner; cat /proc/mounts) >seen 2>/dev/null',
   'echo caps=$(grep CapBnd /proc/self/status | cut -f2)',
   'echo root=$(touch /probe 2>/dev/null && echo open || echo shut)',
 ].join('; ')
@@ -75,8 +75,10 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
     expect([code, stderr]).toEqual([0, expect.stringContaining('private: the visibility')])
     const { text } = JSON.parse(stdout)
     expect(text.split('\n')).toEqual([
-      ...['links=lo', 'routes=0', 'direct=no', 'keys=0', 'caps=0000000000000000', 'root=shut'],
+      ...['links=lo', 'routes=0', 'direct=no', 'caps=0000000000000000', 'root=shut'],
     ])
+    const seen = readFileSync(join(bench.workspace, 'seen'), 'utf8')
+    expect([seen.includes('AGUI_LAUNCH=private'), seen.includes(KEY)]).toEqual([true, false])
     const asked = bench.gateway.requests.filter(({ path }) => path.startsWith('/v1/messages'))
     expect(new Set(asked.map(({ headers }) => headers['x-api-key']))).toEqual(new Set([KEY]))
   })
@@ -146,19 +148,26 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
     engine.docker('rm', '--volumes', 'bystander')
   })
 
-  test('a container that ends by itself is 6, with its last lines; so is no engine; a missing image is 2', async () => {
-    engine.docker('create', '--name', 'broken', '--network', 'none', TEST_IMAGE, 'sh')
-    engine.docker('commit', '--change', 'ENV RUNNER_STATE_DIR=/proc/nothing', 'broken', 'agui-runner:broken')
-    engine.docker('rm', '--volumes', 'broken')
-    const broken = await oneOff(bench, ['--image', 'agui-runner:broken', '--workspace', 'none', '-p', 'x'], {
+  test('a container that ends by itself is 6, with its last lines', async () => {
+    const started = startOneOff(bench, ['--image', TEST_IMAGE, '--workspace', 'none', '-p', 'slow'], {
       env: environment(),
     })
-    expect(broken).toMatchObject({ code: 6, stderr: expect.stringContaining('/proc/nothing') })
-    const none = await run(['--workspace', 'none', '-p', 'x'], { DOCKER_HOST: 'unix:///nowhere/docker.sock' })
+    await started.has('stdout', 'one')
+    engine.docker('kill', engine.docker('ps', '--quiet'))
+    expect(await started.exited).toBe(6)
+    expect(started.stderr()).toMatch(/ended by itself \(137\)\. Its last lines:\n\{"level"/)
+  })
+
+  test('an image that cannot start and an engine that is not there are 6; an image that is not there is 2', async () => {
+    const empty = `tar -c -T /dev/null | docker --host ${engine.host} import - agui-runner:empty`
+    execFileSync('bash', ['-c', empty], { stdio: 'ignore' })
+    const [broken, none, missing] = await Promise.all([
+      run(['--image', 'agui-runner:empty', '--workspace', 'none', '-p', 'x']),
+      run(['--workspace', 'none', '-p', 'x'], { DOCKER_HOST: 'unix:///nowhere/docker.sock' }),
+      run(['--image', 'localhost:9/agui-runner:0', '--workspace', 'none', '-p', 'x']),
+    ])
+    expect(broken).toMatchObject({ code: 6, stderr: expect.stringContaining('ended by itself (127)') })
     expect(none).toMatchObject({ code: 6, stderr: expect.stringContaining('No container engine answers') })
-    const missing = await oneOff(bench, ['--image', 'localhost:9/agui-runner:0', '-p', 'x'], {
-      env: environment(),
-    })
     expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining('cannot be pulled') })
   })
 
