@@ -1,8 +1,9 @@
-import { existsSync, realpathSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { z } from 'zod'
 import { areProxies, PROXIES, WebOrigin } from './callers.ts'
 import { RunnerError } from './errors.ts'
+import { isNoWorkspace } from './no-workspace.ts'
 
 /** The image's places (openshell.md section 8); elsewhere the current folder's. */
 const SANDBOX_HOME = '/sandbox'
@@ -293,56 +294,6 @@ function notRight(problems: readonly string[]): RunnerError {
 
 const NO_WORKSPACE =
   'WORKSPACE_PATH: it is a folder of the system, or a home; give one of its own, such as a folder below the home'
-/** Not these, and for the second ones nothing below them either: the agent writes where it works. */
-const SYSTEM = [
-  '/',
-  '/home',
-  '/root',
-  '/lost+found',
-  '/media',
-  '/mnt',
-  '/opt',
-  '/run',
-  '/srv',
-  '/tmp',
-  '/var',
-  '/var/tmp',
-]
-const SYSTEM_TREES = [
-  '/bin',
-  '/boot',
-  '/dev',
-  '/etc',
-  '/lib',
-  '/lib32',
-  '/lib64',
-  '/libx32',
-  '/sbin',
-  '/sys',
-  '/usr',
-]
-
-/** By its own name and by where that leads. `/dev/shm` is memory, not a device. */
-function isNoWorkspace(path: string, home: string | undefined): boolean {
-  const names = [path, realOf(path)]
-  const homes = home === undefined ? [] : [resolve(home), realOf(home)]
-  return names.some((name) => {
-    const isOfTree = SYSTEM_TREES.some((tree) => name === tree || name.startsWith(`${tree}/`))
-    const holdsHome = homes.some((one) => one === name || one.startsWith(`${name}/`))
-    return SYSTEM.includes(name) || holdsHome || (isOfTree && !name.startsWith('/dev/shm/'))
-  })
-}
-
-/** Of what is there of it: the rest is made later. */
-function realOf(path: string): string {
-  try {
-    return realpathSync(path)
-  } catch {
-    const above = dirname(path)
-    return above === path ? path : join(realOf(above), basename(path))
-  }
-}
-
 function limitsOf(v: z.infer<typeof Environment>) {
   return Object.freeze({
     requestBodyBytesMax: v.REQUEST_BODY_BYTES_MAX,

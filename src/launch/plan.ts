@@ -2,7 +2,7 @@ import { RunnerError } from '../errors.ts'
 
 export type LaunchMode = 'private' | 'public'
 
-export interface PlanMount {
+interface PlanMount {
   source: string
   target: string
   readOnly: boolean

@@ -148,11 +148,16 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
     engine.docker('rm', '--volumes', 'bystander')
   })
 
-  test('a container that ends by itself is 6, with its last lines', async () => {
-    const started = startOneOff(bench, ['--image', TEST_IMAGE, '--workspace', 'none', '-p', 'slow'], {
-      env: environment(),
-    })
+  test('public: a network of its own; a container that ends by itself is 6, with its last lines', async () => {
+    const started = startOneOff(
+      bench,
+      ['--image', TEST_IMAGE, '--mode', 'public', '--workspace', 'none', '-p', 'slow'],
+      {
+        env: environment(),
+      },
+    )
     await started.has('stdout', 'one')
+    expect(engine.docker('network', 'ls', '--filter', 'label=agui-runner.run', '--quiet')).toMatch(/^\w+$/)
     engine.docker('kill', engine.docker('ps', '--quiet'))
     expect(await started.exited).toBe(6)
     expect(started.stderr()).toMatch(/ended by itself \(137\)\. Its last lines:\n\{"level"/)
