@@ -1,4 +1,4 @@
-import { type LaunchPlan, nameOf } from './plan.ts'
+import { containerName, type LaunchPlan } from './plan.ts'
 
 export type EngineKind = 'docker' | 'podman'
 
@@ -26,7 +26,7 @@ export function createArguments(plan: LaunchPlan, engine: EngineFacts, launcher:
   const isPodman = engine.kind === 'podman'
   return [
     'create',
-    ...['--name', nameOf(plan.run)],
+    ...['--name', containerName(plan.run)],
     ...labelArguments(plan.run, launcher),
     ...['--network', network.kind === 'none' ? 'none' : network.name],
     '--read-only',

@@ -4,9 +4,9 @@ import { Agent, fetch as fetchBy } from 'undici'
 import { RunnerError, toMessage } from '../errors.ts'
 import { createArguments, type Launcher, networkArguments } from './arguments.ts'
 import type { Engine } from './engine.ts'
-import { type LaunchLimits, type LaunchMode, type LaunchPlan, nameOf, planLaunch } from './plan.ts'
+import { fetchCommits, giveTo, prepareMounted, type WorkspaceKind } from './mounted.ts'
+import { containerName, type LaunchLimits, type LaunchMode, type LaunchPlan, planLaunch } from './plan.ts'
 import { makeRunFolder, type RunFolder, removeRunFolder } from './run-folder.ts'
-import { fetchCommits, giveTo, prepareMounted, type WorkspaceKind } from './workspace.ts'
 
 export interface ContainerOptions {
   engine: Engine
@@ -136,7 +136,7 @@ class Container implements Launched {
     this.plan = prepared.plan
     this.#options = options
     this.#prepared = prepared
-    this.#name = nameOf(prepared.plan.run)
+    this.#name = containerName(prepared.plan.run)
     this.socket = join(prepared.folder.agent, 'agent.sock')
     // A stream may be silent for as long as the model thinks; the client has a limit of its own.
     this.#agent = new Agent({ connect: { socketPath: this.socket }, bodyTimeout: 0, headersTimeout: 0 })

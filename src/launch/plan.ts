@@ -122,14 +122,14 @@ export function planLaunch(request: LaunchRequest): LaunchPlan {
       AGUI_SOCKET: `${INSIDE.agent}/agent.sock`,
       WORKSPACE_PATH: INSIDE.workspace,
     },
-    network: isPrivate ? { kind: 'none' } : { kind: 'own', name: nameOf(run) },
+    network: isPrivate ? { kind: 'none' } : { kind: 'own', name: containerName(run) },
     limits: { ...limits },
     command: ['/runner/entrypoint.sh'],
   }
 }
 
 /** Of the container, and of the network that is its own. */
-export function nameOf(run: string): string {
+export function containerName(run: string): string {
   return `agui-runner-${run}`
 }
 
