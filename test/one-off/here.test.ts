@@ -131,7 +131,7 @@ test('a terminal does not obey the agent', async () => {
 })
 
 test.each([
-  [['-p', 'hello'], 'Say where'],
+  [['-c', '-p', 'hello'], 'go with --here'],
   [['--here', '-p', ' '], 'the prompt is empty'],
   [['--here', '-p', 'a', '--prompt-file', 'b'], 'not both'],
   [['--here', '-p', 'a', '--time-limit', '5'], '90s, 30m or 2h'],

@@ -21,10 +21,22 @@ const PROBE = [
 const COMMIT =
   'git config user.name a && git config user.email a@example.org && echo new >new.txt && git add new.txt && git commit -qm "by the agent" && git log -1 --format=%s'
 
+/** What the host would execute, or believe, when it next runs git there. */
+const TAMPER = [
+  'mv .git x 2>/dev/null && echo moved',
+  'echo evil >.git/hooks/post-checkout && echo hooked',
+  'git config core.fsmonitor evil && echo configured',
+  'git add new.txt && git -c user.name=a -c user.email=a@example.org commit -qm mounted && git log -1 --format=%s',
+].join('; ')
+
 const SCRIPT: Script = {
   rules: [
     { when: { prompt: 'probe', round: 0 }, reply: [{ tool: 'Bash', input: { command: PROBE } }] },
     { when: { prompt: 'commit', round: 0 }, reply: [{ tool: 'Bash', input: { command: COMMIT } }] },
+    {
+      when: { prompt: 'tamper', round: 0 },
+      reply: [{ tool: 'Bash', input: { command: `exec 2>/dev/null; echo >new.txt; ${TAMPER}` } }],
+    },
     { when: { prompt: 'slow' }, reply: [{ text: 'one' }, { hang: true }] },
     { when: { result: { matches: '.*' } }, reply: '{{result}}' },
     { reply: 'You said: {{prompt}}' },
@@ -121,6 +133,26 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
     const ref = /what was committed is (\S+)/.exec(stderr)?.[1] ?? ''
     expect(git('log', '--format=%s', ref).split('\n')).toEqual(['by the agent', 'first'])
     expect([git('status', '--porcelain'), existsSync(join(source, 'new.txt'))]).toEqual(['', false])
+  })
+
+  test('a mounted folder: commits are made in it, and its .git cannot be moved, hooked or configured', async () => {
+    const source = join(bench.workspace, 'mounted')
+    const git = (...args: string[]): string =>
+      execFileSync('git', ['-c', 'safe.directory=*', '-C', source, ...args], { encoding: 'utf8' }).trim()
+    mkdirSync(source)
+    git('init', '-q', '-b', 'main')
+    const config = readFileSync(join(source, '.git/config'), 'utf8')
+    execFileSync('chown', ['-R', '10001:0', source])
+    const { code, stdout } = await oneOff(bench, ['--image', TEST_IMAGE, '-p', 'tamper'], {
+      env: environment(),
+      cwd: source,
+    })
+    expect([code, stdout]).toEqual([0, 'mounted\n'])
+    expect([git('log', '--format=%s'), readFileSync(join(source, '.git/config'), 'utf8')]).toEqual([
+      'mounted',
+      config,
+    ])
+    expect(existsSync(join(source, '.git/hooks/post-checkout'))).toBe(false)
   })
 
   test('SIGINT: the run is cancelled, and nothing is left', async () => {
