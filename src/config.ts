@@ -1,5 +1,5 @@
-import { existsSync, realpathSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { z } from 'zod'
 import { areProxies, PROXIES, WebOrigin } from './callers.ts'
 import {
@@ -11,6 +11,7 @@ import {
   textField as text,
 } from './config-fields.ts'
 import { RunnerError } from './errors.ts'
+import { isNoWorkspace } from './no-workspace.ts'
 
 /** The image's places (openshell.md section 8); elsewhere the current folder's. */
 const SANDBOX_HOME = '/sandbox'
@@ -71,9 +72,22 @@ function parseJson(json: string): unknown {
   }
 }
 
+/** Of the address of a unix socket the kernel keeps 108 bytes, and a zero ends it. */
+const SOCKET_PATH_BYTES = 107
+const socketPath = text.refine(
+  (path) => path === undefined || (path.startsWith('/') && Buffer.byteLength(path) <= SOCKET_PATH_BYTES),
+  `must be an absolute path of at most ${SOCKET_PATH_BYTES} bytes`,
+)
+
 const Environment = z.object({
   AGUI_HOST: z.preprocess(emptyIsUnset, z.string().default('127.0.0.1')),
   AGUI_PORT: integer(8001, { max: 65535 }),
+  AGUI_SOCKET: socketPath,
+  AGUI_GATEWAY_SOCKET: socketPath,
+  AGUI_LAUNCH: z.preprocess(
+    emptyIsUnset,
+    z.enum(['private', 'public'], 'must be private or public').optional(),
+  ),
   AGUI_TOKEN: text,
   AGUI_INSECURE: flag,
   AGUI_ALLOWED_HOSTS: list,
@@ -203,6 +217,9 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
   return Object.freeze({
     host: v.AGUI_HOST,
     port: v.AGUI_PORT,
+    /** Served instead of the address. */
+    socket: v.AGUI_SOCKET,
+    gatewaySocket: v.AGUI_GATEWAY_SOCKET,
     token: v.AGUI_TOKEN,
     isInsecure: v.AGUI_INSECURE && !isLoopback(v.AGUI_HOST) && v.AGUI_TOKEN === undefined,
     allowedHosts: isLoopback(v.AGUI_HOST) ? v.AGUI_ALLOWED_HOSTS : [...v.AGUI_ALLOWED_HOSTS, v.AGUI_HOST],
@@ -261,56 +278,6 @@ function notRight(problems: readonly string[]): RunnerError {
 
 const NO_WORKSPACE =
   'WORKSPACE_PATH: it is a folder of the system, or a home; give one of its own, such as a folder below the home'
-/** Not these, and for the second ones nothing below them either: the agent writes where it works. */
-const SYSTEM = [
-  '/',
-  '/home',
-  '/root',
-  '/lost+found',
-  '/media',
-  '/mnt',
-  '/opt',
-  '/run',
-  '/srv',
-  '/tmp',
-  '/var',
-  '/var/tmp',
-]
-const SYSTEM_TREES = [
-  '/bin',
-  '/boot',
-  '/dev',
-  '/etc',
-  '/lib',
-  '/lib32',
-  '/lib64',
-  '/libx32',
-  '/sbin',
-  '/sys',
-  '/usr',
-]
-
-/** By its own name and by where that leads. `/dev/shm` is memory, not a device. */
-function isNoWorkspace(path: string, home: string | undefined): boolean {
-  const names = [path, realOf(path)]
-  const homes = home === undefined ? [] : [resolve(home), realOf(home)]
-  return names.some((name) => {
-    const isOfTree = SYSTEM_TREES.some((tree) => name === tree || name.startsWith(`${tree}/`))
-    const holdsHome = homes.some((one) => one === name || one.startsWith(`${name}/`))
-    return SYSTEM.includes(name) || holdsHome || (isOfTree && !name.startsWith('/dev/shm/'))
-  })
-}
-
-/** Of what is there of it: the rest is made later. */
-function realOf(path: string): string {
-  try {
-    return realpathSync(path)
-  } catch {
-    const above = dirname(path)
-    return above === path ? path : join(realOf(above), basename(path))
-  }
-}
-
 function limitsOf(v: z.infer<typeof Environment>) {
   return Object.freeze({
     requestBodyBytesMax: v.REQUEST_BODY_BYTES_MAX,

@@ -58,6 +58,7 @@ export const ERRORS = {
   storage_unavailable: { status: 503 },
   lease_lost: { status: 503 },
   config_invalid: { status: 500 },
+  sandbox_failed: { status: 502 },
   internal: { status: 500 },
 } as const satisfies Record<string, { status: number }>
 

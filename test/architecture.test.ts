@@ -19,7 +19,8 @@ const IMPORTS: Record<string, readonly string[]> = {
   'package-directory': [],
   callers: [],
   'config-fields': [],
-  config: ['callers', 'config-fields', 'errors'],
+  'no-workspace': [],
+  config: ['callers', 'config-fields', 'errors', 'no-workspace'],
   'proxy-settings': ['errors'],
   agui: ['errors'],
   agent: ['agui', 'errors'],
@@ -139,6 +140,8 @@ const IMPORTS: Record<string, readonly string[]> = {
     'thread',
     'workspace',
   ],
+  'one-off': ['errors'],
+  launch: ['config', 'errors'],
   cli: [
     'agent',
     'broker',
@@ -146,8 +149,10 @@ const IMPORTS: Record<string, readonly string[]> = {
     'claude/process',
     'config',
     'errors',
+    'launch',
     'mock',
     'model-route',
+    'one-off',
     'package-directory',
     'policy/decide',
     'policy/read',
@@ -169,7 +174,7 @@ const PACKAGE_ONLY_IN: Record<string, readonly string[]> = {
   ws: ['sandbox'],
   'prom-client': ['telemetry'],
   pino: ['telemetry'],
-  'node:child_process': ['claude', 'model-route', 'workspace', 'sandbox', 'storage', 'cli'],
+  'node:child_process': ['claude', 'model-route', 'workspace', 'sandbox', 'storage', 'cli', 'launch'],
 }
 
 /** Compiled and served for the page; the rest of src/ runs in Node. */

@@ -1,12 +1,21 @@
 import { isCode } from '../errors.ts'
 
-/** Exit codes (contract section 2); the last three are those of `STOP_ON_RUN_FINISHED`. */
-export const EXIT = { ok: 0, internal: 1, config: 2, failed: 3, cancelled: 4, waiting: 5 } as const
+/** Exit codes (contract sections 2 and 10); from 3 to 5 those of `STOP_ON_RUN_FINISHED` and of `run`. */
+export const EXIT = {
+  ok: 0,
+  internal: 1,
+  config: 2,
+  failed: 3,
+  cancelled: 4,
+  waiting: 5,
+  sandbox: 6,
+} as const
 
 /** Errors that say: what was asked for is wrong, mend it. By name, so that no command loads what it does not use. */
 const OF_USAGE = new Set(['PolicyError', 'MockError'])
 
 export function exitCodeOfError(error: unknown): number {
+  if (isCode(error, 'sandbox_failed')) return EXIT.sandbox
   const isUsage = error instanceof Error && OF_USAGE.has(error.name)
   return isUsage || isCode(error, 'config_invalid', 'policy_invalid', 'policy_not_enforced')
     ? EXIT.config

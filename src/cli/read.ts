@@ -18,7 +18,7 @@ export function readCommand(context: CliContext): Command {
 async function read(context: CliContext): Promise<number> {
   const { env, version, isTerminal } = context
   const config = loadConfig(env, context)
-  const logging = await createLogger({ level: config.logLevel, pretty: isTerminal })
+  const logging = await createLogger({ level: config.logLevel, console: isTerminal ? 'pretty' : 'json' })
   const { logger } = logging
   const stopping = stopSignal(() => logger.info('stopping'))
   let reader: Awaited<ReturnType<typeof createReader>> | undefined

@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import type { RunEnd } from '../agent/agent.ts'
 import { type Config, type Env, loadConfig } from '../config.ts'
 import { toMessage } from '../errors.ts'
+import type { GatewayRelay } from '../launch/gateway-relay.ts'
 import { createRunner, type Runner } from '../runner/create.ts'
 import { StateFolder } from '../runner/state-folder.ts'
 import { createLogger, type RunnerLogger } from '../telemetry/logger.ts'
@@ -63,7 +64,8 @@ export async function serve(options: ServeOptions): Promise<void> {
 /** @returns the exit code. */
 async function serveAlone(options: ServeOptions, config: Config): Promise<number> {
   const { env, isMock, isTerminal, isTiedToParent } = options
-  const logging = await createLogger({ level: config.logLevel, file: config.logFile, pretty: isTerminal })
+  const console = isTerminal ? 'pretty' : 'json'
+  const logging = await createLogger({ level: config.logLevel, file: config.logFile, console })
   const { logger } = logging
   const stateFolder = new StateFolder(config.stateDirectory)
   const stopping = stopSignal(() => logger.info('stopping'))
@@ -75,6 +77,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
   }
   let code: number = EXIT.ok
   let runner: Runner | undefined
+  let relay: GatewayRelay | undefined
   const fail = (message: string) => (error: unknown) => {
     logger.fatal({ err: error }, `${message}: ${toMessage(error)}`)
     code = EXIT.internal
@@ -92,10 +95,14 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
     }
     const own = await firstPrompt(config)
     let isFirstAwaited = own !== undefined || mayHaveStartupPrompt(config)
+    if (config.gatewaySocket !== undefined) {
+      const { openGatewayRelay } = await import('../launch/gateway-relay.ts')
+      relay = await openGatewayRelay(config.gatewaySocket)
+    }
     runner = await createRunner({
       config,
       version: options.version,
-      env,
+      env: relay === undefined ? env : { ...env, ...relay.environment },
       logger,
       stateFolder,
       isMock,
@@ -129,6 +136,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
   }
   stateFolder.close()
   const isClosed = await shutDown(runner, logging, config.limits.shutdownGraceMs)
+  await relay?.close()
   release()
   return isClosed ? code : EXIT.internal
 }

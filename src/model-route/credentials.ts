@@ -1,7 +1,7 @@
 import type { ModelRouteKind, RouteEnv } from './route-kind.ts'
 
 /** As in model-route.sh; not a secret. */
-const PLACEHOLDER_KEY = 'inference-routing'
+export const PLACEHOLDER_KEY = 'inference-routing'
 
 /** A provider's credential, which the sandbox's proxy puts in the place of this text; not a secret. */
 export const PROVIDER_PLACEHOLDER = /^openshell:resolve:env:[A-Za-z_][A-Za-z0-9_]*$/

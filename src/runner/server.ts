@@ -96,7 +96,7 @@ export function doorsOf({
 
 export function listening(
   app: Awaited<ReturnType<typeof buildServer>>,
-  { host, port }: Pick<Config, 'host' | 'port'>,
+  { host, port, socket }: Pick<Config, 'host' | 'port' | 'socket'>,
   logger: Logger,
 ): OpenServer {
   return {
@@ -104,9 +104,11 @@ export function listening(
       const { level } = logger
       // Fastify would announce itself, and once per address; the one line that says so is ours.
       logger.level = 'warn'
-      await app.listen({ host, port })
+      await app.listen(
+        socket === undefined ? { host, port } : { path: socket, readableAll: true, writableAll: true },
+      )
       logger.level = level
-      return urlOf(app.server.address(), host)
+      return socket === undefined ? urlOf(app.server.address(), host) : `unix:${socket}`
     },
     close: () => drain(app),
   }

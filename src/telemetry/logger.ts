@@ -9,8 +9,8 @@ export interface LoggerOptions {
   level: string
   /** Where a rotated copy goes, when it does; left out, with a warning, when it cannot be written. */
   file?: string
-  /** Colours and one readable line a record, on a terminal only. */
-  pretty: boolean
+  /** What stdout gets: a JSON line a record; on a terminal a readable one, with colours; nothing where it has another use. */
+  console: 'json' | 'pretty' | 'none'
 }
 
 export interface RunnerLogger {
@@ -43,10 +43,11 @@ export async function createLogger(options: LoggerOptions): Promise<RunnerLogger
   const destination = pino.destination({ dest: 1, sync: false, maxLength: STDOUT_BUFFER_BYTES_MAX })
   // EPIPE: the reader of our stdout went away. The file still has everything.
   destination.on('error', () => {})
-  const stdout = options.pretty ? await prettyStream() : destination
+  const stdout = options.console === 'pretty' ? await prettyStream() : destination
   const problem = options.file === undefined ? undefined : writeProblem(dirname(options.file))
   const file = options.file === undefined || problem !== undefined ? undefined : rotatingFile(options.file)
-  const streams = [stdout, ...(file === undefined ? [] : [file])].map((stream) => ({
+  const console = options.console === 'none' ? [] : [stdout]
+  const streams = [...console, ...(file === undefined ? [] : [file])].map((stream) => ({
     stream,
     level: 'trace' as const,
   }))

@@ -116,13 +116,13 @@ describe.skipIf(skipped)(`the assembled image${reason === undefined ? '' : ` (${
   })
 
   test('nothing but the sandbox’s home and the temporary folders can be written by anyone but root', () => {
-    const open = [...fingerprint(image.root, ['/sandbox', '/tmp', '/var/tmp', '/dev', '/proc'])].filter(
-      ([, print]) => {
-        const [mode = '', uid] = print.split(' ')
-        const bits = Number.parseInt(mode, 8)
-        return (bits & 0o170000) !== 0o120000 && (uid !== '0' || (bits & 0o022) !== 0)
-      },
-    )
+    const open = [
+      ...fingerprint(image.root, ['/sandbox', '/run/agui-runner', '/tmp', '/var/tmp', '/dev', '/proc']),
+    ].filter(([, print]) => {
+      const [mode = '', uid] = print.split(' ')
+      const bits = Number.parseInt(mode, 8)
+      return (bits & 0o170000) !== 0o120000 && (uid !== '0' || (bits & 0o022) !== 0)
+    })
     expect(open.map(([path, print]) => `${path} ${print}`)).toEqual([])
   })
 

@@ -217,6 +217,10 @@ async function perform(
     case 'RUN':
       await runInStage(build, state, step)
       return
+    case 'EXPOSE':
+    case 'HEALTHCHECK':
+      // For an engine, which is not here; dockerfile.test.ts reads them.
+      return
     case 'ENTRYPOINT':
       state.entrypoint = jsonOf(step)
       return

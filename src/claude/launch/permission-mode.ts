@@ -18,11 +18,12 @@ export function decidePermissionMode(
   wanted: 'auto' | 'ask' | 'accept-edits' | 'never-ask',
   { env, isMock, isEnforced }: PermissionFacts,
 ): PermissionMode {
-  const isConfined = isMock || isEnforced || env['OPENSHELL_SANDBOX'] === '1'
+  const isSandbox = env['OPENSHELL_SANDBOX'] === '1' || (env['AGUI_LAUNCH'] ?? '') !== ''
+  const isConfined = isMock || isEnforced || isSandbox
   if (wanted === 'auto') return isConfined ? 'never-ask' : 'ask'
   if (wanted !== 'never-ask' || isConfined) return wanted
   throw new RunnerError(
     'policy_not_enforced',
-    'PERMISSION_MODE=never-ask needs OpenShell, local enforcement or the mock gateway: here nothing holds the tools to the policy. Use auto, ask or accept-edits, or see POLICY_ENFORCEMENT.',
+    'PERMISSION_MODE=never-ask needs OpenShell, a container of `agui-runner launch`, local enforcement or the mock gateway: here nothing holds the tools to the policy. Use auto, ask or accept-edits, or see POLICY_ENFORCEMENT.',
   )
 }

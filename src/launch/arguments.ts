@@ -1,0 +1,88 @@
+import { containerName, type LaunchPlan } from './plan.ts'
+
+export type EngineKind = 'docker' | 'podman'
+
+export const LABEL = {
+  run: 'agui-runner.run',
+  started: 'agui-runner.started',
+  pid: 'agui-runner.pid',
+} as const
+
+export interface EngineFacts {
+  kind: EngineKind
+  /** An engine of an ordinary user maps users; the host's own has to stay the same one inside. */
+  isRootless: boolean
+}
+
+/** What `sweep` decides by: the process that launched it, and when. */
+export interface Launcher {
+  pid: number
+  startedAt: Date
+}
+
+/** `ENGINE create …` for the plan. Pure, sorted, and without a value that is secret, as the plan is. */
+export function createArguments(plan: LaunchPlan, engine: EngineFacts, launcher: Launcher): string[] {
+  const { limits, network, user } = plan
+  const isPodman = engine.kind === 'podman'
+  return [
+    'create',
+    ...['--name', containerName(plan.run)],
+    ...labelArguments(plan.run, launcher),
+    ...['--network', network.kind === 'none' ? 'none' : network.name],
+    '--read-only',
+    '--init',
+    ...['--user', `${user.uid}:${user.gid}`],
+    ...(isPodman && engine.isRootless ? ['--userns', 'keep-id'] : []),
+    ...['--cap-drop', 'ALL'],
+    ...['--security-opt', 'no-new-privileges'],
+    // With SELinux a mounted socket cannot be connected to otherwise; elsewhere it says nothing.
+    ...['--security-opt', 'label=disable'],
+    ...['--pids-limit', String(limits.pids)],
+    ...['--memory', String(limits.memoryBytes)],
+    ...['--memory-swap', String(limits.memoryBytes)],
+    ...['--cpus', String(limits.cpus)],
+    ...['--stop-timeout', String(Math.ceil(limits.stopGraceMs / 1000))],
+    ...logArguments(engine.kind, limits.logBytes),
+    ...['--pull', 'never'],
+    ...plan.scratch.flatMap(({ target, bytesMax, readOnly }) => [
+      '--tmpfs',
+      `${target}:${readOnly ? 'ro' : 'rw'},nosuid,nodev,size=${bytesMax},mode=${readOnly ? '0555' : '1777'}`,
+    ]),
+    ...plan.volumes.flatMap((target) => ['--volume', target]),
+    ...plan.mounts.flatMap(({ source, target, readOnly }) => [
+      '--mount',
+      `type=bind,source=${source},target=${target}${readOnly ? ',readonly' : ''}`,
+    ]),
+    ...Object.keys(plan.environment)
+      .sort()
+      .flatMap((name) => ['--env', `${name}=${plan.environment[name]}`]),
+    imageFor(plan.image, engine.kind),
+    ...plan.command,
+  ]
+}
+
+/** `ENGINE network create …`, for a plan that has a network of its own. */
+export function networkArguments(plan: LaunchPlan, launcher: Launcher): string[] | undefined {
+  if (plan.network.kind === 'none') return undefined
+  return ['network', 'create', ...labelArguments(plan.run, launcher), plan.network.name]
+}
+
+function labelArguments(run: string, { pid, startedAt }: Launcher): string[] {
+  const labels = [`${LABEL.run}=${run}`, `${LABEL.started}=${startedAt.toISOString()}`, `${LABEL.pid}=${pid}`]
+  return labels.flatMap((label) => ['--label', label])
+}
+
+/** Podman's own driver knows the size alone. */
+function logArguments(kind: EngineKind, bytes: number): string[] {
+  const size = ['--log-opt', `max-size=${bytes}`]
+  return kind === 'podman'
+    ? ['--log-driver', 'k8s-file', ...size]
+    : ['--log-driver', 'json-file', ...size, '--log-opt', 'max-file=2']
+}
+
+/** Podman asks a registry for a short name, and has what was built here under `localhost/`. */
+function imageFor(image: string, kind: EngineKind): string {
+  const first = image.split('/')[0] ?? ''
+  const isQualified = image.includes('/') && (/[.:]/.test(first) || first === 'localhost')
+  return kind === 'podman' && !isQualified ? `localhost/${image}` : image
+}

@@ -1,0 +1,154 @@
+import { spawn } from 'node:child_process'
+import type { Env } from '../config.ts'
+import { RunnerError } from '../errors.ts'
+import { type EngineFacts, type EngineKind, LABEL } from './arguments.ts'
+
+/** What the engines' own programs read; nothing of it is a credential of ours. */
+const ENGINE_VARIABLES = [
+  ...['PATH', 'HOME', 'TMPDIR', 'XDG_RUNTIME_DIR', 'XDG_CONFIG_HOME', 'DBUS_SESSION_BUS_ADDRESS'],
+  ...['DOCKER_HOST', 'DOCKER_CONTEXT', 'DOCKER_CONFIG', 'DOCKER_TLS_VERIFY', 'DOCKER_CERT_PATH'],
+  ...['CONTAINER_HOST', 'CONTAINERS_CONF', 'CONTAINERS_STORAGE_CONF'],
+]
+const TALK_MS = 60_000
+const LOG_LINES = 20
+/** Of a program's output; the engines' answers are a few lines. */
+const OUTPUT_CHARS = 64 * 1024
+
+interface Talk {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+/** The command line of docker or podman. */
+export class Engine {
+  readonly facts: EngineFacts
+  readonly #env: Record<string, string>
+
+  private constructor(facts: EngineFacts, env: Record<string, string>) {
+    this.facts = facts
+    this.#env = env
+  }
+
+  /**
+   * The one that was asked for, or the first that answers.
+   *
+   * @throws {RunnerError} `sandbox_failed` when none does.
+   */
+  static async find(wanted: EngineKind | undefined, env: Env): Promise<Engine> {
+    const own = Object.fromEntries(
+      ENGINE_VARIABLES.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])),
+    )
+    const problems: string[] = []
+    for (const kind of wanted === undefined ? (['docker', 'podman'] as const) : [wanted]) {
+      const format = kind === 'docker' ? '{{json .SecurityOptions}}' : '{{.Host.Security.Rootless}}'
+      const { code, stdout, stderr } = await talk(kind, ['info', '--format', format], own)
+      if (code === 0) return new Engine({ kind, isRootless: /rootless|^true$/m.test(stdout) }, own)
+      problems.push(`${kind}: ${lastLine(stderr)}`)
+    }
+    throw new RunnerError(
+      'sandbox_failed',
+      `No container engine answers (${problems.join('; ')}). Install or start docker or podman; or use --here, which runs on this machine itself.`,
+    )
+  }
+
+  /** @throws {RunnerError} `sandbox_failed`, with the engine's own last line. */
+  async run(args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await talk(this.facts.kind, args, this.#env)
+    if (code === 0) return stdout.trim()
+    throw new RunnerError('sandbox_failed', `${this.facts.kind} ${args[0]} failed: ${lastLine(stderr)}`)
+  }
+
+  /** The same where what is asked for may not be there. */
+  async tried(args: readonly string[]): Promise<boolean> {
+    return (await talk(this.facts.kind, args, this.#env)).code === 0
+  }
+
+  /** @throws {RunnerError} `config_invalid` when it is not here and cannot be pulled. */
+  async needImage(image: string): Promise<void> {
+    if (await this.tried(['image', 'inspect', image])) return
+    const { code, stderr } = await talk(this.facts.kind, ['pull', '--quiet', image], this.#env)
+    if (code === 0) return
+    throw new RunnerError(
+      'config_invalid',
+      `The image ${image} is not here and cannot be pulled: ${lastLine(stderr)}. Build it (docs/image.md) or name another with --image.`,
+    )
+  }
+
+  /** Resolves when the container has ended, with its exit code; undefined when it is gone, or the signal came first. */
+  async wait(name: string, signal: AbortSignal): Promise<number | undefined> {
+    const { code, stdout } = await talk(this.facts.kind, ['wait', name], this.#env, { signal, timeoutMs: 0 })
+    return code === 0 && /^\d+$/.test(stdout.trim()) ? Number(stdout) : undefined
+  }
+
+  async logs(name: string): Promise<string> {
+    const { stdout, stderr } = await talk(
+      this.facts.kind,
+      ['logs', '--tail', String(LOG_LINES), name],
+      this.#env,
+    )
+    return `${stdout}${stderr}`.trim()
+  }
+
+  async wasOutOfMemory(name: string): Promise<boolean> {
+    const args = ['inspect', '--format', '{{.State.OOMKilled}}', name]
+    return (await talk(this.facts.kind, args, this.#env)).stdout.trim() === 'true'
+  }
+
+  /** What carries our label, of containers and networks. */
+  async labelled(kind: 'container' | 'network'): Promise<Labelled[]> {
+    const labels = [LABEL.run, LABEL.pid, LABEL.started].map((label) => `{{.Label "${label}"}}`)
+    const id = kind === 'container' ? '{{.Names}}' : '{{.Name}}'
+    const list = kind === 'container' ? ['ps', '--all'] : ['network', 'ls']
+    const text = await this.run([
+      ...list,
+      '--filter',
+      `label=${LABEL.run}`,
+      '--format',
+      [id, ...labels].join('\t'),
+    ])
+    return text.split('\n').flatMap((line) => {
+      const [name = '', run = '', pid = '', started = ''] = line.split('\t')
+      return name === '' ? [] : [{ kind, name, run, pid: Number(pid), startedAt: Date.parse(started) }]
+    })
+  }
+
+  async remove({ kind, name }: Pick<Labelled, 'kind' | 'name'>): Promise<void> {
+    await this.tried(kind === 'container' ? ['rm', '--force', '--volumes', name] : ['network', 'rm', name])
+  }
+}
+
+export interface Labelled {
+  kind: 'container' | 'network'
+  name: string
+  run: string
+  pid: number
+  /** Milliseconds since 1970; NaN when the label says nothing. */
+  startedAt: number
+}
+
+function talk(
+  program: string,
+  args: readonly string[],
+  env: Record<string, string>,
+  { signal, timeoutMs = TALK_MS }: { signal?: AbortSignal; timeoutMs?: number } = {},
+): Promise<Talk> {
+  return new Promise((resolve) => {
+    // A group of its own: Ctrl-C is for us, who stop the container in good order.
+    const child = spawn(program, args, {
+      ...{ env, timeout: timeoutMs, detached: true, stdio: ['ignore', 'pipe', 'pipe'] },
+      ...(signal === undefined ? {} : { signal }),
+    })
+    const said = { stdout: '', stderr: '' }
+    for (const name of ['stdout', 'stderr'] as const)
+      child[name].setEncoding('utf8').on('data', (text: string) => {
+        said[name] = (said[name] + text).slice(-OUTPUT_CHARS)
+      })
+    child.once('error', (error) => resolve({ code: null, stdout: '', stderr: error.message }))
+    child.once('close', (code) => resolve({ code, ...said }))
+  })
+}
+
+function lastLine(text: string): string {
+  return text.trim().split('\n').at(-1) || 'it said nothing'
+}

@@ -1,0 +1,245 @@
+import { realpath, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Agent, fetch as fetchBy } from 'undici'
+import { RunnerError, toMessage } from '../errors.ts'
+import { createArguments, type Launcher, networkArguments } from './arguments.ts'
+import type { Engine } from './engine.ts'
+import { fetchCommits, giveTo, prepareMounted, type WorkspaceKind } from './mounted.ts'
+import { containerName, type LaunchLimits, type LaunchMode, type LaunchPlan, planLaunch } from './plan.ts'
+import { makeRunFolder, type RunFolder, removeRunFolder } from './run-folder.ts'
+
+export interface ContainerOptions {
+  engine: Engine
+  run: string
+  mode: LaunchMode
+  image: string
+  workspace: { kind: WorkspaceKind; source: string; isGitHidden: boolean; path: string | undefined }
+  environment: Readonly<Record<string, string>>
+  limits: LaunchLimits
+  /** Where the folder of this run is made. */
+  parent: string
+  /** No mount may be one of them. */
+  forbidden: readonly string[]
+  /** Values that may stand in no plan. */
+  secrets: readonly string[]
+  /** Opens the session's door at that socket. */
+  openDoor(socket: string): Promise<{ close(): Promise<void> }>
+  /** Ends the start. */
+  signal: AbortSignal
+  say(line: string): void
+}
+
+export interface Launched {
+  plan: LaunchPlan
+  /** The runner's HTTP; only this user reaches it. */
+  socket: string
+  /** For the client of the runner inside. */
+  fetch(url: string, options: RequestInit): Promise<Response>
+  /** Resolves when the container has ended by itself, with why. */
+  ended: Promise<RunnerError>
+  /** Stops with grace and leaves nothing. Idempotent; `isUrgent` skips the grace, also of a close under way. */
+  close(isUrgent?: boolean): Promise<void>
+}
+
+/** A container that is about to start has so long, in milliseconds; then whatever is wrong is told. */
+const HEALTH_MS = 60_000
+/** What comes behind it, the model's answer, may be late: that is warned of. */
+const READY_MS = 15_000
+const RETRY_MS = 100
+/** The image's own; root's files are given to it. */
+const SANDBOX_UID = 10001
+
+/** Everything that a plan needs is there: what `--dry-run` prints, and then removes. */
+export async function prepareLaunch(
+  options: ContainerOptions,
+  launcher: Launcher,
+): Promise<{ plan: LaunchPlan; folder: RunFolder }> {
+  const { run, mode, image, workspace, limits, environment, forbidden, secrets, parent } = options
+  const user = await containerUser(workspace)
+  const folder = await makeRunFolder(await realpath(parent), run, launcher)
+  try {
+    const prepared = await prepareMounted({ ...workspace, target: folder.workspace, user })
+    await giveTo(folder.agent, user)
+    const plan = planLaunch({
+      ...{ run, mode, image, user, limits, environment, forbidden },
+      ...{
+        workspace: prepared.folder,
+        git: prepared.git,
+        gatewayFolder: folder.gateway,
+        agentFolder: folder.agent,
+      },
+    })
+    const json = JSON.stringify(plan)
+    if (secrets.some((secret) => secret !== '' && json.includes(secret)))
+      throw new RunnerError(
+        'config_invalid',
+        'A credential would stand in the plan: it is in a folder’s name, or in what is handed on.',
+      )
+    return { plan, folder }
+  } catch (error) {
+    await removeRunFolder(folder.path)
+    throw error
+  }
+}
+
+/** The user's own; where that is root, whoever owns a mounted folder, else the image's. In group 0, as it allows. */
+async function containerUser({ kind, source }: ContainerOptions['workspace']): Promise<LaunchPlan['user']> {
+  const uid = process.getuid?.() ?? 0
+  if (uid !== 0) return { uid, gid: 0 }
+  const owner = kind === 'mount' ? (await stat(source)).uid : 0
+  return { uid: owner === 0 ? SANDBOX_UID : owner, gid: 0 }
+}
+
+/**
+ * A container with a runner in it that answers. Whatever fails, nothing is left.
+ *
+ * @throws {RunnerError} `sandbox_failed` with the last lines of its log; `config_invalid`.
+ */
+export async function launch(options: ContainerOptions): Promise<Launched> {
+  const { engine, image, signal } = options
+  await engine.needImage(image)
+  const launcher = { pid: process.pid, startedAt: new Date() }
+  const { plan, folder } = await prepareLaunch(options, launcher)
+  const container = new Container(options, { plan, folder, launcher })
+  try {
+    await container.start()
+    signal.throwIfAborted()
+    await container.untilHealthy()
+  } catch (error) {
+    await container.close()
+    throw error
+  }
+  return container
+}
+
+interface Prepared {
+  plan: LaunchPlan
+  folder: RunFolder
+  launcher: Launcher
+}
+
+class Container implements Launched {
+  readonly plan: LaunchPlan
+  readonly socket: string
+  readonly ended: Promise<RunnerError>
+  readonly #options: ContainerOptions
+  readonly #prepared: Prepared
+  readonly #name: string
+  readonly #agent: Agent
+  readonly #closing = new AbortController()
+  #tellEnd: (error: RunnerError) => void = () => undefined
+  #end: RunnerError | undefined
+  #door: { close(): Promise<void> } | undefined
+  #closed: Promise<void> | undefined
+
+  constructor(options: ContainerOptions, prepared: Prepared) {
+    this.plan = prepared.plan
+    this.#options = options
+    this.#prepared = prepared
+    this.#name = containerName(prepared.plan.run)
+    this.socket = join(prepared.folder.agent, 'agent.sock')
+    // A stream may be silent for as long as the model thinks; the client has a limit of its own.
+    this.#agent = new Agent({ connect: { socketPath: this.socket }, bodyTimeout: 0, headersTimeout: 0 })
+    this.ended = new Promise((resolve) => {
+      this.#tellEnd = resolve
+    })
+  }
+
+  /** A name exists for the clean-up before anything runs. */
+  async start(): Promise<void> {
+    const { engine, openDoor } = this.#options
+    const { plan, folder, launcher } = this.#prepared
+    this.#door = await openDoor(join(folder.gateway, 'gateway.sock'))
+    const network = networkArguments(plan, launcher)
+    if (network !== undefined) await engine.run(network)
+    await engine.run(createArguments(plan, engine.facts, launcher))
+    await engine.run(['start', this.#name])
+    this.#watch().catch((error: unknown) =>
+      this.#options.say(`the container is not watched: ${toMessage(error)}`),
+    )
+  }
+
+  async #watch(): Promise<void> {
+    const { engine } = this.#options
+    const code = await engine.wait(this.#name, this.#closing.signal)
+    if (this.#closing.signal.aborted) return
+    const isOutOfMemory = await engine.wasOutOfMemory(this.#name)
+    const why = isOutOfMemory
+      ? 'ran out of memory (raise --memory)'
+      : `ended by itself (${code ?? 'it is gone'})`
+    this.#end = new RunnerError(
+      'sandbox_failed',
+      `The container ${why}. Its last lines:\n${await engine.logs(this.#name)}`,
+    )
+    this.#tellEnd(this.#end)
+  }
+
+  async untilHealthy(): Promise<void> {
+    const { signal, say, engine } = this.#options
+    const until = performance.now() + HEALTH_MS
+    while ((await this.#status('/health')) !== 200) {
+      if (this.#end !== undefined) throw this.#end
+      signal.throwIfAborted()
+      if (performance.now() > until)
+        throw new RunnerError(
+          'sandbox_failed',
+          `The runner does not answer after ${HEALTH_MS / 1000} s. Its last lines:\n${await engine.logs(this.#name)}`,
+        )
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+    }
+    const ready = await this.#status('/ready', READY_MS)
+    if (ready !== 200) say(`the runner is there, and not ready (GET /ready: ${ready ?? 'no answer'})`)
+  }
+
+  async #status(path: string, timeoutMs = 5000): Promise<number | undefined> {
+    try {
+      const response = await this.fetch(`http://localhost${path}`, { signal: AbortSignal.timeout(timeoutMs) })
+      await response.body?.cancel()
+      return response.status
+    } catch {
+      return undefined
+    }
+  }
+
+  async fetch(url: string, options: RequestInit): Promise<Response> {
+    // Node's own fetch and undici's are one, with types of their own.
+    return (await fetchBy(url, { ...(options as object), dispatcher: this.#agent })) as unknown as Response
+  }
+
+  close(isUrgent = false): Promise<void> {
+    const { engine } = this.#options
+    // The close that is under way waits for the engine, which has its answer with this.
+    if (isUrgent && this.#closed !== undefined)
+      return engine.tried(['kill', this.#name]).then(() => this.#closed)
+    this.#closed ??= this.#close(isUrgent)
+    return this.#closed
+  }
+
+  async #close(isUrgent: boolean): Promise<void> {
+    const { engine } = this.#options
+    const { plan, folder } = this.#prepared
+    this.#closing.abort()
+    const seconds = isUrgent ? 0 : Math.ceil(plan.limits.stopGraceMs / 1000)
+    await engine.tried(['stop', '--time', String(seconds), this.#name])
+    await engine.remove({ kind: 'container', name: this.#name })
+    if (plan.network.kind === 'own') await engine.remove({ kind: 'network', name: plan.network.name })
+    await this.#door?.close()
+    await this.#agent.destroy()
+    if (await this.#keepCommits()) await removeRunFolder(folder.path)
+  }
+
+  /** @returns whether the clone has nothing left that is kept nowhere else. */
+  async #keepCommits(): Promise<boolean> {
+    const { workspace, say } = this.#options
+    const { plan, folder } = this.#prepared
+    if (workspace.kind !== 'clone') return true
+    try {
+      const refs = await fetchCommits({ ...workspace, target: folder.workspace }, plan.run)
+      for (const ref of refs) say(`what was committed is ${ref}`)
+      return true
+    } catch (error) {
+      say(`what was committed cannot be fetched, so ${folder.workspace} stays: ${toMessage(error)}`)
+      return false
+    }
+  }
+}

@@ -1,0 +1,119 @@
+import { execFile } from 'node:child_process'
+import { lchown, lstat, mkdir, readdir, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { RunnerError, toMessage } from '../errors.ts'
+import type { GitProtection } from './plan.ts'
+
+export type WorkspaceKind = 'clone' | 'mount' | 'none'
+
+export interface WorkspaceRequest {
+  kind: WorkspaceKind
+  /** The checkout on this machine. */
+  source: string
+  /** Where a clone, or an empty folder, is made; it does not exist yet. */
+  target: string
+  isGitHidden: boolean
+  /** Where git is. */
+  path: string | undefined
+  /** Whose the files are inside. */
+  user: { uid: number; gid: number }
+}
+
+const CLONE_MS = 300_000
+
+/**
+ * The folder that is mounted, as its real path, and what becomes of its `.git` (outside.md 2.5).
+ *
+ * @throws {RunnerError} `config_invalid`.
+ */
+export async function prepareMounted(
+  request: WorkspaceRequest,
+): Promise<{ folder: string; git: GitProtection }> {
+  const { kind, source, target, isGitHidden, user } = request
+  if (kind === 'mount') {
+    const folder = await realpath(source)
+    const owner = (await lstat(folder)).uid
+    if (owner !== user.uid)
+      throw new RunnerError(
+        'config_invalid',
+        `${folder} belongs to the user ${owner}, and the container's user is ${user.uid}: it could not write there. Use --workspace clone, or start as the owner.`,
+      )
+    return { folder, git: isGitHidden ? 'hidden' : await protectionOf(folder) }
+  }
+  if (kind === 'none') await mkdir(target)
+  else await clone(source, target, request.path)
+  await giveTo(target, user)
+  return { folder: await realpath(target), git: 'whole' }
+}
+
+async function protectionOf(folder: string): Promise<GitProtection> {
+  const git = await lstat(join(folder, '.git')).catch(() => undefined)
+  if (git === undefined) return 'whole'
+  if (!git.isDirectory())
+    throw new RunnerError(
+      'config_invalid',
+      `${folder}/.git is not a folder: a worktree's repository lies elsewhere and cannot be mounted with it. Use --workspace clone, or --git hidden.`,
+    )
+  return 'pinned'
+}
+
+/** History yes; its configuration, hooks and whatever token lies in them no. */
+async function clone(source: string, target: string, path: string | undefined): Promise<void> {
+  const args = ['-c', 'core.hooksPath=/dev/null', 'clone', '--quiet', '--no-local', '--', source, target]
+  const env = { PATH: path, GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null' }
+  try {
+    await promisify(execFile)('git', args, { env, timeout: CLONE_MS })
+    // It names a folder of this machine, which is not there inside.
+    await promisify(execFile)('git', ['-C', target, 'remote', 'remove', 'origin'], { env })
+  } catch (error) {
+    throw new RunnerError(
+      'config_invalid',
+      `${source} cannot be cloned: ${toMessage(error).trim().split('\n').at(-1)}. Use --workspace mount or none for a folder without git.`,
+    )
+  }
+}
+
+/**
+ * What was committed in a clone, as refs of the checkout that it was made of: the clone itself goes. Git is never run in
+ * it, and none of its hooks (outside.md 2.5).
+ *
+ * @returns the names of the refs; empty when nothing is new.
+ */
+export async function fetchCommits(
+  { source, target, path }: Pick<WorkspaceRequest, 'source' | 'target' | 'path'>,
+  run: string,
+): Promise<string[]> {
+  const [uid = 0, gid = 0] = [process.getuid?.(), process.getgid?.()]
+  await giveTo(target, { uid, gid })
+  const env = { PATH: path, GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null' }
+  const git = async (...args: string[]): Promise<string[]> => {
+    const whole = ['-C', source, '-c', 'core.hooksPath=/dev/null', ...args]
+    const { stdout } = await promisify(execFile)('git', whole, { env, timeout: CLONE_MS })
+    return stdout.split('\n').filter((line) => line !== '')
+  }
+  const place = `refs/agui-runner/${run}`
+  await git(
+    'fetch',
+    '--quiet',
+    '--no-tags',
+    '--no-write-fetch-head',
+    '--',
+    target,
+    `+refs/heads/*:${place}/*`,
+  )
+  const known = new Set(await git('for-each-ref', '--format=%(objectname)', 'refs/heads', 'refs/remotes'))
+  const found = await git('for-each-ref', '--format=%(objectname) %(refname)', place)
+  const isNew = (line: string): boolean => !known.has(line.split(' ')[0] ?? '')
+  const refOf = (line: string): string => line.slice(line.indexOf(' ') + 1)
+  for (const line of found) if (!isNew(line)) await git('update-ref', '-d', refOf(line))
+  return found.filter(isNew).map(refOf)
+}
+
+/** Only root gives files away; everybody else's are the container's user's already. */
+export async function giveTo(folder: string, { uid, gid }: { uid: number; gid: number }): Promise<void> {
+  if (process.getuid?.() !== 0) return
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  for (const { parentPath, name } of entries) await lchown(join(parentPath, name), uid, gid)
+  await lchown(folder, uid, gid)
+}

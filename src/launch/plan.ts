@@ -1,0 +1,185 @@
+import { RunnerError } from '../errors.ts'
+
+export type LaunchMode = 'private' | 'public'
+
+interface PlanMount {
+  source: string
+  target: string
+  readOnly: boolean
+}
+
+/** A container as data: JSON, without a secret, and equal input gives an equal plan (outside.md 2.4). */
+export interface LaunchPlan {
+  /** Names and the label `agui-runner.run` derive from it. */
+  run: string
+  mode: LaunchMode
+  /** `name:tag`, not `latest`, or `name@sha256:…`. */
+  image: string
+  user: { uid: number; gid: number }
+  mounts: PlanMount[]
+  /** In memory; none of it is executed as another user, and there are no devices. */
+  scratch: { target: string; bytesMax: number; readOnly: boolean }[]
+  /** Anonymous volumes: they keep the image's content and owner below a root that is read-only. */
+  volumes: string[]
+  environment: Record<string, string>
+  network: { kind: 'none' } | { kind: 'own'; name: string }
+  limits: LaunchLimits
+  command: string[]
+}
+
+export interface LaunchLimits {
+  memoryBytes: number
+  pids: number
+  cpus: number
+  logBytes: number
+  stopGraceMs: number
+}
+
+/** How the container sees the `.git` of the workspace. */
+export type GitProtection = 'whole' | 'pinned' | 'hidden'
+
+export interface LaunchRequest {
+  run: string
+  mode: LaunchMode
+  image: string
+  user: { uid: number; gid: number }
+  /** Folders of the host, each as its real path. */
+  workspace: string
+  git: GitProtection
+  /** Holds `gateway.sock`, which leads to the broker. */
+  gatewayFolder: string
+  /** Where the runner puts `agent.sock`. */
+  agentFolder: string
+  /** Of the user's home and the folders of the engine, as real paths: no mount may be one of them. */
+  forbidden: readonly string[]
+  /** By name, on the list of what may go in. */
+  environment: Readonly<Record<string, string>>
+  limits: LaunchLimits
+}
+
+/** Where things are inside. */
+export const INSIDE = {
+  workspace: '/sandbox/workspace',
+  gateway: '/run/agui-runner/gateway',
+  agent: '/run/agui-runner/agent',
+} as const
+
+const MIB = 1024 * 1024
+const TMP_BYTES = 256 * MIB
+/** As little as a tmpfs can be. */
+const HIDDEN_BYTES = 4096
+
+/** What a launch may hand on; nothing on the list holds a secret. */
+const PASSING = new Set([
+  'SESSION_ID',
+  'LLM_MODEL',
+  'LOG_LEVEL',
+  'PERMISSION_MODE',
+  'RUN_TIMEOUT_MS',
+  'RUN_IDLE_TIMEOUT_MS',
+  'CLAUDE_START_TIMEOUT_MS',
+  'ANTHROPIC_API_KEY',
+  'CLAUDE_CODE_OAUTH_TOKEN',
+])
+
+const RUN = /^[a-z0-9][a-z0-9-]{0,40}$/
+/** No reference is taken for an option. */
+const IMAGE = /^[a-z0-9][a-z0-9._/:-]*(?::(?<tag>\w[\w.-]{0,127})|@sha256:[0-9a-f]{64})$/
+const SYSTEM = ['/', '/proc', '/sys', '/dev', '/run', '/var/run', '/etc', '/usr', '/boot', '/home', '/root']
+const SYSTEM_TREES = ['/proc', '/sys', '/dev', '/var/run', '/boot']
+
+/**
+ * The launch that a request asks for. Pure.
+ *
+ * @throws {RunnerError} `config_invalid`, with everything that is wrong.
+ */
+export function planLaunch(request: LaunchRequest): LaunchPlan {
+  const problems = problemsOf(request)
+  if (problems.length > 0)
+    throw new RunnerError('config_invalid', `This cannot be launched:\n  ${problems.join('\n  ')}`, {
+      details: problems,
+    })
+  const { run, mode, image, user, limits, workspace, gatewayFolder, agentFolder } = request
+  const isPrivate = mode === 'private'
+  const protection = protectGit(request)
+  return {
+    run,
+    mode,
+    image,
+    user: { ...user },
+    mounts: [
+      { source: workspace, target: INSIDE.workspace, readOnly: false },
+      ...protection.mounts,
+      { source: gatewayFolder, target: INSIDE.gateway, readOnly: true },
+      { source: agentFolder, target: INSIDE.agent, readOnly: false },
+    ],
+    scratch: [{ target: '/tmp', bytesMax: TMP_BYTES, readOnly: false }, ...protection.scratch],
+    volumes: ['/sandbox'],
+    environment: {
+      ...request.environment,
+      AGUI_LAUNCH: mode,
+      AGUI_GATEWAY_SOCKET: `${INSIDE.gateway}/gateway.sock`,
+      AGUI_SOCKET: `${INSIDE.agent}/agent.sock`,
+      WORKSPACE_PATH: INSIDE.workspace,
+    },
+    network: isPrivate ? { kind: 'none' } : { kind: 'own', name: containerName(run) },
+    limits: { ...limits },
+    command: ['/runner/entrypoint.sh'],
+  }
+}
+
+/** Of the container, and of the network that is its own. */
+export function containerName(run: string): string {
+  return `agui-runner-${run}`
+}
+
+/**
+ * The host must not execute what the agent wrote. A mount on `.git` itself keeps it from being moved away, which mounts
+ * inside it do not (outside.md 2.5).
+ */
+function protectGit({ git, workspace }: LaunchRequest): Pick<LaunchPlan, 'mounts' | 'scratch'> {
+  const target = `${INSIDE.workspace}/.git`
+  if (git === 'whole') return { mounts: [], scratch: [] }
+  if (git === 'hidden') return { mounts: [], scratch: [{ target, bytesMax: HIDDEN_BYTES, readOnly: true }] }
+  const source = `${workspace}/.git`
+  return {
+    mounts: [
+      { source, target, readOnly: false },
+      { source: `${source}/hooks`, target: `${target}/hooks`, readOnly: true },
+      { source: '/dev/null', target: `${target}/config`, readOnly: true },
+    ],
+    scratch: [],
+  }
+}
+
+function problemsOf(request: LaunchRequest): string[] {
+  const { run, image, user, environment, limits } = request
+  const problems: string[] = []
+  if (!RUN.test(run)) problems.push('run: a-z, 0-9 and -, at most 41 characters, no - in front')
+  const reference = IMAGE.exec(image)
+  if (reference === null || reference.groups?.['tag'] === 'latest')
+    problems.push('image: an exact tag, not latest, or a digest: name:1.2.3 or name@sha256:…')
+  if (!Number.isInteger(user.uid) || user.uid <= 0) problems.push('user: not root')
+  for (const name of Object.keys(environment))
+    if (!PASSING.has(name)) problems.push(`environment: ${name} is not handed into a container`)
+  for (const [name, value] of Object.entries(environment))
+    if (/[\0\r\n]/.test(value)) problems.push(`environment: ${name} must be one line`)
+  for (const [name, value] of Object.entries(limits))
+    if (!Number.isFinite(value) || value <= 0) problems.push(`limits.${name}: more than 0`)
+  return [...problems, ...folderProblems(request)]
+}
+
+function folderProblems(request: LaunchRequest): string[] {
+  const { workspace, gatewayFolder, agentFolder, forbidden } = request
+  const folders = Object.entries({ workspace, gatewayFolder, agentFolder })
+  return folders.flatMap(([name, path]) => {
+    // The engines' mount syntax is words with commas.
+    if (!path.startsWith('/') || /[,\0\r\n"]/.test(path) || path.split('/').includes('..'))
+      return [`${name}: an absolute real path without commas and quotes`]
+    const isSystem = SYSTEM.includes(path) || SYSTEM_TREES.some((tree) => path.startsWith(`${tree}/`))
+    const holds = forbidden.some((one) => one === path || one.startsWith(`${path}/`))
+    return isSystem || holds
+      ? [`${name}: ${path} is, or holds, a home, the system or an engine's socket`]
+      : []
+  })
+}

@@ -1,0 +1,74 @@
+import { once } from 'node:events'
+import { type FileHandle, open } from 'node:fs/promises'
+import type { Writable } from 'node:stream'
+import type { LogRecord } from '@agui-runner/client'
+import { RunnerError, toMessage } from '../errors.ts'
+
+/** A stream of ours whose reader may be slow, or leave. */
+export class Output {
+  readonly #stream: Writable
+  #isLost = false
+
+  /** Calls `onLost` once, when nobody reads any more (`| head`). */
+  constructor(stream: Writable, onLost: () => void) {
+    this.#stream = stream
+    stream.on('error', () => {
+      if (!this.#isLost) onLost()
+      this.#isLost = true
+    })
+  }
+
+  /** Waits for a slow reader. */
+  async write(text: string): Promise<void> {
+    if (this.#isLost || text === '' || this.#stream.write(text)) return
+    await once(this.#stream, 'drain').catch(() => {
+      // The reader left: `onLost` was called.
+    })
+  }
+
+  /** Resolves when everything is with the system. */
+  async flush(): Promise<void> {
+    if (!this.#isLost) await new Promise((resolve) => this.#stream.write('', resolve))
+  }
+}
+
+/** The run's events as NDJSON, a line as soon as the event was read. */
+export class EventsFile {
+  readonly #file: FileHandle
+  #problem: string | undefined
+
+  private constructor(file: FileHandle) {
+    this.#file = file
+  }
+
+  /** @throws {RunnerError} `config_invalid` when it cannot be written. */
+  static async open(path: string): Promise<EventsFile> {
+    try {
+      return new EventsFile(await open(path, 'w', 0o600))
+    } catch (error) {
+      throw new RunnerError('config_invalid', `--events cannot be written: ${toMessage(error)}.`)
+    }
+  }
+
+  /** Why the file has not everything; the run goes on without it. */
+  get problem(): string | undefined {
+    return this.#problem
+  }
+
+  async write({ seq, event }: LogRecord): Promise<void> {
+    if (this.#problem !== undefined) return
+    try {
+      await this.#file.appendFile(`${JSON.stringify({ seq, event })}\n`)
+    } catch (error) {
+      this.#problem = toMessage(error)
+    }
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#file.close()
+    } catch (error) {
+      this.#problem ??= toMessage(error)
+    }
+  }
+}

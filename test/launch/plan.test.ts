@@ -1,0 +1,224 @@
+// The invariants of outside.md 2.4, each over random requests.
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { createArguments, type EngineFacts, networkArguments } from '../../src/launch/arguments.ts'
+import { INSIDE, type LaunchPlan, type LaunchRequest, planLaunch } from '../../src/launch/plan.ts'
+import { decideMode } from '../../src/launch/visibility.ts'
+
+const word = fc.stringMatching(/^[a-z][a-z0-9]{0,8}$/)
+const folder = fc.array(word, { minLength: 2, maxLength: 4 }).map((parts) => `/data/${parts.join('/')}`)
+const amount = fc.integer({ min: 1, max: 2 ** 31 })
+const request: fc.Arbitrary<LaunchRequest> = fc.record({
+  run: fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,40}$/),
+  mode: fc.constantFrom('private', 'public'),
+  image: fc.constantFrom(
+    'agui-runner:0.1.0',
+    'ghcr.io/o/agui-runner:1',
+    `r.example:5000/a@sha256:${'a'.repeat(64)}`,
+  ),
+  user: fc.record({ uid: fc.integer({ min: 1, max: 2 ** 31 - 1 }), gid: fc.constantFrom(0, 1000) }),
+  workspace: folder,
+  git: fc.constantFrom('whole', 'pinned', 'hidden'),
+  gatewayFolder: folder,
+  agentFolder: folder,
+  forbidden: fc.constant(['/home/me', '/data/engine.sock']),
+  environment: fc.dictionary(
+    fc.constantFrom('SESSION_ID', 'LLM_MODEL', 'PERMISSION_MODE', 'RUN_TIMEOUT_MS'),
+    fc.string({ maxLength: 20 }).filter((text) => !/[\0\r\n]/.test(text)),
+  ),
+  limits: fc.record({
+    memoryBytes: amount,
+    pids: amount,
+    cpus: amount,
+    logBytes: amount,
+    stopGraceMs: amount,
+  }),
+})
+const engine: fc.Arbitrary<EngineFacts> = fc.record({
+  kind: fc.constantFrom('docker', 'podman'),
+  isRootless: fc.boolean(),
+})
+const LAUNCHER = { pid: 7, startedAt: new Date(0) }
+const argv = (plan: LaunchPlan, facts: EngineFacts): string[] => createArguments(plan, facts, LAUNCHER)
+const DOCKER: EngineFacts = { kind: 'docker', isRootless: false }
+
+/** Each value behind that option. */
+const valuesOf = (args: readonly string[], option: string): string[] =>
+  args.flatMap((arg, index) => (arg === option ? [args[index + 1] ?? ''] : []))
+
+function always(property: (request: LaunchRequest, facts: EngineFacts) => void): void {
+  fc.assert(fc.property(request, engine, property), { numRuns: 150 })
+}
+
+describe('whatever is asked for', () => {
+  test('private is no network, and nothing that leads out', () => {
+    always((asked, facts) => {
+      const plan = planLaunch(asked)
+      const args = argv(plan, facts)
+      expect(valuesOf(args, '--network')).toEqual([
+        asked.mode === 'private' ? 'none' : `agui-runner-${asked.run}`,
+      ])
+      expect(networkArguments(plan, LAUNCHER) === undefined).toBe(asked.mode === 'private')
+      for (const option of [
+        '-p',
+        '--publish',
+        '-P',
+        '--dns',
+        '--add-host',
+        '--privileged',
+        '--device',
+        '--cap-add',
+      ])
+        expect(args).not.toContain(option)
+    })
+  })
+
+  test('the two modes differ in the network and in AGUI_LAUNCH alone', () => {
+    always((asked) => {
+      const [one, two] = (['private', 'public'] as const).map((mode) => {
+        const { network: _network, mode: _mode, environment, ...rest } = planLaunch({ ...asked, mode })
+        const { AGUI_LAUNCH, ...others } = environment
+        expect(AGUI_LAUNCH).toBe(mode)
+        return { ...rest, others }
+      })
+      expect(one).toEqual(two)
+    })
+  })
+
+  test('the container is shut', () => {
+    always((asked, facts) => {
+      const args = argv(planLaunch(asked), facts)
+      for (const option of ['--read-only', '--init']) expect(args).toContain(option)
+      expect(valuesOf(args, '--cap-drop')).toEqual(['ALL'])
+      expect(valuesOf(args, '--security-opt')).toEqual(['no-new-privileges', 'label=disable'])
+      expect(valuesOf(args, '--user')).toEqual([`${asked.user.uid}:${asked.user.gid}`])
+      expect(valuesOf(args, '--label')).toContain(`agui-runner.run=${asked.run}`)
+      for (const option of ['--pids-limit', '--memory', '--stop-timeout'])
+        expect(valuesOf(args, option)).toHaveLength(1)
+      const tmp = valuesOf(args, '--tmpfs').find((value) => value.startsWith('/tmp:'))
+      expect(tmp?.split(':')[1]?.split(',')).toEqual(expect.arrayContaining(['nosuid', 'nodev']))
+      expect(valuesOf(args, '--volume')).toEqual(['/sandbox'])
+    })
+  })
+
+  test('what can be written is the workspace and the folder of the agent’s socket', () => {
+    always((asked) => {
+      const { mounts } = planLaunch(asked)
+      const writable = mounts.filter(({ readOnly }) => !readOnly).map(({ target }) => target)
+      const git = asked.git === 'pinned' ? [`${INSIDE.workspace}/.git`] : []
+      expect(writable).toEqual([INSIDE.workspace, ...git, INSIDE.agent])
+      expect(mounts.find(({ target }) => target === INSIDE.gateway)?.readOnly).toBe(true)
+    })
+  })
+
+  test('.git is pinned by a mount on itself, or hidden', () => {
+    always((asked) => {
+      const { mounts, scratch } = planLaunch(asked)
+      const at = (target: string) => mounts.find((mount) => mount.target === `${INSIDE.workspace}/${target}`)
+      expect(at('.git') !== undefined).toBe(asked.git === 'pinned')
+      if (asked.git === 'pinned') {
+        expect(at('.git/hooks')?.readOnly).toBe(true)
+        expect(at('.git/config')).toMatchObject({ source: '/dev/null', readOnly: true })
+      }
+      const hidden = scratch.find(({ target }) => target.endsWith('/.git'))
+      expect(hidden?.readOnly).toBe(asked.git === 'hidden' ? true : undefined)
+    })
+  })
+
+  test('equal requests are equal plans and equal arguments, and a plan is JSON', () => {
+    always((asked, facts) => {
+      const plan = planLaunch(asked)
+      const again = planLaunch({
+        ...asked,
+        environment: Object.fromEntries(Object.entries(asked.environment).reverse()),
+      })
+      expect(again).toEqual(plan)
+      expect(argv(again, facts)).toEqual(argv(plan, facts))
+      expect(JSON.parse(JSON.stringify(plan))).toEqual(plan)
+    })
+  })
+
+  test('podman gets what docker gets, but for the log, its image’s name and its users', () => {
+    always((asked) => {
+      const plan = planLaunch(asked)
+      const without = (args: string[]): string[] =>
+        args
+          .filter((arg) => !/^(json-file|k8s-file|max-file=2|--log-opt)$/.test(arg))
+          .map((arg) => arg.replace(/^localhost\//, ''))
+      expect(without(argv(plan, { kind: 'podman', isRootless: false }))).toEqual(without(argv(plan, DOCKER)))
+      expect(valuesOf(argv(plan, { kind: 'podman', isRootless: true }), '--userns')).toEqual(['keep-id'])
+    })
+  })
+})
+
+describe('no secret goes in', () => {
+  test('by a name that is not on the list', () => {
+    const secret = fc.constantFrom(
+      'ANTHROPIC_AUTH_TOKEN',
+      'GITHUB_TOKEN',
+      'AWS_SECRET_ACCESS_KEY',
+      'AGUI_TOKEN',
+      'HTTPS_PROXY',
+      'PATH',
+      'LD_PRELOAD',
+      'NODE_OPTIONS',
+    )
+    fc.assert(
+      fc.property(request, secret, (asked, name) => {
+        expect(() => planLaunch({ ...asked, environment: { [name]: 'hidden-value' } })).toThrow(name)
+        expect(() => planLaunch({ ...asked, environment: { [name]: 'hidden-value' } })).not.toThrow(
+          'hidden-value',
+        )
+      }),
+      { numRuns: 40 },
+    )
+  })
+})
+
+describe('is refused', () => {
+  const [good] = fc.sample(request, { numRuns: 1, seed: 1 })
+  test.each<[string, Partial<LaunchRequest>]>([
+    ['run', { run: '-rf' }],
+    ['run', { run: 'a'.repeat(42) }],
+    ['image', { image: 'agui-runner' }],
+    ['image', { image: 'agui-runner:latest' }],
+    ['image', { image: 'r.example:5000/agui-runner' }],
+    ['image', { image: '--privileged:1' }],
+    ['user', { user: { uid: 0, gid: 0 } }],
+    ['workspace', { workspace: '/' }],
+    ['workspace', { workspace: '/home/me' }],
+    ['workspace', { workspace: '/home' }],
+    ['workspace', { workspace: '/data' }],
+    ['workspace', { workspace: '/proc/1/root' }],
+    ['workspace', { workspace: '/var/run/x' }],
+    ['workspace', { workspace: 'relative' }],
+    ['workspace', { workspace: '/data/a,readonly=false' }],
+    ['workspace', { workspace: '/data/../etc' }],
+    ['agentFolder', { agentFolder: '/dev/shm/x' }],
+    ['environment', { environment: { LLM_MODEL: 'a\nb' } }],
+    ['limits.pids', { limits: { memoryBytes: 1, pids: 0, cpus: 1, logBytes: 1, stopGraceMs: 1 } }],
+  ])('%s: %j', (words, change) => {
+    if (good === undefined) throw new Error('no sample')
+    expect(() => planLaunch({ ...good, ...change })).toThrow(`${words}:`)
+  })
+})
+
+test.each([
+  ['{"repository":{"visibility":"public","private":false}}', 'public'],
+  ['{"repository":{"private":false}}', 'public'],
+  ['{"repository":{"visibility":"public","private":true}}', 'private'],
+  ['{"repository":{"visibility":"internal","private":true}}', 'private'],
+  ['{"repository":{"visibility":"internal","private":false}}', 'private'],
+  ['{"repository":{"private":true}}', 'private'],
+  ['{"repository":{}}', 'private'],
+  ['{"schedule":"0 0 * * *"}', 'private'],
+  ['no json', 'private'],
+  [undefined, 'private'],
+] as const)('auto with the event %s is %s', (event, mode) => {
+  expect(decideMode('auto', event).mode).toBe(mode)
+})
+
+test('what is said counts more than the event', () => {
+  expect(decideMode('private', '{"repository":{"visibility":"public"}}').mode).toBe('private')
+  expect(decideMode('public', undefined).mode).toBe('public')
+})
