@@ -42,6 +42,10 @@ const SERVERS = {
     type: z.literal(['http', 'streamable-http']).transform(() => 'http' as const),
   }),
   sse: z.object({ ...remote, type: z.literal('sse') }),
+  // The SDK hands it on, though its type leaves it out. Claude Code asks no proxy for a `ws:` address.
+  ws: z
+    .object({ ...remote, type: z.literal('ws') })
+    .transform((server) => z.custom<McpServerConfig>().parse(server)),
 }
 
 const KINDS: Readonly<Record<string, keyof typeof SERVERS>> = {
@@ -49,6 +53,7 @@ const KINDS: Readonly<Record<string, keyof typeof SERVERS>> = {
   http: 'http',
   'streamable-http': 'http',
   sse: 'sse',
+  ws: 'ws',
 }
 
 const McpFile = z.object({ mcpServers: z.record(z.string(), z.unknown()) })
@@ -125,7 +130,7 @@ function readServer(name: string, entry: unknown): { server: McpServerConfig } |
   if (form.data.type === undefined && 'url' in form.data && !('command' in form.data))
     return { problem: 'it has a "url" but no "type"; add "type": "http" or "sse"' }
   const kind = KINDS[form.data.type ?? 'stdio']
-  if (kind === undefined) return { problem: '"type" has to be one of stdio, http, streamable-http, sse' }
+  if (kind === undefined) return { problem: '"type" has to be one of stdio, http, streamable-http, sse, ws' }
   const parsed = SERVERS[kind].safeParse(entry)
   return parsed.success ? { server: parsed.data } : { problem: problemOf(parsed.error) }
 }

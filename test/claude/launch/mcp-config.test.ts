@@ -5,6 +5,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { WebSocketServer } from 'ws'
 import { loadMcpConfig } from '../../../src/claude/launch/mcp-config.ts'
 import { findClaude } from '../../../src/model-route/route.ts'
 import { run, runInput } from '../../support/client.ts'
@@ -42,6 +43,9 @@ const ENTRIES: readonly [string, unknown, boolean][] = [
   ['http', REMOTE, true],
   ['streamable-http', { ...REMOTE, type: 'streamable-http' }, true],
   ['sse', { ...REMOTE, type: 'sse' }, true],
+  ['ws', { type: 'ws', url: 'ws://127.0.0.1:9/mcp', headers: { 'x-own': 'a' } }, true],
+  ['ws without an address', { type: 'ws' }, false],
+  ['ws with a header that is a number', { type: 'ws', url: 'ws://127.0.0.1:9', headers: { a: 1 } }, false],
   ['headers', { ...REMOTE, headers: { 'x-own': 'a' }, headersHelper: '/nonexistent/helper' }, true],
   ['oauth', { ...REMOTE, oauth: { clientId: 'c', callbackPort: 4711, scopes: 'a b' } }, true],
   ['an address that is none', { ...REMOTE, url: 'nope' }, true],
@@ -196,6 +200,53 @@ test.each([
 test('no file is no servers', async () => {
   expect(await loadMcpConfig(join(directory, 'none'))).toEqual({ servers: {}, variables: [], notes: [] })
   expect(await loadMcpConfig(undefined)).toEqual({ servers: {}, variables: [], notes: [] })
+})
+
+test('a server behind a WebSocket is reached through the runner, and its tools with it', async () => {
+  const bench = await openBench()
+  onTestFinished(() => bench.close())
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
+  onTestFinished(() => server.close())
+  await once(server, 'listening')
+  const asked: string[] = []
+  server.on('connection', (socket, request) => {
+    asked.push(String(request.headers['x-own']))
+    socket.on('message', (data) => {
+      const { id, method, params } = JSON.parse(String(data))
+      asked.push(method)
+      const { protocolVersion } = params ?? {}
+      const serverInfo = { name: 'socket', version: '1' }
+      if (method === 'initialize')
+        socket.send(
+          JSON.stringify({
+            jsonrpc: '2.0',
+            id,
+            result: { protocolVersion, capabilities: { tools: {} }, serverInfo },
+          }),
+        )
+      else if (id !== undefined)
+        socket.send(
+          JSON.stringify({
+            jsonrpc: '2.0',
+            id,
+            result: { tools: [{ name: 'hi', inputSchema: { type: 'object' } }] },
+          }),
+        )
+    })
+  })
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  const socket = {
+    type: 'ws',
+    url: `ws://127.0.0.1:${port}/mcp`,
+    headers: { 'x-own': 'yes' },
+    alwaysLoad: true,
+  }
+  const file = write(JSON.stringify({ mcpServers: { socket } }))
+  const { url } = await bench.start({ PAYLOAD_MCP_CONFIG_FILE: file, POLICY_ENFORCEMENT: 'off' })
+  await run(url, runInput('socket', 'hello'))
+  expect(asked).toEqual(['yes', 'initialize', 'notifications/initialized', 'tools/list'])
+  expect(JSON.stringify(bench.gateway.requests.at(-1)?.body)).toContain('mcp__socket__hi')
 })
 
 test('through the runner the helper gives the headers of a server, and a bad one beside it is told', async () => {

@@ -10,6 +10,7 @@ export interface FormField {
   name: string
   title: string
   hint: string
+  isRequired: boolean
   kind: 'select' | 'multiple' | 'checkbox' | 'number' | 'text' | 'email' | 'url' | 'date'
   options: readonly FormOption[]
   /** What it begins with: texts that are chosen, a tick, or a text. */
@@ -20,18 +21,19 @@ export function fieldsOf(schema: Json): FormField[] {
   const required = toList(schema['required'])
   return Object.entries(toObject(schema['properties'])).map(([name, value]) => {
     const property = toObject(value)
-    const title = `${toText(property['title']) ?? name}${required.includes(name) ? ' *' : ''}`
-    return { name, title, hint: toText(property['description']) ?? '', ...shapeOfField(property) }
+    const isRequired = required.includes(name)
+    const title = `${toText(property['title']) ?? name}${isRequired ? ' *' : ''}`
+    return { name, title, isRequired, hint: toText(property['description']) ?? '', ...shapeOfField(property) }
   })
 }
 
 /** What is sent of what was given; `undefined` when nothing was. */
 export function givenValue(
-  { kind }: Pick<FormField, 'kind'>,
+  { kind, isRequired }: Pick<FormField, 'kind' | 'isRequired'>,
   given: readonly string[] | boolean | string,
 ): unknown {
   if (typeof given === 'boolean') return given
-  if (kind === 'multiple') return given
+  if (kind === 'multiple') return given.length === 0 && !isRequired ? undefined : given
   const text = typeof given === 'string' ? given : (given[0] ?? '')
   if (text === '') return undefined
   return kind === 'number' ? Number(text) : text

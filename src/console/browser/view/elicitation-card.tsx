@@ -1,5 +1,5 @@
 import type { VNode } from 'preact'
-import { useMemo, useState } from 'preact/hooks'
+import { useId, useMemo, useState } from 'preact/hooks'
 import { type FormField, fieldsOf, givenValue } from '../model/form-field.ts'
 import type { ElicitationForm } from '../model/thread-shapes.ts'
 import type { Send } from './ui.ts'
@@ -18,12 +18,16 @@ export function ElicitationCard({
   asked: { url, requestedSchema },
   send,
 }: ElicitationCardProps): VNode {
+  // Two servers may ask for a field of one name at the same time.
+  const id = useId()
   const fields = useMemo(() => fieldsOf(requestedSchema), [requestedSchema])
   const [given, setGiven] = useState<Readonly<Record<string, Given>>>({})
   const givenFor = ({ name, begin }: FormField): Given => given[name] ?? begin
   const act = (action: string, word: string, more: object = {}): void =>
     send({ status: 'resolved', payload: { action, ...more } }, word)
-  const accept = (): void => {
+  const accept = (form: HTMLFormElement | null): void => {
+    // The browser hands out no value for what is no number: unasked, it would go as if nothing had been typed.
+    if (form?.reportValidity() === false) return
     const values = fields.map((field) => [field.name, givenValue(field, givenFor(field))])
     const content = Object.fromEntries(values.filter(([, value]) => value !== undefined))
     act('accept', 'Answered', url === undefined ? { content } : {})
@@ -41,10 +45,11 @@ export function ElicitationCard({
       )}
       {fields.map((field) => (
         <div key={field.name} class="choice">
-          <label for={`field-${field.name}`}>
+          <label for={`${id}-${field.name}`}>
             <b>{field.title}</b>
           </label>
           <Control
+            id={`${id}-${field.name}`}
             field={field}
             given={givenFor(field)}
             onChange={(value) => setGiven({ ...given, [field.name]: value })}
@@ -53,7 +58,7 @@ export function ElicitationCard({
         </div>
       ))}
       <div class="row-of-buttons">
-        <button type="button" class="primary" onClick={accept}>
+        <button type="button" class="primary" onClick={({ currentTarget }) => accept(currentTarget.form)}>
           {url === undefined ? 'Answer' : 'Done'}
         </button>
         <button type="button" class="danger" onClick={() => act('decline', 'Declined')}>
@@ -68,13 +73,14 @@ export function ElicitationCard({
 }
 
 interface ControlProps {
+  id: string
   field: FormField
   given: Given
   onChange(given: Given): void
 }
 
-function Control({ field: { name, kind, options }, given, onChange }: ControlProps): VNode {
-  const common = { name, id: `field-${name}` }
+function Control({ id, field: { name, kind, options }, given, onChange }: ControlProps): VNode {
+  const common = { name, id }
   if (kind === 'checkbox') {
     const isTicked = given === true
     return (
