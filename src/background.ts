@@ -9,7 +9,7 @@ export interface BackgroundWork {
 }
 
 /**
- * Work that nobody awaits. It is the one owner of such promises: a failure is told to the log, and to `onFailure`, which
+ * Work that nobody awaits. It is the one owner of such promises: a failure goes to the log, and to `onFailure`, which
  * ends the run that it concerns. Never does it end the process.
  */
 export function inBackground(
@@ -22,6 +22,6 @@ export function inBackground(
       backgroundFailed.publish({ ...work, error })
       onFailure?.(error)
     })
-    // Whoever is told may fail as well.
+    // The handler may fail as well.
     .catch((error: unknown) => backgroundFailed.publish({ ...work, error }))
 }

@@ -1,4 +1,4 @@
-// What the runner tells whoever observes it: node:diagnostics_channel channels. Publishing costs nothing while nobody
+// What the runner publishes for observers: node:diagnostics_channel channels. Publishing costs nothing while nobody
 // subscribes; on a hot path look at `hasSubscribers` before a message is made.
 import { channel as openChannel } from 'node:diagnostics_channel'
 

@@ -1,8 +1,8 @@
 /**
- * Every failure the runner tells anyone about. The table is the contract's section 8; `docs/errors.md`
+ * Every failure the runner reports. The table is the contract's section 8; `docs/errors.md`
  * explains each code and a test ties the two together.
  *
- * `status` is the HTTP status when the failure is told before a stream started; after that the same code
+ * `status` is the HTTP status when the failure comes before a stream started; after that the same code
  * travels in `RUN_ERROR.code`.
  */
 export const ERRORS = {

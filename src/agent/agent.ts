@@ -40,7 +40,7 @@ export interface AgentSession {
    * somebody and goes on in a later run.
    */
   steer(message: UserMessage): boolean
-  /** Gets ready for the first run, so that it need not wait. Failure is told by the run. */
+  /** Gets ready for the first run, so that it need not wait. The run reports a failure. */
   warm(): Promise<void>
   /** The tool servers as the living process sees them; `undefined` while none is warm. */
   toolServers(signal: AbortSignal): Promise<ToolServer[] | undefined>

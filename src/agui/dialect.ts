@@ -5,7 +5,7 @@ import { ownEvent } from './own-events.ts'
 
 /**
  * What a reader understands. Only clients of AG-UI 1.0 say a version; `older` is what every `@ag-ui/client` from 0.0.45 to
- * 0.0.59 takes, for nothing tells those apart (docs/clients.md).
+ * 0.0.59 takes, for nothing distinguishes those (docs/clients.md).
  */
 export type Dialect = '1.0' | 'older'
 
@@ -42,7 +42,7 @@ const subagent = {
   ) => [ownEvent('subagent', { ...event })],
 } as const
 
-/** The one table of how the log, which is AG-UI 1.0, is told to older clients; from measurements of each version. */
+/** The one table of how the log, which is AG-UI 1.0, is sent to older clients; from measurements of each version. */
 export const OLDER: { readonly [T in EventType]: Row<T> } = {
   RUN_STARTED: {
     fate: 'changed',

@@ -132,7 +132,7 @@ function stripMessage(message: unknown, path: string, warnings: string[]): unkno
   return withSkipped(kept, skipped)
 }
 
-/** Travels with the message to whoever tells what the model was not given. */
+/** Travels with the message to where the client is informed of what the model was not given. */
 function withSkipped(message: unknown, parts: string[]): unknown {
   if (parts.length === 0 || !isObject(message)) return message
   const metadata = isObject(message['metadata']) ? message['metadata'] : {}

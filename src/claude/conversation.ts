@@ -54,7 +54,7 @@ export class Conversation implements AgentSession {
   constructor(agent: Owner, threadId: string, memory: AgentMemory) {
     this.#agent = agent
     this.#threadId = threadId
-    // A runner that was killed may have sent what no memory tells of.
+    // A runner that was killed may have sent what no memory holds.
     this.#memory = { ...parseMemory(memory), isUnproven: true }
     this.#keeper = new Keeper({
       claim: (signal) => agent.claim(this, signal),
@@ -115,7 +115,7 @@ export class Conversation implements AgentSession {
 
   async setModel(model: string): Promise<string | undefined> {
     const before = this.describe().model
-    // The process is told by the next run: nobody waits here for one that is hung.
+    // The next run sets it in the process: nobody waits here for one that is hung.
     this.#memory.model = model
     return before
   }

@@ -39,7 +39,7 @@ export class McpServers {
       if (pending.length > 0 && turn.translator.init === undefined)
         turn.tell([ownEvent('mcp_waiting', { servers: pending, waitedMs: SLOW_AFTER_MS })])
     }
-    // A process that ends meanwhile ends the turn, which tells it.
+    // A process that ends meanwhile ends the turn, which reports it.
     const quietly = (): Promise<void> => tell().catch(() => undefined)
     setTimeout(() => inBackground({ name: 'asking for slow MCP servers' }, quietly()), SLOW_AFTER_MS).unref()
   }

@@ -20,7 +20,7 @@ export async function stopTurn({ claude, turn, ended, kill, graceMs }: Stopping)
     .catch(() => {
       // It died meanwhile; its exit ends the turn.
     })
-  // How it ended is told to whoever follows the turn.
+  // Whoever follows the turn learns how it ended.
   await ended.catch(() => undefined)
   clearTimeout(grace)
 }

@@ -63,7 +63,7 @@ export class Turn {
   #summaryEntry: string | undefined
   #isSummaryNext = false
   #isMediaUntried = false
-  /** Said while nobody ran: told by the run that goes on. */
+  /** Said while nobody ran: sent by the run that goes on. */
   #unheard: unknown[] = []
   /** Sent, and not taken in yet. */
   readonly #steered = new Map<string, Steered>()
@@ -105,7 +105,7 @@ export class Turn {
     return await this.#ended.promise
   }
 
-  /** Takes a message in; the promise asks for the next one to wait. What cannot be told ends the turn, no more. */
+  /** Takes a message in; the promise asks for the next one to wait. What cannot be sent ends the turn, no more. */
   onMessage(message: unknown): Promise<void> | undefined {
     return this.#guard(() => this.#take(message))
   }
@@ -228,7 +228,7 @@ export class Turn {
     this.#ended.end(end)
   }
 
-  /** A failure in here has no caller that could tell it to anyone: it is this run's, and the run ends with it. */
+  /** A failure in here has no caller that could report it: it is this run's, and the run ends with it. */
   #guard<T>(work: () => T): T | undefined {
     try {
       return work()

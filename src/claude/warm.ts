@@ -12,7 +12,7 @@ import { ClaudeProcess, type ClaudeProcessOptions } from './process/process.ts'
 import { mirrorOf } from './session-mirror.ts'
 import { resumePoint } from './taken-back.ts'
 
-/** A process with what it was started with and what it was told since. */
+/** A process with what it was started with and what it was set to since. */
 export interface Warm {
   claude: ClaudeProcess
   host: Host
@@ -107,7 +107,7 @@ export async function startWarm(
   return { claude, host, mcp, place, startKey: startKey(switches, place), model, thinkingTokens: undefined }
 }
 
-/** Tells a process what it can be told while it lives; nothing is awaited when nothing has changed. */
+/** Sets in a process what can be changed while it lives; nothing is awaited when nothing has changed. */
 export async function tellSwitches(
   warm: Warm,
   { model, maxThinkingTokens }: Switches,

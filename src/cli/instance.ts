@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { z } from 'zod'
 import { RunnerError } from '../errors.ts'
 
-/** What the first instance tells a second one. */
+/** What the first instance leaves for a second one to read. */
 const Greeting = z.object({ pid: z.number(), host: z.string(), port: z.number() })
 export type Greeting = z.infer<typeof Greeting>
 const Farewell = z.object({ exit: z.number() })

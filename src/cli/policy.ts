@@ -17,7 +17,7 @@ const EXIT_DENIED = 3
 
 /**
  * `policy check` and `policy explain` (contract section 1). `defaultFile` is the policy meant when none is
- * named: the image's, else the one beside this package. Wrong usage throws CommanderError after it was told.
+ * named: the image's, else the one beside this package. Wrong usage throws CommanderError after its message was printed.
  */
 export function policyCommand(defaultFile = findPolicy()): Command {
   return new Command('policy')

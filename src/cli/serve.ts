@@ -87,7 +87,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
   try {
     const onFatal = fail('the event log cannot be written')
     const onRunEnded = ({ runId, end }: { runId: string; end: RunEnd }): void => {
-      // A run that a signal has cut short says nothing: the process was told to go, and goes with 0.
+      // A run that a signal has cut short says nothing: the process was asked to go, and goes with 0.
       if (!config.stopOnRunFinished || stopping.signal.aborted) return
       if (isFirstAwaited && runId !== FIRST_RUN_ID) return
       code = exitCodeOf(end)
@@ -143,7 +143,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
 
 /**
  * The last net: what no owner caught is a fault of ours, and nobody knows what is left half done. So the runner stops in
- * good order, with the runs told and the processes ended.
+ * good order, with the runs' ends in the log and the processes ended.
  *
  * @returns what takes it away.
  */

@@ -99,7 +99,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
       connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, Math.ceil(options.headersTimeoutMs / 2)),
       requireHostHeader: false,
     },
-    // An id that is too long is told so; the router would know no such route.
+    // An id that is too long gets an answer that says so; the router would know no such route.
     routerOptions: { maxParamLength: options.urlBytesMax },
     forceCloseConnections: 'idle',
     schemaController: { compilersFactory: NO_COMPILERS },
@@ -190,7 +190,7 @@ function limitedRoutes(
   }
 }
 
-/** Every route that is registered from now on. HEAD is GET without its body, and not told apart. */
+/** Every route that is registered from now on. HEAD is GET without its body, and treated alike. */
 function collectRoutes(app: FastifyInstance): readonly DocumentedRoute[] {
   const routes: DocumentedRoute[] = []
   app.addHook('onRoute', ({ method: methods, url, config }) => {

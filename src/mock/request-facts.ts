@@ -31,7 +31,7 @@ export interface RequestFacts {
   readonly tools: readonly string[]
   /** All messages of the request as JSON: what the model is given of the conversation. */
   readonly messages: string
-  /** Claude Code's working directory, empty when the request does not tell. */
+  /** Claude Code's working directory, empty when the request does not name it. */
   readonly cwd: string
 }
 
@@ -136,7 +136,7 @@ function textOf(blocks: readonly Block[]): string {
   return blocks.flatMap((block) => block.text ?? []).join('\n')
 }
 
-/** 2.1.329 tells it in a system-role message ("Primary working directory"), older ones in the system prompt. */
+/** 2.1.329 gives it in a system-role message ("Primary working directory"), older ones in the system prompt. */
 function workingDirectory(messages: readonly Message[], system: string): string {
   const notes = messages
     .filter((message) => message.role === 'system')

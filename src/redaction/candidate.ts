@@ -4,7 +4,7 @@ import type { FormStep, TokenForm } from './token-forms.ts'
 /** What the next character made of a candidate. */
 export type Verdict = 'open' | 'token' | 'none'
 
-/** A place at which the literal beginning of a token form was seen; fed with what follows, it tells whether it is one. */
+/** A place at which the literal beginning of a token form was seen; fed with what follows, it decides whether it is one. */
 export class Candidate {
   readonly form: TokenForm
   readonly #prefixAt: number

@@ -6,7 +6,7 @@ import { TextStream } from './text-stream.ts'
 
 interface Item {
   stream: TextStream
-  /** What the rest is told in. */
+  /** What the rest is sent in. */
   last?: DeltaEvent
 }
 
@@ -40,7 +40,7 @@ export class StreamRedactor {
   /** What has to be said before this event. */
   #behind(event: AguiEvent): AguiEvent[] {
     switch (event.type) {
-      // These tell the messages so far, or that there will be no more.
+      // These carry the messages so far, or say that there will be no more.
       case EventType.MESSAGES_SNAPSHOT:
       case EventType.RUN_FINISHED:
       case EventType.RUN_ERROR:

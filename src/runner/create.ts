@@ -133,7 +133,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
       inBackground({ name: 'telling of credentials' }, tellOf(credentials, enforcement, logger))
       inBackground({ name: 'setting the workspace up' }, workspace.setup.start())
       const { sessionId: threadId } = config
-      // A failure is told again by the thread's first run.
+      // The thread's first run reports a failure again.
       if (threadId !== undefined) inBackground({ name: 'warming up', threadId }, threads.warm(threadId))
       return url
     },

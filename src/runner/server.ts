@@ -135,7 +135,7 @@ function describeCapabilities({ config, version, isAsking, enforcement }: Served
   })
 }
 
-/** What only the agents can tell or do. */
+/** What only the agents know or can do. */
 function livingAgent(threads: Threads): LivingAgent {
   return {
     mcpServers: async (id, signal) =>

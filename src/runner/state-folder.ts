@@ -10,7 +10,7 @@ const IN_USE = ['', '/store', '/store/log.mdb']
 
 /**
  * The state folder and the store in it stay the ones that were opened. When they are removed, or others stand in their
- * place, the store goes on in files without a name: everything told from then on is lost with the process.
+ * place, the store goes on in files without a name: everything sent from then on is lost with the process.
  */
 export class StateFolder {
   readonly #directory: string
@@ -31,7 +31,7 @@ export class StateFolder {
       try {
         this.#checkSame()
       } catch (error) {
-        // A file system that fails for a moment is no loss; the store tells when it cannot write.
+        // A file system that fails for a moment is no loss; the store reports when it cannot write.
         if (!(error instanceof RunnerError)) return
         this.close()
         onLost(error)

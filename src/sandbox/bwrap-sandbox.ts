@@ -72,7 +72,7 @@ interface Running {
 
 const FILTER_DESCRIPTOR = 3
 const NOTHING_TO_DO = { command: '/bin/sh', args: ['-c', ':'], cwd: '/', env: { PATH: '/usr/bin:/bin' } }
-/** Refusals that one process's owner is told. */
+/** Refusals that are reported to one process's owner. */
 const TOLD_MAX = 500
 const COUNTED = { allow: 'allowed', audit: 'audited', deny: 'denied' } as const
 /** Empty folders of every distribution; root covers one of them, in a mount namespace of its own. */

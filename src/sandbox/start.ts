@@ -29,7 +29,7 @@ function openEarly(): Promise<NetworkNamespace> | undefined {
   const found = findTools()
   if ('missing' in found) return undefined
   const network = openNetworkNamespace(found.tools)
-  // Its failure is told by whoever waits for it.
+  // Whoever waits for it reports its failure.
   network.catch(() => undefined)
   return network
 }
@@ -64,7 +64,7 @@ export async function startEnforcement(start: EnforcementStart): Promise<Enforce
           )
           throw asInvalid(error)
         }),
-    // A missing binary is told by whoever starts it.
+    // Whoever starts it reports a missing binary.
     start.findClaude().then(
       (path) => realpathSync(path),
       () => undefined,

@@ -64,7 +64,7 @@ function loadProm(): Prom {
   }
 }
 
-/** Counts from now on what the channels tell. */
+/** Counts from now on what the channels publish. */
 export function openMetrics(sources: MetricSources): Metrics {
   const prom = loadProm()
   const registry = new prom.Registry()

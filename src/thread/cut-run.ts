@@ -27,7 +27,7 @@ interface CutRun {
   isOver: boolean
   /** The ends of what is open. */
   closing: AguiEvent[]
-  /** Ids of the user messages that were told on the way: the agent had taken them in. */
+  /** Ids of the user messages in the log of the run: the agent had taken them in. */
   taken: string[]
 }
 

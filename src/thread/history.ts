@@ -42,7 +42,7 @@ export interface NewMessages {
   before: Message[]
   /** Ids and digests to remember once the agent has them. */
   digests: [id: string, digest: string][]
-  /** What of the history is the thread's, when it lacks turns at its end, another client's: its sender has to be told them. */
+  /** What of the history is the thread's, when it lacks turns at its end, another client's: its sender needs them. */
   held?: Message[]
   /** What the thread is to be taken back to first, since these messages stand where others stood. */
   back?: Back
@@ -54,14 +54,14 @@ const REFUSED = 'refused'
 export const TOLD = ':steered'
 
 /**
- * The id under which readers are told of a message that the client of a run put into a running turn. That client holds
+ * The id under which readers get a message that the client of a run put into a running turn. That client holds
  * the message already, and would hold the words twice.
  */
 export function toldId(messageId: string): string {
   return `${messageId}${TOLD}`
 }
 
-/** The message as readers are told it then. */
+/** The message as readers get it then. */
 export function asTold(message: UserMessage): UserMessage {
   return { ...message, id: toldId(message.id) }
 }
@@ -258,7 +258,7 @@ export function withShown(
   })
 }
 
-/** As readers are told messages that a turn takes in, which is what one of them sends back: text, without secrets. */
+/** As readers get messages that a turn takes in, which is what one of them sends back: text, without secrets. */
 export function withTold(
   digests: NewMessages['digests'],
   told: readonly UserMessage[],

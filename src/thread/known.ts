@@ -40,7 +40,7 @@ export function knownMessages(known: KnownIds): KnownMessages {
   return {
     messageDigest: (id) => digests.get(id) ?? known.lookedUp.messages.get(id)?.said,
     messageTurn: (id) => (digests.has(id) ? undefined : known.lookedUp.messages.get(id)?.by),
-    // What was steered in is not told yet: a history without it is whole.
+    // What was steered in is not in the log yet: a history without it is whole.
     lastUserMessageId: underWay.at(-1)?.[0] ?? known.stored.lastUserMessageId,
   }
 }

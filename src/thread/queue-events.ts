@@ -3,7 +3,7 @@ import type { AguiEvent } from '../agui/event.ts'
 import { ownEvent } from '../agui/own-events.ts'
 import type { Waiting } from './queue.ts'
 
-/** These are on their way into the turn; each is told as the user's when the turn takes it in. */
+/** These are on their way into the turn; each is sent as the user's when the turn takes it in. */
 export function pendingEvents(messages: readonly Message[]): AguiEvent[] {
   return messages.flatMap((message) =>
     message.role === 'user'

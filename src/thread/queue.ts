@@ -178,7 +178,7 @@ export class Queue {
   }
 
   /**
-   * A turn has taken in the message that is told under this id: it waits no more. Returns its id and digests; undefined
+   * A turn has taken in the message that the log has under this id: it waits no more. Returns its id and digests; undefined
    * for one that did not wait.
    */
   takeIn(told: string): QueuedRun['digests'][number] | undefined {
@@ -209,7 +209,7 @@ export class Queue {
           entry.bytes = stored.length
           return this.#write(entry.place, stored)
         } catch (error) {
-          // The run that ends is whole. What is left of this one is told when it has its turn.
+          // The run that ends is whole. What is left of this one is reported when it has its turn.
           if (isCode(error, 'storage_damaged')) return undefined
           throw error
         }

@@ -276,7 +276,7 @@ function startEvent({ writer: { threadId }, request }: RunOptions): AguiEvent {
   }
 }
 
-/** A run that could not be started, as its readers are told. */
+/** A run that could not be started, as its readers get it. */
 export function refusedRun(threadId: string, runId: string, error: unknown): AguiEvent[] {
   const code = error instanceof RunnerError ? error.code : 'internal'
   const message = `The run could not be started: ${toMessage(error)}`

@@ -9,7 +9,7 @@ import { type Lost, readKept } from '../storage/kept.ts'
 type RunStarted = Extract<AguiEvent, { type: EventType.RUN_STARTED }>
 
 export interface Snapshot {
-  /** What a client that holds nothing is told first; AG-UI-legal before whatever follows `head` in the log. */
+  /** What a client that holds nothing gets first; AG-UI-legal before whatever follows `head` in the log. */
   events: AguiEvent[]
   /** The last seq that the events contain. */
   head: number
@@ -63,7 +63,7 @@ function startOf(threadId: string, runId: string): RunStarted {
   return { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION }
 }
 
-/** From the beginning, or from what is left of it; tells whose run the last record is, and what is damaged. */
+/** From the beginning, or from what is left of it; returns whose run the last record is, and what is damaged. */
 async function replay(
   log: EventLog,
   { threadId, head, signal }: { threadId: string; head: number; signal: AbortSignal },

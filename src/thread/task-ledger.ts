@@ -44,7 +44,7 @@ const ALIVE = new Set(['started', 'progress', 'updated', 'running', 'pending'])
 const TASKS_MAX = 1000
 const MARKS = [ownName('task'), ...typesOf('subagent')].map((word) => Buffer.from(`"${word}"`))
 
-/** Which tasks the threads have had, as their logs tell; each record is looked at once. */
+/** Which tasks the threads have had, as their logs have them; each record is looked at once. */
 export class TaskLedger {
   readonly #log: EventLog
   readonly #threads = new Map<string, Ledger>()

@@ -96,7 +96,7 @@ export class Thread {
   }
 
   /**
-   * What is accepted is kept first. Then it may go into the running turn, with its messages as they will be told there,
+   * What is accepted is kept first. Then it may go into the running turn, with its messages as they will be sent there,
    * all or none: what the turn does not take in waits on and is a run of its own. Returns the run that it went into.
    */
   async #enqueue(
@@ -139,7 +139,7 @@ export class Thread {
       if (this.#isFree && queue.has(waiting)) await this.#start(queued, { waiting })
     } catch (error) {
       const { runId } = waiting
-      // It has begun: its own end tells.
+      // It has begun: its own end says how it went.
       if (!queue.has(waiting)) throw error
       if (isCode(error, 'storage_full')) return this.#room.later()
       const { threadId } = this
@@ -243,7 +243,7 @@ export class Thread {
     this.#isClosed = true
     this.#room.close()
     this.#run?.run.stop()
-    // How it ended was told.
+    // How it ended was sent.
     await this.#ended.catch(() => undefined)
     await this.#options.agent.close()
     this.#isOver = true

@@ -158,7 +158,7 @@ export class Threads {
     for (;;) {
       const deletion = this.#deletions.get(threadId)
       if (deletion === undefined) return
-      // Whether it worked is told to whoever asked for it.
+      // Whoever asked for it learns whether it worked.
       await deletion.catch(() => undefined)
     }
   }

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 
-// A file's name is bytes to the kernel. A byte that is no UTF-8 is told as `\xE9`, and a backslash before what would
-// read so as `\x5C`: every other name is told as it is.
+// A file's name is bytes to the kernel. A byte that is no UTF-8 is written as `\xE9`, and a backslash before what would
+// read so as `\x5C`: every other name is written as it is.
 const ESCAPED = /\\x(5C|[89A-F][0-9A-F])/
 const READS_AS_ESCAPED = /\\(?=x(?:5C|[89A-F][0-9A-F]))/g
 /** UTF-8's characters, and as a group the byte that belongs to none. Over bytes as Latin-1. */

@@ -35,7 +35,7 @@ export interface FileWriteOptions {
   signal: AbortSignal
 }
 
-/** Entries of one folder that are told. */
+/** Entries of one folder that are listed. */
 const LIST_ENTRIES_MAX = 10_000
 /** Entries looked at together: as many as the thread pool can use, and some to spare. */
 const LIST_STEP = 64
@@ -72,7 +72,7 @@ export class WorkspaceFiles {
     const { handle, stats } = await this.#openFile(path)
     const { size } = stats
     const modifiedAt = toTime(stats)
-    // What is appended meanwhile is not sent: the length was told.
+    // What is appended meanwhile is not sent: the length was announced.
     if (size > 0) return { stream: handle.createReadStream({ start: 0, end: size - 1 }), size, modifiedAt }
     // A range cannot be empty: without one the stream would send what the file has grown to.
     await handle.close()
@@ -165,7 +165,7 @@ export class WorkspaceFiles {
     return { entries, truncated }
   }
 
-  /** A link is told as what it leads to when that is in the workspace, else as the link. */
+  /** A link is listed as what it leads to when that is in the workspace, else as the link. */
   async #entry(place: WorkspacePath, folder: Folder, name: string): Promise<FileEntry | undefined> {
     const stats = await folder.lstat(name)
     if (stats === undefined) return undefined
@@ -245,7 +245,7 @@ export class WorkspaceFiles {
       await folder.rename(unfinished, folder, name)
       return size
     } catch (error) {
-      // The cause is told; that the remains may stay is not worth hiding it.
+      // The cause is thrown; that the remains may stay is not worth hiding it.
       await folder.unlink(unfinished).catch(() => undefined)
       if (hasErrno(error, 'EISDIR')) throw isFolder(path)
       if (hasErrno(error, 'ENOENT')) throw missing(path)

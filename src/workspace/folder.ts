@@ -24,7 +24,7 @@ export interface FileOwner {
 /**
  * A folder held open. What is done below it goes through its descriptor (`/proc/self/fd/N/name` is Linux's `openat`,
  * which Node lacks), so it happens in this very folder whatever its path leads to by then. No name is ever followed.
- * Names are given and told as text (file-name.ts).
+ * Names are taken and given as text (file-name.ts).
  */
 export class Folder {
   readonly #handle: FileHandle

@@ -213,7 +213,7 @@ function collect(
     get overflown() {
       return bytes > OUTPUT_BYTES_MAX
     },
-    // It tells of files whose names may be no UTF-8.
+    // It lists files whose names may be no UTF-8.
     text: () => nameToText(Buffer.concat(chunks)),
   }
 }

@@ -107,7 +107,7 @@ export class WorkspaceGuard {
     }
   }
 
-  /** The absolute path, for whoever is told where something is. */
+  /** The absolute path, for messages that say where something is. */
   absolute(path: WorkspacePath): string {
     return path === '' ? this.root : joined(this.root, [path])
   }

@@ -313,7 +313,7 @@ async function findBranch(
   }
 }
 
-/** What git cannot do is told; everything else is thrown on. */
+/** What git cannot do is returned; everything else is thrown on. */
 function toProblem(error: unknown): string {
   if (error instanceof RunnerError && error.code === 'git_failed') return error.message
   throw error

@@ -1,4 +1,4 @@
-/** What the routes tell of a repository's state. */
+/** What the routes say of a repository's state. */
 export interface RepositoryStatus {
   initialized: boolean
   hasChanges: boolean

@@ -67,7 +67,7 @@ export function folderNameOf(url: string): string {
 }
 
 /**
- * What the server is to be told, if anything: what stood in the URL, or the token of its host. In clear text only to
+ * The credential that the server gets, if any: what stood in the URL, or the token of its host. In clear text only to
  * this machine itself.
  */
 export function credentialFor(

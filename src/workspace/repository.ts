@@ -319,7 +319,7 @@ async function isAt(tryRun: TryRun, name: string): Promise<boolean> {
   return false
 }
 
-/** As the routes tell it. */
+/** As the routes give it. */
 function headFacts({ branch, commit, isDetached }: Head): {
   branch: string
   detached?: true

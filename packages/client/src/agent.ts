@@ -40,7 +40,7 @@ export class RunnerAgent extends AbstractAgent {
     )
   }
 
-  /** The run ends as cancelled, which the stream then tells. */
+  /** The run ends as cancelled, which the stream then says. */
   override abortRun(): void {
     this.runner
       .thread(this.threadId)

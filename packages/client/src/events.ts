@@ -9,7 +9,7 @@ export type OwnEvent<N extends OwnEventName = OwnEventName> = {
   [Name in N]: CustomEvent & { name: `agui-runner.${Name}`; value: OwnEvents[Name] }
 }[N]
 
-/** What a thread tells. A newer runner may tell types that are not among these: have a default. */
+/** The events of a thread. A newer runner may send types that are not among these: have a default. */
 export type RunnerEvent = Event
 
 /** One record of a thread's log. */

@@ -27,7 +27,7 @@ export interface LineOptions {
   retryMsMax?: number
 }
 
-/** Events that became known together: they are told with the seq of the last. */
+/** Events that became known together: they are delivered with the seq of the last. */
 export interface Group {
   /** Undefined for a stream that the log does not hold: a run that was steered into another. */
   seq: number | undefined
@@ -40,11 +40,11 @@ export interface Connection {
   isWhole: boolean
 }
 
-/** Opens the stream behind `after`; undefined means that nothing was told yet. */
+/** Opens the stream behind `after`; undefined means that nothing was read yet. */
 export type Open = (after: number | undefined, signal: AbortSignal) => Promise<Connection>
 
 /**
- * What a thread tells, each record once and in order, over as many connections as that takes. Ends when `signal` does,
+ * The records of a thread, each once and in order, over as many connections as that takes. Ends when `signal` does,
  * or with a group that has no seq.
  *
  * @throws {Refusal} for what waiting does not mend: the thread is gone, or the door is shut.
@@ -149,7 +149,7 @@ async function orSilence<T>(wait: Promise<T>, connection: AbortController, ms: n
   }
 }
 
-/** Frames in, groups out: what was told already is dropped, and a hole ends the connection. */
+/** Frames in, groups out: what was delivered already is dropped, and a hole ends the connection. */
 class Groups {
   #after: number | undefined
   readonly #isWhole: boolean
@@ -173,7 +173,7 @@ class Groups {
     return { seq, events }
   }
 
-  /** The stream has ended. An error that it told of itself is its reason; a run that the log does not hold is whole. */
+  /** The stream has ended. An error that it reported itself is its reason; a run that the log does not hold is whole. */
   end(): Group | undefined {
     const last = this.#waiting.at(-1)
     if (last?.type === 'RUN_ERROR') throw new Error(last.message)

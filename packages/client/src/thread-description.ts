@@ -1,7 +1,7 @@
 import type { Interrupt } from '@ag-ui/core'
 import { isObject } from './values.ts'
 
-/** What the runner tells of a thread. Members that it may add later are not named here. */
+/** What the runner says of a thread. Members that it may add later are not named here. */
 export interface ThreadDescription {
   threadId: string
   /** The first line of its first prompt. */

@@ -63,7 +63,7 @@ export class Thread {
   readonly threadId: string
   readonly #runner: Runner
   readonly #path: string
-  /** The last record that was told here: a run that is started later begins behind it. */
+  /** The last record that was read here: a run that is started later begins behind it. */
   #seen = 0
 
   /** @throws {TypeError} for an id that no path can hold. */
@@ -251,7 +251,7 @@ export class Thread {
       first = undefined
       if (response !== undefined) return { response, isWhole: false }
       if (after !== undefined) return await this.#openEvents(after, signal, request)
-      // Nothing of it was told yet: its start is looked for; from the beginning when the thread was made anew.
+      // Nothing of it was read yet: its start is looked for; from the beginning when the thread was made anew.
       isInside = false
       return await this.#openEvents(start, signal, request).catch((error: unknown) => {
         if (start === 0 || !(error instanceof Refusal) || error.status !== 410) throw error

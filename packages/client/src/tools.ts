@@ -28,7 +28,7 @@ export class ToolCalls {
     if (call !== undefined) call.args += event.delta
   }
 
-  /** Undefined when one of them has nobody to run it: the model is told all results of an answer together. */
+  /** Undefined when one of them has nobody to run it: the model gets all results of an answer together. */
   async results(
     pending: readonly string[],
     tools: readonly ClientTool[],

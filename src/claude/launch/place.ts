@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** Where Claude Code works, and what it is told of it. */
+/** Where Claude Code works, and what it is given of it. */
 export interface ClaudePlace {
   /** Its working directory. */
   directory: string

@@ -19,7 +19,7 @@ export interface LaunchOptions {
   mcpServers: Record<string, McpServerConfig>
   overrides: SdkOverrides
   sessionConfig: SessionConfig | undefined
-  /** What the policy keeps from the tools, told to Claude Code too. */
+  /** What the policy keeps from the tools; Claude Code gets it too. */
   denied: DeniedPaths
 }
 
@@ -93,7 +93,7 @@ export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options 
     managedSettings: managedSettings(denied, { isConfined: launch.permissionMode === 'never-ask' }),
     hooks: { ...gate, PreToolUse: [...gate.PreToolUse, ...toolGuard(denied, place.directory)] },
     includePartialMessages: true,
-    // Of the deployer's hooks; those of the SDK are never told.
+    // Of the deployer's hooks; those of the SDK are never sent.
     includeHookEvents: true,
     forwardSubagentText: true,
     tools: offeredTools(overrides.allowedTools ?? []),

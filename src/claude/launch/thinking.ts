@@ -45,7 +45,7 @@ function takesBudget(model = ''): boolean {
   return /opus/i.test(family) ? ['5', '6'].includes(minor) : ['0', '5', '6'].includes(minor)
 }
 
-/** Whether Claude Code tells the model an effort (2.1.332). */
+/** Whether Claude Code sends the model an effort (2.1.332). */
 export function takesEffort(model = ''): boolean {
   const [, family = '', minor = '0'] = FOURTH.exec(model) ?? []
   if (family === '') return !THIRD.test(model)

@@ -104,7 +104,7 @@ export class Keeper<Process extends Kept> {
   async #stop(): Promise<void> {
     await this.#letGo()?.claude.close()
     await this.#gone.catch(() => {
-      // `onClearing` is told.
+      // `onClearing` is called.
     })
   }
 

@@ -95,7 +95,7 @@ export class ClaudeProcess {
     })
   }
 
-  /** Starts the process; `ready` tells when it answers. The SDK is loaded on the first call, not with the server. */
+  /** Starts the process; `ready` resolves when it answers. The SDK is loaded on the first call, not with the server. */
   static async start(options: ClaudeProcessOptions): Promise<ClaudeProcess> {
     const { query } = await import('@anthropic-ai/claude-agent-sdk')
     const input = new PromptQueue()
@@ -317,7 +317,7 @@ export class ClaudeProcess {
         if (wait !== undefined) await wait
       }
     } catch {
-      // See above: `exited` tells.
+      // See above: `exited` has the reason.
     }
   }
 
@@ -379,7 +379,7 @@ function tailOf(child: ChildProcess): () => string {
     tail = tailFrom(tail + text)
   })
   child.stderr?.on('error', () => {
-    // Its other end is gone; the exit tells the rest.
+    // Its other end is gone; the exit has the reason.
   })
   return () => tail.trim()
 }

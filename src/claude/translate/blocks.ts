@@ -45,7 +45,7 @@ export class Block {
     this.carrier = tool?.carrier
   }
 
-  /** Whether anything of it was told. */
+  /** Whether anything of it was sent. */
   get told(): boolean {
     return this.#told
   }

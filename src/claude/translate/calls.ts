@@ -60,7 +60,7 @@ export class Calls {
   }
 
   /**
-   * Undefined when the call is told already: a repeated delivery, not a second call; unless the caller knows that it
+   * Undefined when the call was sent already: a repeated delivery, not a second call; unless the caller knows that it
    * is another one.
    */
   start(

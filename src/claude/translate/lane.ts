@@ -108,7 +108,7 @@ export class Lane {
   }
 
   /**
-   * A whole `assistant` message: confirms what was streamed, and tells what was not. One of another id replaces an
+   * A whole `assistant` message: confirms what was streamed, and sends what was not. One of another id replaces an
    * answer that is still being streamed, unless it stands `aside` of the model's answers.
    */
   whole(message: Whole, out: AguiEvent[]): Told & { replaced: Told } {
@@ -169,7 +169,7 @@ export class Lane {
     return response
   }
 
-  /** Opens what a block becomes. A block that is not a message or a call is told here and leaves no block behind. */
+  /** Opens what a block becomes. A block that is not a message or a call is sent here and leaves no block behind. */
   #open(response: Response, index: number, content: ContentBlock, out: AguiEvent[]): Block | undefined {
     const id = `${response.base}:${index}`
     const isStreamed = response.streamed && index < UNSTREAMED_INDEX

@@ -5,7 +5,7 @@ import type { Told } from './lane.ts'
 
 /**
  * What Claude Code took back: a cut stream it answers anew, a refused answer, a call it could not parse. AG-UI cannot
- * unsay a message, so the ids are told; a client that cares removes them, a snapshot leaves them out.
+ * unsay a message, so the ids are sent; a client that cares removes them, a snapshot leaves them out.
  */
 export class Retractions {
   /** AG-UI ids by the uuid of the Claude message that made them. */

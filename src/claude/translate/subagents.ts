@@ -65,7 +65,7 @@ export class Subagents {
   }
 
   /**
-   * The lane of what a tool call started; announces the subagent when nothing else did. The task tells more than the
+   * The lane of what a tool call started; announces the subagent when nothing else did. The task says more than the
    * call: a subagent that a message resumed still speaks under the call that began it (2.1.329).
    */
   lane(toolUseId: string, announcement: Announcement, out: AguiEvent[]): Lane {
@@ -79,7 +79,7 @@ export class Subagents {
     return this.#find(task)?.lane
   }
 
-  /** A message about a task. @returns whether the task is a subagent's and the message is told. */
+  /** A message about a task. @returns whether the task is a subagent's and the message is translated. */
   take(kind: string, task: TaskMessage, out: AguiEvent[]): boolean {
     if (kind === 'system/task_started') return this.#started(task, out)
     const subagent = this.#find(task)

@@ -11,7 +11,7 @@ export interface ToolResult {
 /**
  * A `tool_result` block of a user message, or a `*_tool_result` block that the provider's own tool left.
  *
- * @param whole what Claude Code tells of the result beside its words (`tool_use_result`).
+ * @param whole what Claude Code says of the result beside its words (`tool_use_result`).
  */
 export function toToolResult(block: ContentBlock, whole?: unknown): ToolResult {
   const content = block['content']

@@ -53,7 +53,7 @@ export interface TranslatorOptions {
 
 type Handler = (message: Record<string, unknown>, out: AguiEvent[]) => void
 
-/** Thinking is told to go on each time so many tokens were added: steady life signs, not one event per delta. */
+/** A sign that thinking goes on is sent each time so many tokens were added: steady life signs, not one event per delta. */
 const THINKING_TOKENS_STEP = 256
 
 /**
@@ -281,7 +281,7 @@ export class Translator {
     return this.#subagents.lane(parent, { name, description: message.task_description, prompt, taskId }, out)
   }
 
-  /** The words of a failed request are the error's, not the assistant's: they end the run or are told aside. */
+  /** The words of a failed request are the error's, not the assistant's: they end the run or are sent aside. */
   #requestFailed(message: AssistantMessage, blocks: ContentBlock[], lane: Lane, out: AguiEvent[]): void {
     const error = toApiError(message, blocks.map((block) => block.text ?? '').join('\n'))
     if (lane === this.#main) this.#signs.apiError = error

@@ -15,7 +15,7 @@ export interface RouteAnswer {
   media?: readonly string[]
 }
 
-/** What the document tells of a route, with the schemas that the route itself parses by. */
+/** What the document says of a route, with the schemas that the route itself parses by. */
 export interface RouteFacts {
   tag: 'runs' | 'threads' | 'workspace' | 'platform' | 'server'
   summary: string

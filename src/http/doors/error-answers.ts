@@ -17,7 +17,7 @@ export interface ErrorBody {
   error: { code: ErrorCode; message: string; details?: unknown }
 }
 
-/** Any failure as the body a client gets before a stream has started. What is not ours to tell becomes `internal`. */
+/** Any failure as the body a client gets before a stream has started. What is not ours to publish becomes `internal`. */
 export function toErrorBody(error: unknown, redactor?: Redactor): { status: number; body: ErrorBody } {
   const known = error instanceof RunnerError ? error : fromFastify(error)
   const { code, message, details, status } = known

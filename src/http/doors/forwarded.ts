@@ -47,7 +47,7 @@ function addressOf(node: string): string {
   return /^\[(.+)\](?::\w+)?$/.exec(node)?.[1] ?? node.replace(/^([\d.]+):\w+$/, '$1')
 }
 
-/** A proxy that writes one kind lets the other through as a client made it: which one it wrote cannot be told. */
+/** A proxy that writes one kind lets the other through as a client made it: which one it wrote cannot be known. */
 function merge(headers: IncomingHttpHeaders, name: Older, value: string): void {
   const given = headers[name]
   const known = Array.isArray(given) ? given.join(', ') : given

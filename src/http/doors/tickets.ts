@@ -32,7 +32,7 @@ const ROUTES = new Set([
  */
 export class Tickets {
   readonly #sessionId: string | undefined
-  /** By the digest, so that looking one up tells nothing by its time; in the order of their issue. */
+  /** By the digest, so that the time of a look-up reveals nothing; in the order of their issue. */
   readonly #open = new Map<string, { threadId: string; expiresAt: number }>()
   readonly #threads = new WeakMap<IncomingMessage, string>()
 

@@ -4,7 +4,7 @@ import type { KnownTask, TaskLedger } from '../../thread/task-ledger.ts'
 import type { ThreadDescription } from '../../thread/told.ts'
 import type { AgentFacts, McpServerStatus, Task } from './agent-facts.ts'
 
-/** What only the agent of a thread can tell or do. */
+/** What only the agent of a thread knows or can do. */
 export interface LivingAgent {
   /** Undefined while no process of the thread is warm. */
   mcpServers?(threadId: string, signal: AbortSignal): Promise<McpServerStatus[] | undefined>
@@ -27,7 +27,7 @@ interface FoundTask {
   task: KnownTask
 }
 
-/** The facts of the agent as the log has them, and as its processes tell. */
+/** The facts of the agent as the log has them, and as its processes report them. */
 export class LivingThreads implements AgentFacts {
   readonly #options: LivingThreadsOptions
 
@@ -37,7 +37,7 @@ export class LivingThreads implements AgentFacts {
 
   async mcpStatus(threadId: string | undefined, signal: AbortSignal): Promise<McpServerStatus[]> {
     const { living, threads, sessionId } = this.#options
-    // Without a name: the sandbox's own thread, else the first that can tell.
+    // Without a name: the sandbox's own thread, else the first that knows.
     const named = threadId ?? sessionId
     const asked = named === undefined ? threads.list().map((thread) => thread.threadId) : [named]
     for (const id of asked) {
@@ -83,7 +83,7 @@ export class LivingThreads implements AgentFacts {
     throw new RunnerError('not_found', `No output of task "${taskId}" is there.`)
   }
 
-  /** A task dies with the process that it ran in, and then nobody tells. */
+  /** A task dies with the process that it ran in, and then nobody reports it. */
   #statusOf(threadId: string, { status }: KnownTask): string {
     if (status !== 'running') return status
     const thread = this.#describe(threadId)

@@ -11,7 +11,7 @@ import type { AgentFacts } from './agent-facts.ts'
 
 export interface TaskRoutesOptions {
   facts: AgentFacts
-  /** Outputs and MCP servers are told without secrets, like everything that a tool says. */
+  /** Outputs and MCP servers are sent without secrets, like everything that a tool says. */
   redactor: Redactor
 }
 

@@ -44,7 +44,7 @@ const CAPABILITIES = about(() => ({
   answers: ok('What is built.', z.looseObject({})),
 }))
 
-/** Liveness, open to everybody: it tells nothing but that the process serves. */
+/** Liveness, open to everybody: it says nothing but that the process serves. */
 export function livenessRoutes({ sessionId }: HealthRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     for (const url of ['/health', '/healthz']) {

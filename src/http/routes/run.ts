@@ -79,7 +79,7 @@ export function runRoutes(options: RunRoutesOptions) {
       request.log = request.log.child({ threadId: input.threadId, runId: input.runId })
       for (const warning of warnings) request.log.warn({ warning }, 'input stripped')
       const { onDisconnect = options.onDisconnect } = parse(Props, input.forwardedProps, 'forwardedProps')
-      // All that can refuse the reader comes first: whom nobody tells anything starts no run.
+      // All that can refuse the reader comes first: a client that gets no stream starts no run.
       const encoding = chooseEncoding(request.headers.accept, { dialect, threadId: input.threadId })
       const seat = subscribers.takeFor(encoding)
       const submitted = await threads.submit(input).catch((error: unknown) => {
@@ -112,7 +112,7 @@ export function runRoutes(options: RunRoutesOptions) {
 
 /**
  * What brings a client up to date that lacks turns. A client keeps the order of what it holds and appends the rest: first
- * it is told what it holds without its new messages, then all, so that these come last.
+ * it gets what it holds without its new messages, then all, so that these come last.
  */
 function catchUpOf(
   held: Message[],

@@ -26,7 +26,7 @@ const InterruptBody = z
   .object({ thread_id: z.string().optional(), threadId: z.string().optional() })
   .nullish()
 
-/** What `GET /sessions` tells of a thread; `ThreadDescription` in JSON. */
+/** What `GET /sessions` says of a thread; `ThreadDescription` in JSON. */
 const described = () => ({
   name: 'Session',
   schema: z.looseObject({

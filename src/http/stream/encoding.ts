@@ -75,7 +75,7 @@ export interface Reader {
 /** A frame as one reader gets it; `seq` is undefined for all but the last of those that one record has become. */
 export type ToldFrame = Omit<Frame, 'seq'> & { seq: number | undefined }
 
-/** The records of a batch as this reader is told them, in text: a record may become none, or several. */
+/** The records of a batch as this reader gets them, in text: a record may become none, or several. */
 export function framesFor({ dialect, threadId }: Reader, batch: Batch): readonly ToldFrame[] {
   if (dialect === '1.0') return batch.frames
   return batch.records().flatMap(({ seq, event }) => {

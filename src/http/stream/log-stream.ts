@@ -144,7 +144,7 @@ export class LogStream extends Readable {
       )
   }
 
-  /** The status has left already: the failure is told in the stream, and the stream still ends cleanly. */
+  /** The status has left already: the failure is sent in the stream, and the stream still ends cleanly. */
   #fail(error: unknown): void {
     if (this.destroyed) return
     const code = error instanceof RunnerError ? error.code : 'internal'

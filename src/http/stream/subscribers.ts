@@ -31,7 +31,7 @@ export class Subscribers {
   }
 
   /**
-   * A reader's slot. Taken before work is admitted whose result nobody could then be told; `send` frees it with the
+   * A reader's slot. Taken before work is admitted whose result could then be sent to nobody; `send` frees it with the
    * stream that it gets, everybody else frees it themselves.
    *
    * @throws {RunnerError} `too_many_subscribers`.

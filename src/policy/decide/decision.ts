@@ -48,7 +48,7 @@ export interface EgressRequest {
   hostHeader?: string | undefined
   /** Is it a WebSocket upgrade? Undefined: a GET on a websocket endpoint counts as one. */
   upgrade?: boolean | undefined
-  /** The caller reads the body when it is told how, and asks again. */
+  /** The caller reads the body in the way named here, and asks again. */
   isBodyUnread?: boolean | undefined
   graphql?: GraphqlRequest | undefined
   jsonRpc?: JsonRpcRequest | undefined

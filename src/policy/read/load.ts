@@ -19,7 +19,7 @@ export interface ParsedPolicy {
 
 /**
  * What OpenShell's loader would say (openshell.md 1.0 to 1.4). `file` is only a name for the problems.
- * `mode` is `typed` unless told: the gateway's strict loader.
+ * `mode` is `typed` by default: the gateway's strict loader.
  */
 export function parsePolicy(text: string, options: { file: string; mode?: PolicyMode }): ParsedPolicy {
   const mode = options.mode ?? 'typed'

@@ -17,7 +17,7 @@ const GITLINK = '160000'
 /** What git opens in a repository before its index, and the index. */
 const READ_FIRST = ['HEAD', 'commondir', 'config', 'config.worktree', 'index']
 /**
- * Of a million files only the repositories are told: a short index can have a list of gigabytes. A git that waits (for a
+ * Of a million files only the repositories are listed: a short index can have a list of gigabytes. A git that waits (for a
  * pipe that its settings include) is killed itself: it would outlive the shell and hold our end of its output.
  */
 const LIST_GITLINKS = `{ timeout -s KILL ${ASK_MS_MAX / 1000} "$@"; [ $? != 137 ] || kill -s KILL $$; } | grep -z '^${GITLINK} '`

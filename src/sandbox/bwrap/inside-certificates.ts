@@ -22,7 +22,7 @@ function readFirst(files: readonly string[]): string | undefined {
     try {
       return readFileSync(file, 'utf8')
     } catch {
-      // Each distribution keeps its bundle elsewhere; a missing extra file is the route's problem to tell.
+      // Each distribution keeps its bundle elsewhere; a missing extra file is reported by the model route.
     }
   }
   return undefined

@@ -1,4 +1,4 @@
-// What is told when something may not pass: to the client in OpenShell's words (openshell.md 1.7), to the runner
+// What is answered when something may not pass: to the client in OpenShell's words (openshell.md 1.7), to the runner
 // as data.
 import type { Decision } from '../../policy/decide/decision.ts'
 import { jsonAnswer, type Target } from '../../tunnel/connect.ts'

@@ -175,7 +175,7 @@ export class LmdbEventLog implements EventLog {
     await this.#store.flushed()
   }
 
-  /** Without waiting when it can: then `storage_full` is thrown and not told later. */
+  /** Without waiting when it can: then `storage_full` is thrown at once, not later. */
   #write(thread: Thread, key: BatchKey, batch: Batch, options: AppendOptions): Promise<void> {
     if (thread.cleared !== undefined) {
       thread.writing.push(batch)
@@ -218,7 +218,7 @@ export class LmdbEventLog implements EventLog {
       thread.assigned = thread.writing.at(-1)?.last ?? thread.head
       throw error
     }
-    // lmdb commits in order, but with large values it tells so out of order.
+    // lmdb commits in order, but with large values it resolves out of order.
     if (!thread.dropped) this.#publish(thread, thread.writing.splice(0, thread.writing.indexOf(batch) + 1))
   }
 
@@ -297,7 +297,7 @@ export class LmdbEventLog implements EventLog {
     let next = seq + 1
     for (const { key, value } of this.#batches.getStored(range(threadId, holder?.[1] ?? next))) {
       const [, first] = key
-      // Written but not yet told: the commit's own answer publishes it.
+      // Written but not yet published: the commit's own answer does that.
       if (first > head) return
       if (value === undefined || value.first !== first || first > next || value.last < next) return
       yield value

@@ -155,7 +155,7 @@ export class StoreTable<V, K extends Key> {
     try {
       return this.#codec.decode(bytes)
     } catch {
-      // Of a value without a checksum this is what tells that it is damaged.
+      // In a value without a checksum this shows that it is damaged.
       return undefined
     }
   }
@@ -191,7 +191,7 @@ function damaged(what: string, cause?: unknown): RunnerError {
   return new RunnerError('storage_damaged', `The store is damaged: ${what}.`, { cause })
 }
 
-/** lmdb tells the cause of a failed commit by a second promise, which fails as well. */
+/** lmdb gives the cause of a failed commit by a second promise, which rejects as well. */
 async function commitFailure(error: unknown, name: string): Promise<RunnerError> {
   const told = error instanceof Error && 'commitError' in error ? error.commitError : error
   const cause = await Promise.resolve(told).catch((reason: unknown) => reason)

@@ -27,10 +27,10 @@ const MARKER = 'opening'
 /** LMDB's table of 126 readers, which it maps and writes to: on a full disk a page of it that is not there is a signal. */
 const LOCK_BYTES = 3 * 4096
 const PROBE_MS = 60_000
-/** The tables of many values, any of which may be lost and told as a gap. Of the others each value is needed. */
+/** The tables of many values, any of which may be lost and reported as a gap. Of the others each value is needed. */
 const GAPS_ALLOWED = new Set(['batches', 'blobs'])
 
-/** A program of its own: told where lmdb and the store are. */
+/** A program of its own; its arguments say where lmdb and the store are. */
 const READ_ALL = `
   const [, lmdb, path] = process.argv
   const root = require(lmdb).open({ path, maxDbs: 16, compression: false })

@@ -19,7 +19,7 @@ function readAttachment(part: Json): Attachment {
   return source['type'] === 'url' ? { mimeType, url: value } : { mimeType, data: value }
 }
 
-/** What RUN_FINISHED and `GET /sessions` tell, one entry a model. */
+/** What RUN_FINISHED and `GET /sessions` carry, one entry a model. */
 export function readUsage(usage: unknown): Usage[] {
   return toList(usage)
     .map(toObject)

@@ -2,7 +2,7 @@ import { readUsage } from './content.ts'
 import { isObject, type Json, toList, toNumber, toObject, toText } from './fields.ts'
 import type { Usage } from './model.ts'
 
-/** What `GET /sessions` tells of a thread, as far as the page shows it. */
+/** What `GET /sessions` says of a thread, as far as the page shows it. */
 export interface ThreadShape {
   threadId: string
   /** The first words that a person said in it; undefined where the runner does not tell. */
@@ -26,7 +26,7 @@ export interface Choice {
   options: { label: string; description: string }[]
 }
 
-/** What an MCP server asks, as its interrupt tells it. */
+/** What an MCP server asks, as its interrupt carries it. */
 export interface ElicitationForm {
   url: string | undefined
   requestedSchema: Json

@@ -329,7 +329,7 @@ export class Timeline {
     this.#touch(tool)
   }
 
-  /** A task that is a subagent's: its card tells. */
+  /** A task that is a subagent's: its card shows it. */
   #progress(event: Json): void {
     const subagent = this.#subagents.get(toText(event['subagentRunId']) ?? '')
     if (subagent === undefined) {
