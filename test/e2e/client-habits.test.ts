@@ -108,6 +108,7 @@ describe('a stream that its sender closes', () => {
     await leftBy(queued.runId)
     const next = { ...runInput('queue', 'behind'), forwardedProps: { delivery: 'queue' } }
     const waiting = post(runner.url, next)
+    await runner.line((line) => line['msg'] === 'run submitted' && line['runId'] === next.runId)
     bench.gateway.open('go-on')
     expect(textOf(await events(await waiting))).toBe('You said: behind')
     expect(

@@ -54,7 +54,6 @@ async function openHung(runner: RunnerProcess, threadId: string): Promise<number
 
 const OTHER_SETTINGS = {
   'another model': { forwardedProps: { claude: { model: 'claude-other' } } },
-  'another thinking budget': { forwardedProps: { claude: { maxThinkingTokens: 2000 } } },
   'another list of tools': { tools: [TOOL] },
 }
 
@@ -72,6 +71,14 @@ describe('a run with', () => {
       expect(JSON.stringify(bench.gateway.requests.at(-1)?.body)).toContain('You said: hello')
     },
   )
+
+  test('no thinking gets a process of its own, and is not held up', async () => {
+    const pid = await openHung(hasty, 'thinking')
+    const props = { forwardedProps: { claude: { maxThinkingTokens: 0 } } }
+    const all = await run(hasty.url, { ...runInput('thinking', 'again'), ...props })
+    expect(textOf(all)).toBe('You said: again')
+    expect(isLiving(pid)).toBe(false)
+  })
 
   test.each(Object.entries(OTHER_SETTINGS))('%s ends at once when it is interrupted', async (name, props) => {
     const threadId = `interrupt ${name}`
