@@ -5,9 +5,9 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-versions="0.0.45 0.0.49 0.0.53 0.0.57 0.0.58 0.0.59 1.0.0"
+versions=(0.0.45 0.0.49 0.0.53 0.0.57 0.0.58 0.0.59 1.0.0)
 packages=()
-for version in $versions; do packages+=("client-${version//./-}@npm:@ag-ui/client@$version"); done
+for version in "${versions[@]}"; do packages+=("client-${version//./-}@npm:@ag-ui/client@$version"); done
 npm install --silent --no-audit --no-fund --ignore-scripts "${packages[@]}" >/dev/null 2>&1
 cat >run.mjs <<'JS'
 import { once } from 'node:events'
@@ -37,7 +37,7 @@ for (const version of process.argv.slice(2)) {
 server.close()
 process.exit(0)
 JS
-got=$(node run.mjs $versions 2>/dev/null)
+got=$(node run.mjs "${versions[@]}" 2>/dev/null)
 echo "$got"
 # Seen on 2026-11-28, Node 20.20.2.
 expected='0.0.45 taken
