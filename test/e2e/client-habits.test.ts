@@ -23,7 +23,7 @@ beforeAll(async () => {
     script: {
       rules: [
         { when: { prompt: 'hang' }, reply: ['Wait.', { hang: true }] },
-        { when: { prompt: 'gated' }, reply: ['Wait.', { gate: 'go-on' }, 'Done.'] },
+        { when: { prompt: 'gated (\\S+)' }, reply: ['Wait.', { gate: '{{1}}' }, 'Done.'] },
         {
           when: { prompt: 'make', round: 0 },
           reply: [{ tool: 'Bash', input: { command: 'touch made' } }],
@@ -71,27 +71,27 @@ describe('a stream that its sender closes', () => {
   })
 
   test('is a reload when somebody reads the thread again within the grace', async () => {
-    const input = { ...runInput('reload', 'gated'), ...INTERRUPT }
+    const input = { ...runInput('reload', 'gated reload'), ...INTERRUPT }
     await sendAndLeave(input)
     await leftBy(input.runId)
     const page = await fetch(`${runner.url}/sessions/reload/connect?until=run`)
-    bench.gateway.open('go-on')
+    bench.gateway.open('reload')
     const all = await events(page)
     expect(textOf(all)).toContain('Done.')
     expect(all.at(-1)).toMatchObject({ runId: input.runId, outcome: { type: 'success' } })
   })
 
   test('means nothing when the run did not ask', async () => {
-    const input = runInput('stays', 'gated')
+    const input = runInput('stays', 'gated stays')
     await sendAndLeave(input)
     const busy = await post(runner.url, runInput('stays', 'next'))
     expect([busy.status, await busy.json()]).toMatchObject([409, { error: { code: 'thread_busy' } }])
-    bench.gateway.open('go-on')
+    bench.gateway.open('stays')
     expect((await endOf('stays')).at(-1)).toMatchObject({ outcome: { type: 'success' } })
   })
 
   test('keeps a run that waits in the queue from beginning', async () => {
-    const first = { ...runInput('queue', 'gated') }
+    const first = runInput('queue', 'gated queue')
     await sendAndLeave(first)
     const left = new AbortController()
     const queued = {
@@ -109,7 +109,7 @@ describe('a stream that its sender closes', () => {
     const next = { ...runInput('queue', 'behind'), forwardedProps: { delivery: 'queue' } }
     const waiting = post(runner.url, next)
     await runner.line((line) => line['msg'] === 'run submitted' && line['runId'] === next.runId)
-    bench.gateway.open('go-on')
+    bench.gateway.open('queue')
     expect(textOf(await events(await waiting))).toBe('You said: behind')
     expect(
       textOf(await events(await fetch(`${runner.url}/sessions/queue/events?follow=false`))),
@@ -177,10 +177,10 @@ describe('two tabs on one thread', () => {
     const first = runInput(threadId, 'first')
     await run(runner.url, first)
     await run(runner.url, runInput(threadId, 'second'))
-    await sendAndLeave(runInput(threadId, 'gated'))
+    await sendAndLeave(runInput(threadId, `gated ${threadId}`))
     const late = { ...runInput(threadId), forwardedProps: { delivery: 'queue' } }
     const answer = await post(runner.url, { ...late, messages: [...first.messages, userMessage('third')] })
-    bench.gateway.open('go-on')
+    bench.gateway.open(threadId)
     const [started, held, snapshot, ...rest] = await events(answer)
     expect(started).toMatchObject({ type: 'RUN_STARTED', runId: late.runId })
     expect(held?.['messages']).toEqual(first.messages)
@@ -189,7 +189,7 @@ describe('two tabs on one thread', () => {
       'You said: first',
       'second',
       'You said: second',
-      'gated',
+      `gated ${threadId}`,
       'Wait.',
       'Done.',
       'third',
