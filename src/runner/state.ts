@@ -6,6 +6,7 @@ import { isCode } from '../errors.ts'
 import { LmdbStorage } from '../storage/lmdb/lmdb-storage.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { isReadable } from '../thread/stored-threads.ts'
 import { checkFolder, type Said } from './checks.ts'
 
 const LEFTOVER_KILL_MS = 2000
@@ -32,6 +33,7 @@ export async function openStorage(config: Config, logger: Logger): Promise<Stora
     return await openSharedStorage(config, eventLogUrl, await runnerIdOf(stateDirectory))
   const storage = await LmdbStorage.open(`${stateDirectory}/store`, {
     recovery: stateRecovery,
+    isReadable,
     retentionBytes: limits.logRetentionBytes,
   })
   if (storage.replaced !== undefined)

@@ -72,6 +72,16 @@ export class Queues {
     return { runId, messageIds }
   }
 
+  /** Whether it is what this version writes. */
+  static isEntry(value: Buffer): boolean {
+    try {
+      parseHead({ key: [''], value })
+      return true
+    } catch {
+      return false
+    }
+  }
+
   /** What an earlier process has left of a thread's queue. */
   stored(threadId: string): Promise<readonly Stored[]> {
     return this.#table.entries(threadId)

@@ -1,12 +1,18 @@
 import type { AgentMemory, AgentView } from '../agent/agent.ts'
 import type { Storage } from '../storage/storage.ts'
 import { Queues } from './queue.ts'
-import { type ThreadFacts, ThreadTable } from './thread-table.ts'
+import { areFacts, type ThreadFacts, ThreadTable } from './thread-table.ts'
 import { describeThread, type ThreadDescription } from './told.ts'
 
 export interface ThreadView extends ThreadDescription {
   /** The last seq before the run that is under way, if one is. */
   runningAfter?: number
+}
+
+/** Whether a stored value is one that threads can be brought back from; asked before the store is opened. */
+export function isReadable(table: string, value: Buffer): boolean {
+  if (table === 'threads') return areFacts(value)
+  return table !== 'queue' || Queues.isEntry(value)
 }
 
 /** Threads as the store has them, whoever writes them. */

@@ -132,6 +132,16 @@ export function putMessages(
   })
 }
 
+/** Whether this version can read them. */
+export function areFacts(stored: Buffer): boolean {
+  try {
+    factsOf(JSON.parse(stored.toString()))
+    return true
+  } catch {
+    return false
+  }
+}
+
 function factsOf(stored: unknown): ThreadFacts | undefined {
   return stored === undefined || Deleted.safeParse(stored).success ? undefined : ThreadFacts.parse(stored)
 }

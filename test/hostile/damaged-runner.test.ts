@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { LmdbStorage } from '../../src/storage/lmdb/lmdb-storage.ts'
 import { bodyOf, type ClientEvent, events, frames, run, runInput } from '../support/client.ts'
 import { type Bench, openBench } from '../support/runner.ts'
 import { openSocket } from '../support/socket.ts'
@@ -90,6 +91,18 @@ test('a store that cannot be used ends the start with folder and remedy, and res
   expect((await fetch(`${runner.url}/sessions/t`)).status).toBe(404)
   expect((await run(runner.url, runInput('t', 'hello'))).at(-1)).toMatchObject({ type: 'RUN_FINISHED' })
   expect(await runner.stop()).toBe(0)
+})
+
+test('facts of another version end the start with folder and remedy, and reset sets them aside', async () => {
+  const odd = await LmdbStorage.open(join(bench.state, 'store'), { retentionBytes: 1024 ** 3 })
+  await odd.commit({ threadId: 't', writes: [{ table: 'threads', key: ['t'], value: { version: 2 } }] })
+  await odd.close()
+  const refused = bench.spawn()
+  expect(await refused.exited).toBe(1)
+  expect(refused.stderr()).toContain(`The store in ${join(bench.state, 'store')} cannot be used`)
+  expect(refused.stderr()).toContain('STATE_RECOVERY=reset')
+  const runner = await bench.start({ STATE_RECOVERY: 'reset' })
+  expect((await fetch(`${runner.url}/sessions/t`)).status).toBe(404)
 })
 
 test('a store of another user is refused with what to do, also with reset', async () => {

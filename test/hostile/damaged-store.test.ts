@@ -16,8 +16,11 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { LmdbStorage } from '../../src/storage/lmdb/lmdb-storage.ts'
 import { probeStore } from '../../src/storage/lmdb/state-folder.ts'
 import { Store } from '../../src/storage/lmdb/store.ts'
+import type { Write } from '../../src/storage/table.ts'
+import { isReadable } from '../../src/thread/stored-threads.ts'
 import { DataFile, type Held, type Outcome, outcomeOf, PAGE, seed } from '../support/damaged-store.ts'
 import { createRandom } from '../support/random.ts'
 
@@ -245,6 +248,24 @@ describe('opening', () => {
     rmSync(data)
     expect(() => Store.open(copy)).toThrow('log.mdb in it is gone')
     const store = Store.open(copy, { recovery: 'reset' })
+    await store.close()
+    rmSync(String(store.replaced?.setAside), { recursive: true })
+  })
+
+  test.each<[what: string, write: Write]>([
+    ['the facts of a thread', { table: 'threads', key: ['odd'], value: { version: 2 } }],
+    ['facts that are none', { table: 'threads', key: ['odd'], value: null }],
+    ['the head of a queue', { table: 'queue', key: ['odd', 1], value: Buffer.from('{"run":"r"}\n{}') }],
+    ['a queue without a head', { table: 'queue', key: ['odd', 1], value: Buffer.from('x') }],
+    ['a long queue head', { table: 'queue', key: ['odd', 1], value: Buffer.alloc(20_000, '[') }],
+  ])('%s of another version: the start is refused, and reset begins anew', async (_what, write) => {
+    const odd = await LmdbStorage.open(copy, { retentionBytes: 1024 ** 3 })
+    await odd.commit({ threadId: 'odd', writes: [write] })
+    await odd.close()
+    expect(() => Store.open(copy, { isReadable })).toThrow(
+      `The store in ${copy} cannot be used: an entry of its table "${write.table}" is not what this version writes. Put a copy of it back; or start with STATE_RECOVERY=reset`,
+    )
+    const store = Store.open(copy, { recovery: 'reset', isReadable })
     await store.close()
     rmSync(String(store.replaced?.setAside), { recursive: true })
   })

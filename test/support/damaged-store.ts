@@ -5,6 +5,7 @@ import type { LogRecord } from '../../src/storage/batch.ts'
 import type { EventLog } from '../../src/storage/event-log.ts'
 import { readKept } from '../../src/storage/kept.ts'
 import { LmdbStorage } from '../../src/storage/lmdb/lmdb-storage.ts'
+import { isReadable } from '../../src/thread/stored-threads.ts'
 import { putFacts, putRun, ThreadTable } from '../../src/thread/thread-table.ts'
 import { appendTo, deltas, span } from './event-log.ts'
 
@@ -93,7 +94,7 @@ export async function outcomeOf(directory: string, held: Held): Promise<Outcome>
 
 async function openOrRefuse(directory: string): Promise<LmdbStorage | undefined> {
   try {
-    return await LmdbStorage.open(directory, { retentionBytes: 1024 ** 3 })
+    return await LmdbStorage.open(directory, { retentionBytes: 1024 ** 3, isReadable })
   } catch (error) {
     const isTold =
       error instanceof RunnerError &&

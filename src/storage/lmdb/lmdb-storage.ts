@@ -5,7 +5,8 @@ import { SOLE_TENANT } from '../tenancy.ts'
 import { LmdbBlobs } from './blobs.ts'
 import { LmdbEventLog } from './lmdb-event-log.ts'
 import { type ClaimedWrite, type StoreTable, type TableWriteOptions, writeTogether } from './lmdb-table.ts'
-import { idOfKey, keyText, Store, type StoreOptions } from './store.ts'
+import type { StoreOptions } from './state-folder.ts'
+import { idOfKey, keyText, Store } from './store.ts'
 
 export interface LmdbStorageOptions extends StoreOptions {
   /** Above so many bytes the oldest records go, and a thread's oldest blobs. */

@@ -17,8 +17,12 @@ import { unseal } from './seal.ts'
 import { inspect } from './store-inspection.ts'
 import { Damage } from './tree-walk.ts'
 
-/** What happens to a store that cannot be used. */
-export type Recovery = 'refuse' | 'reset'
+export interface StoreOptions {
+  /** What happens to a store that cannot be used; `refuse` when left out. */
+  recovery?: 'refuse' | 'reset'
+  /** Whether a whole value, of a table of which each is needed, is one that this version can work on. */
+  isReadable?(table: string, value: Buffer): boolean
+}
 
 export const DATA_FILE = 'log.mdb'
 const LOCK_FILE = 'log.mdb-lock'
@@ -46,9 +50,9 @@ const READ_ALL = `
  */
 export function prepareStore(
   directory: string,
-  recovery: Recovery,
+  { recovery, isReadable }: Required<StoreOptions>,
 ): { setAside: string; problem: string } | undefined {
-  const problem = problemOf(directory)
+  const problem = problemOf(directory, isReadable)
   if (problem === undefined) return undefined
   if (recovery === 'refuse') throw unusable(directory, problem)
   const time = new Date()
@@ -85,7 +89,7 @@ export function unusable(directory: string, problem: string): RunnerError {
   return new RunnerError('storage_damaged', message, { details: { directory } })
 }
 
-function problemOf(directory: string): string | undefined {
+function problemOf(directory: string, isReadable: StoreOptions['isReadable'] & {}): string | undefined {
   const data = join(directory, DATA_FILE)
   try {
     makeFolder(directory)
@@ -98,7 +102,11 @@ function problemOf(directory: string): string | undefined {
     if (isMarked && statSync(data).size === 0) return undefined
     const found = inspect(data, {
       isChecked: (table) => !GAPS_ALLOWED.has(table),
-      isWhole: (value) => unseal(value) !== undefined,
+      flawOf(stored, table) {
+        const value = unseal(stored)
+        if (value === undefined) return 'what was written'
+        return isReadable(table, value) ? undefined : 'what this version writes'
+      },
     })
     giveUpHoles(data, found)
     return isMarked ? probeStore(data) : undefined

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
-import { Damage, type PageTree, pageTreeOf, TreeWalk } from './tree-walk.ts'
+import { Damage, type PageTree, pageTreeOf, TreeWalk, type TreeWalkOptions } from './tree-walk.ts'
 
 export interface Inspection {
   pageBytes: number
@@ -32,12 +32,11 @@ interface Meta {
  * Looks through the file before LMDB maps it: a mapped page that is not there is a signal, and a pointer on a damaged one
  * leads anywhere. Every page of every tree is read, of large values the first one.
  *
- * @param isWhole whether a value is what was written; asked for the tables that `isChecked` names.
  * @throws {Damage} and errors of the file system.
  */
 export function inspect(
   path: string,
-  { isChecked, isWhole }: { isChecked(table: string): boolean; isWhole(value: Buffer): boolean },
+  { isChecked, flawOf }: Pick<TreeWalkOptions, 'isChecked' | 'flawOf'>,
 ): Inspection {
   const file = openSync(path, 'r')
   try {
@@ -59,7 +58,7 @@ export function inspect(
     const used = pick(pick(metas.first, metas.second), metas.flushed)
     const needed = (used.lastPage + 1) * pageBytes
     if (size < needed) throw new Damage(`its data file has ${size} bytes of ${needed}: it was cut off`)
-    const walk = new TreeWalk({ read, pageBytes, lastPage: used.lastPage, isChecked, isWhole })
+    const walk = new TreeWalk({ read, pageBytes, lastPage: used.lastPage, isChecked, flawOf })
     walk.freePages(used.free)
     walk.databases(used.main)
     return { pageBytes, lastPage }

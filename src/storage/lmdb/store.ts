@@ -3,7 +3,7 @@ import { type Key, open } from 'lmdb'
 import { RunnerError, toMessage } from '../../errors.ts'
 import { type Codec, StoreTable } from './lmdb-table.ts'
 import { Room } from './room.ts'
-import { DATA_FILE, markOpening, prepareStore, type Recovery, unusable } from './state-folder.ts'
+import { DATA_FILE, markOpening, prepareStore, type StoreOptions, unusable } from './state-folder.ts'
 
 /** Keys to JSON values; their shape is checked by whoever reads them. */
 export type LmdbTable<K extends Key> = StoreTable<unknown, K>
@@ -21,11 +21,6 @@ export function keyText(id: string): string {
 
 export function idOfKey(text: string): string {
   return String(JSON.parse(text))
-}
-
-export interface StoreOptions {
-  /** What happens to a store that is damaged; `refuse` when left out. */
-  recovery?: Recovery
 }
 
 const JSON_CODEC: Codec<unknown> = {
@@ -57,8 +52,8 @@ export class Store {
    * @param directory made when it is not there.
    * @throws {RunnerError} `storage_damaged`, found before anything is mapped; `storage_full`.
    */
-  static open(directory: string, { recovery = 'refuse' }: StoreOptions = {}): Store {
-    const replaced = prepareStore(directory, recovery)
+  static open(directory: string, { recovery = 'refuse', isReadable = () => true }: StoreOptions = {}): Store {
+    const replaced = prepareStore(directory, { recovery, isReadable })
     const path = join(directory, DATA_FILE)
     const opening = markOpening(directory)
     try {

@@ -19,7 +19,8 @@ export interface TreeWalkOptions {
   pageBytes: number
   lastPage: number
   isChecked(table: string): boolean
-  isWhole(value: Buffer): boolean
+  /** What a value is not, and should be; `undefined` when nothing is wrong. Asked for the tables that `isChecked` names. */
+  flawOf(value: Buffer, table: string): string | undefined
 }
 
 const HEADER_BYTES = 24
@@ -89,8 +90,8 @@ export class TreeWalk {
       this.#tree(name, pageTreeOf(node.page, node.at), Buffer.compare, (entry) => {
         const isBig = (entry.flags & BIG) !== 0
         const value = isChecked || isBig ? this.#value(entry, name, isChecked) : undefined
-        if (isChecked && value !== undefined && !this.#options.isWhole(value))
-          throw new Damage(`an entry of its table "${name}" is not what was written`)
+        const flaw = isChecked && value !== undefined ? this.#options.flawOf(value, name) : undefined
+        if (flaw !== undefined) throw new Damage(`an entry of its table "${name}" is not ${flaw}`)
       })
     })
   }
