@@ -28,6 +28,8 @@ export interface RunOptions extends RunLimits {
   oversize: Oversize
   /** The last seq that the conversation keeps, when it is taken back for this run. */
   takenBackTo?: number | undefined
+  /** What the client sent in vain, in words. */
+  skipped: readonly string[]
   /** Told of each user message that the agent took in on the way, by its id. */
   onUserMessage(messageId: string): void
   /** What the thread has to say right before the terminal event. */
@@ -73,9 +75,10 @@ export class Run {
     this.#options = options
     this.runId = options.request.runId
     this.#redaction = options.redactor.createStream()
-    const { takenBackTo } = options
+    const { skipped, takenBackTo } = options
     const takenBack = takenBackTo === undefined ? [] : [ownEvent('taken_back', { afterSeq: takenBackTo })]
-    this.#opening = [startEvent(options), ...takenBack].flatMap((event) => this.#shown(event))
+    const inVain = skipped.length === 0 ? [] : [ownEvent('content_skipped', { parts: skipped })]
+    this.#opening = [startEvent(options), ...takenBack, ...inVain].flatMap((event) => this.#shown(event))
     this.shownMessages = this.#opening.flatMap((event) =>
       event.type === EventType.RUN_STARTED ? (event.input?.messages ?? []) : [],
     )
