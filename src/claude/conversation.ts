@@ -30,14 +30,7 @@ import { failWithProcess, stopTurn } from './stop-turn.ts'
 import { backAt, GONE, isRejected, LEFT, memoryAfter, pointOf } from './taken-back.ts'
 import { openTaskOutput, taskOutputPlaces } from './task-output.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
-import {
-  furtherPrompt,
-  hasState,
-  type Prompt,
-  steeredPrompt,
-  toPrompt,
-  userLine,
-} from './translate/prompt.ts'
+import { furtherPrompt, hasState, type Prompt, steerPrompt, toPrompt, userLine } from './translate/prompt.ts'
 import { editedEvents, protocolEnd, type Steered, Turn, tell } from './turn.ts'
 import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
 import { type Needs, startKey, startWarm, tellSwitches, type Warm } from './warm.ts'
@@ -128,7 +121,7 @@ export class Conversation implements AgentSession {
   steer(message: UserMessage, run: Surroundings): string[] | undefined {
     const turn = this.#turn
     if (turn === undefined) return undefined
-    const prompt = steeredPrompt(message, run, { ...this.#agent.options, turn })
+    const prompt = steerPrompt(message, run, { ...this.#agent.options, turn })
     if (!this.#give(prompt, { ...message, isTold: false })) return undefined
     if (prompt.skipped.length > 0) turn.tell([ownEvent('content_skipped', { parts: prompt.skipped })])
     return prompt.skipped

@@ -11,20 +11,14 @@ import { type Cut, closeCut, RESTARTED } from './cut-run.ts'
 import { asRefused, reconcile, type TakenIn, withShown, withTold } from './history.ts'
 import { type KnownIds, knownMessages } from './known.ts'
 import type { QueuedRun, Waiting } from './queue.ts'
-import { pendingEvents, queuedEvents } from './queue-events.ts'
+import { openingEvents, pendingEvents, queuedEvents } from './queue-events.ts'
 import { RoomWait } from './room-wait.ts'
 import { Run, refusedRun } from './run.ts'
 import { type Start, takeBack } from './take-back.ts'
 import type { ThreadOptions } from './thread-options.ts'
 import { factsAfter, type LookedUp, putFacts, putMessages, putRun, type ThreadFacts } from './thread-table.ts'
 import { titled } from './title.ts'
-import {
-  type Accepted,
-  describeThread,
-  type Steered,
-  type Submitted,
-  type ThreadDescription,
-} from './told.ts'
+import { type Accepted, describeThread, type Submitted, type Taken, type ThreadDescription } from './told.ts'
 
 /** One thread: admits one run at a time. */
 export class Thread {
@@ -109,7 +103,7 @@ export class Thread {
   async #enqueue(
     { request, digests, skipped }: QueuedRun,
     steered: readonly UserMessage[],
-  ): Promise<Steered | undefined> {
+  ): Promise<Taken | undefined> {
     const { agent, queue, redactor } = this.#options
     const run = this.#run?.run
     const known = withTold(digests, steered, redactor.redactText)
@@ -305,8 +299,7 @@ export class Thread {
     const run = new Run({
       ...this.#options,
       request,
-      skipped: queued.skipped,
-      takenBackTo: back?.turn,
+      firstWords: openingEvents(back?.turn, queued.skipped),
       onUserMessage: (id) => {
         const known = queue.takeIn(id)
         if (known !== undefined) digests.push(known)

@@ -76,7 +76,7 @@ export function furtherPrompt(
 }
 
 /** A message for a turn under way. What the turn knows of its surroundings is not said twice. */
-export function steeredPrompt(
+export function steerPrompt(
   message: UserMessage,
   { tools, context, state }: Surroundings,
   { turn, slashCommands }: { turn: Going; slashCommands: boolean },
