@@ -9,6 +9,9 @@ import type { ErrorCode } from '../errors.ts'
  */
 export type RunRequest = RunAgentInput
 
+/** What the application says beside the messages. */
+export type Surroundings = Pick<RunRequest, 'tools' | 'context' | 'state'>
+
 export type RunEnd =
   | { outcome: 'success'; result?: unknown; usage?: TokenUsage[]; pendingToolCallIds?: string[] }
   | { outcome: 'interrupt'; interrupts: Interrupt[]; usage?: TokenUsage[] }
@@ -35,11 +38,12 @@ export interface AgentSession {
   /** Runs to the end; every failure of the agent is a `RunEnd`, a rejection is a bug. */
   run(request: RunRequest, context: RunContext): Promise<RunEnd>
   /**
-   * Puts a user message into the running turn; `false` when no turn is there to take it. It is told in the stream
+   * Puts a user message into the running turn, with the surroundings of its run where the turn has others. Returns what
+   * the model cannot be given of all this, in words; `undefined` when no turn is there to take it. It is told in the stream
    * when the agent takes it in. What the turn has not taken in when its run ends, it never will, unless it waits for
    * somebody and goes on in a later run.
    */
-  steer(message: UserMessage): boolean
+  steer(message: UserMessage, run: Surroundings): string[] | undefined
   /** Gets ready for the first run, so that it need not wait. The run reports a failure. */
   warm(): Promise<void>
   /** The tool servers as the living process sees them; `undefined` while none is warm. */
@@ -67,11 +71,12 @@ export interface AgentSession {
   /** Calls of the client's own tools whose results are still owed. */
   readonly pendingToolCallIds: readonly string[]
   /**
-   * Looks at what only the agent understands of an input, while it can still be refused with a status.
+   * Looks at what only the agent understands of an input, while it can still be refused with a status. `isSteering`: it
+   * is to go into the running turn.
    *
    * @throws {RunnerError} naming the wrong part.
    */
-  check(input: RunAgentInput): void
+  check(input: RunAgentInput, how: { isSteering: boolean }): void
   /** The model of later runs that name none; the conversation goes on. Returns the one before. */
   setModel(model: string): Promise<string | undefined>
   close(): Promise<void>

@@ -7,6 +7,7 @@ import type {
   RunContext,
   RunEnd,
   RunRequest,
+  Surroundings,
   TaskOutput,
   ToolServer,
 } from '../agent/agent.ts'
@@ -14,12 +15,12 @@ import { ownEvent } from '../agui/own-events.ts'
 import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { unlessAborted } from '../within.ts'
-import { checkTools, owedIds } from './host/client-tools.ts'
-import { checkAnswers } from './host/elicitations.ts'
+import { checkInput } from './check-input.ts'
+import { owedIds } from './host/client-tools.ts'
 import { Host } from './host/host.ts'
 import type { Grant } from './host/questions.ts'
 import { type ClaudePlace, moved, otherOrigin } from './launch/place.ts'
-import { checkSame, parseSwitches, type Switches } from './launch/switches.ts'
+import { parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
 import type { Owner } from './options.ts'
 import { Keeper } from './process/keeper.ts'
@@ -29,7 +30,7 @@ import { failWithProcess, stopTurn } from './stop-turn.ts'
 import { backAt, GONE, isRejected, LEFT, memoryAfter, pointOf } from './taken-back.ts'
 import { openTaskOutput, taskOutputPlaces } from './task-output.ts'
 import { toDenialEvent } from './translate/denial-event.ts'
-import { checkWords, furtherPrompt, hasState, type Prompt, toPrompt, userLine } from './translate/prompt.ts'
+import { furtherPrompt, hasState, type Prompt, steerPrompt, toPrompt, userLine } from './translate/prompt.ts'
 import { editedEvents, protocolEnd, type Steered, Turn, tell } from './turn.ts'
 import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
 import { type Needs, startKey, startWarm, tellSwitches, type Warm } from './warm.ts'
@@ -96,12 +97,9 @@ export class Conversation implements AgentSession {
     }
   }
 
-  check({ tools, forwardedProps, messages, resume = [] }: RunAgentInput): void {
-    checkTools(tools)
-    checkWords(messages)
-    checkAnswers(this.#memory.asked, resume)
-    this.#switches(forwardedProps)
-    if (this.#turn?.isParked === true) checkSame(forwardedProps, this.#turn.switches)
+  check(input: RunAgentInput, { isSteering }: { isSteering: boolean }): void {
+    this.#switches(input.forwardedProps)
+    checkInput(input, { asked: this.#memory.asked, turn: this.#turn, isSteering })
   }
 
   describe(): AgentDescription {
@@ -120,18 +118,21 @@ export class Conversation implements AgentSession {
     return before
   }
 
-  steer(message: UserMessage): boolean {
-    const { blocks, skipped } = toPrompt({ messages: [message], context: [] }, this.#agent.options)
-    if (!this.#give(blocks, { ...message, isTold: false })) return false
-    if (skipped.length > 0) this.#turn?.tell([ownEvent('content_skipped', { parts: skipped })])
-    return true
+  steer(message: UserMessage, run: Surroundings): string[] | undefined {
+    const turn = this.#turn
+    if (turn === undefined) return undefined
+    const prompt = steerPrompt(message, run, { ...this.#agent.options, turn })
+    if (!this.#give(prompt, { ...message, isTold: false })) return undefined
+    if (prompt.skipped.length > 0) turn.tell([ownEvent('content_skipped', { parts: prompt.skipped })])
+    return prompt.skipped
   }
 
-  #give(blocks: Prompt['blocks'], message: Steered): boolean {
+  #give({ blocks, surroundings }: Prompt, message: Steered): boolean {
     // An id of its own: Claude Code names the message by it, and takes none but a UUID.
     const uuid = randomUUID()
     if (this.#warm === undefined || this.#turn?.steer(uuid, message) !== true) return false
     this.#turn.give(blocks)
+    this.#turn.surroundings = surroundings
     this.#warm.claude.send(userLine(blocks, uuid))
     return true
   }
@@ -149,9 +150,9 @@ export class Conversation implements AgentSession {
     try {
       if (this.#isAhead) await this.rest()
       this.#isAhead = false
-      const parts = skippedParts(request, this.#agent.options)
-      if (parts.length > 0) tell(context, [ownEvent('content_skipped', { parts })])
       const [turn, warm] = [this.#turn, this.#warm]
+      const parts = skippedParts(request, { ...this.#agent.options, turn })
+      if (parts.length > 0) tell(context, [ownEvent('content_skipped', { parts })])
       if (warm !== undefined && turn?.isParked === true)
         return await this.#goOn(warm, { turn, request, context })
       return await this.#runAnew(request, context)
@@ -195,15 +196,12 @@ export class Conversation implements AgentSession {
   /** The answers go to the process that waits for them, and the turn goes on where it stopped. */
   async #goOn(warm: Warm, run: { turn: Turn; request: RunRequest; context: RunContext }): Promise<RunEnd> {
     const { turn, request, context } = run
-    const { host } = warm
-    const { slashCommands } = this.#agent.options
-    const further = furtherPrompt(request, { slashCommands, known: turn.surroundings })
-    if (further !== undefined) this.#give(further.blocks, { id: request.runId, content: '', isTold: true })
-    turn.surroundings = further?.surroundings ?? turn.surroundings
-    for (const { asked, answer } of host.respond(request.resume ?? [])) {
+    const further = furtherPrompt(request, { ...this.#agent.options, turn })
+    if (further !== undefined) this.#give(further, { id: request.runId, content: '', isTold: true })
+    for (const { asked, answer } of warm.host.respond(request.resume ?? [])) {
       if (answer.approved && answer.isEdited) tell(context, editedEvents(asked, answer.updatedInput))
     }
-    host.answer(resultsOf(request), { isLast: request.messages.some(({ role }) => role === 'user') })
+    warm.host.answer(resultsOf(request), { isLast: request.messages.some(({ role }) => role === 'user') })
     const end = await this.#follow(warm, turn, context)
     return end === NO_CONVERSATION ? protocolEnd('Claude Code lost its session within a turn.') : end
   }
@@ -292,6 +290,7 @@ export class Conversation implements AgentSession {
       clientToolPrefix: host.clientTools.prefix,
       switches,
       surroundings: prompt.surroundings,
+      tools: request.tools,
       question: () => host.end(),
     })
     turn.give(prompt.blocks)
@@ -312,7 +311,8 @@ export class Conversation implements AgentSession {
     if (context.signal.aborted) stop()
     try {
       const end = await ended
-      this.#remember(turn, end, host)
+      if (end !== NO_CONVERSATION) this.#memory = memoryAfter(this.#memory, end, { turn, host })
+      this.#seenModel = turn.translator.init?.model ?? this.#seenModel
       // Its process has in mind what the conversation is taken back from.
       if (turn.hasLeftovers || isRejected(end)) await this.rest()
       return end
@@ -320,12 +320,6 @@ export class Conversation implements AgentSession {
       context.signal.removeEventListener('abort', stop)
       if (!turn.isParked && this.#turn === turn) this.#turn = undefined
     }
-  }
-
-  #remember(turn: Turn, end: TurnEnd, host: Host): void {
-    if (end === NO_CONVERSATION) return
-    this.#seenModel = turn.translator.init?.model ?? this.#seenModel
-    this.#memory = memoryAfter(this.#memory, end, { turn, host })
   }
 
   #stop(claude: ClaudeProcess, turn: Turn, ended: Promise<unknown>): void {

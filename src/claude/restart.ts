@@ -1,10 +1,10 @@
-import type { ResumeEntry, ToolMessage } from '@ag-ui/core'
+import type { ResumeEntry, Tool, ToolMessage } from '@ag-ui/core'
 import type { RunRequest } from '../agent/agent.ts'
 import { type ClientCall, owedIds, skippedResults } from './host/client-tools.ts'
 import { type Elicited, readElicited } from './host/elicitations.ts'
 import { readAnswer } from './host/interrupts.ts'
 import type { Asked, Grant } from './host/questions.ts'
-import { toPrompt } from './translate/prompt.ts'
+import { skippedTools, toPrompt } from './translate/prompt.ts'
 
 /** What waited for somebody when the process ended. */
 export interface Unanswered {
@@ -49,8 +49,12 @@ export function resultsOf({ messages }: Pick<RunRequest, 'messages'>): ToolMessa
 }
 
 /** What of the words and the results cannot be given to the model. */
-export function skippedParts(request: RunRequest, options: { slashCommands: boolean }): string[] {
-  return [...toPrompt(request, options).skipped, ...skippedResults(resultsOf(request))]
+export function skippedParts(
+  request: RunRequest,
+  { turn, slashCommands }: { turn: { tools: readonly Tool[] } | undefined; slashCommands: boolean },
+): string[] {
+  const tools = turn === undefined ? [] : skippedTools(request.tools, turn)
+  return [...toPrompt(request, { slashCommands }).skipped, ...skippedResults(resultsOf(request)), ...tools]
 }
 
 /** The call in which the server asked is gone with the process: made again, it gets the answer without a question. */

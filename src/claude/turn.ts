@@ -1,4 +1,4 @@
-import { contentToText, EventType, type UserMessage } from '@ag-ui/core'
+import { contentToText, EventType, type Tool, type UserMessage } from '@ag-ui/core'
 import { z } from 'zod'
 import type { RunContext, RunEnd } from '../agent/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
@@ -28,6 +28,7 @@ export interface TurnOptions {
   /** Of the run that begins it; those that go on with it cannot change them. */
   switches: Switches
   surroundings: string
+  tools: readonly Tool[]
   /** How the run ends for which somebody else has to act, when that is so now. */
   question(): RunEnd | undefined
 }
@@ -42,6 +43,8 @@ const PARK_AFTER_MS = 50
 export class Turn {
   readonly translator: Translator
   readonly switches: Switches
+  /** Of the client, that it began with. */
+  readonly tools: readonly Tool[]
   /** What the application last said in it beside the messages. */
   surroundings: string
   /** Resolves when Claude Code has taken the prompt in. */
@@ -72,6 +75,7 @@ export class Turn {
     const { memory, clientToolPrefix, switches, question } = options
     this.switches = switches
     this.surroundings = options.surroundings
+    this.tools = options.tools
     this.translator = new Translator({
       memory,
       expectsOutput: switches.outputSchema !== undefined,

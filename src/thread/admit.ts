@@ -1,4 +1,4 @@
-import type { ResumeEntry, RunAgentInput, UserMessage } from '@ag-ui/core'
+import type { RunAgentInput, UserMessage } from '@ag-ui/core'
 import type { AgentSession } from '../agent/agent.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import { deliveryOf, replacedBy, threadBusy } from './admission.ts'
@@ -34,7 +34,7 @@ export function admit(
   const delivery = deliveryOf(input)
   const busy = known.underWay?.runId
   if (busy !== undefined && delivery === undefined) throw threadBusy(busy)
-  const resume: ResumeEntry[] = openAnswers(input.resume, { agent, redactor, isRunning: busy !== undefined })
+  const { resume, skipped } = openAnswers(input.resume, { agent, redactor, isRunning: busy !== undefined })
   const results = owedResults(input.messages, agent)
   const isAnswered = resume.length + results.length > 0
   const held = { ...knownMessages(known), isAnswered, replaces: replacedBy(input) }
@@ -42,7 +42,7 @@ export function admit(
   // What it would be taken back from is not known before the run has ended.
   if (about.back !== undefined && busy !== undefined) throw threadBusy(busy)
   const request = { ...input, messages: [...results, ...before, ...messages], resume }
-  agent.check(request)
   const isSteering = delivery === 'steer' && results.length + before.length === 0
-  return { ...about, queued: { request, digests }, steered: isSteering ? messages.map(asTold) : [] }
+  agent.check(request, { isSteering: isSteering && busy !== undefined })
+  return { ...about, queued: { request, digests, skipped }, steered: isSteering ? messages.map(asTold) : [] }
 }

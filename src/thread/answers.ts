@@ -12,8 +12,15 @@ const Asked = z.looseObject({
   'agui-runner': z.looseObject({ input: z.record(z.string(), z.unknown()) }),
 })
 
+export interface Answers {
+  /** One for each question that is open and answered. */
+  resume: ResumeEntry[]
+  /** The entries that answer nothing, in words: a run goes on without them (agui-1.0-producer.md A8.58). */
+  skipped: string[]
+}
+
 /**
- * The entries that answer something open. A thread that waits for a person does not go on without an answer, also
+ * The entries that answer something open, the first of each question. A thread that waits for a person does not go on without an answer, also
  * not for a client that knows nothing of the question (agui-1.0-producer.md A8.59).
  *
  * @throws {RunnerError} `interrupt_open`.
@@ -21,13 +28,19 @@ const Asked = z.looseObject({
 export function openAnswers(
   resume: readonly ResumeEntry[] = [],
   { agent, redactor, isRunning }: { agent: AgentSession; redactor: Redactor; isRunning: boolean },
-): ResumeEntry[] {
+): Answers {
   const { interrupts } = agent
-  const answers = resume.flatMap((entry) => {
-    const interrupt = interrupts.find(({ id }) => id === entry.interruptId)
-    return interrupt === undefined ? [] : [restoreAnswer(entry, interrupt, redactor)]
-  })
-  if (interrupts.length === 0 || answers.length > 0 || isRunning) return answers
+  const answers = new Map<string, ResumeEntry>()
+  const skipped: string[] = []
+  for (const entry of resume) {
+    const { interruptId } = entry
+    const interrupt = interrupts.find(({ id }) => id === interruptId)
+    if (interrupt === undefined) skipped.push(`an answer to interrupt "${interruptId}", which is not open`)
+    else if (answers.has(interruptId)) skipped.push(`a second answer to interrupt "${interruptId}"`)
+    else answers.set(interruptId, restoreAnswer(entry, interrupt, redactor))
+  }
+  if (interrupts.length === 0 || answers.size > 0 || isRunning)
+    return { resume: [...answers.values()], skipped }
   const message = 'This thread waits for an answer: send resume entries for the interrupts in details.'
   throw new RunnerError('interrupt_open', message, { details: { interrupts } })
 }

@@ -18,3 +18,11 @@ export function queuedEvents(waiting: readonly Waiting[]): AguiEvent[] {
     messageIds.map((messageId) => ownEvent('message_queued', { messageId, runId })),
   )
 }
+
+/** Behind RUN_STARTED: how far the conversation was taken back for the run, and what its client sent in vain. */
+export function openingEvents(takenBackTo: number | undefined, skipped: readonly string[]): AguiEvent[] {
+  return [
+    ...(takenBackTo === undefined ? [] : [ownEvent('taken_back', { afterSeq: takenBackTo })]),
+    ...(skipped.length === 0 ? [] : [ownEvent('content_skipped', { parts: skipped })]),
+  ]
+}

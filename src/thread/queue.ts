@@ -12,6 +12,8 @@ export interface QueuedRun {
   /** With the messages that are new to the thread only. */
   request: RunAgentInput
   digests: NewMessages['digests']
+  /** What else its client sent in vain, in words. */
+  skipped: readonly string[]
 }
 
 /** What is known of a queued run without its messages, which may be large and stay in the store. */
@@ -20,6 +22,7 @@ export interface Waiting {
   /** Of the messages that it still has. */
   messageIds: string[]
   readonly digests: QueuedRun['digests']
+  readonly skipped: QueuedRun['skipped']
   /** Given to the turn under way, which may take it in. */
   isSteered: boolean
 }
@@ -36,6 +39,7 @@ const Head = z.object({
   runId: z.string(),
   messageIds: z.array(z.string()),
   digests: z.array(z.tuple([z.string(), z.string()])),
+  skipped: z.array(z.string()).readonly().default([]),
 })
 const Request = z.custom<RunAgentInput>((value) => RunAgentInputSchema.safeParse(value).success)
 const NEWLINE = 0x0a
@@ -127,10 +131,10 @@ export class Queue {
    *
    * @throws {RunnerError} `queue_full`, `storage_full`.
    */
-  async add({ request, digests }: QueuedRun): Promise<Waiting> {
+  async add({ request, digests, skipped }: QueuedRun): Promise<Waiting> {
     const { writer, queueMax, queueBytesMax } = this.#options
     const messageIds = request.messages.filter(({ role }) => role === 'user').map(({ id }) => id)
-    const head = { runId: request.runId, messageIds, digests }
+    const head = { runId: request.runId, messageIds, digests, skipped }
     const stored = encode(head, request)
     if (this.#entries.length >= queueMax)
       throw new RunnerError('queue_full', `QUEUE_MAX (${queueMax}) messages wait on this thread already.`)
@@ -213,9 +217,9 @@ export class Queue {
       [...this.#taken].map(async (entry) => {
         if (!this.has(entry)) return this.#write(entry.place, undefined)
         try {
-          const { request, digests } = await this.#read(entry)
+          const { request, digests, skipped } = await this.#read(entry)
           const { runId, messageIds } = entry
-          const stored = encode({ runId, messageIds, digests }, request)
+          const stored = encode({ runId, messageIds, digests, skipped }, request)
           entry.bytes = stored.length
           return this.#write(entry.place, stored)
         } catch (error) {
@@ -237,8 +241,9 @@ export class Queue {
     const name = `${writer.threadId}, ${entry.place}`
     if (stored === undefined) throw damaged(name, 'there')
     const request = readAs(Request, stored.toString('utf8', stored.indexOf(NEWLINE) + 1), name)
-    const { messageIds } = entry
+    const { messageIds, skipped } = entry
     return {
+      skipped,
       request: {
         ...request,
         messages: request.messages.filter(({ id, role }) => role !== 'user' || messageIds.includes(id)),

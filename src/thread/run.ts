@@ -3,7 +3,6 @@ import { EventType, type Message, PROTOCOL_VERSION, type RunFinishedOutcome } fr
 import type { AgentSession, RunEnd, RunRequest } from '../agent/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { OpenItems } from '../agui/grammar.ts'
-import { ownEvent } from '../agui/own-events.ts'
 import { AwakeTimer } from '../awake-timer.ts'
 import { runAnswered, runEnded, runStarted } from '../channels.ts'
 import { RunnerError, toMessage } from '../errors.ts'
@@ -26,8 +25,8 @@ export interface RunOptions extends RunLimits {
   /** Takes out what no record may hold, on the way into the log: everything shown comes from there. */
   redactor: Redactor
   oversize: Oversize
-  /** The last seq that the conversation keeps, when it is taken back for this run. */
-  takenBackTo?: number | undefined
+  /** What the thread has to say right behind RUN_STARTED. */
+  firstWords: readonly AguiEvent[]
   /** Told of each user message that the agent took in on the way, by its id. */
   onUserMessage(messageId: string): void
   /** What the thread has to say right before the terminal event. */
@@ -73,9 +72,7 @@ export class Run {
     this.#options = options
     this.runId = options.request.runId
     this.#redaction = options.redactor.createStream()
-    const { takenBackTo } = options
-    const takenBack = takenBackTo === undefined ? [] : [ownEvent('taken_back', { afterSeq: takenBackTo })]
-    this.#opening = [startEvent(options), ...takenBack].flatMap((event) => this.#shown(event))
+    this.#opening = [startEvent(options), ...options.firstWords].flatMap((event) => this.#shown(event))
     this.shownMessages = this.#opening.flatMap((event) =>
       event.type === EventType.RUN_STARTED ? (event.input?.messages ?? []) : [],
     )

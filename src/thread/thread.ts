@@ -11,14 +11,14 @@ import { type Cut, closeCut, RESTARTED } from './cut-run.ts'
 import { asRefused, reconcile, type TakenIn, withShown, withTold } from './history.ts'
 import { type KnownIds, knownMessages } from './known.ts'
 import type { QueuedRun, Waiting } from './queue.ts'
-import { pendingEvents, queuedEvents } from './queue-events.ts'
+import { openingEvents, pendingEvents, queuedEvents } from './queue-events.ts'
 import { RoomWait } from './room-wait.ts'
 import { Run, refusedRun } from './run.ts'
 import { type Start, takeBack } from './take-back.ts'
 import type { ThreadOptions } from './thread-options.ts'
 import { factsAfter, type LookedUp, putFacts, putMessages, putRun, type ThreadFacts } from './thread-table.ts'
 import { titled } from './title.ts'
-import { type Accepted, describeThread, type Submitted, type ThreadDescription } from './told.ts'
+import { type Accepted, describeThread, type Submitted, type Taken, type ThreadDescription } from './told.ts'
 
 /** One thread: admits one run at a time. */
 export class Thread {
@@ -67,10 +67,10 @@ export class Thread {
     }
     if (this.#run === undefined) return { runId, after: await this.#start(queued), ...behind }
     const after = writer.head
-    const steeredInto = await this.#enqueue(queued, steered)
-    if (steeredInto === undefined) return { runId, after, ...behind }
+    const taken = await this.#enqueue(queued, steered)
+    if (taken === undefined) return { runId, after, ...behind }
     await writer.commit({ writes: [putRun(this.threadId, runId)], isLast: true })
-    return { runId, after, steeredInto }
+    return { runId, after, ...taken }
   }
 
   /**
@@ -84,35 +84,37 @@ export class Thread {
     const message = parseUserContent(content, messageId)
     const { messages, digests } = reconcile([message], knownMessages(this.#known(known)))
     const request = { threadId: this.threadId, runId, messages, tools: [], context: [] }
-    this.#options.agent.check(request)
+    const queued = { request, digests, skipped: [] }
+    this.#options.agent.check(request, { isSteering: false })
     openAnswers([], { ...this.#options, isRunning: this.#run !== undefined })
     if (this.#run === undefined) {
-      await this.#start({ request, digests })
+      await this.#start(queued)
       return { messageId, delivery: 'run', runId }
     }
-    const steeredInto = await this.#enqueue({ request, digests }, delivery === 'steer' ? messages : [])
-    if (steeredInto === undefined) return { messageId, delivery: 'queue', runId }
-    return { messageId, delivery: 'steer', runId: steeredInto }
+    const taken = await this.#enqueue(queued, delivery === 'steer' ? messages : [])
+    if (taken === undefined) return { messageId, delivery: 'queue', runId }
+    return { messageId, delivery: 'steer', runId: taken.steeredInto }
   }
 
   /**
    * What is accepted is kept first. Then it may go into the running turn, with its messages as they will be sent there,
-   * all or none: what the turn does not take in waits on and is a run of its own. Returns the run that it went into.
+   * all or none: what the turn does not take in waits on and is a run of its own. Returns where it went.
    */
   async #enqueue(
-    { request, digests }: QueuedRun,
+    { request, digests, skipped }: QueuedRun,
     steered: readonly UserMessage[],
-  ): Promise<string | undefined> {
+  ): Promise<Taken | undefined> {
     const { agent, queue, redactor } = this.#options
     const run = this.#run?.run
     const known = withTold(digests, steered, redactor.redactText)
-    const waiting = await queue.add({ request, digests: known })
+    const waiting = await queue.add({ request, digests: known, skipped })
     const isThere = run !== undefined && !run.isOver && this.#run?.run === run && queue.has(waiting)
-    if (!isThere || steered.length === 0 || !steered.every((message) => agent.steer(message)))
-      return undefined
+    const inVain = isThere ? steered.map((message) => agent.steer(message, request)) : []
+    if (!isThere || inVain.length === 0 || inVain.includes(undefined)) return undefined
     waiting.isSteered = true
     run.tell(pendingEvents(request.messages))
-    return run.runId
+    const parts = new Set([...skipped, ...inVain.flatMap((each) => each ?? [])])
+    return { steeredInto: run.runId, skipped: [...parts] }
   }
 
   /** Starts the first queued run when nothing runs. */
@@ -297,7 +299,7 @@ export class Thread {
     const run = new Run({
       ...this.#options,
       request,
-      takenBackTo: back?.turn,
+      firstWords: openingEvents(back?.turn, queued.skipped),
       onUserMessage: (id) => {
         const known = queue.takeIn(id)
         if (known !== undefined) digests.push(known)

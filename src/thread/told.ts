@@ -54,12 +54,17 @@ export function describeThread(
   }
 }
 
-/** What a submitted run is read by: the run's own records behind `after`, up to its terminal event. */
-export interface Submitted {
+/** The run under way that took a run's messages into its turn. */
+export interface Taken {
+  steeredInto: string
+  /** What else came with them and is not given to the model, in words. */
+  skipped: string[]
+}
+
+/** What a submitted run is read by: the run's own records behind `after`, up to its terminal event. A steered one has none. */
+export interface Submitted extends Partial<Taken> {
   runId: string
   after: number
-  /** The run under way that took the messages in its turn; this one then has no records of its own. */
-  steeredInto?: string
   /** What of the sender's history is the thread's, when it lacks turns that the thread has had. */
   held?: Message[]
 }

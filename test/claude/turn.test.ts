@@ -19,6 +19,7 @@ function world(question: () => RunEnd | undefined = () => undefined) {
     question,
     switches: {},
     surroundings: '',
+    tools: [],
   })
   const told: AguiEvent[] = []
   const stop = new AbortController()

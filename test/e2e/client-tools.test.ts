@@ -258,7 +258,12 @@ test('what comes beside a result reaches the model: context that changed, the sy
   const system = { id: 's', role: 'system', content: 'qxsystem' }
   const user = { id: 'u', role: 'user', content: 'qxmore' }
   const next = { ...first, runId: 'next', context: [{ description: 'page', value: 'qxsecond' }] }
-  const all = await run(runner.url, { ...next, messages: [result, system, user] })
+  const late = { ...WEATHER, name: 'late_tool' }
+  const tools = [WEATHER, late]
+  const all = await run(runner.url, { ...next, tools, messages: [result, system, user] })
+  expect(all.find(({ name }) => name === 'agui-runner.content_skipped')?.['value']).toEqual({
+    parts: [expect.stringMatching(/^the tool late_tool /)],
+  })
   expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
   const body = JSON.stringify(bench.gateway.requests.at(-1)?.body)
   for (const words of ['qxhalf of it', 'qxbroken', 'qxsystem', 'qxsecond', 'qxmore'])

@@ -267,14 +267,35 @@ describe('a message that is queued', () => {
 test('forwardedProps.delivery "steer" puts the message into the running turn, and that run is over at once', async () => {
   const stop = join(bench.directory, 'posted-steer')
   const run1 = await start('posted-steer', `work until ${stop}`, 'TOOL_CALL_END')
-  const steering = { ...runInput('posted-steer', 'turn left'), forwardedProps: { delivery: 'steer' } }
+  const tool = { name: 'late_tool', description: '', parameters: { type: 'object' } }
+  const steering = {
+    ...runInput('posted-steer', 'turn left'),
+    tools: [tool],
+    context: [{ description: 'page', value: 'qxbasket' }],
+    state: { count: 'qxthree' },
+    forwardedProps: { delivery: 'steer' },
+  }
+  const switched = { delivery: 'steer', claude: { model: 'claude-haiku-4-5' } }
+  const refused = await post(runner.url, {
+    ...runInput('posted-steer', 'turn right'),
+    forwardedProps: switched,
+  })
+  expect([refused.status, await refused.text()]).toEqual([400, expect.stringContaining('claude.model')])
   steering.messages[0] = { ...userMessage('turn left', 'no-uuid-at-all') }
   const answer = await run(runner.url, steering)
-  expect(answer.map(({ type }) => type)).toEqual(['RUN_STARTED', 'CUSTOM', 'RUN_FINISHED'])
+  expect(answer.map(({ type }) => type)).toEqual(['RUN_STARTED', 'CUSTOM', 'CUSTOM', 'RUN_FINISHED'])
   expect(answer[1]).toMatchObject({ name: 'agui-runner.steered', value: { intoRunId: run1.input.runId } })
+  const skipped = {
+    name: 'agui-runner.content_skipped',
+    value: { parts: [expect.stringMatching(/late_tool/)] },
+  }
+  expect(answer[2]).toMatchObject(skipped)
   writeFileSync(stop, '')
   const all = await run1.end()
   expect(textOf(all)).toContain('I turn left.')
+  expect(all).toContainEqual(expect.objectContaining(skipped))
+  const said = JSON.stringify(bench.gateway.requests.at(-1)?.body)
+  expect([said.includes('qxbasket'), said.includes('qxthree')]).toEqual([true, true])
   expect(all.filter(({ role }) => role === 'user')).toMatchObject([{ messageId: 'no-uuid-at-all:steered' }])
   expect(all.filter(ends)).toHaveLength(1)
   // The client's next history holds the message under its own id; it is not sent to Claude again.

@@ -107,6 +107,7 @@ test('a message that cannot be told ends its turn, which leaves nothing to the n
     clientToolPrefix: undefined,
     switches: {},
     surroundings: '',
+    tools: [],
     question: () => undefined,
   })
   const ended = turned.follow({

@@ -53,7 +53,7 @@ export function agentContract(name: string, open: () => Promise<AgentTenant>): v
       expect(main.session.describe()).toMatchObject({ agentSessionId: expect.any(String), warm: false })
       expect(await main.session.toolServers(NO_SIGNAL)).toBeUndefined()
       expect(await main.session.stopTask('none', NO_SIGNAL)).toBe(false)
-      expect(main.session.steer(said('too early'))).toBe(false)
+      expect(main.session.steer(said('too early'), NOTHING_ELSE)).toBeUndefined()
     })
 
     test('warmed up it stands ready, and a run leaves its session as it was', async () => {
@@ -94,13 +94,13 @@ export function agentContract(name: string, open: () => Promise<AgentTenant>): v
 
     test('a message that is put into the turn is told once, under its id, in the same run', async () => {
       const steered = said('and this?')
-      let taken: boolean | undefined
+      let taken: string[] | undefined
       const onEvent = isText(() => {
-        taken ??= main.session.steer(steered)
+        taken ??= main.session.steer(steered, NOTHING_ELSE)
         tenant.openGate('steer')
       })
       expect(await main.run('gated steer', { onEvent })).toMatchObject({ outcome: 'success' })
-      expect(taken).toBe(true)
+      expect(taken).toEqual([])
       const told = main.events.filter((event) => 'messageId' in event && event.messageId === steered.id)
       expect(told.map(({ type }) => type)).toEqual([
         EventType.TEXT_MESSAGE_START,
@@ -108,7 +108,7 @@ export function agentContract(name: string, open: () => Promise<AgentTenant>): v
         EventType.TEXT_MESSAGE_END,
       ])
       expect(main.words()).toContain('You said: and this?')
-      expect(main.session.steer(said('too late'))).toBe(false)
+      expect(main.session.steer(said('too late'), NOTHING_ELSE)).toBeUndefined()
     })
 
     test("a call of the client's own tool ends the run with what is owed; its result goes on", async () => {
@@ -171,10 +171,10 @@ export function agentContract(name: string, open: () => Promise<AgentTenant>): v
     })
 
     test('refuses an input that it could not work on, before it works', () => {
-      expect(() => main.session.check(input('hello', { tools: [WEATHER, WEATHER] }))).toThrow(
+      expect(() => main.session.check(input('hello', { tools: [WEATHER, WEATHER] }), ANEW)).toThrow(
         expect.objectContaining({ code: 'invalid_input' }),
       )
-      main.session.check(input('hello', { tools: [WEATHER] }))
+      main.session.check(input('hello', { tools: [WEATHER] }), ANEW)
     })
 
     test('a model is taken without a process, and remembered', async () => {
@@ -201,11 +201,13 @@ export function agentContract(name: string, open: () => Promise<AgentTenant>): v
       await closed
       await main.session.close()
       expect(main.session.describe().warm).toBe(false)
-      expect(main.session.steer(said('too late'))).toBe(false)
+      expect(main.session.steer(said('too late'), NOTHING_ELSE)).toBeUndefined()
     })
   })
 }
 
+const NOTHING_ELSE = { tools: [], context: [] }
+const ANEW = { isSteering: false }
 const NO_SIGNAL = new AbortController().signal
 
 interface RunOptions extends Partial<Pick<RunAgentInput, 'tools' | 'messages' | 'resume'>> {

@@ -179,10 +179,10 @@ class ScriptedSession implements AgentSession {
     throw new RunnerError('not_found', `No output of task "${taskId}" is there.`)
   }
 
-  steer(message: UserMessage): boolean {
-    if (!this.#isRunning) return false
+  steer(message: UserMessage): string[] | undefined {
+    if (!this.#isRunning) return undefined
     this.#steered.push(message)
-    return true
+    return []
   }
 
   run(request: RunRequest, context: RunContext): Promise<RunEnd> {

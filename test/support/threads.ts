@@ -45,7 +45,7 @@ export function helloAgent(): AgentSession {
       ])
       return { outcome: 'success' }
     },
-    steer: () => false,
+    steer: () => undefined,
     check: () => {},
     setModel: async () => undefined,
     warm: async () => {},

@@ -19,12 +19,21 @@ const answer = (interruptId: string, payload?: unknown): ResumeEntry => ({
 })
 
 function answersTo(interrupts: Interrupt[], resume: ResumeEntry[], isRunning = false): ResumeEntry[] {
-  return openAnswers(resume, { agent: { ...helloAgent(), interrupts }, redactor, isRunning })
+  return openAnswers(resume, { agent: { ...helloAgent(), interrupts }, redactor, isRunning }).resume
 }
 
 test('an answer to what nobody asked is no answer', () => {
   expect(answersTo([], [answer('old', true)])).toEqual([])
   expect(answersTo([question('a')], [answer('old', true), answer('a', true)])).toEqual([answer('a', true)])
+})
+
+test('an entry that answers nothing, or answers twice, is named beside the one that counts', () => {
+  const agent = { ...helloAgent(), interrupts: [question('a')] }
+  const resume = [answer('old', true), answer('a', true), answer('a', false)]
+  expect(openAnswers(resume, { agent, redactor, isRunning: false })).toEqual({
+    resume: [answer('a', true)],
+    skipped: ['an answer to interrupt "old", which is not open', 'a second answer to interrupt "a"'],
+  })
 })
 
 test('a thread that waits refuses a run without an answer, and says what it waits for', () => {

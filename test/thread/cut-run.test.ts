@@ -88,7 +88,7 @@ test('a queued message that the log shows as taken in does not run; one that it 
   for (const id of ['taken', 'left']) {
     const messages = [{ id, role: 'user' as const, content: id }]
     const request = { threadId: 't', runId: `run ${id}`, messages, tools: [], context: [] }
-    await before.queue.add({ request, digests: [[id, 'digest']] })
+    await before.queue.add({ request, digests: [[id, 'digest']], skipped: [] })
   }
   const { queue, close } = await found()
   await close()
@@ -105,7 +105,7 @@ test('what was steered into it waits like the rest afterwards', async () => {
   const { queue, close } = await found()
   const messages = [{ id: 'm', role: 'user' as const, content: 'm' }]
   const request = { threadId: 't', runId: 'run', messages, tools: [], context: [] }
-  const waiting = await queue.add({ request, digests: [['m', 'digest']] })
+  const waiting = await queue.add({ request, digests: [['m', 'digest']], skipped: [] })
   waiting.isSteered = true
   await close()
   expect(queue.waiting).toMatchObject([{ runId: 'run', isSteered: false }])

@@ -23,6 +23,7 @@ function queued(runId: string, ...ids: string[]): QueuedRun {
   return {
     request: { threadId: 't', runId, messages, tools: [], context: [] },
     digests: ids.map((id) => [id, `digest of ${id}`]),
+    skipped: ['what was said in vain'],
   }
 }
 
@@ -89,7 +90,11 @@ test('a message that a turn took in does not run again, and the others of its ru
   expect(queue.takeIn('nobody')).toBeUndefined()
   expect(queue.takeIn('a')).toEqual(['a', 'digest of a'])
   expect(queue.takeIn('a')).toBeUndefined()
-  const rest = { request: { messages: [{ id: 'b' }] }, digests: [['b', 'digest of b']] }
+  const rest = {
+    request: { messages: [{ id: 'b' }] },
+    digests: [['b', 'digest of b']],
+    skipped: ['what was said in vain'],
+  }
   expect(await queue.read(waiting)).toMatchObject(rest)
   // Killed before the end of the run: the store has both still, the log says what was taken in.
   expect(waitingIn(await open())).toEqual([['run', ['a', 'b']]])

@@ -1,13 +1,20 @@
 import type { randomUUID } from 'node:crypto'
-import type { Message, UserMessage } from '@ag-ui/core'
+import type { Message, Tool, UserMessage } from '@ag-ui/core'
 import type { SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
-import type { RunRequest } from '../../agent/agent.ts'
+import type { RunRequest, Surroundings } from '../../agent/agent.ts'
 import { skippedOf } from '../../agui/input.ts'
 import { RunnerError } from '../../errors.ts'
 import { mediumOf } from './medium.ts'
 
 type Block = Exclude<SDKUserMessage['message']['content'], string>[number]
 type Part = Exclude<UserMessage['content'], string>[number]
+
+/** Of a turn under way. */
+interface Going {
+  /** As a prompt has it. */
+  surroundings: string
+  tools: readonly Tool[]
+}
 
 export interface Prompt {
   blocks: Block[]
@@ -60,12 +67,37 @@ function surroundingsOf({ context, state }: Pick<RunRequest, 'context' | 'state'
 /** What a run that goes on with a turn says beside answers and results, if anything that the turn does not know. */
 export function furtherPrompt(
   request: Pick<RunRequest, 'messages' | 'context' | 'state'>,
-  options: { slashCommands: boolean; known: string },
+  options: { slashCommands: boolean; turn: Pick<Going, 'surroundings'> },
 ): Prompt | undefined {
   const messages = request.messages.filter(({ role }) => role !== 'tool')
   const around = surroundingsOf(request)
-  const isNew = messages.length > 0 || (around !== '' && around !== options.known)
+  const isNew = messages.length > 0 || (around !== '' && around !== options.turn.surroundings)
   return isNew ? toPrompt({ ...request, messages }, options) : undefined
+}
+
+/** A message for a turn under way. What the turn knows of its surroundings is not said twice. */
+export function steerPrompt(
+  message: UserMessage,
+  { tools, context, state }: Surroundings,
+  { turn, slashCommands }: { turn: Going; slashCommands: boolean },
+): Prompt {
+  const around = surroundingsOf({ context, state })
+  const isNew = around !== '' && around !== turn.surroundings
+  const said = isNew ? { context, state } : { context: [] }
+  const { blocks, skipped } = toPrompt({ messages: [message], ...said }, { slashCommands })
+  return {
+    blocks,
+    skipped: [...skipped, ...skippedTools(tools, turn)],
+    surroundings: isNew ? around : turn.surroundings,
+  }
+}
+
+/** Of a run that goes into a turn, or on with it: the tools that the turn does not have, in words. */
+export function skippedTools(sent: readonly Tool[], { tools }: Pick<Going, 'tools'>): string[] {
+  const had = new Set(tools.map((tool) => JSON.stringify(tool)))
+  return sent
+    .filter((tool) => !had.has(JSON.stringify(tool)))
+    .map(({ name }) => `the tool ${name} as it is now: a turn keeps the tools it began with`)
 }
 
 /** What an assistant had said before the conversation began. */

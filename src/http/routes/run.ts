@@ -86,11 +86,11 @@ export function runRoutes(options: RunRoutesOptions) {
         seat.release()
         throw error
       })
-      const { after, runId, steeredInto, held } = submitted
+      const { after, runId, steeredInto, skipped = [], held } = submitted
       if (steeredInto !== undefined) {
         seat.release()
         request.log.info({ steeredInto }, 'run steered into another')
-        const bytes = steeredEvents(input, steeredInto).map((event) => encoding.event(event))
+        const bytes = steeredEvents(input, steeredInto, skipped).map((event) => encoding.event(event))
         return reply.type(encoding.contentType).send(Buffer.concat(bytes))
       }
       request.log.info('run submitted')
@@ -135,10 +135,11 @@ function closedEarly({ raw }: FastifyReply, tell: () => void): void {
 }
 
 /** A run that only put its messages into the turn of another one is over at once. */
-function steeredEvents({ threadId, runId }: RunAgentInput, intoRunId: string): AguiEvent[] {
+function steeredEvents({ threadId, runId }: RunAgentInput, intoRunId: string, parts: string[]): AguiEvent[] {
   return [
     { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION },
     ownEvent('steered', { intoRunId }),
+    ...(parts.length === 0 ? [] : [ownEvent('content_skipped', { parts })]),
     { type: EventType.RUN_FINISHED, threadId, runId, outcome: { type: 'success' } },
   ]
 }

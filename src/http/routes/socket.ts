@@ -45,17 +45,17 @@ const PATH = '/ws'
 const SUBSCRIPTIONS_MAX = 64
 
 const Command = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('run'), input: z.unknown() }),
-  z.object({
+  z.strictObject({ type: z.literal('run'), input: z.unknown() }),
+  z.strictObject({
     type: z.literal('subscribe'),
     threadId: z.string(),
     /** As in `GET /sessions/:threadId/events`. */
     after: z.number().int().min(-1).default(0),
     protocolVersion: ProtocolVersion.default('1.0'),
   }),
-  z.object({ type: z.literal('unsubscribe'), threadId: z.string() }),
-  z.object({ type: z.literal('interrupt'), threadId: z.string() }),
-  z.object({
+  z.strictObject({ type: z.literal('unsubscribe'), threadId: z.string() }),
+  z.strictObject({ type: z.literal('interrupt'), threadId: z.string() }),
+  z.strictObject({
     type: z.literal('message'),
     threadId: z.string(),
     content: z.unknown(),
@@ -154,9 +154,11 @@ class SocketSession {
     if ('threadId' in command) this.#checkThread(command.threadId)
     switch (command.type) {
       case 'run': {
-        const { input, dialect } = parseRunInput(command.input)
+        const { input, dialect, warnings } = parseRunInput(command.input)
         this.#checkThread(input.threadId)
         const { threadId } = input
+        for (const warning of warnings)
+          this.#options.logger.warn({ threadId, runId: input.runId, warning }, 'input stripped')
         const seat = this.#subscriptions.has(threadId) ? undefined : this.#take(threadId)
         try {
           const { after, runId, ...steered } = await threads.submit(input)

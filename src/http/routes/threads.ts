@@ -21,7 +21,10 @@ export interface ThreadRoutesOptions {
 const Params = z.object({ threadId: z.string() })
 const BlobParams = Params.extend({ blobId: z.string() })
 const ModelBody = z.object({ model: z.string().min(1), thread_id: z.string().optional() })
-const MessageBody = z.object({ content: z.unknown(), delivery: z.enum(['steer', 'queue']).default('queue') })
+const MessageBody = z.strictObject({
+  content: z.unknown(),
+  delivery: z.enum(['steer', 'queue']).default('queue'),
+})
 const InterruptBody = z
   .object({ thread_id: z.string().optional(), threadId: z.string().optional() })
   .nullish()
