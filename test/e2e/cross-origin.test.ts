@@ -195,9 +195,10 @@ describe('a ticket', () => {
       })
     })
     await new Promise((resolve) => socket.once('open', resolve))
-    for (const type of ['subscribe', 'interrupt', 'message', 'unsubscribe']) {
-      socket.send(JSON.stringify({ type, threadId: 'other', content: 'x' }))
+    for (const type of ['subscribe', 'interrupt', 'unsubscribe']) {
+      socket.send(JSON.stringify({ type, threadId: 'other' }))
     }
+    socket.send(JSON.stringify({ type: 'message', threadId: 'other', content: 'x' }))
     socket.send(JSON.stringify({ type: 'run', input: runInput('other', 'intruder') }))
     socket.send(JSON.stringify({ type: 'subscribe', threadId: 'mine' }))
     await arrived
