@@ -280,6 +280,18 @@ describe('TRUSTED_PROXIES', () => {
       'origin_not_allowed',
     ],
     [
+      'a scheme that holds an origin',
+      { 'x-forwarded-proto': 'http://evil.example/?', origin: 'http://evil.example' },
+      400,
+      'invalid_input',
+    ],
+    [
+      'a scheme whose origins are opaque',
+      { forwarded: 'host=agent.example;proto=foo', origin: 'null' },
+      400,
+      'invalid_input',
+    ],
+    [
       'two names',
       { forwarded: 'host=agent.example', 'x-forwarded-host': 'evil.example' },
       400,

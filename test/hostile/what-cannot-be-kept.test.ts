@@ -204,6 +204,14 @@ const DEEP: [name: string, body: unknown][] = [
   ],
   ['an answer', editing(nested(4500))],
   ['edited arguments', editing({ editedArgs: nested(4500) })],
+  [
+    "an older client's answer",
+    {
+      ...runInput('deep', 'a'),
+      protocolVersion: undefined,
+      forwardedProps: { resume: [{ interruptId: 'i', status: 'resolved', payload: nested(4500) }] },
+    },
+  ],
 ]
 
 test.each(DEEP)('depth: %s is refused', async (_name, body) => {

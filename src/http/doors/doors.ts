@@ -30,7 +30,7 @@ function givenToken(request: FastifyRequest): string | undefined {
 /**
  * Refuses a request whose `Host` is none of ours (DNS rebinding), or that comes from another origin's page.
  *
- * @throws {RunnerError} `host_not_allowed`, `origin_not_allowed`.
+ * @throws {RunnerError} `host_not_allowed`, `origin_not_allowed`, `invalid_input`.
  */
 export function checkPlace(request: FastifyRequest, options: DoorOptions): void {
   // Behind a trusted proxy `host` is the name that the browser asked; a rebound one may be either.
@@ -41,6 +41,9 @@ export function checkPlace(request: FastifyRequest, options: DoorOptions): void 
       'The Host header names no host of this runner; list it in AGUI_ALLOWED_HOSTS.',
     )
   }
+  // A trusted proxy may let through what its client wrote, and the own origin is made of it.
+  if (!/^https?$/i.test(protocol))
+    throw new RunnerError('invalid_input', 'The scheme that the proxy forwards is neither http nor https.')
   const { origin } = request.headers
   if (
     origin !== undefined &&

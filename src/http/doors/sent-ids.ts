@@ -38,8 +38,17 @@ export function checkSent(sent: unknown, where: string, limits: SentLimits): voi
       checkInner(toolCall['function'], 'arguments', calls)
     }
   }
-  for (const [index, entry] of listOf(sent['resume'])) {
-    const place = { where: `${where}: resume[${index}]`, limits }
+  checkResume(sent['resume'], `${where}: resume`, limits)
+  const props = sent['forwardedProps']
+  // The rest of it is the application's own.
+  if (!isObject(props)) return
+  checkResume(props['resume'], `${where}: forwardedProps.resume`, limits)
+  checkIds(props, ['replaces'], { where: `${where}: forwardedProps`, limits })
+}
+
+function checkResume(resume: unknown, where: string, limits: SentLimits): void {
+  for (const [index, entry] of listOf(resume)) {
+    const place = { where: `${where}[${index}]`, limits }
     checkIds(entry, RESUME_IDS, place)
     checkInner(entry, 'payload', place)
     checkInner(entry['payload'], 'editedArgs', place)
