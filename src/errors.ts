@@ -30,6 +30,7 @@ export const ERRORS = {
   too_many_threads: { status: 429 },
   too_many_subscribers: { status: 429 },
   queue_full: { status: 429 },
+  queue_changed: { status: 409 },
   too_many_processes: { status: 503 },
   no_model_route: { status: 503 },
   claude_not_found: { status: 503 },

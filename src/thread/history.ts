@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { contentToText, type Message, type UserMessage } from '@ag-ui/core'
+import type { RunEnd } from '../agent/agent.ts'
 import { RunnerError } from '../errors.ts'
 
 /** The run that took a message in. */
@@ -273,9 +274,17 @@ export function withTold(
   return withShown(withShown(digests, texts), shown)
 }
 
-/** Messages that the model refused are no part of the conversation. */
-export function asRefused(digests: NewMessages['digests']): NewMessages['digests'] {
-  return digests.map(([id, digest]) => [id, `${REFUSED} ${digest}`])
+/**
+ * What the thread knows of a run's messages when it has ended. A failed run's are forgotten, for a client that retries
+ * sends the same ones with a new runId. Those that the model refused are no part of the conversation.
+ */
+export function knownAfter(
+  end: RunEnd,
+  digests: NewMessages['digests'],
+): { kept: NewMessages['digests']; refused: NewMessages['digests'] } {
+  if (end.outcome !== 'error') return { kept: digests, refused: [] }
+  if (end.code !== 'model_rejected_input') return { kept: [], refused: [] }
+  return { kept: [], refused: digests.map(([id, digest]) => [id, `${REFUSED} ${digest}`]) }
 }
 
 /** Of what a message says. A part's id and metadata do not come back from a client before AG-UI 1.0. */

@@ -34,7 +34,7 @@ export function checkNew(
 }
 
 export function knownMessages(known: KnownIds): KnownMessages {
-  const behind = known.waiting.filter(({ isSteered }) => !isSteered)
+  const behind = known.waiting.filter(({ isSteered, isWithdrawn }) => !isSteered && !isWithdrawn)
   const underWay = [known.underWay, ...behind].flatMap((run) => run?.digests ?? [])
   const digests = new Map([...underWay, ...known.waiting.flatMap((waiting) => waiting.digests)])
   return {

@@ -1,10 +1,12 @@
 import type { RunAgentInput } from '@ag-ui/core'
 import { RunAgentInputSchema } from '@ag-ui/core/schemas'
 import { z } from 'zod'
+import type { AguiEvent } from '../agui/event.ts'
 import { isCode, RunnerError } from '../errors.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Key, Table, Write } from '../storage/table.ts'
 import { type NewMessages, toldId } from './history.ts'
+import { putMessages, putRun } from './thread-table.ts'
 import type { ThreadWriter } from './thread-writer.ts'
 
 /** A run that waits for the one before it; its client may be gone. */
@@ -25,6 +27,8 @@ export interface Waiting {
   readonly skipped: QueuedRun['skipped']
   /** Given to the turn under way, which may take it in. */
   isSteered: boolean
+  /** Somebody has taken it out: when its turn comes it ends as cancelled, and its messages never reach the agent. */
+  isWithdrawn: boolean
 }
 
 export interface QueueLimits {
@@ -40,6 +44,7 @@ const Head = z.object({
   messageIds: z.array(z.string()),
   digests: z.array(z.tuple([z.string(), z.string()])),
   skipped: z.array(z.string()).readonly().default([]),
+  isWithdrawn: z.boolean().default(false),
 })
 const Request = z.custom<RunAgentInput>((value) => RunAgentInputSchema.safeParse(value).success)
 const NEWLINE = 0x0a
@@ -49,8 +54,10 @@ function parseHead({ key, value }: Stored): z.infer<typeof Head> {
 }
 
 interface Entry extends Waiting {
-  readonly place: number
+  place: number
   bytes: number
+  /** Its removal is being written. */
+  isLeaving: boolean
   /** When it is in the store. */
   written: Promise<unknown>
 }
@@ -71,9 +78,9 @@ export class Queues {
   }
 
   /** What a stored entry says of its run. @throws when it is not what this version writes. */
-  static headOf(stored: Stored): { runId: string; messageIds: string[] } {
-    const { runId, messageIds } = parseHead(stored)
-    return { runId, messageIds }
+  static headOf(stored: Stored): { runId: string; messageIds: string[]; isWithdrawn: boolean } {
+    const { runId, messageIds, isWithdrawn } = parseHead(stored)
+    return { runId, messageIds, isWithdrawn }
   }
 
   /** Whether it is what this version writes. */
@@ -116,7 +123,7 @@ export class Queue {
       const { key, value } = each
       const place = Number(key[1])
       const head = parseHead(each)
-      const entry = { ...head, isSteered: false, place, bytes: value.length }
+      const entry = { ...head, isSteered: false, isLeaving: false, place, bytes: value.length }
       this.#entries.push({ ...entry, written: Promise.resolve() })
       this.#next = place + 1
     }
@@ -134,9 +141,9 @@ export class Queue {
   async add({ request, digests, skipped }: QueuedRun): Promise<Waiting> {
     const { writer, queueMax, queueBytesMax } = this.#options
     const messageIds = request.messages.filter(({ role }) => role === 'user').map(({ id }) => id)
-    const head = { runId: request.runId, messageIds, digests, skipped }
+    const head = { runId: request.runId, messageIds, digests, skipped, isWithdrawn: false }
     const stored = encode(head, request)
-    if (this.#entries.length >= queueMax)
+    if (this.#entries.filter(({ isWithdrawn }) => !isWithdrawn).length >= queueMax)
       throw new RunnerError('queue_full', `QUEUE_MAX (${queueMax}) messages wait on this thread already.`)
     const bytes = this.#entries.reduce((sum, entry) => sum + entry.bytes, stored.length)
     if (bytes > queueBytesMax) {
@@ -145,7 +152,7 @@ export class Queue {
     }
     const place = this.#next++
     const written = writer.commit({ writes: [this.#write(place, stored)] })
-    const entry = { ...head, isSteered: false, place, bytes: stored.length, written }
+    const entry = { ...head, isSteered: false, isLeaving: false, place, bytes: stored.length, written }
     this.#entries.push(entry)
     try {
       await written
@@ -164,15 +171,22 @@ export class Queue {
   /** @throws {RunnerError} `storage_damaged` when the stored entry is not there, or not what this version writes. */
   async read(waiting: Waiting): Promise<QueuedRun> {
     const entry = this.#entries.find((each) => each === waiting)
-    await entry?.written
     if (entry === undefined) throw new Error(`The run "${waiting.runId}" does not wait.`)
     return await this.#read(entry)
   }
 
-  /** For the commit with which it waits no more, the start of its run; `leave` when that is done. */
+  /** For the commit with which it waits no more, the start of its run; `leave` when that is done, `stay` when it failed. */
   removal(waiting: Waiting): Write[] {
     const entry = this.#entries.find((each) => each === waiting)
-    return entry === undefined ? [] : [this.#write(entry.place, undefined)]
+    if (entry === undefined) return []
+    entry.isLeaving = true
+    return [this.#write(entry.place, undefined)]
+  }
+
+  /** Its removal was not written. */
+  stay(waiting: Waiting): void {
+    const entry = this.#entries.find((each) => each === waiting)
+    if (entry !== undefined) entry.isLeaving = false
   }
 
   /** A run that no turn was given never begins. Resolves when the store has it no more. @throws {RunnerError} `storage_full`. */
@@ -183,6 +197,74 @@ export class Queue {
     const writes = this.removal(waiting)
     this.leave(waiting)
     await writer.commit({ writes })
+    await writer.flushed()
+  }
+
+  /**
+   * Somebody takes a run out that waits. It keeps its place, so that its end has one in the log, and says so in the store
+   * already. Resolves when that is on disk.
+   *
+   * @throws {RunnerError} `not_found`, `storage_full`, `storage_damaged`.
+   */
+  async withdraw(runId: string): Promise<void> {
+    const { writer } = this.#options
+    const { request, digests, skipped } = await this.#read(this.#removable(runId))
+    const entry = this.#removable(runId)
+    const { messageIds, bytes } = entry
+    const head = { runId, messageIds: [], digests, skipped, isWithdrawn: true }
+    const stored = encode(head, { ...request, messages: [] })
+    Object.assign(entry, { messageIds: [], isWithdrawn: true, bytes: stored.length })
+    entry.written = writer.commit({ writes: [this.#write(entry.place, stored)], isLast: true })
+    try {
+      await entry.written
+      await writer.flushed()
+    } catch (error) {
+      Object.assign(entry, { messageIds, isWithdrawn: false, bytes })
+      throw error
+    }
+  }
+
+  /**
+   * What waits goes in this order from now on. Resolves when it is on disk.
+   *
+   * @throws {RunnerError} `queue_changed` when these are not the runs that wait; `storage_full`, `storage_damaged`.
+   */
+  async order(runIds: readonly string[]): Promise<void> {
+    const { table, writer } = this.#options
+    const moved = this.#inOrder(runIds)
+    await Promise.all(moved.map(({ written }) => written))
+    const values = await Promise.all(moved.map(({ place }) => table.get([writer.threadId, place])))
+    // Whatever began or was taken in meanwhile is not put back.
+    if (this.#inOrder(runIds).some((entry, at) => entry !== moved[at])) throw changed(this.#open)
+    const places = moved.map(({ place }) => place)
+    const sorted = places.toSorted((one, other) => one - other)
+    const writes = moved.map((entry, at) => {
+      entry.place = sorted[at] ?? entry.place
+      return this.#write(entry.place, values[at])
+    })
+    this.#sort()
+    const written = writer.commit({ writes, isLast: true })
+    for (const entry of moved) entry.written = written
+    try {
+      await written
+      await writer.flushed()
+    } catch (error) {
+      moved.forEach((entry, at) => {
+        entry.place = places[at] ?? entry.place
+      })
+      this.#sort()
+      throw error
+    }
+  }
+
+  /** A run that waits is over before it began: `events` say how, and `known` is what its client need not send again. */
+  async end(waiting: Waiting, events: readonly AguiEvent[], known: QueuedRun['digests'] = []): Promise<void> {
+    const { writer } = this.#options
+    const { runId } = waiting
+    const { threadId } = writer
+    const writes = [...this.removal(waiting), putRun(threadId, runId), ...putMessages(threadId, known)]
+    await writer.commit({ append: { runId, events: [...events] }, writes })
+    this.leave(waiting)
     await writer.flushed()
   }
 
@@ -218,8 +300,8 @@ export class Queue {
         if (!this.has(entry)) return this.#write(entry.place, undefined)
         try {
           const { request, digests, skipped } = await this.#read(entry)
-          const { runId, messageIds } = entry
-          const stored = encode({ runId, messageIds, digests, skipped }, request)
+          const { runId, messageIds, isWithdrawn } = entry
+          const stored = encode({ runId, messageIds, digests, skipped, isWithdrawn }, request)
           entry.bytes = stored.length
           return this.#write(entry.place, stored)
         } catch (error) {
@@ -235,8 +317,37 @@ export class Queue {
     this.#taken.clear()
   }
 
+  /** What may still be taken out or moved: no turn has been given it. */
+  get #open(): Entry[] {
+    return this.#entries.filter(
+      ({ isSteered, isWithdrawn, isLeaving }) => !isSteered && !isWithdrawn && !isLeaving,
+    )
+  }
+
+  /** @throws {RunnerError} `not_found`. */
+  #removable(runId: string): Entry {
+    const entry = this.#open.find((each) => each.runId === runId)
+    if (entry !== undefined) return entry
+    const message = `No run "${runId}" waits on this thread: it has begun, was given to the running turn, or never was.`
+    throw new RunnerError('not_found', message)
+  }
+
+  /** @throws {RunnerError} `queue_changed`. */
+  #inOrder(runIds: readonly string[]): Entry[] {
+    const open = this.#open
+    const ordered = runIds.map((runId) => open.find((entry) => entry.runId === runId))
+    const found = ordered.filter((entry) => entry !== undefined)
+    if (new Set(found).size !== open.length || runIds.length !== open.length) throw changed(open)
+    return found
+  }
+
+  #sort(): void {
+    this.#entries.sort((one, other) => one.place - other.place)
+  }
+
   async #read(entry: Entry): Promise<QueuedRun> {
     const { table, writer } = this.#options
+    await entry.written
     const stored = await table.get([writer.threadId, entry.place])
     const name = `${writer.threadId}, ${entry.place}`
     if (stored === undefined) throw damaged(name, 'there')
@@ -259,6 +370,12 @@ export class Queue {
 
 function encode(head: z.infer<typeof Head>, request: RunAgentInput): Buffer {
   return Buffer.from(`${JSON.stringify(head)}\n${JSON.stringify(request)}`)
+}
+
+function changed(open: readonly Waiting[]): RunnerError {
+  const runIds = open.map(({ runId }) => runId)
+  const message = 'These are not the runs that wait on this thread; read its queue again.'
+  return new RunnerError('queue_changed', message, { details: { runIds } })
 }
 
 function readAs<T>(schema: z.ZodType<T>, text: string, name: string): T {

@@ -283,6 +283,14 @@ export function refusedRun(threadId: string, runId: string, error: unknown): Agu
   ]
 }
 
+/** The events of a run that somebody took out of the queue. */
+export function withdrawnRun(threadId: string, runId: string): AguiEvent[] {
+  return [
+    { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION },
+    { type: EventType.RUN_FINISHED, threadId, runId, outcome: { type: 'cancelled' } },
+  ]
+}
+
 function outcomeOf(end: Exclude<RunEnd, { outcome: 'error' }>): RunFinishedOutcome {
   if (end.outcome === 'cancelled') return { type: 'cancelled' }
   if (end.outcome === 'interrupt') return { type: 'interrupt', interrupts: end.interrupts }

@@ -8,16 +8,16 @@ import type { Write } from '../storage/table.ts'
 import { admit, namedIds } from './admit.ts'
 import { openAnswers } from './answers.ts'
 import { type Cut, closeCut, RESTARTED } from './cut-run.ts'
-import { asRefused, reconcile, type TakenIn, withShown, withTold } from './history.ts'
+import { knownAfter, reconcile, type TakenIn, withShown, withTold } from './history.ts'
 import { type KnownIds, knownMessages } from './known.ts'
-import type { QueuedRun, Waiting } from './queue.ts'
+import type { Queue, QueuedRun, Waiting } from './queue.ts'
 import { openingEvents, pendingEvents, queuedEvents } from './queue-events.ts'
 import { RoomWait } from './room-wait.ts'
-import { Run, refusedRun } from './run.ts'
+import { Run, refusedRun, withdrawnRun } from './run.ts'
 import { type Start, takeBack } from './take-back.ts'
 import type { ThreadOptions } from './thread-options.ts'
 import { factsAfter, type LookedUp, putFacts, putMessages, putRun, type ThreadFacts } from './thread-table.ts'
-import { titled } from './title.ts'
+import { renamed, titled } from './title.ts'
 import { type Accepted, describeThread, type Submitted, type Taken, type ThreadDescription } from './told.ts'
 
 /** One thread: admits one run at a time. */
@@ -122,8 +122,7 @@ export class Thread {
     // What a turn has been given it takes in, or it comes here.
     const waiting = this.#options.queue.waiting.find(({ isSteered }) => !isSteered)
     if (waiting === undefined || !this.#isFree) return
-    const { runId } = waiting
-    const work = { name: 'starting a queued run', threadId: this.threadId, runId }
+    const work = { name: 'starting a queued run', threadId: this.threadId, runId: waiting.runId }
     inBackground(work, this.#startQueued(waiting), (error) => this.#options.onLogFailure(error))
   }
 
@@ -134,21 +133,20 @@ export class Thread {
 
   /** One that cannot be started ends with its reason, and the next has its turn. */
   async #startQueued(waiting: Waiting): Promise<void> {
-    const { queue, writer } = this.#options
+    const { queue } = this.#options
     if (!(await this.#room.isThere())) return
+    const { runId } = waiting
     try {
       const queued = await queue.read(waiting)
-      if (this.#isFree && queue.has(waiting)) await this.#start(queued, { waiting })
+      if (!this.#isFree || !queue.has(waiting)) return
+      if (!waiting.isWithdrawn) return void (await this.#start(queued, { waiting }))
+      await queue.end(waiting, withdrawnRun(this.threadId, runId), waiting.digests)
+      this.next()
     } catch (error) {
-      const { runId } = waiting
       // It has begun: its own end says how it went.
       if (!queue.has(waiting)) throw error
       if (isCode(error, 'storage_full')) return this.#room.later()
-      const { threadId } = this
-      const append = { runId, events: refusedRun(threadId, runId, error) }
-      await writer.commit({ append, writes: [...queue.removal(waiting), putRun(threadId, runId)] })
-      queue.leave(waiting)
-      await writer.flushed()
+      await queue.end(waiting, refusedRun(this.threadId, runId, error))
       this.next()
     }
   }
@@ -179,8 +177,21 @@ export class Thread {
     return before
   }
 
+  /** What a person calls it from now on. @throws {RunnerError} `shutting_down`, `storage_full`. */
+  async rename(title: string): Promise<void> {
+    const { redactor, writer } = this.#options
+    this.#checkOpen()
+    this.#facts = renamed(this.#facts, redactor.redactText(title))
+    await writer.commit({ writes: [putFacts(this.threadId, this.#facts)], isLast: true })
+  }
+
+  /** What waits, for whoever changes it. */
+  get queue(): Pick<Queue, 'order' | 'withdraw'> {
+    return this.#options.queue
+  }
+
   /** What the thread has no part in. */
-  get agent(): Pick<AgentSession, 'toolServers' | 'stopTask' | 'taskOutput'> {
+  get agent(): Pick<AgentSession, 'toolServers' | 'stopTask' | 'taskOutput' | 'warm'> {
     return this.#options.agent
   }
 
@@ -222,10 +233,6 @@ export class Thread {
   /** The last seq before the run that is under way, if one is. */
   get runningAfter(): number | undefined {
     return this.#run === undefined ? undefined : this.#facts.openRun?.after
-  }
-
-  warm(): Promise<void> {
-    return this.#options.agent.warm()
   }
 
   describe(): ThreadDescription {
@@ -325,6 +332,7 @@ export class Thread {
       },
       () => {
         undo?.()
+        if (waiting !== undefined) queue.stay(waiting)
         this.#facts = before
         this.#free()
         return undefined
@@ -379,10 +387,8 @@ export class Thread {
     const { agent, queue } = this.#options
     this.#options.onRunEnding?.()
     const taken = await queue.takenWrites()
-    // A failed run's messages are forgotten: a client that retries sends the same ones with a new runId.
-    const kept = end.outcome === 'error' ? [] : digests
+    const { kept, refused } = knownAfter(end, digests)
     this.#facts = factsAfter(end, this.#facts, { memory: agent.memory, lastUserMessageId: kept.at(-1)?.[0] })
-    const refused = end.outcome === 'error' && end.code === 'model_rejected_input' ? asRefused(digests) : []
     return [
       ...taken,
       ...putMessages(this.threadId, kept, by),

@@ -119,7 +119,7 @@ export class Threads {
   /** Starts the thread's agent ahead of its first run. */
   async warm(threadId: string): Promise<void> {
     await this.settled(threadId)
-    await (await this.#open(threadId)).warm()
+    await (await this.#open(threadId)).agent.warm()
   }
 
   /** One that lives here. */

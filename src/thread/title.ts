@@ -2,7 +2,7 @@ import { contentToText, type Message } from '@ag-ui/core'
 import type { ThreadFacts } from './thread-table.ts'
 
 /** Characters: enough to tell threads apart in a list. */
-const TITLE_CHARS_MAX = 120
+export const TITLE_CHARS_MAX = 120
 
 /** The first line that a person says is the title of a thread that has none yet. */
 export function titled(
@@ -14,4 +14,9 @@ export function titled(
   if (facts.title !== undefined || prompt?.role !== 'user') return facts
   const [line = ''] = redact(contentToText(prompt.content).trim()).split('\n')
   return line === '' ? facts : { ...facts, title: [...line].slice(0, TITLE_CHARS_MAX).join('') }
+}
+
+/** A person has named it. */
+export function renamed(facts: ThreadFacts, title: string): ThreadFacts {
+  return { ...facts, title, updatedAt: Date.now() }
 }

@@ -10,9 +10,14 @@ interface Waits {
   messageIds: string[]
 }
 
+/** A run of the queue; one that was taken out only has its place there. */
+interface Queued extends Waits {
+  isWithdrawn: boolean
+}
+
 export interface ThreadDescription extends AgentDescription {
   threadId: string
-  /** The first line that a person said in it, without secrets. */
+  /** What a person called it, else the first line that a person said in it; without secrets. */
   title?: string
   state: ThreadState
   lastSeq: number
@@ -31,7 +36,7 @@ export interface ThreadDescription extends AgentDescription {
 export function describeThread(
   threadId: string,
   facts: ThreadFacts,
-  now: { agent: AgentView; lastSeq: number; runId: string | undefined; waiting: readonly Waits[] },
+  now: { agent: AgentView; lastSeq: number; runId: string | undefined; waiting: readonly Queued[] },
 ): ThreadDescription {
   const { lastOutcome, title, usage, createdAt, updatedAt } = facts
   const { lastSeq, runId, waiting } = now
@@ -44,7 +49,7 @@ export function describeThread(
     ...(runId === undefined ? {} : { runId }),
     interrupts,
     queue: waiting
-      .filter((run) => run.runId !== runId)
+      .filter((run) => run.runId !== runId && !run.isWithdrawn)
       .map((run) => ({ runId: run.runId, messageIds: run.messageIds })),
     ...(title === undefined ? {} : { title }),
     usage,

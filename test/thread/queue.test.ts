@@ -122,3 +122,34 @@ test('removed with the commit that starts its run', async () => {
   expect(waitingIn(await open())).toEqual([])
   await expect(queue.read(waiting)).rejects.toThrow('does not wait')
 })
+
+test('an order and a withdrawal outlive the process, and what was taken out takes no room', async () => {
+  const queue = await open({ queueMax: 3 })
+  const added = []
+  for (const id of ['a', 'b', 'c']) added.push(await queue.add(queued(`run ${id}`, id)))
+  await queue.order(['run c', 'run a', 'run b'])
+  await queue.withdraw('run a')
+  await queue.add(queued('run d', 'd'))
+  const reopened = await open()
+  expect(reopened.waiting.map(({ runId, isWithdrawn }) => [runId, isWithdrawn])).toEqual([
+    ['run c', false],
+    ['run a', true],
+    ['run b', false],
+    ['run d', false],
+  ])
+  const [c, a] = reopened.waiting
+  expect((await reopened.read(c as NonNullable<typeof c>)).request.messages).toHaveLength(1)
+  expect((await reopened.read(a as NonNullable<typeof a>)).request.messages).toEqual([])
+  expect(a?.digests).toEqual([['a', 'digest of a']])
+})
+
+test('an entry that leaves while the order is read is not put back', async () => {
+  const queue = await open()
+  const first = await queue.add(queued('run a', 'a'))
+  await queue.add(queued('run b', 'b'))
+  const ordering = expect(queue.order(['run b', 'run a'])).rejects.toMatchObject({ code: 'queue_changed' })
+  // Its run starts now.
+  await storage.commit({ threadId: 't', writes: queue.removal(first) })
+  await ordering
+  expect(waitingIn(await open())).toEqual([['run b', ['b']]])
+})

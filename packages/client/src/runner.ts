@@ -23,6 +23,8 @@ export interface Ticket {
   expiresAt: number
 }
 
+type Method = 'POST' | 'PUT' | 'PATCH'
+
 /** One agui-runner. It holds no connection; what is opened is of the threads. */
 export class Runner {
   readonly #options: RunnerOptions
@@ -48,7 +50,7 @@ export class Runner {
 
   /** A ticket stands for the token once, in the URL of a stream of that thread: for an EventSource or a page without it. */
   async ticket(threadId: string, { ttlMs }: { ttlMs?: number } = {}): Promise<Ticket> {
-    const body: unknown = await (await this.post('tickets', { threadId, ttlMs })).json()
+    const body: unknown = await (await this.send('POST', 'tickets', { threadId, ttlMs })).json()
     const { ticket, expiresAt } = toObject(body)
     if (typeof ticket !== 'string' || typeof expiresAt !== 'number')
       throw new Error('The answer to POST /tickets has no ticket.')
@@ -77,9 +79,9 @@ export class Runner {
     throw await refusalOf(response)
   }
 
-  async post(path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
+  async send(method: Method, path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
     return await this.request(path, {
-      method: 'POST',
+      method,
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(body),
       ...(signal === undefined ? {} : { signal }),

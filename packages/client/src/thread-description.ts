@@ -4,7 +4,7 @@ import { isObject } from './values.ts'
 /** What the runner says of a thread. Members that it may add later are not named here. */
 export interface ThreadDescription {
   threadId: string
-  /** The first line of its first prompt. */
+  /** As `rename` set it, else the first line of its first prompt. */
   title?: string
   state: 'idle' | 'running' | 'interrupted' | 'failed'
   lastSeq: number

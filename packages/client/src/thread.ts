@@ -142,7 +142,7 @@ export class Thread {
    * It is not sent again by itself, for the runner could not tell that from a second one.
    */
   async message(content: UserMessage['content'], delivery: Delivery = 'queue'): Promise<Accepted> {
-    const response = await this.#runner.post(`${this.#path}/messages`, { content, delivery })
+    const response = await this.#runner.send('POST', `${this.#path}/messages`, { content, delivery })
     const said = toObject(await response.json())
     const became = said['delivery']
     return {
@@ -154,8 +154,23 @@ export class Thread {
 
   /** Stops the running turn; its run ends as cancelled. Tells whether there was one. */
   async interrupt(): Promise<boolean> {
-    const response = await this.#runner.post(`${this.#path}/interrupt`, {})
+    const response = await this.#runner.send('POST', `${this.#path}/interrupt`, {})
     return toObject(await response.json())['interrupted'] === true
+  }
+
+  /** Names it for everybody. @throws {Refusal} `invalid_input`, `not_found`. */
+  async rename(title: string): Promise<void> {
+    await this.#runner.send('PATCH', this.#path, { title })
+  }
+
+  /** What waits goes in this order; all that waits is named. @throws {Refusal} `queue_changed`, `not_found`. */
+  async orderQueue(runIds: readonly string[]): Promise<void> {
+    await this.#runner.send('PUT', `${this.#path}/queue`, { runIds })
+  }
+
+  /** Takes a run out that waits; it ends as cancelled when its turn comes. @throws {Refusal} `not_found`. */
+  async withdraw(runId: string): Promise<void> {
+    await this.#runner.request(`${this.#path}/queue/${encodeURIComponent(runId)}`, { method: 'DELETE' })
   }
 
   /** Stops the thread and forgets it, its log included. */
@@ -224,7 +239,7 @@ export class Thread {
     let isOurs = request.runId === undefined
     for (let retryMs = retryMsMin; ; retryMs = Math.min(retryMs * 2, retryMsMax)) {
       try {
-        return await this.#runner.post('', input, signal)
+        return await this.#runner.send('POST', '', input, signal)
       } catch (error) {
         if (isOurs && isTaken(error, input['runId'])) return undefined
         if (signal.aborted || !isPassing(error)) throw error

@@ -15,7 +15,7 @@ export async function allowOrigins(app: FastifyInstance, allowedOrigins: readonl
     origin: (origin, decide) => {
       decide(null, origin !== undefined && allowedOrigins.includes(origin) ? origin : false)
     },
-    methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     // The headers that are asked for are allowed: applications add their own.
     exposedHeaders: ['Retry-After'],
     maxAge: LEAVE_SECONDS,

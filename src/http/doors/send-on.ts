@@ -17,7 +17,7 @@ export async function sendOn(url: string, request: FastifyRequest, reply: Fastif
     headersTimeout: 0,
     pipelining: 0,
   })
-  const method = z.enum(['POST', 'PUT', 'DELETE', 'GET']).parse(request.method)
+  const method = z.enum(['POST', 'PUT', 'PATCH', 'DELETE', 'GET']).parse(request.method)
   const { statusCode, headers, body } = await send(new URL(request.url, url), {
     method,
     dispatcher,

@@ -5,6 +5,7 @@ import type { Redactor } from '../../redaction/redactor.ts'
 import type { Blobs } from '../../storage/blob.ts'
 import type { ServedThreads } from '../../thread/served-threads.ts'
 import type { ThreadView } from '../../thread/stored-threads.ts'
+import { TITLE_CHARS_MAX } from '../../thread/title.ts'
 import { about, ok } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
 import { sendBytes } from './send-bytes.ts'
@@ -20,6 +21,16 @@ export interface ThreadRoutesOptions {
 
 const Params = z.object({ threadId: z.string() })
 const BlobParams = Params.extend({ blobId: z.string() })
+const QueuedParams = Params.extend({ runId: z.string() })
+const QueueBody = z.strictObject({ runIds: z.array(z.string()) })
+const RenameBody = z.strictObject({
+  title: z
+    .string()
+    .trim()
+    .min(1)
+    .max(TITLE_CHARS_MAX)
+    .regex(/^[^\p{Cc}\u2028\u2029]*$/u, 'one line without control characters'),
+})
 const ModelBody = z.object({ model: z.string().min(1), thread_id: z.string().optional() })
 const MessageBody = z.strictObject({
   content: z.unknown(),
@@ -34,7 +45,7 @@ const described = () => ({
   name: 'Session',
   schema: z.looseObject({
     threadId: z.string(),
-    title: z.string().optional().describe('The first line of its first prompt.'),
+    title: z.string().optional().describe('As PATCH set it, else the first line of its first prompt.'),
     state: z.enum(['idle', 'running', 'interrupted', 'failed']),
     lastSeq: z.number().int(),
     runId: z.string().optional().describe('The run under way.'),
@@ -76,6 +87,38 @@ const DELETE = about(() => ({
   summary: 'Stops the thread and forgets it, its log included.',
   params: Params,
   answers: { 204: { says: 'It is gone.' } },
+  errors: ['not_found'],
+}))
+
+const RENAME = about(() => ({
+  tag: 'threads',
+  summary: 'Names the thread.',
+  params: Params,
+  body: RenameBody,
+  example: { title: 'Fix the flaky login test' },
+  answers: ok('The thread.', described()),
+  errors: ['not_found', 'shutting_down'],
+}))
+
+const ORDER = about(() => ({
+  tag: 'threads',
+  summary: 'The order in which what waits is run.',
+  details:
+    'Names every run that waits, the next one first. A run whose message was given to the running turn keeps its place and is not named.',
+  params: Params,
+  body: QueueBody,
+  example: { runIds: ['run-3', 'run-2'] },
+  answers: ok('The thread.', described()),
+  errors: ['not_found', 'queue_changed'],
+}))
+
+const WITHDRAW = about(() => ({
+  tag: 'threads',
+  summary: 'Takes a run out of the queue.',
+  details:
+    'Its messages do not reach the agent, and the thread knows them, so that a client may go on sending them in its history. When its turn comes it ends as cancelled, for whoever follows it.',
+  params: QueuedParams,
+  answers: { 204: { says: 'It will not be run.' } },
   errors: ['not_found'],
 }))
 
@@ -147,6 +190,28 @@ export function threadRoutes({ threads, blobs, redactor, sessionId }: ThreadRout
 
     app.delete('/sessions/:threadId', DELETE, async (request, reply) => {
       await threads.delete(parse(Params, request.params, 'the path').threadId)
+      return reply.status(204).send()
+    })
+
+    app.patch('/sessions/:threadId', RENAME, async (request) => {
+      const { threadId } = parse(Params, request.params, 'the path')
+      const { title } = parse(RenameBody, request.body, 'the body')
+      const thread = await threads.get(threadId)
+      await thread.rename(title)
+      return redactor.redactValue(toWire(thread.describe()))
+    })
+
+    app.put('/sessions/:threadId/queue', ORDER, async (request) => {
+      const { threadId } = parse(Params, request.params, 'the path')
+      const { runIds } = parse(QueueBody, request.body, 'the body')
+      const thread = await threads.get(threadId)
+      await thread.queue.order(runIds)
+      return redactor.redactValue(toWire(thread.describe()))
+    })
+
+    app.delete('/sessions/:threadId/queue/:runId', WITHDRAW, async (request, reply) => {
+      const { threadId, runId } = parse(QueuedParams, request.params, 'the path')
+      await (await threads.get(threadId)).queue.withdraw(runId)
       return reply.status(204).send()
     })
 
