@@ -135,6 +135,7 @@ export const OWN_EVENTS = {
   content_skipped: z.object({ parts: texts }),
   message_pending: z.object({ messageId: text, content: text }),
   message_queued: z.object({ messageId: text, runId: text }),
+  withdrawn: z.object({ messageIds: texts, words: text }),
   tool_call_edited: z.object({ toolCallId: text, args: z.record(text, z.unknown()) }),
   policy_denied: z.object({
     host: text,

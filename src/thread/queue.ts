@@ -1,11 +1,17 @@
 import type { RunAgentInput } from '@ag-ui/core'
-import { RunAgentInputSchema } from '@ag-ui/core/schemas'
-import { z } from 'zod'
 import type { AguiEvent } from '../agui/event.ts'
 import { isCode, RunnerError } from '../errors.ts'
 import type { Storage } from '../storage/storage.ts'
-import type { Key, Table, Write } from '../storage/table.ts'
+import type { Table, Write } from '../storage/table.ts'
 import { type NewMessages, toldId } from './history.ts'
+import {
+  damaged,
+  type EntryHead,
+  encodeEntry,
+  parseHead,
+  parseRequest,
+  type StoredRun,
+} from './queue-entry.ts'
 import { putMessages, putRun } from './thread-table.ts'
 import type { ThreadWriter } from './thread-writer.ts'
 
@@ -25,6 +31,8 @@ export interface Waiting {
   messageIds: string[]
   readonly digests: QueuedRun['digests']
   readonly skipped: QueuedRun['skipped']
+  /** The first line of what it says, without secrets. */
+  readonly words: string
   /** Given to the turn under way, which may take it in. */
   isSteered: boolean
   /** Somebody has taken it out: when its turn comes it ends as cancelled, and its messages never reach the agent. */
@@ -38,21 +46,6 @@ export interface QueueLimits {
   queueBytesMax: number
 }
 
-/** A stored entry is its head, one line of JSON, and then the request; door of the stored data. */
-const Head = z.object({
-  runId: z.string(),
-  messageIds: z.array(z.string()),
-  digests: z.array(z.tuple([z.string(), z.string()])),
-  skipped: z.array(z.string()).readonly().default([]),
-  isWithdrawn: z.boolean().default(false),
-})
-const Request = z.custom<RunAgentInput>((value) => RunAgentInputSchema.safeParse(value).success)
-const NEWLINE = 0x0a
-
-function parseHead({ key, value }: Stored): z.infer<typeof Head> {
-  return readAs(Head, value.toString('utf8', 0, value.indexOf(NEWLINE)), key.join(', '))
-}
-
 interface Entry extends Waiting {
   place: number
   bytes: number
@@ -60,11 +53,6 @@ interface Entry extends Waiting {
   isLeaving: boolean
   /** When it is in the store. */
   written: Promise<unknown>
-}
-
-interface Stored {
-  key: Key
-  value: Buffer
 }
 
 /** The queues of all threads: each entry is a record of its own, so that one more costs as much as it is long. */
@@ -77,29 +65,13 @@ export class Queues {
     this.#limits = { queueMax, queueBytesMax }
   }
 
-  /** What a stored entry says of its run. @throws when it is not what this version writes. */
-  static headOf(stored: Stored): { runId: string; messageIds: string[]; isWithdrawn: boolean } {
-    const { runId, messageIds, isWithdrawn } = parseHead(stored)
-    return { runId, messageIds, isWithdrawn }
-  }
-
-  /** Whether it is what this version writes. */
-  static isEntry(value: Buffer): boolean {
-    try {
-      parseHead({ key: [''], value })
-      return true
-    } catch {
-      return false
-    }
-  }
-
   /** What an earlier process has left of a thread's queue. */
-  stored(threadId: string): Promise<readonly Stored[]> {
+  stored(threadId: string): Promise<readonly StoredRun[]> {
     return this.#table.entries(threadId)
   }
 
   /** @throws {RunnerError} `storage_damaged` when a stored entry is not what this version writes. */
-  open(writer: ThreadWriter, stored: readonly Stored[]): Queue {
+  open(writer: ThreadWriter, stored: readonly StoredRun[]): Queue {
     return new Queue(stored, { ...this.#limits, table: this.#table, writer })
   }
 }
@@ -117,7 +89,7 @@ export class Queue {
   readonly #taken = new Set<Entry>()
   #next = 1
 
-  constructor(stored: readonly Stored[], options: QueueOptions) {
+  constructor(stored: readonly StoredRun[], options: QueueOptions) {
     this.#options = options
     for (const each of stored) {
       const { key, value } = each
@@ -138,11 +110,11 @@ export class Queue {
    *
    * @throws {RunnerError} `queue_full`, `storage_full`.
    */
-  async add({ request, digests, skipped }: QueuedRun): Promise<Waiting> {
+  async add({ request, digests, skipped }: QueuedRun, words = ''): Promise<Waiting> {
     const { writer, queueMax, queueBytesMax } = this.#options
     const messageIds = request.messages.filter(({ role }) => role === 'user').map(({ id }) => id)
-    const head = { runId: request.runId, messageIds, digests, skipped, isWithdrawn: false }
-    const stored = encode(head, request)
+    const head = { runId: request.runId, messageIds, digests, skipped, words, isWithdrawn: false }
+    const stored = encodeEntry(head, request)
     if (this.#entries.filter(({ isWithdrawn }) => !isWithdrawn).length >= queueMax)
       throw new RunnerError('queue_full', `QUEUE_MAX (${queueMax}) messages wait on this thread already.`)
     const bytes = this.#entries.reduce((sum, entry) => sum + entry.bytes, stored.length)
@@ -210,9 +182,9 @@ export class Queue {
     const { writer } = this.#options
     const { request, digests, skipped } = await this.#read(this.#removable(runId))
     const entry = this.#removable(runId)
-    const { messageIds, bytes } = entry
-    const head = { runId, messageIds: [], digests, skipped, isWithdrawn: true }
-    const stored = encode(head, { ...request, messages: [] })
+    const { messageIds, bytes, words } = entry
+    const head = { runId, messageIds: [], digests, skipped, words, isWithdrawn: true }
+    const stored = encodeEntry(head, { ...request, messages: [] })
     Object.assign(entry, { messageIds: [], isWithdrawn: true, bytes: stored.length })
     entry.written = writer.commit({ writes: [this.#write(entry.place, stored)], isLast: true })
     try {
@@ -300,8 +272,7 @@ export class Queue {
         if (!this.has(entry)) return this.#write(entry.place, undefined)
         try {
           const { request, digests, skipped } = await this.#read(entry)
-          const { runId, messageIds, isWithdrawn } = entry
-          const stored = encode({ runId, messageIds, digests, skipped, isWithdrawn }, request)
+          const stored = encodeEntry({ ...headOf(entry), digests, skipped }, request)
           entry.bytes = stored.length
           return this.#write(entry.place, stored)
         } catch (error) {
@@ -351,7 +322,7 @@ export class Queue {
     const stored = await table.get([writer.threadId, entry.place])
     const name = `${writer.threadId}, ${entry.place}`
     if (stored === undefined) throw damaged(name, 'there')
-    const request = readAs(Request, stored.toString('utf8', stored.indexOf(NEWLINE) + 1), name)
+    const request = parseRequest(stored, name)
     const { messageIds, skipped } = entry
     return {
       skipped,
@@ -368,28 +339,12 @@ export class Queue {
   }
 }
 
-function encode(head: z.infer<typeof Head>, request: RunAgentInput): Buffer {
-  return Buffer.from(`${JSON.stringify(head)}\n${JSON.stringify(request)}`)
-}
-
 function changed(open: readonly Waiting[]): RunnerError {
   const runIds = open.map(({ runId }) => runId)
   const message = 'These are not the runs that wait on this thread; read its queue again.'
   return new RunnerError('queue_changed', message, { details: { runIds } })
 }
 
-function readAs<T>(schema: z.ZodType<T>, text: string, name: string): T {
-  try {
-    return schema.parse(JSON.parse(text))
-  } catch (error) {
-    throw damaged(name, 'what this version writes', error)
-  }
-}
-
-function damaged(name: string, expected: string, cause?: unknown): RunnerError {
-  return new RunnerError(
-    'storage_damaged',
-    `The store is damaged: the queue's entry (${name}) is not ${expected}.`,
-    { cause },
-  )
+function headOf({ runId, messageIds, digests, skipped, words, isWithdrawn }: Entry): EntryHead {
+  return { runId, messageIds, digests: [...digests], skipped, words, isWithdrawn }
 }

@@ -3,6 +3,7 @@ import { EventType, type Message, PROTOCOL_VERSION, type RunFinishedOutcome } fr
 import type { AgentSession, RunEnd, RunRequest } from '../agent/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { OpenItems } from '../agui/grammar.ts'
+import { ownEvent } from '../agui/own-events.ts'
 import { AwakeTimer } from '../awake-timer.ts'
 import { runAnswered, runEnded, runStarted } from '../channels.ts'
 import { RunnerError, toMessage } from '../errors.ts'
@@ -10,6 +11,7 @@ import type { Redactor } from '../redaction/redactor.ts'
 import type { StreamRedactor } from '../redaction/stream-redactor.ts'
 import type { Write } from '../storage/table.ts'
 import type { Oversize } from './oversize.ts'
+import type { Waiting } from './queue.ts'
 import type { ThreadWriter } from './thread-writer.ts'
 
 export interface RunLimits {
@@ -284,9 +286,14 @@ export function refusedRun(threadId: string, runId: string, error: unknown): Agu
 }
 
 /** The events of a run that somebody took out of the queue. */
-export function withdrawnRun(threadId: string, runId: string): AguiEvent[] {
+export function withdrawnRun(
+  threadId: string,
+  { runId, digests, words }: Pick<Waiting, 'runId' | 'digests' | 'words'>,
+): AguiEvent[] {
+  const messageIds = digests.map(([id]) => id)
   return [
     { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION },
+    ownEvent('withdrawn', { messageIds, words }),
     { type: EventType.RUN_FINISHED, threadId, runId, outcome: { type: 'cancelled' } },
   ]
 }

@@ -1,6 +1,6 @@
 import type { AgentMemory, AgentView } from '../agent/agent.ts'
 import type { Storage } from '../storage/storage.ts'
-import { Queues } from './queue.ts'
+import { isEntry, parseHead } from './queue-entry.ts'
 import { areFacts, type ThreadFacts, ThreadTable } from './thread-table.ts'
 import { describeThread, type ThreadDescription } from './told.ts'
 
@@ -12,7 +12,7 @@ export interface ThreadView extends ThreadDescription {
 /** Whether a stored value is one that threads can be brought back from; asked before the store is opened. */
 export function isReadable(table: string, value: Buffer): boolean {
   if (table === 'threads') return areFacts(value)
-  return table !== 'queue' || Queues.isEntry(value)
+  return table !== 'queue' || isEntry(value)
 }
 
 /** Threads as the store has them, whoever writes them. */
@@ -50,7 +50,7 @@ export class StoredThreads {
       this.#storage.tables.queue.entries(threadId),
     ])
     const { openRun, memory } = facts
-    const waiting = queued.map((stored) => Queues.headOf(stored))
+    const waiting = queued.map(parseHead)
     const now = { agent: this.#look(memory), lastSeq, runId: openRun?.runId, waiting }
     const described = describeThread(threadId, facts, now)
     return openRun === undefined ? described : { ...described, runningAfter: openRun.after }

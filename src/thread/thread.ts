@@ -17,7 +17,7 @@ import { Run, refusedRun, withdrawnRun } from './run.ts'
 import { type Start, takeBack } from './take-back.ts'
 import type { ThreadOptions } from './thread-options.ts'
 import { factsAfter, type LookedUp, putFacts, putMessages, putRun, type ThreadFacts } from './thread-table.ts'
-import { renamed, titled } from './title.ts'
+import { firstLine, renamed, titled } from './title.ts'
 import { type Accepted, describeThread, type Submitted, type Taken, type ThreadDescription } from './told.ts'
 
 /** One thread: admits one run at a time. */
@@ -107,7 +107,8 @@ export class Thread {
     const { agent, queue, redactor } = this.#options
     const run = this.#run?.run
     const known = withTold(digests, steered, redactor.redactText)
-    const waiting = await queue.add({ request, digests: known, skipped })
+    const words = firstLine(request.messages, redactor.redactText)
+    const waiting = await queue.add({ request, digests: known, skipped }, words)
     const isThere = run !== undefined && !run.isOver && this.#run?.run === run && queue.has(waiting)
     const inVain = isThere ? steered.map((message) => agent.steer(message, request)) : []
     if (!isThere || inVain.length === 0 || inVain.includes(undefined)) return undefined
@@ -135,18 +136,17 @@ export class Thread {
   async #startQueued(waiting: Waiting): Promise<void> {
     const { queue } = this.#options
     if (!(await this.#room.isThere())) return
-    const { runId } = waiting
     try {
       const queued = await queue.read(waiting)
       if (!this.#isFree || !queue.has(waiting)) return
       if (!waiting.isWithdrawn) return void (await this.#start(queued, { waiting }))
-      await queue.end(waiting, withdrawnRun(this.threadId, runId), waiting.digests)
+      await queue.end(waiting, withdrawnRun(this.threadId, waiting), waiting.digests)
       this.next()
     } catch (error) {
       // It has begun: its own end says how it went.
       if (!queue.has(waiting)) throw error
       if (isCode(error, 'storage_full')) return this.#room.later()
-      await queue.end(waiting, refusedRun(this.threadId, runId, error))
+      await queue.end(waiting, refusedRun(this.threadId, waiting.runId, error))
       this.next()
     }
   }

@@ -4,16 +4,23 @@ import type { ThreadFacts } from './thread-table.ts'
 /** Characters: enough to tell threads apart in a list. */
 export const TITLE_CHARS_MAX = 120
 
-/** The first line that a person says is the title of a thread that has none yet. */
+/** The first line that a person says in them, without secrets. */
+export function firstLine(messages: readonly Message[], redact: (text: string) => string): string {
+  const prompt = messages.find(({ role }) => role === 'user')
+  if (prompt?.role !== 'user') return ''
+  const [line = ''] = redact(contentToText(prompt.content).trim()).split('\n')
+  return [...line].slice(0, TITLE_CHARS_MAX).join('')
+}
+
+/** What a person says first is the title of a thread that has none yet. */
 export function titled(
   facts: ThreadFacts,
   messages: readonly Message[],
   redact: (text: string) => string,
 ): ThreadFacts {
-  const prompt = messages.find(({ role }) => role === 'user')
-  if (facts.title !== undefined || prompt?.role !== 'user') return facts
-  const [line = ''] = redact(contentToText(prompt.content).trim()).split('\n')
-  return line === '' ? facts : { ...facts, title: [...line].slice(0, TITLE_CHARS_MAX).join('') }
+  if (facts.title !== undefined) return facts
+  const title = firstLine(messages, redact)
+  return title === '' ? facts : { ...facts, title }
 }
 
 /** A person has named it. */

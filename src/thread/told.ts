@@ -8,10 +8,15 @@ export type ThreadState = 'idle' | 'running' | 'interrupted' | 'failed'
 interface Waits {
   runId: string
   messageIds: string[]
+  /** The first line of what it says, without secrets. */
+  words: string
+  /** `steer`: the running turn was given it, and has not taken it in. */
+  delivery: 'steer' | 'queue'
 }
 
 /** A run of the queue; one that was taken out only has its place there. */
-interface Queued extends Waits {
+interface Queued extends Omit<Waits, 'delivery'> {
+  isSteered?: boolean
   isWithdrawn: boolean
 }
 
@@ -50,7 +55,12 @@ export function describeThread(
     interrupts,
     queue: waiting
       .filter((run) => run.runId !== runId && !run.isWithdrawn)
-      .map((run) => ({ runId: run.runId, messageIds: run.messageIds })),
+      .map(({ runId, messageIds, words, isSteered = false }) => ({
+        runId,
+        messageIds,
+        words,
+        delivery: isSteered ? 'steer' : 'queue',
+      })),
     ...(title === undefined ? {} : { title }),
     usage,
     createdAt,

@@ -102,7 +102,8 @@ test('what is taken out ends as cancelled, and its words reach no agent', async 
   expect([again.status, await again.json()]).toMatchObject([404, { error: { code: 'not_found' } }])
   await end()
   const [withdrawn, other] = await Promise.all(queued.map(({ answer }) => events(answer)))
-  expect(withdrawn?.map(({ type }) => type)).toEqual(['RUN_STARTED', 'RUN_FINISHED'])
+  expect(withdrawn?.map(({ type }) => type)).toEqual(['RUN_STARTED', 'CUSTOM', 'RUN_FINISHED'])
+  expect(withdrawn?.[1]).toMatchObject({ name: 'agui-runner.withdrawn', value: { words: 'not this' } })
   expect(withdrawn?.at(-1)).toMatchObject({ runId: gone, outcome: { type: 'cancelled' } })
   expect(textOf(other ?? [])).toBe('You said: but this')
   // A client that keeps it in its history does not send it after all.

@@ -54,7 +54,7 @@ test('of several at once no more than QUEUE_MAX get in', async () => {
 })
 
 test('the bytes of all that wait count against QUEUE_BYTES_MAX, and are free when one leaves', async () => {
-  const queue = await open({ queueBytesMax: 500 })
+  const queue = await open({ queueBytesMax: 600 })
   const first = await queue.add(queued('first', 'a'))
   await queue.add(queued('second', 'b'))
   await expect(queue.add(queued('third', 'c'))).rejects.toMatchObject({ code: 'queue_full' })

@@ -210,6 +210,10 @@ export interface OwnEvents {
     messageId: string
     runId: string
   }
+  withdrawn: {
+    messageIds: readonly string[]
+    words: string
+  }
   tool_call_edited: {
     toolCallId: string
     args: Record<string, unknown>

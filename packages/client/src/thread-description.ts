@@ -12,7 +12,14 @@ export interface ThreadDescription {
   runId?: string
   /** What waits for a person. */
   interrupts: Interrupt[]
-  queue: { runId: string; messageIds: string[] }[]
+  queue: {
+    runId: string
+    messageIds: string[]
+    /** The first line of what it says. */
+    words: string
+    /** `steer`: the running turn was given it, and has not taken it in. */
+    delivery: 'steer' | 'queue'
+  }[]
   usage: Record<string, unknown>[]
   /** Milliseconds since 1970. */
   createdAt: number

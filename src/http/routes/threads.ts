@@ -50,7 +50,16 @@ const described = () => ({
     lastSeq: z.number().int(),
     runId: z.string().optional().describe('The run under way.'),
     interrupts: z.array(z.looseObject({ id: z.string() })).describe('What waits for a person.'),
-    queue: z.array(z.object({ runId: z.string(), messageIds: z.array(z.string()) })),
+    queue: z.array(
+      z.object({
+        runId: z.string(),
+        messageIds: z.array(z.string()),
+        words: z.string().describe('The first line of what it says.'),
+        delivery: z
+          .enum(['steer', 'queue'])
+          .describe('Steer: given to the running turn, which has not taken it in.'),
+      }),
+    ),
     usage: z.array(z.looseObject({})),
     createdAt: z.number(),
     updatedAt: z.number(),

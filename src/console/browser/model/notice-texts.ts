@@ -61,6 +61,7 @@ const NOTICES: Readonly<Record<string, Describe>> = {
     warn('Not in the workspace as it was wanted', toList(problems).map(String).join('; ')),
   content_skipped: ({ parts }) => warn('The model cannot be given', toList(parts).map(String).join(', ')),
   message_pending: ({ content }) => info('On its way into the running turn', words(content)),
+  withdrawn: (value) => info('Taken out of the queue', words(value['words'])),
   message_queued: () => info('The turn ended before it took the message in; it runs on its own'),
   steered: () => info('Put into the running turn'),
   permission_mode: ({ mode }) => info(`Permission mode: ${text(mode)}`),

@@ -9,14 +9,21 @@ export interface ThreadShape {
   title: string | undefined
   state: string
   interrupts: Interrupt[]
-  /** Runs that wait behind the one under way. */
-  queue: { runId: string; messageIds: string[] }[]
+  /** Runs that wait behind the one under way, the next first. */
+  queue: QueuedShape[]
   createdAt: number
   usage: Usage[]
   updatedAt: number
   model: string | undefined
   claudeSessionId: string | undefined
   isWarm: boolean
+}
+
+export interface QueuedShape {
+  runId: string
+  words: string
+  /** The running turn was given it: it cannot be moved any more. */
+  isSteered: boolean
 }
 
 export interface Choice {
@@ -56,7 +63,8 @@ export function readSession(session: Json): ThreadShape {
     interrupts: toList(session['interrupts']).filter(isObject).map(readInterrupt),
     queue: toList(session['queue']).map((entry) => ({
       runId: toText(toObject(entry)['runId']) ?? '',
-      messageIds: toList(toObject(entry)['messageIds']).flatMap((id) => toText(id) ?? []),
+      words: toText(toObject(entry)['words']) ?? '',
+      isSteered: toObject(entry)['delivery'] === 'steer',
     })),
     createdAt: toNumber(session['createdAt']) ?? 0,
     usage: readUsage(session['usage']),

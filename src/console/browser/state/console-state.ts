@@ -36,8 +36,6 @@ export class ConsoleState {
   /** The thread that the next prompt makes, when the address names none. */
   #newThread = newThreadId()
   readonly #decisions = new Decisions()
-  /** What was queued here, by message: the runner tells ids only. */
-  readonly #queued = new Map<string, string>()
   readonly #closing: AbortSignal
   readonly #onChange: () => void
   readonly #poll = new Poll(
@@ -99,13 +97,18 @@ export class ConsoleState {
     this.#poll.now()
   }
 
-  queued(messageId: string, prompt: string): void {
-    this.#queued.set(messageId, prompt)
+  /** The runs that wait go in this order. */
+  async orderQueue(runIds: readonly string[]): Promise<void> {
+    await this.#change(() => runner.thread(this.threadId).orderQueue(runIds))
   }
 
-  wordsOfQueued(messageIds: readonly string[]): string {
-    const words = messageIds.flatMap((id) => this.#queued.get(id) ?? [])
-    return words.length > 0 ? words.join(' ') : 'queued by another client'
+  /** A run that waits will not be run. */
+  async withdraw(runId: string): Promise<void> {
+    await this.#change(() => runner.thread(this.threadId).withdraw(runId))
+  }
+
+  async rename(title: string): Promise<void> {
+    await this.#change(() => runner.thread(this.threadId).rename(title))
   }
 
   async interrupt(): Promise<void> {
@@ -139,6 +142,15 @@ export class ConsoleState {
       this.readiness = { problem: wordsOf(error) }
     }
     this.#onChange()
+  }
+
+  /** What is shown is asked for again also after a refusal: it may be that things are not as they were shown. */
+  async #change(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } finally {
+      this.#poll.now()
+    }
   }
 
   #go(): void {

@@ -74,6 +74,7 @@ export function App({ state }: { state: ConsoleState }): VNode {
             found={found.length}
             onSearch={setWords}
             onStop={() => state.interrupt()}
+            onRename={(title) => state.rename(title)}
             onForget={() => state.forget()}
           />
           {open !== undefined && !isEmpty ? (
@@ -95,10 +96,10 @@ export function App({ state }: { state: ConsoleState }): VNode {
             threadId={threadId}
             isRunning={facts?.state === 'running'}
             isWaiting={(facts?.interrupts.length ?? 0) > 0}
-            queue={(facts?.queue ?? []).map(({ messageIds }) => state.wordsOfQueued(messageIds))}
+            queue={facts?.queue ?? []}
             models={[...new Set(state.threads.flatMap(({ model }) => model ?? []))]}
             onSent={() => state.sent(threadId)}
-            onQueued={(messageId, prompt) => state.queued(messageId, prompt)}
+            queueActions={state}
           />
         </main>
         {isKeyMapShown && <KeyMap onClose={() => setKeyMapShown(false)} />}

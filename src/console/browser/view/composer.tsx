@@ -2,9 +2,11 @@ import type { Delivery } from '@agui-runner/client'
 import type { Ref, VNode } from 'preact'
 import { useEffect, useImperativeHandle, useRef, useState } from 'preact/hooks'
 import { type AttachedFile, contentOf } from '../model/files.ts'
+import type { QueuedShape } from '../model/thread-shapes.ts'
 import { wordsOf } from '../model/words-of.ts'
 import { runner, startRun } from '../runner/api.ts'
 import { readFile } from '../runner/read-file.ts'
+import { type QueueActions, QueueView } from './queue-view.tsx'
 import { RunChoiceFields, type RunChoices } from './run-choices.tsx'
 
 export interface ComposerHandle {
@@ -18,12 +20,12 @@ interface ComposerProps {
   threadId: string
   isRunning: boolean
   isWaiting: boolean
-  /** What waits behind the run, in words. */
-  queue: readonly string[]
+  /** What waits behind the run. */
+  queue: readonly QueuedShape[]
   models: readonly string[]
   /** A prompt was taken; its run or its place in the queue is to be seen. */
   onSent(): void
-  onQueued(messageId: string, prompt: string): void
+  queueActions: QueueActions
 }
 
 const ROWS_MIN = 2
@@ -31,7 +33,7 @@ const ROWS_MAX = 10
 
 /** Where prompts are typed: a run on a thread that rests, a message into one that runs. */
 export function Composer(props: ComposerProps): VNode {
-  const { handle, threadId, isRunning, isWaiting, queue, models, onSent, onQueued } = props
+  const { handle, threadId, isRunning, isWaiting, queue, models, onSent, queueActions } = props
   const area = useRef<HTMLTextAreaElement>(null)
   const [prompt, setPrompt] = useState('')
   const [files, setFiles] = useState<readonly AttachedFile[]>([])
@@ -63,14 +65,14 @@ export function Composer(props: ComposerProps): VNode {
     try {
       const content = contentOf(words, files)
       if (isRunning) {
-        const accepted = await runner.thread(threadId).message(content, delivery)
-        onQueued(accepted.messageId, words)
+        await runner.thread(threadId).message(content, delivery)
       } else {
         const claude = Object.keys(switches).length === 0 ? {} : { forwardedProps: { claude: switches } }
         await startRun(threadId, { content, ...claude })
       }
-      setPrompt('')
-      setFiles([])
+      // What was typed or attached meanwhile stays.
+      setPrompt((now) => (now === prompt ? '' : now))
+      setFiles((now) => now.filter((file) => !files.includes(file)))
       onSent()
     } catch (error) {
       // What was typed stays.
@@ -99,7 +101,7 @@ export function Composer(props: ComposerProps): VNode {
         void attach(event.dataTransfer?.files ?? [])
       }}
     >
-      {queue.length > 0 && <Waiting queue={queue} />}
+      <QueueView queue={queue} actions={queueActions} />
       <div class="box">
         <label for="prompt" class="hidden">
           Prompt
@@ -134,19 +136,6 @@ export function Composer(props: ComposerProps): VNode {
         </p>
       )}
     </form>
-  )
-}
-
-function Waiting({ queue }: { queue: readonly string[] }): VNode {
-  return (
-    <details class="queue">
-      <summary>{queue.length} queued behind this run</summary>
-      <ol>
-        {queue.map((words) => (
-          <li key={words}>{words}</li>
-        ))}
-      </ol>
-    </details>
   )
 }
 

@@ -24,6 +24,7 @@ interface ThreadHeadProps {
   found: number
   onSearch(words: string): void
   onStop(): Promise<void>
+  onRename(title: string): Promise<void>
   onForget(): Promise<void>
 }
 
@@ -101,9 +102,16 @@ function factsLine(facts: ThreadShape | undefined, threadId: string): string {
   return parts.filter((part) => part !== undefined).join(' · ')
 }
 
-function ThreadMenu({ threadId, runs, rev, title, onForget }: ThreadHeadProps & { title: string }): VNode {
+function ThreadMenu({
+  threadId,
+  runs,
+  rev,
+  title,
+  onRename,
+  onForget,
+}: ThreadHeadProps & { title: string }): VNode {
   const menu = useRef<HTMLDetailsElement>(null)
-  const [asked, setAsked] = useState<'changes' | 'forgetting'>()
+  const [asked, setAsked] = useState<'changes' | 'renaming' | 'forgetting'>()
   const { problem, attempt } = useProblem()
   const press = (act: () => void) => (): void => {
     if (menu.current !== null) menu.current.open = false
@@ -115,6 +123,9 @@ function ThreadMenu({ threadId, runs, rev, title, onForget }: ThreadHeadProps & 
       <details class="menu" ref={menu}>
         <summary aria-label="More">⋯</summary>
         <div class="panel">
+          <button type="button" onClick={press(() => setAsked('renaming'))}>
+            Rename
+          </button>
           <button type="button" onClick={press(() => setAsked('changes'))}>
             Changed files
           </button>
@@ -139,6 +150,17 @@ function ThreadMenu({ threadId, runs, rev, title, onForget }: ThreadHeadProps & 
           <Changes runs={runs} rev={rev} />
         </Modal>
       )}
+      {asked === 'renaming' && (
+        <Modal label="Rename this thread" closing="Keep" onClose={() => setAsked(undefined)}>
+          <RenameForm
+            title={title}
+            onRename={(words) => {
+              setAsked(undefined)
+              attempt(() => onRename(words))
+            }}
+          />
+        </Modal>
+      )}
       {asked === 'forgetting' && (
         <Modal label="Forget this thread" closing="Keep" onClose={() => setAsked(undefined)}>
           <p>Forget this thread? Its run is stopped, its log is deleted.</p>
@@ -155,6 +177,34 @@ function ThreadMenu({ threadId, runs, rev, title, onForget }: ThreadHeadProps & 
         </Modal>
       )}
     </Fragment>
+  )
+}
+
+/** As many characters as the runner takes. */
+const TITLE_CHARS_MAX = 120
+
+function RenameForm({ title, onRename }: { title: string; onRename(title: string): void }): VNode {
+  const [words, setWords] = useState(title)
+  return (
+    <form
+      class="rename"
+      onSubmit={(event) => {
+        event.preventDefault()
+        if (words.trim() !== '') onRename(words)
+      }}
+    >
+      <label>
+        Name
+        <input
+          value={words}
+          maxLength={TITLE_CHARS_MAX}
+          onInput={({ currentTarget }) => setWords(currentTarget.value)}
+        />
+      </label>
+      <button type="submit" class="primary" disabled={words.trim() === ''}>
+        Rename
+      </button>
+    </form>
   )
 }
 

@@ -1,0 +1,64 @@
+import type { RunAgentInput } from '@ag-ui/core'
+import { RunAgentInputSchema } from '@ag-ui/core/schemas'
+import { z } from 'zod'
+import { RunnerError } from '../errors.ts'
+import type { Key } from '../storage/table.ts'
+
+// A run that waits, as the store has it: its head, one line of JSON, and then the request, which may be large.
+
+const Head = z.object({
+  runId: z.string(),
+  messageIds: z.array(z.string()),
+  digests: z.array(z.tuple([z.string(), z.string()])),
+  skipped: z.array(z.string()).readonly().default([]),
+  words: z.string().default(''),
+  isWithdrawn: z.boolean().default(false),
+})
+export type EntryHead = z.infer<typeof Head>
+const Request = z.custom<RunAgentInput>((value) => RunAgentInputSchema.safeParse(value).success)
+const NEWLINE = 0x0a
+
+export interface StoredRun {
+  key: Key
+  value: Buffer
+}
+
+export function encodeEntry(head: EntryHead, request: RunAgentInput): Buffer {
+  return Buffer.from(`${JSON.stringify(head)}\n${JSON.stringify(request)}`)
+}
+
+/** What a stored entry says of its run. @throws {RunnerError} `storage_damaged` when it is not what this version writes. */
+export function parseHead({ key, value }: StoredRun): EntryHead {
+  return readAs(Head, value.toString('utf8', 0, value.indexOf(NEWLINE)), key.join(', '))
+}
+
+/** @param name of the entry, for the error. @throws {RunnerError} `storage_damaged`. */
+export function parseRequest(value: Buffer, name: string): RunAgentInput {
+  return readAs(Request, value.toString('utf8', value.indexOf(NEWLINE) + 1), name)
+}
+
+/** Whether it is what this version writes. */
+export function isEntry(value: Buffer): boolean {
+  try {
+    parseHead({ key: [''], value })
+    return true
+  } catch {
+    return false
+  }
+}
+
+function readAs<T>(schema: z.ZodType<T>, text: string, name: string): T {
+  try {
+    return schema.parse(JSON.parse(text))
+  } catch (error) {
+    throw damaged(name, 'what this version writes', error)
+  }
+}
+
+export function damaged(name: string, expected: string, cause?: unknown): RunnerError {
+  return new RunnerError(
+    'storage_damaged',
+    `The store is damaged: the queue's entry (${name}) is not ${expected}.`,
+    { cause },
+  )
+}
