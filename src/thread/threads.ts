@@ -4,6 +4,7 @@ import { inBackground } from '../background.ts'
 import { isCode, RunnerError } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import type { Storage } from '../storage/storage.ts'
+import { Waiters } from '../storage/waiters.ts'
 import { Departures } from './departures.ts'
 import { Oversize } from './oversize.ts'
 import { type QueueLimits, Queues } from './queue.ts'
@@ -37,7 +38,8 @@ export class Threads {
   readonly #deletions = new Map<string, Promise<void>>()
   /** How many are at work on a thread that was made for one of them. */
   readonly #guests = new Map<Thread, number>()
-  readonly #waiting = new Set<() => void>()
+  /** Of a thread that is not there yet. */
+  readonly #arrivals = new Waiters()
   readonly #departures: Departures
   /** Threads that are being claimed, and brought back. */
   readonly #openings = new Map<string, Promise<Thread>>()
@@ -167,17 +169,7 @@ export class Threads {
   async known(threadId: string, signal: AbortSignal): Promise<void> {
     await this.settled(threadId)
     if (await this.#stored.has(threadId)) return
-    while (!this.#threads.has(threadId) && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          signal.removeEventListener('abort', done)
-          this.#waiting.delete(done)
-          resolve()
-        }
-        this.#waiting.add(done)
-        signal.addEventListener('abort', done, { once: true })
-      })
-    }
+    while (!this.#threads.has(threadId) && !signal.aborted) await this.#arrivals.next(signal)
   }
 
   list(): ThreadDescription[] {
@@ -339,7 +331,7 @@ export class Threads {
     const table = this.#table
     const thread = new Thread({ ...this.#options, log, table, writer, facts, agent, oversize, queue })
     this.#threads.set(threadId, thread)
-    for (const tell of [...this.#waiting]) tell()
+    this.#arrivals.wake()
     return thread
   }
 }
