@@ -3,8 +3,9 @@ import { RunAgentInputSchema } from '@ag-ui/core/schemas'
 import { z } from 'zod'
 import type { AguiEvent } from '../agui/event.ts'
 import { isCode, RunnerError } from '../errors.ts'
+import { storeDamaged } from '../storage/damage.ts'
 import type { Storage } from '../storage/storage.ts'
-import type { Key, Table, Write } from '../storage/table.ts'
+import type { Table, TableEntry, Write } from '../storage/table.ts'
 import { type NewMessages, toldId } from './history.ts'
 import { putMessages, putRun } from './thread-table.ts'
 import type { ThreadWriter } from './thread-writer.ts'
@@ -50,6 +51,7 @@ const Request = z.custom<RunAgentInput>((value) => RunAgentInputSchema.safeParse
 const NEWLINE = 0x0a
 
 function parseHead({ key, value }: Stored): z.infer<typeof Head> {
+  if (value === undefined) throw damaged(key.join(', '), 'what was written')
   return readAs(Head, value.toString('utf8', 0, value.indexOf(NEWLINE)), key.join(', '))
 }
 
@@ -62,10 +64,7 @@ interface Entry extends Waiting {
   written: Promise<unknown>
 }
 
-interface Stored {
-  key: Key
-  value: Buffer
-}
+type Stored = TableEntry<Buffer>
 
 /** The queues of all threads: each entry is a record of its own, so that one more costs as much as it is long. */
 export class Queues {
@@ -123,7 +122,7 @@ export class Queue {
       const { key, value } = each
       const place = Number(key[1])
       const head = parseHead(each)
-      const entry = { ...head, isSteered: false, isLeaving: false, place, bytes: value.length }
+      const entry = { ...head, isSteered: false, isLeaving: false, place, bytes: value?.length ?? 0 }
       this.#entries.push({ ...entry, written: Promise.resolve() })
       this.#next = place + 1
     }
@@ -387,9 +386,5 @@ function readAs<T>(schema: z.ZodType<T>, text: string, name: string): T {
 }
 
 function damaged(name: string, expected: string, cause?: unknown): RunnerError {
-  return new RunnerError(
-    'storage_damaged',
-    `The store is damaged: the queue's entry (${name}) is not ${expected}.`,
-    { cause },
-  )
+  return storeDamaged(`the queue's entry (${name}) is not ${expected}`, cause)
 }
