@@ -1,8 +1,9 @@
 import type { RunAgentInput } from '@ag-ui/core'
 import { RunAgentInputSchema } from '@ag-ui/core/schemas'
 import { z } from 'zod'
-import { RunnerError } from '../errors.ts'
-import type { Key } from '../storage/table.ts'
+import type { RunnerError } from '../errors.ts'
+import { storeDamaged } from '../storage/damage.ts'
+import type { TableEntry } from '../storage/table.ts'
 
 // A run that waits, as the store has it: its head, one line of JSON, and then the request, which may be large.
 
@@ -18,10 +19,7 @@ export type EntryHead = z.infer<typeof Head>
 const Request = z.custom<RunAgentInput>((value) => RunAgentInputSchema.safeParse(value).success)
 const NEWLINE = 0x0a
 
-export interface StoredRun {
-  key: Key
-  value: Buffer
-}
+export type StoredRun = TableEntry<Buffer>
 
 export function encodeEntry(head: EntryHead, request: RunAgentInput): Buffer {
   return Buffer.from(`${JSON.stringify(head)}\n${JSON.stringify(request)}`)
@@ -29,6 +27,7 @@ export function encodeEntry(head: EntryHead, request: RunAgentInput): Buffer {
 
 /** What a stored entry says of its run. @throws {RunnerError} `storage_damaged` when it is not what this version writes. */
 export function parseHead({ key, value }: StoredRun): EntryHead {
+  if (value === undefined) throw damaged(key.join(', '), 'what was written')
   return readAs(Head, value.toString('utf8', 0, value.indexOf(NEWLINE)), key.join(', '))
 }
 
@@ -56,9 +55,5 @@ function readAs<T>(schema: z.ZodType<T>, text: string, name: string): T {
 }
 
 export function damaged(name: string, expected: string, cause?: unknown): RunnerError {
-  return new RunnerError(
-    'storage_damaged',
-    `The store is damaged: the queue's entry (${name}) is not ${expected}.`,
-    { cause },
-  )
+  return storeDamaged(`the queue's entry (${name}) is not ${expected}`, cause)
 }
