@@ -22,6 +22,8 @@ export interface KnownMessages {
   lastUserMessageId: string | undefined
   /** The run answers an interrupt, so it needs no new message. */
   isAnswered?: boolean
+  /** What else the run brings in vain, in words. */
+  skipped?: readonly string[]
   /** The message in whose stead the client says that its new one stands. */
   replaces?: string | undefined
   /** Where the history belongs is known without its older messages. */
@@ -183,10 +185,9 @@ function sort(messages: readonly Message[], known: KnownMessages): NewMessages {
   const [first] = fresh
   if (first === undefined) {
     if (known.isAnswered === true) return { messages: [], before: [], digests: [] }
-    throw new RunnerError(
-      'invalid_input',
-      'messages holds no user message this thread has not seen; add one with a new id.',
-    )
+    const inVain = known.skipped?.length ? ` The run brings ${known.skipped.join(', ')}.` : ''
+    const what = 'messages holds no user message this thread has not seen; add one with a new id.'
+    throw new RunnerError('invalid_input', `${what}${inVain}`)
   }
   if (first.index < lastKnownIndex) {
     throw conflict(

@@ -32,7 +32,8 @@ function open(reply: (paint: string, measure: string) => Reply): string {
   bench.gateway.use({
     rules: [
       { when: { prompt: 'go', round: 0 }, reply: reply(...names) },
-      { when: { prompt: 'restarted' }, reply: 'I read: {{prompt}}' },
+      { when: { holds: 'session was restarted' }, reply: 'I read: {{prompt}}' },
+      { when: { prompt: 'slowly' }, reply: ['I begin', { gate: 'never' }] },
       { reply: 'Done.' },
     ],
   })
