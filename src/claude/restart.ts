@@ -37,7 +37,7 @@ export function answersAfterRestart(
   const grants: Grant[] = []
   const lines = [...asked.map((question) => answerLine(question, resume, grants)), ...calls.map(resultLine)]
   const intro =
-    'The session was restarted while these tool calls waited for an answer. For those that have no result yet the answers are:'
+    'The session was restarted while these tool calls waited for an answer. A call without a real result above has this answer:'
   const words = [`${intro}\n${lines.join('\n')}`, ...unsaid]
   return { blocks: words.map((text) => ({ type: 'text', text })), grants }
 }

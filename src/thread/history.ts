@@ -183,8 +183,11 @@ function sort(messages: readonly Message[], known: KnownMessages): NewMessages {
   const last = fresh.findLastIndex(({ message, digest }) => !isRefused(message, digest))
   if (last === fresh.length - 1) fresh = fresh.filter(({ message, digest }) => !isRefused(message, digest))
   const [first] = fresh
+  const system = newSystem(messages, known)
   if (first === undefined) {
-    if (known.isAnswered === true) return { messages: [], before: [], digests: [] }
+    // Not kept as known: what is kept last is the person's last message.
+    if (known.isAnswered === true)
+      return { messages: [], before: system.map(({ message }) => message), digests: [] }
     const inVain = known.skipped?.length ? ` The run brings ${known.skipped.join(', ')}.` : ''
     const what = 'messages holds no user message this thread has not seen; add one with a new id.'
     throw new RunnerError('invalid_input', `${what}${inVain}`)
@@ -199,7 +202,6 @@ function sort(messages: readonly Message[], known: KnownMessages): NewMessages {
   const isGreeted = greetings.length > 0 && messages.findIndex(({ role }) => role === 'user') >= first.index
   if (lastKnownIndex < 0 && known.isPlaced !== true)
     refuseForeignTurns(isGreeted ? messages.slice(first.index) : messages, first.index, known)
-  const system = newSystem(messages, known)
   return {
     messages: fresh.map(({ message }) => message),
     before: [...system.map(({ message }) => message), ...(isGreeted ? greetings : [])],

@@ -317,8 +317,9 @@ test.each([
   const [interrupt] = interruptsOf(await run(url, runInput(threadId, 'make a file')))
   await runner.stop(threadId)
   await start(env)
-  const session = await (await fetch(`${url}/sessions/${threadId}`)).json()
-  expect(session).toMatchObject({ state: 'interrupted', interrupts: [{ id: interrupt.id }] })
+  const session = async () => await bodyOf(await fetch(`${url}/sessions/${threadId}`))
+  expect(await session()).toMatchObject({ state: 'interrupted', interrupts: [{ id: interrupt.id }] })
+  if ('SESSION_ID' in env) await expect.poll(async () => (await session())['warm']).toBe(true)
   expect(made()).toBe(false)
   const approval = { interruptId: interrupt.id, status: 'resolved', payload: true }
   const all = await run(url, answer(threadId, approval))
