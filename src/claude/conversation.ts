@@ -16,12 +16,13 @@ import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { checkInput } from './check-input.ts'
 import { owedIds } from './host/client-tools.ts'
+import type { Grant } from './host/questions.ts'
 import { moved, otherOrigin } from './launch/place.ts'
 import { parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
 import type { Owner } from './options.ts'
 import type { ClaudeProcess } from './process/process.ts'
-import { answersAfterRestart, resultsOf, skippedParts, stillOwed, withResults } from './restart.ts'
+import { leftOpen, resultsOf, skippedParts, withBrought } from './restart.ts'
 import { failWithProcess, stopTurn } from './stop-turn.ts'
 import { backAt, GONE, isRejected, LEFT, memoryAfter, pointOf } from './taken-back.ts'
 import { openTaskOutput, taskOutputPlaces } from './task-output.ts'
@@ -44,6 +45,8 @@ export class Conversation implements AgentSession {
   #isWarned = false
   /** The process has in mind what the conversation was taken back from. */
   #isAhead = false
+  /** Approved of what a process had asked that is gone; for the one that the run goes to. */
+  #grants: Grant[] = []
 
   constructor(agent: Owner, threadId: string, memory: AgentMemory) {
     this.#agent = agent
@@ -70,6 +73,9 @@ export class Conversation implements AgentSession {
   /** Stored ahead of a run, which a kill may cut: the session may be there then, and asking for it costs one start. */
   get memory(): AgentMemory {
     return { ...this.#memory, begun: true }
+  }
+  memoryAhead(request: RunRequest): AgentMemory {
+    return { ...this.memory, calls: withBrought(this.#memory.calls, resultsOf(request)) }
   }
   get interrupts(): Interrupt[] {
     return this.#memory.asked.map(({ interrupt }) => interrupt)
@@ -205,15 +211,14 @@ export class Conversation implements AgentSession {
     const { isUnproven } = this.#memory
     const isResumed = this.#begin()
     const prompt = toPrompt(request, this.#agent.options)
-    this.#memory.calls = withResults(this.#memory.calls, resultsOf(request))
-    const pendingToolCallIds = stillOwed(this.#memory, request)
-    if (pendingToolCallIds.length > 0) return { outcome: 'success', pendingToolCallIds }
-    const late = answersAfterRestart(this.#memory, request.resume ?? [])
-    if (late !== undefined) {
-      prompt.blocks.unshift({ type: 'text', text: late.words })
-      this.#process.grantNext(late.grants)
-      this.#memory = { ...this.#memory, asked: [], calls: [] }
+    const left = leftOpen(this.#memory, request, prompt)
+    if ('memory' in left) {
+      this.#memory = left.memory
+      return { outcome: 'success', pendingToolCallIds: left.pendingToolCallIds }
     }
+    // It stays open until the process has heard of it: there may come to be none.
+    prompt.blocks.unshift(...left.blocks)
+    this.#grants = left.grants
     const end = await this.#takeOn(prompt, { request, context, isResumed })
     if (!isUnproven || !isRejected(end)) return end
     // It may be what an unfinished run left in the session that was refused, and not these words.
@@ -276,6 +281,7 @@ export class Conversation implements AgentSession {
     if (context.signal.aborted) return { outcome: 'cancelled' }
     const warm = await this.#process.ensure(needs, context.signal)
     const { claude, host, mcp, place } = warm
+    for (const grant of this.#grants) host.grant(grant)
     const known = this.#isWarned ? [] : place.problems
     const problems = [...known, ...moved(this.#memory, this.#agent.options, place)]
     this.#isWarned = true

@@ -17,6 +17,8 @@ const Memory = z.object({
   asked: z.array(Asked),
   /** Calls that wait for the client's result. */
   calls: z.array(ClientCall),
+  /** What runs said that brought a part of these results, when no process was there to hear it. */
+  unsaid: z.array(z.string()).default([]),
   /** The last entry of the last turn that succeeded: the model has taken everything up to it. */
   proven: z.object({ sessionId: z.string(), uuid: z.string() }).optional(),
   /** The last entry of the conversation: where it can be cut so that all of it is kept. */
@@ -89,6 +91,7 @@ export function freshMemory(model?: string): Memory {
     turns: 0,
     asked: [],
     calls: [],
+    unsaid: [],
     isUnproven: false,
     isTakenBack: false,
     ...chosen,

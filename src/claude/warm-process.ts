@@ -1,7 +1,6 @@
 import { inBackground } from '../background.ts'
 import { unlessAborted } from '../within.ts'
 import { Host } from './host/host.ts'
-import type { Grant } from './host/questions.ts'
 import type { ClaudePlace } from './launch/place.ts'
 import type { Memory } from './memory.ts'
 import type { Owner, SlotHolder } from './options.ts'
@@ -29,8 +28,6 @@ export class WarmProcess {
   readonly #options: WarmProcessOptions
   readonly #keeper: Keeper<Warm>
   #idleTimer: NodeJS.Timeout | undefined
-  /** Approved before a restart, for the next process. */
-  #grants: readonly Grant[] = []
 
   constructor(options: WarmProcessOptions) {
     this.#options = options
@@ -49,11 +46,6 @@ export class WarmProcess {
   /** Whether somebody waits for a process. */
   get isStarting(): boolean {
     return this.#keeper.isStarting
-  }
-
-  /** The next process lets these calls pass without a question. */
-  grantNext(grants: readonly Grant[]): void {
-    this.#grants = grants
   }
 
   /** A process that fits the run: the one that lives, or another when that was started with other settings. */
@@ -113,8 +105,6 @@ export class WarmProcess {
       onChange: () => turn()?.considerParking(),
       emit: (events) => turn()?.tell(events),
     })
-    for (const grant of this.#grants) host.grant(grant)
-    this.#grants = []
     return await startWarm(options, memory(), {
       needs,
       place: await this.place(),

@@ -34,10 +34,12 @@ export function admit(
   const delivery = deliveryOf(input)
   const busy = known.underWay?.runId
   if (busy !== undefined && delivery === undefined) throw threadBusy(busy)
-  const { resume, skipped } = openAnswers(input.resume, { agent, redactor, isRunning: busy !== undefined })
-  const results = owedResults(input.messages, agent)
+  const answers = openAnswers(input.resume, { agent, redactor, isRunning: busy !== undefined })
+  const { resume } = answers
+  const { results, ...surplus } = owedResults(input.messages, agent)
+  const skipped = [...answers.skipped, ...surplus.skipped]
   const isAnswered = resume.length + results.length > 0
-  const held = { ...knownMessages(known), isAnswered, replaces: replacedBy(input) }
+  const held = { ...knownMessages(known), isAnswered, skipped, replaces: replacedBy(input) }
   const { messages, before, digests, ...about } = reconcile(input.messages, held)
   // What it would be taken back from is not known before the run has ended.
   if (about.back !== undefined && busy !== undefined) throw threadBusy(busy)

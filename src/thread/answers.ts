@@ -1,4 +1,4 @@
-import type { Interrupt, Message, ResumeEntry } from '@ag-ui/core'
+import type { Interrupt, Message, ResumeEntry, ToolMessage } from '@ag-ui/core'
 import { z } from 'zod'
 import type { AgentSession } from '../agent/agent.ts'
 import { RunnerError } from '../errors.ts'
@@ -45,11 +45,44 @@ export function openAnswers(
   throw new RunnerError('interrupt_open', message, { details: { interrupts } })
 }
 
-/** The results that the client owes for its own tools; what answers nothing is history. */
-export function owedResults(messages: readonly Message[], { pendingToolCallIds }: AgentSession): Message[] {
-  return messages.filter(
-    (message) => message.role === 'tool' && pendingToolCallIds.includes(message.toolCallId),
+export interface Results {
+  /** One for each call that waits and is answered. */
+  results: ToolMessage[]
+  /** Those that answer nothing and are no history, in words. */
+  skipped: string[]
+}
+
+/**
+ * The results that the client owes for its own tools, the first of each call. The result of another call is history where
+ * the call stands there too.
+ */
+export function owedResults(
+  messages: readonly Message[],
+  { pendingToolCallIds }: Pick<AgentSession, 'pendingToolCallIds'>,
+): Results {
+  const made = messages.flatMap((message) =>
+    message.role === 'assistant' ? (message.toolCalls ?? []).map(({ id }) => id) : [],
   )
+  const first = new Map<string, ToolMessage>()
+  const skipped: string[] = []
+  for (const message of messages) {
+    if (message.role !== 'tool') continue
+    const { toolCallId } = message
+    const isOwed = pendingToolCallIds.includes(toolCallId)
+    const before = first.get(toolCallId)
+    if (!isOwed && !made.includes(toolCallId))
+      skipped.push(`a result of call "${toolCallId}", which waits for none`)
+    else if (before === undefined) first.set(toolCallId, message)
+    else if (isOwed || !saysTheSame(before, message)) skipped.push(`a second result of call "${toolCallId}"`)
+  }
+  return {
+    results: [...first.values()].filter(({ toolCallId }) => pendingToolCallIds.includes(toolCallId)),
+    skipped,
+  }
+}
+
+function saysTheSame(one: ToolMessage, other: ToolMessage): boolean {
+  return JSON.stringify([one.content, one.error]) === JSON.stringify([other.content, other.error])
 }
 
 /**
