@@ -6,7 +6,7 @@ import { parseNulls } from '../src/absent-null.ts'
 import { checkAnswers, readElicited } from '../src/claude/host/elicitations.ts'
 import { readAnswer } from '../src/claude/host/interrupts.ts'
 import { parseSwitches } from '../src/claude/launch/switches.ts'
-import { bodyOf, post, run, runInput } from './support/client.ts'
+import { post, run, runInput } from './support/client.ts'
 import { openScriptedRunner, type ScriptedRunner } from './support/scripted-runner.ts'
 import { openSocket } from './support/socket.ts'
 
