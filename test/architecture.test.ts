@@ -90,7 +90,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   'console/browser/view': ['console/browser/model', 'console/browser/runner', 'console/browser/state'],
   'http/doors': ['absent-null', 'errors', 'redaction', 'thread'],
   'http/document': ['agui', 'errors', 'package-directory', 'page'],
-  'http/stream': ['agui', 'background', 'channels', 'errors', 'lease', 'storage'],
+  'http/stream': ['agui', 'background', 'channels', 'errors', 'lease', 'storage', 'thread'],
   'http/platform': [
     'agent',
     'errors',

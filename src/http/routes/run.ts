@@ -1,4 +1,4 @@
-import { EventType, type Message, PROTOCOL_VERSION, type RunAgentInput } from '@ag-ui/core'
+import { EventType, PROTOCOL_VERSION, type RunAgentInput } from '@ag-ui/core'
 import { RunAgentInputSchema } from '@ag-ui/core/schemas'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AguiEvent } from '../../agui/event.ts'
@@ -8,8 +8,8 @@ import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
 import { type RunProps, runPropsOf } from '../../thread/admission.ts'
 import type { ServedThreads } from '../../thread/served-threads.ts'
-import { readMessages } from '../../thread/snapshot.ts'
 import { about } from '../document/about.ts'
+import { catchUpOf } from '../stream/catch-up.ts'
 import { chooseEncoding, STREAM_TYPES } from '../stream/encoding.ts'
 import { leaving } from '../stream/leaving.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
@@ -99,21 +99,6 @@ export function runRoutes(options: RunRoutesOptions) {
     }
     for (const url of ['/', '/agui', '/agui/run']) app.post(url, ABOUT, run)
   }
-}
-
-/**
- * What brings a client up to date that lacks turns. A client keeps the order of what it holds and appends the rest: first
- * it gets what it holds without its new messages, then all, so that these come last.
- */
-function catchUpOf(
-  held: Message[],
-  { log, threadId, signal }: { log: EventLog; threadId: string; signal: AbortSignal },
-): (head: number) => Promise<AguiEvent[]> {
-  return async (head) =>
-    [held, await readMessages(log, { threadId, head, signal })].map((messages) => ({
-      type: EventType.MESSAGES_SNAPSHOT,
-      messages,
-    }))
 }
 
 /** Calls `tell` when the client closes the answer before it is complete. */
