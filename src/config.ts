@@ -173,7 +173,7 @@ const Environment = z.object({
   CLAUDE_IDLE_MS: integer(900_000, { min: 1, unit: 'milliseconds' }),
   SSE_KEEPALIVE_MS: integer(15_000, { min: 100, unit: 'milliseconds' }),
   INTERRUPT_GRACE_MS: integer(5000, { min: 1, unit: 'milliseconds' }),
-  DISCONNECT_GRACE_MS: integer(0, { max: 600_000, unit: 'milliseconds' }),
+  DISCONNECT_GRACE_MS: integer(2000, { max: 600_000, unit: 'milliseconds' }),
   INTERRUPT_EXPIRES_MS: integer(0, { unit: 'milliseconds' }),
   SHUTDOWN_GRACE_MS: integer(10_000, { min: 1, unit: 'milliseconds' }),
   THREAD_LEASE_MS: integer(15_000, { min: 1000, unit: 'milliseconds' }),

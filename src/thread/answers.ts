@@ -1,5 +1,6 @@
 import type { Interrupt, Message, ResumeEntry, ToolMessage } from '@ag-ui/core'
 import { z } from 'zod'
+import { parseNulls } from '../absent-null.ts'
 import type { AgentSession } from '../agent/agent.ts'
 import { RunnerError } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
@@ -92,7 +93,7 @@ function saysTheSame(one: ToolMessage, other: ToolMessage): boolean {
  * @throws {RunnerError} `invalid_input` for arguments that would run with a marker in them.
  */
 function restoreAnswer(entry: ResumeEntry, interrupt: Interrupt, redactor: Redactor): ResumeEntry {
-  const payload = Payload.safeParse(entry.payload)
+  const payload = parseNulls(Payload, entry.payload)
   const asked = Asked.safeParse(interrupt.metadata)
   if (!payload.success || !asked.success) return entry
   const { editedArgs, answers } = payload.data
