@@ -127,12 +127,12 @@ test('stopped while the workspace is prepared it asks for no process', async () 
   expect([await ended, claims]).toEqual([{ outcome: 'cancelled' }, []])
 })
 
-test('results are gathered until the last is there; words go on without the rest', async () => {
+test('results are gathered until the last is there; what no process has heard of stays open', async () => {
   const { conversation, claims, run } = world({ calls: [call('one'), call('two')] })
   expect(await run(result('one'))).toEqual({ outcome: 'success', pendingToolCallIds: ['two'] })
   expect([conversation.pendingToolCallIds, claims]).toEqual([['two'], []])
   expect(await run(WORDS)).toMatchObject({ code: 'too_many_processes' })
-  expect([conversation.pendingToolCallIds, claims.length]).toEqual([[], 1])
+  expect([conversation.pendingToolCallIds, claims.length]).toEqual([['two'], 1])
 })
 
 test('is taken back to where nothing was said, and forth again; to no other session', async () => {
