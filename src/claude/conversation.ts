@@ -25,7 +25,7 @@ import { freshMemory, type Memory, parseMemory } from './memory.ts'
 import type { Owner } from './options.ts'
 import { Keeper } from './process/keeper.ts'
 import type { ClaudeProcess } from './process/process.ts'
-import { answersAfterRestart, resultsOf, skippedParts, stillOwed, withResults } from './restart.ts'
+import { answersAfterRestart, isOwed, resultsOf, skippedParts, stillOwed, withResults } from './restart.ts'
 import { failWithProcess, stopTurn } from './stop-turn.ts'
 import { backAt, GONE, isRejected, LEFT, memoryAfter, pointOf } from './taken-back.ts'
 import { openTaskOutput, taskOutputPlaces } from './task-output.ts'
@@ -43,7 +43,7 @@ export class Conversation implements AgentSession {
   #memory: Memory
   readonly #keeper: Keeper<Warm>
   #turn: Turn | undefined
-  #runId: string | undefined
+  #run: { runId: string; begun: Promise<void> } | undefined
   #idleTimer: NodeJS.Timeout | undefined
   #seenModel: string | undefined
   #isWarned = false
@@ -84,7 +84,7 @@ export class Conversation implements AgentSession {
     return pointOf(this.#memory)
   }
   get busy(): boolean {
-    return this.#runId !== undefined || this.#keeper.isStarting
+    return this.#run !== undefined || this.#keeper.isStarting
   }
 
   takeBack(point: string): (() => void) | undefined {
@@ -145,9 +145,11 @@ export class Conversation implements AgentSession {
   }
 
   async run(request: RunRequest, context: RunContext): Promise<RunEnd> {
-    this.#runId = request.runId
+    this.#run = { runId: request.runId, begun: context.begun }
     clearTimeout(this.#idleTimer)
     try {
+      // Answers act at once, and a process is ended with what it has in mind.
+      if (this.#isAhead || isOwed(this.#memory)) await context.begun
       if (this.#isAhead) await this.rest()
       this.#isAhead = false
       const [turn, warm] = [this.#turn, this.#warm]
@@ -162,7 +164,7 @@ export class Conversation implements AgentSession {
       return { outcome: 'error', code, message: toMessage(error) }
     } finally {
       await this.#warm?.claude.endLeftovers()
-      this.#runId = undefined
+      this.#run = undefined
       this.#armIdle()
     }
   }
@@ -298,6 +300,8 @@ export class Conversation implements AgentSession {
     this.#inBackground('ending a run with its process', failWithProcess(turn, claude))
     await tellSwitches(warm, switches, context.signal)
     await mcp.retry(claude, context.signal)
+    // Of a command Claude Code asks nobody; of all other words it asks the gate.
+    if (this.#agent.options.slashCommands) await context.begun
     claude.send(userLine(prompt.blocks, randomUUID()))
     mcp.watch(claude, turn, context.signal)
     return await this.#follow(warm, turn, context)
@@ -361,6 +365,7 @@ export class Conversation implements AgentSession {
       host,
       threadId: this.#threadId,
       isAtWork: () => this.#turn?.isOver === false,
+      begun: () => this.#run?.begun ?? Promise.resolve(),
       isMediaUntried: () => this.#turn?.isMediaUntried === true,
       observed: () => this.#observed,
       onDenied: (denial) => this.#turn?.tell([toDenialEvent(denial)]),
@@ -384,7 +389,7 @@ export class Conversation implements AgentSession {
   }
 
   get #observed(): { threadId: string; runId?: string } {
-    return { threadId: this.#threadId, ...(this.#runId === undefined ? {} : { runId: this.#runId }) }
+    return { threadId: this.#threadId, ...(this.#run === undefined ? {} : { runId: this.#run.runId }) }
   }
 
   #inBackground(name: string, work: Promise<unknown>): void {
