@@ -1,12 +1,13 @@
 // git's smart HTTP protocol, carried and not run: what is pushed is read off the push's own commands.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
-import type { Dispatcher } from 'undici'
 import { toMessage } from '../errors.ts'
 import type { Door, Exchange } from './door.ts'
+import type { GitHubUpstream } from './github-upstream.ts'
 import { readUntilFlush } from './pkt-line.ts'
 import { judgePush, refusalReport } from './push.ts'
 import { Refusal } from './refusal.ts'
+import type { AnswerHead } from './relay.ts'
 import { rightTo } from './session.ts'
 
 /** Of the commands of a push, up to their flush; a few hundred branches. */
@@ -18,19 +19,11 @@ const REQUEST_HEADERS = ['accept', 'content-type', 'content-length', 'git-protoc
 const ANSWER_HEADERS = ['content-type', 'content-encoding', 'cache-control']
 const PUSH = 'git-receive-pack'
 
-export interface GitUpstream {
-  /** `https://github.com`, without a slash at the end. */
-  baseUrl: string
-  /** Undefined: only what anybody may read. */
-  token: string | undefined
-  connections(): Promise<Dispatcher>
-}
-
 export class GitDoor implements Door {
   readonly name = 'git'
-  readonly #upstream: GitUpstream
+  readonly #upstream: GitHubUpstream
 
-  constructor(upstream: GitUpstream) {
+  constructor(upstream: GitHubUpstream) {
     this.#upstream = upstream
   }
 
@@ -51,10 +44,10 @@ export class GitDoor implements Door {
     if (pushed === 'refused') return
     const { hasBody, passOn } = await import('./relay.ts')
     const body = isListing || !hasBody(request) ? null : (pushed ?? request)
-    const url = new URL(`${this.#upstream.baseUrl}/${repository}.git/${isListing ? 'info/refs' : service}`)
+    const url = new URL(`${this.#upstream.serverUrl}/${repository}.git/${isListing ? 'info/refs' : service}`)
     url.search = asked.query
     try {
-      const dispatcher = await this.#upstream.connections()
+      const dispatcher = await this.#upstream.connections(url)
       await passOn(
         response,
         { url, method: asked.method, headers, body, dispatcher, signal },
@@ -151,8 +144,7 @@ async function* joined(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerat
 }
 
 /** The client has nothing that it could answer with: the credential is the broker's. */
-function refuseUnauthorized({ statusCode, body }: Dispatcher.ResponseData): undefined {
+function refuseUnauthorized({ statusCode }: AnswerHead): undefined {
   if (statusCode !== 401) return
-  body.destroy()
   throw new Refusal('The repository wants another credential than the broker has (GITHUB_TOKEN).', 403)
 }

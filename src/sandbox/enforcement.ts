@@ -4,7 +4,7 @@ import { effectiveGrants } from '../policy/decide/file-access.ts'
 import type { NetworkNamespace } from './bwrap/network-namespace.ts'
 import { IMAGE_WORKSPACE, isWithin, type Places } from './bwrap/places.ts'
 import type { BwrapSandboxOptions, SpawnRequest } from './bwrap-sandbox.ts'
-import { type EnforcementReport, gapsOf, uniformReport } from './report.ts'
+import { type EnforcementReport, gapsOf, launcherReport, uniformReport } from './report.ts'
 
 export interface DeniedPaths {
   read: readonly string[]
@@ -51,13 +51,9 @@ export async function createEnforcement(options: EnforcementOptions): Promise<En
   if (options.env['OPENSHELL_SANDBOX'] === '1') {
     return unchanged(uniformReport('openshell', { state: 'enforced', how: "OpenShell's supervisor" }), denied)
   }
-  const none = (why: string): Enforcement =>
-    unchanged(uniformReport('none', { state: 'not_enforced', how: 'none', why }), denied)
-  if (options.mode === 'off') return none('POLICY_ENFORCEMENT=off')
-  // Where OpenShell enforces, none of it is loaded.
-  const { openBwrap } = await import('./open-bwrap.ts')
-  const opened = await openBwrap(options, denied)
-  const enforcement = 'lacking' in opened ? none(opened.lacking) : opened
+  if (options.mode === 'off') return none('POLICY_ENFORCEMENT=off', denied)
+  const launch = options.env['AGUI_LAUNCH']
+  const enforcement = launch ? unchanged(launcherReport(launch), denied) : await openLocal(options, denied)
   const gaps = gapsOf(enforcement.report)
   if (options.mode === 'required' && gaps.length > 0) {
     await enforcement.close()
@@ -70,6 +66,13 @@ export async function createEnforcement(options: EnforcementOptions): Promise<En
   return enforcement
 }
 
+/** Where OpenShell or a launcher enforces, none of it is loaded. */
+async function openLocal(options: EnforcementOptions, denied: DeniedPaths): Promise<Enforcement> {
+  const { openBwrap } = await import('./open-bwrap.ts')
+  const opened = await openBwrap(options, denied)
+  return 'lacking' in opened ? none(opened.lacking, denied) : opened
+}
+
 /** By name: the runner's own files, and what the policy lists as readable only. */
 function deniedPaths({ policy, places }: EnforcementOptions): DeniedPaths {
   const { state, frozen, hidden, wrappers } = places
@@ -80,6 +83,10 @@ function deniedPaths({ policy, places }: EnforcementOptions): DeniedPaths {
     ],
     write: [...new Set([...readOnly.filter((path) => path !== '/'), ...frozen, wrappers])],
   }
+}
+
+function none(why: string, denied: DeniedPaths): Enforcement {
+  return unchanged(uniformReport('none', { state: 'not_enforced', how: 'none', why }), denied)
 }
 
 function unchanged(report: EnforcementReport, denied: DeniedPaths): Enforcement {
