@@ -22,6 +22,18 @@ export const flagField = z.preprocess(
     .default(false),
 )
 
+const asBranch = z.never('is not read; say as "branch" what is to be checked out').optional()
+
+/** Other words for `branch`. Where one of them were passed over, other code would come than was asked for. */
+export const noOtherRevision = {
+  ref: asBranch,
+  tag: asBranch,
+  commit: asBranch,
+  sha: asBranch,
+  rev: asBranch,
+  revision: asBranch,
+}
+
 export const integerField = (fallback: number, bounds: Parameters<typeof wholeNumber>[0] = {}) =>
   z.preprocess(emptyIsUnset, wholeNumber(bounds).default(fallback))
 

@@ -7,6 +7,7 @@ import {
   flagField as flag,
   integerField as integer,
   listField as list,
+  noOtherRevision,
   oneOfField as oneOf,
   textField as text,
 } from './config-fields.ts'
@@ -38,7 +39,7 @@ const optionalText = z
   .trim()
   .nullish()
   .transform((value) => (value === '' || value === null ? undefined : value))
-const Remote = z.object({ url: repositoryUrl, branch: optionalText }, 'must be an object')
+const Remote = z.object({ url: repositoryUrl, branch: optionalText, ...noOtherRevision }, 'must be an object')
 /** As the control plane writes them today, and as it did: `{input: {url, branch}, output}`. */
 const Repositories = z.array(
   z.preprocess(

@@ -38,10 +38,24 @@ export function proxySettings(env: Env): ProxySettings {
   const noProxy = env['no_proxy'] || env['NO_PROXY'] || ''
   return {
     proxyFor(target) {
-      if (variable === undefined || goesDirect(noProxy, target)) return undefined
-      return readProxy(variable, env[variable] ?? '')
+      if (variable === undefined) return undefined
+      return proxyOn(target, { variable, value: env[variable] ?? '', noProxy })
     },
   }
+}
+
+/**
+ * The proxy of one variable on the way to the target; undefined where `NO_PROXY` leads past it.
+ *
+ * @throws {RunnerError} `config_invalid` when it cannot be used. With what is no address Claude Code does not start,
+ *   whatever `NO_PROXY` says; into ALL_PROXY it looks when it goes there.
+ */
+export function proxyOn(
+  target: ProxyTarget,
+  { variable, value, noProxy }: { variable: string; value: string; noProxy: string },
+): HttpProxy | undefined {
+  const isUsable = /^all_/i.test(variable) || addressOf(variable, value) !== undefined
+  return isUsable && goesDirect(noProxy, target) ? undefined : readProxy(variable, value)
 }
 
 /** What may stand without a scheme, by the end of the variable's name; in HTTP_PROXY nothing may. */
@@ -56,11 +70,9 @@ const WITHOUT_SCHEME = [
  * @throws {RunnerError} `config_invalid`, without the value: it may hold a password.
  */
 export function readProxy(variable: string, value: string): HttpProxy {
-  const isBare = WITHOUT_SCHEME.some(([name, form]) => name === variable.toUpperCase() && form.test(value))
-  const text = isBare ? `http://${value}` : value
-  const url = URL.canParse(text) ? new URL(text) : undefined
+  const url = addressOf(variable, value)
   const isSecure = url?.protocol === 'https:'
-  if (url === undefined || url.hostname === '' || (url.protocol !== 'http:' && !isSecure)) {
+  if (url === undefined || (url.protocol !== 'http:' && !isSecure)) {
     const message = `${variable} is not the address of an http or https proxy; it has to be like http://proxy.example:3128 for Claude Code to use it.`
     throw new RunnerError('config_invalid', message)
   }
@@ -70,6 +82,13 @@ export function readProxy(variable: string, value: string): HttpProxy {
     port: Number(url.port || (isSecure ? 443 : 80)),
     authorization: authorizationOf(url),
   }
+}
+
+function addressOf(variable: string, value: string): URL | undefined {
+  const isBare = WITHOUT_SCHEME.some(([name, form]) => name === variable.toUpperCase() && form.test(value))
+  const text = isBare ? `http://${value}` : value
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  return url?.hostname === '' ? undefined : url
 }
 
 function authorizationOf({ username, password }: URL): string | undefined {
@@ -84,14 +103,14 @@ function authorizationOf({ username, password }: URL): string | undefined {
 }
 
 /**
- * Whether `NO_PROXY` takes the target past the proxy. Its entries are parted by commas or blanks: `*`; a name, which
+ * Whether `NO_PROXY` takes the target past the proxy. Its entries are parted by commas or the blanks of ASCII, but for form feeds and vertical tabs: `*`; a name, which
  * covers its subdomains, with or without `.` or `*.` before it; an address; any of them with a port; a CIDR range.
  */
-export function goesDirect(noProxy: string, { host, port }: ProxyTarget): boolean {
+function goesDirect(noProxy: string, { host, port }: ProxyTarget): boolean {
   const name = withoutDot(withoutBrackets(host.toLowerCase()))
   return noProxy
     .toLowerCase()
-    .split(/[,\s]+/)
+    .split(/[,\t\n\r ]+/)
     .some((entry) => entry === '*' || covers(entry, name, port))
 }
 

@@ -103,6 +103,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   'http/stream': ['agui', 'background', 'channels', 'errors', 'lease', 'storage', 'thread'],
   'http/platform': [
     'agent',
+    'config-fields',
     'errors',
     'http/document',
     'http/doors',

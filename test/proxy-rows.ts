@@ -35,7 +35,14 @@ export const NO_PROXY_ROWS: readonly NoProxyRow[] = [
     'a\tcorp.example',
     'x\ncorp.example',
   ]),
-  ...rows(API, false, ['a;corp.example']),
+  ...rows(API, true, ['x\rcorp.example']),
+  ...rows(API, false, [
+    'a;corp.example',
+    '\u00a0corp.example',
+    'x\fcorp.example',
+    'x\vcorp.example',
+    'x\u2003corp.example',
+  ]),
   // Ports.
   ...rows(API, true, ['corp.example:443', '.corp.example:443', '*.corp.example:443', 'corp.example:0443']),
   ...rows(API, false, ['api.corp.example:80', 'corp.example:abc', 'corp.example:', 'corp.example:*']),
@@ -148,6 +155,14 @@ export const PROXY_ROWS: readonly ProxyRow[] = [
   row('127.0.0.1:3128', API, { ALL_PROXY: '127.0.0.1:3128/path' }),
   row('127.0.0.1:80', API, { ALL_PROXY: '127.0.0.1' }),
   row('refused', API, { HTTPS_PROXY: 'junk', HTTP_PROXY: P }),
+  // What is no address ends the start, but for ALL_PROXY, and what is no proxy only the way through it.
+  ...['junk', 'http://', '::1:3128', 'u:p@127.0.0.1:3128', 'mailto:x', 'localhost/x'].map((HTTPS_PROXY) =>
+    row('refused', API, { HTTPS_PROXY, NO_PROXY: '*' }),
+  ),
+  row('refused', HTTP, { HTTP_PROXY: 'localhost:3128', NO_PROXY: 'corp.example' }),
+  row('direct', API, { HTTPS_PROXY: 'ftp://127.0.0.1:3128', NO_PROXY: 'corp.example' }),
+  row('direct', API, { HTTP_PROXY: 'socks5://127.0.0.1:3128', NO_PROXY: '*' }),
+  ...['junk', 'http://', '::1:3128'].map((ALL_PROXY) => row('direct', API, { ALL_PROXY, NO_PROXY: '*' })),
   // As the URL parser takes them.
   ...[
     'HTTP://127.0.0.1:3128',

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { RunnerError, toMessage } from '../errors.ts'
-import { goesDirect, type HttpProxy, readProxy } from '../proxy-settings.ts'
+import { type HttpProxy, proxyOn, readProxy } from '../proxy-settings.ts'
 import { credentialHeaders } from './credentials.ts'
 import type { RouteEnv } from './route-kind.ts'
 import { RouteSecrets } from './route-secrets.ts'
@@ -102,13 +102,11 @@ function proxyOf(
   { env, variable }: { env: RouteEnv; variable: string },
 ): HttpProxy | null {
   if (kind === 'none' || proxyUrl === null) return null
-  if (baseUrl !== null) {
-    const { hostname: host, port, protocol } = new URL(baseUrl)
-    const target = { host, port: Number(port || (protocol === 'https:' ? 443 : 80)) }
-    if (goesDirect(noProxy, target)) return null
-  }
   // A proxy without a variable is the one that model-route.sh put in, which has no credentials.
-  return readProxy(variable || 'HTTPS_PROXY', env[variable] ?? proxyUrl)
+  const proxy = { variable: variable || 'HTTPS_PROXY', value: env[variable] ?? proxyUrl, noProxy }
+  if (baseUrl === null) return readProxy(proxy.variable, proxy.value)
+  const { hostname: host, port, protocol } = new URL(baseUrl)
+  return proxyOn({ host, port: Number(port || (protocol === 'https:' ? 443 : 80)) }, proxy) ?? null
 }
 
 /**

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { contentToText, type Message, type UserMessage } from '@ag-ui/core'
 import type { RunEnd } from '../agent/agent.ts'
-import { RunnerError } from '../errors.ts'
+import { type ErrorCode, RunnerError } from '../errors.ts'
 
 /** The run that took a message in. */
 export interface TakenIn {
@@ -277,16 +277,19 @@ export function withTold(
   return withShown(withShown(digests, texts), shown)
 }
 
+/** Ends after which the agent's conversation has nothing of the run's words. */
+const REFUSALS: readonly ErrorCode[] = ['model_rejected_input', 'prompt_refused']
+
 /**
  * What the thread knows of a run's messages when it has ended. A failed run's are forgotten, for a client that retries
- * sends the same ones with a new runId. Those that the model refused are no part of the conversation.
+ * sends the same ones with a new runId. Those that the model or a hook refused are no part of the conversation.
  */
 export function knownAfter(
   end: RunEnd,
   digests: NewMessages['digests'],
 ): { kept: NewMessages['digests']; refused: NewMessages['digests'] } {
   if (end.outcome !== 'error') return { kept: digests, refused: [] }
-  if (end.code !== 'model_rejected_input') return { kept: [], refused: [] }
+  if (!REFUSALS.includes(end.code)) return { kept: [], refused: [] }
   return { kept: [], refused: digests.map(([id, digest]) => [id, `${REFUSED} ${digest}`]) }
 }
 

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { RunnerError, toMessage } from '../errors.ts'
 import { unfinishedName, type WorkspaceFiles } from './files.ts'
 import { hasErrno } from './folder.ts'
+import { quoted } from './guard.ts'
 import { emptySubmodules, type Repositories } from './repositories.ts'
 import { type Head, isMissing } from './repository.ts'
 import type { GitProtocol, GivenTokens } from './repository-url.ts'
@@ -252,7 +253,11 @@ export class Workflows {
     if (wanted !== clone && !wanted.startsWith(`${clone}/`)) {
       throw new RunnerError('path_outside_workspace', 'The workflow is not in its own repository.')
     }
-    await (await guard.openFolder(wanted)).close()
+    const found = await guard.openFolder(wanted).catch((error: unknown) => {
+      if (!isMissing(error)) throw error
+      throw new RunnerError('not_found', `The repository has no folder "${quoted(path)}".`)
+    })
+    await found.close()
     const entry = await guard.resolveEntry(wanted)
     const source = await guard.openFolder(entry.folder)
     await source.use(async () => {

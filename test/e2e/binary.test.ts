@@ -35,6 +35,11 @@ test.each([
     '#!/bin/sh\necho "cannot open shared object" >&2\nexit 3\n',
     /exit code 3: cannot open/,
   ],
+  [
+    'a program that names a version in red and fails',
+    '#!/bin/sh\nprintf "\\033[31m2.1.332 (Claude Code)"\nexit 1\n',
+    /\(exit code 1: \[31m2\.1\.332/,
+  ],
   ['a program that never stops talking', '#!/bin/sh\nexec yes\n', NO_CLAUDE],
   ['a program that says nothing and stays', '#!/bin/sh\nexec sleep 1000\n', /no answer within 1500 ms/],
   [

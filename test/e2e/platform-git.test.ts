@@ -115,6 +115,7 @@ describe('repositories', () => {
     ['a program as URL', { url: 'ext::sh -c id' }],
     ['a file as URL', { url: 'file:///etc' }],
     ['an option as branch', { url: 'http://127.0.0.1/x.git', branch: '--upload-pack=id' }],
+    ['a commit by another word', { url: 'http://127.0.0.1/x.git', commit: 'f'.repeat(40) }],
     ['an option as name', { url: 'http://127.0.0.1/x.git', name: '-x' }],
     ['no URL', {}],
     ['no object', '[]'],

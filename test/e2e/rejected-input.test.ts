@@ -23,6 +23,7 @@ const rules: Script['rules'] = [
   refusing('bad\\.example', IMAGE_WORDS),
   refusing('QXLONG', 'prompt is too long: 215000 tokens > 200000 maximum'),
   refusing('QXBLANK', 'messages: text content blocks must be non-empty'),
+  { when: { holds: 'QXREFUSE' }, reply: ['I begin', { stop: 'refusal' }] },
   refusing('QXSHAPE', 'max_tokens: 64000 > 32000, which is the maximum allowed number of output tokens'),
   // Claude Code answers to a prompt that is too long by compacting what was said before.
   { when: { prompt: '^CRITICAL: Respond' }, reply: '<summary>GOOD was said.</summary>' },
@@ -71,6 +72,7 @@ test('a refused picture costs its run, and the good turns are still known, after
 
 test.each([
   ['a prompt longer than the context', 'QXLONG', 'Prompt is too long'],
+  ['what the model stops at with a refusal', 'QXREFUSE', 'safeguards'],
   ['words that the API names', 'QXBLANK', 'text content blocks must be non-empty'],
   ["a tool's result", 'print bad.example', ''],
 ])('%s is refused and taken back, with the words that are known', async (name, content, words) => {

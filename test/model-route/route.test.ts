@@ -132,9 +132,14 @@ describe('detection fails', () => {
       const said = await codeOf(detect({ ANTHROPIC_API_KEY: 'k', ...env }))
       expect(said).toMatch(/^config_invalid: HTTPS?_PROXY is not the address of an http or https proxy/)
       expect(said).not.toContain('s3cret')
-      expect((await detect({ ANTHROPIC_API_KEY: 'k', ...env, NO_PROXY: '*' })).proxyUrl).toBeNull()
     },
   )
+
+  test('past NO_PROXY too, for what is no address at all', async () => {
+    const past = { ANTHROPIC_API_KEY: 'k', NO_PROXY: '*' }
+    expect((await detect({ ...past, HTTPS_PROXY: 'socks5://proxy.example' })).proxyUrl).toBeNull()
+    expect(await codeOf(detect({ ...past, HTTP_PROXY: 'proxy.example:3128' }))).toMatch(/^config_invalid/)
+  })
 
   test.each(['gateway.example', 'ftp://gateway.example', 'https://', 'https://a b', 'x'])(
     'as config_invalid for the base URL %s',

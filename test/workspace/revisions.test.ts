@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { loadConfig } from '../../src/config.ts'
 import { Git } from '../../src/workspace/git.ts'
 import { Repositories } from '../../src/workspace/repositories.ts'
 import { WorkspaceSetup } from '../../src/workspace/setup.ts'
@@ -153,6 +154,12 @@ describe('a workflow', () => {
   const change = (workflows: Workflows, branch: string, name = 'demo') =>
     workflows.change({ gitUrl: urlOf(name), branch, path: '' }, { tokens: NO_TOKENS, signal: NO_SIGNAL })
 
+  test('in a folder that the repository lacks is none', async () => {
+    const choice = { gitUrl: urlOf('demo'), branch: '', path: 'no/where' }
+    const changed = workflowsOf().change(choice, { tokens: NO_TOKENS, signal: NO_SIGNAL })
+    await expect(changed).rejects.toMatchObject({ message: 'The repository has no folder "no/where".' })
+  })
+
   test('goes to each of them in turn', async () => {
     const workflows = workflowsOf()
     for (const wanted of FOUND) {
@@ -236,6 +243,18 @@ describe('REPOS_JSON', () => {
     }
     expect(headOf('repos/demo')).toBe(ids.first)
   })
+
+  test.each(['ref', 'tag', 'commit', 'sha', 'rev', 'revision'])(
+    'is refused with "%s" for the branch',
+    (word) => {
+      const start = (entry: unknown) =>
+        loadConfig({ REPOS_JSON: JSON.stringify([entry]) }, { appDirectory: '/', workingDirectory: '/' })
+      const url = 'https://git.example/app.git'
+      expect(() => start({ url, [word]: 'v1' })).toThrow(`entry 1 ${word} is not read; say as "branch"`)
+      expect(() => start({ input: { url, [word]: 'v1' } })).toThrow(word)
+      expect(start({ url, branch: 'v1', output: {} }).repositories).toMatchObject([{ branch: 'v1' }])
+    },
+  )
 
   test('with a typo brings nothing and says so', async () => {
     expect(await setUp({ url: urlOf('demo'), branch: 'featrue' })).toEqual([

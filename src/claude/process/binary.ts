@@ -90,10 +90,11 @@ export class ClaudeBinary {
     signal.removeEventListener('abort', end)
     if (signal.aborted) await killTree(this.#mark, { timeoutMs: KILL_MS })
     const version = SAYS.exec(stdout())?.[1]
-    if (version !== undefined) return version
-    const said = (stderr() || stdout()).trim().slice(0, SAID_CHARS_MAX)
+    if (version !== undefined && code === 0) return version
+    const said = printable(stderr() || stdout()).slice(0, SAID_CHARS_MAX)
     if (code === NOT_FOUND_EXIT) throw new RunnerError('claude_not_found', `${said} ${ASK_AFRESH}`)
-    const how = signal.aborted ? `no answer within ${startTimeoutMs} ms` : `exit code ${code}`
+    const ended = code === null ? 'more than a version' : `exit code ${code}`
+    const how = signal.aborted ? `no answer within ${startTimeoutMs} ms` : ended
     const what = said === '' ? how : `${how}: ${said}`
     throw failure(
       `The program that is to be Claude Code is none; asked for its version it said (${what}). The lowest version that works is ${LOWEST_VERSION}.`,
@@ -151,6 +152,11 @@ const noop = (): void => undefined
 
 function failure(message: string): RunnerError {
   return new RunnerError('claude_start_failed', `${message.trim()} ${ASK_AFRESH}`)
+}
+
+/** Any program may be asked, and what it says is shown on terminals. */
+function printable(text: string): string {
+  return text.replace(/[\p{C}\ufffd]+/gu, ' ').trim()
 }
 
 /** What it says first; who says more than that is ended. */

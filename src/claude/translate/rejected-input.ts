@@ -16,8 +16,12 @@ const KINDS = /^(?:media_removed|pdf_|image_|tool_history_mismatch|prompt_too_lo
 const WORDS =
   /\bmessages(?:\.\d+)?(?:\.content)?[.:]|content filtering policy|prompt is too long|exceed context limit|could not process (?:image|document|pdf)|\bPDF\b|image (?:exceeds|was too large|dimensions)|download the file|request too large|orphaned tool_result|`?tool_(?:use|result)`? (?:ids?|blocks?)\b/i
 
-/** Whether the API refused what it was given to read, which it would refuse in every later request too. */
+/**
+ * Whether the API, or the model itself, refused what it was given to read, which it would refuse in every later request
+ * too: Claude Code keeps the words in its session.
+ */
 export function isRejectedInput(result: ResultMessage, apiError: ApiError | undefined): boolean {
+  if (result.stop_reason === 'refusal') return true
   const status = result.api_error_status ?? apiError?.status
   if (status !== 400 && status !== 413) return false
   if (apiError !== undefined && !['invalid_request', 'unknown'].includes(apiError.error)) return false

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import { noOtherRevision } from '../../config-fields.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
 import type { WorkspaceGuard } from '../../workspace/guard.ts'
 import type { Repositories } from '../../workspace/repositories.ts'
@@ -28,10 +29,21 @@ const RemoteBody = z.object({
   path: z.string().default(''),
   remoteUrl: z.string().min(1),
   branch: emptyIsAbsent,
+  ...noOtherRevision,
 })
-const AddBody = z.object({ url: z.string().min(1), branch: emptyIsAbsent, name: emptyIsAbsent })
+const AddBody = z.object({
+  url: z.string().min(1),
+  branch: emptyIsAbsent,
+  name: emptyIsAbsent,
+  ...noOtherRevision,
+})
 const RemoveBody = z.object({ name: z.string().min(1) })
-const WorkflowBody = z.object({ gitUrl: emptyIsAbsent, branch: emptyIsAbsent, path: emptyIsAbsent })
+const WorkflowBody = z.object({
+  gitUrl: emptyIsAbsent,
+  branch: emptyIsAbsent,
+  path: emptyIsAbsent,
+  ...noOtherRevision,
+})
 const TokenHeaders = z.object({
   'x-github-token': emptyIsAbsent,
   'x-gitlab-token': emptyIsAbsent,
