@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** Forms of an environment variable; an empty one is none. */
+/** Forms of an environment variable; an empty one counts as unset. */
 export const emptyIsUnset = (value: unknown): unknown => (value === '' ? undefined : value)
 
 export const textField = z.preprocess(emptyIsUnset, z.string().optional())

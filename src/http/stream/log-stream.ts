@@ -20,7 +20,7 @@ export interface LogStreamOptions {
   runId?: string
   /** What stands behind the first record, whose seq it is given: for a reader that lacks what was before. */
   catchUp?(seq: number): Promise<AguiEvent[]>
-  /** All messages at this seq, for a reader that cannot take messages back: told where the conversation is taken back. */
+  /** All messages at this seq, for a reader that cannot take messages back; sent where the conversation is taken back. */
   restate?(seq: number): Promise<AguiEvent>
   /** Whether the stream ends behind this batch. */
   isLast(batch: Batch): boolean
@@ -111,7 +111,7 @@ export class LogStream extends Readable {
     return Buffer.concat([...[opening.event, ...missed].map(encoding.event), rest])
   }
 
-  /** What one record becomes has its id at the last of it: a reader that is cut off between is told both again. */
+  /** What one record becomes has its id at the last of it: a reader that is cut off in between gets both again. */
   async #restated(batches: readonly Batch[]): Promise<Buffer> {
     const { encoding, restate } = this.#options
     if (restate === undefined || !batches.some(({ sse }) => sse.includes(TAKEN_BACK))) {
