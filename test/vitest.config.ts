@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { LongFirst } from './support/long-first.ts'
 
 export default defineConfig({
   test: {
@@ -7,10 +8,12 @@ export default defineConfig({
     globalSetup: ['test/support/build.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // A worker loads the source once and not with each file. No file changes what another one sees: no mocks, no globals.
+    isolate: false,
     // Most of these wait for processes that they started: one more than a runner has cores keeps them busy.
     maxWorkers: 3,
     // On a machine shared with others a process may be starved once; twice is a fault. At home the first time counts.
     retry: process.env['CI'] === undefined ? 0 : 1,
-    sequence: { shuffle: { files: true, tests: false } },
+    sequence: { shuffle: { files: true, tests: false }, sequencer: LongFirst },
   },
 })

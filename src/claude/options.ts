@@ -16,6 +16,8 @@ export interface ClaudeAgentOptions extends LaunchOptions {
   startTimeoutMs: number
   /** How long Claude Code may take to answer a control request before it counts as hung. */
   controlTimeoutMs: number
+  /** How long it has at each step of its end: end of input, SIGTERM, SIGKILL. */
+  stopStepMs: number
   /** A process that has had no run for this long is stopped; the next run resumes. */
   idleMs: number
   /** How long a turn may take to stop by itself before its process is killed. */
@@ -24,8 +26,8 @@ export interface ClaudeAgentOptions extends LaunchOptions {
   interruptExpiresMs: number
   /** Who Claude Code is and its temporary folder, where those are not what its environment says. */
   inside: Inside | undefined
-  /** Starts the wrapper's process; undefined for an ordinary one. */
-  spawn?: ClaudeProcessOptions['spawn']
+  /** Called before each start of the wrapper, for what then starts it; undefined for an ordinary process. */
+  prepareStart?: ClaudeProcessOptions['prepareStart']
   /** When a run has ended: ends what its commands left running, where that may not go on. */
   endLeftovers?: ClaudeProcessOptions['endLeftovers']
   /** Where the next run works. `stay`: a directory that a conversation cannot leave, taken while it is there. */

@@ -72,12 +72,13 @@ export async function openAgent(
     processesMax: limits.claudeProcessesMax,
     startTimeoutMs: limits.claudeStartTimeoutMs,
     controlTimeoutMs: limits.claudeControlTimeoutMs,
+    stopStepMs: limits.claudeStopStepMs,
     idleMs: limits.claudeIdleMs,
     interruptGraceMs: limits.interruptGraceMs,
     interruptExpiresMs: limits.interruptExpiresMs,
     denied: enforcement.denied,
     inside: enforcement.inside,
-    spawn: (request) => enforcement.spawn(request),
+    prepareStart: () => enforcement.prepare(),
     async endLeftovers(child) {
       const count = await enforcement.endLeftovers(child)
       if (count > 0) logger.info({ count }, 'what commands left running ended with the run')

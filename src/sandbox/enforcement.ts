@@ -3,7 +3,7 @@ import { RunnerError } from '../errors.ts'
 import { effectiveGrants } from '../policy/decide/file-access.ts'
 import type { NetworkNamespace } from './bwrap/network-namespace.ts'
 import { IMAGE_WORKSPACE, isWithin, type Places } from './bwrap/places.ts'
-import type { BwrapSandboxOptions, SpawnRequest } from './bwrap-sandbox.ts'
+import type { BwrapSandboxOptions, PreparedStart } from './bwrap-sandbox.ts'
 import { type EnforcementReport, gapsOf, launcherReport, uniformReport } from './report.ts'
 
 export interface DeniedPaths {
@@ -25,11 +25,11 @@ export interface Enforcement {
    */
   endLeftovers(child: ChildProcess): Promise<number>
   /** Then: takes away what was made inside for git to run outside (docs/enforcement.md). */
-  settle(): void
+  settle(): Promise<void>
   /** Connections, requests and messages so far; `audited` passed though the policy does not permit them. */
   readonly counts: { readonly allowed: number; readonly audited: number; readonly denied: number }
-  /** In the place of child_process.spawn: piped stdio, a process group of its own. */
-  spawn(request: SpawnRequest): ChildProcess
+  /** Looks at the workspace as it is now, for one process that is to start. */
+  prepare(): Promise<PreparedStart>
   /** Idempotent. Processes that still run lose their way out. */
   close(): Promise<void>
 }
@@ -42,7 +42,7 @@ export interface EnforcementOptions extends BwrapSandboxOptions {
 }
 
 /**
- * Holds what is spawned through it to `policy`, as well as this machine can.
+ * Holds what is started through it to `policy`, as well as this machine can.
  *
  * @throws {RunnerError} `policy_not_enforced` under `required`, naming the parts.
  */
@@ -96,11 +96,13 @@ function unchanged(report: EnforcementReport, denied: DeniedPaths): Enforcement 
     inside: undefined,
     problem: undefined,
     endLeftovers: () => Promise.resolve(0),
-    settle: () => undefined,
+    settle: () => Promise.resolve(),
     counts: { allowed: 0, audited: 0, denied: 0 },
-    spawn({ command, args, cwd, env }) {
-      return spawnChild(command, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
-    },
+    prepare: async () => ({
+      spawn: ({ command, args, cwd, env }) =>
+        spawnChild(command, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] }),
+      release: () => undefined,
+    }),
     close: () => Promise.resolve(),
   }
 }

@@ -97,6 +97,7 @@ async function openSandbox(options: EnforcementOptions, denied: DeniedPaths): Pr
   }
   const sandbox = new BwrapSandbox(options, parts)
   try {
+    await sandbox.recover()
     await ofMachine(() => sandbox.tryOut(options.policy))
     if (ofRoot.length > 0) await sandbox.tryOwners()
     return sandbox

@@ -15,7 +15,7 @@ export interface RunGateOptions {
   begun(): Promise<void>
   /** Whether the model may yet refuse a picture or document of this turn. */
   isMediaUntried(): boolean
-  /** Told what was refused: the tool's name, or `turn`. */
+  /** Called with what was refused: the tool's name, or `turn`. */
   onRefused(what: string): void
 }
 

@@ -21,7 +21,7 @@ export interface LogStreamOptions {
   runId?: string
   /** For a reader that lacks what was before. */
   catchUp?: CatchUp
-  /** All messages at this seq, for a reader that cannot take messages back: told where the conversation is taken back. */
+  /** All messages at this seq, for a reader that cannot take messages back; sent where the conversation is taken back. */
   restate?(seq: number): Promise<AguiEvent>
   /** Whether the stream ends behind this batch. */
   isLast(batch: Batch): boolean
@@ -115,7 +115,7 @@ export class LogStream extends Readable {
     return Buffer.concat([...told, rest])
   }
 
-  /** What one record becomes has its id at the last of it: a reader that is cut off between is told both again. */
+  /** What one record becomes has its id at the last of it: a reader that is cut off in between gets both again. */
   async #restated(batches: readonly Batch[]): Promise<Buffer> {
     const { encoding, restate } = this.#options
     if (restate === undefined || !batches.some(({ isText, sse }) => !isText && sse.includes(TAKEN_BACK))) {
