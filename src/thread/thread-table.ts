@@ -35,7 +35,7 @@ const SeenMessage = z.object({
   /** What it said when it was taken in, as a digest. */
   said: z.string(),
   /** The run that took it in; absent of what was refused. */
-  by: z.object({ turn: z.number(), point: z.string().optional() }).optional(),
+  by: z.object({ turn: z.number(), point: z.string().optional(), nth: z.number().optional() }).optional(),
 })
 type SeenMessage = z.infer<typeof SeenMessage>
 
@@ -94,15 +94,27 @@ export class ThreadTable {
   }
 
   /**
-   * The messages that this turn took in, and those behind it, to be forgotten. It looks at all that the thread has seen.
+   * What the thread has seen, parted by this turn: what it and those behind it took in, to be forgotten, and whether a message
+   * is the last of those before. It looks at all that the thread has seen.
    *
    * @throws {RunnerError} `storage_damaged`.
    */
-  async since(threadId: string, turn: number): Promise<Write[]> {
+  async parted(
+    threadId: string,
+    turn: number,
+  ): Promise<{ forgotten: Write[]; isLast(messageId: string): boolean }> {
     const entries = await this.#storage.tables.messages.entries(threadId)
-    return entries.flatMap(({ key, value }) =>
-      (seenIn(threadId, value).by?.turn ?? -1) >= turn ? [{ table: 'messages', key, value: undefined }] : [],
-    )
+    const forgotten: Write[] = []
+    let last = { turn: -1, nth: -1, name: '' }
+    for (const { key, value } of entries) {
+      const { by } = seenIn(threadId, value)
+      if (by === undefined) continue
+      const { nth = 0 } = by
+      if (by.turn >= turn) forgotten.push({ table: 'messages', key, value: undefined })
+      else if (by.turn > last.turn || (by.turn === last.turn && nth >= last.nth))
+        last = { turn: by.turn, nth, name: String(key[1]) }
+    }
+    return { forgotten, isLast: (messageId) => member(threadId, messageId)[1] === last.name }
   }
 
   /** From here on the thread is one that is being deleted, whatever happens to this process. */
@@ -143,8 +155,8 @@ export function putMessages(
   digests: readonly (readonly [id: string, digest: string])[],
   by?: SeenMessage['by'],
 ): Write[] {
-  return digests.map(([id, said]) => {
-    const value: SeenMessage = { said, ...(by === undefined ? {} : { by }) }
+  return digests.map(([id, said], nth) => {
+    const value: SeenMessage = { said, ...(by === undefined ? {} : { by: { ...by, nth } }) }
     return { table: 'messages', key: member(threadId, id), value }
   })
 }

@@ -8,14 +8,15 @@ import type { Write } from '../storage/table.ts'
 import { admit, namedIds } from './admit.ts'
 import { openAnswers } from './answers.ts'
 import { type Cut, closeCut, RESTARTED } from './cut-run.ts'
-import { knownAfter, reconcile, type TakenIn, withShown, withTold } from './history.ts'
+import { knownAfter, withShown, withTold } from './digests.ts'
+import { reconcile, type TakenIn } from './history.ts'
 import { type KnownIds, knownMessages } from './known.ts'
 import type { Queue, QueuedRun, Waiting } from './queue.ts'
 import { openingEvents, pendingEvents, queuedEvents } from './queue-events.ts'
 import { RoomWait } from './room-wait.ts'
 import { Run } from './run.ts'
 import { refusedRun, withdrawnRun } from './run-events.ts'
-import { type Start, takeBack } from './take-back.ts'
+import { lookBehind, type Start, takeBack } from './take-back.ts'
 import type { ThreadOptions } from './thread-options.ts'
 import { factsAfter, type LookedUp, putFacts, putMessages, putRun, type ThreadFacts } from './thread-table.ts'
 import { firstLine, renamed, titled } from './title.ts'
@@ -61,10 +62,10 @@ export class Thread {
     const runs = this.#runs
     const { queued, steered, back, ...behind } = admit(input, this.#known(known), this.#options)
     if (back !== undefined) {
-      const forgotten = await table.since(this.threadId, back.turn)
+      const { forgotten, held } = await lookBehind(table, this.threadId, back)
       // What happened meanwhile happened to the conversation as it was.
       if (this.#isClosed || this.#run !== undefined || runs !== this.#runs) return await this.submit(input)
-      return { runId, after: await this.#start(queued, { back: { ...back, forgotten } }) }
+      return { runId, after: await this.#start(queued, { back: { ...back, forgotten } }), ...held }
     }
     if (this.#run === undefined) return { runId, after: await this.#start(queued), ...behind }
     const after = writer.head
@@ -318,10 +319,9 @@ export class Thread {
     const digests = withShown(queued.digests, run.shownMessages)
     this.#run = { run, runId, digests }
     const { threadId } = this
-    const after = writer.head
     const before = this.#facts
     const { lastUserMessageId } = back ?? before
-    const openRun = { runId, after }
+    const openRun = { runId, after: by.turn }
     const facts = { ...titled(before, request.messages, redactor.redactText), lastUserMessageId }
     this.#facts = { ...facts, openRun, updatedAt: Date.now(), memory: agent.memoryAhead(request) }
     const removal = waiting === undefined ? (back?.forgotten ?? []) : queue.removal(waiting)
@@ -348,7 +348,7 @@ export class Thread {
     await started.catch(() => settled)
     await started
     await writer.flushed()
-    return after
+    return by.turn
   }
 
   /** To its end; undefined when the runner cannot go on. Never rejects. */
