@@ -10,6 +10,7 @@ import {
   oneOfField as oneOf,
   textField as text,
 } from './config-fields.ts'
+import { OTLP_FIELDS, otlpOf } from './config-otlp.ts'
 import { RunnerError } from './errors.ts'
 import { isNoWorkspace } from './no-workspace.ts'
 
@@ -179,6 +180,7 @@ const Environment = z.object({
   THREAD_LEASE_MS: integer(15_000, { min: 1000, unit: 'milliseconds' }),
   LOG_RETENTION_BYTES: integer(1024 * MIB, { min: MIB, unit: 'bytes' }),
   DELTA_COALESCE_MS: integer(0, { max: 1000, unit: 'milliseconds' }),
+  ...OTLP_FIELDS,
 })
 
 /** Every variable that is read; docs/configuration.md has a row for each. */
@@ -260,6 +262,8 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
     credentials: v.AGUI_CREDENTIALS,
     logFile: v.LOG_FILE ?? `${stateDirectory}/logs/runner.log`,
     logLevel: v.LOG_LEVEL,
+    /** Where traces and metrics go; undefined for nowhere. */
+    otlp: otlpOf(v),
     policyFile:
       v.POLICY_FILE ?? (existsSync(IMAGE_POLICY) ? IMAGE_POLICY : `${defaults.appDirectory}/policy.yaml`),
     policyEnforcement: v.POLICY_ENFORCEMENT,

@@ -10,7 +10,7 @@ const LINES_EXPLAINED = 300
 
 const IMPORTS: Record<string, readonly string[]> = {
   errors: [],
-  channels: [],
+  channels: ['agent', 'agui'],
   'awake-timer': [],
   within: ['awake-timer'],
   lease: [],
@@ -20,7 +20,8 @@ const IMPORTS: Record<string, readonly string[]> = {
   callers: [],
   'config-fields': [],
   'no-workspace': [],
-  config: ['callers', 'config-fields', 'errors', 'no-workspace'],
+  'config-otlp': ['config-fields'],
+  config: ['callers', 'config-fields', 'config-otlp', 'errors', 'no-workspace'],
   'proxy-settings': ['errors'],
   agui: ['errors'],
   agent: ['agui', 'errors'],
@@ -85,7 +86,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   'console/browser/runner': ['console/browser/model'],
   'console/browser/state': ['console/browser/model', 'console/browser/runner'],
   'console/browser/view': ['console/browser/model', 'console/browser/runner', 'console/browser/state'],
-  'http/doors': ['errors', 'redaction', 'thread'],
+  'http/doors': ['agent', 'errors', 'redaction', 'thread'],
   'http/document': ['agui', 'errors', 'package-directory', 'page'],
   'http/stream': ['agui', 'background', 'channels', 'errors', 'lease', 'storage'],
   'http/platform': [
@@ -100,6 +101,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'workspace',
   ],
   'http/routes': [
+    'agent',
     'agui',
     'background',
     'console',
@@ -115,7 +117,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'within',
   ],
   http: ['channels', 'http/document', 'http/doors', 'http/platform', 'http/routes'],
-  telemetry: ['channels'],
+  telemetry: ['agent', 'agui', 'channels'],
   runner: [
     'agent',
     'agui',
@@ -173,6 +175,7 @@ const PACKAGE_ONLY_IN: Record<string, readonly string[]> = {
   lmdb: ['storage'],
   ws: ['sandbox'],
   'prom-client': ['telemetry'],
+  '@opentelemetry/api': ['telemetry'],
   pino: ['telemetry'],
   'node:child_process': ['claude', 'model-route', 'workspace', 'sandbox', 'storage', 'cli', 'launch'],
 }

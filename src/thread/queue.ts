@@ -1,4 +1,4 @@
-import type { RunAgentInput } from '@ag-ui/core'
+import type { RunRequest } from '../agent/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { isCode, RunnerError } from '../errors.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -18,7 +18,7 @@ import type { ThreadWriter } from './thread-writer.ts'
 /** A run that waits for the one before it; its client may be gone. */
 export interface QueuedRun {
   /** With the messages that are new to the thread only. */
-  request: RunAgentInput
+  request: RunRequest
   digests: NewMessages['digests']
   /** What else its client sent in vain, in words. */
   skipped: readonly string[]

@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { EventType, type Message, PROTOCOL_VERSION, type RunFinishedOutcome } from '@ag-ui/core'
-import type { AgentSession, RunEnd, RunRequest } from '../agent/agent.ts'
+import type { AgentSession, RunContext, RunEnd, RunRequest } from '../agent/agent.ts'
+import type { TraceCarrier } from '../agent/trace.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { OpenItems } from '../agui/grammar.ts'
 import { ownEvent } from '../agui/own-events.ts'
 import { AwakeTimer } from '../awake-timer.ts'
-import { runAnswered, runEnded, runStarted } from '../channels.ts'
+import { modelAsked, runAnswered, runEnded, runSaid, runStarted } from '../channels.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import type { StreamRedactor } from '../redaction/stream-redactor.ts'
@@ -62,6 +63,7 @@ export class Run {
   readonly #opening: readonly AguiEvent[]
   #pending: AguiEvent[] = []
   #flushing: Promise<void> | undefined
+  readonly #trace: TraceCarrier
   readonly #admittedAt = performance.now()
   #answered = false
   #isOver = false
@@ -73,8 +75,9 @@ export class Run {
   constructor(options: RunOptions) {
     this.#options = options
     this.runId = options.request.runId
+    this.#trace = { ...options.request.trace }
     this.#redaction = options.redactor.createStream()
-    this.#opening = [startEvent(options), ...options.firstWords].flatMap((event) => this.#shown(event))
+    this.#opening = [startEvent(options), ...options.firstWords].flatMap((event) => this.#redacted(event))
     this.shownMessages = this.#opening.flatMap((event) =>
       event.type === EventType.RUN_STARTED ? (event.input?.messages ?? []) : [],
     )
@@ -88,7 +91,8 @@ export class Run {
   /** Commits RUN_STARTED together with `writes`. @throws {RunnerError} `storage_full`: then there is no run. */
   async start(writes: readonly Write[]): Promise<void> {
     await this.#append(this.#opening, writes)
-    runStarted.publish(this.#ids)
+    runStarted.publish({ ...this.#ids, at: Date.now() - this.#age, trace: this.#trace })
+    this.#observe(this.#opening)
   }
 
   /** Asks the run to stop; it ends as `cancelled`, or as `error` when an error is given. The first call decides. */
@@ -122,12 +126,11 @@ export class Run {
 
   async #ask(agent: AgentSession): Promise<RunEnd> {
     const watch = this.#watch(agent.agentName)
-    const { signal } = this.#abort
     let end: RunEnd
     try {
-      end = signal.aborted
+      end = this.#abort.signal.aborted
         ? { outcome: 'cancelled' }
-        : await agent.run(this.#options.request, { emit: (events) => this.#emit(events), signal })
+        : await agent.run({ ...this.#options.request, trace: this.#trace }, this.#context)
     } catch (error) {
       end = { outcome: 'error', code: 'internal', message: `The agent failed: ${toMessage(error)}` }
     } finally {
@@ -138,9 +141,20 @@ export class Run {
     return { outcome: 'error', code, message, ...usageOf(end) }
   }
 
-  #tellEnd(end: { outcome: RunEnd['outcome']; code?: string }): void {
-    const code = end.code === undefined ? {} : { code: end.code }
-    runEnded.publish({ ...this.#ids, outcome: end.outcome, ...code, ms: this.#age })
+  get #context(): RunContext {
+    return {
+      emit: (events) => this.#emit(events),
+      ...(modelAsked.hasSubscribers && {
+        onModelCall: (call) => modelAsked.publish({ ...this.#ids, call }),
+      }),
+      signal: this.#abort.signal,
+    }
+  }
+
+  #tellEnd(end: { outcome: RunEnd['outcome']; code?: string; usage?: RunEnd['usage'] }): void {
+    const { outcome, code, usage } = end
+    const facts = { ...(code !== undefined && { code }), ...(usage !== undefined && { usage }) }
+    runEnded.publish({ ...this.#ids, outcome, ...facts, ms: this.#age })
   }
 
   /** Words of the thread's own in the stream of this run. */
@@ -187,8 +201,19 @@ export class Run {
     this.#flushing ??= this.#flush()
   }
 
-  /** As clients get it: without secrets, then in pieces that fit. */
+  /** The same, on its way to the clients: those who observe get it too. */
   #shown(event: AguiEvent): AguiEvent[] {
+    const events = this.#redacted(event)
+    this.#observe(events)
+    return events
+  }
+
+  #observe(events: readonly AguiEvent[]): void {
+    if (runSaid.hasSubscribers) runSaid.publish({ ...this.#ids, events })
+  }
+
+  /** As clients get it: without secrets, then in pieces that fit. */
+  #redacted(event: AguiEvent): AguiEvent[] {
     return this.#redaction.redact(event).flatMap((redacted) => this.#options.oversize.fit(redacted))
   }
 

@@ -11,6 +11,7 @@ import type { ServedThreads } from '../../thread/served-threads.ts'
 import { readMessages } from '../../thread/snapshot.ts'
 import { about } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
+import { traceOf } from '../doors/trace-header.ts'
 import { chooseEncoding, STREAM_TYPES } from '../stream/encoding.ts'
 import { leaving } from '../stream/leaving.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
@@ -82,7 +83,7 @@ export function runRoutes(options: RunRoutesOptions) {
       // All that can refuse the reader comes first: a client that gets no stream starts no run.
       const encoding = chooseEncoding(request.headers.accept, { dialect, threadId: input.threadId })
       const seat = subscribers.takeFor(encoding)
-      const submitted = await threads.submit(input).catch((error: unknown) => {
+      const submitted = await threads.submit({ ...input, trace: traceOf(request.headers) }).catch((error: unknown) => {
         seat.release()
         throw error
       })

@@ -1,6 +1,7 @@
 import fastifyWebsocket, { type WebSocket } from '@fastify/websocket'
 import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
+import { TraceCarrier } from '../../agent/trace.ts'
 import { ProtocolVersion } from '../../agui/dialect.ts'
 import { parseRunInput } from '../../agui/input.ts'
 import { inBackground } from '../../background.ts'
@@ -17,6 +18,7 @@ import { parse } from '../doors/parse.ts'
 import { RateLimit } from '../doors/rate-limit.ts'
 import { checkSent, type SentLimits } from '../doors/sent-ids.ts'
 import type { Tickets } from '../doors/tickets.ts'
+import { traceOf } from '../doors/trace-header.ts'
 import { divertUpgrades } from '../doors/upgrades.ts'
 import { framesFor, type Reader } from '../stream/encoding.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
@@ -36,6 +38,8 @@ export interface SocketRoutesOptions extends SentLimits {
 
 interface SocketOptions extends SocketRoutesOptions {
   logger: FastifyBaseLogger
+  /** Of the handshake: for the runs that name none. */
+  trace: TraceCarrier
   /** Of the ticket that it was opened with. */
   onlyThread: string | undefined
 }
@@ -45,7 +49,7 @@ const PATH = '/ws'
 const SUBSCRIPTIONS_MAX = 64
 
 const Command = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('run'), input: z.unknown() }),
+  z.strictObject({ type: z.literal('run'), input: z.unknown(), ...TraceCarrier.shape }),
   z.strictObject({
     type: z.literal('subscribe'),
     threadId: z.string(),
@@ -100,7 +104,8 @@ export function socketRoutes(options: SocketRoutesOptions): FastifyPluginAsync {
       },
       wsHandler(socket, request) {
         const onlyThread = options.tickets.threadOf(request)
-        new SocketSession(socket, { ...options, logger: request.log, onlyThread }).open()
+        const trace = traceOf(request.headers)
+        new SocketSession(socket, { ...options, logger: request.log, trace, onlyThread }).open()
       },
     })
   }
@@ -161,7 +166,7 @@ class SocketSession {
           this.#options.logger.warn({ threadId, runId: input.runId, warning }, 'input stripped')
         const seat = this.#subscriptions.has(threadId) ? undefined : this.#take(threadId)
         try {
-          const { after, runId, ...steered } = await threads.submit(input)
+          const { after, runId, ...steered } = await threads.submit({ ...input, trace: this.#traceOf(command) })
           this.#options.logger.info({ threadId, runId, ...steered }, 'run submitted')
           // Meanwhile another command may have subscribed, or the one that was there left.
           if (!this.#subscriptions.has(threadId))
@@ -199,6 +204,11 @@ class SocketSession {
         return
       }
     }
+  }
+
+  #traceOf({ traceparent, tracestate }: TraceCarrier): TraceCarrier {
+    if (traceparent === undefined) return this.#options.trace
+    return { traceparent, ...(tracestate !== undefined && { tracestate }) }
   }
 
   #checkThread(threadId: string): void {
