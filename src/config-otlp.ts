@@ -35,9 +35,9 @@ export const OTLP_FIELDS = {
 } as const
 
 export interface OtlpConfig {
-  /** Whether traces go anywhere, and metrics. */
-  traces: boolean
-  metrics: boolean
+  /** At which address traces are taken, and metrics; undefined for nowhere. The path may lack. */
+  traces: string | undefined
+  metrics: string | undefined
   metricsIntervalMs: number
   /** Whether spans hold what was said and done. */
   capturesContent: boolean
@@ -48,10 +48,10 @@ export function otlpOf(v: z.infer<z.ZodObject<typeof OTLP_FIELDS>>): OtlpConfig 
   if (v.OTEL_SDK_DISABLED) return undefined
   const common = v.OTEL_EXPORTER_OTLP_ENDPOINT
   const traces =
-    v.OTEL_TRACES_EXPORTER === 'otlp' && (v.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? common) !== undefined
+    v.OTEL_TRACES_EXPORTER === 'none' ? undefined : (v.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? common)
   const metrics =
-    v.OTEL_METRICS_EXPORTER === 'otlp' && (v.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT ?? common) !== undefined
-  if (!traces && !metrics) return undefined
+    v.OTEL_METRICS_EXPORTER === 'none' ? undefined : (v.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT ?? common)
+  if (traces === undefined && metrics === undefined) return undefined
   return {
     traces,
     metrics,

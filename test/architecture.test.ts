@@ -133,6 +133,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'http/routes',
     'http/stream',
     'model-route',
+    'proxy-settings',
     'redaction',
     'sandbox',
     'storage',

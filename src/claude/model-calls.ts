@@ -189,7 +189,9 @@ function failed(lane: Lane, error: string, now: number): ModelCall[] {
   lane.askedAt = undefined
   const [part] = end(lane)
   if (part !== undefined) return [{ ...part, endedAt: now, error }]
-  return askedAt === undefined ? [] : [{ ...lane.owner, startedAt: Math.min(askedAt, now), endedAt: now, error }]
+  return askedAt === undefined
+    ? []
+    : [{ ...lane.owner, startedAt: Math.min(askedAt, now), endedAt: now, error }]
 }
 
 /** Anthropic counts cached prompt tokens beside the input; AG-UI counts them into it. */

@@ -1,5 +1,4 @@
 import { contentToText, EventType, type Tool, type UserMessage } from '@ag-ui/core'
-import { z } from 'zod'
 import type { RunContext, RunEnd } from '../agent/agent.ts'
 import type { ModelCall } from '../agent/trace.ts'
 import type { AguiEvent } from '../agui/event.ts'
@@ -13,12 +12,7 @@ import { ModelCalls } from './model-calls.ts'
 import { isRecord } from './translate/messages.ts'
 import { Translator } from './translate/translator.ts'
 import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
-
-const CommandLifecycle = z.object({
-  type: z.literal('command_lifecycle'),
-  command_uuid: z.string(),
-  state: z.string(),
-})
+import { hasType, lifeOf, saysNoConversation } from './turn-signs.ts'
 
 /** A user message on its way into the turn; `isTold` when readers have it already. */
 export type Steered = Pick<UserMessage, 'id' | 'content'> & { isTold: boolean }
@@ -289,29 +283,4 @@ export function editedEvents({ interrupt }: ToolAsked, args: Record<string, unkn
 
 export function protocolEnd(message: string): RunEnd {
   return { outcome: 'error', code: 'claude_protocol', message }
-}
-
-function hasType(message: unknown, type: string): boolean {
-  return typeof message === 'object' && message !== null && 'type' in message && message.type === type
-}
-
-/** What became of a user message, by the uuid it was sent with (2.1.329; undocumented). */
-function lifeOf(message: unknown): { id: string; state: string } | undefined {
-  // Looked at before it is parsed: this is asked of every delta.
-  if (!hasType(message, 'command_lifecycle')) return undefined
-  const parsed = CommandLifecycle.safeParse(message)
-  return parsed.success ? { id: parsed.data.command_uuid, state: parsed.data.state } : undefined
-}
-
-/** The session's file is gone, or the entry in it that was to be resumed at. */
-const NO_SUCH_PLACE = /^No (?:conversation|message) found/
-
-function saysNoConversation(message: unknown): boolean {
-  if (typeof message !== 'object' || message === null || !('type' in message) || message.type !== 'result')
-    return false
-  return (
-    'errors' in message &&
-    Array.isArray(message.errors) &&
-    message.errors.some((error) => typeof error === 'string' && NO_SUCH_PLACE.test(error))
-  )
 }

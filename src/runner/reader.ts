@@ -45,7 +45,7 @@ export async function createReader({ config, version, env, logger }: ReaderOptio
   opened.adopt(log, (it) => it.close())
   const stored = new StoredThreads(storage, (memory) => lookAt(memory, model))
   const metrics = lazyMetrics(readerSources(log))
-  opened.adopt(await startOtlp({ config, version, logger, metrics }), (end) => end())
+  opened.adopt(await startOtlp({ config, version, env, logger, metrics }), (end) => end())
   const app = await buildServer({
     ...doorsOf(config),
     logger,

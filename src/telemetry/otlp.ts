@@ -5,6 +5,7 @@ import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import { detectResources, envDetector, type Resource, resourceFromAttributes } from '@opentelemetry/resources'
 import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics'
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
+import { HttpsProxyAgent } from 'https-proxy-agent'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 import { otlpMetrics } from './otlp-metrics.ts'
@@ -13,11 +14,16 @@ import { type RunSpansOptions, traceRuns } from './run-spans.ts'
 export interface OtlpOptions extends Pick<RunSpansOptions, 'agentName' | 'provider' | 'capturesContent'> {
   version: string
   logger: Logger
-  traces: boolean
-  metrics: (() => Promise<Metrics>) | undefined
-  metricsIntervalMs: number
+  /** How each is sent; undefined for what is not. */
+  traces: OtlpWay | undefined
+  metrics: (OtlpWay & { intervalMs: number; read(): Promise<Metrics> }) | undefined
   /** How long the last spans and metrics may take to leave, in milliseconds. */
   flushMs: number
+}
+
+export interface OtlpWay {
+  /** The proxy that leads to the collector; undefined for none. */
+  proxy: { url: string; headers: Record<string, string> } | undefined
 }
 
 const NAME = 'agui-runner'
@@ -32,10 +38,14 @@ const EXPORT_TIMEOUT_MS = 5000
  * @returns what sends the rest, as far as the time allows, and ends it.
  */
 export function openOtlp(options: OtlpOptions): () => Promise<void> {
-  const own = { 'service.name': NAME, 'service.version': options.version, 'service.instance.id': randomUUID() }
+  const own = {
+    'service.name': NAME,
+    'service.version': options.version,
+    'service.instance.id': randomUUID(),
+  }
   const resource = resourceFromAttributes(own).merge(detectResources({ detectors: [envDetector] }))
   const closers = [
-    ...(options.traces ? [openTraces(options, resource)] : []),
+    ...(options.traces === undefined ? [] : [openTraces(options, options.traces, resource)]),
     ...(options.metrics === undefined ? [] : [openMetricsExport(options, options.metrics, resource)]),
   ]
   return async () => {
@@ -45,8 +55,12 @@ export function openOtlp(options: OtlpOptions): () => Promise<void> {
   }
 }
 
-function openTraces({ logger, version, ...options }: OtlpOptions, resource: Resource): () => Promise<void> {
-  const exporter = new OTLPTraceExporter({ timeoutMillis: EXPORT_TIMEOUT_MS })
+function openTraces(
+  { logger, version, ...options }: OtlpOptions,
+  way: OtlpWay,
+  resource: Resource,
+): () => Promise<void> {
+  const exporter = new OTLPTraceExporter(exporterOptions(way))
   told(exporter, { what: 'spans', logger })
   const provider = new BasicTracerProvider({ resource, spanProcessors: [new BatchSpanProcessor(exporter)] })
   const propagator = new W3CTraceContextPropagator()
@@ -58,20 +72,27 @@ function openTraces({ logger, version, ...options }: OtlpOptions, resource: Reso
 }
 
 function openMetricsExport(
-  { logger, metricsIntervalMs }: OtlpOptions,
-  metrics: () => Promise<Metrics>,
+  { logger }: OtlpOptions,
+  { intervalMs, read, ...way }: NonNullable<OtlpOptions['metrics']>,
   resource: Resource,
 ): () => Promise<void> {
-  const exporter = new OTLPMetricExporter({ timeoutMillis: EXPORT_TIMEOUT_MS })
+  const exporter = new OTLPMetricExporter(exporterOptions(way))
   told(exporter, { what: 'metrics', logger })
   const reader = new PeriodicExportingMetricReader({
     exporter,
-    exportIntervalMillis: metricsIntervalMs,
-    exportTimeoutMillis: Math.min(metricsIntervalMs, EXPORT_TIMEOUT_MS),
-    metricProducers: [otlpMetrics(metrics, NAME)],
+    exportIntervalMillis: intervalMs,
+    exportTimeoutMillis: Math.min(intervalMs, EXPORT_TIMEOUT_MS),
+    metricProducers: [otlpMetrics(read, NAME)],
   })
   const provider = new MeterProvider({ resource, readers: [reader] })
   return () => provider.shutdown()
+}
+
+function exporterOptions({ proxy }: OtlpWay) {
+  if (proxy === undefined) return { timeoutMillis: EXPORT_TIMEOUT_MS }
+  // The same for http: what is sent is not for the proxy.
+  const agent = new HttpsProxyAgent(proxy.url, { headers: proxy.headers, keepAlive: true })
+  return { timeoutMillis: EXPORT_TIMEOUT_MS, httpAgentOptions: () => agent }
 }
 
 interface Exporter<T> {

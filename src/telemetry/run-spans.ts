@@ -323,7 +323,13 @@ const COUNTS = {
   reasoningTokens: 'gen_ai.usage.reasoning.output_tokens',
 } as const satisfies Partial<Record<keyof TokenUsage, string>>
 
-const COUNT_NAMES = ['inputTokens', 'outputTokens', 'cachedInputTokens', 'cacheWriteInputTokens', 'reasoningTokens'] as const
+const COUNT_NAMES = [
+  'inputTokens',
+  'outputTokens',
+  'cachedInputTokens',
+  'cacheWriteInputTokens',
+  'reasoningTokens',
+] as const
 
 function usageAttributes(usage: TokenUsage | undefined): Attributes {
   if (usage === undefined) return {}

@@ -48,7 +48,8 @@ export class SpanContent {
   ofMessages(): Attributes {
     if (!this.#captures) return {}
     const all = [...this.#said.values()]
-    const of = (role: string): object[] => all.filter((it) => it.role === role).map((it) => toMessage(role, it.text))
+    const of = (role: string): object[] =>
+      all.filter((it) => it.role === role).map((it) => toMessage(role, it.text))
     return {
       'gen_ai.input.messages': JSON.stringify([...this.#asked, ...of('user')]),
       'gen_ai.output.messages': JSON.stringify(

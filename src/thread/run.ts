@@ -1,10 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { EventType, type Message, PROTOCOL_VERSION, type RunFinishedOutcome } from '@ag-ui/core'
+import { EventType, type Message } from '@ag-ui/core'
 import type { AgentSession, RunContext, RunEnd, RunRequest } from '../agent/agent.ts'
 import type { TraceCarrier } from '../agent/trace.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { OpenItems } from '../agui/grammar.ts'
-import { ownEvent } from '../agui/own-events.ts'
 import { AwakeTimer } from '../awake-timer.ts'
 import { modelAsked, runAnswered, runEnded, runSaid, runStarted } from '../channels.ts'
 import { RunnerError, toMessage } from '../errors.ts'
@@ -12,7 +11,7 @@ import type { Redactor } from '../redaction/redactor.ts'
 import type { StreamRedactor } from '../redaction/stream-redactor.ts'
 import type { Write } from '../storage/table.ts'
 import type { Oversize } from './oversize.ts'
-import type { Waiting } from './queue.ts'
+import { endEvent, startEvent, usageOf } from './run-events.ts'
 import type { ThreadWriter } from './thread-writer.ts'
 
 export interface RunLimits {
@@ -77,7 +76,9 @@ export class Run {
     this.runId = options.request.runId
     this.#trace = { ...options.request.trace }
     this.#redaction = options.redactor.createStream()
-    this.#opening = [startEvent(options), ...options.firstWords].flatMap((event) => this.#redacted(event))
+    this.#opening = [startEvent(options.writer.threadId, options.request), ...options.firstWords].flatMap(
+      (event) => this.#redacted(event),
+    )
     this.shownMessages = this.#opening.flatMap((event) =>
       event.type === EventType.RUN_STARTED ? (event.input?.messages ?? []) : [],
     )
@@ -112,7 +113,7 @@ export class Run {
       await this.#flushing
       if (this.#logFailure !== undefined) throw this.#logFailure.error
       this.#isOver = true
-      const closing = [...this.#open.closing(), ...this.#options.lastWords(end), this.#terminal(end)]
+      const closing = [...this.#open.closing(), ...this.#options.lastWords(end), endEvent(this.#ids, end)]
       const events = [...this.#pending, ...closing.flatMap((event) => this.#shown(event))]
       await this.#append(events, await this.#options.lastWrites(end), { isLast: true })
     } catch (error) {
@@ -245,21 +246,6 @@ export class Run {
     return this.#options.writer.commit({ append: { runId: this.runId, events }, writes, ...options })
   }
 
-  #terminal(end: RunEnd): AguiEvent {
-    const usage = usageOf(end)
-    if (end.outcome === 'error') {
-      return { type: EventType.RUN_ERROR, message: end.message, code: end.code, ...usage }
-    }
-    return {
-      type: EventType.RUN_FINISHED,
-      threadId: this.#options.writer.threadId,
-      runId: this.runId,
-      outcome: outcomeOf(end),
-      ...(end.outcome === 'success' && end.result !== undefined ? { result: end.result } : {}),
-      ...usage,
-    }
-  }
-
   #watch(agentName: string): { close(): void } {
     const { runTimeoutMs, runIdleTimeoutMs } = this.#options
     const whole = limit(runTimeoutMs, () => {
@@ -281,55 +267,4 @@ export class Run {
 
 function limit(ms: number, onEnd: () => void): AwakeTimer | undefined {
   return ms > 0 ? new AwakeTimer(ms, onEnd) : undefined
-}
-
-/**
- * RUN_STARTED with our own protocol version (agui-1.0-producer.md A2.13). Of the input it echoes what is new to the
- * thread: so every reader has the user's words too, and the traffic does not double with the history.
- */
-function startEvent({ writer: { threadId }, request }: RunOptions): AguiEvent {
-  const { runId, parentRunId, messages } = request
-  return {
-    type: EventType.RUN_STARTED,
-    threadId,
-    runId,
-    protocolVersion: PROTOCOL_VERSION,
-    ...(parentRunId === undefined ? {} : { parentRunId }),
-    input: { threadId, runId, messages, tools: [], context: [] },
-    timestamp: Date.now(),
-  }
-}
-
-/** A run that could not be started, as its readers get it. */
-export function refusedRun(threadId: string, runId: string, error: unknown): AguiEvent[] {
-  const code = error instanceof RunnerError ? error.code : 'internal'
-  const message = `The run could not be started: ${toMessage(error)}`
-  return [
-    { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION },
-    { type: EventType.RUN_ERROR, code, message },
-  ]
-}
-
-/** The events of a run that somebody took out of the queue. */
-export function withdrawnRun(
-  threadId: string,
-  { runId, digests, words }: Pick<Waiting, 'runId' | 'digests' | 'words'>,
-): AguiEvent[] {
-  const messageIds = digests.map(([id]) => id)
-  return [
-    { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION },
-    ownEvent('withdrawn', { messageIds, words }),
-    { type: EventType.RUN_FINISHED, threadId, runId, outcome: { type: 'cancelled' } },
-  ]
-}
-
-function outcomeOf(end: Exclude<RunEnd, { outcome: 'error' }>): RunFinishedOutcome {
-  if (end.outcome === 'cancelled') return { type: 'cancelled' }
-  if (end.outcome === 'interrupt') return { type: 'interrupt', interrupts: end.interrupts }
-  const { pendingToolCallIds } = end
-  return { type: 'success', ...(pendingToolCallIds === undefined ? {} : { pendingToolCallIds }) }
-}
-
-function usageOf(end: RunEnd): Pick<RunEnd, 'usage'> {
-  return end.usage === undefined || end.usage.length === 0 ? {} : { usage: end.usage }
 }

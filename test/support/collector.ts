@@ -1,14 +1,13 @@
 // An OTLP/HTTP collector on loopback. It decodes with what OpenTelemetry's own .proto files were compiled to, which is no
 // part of the exporter that encodes.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createRequire } from 'node:module'
 import { buffer } from 'node:stream/consumers'
 import { gunzipSync } from 'node:zlib'
-// The package is CommonJS.
-import root from 'otlp-decoder/build/src/generated/root.js'
+import { z } from 'zod'
 
-const { trace, metrics } = root.opentelemetry.proto.collector
-const TraceRequest = trace.v1.ExportTraceServiceRequest
-const MetricsRequest = metrics.v1.ExportMetricsServiceRequest
+const TRACES = 'opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest'
+const METRICS = 'opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceRequest'
 
 export interface CollectedSpan {
   name: string
@@ -25,7 +24,7 @@ export interface CollectedSpan {
   resource: Record<string, unknown>
 }
 
-export interface CollectedMetric {
+interface CollectedMetric {
   name: string
   unit: string
   /** `sum`, `gauge` or `histogram`. */
@@ -96,72 +95,129 @@ export async function openCollector(): Promise<Collector> {
 
 /** What `agui-runner` is told of it; it sends soon. */
 export function collectedBy({ url }: Collector): Record<string, string> {
-  return { OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_BSP_SCHEDULE_DELAY: '20', OTEL_METRIC_EXPORT_INTERVAL: '200' }
+  return {
+    OTEL_EXPORTER_OTLP_ENDPOINT: url,
+    OTEL_BSP_SCHEDULE_DELAY: '20',
+    OTEL_METRIC_EXPORT_INTERVAL: '200',
+  }
 }
 
-const MS = 1e6
+/** What a message type of protobufjs can do. */
+const Decoder = z.object({
+  decode: z.custom<(bytes: Uint8Array) => object>(),
+  toObject: z.custom<(message: object, options: object) => unknown>(),
+})
+
+const generated: unknown = createRequire(import.meta.url)('otlp-decoder/build/src/generated/root')
+
+function decode(type: string, bytes: Uint8Array): unknown {
+  let named = generated
+  for (const name of type.split('.')) named = Object(named)[name]
+  const { decode: read, toObject } = Decoder.parse(Object.assign({}, named))
+  return toObject(read(bytes), { longs: Number, arrays: true })
+}
+
+const Value: z.ZodType<unknown> = z.lazy(() =>
+  z.union([
+    z.object({ stringValue: z.string() }).transform((it) => it.stringValue),
+    z.object({ intValue: z.number() }).transform((it) => it.intValue),
+    z.object({ doubleValue: z.number() }).transform((it) => it.doubleValue),
+    z.object({ boolValue: z.boolean() }).transform((it) => it.boolValue),
+    z.object({ arrayValue: z.object({ values: z.array(Value) }) }).transform((it) => it.arrayValue.values),
+  ]),
+)
+const Attributes = z
+  .array(z.object({ key: z.string(), value: Value }))
+  .transform((pairs) => Object.fromEntries(pairs.map(({ key, value }) => [key, value])))
+const Id = z
+  .custom<Uint8Array>((value) => value instanceof Uint8Array)
+  .optional()
+  .transform((bytes) => Buffer.from(bytes ?? []).toString('hex'))
+const Nanoseconds = z.number().transform((nanoseconds) => nanoseconds / 1e6)
+
+const Traces = z.object({
+  resourceSpans: z.array(
+    z.object({
+      resource: z.object({ attributes: Attributes }),
+      scopeSpans: z.array(
+        z.object({
+          spans: z.array(
+            z.object({
+              name: z.string(),
+              ...{ traceId: Id, spanId: Id, parentSpanId: Id },
+              kind: z.number(),
+              ...{ startTimeUnixNano: Nanoseconds, endTimeUnixNano: Nanoseconds },
+              status: z.object({ code: z.number().default(0) }).optional(),
+              attributes: Attributes,
+              events: z.array(z.object({ name: z.string() })),
+            }),
+          ),
+        }),
+      ),
+    }),
+  ),
+})
 
 function spansOf(bytes: Buffer): CollectedSpan[] {
-  const { resourceSpans = [] } = TraceRequest.toObject(TraceRequest.decode(bytes), { longs: Number, arrays: true })
-  // biome-ignore lint/suspicious/noExplicitAny: protobufjs has no type for the plain form; all that is used is read by name
-  return resourceSpans.flatMap(({ resource, scopeSpans }: any) =>
-    // biome-ignore lint/suspicious/noExplicitAny: the same
-    scopeSpans.flatMap((scope: any) =>
-      // biome-ignore lint/suspicious/noExplicitAny: the same
-      scope.spans.map((span: any) => ({
-        name: span.name,
-        traceId: Buffer.from(span.traceId).toString('hex'),
-        spanId: Buffer.from(span.spanId).toString('hex'),
-        parentSpanId: Buffer.from(span.parentSpanId ?? []).toString('hex'),
-        kind: span.kind,
-        startMs: span.startTimeUnixNano / MS,
-        endMs: span.endTimeUnixNano / MS,
-        status: span.status?.code ?? 0,
-        attributes: attributesOf(span.attributes),
-        // biome-ignore lint/suspicious/noExplicitAny: the same
-        events: span.events.map((event: any) => event.name),
-        resource: attributesOf(resource.attributes),
+  return Traces.parse(decode(TRACES, bytes)).resourceSpans.flatMap(({ resource, scopeSpans }) =>
+    scopeSpans
+      .flatMap(({ spans }) => spans)
+      .map(({ startTimeUnixNano: startMs, endTimeUnixNano: endMs, status, events, ...span }) => ({
+        ...span,
+        ...{ startMs, endMs, status: status?.code ?? 0, resource: resource.attributes },
+        events: events.map(({ name }) => name),
       })),
-    ),
   )
 }
+
+const Points = z.object({
+  dataPoints: z.array(
+    z.object({
+      attributes: Attributes,
+      asDouble: z.number().optional(),
+      asInt: z.number().optional(),
+      sum: z.number().optional(),
+      bucketCounts: z.array(z.number()).default([]),
+      explicitBounds: z.array(z.number()).default([]),
+    }),
+  ),
+})
+const Metrics = z.object({
+  resourceMetrics: z.array(
+    z.object({
+      scopeMetrics: z.array(
+        z.object({
+          metrics: z.array(
+            z.object({
+              name: z.string(),
+              unit: z.string().default(''),
+              ...{ sum: Points.optional(), gauge: Points.optional(), histogram: Points.optional() },
+            }),
+          ),
+        }),
+      ),
+    }),
+  ),
+})
 
 function metricsOf(bytes: Buffer): CollectedMetric[] {
-  const { resourceMetrics = [] } = MetricsRequest.toObject(MetricsRequest.decode(bytes), {
-    longs: Number,
-    arrays: true,
-  })
-  // biome-ignore lint/suspicious/noExplicitAny: as above
-  return resourceMetrics.flatMap(({ scopeMetrics }: any) =>
-    // biome-ignore lint/suspicious/noExplicitAny: as above
-    scopeMetrics.flatMap((scope: any) =>
-      // biome-ignore lint/suspicious/noExplicitAny: as above
-      scope.metrics.map((metric: any) => {
-        const kind = ['sum', 'gauge', 'histogram'].find((each) => metric[each] !== undefined) ?? ''
-        return {
-          name: metric.name,
-          unit: metric.unit,
-          kind,
-          // biome-ignore lint/suspicious/noExplicitAny: as above
-          points: metric[kind].dataPoints.map((point: any) => ({
-            attributes: attributesOf(point.attributes),
-            value: point.asDouble ?? point.asInt ?? point.sum,
-            counts: point.bucketCounts ?? [],
-            bounds: point.explicitBounds ?? [],
-          })),
-        }
-      }),
+  const { resourceMetrics } = Metrics.parse(decode(METRICS, bytes))
+  const all = resourceMetrics.flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(({ metrics }) => metrics))
+  return all.flatMap(({ name, unit, ...kinds }) =>
+    Object.entries(kinds).flatMap(([kind, data]) =>
+      data === undefined
+        ? []
+        : [
+            {
+              ...{ name, unit, kind },
+              points: data.dataPoints.map(
+                ({ attributes, asDouble, asInt, sum, bucketCounts, explicitBounds }) => ({
+                  ...{ attributes, value: asDouble ?? asInt ?? sum ?? Number.NaN },
+                  ...{ counts: bucketCounts, bounds: explicitBounds },
+                }),
+              ),
+            },
+          ],
     ),
   )
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: as above
-function attributesOf(pairs: any[]): Record<string, unknown> {
-  return Object.fromEntries(pairs.map(({ key, value }) => [key, valueOf(value)]))
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: as above
-function valueOf(value: any): unknown {
-  if (value?.arrayValue !== undefined) return value.arrayValue.values.map(valueOf)
-  return value?.stringValue ?? value?.intValue ?? value?.doubleValue ?? value?.boolValue
 }

@@ -83,10 +83,12 @@ export function runRoutes(options: RunRoutesOptions) {
       // All that can refuse the reader comes first: a client that gets no stream starts no run.
       const encoding = chooseEncoding(request.headers.accept, { dialect, threadId: input.threadId })
       const seat = subscribers.takeFor(encoding)
-      const submitted = await threads.submit({ ...input, trace: traceOf(request.headers) }).catch((error: unknown) => {
-        seat.release()
-        throw error
-      })
+      const submitted = await threads
+        .submit({ ...input, trace: traceOf(request.headers) })
+        .catch((error: unknown) => {
+          seat.release()
+          throw error
+        })
       const { after, runId, steeredInto, skipped = [], held } = submitted
       if (steeredInto !== undefined) {
         seat.release()

@@ -166,7 +166,10 @@ class SocketSession {
           this.#options.logger.warn({ threadId, runId: input.runId, warning }, 'input stripped')
         const seat = this.#subscriptions.has(threadId) ? undefined : this.#take(threadId)
         try {
-          const { after, runId, ...steered } = await threads.submit({ ...input, trace: this.#traceOf(command) })
+          const { after, runId, ...steered } = await threads.submit({
+            ...input,
+            trace: this.#traceOf(command),
+          })
           this.#options.logger.info({ threadId, runId, ...steered }, 'run submitted')
           // Meanwhile another command may have subscribed, or the one that was there left.
           if (!this.#subscriptions.has(threadId))
