@@ -318,8 +318,7 @@ export class Thread {
     const digests = withShown(queued.digests, run.shownMessages)
     this.#run = { run, runId, digests }
     const { threadId } = this
-    const after = writer.head
-    const before = this.#facts
+    const [after, before] = [writer.head, this.#facts]
     const { lastUserMessageId } = back ?? before
     const openRun = { runId, after }
     const facts = { ...titled(before, request.messages, redactor.redactText), lastUserMessageId }
