@@ -179,6 +179,7 @@ const Environment = z.object({
   SHUTDOWN_GRACE_MS: integer(10_000, { min: 1, unit: 'milliseconds' }),
   THREAD_LEASE_MS: integer(15_000, { min: 1000, unit: 'milliseconds' }),
   LOG_RETENTION_BYTES: integer(1024 * MIB, { min: MIB, unit: 'bytes' }),
+  LOG_RETENTION_MS: integer(0, { unit: 'milliseconds' }),
   DELTA_COALESCE_MS: integer(0, { max: 1000, unit: 'milliseconds' }),
   ...OTLP_FIELDS,
 })
@@ -321,6 +322,7 @@ function limitsOf(v: z.infer<typeof Environment>) {
     shutdownGraceMs: v.SHUTDOWN_GRACE_MS,
     threadLeaseMs: v.THREAD_LEASE_MS,
     logRetentionBytes: v.LOG_RETENTION_BYTES,
+    logRetentionMs: v.LOG_RETENTION_MS,
     deltaCoalesceMs: v.DELTA_COALESCE_MS,
   })
 }
@@ -347,6 +349,9 @@ function crossProblems(v: z.infer<typeof Environment>): string[] {
   }
   if (v.HEADERS_TIMEOUT_MS > v.REQUEST_TIMEOUT_MS) {
     problems.push('HEADERS_TIMEOUT_MS: must not be longer than REQUEST_TIMEOUT_MS, which it is a part of')
+  }
+  if (v.LOG_RETENTION_MS > 0 && v.EVENT_LOG_URL === undefined) {
+    problems.push('LOG_RETENTION_MS: needs EVENT_LOG_URL; the embedded store goes by LOG_RETENTION_BYTES alone')
   }
   if (v.REPOS_JSON.length > v.REPOS_MAX) {
     problems.push(`REPOS_JSON: must not name more than REPOS_MAX (${v.REPOS_MAX}) repositories`)

@@ -55,6 +55,7 @@ export async function openSharedStorage(
     runnerUrl,
     leaseMs: limits.threadLeaseMs,
     retentionBytes: limits.logRetentionBytes,
+    retentionMs: limits.logRetentionMs,
   })
 }
 

@@ -29,6 +29,7 @@ export interface LaneOptions {
   client: RedisClient
   tenant: Tenant
   retentionBytes: number
+  retentionMs: number
   now(): number
   /** What has to be over before the thread is claimed: the removal of an earlier life. */
   after: Promise<unknown> | undefined
@@ -245,7 +246,7 @@ export class WriteLane {
   }
 
   #entryOf({ blobs = [], writes = [], isLast = false }: Commit, batch: Batch | undefined): Entry {
-    const { retentionBytes, threadId, now } = this.#options
+    const { retentionBytes, retentionMs, threadId, now } = this.#options
     const body = batch === undefined ? '' : Buffer.concat(batch.encode())
     const stored = blobs.flatMap((blob) => [blob.id, Buffer.concat(encodeBlob(blob))])
     const args = [
@@ -255,6 +256,8 @@ export class WriteLane {
       body,
       retentionBytes,
       channelOf(threadId),
+      retentionMs,
+      now() - retentionMs,
       blobs.length,
       ...stored,
       ...writes.flatMap(writeArguments),
