@@ -99,7 +99,7 @@ if n <= done then return {'done', string.format('%d', bytes), oldest} end
 if n > done + 1 then return {'behind', string.format('%d', done)} end
 local limit, age, oldAt = tonumber(ARGV[6]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local hasBlobs = tonumber(ARGV[10]) > 0
-if redis.call('EXISTS', KEYS[4]) == 0 then blobBytes = 0 end
+if meta[7] and redis.call('EXISTS', KEYS[4]) == 0 then blobBytes = 0 end
 if meta[7] and redis.call('EXISTS', KEYS[3]) == 0 then
   bytes = 0
   if ARGV[4] ~= '0' then oldest = ARGV[3] end
@@ -125,7 +125,6 @@ if ARGV[4] ~= '0' then
     least = two[2][1]
   end
   if least then redis.call('XTRIM', KEYS[3], 'MINID', least) end
-  redis.call('HSET', KEYS[1], 'head', ARGV[4])
 end
 local at = 11
 for _ = 1, tonumber(ARGV[10]) do
@@ -156,8 +155,12 @@ elseif meta[7] then
   for i = 3, 4 do redis.call('PERSIST', KEYS[i]) end
   redis.call('HDEL', KEYS[1], 'age')
 end
-redis.call('HSET', KEYS[1], 'n', ARGV[2], 'bytes', string.format('%d', bytes), 'blobBytes', string.format('%d', blobBytes), 'oldest', oldest)
-if ARGV[4] ~= '0' then redis.call('PUBLISH', ARGV[7], meta[6] .. ' ' .. ARGV[4]) end
+if ARGV[4] ~= '0' then
+  redis.call('HSET', KEYS[1], 'n', ARGV[2], 'bytes', string.format('%d', bytes), 'blobBytes', string.format('%d', blobBytes), 'oldest', oldest, 'head', ARGV[4])
+  redis.call('PUBLISH', ARGV[7], meta[6] .. ' ' .. ARGV[4])
+else
+  redis.call('HSET', KEYS[1], 'n', ARGV[2], 'bytes', string.format('%d', bytes), 'blobBytes', string.format('%d', blobBytes), 'oldest', oldest)
+end
 return {'done', string.format('%d', bytes), oldest}
 `
 
