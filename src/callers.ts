@@ -2,13 +2,24 @@
 import proxyAddr from '@fastify/proxy-addr'
 import { z } from 'zod'
 
-const ORIGIN = /^(null|[a-z][\w+.-]*:\/\/[^/?#@\s*]+\/?)$/i
+const ORIGINS =
+  'must be origins as browsers send them, such as https://app.example or http://localhost:3000: no path, no *, and not null, which any sandboxed page is'
+/** Of a browser's extension or an app's own web view; an `Origin` is never of the others. */
+const OTHER_SCHEME =
+  /^(?!(?:https?|wss?|ftp|file|data|blob|about|javascript):)[a-z][a-z0-9+.-]*:\/\/[a-z0-9._-]+(?::\d{1,5})?$/
 
-/** The origin of a page, as a browser writes it. */
-export const WebOrigin = z
-  .string()
-  .regex(ORIGIN, 'must be origins such as https://app.example, without a path and without *')
-  .transform((text) => (/^https?:/i.test(text) && URL.canParse(text) ? new URL(text).origin : text))
+/** The origin of a page, as a browser writes it. The case of a host, a port that goes without saying and a last slash say nothing. */
+export const WebOrigin = z.string().transform((text, context) => {
+  const origin = originOf(text)
+  if (origin === undefined) context.addIssue(ORIGINS)
+  return origin ?? z.NEVER
+})
+
+function originOf(text: string): string | undefined {
+  if (OTHER_SCHEME.test(text)) return text
+  if (!/^https?:\/\/[^/?#@\\\s*]+\/?$/i.test(text) || !URL.canParse(text)) return undefined
+  return new URL(text).origin
+}
 
 export const PROXIES = 'must be addresses or networks such as 10.0.0.0/8, or loopback, linklocal, uniquelocal'
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { wholeNumber } from './whole-number.ts'
 
 /** Forms of an environment variable; an empty one is none. */
 export const emptyIsUnset = (value: unknown): unknown => (value === '' ? undefined : value)
@@ -21,13 +22,8 @@ export const flagField = z.preprocess(
     .default(false),
 )
 
-export function integerField(fallback: number, { min = 0, max = Number.MAX_SAFE_INTEGER, unit = '' } = {}) {
-  const form = `must be a whole number of ${unit === '' ? 'at least' : `${unit}, at least`} ${min}${max === Number.MAX_SAFE_INTEGER ? '' : ` and at most ${max}`}`
-  return z.preprocess(
-    emptyIsUnset,
-    z.coerce.number({ error: form }).int(form).min(min, form).max(max, form).default(fallback),
-  )
-}
+export const integerField = (fallback: number, bounds: Parameters<typeof wholeNumber>[0] = {}) =>
+  z.preprocess(emptyIsUnset, wholeNumber(bounds).default(fallback))
 
 export const listField = z.preprocess(emptyIsUnset, z.string().default('')).transform((value) =>
   value

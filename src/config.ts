@@ -174,7 +174,7 @@ const Environment = z.object({
   CLAUDE_IDLE_MS: integer(900_000, { min: 1, unit: 'milliseconds' }),
   SSE_KEEPALIVE_MS: integer(15_000, { min: 100, unit: 'milliseconds' }),
   INTERRUPT_GRACE_MS: integer(5000, { min: 1, unit: 'milliseconds' }),
-  DISCONNECT_GRACE_MS: integer(0, { max: 600_000, unit: 'milliseconds' }),
+  DISCONNECT_GRACE_MS: integer(2000, { max: 600_000, unit: 'milliseconds' }),
   INTERRUPT_EXPIRES_MS: integer(0, { unit: 'milliseconds' }),
   SHUTDOWN_GRACE_MS: integer(10_000, { min: 1, unit: 'milliseconds' }),
   THREAD_LEASE_MS: integer(15_000, { min: 1000, unit: 'milliseconds' }),
@@ -351,7 +351,9 @@ function crossProblems(v: z.infer<typeof Environment>): string[] {
     problems.push('HEADERS_TIMEOUT_MS: must not be longer than REQUEST_TIMEOUT_MS, which it is a part of')
   }
   if (v.LOG_RETENTION_MS > 0 && v.EVENT_LOG_URL === undefined) {
-    problems.push('LOG_RETENTION_MS: needs EVENT_LOG_URL; the embedded store goes by LOG_RETENTION_BYTES alone')
+    problems.push(
+      'LOG_RETENTION_MS: needs EVENT_LOG_URL; the embedded store goes by LOG_RETENTION_BYTES alone',
+    )
   }
   if (v.REPOS_JSON.length > v.REPOS_MAX) {
     problems.push(`REPOS_JSON: must not name more than REPOS_MAX (${v.REPOS_MAX}) repositories`)

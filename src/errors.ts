@@ -37,6 +37,7 @@ export const ERRORS = {
   claude_start_failed: { status: 503 },
   home_not_writable: { status: 503 },
   git_failed: { status: 502 },
+  github_failed: { status: 502 },
   claude_exited: { status: 502 },
   claude_protocol: { status: 502 },
   claude_unresponsive: { status: 504 },

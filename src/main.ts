@@ -29,6 +29,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   run: async () => (await import('./cli/run.ts')).runCommand(context),
   doctor: async () => (await import('./cli/doctor.ts')).doctorCommand(context),
   gateway: async () => (await import('./cli/gateway.ts')).gatewayCommand(context),
+  token: async () => (await import('./cli/token.ts')).tokenCommand(context),
   'mock-gateway': async () => (await import('./cli/mock-gateway.ts')).mockGatewayCommand(),
   policy: async () =>
     (await import('./cli/policy.ts')).policyCommand(context.env['POLICY_FILE'] || undefined),

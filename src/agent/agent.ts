@@ -62,6 +62,8 @@ export interface AgentSession {
   /** Facts for clients. */
   describe(): AgentDescription
   readonly memory: AgentMemory
+  /** The memory to store with the start of this run: what the run brings outlives a kill in its middle. */
+  memoryAhead(request: RunRequest): AgentMemory
   /** Where the conversation stands, for `takeBack`; opaque. `undefined` where it cannot be taken back to. */
   readonly point: string | undefined
   /**

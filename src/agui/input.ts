@@ -1,5 +1,6 @@
 import type { RunAgentInput, UserMessage } from '@ag-ui/core'
 import { RunAgentInputSchema, UserMessageSchema } from '@ag-ui/core/schemas'
+import { parseNulls } from '../absent-null.ts'
 import { RunnerError } from '../errors.ts'
 import { type Dialect, ProtocolVersion } from './dialect.ts'
 
@@ -14,8 +15,10 @@ export interface ParsedInput {
 const ROLES = new Set(['developer', 'system', 'assistant', 'user', 'tool', 'activity', 'reasoning'])
 const PART_TYPES = new Set(['text', 'image', 'audio', 'video', 'document'])
 const SOURCE_TYPES = new Set(['data', 'url', 'file'])
-const OPTIONAL = ['protocolVersion', 'parentRunId', 'state', 'tools', 'context', 'forwardedProps', 'resume']
-const KNOWN = new Set(['threadId', 'runId', 'messages', ...OPTIONAL])
+const KNOWN = new Set([
+  ...['threadId', 'runId', 'messages', 'protocolVersion', 'parentRunId', 'state'],
+  ...['tools', 'context', 'forwardedProps', 'resume'],
+])
 /** The existing platform's spelling (openshell.md 6.6). */
 const ALIASES: Record<string, string> = {
   thread_id: 'threadId',
@@ -25,8 +28,8 @@ const ALIASES: Record<string, string> = {
 }
 
 /**
- * A body of `POST /` as a run input (agui-1.0-producer.md A1): unknown material is stripped with a warning,
- * a known field with a wrong value is refused.
+ * A body of `POST /` as a run input (agui-1.0-producer.md A1): unknown material is stripped with a warning, a null where
+ * nothing need be is nothing, and a known field with a wrong value is refused.
  *
  * @throws {RunnerError} `invalid_input`, naming every offending field.
  */
@@ -36,9 +39,9 @@ export function parseRunInput(body: unknown): ParsedInput {
   }
   const warnings: string[] = []
   const stripped = strip(body, warnings)
-  const said = ProtocolVersion.optional().safeParse(stripped['protocolVersion'])
+  const said = ProtocolVersion.nullish().safeParse(stripped['protocolVersion'])
   const dialect = said.data ?? 'older'
-  const result = RunAgentInputSchema.safeParse(dialect === 'older' ? withResume(stripped) : stripped)
+  const result = parseNulls(RunAgentInputSchema, dialect === 'older' ? withResume(stripped) : stripped)
   if (said.error !== undefined) {
     const problem = `protocolVersion: ${said.error.issues[0]?.message}`
     throw new RunnerError('invalid_input', `The run input is malformed: ${problem}.`, { details: [problem] })
@@ -60,8 +63,8 @@ export function parseRunInput(body: unknown): ParsedInput {
 /** Clients up to 0.0.53 cannot send `resume`: their apps put it into `forwardedProps`. */
 function withResume(body: Record<string, unknown>): Record<string, unknown> {
   const props = body['forwardedProps']
-  if (body['resume'] !== undefined || !isObject(props) || props['resume'] === undefined) return body
-  return { ...body, resume: props['resume'] }
+  const resume = isObject(props) ? (props['resume'] ?? undefined) : undefined
+  return resume === undefined || (body['resume'] ?? undefined) !== undefined ? body : { ...body, resume }
 }
 
 /**
@@ -70,7 +73,7 @@ function withResume(body: Record<string, unknown>): Record<string, unknown> {
  * @throws {RunnerError} `invalid_input`.
  */
 export function parseUserContent(content: unknown, id: string): UserMessage {
-  const result = UserMessageSchema.safeParse(stripMessage({ id, role: 'user', content }, '', []))
+  const result = parseNulls(UserMessageSchema, stripMessage({ id, role: 'user', content }, '', []))
   if (!result.success) {
     throw new RunnerError('invalid_input', 'content must be a text, or a list of AG-UI content parts.', {
       details: result.error.issues.map((issue) => `${pathOf(issue.path)}: ${issue.message}`),
@@ -85,14 +88,11 @@ function strip(body: Record<string, unknown>, warnings: string[]): Record<string
   for (const [key, value] of Object.entries(body)) {
     const name = ALIASES[key] ?? key
     if (!KNOWN.has(name)) warnings.push(`${key}: unknown member`)
-    // A null where nothing need be is an older client's way to leave it out.
-    else if (value === null && OPTIONAL.includes(name)) continue
     else if (name === key || !(name in body)) kept[name] = value
   }
   if (Array.isArray(kept['messages'])) {
     kept['messages'] = stripMessages(kept['messages'], warnings)
   }
-  if (Array.isArray(kept['resume'])) kept['resume'] = kept['resume'].map(withoutNulls)
   return kept
 }
 
@@ -118,7 +118,7 @@ function stripMessages(messages: readonly unknown[], warnings: string[]): unknow
 
 function stripMessage(message: unknown, path: string, warnings: string[]): unknown {
   if (!isObject(message)) return message
-  const kept = Object.fromEntries(Object.entries(message).filter(([, member]) => member !== null))
+  const kept = { ...message }
   const { content } = kept
   if (!Array.isArray(content)) return kept
   const skipped: string[] = []
@@ -183,11 +183,6 @@ function unknownOf(part: unknown): string | undefined {
   return typeof sourceType === 'string' && !SOURCE_TYPES.has(sourceType)
     ? `source type "${sourceType}"`
     : undefined
-}
-
-function withoutNulls(value: unknown): unknown {
-  if (!isObject(value)) return value
-  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== null))
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

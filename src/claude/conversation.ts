@@ -14,26 +14,23 @@ import type {
 import { ownEvent } from '../agui/own-events.ts'
 import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
-import { unlessAborted } from '../within.ts'
 import { checkInput } from './check-input.ts'
 import { owedIds } from './host/client-tools.ts'
-import { Host } from './host/host.ts'
 import type { Grant } from './host/questions.ts'
-import { type ClaudePlace, moved, otherOrigin } from './launch/place.ts'
+import { moved, otherOrigin } from './launch/place.ts'
 import { parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
 import type { Owner } from './options.ts'
-import { Keeper } from './process/keeper.ts'
 import type { ClaudeProcess } from './process/process.ts'
-import { answersAfterRestart, resultsOf, skippedParts, stillOwed, withResults } from './restart.ts'
+import { leftOpen, resultsOf, skippedParts, withBrought } from './restart.ts'
 import { failWithProcess, stopTurn } from './stop-turn.ts'
 import { backAt, GONE, isRejected, LEFT, memoryAfter, pointOf } from './taken-back.ts'
 import { openTaskOutput, taskOutputPlaces } from './task-output.ts'
-import { toDenialEvent } from './translate/denial-event.ts'
 import { furtherPrompt, hasState, type Prompt, steerPrompt, toPrompt, userLine } from './translate/prompt.ts'
 import { editedEvents, protocolEnd, type Steered, Turn, tell } from './turn.ts'
 import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
-import { type Needs, startKey, startWarm, tellSwitches, type Warm } from './warm.ts'
+import { tellSwitches, type Warm } from './warm.ts'
+import { WarmProcess } from './warm-process.ts'
 
 /** One thread's Claude session and, while it is warm, the process that holds it. */
 export class Conversation implements AgentSession {
@@ -41,15 +38,14 @@ export class Conversation implements AgentSession {
   readonly #agent: Owner
   readonly #threadId: string
   #memory: Memory
-  readonly #keeper: Keeper<Warm>
+  readonly #process: WarmProcess
   #turn: Turn | undefined
   #runId: string | undefined
-  #idleTimer: NodeJS.Timeout | undefined
   #seenModel: string | undefined
   #isWarned = false
   /** The process has in mind what the conversation was taken back from. */
   #isAhead = false
-  /** Approved before a restart; handed to the next process. */
+  /** Approved of what a process had asked that is gone; for the one that the run goes to. */
   #grants: Grant[] = []
 
   constructor(agent: Owner, threadId: string, memory: AgentMemory) {
@@ -57,22 +53,29 @@ export class Conversation implements AgentSession {
     this.#threadId = threadId
     // A runner that was killed may have sent what no memory holds.
     this.#memory = { ...parseMemory(memory), isUnproven: true }
-    this.#keeper = new Keeper({
-      claim: (signal) => agent.claim(this, signal),
+    this.#process = new WarmProcess({
+      agent,
+      holder: this,
+      threadId,
+      memory: () => this.#memory,
+      turn: () => this.#turn,
       onLeave: () => {
         this.#turn = undefined
       },
-      onClearing: (clearing) => this.#inBackground('clearing up after Claude Code', clearing),
+      observed: () => this.#observed,
     })
   }
 
   get #warm(): Warm | undefined {
-    return this.#keeper.current
+    return this.#process.current
   }
 
   /** Stored ahead of a run, which a kill may cut: the session may be there then, and asking for it costs one start. */
   get memory(): AgentMemory {
     return { ...this.#memory, begun: true }
+  }
+  memoryAhead(request: RunRequest): AgentMemory {
+    return { ...this.memory, calls: withBrought(this.#memory.calls, resultsOf(request)) }
   }
   get interrupts(): Interrupt[] {
     return this.#memory.asked.map(({ interrupt }) => interrupt)
@@ -84,7 +87,7 @@ export class Conversation implements AgentSession {
     return pointOf(this.#memory)
   }
   get busy(): boolean {
-    return this.#runId !== undefined || this.#keeper.isStarting
+    return this.#runId !== undefined || this.#process.isStarting
   }
 
   takeBack(point: string): (() => void) | undefined {
@@ -139,14 +142,14 @@ export class Conversation implements AgentSession {
 
   async warm(): Promise<void> {
     const needs = { isResumed: this.#memory.begun, switches: this.#switches(), tools: [], hasState: false }
-    const { claude } = await this.#ensure(needs)
+    const { claude } = await this.#process.ensure(needs)
     await claude.ready()
-    if (!this.busy) this.#armIdle()
+    if (!this.busy) this.#process.idle()
   }
 
   async run(request: RunRequest, context: RunContext): Promise<RunEnd> {
     this.#runId = request.runId
-    clearTimeout(this.#idleTimer)
+    this.#process.use()
     try {
       if (this.#isAhead) await this.rest()
       this.#isAhead = false
@@ -163,7 +166,7 @@ export class Conversation implements AgentSession {
     } finally {
       await this.#warm?.claude.endLeftovers()
       this.#runId = undefined
-      this.#armIdle()
+      this.#process.idle()
     }
   }
 
@@ -184,13 +187,11 @@ export class Conversation implements AgentSession {
 
   /** Stops the process; the next run resumes its session. Resolves when all of it is gone, and its slot is free. */
   rest(): Promise<void> {
-    clearTimeout(this.#idleTimer)
-    return this.#keeper.rest()
+    return this.#process.rest()
   }
 
   close(): Promise<void> {
-    clearTimeout(this.#idleTimer)
-    return this.#keeper.close()
+    return this.#process.close()
   }
 
   /** The answers go to the process that waits for them, and the turn goes on where it stopped. */
@@ -210,15 +211,14 @@ export class Conversation implements AgentSession {
     const { isUnproven } = this.#memory
     const isResumed = this.#begin()
     const prompt = toPrompt(request, this.#agent.options)
-    this.#memory.calls = withResults(this.#memory.calls, resultsOf(request))
-    const pendingToolCallIds = stillOwed(this.#memory, request)
-    if (pendingToolCallIds.length > 0) return { outcome: 'success', pendingToolCallIds }
-    const late = answersAfterRestart(this.#memory, request.resume ?? [])
-    if (late !== undefined) {
-      prompt.blocks.unshift({ type: 'text', text: late.words })
-      this.#grants = late.grants
-      this.#memory = { ...this.#memory, asked: [], calls: [] }
+    const left = leftOpen(this.#memory, request, prompt)
+    if ('memory' in left) {
+      this.#memory = left.memory
+      return { outcome: 'success', pendingToolCallIds: left.pendingToolCallIds }
     }
+    // It stays open until the process has heard of it: there may come to be none.
+    prompt.blocks.unshift(...left.blocks)
+    this.#grants = left.grants
     const end = await this.#takeOn(prompt, { request, context, isResumed })
     if (!isUnproven || !isRejected(end)) return end
     // It may be what an unfinished run left in the session that was refused, and not these words.
@@ -240,7 +240,7 @@ export class Conversation implements AgentSession {
 
   /** An older Claude Code finds a session only in the directory it began in. Whether that is another one. */
   async #returnToOrigin(): Promise<boolean> {
-    const staysIn = otherOrigin(this.#memory.origin, await this.#place())
+    const staysIn = otherOrigin(this.#memory.origin, await this.#process.place())
     if (staysIn === undefined) return false
     await this.rest()
     this.#memory.origin = { ...this.#memory.origin, staysIn }
@@ -280,8 +280,9 @@ export class Conversation implements AgentSession {
     const needs = { isResumed, switches, tools, hasState: hasState(request.state), trace }
     await this.#agent.options.prepared(context.signal)
     if (context.signal.aborted) return { outcome: 'cancelled' }
-    const warm = await this.#ensure(needs, context.signal)
+    const warm = await this.#process.ensure(needs, context.signal)
     const { claude, host, mcp, place } = warm
+    for (const grant of this.#grants) host.grant(grant)
     const known = this.#isWarned ? [] : place.problems
     const problems = [...known, ...moved(this.#memory, this.#agent.options, place)]
     this.#isWarned = true
@@ -329,59 +330,9 @@ export class Conversation implements AgentSession {
     this.#inBackground('stopping a run', stopped)
   }
 
-  /** A process that fits the run: the warm one, or another when it was started with other settings. */
-  #ensure(needs: Needs, signal?: AbortSignal): Promise<Warm> {
-    const fitting = this.#fit(needs, signal)
-    return signal === undefined ? fitting : unlessAborted(signal, fitting)
-  }
-
-  async #fit(needs: Needs, signal: AbortSignal | undefined): Promise<Warm> {
-    const key = async (): Promise<string> => startKey(needs.switches, await this.#place())
-    const { kept, isNew } = await this.#keeper.ensure(key, () => {
-      signal?.throwIfAborted()
-      return this.#launch(needs)
-    })
-    const servers = isNew ? undefined : await kept.host.offer(needs.tools, needs.hasState)
-    if (servers !== undefined) await kept.claude.setServers(servers, signal)
-    return kept
-  }
-
-  async #launch(needs: Needs): Promise<Warm> {
-    const { options } = this.#agent
-    const host = new Host({
-      expiresMs: options.interruptExpiresMs,
-      isAutonomous: (needs.switches.permissionMode ?? options.permissionMode) === 'never-ask',
-      toolCallId: (toolUseId) => this.#turn?.translator.toolCallId(toolUseId) ?? toolUseId,
-      onChange: () => this.#turn?.considerParking(),
-      emit: (events) => this.#turn?.tell(events),
-    })
-    for (const grant of this.#grants.splice(0)) host.grant(grant)
-    return await startWarm(options, this.#memory, {
-      needs,
-      place: await this.#place(),
-      host,
-      threadId: this.#threadId,
-      isAtWork: () => this.#turn?.isOver === false,
-      isMediaUntried: () => this.#turn?.isMediaUntried === true,
-      observed: () => this.#observed,
-      onDenied: (denial) => this.#turn?.tell([toDenialEvent(denial)]),
-      onMessage: (message) => this.#turn?.onMessage(message),
-    })
-  }
-
   #switches(forwardedProps?: unknown): Switches {
     const { options } = this.#agent
     return parseSwitches(forwardedProps, { ...options, model: this.#memory.model ?? options.model })
-  }
-
-  #place(): Promise<ClaudePlace> {
-    return this.#agent.options.place(this.#memory.origin.staysIn)
-  }
-
-  #armIdle(): void {
-    clearTimeout(this.#idleTimer)
-    const stop = (): void => this.#inBackground('stopping an idle Claude Code', this.rest())
-    this.#idleTimer = setTimeout(stop, this.#agent.options.idleMs).unref()
   }
 
   get #observed(): { threadId: string; runId?: string } {

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import type { AgentMemory, AgentView } from '../agent/agent.ts'
+import { RunnerError } from '../errors.ts'
 import { ClientCall } from './host/client-tools.ts'
 import { Asked } from './host/questions.ts'
+import { isTranslatorMemory } from './translate/translator-memory.ts'
 
 /** What outlives the process of a conversation. Door of stored data. */
 const Memory = z.object({
@@ -15,6 +17,8 @@ const Memory = z.object({
   asked: z.array(Asked),
   /** Calls that wait for the client's result. */
   calls: z.array(ClientCall),
+  /** What runs said that brought a part of these results, when no process was there to hear it. */
+  unsaid: z.array(z.string()).default([]),
   /** The last entry of the last turn that succeeded: the model has taken everything up to it. */
   proven: z.object({ sessionId: z.string(), uuid: z.string() }).optional(),
   /** The last entry of the conversation: where it can be cut so that all of it is kept. */
@@ -37,26 +41,46 @@ const Memory = z.object({
     })
     .default({}),
   /** Absent before the first turn has ended: JSON has no undefined. */
-  translator: z.unknown().optional(),
+  translator: z.unknown().refine(isTranslatorMemory).optional(),
 })
 export type Memory = z.infer<typeof Memory>
 
-/** A stored memory as it was; anything else, as on a new thread, is a fresh one. */
-export function parseMemory(stored: AgentMemory): Memory {
-  const parsed = Memory.safeParse(stored)
-  return parsed.success ? parsed.data : freshMemory()
+/** Whether this version can go on with it. */
+export function isMemory(stored: AgentMemory): boolean {
+  return isEmpty(stored) || Memory.safeParse(stored).success
 }
 
-/** What a stored memory says of a conversation that has no process here. */
+/**
+ * A stored memory as it was; a fresh one on a new thread, which has stored nothing.
+ *
+ * @throws {RunnerError} `storage_damaged`.
+ */
+export function parseMemory(stored: AgentMemory): Memory {
+  return isEmpty(stored) ? freshMemory() : readMemory(stored)
+}
+
+/** What a stored memory says of a conversation that has no process here. @throws {RunnerError} `storage_damaged`. */
 export function lookAt(stored: AgentMemory, defaultModel: string | undefined): AgentView {
-  const { success, data } = Memory.safeParse(stored)
-  const model = data?.model ?? defaultModel
+  const known = isEmpty(stored) ? undefined : readMemory(stored)
+  const model = known?.model ?? defaultModel
   return {
     ...(model === undefined ? {} : { model }),
-    ...(success ? { agentSessionId: data.claudeSessionId } : {}),
+    ...(known === undefined ? {} : { agentSessionId: known.claudeSessionId }),
     warm: false,
-    interrupts: success ? data.asked.map(({ interrupt }) => interrupt) : [],
+    interrupts: known?.asked.map(({ interrupt }) => interrupt) ?? [],
   }
+}
+
+function isEmpty(stored: AgentMemory): boolean {
+  return Object.keys(stored).length === 0
+}
+
+function readMemory(stored: AgentMemory): Memory {
+  const { success, data, error } = Memory.safeParse(stored)
+  if (success) return data
+  const message =
+    'The store is damaged: what Claude Code remembers of this conversation is not what this version writes; start the version that wrote it, or delete the thread.'
+  throw new RunnerError('storage_damaged', message, { cause: error })
 }
 
 export function freshMemory(model?: string): Memory {
@@ -67,6 +91,7 @@ export function freshMemory(model?: string): Memory {
     turns: 0,
     asked: [],
     calls: [],
+    unsaid: [],
     isUnproven: false,
     isTakenBack: false,
     ...chosen,

@@ -4,12 +4,24 @@ import { type ClientCall, owedIds, skippedResults } from './host/client-tools.ts
 import { type Elicited, readElicited } from './host/elicitations.ts'
 import { readAnswer } from './host/interrupts.ts'
 import type { Asked, Grant } from './host/questions.ts'
-import { skippedTools, toPrompt } from './translate/prompt.ts'
+import type { Memory } from './memory.ts'
+import { type Prompt, skippedTools, toPrompt } from './translate/prompt.ts'
 
 /** What waited for somebody when the process ended. */
-export interface Unanswered {
-  asked: readonly Asked[]
-  calls: readonly ClientCall[]
+export type Unanswered = Pick<Memory, 'asked' | 'calls' | 'unsaid'>
+
+/** What a run does with what waited: it goes before its prompt, or waits on, with what the run brings. */
+export function leftOpen(
+  before: Memory,
+  request: RunRequest,
+  prompt: Prompt,
+): { memory: Memory; pendingToolCallIds: string[] } | { blocks: Prompt['blocks']; grants: Grant[] } {
+  const memory = { ...before, calls: withResults(before.calls, resultsOf(request)) }
+  const pendingToolCallIds = stillOwed(memory, request)
+  if (pendingToolCallIds.length === 0)
+    return answersAfterRestart(memory, request.resume ?? []) ?? { blocks: [], grants: [] }
+  const unsaid = [...memory.unsaid, ...unsaidOf(prompt, memory)]
+  return { memory: { ...memory, unsaid }, pendingToolCallIds }
 }
 
 /**
@@ -18,15 +30,16 @@ export interface Unanswered {
  * tool runs once or is asked for again, never twice, and never is one dropped in silence.
  */
 export function answersAfterRestart(
-  { asked, calls }: Unanswered,
+  { asked, calls, unsaid }: Unanswered,
   resume: readonly ResumeEntry[],
-): { words: string; grants: Grant[] } | undefined {
+): { blocks: Prompt['blocks']; grants: Grant[] } | undefined {
   if (asked.length + calls.length === 0) return undefined
   const grants: Grant[] = []
   const lines = [...asked.map((question) => answerLine(question, resume, grants)), ...calls.map(resultLine)]
   const intro =
-    'The session was restarted while these tool calls waited for an answer; none of them has a result yet. The answers are:'
-  return { words: `${intro}\n${lines.join('\n')}`, grants }
+    'The session was restarted while these tool calls waited for an answer. A call without a real result above has this answer:'
+  const words = [`${intro}\n${lines.join('\n')}`, ...unsaid]
+  return { blocks: words.map((text) => ({ type: 'text', text })), grants }
 }
 
 function answerLine(asked: Asked, resume: readonly ResumeEntry[], grants: Grant[]): string {
@@ -72,10 +85,30 @@ function elicitedLine(asked: Elicited, resume: readonly ResumeEntry[], grants: G
 
 /** The calls with what the client has given for them now or before. */
 export function withResults(calls: readonly ClientCall[], results: readonly ToolMessage[]): ClientCall[] {
-  return calls.map((call) => {
-    const result = call.result ?? results.find(({ toolCallId }) => toolCallId === call.toolCallId)
+  return calls.map(({ brought, ...call }) => {
+    const result = call.result ?? resultFor(call, results) ?? brought
     return result === undefined ? call : { ...call, result }
   })
+}
+
+/** The calls as they are stored ahead of the run that brings these results: a kill in its middle loses none of them. */
+export function withBrought(calls: readonly ClientCall[], results: readonly ToolMessage[]): ClientCall[] {
+  return calls.map((call) => {
+    const brought = resultFor(call, results) ?? call.brought
+    return brought === undefined ? call : { ...call, brought }
+  })
+}
+
+function resultFor(call: ClientCall, results: readonly ToolMessage[]): ToolMessage | undefined {
+  return results.find(({ toolCallId }) => toolCallId === call.toolCallId)
+}
+
+/** The words of a run that only brings results, for the run that brings the last of them. */
+export function unsaidOf({ blocks }: Prompt, { unsaid }: Pick<Unanswered, 'unsaid'>): string[] {
+  const words = blocks.flatMap((block) =>
+    block.type === 'text' && block.text.trim() !== '' ? [block.text] : [],
+  )
+  return words.filter((text) => !unsaid.includes(text))
 }
 
 /**
@@ -83,7 +116,7 @@ export function withResults(calls: readonly ClientCall[], results: readonly Tool
  * by the process that asked. A client that says more goes on without them.
  */
 export function stillOwed(
-  { asked, calls }: Unanswered,
+  { asked, calls }: Pick<Unanswered, 'asked' | 'calls'>,
   { messages, resume = [] }: Pick<RunRequest, 'messages' | 'resume'>,
 ): string[] {
   const isMore = asked.length + resume.length > 0 || messages.some(({ role }) => role === 'user')

@@ -32,7 +32,7 @@ export function backAt(memory: Memory, point: string): Memory | undefined {
   const { claudeSessionId: sessionId, summary } = memory
   const last = { sessionId, uuid: point.slice(point.lastIndexOf(' ') + 1) }
   if (point !== pointAt(last, summary)) return undefined
-  return { ...memory, last, proven: last, asked: [], calls: [], isTakenBack: true }
+  return { ...memory, last, proven: last, asked: [], calls: [], unsaid: [], isTakenBack: true }
 }
 
 /** The memory after a turn, or at its question. */
@@ -42,12 +42,14 @@ export function memoryAfter(
   { turn, host }: { turn: Turn; host: Host },
 ): Memory {
   const { isParked, translator, entries } = turn
+  // What waited for somebody waits on when Claude Code never came to hear the answers.
+  const open = translator.init === undefined ? memory : { asked: [], calls: [], unsaid: [] }
   const after = {
     ...memory,
+    ...open,
     claudeSessionId: translator.sessionId ?? memory.claudeSessionId,
     turns: memory.turns + (isParked ? 0 : 1),
-    asked: isParked ? host.waiting : [],
-    calls: isParked ? host.clientTools.waiting : [],
+    ...(isParked ? { asked: host.waiting, calls: host.clientTools.waiting } : {}),
     translator: translator.memory,
   }
   return withProof(after, end, entries)

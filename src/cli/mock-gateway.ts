@@ -7,6 +7,7 @@ import { toMessage } from '../errors.ts'
 import { MockError } from '../mock/mock-error.ts'
 import { type MockGateway, startMockGateway } from '../mock/mock-gateway.ts'
 import { type ParsedScript, parseScript } from '../mock/script.ts'
+import { toWholeNumber } from '../whole-number.ts'
 
 const PORT_MAX = 65_535
 
@@ -71,8 +72,7 @@ function toText(gateway: MockGateway): string {
 }
 
 function parsePort(text: string): number {
-  const port = Number(text)
-  if (!/^\d+$/.test(text) || port > PORT_MAX)
-    throw new InvalidArgumentError(`a whole number from 0 to ${PORT_MAX}`)
+  const port = toWholeNumber(text, { max: PORT_MAX })
+  if (port === undefined) throw new InvalidArgumentError(`a whole number from 0 to ${PORT_MAX}`)
   return port
 }

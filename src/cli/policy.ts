@@ -9,6 +9,7 @@ import { decideEgress } from '../policy/decide/egress.ts'
 import { decideFile } from '../policy/decide/file-access.ts'
 import { formatProblem, loadPolicy, parsePolicy } from '../policy/read/load.ts'
 import { PolicyError } from '../policy/read/policy-error.ts'
+import { toWholeNumber } from '../whole-number.ts'
 
 const IMAGE_POLICY = '/etc/openshell/policy.yaml'
 const EXIT_INVALID = 1
@@ -99,10 +100,8 @@ function collect(value: string, previous: string[]): string[] {
 }
 
 function parsePort(text: string): number {
-  const port = Number(text)
-  if (!/^\d{1,5}$/.test(text) || port < 1 || port > 65_535) {
-    throw new InvalidArgumentError('A port is a number from 1 to 65535.')
-  }
+  const port = toWholeNumber(text, { min: 1, max: 65_535 })
+  if (port === undefined) throw new InvalidArgumentError('A port is a number from 1 to 65535.')
   return port
 }
 

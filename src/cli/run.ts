@@ -56,8 +56,8 @@ function toDuration(text: string): number {
 }
 
 function toAmount(text: string): number {
-  const usd = Number(text)
-  if (!Number.isFinite(usd) || usd <= 0) throw new InvalidArgumentError('Give dollars, such as 0.50.')
+  const usd = /^\d*\.?\d+$/.test(text) ? Number(text) : 0
+  if (usd === 0) throw new InvalidArgumentError('Give dollars, such as 0.50.')
   return usd
 }
 

@@ -8,7 +8,7 @@ import Fastify, {
 } from 'fastify'
 import { connectionDropped, httpAnswered } from '../channels.ts'
 import type { DocumentedRoute } from './document/openapi.ts'
-import { answerClientError, refuseExpectations } from './doors/client-errors.ts'
+import { clientErrors, refuseExpectations } from './doors/client-errors.ts'
 import { allowOrigins } from './doors/cors.ts'
 import { checkPlace, checkToken, type DoorOptions } from './doors/doors.ts'
 import { createErrorHandler, createNotFoundHandler } from './doors/error-answers.ts'
@@ -16,7 +16,7 @@ import { forwardElsewhere } from './doors/forward-elsewhere.ts'
 import { readForwarded } from './doors/forwarded.ts'
 import { parseJsonBody } from './doors/json-body.ts'
 import { limitRequest, RateLimit } from './doors/rate-limit.ts'
-import { checkHead, type HeadLimits } from './doors/request-head.ts'
+import { checkHead, type HeadLimits, readableUrl } from './doors/request-head.ts'
 import { checkSent, type SentLimits } from './doors/sent-ids.ts'
 import { Tickets } from './doors/tickets.ts'
 import { type PlatformRoutesOptions, platformRoutes } from './platform/platform.ts'
@@ -84,7 +84,8 @@ const NO_COMPILERS = {
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const answerError = createErrorHandler(options.redactor)
   const handleError = options.forwardRuns ? forwardElsewhere(answerError) : answerError
-  const { trustedProxies = [] } = options
+  const { trustedProxies = [], allowedOrigins } = options
+  const unread = clientErrors(allowedOrigins)
   const app = Fastify({
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -104,16 +105,18 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     forceCloseConnections: 'idle',
     schemaController: { compilersFactory: NO_COMPILERS },
     return503OnClosing: false,
-    clientErrorHandler: answerClientError,
+    clientErrorHandler: unread.answer,
+    rewriteUrl: (request) => readableUrl(request, options),
     frameworkErrors: handleError,
   })
   const max = options.subscribersMax + options.otherConnectionsMax
   app.server.maxConnections = max
   app.server.on('drop', () => connectionDropped.publish({ max }))
-  refuseExpectations(app.server)
+  app.server.on('request', unread.onRequest)
+  refuseExpectations(app.server, allowedOrigins)
   observe(app)
+  await allowOrigins(app, allowedOrigins)
   readForwarded(app, trustedProxies)
-  await allowOrigins(app, options.allowedOrigins)
   const document = documentOf(collectRoutes(app))
   app.addHook('onRequest', async (request) => checkHead(request, options))
   app.setErrorHandler(handleError)

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import type { ResumeEntry } from '@agui-runner/client'
+import { toWholeNumber } from '../whole-number.ts'
 import type { AskedChoice, AskedOnce } from './asked.ts'
 import { printable } from './printable.ts'
 
@@ -92,7 +93,7 @@ async function askQuestions(choices: readonly AskedChoice[], ask: Ask): Promise<
         `\n${question}\n${list.join('\n')}\n${multiSelect ? 'Numbers with commas' : 'A number'}, or your own words: `,
       )
     if (said === undefined) return undefined
-    const labels = said.split(',').map((part) => options[Number(part) - 1]?.label)
+    const labels = said.split(',').map((part) => options[(toWholeNumber(part.trim()) ?? 0) - 1]?.label)
     const isChosen = labels.every((label) => label !== undefined) && (multiSelect || labels.length === 1)
     const chosen = labels.filter((label) => label !== undefined)
     answers[question] = isChosen ? (multiSelect ? chosen : (chosen[0] ?? said)) : said

@@ -80,7 +80,12 @@ export const TOKEN_FORMS: readonly TokenForm[] = [
     ...plain('openai-scoped', ['sk-proj-', 'sk-svcacct-', 'sk-admin-', 'sk-or-v1-'], [BASE64URL, 24]),
     check: isMixed,
   },
-  plain('github', ['ghp_', 'gho_', 'ghu_', 'ghs_', 'ghr_'], [`${WORD}_`, 36]),
+  plain('github', ['ghp_', 'gho_', 'ghu_', 'ghr_'], [`${WORD}_`, 36]),
+  {
+    // Since 2026 an App's token is `ghs_`, the App's number and a JWT, whose dots belong to it.
+    ...plain('github-app', ['ghs_'], [`${WORD}_`, 36]),
+    tail: [rest(BASE64URL), step('.', 0, 1), rest(BASE64URL), step('.', 0, 1), rest(BASE64URL)],
+  },
   plain('github-fine-grained', ['github_pat_'], [`${WORD}_`, 36]),
   plain(
     'gitlab',

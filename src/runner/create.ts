@@ -6,17 +6,14 @@ import { decidePermissionMode } from '../claude/launch/permission-mode.ts'
 import type { Config, Env } from '../config.ts'
 import { toMessage } from '../errors.ts'
 import { detectRoute } from '../model-route/route.ts'
-import { readKnownSecrets } from '../redaction/known-secrets.ts'
-import { createRedactor, type Redactor } from '../redaction/redactor.ts'
-import type { Enforcement } from '../sandbox/enforcement.ts'
 import { isConfining } from '../sandbox/report.ts'
-import { type Logger, redactLines } from '../telemetry/logger.ts'
+import type { Logger } from '../telemetry/logger.ts'
 import { logRuns } from '../telemetry/run-log.ts'
 import type { ThreadState } from '../thread/told.ts'
 import { openAgent } from './agent.ts'
 import { checkModel } from './checks.ts'
 import { CloseStack } from './close-stack.ts'
-import { type Credentials, openCredentials } from './credentials.ts'
+import { logCredentials, openCredentials, redactorOf } from './credentials.ts'
 import { openEnforcement } from './enforcement.ts'
 import { lazyMetrics, runnerSources } from './metric-sources.ts'
 import { startOtlp } from './otlp.ts'
@@ -25,7 +22,7 @@ import { type OpenServer, openServer } from './server.ts'
 import { clearPlace, openStorage } from './state.ts'
 import type { StateFolder } from './state-folder.ts'
 import { openThreads } from './threads.ts'
-import { prepareWorkspace, startupPromptOf, urlCredentials } from './workspace.ts'
+import { prepareWorkspace, startupPromptOf } from './workspace.ts'
 
 export interface RunnerOptions {
   config: Config
@@ -78,8 +75,9 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   const signal = AbortSignal.timeout(limits.claudeStartTimeoutMs)
   const route = await detectRoute({ env, wrappersDirectory: config.wrappersDirectory, signal })
   const credentials = opened.adopt(await openCredentials(options, route), (it) => it.close())
-  const redactor = openRedactor(options, credentials.token)
+  const redactor = redactorOf(options, credentials.token)
   opened.defer(logRuns(logger))
+  onOpened?.('credentials')
   const mark = await clearPlace(config)
 
   const enforcement = opened.adopt(await openEnforcement(options, credentials.modelUrl, signal), (it) =>
@@ -135,7 +133,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
       // Before the first run; not before the first client.
       opened.adopt(await metrics(), (it) => it.close())
       threads.resume()
-      inBackground({ name: 'telling of credentials' }, tellOf(credentials, enforcement, logger))
+      inBackground({ name: 'telling of credentials' }, logCredentials(credentials, enforcement, logger))
       inBackground({ name: 'setting the workspace up' }, workspace.setup.start())
       const { sessionId: threadId } = config
       // The thread's first run reports a failure again.
@@ -149,20 +147,4 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
       checkModel(route, probeSignal, credentials.through).then(() => undefined, toMessage),
     close: () => opened.close(),
   }
-}
-
-/** With the server, not before it: nobody waits for what this loads or finds. */
-async function tellOf(credentials: Credentials, { report }: Enforcement, logger: Logger): Promise<void> {
-  const [{ says, isExposed }] = await Promise.all([credentials.describe(report), credentials.warm()])
-  if (isExposed) logger.warn(`credentials: ${says}`)
-  else logger.info(`credentials: ${says}`)
-}
-
-/** Knows what the runner was given; from here on the logger holds nothing of it. */
-function openRedactor({ config, env, logger }: RunnerOptions, token: string | undefined): Redactor {
-  const files = config.mcpConfigFile === undefined ? [] : [config.mcpConfigFile]
-  const known = readKnownSecrets({ ...env, ...urlCredentials(config) }, files)
-  const redactor = createRedactor({ values: token === undefined ? known : [...known, token] })
-  redactLines(logger, redactor.redactText)
-  return redactor
 }

@@ -3,9 +3,13 @@ import type { Config, Env } from '../config.ts'
 import { heldEnvironment, SESSION_HEADER, secretsOf } from '../model-route/credentials.ts'
 import type { BrokerDoor } from '../model-route/probe.ts'
 import type { ModelRoute } from '../model-route/route.ts'
+import { readKnownSecrets } from '../redaction/known-secrets.ts'
+import { createRedactor, type Redactor } from '../redaction/redactor.ts'
 import type { EnforcementReport } from '../sandbox/report.ts'
 import { isConfining } from '../sandbox/report.ts'
+import { type Logger, redactLines } from '../telemetry/logger.ts'
 import type { Said } from './checks.ts'
+import { urlCredentials } from './workspace.ts'
 
 /** Who has what the model route authenticates with, and what the agent has in its place. */
 export interface Credentials {
@@ -59,6 +63,29 @@ export async function openCredentials(place: CredentialsPlace, route: ModelRoute
     warm,
     close,
   }
+}
+
+/** With the server, not before it: nobody waits for what this loads or finds. */
+export async function logCredentials(
+  { describe, warm }: Credentials,
+  { report }: { report: EnforcementReport },
+  logger: Logger,
+): Promise<void> {
+  const [{ says, isExposed }] = await Promise.all([describe(report), warm()])
+  if (isExposed) logger.warn(`credentials: ${says}`)
+  else logger.info(`credentials: ${says}`)
+}
+
+/** Knows what the runner was given; from here on the logger holds nothing of it. */
+export function redactorOf(
+  { config, env, logger }: { config: Config; env: Env; logger: Logger },
+  token: string | undefined,
+): Redactor {
+  const files = config.mcpConfigFile === undefined ? [] : [config.mcpConfigFile]
+  const known = readKnownSecrets({ ...env, ...urlCredentials(config) }, files)
+  const redactor = createRedactor({ values: token === undefined ? known : [...known, token] })
+  redactLines(logger, redactor.redactText)
+  return redactor
 }
 
 const REMEDY =

@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { isMemory } from '../claude/memory.ts'
 import { killTree } from '../claude/process/process-tree.ts'
 import type { Config } from '../config.ts'
 import { isCode } from '../errors.ts'
@@ -33,7 +34,7 @@ export async function openStorage(config: Config, logger: Logger): Promise<Stora
     return await openSharedStorage(config, eventLogUrl, await runnerIdOf(stateDirectory))
   const storage = await LmdbStorage.open(`${stateDirectory}/store`, {
     recovery: stateRecovery,
-    isReadable,
+    isReadable: (table, value) => isReadable(table, value, isMemory),
     retentionBytes: limits.logRetentionBytes,
   })
   if (storage.replaced !== undefined)

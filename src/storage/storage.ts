@@ -21,7 +21,8 @@ export interface Commit {
 
 /**
  * All that a runner keeps: logs, blobs, and small tables. Every verb is a promise, so that a store on another machine can
- * stand in for the embedded one. `test/storage/contract.ts` is what each backend has to pass.
+ * stand in for the embedded one. A closed storage refuses every verb but `close`, with `shutting_down`.
+ * `test/storage/contract.ts` is what each backend has to pass.
  */
 export interface Storage {
   readonly log: EventLog

@@ -4,6 +4,12 @@
  */
 export type Key = readonly [name: string, member?: string | number]
 
+/** Of a damaged one nothing but its key is known. */
+export interface TableEntry<V> {
+  key: Key
+  value: V | undefined
+}
+
 /** Small values under keys. They are written by `Storage.commit`. */
 export interface Table<V> {
   /** @throws {RunnerError} `storage_damaged`. */
@@ -14,9 +20,9 @@ export interface Table<V> {
   has(key: Key): Promise<boolean>
   /**
    * Those of one name, in the order of their members; without a name all of a table that has one value a name. For tables
-   * that another limit bounds. @throws {RunnerError} `storage_damaged`.
+   * that another limit bounds. One that is damaged hides no other.
    */
-  entries(name?: string): Promise<readonly { key: Key; value: V }[]>
+  entries(name?: string): Promise<readonly TableEntry<V>[]>
 }
 
 /** JSON values, but for the queue; whoever reads them checks their shape. */

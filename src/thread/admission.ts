@@ -1,29 +1,33 @@
 import type { RunAgentInput } from '@ag-ui/core'
 import { z } from 'zod'
+import { parseNulls } from '../absent-null.ts'
 import type { AgentSession } from '../agent/agent.ts'
 import { RunnerError } from '../errors.ts'
 
-const Delivery = z.object({ delivery: z.enum(['queue', 'steer']).optional() }).catch({})
+/** What a run may say of itself to the runner; the rest of `forwardedProps` is the application's own. */
+const RunProps = z.object({
+  /** When it meets another one; without it the run is refused then. */
+  delivery: z.enum(['queue', 'steer']).optional(),
+  /** What becomes of it when its sender closes the stream. */
+  onDisconnect: z.enum(['continue', 'interrupt']).optional(),
+  /**
+   * The message in whose stead the new one stands: a client that edits under a new id says so, since its history is that of a
+   * client that lacks another one's turn.
+   */
+  replaces: z.string().optional(),
+})
+export type RunProps = z.infer<typeof RunProps>
 
-/** What a client wants of a run that meets another one: refused, unless `forwardedProps.delivery` says otherwise. */
-export function deliveryOf({ forwardedProps }: RunAgentInput): 'queue' | 'steer' | undefined {
-  return Delivery.parse(forwardedProps ?? {}).delivery
-}
-
-const Replacing = z.preprocess((props) => props ?? {}, z.looseObject({ replaces: z.string().optional() }))
-
-/**
- * The message in whose stead the new one stands: a client that edits under a new id says so, since its history is that of a
- * client that lacks another one's turn.
- *
- * @throws {RunnerError} `invalid_input`.
- */
-export function replacedBy({ forwardedProps }: RunAgentInput): string | undefined {
-  if (typeof forwardedProps !== 'object') return undefined
-  const props = Replacing.safeParse(forwardedProps)
-  if (!props.success)
-    throw new RunnerError('invalid_input', 'forwardedProps.replaces has to be the id of a message.')
-  return props.data.replaces
+/** @throws {RunnerError} `invalid_input`. */
+export function runPropsOf({ forwardedProps }: Pick<RunAgentInput, 'forwardedProps'>): RunProps {
+  if (typeof forwardedProps !== 'object' || forwardedProps === null || Array.isArray(forwardedProps))
+    return {}
+  const props = parseNulls(RunProps, forwardedProps)
+  if (props.success) return props.data
+  const problems = props.error.issues.map(
+    ({ path, message }) => `forwardedProps.${path.join('.')}: ${message}`,
+  )
+  throw new RunnerError('invalid_input', `${problems.join('; ')}.`, { details: problems })
 }
 
 /** Whether it answers what is asked. */

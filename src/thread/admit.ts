@@ -1,7 +1,7 @@
 import type { RunAgentInput, UserMessage } from '@ag-ui/core'
 import type { AgentSession, RunRequest } from '../agent/agent.ts'
 import type { Redactor } from '../redaction/redactor.ts'
-import { deliveryOf, replacedBy, threadBusy } from './admission.ts'
+import { runPropsOf, threadBusy } from './admission.ts'
 import { openAnswers, owedResults } from './answers.ts'
 import { asTold, knownIds, type NewMessages, reconcile } from './history.ts'
 import { checkNew, type KnownIds, knownMessages } from './known.ts'
@@ -15,8 +15,8 @@ interface Admitted extends Pick<NewMessages, 'held' | 'back'> {
 
 /** The ids of the messages that an input names. */
 export function namedIds(input: RunAgentInput): string[] {
-  const replaced = replacedBy(input)
-  return knownIds(input.messages, replaced === undefined ? [] : [replaced])
+  const { replaces } = runPropsOf(input)
+  return knownIds(input.messages, replaces === undefined ? [] : [replaces])
 }
 
 /**
@@ -31,13 +31,15 @@ export function admit(
   { agent, redactor }: { agent: AgentSession; redactor: Redactor },
 ): Admitted {
   checkNew(input, known, agent)
-  const delivery = deliveryOf(input)
+  const { delivery, replaces } = runPropsOf(input)
   const busy = known.underWay?.runId
   if (busy !== undefined && delivery === undefined) throw threadBusy(busy)
-  const { resume, skipped } = openAnswers(input.resume, { agent, redactor, isRunning: busy !== undefined })
-  const results = owedResults(input.messages, agent)
+  const answers = openAnswers(input.resume, { agent, redactor, isRunning: busy !== undefined })
+  const { resume } = answers
+  const { results, ...surplus } = owedResults(input.messages, agent)
+  const skipped = [...answers.skipped, ...surplus.skipped]
   const isAnswered = resume.length + results.length > 0
-  const held = { ...knownMessages(known), isAnswered, replaces: replacedBy(input) }
+  const held = { ...knownMessages(known), isAnswered, skipped, replaces }
   const { messages, before, digests, ...about } = reconcile(input.messages, held)
   // What it would be taken back from is not known before the run has ended.
   if (about.back !== undefined && busy !== undefined) throw threadBusy(busy)

@@ -1,5 +1,6 @@
-import type { Interrupt, Message, ResumeEntry } from '@ag-ui/core'
+import type { Interrupt, Message, ResumeEntry, ToolMessage } from '@ag-ui/core'
 import { z } from 'zod'
+import { parseNulls } from '../absent-null.ts'
 import type { AgentSession } from '../agent/agent.ts'
 import { RunnerError } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
@@ -45,11 +46,44 @@ export function openAnswers(
   throw new RunnerError('interrupt_open', message, { details: { interrupts } })
 }
 
-/** The results that the client owes for its own tools; what answers nothing is history. */
-export function owedResults(messages: readonly Message[], { pendingToolCallIds }: AgentSession): Message[] {
-  return messages.filter(
-    (message) => message.role === 'tool' && pendingToolCallIds.includes(message.toolCallId),
+export interface Results {
+  /** One for each call that waits and is answered. */
+  results: ToolMessage[]
+  /** Those that answer nothing and are no history, in words. */
+  skipped: string[]
+}
+
+/**
+ * The results that the client owes for its own tools, the first of each call. The result of another call is history where
+ * the call stands there too.
+ */
+export function owedResults(
+  messages: readonly Message[],
+  { pendingToolCallIds }: Pick<AgentSession, 'pendingToolCallIds'>,
+): Results {
+  const made = messages.flatMap((message) =>
+    message.role === 'assistant' ? (message.toolCalls ?? []).map(({ id }) => id) : [],
   )
+  const first = new Map<string, ToolMessage>()
+  const skipped: string[] = []
+  for (const message of messages) {
+    if (message.role !== 'tool') continue
+    const { toolCallId } = message
+    const isOwed = pendingToolCallIds.includes(toolCallId)
+    const before = first.get(toolCallId)
+    if (!isOwed && !made.includes(toolCallId))
+      skipped.push(`a result of call "${toolCallId}", which waits for none`)
+    else if (before === undefined) first.set(toolCallId, message)
+    else if (isOwed || !saysTheSame(before, message)) skipped.push(`a second result of call "${toolCallId}"`)
+  }
+  return {
+    results: [...first.values()].filter(({ toolCallId }) => pendingToolCallIds.includes(toolCallId)),
+    skipped,
+  }
+}
+
+function saysTheSame(one: ToolMessage, other: ToolMessage): boolean {
+  return JSON.stringify([one.content, one.error]) === JSON.stringify([other.content, other.error])
 }
 
 /**
@@ -59,7 +93,7 @@ export function owedResults(messages: readonly Message[], { pendingToolCallIds }
  * @throws {RunnerError} `invalid_input` for arguments that would run with a marker in them.
  */
 function restoreAnswer(entry: ResumeEntry, interrupt: Interrupt, redactor: Redactor): ResumeEntry {
-  const payload = Payload.safeParse(entry.payload)
+  const payload = parseNulls(Payload, entry.payload)
   const asked = Asked.safeParse(interrupt.metadata)
   if (!payload.success || !asked.success) return entry
   const { editedArgs, answers } = payload.data

@@ -22,6 +22,7 @@ interface Departure {
 export class Departures {
   readonly #options: DeparturesOptions
   readonly #departures = new Set<Departure>()
+  #isClosed = false
 
   constructor(options: DeparturesOptions) {
     this.#options = options
@@ -29,6 +30,7 @@ export class Departures {
 
   /** The stream of the run was closed before its end. */
   leave(threadId: string, runId: string): void {
+    if (this.#isClosed) return
     const { graceMs, withdraw } = this.#options
     let ended: Promise<void> | undefined
     const departure: Departure = {
@@ -64,6 +66,7 @@ export class Departures {
 
   /** Nobody comes back to a runner that stops. */
   close(): void {
+    this.#isClosed = true
     for (const { grace } of this.#departures) clearTimeout(grace)
     this.#departures.clear()
   }

@@ -23,6 +23,8 @@ export interface KnownMessages {
   lastUserMessageId: string | undefined
   /** The run answers an interrupt, so it needs no new message. */
   isAnswered?: boolean
+  /** What else the run brings in vain, in words. */
+  skipped?: readonly string[]
   /** The message in whose stead the client says that its new one stands. */
   replaces?: string | undefined
   /** Where the history belongs is known without its older messages. */
@@ -182,12 +184,14 @@ function sort(messages: readonly Message[], known: KnownMessages): NewMessages {
   const last = fresh.findLastIndex(({ message, digest }) => !isRefused(message, digest))
   if (last === fresh.length - 1) fresh = fresh.filter(({ message, digest }) => !isRefused(message, digest))
   const [first] = fresh
+  const system = newSystem(messages, known)
   if (first === undefined) {
-    if (known.isAnswered === true) return { messages: [], before: [], digests: [] }
-    throw new RunnerError(
-      'invalid_input',
-      'messages holds no user message this thread has not seen; add one with a new id.',
-    )
+    // Not kept as known: what is kept last is the person's last message.
+    if (known.isAnswered === true)
+      return { messages: [], before: system.map(({ message }) => message), digests: [] }
+    const inVain = known.skipped?.length ? ` The run brings ${known.skipped.join(', ')}.` : ''
+    const what = 'messages holds no user message this thread has not seen; add one with a new id.'
+    throw new RunnerError('invalid_input', `${what}${inVain}`)
   }
   if (first.index < lastKnownIndex) {
     throw conflict(
@@ -199,7 +203,6 @@ function sort(messages: readonly Message[], known: KnownMessages): NewMessages {
   const isGreeted = greetings.length > 0 && messages.findIndex(({ role }) => role === 'user') >= first.index
   if (lastKnownIndex < 0 && known.isPlaced !== true)
     refuseForeignTurns(isGreeted ? messages.slice(first.index) : messages, first.index, known)
-  const system = newSystem(messages, known)
   return {
     messages: fresh.map(({ message }) => message),
     before: [...system.map(({ message }) => message), ...(isGreeted ? greetings : [])],

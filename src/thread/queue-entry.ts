@@ -2,8 +2,9 @@ import { RunAgentInputSchema } from '@ag-ui/core/schemas'
 import { z } from 'zod'
 import type { RunRequest } from '../agent/agent.ts'
 import { TraceCarrier } from '../agent/trace.ts'
-import { RunnerError } from '../errors.ts'
-import type { Key } from '../storage/table.ts'
+import type { RunnerError } from '../errors.ts'
+import { storeDamaged } from '../storage/damage.ts'
+import type { TableEntry } from '../storage/table.ts'
 
 // A run that waits, as the store has it: its head, one line of JSON, and then the request, which may be large.
 
@@ -22,10 +23,7 @@ const Request = z.custom<RunRequest>(
 )
 const NEWLINE = 0x0a
 
-export interface StoredRun {
-  key: Key
-  value: Buffer
-}
+export type StoredRun = TableEntry<Buffer>
 
 export function encodeEntry(head: EntryHead, request: RunRequest): Buffer {
   return Buffer.from(`${JSON.stringify(head)}\n${JSON.stringify(request)}`)
@@ -33,6 +31,7 @@ export function encodeEntry(head: EntryHead, request: RunRequest): Buffer {
 
 /** What a stored entry says of its run. @throws {RunnerError} `storage_damaged` when it is not what this version writes. */
 export function parseHead({ key, value }: StoredRun): EntryHead {
+  if (value === undefined) throw damaged(key.join(', '), 'what was written')
   return readAs(Head, value.toString('utf8', 0, value.indexOf(NEWLINE)), key.join(', '))
 }
 
@@ -60,9 +59,5 @@ function readAs<T>(schema: z.ZodType<T>, text: string, name: string): T {
 }
 
 export function damaged(name: string, expected: string, cause?: unknown): RunnerError {
-  return new RunnerError(
-    'storage_damaged',
-    `The store is damaged: the queue's entry (${name}) is not ${expected}.`,
-    { cause },
-  )
+  return storeDamaged(`the queue's entry (${name}) is not ${expected}`, cause)
 }

@@ -95,7 +95,7 @@ export class Queue {
       const { key, value } = each
       const place = Number(key[1])
       const head = parseHead(each)
-      const entry = { ...head, isSteered: false, isLeaving: false, place, bytes: value.length }
+      const entry = { ...head, isSteered: false, isLeaving: false, place, bytes: value?.length ?? 0 }
       this.#entries.push({ ...entry, written: Promise.resolve() })
       this.#next = place + 1
     }

@@ -1,7 +1,8 @@
 import type { AgentMemory, AgentView } from '../agent/agent.ts'
+import { isCode } from '../errors.ts'
 import type { Storage } from '../storage/storage.ts'
 import { isEntry, parseHead } from './queue-entry.ts'
-import { areFacts, type ThreadFacts, ThreadTable } from './thread-table.ts'
+import { areFacts, isSeenMessage, type StoredThread, type ThreadFacts, ThreadTable } from './thread-table.ts'
 import { describeThread, type ThreadDescription } from './told.ts'
 
 export interface ThreadView extends ThreadDescription {
@@ -9,10 +10,28 @@ export interface ThreadView extends ThreadDescription {
   runningAfter?: number
 }
 
-/** Whether a stored value is one that threads can be brought back from; asked before the store is opened. */
-export function isReadable(table: string, value: Buffer): boolean {
-  if (table === 'threads') return areFacts(value)
-  return table !== 'queue' || isEntry(value)
+/**
+ * Whether a stored value is one that threads can be brought back from; asked before the store is opened.
+ *
+ * @param isMemory whether the agent can go on with what it remembers of a conversation.
+ */
+export function isReadable(
+  table: string,
+  value: Buffer,
+  isMemory: (memory: AgentMemory) => boolean = () => true,
+): boolean {
+  if (table === 'queue') return isEntry(value)
+  if (table === 'threads') return areFacts(parseJson(value), isMemory)
+  return table !== 'messages' || isSeenMessage(parseJson(value))
+}
+
+/** Undefined for what is no JSON. */
+function parseJson(value: Buffer): unknown {
+  try {
+    return JSON.parse(value.toString())
+  } catch {
+    return undefined
+  }
 }
 
 /** Threads as the store has them, whoever writes them. */
@@ -36,12 +55,20 @@ export class StoredThreads {
     return facts === undefined ? undefined : await this.#viewOf(threadId, facts)
   }
 
+  /** Those that can be read: one that cannot is named by `view`, and when the runner starts. */
   async all(isLeftOut: (threadId: string) => boolean): Promise<ThreadView[]> {
-    const stored = await this.#table.all()
-    const wanted = stored.flatMap(([threadId, facts]) =>
-      facts === undefined || isLeftOut(threadId) ? [] : [this.#viewOf(threadId, facts)],
-    )
-    return await Promise.all(wanted)
+    const wanted = (await this.#table.all()).filter(({ threadId }) => !isLeftOut(threadId))
+    return (await Promise.all(wanted.map((stored) => this.#listed(stored)))).flat()
+  }
+
+  async #listed({ threadId, read }: StoredThread): Promise<ThreadView[]> {
+    try {
+      const facts = read()
+      return facts === undefined ? [] : [await this.#viewOf(threadId, facts)]
+    } catch (error) {
+      if (isCode(error, 'storage_damaged')) return []
+      throw error
+    }
   }
 
   async #viewOf(threadId: string, facts: ThreadFacts): Promise<ThreadView> {

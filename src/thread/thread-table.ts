@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { aggregateTokenUsage, type TokenUsage } from '@ag-ui/core'
 import { TokenUsageSchema } from '@ag-ui/core/schemas'
 import { z } from 'zod'
-import type { RunEnd } from '../agent/agent.ts'
+import type { AgentMemory, RunEnd } from '../agent/agent.ts'
+import { storeDamaged } from '../storage/damage.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Key, Write } from '../storage/table.ts'
 
@@ -45,6 +46,13 @@ export interface LookedUp {
   messages: ReadonlyMap<string, SeenMessage>
 }
 
+/** A thread in the store. */
+export interface StoredThread {
+  threadId: string
+  /** Its facts; undefined when its deletion is not done. @throws {RunnerError} `storage_damaged`. */
+  read(): ThreadFacts | undefined
+}
+
 /** The facts of every thread, and which run and message ids each has seen. */
 export class ThreadTable {
   readonly #storage: Storage
@@ -53,21 +61,26 @@ export class ThreadTable {
     this.#storage = storage
   }
 
-  /**
-   * Every thread; without facts one whose deletion is not done.
-   *
-   * @throws when the stored facts are not what this version writes.
-   */
-  async all(): Promise<[threadId: string, facts: ThreadFacts | undefined][]> {
+  /** Every thread, each to be read by itself: one that cannot be hides no other. */
+  async all(): Promise<StoredThread[]> {
     const entries = await this.#storage.tables.threads.entries()
-    return entries.map(({ key: [threadId], value }) => [threadId, factsOf(value)])
+    return entries.map(({ key: [threadId], value }) => ({
+      threadId,
+      read: () => {
+        if (value === undefined)
+          throw storeDamaged(`the facts of thread "${threadId}" are not what was written`)
+        return factsOf(threadId, value)
+      },
+    }))
   }
 
-  /** Of a thread that is there and not being deleted. */
+  /** Of a thread that is there and not being deleted. @throws {RunnerError} `storage_damaged`. */
   async get(threadId: string): Promise<ThreadFacts | undefined> {
-    return factsOf(await this.#storage.tables.threads.get([threadId]))
+    const stored = await this.#storage.tables.threads.get([threadId])
+    return stored === undefined ? undefined : factsOf(threadId, stored)
   }
 
+  /** @throws {RunnerError} `storage_damaged`. */
   async lookUp(threadId: string, runId: string, messageIds: readonly string[]): Promise<LookedUp> {
     const { runs, messages } = this.#storage.tables
     const [hasRun, found] = await Promise.all([
@@ -76,15 +89,19 @@ export class ThreadTable {
     ])
     const seen = new Map<string, SeenMessage>()
     for (const [index, id] of messageIds.entries())
-      if (found[index] !== undefined) seen.set(id, SeenMessage.parse(found[index]))
+      if (found[index] !== undefined) seen.set(id, seenIn(threadId, found[index]))
     return { hasRun, messages: seen }
   }
 
-  /** The messages that this turn took in, and those behind it, to be forgotten. It looks at all that the thread has seen. */
+  /**
+   * The messages that this turn took in, and those behind it, to be forgotten. It looks at all that the thread has seen.
+   *
+   * @throws {RunnerError} `storage_damaged`.
+   */
   async since(threadId: string, turn: number): Promise<Write[]> {
     const entries = await this.#storage.tables.messages.entries(threadId)
     return entries.flatMap(({ key, value }) =>
-      (SeenMessage.parse(value).by?.turn ?? -1) >= turn ? [{ table: 'messages', key, value: undefined }] : [],
+      (seenIn(threadId, value).by?.turn ?? -1) >= turn ? [{ table: 'messages', key, value: undefined }] : [],
     )
   }
 
@@ -133,17 +150,32 @@ export function putMessages(
 }
 
 /** Whether this version can read them. */
-export function areFacts(stored: Buffer): boolean {
-  try {
-    factsOf(JSON.parse(stored.toString()))
-    return true
-  } catch {
-    return false
-  }
+export function areFacts(stored: unknown, isMemory: (memory: AgentMemory) => boolean): boolean {
+  if (Deleted.safeParse(stored).success) return true
+  const facts = ThreadFacts.safeParse(stored)
+  return facts.success && isMemory(facts.data.memory)
 }
 
-function factsOf(stored: unknown): ThreadFacts | undefined {
-  return stored === undefined || Deleted.safeParse(stored).success ? undefined : ThreadFacts.parse(stored)
+/** Whether this version can read it. */
+export function isSeenMessage(stored: unknown): boolean {
+  return SeenMessage.safeParse(stored).success
+}
+
+function factsOf(threadId: string, stored: unknown): ThreadFacts | undefined {
+  return Deleted.safeParse(stored).success
+    ? undefined
+    : readAs(ThreadFacts, stored, `the facts of thread "${threadId}"`)
+}
+
+function seenIn(threadId: string, stored: unknown): SeenMessage {
+  return readAs(SeenMessage, stored, `a message that thread "${threadId}" has seen`)
+}
+
+function readAs<T>(schema: z.ZodType<T>, stored: unknown, name: string): T {
+  const { success, data, error } = schema.safeParse(stored)
+  if (success) return data
+  const remedy = 'start the version that wrote it, or delete the thread'
+  throw storeDamaged(`${name}: not what this version writes; ${remedy}`, error)
 }
 
 /** The client chooses the ids, and a message's may be longer than a key can be. */

@@ -322,7 +322,7 @@ export class Thread {
     const { lastUserMessageId } = back ?? before
     const openRun = { runId, after }
     const facts = { ...titled(before, request.messages, redactor.redactText), lastUserMessageId }
-    this.#facts = { ...facts, openRun, updatedAt: Date.now(), memory: agent.memory }
+    this.#facts = { ...facts, openRun, updatedAt: Date.now(), memory: agent.memoryAhead(request) }
     const removal = waiting === undefined ? (back?.forgotten ?? []) : queue.removal(waiting)
     const started = run.start([putRun(threadId, runId), putFacts(threadId, this.#facts), ...removal])
     const settled = started.then(

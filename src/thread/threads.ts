@@ -1,8 +1,10 @@
 import type { Agent, RunRequest } from '../agent/agent.ts'
 import { inBackground } from '../background.ts'
+import { backgroundFailed } from '../channels.ts'
 import { isCode, RunnerError } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import type { Storage } from '../storage/storage.ts'
+import { Waiters } from '../storage/waiters.ts'
 import { Departures } from './departures.ts'
 import { Oversize } from './oversize.ts'
 import { type QueueLimits, Queues } from './queue.ts'
@@ -10,7 +12,7 @@ import type { RunLimits } from './run.ts'
 import { StoredThreads, type ThreadView } from './stored-threads.ts'
 import { Thread } from './thread.ts'
 import type { ThreadOptions } from './thread-options.ts'
-import { type ThreadFacts, ThreadTable } from './thread-table.ts'
+import { type StoredThread, type ThreadFacts, ThreadTable } from './thread-table.ts'
 import { ThreadWriter } from './thread-writer.ts'
 import type { Accepted, Submitted, ThreadDescription } from './told.ts'
 
@@ -36,7 +38,8 @@ export class Threads {
   readonly #deletions = new Map<string, Promise<void>>()
   /** How many are at work on a thread that was made for one of them. */
   readonly #guests = new Map<Thread, number>()
-  readonly #waiting = new Set<() => void>()
+  /** Of a thread that is not there yet. */
+  readonly #arrivals = new Waiters()
   readonly #departures: Departures
   /** Threads that are being claimed, and brought back. */
   readonly #openings = new Map<string, Promise<Thread>>()
@@ -55,8 +58,8 @@ export class Threads {
   }
 
   /**
-   * Brings back the threads of an earlier process, closes the runs it left open and goes on with its deletions. Call
-   * once, before serving.
+   * Brings back the threads of an earlier process, closes the runs it left open and goes on with its deletions. One that
+   * cannot be read is reported and left where it is. Call once, before serving.
    */
   async recover(): Promise<void> {
     const { storage } = this.#options
@@ -64,10 +67,33 @@ export class Threads {
       onLapsed: (threadId) => this.#threads.get(threadId)?.cutRun(lapsed()),
       onLost: (threadId) => this.#abandon(threadId),
     })
-    for (const [threadId, facts] of await this.#table.all()) {
-      if (!(await this.#isOurs(threadId))) continue
-      if (facts === undefined) await storage.drop(threadId)
+    for (const stored of await this.#table.all()) {
+      try {
+        await this.#bringBack(stored)
+      } catch (error) {
+        // It stays as it is, and is refused to whoever asks for it; the others are served.
+        if (!isCode(error, 'storage_damaged')) throw error
+        backgroundFailed.publish({ name: 'bringing back a thread', threadId: stored.threadId, error })
+      }
+    }
+  }
+
+  async #bringBack({ threadId, read }: StoredThread): Promise<void> {
+    if (!(await this.#isOurs(threadId))) return
+    await this.#orRelease(threadId, async () => {
+      const facts = read()
+      if (facts === undefined) await this.#options.storage.drop(threadId)
       else await (await this.#restore(threadId, facts)).recover()
+    })
+  }
+
+  /** A thread that was claimed for `work` is given up when that cannot bring it here. */
+  async #orRelease<T>(threadId: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (!this.#threads.has(threadId)) await this.#options.storage.tenancy.release(threadId)
+      throw error
     }
   }
 
@@ -166,17 +192,7 @@ export class Threads {
   async known(threadId: string, signal: AbortSignal): Promise<void> {
     await this.settled(threadId)
     if (await this.#stored.has(threadId)) return
-    while (!this.#threads.has(threadId) && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          signal.removeEventListener('abort', done)
-          this.#waiting.delete(done)
-          resolve()
-        }
-        this.#waiting.add(done)
-        signal.addEventListener('abort', done, { once: true })
-      })
-    }
+    while (!this.#threads.has(threadId) && !signal.aborted) await this.#arrivals.next(signal)
   }
 
   list(): ThreadDescription[] {
@@ -184,18 +200,17 @@ export class Threads {
   }
 
   /**
-   * Stops the thread and forgets it, its log included. A second call while that goes on is the same deletion.
+   * Stops the thread and forgets it, its log included, also when it cannot be read. A second call while that goes on is the
+   * same deletion.
    *
-   * @throws {RunnerError} `not_found`.
+   * @throws {RunnerError} `not_found`, `elsewhere`.
    */
   async delete(threadId: string): Promise<void> {
+    const isReadable = await this.#isReadable(threadId)
     const underWay = this.#deletions.get(threadId)
     if (underWay !== undefined) return await underWay
     const thread = this.#threads.get(threadId)
-    if (thread === undefined) {
-      await this.get(threadId)
-      return await this.delete(threadId)
-    }
+    if (thread === undefined && isReadable) return await this.delete(threadId)
     // The store is closed next.
     if (this.#closing !== undefined) throw new RunnerError('shutting_down', 'The runner is stopping.')
     const deletion = this.#delete(threadId, thread).finally(() => this.#deletions.delete(threadId))
@@ -213,14 +228,27 @@ export class Threads {
     return this.#closing
   }
 
+  /** Brings it here when it is not. @throws {RunnerError} `not_found`, `elsewhere`. */
+  async #isReadable(threadId: string): Promise<boolean> {
+    if (this.#threads.has(threadId) || this.#deletions.has(threadId)) return true
+    try {
+      await this.get(threadId)
+      return true
+    } catch (error) {
+      if (isCode(error, 'storage_damaged')) return false
+      throw error
+    }
+  }
+
   /** Until the last of it is gone the thread keeps its place, so that nothing new comes between. */
-  async #delete(threadId: string, thread: Thread): Promise<void> {
-    await thread.close()
+  async #delete(threadId: string, thread: Thread | undefined): Promise<void> {
+    if (thread === undefined) await this.#options.storage.tenancy.claim(threadId)
+    await thread?.close()
     try {
       await this.#table.bury(threadId)
     } catch (error) {
       // Nothing of it is lost: it is there as before, and can be deleted again.
-      const facts = await this.#table.get(threadId)
+      const facts = thread === undefined ? undefined : await this.#table.get(threadId)
       if (facts !== undefined) await this.#restore(threadId, facts)
       throw error
     }
@@ -287,6 +315,10 @@ export class Threads {
   async #takeOn(threadId: string): Promise<Thread> {
     this.#checkNumber()
     await this.#options.storage.tenancy.claim(threadId)
+    return await this.#orRelease(threadId, async () => await this.#bring(threadId))
+  }
+
+  async #bring(threadId: string): Promise<Thread> {
     const facts = await this.#table.get(threadId)
     this.#checkNumber()
     if (facts !== undefined) {
@@ -338,7 +370,7 @@ export class Threads {
     const table = this.#table
     const thread = new Thread({ ...this.#options, log, table, writer, facts, agent, oversize, queue })
     this.#threads.set(threadId, thread)
-    for (const tell of [...this.#waiting]) tell()
+    this.#arrivals.wake()
     return thread
   }
 }

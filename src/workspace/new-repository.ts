@@ -17,7 +17,7 @@ export interface NewRepositoryRequest {
  * The repository of the folder, made when it holds none, with this `origin`. A new one appears with its origin set, or
  * not at all.
  *
- * @throws {RunnerError} `invalid_input` when it is no folder.
+ * @throws {RunnerError} `invalid_input` when it is no folder, or a repository without a working tree.
  */
 export async function openWithOrigin(
   options: RepositoryOptions,
@@ -31,7 +31,14 @@ export async function openWithOrigin(
       if (!(error instanceof RunnerError) || error.code !== 'not_found') throw error
       throw new RunnerError('invalid_input', `There is no folder "${quoted(path)}" in the workspace.`)
     })
-    if (await folder.use(() => init(options, folder, request))) {
+    const isMade = await folder.use(async () => {
+      if (!(await isBare(folder))) return await init(options, folder, request)
+      throw new RunnerError(
+        'invalid_input',
+        `"${quoted(path)}" is a bare repository, without files to work on.`,
+      )
+    })
+    if (isMade) {
       const made = await Repository.open(options, place)
       if (made !== undefined) return made
     }
@@ -40,6 +47,12 @@ export async function openWithOrigin(
   if (known === undefined) throw new RunnerError('git_failed', 'git made no repository there.')
   await setOrigin(known.gitFolder, options, request)
   return known
+}
+
+/** What git itself takes for its folder. */
+async function isBare(folder: Folder): Promise<boolean> {
+  const parts = await Promise.all(['HEAD', 'objects', 'refs'].map((part) => folder.lstat(part)))
+  return parts.every((part) => part !== undefined)
 }
 
 /** `false` when somebody else made one meanwhile. */

@@ -104,6 +104,8 @@ export class Remote {
       await this.fetchInto(repository, revision, options).catch((error: unknown) => {
         throw isUnknownCommit(error) ? unknownRevision(revision.id) : error
       })
+      // A tag may lead to a folder or a file.
+      if (!(await repository.hasCommit(revision.id, signal))) throw unknownRevision(revision.id)
     }
     await repository.detachAt(revision.id, signal)
   }

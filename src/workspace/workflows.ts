@@ -68,19 +68,25 @@ const Stored = z.object({
 })
 type Stored = z.infer<typeof Stored>
 
+const UNREAD =
+  'What the store remembers of the active workflow is not what this version writes: none is active, and the one of the environment is followed anew.'
+
 export const WORKFLOWS_FOLDER = 'workflows'
 
 /** Which workflow is active. Changes are made one after the other. */
 export class Workflows {
   readonly #options: WorkflowsOptions
   #stored: Stored
+  /** What was saved is of no use, in words; reported by the next start. */
+  #unread: string[] = []
   #revision = 0
   #changing: Promise<unknown> = Promise.resolve()
 
   constructor(options: WorkflowsOptions) {
     this.#options = options
-    const loaded = Stored.safeParse(options.memory?.saved)
-    this.#stored = loaded.success ? loaded.data : {}
+    const loaded = Stored.optional().safeParse(options.memory?.saved)
+    this.#stored = loaded.data ?? {}
+    if (!loaded.success) this.#unread = [`${UNREAD} (${z.prettifyError(loaded.error)})`]
   }
 
   /** Undefined until one was chosen on this state folder. */
@@ -121,19 +127,24 @@ export class Workflows {
    */
   async start(wanted: WorkflowChoice | undefined, request: ChangeRequest): Promise<string[]> {
     return await this.#inTurn(async () => {
-      const { active, followed } = this.#stored
-      if (wanted === undefined || (followed !== undefined && isSame(followed, wanted))) {
-        if (active?.name === undefined || (await this.#isThere(active.name))) return []
-        // Only the environment's URL may hold what the server asks for.
-        const again = wanted !== undefined && isSame(wanted, active) ? wanted : active
-        return await this.#activate(again, request)
-      }
-      const problems = await this.#activate(wanted, request).catch((error: unknown) =>
-        this.#adopt(wanted, error, request.signal),
-      )
-      await this.#save({ ...this.#stored, followed: stripped(wanted) })
-      return problems
+      const problems = await this.#follow(wanted, request)
+      return [...this.#unread.splice(0), ...problems]
     })
+  }
+
+  async #follow(wanted: WorkflowChoice | undefined, request: ChangeRequest): Promise<string[]> {
+    const { active, followed } = this.#stored
+    if (wanted === undefined || (followed !== undefined && isSame(followed, wanted))) {
+      if (active?.name === undefined || (await this.#isThere(active.name))) return []
+      // Only the environment's URL may hold what the server asks for.
+      const again = wanted !== undefined && isSame(wanted, active) ? wanted : active
+      return await this.#activate(again, request)
+    }
+    const problems = await this.#activate(wanted, request).catch((error: unknown) =>
+      this.#adopt(wanted, error, request.signal),
+    )
+    await this.#save({ ...this.#stored, followed: stripped(wanted) })
+    return problems
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {

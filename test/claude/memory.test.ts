@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { freshMemory, parseMemory } from '../../src/claude/memory.ts'
+import { freshMemory, isMemory, lookAt, parseMemory } from '../../src/claude/memory.ts'
 
 const stored = (memory: unknown) => JSON.parse(JSON.stringify(memory))
 
@@ -8,8 +8,19 @@ test('a conversation that has not ended its first turn keeps its session and its
   expect(parseMemory(stored(memory))).toEqual({ ...memory, translator: undefined })
 })
 
-test('what is no memory is a fresh one, with an id of its own', () => {
-  const [one, two] = [parseMemory({}), parseMemory({ claudeSessionId: 7 })]
+test('a new thread has a fresh memory, with an id of its own', () => {
+  const [one, two] = [parseMemory({}), parseMemory({})]
   expect([one.begun, two.begun]).toEqual([false, false])
   expect(one.claudeSessionId).not.toBe(two.claudeSessionId)
+})
+
+test.each([
+  ['an id that is none', { claudeSessionId: 7 }],
+  ['a part that is missing', { ...freshMemory(), asked: undefined }],
+  ['a translator of another version', { ...freshMemory(), translator: { usage: 7 } }],
+])('a memory with %s is refused by name, for a fresh one would forget the conversation', (_what, memory) => {
+  const damaged = expect.objectContaining({ code: 'storage_damaged' })
+  expect(isMemory(stored(memory))).toBe(false)
+  expect(() => parseMemory(stored(memory))).toThrow(damaged)
+  expect(() => lookAt(stored(memory), 'default')).toThrow(damaged)
 })

@@ -1,6 +1,14 @@
 import type { ToolMessage } from '@ag-ui/core'
 import { expect, test } from 'vitest'
-import { answersAfterRestart, resultsOf, stillOwed, withResults } from '../../src/claude/restart.ts'
+import {
+  answersAfterRestart,
+  resultsOf,
+  stillOwed,
+  type Unanswered,
+  unsaidOf,
+  withBrought,
+  withResults,
+} from '../../src/claude/restart.ts'
 
 const calls = ['one', 'two'].map((toolCallId) => ({
   toolCallId,
@@ -11,6 +19,9 @@ const result = (toolCallId: string, more: Partial<ToolMessage> = {}): ToolMessag
   ...{ id: `result ${toolCallId}`, role: 'tool', toolCallId, content: 'done' },
   ...more,
 })
+const nothing: Unanswered = { asked: [], calls: [], unsaid: [] }
+const linesOf = (answers: ReturnType<typeof answersAfterRestart>): string[] =>
+  (answers?.blocks ?? []).flatMap((block) => (block.type === 'text' ? block.text.split('\n') : []))
 const user = { id: 'u', role: 'user' as const, content: 'go on' }
 const asked = ['a', 'b'].map((id) => ({
   ...{ tool: 'Bash', toolUseId: `call ${id}`, input: { command: id } },
@@ -18,14 +29,14 @@ const asked = ['a', 'b'].map((id) => ({
 }))
 
 test('nothing waited: nothing is said', () => {
-  expect(answersAfterRestart({ asked: [], calls: [] }, [])).toBeUndefined()
+  expect(answersAfterRestart(nothing, [])).toBeUndefined()
 })
 
 test('each call is told with what became of it, and one that is approved passes once', () => {
-  const answers = answersAfterRestart({ asked, calls: withResults(calls, [result('one')]) }, [
+  const answers = answersAfterRestart({ ...nothing, asked, calls: withResults(calls, [result('one')]) }, [
     { interruptId: 'a', status: 'resolved', payload: { approved: true } },
   ])
-  expect(answers?.words.split('\n').slice(1)).toEqual([
+  expect(linesOf(answers).slice(1)).toEqual([
     expect.stringMatching(/^- Bash \{"command":"a"\}: approved\. .*exactly this input: \{"command":"a"\}$/),
     '- Bash {"command":"b"}: nobody answered; do not make this call.',
     '- tool-one {"n":1}: returned: done',
@@ -36,15 +47,15 @@ test('each call is told with what became of it, and one that is approved passes 
 
 test('a refusal grants nothing', () => {
   const resume = [{ interruptId: 'a', status: 'cancelled' as const }]
-  const answers = answersAfterRestart({ asked: asked.slice(0, 1), calls: [] }, resume)
-  expect(answers?.words).toContain('refused')
+  const answers = answersAfterRestart({ ...nothing, asked: asked.slice(0, 1) }, resume)
+  expect(linesOf(answers).join()).toContain('refused')
   expect(answers?.grants).toEqual([])
 })
 
 test('a result that is there stays when another one comes; a failure is said as one', () => {
   const once = withResults(calls, [result('one', { content: 'first' })])
   const twice = withResults(once, [result('one', { content: 'second' }), result('two', { error: 'broken' })])
-  expect(answersAfterRestart({ asked: [], calls: twice }, [])?.words.split('\n').slice(1)).toEqual([
+  expect(linesOf(answersAfterRestart({ ...nothing, calls: twice }, [])).slice(1)).toEqual([
     '- tool-one {"n":1}: returned: first',
     '- tool-two {"n":1}: failed: broken; it returned before: done',
   ])
@@ -57,4 +68,23 @@ test('a client that only brings results owes the others; one that says more goes
   expect(stillOwed({ ...open, asked: asked.slice(0, 1) }, { messages: [result('one')] })).toEqual([])
   expect(stillOwed({ ...open, calls: [] }, { messages: [] })).toEqual([])
   expect(resultsOf({ messages: [user, result('one')] })).toEqual([result('one')])
+})
+
+test('a result whose run was killed is owed still, and counts when the client does not bring it again', () => {
+  const ahead = withBrought(calls, [result('one', { content: 'brought' })])
+  expect(stillOwed({ asked: [], calls: ahead }, { messages: [] })).toEqual(['one', 'two'])
+  const [first] = withResults(ahead, [])
+  expect(first).toMatchObject({ toolCallId: 'one', result: { content: 'brought' } })
+  const [again] = withResults(ahead, [result('one', { content: 'again' })])
+  expect(again).toMatchObject({ toolCallId: 'one', result: { content: 'again' } })
+})
+
+test('what was said beside a part of the results is said with the last of them, once', () => {
+  const prompt = (...texts: string[]) => ({
+    ...{ blocks: texts.map((text) => ({ type: 'text' as const, text })), skipped: [], surroundings: '' },
+  })
+  const unsaid = unsaidOf(prompt('<context>Bern</context>', ' '), nothing)
+  expect(unsaidOf(prompt('<context>Bern</context>', 'Be short.'), { unsaid })).toEqual(['Be short.'])
+  const answers = answersAfterRestart({ ...nothing, calls, unsaid }, [])
+  expect(linesOf(answers).at(-1)).toBe('<context>Bern</context>')
 })

@@ -89,8 +89,8 @@ let bench: Bench
 let runner: RunnerProcess
 let url: string
 
-async function start(): Promise<void> {
-  runner = await bench.start(ASKING)
+async function start(env: Record<string, string> = {}): Promise<void> {
+  runner = await bench.start({ ...ASKING, ...env })
   url = runner.url
 }
 
@@ -310,19 +310,34 @@ test('a question of the model is answered with a choice', async () => {
   expect(textOf(all)).toContain('"Which color?"="Blue"')
 })
 
-test('an approval that outlives a kill -9 of the runner: the tool runs once', async () => {
-  const [interrupt] = interruptsOf(await run(url, runInput('restart', 'make a file')))
-  await runner.stop('SIGKILL')
-  await start()
-  const session = await (await fetch(`${url}/sessions/restart`)).json()
-  expect(session).toMatchObject({ state: 'interrupted', interrupts: [{ id: interrupt.id }] })
+test.each([
+  ['a kill -9 of the runner', 'SIGKILL', {}],
+  ['a stop, when the next process is started ahead of the answer', 'SIGTERM', { SESSION_ID: 'SIGTERM' }],
+] as const)('an approval that outlives %s: the tool runs once', async (_what, threadId, env) => {
+  const [interrupt] = interruptsOf(await run(url, runInput(threadId, 'make a file')))
+  await runner.stop(threadId)
+  await start(env)
+  const session = async () => await bodyOf(await fetch(`${url}/sessions/${threadId}`))
+  expect(await session()).toMatchObject({ state: 'interrupted', interrupts: [{ id: interrupt.id }] })
+  if ('SESSION_ID' in env) await expect.poll(async () => (await session())['warm']).toBe(true)
   expect(made()).toBe(false)
-  const all = await run(
-    url,
-    answer('restart', { interruptId: interrupt.id, status: 'resolved', payload: true }),
-  )
+  const approval = { interruptId: interrupt.id, status: 'resolved', payload: true }
+  const all = await run(url, answer(threadId, approval))
   expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
   expect(all.filter(({ type }) => type === 'TOOL_CALL_RESULT')).toHaveLength(1)
+  expect(made()).toBe(true)
+})
+
+test('an approval that no Claude Code came to hear can be given again', async () => {
+  const [interrupt] = interruptsOf(await run(url, runInput('unheard', 'make a file')))
+  const approval = { interruptId: interrupt.id, status: 'resolved', payload: true }
+  await runner.stop('SIGTERM')
+  await start({ CLAUDE_CLI_PATH: '/bin/false' })
+  const failed = await run(url, answer('unheard', approval))
+  expect(failed.at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'claude_start_failed' })
+  await runner.stop('SIGTERM')
+  await start()
+  expect((await run(url, answer('unheard', approval))).at(-1)).toMatchObject({ outcome: { type: 'success' } })
   expect(made()).toBe(true)
 })
 

@@ -127,7 +127,7 @@ describe('a stream that its sender closes', () => {
 
 test('with AGUI_ON_DISCONNECT=interrupt and no grace a closed stream ends the run by itself', async () => {
   const always = await openBench({ script: { rules: [{ reply: ['Wait.', { hang: true }] }] } })
-  const { url } = await always.start({ AGUI_ON_DISCONNECT: 'interrupt' })
+  const { url } = await always.start({ AGUI_ON_DISCONNECT: 'interrupt', DISCONNECT_GRACE_MS: '0' })
   try {
     const watch = await fetch(`${url}/sessions/t/events?until=run&wait=true`)
     const left = new AbortController()

@@ -165,6 +165,25 @@ describe('a ticket', () => {
     }
   })
 
+  test.each<[what: string, query: (ticket: string) => string, headers: OutgoingHttpHeaders]>([
+    ['a made-up ticket beside the token', () => '&ticket=made-up', BEARER],
+    ['an empty one', () => '&ticket=', BEARER],
+    ['two tickets', (ticket) => `&ticket=${ticket}&ticket=${ticket}`, BEARER],
+    ['a right ticket beside a wrong bearer', (ticket) => `&ticket=${ticket}`, { authorization: 'Bearer x' }],
+    ['a wrong token beside the right bearer', () => '', { ...BEARER, 'x-ambient-session-token': 'x' }],
+  ])('does not make up for what else is wrong: %s', async (_what, query, headers) => {
+    const path = `/sessions/mine/events?follow=false${query(await ticketFor('mine'))}`
+    expect(codeOf(await ask('GET', path, headers))).toEqual([401, 'unauthorized'])
+  })
+
+  test('beside the token is used up as well; a bearer beside the token may be for a proxy', async () => {
+    const path = `/sessions/mine/events?follow=false&ticket=${await ticketFor('mine')}`
+    expect((await ask('GET', path, BEARER)).status).toBe(200)
+    expect(codeOf(await ask('GET', path, BEARER))).toEqual([401, 'unauthorized'])
+    const both = { 'x-ambient-session-token': TOKEN, authorization: 'Bearer of-the-proxy' }
+    expect((await ask('GET', '/sessions', both)).status).toBe(200)
+  })
+
   test.each([
     [{}],
     [{ threadId: '' }],

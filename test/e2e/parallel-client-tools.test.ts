@@ -10,6 +10,8 @@ const tools = ['paint', 'measure'].map((name) => ({
   parameters: { type: 'object', properties: { what: { type: 'string' } } },
 }))
 
+const NO_SIGNAL = new AbortController().signal
+
 let bench: Bench
 let runner: RunnerProcess
 
@@ -49,7 +51,10 @@ const given = (): Record<string, string> =>
 
 const pending = (all: readonly ClientEvent[]): string[] => all.at(-1)?.['outcome'].pendingToolCallIds ?? []
 
-function bring(threadId: string, ...results: [string | undefined, string][]): Promise<ClientEvent[]> {
+function bring(
+  threadId: string,
+  ...results: (readonly [string | undefined, string])[]
+): Promise<ClientEvent[]> {
   const messages = results.map(([toolCallId, content]) => ({
     id: crypto.randomUUID(),
     role: 'tool',
@@ -136,6 +141,38 @@ test('a client that goes on with one result of two tells the model that the othe
   })
 })
 
+test('results that answer nothing are named, and so is a second one of a call', async () => {
+  const thread = open(both)
+  const [painted, measured] = pending(await run(runner.url, { ...runInput(thread, 'go'), tools }))
+  const all = await bring(
+    thread,
+    ...([
+      [measured, 'two metres'],
+      [painted, 'painted'],
+      [painted, 'again'],
+      ['nobody', 'x'],
+    ] as const),
+  )
+  expect(all.find(({ type }) => type === 'CUSTOM')).toMatchObject({
+    name: 'agui-runner.content_skipped',
+    value: {
+      parts: [`a second result of call "${painted}"`, 'a result of call "nobody", which waits for none'],
+    },
+  })
+  expect(given()).toEqual({ paint: 'painted', measure: 'two metres' })
+  const refused = bring(thread, [painted, 'late'])
+  await expect(refused).rejects.toThrow(`The run brings a result of call \\"${painted}\\"`)
+})
+
+test('a word of the system beside the results is said in the turn', async () => {
+  const thread = open(both)
+  const ids = pending(await run(runner.url, { ...runInput(thread, 'go'), tools }))
+  const results = ids.map((toolCallId) => ({ id: toolCallId, role: 'tool', toolCallId, content: 'x' }))
+  const messages = [...results, { id: 's', role: 'system', content: 'Be brief.' }]
+  await run(runner.url, { ...runInput(thread), messages, tools })
+  expect(lastFacts()?.messages).toContain('Be brief.')
+})
+
 test.each([
   ['before', true],
   ['after', false],
@@ -155,3 +192,41 @@ test.each([
     expect(textOf(all)).toContain('measure {"what":"b"}: returned: two metres')
   },
 )
+
+test('what is said beside a part of the results, when nobody is there to hear it, is said with the last', async () => {
+  const thread = open(both)
+  const [painted, measured] = pending(await run(runner.url, { ...runInput(thread, 'go'), tools }))
+  await runner.stop()
+  runner = await bench.start()
+  const messages = [
+    { id: 's', role: 'system', content: 'Be brief.' },
+    { id: 'r', role: 'tool', toolCallId: painted, content: 'painted' },
+  ]
+  const context = [{ description: 'place', value: 'Bern' }]
+  expect(pending(await run(runner.url, { ...runInput(thread), messages, context, tools }))).toEqual([
+    measured,
+  ])
+  await bring(thread, [measured, 'two metres'])
+  const words = lastFacts()?.messages ?? ''
+  const at = ['measure {', '<context>', 'Bern', 'Be brief.'].map((part) => words.indexOf(part))
+  expect(at.every((place) => place > 0)).toBe(true)
+})
+
+test('results whose run a kill -9 cuts are not lost when the client goes on without them', async () => {
+  const thread = open(both)
+  const ids = pending(await run(runner.url, { ...runInput(thread, 'go'), tools }))
+  bench.gateway.use({
+    rules: [{ when: { prompt: 'go' }, reply: [{ hang: true }] }, { reply: 'Then.' }],
+  })
+  const asked = bench.gateway.waitForRequest(
+    ({ facts }) => facts?.messages.includes(`result of ${ids[1]}`) === true,
+    NO_SIGNAL,
+  )
+  const cut = bring(thread, ...ids.map((id) => [id, `result of ${id}`] as const)).catch(() => undefined)
+  await asked
+  await runner.stop('SIGKILL')
+  await cut
+  runner = await bench.start()
+  expect(textOf(await run(runner.url, { ...runInput(thread, 'and now?'), tools }))).toBe('Then.')
+  for (const id of ids) expect(lastFacts()?.messages).toContain(`returned: result of ${id}`)
+})

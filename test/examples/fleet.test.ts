@@ -74,11 +74,15 @@ test('a thread moves when its runner is killed, and whoever reads sees one log',
       if (frame.event.type === 'RUN_FINISHED') return
     }
   })()
-  await post(first, runInput('moves', 'hang on')).then(events).catch(() => undefined)
+  await post(first, runInput('moves', 'hang on'))
+    .then(events)
+    .catch(() => undefined)
   expect(textOf(await runWhenFree(second, runInput('moves', 'go on')))).toBe('You said: go on')
   await reading
   expect(seen.map(({ id }) => id)).toEqual(seen.map((_, index) => index + 1))
-  expect(seen.find(({ event }) => event.type === 'RUN_ERROR')?.event).toMatchObject({ code: 'runner_restarted' })
+  expect(seen.find(({ event }) => event.type === 'RUN_ERROR')?.event).toMatchObject({
+    code: 'runner_restarted',
+  })
   expect(await stop()).toEqual([0, null])
   expect(['first', 'second', 'reader'].filter(isThere)).toEqual([])
 })

@@ -80,6 +80,7 @@ describe('a person at a terminal', () => {
     ['2\n1,2\n', { 'Which?': 'Blue', 'And?': ['A', 'B'] }],
     ['Green\n1,9\n', { 'Which?': 'Green', 'And?': '1,9' }],
     ['1,2\n2\n', { 'Which?': '1,2', 'And?': ['B'] }],
+    ['0x1\n1 , 2\n', { 'Which?': '0x1', 'And?': ['A', 'B'] }],
   ])('chooses by %j', async (typed, answers) => {
     expect(await answer(typed, questions)).toEqual([{ answers }])
   })

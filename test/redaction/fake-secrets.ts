@@ -51,6 +51,7 @@ export const FAKE_TOKENS: readonly FakeToken[] = [
   token('OpenAI', 'sk' + '-', fake(48)),
   token('OpenAI project', 'sk-' + 'proj-', fake(64)),
   ...['p', 'o', 'u', 's', 'r'].map((kind) => token(`GitHub gh${kind}`, `gh${kind}_`, fake(36))),
+  token('GitHub App since 2026', 'gh' + 's_', `1234567_${FAKE_JWT}`),
   token('GitHub fine-grained', 'github' + '_pat_', `${fake(22)}_${fake(59)}`),
   token('GitLab', 'gl' + 'pat-', fake(20)),
   token('AWS key id', 'AK' + 'IA', fake(16, CAPITALS)),

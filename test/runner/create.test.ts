@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, expect, test } from 'vitest'
+import { runEnded } from '../../src/channels.ts'
 import { loadConfig } from '../../src/config.ts'
 import { createRunner } from '../../src/runner/create.ts'
 import { StateFolder } from '../../src/runner/state-folder.ts'
@@ -12,7 +13,7 @@ const directory = mkdtempSync(join(tmpdir(), 'agui-create-test-'))
 mkdirSync(join(directory, 'state'))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
-const PARTS = ['enforcement', 'store', 'workspace', 'agent', 'threads', 'server']
+const PARTS = ['credentials', 'enforcement', 'store', 'workspace', 'agent', 'threads', 'server']
 
 /** Opens a runner and fails behind this part; tells the parts that were opened. */
 async function openUntil(part: string): Promise<string[]> {
@@ -38,10 +39,15 @@ async function openUntil(part: string): Promise<string[]> {
   return opened
 }
 
-/** What this process holds: descriptors and children. */
+/** What this process holds: descriptors, children, and who listens to the runs. */
 const held = () => ({
+  isHeard: runEnded.hasSubscribers,
   descriptors: readdirSync('/proc/self/fd').length,
   children: readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8'),
+})
+
+test('the composition root stays a list of parts', () => {
+  expect(readFileSync('src/runner/create.ts', 'utf8').split('\n').length).toBeLessThanOrEqual(150)
 })
 
 test.each(PARTS)('what was opened is closed when the step behind %s fails', async (part) => {

@@ -23,6 +23,8 @@ export interface Place {
   open(): Promise<Storage>
   /** The last seq of a thread that another process would find there now. */
   committedHead(threadId: string): number | Promise<number>
+  /** Makes the facts of a thread something that nobody wrote, under what is open. */
+  damageFacts(threadId: string): Promise<void>
   /** Closes what is open and removes all of it. */
   remove(): Promise<void>
 }
@@ -372,6 +374,51 @@ export function storageContract(createPlace: () => Place): void {
     })
   })
 
+  describe('a closed storage', () => {
+    const key = ['t', 'm'] as const
+    test.each<[string, (closed: Storage) => Promise<unknown>]>([
+      ['commit', (closed) => closed.commit({ threadId: 't', append: { runId: 'r', events: deltas(1) } })],
+      [
+        'commit of tables',
+        (closed) => closed.commit({ threadId: 't', writes: [{ table: 'runs', key, value: 1 }] }),
+      ],
+      [
+        'commit of the workspace',
+        (closed) => closed.commit({ threadId: 'w', writes: [{ table: 'workspace', key: ['w'], value: 1 }] }),
+      ],
+      ['flushed', (closed) => closed.flushed()],
+      ['checkRoom', (closed) => closed.checkRoom()],
+      ['drop', (closed) => closed.drop('t')],
+      ['blobs.get', ({ blobs }) => blobs.get('t', '1-a')],
+      ['get', ({ tables }) => tables.runs.get(key)],
+      ['getAll', ({ tables }) => tables.messages.getAll([key])],
+      ['has', ({ tables }) => tables.runs.has(key)],
+      ['entries of a name', ({ tables }) => tables.queue.entries('t')],
+      ['entries', ({ tables }) => tables.threads.entries()],
+      ['log.head', (closed) => closed.log.head('t')],
+      ['log.checkReplay', (closed) => closed.log.checkReplay('t', 0)],
+      ['log.read', () => drain('t')],
+      ['log.lags', (closed) => closed.log.lags()],
+      ['log.usedBytes', (closed) => closed.log.usedBytes()],
+    ])('refuses %s', async (_verb, ask) => {
+      await append('t', 'r', deltas(3))
+      await storage.close()
+      await expect(ask(storage)).rejects.toMatchObject({ code: 'shutting_down' })
+      await Promise.all([storage.close(), log.close()])
+    })
+
+    test('has made what was asked for before', async () => {
+      const writes: Write[] = [{ table: 'runs', key, value: true }]
+      await Promise.all([
+        storage.commit({ threadId: 't', writes }),
+        append('t', 'r', deltas(1)),
+        storage.close(),
+      ])
+      await reopen()
+      expect([await storage.tables.runs.has(key), await log.head('t')]).toEqual([true, 1])
+    })
+  })
+
   test('on the same folder the seq goes on where it was', async () => {
     for (let life = 0; life < 3; life++) {
       await append('t', `life-${life}`, deltas(2, `${life}`))
@@ -502,7 +549,7 @@ export function storageContract(createPlace: () => Place): void {
       for (const place of [10, 9, 2]) await put('t', place)
       await put('t2', 1)
       const { queue, threads, workspace } = storage.tables
-      expect((await queue.entries('t')).map(({ key, value }) => [key, value.toString()])).toEqual(
+      expect((await queue.entries('t')).map(({ key, value }) => [key, value?.toString()])).toEqual(
         [2, 9, 10].map((place) => [['t', place], `${place}`]),
       )
       for (const id of ['a\u0000b', '', 'x\ud83d'])
@@ -512,6 +559,21 @@ export function storageContract(createPlace: () => Place): void {
       const key = ['workflow'] as const
       await storage.commit({ threadId: 'workspace', writes: [{ table: 'workspace', key, value: 1 }] })
       expect(await workspace.entries()).toEqual([{ key, value: 1 }])
+    })
+
+    test('give what is whole beside what is damaged, and name that', async () => {
+      for (const id of ['a', 'b'])
+        await storage.commit({ threadId: id, writes: [{ table: 'threads', key: [id], value: { id } }] })
+      await storage.flushed()
+      await place.damageFacts('a')
+      const entries = await storage.tables.threads.entries()
+      expect(new Map(entries.map(({ key: [id], value }) => [id, value]))).toEqual(
+        new Map([
+          ['a', undefined],
+          ['b', { id: 'b' }],
+        ]),
+      )
+      await expect(storage.tables.threads.get(['a'])).rejects.toMatchObject({ code: 'storage_damaged' })
     })
 
     test("and blobs of a thread go with it, and nobody else's", async () => {

@@ -14,6 +14,13 @@ storageContract((): Place => {
       const keys = batches.getKeys({ start: [keyText(threadId), 0], end: [keyText(threadId), Infinity] })
       return [...keys].at(-1)?.[1] ?? 0
     },
+    async damageFacts(threadId) {
+      const root = open({ path: join(folder.directory, 'log.mdb'), maxDbs: 8 })
+      await root
+        .openDB<Buffer, string>({ name: 'threads', encoding: 'binary' })
+        .put(keyText(threadId), Buffer.from('x'))
+      await root.close()
+    },
     remove: () => folder.remove(),
   }
 })

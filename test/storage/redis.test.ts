@@ -26,6 +26,9 @@ storageContract((): Place => {
       return storage
     },
     committedHead: async (threadId) => Number(await server.ask('HGET', threadKey(threadId, 'meta'), 'head')),
+    async damageFacts(threadId) {
+      await server.ask('HSET', threadKey(threadId, 'meta'), 'facts', 'x')
+    },
     async remove() {
       for (const storage of opened) await storage.close()
       await server.ask('FLUSHALL')

@@ -68,7 +68,7 @@ export async function outcomeOf(directory: string, held: Held): Promise<Outcome>
   if (storage === undefined) return 'refused'
   try {
     let outcome: Outcome = 'whole'
-    for (const [threadId] of await new ThreadTable(storage).all())
+    for (const { threadId } of await new ThreadTable(storage).all())
       if (!held.has(threadId)) throw new Error(`what is ${threadId}?`)
     for (const [threadId, records] of held) {
       const read = await readAll(storage.log, threadId)

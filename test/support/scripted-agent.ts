@@ -119,6 +119,10 @@ class ScriptedSession implements AgentSession {
     return structuredClone({ id: this.#id, ...model, turn: this.#turn, open: this.#open, said: this.#said })
   }
 
+  memoryAhead(): AgentMemory {
+    return this.memory
+  }
+
   get point(): string | undefined {
     return this.#open.length === 0 ? String(this.#said.length) : undefined
   }

@@ -56,6 +56,7 @@ export function helloAgent(): AgentSession {
     },
     describe: () => ({ warm: false }),
     memory: {},
+    memoryAhead: () => ({}),
     interrupts: [],
     pendingToolCallIds: [],
     point: undefined,

@@ -1,19 +1,33 @@
 import { expect, test } from 'vitest'
-import { deliveryOf, threadBusy } from '../../src/thread/admission.ts'
+import { runPropsOf, threadBusy } from '../../src/thread/admission.ts'
 
 const input = { threadId: 't', runId: 'r', messages: [], tools: [], context: [] }
 
 test.each([
-  [{ delivery: 'queue' }, 'queue'],
-  [{ delivery: 'steer', other: 1 }, 'steer'],
-  [{ delivery: 'now' }, undefined],
-  [{}, undefined],
-  ['queue', undefined],
-  [null, undefined],
-  [undefined, undefined],
-])('forwardedProps %j ask for %j', (forwardedProps, delivery) => {
-  expect(deliveryOf({ ...input, forwardedProps })).toBe(delivery)
+  [{ delivery: 'queue' }, { delivery: 'queue' }],
+  [{ delivery: 'steer', onDisconnect: null, replaces: null, other: null }, { delivery: 'steer' }],
+  [
+    { onDisconnect: 'interrupt', replaces: 'm1' },
+    { onDisconnect: 'interrupt', replaces: 'm1' },
+  ],
+  [{ delivery: null }, {}],
+  [{}, {}],
+  ['queue', {}],
+  [['queue'], {}],
+  [null, {}],
+  [undefined, {}],
+])('forwardedProps %j ask for %j', (forwardedProps, asked) => {
+  expect(runPropsOf({ ...input, forwardedProps })).toEqual(asked)
 })
+
+test.each([{ delivery: 'now' }, { onDisconnect: 'stop' }, { replaces: 7 }])(
+  '%j asks for nothing that there is',
+  (props) => {
+    expect(() => runPropsOf({ ...input, forwardedProps: props })).toThrow(
+      `forwardedProps.${Object.keys(props)}: `,
+    )
+  },
+)
 
 test('a busy thread names the run under way, and what the client may do', () => {
   const error = threadBusy('run-1')

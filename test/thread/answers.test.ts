@@ -80,11 +80,40 @@ test.each([undefined, true, 'yes', { approved: true }])('a payload of %j stays a
   expect(answersTo([question('a')], [answer('a', payload)])).toEqual([answer('a', payload)])
 })
 
-test('only results of calls that are owed are results; the others are history', () => {
-  const results = ['owed', 'old'].map((toolCallId): Message => {
-    return { id: `result ${toolCallId}`, role: 'tool', toolCallId, content: 'x' }
-  })
-  const messages: Message[] = [{ id: 'u', role: 'user', content: 'hello' }, ...results]
-  const agent = { ...helloAgent(), pendingToolCallIds: ['owed', 'not there'] }
-  expect(owedResults(messages, agent).map(({ id }) => id)).toEqual(['result owed'])
+const toolResult = (toolCallId: string, content = 'x'): Message => ({
+  ...{ id: `${content} of ${toolCallId}`, role: 'tool', toolCallId, content },
+})
+const called = (...ids: string[]): Message => ({
+  ...{ id: 'a', role: 'assistant' },
+  toolCalls: ids.map((id) => ({ id, type: 'function', function: { name: 'paint', arguments: '{}' } })),
+})
+
+test.each([
+  ['a call that waits', [toolResult('owed')], ['x of owed'], []],
+  ['two calls that wait', [toolResult('also'), toolResult('owed')], ['x of also', 'x of owed'], []],
+  [
+    'a call that waits, twice',
+    [toolResult('owed'), toolResult('owed')],
+    ['x of owed'],
+    ['a second result of call "owed"'],
+  ],
+  ['a call of the history', [called('old'), toolResult('old'), toolResult('owed')], ['x of owed'], []],
+  ['a call of the history, twice the same', [called('old'), toolResult('old'), toolResult('old')], [], []],
+  [
+    'a call of the history, and then another',
+    [called('old'), toolResult('old'), toolResult('old', 'y')],
+    [],
+    ['a second result of call "old"'],
+  ],
+  [
+    'a call that nobody made',
+    [called('other'), toolResult('owed'), toolResult('none')],
+    ['x of owed'],
+    ['a result of call "none", which waits for none'],
+  ],
+])('results of %s', (_what, messages, ids, skipped) => {
+  const agent = { ...helloAgent(), pendingToolCallIds: ['owed', 'also'] }
+  const found = owedResults(messages, agent)
+  expect(found.results.map(({ id }) => id)).toEqual(ids)
+  expect(found.skipped).toEqual(skipped)
 })

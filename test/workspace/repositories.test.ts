@@ -357,3 +357,15 @@ test("a workflow's link to another folder of the workspace does not take it", as
   expect(readdirSync(at('repos'))).toEqual(['mine'])
   expect(await repositories.list(NO_SIGNAL)).toEqual([])
 })
+
+test('a bare repository gets no remote, and no repository within', async () => {
+  const repositories = await open()
+  mkdirSync(at('bare'))
+  git(at('bare'), 'init', '--quiet', '--bare')
+  const before = readdirSync(at('bare'))
+  await expect(repositories.configureRemote('bare', request('main'))).rejects.toMatchObject({
+    code: 'invalid_input',
+    message: expect.stringContaining('bare'),
+  })
+  expect(readdirSync(at('bare'))).toEqual(before)
+})

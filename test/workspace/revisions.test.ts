@@ -29,6 +29,7 @@ beforeAll(async () => {
   server.git('demo', 'update-ref', 'refs/heads/main', main)
   ids = { main, first, feature: server.git('demo', 'rev-parse', 'feature'), hidden: commit('on no branch') }
   // One name for two things; and a branch that is named as another commit.
+  server.git('demo', 'tag', 'folder', `${first}^{tree}`)
   server.git('demo', 'branch', 'both', ids.feature)
   server.git('demo', 'tag', 'both', first)
   server.git('demo', 'update-ref', `refs/heads/${first}`, ids.feature)
@@ -129,6 +130,15 @@ test.each(Object.entries(MISSING))('nothing is at %s', async (_what, name) => {
   await repositories.add(request())
   await expect(repositories.add(request(name()))).rejects.toMatchObject(refused)
   expect(git(at('repos/demo'), 'branch', '--list').trim()).toBe('* main')
+  expect(headOf('repos/demo')).toBe(ids.main)
+})
+
+test('a tag that leads to no commit is nothing to be at', async () => {
+  const refused = { code: 'not_found', message: expect.stringContaining('no commit') }
+  await expect(repositories.add(request('folder'))).rejects.toMatchObject(refused)
+  expect(readdirSync(at('repos'))).toEqual([])
+  await repositories.add(request())
+  await expect(repositories.add(request('folder'))).rejects.toMatchObject(refused)
   expect(headOf('repos/demo')).toBe(ids.main)
 })
 

@@ -78,7 +78,12 @@ test('words of another kind than text are none', async () => {
   expect(workflows.active?.startupPrompt).toBeUndefined()
 })
 
-test('stored rubbish is as if nothing was chosen', () => {
+test('stored rubbish is as if nothing was chosen, and the next start says so once', async () => {
   saved = '{"active":{"gitUrl":7}}'
-  expect(open().active).toBeUndefined()
+  const workflows = open()
+  expect(workflows.active).toBeUndefined()
+  expect(await workflows.start(undefined, REQUEST)).toEqual([
+    expect.stringContaining('not what this version writes'),
+  ])
+  expect(await workflows.start(undefined, REQUEST)).toEqual([])
 })

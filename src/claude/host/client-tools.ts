@@ -20,6 +20,8 @@ export const ClientCall = z.object({
   input: z.record(z.string(), z.unknown()),
   /** Given before Claude Code came to ask for it; without one the client owes it. */
   result: Result.optional(),
+  /** Brought by a run that was killed: the client may bring it again, and need not. */
+  brought: Result.optional(),
 })
 export type ClientCall = z.infer<typeof ClientCall>
 

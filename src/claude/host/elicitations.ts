@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Interrupt, ResumeEntry } from '@ag-ui/core'
 import type { ElicitationRequest, ElicitationResult, OnElicitation } from '@anthropic-ai/claude-agent-sdk'
 import { z } from 'zod'
+import { parseNulls } from '../../absent-null.ts'
 import { RunnerError } from '../../errors.ts'
 import { isRecord } from '../translate/messages.ts'
 
@@ -99,9 +100,9 @@ export function readElicited({ interrupt }: Elicited, entry: ResumeEntry): Elici
   if (entry.status === 'cancelled') return { action: 'cancel' }
   if (interrupt.expiresAt !== undefined && Date.parse(interrupt.expiresAt) < Date.now())
     return { action: 'decline' }
-  const { action = 'cancel', content } = Payload.safeParse(entry.payload).data ?? {}
+  const { action = 'cancel', content } = parseNulls(Payload, entry.payload).data ?? {}
   if (action !== 'accept') return { action }
-  const given = Content.safeParse(content ?? {})
+  const given = parseNulls(Content, content ?? {})
   return given.success ? { action, content: given.data } : { action: 'cancel' }
 }
 
@@ -126,12 +127,12 @@ function checkAnswer({ elicitation, interrupt }: Elicited, entry: ResumeEntry): 
       `The answer to interrupt ${interrupt.id} does not fit what "${elicitation.server}" asked for: ${problems.join('; ')}.`,
       { details: problems },
     )
-  const payload = Payload.safeParse(entry.payload)
+  const payload = parseNulls(Payload, entry.payload)
   if (!payload.success) throw refuse(problemsOf(payload.error, 'payload'))
   const { action, content = {} } = payload.data
   if (action !== 'accept' || elicitation.mode === 'url') return
-  const values = Content.safeParse(content)
-  const given = values.success ? toZod(elicitation.requestedSchema).safeParse(content) : values
+  const values = parseNulls(Content, content)
+  const given = values.success ? toZod(elicitation.requestedSchema).safeParse(values.data) : values
   if (!given.success) throw refuse(problemsOf(given.error, 'payload.content'))
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Interrupt, ResumeEntry } from '@ag-ui/core'
 import { z } from 'zod'
+import { parseNulls } from '../../absent-null.ts'
 
 export interface Question {
   tool: string
@@ -124,7 +125,7 @@ export function readAnswer(
     if (!answers.success) return refusal('The person gave no answer that fits the question.')
     return { approved: true, updatedInput: { ...input, ...answers.data }, isEdited: false, remember: false }
   }
-  const approval = Approval.safeParse(entry.payload)
+  const approval = parseNulls(Approval, entry.payload)
   if (!approval.success) return refusal('The person’s answer was neither an approval nor a refusal.')
   const { approved, editedArgs, message, remember = false } = approval.data
   if (!approved) return refusal(message ?? 'The person refused this call.')

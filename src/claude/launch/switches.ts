@@ -1,5 +1,6 @@
 import type { Options } from '@anthropic-ai/claude-agent-sdk'
 import { z } from 'zod'
+import { parseNulls } from '../../absent-null.ts'
 import { RunnerError } from '../../errors.ts'
 import type { LaunchOptions } from './sdk-options.ts'
 import { budgetProblem, modelNamed, ThinkingTokens, thinkingEnvironment } from './thinking.ts'
@@ -40,7 +41,7 @@ export function parseSwitches(forwardedProps: unknown, defaults: Defaults): Swit
 function readSwitches(forwardedProps: unknown, { permissionMode }: Defaults): Switches {
   const given = givenIn(forwardedProps)
   if (given === undefined || given === null) return {}
-  const parsed = Switches.safeParse(given)
+  const parsed = parseNulls(Switches, given)
   if (!parsed.success) {
     const problems = parsed.error.issues.map(
       (issue) => `forwardedProps.claude.${issue.path.map(String).join('.')}: ${issue.message}`,
@@ -60,7 +61,7 @@ function readSwitches(forwardedProps: unknown, { permissionMode }: Defaults): Sw
 export function checkSame(forwardedProps: unknown, begun: Switches): void {
   const had = new Map<string, unknown>(Object.entries(begun))
   const other = Object.entries(givenIn(forwardedProps) ?? {}).find(
-    ([name, value]) => JSON.stringify(had.get(name)) !== JSON.stringify(value),
+    ([name, value]) => value !== null && JSON.stringify(had.get(name)) !== JSON.stringify(value),
   )
   if (other === undefined) return
   const message = `forwardedProps.claude.${other[0]}: this run goes on with a turn that began with another value; leave it out.`

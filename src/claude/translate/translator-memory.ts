@@ -52,7 +52,12 @@ const TranslatorMemorySchema = z.object({
   ),
 })
 
-/** A stored memory as it was; anything else, as after an upgrade, is an empty one. */
+/** Whether this version can go on with it: it is what was stored, or a thread's first. */
+export function isTranslatorMemory(stored: unknown): boolean {
+  return stored === undefined || TranslatorMemorySchema.safeParse(stored).success
+}
+
+/** A stored memory as it was; an empty one for a thread's first run. */
 export function parseTranslatorMemory(stored: unknown): TranslatorMemory {
   const parsed = TranslatorMemorySchema.safeParse(stored)
   if (!parsed.success) return { usage: { models: {} }, usedIds: [], suspended: [], openCalls: [] }

@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { ConnectionError } from 'fastify'
 import { type ErrorCode, RunnerError } from '../../errors.ts'
+import { leaveFor } from './cors.ts'
 import { toErrorBody } from './error-answers.ts'
 
 /** What Node's parser refuses before there is a request, by its code. */
@@ -16,21 +17,36 @@ const REFUSALS: Record<string, { code: ErrorCode; message: string }> = {
   },
 }
 
-/** Answers what is no HTTP request, or does not become one. */
-export function answerClientError(error: ConnectionError, socket: Duplex): void {
-  if (error.code === 'ECONNRESET') {
-    socket.destroy()
-    return
+/** Answers what is no HTTP request, or does not become one; a listed page may read that as any other answer. */
+export function clientErrors(allowedOrigins: readonly string[]) {
+  /** Of the last request on a connection, for one whose body does not come. */
+  const origins = new WeakMap<Duplex, string>()
+  return {
+    onRequest({ headers, socket }: IncomingMessage): void {
+      if (headers.origin !== undefined) origins.set(socket, headers.origin)
+    },
+    answer(error: ConnectionError, socket: Duplex): void {
+      if (error.code === 'ECONNRESET') {
+        socket.destroy()
+        return
+      }
+      const { code, message } = REFUSALS[error.code] ?? {
+        code: 'invalid_input',
+        message: `This is no HTTP request that could be read (${error.code}).`,
+      }
+      const origin = originIn(error.rawPacket) ?? origins.get(socket)
+      refuse(socket, new RunnerError(code, message), leaveFor(origin, allowedOrigins))
+    },
   }
-  const { code, message } = REFUSALS[error.code] ?? {
-    code: 'invalid_input',
-    message: `This is no HTTP request that could be read (${error.code}).`,
-  }
-  refuse(socket, new RunnerError(code, message))
+}
+
+/** Of a head that was not read to its end. A listed origin is all that is made of it, whoever wrote it. */
+function originIn(head: unknown): string | undefined {
+  return Buffer.isBuffer(head) ? /\r\norigin:[ \t]*([^\s]+)/i.exec(head.toString('latin1'))?.[1] : undefined
 }
 
 /** Answers on a bare connection, in the shape of every other error, and hangs up. */
-export function refuse(socket: Duplex, error: RunnerError): void {
+export function refuse(socket: Duplex, error: RunnerError, headers: Record<string, string> = {}): void {
   if (!socket.writable) {
     socket.destroy()
     return
@@ -42,17 +58,19 @@ export function refuse(socket: Duplex, error: RunnerError): void {
     'content-type: application/json',
     `content-length: ${Buffer.byteLength(text)}`,
     'connection: close',
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy())
 }
 
 /** Node would answer an `Expect` other than 100-continue without a body. */
-export function refuseExpectations(server: Server): void {
-  server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+export function refuseExpectations(server: Server, allowedOrigins: readonly string[]): void {
+  server.on('checkExpectation', ({ headers }: IncomingMessage, response: ServerResponse) => {
     const { status, body } = toErrorBody(
       new RunnerError('invalid_input', 'Expect may only say 100-continue; leave it out.'),
     )
-    response.writeHead(status, { 'content-type': 'application/json', connection: 'close' })
+    const leave = leaveFor(headers.origin, allowedOrigins)
+    response.writeHead(status, { 'content-type': 'application/json', connection: 'close', ...leave })
     response.end(JSON.stringify(body))
   })
 }

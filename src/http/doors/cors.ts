@@ -1,6 +1,7 @@
 import fastifyCors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
 
+const EXPOSED = ['Retry-After']
 /** How long a browser need not ask again, in seconds. */
 const LEAVE_SECONDS = 600
 
@@ -17,8 +18,23 @@ export async function allowOrigins(app: FastifyInstance, allowedOrigins: readonl
     },
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     // The headers that are asked for are allowed: applications add their own.
-    exposedHeaders: ['Retry-After'],
+    exposedHeaders: EXPOSED,
     maxAge: LEAVE_SECONDS,
     strictPreflight: false,
   })
+}
+
+/** The same for an answer that Fastify does not make. */
+export function leaveFor(
+  origin: string | undefined,
+  allowedOrigins: readonly string[],
+): Record<string, string> {
+  if (allowedOrigins.length === 0) return {}
+  if (origin === undefined || !allowedOrigins.includes(origin)) return { vary: 'Origin' }
+  const exposed = EXPOSED.join(', ')
+  return {
+    vary: 'Origin',
+    'access-control-allow-origin': origin,
+    'access-control-expose-headers': exposed,
+  }
 }

@@ -12,19 +12,22 @@ export interface DoorOptions {
   allowedOrigins: readonly string[]
 }
 
+const BEARER = 'bearer.'
 const LOOPBACK_NAMES = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i
 
-/** The token of one request: a header of its own, a bearer, or (WebSocket) the subprotocol `bearer.<token>`. */
-function givenToken(request: FastifyRequest): string | undefined {
-  const own = request.headers['x-ambient-session-token']
-  if (typeof own === 'string') return own
-  const bearer = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1]
-  if (bearer !== undefined) return bearer
-  const protocols = request.headers['sec-websocket-protocol']?.split(',') ?? []
-  return protocols
-    .map((protocol) => protocol.trim())
-    .find((protocol) => protocol.startsWith('bearer.'))
-    ?.slice('bearer.'.length)
+/**
+ * The tokens of one request: in a header of their own and (WebSocket) as subprotocols `bearer.<token>`. A bearer is one
+ * when there are no others: beside those it may be meant for a proxy in between.
+ */
+function givenTokens({ headers }: FastifyRequest): string[] {
+  const own = headers['x-ambient-session-token']
+  const protocols = headers['sec-websocket-protocol']?.split(',').map((protocol) => protocol.trim()) ?? []
+  const ours = [
+    ...(typeof own === 'string' ? [own] : []),
+    ...protocols.flatMap((protocol) => (protocol.startsWith(BEARER) ? [protocol.slice(BEARER.length)] : [])),
+  ]
+  const bearer = /^Bearer +(.+)$/i.exec(headers.authorization ?? '')?.[1]
+  return ours.length > 0 || bearer === undefined ? ours : [bearer]
 }
 
 /**
@@ -69,15 +72,18 @@ function ownOrigin(protocol: string, host: string): string {
   return URL.canParse(origin) ? new URL(origin).origin : origin
 }
 
-/** @throws {RunnerError} `unauthorized`: there is a token, and the request does not have it. */
+/**
+ * Whatever is shown has to be right: one wrong paper beside a right one is somebody's mistake, or somebody's try.
+ *
+ * @throws {RunnerError} `unauthorized`: a ticket or a token is wrong, or there is a token and the request has neither.
+ */
 export function checkToken(request: FastifyRequest, { token }: DoorOptions, tickets: Tickets): void {
-  const given = givenToken(request)
-  const ticket = given === undefined ? tickets.given(request) : undefined
-  if (ticket !== undefined) {
-    tickets.redeem(ticket, request)
-    return
-  }
-  if (token === undefined || isSame(given ?? '', token)) return
+  const ticket = tickets.given(request)
+  if (ticket !== undefined) tickets.redeem(ticket, request)
+  // Where none is needed, one that is sent all the same is not looked at: it is another program's.
+  if (token === undefined) return
+  const given = givenTokens(request)
+  if (given.length === 0 ? ticket !== undefined : given.every((each) => isSame(each, token))) return
   throw new RunnerError(
     'unauthorized',
     'Send the session token as X-Ambient-Session-Token or as Authorization: Bearer.',
@@ -86,7 +92,7 @@ export function checkToken(request: FastifyRequest, { token }: DoorOptions, tick
 
 /** Whether there is a token, and the request names none, right or wrong. */
 export function lacksToken(request: FastifyRequest, { token }: DoorOptions): boolean {
-  return token !== undefined && givenToken(request) === undefined
+  return token !== undefined && givenTokens(request).length === 0
 }
 
 /** In constant time, whatever the lengths: digests are compared. */

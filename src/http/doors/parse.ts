@@ -1,14 +1,15 @@
 import type { z } from 'zod'
+import { parseNulls } from '../../absent-null.ts'
 import { RunnerError } from '../../errors.ts'
 
 /**
- * What came in over HTTP, as `schema` has it.
+ * What came in over HTTP, as `schema` has it; a null where nothing need be is nothing.
  *
  * @param where for the message: "the body", "the query", …
  * @throws {RunnerError} `invalid_input`, naming every wrong field.
  */
 export function parse<T extends z.ZodType>(schema: T, value: unknown, where: string): z.output<T> {
-  const result = schema.safeParse(value)
+  const result = parseNulls(schema, value)
   if (result.success) return result.data
   const problems = result.error.issues.map(
     (issue) => `${issue.path.map(String).join('.') || where}: ${issue.message}`,

@@ -51,10 +51,10 @@ export class Tickets {
     return { ticket, threadId, expiresAt }
   }
 
-  /** The ticket of a request, on a route that takes one. */
+  /** The ticket of a request, on a route that takes one; several are one that nobody has. */
   given({ routeOptions, query }: FastifyRequest): string | undefined {
     if (!ROUTES.has(routeOptions.url ?? '')) return undefined
-    return fieldOf(query, 'ticket')
+    return isObject(query) && 'ticket' in query ? (fieldOf(query, 'ticket') ?? '') : undefined
   }
 
   /** Uses the ticket up, whatever comes of it. @throws {RunnerError} `unauthorized`. */
@@ -76,7 +76,7 @@ export class Tickets {
     this.#threads.set(request.raw, threadId)
   }
 
-  /** The only thread that a request was let in for; undefined when it has the token. */
+  /** The only thread that a request was let in for; undefined when it came without a ticket. */
   threadOf(request: FastifyRequest): string | undefined {
     return this.#threads.get(request.raw)
   }
@@ -86,8 +86,12 @@ function digest(ticket: string): string {
   return createHash('sha256').update(ticket).digest('base64url')
 }
 
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
 function fieldOf(record: unknown, name: string): string | undefined {
-  if (typeof record !== 'object' || record === null) return undefined
+  if (!isObject(record)) return undefined
   const value: unknown = Object.entries(record).find(([key]) => key === name)?.[1]
   return typeof value === 'string' ? value : undefined
 }

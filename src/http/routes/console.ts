@@ -41,7 +41,8 @@ export function consoleRoutes() {
   }
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/', PAGE, async (request, reply) => {
-      reply.header('vary', 'accept')
+      // Beside what the doors have said that it varies by.
+      reply.header('vary', [reply.getHeader('vary'), 'Accept'].flat().filter(Boolean).join(', '))
       if (!wantsPage(request)) {
         const message = 'A run is POST /; the console is here for a browser (Accept: text/html).'
         throw new RunnerError('not_found', message)

@@ -9,6 +9,7 @@ import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
 import type { ServedThreads } from '../../thread/served-threads.ts'
 import { readMessages, takeSnapshot } from '../../thread/snapshot.ts'
+import { wholeNumber } from '../../whole-number.ts'
 import { within } from '../../within.ts'
 import { about } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
@@ -26,7 +27,8 @@ export interface EventRoutesOptions {
 
 const Params = z.object({ threadId: z.string() })
 const flag = z.enum(['true', 'false', '1', '0', '']).transform((value) => value !== 'false' && value !== '0')
-const seq = z.coerce.number().int().min(-1)
+const seq = wholeNumber({ min: -1 })
+const emptyIsNone = (value: unknown): unknown => (value === '' ? undefined : value)
 
 const TicketQuery = z.object({
   ticket: z.string().optional().describe('Of POST /tickets, in place of the token.'),
@@ -44,7 +46,8 @@ const Query = StreamQuery.extend({
   wait: flag.default(false).describe('true waits for a thread that is not known yet.'),
 })
 
-const Headers = z.object({ 'last-event-id': seq.optional() })
+/** An empty one is none: that is what an empty id means to an EventSource. */
+const Headers = z.object({ 'last-event-id': z.preprocess(emptyIsNone, seq.optional()) })
 
 /** How long `/events/:id/wait` waits for the thread to appear (the existing platform's default). */
 const TAP_WAIT_MS = 2000

@@ -5,6 +5,7 @@ import { RunnerError } from '../../errors.ts'
 import type { EventLog } from '../../storage/event-log.ts'
 import type { ServedThreads } from '../../thread/served-threads.ts'
 import { readMessages } from '../../thread/snapshot.ts'
+import { wholeNumber } from '../../whole-number.ts'
 import { about } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
 import { leaving } from '../stream/leaving.ts'
@@ -18,7 +19,7 @@ export interface PartRoutesOptions {
 const Params = z.object({
   threadId: z.string(),
   messageId: z.string(),
-  index: z.coerce.number().int().min(0),
+  index: wholeNumber(),
 })
 
 const PART = about(() => ({

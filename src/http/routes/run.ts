@@ -1,17 +1,16 @@
-import { EventType, type Message, PROTOCOL_VERSION, type RunAgentInput } from '@ag-ui/core'
+import { EventType, PROTOCOL_VERSION, type RunAgentInput } from '@ag-ui/core'
 import { RunAgentInputSchema } from '@ag-ui/core/schemas'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { z } from 'zod'
 import type { AguiEvent } from '../../agui/event.ts'
 import { parseRunInput } from '../../agui/input.ts'
 import { ownEvent } from '../../agui/own-events.ts'
 import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
+import { type RunProps, runPropsOf } from '../../thread/admission.ts'
 import type { ServedThreads } from '../../thread/served-threads.ts'
-import { readMessages } from '../../thread/snapshot.ts'
 import { about } from '../document/about.ts'
-import { parse } from '../doors/parse.ts'
 import { traceOf } from '../doors/trace-header.ts'
+import { catchUpOf } from '../stream/catch-up.ts'
 import { chooseEncoding, STREAM_TYPES } from '../stream/encoding.ts'
 import { leaving } from '../stream/leaving.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
@@ -21,16 +20,8 @@ export interface RunRoutesOptions {
   subscribers: Subscribers
   log: EventLog
   /** What becomes of a run whose stream its sender closes, when the run does not say. */
-  onDisconnect: OnDisconnect
+  onDisconnect: NonNullable<RunProps['onDisconnect']>
 }
-
-type OnDisconnect = z.output<typeof OnDisconnect>
-const OnDisconnect = z.enum(['continue', 'interrupt'])
-/** The app's own, of whatever shape; of these members something is asked. */
-const Props = z.preprocess(
-  (props) => (typeof props === 'object' && props !== null ? props : {}),
-  z.looseObject({ onDisconnect: OnDisconnect.optional() }),
-)
 
 const ABOUT = about(() => ({
   tag: 'runs',
@@ -79,7 +70,7 @@ export function runRoutes(options: RunRoutesOptions) {
       // From here on every line of this request says which run it concerns, a refusal too.
       request.log = request.log.child({ threadId: input.threadId, runId: input.runId })
       for (const warning of warnings) request.log.warn({ warning }, 'input stripped')
-      const { onDisconnect = options.onDisconnect } = parse(Props, input.forwardedProps, 'forwardedProps')
+      const { onDisconnect = options.onDisconnect } = runPropsOf(input)
       // All that can refuse the reader comes first: a client that gets no stream starts no run.
       const encoding = chooseEncoding(request.headers.accept, { dialect, threadId: input.threadId })
       const seat = subscribers.takeFor(encoding)
@@ -111,21 +102,6 @@ export function runRoutes(options: RunRoutesOptions) {
     }
     for (const url of ['/', '/agui', '/agui/run']) app.post(url, ABOUT, run)
   }
-}
-
-/**
- * What brings a client up to date that lacks turns. A client keeps the order of what it holds and appends the rest: first
- * it gets what it holds without its new messages, then all, so that these come last.
- */
-function catchUpOf(
-  held: Message[],
-  { log, threadId, signal }: { log: EventLog; threadId: string; signal: AbortSignal },
-): (head: number) => Promise<AguiEvent[]> {
-  return async (head) =>
-    [held, await readMessages(log, { threadId, head, signal })].map((messages) => ({
-      type: EventType.MESSAGES_SNAPSHOT,
-      messages,
-    }))
 }
 
 /** Calls `tell` when the client closes the answer before it is complete. */

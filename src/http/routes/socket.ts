@@ -3,12 +3,13 @@ import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
 import { TraceCarrier } from '../../agent/trace.ts'
 import { ProtocolVersion } from '../../agui/dialect.ts'
-import { parseRunInput } from '../../agui/input.ts'
+import { type ParsedInput, parseRunInput } from '../../agui/input.ts'
 import { inBackground } from '../../background.ts'
 import { RunnerError } from '../../errors.ts'
 import { type Lease, Slots } from '../../lease.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
 import type { EventLog } from '../../storage/event-log.ts'
+import { type RunProps, runPropsOf } from '../../thread/admission.ts'
 import type { ServedThreads } from '../../thread/served-threads.ts'
 import { about } from '../document/about.ts'
 import { refuse } from '../doors/client-errors.ts'
@@ -20,8 +21,9 @@ import { checkSent, type SentLimits } from '../doors/sent-ids.ts'
 import type { Tickets } from '../doors/tickets.ts'
 import { traceOf } from '../doors/trace-header.ts'
 import { divertUpgrades } from '../doors/upgrades.ts'
-import { framesFor, type Reader } from '../stream/encoding.ts'
+import type { Reader } from '../stream/encoding.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
+import { SentRuns } from './sent-runs.ts'
 
 export interface SocketRoutesOptions extends SentLimits {
   threads: ServedThreads
@@ -34,6 +36,8 @@ export interface SocketRoutesOptions extends SentLimits {
   /** Of the client, on one socket. */
   socketMessagesPerMinuteMax: number
   tickets: Tickets
+  /** As in `RunRoutesOptions`. */
+  onDisconnect: NonNullable<RunProps['onDisconnect']>
 }
 
 interface SocketOptions extends SocketRoutesOptions {
@@ -67,6 +71,9 @@ const Command = z.discriminatedUnion('type', [
   }),
 ])
 type Command = z.infer<typeof Command>
+
+/** What a frame that is refused was about, as far as it says so. */
+const Place = z.object({ threadId: z.string().exactOptional(), runId: z.string().exactOptional() }).catch({})
 
 const ABOUT = about(() => ({
   tag: 'runs',
@@ -117,10 +124,12 @@ class SocketSession {
   readonly #subscriptions = new Map<string, AbortController>()
   readonly #slots = new Slots<string>(SUBSCRIPTIONS_MAX)
   readonly #messages: RateLimit
+  readonly #sent: SentRuns
 
   constructor(socket: WebSocket, options: SocketOptions) {
     this.#socket = socket
     this.#options = options
+    this.#sent = new SentRuns(options)
     const name = 'SOCKET_MESSAGES_PER_MINUTE_MAX'
     this.#messages = new RateLimit({ name, perMinute: options.socketMessagesPerMinuteMax })
   }
@@ -137,6 +146,7 @@ class SocketSession {
     this.#socket.on('error', (error) => this.#options.logger.info({ reason: error.message }, 'socket failed'))
     this.#socket.once('close', () => {
       for (const subscription of this.#subscriptions.values()) subscription.abort()
+      this.#sent.leaveAll()
     })
   }
 
@@ -159,26 +169,7 @@ class SocketSession {
     if ('threadId' in command) this.#checkThread(command.threadId)
     switch (command.type) {
       case 'run': {
-        const { input, dialect, warnings } = parseRunInput(command.input)
-        this.#checkThread(input.threadId)
-        const { threadId } = input
-        for (const warning of warnings)
-          this.#options.logger.warn({ threadId, runId: input.runId, warning }, 'input stripped')
-        const seat = this.#subscriptions.has(threadId) ? undefined : this.#take(threadId)
-        try {
-          const { after, runId, ...steered } = await threads.submit({
-            ...input,
-            trace: this.#traceOf(command),
-          })
-          this.#options.logger.info({ threadId, runId, ...steered }, 'run submitted')
-          // Meanwhile another command may have subscribed, or the one that was there left.
-          if (!this.#subscriptions.has(threadId))
-            this.#subscribe({ threadId, dialect }, after, seat ?? this.#take(threadId))
-          else seat?.release()
-        } catch (error) {
-          seat?.release()
-          throw error
-        }
+        await this.#run(parseRunInput(command.input), this.#traceOf(command))
         return
       }
       case 'subscribe': {
@@ -193,6 +184,7 @@ class SocketSession {
       }
       case 'unsubscribe':
         this.#unsubscribe(command.threadId)
+        this.#sent.leave(command.threadId)
         return
       case 'interrupt': {
         const interrupted = await (await threads.get(command.threadId)).interrupt()
@@ -212,6 +204,29 @@ class SocketSession {
   #traceOf({ traceparent, tracestate }: TraceCarrier): TraceCarrier {
     if (traceparent === undefined) return this.#options.trace
     return { traceparent, ...(tracestate !== undefined && { tracestate }) }
+  }
+
+  async #run({ input, dialect, warnings }: ParsedInput, trace: TraceCarrier): Promise<void> {
+    const { threadId, runId } = input
+    const { logger, onDisconnect: always } = this.#options
+    this.#checkThread(threadId)
+    for (const warning of warnings) logger.warn({ threadId, runId, warning }, 'input stripped')
+    const { onDisconnect = always } = runPropsOf(input)
+    const seat = this.#subscriptions.has(threadId) ? undefined : this.#take(threadId)
+    try {
+      const how = { dialect, endsWithReader: onDisconnect === 'interrupt' }
+      const { after, steeredInto, skipped = [] } = await this.#sent.submit({ ...input, trace }, how)
+      logger.info({ threadId, runId, steeredInto }, 'run submitted')
+      if (steeredInto !== undefined)
+        await this.#send({ type: 'accepted', threadId, runId, delivery: 'steer', steeredInto, skipped })
+      // Meanwhile another command may have subscribed, or the one that was there left.
+      if (!this.#subscriptions.has(threadId))
+        this.#subscribe({ threadId, dialect }, after, seat ?? this.#take(threadId))
+      else seat?.release()
+    } catch (error) {
+      seat?.release()
+      throw error
+    }
   }
 
   #checkThread(threadId: string): void {
@@ -274,7 +289,7 @@ class SocketSession {
     const thread = JSON.stringify(threadId)
     for await (const batches of this.#options.log.read(threadId, after, signal)) {
       for (const batch of batches) {
-        for (const { seq, json } of framesFor(reader, batch)) {
+        for (const { seq, json } of await this.#sent.frames(reader, batch, signal)) {
           if (signal.aborted) return
           const place = seq === undefined ? '' : `"seq":${seq},`
           const sent = this.#sendText(`{"type":"event","threadId":${thread},${place}"event":${json}}`)
@@ -286,12 +301,9 @@ class SocketSession {
 
   #tellError(error: unknown, command: Command | { threadId: string } | undefined): void {
     const { status, body } = toErrorBody(error, this.#options.redactor)
-    const threadId = command !== undefined && 'threadId' in command ? { threadId: command.threadId } : {}
-    if (status >= 500) this.#options.logger.error({ ...threadId, err: error }, 'socket command failed')
-    inBackground(
-      { name: 'answering a frame', ...threadId },
-      this.#send({ type: 'error', ...threadId, ...body }),
-    )
+    const about = Place.parse(command !== undefined && 'input' in command ? command.input : command)
+    if (status >= 500) this.#options.logger.error({ ...about, err: error }, 'socket command failed')
+    inBackground({ name: 'answering a frame', ...about }, this.#send({ type: 'error', ...about, ...body }))
   }
 
   /** Who does not take the answers is not read until it does: they would fill the memory. */

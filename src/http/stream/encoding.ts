@@ -78,13 +78,16 @@ export type ToldFrame = Omit<Frame, 'seq'> & { seq: number | undefined }
 /** The records of a batch as this reader gets them, in text: a record may become none, or several. */
 export function framesFor({ dialect, threadId }: Reader, batch: Batch): readonly ToldFrame[] {
   if (dialect === '1.0') return batch.frames
-  return batch.records().flatMap(({ seq, event }) => {
-    const told = toOlder(event, threadId)
-    return told.map((older, index) => ({
-      seq: index === told.length - 1 ? seq : undefined,
-      json: JSON.stringify(older),
-    }))
-  })
+  return batch.records().flatMap(({ seq, event }) => framesOf({ dialect, threadId }, event, seq))
+}
+
+/** One event as this reader gets it. */
+export function framesOf({ dialect, threadId }: Reader, event: AguiEvent, seq?: number): ToldFrame[] {
+  const told = dialect === '1.0' ? [event] : toOlder(event, threadId)
+  return told.map((each, index) => ({
+    seq: index === told.length - 1 ? seq : undefined,
+    json: JSON.stringify(each),
+  }))
 }
 
 /** A batch is of one thread, so readers of older clients share its bytes as those of 1.0 do. */
@@ -103,11 +106,7 @@ function olderSse(reader: Reader): Encoding {
     ...SSE,
     batches: (batches) => Buffer.concat(batches.map(bytesOf)),
     event: (event, seq) => {
-      const told = toOlder(event, reader.threadId)
-      const isLast = (index: number): boolean => index === told.length - 1
-      const texts = told.map((older, index) =>
-        frameText(JSON.stringify(older), isLast(index) ? seq : undefined),
-      )
+      const texts = framesOf(reader, event, seq).map((frame) => frameText(frame.json, frame.seq))
       return Buffer.from(texts.join(''))
     },
   }

@@ -6,6 +6,7 @@ import { inBackground } from '../../background.ts'
 import { RunnerError, toMessage } from '../../errors.ts'
 import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
+import type { CatchUp } from './catch-up.ts'
 import type { Encoding } from './encoding.ts'
 
 export interface LogStreamOptions {
@@ -18,8 +19,8 @@ export interface LogStreamOptions {
   prefix?: Buffer
   /** Only this run's records. */
   runId?: string
-  /** What stands behind the first record, whose seq it is given: for a reader that lacks what was before. */
-  catchUp?(seq: number): Promise<AguiEvent[]>
+  /** For a reader that lacks what was before. */
+  catchUp?: CatchUp
   /** All messages at this seq, for a reader that cannot take messages back: told where the conversation is taken back. */
   restate?(seq: number): Promise<AguiEvent>
   /** Whether the stream ends behind this batch. */
@@ -108,7 +109,11 @@ export class LogStream extends Readable {
     this.#isCaughtUp = true
     const missed = await catchUp(opening.seq)
     const rest = encoding.batches([first.after(opening.seq), ...others])
-    return Buffer.concat([...[opening.event, ...missed].map(encoding.event), rest])
+    // As in `#restated`: the last has the id.
+    const told = [opening.event, ...missed].map((event, index) =>
+      encoding.event(event, index === missed.length ? opening.seq : undefined),
+    )
+    return Buffer.concat([...told, rest])
   }
 
   /** What one record becomes has its id at the last of it: a reader that is cut off between is told both again. */

@@ -4,6 +4,7 @@ import { logAppended } from '../../channels.ts'
 import { RunnerError } from '../../errors.ts'
 import { Batch } from '../batch.ts'
 import type { EventLog } from '../event-log.ts'
+import { closedStore } from '../gate.ts'
 import { checkKept, damagedGap } from '../replay.ts'
 import { SharedSteps } from '../shared-steps.ts'
 import { RecentBatches, Tails, upTo } from '../tails.ts'
@@ -84,10 +85,7 @@ export class LmdbEventLog implements EventLog {
     events: readonly AguiEvent[],
     options: AppendOptions,
   ): Promise<Batch> {
-    if (this.#closed) {
-      const message = 'The event log is closed; the runner is stopping.'
-      return Promise.reject(new RunnerError('shutting_down', message))
-    }
+    if (this.#closed) return Promise.reject(closedStore())
     assert(events.length > 0, 'a batch without events has no seq')
     const thread = this.#thread(threadId)
     const batch = Batch.of(runId, events, { first: thread.assigned + 1, at: this.#now() })
@@ -114,6 +112,7 @@ export class LmdbEventLog implements EventLog {
     signal.addEventListener('abort', leave)
     try {
       while (!signal.aborted && !thread.dropped) {
+        this.#store.checkOpen()
         const { seq } = reader
         checkKept(this.#known(threadId), seq)
         if (seq >= thread.head) {
@@ -134,16 +133,19 @@ export class LmdbEventLog implements EventLog {
   }
 
   async checkReplay(threadId: string, after: number): Promise<void> {
+    this.#store.checkOpen()
     const thread = this.#known(threadId)
     checkKept(thread, after)
     if (after < thread.head) this.#take(threadId, thread, after)
   }
 
   async lags(): Promise<number[]> {
+    this.#store.checkOpen()
     return [...this.#readers].map(({ thread, seq }) => Math.max(0, thread.head - seq))
   }
 
   async head(threadId: string): Promise<number> {
+    this.#store.checkOpen()
     return this.#known(threadId).head
   }
 

@@ -1,6 +1,6 @@
 import type { Batch } from '../batch.ts'
 import type { Commit, Storage } from '../storage.ts'
-import type { Key, Table, Tables, Write } from '../table.ts'
+import type { Key, Table, TableEntry, Tables, Write } from '../table.ts'
 import { SOLE_TENANT } from '../tenancy.ts'
 import { LmdbBlobs } from './blobs.ts'
 import { LmdbEventLog } from './lmdb-event-log.ts'
@@ -54,6 +54,7 @@ export class LmdbStorage implements Storage {
   commit(commit: Commit & Required<Pick<Commit, 'append'>>): Promise<Batch>
   commit(commit: Commit): Promise<Batch | undefined>
   async commit(commit: Commit): Promise<Batch | undefined> {
+    this.#store.checkOpen()
     const { threadId, append, isLast = false } = commit
     if (append !== undefined) {
       const { runId, events } = append
@@ -72,6 +73,7 @@ export class LmdbStorage implements Storage {
   }
 
   async drop(threadId: string): Promise<void> {
+    this.#store.checkOpen()
     await Promise.all([this.log.drop(threadId), this.blobs.drop(threadId), this.#queue.drop(threadId)])
     await Promise.all([this.#json.runs.drop(threadId), this.#json.messages.drop(threadId)])
     await writeTogether([this.#json.threads.claim([threadId], undefined, {})])
@@ -129,9 +131,9 @@ class LmdbTable<V> implements Table<V> {
     return this.#table.doesExist(this.#keyOf(key))
   }
 
-  async entries(name?: string): Promise<{ key: Key; value: V }[]> {
+  async entries(name?: string): Promise<TableEntry<V>[]> {
     const { read } = this.#names
-    const found = [...this.#table.getRange(name === undefined ? {} : this.#membersOf(name))]
+    const found = [...this.#table.getStored(name === undefined ? {} : this.#membersOf(name))]
     return found.map(({ key, value }) => ({
       key: typeof key === 'string' ? [read(key)] : [read(key[0]), key[1]],
       value,

@@ -1,5 +1,7 @@
 import type { Database, Key, RangeOptions } from 'lmdb'
 import { RunnerError, toMessage } from '../../errors.ts'
+import { storeDamaged } from '../damage.ts'
+import type { Gate } from '../gate.ts'
 import { isFull, type Room, storageFull } from './room.ts'
 import { seal, unseal } from './seal.ts'
 
@@ -47,18 +49,26 @@ export function writeTogether(claims: Iterable<() => ClaimedWrite>): Promise<unk
 /** Removals that are committed together; the event loop turns in between. */
 const REMOVALS_TOGETHER = 128
 
-/** One database of the store: every value under a checksum, every write with its room claimed first. */
+/**
+ * One database of the store: every value under a checksum, every write with its room claimed first. All of its verbs throw
+ * `shutting_down` when the store is closed: lmdb itself would hang, or end the process.
+ */
 export class StoreTable<V, K extends Key> {
   readonly name: string
   readonly #database: Database<Buffer, K>
   readonly #codec: Codec<V>
   readonly #room: Room
+  readonly #gate: Gate
 
-  constructor(database: Database<Buffer, K>, options: { name: string; codec: Codec<V>; room: Room }) {
+  constructor(
+    database: Database<Buffer, K>,
+    options: { name: string; codec: Codec<V>; room: Room; gate: Gate },
+  ) {
     this.#database = database
     this.name = options.name
     this.#codec = options.codec
     this.#room = options.room
+    this.#gate = options.gate
   }
 
   /** @throws {RunnerError} `storage_damaged`. */
@@ -72,15 +82,12 @@ export class StoreTable<V, K extends Key> {
   }
 
   getKeys(range?: RangeOptions): Iterable<K> {
+    this.#gate.check()
     return this.#each(this.#database.getKeys(range))
   }
 
-  /** @throws {RunnerError} `storage_damaged`, at the entry. */
-  *getRange(range?: RangeOptions): Generator<{ key: K; value: V }> {
-    for (const { key, value } of this.getStored(range)) yield { key, value: this.#whole(key, value) }
-  }
-
   *getStored(range?: RangeOptions): Generator<StoredEntry<V, K>> {
+    this.#gate.check()
     try {
       for (const { key, value } of this.#database.getRange(range))
         yield { key, value: this.#decode(value), bytes: value.length }
@@ -116,6 +123,7 @@ export class StoreTable<V, K extends Key> {
 
   /** Removes the entries in steps, as many at once as there is room for. @throws {RunnerError} `storage_full`. */
   async removeAll(range: RangeOptions): Promise<void> {
+    this.#gate.check()
     await this.#database.committed
     for (;;) {
       const limit = this.#room.removals(REMOVALS_TOGETHER)
@@ -126,10 +134,12 @@ export class StoreTable<V, K extends Key> {
   }
 
   getStats(): unknown {
+    this.#gate.check()
     return this.#database.getStats()
   }
 
   #claim(bytes: number, isLast: boolean, work: () => Promise<unknown>): ClaimedWrite {
+    this.#gate.check()
     const claimed = this.#room.claim(bytes, isLast)
     const settle = (): void => this.#room.settle(claimed)
     return {
@@ -162,7 +172,7 @@ export class StoreTable<V, K extends Key> {
 
   #whole(key: K, value: V | undefined): V {
     if (value !== undefined) return value
-    throw damaged(`the entry ${JSON.stringify(key)} of "${this.name}" is not what was written`)
+    throw storeDamaged(`the entry ${JSON.stringify(key)} of "${this.name}" is not what was written`)
   }
 
   *#each<T>(entries: Iterable<T>): Generator<T> {
@@ -175,6 +185,7 @@ export class StoreTable<V, K extends Key> {
 
   /** LMDB notices some damage itself. */
   #reading<T>(work: () => T): T {
+    this.#gate.check()
     try {
       return work()
     } catch (error) {
@@ -183,12 +194,8 @@ export class StoreTable<V, K extends Key> {
   }
 
   #unreadable(error: unknown): RunnerError {
-    return damaged(`"${this.name}" cannot be read: ${toMessage(error)}`, error)
+    return storeDamaged(`"${this.name}" cannot be read: ${toMessage(error)}`, error)
   }
-}
-
-function damaged(what: string, cause?: unknown): RunnerError {
-  return new RunnerError('storage_damaged', `The store is damaged: ${what}.`, { cause })
 }
 
 /** lmdb gives the cause of a failed commit by a second promise, which rejects as well. */

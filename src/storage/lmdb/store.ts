@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { type Key, open } from 'lmdb'
 import { RunnerError, toMessage } from '../../errors.ts'
+import { Gate } from '../gate.ts'
 import { type Codec, StoreTable } from './lmdb-table.ts'
 import { Room } from './room.ts'
 import { DATA_FILE, markOpening, prepareStore, type StoreOptions, unusable } from './state-folder.ts'
@@ -39,6 +40,7 @@ export class Store {
   readonly replaced: { setAside: string; problem: string } | undefined
   readonly #root: ReturnType<typeof open>
   readonly #room: Room
+  readonly #gate = new Gate()
   readonly #tables = new Map<string, { getStats(): unknown }>()
   #closed: Promise<void> | undefined
 
@@ -74,7 +76,7 @@ export class Store {
 
   table<V, K extends Key>(name: string, codec: Codec<V>): StoreTable<V, K> {
     const database = this.#root.openDB<Buffer, K>({ name, encoding: 'binary' })
-    const table = new StoreTable<V, K>(database, { name, codec, room: this.#room })
+    const table = new StoreTable<V, K>(database, { name, codec, room: this.#room, gate: this.#gate })
     this.#tables.set(name, table)
     return table
   }
@@ -87,13 +89,20 @@ export class Store {
     return this.table<unknown, K>(name, JSON_CODEC)
   }
 
+  /** @throws {RunnerError} `shutting_down` when it is closed. */
+  checkOpen(): void {
+    this.#gate.check()
+  }
+
   /** @throws {RunnerError} `storage_full` when a run would not find room. */
   checkRoom(): void {
+    this.#gate.check()
     this.#room.check()
   }
 
   /** Resolves when all that was committed is on disk. */
   async flushed(): Promise<void> {
+    this.#gate.check()
     await this.#root.flushed
   }
 
@@ -105,6 +114,7 @@ export class Store {
   }
 
   close(): Promise<void> {
+    this.#gate.close()
     this.#closed ??= this.#root.close().finally(() => this.#room.close())
     return this.#closed
   }

@@ -1,5 +1,6 @@
 import { Cluster } from 'ioredis'
 import { RunnerError, toMessage } from '../../errors.ts'
+import { closedStore, Gate } from '../gate.ts'
 import { type Argument, CONNECT_MS, type Connection, connectionTo } from './connection.ts'
 import type { RedisPlace } from './redis-place.ts'
 import type { RedisScript } from './scripts.ts'
@@ -21,7 +22,7 @@ export class RedisClient {
   readonly #changes: Connection
   readonly #place: RedisPlace
   readonly #listeners = new Map<string, (message: string) => void>()
-  #isClosed = false
+  readonly #gate = new Gate()
 
   private constructor(commands: Connection, changes: Connection, place: RedisPlace) {
     this.#commands = commands
@@ -46,6 +47,7 @@ export class RedisClient {
    * @throws {RunnerError} `storage_unavailable` when there is none in time, and as `call`.
    */
   async ask(command: string, ...args: Argument[]): Promise<unknown> {
+    this.checkOpen()
     return await this.#inTime(this.#call(command, args))
   }
 
@@ -61,6 +63,7 @@ export class RedisClient {
    * under our keys, `shutting_down` when this is closed.
    */
   async run(script: RedisScript, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    this.checkOpen()
     try {
       return await bufferCall(this.#commands, 'EVALSHA', [script.sha, keys.length, ...keys, ...args])
     } catch (error) {
@@ -71,6 +74,7 @@ export class RedisClient {
 
   /** Resolves when what this client has written is where the place says that it must be. */
   async settle(): Promise<void> {
+    this.checkOpen()
     const { waitReplicas, waitAof } = this.#place
     if (!waitAof && waitReplicas === 0) return
     const [command, args] = waitAof
@@ -82,6 +86,7 @@ export class RedisClient {
 
   /** Resolves when every message from now on will be heard. */
   async listen(channel: string, onMessage: (message: string) => void): Promise<void> {
+    this.checkOpen()
     this.#listeners.set(channel, onMessage)
     await this.#inTime(this.#guarded(this.#changes.subscribe(channel)))
   }
@@ -91,8 +96,13 @@ export class RedisClient {
     this.#changes.unsubscribe(channel).catch(() => undefined)
   }
 
+  /** @throws {RunnerError} `shutting_down` when it is closed. */
+  checkOpen(): void {
+    this.#gate.check()
+  }
+
   close(): void {
-    this.#isClosed = true
+    this.#gate.close()
     this.#commands.disconnect()
     this.#changes.disconnect()
   }
@@ -124,7 +134,7 @@ export class RedisClient {
 
   #failure(error: unknown): RunnerError {
     const message = toMessage(error)
-    if (this.#isClosed) return closed()
+    if (!this.#gate.isOpen) return closedStore()
     if (REFUSALS.test(message)) {
       const text = `Redis takes nothing more: ${message} Free room there, or delete threads; what was told stays readable.`
       return new RunnerError('storage_full', text, { cause: error })
@@ -135,10 +145,6 @@ export class RedisClient {
     }
     return new RunnerError('internal', `Redis refused a command: ${message}`, { cause: error })
   }
-}
-
-function closed(): RunnerError {
-  return new RunnerError('shutting_down', 'The event log is closed; the runner is stopping.')
 }
 
 function unavailable(): RunnerError {

@@ -59,6 +59,11 @@ export function nameOf(id: string): string {
   return encodeURIComponent(JSON.stringify(id).slice(1, -1))
 }
 
-export function idOfName(name: string): string {
-  return String(JSON.parse(`"${decodeURIComponent(name)}"`))
+/** Undefined for what `nameOf` does not give. */
+export function idOfName(name: string): string | undefined {
+  try {
+    return String(JSON.parse(`"${decodeURIComponent(name)}"`))
+  } catch {
+    return undefined
+  }
 }

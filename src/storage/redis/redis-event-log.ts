@@ -75,6 +75,7 @@ export class RedisEventLog implements EventLog {
   }
 
   async *read(threadId: string, after: number, signal: AbortSignal): AsyncGenerator<readonly Batch[]> {
+    this.#client.checkOpen()
     const feed = this.#feed(threadId)
     const reader = { feed, seq: after }
     feed.readers += 1
@@ -89,6 +90,7 @@ export class RedisEventLog implements EventLog {
     try {
       if (!signal.aborted) await unlessAborted(signal, this.#follow(feed))
       while (!signal.aborted && !feed.isDropped) {
+        this.#client.checkOpen()
         const { seq } = reader
         checkKept(feed, seq)
         if (seq >= feed.head) {
@@ -111,21 +113,25 @@ export class RedisEventLog implements EventLog {
   }
 
   async checkReplay(threadId: string, after: number): Promise<void> {
+    this.#client.checkOpen()
     const feed = await this.#known(threadId)
     checkKept(feed, after)
     if (after < feed.head) await this.#take(feed, after)
   }
 
   async head(threadId: string): Promise<number> {
+    this.#client.checkOpen()
     return (await this.#known(threadId)).head
   }
 
   async lags(): Promise<number[]> {
+    this.#client.checkOpen()
     return [...this.#readers].map(({ feed, seq }) => Math.max(0, feed.head - seq))
   }
 
   /** Of the threads that this process writes. */
   async usedBytes(): Promise<number> {
+    this.#client.checkOpen()
     return this.#usedBytes()
   }
 

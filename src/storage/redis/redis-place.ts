@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
+import { wholeNumber } from '../../whole-number.ts'
 
 /** What EVENT_LOG_URL says. */
 export interface RedisPlace {
@@ -33,9 +34,9 @@ const Query = z.strictObject({
   sentinel: z.string().min(1).optional(),
   cluster: flag,
   node: z.array(z.string()).default([]),
-  waitReplicas: z.coerce.number().int().min(0).max(16).default(0),
+  waitReplicas: wholeNumber({ max: 16 }).default(0),
   waitAof: flag,
-  db: z.coerce.number().int().min(0).default(0),
+  db: wholeNumber().default(0),
 })
 
 /** @throws {RunnerError} `config_invalid`, without the value: it may hold a password. */

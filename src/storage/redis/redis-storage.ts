@@ -1,7 +1,7 @@
 import assert from 'node:assert'
-import { RunnerError } from '../../errors.ts'
 import type { Batch } from '../batch.ts'
 import { type Blob, type Blobs, decodeBlob } from '../blob.ts'
+import { closedStore } from '../gate.ts'
 import type { Commit, Storage } from '../storage.ts'
 import type { Key, Tables, Write } from '../table.ts'
 import { checkServer } from './check.ts'
@@ -80,8 +80,7 @@ export class RedisStorage implements Storage {
   commit(commit: Commit & Required<Pick<Commit, 'append'>>): Promise<Batch>
   commit(commit: Commit): Promise<Batch | undefined>
   async commit(commit: Commit): Promise<Batch | undefined> {
-    if (commit.append !== undefined && this.log.isClosed)
-      throw new RunnerError('shutting_down', 'The event log is closed; the runner is stopping.')
+    if (this.#closed !== undefined || (commit.append !== undefined && this.log.isClosed)) throw closedStore()
     const { writes = [] } = commit
     if (writes.some(({ table }) => table === 'workspace')) return await this.#writeWorkspace(commit)
     return await this.tenancy.laneOf(commit.threadId).commit(commit)
@@ -95,8 +94,9 @@ export class RedisStorage implements Storage {
     await this.#client.askScript(PROBE, threadKeys(''), [])
   }
 
-  drop(threadId: string): Promise<void> {
-    return this.tenancy.drop(threadId)
+  async drop(threadId: string): Promise<void> {
+    if (this.#closed !== undefined) throw closedStore()
+    await this.tenancy.drop(threadId)
   }
 
   close(): Promise<void> {

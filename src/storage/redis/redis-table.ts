@@ -1,7 +1,8 @@
-import type { Key, Table } from '../table.ts'
+import { isCode } from '../../errors.ts'
+import type { Key, Table, TableEntry } from '../table.ts'
 import type { RedisClient } from './client.ts'
 import { idOfName, THREADS_KEY, threadKey } from './keys.ts'
-import { damagedEntry, valuesOfReply } from './reply.ts'
+import { damagedEntry, textsOfReply, valuesOfReply } from './reply.ts'
 
 export interface RedisTableOptions<V> {
   client: RedisClient
@@ -26,9 +27,8 @@ export class RedisTable<V> implements Table<V> {
   }
 
   async getAll(keys: readonly Key[]): Promise<readonly (V | undefined)[]> {
-    const [first] = keys
-    if (first === undefined) return []
     const { client, keyOf, fieldOf } = this.options
+    client.checkOpen()
     // One thread's at a time: in a cluster they are on one node.
     const names = new Set(keys.map(([name]) => name))
     const found = await Promise.all(
@@ -39,7 +39,7 @@ export class RedisTable<V> implements Table<V> {
       }),
     )
     const stored = new Map(found.flat())
-    return keys.map((key) => this.decode(key, stored.get(key)))
+    return keys.map((key) => this.#decode(key, stored.get(key)))
   }
 
   async has(key: Key): Promise<boolean> {
@@ -47,25 +47,31 @@ export class RedisTable<V> implements Table<V> {
     return Number(await client.ask('HEXISTS', keyOf(key[0]), fieldOf(key))) === 1
   }
 
-  async entries(name?: string): Promise<readonly { key: Key; value: V }[]> {
+  async entries(name?: string): Promise<readonly TableEntry<V>[]> {
     const { client, keyOf } = this.options
     const pairs = valuesOfReply(await client.ask('HGETALL', keyOf(name ?? '')))
-    const entries: { key: Key; value: V }[] = []
+    const entries: TableEntry<V>[] = []
     for (let at = 0; at < pairs.length; at += 2) {
       const member = String(pairs[at])
       const key: Key = name === undefined ? [member] : [name, /^\d+$/.test(member) ? Number(member) : member]
-      const value = this.decode(key, pairs[at + 1])
-      if (value !== undefined) entries.push({ key, value })
+      entries.push({ key, value: this.#wholeOf(pairs[at + 1]) })
     }
     return entries.sort(({ key: [, a] }, { key: [, b] }) => (Number(a) < Number(b) ? -1 : 1))
   }
 
-  protected decode(key: Key, stored: Buffer | undefined): V | undefined {
+  #decode(key: Key, stored: Buffer | undefined): V | undefined {
+    const value = this.#wholeOf(stored)
+    if (value === undefined && stored !== undefined) throw damagedEntry(key)
+    return value
+  }
+
+  /** Undefined for what is damaged. */
+  #wholeOf(stored: Buffer | undefined): V | undefined {
     if (stored === undefined) return undefined
     try {
       return this.options.decode(stored)
     } catch {
-      throw damagedEntry(key)
+      return undefined
     }
   }
 }
@@ -81,10 +87,20 @@ export class ThreadsTable extends RedisTable<unknown> {
     })
   }
 
-  override async entries(): Promise<readonly { key: Key; value: unknown }[]> {
-    const names = valuesOfReply(await this.options.client.ask('SMEMBERS', THREADS_KEY))
-    const keys = names.map((name): Key => [idOfName(String(name))])
-    const values = await this.getAll(keys)
-    return keys.flatMap((key, index) => (values[index] === undefined ? [] : [{ key, value: values[index] }]))
+  override async entries(): Promise<readonly TableEntry<unknown>[]> {
+    const names = textsOfReply(await this.options.client.ask('SMEMBERS', THREADS_KEY))
+    const ids = names.map(idOfName).filter((id) => id !== undefined)
+    return (await Promise.all(ids.map((id) => this.#entryOf([id])))).flat()
+  }
+
+  /** One, or none. */
+  async #entryOf(key: Key): Promise<TableEntry<unknown>[]> {
+    try {
+      const value = await this.get(key)
+      return value === undefined ? [] : [{ key, value }]
+    } catch (error) {
+      if (isCode(error, 'storage_damaged')) return [{ key, value: undefined }]
+      throw error
+    }
   }
 }

@@ -23,7 +23,9 @@ export class RedisTranscripts implements Transcripts {
 
   async names(threadId: string): Promise<readonly string[]> {
     const names = await this.#client.ask('SMEMBERS', threadKey(threadId, 'transcripts'))
-    return textsOfReply(names).map(idOfName)
+    return textsOfReply(names)
+      .map(idOfName)
+      .filter((name) => name !== undefined)
   }
 
   async read(threadId: string, name: string): Promise<readonly string[]> {

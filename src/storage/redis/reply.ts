@@ -1,4 +1,5 @@
 import { RunnerError } from '../../errors.ts'
+import { storeDamaged } from '../damage.ts'
 import type { Key } from '../table.ts'
 
 /** A list of bulk strings; door of what Redis answers. */
@@ -28,6 +29,5 @@ function strange(): RunnerError {
 
 /** A value that is not what this program writes. */
 export function damagedEntry(key: Key): RunnerError {
-  const message = `The store is damaged: the entry ${JSON.stringify(key)} is not what was written.`
-  return new RunnerError('storage_damaged', message)
+  return storeDamaged(`the entry ${JSON.stringify(key)} is not what was written`)
 }

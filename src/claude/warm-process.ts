@@ -1,0 +1,124 @@
+import { inBackground } from '../background.ts'
+import { unlessAborted } from '../within.ts'
+import { Host } from './host/host.ts'
+import type { ClaudePlace } from './launch/place.ts'
+import type { Memory } from './memory.ts'
+import type { Owner, SlotHolder } from './options.ts'
+import { Keeper } from './process/keeper.ts'
+import { toDenialEvent } from './translate/denial-event.ts'
+import type { Turn } from './turn.ts'
+import { type Needs, startKey, startWarm, type Warm } from './warm.ts'
+
+export interface WarmProcessOptions {
+  agent: Owner
+  /** Whoever gives the slot up when another conversation needs it. */
+  holder: SlotHolder
+  threadId: string
+  memory(): Memory
+  /** The turn that hears what the process says, and is asked about it; undefined between turns. */
+  turn(): Turn | undefined
+  /** The process is let go of: nothing of its turn comes any more. */
+  onLeave(): void
+  /** The thread, and the run that is under way. */
+  observed(): { threadId: string; runId?: string }
+}
+
+/** The one process of a conversation, and the host that answers it: started when a run needs it, stopped when it is idle. */
+export class WarmProcess {
+  readonly #options: WarmProcessOptions
+  readonly #keeper: Keeper<Warm>
+  #idleTimer: NodeJS.Timeout | undefined
+
+  constructor(options: WarmProcessOptions) {
+    this.#options = options
+    this.#keeper = new Keeper({
+      claim: (signal) => options.agent.claim(options.holder, signal),
+      onLeave: () => options.onLeave(),
+      onClearing: (clearing) => this.#inBackground('clearing up after Claude Code', clearing),
+    })
+  }
+
+  /** The process that lives. */
+  get current(): Warm | undefined {
+    return this.#keeper.current
+  }
+
+  /** Whether somebody waits for a process. */
+  get isStarting(): boolean {
+    return this.#keeper.isStarting
+  }
+
+  /** A process that fits the run: the one that lives, or another when that was started with other settings. */
+  ensure(needs: Needs, signal?: AbortSignal): Promise<Warm> {
+    const fitting = this.#fit(needs, signal)
+    return signal === undefined ? fitting : unlessAborted(signal, fitting)
+  }
+
+  /** Where the next run works. */
+  place(): Promise<ClaudePlace> {
+    const { agent, memory } = this.#options
+    return agent.options.place(memory().origin.staysIn)
+  }
+
+  /** Nobody uses it now: it rests when that lasts. */
+  idle(): void {
+    this.use()
+    const stop = (): void => this.#inBackground('stopping an idle Claude Code', this.rest())
+    this.#idleTimer = setTimeout(stop, this.#options.agent.options.idleMs).unref()
+  }
+
+  /** Somebody uses it, until `idle` is called. */
+  use(): void {
+    clearTimeout(this.#idleTimer)
+  }
+
+  /** Stops the process. Resolves when all of it is gone, and its slot is free. */
+  rest(): Promise<void> {
+    this.use()
+    return this.#keeper.rest()
+  }
+
+  /** The same for ever. Idempotent. */
+  close(): Promise<void> {
+    this.use()
+    return this.#keeper.close()
+  }
+
+  async #fit(needs: Needs, signal: AbortSignal | undefined): Promise<Warm> {
+    const key = async (): Promise<string> => startKey(needs.switches, await this.place())
+    const { kept, isNew } = await this.#keeper.ensure(key, () => {
+      signal?.throwIfAborted()
+      return this.#launch(needs)
+    })
+    const servers = isNew ? undefined : await kept.host.offer(needs.tools, needs.hasState)
+    if (servers !== undefined) await kept.claude.setServers(servers, signal)
+    return kept
+  }
+
+  async #launch(needs: Needs): Promise<Warm> {
+    const { agent, memory, threadId, turn, observed } = this.#options
+    const { options } = agent
+    const host = new Host({
+      expiresMs: options.interruptExpiresMs,
+      isAutonomous: (needs.switches.permissionMode ?? options.permissionMode) === 'never-ask',
+      toolCallId: (toolUseId) => turn()?.translator.toolCallId(toolUseId) ?? toolUseId,
+      onChange: () => turn()?.considerParking(),
+      emit: (events) => turn()?.tell(events),
+    })
+    return await startWarm(options, memory(), {
+      needs,
+      place: await this.place(),
+      host,
+      threadId,
+      isAtWork: () => turn()?.isOver === false,
+      isMediaUntried: () => turn()?.isMediaUntried === true,
+      observed,
+      onDenied: (denial) => turn()?.tell([toDenialEvent(denial)]),
+      onMessage: (message) => turn()?.onMessage(message),
+    })
+  }
+
+  #inBackground(name: string, work: Promise<unknown>): void {
+    inBackground({ name, ...this.#options.observed() }, work)
+  }
+}

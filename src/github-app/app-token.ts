@@ -1,0 +1,169 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { createAppAuth } from '@octokit/auth-app'
+import { request } from '@octokit/request'
+import type { RequestInit, Response } from 'undici'
+import { z } from 'zod'
+import { RunnerError, toMessage } from '../errors.ts'
+
+/** How often GitHub's own trouble (500 and above, or no answer) is met by trying again, and after how long first. */
+const RETRIES_MAX = 3
+const RETRY_MS = 500
+
+/** GitHub's access levels, by what they are for: `{ contents: 'write' }`. */
+export type Permissions = Readonly<Record<string, 'read' | 'write' | 'admin'>>
+
+export interface GitHubApp {
+  /** Its client id or its number. */
+  appId: string
+  /** PEM. */
+  privateKey: string
+  /** Undefined: the one of the repositories' owner. */
+  installationId?: number | undefined
+}
+
+export interface GitHubApi {
+  /** `https://api.github.com`, without a slash at the end. */
+  apiUrl: string
+  fetch(url: string, options?: RequestInit): Promise<Response>
+  signal: AbortSignal
+}
+
+export interface TokenRequest {
+  /** `OWNER/NAME`, all of one owner, at least one. */
+  repositories: readonly string[]
+  permissions: Permissions
+}
+
+export interface AppToken {
+  token: string
+  /** Milliseconds since 1970; GitHub gives an hour. */
+  expiresAt: number
+}
+
+const Installation = z.object({
+  id: z.number().int().positive(),
+  permissions: z.record(z.string(), z.string()),
+})
+const Failed = z.object({ status: z.number().int() })
+
+/**
+ * A token of the App's installation, for these repositories and rights and nothing else.
+ *
+ * @throws {RunnerError} `config_invalid` with what to do: the App is not installed there, lacks a right, or its key is
+ * another's. `github_failed` when GitHub cannot be reached.
+ */
+export async function mintToken(app: GitHubApp, wanted: TokenRequest, api: GitHubApi): Promise<AppToken> {
+  const { owner, names } = oneOwner(wanted.repositories)
+  const ask = request.defaults({ baseUrl: api.apiUrl, request: { fetch: api.fetch, signal: api.signal } })
+  const auth = createAppAuth({ appId: app.appId, privateKey: app.privateKey, request: ask })
+  const asApp = async (route: string): Promise<z.infer<typeof Installation>> => {
+    const { token } = await auth({ type: 'app' })
+    const { data } = await ask(route, { headers: { authorization: `Bearer ${token}` } })
+    return Installation.parse(data)
+  }
+  const place =
+    app.installationId === undefined
+      ? `GET /repos/${owner}/${names[0]}/installation`
+      : `GET /app/installations/${app.installationId}`
+  const installation = await patient(api.signal, () => asApp(place)).catch((error: unknown) => {
+    throw notFound(error, `The App ${app.appId} is not installed on ${wanted.repositories[0]}`)
+  })
+  const lacking = Object.entries(wanted.permissions).filter(
+    ([name, level]) => !isGranted(installation.permissions[name], level),
+  )
+  if (lacking.length > 0) {
+    const list = lacking.map(([name, level]) => `${name}:${level}`).join(', ')
+    throw invalid(
+      `The App ${app.appId} was not granted ${list} for ${owner}; add it in the App’s settings and have its owner accept it`,
+    )
+  }
+  try {
+    const { token, expiresAt } = await patient(api.signal, () =>
+      auth({
+        type: 'installation',
+        installationId: installation.id,
+        repositoryNames: names,
+        permissions: wanted.permissions,
+        refresh: true,
+      }),
+    )
+    return { token, expiresAt: Date.parse(expiresAt) }
+  } catch (error) {
+    throw notFound(
+      error,
+      `The installation of App ${app.appId} has no access to ${wanted.repositories.join(', ')}`,
+    )
+  }
+}
+
+/** The token is no good any more. @throws {RunnerError} `config_invalid` when GitHub knows no such token. */
+export async function revokeToken(token: string, { apiUrl, fetch: send, signal }: GitHubApi): Promise<void> {
+  const ask = request.defaults({ baseUrl: apiUrl, request: { fetch: send, signal } })
+  try {
+    await patient(signal, () =>
+      ask('DELETE /installation/token', { headers: { authorization: `Bearer ${token}` } }),
+    )
+  } catch (error) {
+    throw toRefusal(error, {
+      401: 'GitHub knows no such token: it has expired, was revoked, or is another server’s',
+      403: 'This is no App’s token; only those can be revoked so',
+    })
+  }
+}
+
+function oneOwner(repositories: readonly string[]): { owner: string; names: string[] } {
+  const split = repositories.map((repository) => {
+    const [, owner, name] = /^([\w.-]+)\/([\w.-]+)$/.exec(repository) ?? []
+    if (owner === undefined || name === undefined)
+      throw invalid(`"${repository}" is no repository; write OWNER/NAME`)
+    return { owner, name }
+  })
+  const [first] = split
+  if (first === undefined) throw invalid('Name at least one repository')
+  const other = split.find(({ owner }) => owner.toLowerCase() !== first.owner.toLowerCase())
+  if (other !== undefined)
+    throw invalid(`A token is for one owner’s repositories, not for ${first.owner}’s and ${other.owner}’s`)
+  return { owner: first.owner, names: split.map(({ name }) => name) }
+}
+
+const LEVELS = ['read', 'write', 'admin']
+
+function isGranted(has: string | undefined, wanted: string): boolean {
+  return LEVELS.indexOf(has ?? '') >= LEVELS.indexOf(wanted)
+}
+
+/** Tries again what GitHub could not do, never what it would not. */
+async function patient<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await work()
+    } catch (error) {
+      const status = Failed.safeParse(error).data?.status ?? 500
+      if (status < 500 || tries === RETRIES_MAX || signal.aborted) throw error
+      await delay(RETRY_MS * 2 ** tries, undefined, { signal })
+    }
+  }
+}
+
+function notFound(error: unknown, words: string): RunnerError {
+  return toRefusal(error, {
+    401: 'GitHub refuses the App’s signature: the key is another App’s, or was deleted, or this machine’s clock is wrong',
+    403: words,
+    404: words,
+    422: words,
+  })
+}
+
+/** A refusal of GitHub in words that say what to do. */
+function toRefusal(error: unknown, words: Readonly<Record<number, string>>): RunnerError {
+  const status = Failed.safeParse(error).data?.status
+  const said = status === undefined ? undefined : words[status]
+  const message = said ?? `GitHub did not answer as it should: ${toMessage(error)}`
+  return new RunnerError(said === undefined ? 'github_failed' : 'config_invalid', `${message}.`, {
+    cause: error,
+  })
+}
+
+function invalid(message: string): RunnerError {
+  return new RunnerError('config_invalid', `${message}.`)
+}

@@ -1,0 +1,227 @@
+// `agui-runner token` against a GitHub on the loopback that verifies what it is shown.
+import { execFile } from 'node:child_process'
+import { createVerify, generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { json } from 'node:stream/consumers'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+
+const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
+const { privateKey, publicKey } = generateKeyPairSync('rsa', {
+  modulusLength: 2048,
+  privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+})
+const TOKEN = `gh${'s'}_4242_${'a'.repeat(60)}.${'b'.repeat(60)}.c`
+
+interface Asked {
+  line: string
+  body: unknown
+}
+
+let asked: Asked[]
+let troubles: number
+let granted: Record<string, string>
+let server: Server
+let api: string
+let folder: string
+
+/** Who signed the request: the App, when its JWT is good now and for at most ten minutes. */
+function issuerOf(authorization = ''): string | undefined {
+  const [, head = '', claims = '', signature = ''] =
+    /^[Bb]earer ([^.]+)\.([^.]+)\.([^.]+)$/.exec(authorization) ?? []
+  const isSigned = createVerify('RSA-SHA256')
+    .update(`${head}.${claims}`)
+    .verify(publicKey, signature, 'base64url')
+  if (!isSigned) return undefined
+  const { iat, exp, iss } = JSON.parse(Buffer.from(claims, 'base64url').toString())
+  const now = Date.now() / 1000
+  return iat <= now && exp > now && exp - iat <= 600 ? String(iss) : undefined
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'agui-app-token-'))
+  writeFileSync(join(folder, 'key.pem'), privateKey, { mode: 0o600 })
+  server = createServer(async (request, response) => {
+    const answer = (status: number, body?: unknown): void => {
+      response.writeHead(status, { 'content-type': 'application/json' })
+      response.end(body === undefined ? undefined : JSON.stringify(body))
+    }
+    const line = `${request.method} ${request.url}`
+    const body: unknown = request.method === 'POST' ? await json(request) : undefined
+    asked.push({ line, body })
+    if (troubles > 0) {
+      troubles -= 1
+      return answer(503, { message: 'Service unavailable' })
+    }
+    if (line === 'DELETE /installation/token')
+      return request.headers.authorization?.endsWith(` ${TOKEN}`)
+        ? answer(204)
+        : answer(401, { message: 'Bad credentials' })
+    if (issuerOf(request.headers.authorization) !== '4242') return answer(401, { message: 'Bad JWT' })
+    if (/^GET \/(repos\/acme\/app\/installation|app\/installations\/7)$/.test(line))
+      return answer(200, { id: 7, permissions: granted })
+    if (line === 'POST /app/installations/7/access_tokens') {
+      const { repositories } = body as { repositories: string[] }
+      if (repositories.includes('foreign'))
+        return answer(422, { message: 'There is at least one repository that does not exist.' })
+      return answer(201, {
+        token: TOKEN,
+        expires_at: '2100-01-01T00:00:00Z',
+        permissions: granted,
+        repositories: [],
+      })
+    }
+    answer(404, { message: 'Not Found' })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  api = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+})
+afterAll(() => {
+  server.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+beforeEach(() => {
+  asked = []
+  troubles = 0
+  granted = { contents: 'write', pull_requests: 'write', metadata: 'read' }
+})
+
+/** In a folder of its own and a cleared environment. */
+async function token(
+  args: string[],
+  { env = {}, stdin }: { env?: Record<string, string>; stdin?: string } = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const child = execFile(process.execPath, [MAIN, 'token', ...args], {
+    cwd: folder,
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      HOME: folder,
+      GITHUB_API_URL: api,
+      GITHUB_APP_ID: '4242',
+      ...env,
+    },
+  })
+  child.stdin?.end(stdin)
+  let [stdout, stderr] = ['', '']
+  child.stdout?.on('data', (text: string) => (stdout += text))
+  child.stderr?.on('data', (text: string) => (stderr += text))
+  const [code] = await once(child, 'close')
+  return { code, stdout, stderr }
+}
+
+const APP = ['--repository', 'acme/app']
+const MINT = ['mint', ...APP, '--key-file', 'key.pem']
+
+test('stdout is the token and a line end; GitHub is asked for these repositories and rights only', async () => {
+  expect(await token(MINT)).toEqual({
+    code: 0,
+    stdout: `${TOKEN}\n`,
+    stderr: 'Good until 2100-01-01T00:00:00.000Z.\n',
+  })
+  expect(asked).toEqual([
+    { line: 'GET /repos/acme/app/installation', body: undefined },
+    {
+      line: 'POST /app/installations/7/access_tokens',
+      body: { repositories: ['app'], permissions: { contents: 'write', pull_requests: 'write' } },
+    },
+  ])
+  // Nothing of it is kept.
+  expect(readdirSync(folder)).toEqual(['key.pem'])
+})
+
+test.each([
+  ['a file', ['--key-file', 'key.pem'], {}],
+  ['stdin', ['--key-file', '-'], { stdin: privateKey }],
+  ['the variable', [], { env: { GITHUB_APP_PRIVATE_KEY: privateKey } }],
+  ['a variable of one line', ['--key-env', 'KEY'], { env: { KEY: privateKey.replaceAll('\n', '\\n') } }],
+  ['a command', ['--key-command', 'cat key.pem'], {}],
+])('the key comes from %s', async (_name, args, given) => {
+  const one = [
+    'mint',
+    ...APP,
+    '--repository',
+    'acme/other',
+    '--permission',
+    'contents:read',
+    '--installation-id',
+    '7',
+  ]
+  expect(await token([...one, ...args], given)).toMatchObject({ code: 0, stdout: `${TOKEN}\n` })
+  expect(asked.map(({ body }) => body).at(-1)).toEqual({
+    repositories: ['app', 'other'],
+    permissions: { contents: 'read' },
+  })
+})
+
+test('a right that the App lacks is named, and no token is asked for', async () => {
+  granted = { contents: 'read', metadata: 'read' }
+  const { code, stdout, stderr } = await token(MINT)
+  expect([code, stdout]).toEqual([2, ''])
+  expect(stderr).toContain('was not granted contents:write, pull_requests:write for acme')
+  expect(asked).toHaveLength(1)
+})
+
+test.each([
+  [
+    'the App is not installed there',
+    ['mint', '--repository', 'acme/none', '--key-file', 'key.pem'],
+    'not installed on acme/none',
+  ],
+  [
+    'it has no access to one',
+    [...MINT, '--repository', 'acme/foreign'],
+    'no access to acme/app, acme/foreign',
+  ],
+  ['the App is another', [...MINT, '--app-id', '1'], 'refuses the App’s signature'],
+  ['two owners', [...MINT, '--repository', 'other/app'], 'one owner’s repositories'],
+  ['no repository', ['mint', '--repository', 'app', '--key-file', 'key.pem'], 'write OWNER/NAME'],
+  ['no key', ['mint', ...APP], '--key-env GITHUB_APP_PRIVATE_KEY: it is empty'],
+  ['two keys', [...MINT, '--key-env', 'KEY'], 'name it once'],
+  ['a file that is not there', ['mint', ...APP, '--key-file', 'none.pem'], '--key-file none.pem: ENOENT'],
+  [
+    'a command that fails',
+    ['mint', ...APP, '--key-command', 'echo secret words; exit 3'],
+    '--key-command: it ended with 3',
+  ],
+  ['no key in it', ['mint', ...APP, '--key-command', 'echo secret words'], 'no RSA private key'],
+  ['a wrong right', [...MINT, '--permission', 'contents'], 'contents:read'],
+  [
+    'a right twice',
+    [...MINT, '--permission', 'contents:read', '--permission', 'contents:write'],
+    'given twice',
+  ],
+  ['a wrong installation', [...MINT, '--installation-id', '0x7'], 'It is a number'],
+])('refused with one sentence: %s', async (_name, args, words) => {
+  const { code, stdout, stderr } = await token(args)
+  expect([code, stdout]).toEqual([2, ''])
+  expect(stderr).toContain(words)
+  expect(stderr).not.toMatch(/secret words|PRIVATE KEY-----|\n\s+at /)
+})
+
+test("GitHub's own trouble is met by trying again, and told when it lasts", async () => {
+  troubles = 2
+  expect(await token(MINT)).toMatchObject({ code: 0, stdout: `${TOKEN}\n` })
+  troubles = 100
+  const { code, stderr } = await token(MINT)
+  expect([code, stderr]).toEqual([1, expect.stringContaining('GitHub did not answer as it should')])
+})
+
+test('a token is revoked, from the variable or stdin, and a second time said to be none', async () => {
+  expect(await token(['revoke'], { env: { GITHUB_TOKEN: TOKEN } })).toMatchObject({ code: 0, stdout: '' })
+  expect(await token(['revoke'], { stdin: `${TOKEN}\n` })).toMatchObject({ code: 0, stdout: '' })
+  expect(asked.map(({ line }) => line)).toEqual(['DELETE /installation/token', 'DELETE /installation/token'])
+  expect(await token(['revoke'], { stdin: 'other' })).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('no such token'),
+  })
+  expect(await token(['revoke'], { stdin: '' })).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('on stdin'),
+  })
+})

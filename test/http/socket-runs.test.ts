@@ -1,0 +1,173 @@
+// A run over the WebSocket is what it is over POST: its form, what its sender lacks, and what becomes of it when nobody
+// reads any more.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { events, frames, post, run, runInput, textOf, userMessage } from '../support/client.ts'
+import { openScriptedRunner, type ScriptedRunner } from '../support/scripted-runner.ts'
+import { openSocket, type TestSocket } from '../support/socket.ts'
+
+let runner: ScriptedRunner
+beforeAll(async () => {
+  runner = await openScriptedRunner(
+    {
+      script: {
+        rules: [
+          { when: { prompt: 'hang' }, reply: ['Wait.', { hang: true }] },
+          { when: { prompt: 'gated (\\S+)' }, reply: ['Wait.', { gate: '{{1}}' }, 'Done.'] },
+          { reply: 'You said: {{prompt}}' },
+        ],
+      },
+    },
+    { DISCONNECT_GRACE_MS: '0' },
+  )
+})
+afterAll(() => runner.close())
+
+const isOf = (type: string, runId: string) => (frame: { event?: { type: string; runId?: string } }) =>
+  frame.event?.type === type && frame.event.runId === runId
+
+/** The events that the socket gets up to the end of the run. */
+async function until(socket: TestSocket, runId: string) {
+  await socket.frame(isOf('RUN_FINISHED', runId))
+  const begun = socket.frames.findIndex(isOf('RUN_STARTED', runId))
+  return socket.frames.slice(begun, socket.frames.findIndex(isOf('RUN_FINISHED', runId)) + 1)
+}
+
+describe('a history that lacks turns', () => {
+  test.each(['a socket that reads the thread', 'one that does not yet', 'POST'])(
+    'catches up: %s',
+    async (by) => {
+      const threadId = `tail of ${by}`
+      const first = runInput(threadId, 'first')
+      await run(runner.url, first)
+      await run(runner.url, runInput(threadId, 'second'))
+      const late = { ...runInput(threadId), messages: [...first.messages, userMessage('third')] }
+      const all = []
+      if (by === 'POST') {
+        const answer = await post(runner.url, late)
+        for await (const { id, event } of frames(answer))
+          all.push({ seq: Number.isNaN(id) ? undefined : id, event })
+      } else {
+        const socket = await openSocket(runner.url)
+        if (by.includes('reads')) {
+          socket.send({ type: 'subscribe', threadId })
+          await socket.frame(({ event }) => event?.['delta'] === 'You said: second')
+        }
+        socket.send({ type: 'run', input: late })
+        all.push(...(await until(socket, late.runId)))
+        await socket.close()
+      }
+      const [started, held, whole, ...rest] = all
+      expect(started?.event).toMatchObject({ type: 'RUN_STARTED', runId: late.runId })
+      expect(held?.event?.['messages']).toEqual(first.messages)
+      const contents = whole?.event?.['messages'].map(({ content }: { content: string }) => content)
+      expect(contents).toEqual(['first', 'You said: first', 'second', 'You said: second', 'third'])
+      // Whoever is cut off between these is sent all of them again.
+      const seqs = all.map(({ seq }) => seq)
+      expect(seqs.slice(0, 3)).toEqual([undefined, undefined, expect.any(Number)])
+      expect(seqs.slice(3)).toEqual(rest.map((_frame, index) => (seqs[2] ?? 0) + 1 + index))
+    },
+  )
+})
+
+describe('the form', () => {
+  test.each([
+    ['1.0', undefined, false],
+    ['0', '1.0', true],
+    ['0', '0.0.59', false],
+    ['1.0', '1.0', true],
+  ])('of a subscription as %s and a run as %s: the run has its own', async (subscribed, said, isWhole) => {
+    const threadId = `form ${subscribed} ${said}`
+    await run(runner.url, runInput(threadId, 'first'))
+    const socket = await openSocket(runner.url)
+    socket.send({ type: 'subscribe', threadId, protocolVersion: subscribed })
+    const { protocolVersion: _, ...input } = runInput(threadId, 'second')
+    const sent = said === undefined ? input : { ...input, protocolVersion: said }
+    socket.send({ type: 'run', input: sent })
+    const [started] = await until(socket, input.runId)
+    expect(started?.event).toHaveProperty('protocolVersion')
+    expect(Object.hasOwn(started?.event ?? {}, 'input')).toBe(isWhole)
+    // What others do there is read in the form of the subscription.
+    const other = runInput(threadId, 'third')
+    await run(runner.url, other)
+    const [theirs] = await until(socket, other.runId)
+    expect(Object.hasOwn(theirs?.event ?? {}, 'input')).toBe(subscribed === '1.0')
+    await socket.close()
+  })
+})
+
+describe('a run that its sender leaves', () => {
+  const asking = { forwardedProps: { onDisconnect: 'interrupt' } }
+  const begin = async (threadId: string, more: object) => {
+    const input = { ...runInput(threadId, 'hang'), ...more }
+    const socket = await openSocket(runner.url)
+    socket.send({ type: 'run', input })
+    await socket.frame(({ event }) => event?.type === 'TEXT_MESSAGE_CONTENT')
+    return { socket, input }
+  }
+  const endOf = async (threadId: string) =>
+    (await events(await fetch(`${runner.url}/sessions/${threadId}/events?until=run`))).at(-1)
+
+  test('by closing the socket ends, when it asked for that', async () => {
+    const { socket } = await begin('closed', asking)
+    await socket.close()
+    expect(await endOf('closed')).toMatchObject({ outcome: { type: 'cancelled' } })
+  })
+
+  test('by unsubscribing ends as well', async () => {
+    const { socket } = await begin('unsubscribed', asking)
+    socket.send({ type: 'unsubscribe', threadId: 'unsubscribed' })
+    expect(await endOf('unsubscribed')).toMatchObject({ outcome: { type: 'cancelled' } })
+    await socket.close()
+  })
+
+  test('goes on when it did not ask, and when its thread is only read from elsewhere in the log', async () => {
+    const { socket } = await begin('stays', {})
+    await socket.close()
+    const busy = await post(runner.url, runInput('stays', 'next'))
+    expect(await busy.json()).toMatchObject({ error: { code: 'thread_busy' } })
+    const again = await begin('again', asking)
+    again.socket.send({ type: 'subscribe', threadId: 'again', after: 0 })
+    await again.socket.frame(
+      (frame) => isOf('RUN_STARTED', again.input.runId)(frame) && frame !== again.socket.frames[0],
+    )
+    const still = await post(runner.url, runInput('again', 'next'))
+    expect(await still.json()).toMatchObject({ error: { code: 'thread_busy' } })
+    await again.socket.close()
+    expect(await endOf('again')).toMatchObject({ outcome: { type: 'cancelled' } })
+  })
+
+  test('may not ask for what there is not', async () => {
+    const socket = await openSocket(runner.url)
+    const input = { ...runInput('bad', 'hi'), forwardedProps: { onDisconnect: 'stop' } }
+    socket.send({ type: 'run', input })
+    const refused = await socket.frame(({ type }) => type === 'error')
+    expect(refused).toMatchObject({
+      threadId: 'bad',
+      runId: input.runId,
+      error: { code: 'invalid_input', message: expect.stringContaining('onDisconnect') },
+    })
+    await socket.close()
+  })
+})
+
+test('a run that is steered into another one is accepted, in that turn', async () => {
+  const first = runInput('steered', 'gated steered')
+  const socket = await openSocket(runner.url)
+  socket.send({ type: 'run', input: first })
+  await socket.frame(({ event }) => event?.type === 'TEXT_MESSAGE_CONTENT')
+  const second = {
+    ...runInput('steered', 'and this'),
+    forwardedProps: { delivery: 'steer', onDisconnect: 'interrupt' },
+  }
+  socket.send({ type: 'run', input: second })
+  expect(await socket.frame(({ type }) => type === 'accepted')).toMatchObject({
+    threadId: 'steered',
+    runId: second.runId,
+    delivery: 'steer',
+    steeredInto: first.runId,
+  })
+  runner.agent.openGate('steered')
+  const all = await until(socket, first.runId)
+  expect(textOf(all.flatMap(({ event }) => event ?? []))).toContain('You said: and this')
+  await socket.close()
+})
