@@ -10,6 +10,7 @@ import { growth } from './measures/growth.ts'
 import { idleMemory } from './measures/idle-memory.ts'
 import { longThread } from './measures/long-thread.ts'
 import { redaction } from './measures/redaction.ts'
+import { redis } from './measures/redis.ts'
 import { replay } from './measures/replay.ts'
 import { startUp } from './measures/start-up.ts'
 import { stoppedReader } from './measures/stopped-reader.ts'
@@ -33,6 +34,7 @@ const MEASURES: readonly Measure[] = [
   fanOut,
   stoppedReader,
   replay,
+  redis,
   growth,
   longThread,
   consolePage,

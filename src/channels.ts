@@ -1,6 +1,9 @@
 // What the runner publishes for observers: node:diagnostics_channel channels. Publishing costs nothing while nobody
 // subscribes; on a hot path look at `hasSubscribers` before a message is made.
 import { channel as openChannel } from 'node:diagnostics_channel'
+import type { TokenUsage } from '@ag-ui/core'
+import type { ModelCall, TraceCarrier } from './agent/trace.ts'
+import type { AguiEvent } from './agui/event.ts'
 
 export interface Channel<T> {
   readonly hasSubscribers: boolean
@@ -9,21 +12,39 @@ export interface Channel<T> {
   subscribe(listener: (message: T) => void): () => void
 }
 
-export interface RunStarted {
+interface OfRun {
   threadId: string
   runId: string
 }
 
+export interface RunStarted extends OfRun {
+  /** When it was admitted, in milliseconds since the epoch. */
+  at: number
+  /** Whose work it is a part of; a listener may put the run's own span there, for those behind it. */
+  trace: TraceCarrier
+}
+
+/** Events of a run, as readers will get them: without secrets. */
+export interface RunSaid extends OfRun {
+  events: readonly AguiEvent[]
+}
+
+/** The agent asked a model. */
+export interface ModelAsked extends OfRun {
+  call: ModelCall
+}
+
 /** The agent's first event of a run. */
-export interface RunAnswered extends RunStarted {
+export interface RunAnswered extends OfRun {
   /** Since the run was admitted. */
   ms: number
 }
 
-export interface RunEnded extends RunStarted {
+export interface RunEnded extends OfRun {
   outcome: 'success' | 'interrupt' | 'cancelled' | 'error'
   /** Of an `error`. */
   code?: string
+  usage?: readonly TokenUsage[]
   ms: number
 }
 
@@ -89,13 +110,15 @@ export interface ConnectionDropped {
 }
 
 /** Work that nobody awaits has failed; the others go on. */
-export interface BackgroundFailed extends Partial<RunStarted> {
+export interface BackgroundFailed extends Partial<OfRun> {
   /** What the work was, in few distinct words. */
   name: string
   error: unknown
 }
 
 export const runStarted = named<RunStarted>('agui-runner.run.started')
+export const runSaid = named<RunSaid>('agui-runner.run.said')
+export const modelAsked = named<ModelAsked>('agui-runner.model.asked')
 export const runAnswered = named<RunAnswered>('agui-runner.run.answered')
 export const runEnded = named<RunEnded>('agui-runner.run.ended')
 export const logAppended = named<LogAppended>('agui-runner.log.appended')

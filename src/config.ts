@@ -11,6 +11,7 @@ import {
   oneOfField as oneOf,
   textField as text,
 } from './config-fields.ts'
+import { OTLP_FIELDS, otlpOf } from './config-otlp.ts'
 import { RunnerError } from './errors.ts'
 import { isNoWorkspace } from './no-workspace.ts'
 
@@ -180,7 +181,9 @@ const Environment = z.object({
   SHUTDOWN_GRACE_MS: integer(10_000, { min: 1, unit: 'milliseconds' }),
   THREAD_LEASE_MS: integer(15_000, { min: 1000, unit: 'milliseconds' }),
   LOG_RETENTION_BYTES: integer(1024 * MIB, { min: MIB, unit: 'bytes' }),
+  LOG_RETENTION_MS: integer(0, { unit: 'milliseconds' }),
   DELTA_COALESCE_MS: integer(0, { max: 1000, unit: 'milliseconds' }),
+  ...OTLP_FIELDS,
 })
 
 /** Every variable that is read; docs/configuration.md has a row for each. */
@@ -262,6 +265,8 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
     credentials: v.AGUI_CREDENTIALS,
     logFile: v.LOG_FILE ?? `${stateDirectory}/logs/runner.log`,
     logLevel: v.LOG_LEVEL,
+    /** Where traces and metrics go; undefined for nowhere. */
+    otlp: otlpOf(v),
     policyFile:
       v.POLICY_FILE ?? (existsSync(IMAGE_POLICY) ? IMAGE_POLICY : `${defaults.appDirectory}/policy.yaml`),
     policyEnforcement: v.POLICY_ENFORCEMENT,
@@ -320,6 +325,7 @@ function limitsOf(v: z.infer<typeof Environment>) {
     shutdownGraceMs: v.SHUTDOWN_GRACE_MS,
     threadLeaseMs: v.THREAD_LEASE_MS,
     logRetentionBytes: v.LOG_RETENTION_BYTES,
+    logRetentionMs: v.LOG_RETENTION_MS,
     deltaCoalesceMs: v.DELTA_COALESCE_MS,
   })
 }
@@ -346,6 +352,11 @@ function crossProblems(v: z.infer<typeof Environment>): string[] {
   }
   if (v.HEADERS_TIMEOUT_MS > v.REQUEST_TIMEOUT_MS) {
     problems.push('HEADERS_TIMEOUT_MS: must not be longer than REQUEST_TIMEOUT_MS, which it is a part of')
+  }
+  if (v.LOG_RETENTION_MS > 0 && v.EVENT_LOG_URL === undefined) {
+    problems.push(
+      'LOG_RETENTION_MS: needs EVENT_LOG_URL; the embedded store goes by LOG_RETENTION_BYTES alone',
+    )
   }
   if (v.REPOS_JSON.length > v.REPOS_MAX) {
     problems.push(`REPOS_JSON: must not name more than REPOS_MAX (${v.REPOS_MAX}) repositories`)

@@ -10,7 +10,7 @@ const LINES_EXPLAINED = 300
 
 const IMPORTS: Record<string, readonly string[]> = {
   errors: [],
-  channels: [],
+  channels: ['agent', 'agui'],
   'awake-timer': [],
   within: ['awake-timer'],
   lease: [],
@@ -22,7 +22,8 @@ const IMPORTS: Record<string, readonly string[]> = {
   'absent-null': [],
   'config-fields': ['whole-number'],
   'no-workspace': [],
-  config: ['callers', 'config-fields', 'errors', 'no-workspace'],
+  'config-otlp': ['config-fields'],
+  config: ['callers', 'config-fields', 'config-otlp', 'errors', 'no-workspace'],
   'proxy-settings': ['errors'],
   agui: ['absent-null', 'errors'],
   agent: ['agui', 'errors'],
@@ -98,7 +99,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   'console/browser/runner': ['console/browser/model'],
   'console/browser/state': ['console/browser/model', 'console/browser/runner'],
   'console/browser/view': ['console/browser/model', 'console/browser/runner', 'console/browser/state'],
-  'http/doors': ['absent-null', 'errors', 'redaction', 'thread'],
+  'http/doors': ['absent-null', 'agent', 'errors', 'redaction', 'thread'],
   'http/document': ['agui', 'errors', 'package-directory', 'page'],
   'http/stream': ['agui', 'background', 'channels', 'errors', 'lease', 'storage', 'thread'],
   'http/platform': [
@@ -114,6 +115,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'workspace',
   ],
   'http/routes': [
+    'agent',
     'agui',
     'background',
     'console',
@@ -130,7 +132,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'within',
   ],
   http: ['channels', 'http/document', 'http/doors', 'http/platform', 'http/routes'],
-  telemetry: ['channels'],
+  telemetry: ['agent', 'agui', 'channels'],
   runner: [
     'agent',
     'agui',
@@ -146,6 +148,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'http/routes',
     'http/stream',
     'model-route',
+    'proxy-settings',
     'redaction',
     'sandbox',
     'storage',
@@ -190,6 +193,7 @@ const PACKAGE_ONLY_IN: Record<string, readonly string[]> = {
   lmdb: ['storage'],
   ws: ['sandbox'],
   'prom-client': ['telemetry'],
+  '@opentelemetry/api': ['telemetry'],
   pino: ['telemetry'],
   'node:child_process': ['claude', 'model-route', 'workspace', 'sandbox', 'storage', 'cli', 'launch'],
 }

@@ -2,12 +2,13 @@ import type { Readable } from 'node:stream'
 import type { Interrupt, RunAgentInput, TokenUsage, UserMessage } from '@ag-ui/core'
 import type { AguiEvent } from '../agui/event.ts'
 import type { ErrorCode } from '../errors.ts'
+import type { ModelCall, TraceCarrier } from './trace.ts'
 
 /**
  * What one run asks of the agent: a run input whose messages are only what is new to the thread, the user's and the
  * results of the client's own tools. The history is the agent's own.
  */
-export type RunRequest = RunAgentInput
+export type RunRequest = RunAgentInput & { trace?: TraceCarrier }
 
 /** What the application says beside the messages. */
 export type Surroundings = Pick<RunRequest, 'tools' | 'context' | 'state'>
@@ -24,6 +25,8 @@ export interface RunContext {
    * Lifecycle events are not the agent's: the thread opens and ends the run.
    */
   emit(events: readonly AguiEvent[]): Promise<void> | undefined
+  /** Takes what the agent knows of its requests to models, when each is over; absent while nobody asks. */
+  onModelCall?(call: ModelCall): void
   /** Aborted when the run is to stop; the agent then ends as `cancelled` as soon as it can. */
   signal: AbortSignal
   /**

@@ -279,7 +279,8 @@ export class Conversation implements AgentSession {
   ): Promise<TurnEnd> {
     const { request, context, isResumed } = run
     const switches = this.#switches(request.forwardedProps)
-    const needs = { isResumed, switches, tools: request.tools, hasState: hasState(request.state) }
+    const { tools, trace } = request
+    const needs = { isResumed, switches, tools, hasState: hasState(request.state), trace }
     await this.#agent.options.prepared(context.signal)
     if (context.signal.aborted) return { outcome: 'cancelled' }
     const warm = await this.#process.ensure(needs, context.signal)

@@ -1,6 +1,6 @@
 import { contentToText, EventType, type Tool, type UserMessage } from '@ag-ui/core'
-import { z } from 'zod'
 import type { RunContext, RunEnd } from '../agent/agent.ts'
+import type { ModelCall } from '../agent/trace.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { ownEvent } from '../agui/own-events.ts'
 import { inBackground } from '../background.ts'
@@ -8,15 +8,11 @@ import { RunnerError, toMessage } from '../errors.ts'
 import { type Entries, entryOf, hasMedia } from './entries.ts'
 import type { ToolAsked } from './host/approvals.ts'
 import type { Switches } from './launch/switches.ts'
+import { ModelCalls } from './model-calls.ts'
 import { isRecord } from './translate/messages.ts'
 import { Translator } from './translate/translator.ts'
 import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
-
-const CommandLifecycle = z.object({
-  type: z.literal('command_lifecycle'),
-  command_uuid: z.string(),
-  state: z.string(),
-})
+import { hasType, lifeOf, saysNoConversation } from './turn-signs.ts'
 
 /** A user message on its way into the turn; `isTold` when readers have it already. */
 export type Steered = Pick<UserMessage, 'id' | 'content'> & { isTold: boolean }
@@ -50,6 +46,7 @@ export class Turn {
   /** Resolves when Claude Code has taken the prompt in. */
   readonly begun: Promise<void>
   readonly #question: () => RunEnd | undefined
+  readonly #calls: ModelCalls
   #context: RunContext | undefined
   #ended: PromiseWithEnd = promiseWithEnd()
   #begin!: () => void
@@ -82,6 +79,7 @@ export class Turn {
       ...(clientToolPrefix === undefined ? {} : { clientToolPrefix }),
     })
     this.#question = question
+    this.#calls = new ModelCalls((id) => this.translator.toolCallId(id))
     this.begun = new Promise((resolve) => {
       this.#begin = resolve
     })
@@ -130,6 +128,7 @@ export class Turn {
     this.#note(message)
     const events = this.translator.translate(message)
     const wait = this.#context.emit(events)
+    this.#tellCalls((calls) => calls.hear(message))
     const { end } = this.translator
     if (end !== undefined && hasType(message, 'result')) {
       const { facts: _facts, ...runEnd } = end
@@ -179,8 +178,14 @@ export class Turn {
     const end = this.#question()
     if (end === undefined || this.#context === undefined) return
     tell(this.#context, this.translator.suspend())
+    this.#tellCalls((calls) => calls.close(undefined))
     this.#context = undefined
     this.#ended.end(end)
+  }
+
+  #tellCalls(over: (calls: ModelCalls) => ModelCall[]): void {
+    const { onModelCall } = this.#context ?? {}
+    if (onModelCall !== undefined) for (const call of over(this.#calls)) onModelCall(call)
   }
 
   /** Events of the host's own, for the run under way. */
@@ -226,6 +231,7 @@ export class Turn {
     if (this.#over !== undefined) return
     this.#over = end
     clearTimeout(this.#parkTimer)
+    this.#tellCalls((calls) => calls.close(reasonOf(end)))
     // It may be the telling that has failed: the turn is over all the same.
     const close = async (): Promise<void> => this.#context?.emit(this.translator.close())
     inBackground({ name: 'telling the end of a turn' }, close())
@@ -242,6 +248,13 @@ export class Turn {
       return undefined
     }
   }
+}
+
+/** Why what was asked of the model then got no answer. */
+function reasonOf(end: TurnEnd): string | undefined {
+  if (end === NO_CONVERSATION) return 'no_conversation'
+  if (end.outcome === 'error') return end.code
+  return end.outcome === 'cancelled' ? 'cancelled' : undefined
 }
 
 interface PromiseWithEnd {
@@ -270,29 +283,4 @@ export function editedEvents({ interrupt }: ToolAsked, args: Record<string, unkn
 
 export function protocolEnd(message: string): RunEnd {
   return { outcome: 'error', code: 'claude_protocol', message }
-}
-
-function hasType(message: unknown, type: string): boolean {
-  return typeof message === 'object' && message !== null && 'type' in message && message.type === type
-}
-
-/** What became of a user message, by the uuid it was sent with (2.1.329; undocumented). */
-function lifeOf(message: unknown): { id: string; state: string } | undefined {
-  // Looked at before it is parsed: this is asked of every delta.
-  if (!hasType(message, 'command_lifecycle')) return undefined
-  const parsed = CommandLifecycle.safeParse(message)
-  return parsed.success ? { id: parsed.data.command_uuid, state: parsed.data.state } : undefined
-}
-
-/** The session's file is gone, or the entry in it that was to be resumed at. */
-const NO_SUCH_PLACE = /^No (?:conversation|message) found/
-
-function saysNoConversation(message: unknown): boolean {
-  if (typeof message !== 'object' || message === null || !('type' in message) || message.type !== 'result')
-    return false
-  return (
-    'errors' in message &&
-    Array.isArray(message.errors) &&
-    message.errors.some((error) => typeof error === 'string' && NO_SUCH_PLACE.test(error))
-  )
 }

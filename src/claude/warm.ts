@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { RunRequest } from '../agent/agent.ts'
+import type { TraceCarrier } from '../agent/trace.ts'
 import { policyDenied } from '../channels.ts'
 import type { Host } from './host/host.ts'
 import { type ClaudePlace, isHeard, originOf } from './launch/place.ts'
@@ -31,6 +32,8 @@ export interface Needs {
   switches: Switches
   tools: RunRequest['tools']
   hasState: boolean
+  /** Of the run that starts it. Later runs of the same process cannot name theirs: Claude Code takes none. */
+  trace?: TraceCarrier | undefined
 }
 
 export function startKey(switches: Switches, place: ClaudePlace): string {
@@ -57,7 +60,7 @@ export async function startWarm(
   memory: Memory,
   { needs, place, host, threadId, observed, onDenied, onMessage, ...gate }: WarmStart,
 ): Promise<Warm> {
-  const { isResumed, switches, tools, hasState } = needs
+  const { isResumed, switches, tools, hasState, trace } = needs
   const { claudeSessionId } = memory
   const mirror = mirrorOf(options, threadId)
   const instructions = instructionsOf(options, place)
@@ -81,7 +84,7 @@ export async function startWarm(
             : { sessionId: claudeSessionId },
           place,
           isHeard: isHeard(memory.origin, instructions),
-          env: { ...options.env, ...switchEnvironment(switches) },
+          env: { ...options.env, ...switchEnvironment(switches), ...traceEnvironment(trace) },
           canUseTool: host.canUseTool,
           onElicitation: host.elicitations.onElicitation,
           permissionMode: toSdkMode(switches.permissionMode ?? options.permissionMode),
@@ -105,6 +108,12 @@ export async function startWarm(
     },
   })
   return { claude, host, mcp, place, startKey: startKey(switches, place), model, thinkingTokens: undefined }
+}
+
+/** By the names that Claude Code reads, and hands on to the commands and MCP servers that it starts. */
+function traceEnvironment({ traceparent, tracestate }: TraceCarrier = {}): Record<string, string> {
+  if (traceparent === undefined) return {}
+  return { TRACEPARENT: traceparent, ...(tracestate !== undefined && { TRACESTATE: tracestate }) }
 }
 
 /** Sets in a process what can be changed while it lives; nothing is awaited when nothing has changed. */

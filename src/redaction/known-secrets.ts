@@ -13,6 +13,8 @@ const URL_PASSWORD = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*?:([^@/?#]+)@/i
 const CREDENTIAL_FILE_BYTES_MAX = 256 * 1024
 /** `ANTHROPIC_CUSTOM_HEADERS`: one header a line. */
 const HEADERS_NAME = /_HEADERS$/i
+/** `OTEL_EXPORTER_OTLP_HEADERS`: `name=value` pairs in percent encoding, with any name. */
+const OTEL_HEADERS_NAME = /^OTEL_.*_HEADERS$/
 const SCHEME = /^(?:Bearer|Basic|Token) +/i
 const ASSIGNMENT = /^\s*(?:export\s+)?["']?([\w.-]+)["']?\s*[=:]\s*["']?(.*?)["']?,?\s*$/
 
@@ -34,6 +36,8 @@ export function readKnownSecrets(env: Env, files: readonly string[] = []): strin
 function secretsOf(name: string, value: string): string[] {
   const password = URL_PASSWORD.exec(value)?.[1]
   if (password !== undefined) return [password, decoded(password), ...(isSecretName(name) ? [value] : [])]
+  if (OTEL_HEADERS_NAME.test(name))
+    return value.split(',').map((pair) => decoded(pair.slice(pair.indexOf('=') + 1).trim()))
   if (HEADERS_NAME.test(name)) return assignedIn(value)
   if (PROXY_NAME.test(name) || !isSecretName(name)) return []
   if (!value.startsWith('/')) return [value]

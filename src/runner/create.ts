@@ -16,6 +16,7 @@ import { CloseStack } from './close-stack.ts'
 import { logCredentials, openCredentials, redactorOf } from './credentials.ts'
 import { openEnforcement } from './enforcement.ts'
 import { lazyMetrics, runnerSources } from './metric-sources.ts'
+import { startOtlp } from './otlp.ts'
 import { readinessOf } from './readiness.ts'
 import { type OpenServer, openServer } from './server.ts'
 import { clearPlace, openStorage } from './state.ts'
@@ -90,6 +91,9 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   // Closed behind the log, which ends the readers with their last record: then only bytes are left to send.
   let server: OpenServer | undefined
   opened.defer(() => server?.close())
+  // The same: the last runs end before it.
+  let endOtlp: (() => Promise<void>) | undefined
+  opened.defer(() => endOtlp?.())
   const log = opened.adopt(storage.log, (it) => it.close())
   const isEnforced = isConfining(enforcement.report)
   const permissionMode = decidePermissionMode(config.permissionMode, {
@@ -112,6 +116,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   await threads.recover()
   onOpened?.('threads')
   const metrics = lazyMetrics(runnerSources({ enforcement, threads, log }))
+  endOtlp = await startOtlp({ ...options, metrics, routeKind: route.kind })
   server = await openServer({
     ...options,
     ...{ redactor, enforcement, log, threads, blobs: storage.blobs, workspace },

@@ -13,6 +13,7 @@ import { StoredThreads } from '../thread/stored-threads.ts'
 import { attempt, checkOf } from './checks.ts'
 import { CloseStack } from './close-stack.ts'
 import { lazyMetrics, readerSources } from './metric-sources.ts'
+import { startOtlp } from './otlp.ts'
 import { doorsOf, listening, type OpenServer } from './server.ts'
 import { checkRoom, openSharedStorage } from './state.ts'
 
@@ -44,6 +45,7 @@ export async function createReader({ config, version, env, logger }: ReaderOptio
   opened.adopt(log, (it) => it.close())
   const stored = new StoredThreads(storage, (memory) => lookAt(memory, model))
   const metrics = lazyMetrics(readerSources(log))
+  opened.adopt(await startOtlp({ config, version, env, logger, metrics }), (end) => end())
   const app = await buildServer({
     ...doorsOf(config),
     logger,

@@ -56,6 +56,7 @@ export async function openSharedStorage(
     runnerUrl,
     leaseMs: limits.threadLeaseMs,
     retentionBytes: limits.logRetentionBytes,
+    retentionMs: limits.logRetentionMs,
   })
 }
 

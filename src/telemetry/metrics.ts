@@ -38,6 +38,8 @@ interface MetricsText {
 export interface Metrics {
   /** In Prometheus' text form. */
   read(): Promise<MetricsText>
+  /** The same as values. */
+  collect(): Promise<unknown>
   /** Takes the subscriptions back. */
   close(): void
 }
@@ -79,6 +81,7 @@ export function openMetrics(sources: MetricSources): Metrics {
   measureProcess(prom, registry, loop)
   return {
     read: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    collect: () => registry.getMetricsAsJSON(),
     close() {
       for (const unsubscribe of subscriptions) unsubscribe()
       loop.disable()

@@ -16,8 +16,10 @@ import type { Logger } from './logger.ts'
  */
 export function logRuns(logger: Logger): () => void {
   const subscriptions = [
-    runStarted.subscribe((run) => logger.info(run, 'run started')),
-    runEnded.subscribe(({ ms, ...run }) => logger.info({ ...run, ms: Math.round(ms) }, 'run ended')),
+    runStarted.subscribe(({ threadId, runId }) => logger.info({ threadId, runId }, 'run started')),
+    runEnded.subscribe(({ ms, usage: _usage, ...run }) =>
+      logger.info({ ...run, ms: Math.round(ms) }, 'run ended'),
+    ),
     claudeStarted.subscribe((started) => logger.info(started, 'Claude Code started')),
     claudeExited.subscribe((exit) =>
       exit.wanted ? logger.info(exit, 'Claude Code ended') : logger.warn(exit, 'Claude Code died'),

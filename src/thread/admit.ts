@@ -1,5 +1,5 @@
 import type { RunAgentInput, UserMessage } from '@ag-ui/core'
-import type { AgentSession } from '../agent/agent.ts'
+import type { AgentSession, RunRequest } from '../agent/agent.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import { runPropsOf, threadBusy } from './admission.ts'
 import { openAnswers, owedResults } from './answers.ts'
@@ -27,7 +27,7 @@ export function namedIds(input: RunAgentInput): string[] {
  * `invalid_input`.
  */
 export function admit(
-  input: RunAgentInput,
+  input: RunRequest,
   known: KnownIds,
   { agent, redactor }: { agent: AgentSession; redactor: Redactor },
 ): Admitted {

@@ -1,6 +1,7 @@
-import type { RunAgentInput } from '@ag-ui/core'
 import { RunAgentInputSchema } from '@ag-ui/core/schemas'
 import { z } from 'zod'
+import type { RunRequest } from '../agent/agent.ts'
+import { TraceCarrier } from '../agent/trace.ts'
 import type { RunnerError } from '../errors.ts'
 import { storeDamaged } from '../storage/damage.ts'
 import type { TableEntry } from '../storage/table.ts'
@@ -16,12 +17,15 @@ const Head = z.object({
   isWithdrawn: z.boolean().default(false),
 })
 export type EntryHead = z.infer<typeof Head>
-const Request = z.custom<RunAgentInput>((value) => RunAgentInputSchema.safeParse(value).success)
+const Traced = z.object({ trace: TraceCarrier.exactOptional() })
+const Request = z.custom<RunRequest>(
+  (value) => RunAgentInputSchema.safeParse(value).success && Traced.safeParse(value).success,
+)
 const NEWLINE = 0x0a
 
 export type StoredRun = TableEntry<Buffer>
 
-export function encodeEntry(head: EntryHead, request: RunAgentInput): Buffer {
+export function encodeEntry(head: EntryHead, request: RunRequest): Buffer {
   return Buffer.from(`${JSON.stringify(head)}\n${JSON.stringify(request)}`)
 }
 
@@ -32,7 +36,7 @@ export function parseHead({ key, value }: StoredRun): EntryHead {
 }
 
 /** @param name of the entry, for the error. @throws {RunnerError} `storage_damaged`. */
-export function parseRequest(value: Buffer, name: string): RunAgentInput {
+export function parseRequest(value: Buffer, name: string): RunRequest {
   return readAs(Request, value.toString('utf8', value.indexOf(NEWLINE) + 1), name)
 }
 

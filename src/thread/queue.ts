@@ -1,4 +1,4 @@
-import type { RunAgentInput } from '@ag-ui/core'
+import type { RunRequest } from '../agent/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { isCode, RunnerError } from '../errors.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -19,7 +19,7 @@ import { toldId } from './told-ids.ts'
 /** A run that waits for the one before it; its client may be gone. */
 export interface QueuedRun {
   /** With the messages that are new to the thread only. */
-  request: RunAgentInput
+  request: RunRequest
   digests: Digests
   /** What else its client sent in vain, in words. */
   skipped: readonly string[]

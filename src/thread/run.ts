@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { EventType, type Message } from '@ag-ui/core'
-import type { AgentSession, RunEnd, RunRequest } from '../agent/agent.ts'
+import type { AgentSession, RunContext, RunEnd, RunRequest } from '../agent/agent.ts'
+import type { TraceCarrier } from '../agent/trace.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { OpenItems } from '../agui/grammar.ts'
 import { AwakeTimer } from '../awake-timer.ts'
-import { runAnswered, runEnded, runStarted } from '../channels.ts'
+import { modelAsked, runAnswered, runEnded, runSaid, runStarted } from '../channels.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import type { StreamRedactor } from '../redaction/stream-redactor.ts'
@@ -62,6 +63,7 @@ export class Run {
   #pending: AguiEvent[] = []
   #flushing: Promise<void> | undefined
   #begun: Promise<void> = Promise.resolve()
+  readonly #trace: TraceCarrier
   readonly #admittedAt = performance.now()
   #answered = false
   #isOver = false
@@ -73,8 +75,11 @@ export class Run {
   constructor(options: RunOptions) {
     this.#options = options
     this.runId = options.request.runId
+    this.#trace = { ...options.request.trace }
     this.#redaction = options.redactor.createStream()
-    this.#opening = this.#shown([startEvent(options.request), ...options.firstWords])
+    this.#opening = [startEvent(options.request), ...options.firstWords].flatMap((event) =>
+      this.#redacted(event),
+    )
     this.shownMessages = this.#opening.flatMap((event) =>
       event.type === EventType.RUN_STARTED ? (event.input?.messages ?? []) : [],
     )
@@ -99,7 +104,8 @@ export class Run {
       this.stop()
       throw error
     }
-    runStarted.publish(this.#ids)
+    runStarted.publish({ ...this.#ids, at: Date.now() - this.#age, trace: this.#trace })
+    this.#observe(this.#opening)
   }
 
   /** Asks the run to stop; it ends as `cancelled`, or as `error` when an error is given. The first call decides. */
@@ -133,17 +139,14 @@ export class Run {
   }
 
   async #ask(agent: AgentSession): Promise<RunEnd> {
+    // The trace that the agent is handed begins with the run.
+    if (runSaid.hasSubscribers) await this.#begun.catch(() => undefined)
     const watch = this.#watch(agent.agentName)
-    const { signal } = this.#abort
     let end: RunEnd
     try {
-      end = signal.aborted
+      end = this.#abort.signal.aborted
         ? { outcome: 'cancelled' }
-        : await agent.run(this.#options.request, {
-            emit: (events) => this.#emit(events),
-            signal,
-            begun: this.#begun,
-          })
+        : await agent.run({ ...this.#options.request, trace: this.#trace }, this.#context)
     } catch (error) {
       end = { outcome: 'error', code: 'internal', message: `The agent failed: ${toMessage(error)}` }
     } finally {
@@ -154,9 +157,21 @@ export class Run {
     return { outcome: 'error', code, message, ...usageOf(end) }
   }
 
-  #tellEnd(end: { outcome: RunEnd['outcome']; code?: string }): void {
-    const code = end.code === undefined ? {} : { code: end.code }
-    runEnded.publish({ ...this.#ids, outcome: end.outcome, ...code, ms: this.#age })
+  get #context(): RunContext {
+    return {
+      emit: (events) => this.#emit(events),
+      ...(modelAsked.hasSubscribers && {
+        onModelCall: (call) => modelAsked.publish({ ...this.#ids, call }),
+      }),
+      signal: this.#abort.signal,
+      begun: this.#begun,
+    }
+  }
+
+  #tellEnd(end: { outcome: RunEnd['outcome']; code?: string; usage?: RunEnd['usage'] }): void {
+    const { outcome, code, usage } = end
+    const facts = { ...(code !== undefined && { code }), ...(usage !== undefined && { usage }) }
+    runEnded.publish({ ...this.#ids, outcome, ...facts, ms: this.#age })
   }
 
   /** Puts events of the thread's own into the stream of this run. */
@@ -209,9 +224,21 @@ export class Run {
     return out
   }
 
-  /** As clients get it: without secrets, then in pieces that fit. */
+  /** As clients get it: without secrets, then in pieces that fit. Those who observe the run get it too. */
   #show(event: AguiEvent, out: AguiEvent[]): void {
+    const shown = this.#redacted(event)
+    this.#observe(shown)
+    out.push(...shown)
+  }
+
+  #observe(events: readonly AguiEvent[]): void {
+    if (runSaid.hasSubscribers) runSaid.publish({ ...this.#ids, events })
+  }
+
+  #redacted(event: AguiEvent): AguiEvent[] {
+    const out: AguiEvent[] = []
     for (const redacted of this.#redaction.redact(event)) out.push(...this.#options.oversize.fit(redacted))
+    return out
   }
 
   /** While one commit is under way the next batch gathers: a slow disk makes larger batches, not a longer queue. */

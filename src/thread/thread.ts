@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { RunAgentInput, UserMessage } from '@ag-ui/core'
-import type { AgentSession, RunEnd } from '../agent/agent.ts'
+import type { UserMessage } from '@ag-ui/core'
+import type { AgentSession, RunEnd, RunRequest } from '../agent/agent.ts'
 import { parseUserContent } from '../agui/input.ts'
 import { inBackground } from '../background.ts'
 import { isCode, RunnerError } from '../errors.ts'
@@ -55,7 +55,7 @@ export class Thread {
    * @throws {RunnerError} `thread_busy`, `run_exists`, `history_conflict`, `invalid_input`, `queue_full`,
    * `shutting_down`, `storage_full`.
    */
-  async submit(input: RunAgentInput): Promise<Submitted> {
+  async submit(input: RunRequest): Promise<Submitted> {
     const { runId } = input
     const { table, writer } = this.#options
     const known = await this.#lookUp(runId, namedIds(input))

@@ -1,5 +1,4 @@
-import type { RunAgentInput } from '@ag-ui/core'
-import type { Agent } from '../agent/agent.ts'
+import type { Agent, RunRequest } from '../agent/agent.ts'
 import { inBackground } from '../background.ts'
 import { backgroundFailed } from '../channels.ts'
 import { isCode, RunnerError } from '../errors.ts'
@@ -117,7 +116,7 @@ export class Threads {
   }
 
   /** Admits a run; the thread is made on first use. As `Thread.submit`, and `too_many_threads`. */
-  async submit(input: RunAgentInput): Promise<Submitted> {
+  async submit(input: RunRequest): Promise<Submitted> {
     await this.#departures.settle(input.threadId)
     return await this.#admit(input.threadId, (thread) => thread.submit(input))
   }

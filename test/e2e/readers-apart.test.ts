@@ -113,3 +113,35 @@ test('nothing of the agent and of the workspace is there', async () => {
   const page = await fetch(reader.url, { headers: { accept: 'text/html' } })
   expect(await page.text()).toContain('<html')
 })
+
+test('a run that comes to the wrong runner is sent on by one that forwards: streams, answers, refusals', async () => {
+  const env = { EVENT_LOG_URL: redis.url, AGUI_PORT: String(await freePort()), FORWARD_RUNS: 'true' }
+  const wrong = await openScriptedRunner({ script: SCRIPT }, env)
+  try {
+    await run(runner.url, runInput('far', 'one'))
+    const forwarded: string[] = []
+    for await (const { event } of frames(await post(wrong.url, runInput('far', 'gated far')))) {
+      forwarded.push(event.type)
+      if (event.type === 'TEXT_MESSAGE_CONTENT') runner.agent.openGate('far')
+    }
+    expect(forwarded.at(-1)).toBe('RUN_FINISHED')
+    // It ran where the thread lives, and a reader of either has it.
+    expect(await read(`${wrong.url}/sessions/far/events?follow=false`)).toBe(
+      await read(`${runner.url}/sessions/far/events?follow=false`),
+    )
+    expect(wrong.threads.list()).toEqual([])
+    const said = await post(`${wrong.url}/sessions/far/messages`, { content: 'by message' })
+    expect([said.status, await bodyOf(said)]).toMatchObject([202, { delivery: 'run' }])
+    // What is wrong with it the right runner says.
+    const bad = await post(wrong.url, { ...runInput('far', 'x'), tools: [{ name: '' }] })
+    expect(bad.status).toBe(400)
+    // One that was forwarded goes no further: two that are wrong about each other make no circle.
+    const marked = await post(wrong.url, runInput('far', 'two'), { 'x-agui-runner-forwarded': '1' })
+    expect(marked.status).toBe(409)
+    // A thread that nobody has is its own.
+    expect(textOf(await run(wrong.url, runInput('near', 'mine')))).toBe('You said: mine')
+    expect(wrong.threads.list().map(({ threadId }) => threadId)).toEqual(['near'])
+  } finally {
+    await wrong.close()
+  }
+})

@@ -73,6 +73,13 @@ test('headers for the model are looked into', () => {
   expect(readKnownSecrets(env)).toEqual([value])
 })
 
+test('headers for a collector are all secret, whatever their names', () => {
+  const env = {
+    OTEL_EXPORTER_OTLP_HEADERS: `x-team=${value},Authorization=Bearer%20${fake(24, undefined, 9)}`,
+  }
+  expect(readKnownSecrets(env)).toEqual([value, fake(24, undefined, 9)])
+})
+
 describe('in files that were given', () => {
   test('a service account', () => {
     const path = file('account.json', JSON.stringify({ type: 'service_account', private_key: FAKE_PEM }))

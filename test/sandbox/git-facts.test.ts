@@ -15,7 +15,11 @@ beforeEach(() => {
 afterEach(() => rmSync(worktree, { recursive: true, force: true }))
 
 function git(...words: string[]): void {
-  execFileSync('git', words, { cwd: worktree, stdio: 'pipe', env: { PATH: process.env['PATH'], HOME: worktree } })
+  execFileSync('git', words, {
+    cwd: worktree,
+    stdio: 'pipe',
+    env: { PATH: process.env['PATH'], HOME: worktree },
+  })
 }
 
 const linksOf = (): Promise<string[] | undefined> => gitlinksOf(join(worktree, '.git'), worktree)

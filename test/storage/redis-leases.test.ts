@@ -157,3 +157,57 @@ test('above its retention a thread loses its oldest records and blobs, and a rea
   const blobs = await Promise.all(span(1, 6).map((index) => b.blobs.get('t', `${index}-blob`)))
   expect(blobs.map((blob) => blob !== undefined)).toEqual([false, false, false, true, true, true])
 })
+
+test('by age a thread loses its oldest records with the next commit, and blobs as old', async () => {
+  let clock = Date.now()
+  const options = { url: server.url, runnerId: 'a', runnerUrl: 'http://a', leaseMs: 30_000 }
+  const a = await RedisStorage.open({
+    ...options,
+    retentionBytes: 1024 ** 3,
+    retentionMs: 60_000,
+    now: () => clock,
+  })
+  opened.push(a)
+  const bytes = Buffer.from('whole')
+  const write = async (name: string): Promise<void> => {
+    const blobs = [{ id: `${clock.toString(36)}-${name}`, contentType: 'text/plain', bytes }]
+    await a.commit({ threadId: 't', append: { runId: '"at":1', events: [delta(name)] }, blobs })
+  }
+  const names = ['one', 'two', 'three']
+  const ids: string[] = []
+  for (const name of names) {
+    ids.push(`${clock.toString(36)}-${name}`)
+    await write(name)
+    clock += 40_000
+  }
+  const b = await open('b')
+  for (const storage of [a, b]) {
+    await expect(storage.log.checkReplay('t', 0)).rejects.toMatchObject({ details: { oldestSeq: 2 } })
+    expect(seqsOf(await readRecords(storage.log, 't', { after: 1 }))).toEqual([2, 3])
+  }
+  const kept = await Promise.all(ids.map((id) => b.blobs.get('t', id)))
+  expect(kept.map((blob) => blob !== undefined)).toEqual([false, true, true])
+})
+
+test('all of a thread that nothing is written to goes by itself; the next record has the next seq', async () => {
+  const options = { url: server.url, runnerId: 'a', runnerUrl: 'http://a', leaseMs: 30_000 }
+  const a = await RedisStorage.open({ ...options, retentionBytes: 1024 ** 3, retentionMs: 100 })
+  opened.push(a)
+  const blobs = [{ id: '1-a', contentType: 'text/plain', bytes: Buffer.from('whole') }]
+  await a.commit({ threadId: 't', append: { runId: 'r', events: deltas(3) }, blobs })
+  for (const name of ['log', 'blobs'] as const)
+    while ((await server.ask('EXISTS', threadKey('t', name))) === 1) await server.ask('PING')
+  const b = await open('b')
+  // The writer may have it in its memory still, as long as it holds the thread.
+  await a.tenancy.release('t')
+  for (const storage of [b, a]) {
+    const expired = { code: 'replay_expired', details: { oldestSeq: 4 } }
+    await expect(readRecords(storage.log, 't')).rejects.toMatchObject(expired)
+    await storage.log.checkReplay('t', 3)
+  }
+  // Without an age from now on, what is written stays.
+  expect((await appendTo(b, 't', 'r', deltas(2))).first).toBe(4)
+  expect(await server.ask('PTTL', threadKey('t', 'log'))).toBe(-1)
+  expect(seqsOf(await readRecords(b.log, 't', { after: 3 }))).toEqual([4, 5])
+  expect(await b.log.usedBytes()).toBeLessThan(600)
+})

@@ -21,8 +21,12 @@ export interface TestSocket {
 }
 
 /** A WebSocket client of the runner; rejects when the handshake is refused. */
-export async function openSocket(url: string, protocols: string[] = []): Promise<TestSocket> {
-  const socket = new WebSocket(`${url.replace('http', 'ws')}/ws`, protocols)
+export async function openSocket(
+  url: string,
+  protocols: string[] = [],
+  headers: Record<string, string> = {},
+): Promise<TestSocket> {
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/ws`, protocols, { headers })
   const frames: SocketFrame[] = []
   const waiting = new Set<(frame: SocketFrame) => void>()
   socket.on('message', (data) => {

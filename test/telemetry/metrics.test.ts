@@ -46,7 +46,7 @@ async function samples(metrics: Metrics): Promise<Record<string, number>> {
 
 test('runs are counted by outcome and code, and timed', async () => {
   const metrics = open()
-  const run = { threadId: 't', runId: 'r' }
+  const run = { threadId: 't', runId: 'r', at: 0, trace: {} }
   for (let count = 0; count < 3; count += 1) runStarted.publish(run)
   runAnswered.publish({ ...run, ms: 20 })
   runEnded.publish({ ...run, outcome: 'success', ms: 400 })

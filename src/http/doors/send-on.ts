@@ -5,7 +5,10 @@ import { z } from 'zod'
 import { FORWARDED_MARK } from './forwarded-mark.ts'
 
 /** Of the request, what concerns the one who answers. */
-const REQUEST_HEADERS = ['accept', 'authorization', 'content-type', 'x-ambient-session-token']
+const REQUEST_HEADERS = [
+  ...['accept', 'authorization', 'content-type', 'x-ambient-session-token'],
+  ...['traceparent', 'tracestate'],
+]
 const REPLY_HEADERS = ['content-type', 'cache-control', 'x-accel-buffering', 'retry-after']
 const CONNECT_MS = 5000
 

@@ -9,6 +9,7 @@ import type { EventLog } from '../../storage/event-log.ts'
 import { type RunProps, runPropsOf } from '../../thread/admission.ts'
 import type { ServedThreads } from '../../thread/served-threads.ts'
 import { about } from '../document/about.ts'
+import { traceOf } from '../doors/trace-header.ts'
 import { catchUpOf } from '../stream/catch-up.ts'
 import { chooseEncoding, STREAM_TYPES } from '../stream/encoding.ts'
 import { leaving } from '../stream/leaving.ts'
@@ -73,10 +74,12 @@ export function runRoutes(options: RunRoutesOptions) {
       // All that can refuse the reader comes first: a client that gets no stream starts no run.
       const encoding = chooseEncoding(request.headers.accept, { dialect, threadId: input.threadId })
       const seat = subscribers.takeFor(encoding)
-      const submitted = await threads.submit(input).catch((error: unknown) => {
-        seat.release()
-        throw error
-      })
+      const submitted = await threads
+        .submit({ ...input, trace: traceOf(request.headers) })
+        .catch((error: unknown) => {
+          seat.release()
+          throw error
+        })
       const { after, runId, steeredInto, skipped = [], held } = submitted
       if (steeredInto !== undefined) {
         seat.release()

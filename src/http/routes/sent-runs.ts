@@ -1,4 +1,4 @@
-import type { RunAgentInput } from '@ag-ui/core'
+import type { RunRequest } from '../../agent/agent.ts'
 import type { Dialect } from '../../agui/dialect.ts'
 import { inBackground } from '../../background.ts'
 import type { Batch } from '../../storage/batch.ts'
@@ -32,7 +32,7 @@ export class SentRuns {
   }
 
   /** As `Threads.submit`. */
-  async submit(input: RunAgentInput, how: Pick<SentRun, 'dialect' | 'endsWithReader'>): Promise<Submitted> {
+  async submit(input: RunRequest, how: Pick<SentRun, 'dialect' | 'endsWithReader'>): Promise<Submitted> {
     const { threadId, runId } = input
     const runs = this.#threads.get(threadId) ?? new Map<string, SentRun>()
     this.#threads.set(threadId, runs)

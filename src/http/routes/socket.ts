@@ -1,6 +1,7 @@
 import fastifyWebsocket, { type WebSocket } from '@fastify/websocket'
 import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
+import { TraceCarrier } from '../../agent/trace.ts'
 import { ProtocolVersion } from '../../agui/dialect.ts'
 import { type ParsedInput, parseRunInput } from '../../agui/input.ts'
 import { inBackground } from '../../background.ts'
@@ -18,6 +19,7 @@ import { parse } from '../doors/parse.ts'
 import { RateLimit } from '../doors/rate-limit.ts'
 import { checkSent, type SentLimits } from '../doors/sent-ids.ts'
 import type { Tickets } from '../doors/tickets.ts'
+import { traceOf } from '../doors/trace-header.ts'
 import { divertUpgrades } from '../doors/upgrades.ts'
 import type { Reader } from '../stream/encoding.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
@@ -40,6 +42,8 @@ export interface SocketRoutesOptions extends SentLimits {
 
 interface SocketOptions extends SocketRoutesOptions {
   logger: FastifyBaseLogger
+  /** Of the handshake: for the runs that name none. */
+  trace: TraceCarrier
   /** Of the ticket that it was opened with. */
   onlyThread: string | undefined
 }
@@ -49,7 +53,7 @@ const PATH = '/ws'
 const SUBSCRIPTIONS_MAX = 64
 
 const Command = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('run'), input: z.unknown() }),
+  z.strictObject({ type: z.literal('run'), input: z.unknown(), ...TraceCarrier.shape }),
   z.strictObject({
     type: z.literal('subscribe'),
     threadId: z.string(),
@@ -107,7 +111,8 @@ export function socketRoutes(options: SocketRoutesOptions): FastifyPluginAsync {
       },
       wsHandler(socket, request) {
         const onlyThread = options.tickets.threadOf(request)
-        new SocketSession(socket, { ...options, logger: request.log, onlyThread }).open()
+        const trace = traceOf(request.headers)
+        new SocketSession(socket, { ...options, logger: request.log, trace, onlyThread }).open()
       },
     })
   }
@@ -164,7 +169,7 @@ class SocketSession {
     if ('threadId' in command) this.#checkThread(command.threadId)
     switch (command.type) {
       case 'run': {
-        await this.#run(parseRunInput(command.input))
+        await this.#run(parseRunInput(command.input), this.#traceOf(command))
         return
       }
       case 'subscribe': {
@@ -196,7 +201,12 @@ class SocketSession {
     }
   }
 
-  async #run({ input, dialect, warnings }: ParsedInput): Promise<void> {
+  #traceOf({ traceparent, tracestate }: TraceCarrier): TraceCarrier {
+    if (traceparent === undefined) return this.#options.trace
+    return { traceparent, ...(tracestate !== undefined && { tracestate }) }
+  }
+
+  async #run({ input, dialect, warnings }: ParsedInput, trace: TraceCarrier): Promise<void> {
     const { threadId, runId } = input
     const { logger, onDisconnect: always } = this.#options
     this.#checkThread(threadId)
@@ -205,7 +215,7 @@ class SocketSession {
     const seat = this.#subscriptions.has(threadId) ? undefined : this.#take(threadId)
     try {
       const how = { dialect, endsWithReader: onDisconnect === 'interrupt' }
-      const { after, steeredInto, skipped = [] } = await this.#sent.submit(input, how)
+      const { after, steeredInto, skipped = [] } = await this.#sent.submit({ ...input, trace }, how)
       logger.info({ threadId, runId, steeredInto }, 'run submitted')
       if (steeredInto !== undefined)
         await this.#send({ type: 'accepted', threadId, runId, delivery: 'steer', steeredInto, skipped })

@@ -11,6 +11,7 @@ export interface LanesOptions {
   tenant: Tenant
   log: RedisEventLog
   retentionBytes: number
+  retentionMs: number
   now(): number
 }
 

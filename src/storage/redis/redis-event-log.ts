@@ -9,7 +9,7 @@ import { RecentBatches, Tails, upTo } from '../tails.ts'
 import { Waiters } from '../waiters.ts'
 import type { RedisClient } from './client.ts'
 import { channelOf, threadKey, threadKeys } from './keys.ts'
-import { bytesOfReply, valuesOfReply } from './reply.ts'
+import { bytesOfReply } from './reply.ts'
 import { READ } from './scripts.ts'
 
 /** What this process knows of a thread while it writes it, or somebody here reads it. */
@@ -243,10 +243,10 @@ export class RedisEventLog implements EventLog {
   }
 
   async #refresh(feed: Feed): Promise<void> {
-    const key = threadKey(feed.threadId, 'meta')
-    const [born, head, oldest] = valuesOfReply(await this.#client.ask('HMGET', key, 'born', 'head', 'oldest'))
+    const reply = bytesOfReply(await this.#client.askScript(READ, threadKeys(feed.threadId), [0, 0]))
     if (feed.isWriting !== undefined) return
-    this.#learn(feed, { born: born?.toString() ?? '', head: Number(head ?? 0), oldest: Number(oldest ?? 1) })
+    const [born = '', head = 0, oldest = 1] = reply.map(String)
+    this.#learn(feed, { born, head: Number(head), oldest: Number(oldest) })
   }
 
   #learn(feed: Feed, { born, head, oldest }: Pick<Feed, 'born' | 'head' | 'oldest'>): void {
@@ -301,7 +301,7 @@ export class RedisEventLog implements EventLog {
     const [born = '', head = 0, oldest = 1] = reply.slice(0, 3).map(String)
     if (feed.isWriting === undefined) {
       this.#learn(feed, { born, head: Math.max(feed.head, Number(head)), oldest: Number(oldest) })
-    }
+    } else feed.oldest = Math.max(feed.oldest, Number(oldest))
     if (feed.isDropped) return []
     const batches = wholeFrom(reply.slice(3), seq).filter(({ first }) => first <= feed.head)
     if (batches.length > 0) return this.#steps.take(threadId, seq, () => batches)

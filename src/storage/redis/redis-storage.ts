@@ -27,6 +27,8 @@ export interface RedisStorageOptions {
   leaseMs: number
   /** Above so many bytes a thread's oldest records go, and its oldest blobs. */
   retentionBytes: number
+  /** What is older goes, and all of a thread that nothing was written to for so long; 0 for never. */
+  retentionMs?: number
   now?: () => number
 }
 
@@ -45,12 +47,12 @@ export class RedisStorage implements Storage {
   #closed: Promise<void> | undefined
 
   private constructor(options: RedisStorageOptions) {
-    const { url, runnerId, runnerUrl, leaseMs, retentionBytes, now = Date.now } = options
+    const { url, runnerId, runnerUrl, leaseMs, retentionBytes, retentionMs = 0, now = Date.now } = options
     this.#client = RedisClient.open(parsePlace(url), () => this.log.refreshAll())
     const client = this.#client
     this.log = new RedisEventLog(client, () => this.tenancy.bytes)
     const tenant = tenantOf(runnerId, runnerUrl, leaseMs)
-    this.tenancy = new Lanes({ client, tenant, log: this.log, retentionBytes, now })
+    this.tenancy = new Lanes({ client, tenant, log: this.log, retentionBytes, retentionMs, now })
     this.transcripts = new RedisTranscripts(client, this.tenancy)
     this.#workspaceKey = workspaceKey(runnerId)
     this.blobs = { get: (threadId, id) => this.#blob(threadId, id) }

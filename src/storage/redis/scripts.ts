@@ -19,6 +19,10 @@ const TYPES = Object.values(THREAD_TYPES)
   .map((type) => `'${type}'`)
   .join(', ')
 
+/** A log that has gone whole, by its age: nothing of it is kept. Where no age is set, it has been lost. */
+const AGED_LOG = `
+if meta[5] and redis.call('EXISTS', KEYS[3]) == 0 then oldest = string.format('%d', tonumber(head) + 1) end`
+
 /**
  * Makes somebody the writer of a thread, unless another holds it. The fence is a number that each claim raises, and the
  * process behind it: whoever writes shows it.
@@ -47,8 +51,10 @@ fence = string.format('%d:%s', number, ARGV[3])
 redis.call('HSET', KEYS[1], 'fence', fence, 'n', '0', 'runner', ARGV[2])
 redis.call('HSETNX', KEYS[1], 'born', ARGV[6])
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[4])
-local meta = redis.call('HMGET', KEYS[1], 'head', 'oldest', 'bytes', 'born')
-return {'claimed', fence, meta[1] or '0', meta[2] or '1', meta[3] or '0', meta[4]}
+local meta = redis.call('HMGET', KEYS[1], 'head', 'oldest', 'bytes', 'born', 'age')
+local head, oldest = meta[1] or '0', meta[2] or '1'
+${AGED_LOG}
+return {'claimed', fence, head, oldest, meta[3] or '0', meta[4]}
 `,
 )
 
@@ -80,42 +86,58 @@ return {'done', 'empty'}
  * One commit: the next one of its writer, or nothing. One that was made already is made no second time, so that it can be
  * sent again when nobody knows whether the first one arrived.
  *
- * ARGV: fence, number of the commit, first and last seq (0 for no batch), batch, retention in bytes, channel,
- * how many blobs, (id, value) each, then (index of the key, field, 1 to set or 0 to remove, value) of each write.
+ * ARGV: fence, number of the commit, first and last seq (0 for no batch), batch, retention in bytes, channel, retention in
+ * ms (0 for none) and the moment until which all is too old, how many blobs, (id, value) each, then (index of the key,
+ * field, 1 to set or 0 to remove, value) of each write.
  */
 const COMMIT_BODY = `
-local meta = redis.call('HMGET', KEYS[1], 'fence', 'n', 'bytes', 'blobBytes', 'oldest', 'born')
+local meta = redis.call('HMGET', KEYS[1], 'fence', 'n', 'bytes', 'blobBytes', 'oldest', 'born', 'age')
 if meta[1] ~= ARGV[1] then return {'fenced', meta[1] or '', redis.call('GET', KEYS[2]) or ''} end
 local bytes, blobBytes, oldest = tonumber(meta[3] or '0'), tonumber(meta[4] or '0'), meta[5] or '1'
 local n, done = tonumber(ARGV[2]), tonumber(meta[2])
 if n <= done then return {'done', string.format('%d', bytes), oldest} end
 if n > done + 1 then return {'behind', string.format('%d', done)} end
-local limit = tonumber(ARGV[6])
+local limit, age, oldAt = tonumber(ARGV[6]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local hasBlobs = tonumber(ARGV[10]) > 0
+if meta[7] and redis.call('EXISTS', KEYS[4]) == 0 then blobBytes = 0 end
+if meta[7] and redis.call('EXISTS', KEYS[3]) == 0 then
+  bytes = 0
+  if ARGV[4] ~= '0' then oldest = ARGV[3] end
+end
+local function isOld(batch)
+  local ok, header = pcall(cjson.decode, string.match(batch, '^%C*'))
+  return ok and type(header.at) == 'number' and header.at <= oldAt
+end
+local hasAged = false
 if ARGV[4] ~= '0' then
   redis.call('XADD', KEYS[3], ARGV[4] .. '-' .. ARGV[3], 'batch', ARGV[5])
   bytes = bytes + #ARGV[5]
   local least
-  while bytes > limit do
+  while bytes > limit or age > 0 do
     local two = redis.call('XRANGE', KEYS[3], least or '-', '+', 'COUNT', 2)
     if #two < 2 then break end
+    if bytes <= limit then
+      if not isOld(two[1][2][2]) then break end
+      hasAged = true
+    end
     bytes = bytes - #two[1][2][2]
     oldest = string.format('%d', tonumber(string.match(two[1][1], '^%d+')) + 1)
     least = two[2][1]
   end
   if least then redis.call('XTRIM', KEYS[3], 'MINID', least) end
-  redis.call('HSET', KEYS[1], 'head', ARGV[4])
 end
-local at = 9
-for _ = 1, tonumber(ARGV[8]) do
+local at = 11
+for _ = 1, tonumber(ARGV[10]) do
   redis.call('HSET', KEYS[4], ARGV[at], ARGV[at + 1])
   blobBytes = blobBytes + #ARGV[at + 1]
   at = at + 2
 end
-if at > 9 and blobBytes > limit then
+if (hasBlobs and blobBytes > limit) or hasAged then
   local ids = redis.call('HKEYS', KEYS[4])
   table.sort(ids)
-  for i = 1, #ids - 1 do
-    if blobBytes <= limit then break end
+  for i = 1, #ids do
+    local isAged = age > 0 and (tonumber(string.match(ids[i], '^%w+') or '', 36) or oldAt + 1) <= oldAt
+    if not isAged and (blobBytes <= limit or i == #ids) then break end
     blobBytes = blobBytes - redis.call('HSTRLEN', KEYS[4], ids[i])
     redis.call('HDEL', KEYS[4], ids[i])
   end
@@ -126,8 +148,19 @@ while ARGV[at] do
   else redis.call('HDEL', key, ARGV[at + 1]) end
   at = at + 4
 end
-redis.call('HSET', KEYS[1], 'n', ARGV[2], 'bytes', string.format('%d', bytes), 'blobBytes', string.format('%d', blobBytes), 'oldest', oldest)
-if ARGV[4] ~= '0' then redis.call('PUBLISH', ARGV[7], meta[6] .. ' ' .. ARGV[4]) end
+if age > 0 then
+  for i = 3, 4 do redis.call('PEXPIRE', KEYS[i], age) end
+  redis.call('HSET', KEYS[1], 'age', ARGV[8])
+elseif meta[7] then
+  for i = 3, 4 do redis.call('PERSIST', KEYS[i]) end
+  redis.call('HDEL', KEYS[1], 'age')
+end
+if ARGV[4] ~= '0' then
+  redis.call('HSET', KEYS[1], 'n', ARGV[2], 'bytes', string.format('%d', bytes), 'blobBytes', string.format('%d', blobBytes), 'oldest', oldest, 'head', ARGV[4])
+  redis.call('PUBLISH', ARGV[7], meta[6] .. ' ' .. ARGV[4])
+else
+  redis.call('HSET', KEYS[1], 'n', ARGV[2], 'bytes', string.format('%d', bytes), 'blobBytes', string.format('%d', blobBytes), 'oldest', oldest)
+end
 return {'done', string.format('%d', bytes), oldest}
 `
 
@@ -154,8 +187,10 @@ return {'done'}
 export const READ = script(
   'no-writes',
   `
-local meta = redis.call('HMGET', KEYS[1], 'born', 'head', 'oldest')
-local reply = {meta[1] or '', meta[2] or '0', meta[3] or '1'}
+local meta = redis.call('HMGET', KEYS[1], 'born', 'head', 'oldest', 'bytes', 'age')
+local head, oldest = meta[2] or '0', meta[3] or '1'
+${AGED_LOG}
+local reply = {meta[1] or '', head, oldest}
 local from, bytes = string.format('%d', tonumber(ARGV[1]) + 1), 0
 while bytes < tonumber(ARGV[2]) do
   local entries = redis.call('XRANGE', KEYS[3], from, '+', 'COUNT', 8)

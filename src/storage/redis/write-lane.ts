@@ -29,6 +29,7 @@ export interface LaneOptions {
   client: RedisClient
   tenant: Tenant
   retentionBytes: number
+  retentionMs: number
   now(): number
   /** What has to be over before the thread is claimed: the removal of an earlier life. */
   after: Promise<unknown> | undefined
@@ -65,6 +66,7 @@ export class WriteLane {
   readonly #options: LaneOptions
   readonly #keys: readonly string[]
   readonly #journal: Entry[] = []
+  #journalBytes = 0
   #claiming: Promise<Claimed> | undefined
   #catching: Promise<void> | undefined
   #fence = ''
@@ -240,12 +242,13 @@ export class WriteLane {
     this.#n += 1
     const entry = this.#entryOf(commit, batch)
     this.#journal.push(entry)
+    this.#journalBytes += entry.bytes
     await this.#deliver(entry)
     return batch
   }
 
   #entryOf({ blobs = [], writes = [], isLast = false }: Commit, batch: Batch | undefined): Entry {
-    const { retentionBytes, threadId, now } = this.#options
+    const { retentionBytes, retentionMs, threadId, now } = this.#options
     const body = batch === undefined ? '' : Buffer.concat(batch.encode())
     const stored = blobs.flatMap((blob) => [blob.id, Buffer.concat(encodeBlob(blob))])
     const args = [
@@ -255,6 +258,8 @@ export class WriteLane {
       body,
       retentionBytes,
       channelOf(threadId),
+      retentionMs,
+      now() - retentionMs,
       blobs.length,
       ...stored,
       ...writes.flatMap(writeArguments),
@@ -291,7 +296,11 @@ export class WriteLane {
   /** It is made, and so is all before it. */
   #settle(entry: Entry, [bytes, oldest]: readonly string[]): void {
     if (entry.isSettled) return
-    const settled = this.#journal.filter(({ n, isSettled }) => n <= entry.n && !isSettled)
+    // They are numbered without a gap, and settled in order.
+    const end = entry.n - (this.#journal[0]?.n ?? entry.n) + 1
+    let begin = end
+    while (this.#journal[begin - 1]?.isSettled === false) begin -= 1
+    const settled = this.#journal.slice(begin, end)
     for (const each of settled) each.isSettled = true
     const batches = settled.flatMap(({ batch }) => (batch === undefined ? [] : [batch]))
     this.#head = batches.at(-1)?.last ?? this.#head
@@ -304,7 +313,10 @@ export class WriteLane {
   #refuse(entry: Entry, error: unknown): unknown {
     const at = this.#journal.indexOf(entry)
     if (at < 0 || entry.isSettled) return entry.refusal ?? error
-    for (const each of this.#journal.splice(at)) each.refusal = error
+    for (const each of this.#journal.splice(at)) {
+      each.refusal = error
+      this.#journalBytes -= each.bytes
+    }
     this.#n = entry.n - 1
     this.#assigned = this.#journal.findLast(({ batch }) => batch !== undefined)?.batch?.last ?? this.#head
     return error
@@ -356,9 +368,9 @@ export class WriteLane {
 
   #forgetOld(): void {
     const old = this.#options.now() - JOURNAL_MS
-    let bytes = this.#journal.reduce((sum, entry) => sum + entry.bytes, 0)
-    while (this.#journal[0]?.isSettled === true && (bytes > JOURNAL_BYTES_MAX || this.#journal[0].at < old)) {
-      bytes -= this.#journal.shift()?.bytes ?? 0
+    const isTooMuch = (at: number): boolean => this.#journalBytes > JOURNAL_BYTES_MAX || at < old
+    while (this.#journal[0]?.isSettled === true && isTooMuch(this.#journal[0].at)) {
+      this.#journalBytes -= this.#journal.shift()?.bytes ?? 0
     }
   }
 }

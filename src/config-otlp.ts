@@ -1,0 +1,63 @@
+import { z } from 'zod'
+import { emptyIsUnset, flagField, integerField, oneOfField } from './config-fields.ts'
+
+const endpoint = z.preprocess(
+  emptyIsUnset,
+  z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' }).optional(),
+)
+const exporter = oneOfField(['otlp', 'none'])
+const protocol = z.preprocess(
+  emptyIsUnset,
+  z.enum(['http/protobuf'], 'must be http/protobuf, the one that is spoken here').optional(),
+)
+const capture = z.preprocess(
+  (value) => (typeof value === 'string' && value !== '' ? value.toLowerCase() : undefined),
+  z
+    .enum(['false', 'no_content', 'event_only', 'true', 'span_only', 'span_and_event'], {
+      error: 'must be true, false, no_content, span_only, event_only or span_and_event',
+    })
+    .default('false'),
+)
+
+/** Of OpenTelemetry's variables those that are looked at here; the exporter reads the rest itself (docs/traces.md). */
+export const OTLP_FIELDS = {
+  OTEL_SDK_DISABLED: flagField,
+  OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: endpoint,
+  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: endpoint,
+  OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: protocol,
+  OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: protocol,
+  OTEL_TRACES_EXPORTER: exporter,
+  OTEL_METRICS_EXPORTER: exporter,
+  OTEL_METRIC_EXPORT_INTERVAL: integerField(60_000, { min: 100, unit: 'milliseconds' }),
+  OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT: capture,
+} as const
+
+export interface OtlpConfig {
+  /** At which address traces are taken, and metrics; undefined for nowhere. The path may lack. */
+  traces: string | undefined
+  metrics: string | undefined
+  metricsIntervalMs: number
+  /** Whether spans hold what was said and done. */
+  capturesContent: boolean
+}
+
+/** Undefined when nothing is exported: then nothing of it is loaded. */
+export function otlpOf(v: z.infer<z.ZodObject<typeof OTLP_FIELDS>>): OtlpConfig | undefined {
+  if (v.OTEL_SDK_DISABLED) return undefined
+  const common = v.OTEL_EXPORTER_OTLP_ENDPOINT
+  const traces =
+    v.OTEL_TRACES_EXPORTER === 'none' ? undefined : (v.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? common)
+  const metrics =
+    v.OTEL_METRICS_EXPORTER === 'none' ? undefined : (v.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT ?? common)
+  if (traces === undefined && metrics === undefined) return undefined
+  return {
+    traces,
+    metrics,
+    metricsIntervalMs: v.OTEL_METRIC_EXPORT_INTERVAL,
+    capturesContent: ['true', 'span_only', 'span_and_event'].includes(
+      v.OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT,
+    ),
+  }
+}

@@ -1,0 +1,346 @@
+import { EventType, type TokenUsage } from '@ag-ui/core'
+import {
+  type Attributes,
+  type Context,
+  defaultTextMapGetter,
+  defaultTextMapSetter,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type TextMapPropagator,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api'
+import type { ModelCall } from '../agent/trace.ts'
+import type { AguiEvent } from '../agui/event.ts'
+import {
+  claudeStarted,
+  modelAsked,
+  policyDenied,
+  type RunEnded,
+  type RunStarted,
+  runAnswered,
+  runEnded,
+  runSaid,
+  runStarted,
+} from '../channels.ts'
+import { SpanContent } from './span-content.ts'
+
+export interface RunSpansOptions {
+  tracer: Tracer
+  propagator: TextMapPropagator
+  /** Of the agent, as `gen_ai.agent.name`. */
+  agentName: string
+  /** Who answers the model's requests, as `gen_ai.provider.name`. */
+  provider: string
+  /** Whether spans hold what was said and done. */
+  capturesContent: boolean
+}
+
+/** A call whose run ended before its result came; the result may come in a later run, or never. */
+const WAITING_CALLS_MAX = 1000
+
+/**
+ * One trace a run, out of what the channels say of it, by OpenTelemetry's conventions for generative AI: `invoke_agent` for
+ * the run, in it `chat` for each request to the model and `execute_tool` for each tool, and in that `invoke_agent` again
+ * for a subagent.
+ *
+ * @returns what ends it.
+ */
+export function traceRuns(options: RunSpansOptions): () => void {
+  const runs = new Map<string, RunTrace>()
+  const waiting = new Map<string, string>()
+  const of = ({ threadId, runId = '' }: { threadId: string; runId?: string }): RunTrace | undefined =>
+    runs.get(JSON.stringify([threadId, runId]))
+  const subscriptions = [
+    runStarted.subscribe((started) => {
+      const { threadId, runId } = started
+      runs.set(JSON.stringify([threadId, runId]), new RunTrace(started, waiting, options))
+    }),
+    runSaid.subscribe((said) => {
+      const run = of(said)
+      if (run !== undefined) for (const event of said.events) run.take(event)
+    }),
+    runAnswered.subscribe((run) => of(run)?.note('agui_runner.first_event')),
+    modelAsked.subscribe((asked) => of(asked)?.asked(asked.call)),
+    claudeStarted.subscribe((started) => of(started)?.note('agui_runner.process.started')),
+    policyDenied.subscribe((denied) =>
+      of(denied)?.note('agui_runner.policy.denied', {
+        'agui_runner.denied.by': denied.by,
+        'agui_runner.denied.what': denied.what,
+      }),
+    ),
+    runEnded.subscribe((end) => {
+      of(end)?.end(end)
+      runs.delete(JSON.stringify([end.threadId, end.runId]))
+    }),
+  ]
+  return () => {
+    for (const unsubscribe of subscriptions) unsubscribe()
+  }
+}
+
+interface ToolSpan {
+  name: string
+  /** Whose call it is; undefined for the agent itself. */
+  owner: string | undefined
+  /** Undefined until the tool runs. */
+  span: Span | undefined
+  content: SpanContent
+}
+
+interface SubagentSpan {
+  span: Span
+  parentToolCallId: string | undefined
+}
+
+/** The spans of one run. */
+class RunTrace {
+  readonly #options: RunSpansOptions
+  readonly #waiting: Map<string, string>
+  readonly #root: Span
+  readonly #common: Attributes
+  readonly #startedAt: number
+  readonly #tools = new Map<string, ToolSpan>()
+  /** By their own ids; those that have ended too, for what is reported of them later. */
+  readonly #subagents = new Map<string, SubagentSpan>()
+  readonly #content: SpanContent
+
+  constructor(
+    { threadId, runId, at, trace: carrier }: RunStarted,
+    waiting: Map<string, string>,
+    options: RunSpansOptions,
+  ) {
+    const { tracer, propagator, agentName, provider, capturesContent } = options
+    this.#options = options
+    this.#waiting = waiting
+    this.#startedAt = at
+    this.#content = new SpanContent(capturesContent)
+    this.#common = { 'gen_ai.provider.name': provider, 'gen_ai.conversation.id': threadId }
+    const attributes = {
+      ...this.#common,
+      'gen_ai.operation.name': 'invoke_agent',
+      'gen_ai.agent.name': agentName,
+      'agui_runner.run.id': runId,
+    }
+    const parent = propagator.extract(ROOT_CONTEXT, carrier, defaultTextMapGetter)
+    const name = `invoke_agent ${agentName}`
+    this.#root = tracer.startSpan(name, { kind: SpanKind.INTERNAL, attributes, startTime: at }, parent)
+    // Those behind the run see it as their parent.
+    propagator.inject(trace.setSpan(ROOT_CONTEXT, this.#root), carrier, defaultTextMapSetter)
+  }
+
+  note(name: string, attributes: Attributes = {}): void {
+    this.#root.addEvent(name, attributes)
+  }
+
+  take(event: AguiEvent): void {
+    switch (event.type) {
+      case EventType.RUN_STARTED:
+        this.#content.asked(event.input?.messages ?? [])
+        return
+      case EventType.TEXT_MESSAGE_START:
+      case EventType.TEXT_MESSAGE_CONTENT:
+        if (event.subagentRunId === undefined) this.#content.said(event)
+        return
+      case EventType.TOOL_CALL_START: {
+        const { toolCallId, toolCallName: name, subagentRunId: owner } = event
+        const content = new SpanContent(this.#options.capturesContent)
+        this.#tools.set(toolCallId, { name, owner, span: undefined, content })
+        return
+      }
+      case EventType.TOOL_CALL_ARGS:
+        this.#tools.get(event.toolCallId)?.content.add(event.delta)
+        return
+      case EventType.TOOL_CALL_END:
+        this.#runs(event.toolCallId)
+        return
+      case EventType.TOOL_CALL_RESULT:
+        this.#answered(event)
+        return
+      case EventType.SUBAGENT_STARTED:
+        this.#invoked(event)
+        return
+      case EventType.SUBAGENT_FINISHED:
+        this.#subagents.get(event.subagentRunId)?.span.end(Date.now())
+        return
+      case EventType.SUBAGENT_ERROR: {
+        const subagent = this.#subagents.get(event.subagentRunId)
+        if (subagent !== undefined) fail(subagent.span, event.code ?? 'failed').end(Date.now())
+        return
+      }
+    }
+  }
+
+  asked(call: ModelCall): void {
+    const { parentToolCallId, startedAt, answeredAt, endedAt, model, responseId, stopReason, error } = call
+    const attributes = {
+      ...this.#common,
+      'gen_ai.operation.name': 'chat',
+      'gen_ai.request.stream': true,
+      ...(model !== undefined && { 'gen_ai.request.model': model, 'gen_ai.response.model': model }),
+      ...(responseId !== undefined && { 'gen_ai.response.id': responseId }),
+      ...(stopReason !== undefined && { 'gen_ai.response.finish_reasons': [stopReason] }),
+      ...(answeredAt !== undefined && {
+        'gen_ai.response.time_to_first_chunk': (answeredAt - startedAt) / 1000,
+      }),
+      ...usageAttributes(call.usage),
+    }
+    const name = model === undefined ? 'chat' : `chat ${model}`
+    const parent = this.#askedFor(parentToolCallId)
+    const span = this.#start(name, { kind: SpanKind.CLIENT, attributes, startTime: startedAt }, parent)
+    if (error !== undefined) fail(span, error)
+    span.end(endedAt)
+  }
+
+  end({ outcome, code, usage = [] }: RunEnded): void {
+    const error = outcome === 'error' ? (code ?? 'internal') : outcome === 'cancelled' ? outcome : undefined
+    for (const [id, tool] of this.#tools) this.#leave(id, tool, error)
+    for (const { span } of this.#subagents.values()) {
+      if (!span.isRecording()) continue
+      if (error !== undefined) fail(span, error)
+      span.end(Date.now())
+    }
+    const [only] = usage.length === 1 ? usage : []
+    this.#root.setAttributes({
+      'agui_runner.outcome': outcome,
+      ...(only?.model !== undefined && { 'gen_ai.response.model': only.model }),
+      ...usageAttributes(sum(usage)),
+      ...this.#content.ofMessages(),
+    })
+    // Somebody wanted it to stop: that is no failure of the run.
+    if (outcome === 'error') fail(this.#root, code ?? 'internal')
+    this.#root.end(Date.now())
+  }
+
+  /** What waits for somebody has not run: it runs in a later run, or never. */
+  #leave(id: string, { name, span }: ToolSpan, error: string | undefined): void {
+    if (error === undefined) {
+      this.#waiting.set(id, name)
+      for (const oldest of this.#waiting.keys()) {
+        if (this.#waiting.size <= WAITING_CALLS_MAX) break
+        this.#waiting.delete(oldest)
+      }
+    } else if (span !== undefined) fail(span, error).end(Date.now())
+  }
+
+  /** From here on the tool has all that it needs. */
+  #runs(toolCallId: string, startTime: number = Date.now()): Span | undefined {
+    const tool = this.#tools.get(toolCallId)
+    if (tool === undefined) return undefined
+    const { name, owner } = tool
+    const attributes = {
+      ...this.#common,
+      'gen_ai.operation.name': 'execute_tool',
+      'gen_ai.tool.name': name,
+      'gen_ai.tool.call.id': toolCallId,
+      'gen_ai.tool.type': name.startsWith('mcp__') ? 'extension' : 'function',
+    }
+    tool.span ??= this.#start(
+      `execute_tool ${name}`,
+      { kind: SpanKind.INTERNAL, attributes, startTime },
+      owner === undefined ? undefined : this.#subagents.get(owner)?.span,
+    )
+    return tool.span
+  }
+
+  #answered(event: Extract<AguiEvent, { type: EventType.TOOL_CALL_RESULT }>): void {
+    const { toolCallId, content, subagentRunId: owner, metadata } = event
+    if (!this.#tools.has(toolCallId)) {
+      // It was called in an earlier run and waited for somebody, until this one began.
+      const name = this.#waiting.get(toolCallId)
+      if (name === undefined) return
+      this.#waiting.delete(toolCallId)
+      const { capturesContent } = this.#options
+      const unknown = new SpanContent(capturesContent)
+      this.#tools.set(toolCallId, { name, owner, span: undefined, content: unknown })
+      this.#runs(toolCallId, this.#startedAt)
+    }
+    const span = this.#runs(toolCallId)
+    const tool = this.#tools.get(toolCallId)
+    this.#tools.delete(toolCallId)
+    if (span === undefined || tool === undefined) return
+    span.setAttributes(tool.content.ofTool(content))
+    if (isError(metadata)) fail(span, 'tool_error')
+    span.end(Date.now())
+  }
+
+  #invoked(event: Extract<AguiEvent, { type: EventType.SUBAGENT_STARTED }>): void {
+    const { subagentRunId, name = 'subagent', parentToolCallId, parentSubagentRunId } = event
+    const attributes = {
+      ...this.#common,
+      'gen_ai.operation.name': 'invoke_agent',
+      'gen_ai.agent.name': name,
+      'gen_ai.agent.id': subagentRunId,
+    }
+    // It may be there before the end of the call that it is for.
+    const call = parentToolCallId === undefined ? undefined : this.#runs(parentToolCallId)
+    const parent = parentSubagentRunId === undefined ? undefined : this.#subagents.get(parentSubagentRunId)
+    const span = this.#start(
+      `invoke_agent ${name}`,
+      { kind: SpanKind.INTERNAL, attributes, startTime: Date.now() },
+      call ?? parent?.span,
+    )
+    this.#subagents.set(subagentRunId, { span, parentToolCallId })
+  }
+
+  /** The span of whoever asked the model; undefined for the agent itself. */
+  #askedFor(toolCallId: string | undefined): Span | undefined {
+    if (toolCallId === undefined) return undefined
+    const subagents = [...this.#subagents.values()]
+    return subagents.findLast((subagent) => subagent.parentToolCallId === toolCallId)?.span
+  }
+
+  #start(
+    name: string,
+    options: { kind: SpanKind; attributes: Attributes; startTime: number },
+    parent: Span = this.#root,
+  ): Span {
+    const context: Context = trace.setSpan(ROOT_CONTEXT, parent)
+    return this.#options.tracer.startSpan(name, options, context)
+  }
+}
+
+/** The words of a failure may repeat what was said: a span has its kind only. */
+function fail(span: Span, kind: string): Span {
+  span.setStatus({ code: SpanStatusCode.ERROR, message: kind })
+  span.setAttribute('error.type', kind)
+  return span
+}
+
+function isError(metadata: unknown): boolean {
+  if (typeof metadata !== 'object' || metadata === null || !('agui-runner' in metadata)) return false
+  const { 'agui-runner': facts } = metadata
+  return typeof facts === 'object' && facts !== null && 'isError' in facts && facts.isError === true
+}
+
+const COUNTS = {
+  inputTokens: 'gen_ai.usage.input_tokens',
+  outputTokens: 'gen_ai.usage.output_tokens',
+  cachedInputTokens: 'gen_ai.usage.cache_read.input_tokens',
+  cacheWriteInputTokens: 'gen_ai.usage.cache_creation.input_tokens',
+  reasoningTokens: 'gen_ai.usage.reasoning.output_tokens',
+} as const satisfies Partial<Record<keyof TokenUsage, string>>
+
+const COUNT_NAMES = [
+  'inputTokens',
+  'outputTokens',
+  'cachedInputTokens',
+  'cacheWriteInputTokens',
+  'reasoningTokens',
+] as const
+
+function usageAttributes(usage: TokenUsage | undefined): Attributes {
+  if (usage === undefined) return {}
+  return Object.fromEntries(COUNT_NAMES.map((name) => [COUNTS[name], usage[name]]))
+}
+
+/** Of several models. */
+function sum(usage: readonly TokenUsage[]): TokenUsage {
+  const counts = COUNT_NAMES.flatMap((name) => {
+    const known = usage.flatMap((each) => each[name] ?? [])
+    return known.length === 0 ? [] : [[name, known.reduce((total, count) => total + count, 0)] as const]
+  })
+  return Object.fromEntries(counts)
+}

@@ -1,0 +1,76 @@
+import {
+  type ContentPart,
+  contentToText,
+  type Message,
+  type TextMessageContentEvent,
+  type TextMessageStartEvent,
+} from '@ag-ui/core'
+import type { Attributes } from '@opentelemetry/api'
+
+/** Of what one span holds. What comes behind is left out, with a mark. */
+const CONTENT_CHARS_MAX = 64 * 1024
+const CUT = ' [cut]'
+
+/**
+ * What was said and done, for the attributes of a span, in the form of OpenTelemetry's `gen_ai.*.messages`. Holds nothing
+ * unless it captures; what it is given has no secrets any more.
+ */
+export class SpanContent {
+  readonly #captures: boolean
+  #left = CONTENT_CHARS_MAX
+  #arguments = ''
+  #asked: object[] = []
+  readonly #said = new Map<string, { role: string; text: string }>()
+
+  constructor(captures: boolean) {
+    this.#captures = captures
+  }
+
+  asked(messages: readonly Message[]): void {
+    if (!this.#captures) return
+    for (const { role, content } of messages) {
+      if (role === 'user') this.#asked.push(toMessage(role, this.#fit(contentToText(content))))
+    }
+  }
+
+  said(event: TextMessageStartEvent | TextMessageContentEvent): void {
+    if (!this.#captures || this.#left === 0) return
+    if ('delta' in event) {
+      const message = this.#said.get(event.messageId)
+      if (message !== undefined) message.text += this.#fit(event.delta)
+    } else this.#said.set(event.messageId, { role: event.role ?? 'assistant', text: '' })
+  }
+
+  add(argumentsDelta: string): void {
+    if (this.#captures) this.#arguments += this.#fit(argumentsDelta)
+  }
+
+  ofMessages(): Attributes {
+    if (!this.#captures) return {}
+    const all = [...this.#said.values()]
+    const of = (role: string): object[] =>
+      all.filter((it) => it.role === role).map((it) => toMessage(role, it.text))
+    return {
+      'gen_ai.input.messages': JSON.stringify([...this.#asked, ...of('user')]),
+      'gen_ai.output.messages': JSON.stringify(
+        of('assistant').map((message) => ({ ...message, finish_reason: 'stop' })),
+      ),
+    }
+  }
+
+  ofTool(result: string | readonly ContentPart[]): Attributes {
+    if (!this.#captures) return {}
+    const text = typeof result === 'string' ? result : contentToText([...result])
+    return { 'gen_ai.tool.call.arguments': this.#arguments, 'gen_ai.tool.call.result': this.#fit(text) }
+  }
+
+  #fit(text: string): string {
+    const fitting = text.slice(0, this.#left)
+    this.#left -= fitting.length
+    return fitting.length < text.length ? fitting + CUT : fitting
+  }
+}
+
+function toMessage(role: string, content: string): object {
+  return { role, parts: [{ type: 'text', content }] }
+}
