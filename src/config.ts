@@ -11,6 +11,7 @@ import {
   textField as text,
 } from './config-fields.ts'
 import { RunnerError } from './errors.ts'
+import { LINK_FIELDS, linkProblems, linkSettings } from './link-settings.ts'
 import { isNoWorkspace } from './no-workspace.ts'
 
 /** The image's places (openshell.md section 8); elsewhere the current folder's. */
@@ -113,6 +114,8 @@ const Environment = z.object({
   INITIAL_PROMPT_FILE: text,
   IS_RESUME: flag,
   STOP_ON_RUN_FINISHED: flag,
+  AGUI_EXIT_CODES: oneOf(['auto', 'detailed', 'zero']),
+  ...LINK_FIELDS,
   PAYLOAD_MCP_CONFIG_FILE: text,
   SDK_OPTIONS: text,
   SESSION_CONFIG_PATH: text,
@@ -213,6 +216,7 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
   const at = (path: string): string => resolve(defaults.workingDirectory, path)
   const workspace = at(v.WORKSPACE_PATH ?? (image === undefined ? 'workspace' : `${image}/workspace`))
   if (isNoWorkspace(workspace, v.HOME)) throw notRight([NO_WORKSPACE])
+  const platformLink = linkSettings(v)
   const stateDirectory = at(v.RUNNER_STATE_DIR ?? (image === undefined ? '.runner' : `${image}/.runner`))
   return Object.freeze({
     host: v.AGUI_HOST,
@@ -244,6 +248,10 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
     initialPromptFile: v.INITIAL_PROMPT_FILE ?? INITIAL_PROMPT_FILE,
     isResume: v.IS_RESUME,
     stopOnRunFinished: v.STOP_ON_RUN_FINISHED,
+    /** A control plane takes any other code than 0 for the end of the session, and hears the rest as messages. */
+    exitCodes:
+      v.AGUI_EXIT_CODES === 'auto' ? (platformLink === undefined ? 'detailed' : 'zero') : v.AGUI_EXIT_CODES,
+    platformLink,
     mcpConfigFile: v.PAYLOAD_MCP_CONFIG_FILE,
     sdkOptions: v.SDK_OPTIONS,
     sessionConfigPath: v.SESSION_CONFIG_PATH,
@@ -332,7 +340,7 @@ function isLoopback(host: string): boolean {
 }
 
 function crossProblems(v: z.infer<typeof Environment>): string[] {
-  const problems: string[] = []
+  const problems = linkProblems(v)
   if (!isLoopback(v.AGUI_HOST) && v.AGUI_TOKEN === undefined && !v.AGUI_INSECURE) {
     problems.push(
       'AGUI_TOKEN: must be set when AGUI_HOST is not a loopback address; AGUI_INSECURE=true starts without it all the same',

@@ -6,6 +6,7 @@ import { decidePermissionMode } from '../claude/launch/permission-mode.ts'
 import type { Config, Env } from '../config.ts'
 import { toMessage } from '../errors.ts'
 import { detectRoute } from '../model-route/route.ts'
+import type { PlatformLink } from '../platform-link/platform-link.ts'
 import { isConfining } from '../sandbox/report.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { logRuns } from '../telemetry/run-log.ts'
@@ -16,6 +17,7 @@ import { CloseStack } from './close-stack.ts'
 import { logCredentials, openCredentials, redactorOf } from './credentials.ts'
 import { openEnforcement } from './enforcement.ts'
 import { lazyMetrics, runnerSources } from './metric-sources.ts'
+import { openLink } from './platform-link.ts'
 import { readinessOf } from './readiness.ts'
 import { type OpenServer, openServer } from './server.ts'
 import { clearPlace, openStorage } from './state.ts'
@@ -32,6 +34,8 @@ export interface RunnerOptions {
   stateFolder: StateFolder
   /** Where `env` has its credentials from, when that is a file; undefined when the environment itself has them. */
   credentialFile?: string | undefined
+  /** What is to be run first, when the process was started with something. */
+  firstPrompt?: string | undefined
   /** The route leads to our own mock: nothing real is behind it. */
   isMock: boolean
   /** A part of the runner is open; what it throws ends the start, as a failure of the next part would. */
@@ -89,6 +93,9 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   let server: OpenServer | undefined
   opened.defer(() => server?.close())
   const log = opened.adopt(storage.log, (it) => it.close())
+  // Behind the threads, whose last records it pushes.
+  let link: PlatformLink | undefined
+  opened.defer(() => link?.close())
   const isEnforced = isConfining(enforcement.report)
   const permissionMode = decidePermissionMode(config.permissionMode, {
     env,
@@ -109,14 +116,15 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   )
   await threads.recover()
   onOpened?.('threads')
-  const metrics = lazyMetrics(runnerSources({ enforcement, threads, log }))
+  link = await openLink({ ...options, redactor, storage, threads })
+  const metrics = lazyMetrics(runnerSources({ enforcement, threads, log, link }))
   server = await openServer({
     ...options,
     ...{ redactor, enforcement, log, threads, blobs: storage.blobs, workspace },
     isAsking: permissionMode !== 'never-ask',
     checks: readinessOf({
       ...options,
-      ...{ route, credentials, enforcement, redactor, workspace, storage, agent, mcp },
+      ...{ route, credentials, enforcement, redactor, workspace, storage, agent, mcp, link },
     }),
     metrics: async () => (await metrics()).read(),
   })
