@@ -7,7 +7,7 @@ import { LinkFailure } from './link-failure.ts'
 import type { LinkState } from './link-state.ts'
 import type { LinkTokens } from './link-tokens.ts'
 import type { MessageServer } from './message-server.ts'
-import type { Pushing } from './outgoing.ts'
+import type { LinkPush } from './outgoing.ts'
 
 export interface DeliveryOptions {
   server: Pick<MessageServer, 'push' | 'watch'>
@@ -55,13 +55,13 @@ export class Delivery {
   }
 
   /** Resolves when it is stored, or is nothing that the server takes. @throws {LinkFailure} `refused`; the signal's reason. */
-  deliver(push: Pushing, signal: AbortSignal): Promise<void> {
+  deliver(push: LinkPush, signal: AbortSignal): Promise<void> {
     const delivered = this.#last.then(() => this.#deliver(push, signal))
     this.#last = delivered.catch(() => undefined)
     return delivered
   }
 
-  async #deliver(push: Pushing, signal: AbortSignal): Promise<void> {
+  async #deliver(push: LinkPush, signal: AbortSignal): Promise<void> {
     if (push.to === 'events' && !this.#takesEvents) return
     let isUnsure = this.#isUnsure
     let refusals = 0
@@ -93,7 +93,7 @@ export class Delivery {
     }
   }
 
-  #stored(push: Pushing, seq: number): void {
+  #stored(push: LinkPush, seq: number): void {
     if (push.to === 'messages') {
       this.#acknowledged = Math.max(this.#acknowledged, seq)
       this.#isUnsure = false
@@ -104,7 +104,7 @@ export class Delivery {
   }
 
   /** Whether it never will be taken: the rest goes on without it. */
-  #isLeftOut(push: Pushing, { remedy, message }: LinkFailure): boolean {
+  #isLeftOut(push: LinkPush, { remedy, message }: LinkFailure): boolean {
     const { logger } = this.#options
     if (remedy === 'unsupported' && push.to === 'events') {
       this.#takesEvents = false
@@ -120,7 +120,7 @@ export class Delivery {
 
   /** One is under way at a time, so what is the same and came behind the last acknowledged one is it. */
   async #isStored(
-    push: Pushing,
+    push: LinkPush,
     { token, signal }: { token: string | undefined; signal: AbortSignal },
   ): Promise<boolean> {
     const { server, lookMs } = this.#options

@@ -12,7 +12,7 @@ import { RunnerError, toMessage } from '../errors.ts'
 import type { HttpProxy, ProxySettings } from '../proxy-settings.ts'
 import type { Target } from '../tunnel/connect.ts'
 import { LinkFailure, type Remedy } from './link-failure.ts'
-import type { Pushing } from './outgoing.ts'
+import type { LinkPush } from './outgoing.ts'
 import { type Method, SessionMessage, Stored, sessionService } from './protocol.ts'
 
 export interface MessageServerOptions {
@@ -73,7 +73,7 @@ export class MessageServer {
   }
 
   /** Returns the seq under which it was stored. @throws {LinkFailure} */
-  async push(push: Pushing, token: string | undefined, signal: AbortSignal): Promise<number> {
+  async push(push: LinkPush, token: string | undefined, signal: AbortSignal): Promise<number> {
     const { PushSessionMessage, PushSessionEvent } = this.#service
     const { sessionId, callMs } = this.#options
     const common = { session_id: sessionId, event_type: push.type, payload: push.payload }

@@ -5,7 +5,7 @@ import type { EventLog } from '../storage/event-log.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { unlessAborted } from '../within.ts'
 import type { Delivery } from './delivery.ts'
-import { Outgoing, type Pushing } from './outgoing.ts'
+import { type LinkPush, Outgoing } from './outgoing.ts'
 import { NOTHING_PUSHED, type Progress, type Pushed } from './progress.ts'
 
 export interface OutboxOptions {
@@ -77,7 +77,7 @@ export class Outbox {
 
   /** What is pushed of one record; `restart` is where to read anew until all of it is, `after` where then. */
   async #push(
-    pushes: readonly Pushing[],
+    pushes: readonly LinkPush[],
     place: { pushed: Pushed; seq: number; restart: number; after: number; signal: AbortSignal },
   ): Promise<Pushed> {
     const { progress, delivery } = this.#options

@@ -5,7 +5,7 @@ import { ownName } from '../agui/own-events.ts'
 import { questionText } from './chat-answers.ts'
 
 /** What is said to the control plane: a message, which its chat shows, or an event, which its audit trail keeps. */
-export type Pushing =
+export type LinkPush =
   | { to: 'messages'; type: string; payload: string }
   | {
       to: 'events'
@@ -57,7 +57,7 @@ export class Outgoing {
   }
 
   /** What the record completes, in the order in which it is to be pushed. */
-  apply({ seq, at, event }: Said): Pushing[] {
+  apply({ seq, at, event }: Said): LinkPush[] {
     this.#seq = seq
     const effect = effectOf(event)
     if (effect === undefined || !GROUPED.has(effect.item)) return [...messagesOf(event), eventOf(event)]
@@ -83,7 +83,7 @@ export class Outgoing {
   }
 
   /** What began before the first record that is still there is not known: it is left out. */
-  #close({ key }: Effect, { at, event }: Pick<Said, 'at' | 'event'>): Pushing[] {
+  #close({ key }: Effect, { at, event }: Pick<Said, 'at' | 'event'>): LinkPush[] {
     const group = this.#open.get(key)
     this.#open.delete(key)
     if (group === undefined) return []
@@ -103,7 +103,7 @@ export class Outgoing {
   }
 }
 
-function messagesOfGroup(start: AguiEvent, content: string): Pushing[] {
+function messagesOfGroup(start: AguiEvent, content: string): LinkPush[] {
   if (start.type === EventType.TEXT_MESSAGE_START) {
     const text = content.trim()
     // A person's words are the control plane's own: it takes them from nobody else.
@@ -114,7 +114,7 @@ function messagesOfGroup(start: AguiEvent, content: string): Pushing[] {
   return [message('tool_use', { tool, tool_call_id, input: argumentsOf(content) })]
 }
 
-function messagesOf(event: AguiEvent): Pushing[] {
+function messagesOf(event: AguiEvent): LinkPush[] {
   switch (event.type) {
     case EventType.TOOL_CALL_RESULT: {
       const { toolCallId: tool_call_id, content } = event
@@ -145,11 +145,11 @@ function messagesOf(event: AguiEvent): Pushing[] {
   }
 }
 
-function ended(): Pushing {
+function ended(): LinkPush {
   return message('lifecycle', { event: 'run_finished' })
 }
 
-function eventOf(event: AguiEvent): Pushing {
+function eventOf(event: AguiEvent): LinkPush {
   const { type } = event
   const shown = isTooLong(event) ? { type, omitted: true } : event
   return { to: 'events', type, payload: JSON.stringify(shown), count: 1 }
@@ -159,7 +159,7 @@ function isTooLong(event: AguiEvent): boolean {
   return JSON.stringify(event).length > PAYLOAD_CHARS_MAX
 }
 
-function message(type: string, payload: string | object): Pushing {
+function message(type: string, payload: string | object): LinkPush {
   const text = typeof payload === 'string' ? cut(payload, PAYLOAD_CHARS_MAX) : JSON.stringify(payload)
   return { to: 'messages', type, payload: text }
 }

@@ -55,7 +55,10 @@ export async function openAgent(
       alsoPass: [...mcp.variables, ...credentials.alsoPass],
     },
   )
-  const overrides = parseSdkOverrides(config.sdkOptions, { model: config.model, env: claudeEnv })
+  const place = { model: config.model, env: claudeEnv }
+  const { overrides, unknown } = parseSdkOverrides(config.sdkOptions, place)
+  if (unknown.length > 0)
+    logger.warn({ keys: unknown }, 'SDK_OPTIONS: these are not set that way, and left out')
   const agent = new ClaudeAgent({
     model: config.model ?? overrides.model,
     settingSources: config.settingSources,

@@ -1,9 +1,9 @@
 import { EventType } from '@ag-ui/core'
 import { expect, test } from 'vitest'
 import type { AguiEvent } from '../../src/agui/event.ts'
-import { Outgoing, type Pushing } from '../../src/platform-link/outgoing.ts'
+import { type LinkPush, Outgoing } from '../../src/platform-link/outgoing.ts'
 
-function pushes(...events: AguiEvent[]): Pushing[] {
+function pushes(...events: AguiEvent[]): LinkPush[] {
   const outgoing = new Outgoing(0)
   return events.flatMap((event, index) => outgoing.apply({ seq: index + 1, at: 1000 + index, event }))
 }

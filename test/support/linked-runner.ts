@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { Outgoing, type Pushing } from '../../src/platform-link/outgoing.ts'
+import { type LinkPush, Outgoing } from '../../src/platform-link/outgoing.ts'
 import {
   openPlatformLink,
   type PlatformLink,
@@ -21,7 +21,7 @@ export interface LinkedRunner extends ScriptedRunner {
   readonly link: PlatformLink
   readonly lines: string[]
   /** What the whole log comes to. */
-  expected(): Promise<Pushing[]>
+  expected(): Promise<LinkPush[]>
 }
 
 export interface Bench {
@@ -81,7 +81,7 @@ export async function openBench(
           const outgoing = new Outgoing(0)
           const head = await runner.storage.log.head(SESSION)
           if (head === 0) return []
-          const pushes: Pushing[] = []
+          const pushes: LinkPush[] = []
           for await (const batches of runner.storage.log.read(SESSION, 0, new AbortController().signal)) {
             for (const record of batches.flatMap((batch) => batch.records())) {
               pushes.push(...outgoing.apply(record))
