@@ -144,6 +144,7 @@ const Environment = z.object({
   ),
   CLAUDE_SLASH_COMMANDS: flag,
   REQUEST_BODY_BYTES_MAX: integer(10 * MIB, { min: KIB, unit: 'bytes' }),
+  UPLOAD_BODY_BYTES_MAX: integer(22 * MIB, { min: KIB, unit: 'bytes' }),
   FILE_BYTES_MAX: integer(100 * MIB, { unit: 'bytes' }),
   ID_CHARS_MAX: integer(ID_CHARS, { min: 64, max: ID_CHARS, unit: 'characters' }),
   JSON_DEPTH_MAX: integer(128, { min: 16, max: 240 }),
@@ -289,6 +290,7 @@ const NO_WORKSPACE =
 function limitsOf(v: z.infer<typeof Environment>) {
   return Object.freeze({
     requestBodyBytesMax: v.REQUEST_BODY_BYTES_MAX,
+    uploadBodyBytesMax: v.UPLOAD_BODY_BYTES_MAX,
     fileBytesMax: v.FILE_BYTES_MAX,
     idCharsMax: v.ID_CHARS_MAX,
     jsonDepthMax: v.JSON_DEPTH_MAX,

@@ -187,6 +187,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'runner',
     'sandbox',
     'telemetry',
+    'tunnel',
     'whole-number',
   ],
   main: ['cli', 'errors', 'package-directory'],

@@ -122,7 +122,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
       onRunEnded,
       onFatal,
     })
-    warnOfInsecure(config, logger)
+    warnOfDoors(config, logger)
     stateFolder.watch(onFatal)
     const url = await runner.listen()
     logger.info({ url, pid: process.pid }, 'listening')
@@ -148,8 +148,10 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
   return isClosed ? code : EXIT.internal
 }
 
-function warnOfInsecure({ isInsecure, host }: Config, logger: Logger): void {
+function warnOfDoors({ isInsecure, host, token, platformLink }: Config, logger: Logger): void {
   if (isInsecure) logger.warn({ host }, 'AGUI_INSECURE: anyone who reaches this address may drive the runner')
+  if (token !== undefined && platformLink !== undefined)
+    logger.warn('AGUI_TOKEN: the control plane’s proxy sends none, so what it asks for is refused')
 }
 
 /**
