@@ -15,7 +15,7 @@ test.each(['typed', 'file'] as const)('it is clean for the %s loader', (mode) =>
   expect(parsePolicy(text, { file: 'policy.yaml', mode }).problems.map(formatProblem)).toEqual([])
 })
 
-test.each(['control_plane', 'package_registry'])(
+test.each(['package_registry'])(
   'the commented block %s is clean once it is used',
   (name) => {
     const lines = text.split('\n')
