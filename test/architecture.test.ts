@@ -164,7 +164,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'thread',
     'workspace',
   ],
-  'one-off': ['agui', 'errors', 'whole-number'],
+  'one-off': ['agui', 'errors'],
   launch: ['config', 'errors'],
   cli: [
     'agent',
