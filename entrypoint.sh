@@ -34,15 +34,15 @@ if ! command -v node >/dev/null; then
 fi
 
 # Kubernetes' ndots:5 sends every name through five search domains, and the static supervisor resolves badly
-# with it (OpenShell issue 2053). Written in place: a bind mount cannot be renamed over. Mostly we may not.
+# with it (OpenShell issue 2053); any other number above 1 does likewise. Written in place: a bind mount cannot be
+# renamed over. Mostly we may not.
 resolv=/etc/resolv.conf
 if [ -w "$resolv" ]; then
   text=$(cat "$resolv" 2>/dev/null)
-  case $text in
-    *ndots:5*)
-      fixed=$(printf '%s\n' "$text" | sed -e 's/ndots:5$/ndots:1/' -e 's/ndots:5\([^0-9]\)/ndots:1\1/g')
-      [ -z "$fixed" ] || { printf '%s\n' "$fixed" >"$resolv"; } 2>/dev/null
-      ;;
+  fixed=$(printf '%s\n' "$text" | sed -E -e '/^[[:space:]]*options[[:space:]]/ s/([[:space:]]ndots:)([2-9]|[1-9][0-9]+)/\11/g')
+  case $fixed in
+    '' | "$text") ;;
+    *) { printf '%s\n' "$fixed" >"$resolv"; } 2>/dev/null ;;
   esac
 fi
 

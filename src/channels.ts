@@ -109,6 +109,18 @@ export interface ConnectionDropped {
   max: number
 }
 
+/** Something was pushed to the control plane. */
+export interface LinkPushed {
+  to: 'messages' | 'events'
+  /** False for what it does not take. */
+  isTaken: boolean
+}
+
+/** The control plane has said something that is accepted. */
+export interface LinkReceived {
+  threadId: string
+}
+
 /** Work that nobody awaits has failed; the others go on. */
 export interface BackgroundFailed extends Partial<OfRun> {
   /** What the work was, in few distinct words. */
@@ -130,6 +142,8 @@ export const policyDenied = named<PolicyDenied>('agui-runner.policy.denied')
 export const httpAnswered = named<HttpAnswered>('agui-runner.http.answered')
 export const backgroundFailed = named<BackgroundFailed>('agui-runner.background.failed')
 export const connectionDropped = named<ConnectionDropped>('agui-runner.http.dropped')
+export const linkReceived = named<LinkReceived>('agui-runner.link.received')
+export const linkPushed = named<LinkPushed>('agui-runner.link.pushed')
 
 function named<T>(name: string): Channel<T> {
   const channel = openChannel(name)

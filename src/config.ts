@@ -13,6 +13,7 @@ import {
 } from './config-fields.ts'
 import { OTLP_FIELDS, otlpOf } from './config-otlp.ts'
 import { RunnerError } from './errors.ts'
+import { LINK_FIELDS, linkProblems, linkSettings } from './link-settings.ts'
 import { isNoWorkspace } from './no-workspace.ts'
 
 /** The image's places (openshell.md section 8); elsewhere the current folder's. */
@@ -115,6 +116,8 @@ const Environment = z.object({
   INITIAL_PROMPT_FILE: text,
   IS_RESUME: flag,
   STOP_ON_RUN_FINISHED: flag,
+  AGUI_EXIT_CODES: oneOf(['auto', 'detailed', 'zero']),
+  ...LINK_FIELDS,
   PAYLOAD_MCP_CONFIG_FILE: text,
   SDK_OPTIONS: text,
   SESSION_CONFIG_PATH: text,
@@ -143,6 +146,7 @@ const Environment = z.object({
   ),
   CLAUDE_SLASH_COMMANDS: flag,
   REQUEST_BODY_BYTES_MAX: integer(10 * MIB, { min: KIB, unit: 'bytes' }),
+  UPLOAD_BODY_BYTES_MAX: integer(22 * MIB, { min: KIB, unit: 'bytes' }),
   FILE_BYTES_MAX: integer(100 * MIB, { unit: 'bytes' }),
   ID_CHARS_MAX: integer(ID_CHARS, { min: 64, max: ID_CHARS, unit: 'characters' }),
   JSON_DEPTH_MAX: integer(128, { min: 16, max: 240 }),
@@ -218,6 +222,7 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
   const at = (path: string): string => resolve(defaults.workingDirectory, path)
   const workspace = at(v.WORKSPACE_PATH ?? (image === undefined ? 'workspace' : `${image}/workspace`))
   if (isNoWorkspace(workspace, v.HOME)) throw notRight([NO_WORKSPACE])
+  const platformLink = linkSettings(v)
   const stateDirectory = at(v.RUNNER_STATE_DIR ?? (image === undefined ? '.runner' : `${image}/.runner`))
   return Object.freeze({
     host: v.AGUI_HOST,
@@ -249,6 +254,10 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
     initialPromptFile: v.INITIAL_PROMPT_FILE ?? INITIAL_PROMPT_FILE,
     isResume: v.IS_RESUME,
     stopOnRunFinished: v.STOP_ON_RUN_FINISHED,
+    /** A control plane takes any other code than 0 for the end of the session, and hears the rest as messages. */
+    exitCodes:
+      v.AGUI_EXIT_CODES === 'auto' ? (platformLink === undefined ? 'detailed' : 'zero') : v.AGUI_EXIT_CODES,
+    platformLink,
     mcpConfigFile: v.PAYLOAD_MCP_CONFIG_FILE,
     sdkOptions: v.SDK_OPTIONS,
     sessionConfigPath: v.SESSION_CONFIG_PATH,
@@ -288,6 +297,7 @@ const NO_WORKSPACE =
 function limitsOf(v: z.infer<typeof Environment>) {
   return Object.freeze({
     requestBodyBytesMax: v.REQUEST_BODY_BYTES_MAX,
+    uploadBodyBytesMax: v.UPLOAD_BODY_BYTES_MAX,
     fileBytesMax: v.FILE_BYTES_MAX,
     idCharsMax: v.ID_CHARS_MAX,
     jsonDepthMax: v.JSON_DEPTH_MAX,
@@ -341,7 +351,7 @@ function isLoopback(host: string): boolean {
 }
 
 function crossProblems(v: z.infer<typeof Environment>): string[] {
-  const problems: string[] = []
+  const problems = linkProblems(v)
   if (!isLoopback(v.AGUI_HOST) && v.AGUI_TOKEN === undefined && !v.AGUI_INSECURE) {
     problems.push(
       'AGUI_TOKEN: must be set when AGUI_HOST is not a loopback address; AGUI_INSECURE=true starts without it all the same',

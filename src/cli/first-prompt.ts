@@ -17,9 +17,12 @@ export interface FirstPromptOptions {
   signal: AbortSignal
 }
 
-/** The prompt the sandbox was started for: the file wins. `undefined` when there is none, or it is a resume. */
+/**
+ * The prompt the sandbox was started for: the file wins. `undefined` when there is none, or it is a resume, or the control
+ * plane keeps a cursor: then its first message is the prompt (control-plane.md 1.6).
+ */
 export async function firstPrompt(config: Config): Promise<string | undefined> {
-  if (config.isResume) return undefined
+  if (config.isResume || config.platformLink?.cursorFile !== undefined) return undefined
   try {
     const text = await readFile(config.initialPromptFile, 'utf8')
     if (text.trim() !== '') return text
@@ -91,8 +94,11 @@ async function untilRouteAnswers({ config, runner, logger, signal }: FirstPrompt
   }
 }
 
-/** What the process ends with when it stops after its first run (contract section 2). */
-export function exitCodeOf(end: RunEnd): number {
+type Exiting = Pick<Config, 'exitCodes'>
+
+/** What the process ends with when it stops after its first run (contract section 2); undefined when it is not over. */
+export function exitCodeOf(end: RunEnd, { exitCodes }: Exiting): number | undefined {
+  if (exitCodes === 'zero') return end.outcome === 'interrupt' ? undefined : EXIT.ok
   switch (end.outcome) {
     case 'success':
       return EXIT.ok
@@ -106,7 +112,11 @@ export function exitCodeOf(end: RunEnd): number {
 }
 
 /** The same for a prompt that an earlier process has run. */
-export function exitCodeOfState(state: Awaited<ReturnType<Runner['stateOf']>>): number {
+export function exitCodeOfState(
+  state: Awaited<ReturnType<Runner['stateOf']>>,
+  { exitCodes }: Exiting,
+): number | undefined {
+  if (exitCodes === 'zero') return state === 'interrupted' ? undefined : EXIT.ok
   if (state === 'interrupted') return EXIT.waiting
   return state === 'failed' ? EXIT.failed : EXIT.ok
 }

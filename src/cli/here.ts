@@ -83,6 +83,8 @@ export async function openHere({ context, ...options }: HereOptions): Promise<He
     AGUI_PORT: '0',
     AGUI_TOKEN: token,
     SESSION_ID: threadId,
+    // It is the person's at this terminal, and no session of a control plane.
+    AMBIENT_GRPC_ENABLED: '',
     ...(model === undefined ? {} : { LLM_MODEL: model }),
   }
   const config = loadConfig(env, context)

@@ -10,6 +10,7 @@ import { decideFile } from '../policy/decide/file-access.ts'
 import { formatProblem, loadPolicy, parsePolicy } from '../policy/read/load.ts'
 import { PolicyError } from '../policy/read/policy-error.ts'
 import { toWholeNumber } from '../whole-number.ts'
+import { forControlPlaneCommand } from './policy-for-control-plane.ts'
 
 const IMAGE_POLICY = '/etc/openshell/policy.yaml'
 const EXIT_INVALID = 1
@@ -17,7 +18,7 @@ const EXIT_USAGE = 2
 const EXIT_DENIED = 3
 
 /**
- * `policy check` and `policy explain` (contract section 1). `defaultFile` is the policy meant when none is
+ * `policy check`, `policy explain` (contract section 1) and `policy for-control-plane`. `defaultFile` is the policy meant when none is
  * named: the image's, else the one beside this package. Wrong usage throws CommanderError after its message was printed.
  */
 export function policyCommand(defaultFile = findPolicy()): Command {
@@ -26,6 +27,7 @@ export function policyCommand(defaultFile = findPolicy()): Command {
     .exitOverride()
     .addCommand(checkCommand(defaultFile))
     .addCommand(explainCommand(defaultFile))
+    .addCommand(forControlPlaneCommand(defaultFile))
 }
 
 function findPolicy(): string {

@@ -5,9 +5,10 @@ import type { RunEnd } from '../agent/agent.ts'
 import { type Config, type Env, loadConfig } from '../config.ts'
 import { toMessage } from '../errors.ts'
 import type { GatewayRelay } from '../launch/gateway-relay.ts'
+import { isPlatformRun } from '../platform-link/message-run.ts'
 import { createRunner, type Runner } from '../runner/create.ts'
 import { StateFolder } from '../runner/state-folder.ts'
-import { createLogger, type RunnerLogger } from '../telemetry/logger.ts'
+import { createLogger, type Logger, type RunnerLogger } from '../telemetry/logger.ts'
 import type { CliContext } from './context.ts'
 import { credentialFileOption, withCredentialFile } from './credential-file.ts'
 import { EXIT, exitCodeOfError } from './exit.ts'
@@ -83,18 +84,28 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
     code = EXIT.internal
     stopping.stop()
   }
+  const endWith = (ended: number | undefined): void => {
+    if (ended === undefined) return
+    code = ended
+    stopping.stop()
+  }
   const release = catchTheRest(fail)
   try {
     const onFatal = fail('the event log cannot be written')
     const onRunEnded = ({ runId, end }: { runId: string; end: RunEnd }): void => {
       // A run that a signal has cut short says nothing: the process was asked to go, and goes with 0.
       if (!config.stopOnRunFinished || stopping.signal.aborted) return
-      if (isFirstAwaited && runId !== FIRST_RUN_ID) return
-      code = exitCodeOf(end)
-      stopping.stop()
+      if (awaited === 'first' && runId !== FIRST_RUN_ID) return
+      if (awaited === 'platform' && !isPlatformRun(runId)) return
+      // Whoever answers goes on with it in another run.
+      awaited = 'any'
+      endWith(exitCodeOf(end, config))
     }
     const own = await firstPrompt(config)
-    let isFirstAwaited = own !== undefined || mayHaveStartupPrompt(config)
+    const others = config.platformLink === undefined ? 'any' : 'platform'
+    /** The run that the process was started for: it ends with that. */
+    let awaited: 'first' | 'platform' | 'any' =
+      own !== undefined || mayHaveStartupPrompt(config) ? 'first' : others
     if (config.gatewaySocket !== undefined) {
       const { openGatewayRelay } = await import('../launch/gateway-relay.ts')
       relay = await openGatewayRelay(config.gatewaySocket, env)
@@ -108,26 +119,22 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
       isMock,
       alsoPass: Object.keys(relay?.environment ?? {}),
       credentialFile: options.credentialFile,
+      firstPrompt: own,
       onRunEnded,
       onFatal,
     })
-    if (config.isInsecure) {
-      logger.warn(
-        { host: config.host },
-        'AGUI_INSECURE: anyone who reaches this address may drive the runner',
-      )
-    }
+    warnOfDoors(config, logger)
     stateFolder.watch(onFatal)
     const url = await runner.listen()
     logger.info({ url, pid: process.pid }, 'listening')
     options.onListening?.(url)
-    if (isFirstAwaited) {
+    if (awaited === 'first') {
       const first = { config, runner, logger, signal: stopping.signal }
       const prompt = await wholeFirstPrompt(own, first)
-      isFirstAwaited = prompt !== undefined
+      if (prompt === undefined) awaited = others
       if (prompt !== undefined && !(await runFirstPrompt(prompt, first)) && config.stopOnRunFinished) {
-        code = exitCodeOfState(await runner.stateOf(config.sessionId ?? FIRST_RUN_ID))
-        stopping.stop()
+        awaited = 'any'
+        endWith(exitCodeOfState(await runner.stateOf(config.sessionId ?? FIRST_RUN_ID), config))
       }
     }
     await stopping.stopped
@@ -140,6 +147,12 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
   await relay?.close()
   release()
   return isClosed ? code : EXIT.internal
+}
+
+function warnOfDoors({ isInsecure, host, token, platformLink }: Config, logger: Logger): void {
+  if (isInsecure) logger.warn({ host }, 'AGUI_INSECURE: anyone who reaches this address may drive the runner')
+  if (token !== undefined && platformLink !== undefined)
+    logger.warn('AGUI_TOKEN: the control plane’s proxy sends none, so what it asks for is refused')
 }
 
 /**

@@ -128,8 +128,8 @@ const BY_ROUTE = {
   none: [],
 } as const satisfies Record<ModelRouteKind, readonly string[]>
 
-/** Never, not even as a placeholder or when asked for by name: who has it may drive the runner. */
-const NEVER: ReadonlySet<string> = new Set(['AGUI_TOKEN'])
+/** Never, not even as a placeholder or when asked for by name: who has one may drive the runner, or speak for it. */
+const NEVER: ReadonlySet<string> = new Set(['AGUI_TOKEN', 'AMBIENT_RUNNER_BOOTSTRAP_TOKEN', 'BOT_TOKEN'])
 
 export interface ChildEnvironmentOptions {
   routeKind: ModelRouteKind

@@ -9,8 +9,8 @@ import {
   type RunRequest,
   type Thread,
 } from '@agui-runner/client'
+import { toAsked } from '../agui/asked.ts'
 import { AnswerText } from './answer-text.ts'
-import { toAsked } from './asked.ts'
 import type { Person } from './person.ts'
 
 export interface OneOffOptions {

@@ -1,8 +1,7 @@
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import type { ResumeEntry } from '@agui-runner/client'
-import { toWholeNumber } from '../whole-number.ts'
-import type { AskedChoice, AskedOnce } from './asked.ts'
+import { type AskedChoice, type AskedOnce, chosenOf } from '../agui/asked.ts'
 import { printable } from './printable.ts'
 
 /** Who answers what a run waits for; `undefined` leaves it open, for a later `--continue`. */
@@ -85,7 +84,8 @@ async function askApproval({ kind, message, tool, input }: AskedOnce, ask: Ask):
 
 async function askQuestions(choices: readonly AskedChoice[], ask: Ask): Promise<Entry | undefined> {
   const answers: Record<string, string | string[]> = {}
-  for (const { question, options, multiSelect } of choices) {
+  for (const choice of choices) {
+    const { question, options, multiSelect } = choice
     const list = options.map(({ label, description }, index) => `  ${index + 1}  ${label}  ${description}`)
     let said: string | undefined = ''
     while (said === '')
@@ -93,10 +93,7 @@ async function askQuestions(choices: readonly AskedChoice[], ask: Ask): Promise<
         `\n${question}\n${list.join('\n')}\n${multiSelect ? 'Numbers with commas' : 'A number'}, or your own words: `,
       )
     if (said === undefined) return undefined
-    const labels = said.split(',').map((part) => options[(toWholeNumber(part.trim()) ?? 0) - 1]?.label)
-    const isChosen = labels.every((label) => label !== undefined) && (multiSelect || labels.length === 1)
-    const chosen = labels.filter((label) => label !== undefined)
-    answers[question] = isChosen ? (multiSelect ? chosen : (chosen[0] ?? said)) : said
+    answers[question] = chosenOf(choice, said)
   }
   return { status: 'resolved', payload: { answers } }
 }

@@ -76,6 +76,8 @@ const JSON_OBJECT = 'eyJ'
 export const TOKEN_FORMS: readonly TokenForm[] = [
   plain('anthropic', ['sk-ant-'], [BASE64URL, 20]),
   plain('openai', ['sk-'], [WORD, 32]),
+  // Of a control plane's runner: claims and signature, parted by a dot.
+  plain('acp-runner', ['acp-runner-v1.'], [`.${BASE64URL}`, 20]),
   {
     ...plain('openai-scoped', ['sk-proj-', 'sk-svcacct-', 'sk-admin-', 'sk-or-v1-'], [BASE64URL, 24]),
     check: isMixed,

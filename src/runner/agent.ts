@@ -11,7 +11,7 @@ import { type ModelRoute, wrapperPath } from '../model-route/route.ts'
 import type { Enforcement } from '../sandbox/enforcement.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { Workspace } from '../workspace/workspace.ts'
+import { PLATFORM_FOLDER, type Workspace } from '../workspace/workspace.ts'
 import type { Credentials } from './credentials.ts'
 import { loadSessionConfig } from './workspace.ts'
 
@@ -56,7 +56,11 @@ export async function openAgent(
       alsoPass: [...mcp.variables, ...credentials.alsoPass, ...alsoPass],
     },
   )
-  const overrides = parseSdkOverrides(config.sdkOptions, { model: config.model, env: claudeEnv })
+  const place = { model: config.model, env: claudeEnv }
+  const { overrides, unknown } = parseSdkOverrides(config.sdkOptions, place)
+  if (unknown.length > 0)
+    logger.warn({ keys: unknown }, 'SDK_OPTIONS: these are not set that way, and left out')
+  const platformFolder = `${config.workspace}/${PLATFORM_FOLDER}`
   return new ClaudeAgent({
     model: config.model ?? overrides.model,
     settingSources: config.settingSources,
@@ -76,7 +80,7 @@ export async function openAgent(
     idleMs: limits.claudeIdleMs,
     interruptGraceMs: limits.interruptGraceMs,
     interruptExpiresMs: limits.interruptExpiresMs,
-    denied: enforcement.denied,
+    denied: { ...enforcement.denied, read: [...enforcement.denied.read, platformFolder] },
     inside: enforcement.inside,
     prepareStart: () => enforcement.prepare(),
     async endLeftovers(child) {

@@ -1,49 +1,27 @@
 import type { RunAgentInput } from '@ag-ui/core'
-import type { RunEnd } from '../agent/agent.ts'
-import { inBackground } from '../background.ts'
 import { loadMcpConfig } from '../claude/launch/mcp-config.ts'
 import { decidePermissionMode } from '../claude/launch/permission-mode.ts'
-import type { Config, Env } from '../config.ts'
 import { toMessage } from '../errors.ts'
 import { detectRoute } from '../model-route/route.ts'
+import type { PlatformLink } from '../platform-link/platform-link.ts'
 import { isConfining } from '../sandbox/report.ts'
-import type { Logger } from '../telemetry/logger.ts'
 import { logRuns } from '../telemetry/run-log.ts'
 import type { ThreadState } from '../thread/told.ts'
 import { openAgent } from './agent.ts'
+import { begin } from './begin.ts'
 import { checkModel } from './checks.ts'
 import { CloseStack } from './close-stack.ts'
-import { logCredentials, openCredentials, redactorOf } from './credentials.ts'
+import { openCredentials, redactorOf } from './credentials.ts'
 import { openEnforcement } from './enforcement.ts'
 import { lazyMetrics, runnerSources } from './metric-sources.ts'
+import type { RunnerOptions } from './options.ts'
 import { startOtlp } from './otlp.ts'
+import { openLink } from './platform-link.ts'
 import { readinessOf } from './readiness.ts'
 import { type OpenServer, openServer } from './server.ts'
 import { clearPlace, openStorage } from './state.ts'
-import type { StateFolder } from './state-folder.ts'
 import { openThreads } from './threads.ts'
 import { prepareWorkspace, startupPromptOf } from './workspace.ts'
-
-export interface RunnerOptions {
-  config: Config
-  version: string
-  /** What the model route is found in and Claude Code's environment is taken from. */
-  env: Env
-  logger: Logger
-  stateFolder: StateFolder
-  /** Where `env` has its credentials from, when that is a file; undefined when the environment itself has them. */
-  credentialFile?: string | undefined
-  /** Variables of `env` that the agent has beside those of its route. */
-  alsoPass?: readonly string[]
-  /** The route leads to our own mock: nothing real is behind it. */
-  isMock: boolean
-  /** A part of the runner is open; what it throws ends the start, as a failure of the next part would. */
-  onOpened?(part: string): void
-  /** A run has ended, its terminal event committed. */
-  onRunEnded(run: { threadId: string; runId: string; end: RunEnd }): void
-  /** The log cannot be written: nothing more can be promised. */
-  onFatal(error: unknown): void
-}
 
 export interface Runner {
   /** Serves; resolves with the address. */
@@ -95,6 +73,9 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   let endOtlp: (() => Promise<void>) | undefined
   opened.defer(() => endOtlp?.())
   const log = opened.adopt(storage.log, (it) => it.close())
+  // Behind the threads, whose last records it pushes.
+  let link: PlatformLink | undefined
+  opened.defer(() => link?.close())
   const isEnforced = isConfining(enforcement.report)
   const permissionMode = decidePermissionMode(config.permissionMode, {
     env,
@@ -115,7 +96,8 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   )
   await threads.recover()
   onOpened?.('threads')
-  const metrics = lazyMetrics(runnerSources({ enforcement, threads, log }))
+  link = await openLink({ ...options, redactor, storage, threads })
+  const metrics = lazyMetrics(runnerSources({ enforcement, threads, log, link }))
   endOtlp = await startOtlp({ ...options, metrics, routeKind: route.kind })
   server = await openServer({
     ...options,
@@ -123,7 +105,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
     isAsking: permissionMode !== 'never-ask',
     checks: readinessOf({
       ...options,
-      ...{ route, credentials, enforcement, redactor, workspace, storage, agent, mcp },
+      ...{ route, credentials, enforcement, redactor, workspace, storage, agent, mcp, link },
     }),
     metrics: async () => (await metrics()).read(),
   })
@@ -134,16 +116,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
       const url = await listen()
       // Before the first run; not before the first client.
       opened.adopt(await metrics(), (it) => it.close())
-      threads.resume()
-      // Behind the start, not beside it: the binary takes a processor for a fifth of a second.
-      agent.binary
-        .check()
-        .catch((error: unknown) => logger.warn({ reason: toMessage(error) }, 'no run will work'))
-      inBackground({ name: 'telling of credentials' }, logCredentials(credentials, enforcement, logger))
-      inBackground({ name: 'setting the workspace up' }, workspace.setup.start())
-      const { sessionId: threadId } = config
-      // The thread's first run reports a failure again.
-      if (threadId !== undefined) inBackground({ name: 'warming up', threadId }, threads.warm(threadId))
+      begin(options, { threads, agent, credentials, enforcement, workspace })
       return url
     },
     submit: (input) => threads.submit(input),

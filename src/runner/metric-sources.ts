@@ -1,3 +1,4 @@
+import type { PlatformLink } from '../platform-link/platform-link.ts'
 import type { Enforcement } from '../sandbox/enforcement.ts'
 import type { EventLog } from '../storage/event-log.ts'
 import type { MetricSources, Metrics } from '../telemetry/metrics.ts'
@@ -8,6 +9,7 @@ interface Counted {
   enforcement: Enforcement
   threads: Threads
   log: EventLog
+  link: PlatformLink | undefined
 }
 
 /** Loaded with the first call: the server listens before. */
@@ -19,7 +21,7 @@ export function lazyMetrics(sources: MetricSources): () => Promise<Metrics> {
   }
 }
 
-export function runnerSources({ enforcement, threads, log }: Counted): MetricSources {
+export function runnerSources({ enforcement, threads, log, link }: Counted): MetricSources {
   const queues = (): number[] => threads.list().map(({ queue }) => queue.length)
   return {
     threads() {
@@ -35,6 +37,10 @@ export function runnerSources({ enforcement, threads, log }: Counted): MetricSou
     lags: () => log.lags(),
     logBytes: () => log.usedBytes(),
     egress: () => enforcement.counts,
+    link:
+      link === undefined
+        ? undefined
+        : async () => ({ state: link.state().name, behind: await link.behind() }),
   }
 }
 

@@ -3,6 +3,7 @@ import type { McpConfig } from '../claude/launch/mcp-config.ts'
 import type { Config, Env } from '../config.ts'
 import type { Check } from '../http/routes/health.ts'
 import type { ModelRoute } from '../model-route/route.ts'
+import type { PlatformLink } from '../platform-link/platform-link.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import type { Enforcement } from '../sandbox/enforcement.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -19,6 +20,7 @@ import {
 } from './checks.ts'
 import type { Credentials } from './credentials.ts'
 import { checkEnforcement } from './enforcement.ts'
+import { sayLink } from './platform-link.ts'
 import { checkState } from './state.ts'
 import type { StateFolder } from './state-folder.ts'
 import { checkSetup } from './workspace.ts'
@@ -36,12 +38,13 @@ interface Checked {
   storage: Storage
   agent: ClaudeAgent
   mcp: McpConfig
+  link: PlatformLink | undefined
 }
 
 /** Answers of /ready: what the runner that lives needs for a run, each thing tried. */
 export function readinessOf(parts: Checked): (signal: AbortSignal) => Promise<Check[]> {
   const { config, env, stateFolder, route, isMock, credentials, enforcement } = parts
-  const { redactor, workspace, storage, agent, mcp } = parts
+  const { redactor, workspace, storage, agent, mcp, link } = parts
   return async (signal) => {
     const findings = await Promise.all([
       attempt('model_route', async () => {
@@ -61,6 +64,7 @@ export function readinessOf(parts: Checked): (signal: AbortSignal) => Promise<Ch
       attempt('workspace', () => checkFolder(config.workspace)),
       attempt('policy_enforcement', () => checkEnforcement(enforcement)),
       ...(config.mcpConfigFile === undefined ? [] : [attempt('mcp_servers', () => sayMcpServers(mcp))]),
+      ...(link === undefined ? [] : [attempt('platform_link', () => sayLink(link))]),
       ...(workspace.setup.isWanted ? [attempt('workspace_setup', () => checkSetup(workspace))] : []),
     ])
     return findings.map((finding) => checkOf(finding, redactor))

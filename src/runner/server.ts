@@ -61,6 +61,7 @@ export async function openServer(parts: Served): Promise<OpenServer> {
       settingSources: config.settingSources,
       slashCommands: config.slashCommands,
       fileBytesMax: limits.fileBytesMax,
+      uploadBodyBytesMax: limits.uploadBodyBytesMax,
       workspace,
       log,
       threads,

@@ -1,22 +1,17 @@
 import { type ChildProcess, spawn as spawnChild } from 'node:child_process'
 import { RunnerError } from '../errors.ts'
 import { effectiveGrants } from '../policy/decide/file-access.ts'
-import type { NetworkNamespace } from './bwrap/network-namespace.ts'
-import { IMAGE_WORKSPACE, isWithin, type Places } from './bwrap/places.ts'
-import type { BwrapSandboxOptions, PreparedStart } from './bwrap-sandbox.ts'
+import { IMAGE_WORKSPACE, isWithin } from './bwrap/places.ts'
+import type { PreparedStart } from './bwrap-sandbox.ts'
+import type { EnforcementOptions, UnreachablePaths } from './enforcement-options.ts'
 import { type EnforcementReport, gapsOf, launcherReport, uniformReport } from './report.ts'
-
-export interface DeniedPaths {
-  read: readonly string[]
-  write: readonly string[]
-}
 
 export interface Enforcement {
   readonly report: EnforcementReport
   /** Where Claude Code's tools keep temporary files, and whose they are; undefined when nothing is changed. */
   readonly inside: { temporary: string; uid: number } | undefined
   /** What the policy keeps from everything inside, with all that is below. */
-  readonly denied: DeniedPaths
+  readonly denied: UnreachablePaths
   /** Why the last process that was to start could not; undefined when it could. */
   readonly problem: string | undefined
   /**
@@ -32,13 +27,6 @@ export interface Enforcement {
   prepare(): Promise<PreparedStart>
   /** Idempotent. Processes that still run lose their way out. */
   close(): Promise<void>
-}
-
-export interface EnforcementOptions extends BwrapSandboxOptions {
-  mode: 'auto' | 'required' | 'off'
-  places: Omit<Places, 'temporary' | 'home' | 'tls'>
-  /** Being opened already, because it needs nothing of the above. Closed with the enforcement, or when none is made. */
-  network?: Promise<NetworkNamespace> | undefined
 }
 
 /**
@@ -67,14 +55,14 @@ export async function createEnforcement(options: EnforcementOptions): Promise<En
 }
 
 /** Where OpenShell or a launcher enforces, none of it is loaded. */
-async function openLocal(options: EnforcementOptions, denied: DeniedPaths): Promise<Enforcement> {
+async function openLocal(options: EnforcementOptions, denied: UnreachablePaths): Promise<Enforcement> {
   const { openBwrap } = await import('./open-bwrap.ts')
   const opened = await openBwrap(options, denied)
   return 'lacking' in opened ? none(opened.lacking, denied) : opened
 }
 
 /** By name: the runner's own files, and what the policy lists as readable only. */
-function deniedPaths({ policy, places }: EnforcementOptions): DeniedPaths {
+function deniedPaths({ policy, places }: EnforcementOptions): UnreachablePaths {
   const { state, frozen, hidden, wrappers } = places
   const { readOnly } = effectiveGrants(policy, IMAGE_WORKSPACE)
   return {
@@ -85,11 +73,11 @@ function deniedPaths({ policy, places }: EnforcementOptions): DeniedPaths {
   }
 }
 
-function none(why: string, denied: DeniedPaths): Enforcement {
+function none(why: string, denied: UnreachablePaths): Enforcement {
   return unchanged(uniformReport('none', { state: 'not_enforced', how: 'none', why }), denied)
 }
 
-function unchanged(report: EnforcementReport, denied: DeniedPaths): Enforcement {
+function unchanged(report: EnforcementReport, denied: UnreachablePaths): Enforcement {
   return {
     report,
     denied,

@@ -15,7 +15,7 @@ import {
 import { openShiftedOwner } from './bwrap/shifted-owner.ts'
 import { findTools, tryBackend } from './bwrap/tools.ts'
 import { BwrapSandbox } from './bwrap-sandbox.ts'
-import type { DeniedPaths, EnforcementOptions } from './enforcement.ts'
+import type { EnforcementOptions, UnreachablePaths } from './enforcement-options.ts'
 
 /** While the policy is read: a process of its own has to start for it. Undefined where its tools are not installed. */
 export function openEarly(): Promise<NetworkNamespace> | undefined {
@@ -30,7 +30,7 @@ export function openEarly(): Promise<NetworkNamespace> | undefined {
 /** Closes `options.network` when it fails. @returns the sandbox, or what this machine lacks for one. */
 export async function openBwrap(
   options: EnforcementOptions,
-  denied: DeniedPaths,
+  denied: UnreachablePaths,
 ): Promise<BwrapSandbox | { lacking: string }> {
   try {
     return await openSandbox(options, denied)
@@ -59,7 +59,7 @@ async function explain(error: unknown): Promise<string> {
   return failed.length > 0 ? failed.join('; ') : toMessage(error)
 }
 
-async function openSandbox(options: EnforcementOptions, denied: DeniedPaths): Promise<BwrapSandbox> {
+async function openSandbox(options: EnforcementOptions, denied: UnreachablePaths): Promise<BwrapSandbox> {
   const found = findTools()
   if ('missing' in found) throw new MachineLacks(`${found.missing.join(', ')} not installed`)
   const { state } = options.places

@@ -6,6 +6,8 @@ import {
   claudeStarted,
   connectionDropped,
   httpAnswered,
+  linkPushed,
+  linkReceived,
   logAppended,
   policyDenied,
   readerClosed,
@@ -28,6 +30,8 @@ export interface MetricSources {
   logBytes(): Promise<number>
   /** Connections and requests that the policy has judged, by what became of them. */
   egress(): Readonly<Record<string, number>>
+  /** The link to a control plane, where there is one. */
+  link?: (() => Promise<{ state: string; behind: number }>) | undefined
 }
 
 interface MetricsText {
@@ -78,6 +82,7 @@ export function openMetrics(sources: MetricSources): Metrics {
     ...countProcesses(prom, registry),
   ]
   lookUp(prom, registry, sources)
+  if (sources.link !== undefined) subscriptions.push(...countLink(prom, registry, sources.link))
   measureProcess(prom, registry, loop)
   return {
     read: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
@@ -210,6 +215,47 @@ function countProcesses({ Counter }: Prom, registry: Registry): Unsubscribe[] {
       denied.inc({ by, what: what.startsWith('mcp__') ? 'mcp' : what, gate }),
     ),
     httpAnswered.subscribe(({ method, route, status }) => requests.inc({ method, route, status })),
+  ]
+}
+
+function countLink(
+  { Counter, Gauge }: Prom,
+  registry: Registry,
+  link: NonNullable<MetricSources['link']>,
+): Unsubscribe[] {
+  const registers = [registry]
+  new Gauge({
+    name: 'agui_runner_platform_link',
+    help: 'Whether the link to the control plane is in this state.',
+    labelNames: ['state'],
+    registers,
+    async collect() {
+      this.reset()
+      this.set({ state: (await link()).state }, 1)
+    },
+  })
+  new Gauge({
+    name: 'agui_runner_platform_behind_records',
+    help: 'Records of the log that are not pushed to the control plane.',
+    registers,
+    async collect() {
+      this.set((await link()).behind)
+    },
+  })
+  const pushed = new Counter({
+    name: 'agui_runner_platform_pushes_total',
+    help: 'What was pushed to the control plane; taken is false for what it refused.',
+    labelNames: ['to', 'taken'],
+    registers,
+  })
+  const received = new Counter({
+    name: 'agui_runner_platform_messages_total',
+    help: 'Messages of the control plane that were accepted.',
+    registers,
+  })
+  return [
+    linkPushed.subscribe(({ to, isTaken }) => pushed.inc({ to, taken: String(isTaken) })),
+    linkReceived.subscribe(() => received.inc()),
   ]
 }
 

@@ -149,6 +149,7 @@ export class WorkspaceFiles {
     const names: string[] = []
     let truncated = false
     for await (const name of folder.names()) {
+      if (this.guard.isHidden({ folder: place, name })) continue
       if (names.length === this.#listEntriesMax) {
         truncated = true
         break

@@ -107,6 +107,11 @@ export class Folder {
     if ((mode & 0o700) !== 0o700) await this.#handle.chmod((mode & 0o777) | 0o700)
   }
 
+  /** What was renamed in it is on disk. */
+  sync(): Promise<void> {
+    return this.#handle.sync()
+  }
+
   close(): Promise<void> {
     return this.#handle.close()
   }

@@ -30,13 +30,24 @@ const QUOTED_CHARS_MAX = 200
 export class WorkspaceGuard {
   /** Without links. */
   readonly root: string
+  readonly #hidden: ReadonlySet<string>
 
-  private constructor(root: string) {
+  private constructor(root: string, hidden: Iterable<string>) {
     this.root = root
+    this.#hidden = new Set(hidden)
   }
 
-  static async open(root: string): Promise<WorkspaceGuard> {
-    return new WorkspaceGuard(await realpath(root))
+  /** @param hidden names in the workspace that belong to somebody else: what they and everything below them is, is not said. */
+  static async open(
+    root: string,
+    { hidden = [] }: { hidden?: Iterable<string> } = {},
+  ): Promise<WorkspaceGuard> {
+    return new WorkspaceGuard(await realpath(root), hidden)
+  }
+
+  /** Whether an entry of the workspace itself is one that nobody is told of. */
+  isHidden({ folder, name }: WorkspaceEntry): boolean {
+    return folder === '' && this.#hidden.has(name)
   }
 
   /**
@@ -73,7 +84,9 @@ export class WorkspaceGuard {
         'This names the workspace itself; name something in it.',
       )
     }
-    return { folder: await this.resolve(names.join('/')), name }
+    const entry = { folder: await this.resolve(names.join('/')), name }
+    if (this.isHidden(entry)) throw outside(path)
+    return entry
   }
 
   /** Name by name, each looked up in the one before it through its descriptor, no link followed. */
@@ -180,7 +193,9 @@ export class WorkspaceGuard {
     if (real === this.root) return '' as WorkspacePath
     const prefix = this.root === '/' ? '/' : `${this.root}/`
     if (!real.startsWith(prefix)) throw outside(path)
-    return real.slice(prefix.length) as WorkspacePath
+    const within = real.slice(prefix.length)
+    if (this.#hidden.has(within.split('/', 1)[0] ?? '')) throw outside(path)
+    return within as WorkspacePath
   }
 }
 

@@ -25,6 +25,9 @@ export interface Workspace {
   place: WorkingPlace
 }
 
+/** A control plane's own, in the workspace: its launcher, its cursor and its authority (control-plane.md 2.1). */
+export const PLATFORM_FOLDER = '.acp-runtime'
+
 const PROTOCOLS: readonly GitProtocol[] = ['https', 'http']
 /** A clone of something large over a slow line; a hang is not waited for. */
 const GIT_TIMEOUT_MS = 300_000
@@ -32,7 +35,7 @@ const GIT_TIMEOUT_MS = 300_000
 /** The workspace, and what the environment wants in it on its way. */
 export async function openWorkspace(options: WorkspaceOptions): Promise<Workspace> {
   const { directory, env, tokenHosts, memory } = options
-  const guard = await WorkspaceGuard.open(directory)
+  const guard = await WorkspaceGuard.open(directory, { hidden: [PLATFORM_FOLDER] })
   const files = new WorkspaceFiles(guard)
   const git = new Git({ env, protocols: PROTOCOLS, timeoutMs: GIT_TIMEOUT_MS })
   const repositories = new Repositories({ git, files, tokenHosts })

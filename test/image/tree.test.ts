@@ -10,6 +10,7 @@ import {
   readlinkSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -127,7 +128,7 @@ describe.skipIf(skipped)(`the assembled image${reason === undefined ? '' : ` (${
   })
 
   test('the home is the sandbox user’s and as much group 0’s', () => {
-    expect(readdirSync(at('/sandbox')).sort()).toEqual(['.bashrc', '.claude.json', '.profile', 'workspace'])
+    expect(readdirSync(at('/sandbox')).sort()).toEqual(['.claude.json', '.venv', 'workspace'])
     for (const path of ['/sandbox', ...readdirSync(at('/sandbox')).map((name) => `/sandbox/${name}`)]) {
       const { uid, gid, mode } = lstatSync(at(path))
       expect({ path, uid, gid, group: (mode >> 3) & 7 }).toEqual({
@@ -140,9 +141,31 @@ describe.skipIf(skipped)(`the assembled image${reason === undefined ? '' : ` (${
     expect(JSON.parse(readFileSync(at('/sandbox/.claude.json'), 'utf8'))).toEqual({
       hasCompletedOnboarding: true,
     })
-    for (const name of ['.profile', '.bashrc']) {
-      expect(readFileSync(at(`/sandbox/${name}`), 'utf8')).toBe(`export PATH=${image.env['PATH']}\n`)
+  })
+
+  test('what was left in the home is not run by the next login shell', () => {
+    const box = sandbox(ARBITRARY)
+    for (const name of ['.profile', '.bash_profile', '.bash_login', '.bashrc']) {
+      writeFileSync(join(box.home, name), 'echo poisoned; export PATH=/sandbox/evil\n')
     }
+    for (const shell of ['/bin/bash', '/bin/sh']) {
+      expect(box.run([shell, '-lc', 'echo "$HOME $PATH"'])).toBe(`/sandbox ${image.env['PATH']}\n`)
+    }
+  })
+
+  test('a managed launcher finds its Python, and starts the entry point with it', () => {
+    const box = sandbox({ reuid: 'sandbox', regid: 'sandbox' })
+    const launcher = [
+      'import fcntl, json, os, subprocess',
+      'lock = open("/sandbox/workspace/runner.lock", "w")',
+      'fcntl.flock(lock, fcntl.LOCK_EX)',
+      'args = ["/bin/sh", "-c", "exec /runner/entrypoint.sh --help >/dev/null"]',
+      'child = subprocess.run(args, pass_fds=[lock.fileno()], stdin=subprocess.DEVNULL)',
+      'print(json.dumps({"exit_code": child.returncode}))',
+    ]
+    expect(JSON.parse(box.run(['/sandbox/.venv/bin/python', '-c', launcher.join('\n')]))).toEqual({
+      exit_code: 0,
+    })
   })
 
   test('every path and program that the policy names is there', () => {

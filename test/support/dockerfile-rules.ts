@@ -88,9 +88,23 @@ export const RULES: readonly Rule[] = [
     broken: 'FROM a:latest',
   },
   {
-    name: 'DL3008, DL3013, DL3016, DL3018, DL3033 no other package manager than npm ci',
+    name: 'DL3008, DL3009 apt installs versions that are named, without what is only recommended, and leaves no lists',
+    check: inRun((text) => {
+      const installs = [...text.matchAll(/\bapt-get install ([^&;]*)/g)].map(([, words = '']) =>
+        words.trim().split(/\s+/),
+      )
+      const isPinned = installs.every((words) =>
+        words.every((word) => /^(--yes|--no-install-recommends|'[\w.+-]+=[^']+')$/.test(word)),
+      )
+      const isLean = installs.every((words) => words.includes('--no-install-recommends'))
+      return installs.length > 0 && !(isPinned && isLean && text.includes('rm -rf /var/lib/apt/lists/*'))
+    }),
+    broken: 'FROM a\nRUN apt-get update && apt-get install --yes iproute2',
+  },
+  {
+    name: 'DL3013, DL3016, DL3018, DL3033 no other package manager than npm ci and that',
     check: inRun((text) =>
-      /\b(apt|apt-get|apk|yum|dnf|microdnf|pip3?|gem|cargo|go|npx|yarn|pnpm)\s+(\S+\s+)*?(install|add|update|upgrade|i)\b|\bnpm\s+(i|install|update|exec)\b|\bnpx\b/.test(
+      /\b(apt|apk|yum|dnf|microdnf|pip3?|gem|cargo|go|npx|yarn|pnpm)\s+(\S+\s+)*?(install|add|update|upgrade|i)\b|\bnpm\s+(i|install|update|exec)\b|\bnpx\b/.test(
         text,
       ),
     ),

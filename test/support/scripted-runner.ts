@@ -4,13 +4,14 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { loadConfig } from '../../src/config.ts'
+import { type Config, loadConfig } from '../../src/config.ts'
 import { createRedactor } from '../../src/redaction/redactor.ts'
 import { openServer } from '../../src/runner/server.ts'
 import { openStorage } from '../../src/runner/state.ts'
 import { openThreads } from '../../src/runner/threads.ts'
 import { prepareWorkspace } from '../../src/runner/workspace.ts'
 import { startEnforcement } from '../../src/sandbox/start.ts'
+import type { Storage } from '../../src/storage/storage.ts'
 import type { Threads } from '../../src/thread/threads.ts'
 import { type ScriptedAgent, type ScriptedAgentOptions, scriptedAgent } from './scripted-agent.ts'
 
@@ -22,16 +23,30 @@ export interface ScriptedRunner {
   readonly url: string
   readonly agent: ScriptedAgent
   readonly threads: Threads
+  readonly storage: Storage
+  readonly config: Config
   close(): Promise<void>
+}
+
+/** What is closed between the threads and the log. */
+interface Linked {
+  close(): Promise<void>
+}
+
+interface Place {
+  /** Kept by whoever made it, for a runner after this one; one that is made here is removed. */
+  directory?: string
+  link?(runner: Omit<ScriptedRunner, 'close' | 'url'>): Promise<Linked>
 }
 
 export async function openScriptedRunner(
   options: ScriptedAgentOptions,
   variables: Record<string, string> = {},
+  place: Place = {},
 ): Promise<ScriptedRunner> {
-  const directory = mkdtempSync(join(tmpdir(), 'agui-scripted-test-'))
+  const directory = place.directory ?? mkdtempSync(join(tmpdir(), 'agui-scripted-test-'))
   const [workspace, state] = [join(directory, 'workspace'), join(directory, 'state')]
-  for (const folder of [workspace, state]) mkdirSync(folder)
+  for (const folder of [workspace, state]) mkdirSync(folder, { recursive: true })
   const env = {
     HOME: directory,
     WORKSPACE_PATH: workspace,
@@ -72,18 +87,23 @@ export async function openScriptedRunner(
     checks: async () => [],
     metrics: async () => ({ contentType: 'text/plain', text: '' }),
   })
+  const link = await place.link?.({ agent, threads, storage, config })
   const url = await server.listen()
+  threads.resume()
   return {
     url,
     agent,
     threads,
+    storage,
+    config,
     async close() {
       await threads.close()
+      await link?.close()
       await log.close()
       await server.close()
       await storage.close()
       await enforcement.close()
-      rmSync(directory, { recursive: true, force: true })
+      if (place.directory === undefined) rmSync(directory, { recursive: true, force: true })
     },
   }
 }

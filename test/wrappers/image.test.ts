@@ -110,7 +110,17 @@ describe.skipIf(skipped)('in the image (skipped only where bubblewrap cannot run
     )
   })
 
-  test.each(['options ndots:50\n', 'options ndots:2\n', 'nameserver 10.0.0.10\n', ''])(
+  test.each([
+    ['options ndots:50\n', 'options ndots:1\n'],
+    ['options timeout:5 ndots:2\n', 'options timeout:5 ndots:1\n'],
+    ['options\tndots:15 ndots:5\n', 'options\tndots:1 ndots:1\n'],
+  ])('the entrypoint makes %j %j', (text, fixed) => {
+    writeFileSync(join(image, 'resolv.conf'), text)
+    expect(inside(['/runner/entrypoint.sh'], { mayFix: true }).code).toBe(0)
+    expect(readFileSync(join(image, 'resolv.conf'), 'utf8')).toBe(fixed)
+  })
+
+  test.each(['options ndots:1\n', 'options ndots:0\n', '# ndots:5\n', 'nameserver 10.0.0.10\n', ''])(
     'the entrypoint leaves %j alone',
     (text) => {
       writeFileSync(join(image, 'resolv.conf'), text)

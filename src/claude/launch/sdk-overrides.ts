@@ -3,11 +3,18 @@ import { RunnerError } from '../../errors.ts'
 import { refusalOf } from './builtin-tools.ts'
 import { budgetProblem, modelNamed, ThinkingTokens, takesEffort } from './thinking.ts'
 
+/** The whole of it, or what comes behind Claude Code's own; in Python's SDK both have this name. */
+const SystemPrompt = z.union([
+  z.string(),
+  z.looseObject({ append: z.string() }).transform(({ append }) => append),
+])
+
 /**
- * What `SDK_OPTIONS` may set of the Agent SDK's options. Everything else is refused: where Claude Code runs, what it
- * may do, which settings, hooks and servers it loads and which session it has are the runner's to say.
+ * What `SDK_OPTIONS` may set of the Agent SDK's options, under the names of TypeScript's or of Python's SDK. Everything else is
+ * left out, and said: where Claude Code runs, what it may do, which settings, hooks and servers it loads and which session
+ * it has are the runner's to say, but an agent of a control plane is written for other runners too.
  */
-const Overrides = z.strictObject({
+const Overrides = z.object({
   model: z.string().optional(),
   fallbackModel: z.string().optional(),
   maxTurns: z.number().int().min(1).optional(),
@@ -24,9 +31,14 @@ const Overrides = z.strictObject({
   disallowedTools: z.array(z.string()).optional(),
   /** Added to Claude Code's own system prompt. */
   appendSystemPrompt: z.string().optional(),
+  /** Added likewise: Claude Code's own is what its tools are explained in. A control plane puts a session's words here. */
+  systemPrompt: SystemPrompt.optional(),
 })
 export type SdkOverrides = {
-  [Key in keyof z.infer<typeof Overrides>]?: Exclude<z.infer<typeof Overrides>[Key], undefined>
+  [Key in Exclude<keyof z.infer<typeof Overrides>, 'systemPrompt'>]?: Exclude<
+    z.infer<typeof Overrides>[Key],
+    undefined
+  >
 }
 
 /** Where the options are to hold. */
@@ -36,26 +48,47 @@ interface OverridesPlace {
   env: Record<string, string>
 }
 
-/** @throws {RunnerError} `config_invalid` naming what is wrong, may not be set that way or would change nothing. */
-export function parseSdkOverrides(text: string | undefined, place: OverridesPlace): SdkOverrides {
-  if (text === undefined) return {}
-  const parsed = Overrides.safeParse(parseJson(text))
+/**
+ * `unknown` are the keys that are left out.
+ *
+ * @throws {RunnerError} `config_invalid` naming what is wrong or would change nothing.
+ */
+export function parseSdkOverrides(
+  text: string | undefined,
+  place: OverridesPlace,
+): { overrides: SdkOverrides; unknown: string[] } {
+  if (text === undefined) return { overrides: {}, unknown: [] }
+  const given = withOneSpelling(parseJson(text))
+  const parsed = Overrides.safeParse(given)
   if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) =>
-      issue.code === 'unrecognized_keys'
-        ? `${issue.keys.join(', ')} may not be set that way`
-        : `${issue.path.map(String).join('.') || 'the whole'}: ${issue.message}`,
+    const problems = parsed.error.issues.map(
+      (issue) => `${issue.path.map(String).join('.') || 'the whole'}: ${issue.message}`,
     )
-    const allowed = Object.keys(Overrides.shape).join(', ')
     throw new RunnerError(
       'config_invalid',
-      `SDK_OPTIONS: ${problems.join('; ')}. It is a JSON object of: ${allowed}.`,
+      `SDK_OPTIONS: ${problems.join('; ')}. It is a JSON object of: ${KNOWN.join(', ')}.`,
     )
   }
+  const { systemPrompt, ...others } = parsed.data
+  const words = [systemPrompt, others.appendSystemPrompt].filter((part) => part !== undefined)
+  const appended = words.length === 0 ? {} : { appendSystemPrompt: words.join('\n\n') }
   // JSON has no `undefined`, which zod's types allow for.
-  const overrides = parsed.data as SdkOverrides
+  const overrides = { ...others, ...appended } as SdkOverrides
   checkEffect(overrides, modelNamed(place.model ?? overrides.model, place.env))
-  return overrides
+  return { overrides, unknown: Object.keys(given ?? {}).filter((key) => !KNOWN.includes(key)) }
+}
+
+const KNOWN: readonly string[] = Object.keys(Overrides.shape)
+
+/** `max_turns` is `maxTurns`. */
+function withOneSpelling(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => {
+      const camel = key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+      return [KNOWN.includes(camel) ? camel : key, member]
+    }),
+  )
 }
 
 function checkEffect({ maxThinkingTokens, effort }: SdkOverrides, model: string | undefined): void {

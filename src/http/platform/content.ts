@@ -15,6 +15,8 @@ export interface ContentRoutesOptions {
   workflows: Workflows
   switches: WorkflowSwitches
   fileBytesMax: number
+  /** Of a body that holds a file. */
+  uploadBodyBytesMax: number
 }
 
 const WriteBody = z.object({
@@ -84,7 +86,8 @@ const METADATA = about(() => {
 })
 
 /** The files of the workspace, as the Python runner's clients ask for them. */
-export function contentRoutes({ files, workflows, switches, fileBytesMax }: ContentRoutesOptions) {
+export function contentRoutes(options: ContentRoutesOptions) {
+  const { files, workflows, switches, fileBytesMax, uploadBodyBytesMax } = options
   const toPath = (path: string): string => toWorkspacePath(path, files.guard)
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/content/list', LIST, async (request) => {
@@ -98,7 +101,7 @@ export function contentRoutes({ files, workflows, switches, fileBytesMax }: Cont
       return sendFile(reply, await files.read(toPath(path)))
     })
 
-    app.post('/content/write', WRITE, async (request, reply) => {
+    app.post('/content/write', { ...WRITE, bodyLimit: uploadBodyBytesMax }, async (request, reply) => {
       const { path, content, encoding } = parse(WriteBody, request.body, 'the body')
       const bytes = encoding === 'base64' ? decodeBase64(content) : Buffer.from(content)
       await files.write(toPath(path), [bytes], { bytesMax: fileBytesMax, signal: leaving(reply) })

@@ -15,15 +15,17 @@ export interface PlatformOptions extends WorkflowSwitches {
   living: LivingAgent
   redactor: Redactor
   fileBytesMax: number
+  uploadBodyBytesMax: number
 }
 
 /** What the platform's routes work on. */
 export function openPlatform(options: PlatformOptions): PlatformRoutesOptions {
-  const { workspace, threads, log, living, sessionId, redactor, fileBytesMax } = options
+  const { workspace, threads, log, living, sessionId, redactor, fileBytesMax, uploadBodyBytesMax } = options
   const { settingSources, slashCommands } = options
   const { guard, files, repositories, workflows } = workspace
   const ledger = new TaskLedger(log)
   const facts = new LivingThreads({ threads, ledger, living, sessionId })
   const switches = { settingSources, slashCommands }
-  return { guard, files, repositories, workflows, switches, facts, redactor, fileBytesMax }
+  const limits = { fileBytesMax, uploadBodyBytesMax }
+  return { guard, files, repositories, workflows, switches, facts, redactor, ...limits }
 }

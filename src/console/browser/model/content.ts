@@ -37,7 +37,7 @@ export function readFailure(event: Json): Failure {
 }
 
 /** The message of an event. */
-export function idOf(event: Json): string {
+export function idOfShown(event: Json): string {
   return toText(event['messageId']) ?? ''
 }
 

@@ -1,5 +1,5 @@
 import { type Effect, effectOf } from '../../../agui/items.ts'
-import { idOf, readContent, readFailure, readUsage, roleOf } from './content.ts'
+import { idOfShown, readContent, readFailure, readUsage, roleOf } from './content.ts'
 import { isObject, type Json, ownMetadata, toList, toNumber, toObject, toText } from './fields.ts'
 import type {
   Holder,
@@ -75,7 +75,7 @@ export class Timeline {
         isEncrypted: false,
       }
       this.#add(item)
-      this.#items.set(`reasoning ${idOf(event)}`, item)
+      this.#items.set(`reasoning ${idOfShown(event)}`, item)
       this.#open.add(item)
     },
     REASONING_ENCRYPTED_VALUE: (event) => this.#encrypt(event),
@@ -163,7 +163,7 @@ export class Timeline {
 
   #addText(event: Json, item: PlacedText): void {
     // What was pending has been taken in under the same id, maybe with ":steered" behind it: it stands where it was taken in.
-    this.#settle(idOf(event).replace(/:steered$/, ''))
+    this.#settle(idOfShown(event).replace(/:steered$/, ''))
     const placed: TextItem = {
       kind: 'text',
       rev: 0,
@@ -172,7 +172,7 @@ export class Timeline {
       ...item,
     }
     this.#add(placed)
-    this.#items.set(`text ${idOf(event)}`, placed)
+    this.#items.set(`text ${idOfShown(event)}`, placed)
     if (placed.isOpen) this.#open.add(placed)
   }
 
@@ -309,7 +309,7 @@ export class Timeline {
         this.#addText(value, { ...SILENCE, text: toText(value['content']) ?? '', isPending: true })
         return
       case 'agui-runner.message_queued':
-        this.#settle(idOf(value))
+        this.#settle(idOfShown(value))
         this.#noteCustom(event)
         return
       case 'agui-runner.message_state':

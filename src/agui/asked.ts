@@ -1,5 +1,6 @@
 import type { Interrupt } from '@ag-ui/core'
 import { z } from 'zod'
+import { toWholeNumber } from '../whole-number.ts'
 
 const AskedChoice = z.object({
   question: z.string(),
@@ -13,7 +14,7 @@ const Metadata = z.object({
 })
 const Questions = z.object({ questions: z.array(AskedChoice) })
 
-/** What waits for a person, as a terminal shows it (docs/events.md). */
+/** What waits for a person, where it is shown as text (docs/events.md). */
 export interface AskedOnce {
   id: string
   /** A call that may run or not, a plan, questions with choices, or what only the console has a form for. */
@@ -33,4 +34,12 @@ export function toAsked({ id, reason, message = '', metadata }: Interrupt): Aske
   const asked = Questions.safeParse(input).data
   if (asked === undefined) return { ...common, kind: 'other' }
   return { ...common, kind: 'questions', choices: asked.questions }
+}
+
+/** What a person says of a question: a number, numbers with commas where several may be chosen, or their own words. */
+export function chosenOf({ options, multiSelect }: AskedChoice, said: string): string | string[] {
+  const labels = said.split(',').map((part) => options[(toWholeNumber(part.trim()) ?? 0) - 1]?.label)
+  const chosen = labels.filter((label) => label !== undefined)
+  if (chosen.length < labels.length) return said
+  return multiSelect ? chosen : chosen.length === 1 ? (chosen[0] ?? said) : said
 }

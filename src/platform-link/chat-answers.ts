@@ -1,0 +1,124 @@
+// The platform's chat has no form: a question is shown in words there, and the person's next words are the answer.
+import type { Interrupt, ResumeEntry } from '@ag-ui/core'
+import { z } from 'zod'
+import { type AskedOnce, chosenOf, toAsked } from '../agui/asked.ts'
+
+const YES = /^(?:y|yes|ok|okay|sure|approved?|allow|accept|go ahead|do it)[.!]*$/i
+const ALWAYS = /^(?:a|always|yes,? always)[.!]*$/i
+const NO = /^(?:n|no|deny|decline|refuse|reject|cancel)[.!]*$/i
+/** What is shown of a call's arguments; a file that is written may be long. */
+const INPUT_CHARS = 2000
+
+/** What an MCP server asks for (docs/events.md). */
+const Form = z.object({
+  properties: z.object({
+    action: z.unknown(),
+    content: z
+      .object({ properties: z.record(z.string(), z.looseObject({ type: z.string().optional() })) })
+      .optional(),
+  }),
+})
+
+/** Of several questions the first: the others come when it is answered. */
+export function questionText([first, ...others]: readonly Interrupt[]): string {
+  if (first === undefined) return ''
+  const more = others.length === 0 ? '' : `\n\n(${others.length} more to answer behind this one.)`
+  return `${wordsOf(toAsked(first), first)}${more}`
+}
+
+function wordsOf({ kind, message, tool, input, choices }: AskedOnce, interrupt: Interrupt): string {
+  switch (kind) {
+    case 'call':
+      return `${message}\n\n${codeOf(`${tool} ${JSON.stringify(input, null, 2)}`)}\n\nAnswer **yes**, **always** (in this session), **no**, or what to do instead.`
+    case 'plan':
+      return `${message}\n\nAnswer **yes**, **no**, or what to do instead.`
+    case 'questions': {
+      const lists = choices.map(({ question, options }) => {
+        const list = options.map(({ label, description }, index) => `${index + 1}. ${label}: ${description}`)
+        return `${question}\n${list.join('\n')}`
+      })
+      const how =
+        choices.length === 1
+          ? 'Answer with a number or in your own words.'
+          : 'Answer each in a line of its own, with a number or in your own words.'
+      return `${lists.join('\n\n')}\n\n${how}`
+    }
+    case 'other': {
+      const names = fieldsOf(interrupt)
+      if (names === undefined) return `${message}\n\nAnswer **yes** or **no**.`
+      const [only] = names
+      if (only === undefined) return `${message}\n\nAnswer **yes**, or **no** to decline.`
+      const how = names.length === 1 ? `with the ${only[0]}` : 'with a line `name: value` for each of them'
+      const list = names.map(([name, type]) => `- ${name} (${type})`).join('\n')
+      return `${message}\n\n${list}\n\nAnswer ${how}, or **no** to decline.`
+    }
+  }
+}
+
+/** A person's words as the answer to the first question. */
+export function answersOf([first]: readonly Interrupt[], words: string): ResumeEntry[] {
+  if (first === undefined) return []
+  const said = words.trim()
+  return [{ interruptId: first.id, status: 'resolved', payload: payloadOf(toAsked(first), first, said) }]
+}
+
+function payloadOf({ kind, choices }: AskedOnce, interrupt: Interrupt, said: string): unknown {
+  if (kind === 'questions') return { answers: choicesOf(choices, said) }
+  if (kind === 'other' && fieldsOf(interrupt) !== undefined) return formOf(fieldsOf(interrupt) ?? [], said)
+  if (YES.test(said)) return { approved: true }
+  if (kind === 'call' && ALWAYS.test(said)) return { approved: true, remember: true }
+  return NO.test(said) ? { approved: false } : { approved: false, message: said }
+}
+
+/** A line for each question; what is no such list is said of all of them. */
+function choicesOf(choices: AskedOnce['choices'], said: string): Record<string, string | string[]> {
+  const lines = said.split('\n').flatMap((line) => (line.trim() === '' ? [] : [line.trim()]))
+  const each = lines.length === choices.length ? lines : choices.map(() => said)
+  return Object.fromEntries(
+    choices.map((choice, index) => [choice.question, chosenOf(choice, each[index] ?? said)]),
+  )
+}
+
+type Fields = readonly (readonly [name: string, type: string])[]
+
+/** Undefined for what is no form. */
+function fieldsOf({ responseSchema }: Interrupt): Fields | undefined {
+  const form = Form.safeParse(responseSchema)
+  if (!form.success || form.data.properties.action === undefined) return undefined
+  const fields = Object.entries(form.data.properties.content?.properties ?? {})
+  return fields.map(([name, { type = 'text' }]) => [name, type])
+}
+
+function formOf(fields: Fields, said: string): object {
+  if (NO.test(said)) return { action: 'decline' }
+  const [only] = fields
+  if (only === undefined) return YES.test(said) ? { action: 'accept' } : { action: 'decline' }
+  const given = fields.length === 1 ? [[only[0], said] as const] : linesOf(said)
+  const types = new Map(fields)
+  const content = given.map(([name, value]) => [name, asType(types.get(name), value)])
+  return { action: 'accept', content: Object.fromEntries(content) }
+}
+
+function linesOf(said: string): (readonly [string, string])[] {
+  return said.split('\n').flatMap((line) => {
+    const at = line.indexOf(':')
+    return at < 0 ? [] : [[line.slice(0, at).trim(), line.slice(at + 1).trim()] as const]
+  })
+}
+
+/** What does not fit stays a text, which the server's schema then refuses by name. */
+function asType(type: string | undefined, value: string): unknown {
+  if ((type === 'number' || type === 'integer') && value !== '' && !Number.isNaN(Number(value)))
+    return Number(value)
+  if (type === 'boolean' && (YES.test(value) || value === 'true')) return true
+  if (type === 'boolean' && (NO.test(value) || value === 'false')) return false
+  if (type === 'array') return value.split(',').map((part) => part.trim())
+  return value
+}
+
+/** In a fence that it does not end. */
+function codeOf(text: string): string {
+  const shown = text.length > INPUT_CHARS ? `${text.slice(0, INPUT_CHARS)}…` : text
+  const fence = '`'.repeat(Math.max(3, ...[...shown.matchAll(/`+/g)].map(([run]) => run.length + 1)))
+  return `${fence}\n${shown}\n${fence}`
+}

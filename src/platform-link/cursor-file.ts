@@ -1,0 +1,127 @@
+import { constants } from 'node:fs'
+import { isAbsolute, relative } from 'node:path'
+import { z } from 'zod'
+import { RunnerError, toMessage } from '../errors.ts'
+import type { Folder } from '../workspace/folder.ts'
+import { type WorkspaceEntry, WorkspaceGuard } from '../workspace/guard.ts'
+
+const BYTES_MAX = 4096
+const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK
+const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
+
+export interface CursorFileOptions {
+  file: string
+  workspace: string
+  sessionId: string
+  /** The file has to be there: without it what was said before would be run again. */
+  isResume: boolean
+}
+
+/**
+ * The control plane's file of the last message that its runner has accepted (control-plane.md 1.6). It lies in the workspace, where
+ * the agent writes too: no link is followed on the way to it.
+ */
+export class CursorFile {
+  readonly #place: { guard: WorkspaceGuard; entry: WorkspaceEntry }
+  readonly #sessionId: string
+  #seq: number
+
+  private constructor(
+    place: { guard: WorkspaceGuard; entry: WorkspaceEntry },
+    { sessionId, seq }: { sessionId: string; seq: number },
+  ) {
+    this.#place = place
+    this.#sessionId = sessionId
+    this.#seq = seq
+  }
+
+  /** Made when it is not there. @throws {RunnerError} `config_invalid` for one that cannot be relied on. */
+  static async open({ file, workspace, sessionId, isResume }: CursorFileOptions): Promise<CursorFile> {
+    try {
+      const place = await placeOf(file, workspace)
+      const folder = await place.guard.openFolder(place.entry.folder, { create: true })
+      const text = await folder.use(() => readCursor(folder, place.entry.name))
+      if (text === undefined && isResume)
+        throw new Error('it is not there, and IS_RESUME says that the session goes on')
+      if (text !== undefined) return new CursorFile(place, { sessionId, seq: seqIn(text, sessionId) })
+      const made = new CursorFile(place, { sessionId, seq: 0 })
+      await made.save(0)
+      return made
+    } catch (error) {
+      const message = `ACP_MESSAGE_CURSOR_FILE: ${toMessage(error)}. It says which messages were run already, so nothing is run without it.`
+      throw new RunnerError('config_invalid', message)
+    }
+  }
+
+  get seq(): number {
+    return this.#seq
+  }
+
+  /** Whole or not at all, and on disk when it resolves. */
+  async save(seq: number): Promise<void> {
+    const { guard, entry } = this.#place
+    const folder = await guard.openFolder(entry.folder, { create: true })
+    await folder.use(async () => {
+      const unfinished = `${entry.name}.new`
+      await folder.unlink(unfinished).catch(() => undefined)
+      const handle = await folder.openFile(unfinished, WRITE_FLAGS, 0o600)
+      try {
+        await handle.writeFile(JSON.stringify({ version: 1, session_id: this.#sessionId, last_seq: seq }))
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+      await folder.rename(unfinished, folder, entry.name)
+      await folder.sync()
+    })
+    this.#seq = seq
+  }
+}
+
+async function placeOf(
+  file: string,
+  workspace: string,
+): Promise<{ guard: WorkspaceGuard; entry: WorkspaceEntry }> {
+  const path = relative(workspace, file)
+  if (!isAbsolute(file) || path === '' || path.startsWith('..'))
+    throw new Error('it must lie inside WORKSPACE_PATH')
+  const guard = await WorkspaceGuard.open(workspace)
+  const entry = await guard.resolveEntry(path)
+  const isPlain = (entry.folder === '' ? entry.name : `${entry.folder}/${entry.name}`) === path
+  if (!isPlain) throw new Error('a link leads to it')
+  return { guard, entry }
+}
+
+/** Undefined when there is none. */
+async function readCursor(folder: Folder, name: string): Promise<string | undefined> {
+  const stats = await folder.lstat(name)
+  if (stats === undefined) return undefined
+  if (!stats.isFile()) throw new Error('it is a link, or no file')
+  const handle = await folder.openFile(name, READ_FLAGS)
+  try {
+    const { size } = await handle.stat()
+    if (size > BYTES_MAX) throw new Error(`it has more than ${BYTES_MAX} bytes`)
+    return await handle.readFile('utf8')
+  } finally {
+    await handle.close()
+  }
+}
+
+const Cursor = z.strictObject({
+  version: z.literal(1),
+  session_id: z.string(),
+  last_seq: z.number().int().min(0),
+})
+
+function seqIn(text: string, sessionId: string): number {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    throw new Error('it is no JSON')
+  }
+  const cursor = Cursor.safeParse(json)
+  if (!cursor.success) throw new Error('it is not {"version": 1, "session_id": …, "last_seq": n}')
+  if (cursor.data.session_id !== sessionId) throw new Error('it is another session’s')
+  return cursor.data.last_seq
+}

@@ -1,0 +1,36 @@
+import type { Interrupt, RunAgentInput } from '@ag-ui/core'
+import { parseRunInput } from '../agui/input.ts'
+import { answersOf } from './chat-answers.ts'
+import { runIdOf } from './message-run.ts'
+import type { SessionMessage } from './protocol.ts'
+
+/**
+ * A person's message as a run: plain words, or a run input as JSON (control-plane.md 1.4). Words that come while something
+ * waits for a person are the answer.
+ */
+export function toRunInput(
+  { seq, payload }: Pick<SessionMessage, 'seq' | 'payload'>,
+  { threadId, interrupts }: { threadId: string; interrupts: readonly Interrupt[] },
+): RunAgentInput {
+  const runId = runIdOf(seq)
+  const written = readInput(payload, { threadId, runId })
+  if (written !== undefined) return written
+  const common = { threadId, runId, tools: [], context: [], forwardedProps: { delivery: 'queue' } }
+  const resume = answersOf(interrupts, payload)
+  if (resume.length > 0) return { ...common, messages: [], resume }
+  return { ...common, messages: [{ id: runId, role: 'user', content: payload }] }
+}
+
+/** Undefined for what is no run input: then it is words, whatever they look like. */
+function readInput(payload: string, ids: { threadId: string; runId: string }): RunAgentInput | undefined {
+  if (!payload.trimStart().startsWith('{')) return undefined
+  try {
+    const body: unknown = JSON.parse(payload)
+    if (typeof body !== 'object' || body === null || !('messages' in body)) return undefined
+    const { input } = parseRunInput({ ...body, thread_id: undefined, run_id: undefined, ...ids })
+    const props = typeof input.forwardedProps === 'object' ? input.forwardedProps : {}
+    return { ...input, ...ids, forwardedProps: { ...props, delivery: 'queue' } }
+  } catch {
+    return undefined
+  }
+}

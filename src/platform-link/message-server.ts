@@ -1,0 +1,255 @@
+import { readFileSync } from 'node:fs'
+import { createSecureContext, rootCertificates } from 'node:tls'
+import {
+  ChannelCredentials,
+  Client,
+  type ClientOptions,
+  Metadata,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js'
+import { RunnerError, toMessage } from '../errors.ts'
+import type { HttpProxy, ProxySettings } from '../proxy-settings.ts'
+import type { Target } from '../tunnel/connect.ts'
+import { LinkFailure, type Remedy } from './link-failure.ts'
+import type { LinkPush } from './outgoing.ts'
+import { type Method, SessionMessage, Stored, sessionService } from './protocol.ts'
+
+export interface MessageServerOptions {
+  server: Target
+  useTls: boolean
+  /** PEM files of authorities that are trusted beside the built-in ones. */
+  caFiles: readonly string[]
+  proxies: ProxySettings
+  sessionId: string
+  /** Milliseconds for one push. */
+  callMs: number
+}
+
+const REFUSALS: Readonly<Partial<Record<status, Remedy>>> = {
+  [status.UNAUTHENTICATED]: 'token',
+  [status.PERMISSION_DENIED]: 'refused',
+  [status.NOT_FOUND]: 'refused',
+  [status.UNIMPLEMENTED]: 'unsupported',
+  [status.INVALID_ARGUMENT]: 'unfit',
+  [status.OUT_OF_RANGE]: 'unfit',
+}
+const SURE: ReadonlySet<status> = new Set([status.RESOURCE_EXHAUSTED, status.FAILED_PRECONDITION])
+/** What the library says when the request has left for nobody. */
+const NOT_SENT = /^(?:No connection established|Name resolution failed|Failed to connect)/
+
+/** What is left of the library's own pause between attempts to connect, in milliseconds: the link has its own. */
+const RECONNECT_MS = { min: 100, max: 1000 }
+
+/** The control plane's message service, as a runner may call it. */
+export class MessageServer {
+  readonly #options: MessageServerOptions
+  readonly #service = sessionService()
+  readonly #credentials: ChannelCredentials
+  readonly #address: string
+  readonly #channel: ClientOptions
+  #pushing: Client | undefined
+
+  /** @throws {RunnerError} `config_invalid` for a CA file that cannot be read, or a proxy that cannot be used. */
+  constructor(options: MessageServerOptions) {
+    this.#options = options
+    const { server, useTls, caFiles, proxies } = options
+    this.#credentials = useTls
+      ? ChannelCredentials.createFromSecureContext(trust(caFiles))
+      : ChannelCredentials.createInsecure()
+    const proxy = proxies.proxyFor(server)
+    this.#address = proxy === undefined ? nameOf(server) : nameOf(proxy)
+    this.#channel = {
+      // Which proxy is decided here: the library reads some of the variables, and in other ways.
+      'grpc.enable_http_proxy': 0,
+      'grpc.use_local_subchannel_pool': 1,
+      'grpc.initial_reconnect_backoff_ms': RECONNECT_MS.min,
+      'grpc.min_reconnect_backoff_ms': RECONNECT_MS.min,
+      'grpc.max_reconnect_backoff_ms': RECONNECT_MS.max,
+      'grpc.service_config_disable_resolution': 1,
+      'grpc.enable_retries': 0,
+      ...(proxy === undefined ? {} : throughProxy(proxy, server)),
+    }
+  }
+
+  /** Returns the seq under which it was stored. @throws {LinkFailure} */
+  async push(push: LinkPush, token: string | undefined, signal: AbortSignal): Promise<number> {
+    const { PushSessionMessage, PushSessionEvent } = this.#service
+    const { sessionId, callMs } = this.#options
+    const common = { session_id: sessionId, event_type: push.type, payload: push.payload }
+    this.#pushing ??= this.#connect()
+    const call = { client: this.#pushing, token, deadlineMs: callMs, signal }
+    try {
+      if (push.to === 'messages') return await unary(PushSessionMessage, common, call)
+      const { count, completedAt } = push
+      const request = {
+        ...common,
+        event_count: count,
+        ...(completedAt === undefined ? {} : timeOf(completedAt)),
+      }
+      return await unary(PushSessionEvent, request, call)
+    } catch (error) {
+      // The connection may be a dead one, which nobody has closed.
+      if (error instanceof LinkFailure && error.isUnsure) this.#disconnect()
+      throw error
+    }
+  }
+
+  /**
+   * The messages behind `after`, then what comes, until `signal` is aborted or the server ends it. On a connection of its
+   * own, so that a new watch finds out whether the server is there.
+   *
+   * @throws {LinkFailure}
+   */
+  async *watch(
+    after: number,
+    { token, signal, onOpen }: { token: string | undefined; signal: AbortSignal; onOpen?(): void },
+  ): AsyncGenerator<SessionMessage> {
+    const { path, requestSerialize, responseDeserialize } = this.#service.WatchSessionMessages
+    const client = this.#connect()
+    try {
+      await ready(client, this.#options.callMs, signal)
+      onOpen?.()
+      const request = { session_id: this.#options.sessionId, after_seq: String(after) }
+      const stream = client.makeServerStreamRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        metadataOf(token),
+      )
+      // It is listened to below; what it says when it is cancelled before that is nobody's.
+      stream.on('error', () => undefined)
+      const stop = (): void => stream.cancel()
+      signal.addEventListener('abort', stop, { once: true })
+      if (signal.aborted) stop()
+      try {
+        for await (const message of stream) yield SessionMessage.parse(message)
+      } finally {
+        signal.removeEventListener('abort', stop)
+        stream.cancel()
+      }
+    } catch (error) {
+      if (!signal.aborted) throw failureOf(error)
+    } finally {
+      client.close()
+    }
+  }
+
+  close(): void {
+    this.#disconnect()
+  }
+
+  #disconnect(): void {
+    this.#pushing?.close()
+    this.#pushing = undefined
+  }
+
+  #connect(): Client {
+    return new Client(this.#address, this.#credentials, this.#channel)
+  }
+}
+
+interface Call {
+  client: Client
+  token: string | undefined
+  deadlineMs: number
+  signal: AbortSignal
+}
+
+function unary(
+  method: Method,
+  request: object,
+  { client, token, deadlineMs, signal }: Call,
+): Promise<number> {
+  const { path, requestSerialize, responseDeserialize } = method
+  return new Promise((resolve, reject) => {
+    const call = client.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      metadataOf(token),
+      { deadline: Date.now() + deadlineMs },
+      (error, answer) => {
+        signal.removeEventListener('abort', stop)
+        if (error !== null) return reject(failureOf(error))
+        const stored = Stored.safeParse(answer)
+        resolve(stored.success ? stored.data.seq : 0)
+      },
+    )
+    const stop = (): void => call.cancel()
+    signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted) stop()
+  })
+}
+
+function ready(client: Client, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => client.close()
+    signal.addEventListener('abort', stop, { once: true })
+    client.waitForReady(Date.now() + timeoutMs, (error) => {
+      signal.removeEventListener('abort', stop)
+      if (error === undefined || error === null) resolve()
+      else reject(new LinkFailure(`No connection: ${toMessage(error)}`, { remedy: 'again' }))
+    })
+  })
+}
+
+function metadataOf(token: string | undefined): Metadata {
+  const metadata = new Metadata()
+  // One value exactly: the server takes two for none.
+  if (token !== undefined) metadata.set('authorization', `Bearer ${token}`)
+  return metadata
+}
+
+function failureOf(error: unknown): LinkFailure {
+  if (error instanceof LinkFailure) return error
+  if (!isServiceError(error)) return new LinkFailure(toMessage(error), { remedy: 'again' })
+  const { code, details } = error
+  const remedy = REFUSALS[code] ?? 'again'
+  const isUnsure = remedy === 'again' && !SURE.has(code) && !NOT_SENT.test(details)
+  return new LinkFailure(`${status[code]}: ${details}`, { remedy, isUnsure })
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error
+}
+
+function nameOf({ host, port }: Target): string {
+  return `dns:${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/** The library's own words for a CONNECT, which it else takes from the environment. */
+function throughProxy({ isSecure, authorization }: HttpProxy, server: Target): ClientOptions {
+  if (isSecure) {
+    const message = `The way to ${server.host} leads through an https proxy, which gRPC cannot use; name an http one, or the host in NO_PROXY.`
+    throw new RunnerError('config_invalid', message)
+  }
+  const credentials = authorization?.replace(/^Basic /, '')
+  return {
+    'grpc.http_connect_target': nameOf(server),
+    'grpc.default_authority': nameOf(server).slice('dns:'.length),
+    ...(credentials === undefined
+      ? {}
+      : { 'grpc.http_connect_creds': Buffer.from(credentials, 'base64').toString() }),
+  }
+}
+
+/** @throws {RunnerError} `config_invalid` */
+function trust(files: readonly string[]) {
+  return createSecureContext({ ca: [...rootCertificates, ...files.map(readAuthority)] })
+}
+
+/** PEM. @throws {RunnerError} `config_invalid`. */
+export function readAuthority(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new RunnerError('config_invalid', `The CA file ${file} cannot be read: ${toMessage(error)}.`)
+  }
+}
+
+function timeOf(ms: number): { completed_at: { seconds: string; nanos: number } } {
+  return { completed_at: { seconds: String(Math.floor(ms / 1000)), nanos: Math.round((ms % 1000) * 1e6) } }
+}

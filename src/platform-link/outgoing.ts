@@ -1,0 +1,182 @@
+import { contentToText, EventType } from '@ag-ui/core'
+import type { AguiEvent } from '../agui/event.ts'
+import { type Effect, effectOf, type ItemKind, isDelta } from '../agui/items.ts'
+import { ownName } from '../agui/own-events.ts'
+import { questionText } from './chat-answers.ts'
+
+/** What is said to the control plane: a message, which its chat shows, or an event, which its audit trail keeps. */
+export type LinkPush =
+  | { to: 'messages'; type: string; payload: string }
+  | {
+      to: 'events'
+      type: string
+      payload: string
+      /** How many events of the log it stands for. */
+      count: number
+      /** Of what took some time, when it was over; milliseconds since the epoch. */
+      completedAt?: number
+    }
+
+/** A record of the log. */
+interface Said {
+  seq: number
+  at: number
+  event: AguiEvent
+}
+
+interface Group {
+  seq: number
+  start: AguiEvent
+  said: string
+  fragments: number
+}
+
+/** Items that are one event of the audit trail, from their first event to their last. */
+const GROUPED: ReadonlySet<ItemKind> = new Set(['text', 'reasoning', 'tool'])
+/** They come every few seconds, and say that something goes on. The audit trail has them. */
+const TICKING: ReadonlySet<string> = new Set([ownName('tool_progress'), ownName('thinking_tokens')])
+/** What the control plane's clients show of a result. */
+const RESULT_CHARS_MAX = 2000
+const CUT = '... (truncated)'
+/** A server of gRPC reads no more than 4 MiB at once unless it is told to, and a character may be six bytes of JSON. */
+const PAYLOAD_CHARS_MAX = 512 * 1024
+
+/** A thread's records as what is pushed of them (control-plane.md 1.3), fed in the log's order. */
+export class Outgoing {
+  readonly #open = new Map<string, Group>()
+  #seq: number
+
+  /** @param after the last seq before the first record. */
+  constructor(after: number) {
+    this.#seq = after
+  }
+
+  /** Whoever reads the log anew behind this one lacks nothing: what is open now began later. */
+  get restart(): number {
+    return Math.min(this.#seq, ...[...this.#open.values()].map(({ seq }) => seq - 1))
+  }
+
+  /** What the record completes, in the order in which it is to be pushed. */
+  apply({ seq, at, event }: Said): LinkPush[] {
+    this.#seq = seq
+    const effect = effectOf(event)
+    if (effect === undefined || !GROUPED.has(effect.item)) return [...messagesOf(event), eventOf(event)]
+    switch (effect.kind) {
+      case 'open':
+        this.#open.set(effect.key, { seq, start: event, said: '', fragments: 0 })
+        return []
+      case 'delta':
+        this.#add(effect, event)
+        return []
+      case 'close':
+        return this.#close(effect, { at, event })
+      case 'whole':
+        return [...messagesOf(event), eventOf(event)]
+    }
+  }
+
+  #add({ key }: Effect, event: AguiEvent): void {
+    const group = this.#open.get(key)
+    if (group === undefined || !isDelta(event)) return
+    group.said += event.delta
+    group.fragments += 1
+  }
+
+  /** What began before the first record that is still there is not known: it is left out. */
+  #close({ key }: Effect, { at, event }: Pick<Said, 'at' | 'event'>): LinkPush[] {
+    const group = this.#open.get(key)
+    this.#open.delete(key)
+    if (group === undefined) return []
+    const { start, said, fragments } = group
+    const content = cut(said, PAYLOAD_CHARS_MAX)
+    const payload = { ...start, accumulated_content: content, fragment_count: fragments, end_event: event }
+    return [
+      ...messagesOfGroup(start, content),
+      {
+        to: 'events',
+        type: start.type,
+        payload: JSON.stringify(payload),
+        count: fragments + 2,
+        completedAt: at,
+      },
+    ]
+  }
+}
+
+function messagesOfGroup(start: AguiEvent, content: string): LinkPush[] {
+  if (start.type === EventType.TEXT_MESSAGE_START) {
+    const text = content.trim()
+    // A person's words are the control plane's own: it takes them from nobody else.
+    return text === '' || (start.role ?? 'assistant') !== 'assistant' ? [] : [message('assistant', text)]
+  }
+  if (start.type !== EventType.TOOL_CALL_START) return []
+  const { toolCallName: tool, toolCallId: tool_call_id } = start
+  return [message('tool_use', { tool, tool_call_id, input: argumentsOf(content) })]
+}
+
+function messagesOf(event: AguiEvent): LinkPush[] {
+  switch (event.type) {
+    case EventType.TOOL_CALL_RESULT: {
+      const { toolCallId: tool_call_id, content } = event
+      return [message('tool_result', { tool_call_id, result: cut(contentToText(content), RESULT_CHARS_MAX) })]
+    }
+    case EventType.RUN_STARTED:
+      return [message('lifecycle', { event: 'run_started' })]
+    case EventType.RUN_FINISHED: {
+      const { outcome } = event
+      const question =
+        typeof outcome === 'object' && outcome.type === 'interrupt' ? questionText(outcome.interrupts) : ''
+      return [...(question === '' ? [] : [message('assistant', question)]), ended()]
+    }
+    case EventType.RUN_ERROR: {
+      const { code } = event
+      const error = cut(event.message, RESULT_CHARS_MAX)
+      // The control plane's page takes the sign of work away for the second one only.
+      return [message('error', { error, ...(code === undefined ? {} : { code }) }), ended()]
+    }
+    case EventType.CUSTOM: {
+      const { name: custom_event, value } = event
+      if (TICKING.has(custom_event)) return []
+      if (isTooLong(event)) return [message('system', { custom_event, value: null })]
+      return [message(custom_event.includes('error') ? 'error' : 'system', { custom_event, value })]
+    }
+    default:
+      return []
+  }
+}
+
+function ended(): LinkPush {
+  return message('lifecycle', { event: 'run_finished' })
+}
+
+function eventOf(event: AguiEvent): LinkPush {
+  const { type } = event
+  const shown = isTooLong(event) ? { type, omitted: true } : event
+  return { to: 'events', type, payload: JSON.stringify(shown), count: 1 }
+}
+
+function isTooLong(event: AguiEvent): boolean {
+  return JSON.stringify(event).length > PAYLOAD_CHARS_MAX
+}
+
+function message(type: string, payload: string | object): LinkPush {
+  const text = typeof payload === 'string' ? cut(payload, PAYLOAD_CHARS_MAX) : JSON.stringify(payload)
+  return { to: 'messages', type, payload: text }
+}
+
+function argumentsOf(text: string): unknown {
+  if (text === '') return {}
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : { value }
+  } catch {
+    return { raw: text }
+  }
+}
+
+function cut(text: string, max: number): string {
+  if (text.length <= max) return text
+  // Never in the middle of a character.
+  const end = /[\ud800-\udbff]/.test(text.charAt(max - 1)) ? max - 1 : max
+  return `${text.slice(0, end)}${CUT}`
+}

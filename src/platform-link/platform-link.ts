@@ -1,0 +1,227 @@
+import { inBackground } from '../background.ts'
+import { isCode } from '../errors.ts'
+import type { LinkSettings } from '../link-settings.ts'
+import type { ProxySettings } from '../proxy-settings.ts'
+import type { Redactor } from '../redaction/redactor.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Threads } from '../thread/threads.ts'
+import { within } from '../within.ts'
+import type { Pace } from './back-off.ts'
+import { CursorFile } from './cursor-file.ts'
+import { Delivery } from './delivery.ts'
+import { Inbox } from './inbox.ts'
+import { LinkFailure } from './link-failure.ts'
+import { LinkState, type LinkStateName } from './link-state.ts'
+import { LinkTokens } from './link-tokens.ts'
+import { MessageServer, readAuthority } from './message-server.ts'
+import { Outbox } from './outbox.ts'
+import { Progress } from './progress.ts'
+import type { SessionMessage } from './protocol.ts'
+
+export interface PlatformLinkOptions {
+  settings: LinkSettings
+  /** Absolute. */
+  workspace: string
+  proxies: ProxySettings
+  /** PEM files that every TLS connection of this process trusts: the sandbox's own authority. */
+  caFiles: readonly string[]
+  storage: Storage
+  threads: Pick<Threads, 'submit' | 'view'>
+  redactor: Pick<Redactor, 'redactText'>
+  logger: Logger
+  /** What is run beside the link: a message that is in it is not run twice. */
+  firstPrompt: string | undefined
+  /** Milliseconds for pushing what is left when the runner stops. */
+  flushMs: number
+  times?: LinkTimes
+}
+
+/** Milliseconds. */
+interface LinkTimes {
+  retry: Pace
+  call: number
+  look: number
+  watch: number
+}
+
+const TIMES: LinkTimes = { retry: { first: 1000, longest: 30_000 }, call: 10_000, look: 2000, watch: 60_000 }
+/** A message that is older than the start by more was said before it. */
+const BEFORE_START_MS = 5000
+
+export interface PlatformLink {
+  /** Call when runs can be taken in. */
+  start(): void
+  state(): { name: LinkStateName; reason: string | undefined }
+  /** Records of the log that are not pushed. */
+  behind(): Promise<number>
+  /**
+   * Takes nothing more in, and pushes what the log has; bounded by `flushMs`. Call when no run is under way any more.
+   * Idempotent.
+   */
+  close(): Promise<void>
+}
+
+/**
+ * The session in the control plane as a reader of the log and a submitter of runs, which goes through the same doors inside as
+ * every client.
+ *
+ * @throws {RunnerError} `config_invalid`.
+ */
+export async function openPlatformLink(options: PlatformLinkOptions): Promise<PlatformLink> {
+  const { settings, storage, logger, times = TIMES } = options
+  const { sessionId, tokens: source, messagesCaFile, tokenCaFile } = settings
+  const { server: target, useTls } = settings
+  const tokens = new LinkTokens({ ...options, source, caFiles: authorities(options.caFiles, tokenCaFile) })
+  const server = new MessageServer({
+    ...{ ...options, server: target, useTls, sessionId, callMs: times.call },
+    caFiles: authorities(options.caFiles, messagesCaFile),
+  })
+  const progress = new Progress(storage, sessionId)
+  const start = await startOf(options, progress)
+  const state = new LinkState(logger)
+  const common = { server, tokens, state, logger, pace: times.retry }
+  const delivery = new Delivery({ ...common, lookMs: times.look })
+  const outbox = new Outbox({ log: storage.log, threadId: sessionId, progress, delivery, logger })
+  const pushing = new AbortController()
+  const inbox = new Inbox({
+    ...common,
+    ...start,
+    threadId: sessionId,
+    watchMs: times.watch,
+    submit: (input) => options.threads.submit(input),
+    interrupts: () => interruptsOf(options.threads, sessionId),
+    tell: (text) => delivery.deliver(assistant(options.redactor.redactText(text)), pushing.signal),
+  })
+  return new OpenLink({ ...options, inbox, outbox, delivery, tokens, server, state, pushing })
+}
+
+interface LinkParts extends Pick<PlatformLinkOptions, 'settings' | 'storage' | 'flushMs' | 'logger'> {
+  inbox: Inbox
+  outbox: Outbox
+  delivery: Delivery
+  tokens: LinkTokens
+  server: MessageServer
+  state: LinkState
+  pushing: AbortController
+}
+
+class OpenLink implements PlatformLink {
+  readonly #parts: LinkParts
+  readonly #watching = new AbortController()
+  #work: Promise<unknown> = Promise.resolve()
+  #isStarted = false
+  #closing: Promise<void> | undefined
+
+  constructor(parts: LinkParts) {
+    this.#parts = parts
+  }
+
+  start(): void {
+    if (this.#isStarted) return
+    this.#isStarted = true
+    const { inbox, outbox, pushing, settings } = this.#parts
+    const { sessionId: threadId } = settings
+    const watching = this.#follow(inbox.run(this.#watching.signal), this.#watching.signal)
+    const pushed = this.#follow(outbox.run(pushing.signal), pushing.signal)
+    this.#work = Promise.allSettled([watching, pushed])
+    inBackground({ name: 'watching the platform', threadId }, watching)
+    inBackground({ name: 'pushing to the platform', threadId }, pushed)
+  }
+
+  state(): { name: LinkStateName; reason: string | undefined } {
+    const { name, reason } = this.#parts.state
+    return { name, reason }
+  }
+
+  behind(): Promise<number> {
+    return this.#parts.outbox.behind()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const { pushing, tokens, server, state } = this.#parts
+    this.#watching.abort()
+    if (this.#isStarted) await this.#flush()
+    pushing.abort()
+    tokens.close()
+    await this.#work
+    server.close()
+    state.closed()
+  }
+
+  async #flush(): Promise<void> {
+    const { outbox, delivery, storage, settings, flushMs, pushing, logger } = this.#parts
+    const head = await storage.log.head(settings.sessionId)
+    delivery.hurry()
+    try {
+      await within({ signal: pushing.signal, timeoutMs: flushMs }, (signal) => outbox.reached(head, signal))
+    } catch {
+      const behind = await outbox.behind()
+      logger.warn({ behind }, 'not everything was pushed to the platform; the next start goes on with it')
+    }
+  }
+
+  /** What refuses one half refuses both. Any other failure is a fault of ours, and told as one. */
+  async #follow(work: Promise<void>, signal: AbortSignal): Promise<void> {
+    try {
+      await work
+    } catch (error) {
+      if (signal.aborted) return
+      const isRefused = error instanceof LinkFailure
+      this.#parts.state.refused(error instanceof Error ? error.message : String(error))
+      this.#watching.abort()
+      this.#parts.pushing.abort()
+      if (!isRefused) throw error
+    }
+  }
+}
+
+/** Where the inbox goes on, and what it passes over (control-plane.md 1.6). */
+async function startOf(
+  { settings, workspace, firstPrompt }: PlatformLinkOptions,
+  progress: Progress,
+): Promise<{ after: number; isOld(message: SessionMessage): boolean; save(seq: number): Promise<void> }> {
+  const { cursorFile, sessionId, isResume, resumeAfterSeq } = settings
+  if (cursorFile !== undefined) {
+    const cursor = await CursorFile.open({ file: cursorFile, workspace, sessionId, isResume })
+    return { after: cursor.seq, isOld: () => false, save: (seq) => cursor.save(seq) }
+  }
+  const save = (seq: number): Promise<void> => progress.saveAccepted(seq)
+  const known = (await progress.accepted()) ?? (isResume ? resumeAfterSeq : undefined)
+  if (known !== undefined) return { after: known, isOld: () => false, save }
+  const startedAt = Date.now() - BEFORE_START_MS
+  return {
+    after: 0,
+    save,
+    // The prompt that the sandbox was started for comes as a message too; what else was said meanwhile is new.
+    isOld: ({ created_at, payload }) =>
+      created_at != null &&
+      created_at < startedAt &&
+      (isResume || firstPrompt?.includes(payload.trim()) === true),
+  }
+}
+
+async function interruptsOf(threads: Pick<Threads, 'view'>, threadId: string) {
+  try {
+    return (await threads.view(threadId)).interrupts
+  } catch (error) {
+    if (isCode(error, 'not_found')) return []
+    throw error
+  }
+}
+
+/** One that was named and cannot be read ends the start; one of the environment's was somebody else's to name. */
+function authorities(common: readonly string[], own: string | undefined): string[] {
+  if (own === undefined) return [...common]
+  readAuthority(own)
+  return [...common, own]
+}
+
+function assistant(payload: string) {
+  return { to: 'messages', type: 'assistant', payload } as const
+}

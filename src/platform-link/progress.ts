@@ -1,0 +1,64 @@
+import { z } from 'zod'
+import type { Storage } from '../storage/storage.ts'
+
+/** Door of stored data. */
+const Pushed = z.object({
+  /** The log is read anew behind this seq. */
+  restart: z.number(),
+  /** The last record of which something was pushed, and how much of it. */
+  seq: z.number(),
+  parts: z.number(),
+  /** The control plane's own seq of the last message that it has acknowledged. */
+  acknowledged: z.number(),
+})
+export type Pushed = z.infer<typeof Pushed>
+
+export const NOTHING_PUSHED: Pushed = { restart: 0, seq: 0, parts: 0, acknowledged: 0 }
+
+/** How far the link has come on a thread, in the store. */
+export class Progress {
+  readonly #storage: Storage
+  readonly #threadId: string
+
+  constructor(storage: Storage, threadId: string) {
+    this.#storage = storage
+    this.#threadId = threadId
+  }
+
+  async pushed(): Promise<Pushed> {
+    return Pushed.safeParse(await this.#get('pushed')).data ?? NOTHING_PUSHED
+  }
+
+  async savePushed(pushed: Pushed): Promise<void> {
+    await this.#put('pushed', pushed)
+  }
+
+  /** The last of the control plane's messages that was accepted; undefined before the first start. */
+  async accepted(): Promise<number | undefined> {
+    return z.number().safeParse(await this.#get('accepted')).data
+  }
+
+  /** Resolves when it is on disk. */
+  async saveAccepted(seq: number): Promise<void> {
+    await this.#put('accepted', seq)
+    await this.#storage.flushed()
+  }
+
+  async #get(what: string): Promise<unknown> {
+    return await this.#storage.tables.workspace.get(keyOf(this.#threadId, what))
+  }
+
+  async #put(what: string, value: unknown): Promise<void> {
+    const key = keyOf(this.#threadId, what)
+    await this.#storage.commit({
+      threadId: 'workspace',
+      writes: [{ table: 'workspace', key, value }],
+      isLast: true,
+    })
+  }
+}
+
+/** The table belongs to no thread, so an entry names its own. */
+function keyOf(threadId: string, what: string): readonly [string] {
+  return [`platform-link ${what} ${threadId}`]
+}

@@ -1,0 +1,85 @@
+import { fromJSON, type MethodDefinition } from '@grpc/proto-loader'
+import { z } from 'zod'
+
+const text = (id: number) => ({ type: 'string', id })
+const int32 = (id: number) => ({ type: 'int32', id })
+/** A number of 64 bits is a text here: a double would round it. */
+const int64 = (id: number) => ({ type: 'int64', id })
+const time = (id: number) => ({ type: 'google.protobuf.Timestamp', id })
+const optional = <T extends object>(field: T) => ({ ...field, options: { proto3_optional: true } })
+const method = (requestType: string, responseType: string, responseStream = false) => ({
+  requestType,
+  responseType,
+  responseStream,
+  comment: '',
+})
+
+const TIMESTAMP = { fields: { seconds: int64(1), nanos: int32(2) } }
+const PUSH = { session_id: text(1), event_type: text(2), payload: text(3) }
+const STORED = {
+  id: text(1),
+  session_id: text(2),
+  seq: int64(3),
+  event_type: text(4),
+  payload: text(5),
+  created_at: time(6),
+}
+
+/**
+ * What a runner's token may call of the control plane's `ambient.v1.SessionService`, and what it says and hears there. The
+ * numbers of the fields are facts of that service (control-plane.md 1.1).
+ */
+const SESSIONS = {
+  PushSessionMessageRequest: { fields: PUSH },
+  WatchSessionMessagesRequest: { fields: { session_id: text(1), after_seq: int64(2) } },
+  PushSessionEventRequest: {
+    fields: { ...PUSH, completed_at: optional(time(4)), event_count: int32(5) },
+  },
+  SessionMessage: { fields: STORED },
+  SessionEvent: { fields: { ...STORED, completed_at: optional(time(7)), event_count: int32(8) } },
+  SessionService: {
+    methods: {
+      PushSessionMessage: method('PushSessionMessageRequest', 'SessionMessage'),
+      WatchSessionMessages: method('WatchSessionMessagesRequest', 'SessionMessage', true),
+      PushSessionEvent: method('PushSessionEventRequest', 'SessionEvent'),
+    },
+  },
+}
+
+const DEFINITION = {
+  nested: {
+    google: { nested: { protobuf: { nested: { Timestamp: TIMESTAMP } } } },
+    ambient: { nested: { v1: { nested: SESSIONS } } },
+  },
+}
+
+/** How a method's path, request and answer are written. */
+export type Method = MethodDefinition<object, object>
+
+export type SessionService = Readonly<
+  Record<'PushSessionMessage' | 'WatchSessionMessages' | 'PushSessionEvent', Method>
+>
+
+export function sessionService(): SessionService {
+  const service = fromJSON(DEFINITION, { keepCase: true, longs: String })['ambient.v1.SessionService']
+  const { PushSessionMessage, WatchSessionMessages, PushSessionEvent } = Object(service)
+  return { PushSessionMessage, WatchSessionMessages, PushSessionEvent }
+}
+
+const seq = z.coerce.number().int().min(0)
+const Time = z
+  .object({ seconds: z.coerce.number().default(0), nanos: z.number().default(0) })
+  .transform(({ seconds, nanos }) => seconds * 1000 + nanos / 1e6)
+
+/** Door of what the control plane sends. An absent member is one with the default of its type. */
+export const SessionMessage = z.object({
+  seq: seq.default(0),
+  event_type: z.string().default(''),
+  payload: z.string().default(''),
+  /** Milliseconds since the epoch. */
+  created_at: Time.nullish(),
+})
+export type SessionMessage = z.infer<typeof SessionMessage>
+
+/** The same of a message and of an event, as the answer to a push. */
+export const Stored = z.object({ seq: seq.default(0) })
