@@ -7,6 +7,8 @@ export default defineConfig({
     globalSetup: ['test/support/build.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // A worker loads the source once and not with each file. No file changes what another one sees: no mocks, no globals.
+    isolate: false,
     // Most of these wait for processes that they started: one more than a runner has cores keeps them busy.
     maxWorkers: 3,
     // On a machine shared with others a process may be starved once; twice is a fault. At home the first time counts.

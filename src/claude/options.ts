@@ -16,6 +16,8 @@ export interface ClaudeAgentOptions extends LaunchOptions {
   startTimeoutMs: number
   /** How long Claude Code may take to answer a control request before it counts as hung. */
   controlTimeoutMs: number
+  /** How long it has at each step of its end: end of input, SIGTERM, SIGKILL. */
+  stopStepMs: number
   /** A process that has had no run for this long is stopped; the next run resumes. */
   idleMs: number
   /** How long a turn may take to stop by itself before its process is killed. */

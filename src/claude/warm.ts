@@ -94,6 +94,7 @@ export async function startWarm(
     mark: `${options.mark}:${randomUUID()}`,
     startTimeoutMs: options.startTimeoutMs,
     controlTimeoutMs: options.controlTimeoutMs,
+    stopStepMs: options.stopStepMs,
     spawn: options.spawn,
     endLeftovers: options.endLeftovers,
     observed,

@@ -71,6 +71,7 @@ export async function openAgent(
     processesMax: limits.claudeProcessesMax,
     startTimeoutMs: limits.claudeStartTimeoutMs,
     controlTimeoutMs: limits.claudeControlTimeoutMs,
+    stopStepMs: limits.claudeStopStepMs,
     idleMs: limits.claudeIdleMs,
     interruptGraceMs: limits.interruptGraceMs,
     interruptExpiresMs: limits.interruptExpiresMs,

@@ -53,6 +53,7 @@ agentContract('Claude Code', async () => {
     processesMax: 2,
     startTimeoutMs: 60_000,
     controlTimeoutMs: 30_000,
+    stopStepMs: 2000,
     idleMs: 600_000,
     interruptGraceMs: 5000,
     interruptExpiresMs: 0,

@@ -18,6 +18,7 @@ const OPTIONS: ClaudeAgentOptions = {
   ...{
     startTimeoutMs: 1000,
     controlTimeoutMs: 1000,
+    stopStepMs: 1000,
     idleMs: 1000,
     interruptGraceMs: 1000,
     interruptExpiresMs: 0,

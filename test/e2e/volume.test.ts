@@ -7,6 +7,8 @@ import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 import { openSocket } from '../support/socket.ts'
 
 const MIB = 1024 * 1024
+/** Events of 1600 characters: 22 MiB in all. */
+const WIDE = 13_000
 const BIG = Array.from({ length: 100_000 }, (_, index) => `line ${index} "ü\u{1f600}"\n`)
   .join('')
   .slice(0, MIB)
@@ -17,7 +19,7 @@ const SCRIPT: Script = {
     // More than the kernel's buffers take in the place of a reader.
     {
       when: { prompt: 'wide (\\d+)' },
-      reply: [{ deltas: { count: '{{1}}', text: `{{n}} ${'x'.repeat(600)}` } }],
+      reply: [{ deltas: { count: '{{1}}', text: `{{n}} ${'x'.repeat(1600)}` } }],
     },
     {
       when: { prompt: 'write', round: 0 },
@@ -86,7 +88,7 @@ test('readers that stopped hold nobody up, cost little, and get everything when 
 }, async () => {
   await run(runner.url, runInput('stopped', 'hello'))
   // The same run without them: what it costs by itself is not theirs.
-  await run(runner.url, runInput('warm', 'wide 30000'))
+  await run(runner.url, runInput('warm', `wide ${WIDE}`))
   const before = anonymousBytes(runner.pid)
   const { hostname, port } = new URL(runner.url)
   const streams = Array.from({ length: 8 }, () => {
@@ -100,8 +102,8 @@ test('readers that stopped hold nobody up, cost little, and get everything when 
     await frame(({ seq }) => seq === 1)
     socket.pause()
   }
-  const all = await run(runner.url, runInput('stopped', 'wide 30000'))
-  expect(all.filter(({ type }) => type === 'TEXT_MESSAGE_CONTENT')).toHaveLength(30_000)
+  const all = await run(runner.url, runInput('stopped', `wide ${WIDE}`))
+  expect(all.filter(({ type }) => type === 'TEXT_MESSAGE_CONTENT')).toHaveLength(WIDE)
   const grown = anonymousBytes(runner.pid) - before
   console.log(`sixteen stopped readers of 22 MiB each: ${(grown / MIB).toFixed(1)} MiB more`)
   // Held for good, 16 × 22 MiB and more; below that it is garbage not collected yet (bench: nothing is held after it).
@@ -110,7 +112,7 @@ test('readers that stopped hold nobody up, cost little, and get everything when 
   let last = 0
   for (const { frames: told, frame, socket, close } of sockets) {
     socket.resume()
-    await frame(({ seq, event }) => seq !== undefined && seq > 30_000 && event?.type === 'RUN_FINISHED')
+    await frame(({ seq, event }) => seq !== undefined && seq > WIDE && event?.type === 'RUN_FINISHED')
     const seqs = told.flatMap(({ seq }) => seq ?? [])
     last = seqs.length
     expect(seqs).toEqual(seqs.map((_seq, index) => index + 1))

@@ -9,6 +9,8 @@ import { claudeOf, processesWith, readProcess } from '../support/processes.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
 const LONG = '600000'
+/** A hung process makes no use of the time that it is given. */
+const SOON = { INTERRUPT_GRACE_MS: '300', CLAUDE_STOP_STEP_MS: '300' }
 const SCRIPT = {
   rules: [
     { when: { prompt: 'hang' }, reply: [{ text: 'partial' }, { hang: true as const }] },
@@ -25,7 +27,7 @@ let patient: RunnerProcess
 
 beforeAll(async () => {
   bench = await openBench({ script: SCRIPT })
-  hasty = await bench.start({ CLAUDE_CONTROL_TIMEOUT_MS: '700', INTERRUPT_GRACE_MS: '300' })
+  hasty = await bench.start({ ...SOON, CLAUDE_CONTROL_TIMEOUT_MS: '700' })
   patient = await startPatient('patient')
 })
 afterAll(() => bench.close())
@@ -34,7 +36,7 @@ function startPatient(name: string, env: Record<string, string> = {}): Promise<R
   return bench.start({
     RUNNER_STATE_DIR: join(bench.directory, name),
     CLAUDE_CONTROL_TIMEOUT_MS: LONG,
-    INTERRUPT_GRACE_MS: '300',
+    ...SOON,
     ...env,
   })
 }

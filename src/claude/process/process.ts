@@ -24,6 +24,8 @@ export interface ClaudeProcessOptions {
   startTimeoutMs: number
   /** How long Claude Code may take to answer a control request before it counts as hung. */
   controlTimeoutMs: number
+  /** How long it has at each step of its end. */
+  stopStepMs: number
   /** In the place of child_process.spawn: piped stdio, a process group of its own. */
   spawn?: ((request: SpawnRequest) => ChildProcess) | undefined
   /** Ends what this process's commands left running. */
@@ -63,8 +65,6 @@ export interface Exit {
 }
 
 const STDERR_TAIL_CHARS = 4096
-/** Claude Code ends by itself when its input ends; then the ladder goes on. */
-const CLOSE_STEP_MS = 2000
 /** Exit code of the wrapper when there is no binary to start. */
 const NOT_FOUND_EXIT = 127
 
@@ -254,7 +254,7 @@ export class ClaudeProcess {
 
   /**
    * The stop ladder: end of input (Claude Code saves its session and goes), SIGTERM, SIGKILL, and then whatever
-   * it started that left its group. Idempotent; bounded by three steps of CLOSE_STEP_MS.
+   * it started that left its group. Idempotent; bounded by three steps of CLAUDE_STOP_STEP_MS.
    */
   close(): Promise<void> {
     this.#closing ??= this.#stop()
@@ -293,7 +293,7 @@ export class ClaudeProcess {
   }
 
   async #stop(): Promise<void> {
-    const { mark } = this.#options
+    const { mark, stopStepMs } = this.#options
     // Looked at while the tree still hangs together: afterwards its members belong to nobody.
     const known = this.#isAlive ? processesOf(mark, this.#child.pid) : []
     this.#input.end()
@@ -301,7 +301,7 @@ export class ClaudeProcess {
       this.#signalGroup('SIGTERM')
       if (!(await this.#gone())) this.#signalGroup('SIGKILL')
     }
-    await killTree(mark, { known, timeoutMs: CLOSE_STEP_MS })
+    await killTree(mark, { known, timeoutMs: stopStepMs })
     this.#query.close()
     await this.exited
   }
@@ -323,7 +323,7 @@ export class ClaudeProcess {
 
   #gone(): Promise<boolean> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), CLOSE_STEP_MS)
+      const timer = setTimeout(() => resolve(false), this.#options.stopStepMs)
       void exitOf(this.#child).then(() => {
         clearTimeout(timer)
         resolve(true)
