@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { wholeNumber } from './whole-number.ts'
 
-/** Forms of an environment variable; an empty one is none. */
+/** Forms of an environment variable; an empty one counts as unset. */
 export const emptyIsUnset = (value: unknown): unknown => (value === '' ? undefined : value)
 
 export const textField = z.preprocess(emptyIsUnset, z.string().optional())

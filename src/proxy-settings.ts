@@ -21,7 +21,7 @@ export interface HttpProxy {
   readonly authorization: string | undefined
 }
 
-/** In the order in which they are looked at, for http and https alike; an empty one is none. */
+/** In the order in which they are looked at, for http and https alike; an empty one counts as unset. */
 const VARIABLES = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY']
 
 export interface ProxySettings {
@@ -131,7 +131,7 @@ function toPlain(address: string): string {
   return parts.flatMap((part) => [part >> 8, part & 255]).join('.')
 }
 
-/** 0 for what is no address; one with a zone is none here. */
+/** 0 for what is no address, and for an address with a zone. */
 function familyOf(text: string): 0 | 4 | 6 {
   const family = text.includes('%') ? 0 : isIP(text)
   return family === 4 || family === 6 ? family : 0

@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { LongFirst } from './support/long-first.ts'
 
 export default defineConfig({
   test: {
@@ -13,6 +14,6 @@ export default defineConfig({
     maxWorkers: 3,
     // On a machine shared with others a process may be starved once; twice is a fault. At home the first time counts.
     retry: process.env['CI'] === undefined ? 0 : 1,
-    sequence: { shuffle: { files: true, tests: false } },
+    sequence: { shuffle: { files: true, tests: false }, sequencer: LongFirst },
   },
 })

@@ -39,7 +39,7 @@ export interface AgentSession {
   run(request: RunRequest, context: RunContext): Promise<RunEnd>
   /**
    * Puts a user message into the running turn, with the surroundings of its run where the turn has others. Returns what
-   * the model cannot be given of all this, in words; `undefined` when no turn is there to take it. It is told in the stream
+   * the model cannot be given of all this, in words; `undefined` when no turn is there to take it. It is sent in the stream
    * when the agent takes it in. What the turn has not taken in when its run ends, it never will, unless it waits for
    * somebody and goes on in a later run.
    */

@@ -88,10 +88,10 @@ export function resumePoint({ isTakenBack, proven }: Memory): { resumeSessionAt?
   return isTakenBack && proven !== undefined ? { resumeSessionAt: proven.uuid } : {}
 }
 
-/** Told when the next words are tried again without it. */
+/** The reason that is sent when the next words are tried again without it. */
 export const LEFT =
   'The model refused what a run that did not end well had left in the session; it goes on from before that run.'
 
-/** Told when the session's file is gone. */
+/** The reason that is sent when the session's file is gone. */
 export const GONE =
   'Claude Code has no conversation of this id any more; it starts without what was said before.'

@@ -221,7 +221,7 @@ function observe(app: FastifyInstance): void {
 }
 
 /**
- * What came in is looked at before any route is. An empty body with a JSON content type is none, as `fetch` and proxies
+ * What came in is looked at before any route is. An empty body with a JSON content type counts as no body, as `fetch` and proxies
  * send it with a bare POST.
  */
 function acceptJson(app: FastifyInstance, limits: SentLimits): void {

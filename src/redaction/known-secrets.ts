@@ -64,7 +64,7 @@ function assignedIn(text: string): string[] {
     .flatMap((match) => (match?.[1] !== undefined && isSecretName(match[1]) ? [match[2] ?? ''] : []))
 }
 
-/** Undefined for what is none. */
+/** Undefined for what is no secret. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)

@@ -21,7 +21,7 @@ export interface TokenForm {
   steps: readonly FormStep[]
   /** What still belongs to the token then. */
   tail: readonly FormStep[]
-  /** It is none when a further letter or digit follows. */
+  /** When a further letter or digit follows, it is no token. */
   isExact?: boolean
   /** A last look at what was matched, from the prefix on. */
   check?(text: string): boolean
@@ -150,7 +150,7 @@ export const TOKEN_FORMS: readonly TokenForm[] = [
     tail: [rest(BASE64URL)],
   },
   {
-    // Header and payload are JSON objects, so both begin as `{"` does in base64; three dotted words are none.
+    // Header and payload are JSON objects, so both begin as `{"` does in base64; three dotted words are no token.
     name: 'jwt',
     prefixes: [JSON_OBJECT],
     startsWord: true,

@@ -10,7 +10,7 @@ interface OpenThreadsOptions extends Omit<ThreadsOptions, 'onRunEnding' | 'onLog
   onFatal(error: unknown): void
 }
 
-/** The threads of a storage. Named one by one: what the caller has beside is none of theirs. */
+/** The threads of a storage. Each option is named, so that nothing else of the caller's reaches them. */
 export function openThreads({ onFatal, logger, enforcement, ...given }: OpenThreadsOptions): Threads {
   const { agent, storage, redactor, eventBytesMax, threadsMax, runTimeoutMs, runIdleTimeoutMs } = given
   const { queueMax, queueBytesMax, disconnectGraceMs, onRunEnded } = given

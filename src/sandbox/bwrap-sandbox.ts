@@ -33,7 +33,7 @@ export interface SpawnRequest {
   args: readonly string[]
   cwd: string
   env: Readonly<Record<string, string | undefined>>
-  /** Told of what this process, or what it started, was refused. */
+  /** Called with what this process, or one that it started, was refused. */
   onDenied?(denial: EgressDecision): void
 }
 
@@ -43,7 +43,7 @@ export interface BwrapSandboxOptions {
   env: Readonly<Record<string, string | undefined>>
   /** Base URL of the model route when it is not inference.local. */
   modelUrl?: string | undefined
-  /** Told which paths were renamed, since git would have executed there what was made inside. */
+  /** Called with the paths that were renamed, since git would have executed there what was made inside. */
   onSetAside?(renamed: readonly string[]): void
   /** For tests. */
   egress?: Pick<EgressProxyOptions, 'lookup' | 'dial' | 'upstreamAuthorities'>

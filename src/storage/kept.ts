@@ -14,7 +14,7 @@ export interface KeptOptions {
   /** The last seq that is wanted. */
   head: number
   signal: AbortSignal
-  /** Told in its place of what is damaged; what retention has removed is passed over. */
+  /** Called where records are damaged; those that retention has removed are passed over. */
   onLost?(lost: Lost): void
 }
 

@@ -1,6 +1,6 @@
 /**
- * A thread's id, or another name, and what is meant of it: one value a name has no second part. Names may be any text;
- * a member is a number, or at most 256 characters of ASCII.
+ * A thread's id, or another name, and a member of it. Where a name has one value only, there is no member. Names may be
+ * any text; a member is a number, or at most 256 characters of ASCII.
  */
 export type Key = readonly [name: string, member?: string | number]
 

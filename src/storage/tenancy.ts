@@ -1,6 +1,6 @@
 import { RunnerError } from '../errors.ts'
 
-/** Told of threads that this process may not go on with. */
+/** Hears of threads that this process may not go on with. */
 export interface TenancyWatcher {
   /** Nobody could be asked for so long that another may have the thread by now: it stops, and may go on when asked again. */
   onLapsed(threadId: string): void
@@ -21,7 +21,7 @@ export interface Tenancy {
   claim(threadId: string): Promise<void>
   /** Whether this runner was its last writer, in an earlier life too. */
   wasOurs(threadId: string): Promise<boolean>
-  /** What is told to those who ask for it here, where it does not live: `elsewhere`. */
+  /** The refusal for those who ask for it here, where it does not live: `elsewhere`. */
   whereabouts(threadId: string): Promise<RunnerError>
   /** Gives the thread up, for whoever asks next. */
   release(threadId: string): Promise<void>

@@ -10,7 +10,7 @@ import type { Logger } from './logger.ts'
 
 /**
  * Lines for what runs do, whoever has submitted them, each with its thread and run. The ids are the client's; of what
- * was said or done nothing is told.
+ * was said or done nothing is logged.
  *
  * @returns what ends it.
  */

@@ -9,7 +9,7 @@ import type { QueuedRun } from './queue.ts'
 
 interface Admitted extends Pick<NewMessages, 'held' | 'back'> {
   queued: QueuedRun
-  /** As they are told when the running turn takes them in; none when it is not to. */
+  /** As they are sent when the running turn takes them in; empty when it is not to. */
   steered: UserMessage[]
 }
 

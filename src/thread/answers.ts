@@ -16,13 +16,13 @@ const Asked = z.looseObject({
 export interface Answers {
   /** One for each question that is open and answered. */
   resume: ResumeEntry[]
-  /** The entries that answer nothing, in words: a run goes on without them (agui-1.0-producer.md A8.58). */
+  /** The entries that answer nothing, in words. A run goes on without them (agui-1.0-producer.md A8.58). */
   skipped: string[]
 }
 
 /**
- * The entries that answer something open, the first of each question. A thread that waits for a person does not go on without an answer, also
- * not for a client that knows nothing of the question (agui-1.0-producer.md A8.59).
+ * Finds the entries that answer something open, the first of each question. A thread that waits for a person does not go
+ * on without an answer, not even for a client that does not know the question (agui-1.0-producer.md A8.59).
  *
  * @throws {RunnerError} `interrupt_open`.
  */

@@ -3,7 +3,7 @@ import type { Storage } from '../storage/storage.ts'
 import type { ServedThreads } from './served-threads.ts'
 import type { StoredThreads, ThreadView } from './stored-threads.ts'
 
-/** The threads of other processes, to be read. Whatever would change one is told where it lives. */
+/** The threads of other processes, to be read. A call that would change one is refused with the place where it lives. */
 export class ReadThreads implements ServedThreads {
   readonly #storage: Storage
   readonly #stored: StoredThreads

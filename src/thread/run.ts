@@ -27,11 +27,11 @@ export interface RunOptions extends RunLimits {
   /** Takes out what no record may hold, on the way into the log: everything shown comes from there. */
   redactor: Redactor
   oversize: Oversize
-  /** What the thread has to say right behind RUN_STARTED. */
+  /** The thread's own events, right behind RUN_STARTED. */
   firstWords: readonly AguiEvent[]
-  /** Told of each user message that the agent took in on the way, by its id. */
+  /** Called with the id of each user message that the agent takes in on the way. */
   onUserMessage(messageId: string): void
-  /** What the thread has to say right before the terminal event. */
+  /** The thread's own events, right before the terminal event. */
   lastWords(end: RunEnd): AguiEvent[]
   /** What the thread stores in the commit of the terminal event. */
   lastWrites(end: RunEnd): Promise<readonly Write[]>
@@ -80,7 +80,7 @@ export class Run {
     )
   }
 
-  /** Whether nothing is this run's any more: its end is being written, or is. */
+  /** Whether nothing belongs to this run any more: its end is being written, or is written. */
   get isOver(): boolean {
     return this.#isOver
   }
@@ -143,7 +143,7 @@ export class Run {
     runEnded.publish({ ...this.#ids, outcome: end.outcome, ...code, ms: this.#age })
   }
 
-  /** Words of the thread's own in the stream of this run. */
+  /** Puts events of the thread's own into the stream of this run. */
   tell(events: readonly AguiEvent[]): void {
     for (const event of events) this.#pending.push(...this.#shown(event))
     this.#keepFlushing()
@@ -159,7 +159,7 @@ export class Run {
 
   #emit(events: readonly AguiEvent[]): Promise<void> | undefined {
     this.#silence?.restart()
-    // Behind its end nothing is this run's any more, whoever says it late.
+    // What comes after its end belongs to no run.
     if (events.length === 0 || this.#isOver) return undefined
     if (!this.#answered) {
       this.#answered = true

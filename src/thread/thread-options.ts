@@ -16,11 +16,11 @@ export interface ThreadOptions extends RunLimits {
   writer: ThreadWriter
   redactor: Redactor
   oversize: Oversize
-  /** Told before anybody else learns that a run has ended. */
+  /** Called before anybody else learns that a run has ended. */
   onRunEnding?: (() => void) | undefined
   queue: Queue
-  /** Told when a run has ended, its terminal event committed. */
+  /** Called when a run has ended and its terminal event is committed. */
   onRunEnded(run: { threadId: string; runId: string; end: RunEnd }): void
-  /** Told when the log could not be written, with the cause: the runner cannot keep its promise then. */
+  /** Called with the cause when the log cannot be written: the runner cannot keep its promise then. */
   onLogFailure(error: unknown): void
 }

@@ -281,7 +281,7 @@ export class Repositories {
   }
 }
 
-/** Told of, not fetched: they may lie on any host. */
+/** They are reported and not fetched, for they may lie on any host. */
 export function emptySubmodules(paths: readonly string[]): string[] {
   if (paths.length === 0) return []
   return [`Submodules are not fetched; these folders are empty: ${paths.map(quoted).join(', ')}.`]

@@ -62,7 +62,7 @@ export class Repository {
   }
 
   /**
-   * Undefined when the folder is none.
+   * Undefined when the folder is no repository.
    *
    * @throws {RunnerError} `path_outside_workspace` when a part of it lies elsewhere.
    */

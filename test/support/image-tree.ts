@@ -1,5 +1,5 @@
 // Performs Dockerfile.openshell without a container engine: every instruction as it stands, on a folder per stage
-// whose base is this machine: /usr and what lies in it, and the Node that runs the test. An instruction it does not know is an error,
+// whose base is this machine (/usr and what lies in it) and Node 24. An instruction it does not know is an error,
 // so the file and what the tests start cannot drift apart. Needs root: the image's files belong to several users.
 import { execFile, execFileSync, spawnSync } from 'node:child_process'
 import {
@@ -37,7 +37,7 @@ export interface BuildOptions {
   context: string
   /** Where the stages are assembled; the caller removes it. */
   directory: string
-  /** The file that stands in for the base's Node. */
+  /** The file with Node 24, standing in for the base's. */
   node: string
 }
 

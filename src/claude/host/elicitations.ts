@@ -95,7 +95,7 @@ export class Elicitations {
   }
 }
 
-/** What a resume entry says of an elicitation. Everything that is no clear answer is none: `cancel`. */
+/** What a resume entry says of an elicitation. Everything that is no clear answer counts as `cancel`. */
 export function readElicited({ interrupt }: Elicited, entry: ResumeEntry): ElicitationResult {
   if (entry.status === 'cancelled') return { action: 'cancel' }
   if (interrupt.expiresAt !== undefined && Date.parse(interrupt.expiresAt) < Date.now())

@@ -42,7 +42,7 @@ export function otherOrigin({ directory, staysIn }: Origin, here: ClaudePlace): 
   return staysIn !== undefined || began === here.directory ? undefined : began
 }
 
-/** What a conversation is told that comes from the workspace of another runner; from now on this one is its own. */
+/** The problem to report of a conversation that comes from another runner's workspace. From now on this one is its own. */
 export function moved(
   memory: { origin: Origin },
   { workspaceId }: { workspaceId: string | undefined },

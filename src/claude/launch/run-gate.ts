@@ -13,7 +13,7 @@ export interface RunGateOptions {
   isAtWork(): boolean
   /** Whether the model may yet refuse a picture or document of this turn. */
   isMediaUntried(): boolean
-  /** Told what was refused: the tool's name, or `turn`. */
+  /** Called with what was refused: the tool's name, or `turn`. */
   onRefused(what: string): void
 }
 

@@ -13,7 +13,7 @@ export interface KeeperOptions {
   claim(signal: AbortSignal): Promise<Lease>
   /** Called when the process is let go of, before it ends. */
   onLeave(): void
-  /** Told how the clearing up after each process goes; nobody else need await it. */
+  /** Called with the clearing up after each process, which nobody else need await. */
   onClearing(clearing: Promise<void>): void
 }
 

@@ -47,7 +47,7 @@ export interface TurnSigns {
   expectsOutput: boolean
 }
 
-/** The model has ended its turn. A reason that is not here is none that it may be trusted to have finished. */
+/** The model has ended its turn. With a reason that is not here nobody can say that it has finished. */
 const FINISHED = ['end_turn', 'stop_sequence']
 /** Hooks of the deployer that end a turn, as `terminal_reason`; the first three where the model had more to do. */
 const HOOK_STOPS = ['hook_stopped', 'tool_deferred', 'stop_hook_blocked', 'stop_hook_prevented']

@@ -7,7 +7,7 @@ const Where = z.object({ url: z.string() })
 
 /**
  * Sends on what concerns a thread that lives on another runner, when the request has come whole, and answers with that
- * one's answer. One that cannot be reached is no answer: then the client is told where the thread lives.
+ * one's answer. When it cannot be reached, the client gets the address at which the thread lives.
  */
 export function forwardElsewhere(answer: ErrorHandler): ErrorHandler {
   return async (error, request, reply) => {

@@ -12,7 +12,7 @@ const SCHEME_PORTS: Readonly<Record<string, number>> = { http: 80, https: 443 }
 const ABSOLUTE = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)/i
 const AUTHORITY = /^(\[[0-9a-f:.]+\]|[^\s:@[\]\\,]+)(?::(\d{1,5}))?$/i
 
-/** Undefined for what is none: empty, several, with user information, with a port that is no number. */
+/** Undefined for what is no authority: empty, several, with user information, with a port that is no number. */
 export function parseAuthority(text: string): RequestAuthority | undefined {
   const [, name, port] = AUTHORITY.exec(text.trim()) ?? []
   if (name === undefined) return undefined

@@ -9,7 +9,7 @@ interface AftermathOptions {
   workspace: string
   /** Where what is known outlives the runner. */
   file: string
-  /** Told which paths were renamed, and which links put back. */
+  /** Called with the paths that were renamed, and the links that were put back. */
   onSetAside(renamed: readonly string[]): void
 }
 

@@ -80,7 +80,7 @@ export class Inspector {
     })
   }
 
-  /** Takes over a socket that was told its tunnel stands. The first byte says whether TLS begins on it. */
+  /** Takes over a socket whose client knows that its tunnel stands. The first byte says whether TLS begins on it. */
   accept(socket: Socket, tunnel: Tunnel): void {
     socket.once('readable', () => {
       const first: Buffer | null = socket.read(1)

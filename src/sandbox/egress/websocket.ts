@@ -29,7 +29,7 @@ declare module 'ws' {
 export interface WebSocketOptions extends Pick<ForwardOptions, 'agent' | 'path' | 'host'> {
   /** Why a message may not pass; undefined when it may. */
   refusalOf(message: Buffer, isBinary: boolean): string | undefined
-  /** Told of what cannot be read as a message at all. */
+  /** Called when something cannot be read as a message at all. */
   onUnreadable(reason: string): void
 }
 

@@ -151,7 +151,7 @@ export class StoreTable<V, K extends Key> {
             throw await commitFailure(error, this.name)
           })
         } catch (error) {
-          // A key that is none.
+          // lmdb takes no such key.
           settle()
           throw error
         }

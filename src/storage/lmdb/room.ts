@@ -122,6 +122,6 @@ export function isFull(error: unknown): boolean {
 
 export function storageFull(path: string, cause?: unknown): RunnerError {
   const why = cause === undefined ? '' : ` (${toMessage(cause)})`
-  const message = `The disk of the state folder is full: ${path} cannot grow${why}. Free space there, or delete threads; what was told stays readable.`
+  const message = `The disk of the state folder is full: ${path} cannot grow${why}. Free space there, or delete threads; what was sent stays readable.`
   return new RunnerError('storage_full', message, { cause })
 }

@@ -26,7 +26,7 @@ export async function checkServer(place: RedisPlace): Promise<void> {
   const ask = (command: string, ...args: Argument[]): Promise<unknown> => connection.call(command, args)
   const check = async (): Promise<void> => {
     await connection.connect()
-    // The client goes on in database 0 when it cannot have the one it was told.
+    // The client goes on in database 0 when it cannot have the one that was named.
     if (place.kind !== 'cluster') await ask('SELECT', place.db)
     checkFacts(factsOf(String(await ask('INFO'))), place)
     await checkKeys(ask)

@@ -14,7 +14,7 @@ const retry = (times: number): number => Math.min(50 * times, RETRY_MS_MAX)
 const REFUSALS = /^(OOM|MISCONF|NOREPLICAS)\b/
 
 /**
- * Two connections to one Redis: one for commands, one that is told of changes. Both come back by themselves, and what was
+ * Two connections to one Redis: one for commands, one that hears of changes. Both come back by themselves, and what was
  * not answered is sent again: every command here may be given twice.
  */
 export class RedisClient {
@@ -35,7 +35,7 @@ export class RedisClient {
   static open(place: RedisPlace, onBack: () => void): RedisClient {
     const commands = connectionTo(place, retry)
     const changes = connectionTo(place, retry)
-    // Whoever waits is told by what it waits for; without a listener the process would end.
+    // Whoever waits learns it from the command that fails; without a listener the process would end.
     for (const connection of [commands, changes]) connection.on('error', () => undefined)
     changes.on('ready', onBack)
     return new RedisClient(commands, changes, place)
@@ -136,7 +136,7 @@ export class RedisClient {
     const message = toMessage(error)
     if (!this.#gate.isOpen) return closedStore()
     if (REFUSALS.test(message)) {
-      const text = `Redis takes nothing more: ${message} Free room there, or delete threads; what was told stays readable.`
+      const text = `Redis takes nothing more: ${message} Free room there, or delete threads; what was sent stays readable.`
       return new RunnerError('storage_full', text, { cause: error })
     }
     if (/WRONGTYPE/.test(message)) {

@@ -40,7 +40,7 @@ export function threadKeys(threadId: string): string[] {
   return NAMES.map((name) => `${threadTag(threadId)}:${name}`)
 }
 
-/** Told of each batch, `<born> <head>`, and of the end, `<born> dropped`. */
+/** The channel on which each batch is announced, as `<born> <head>`, and the end, as `<born> dropped`. */
 export function channelOf(threadId: string): string {
   return `${threadTag(threadId)}:changes`
 }

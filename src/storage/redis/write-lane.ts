@@ -32,7 +32,7 @@ export interface LaneOptions {
   now(): number
   /** What has to be over before the thread is claimed: the removal of an earlier life. */
   after: Promise<unknown> | undefined
-  /** The readers of this process are told what is committed. */
+  /** Gives what is committed to the readers of this process. */
   hold(claimed: Claimed): HeldFeed
   /** Another process writes the thread. */
   onLost(): void
@@ -94,7 +94,7 @@ export class WriteLane {
     return this.#fence !== '' && !this.#isLost && !this.#isDropped
   }
 
-  /** Whether something is on its way that nobody has heard of yet. */
+  /** Whether a commit is on its way whose answer is not here yet. */
   get isWriting(): boolean {
     return this.#pending.size > 0
   }

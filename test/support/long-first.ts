@@ -1,0 +1,37 @@
+import { createHash } from 'node:crypto'
+import { relative } from 'node:path'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/** Each takes tens of seconds. Begun last, one of them would keep a single worker busy when everything else is done. */
+const LONG = new Set([
+  'test/browser/pages.test.ts',
+  'test/e2e/approvals.test.ts',
+  'test/e2e/binary.test.ts',
+  'test/e2e/first-prompt.test.ts',
+  'test/e2e/lives.test.ts',
+  'test/e2e/rejected-input.test.ts',
+  'test/e2e/volume.test.ts',
+  'test/e2e/workspace-setup.test.ts',
+  'test/examples/apps.test.ts',
+  'test/hostile/hung-claude.test.ts',
+  'test/hostile/process.test.ts',
+  'test/image/tree.test.ts',
+  'test/mock/claude-code.test.ts',
+  'test/one-off/here.test.ts',
+  'test/outside/launch.test.ts',
+  'test/sandbox/escapes.test.ts',
+  'test/sandbox/runner.test.ts',
+])
+
+/** The long files first; within both groups a random order by the seed, so that no file comes to lean on another. */
+export class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const { root, sequence } = this.ctx.config
+    const placeOf = ({ moduleId }: TestSpecification): string => {
+      const name = relative(root, moduleId)
+      const random = createHash('sha256').update(`${sequence.seed} ${name}`).digest('hex')
+      return `${LONG.has(name) ? 0 : 1} ${random}`
+    }
+    return files.toSorted((one, other) => (placeOf(one) < placeOf(other) ? -1 : 1))
+  }
+}
