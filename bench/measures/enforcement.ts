@@ -66,7 +66,8 @@ async function measure(workshop: Workshop): Promise<Row[]> {
   const outsideEnv = { ...env, NODE_EXTRA_CA_CERTS: world.authorityFile, HTTPS_PROXY: world.proxyUrl }
   const sides: Sides = {
     script,
-    inside: (command, args) => output(sandbox.spawn({ command, args, cwd: workspace, env })),
+    inside: async (command, args) =>
+      await output((await sandbox.prepare()).spawn({ command, args, cwd: workspace, env })),
     outside: (command, args) => output(spawn(command, args, { cwd: workspace, env: outsideEnv })),
   }
   try {

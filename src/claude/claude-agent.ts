@@ -59,8 +59,8 @@ function binaryOptions({
   workspace,
   mark,
   startTimeoutMs,
-  spawn,
+  prepareStart,
 }: ClaudeAgentOptions): ClaudeBinaryOptions {
   const known = { executable, env, cwd: workspace, mark, startTimeoutMs }
-  return spawn === undefined ? known : { ...known, spawn }
+  return prepareStart === undefined ? known : { ...known, prepareStart }
 }

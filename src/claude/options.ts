@@ -26,8 +26,8 @@ export interface ClaudeAgentOptions extends LaunchOptions {
   interruptExpiresMs: number
   /** Who Claude Code is and its temporary folder, where those are not what its environment says. */
   inside: Inside | undefined
-  /** Starts the wrapper's process; undefined for an ordinary one. */
-  spawn?: ClaudeProcessOptions['spawn']
+  /** Called before each start of the wrapper, for what then starts it; undefined for an ordinary process. */
+  prepareStart?: ClaudeProcessOptions['prepareStart']
   /** When a run has ended: ends what its commands left running, where that may not go on. */
   endLeftovers?: ClaudeProcessOptions['endLeftovers']
   /** Where the next run works. `stay`: a directory that a conversation cannot leave, taken while it is there. */

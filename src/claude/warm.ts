@@ -95,7 +95,7 @@ export async function startWarm(
     startTimeoutMs: options.startTimeoutMs,
     controlTimeoutMs: options.controlTimeoutMs,
     stopStepMs: options.stopStepMs,
-    spawn: options.spawn,
+    prepareStart: options.prepareStart,
     endLeftovers: options.endLeftovers,
     observed,
     ...(onDenied === undefined ? {} : { onDenied }),

@@ -77,7 +77,7 @@ export async function openAgent(
     interruptExpiresMs: limits.interruptExpiresMs,
     denied: enforcement.denied,
     inside: enforcement.inside,
-    spawn: (request) => enforcement.spawn(request),
+    prepareStart: () => enforcement.prepare(),
     async endLeftovers(child) {
       const count = await enforcement.endLeftovers(child)
       if (count > 0) logger.info({ count }, 'what commands left running ended with the run')

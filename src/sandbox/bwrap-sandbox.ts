@@ -11,6 +11,7 @@ import { createAuthority } from '../tunnel/authority.ts'
 import { Aftermath } from './bwrap/aftermath.ts'
 import { endOf, watch } from './bwrap/attempt.ts'
 import { Placeholders } from './bwrap/freeze.ts'
+import type { Guarding } from './bwrap/git-guard.ts'
 import { writeCertificates } from './bwrap/inside-certificates.ts'
 import { insideEnvironment } from './bwrap/inside-environment.ts'
 import { type LaunchFacts, toLaunchLine } from './bwrap/launch-line.ts'
@@ -35,6 +36,14 @@ export interface SpawnRequest {
   env: Readonly<Record<string, string | undefined>>
   /** Called with what this process, or one that it started, was refused. */
   onDenied?(denial: EgressDecision): void
+}
+
+/** One start, whose mounts are known. It is either spawned, once, or released. */
+export interface PreparedStart {
+  /** In the place of child_process.spawn: piped stdio, a process group of its own. */
+  spawn(request: SpawnRequest): ChildProcess
+  /** Idempotent; nothing when it was spawned. */
+  release(): void
 }
 
 export interface BwrapSandboxOptions {
@@ -93,6 +102,8 @@ export class BwrapSandbox {
   readonly #aftermath: Aftermath
   /** Of each process that was started, until all of it is gone and what it left is settled. */
   readonly #unfinished = new Set<Promise<void>>()
+  /** Looks at the workspace and changes of it are made one behind the other. */
+  #turn: Promise<unknown> = Promise.resolve()
   #attempt: { readonly problem: string | undefined } | undefined
   #isClosed = false
 
@@ -140,43 +151,87 @@ export class BwrapSandbox {
     return this.#attempt?.problem
   }
 
-  spawn(request: SpawnRequest): ChildProcess {
-    // What those that live have made does not become known, and so trusted, because another one starts.
-    if (this.#unfinished.size > 0) this.#aftermath.settle()
+  /** Call once, before anything starts: finishes what a runner that was killed could not. */
+  recover(): Promise<void> {
+    return this.#inTurn(() => this.#aftermath.recover())
+  }
+
+  prepare(): Promise<PreparedStart> {
+    return this.#inTurn(async () => {
+      // What those that live have made does not become known, and so trusted, because another one starts.
+      if (this.#unfinished.size > 0) await this.#aftermath.settle()
+      const guarding = await this.#guard()
+      try {
+        this.#aftermath.begin({ ...guarding, workspace: this.#parts.places.workspace })
+      } catch (error) {
+        guarding.freeze.release()
+        this.#attempt = { problem: toMessage(error) }
+        throw error
+      }
+      return this.#startOf(guarding)
+    })
+  }
+
+  #guard(): Promise<Guarding> {
     const { places, view } = this.#parts
-    const guarding = protect({
+    const writable = view.mounts.filter(({ kind }) => kind === 'write')
+    return protect({
       places,
       placeholders: this.#placeholders,
       reader: this.#reader(),
       strange: this.#aftermath.strange,
-      isWritable: (path) =>
-        isVisible(
-          path,
-          view.mounts.filter(({ kind }) => kind === 'write'),
-        ),
+      isWritable: (path) => isVisible(path, writable),
     })
-    try {
-      this.#aftermath.begin({ ...guarding, workspace: places.workspace })
-      const outer = foldersOfRoot([...guarding.freeze.outerRoots])
-      const { child, init } = this.#launch(request, [...view.mounts, ...guarding.freeze.mounts], outer)
-      this.#attempt = watch(child)
-      const finished = this.#finish(child, init).finally(() => {
-        this.#unfinished.delete(finished)
-        if (this.#unfinished.size === 0) this.#aftermath.finish()
-        else this.#aftermath.settle()
-        guarding.freeze.release()
-      })
-      this.#unfinished.add(finished)
-      return child
-    } catch (error) {
-      guarding.freeze.release()
-      this.#attempt = { problem: toMessage(error) }
-      throw error
+  }
+
+  #startOf(guarding: Guarding): PreparedStart {
+    let isUsed = false
+    let end: (gone: Promise<void>) => void = () => undefined
+    const gone = new Promise<void>((resolve) => {
+      end = resolve
+    })
+    const finished: Promise<void> = gone.then(() => this.#inTurn(() => this.#clearUp(finished, guarding)))
+    this.#unfinished.add(finished)
+    return {
+      spawn: (request) => {
+        isUsed = true
+        try {
+          const outer = foldersOfRoot([...guarding.freeze.outerRoots])
+          const mounts = [...this.#parts.view.mounts, ...guarding.freeze.mounts]
+          const { child, init } = this.#launch(request, mounts, outer)
+          this.#attempt = watch(child)
+          end(this.#gone(child, init))
+          return child
+        } catch (error) {
+          end(Promise.resolve())
+          this.#attempt = { problem: toMessage(error) }
+          throw error
+        }
+      },
+      release: () => {
+        if (!isUsed) end(Promise.resolve())
+      },
     }
   }
 
+  async #clearUp(finished: Promise<void>, { freeze }: Guarding): Promise<void> {
+    this.#unfinished.delete(finished)
+    try {
+      if (this.#unfinished.size === 0) await this.#aftermath.finish()
+      else await this.#aftermath.settle()
+    } finally {
+      freeze.release()
+    }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work)
+    this.#turn = turn.catch(() => undefined)
+    return turn
+  }
+
   /** Resolves when nothing is left of what it started: bubblewrap itself ends before the namespace does. */
-  async #finish(child: ChildProcess, init: Running['init']): Promise<void> {
+  async #gone(child: ChildProcess, init: Running['init']): Promise<void> {
     await new Promise<void>((resolve) => {
       child.once('close', () => resolve())
     })
@@ -189,8 +244,8 @@ export class BwrapSandbox {
     return init === undefined ? 0 : await endLeftovers(init)
   }
 
-  settle(): void {
-    this.#aftermath.settle()
+  settle(): Promise<void> {
+    return this.#inTurn(() => this.#aftermath.settle())
   }
 
   /** Whom the files must let in, as they are on the disk; undefined when that is the runner itself. */
@@ -267,6 +322,7 @@ export class BwrapSandbox {
     this.#parts.owner?.close()
     // Those that run on are their owner's to end.
     if (this.#running.size === 0) await Promise.all(this.#unfinished)
+    await this.#turn
   }
 
   /** The wrappers have the image's name inside; everything else has its own. */

@@ -16,7 +16,7 @@ import {
 } from './bwrap/places.ts'
 import { openShiftedOwner } from './bwrap/shifted-owner.ts'
 import { findTools, tryBackend } from './bwrap/tools.ts'
-import { BwrapSandbox, type BwrapSandboxOptions, type SpawnRequest } from './bwrap-sandbox.ts'
+import { BwrapSandbox, type BwrapSandboxOptions, type PreparedStart } from './bwrap-sandbox.ts'
 import { type EnforcementReport, gapsOf, uniformReport } from './report.ts'
 
 interface DeniedPaths {
@@ -38,11 +38,11 @@ export interface Enforcement {
    */
   endLeftovers(child: ChildProcess): Promise<number>
   /** Then: takes away what was made inside for git to run outside (docs/enforcement.md). */
-  settle(): void
+  settle(): Promise<void>
   /** Connections, requests and messages so far; `audited` passed though the policy does not permit them. */
   readonly counts: { readonly allowed: number; readonly audited: number; readonly denied: number }
-  /** In the place of child_process.spawn: piped stdio, a process group of its own. */
-  spawn(request: SpawnRequest): ChildProcess
+  /** Looks at the workspace as it is now, for one process that is to start. */
+  prepare(): Promise<PreparedStart>
   /** Idempotent. Processes that still run lose their way out. */
   close(): Promise<void>
 }
@@ -55,7 +55,7 @@ export interface EnforcementOptions extends BwrapSandboxOptions {
 }
 
 /**
- * Holds what is spawned through it to `policy`, as well as this machine can.
+ * Holds what is started through it to `policy`, as well as this machine can.
  *
  * @throws {RunnerError} `policy_not_enforced` under `required`, naming the parts.
  */
@@ -124,11 +124,13 @@ function unchanged(report: EnforcementReport, denied: DeniedPaths): Enforcement 
     inside: undefined,
     problem: undefined,
     endLeftovers: () => Promise.resolve(0),
-    settle: () => undefined,
+    settle: () => Promise.resolve(),
     counts: { allowed: 0, audited: 0, denied: 0 },
-    spawn({ command, args, cwd, env }) {
-      return spawnChild(command, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
-    },
+    prepare: async () => ({
+      spawn: ({ command, args, cwd, env }) =>
+        spawnChild(command, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] }),
+      release: () => undefined,
+    }),
     close: () => Promise.resolve(),
   }
 }
@@ -171,6 +173,7 @@ async function openBwrap(options: EnforcementOptions): Promise<Enforcement> {
   }
   const sandbox = new BwrapSandbox(options, parts)
   try {
+    await sandbox.recover()
     await ofMachine(() => sandbox.tryOut(options.policy))
     if (ofRoot.length > 0) await sandbox.tryOwners()
     return sandbox

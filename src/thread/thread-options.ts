@@ -17,7 +17,7 @@ export interface ThreadOptions extends RunLimits {
   redactor: Redactor
   oversize: Oversize
   /** Called before anybody else learns that a run has ended. */
-  onRunEnding?: (() => void) | undefined
+  onRunEnding?: (() => Promise<void>) | undefined
   queue: Queue
   /** Called when a run has ended and its terminal event is committed. */
   onRunEnded(run: { threadId: string; runId: string; end: RunEnd }): void

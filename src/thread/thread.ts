@@ -385,7 +385,7 @@ export class Thread {
   /** What is stored with the terminal event. */
   async #lastWrites(end: RunEnd, digests: QueuedRun['digests'], by: TakenIn): Promise<Write[]> {
     const { agent, queue } = this.#options
-    this.#options.onRunEnding?.()
+    await this.#options.onRunEnding?.()
     const taken = await queue.takenWrites()
     const { kept, refused } = knownAfter(end, digests)
     this.#facts = factsAfter(end, this.#facts, { memory: agent.memory, lastUserMessageId: kept.at(-1)?.[0] })

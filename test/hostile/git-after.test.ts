@@ -90,8 +90,9 @@ function person(script: string, at = workspace): string {
 
 const REPOSITORY = 'git init -q -b main; echo a > a.txt; git add .; git commit -qm one'
 
-function agent(enforcement: Enforcement, script: string): ChildProcess {
-  const child = enforcement.spawn({ command: '/bin/sh', args: ['-c', script], cwd: workspace, env: ENV })
+async function agent(enforcement: Enforcement, script: string): Promise<ChildProcess> {
+  const { spawn } = await enforcement.prepare()
+  const child = spawn({ command: '/bin/sh', args: ['-c', script], cwd: workspace, env: ENV })
   child.stderr?.resume()
   child.stdout?.resume()
   return child
@@ -99,7 +100,7 @@ function agent(enforcement: Enforcement, script: string): ChildProcess {
 
 /** A whole process, and all that is done behind it. */
 async function life(enforcement: Enforcement, script: string): Promise<void> {
-  const child = agent(enforcement, script)
+  const child = await agent(enforcement, script)
   child.stdin?.end()
   await once(child, 'close')
   await enforcement.close()
@@ -127,7 +128,7 @@ describe.skipIf(reason !== undefined)(`after a run (${reason ?? 'bubblewrap is h
   ])('what a command left behind ends, %s; what was started goes on', async (_what, leave) => {
     const enforcement = await enforce()
     writeFileSync(join(workspace, 'leave'), leave)
-    const child = agent(enforcement, 'sh leave; echo left; read -r line; echo on')
+    const child = await agent(enforcement, 'sh leave; echo left; read -r line; echo on')
     await once(child.stdout ?? child, 'data')
     expect(await enforcement.endLeftovers(child)).toBeGreaterThan(0)
     expect(processesWith('47119')).toEqual([])

@@ -67,8 +67,9 @@ function person(script: string): string {
   })
 }
 
-function agent(script: string): ChildProcess {
-  const child = enforcement.spawn({ command: '/bin/sh', args: ['-c', script], cwd: workspace, env: ENV })
+async function agent(script: string): Promise<ChildProcess> {
+  const { spawn } = await enforcement.prepare()
+  const child = spawn({ command: '/bin/sh', args: ['-c', script], cwd: workspace, env: ENV })
   child.stderr?.resume()
   child.stdout?.resume()
   return child
@@ -88,9 +89,9 @@ async function expectHarmless(): Promise<void> {
 
 describe.skipIf(reason !== undefined)(`around the guard of git (${reason ?? 'bubblewrap is here'})`, () => {
   test('a repository that a living process made is not known, and trusted, because another one starts', async () => {
-    const first = agent(`${INNER}; echo made; read -r line`)
+    const first = await agent(`${INNER}; echo made; read -r line`)
     await once(first.stdout ?? first, 'data')
-    await ended(agent('true'))
+    await ended(await agent('true'))
     await ended(first)
     await expectHarmless()
     expect(readdirSync(join(workspace, 'inner'))).toEqual(['.git.set-aside-by-agui-runner'])
@@ -99,20 +100,20 @@ describe.skipIf(reason !== undefined)(`around the guard of git (${reason ?? 'bub
   test('nor one in an index whose list is longer than we read', async () => {
     const folder = Array.from({ length: 18 }, () => 'd'.repeat(200)).join('/')
     const list = `i=0; blob=$(git hash-object a.txt); while [ $i -lt 19000 ]; do printf '100644 %s\\t%s/%s\\n' $blob ${folder} $i; i=$((i+1)); done | git update-index --index-info; git update-index --index-version 4`
-    await ended(agent(`${INNER}; ${list}`))
+    await ended(await agent(`${INNER}; ${list}`))
     await expectHarmless()
   })
 
   test('an index of more repositories than we read is set aside itself', async () => {
     const folder = Array.from({ length: 18 }, () => 'd'.repeat(200)).join('/')
     const list = `i=0; while [ $i -lt 19000 ]; do printf '160000 %s\\t%s/%s\\n' $(printf '%040d' 1) ${folder} $i; i=$((i+1)); done > list; git update-index --index-info < list; git update-index --index-version 4`
-    await ended(agent(`${INNER}; ${list.replace("$(printf '%040d' 1)", '1'.repeat(40))}`))
+    await ended(await agent(`${INNER}; ${list.replace("$(printf '%040d' 1)", '1'.repeat(40))}`))
     await expectHarmless()
     expect(readdirSync(join(workspace, '.git'))).toContain('index.set-aside-by-agui-runner')
   })
 
   test.each(['555', '111', '000'])('nor one in a folder of mode %s', async (mode) => {
-    await ended(agent(`${INNER}; chmod ${mode} inner`))
+    await ended(await agent(`${INNER}; chmod ${mode} inner`))
     await enforcement.close()
     chmodSync(join(workspace, 'inner'), 0o755)
     await expectHarmless()
@@ -125,7 +126,7 @@ describe.skipIf(reason !== undefined)(`around the guard of git (${reason ?? 'bub
   ])('a program of the workspace that is called %s stays the person’s', async (command) => {
     person(`git config filter.e.clean '${command}'; echo '*.txt filter=e' > .gitattributes`)
     await ended(
-      agent(
+      await agent(
         `printf '#!/bin/sh\\ntouch %s/../marker\\ncat\\n' $PWD > e; chmod 755 e; cp -f e tools/clean.sh; mv -f e tools/clean.sh; mv tools x; mkdir tools; cp x/clean.sh tools; touch -d @1 a.txt`,
       ),
     )

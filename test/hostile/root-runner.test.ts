@@ -187,7 +187,8 @@ async function workInside(workspace: string, world: string, script: string): Pro
     },
   })
   try {
-    const child = enforcement.spawn({ command: '/bin/sh', args: ['-c', script], cwd: workspace, env: {} })
+    const { spawn } = await enforcement.prepare()
+    const child = spawn({ command: '/bin/sh', args: ['-c', script], cwd: workspace, env: {} })
     child.stdin?.end()
     let said = ''
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (said += String(chunk)))

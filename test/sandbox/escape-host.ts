@@ -62,7 +62,7 @@ if (order.isBare) {
   const onDenied = (): void => {
     denials += 1
   }
-  await relay(enforcement.spawn({ ...request, onDenied }))
+  await relay((await enforcement.prepare()).spawn({ ...request, onDenied }))
   await enforcement.close()
   process.stdout.write(`DENIALS ${denials} ${enforcement.counts.denied} ${enforcement.counts.allowed}\n`)
 }

@@ -9,6 +9,7 @@ import { within } from '../../within.ts'
 import type { ClaudeProcessOptions } from './process.ts'
 import { killTree, MARK_VARIABLE } from './process-tree.ts'
 import { PromptQueue } from './prompt-queue.ts'
+import type { Prepared } from './spawning.ts'
 
 /**
  * Found by trying pinned releases: the SDK refuses 2.1.316 and everything before it, since a hook that fails would not
@@ -29,7 +30,7 @@ export interface ClaudeBinaryOptions {
   cwd: string
   mark: string
   startTimeoutMs: number
-  spawn?: ClaudeProcessOptions['spawn']
+  prepareStart?: ClaudeProcessOptions['prepareStart']
 }
 
 export class ClaudeBinary {
@@ -76,7 +77,8 @@ export class ClaudeBinary {
 
   async #version(signal: AbortSignal): Promise<string> {
     const { executable, env, cwd, startTimeoutMs } = this.#options
-    const child = this.#spawn({ command: executable, args: ['--version'], cwd, env })
+    const prepared = await this.#options.prepareStart?.()
+    const child = this.#spawn({ command: executable, args: ['--version'], cwd, env }, prepared)
     const end = (): void => {
       if (child.pid !== undefined) signalProcess(-child.pid, 'SIGKILL')
       // What it has started may hold them for ever.
@@ -104,6 +106,7 @@ export class ClaudeBinary {
   async #refusal(signal: AbortSignal): Promise<string> {
     const { query } = await import('@anthropic-ai/claude-agent-sdk')
     const { executable, env, cwd } = this.#options
+    const prepared = await this.#options.prepareStart?.()
     const PreToolUse: HookCallbackMatcher[] = [{ onFailure: 'block', hooks: [() => Promise.resolve({})] }]
     const running = query({
       prompt: new PromptQueue(),
@@ -114,7 +117,7 @@ export class ClaudeBinary {
         settingSources: [],
         hooks: { PreToolUse },
         spawnClaudeCodeProcess: ({ command, args }) => {
-          const child = this.#spawn({ command, args, cwd, env })
+          const child = this.#spawn({ command, args, cwd, env }, prepared)
           const { stdin, stdout } = child
           if (stdin === null || stdout === null) throw failure('Claude Code has no pipes.')
           return Object.assign(child, { stdin, stdout })
@@ -128,20 +131,18 @@ export class ClaudeBinary {
     } finally {
       signal.removeEventListener('abort', end)
       end()
+      prepared?.release()
     }
   }
 
-  #spawn(request: {
-    command: string
-    args: readonly string[]
-    cwd: string
-    env: Record<string, string>
-  }): ChildProcess {
-    const { spawn: spawnInPlace } = this.#options
+  #spawn(
+    request: { command: string; args: readonly string[]; cwd: string; env: Record<string, string> },
+    prepared: Prepared | undefined,
+  ): ChildProcess {
     const { command, args, cwd } = request
     const env = { ...request.env, [MARK_VARIABLE]: this.#mark }
     return (
-      spawnInPlace?.({ command, args, cwd, env }) ??
+      prepared?.spawn({ command, args, cwd, env }) ??
       spawn(command, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
     )
   }

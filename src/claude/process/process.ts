@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type {
   McpServerConfig,
@@ -6,7 +6,6 @@ import type {
   Query,
   SDKMessage,
   SDKUserMessage,
-  SpawnOptions,
 } from '@anthropic-ai/claude-agent-sdk'
 import type { ToolServer } from '../../agent/agent.ts'
 import { inBackground } from '../../background.ts'
@@ -14,47 +13,24 @@ import { claudeExited, claudeStarted, policyDenied } from '../../channels.ts'
 import { RunnerError, toMessage } from '../../errors.ts'
 import { signalProcess } from '../../process-table.ts'
 import { unlessAborted } from '../../within.ts'
-import { killTree, MARK_VARIABLE, processesOf } from './process-tree.ts'
+import { killTree, processesOf } from './process-tree.ts'
 import { PromptQueue } from './prompt-queue.ts'
+import { type Prepared, type Spawning, spawnDetached } from './spawning.ts'
 
-export interface ClaudeProcessOptions {
+export interface ClaudeProcessOptions extends Spawning {
   /** What the SDK is asked for; the executable is the wrapper. */
   sdk: Options
-  mark: string
   startTimeoutMs: number
   /** How long Claude Code may take to answer a control request before it counts as hung. */
   controlTimeoutMs: number
   /** How long it has at each step of its end. */
   stopStepMs: number
-  /** In the place of child_process.spawn: piped stdio, a process group of its own. */
-  spawn?: ((request: SpawnRequest) => ChildProcess) | undefined
+  /** Called before each start, for what then starts it; undefined for an ordinary process. */
+  prepareStart?: (() => Promise<Prepared>) | undefined
   /** Ends what this process's commands left running. */
   endLeftovers?: ((child: ChildProcess) => Promise<void>) | undefined
-  /** Whose process it is, and the run that it works on now: for those who observe it. */
-  observed(): { threadId: string; runId?: string }
-  /** Something outside Claude Code refused a connection of it, or of what it started. */
-  onDenied?(denial: Denial): void
   /** Every message of Claude Code, in order. A promise makes the next one wait. */
   onMessage(message: SDKMessage): Promise<void> | undefined
-}
-
-interface SpawnRequest {
-  command: string
-  args: readonly string[]
-  cwd: string
-  env: Record<string, string | undefined>
-  onDenied?(denial: Denial): void
-}
-
-/** What a policy refused; no secret in it. */
-export interface Denial {
-  host: string
-  port: number
-  method: string
-  /** Which gate refused, in few distinct words: l4, ssrf, l7, inference. */
-  stage: string
-  rule?: string
-  reason: string
 }
 
 export interface Exit {
@@ -98,6 +74,20 @@ export class ClaudeProcess {
   /** Starts the process; `ready` resolves when it answers. The SDK is loaded on the first call, not with the server. */
   static async start(options: ClaudeProcessOptions): Promise<ClaudeProcess> {
     const { query } = await import('@anthropic-ai/claude-agent-sdk')
+    const prepared = await options.prepareStart?.()
+    try {
+      return await ClaudeProcess.#start(query, options, prepared)
+    } catch (error) {
+      prepared?.release()
+      throw error
+    }
+  }
+
+  static async #start(
+    query: typeof import('@anthropic-ai/claude-agent-sdk')['query'],
+    options: ClaudeProcessOptions,
+    prepared: Prepared | undefined,
+  ): Promise<ClaudeProcess> {
     const input = new PromptQueue()
     let onSpawned: (child: ChildProcess) => void = () => undefined
     const spawning = new Promise<ChildProcess>((resolve) => {
@@ -108,7 +98,7 @@ export class ClaudeProcess {
       options: {
         ...options.sdk,
         spawnClaudeCodeProcess: (spawnOptions) => {
-          const spawned = spawnDetached(spawnOptions, options)
+          const spawned = spawnDetached(spawnOptions, options, prepared)
           onSpawned(spawned)
           return spawned
         },
@@ -335,28 +325,6 @@ export class ClaudeProcess {
     if (this.#child.pid !== undefined && this.#isAlive) signalProcess(-this.#child.pid, signal)
   }
 }
-
-/** In a group of its own, so that a signal to the group reaches what Claude Code started and not the runner. */
-function spawnDetached(spawnOptions: SpawnOptions, options: ClaudeProcessOptions): ChildProcess & Streams {
-  const { command, args } = spawnOptions
-  const cwd = spawnOptions.cwd ?? process.cwd()
-  const env = { ...spawnOptions.env, [MARK_VARIABLE]: options.mark }
-  const onDenied = (denial: Denial): void => {
-    const { host, port, method, stage, rule, reason } = denial
-    const place = { host, port, method, gate: stage, rule, reason }
-    policyDenied.publish({ ...options.observed(), by: 'runner', what: 'network', ...place })
-    options.onDenied?.(denial)
-  }
-  const child =
-    options.spawn?.({ command, args, cwd, env, onDenied }) ??
-    spawn(command, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
-  const { stdin, stdout } = child
-  if (stdin === null || stdout === null)
-    throw new RunnerError('claude_start_failed', 'Claude Code has no pipes.')
-  return Object.assign(child, { stdin, stdout })
-}
-
-type Streams = { stdin: NonNullable<ChildProcess['stdin']>; stdout: NonNullable<ChildProcess['stdout']> }
 
 function exitOf(child: ChildProcess): Promise<Omit<Exit, 'stderr'>> {
   if (child.exitCode !== null || child.signalCode !== null) {

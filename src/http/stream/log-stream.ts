@@ -21,7 +21,7 @@ export interface LogStreamOptions {
   runId?: string
   /** For a reader that lacks what was before. */
   catchUp?: CatchUp
-  /** All messages at this seq, for a reader that cannot take messages back: told where the conversation is taken back. */
+  /** All messages at this seq, for a reader that cannot take messages back: sent where the conversation is taken back. */
   restate?(seq: number): Promise<AguiEvent>
   /** Whether the stream ends behind this batch. */
   isLast(batch: Batch): boolean

@@ -16,14 +16,18 @@ interface AftermathOptions {
 export class Aftermath {
   readonly #options: AftermathOptions
   #known: KnownRepositories | undefined
-  #isAtWork = false
+  #isAtWork: boolean
 
-  /** Finishes what a runner that was killed could not. */
   constructor(options: AftermathOptions) {
     this.#options = options
     const last = readKnown(options.file, options.workspace)
     this.#known = last?.known
-    if (last?.isAtWork === true) this.finish()
+    this.#isAtWork = last?.isAtWork === true
+  }
+
+  /** Finishes what a runner that was killed could not. */
+  async recover(): Promise<void> {
+    if (this.#isAtWork) await this.finish()
   }
 
   /** Repositories that were made while something ran inside, whose end has been seen. */
@@ -32,21 +36,23 @@ export class Aftermath {
   }
 
   /**
-   * Call before something starts: what is found then is known.
+   * Call before something starts: what is found then is known. Beside something that runs, what was not found before may be
+   * of its making, whenever that was.
    *
    * @throws {Error} it cannot be written down; then nothing may start.
    */
-  begin(known: KnownRepositories): void {
+  begin(found: KnownRepositories): void {
+    const known = this.#isAtWork && this.#known !== undefined ? foundBeside(found, this.#known) : found
     this.#known = known
     this.#isAtWork = true
     writeKnown(this.#options.file, { known, isAtWork: true })
   }
 
   /** Call when a run has ended, and before something starts beside what runs. */
-  settle(): void {
+  async settle(): Promise<void> {
     if (this.#known === undefined) return
     const { workspace, onSetAside } = this.#options
-    const renamed = setAside(this.#known)
+    const renamed = await setAside(this.#known)
     if (renamed.length > 0) onSetAside(renamed)
     const { worktrees, strange } = this.#known
     const isThere = (path: string): boolean => shapeOf(join(path, '.git')) !== 'absent'
@@ -55,8 +61,8 @@ export class Aftermath {
   }
 
   /** Call when nothing runs inside any more. */
-  finish(): void {
-    this.settle()
+  async finish(): Promise<void> {
+    await this.settle()
     this.#isAtWork = false
     this.#write()
   }
@@ -68,5 +74,16 @@ export class Aftermath {
     } catch {
       // A full disk: then the next runner does this again.
     }
+  }
+}
+
+function foundBeside(found: KnownRepositories, before: KnownRepositories): KnownRepositories {
+  const isNew = (path: string): boolean => !before.worktrees.has(path)
+  return {
+    ...found,
+    strange: new Set([...found.strange, ...[...found.worktrees].filter(isNew)]),
+    thawed: new Set([...before.thawed, ...found.thawed]),
+    unread: new Set([...found.unread].filter((path) => before.unread.has(path))),
+    links: before.links,
   }
 }

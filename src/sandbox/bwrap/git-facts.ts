@@ -1,5 +1,5 @@
 // What git itself says of a repository: asked of the program, which executes nothing for these two questions.
-import { type ExecFileSyncOptionsWithStringEncoding, execFileSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { lstatSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { shapeOf } from './freeze.ts'
@@ -27,12 +27,24 @@ const SETTINGS = ['safe.directory=*', 'core.fsmonitor=false', 'core.hooksPath=/d
   one,
 ])
 
+const ENVIRONMENT = {
+  PATH: '/usr/local/bin:/usr/bin:/bin',
+  LC_ALL: 'C',
+  HOME: '/nonexistent',
+  GIT_CONFIG_NOSYSTEM: '1',
+  GIT_CONFIG_GLOBAL: '/dev/null',
+  GIT_OPTIONAL_LOCKS: '0',
+}
+
 /** The settings that one file has, includes not followed; undefined when git cannot read it. */
-export function settingsIn(file: string): Setting[] | undefined {
+export async function settingsIn(file: string): Promise<Setting[] | undefined> {
   if (shapeOf(file) !== 'file' || lstatSync(file).size > CONFIG_BYTES_MAX) return undefined
-  const said = ask(['config', '--no-includes', '--list', '--null', '--file', file], '/')
-  return said
-    ?.split('\0')
+  const words = ['config', '--no-includes', '--list', '--null', '--file', file]
+  const { status, text } = await ask('git', [...SETTINGS, ...words], '/')
+  // No git here, no repository, or one that git cannot read.
+  if (status !== 0) return undefined
+  return text
+    .split('\0')
     .filter((entry) => entry !== '')
     .map((entry) => {
       const end = entry.indexOf('\n')
@@ -49,31 +61,28 @@ const known = new Map<string, { state: string; paths: string[] | undefined }>()
  * git can and we cannot: it is too long for us. git replaces its index, so one that is the same file, of the same time
  * and length, is not read again.
  */
-export function gitlinksOf(gitDirectory: string, worktree: string): string[] | undefined {
+export async function gitlinksOf(gitDirectory: string, worktree: string): Promise<string[] | undefined> {
   const index = join(gitDirectory, 'index')
   const stat = shapeOf(index) === 'file' ? lstatSync(index, { bigint: true }) : undefined
   const state = `${stat?.ino}:${stat?.mtimeNs}:${stat?.ctimeNs}:${stat?.size}`
   const last = known.get(worktree)
   if (stat !== undefined && last?.state === state) return last.paths
-  const paths = readGitlinks(gitDirectory, worktree)
+  const paths = await readGitlinks(gitDirectory, worktree)
   known.set(worktree, { state, paths })
   return paths
 }
 
-function readGitlinks(gitDirectory: string, worktree: string): string[] | undefined {
+async function readGitlinks(gitDirectory: string, worktree: string): Promise<string[] | undefined> {
   if (READ_FIRST.some((name) => isEndless(join(gitDirectory, name)))) return undefined
   const place = [`--git-dir=${gitDirectory}`, `--work-tree=${worktree}`]
   const words = ['git', ...SETTINGS, ...place, 'ls-files', '--stage', '-z']
-  try {
-    return execFileSync('/bin/sh', ['-c', LIST_GITLINKS, 'sh', ...words], options(worktree))
-      .split('\0')
-      .filter((entry) => entry !== '')
-      .map((entry) => entry.slice(entry.indexOf('\t') + 1))
-  } catch (error) {
-    // grep found none.
-    if (error instanceof Error && 'status' in error && error.status === 1) return []
-    return undefined
-  }
+  const { status, text } = await ask('/bin/sh', ['-c', LIST_GITLINKS, 'sh', ...words], worktree)
+  // 1: grep found none.
+  if (status !== 0 && status !== 1) return undefined
+  return text
+    .split('\0')
+    .filter((entry) => entry !== '')
+    .map((entry) => entry.slice(entry.indexOf('\t') + 1))
 }
 
 /** A pipe or a device, which git would open and wait for. */
@@ -86,30 +95,35 @@ function isEndless(path: string): boolean {
   }
 }
 
-function ask(parameters: readonly string[], cwd: string): string | undefined {
-  try {
-    return execFileSync('git', [...SETTINGS, ...parameters], options(cwd))
-  } catch {
-    // No git here, no repository, or one that git cannot read.
-    return undefined
-  }
+interface Answer {
+  /** The exit code; undefined when there was no program, or it was killed. */
+  status: number | undefined
+  text: string
 }
 
-function options(cwd: string): ExecFileSyncOptionsWithStringEncoding {
-  return {
-    cwd,
-    encoding: 'utf8',
-    env: {
-      PATH: '/usr/local/bin:/usr/bin:/bin',
-      LC_ALL: 'C',
-      HOME: '/nonexistent',
-      GIT_CONFIG_NOSYSTEM: '1',
-      GIT_CONFIG_GLOBAL: '/dev/null',
-      GIT_OPTIONAL_LOCKS: '0',
-    },
-    maxBuffer: OUTPUT_BYTES_MAX,
-    stdio: ['ignore', 'pipe', 'ignore'],
-    // After that of the list, which ends the program in the pipe.
-    timeout: ASK_MS_MAX + 1000,
+/** What a program says, and how it ends. One that says or takes too much is killed. */
+function ask(command: string, parameters: readonly string[], cwd: string): Promise<Answer> {
+  const child = spawn(command, parameters, { cwd, env: ENVIRONMENT, stdio: ['ignore', 'pipe', 'ignore'] })
+  const kill = (): void => {
+    // What is behind it in the pipe ends with the pipe.
+    child.stdout.destroy()
+    child.kill('SIGKILL')
   }
+  // Behind that of the list, which ends the program in the pipe.
+  const late = setTimeout(kill, ASK_MS_MAX + 1000)
+  const chunks: Buffer[] = []
+  let bytes = 0
+  child.stdout.on('data', (chunk: Buffer) => {
+    chunks.push(chunk)
+    bytes += chunk.length
+    if (bytes > OUTPUT_BYTES_MAX) kill()
+  })
+  return new Promise((resolve) => {
+    const end = (code: number | null): void => {
+      clearTimeout(late)
+      resolve({ status: code ?? undefined, text: Buffer.concat(chunks).toString() })
+    }
+    child.once('error', () => end(null))
+    child.once('close', end)
+  })
 }

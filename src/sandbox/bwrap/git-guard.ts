@@ -47,87 +47,98 @@ export interface Guarding {
 }
 
 /** Freezes what stands at `.git` of a folder, whatever that is. */
-export function guardWorktree(worktree: string, guarding: Guarding, depth = 0): void {
+export async function guardWorktree(worktree: string, guarding: Guarding, depth = 0): Promise<void> {
   const { freeze } = guarding
   const dotGit = join(worktree, '.git')
   const shape = shapeOf(dotGit)
   if (shape === 'absent' || guarding.worktrees.has(worktree)) return
   guarding.worktrees.add(worktree)
-  if (shape === 'link') guardLinkedGit(dotGit, worktree, guarding, depth)
+  if (shape === 'link') await guardLinkedGit(dotGit, worktree, guarding, depth)
   else if (freeze.count >= MOUNTS_MAX) freeze.freeze(dotGit)
-  else if (shape === 'folder') guardRepository(dotGit, worktree, guarding, depth)
-  else if (freeze.freeze(dotGit) && shape === 'file') followGitfile(dotGit, worktree, guarding, depth)
+  else if (shape === 'folder') await guardRepository(dotGit, worktree, guarding, depth)
+  else if (freeze.freeze(dotGit) && shape === 'file') await followGitfile(dotGit, worktree, guarding, depth)
 }
 
 /** git follows a link. What it leads to is guarded when it lies here; what lies elsewhere nobody inside can change. */
-function guardLinkedGit(dotGit: string, worktree: string, guarding: Guarding, depth: number): void {
+async function guardLinkedGit(
+  dotGit: string,
+  worktree: string,
+  guarding: Guarding,
+  depth: number,
+): Promise<void> {
   const { freeze, links } = guarding
   const said = linkAt(dotGit)
   if (said !== undefined) links.set(dotGit, said)
   const real = realOf(dotGit)
   if (real === undefined || !freeze.isInside(real)) return
-  if (shapeOf(real) === 'folder') guardRepository(real, worktree, guarding, depth)
-  else if (freeze.freeze(real)) followGitfile(real, worktree, guarding, depth)
+  if (shapeOf(real) === 'folder') await guardRepository(real, worktree, guarding, depth)
+  else if (freeze.freeze(real)) await followGitfile(real, worktree, guarding, depth)
 }
 
 /**
  * Repositories that the workspace lies in: what their settings name here is frozen. Where the policy lets them be
  * written, they can only be read.
  */
-export function guardEnclosing(
+export async function guardEnclosing(
   workspace: string,
   guarding: Guarding,
   isWritable: (path: string) => boolean,
-): void {
+): Promise<void> {
   for (let folder = dirname(workspace); ; folder = dirname(folder)) {
     const gitDirectory = gitDirectoryAt(folder)
-    if (gitDirectory !== undefined) guardAbove(folder, gitDirectory, guarding, isWritable)
+    if (gitDirectory !== undefined) await guardAbove(folder, gitDirectory, guarding, isWritable)
     if (folder === '/') return
   }
 }
 
-function guardAbove(
+async function guardAbove(
   worktree: string,
   gitDirectory: string,
   guarding: Guarding,
   isWritable: (path: string) => boolean,
-): void {
+): Promise<void> {
   const { freeze } = guarding
   guarding.enclosing.add(worktree)
   const dotGit = join(worktree, '.git')
   if (isWritable(dotGit) && shapeOf(dotGit) !== 'link') freeze.freezeAbove(dotGit)
   const common = commonFolderOf(gitDirectory) ?? gitDirectory
   const settings = [join(common, 'config'), join(gitDirectory, 'config.worktree')]
-  guardNamed(
-    settings.flatMap((file) => settingsIn(file) ?? []),
+  const found = await Promise.all(settings.map(settingsIn))
+  await guardNamed(
+    found.flatMap((each) => each ?? []),
     { from: common, worktree },
     guarding,
   )
-  for (const path of gitlinksOf(gitDirectory, worktree) ?? []) {
+  for (const path of (await gitlinksOf(gitDirectory, worktree)) ?? []) {
     const inner = join(worktree, path)
-    if (freeze.isInside(inner)) guardWorktree(inner, guarding, 1)
+    if (freeze.isInside(inner)) await guardWorktree(inner, guarding, 1)
   }
 }
 
 /** The repository that a `.git` file names: there inside, when it names this folder in turn. */
-function followGitfile(dotGit: string, worktree: string, guarding: Guarding, depth: number): void {
+async function followGitfile(
+  dotGit: string,
+  worktree: string,
+  guarding: Guarding,
+  depth: number,
+): Promise<void> {
   const { freeze, hidden } = guarding
   const gitDirectory = gitDirectoryOf(dotGit)
   if (gitDirectory === undefined || freeze.has(gitDirectory) || shapeOf(gitDirectory) !== 'folder') return
   if (freeze.isInside(gitDirectory)) {
-    guardRepository(gitDirectory, worktree, guarding, depth)
+    await guardRepository(gitDirectory, worktree, guarding, depth)
     return
   }
   // Only what Claude Code could not have written proves that somebody else put the two together.
   const isFree = (path: string): boolean => !hidden.some((one) => isWithin(path, one) || isWithin(one, path))
   const common = commonFolderOf(gitDirectory)
   if (common === undefined) {
-    const settings = settingsIn(join(gitDirectory, 'config'))
+    const settings = await settingsIn(join(gitDirectory, 'config'))
     const own = settings?.find(({ key }) => key === 'core.worktree')?.value
     if (own === undefined || realOf(resolve(gitDirectory, own)) !== realOf(worktree)) return
     if (!isFree(gitDirectory)) return
     freeze.addRoot(gitDirectory, 'write')
-    guardRepository(gitDirectory, worktree, guarding, depth)
+    await guardRepository(gitDirectory, worktree, guarding, depth)
     return
   }
   const back = readShort(join(gitDirectory, 'gitdir'))?.trim()
@@ -139,14 +150,14 @@ function followGitfile(dotGit: string, worktree: string, guarding: Guarding, dep
     if (shapeOf(join(common, name)) === 'folder') freeze.addRoot(join(common, name), 'write')
   }
   freeze.addRoot(gitDirectory, 'write')
-  const settings = settingsIn(join(common, 'config')) ?? []
+  const settings = (await settingsIn(join(common, 'config'))) ?? []
   guardLinked(gitDirectory, guarding, hasWorktreeSettings(settings))
-  guardNamed(
-    [...settings, ...(settingsIn(join(gitDirectory, 'config.worktree')) ?? [])],
+  await guardNamed(
+    [...settings, ...((await settingsIn(join(gitDirectory, 'config.worktree'))) ?? [])],
     { from: common, worktree },
     guarding,
   )
-  guardGitlinks(gitDirectory, worktree, guarding, depth)
+  await guardGitlinks(gitDirectory, worktree, guarding, depth)
 }
 
 function commonFolderOf(gitDirectory: string): string | undefined {
@@ -156,10 +167,15 @@ function commonFolderOf(gitDirectory: string): string | undefined {
 }
 
 /** Name by name where it looks as git made it; else the whole of it is read-only. */
-function guardRepository(gitDirectory: string, worktree: string, guarding: Guarding, depth: number): void {
+async function guardRepository(
+  gitDirectory: string,
+  worktree: string,
+  guarding: Guarding,
+  depth: number,
+): Promise<void> {
   const { freeze } = guarding
   const config = join(gitDirectory, 'config')
-  const settings = settingsIn(config)
+  const settings = await settingsIn(config)
   const commonDir = join(gitDirectory, 'commondir')
   const hooks = join(gitDirectory, 'hooks')
   const isOrdinary =
@@ -180,15 +196,24 @@ function guardRepository(gitDirectory: string, worktree: string, guarding: Guard
   const settled = join(gitDirectory, 'config.worktree')
   if (hasWorktreeSettings(settings)) freeze.freezeOrFill(settled, NO_SETTINGS)
   else freeze.freeze(settled)
-  guardNamed([...settings, ...(settingsIn(settled) ?? [])], { from: gitDirectory, worktree }, guarding)
+  await guardNamed(
+    [...settings, ...((await settingsIn(settled)) ?? [])],
+    { from: gitDirectory, worktree },
+    guarding,
+  )
   guardLinkedOnes(gitDirectory, guarding, hasWorktreeSettings(settings))
-  guardModules(join(gitDirectory, 'modules'), guarding, depth)
-  guardGitlinks(gitDirectory, worktree, guarding, depth)
+  await guardModules(join(gitDirectory, 'modules'), guarding, depth)
+  await guardGitlinks(gitDirectory, worktree, guarding, depth)
 }
 
-function guardGitlinks(gitDirectory: string, worktree: string, guarding: Guarding, depth: number): void {
+async function guardGitlinks(
+  gitDirectory: string,
+  worktree: string,
+  guarding: Guarding,
+  depth: number,
+): Promise<void> {
   if (depth > NESTED_MAX) return
-  const paths = gitlinksOf(gitDirectory, worktree)
+  const paths = await gitlinksOf(gitDirectory, worktree)
   if (paths === undefined) {
     guarding.unread.add(worktree)
     guarding.freeze.freeze(gitDirectory)
@@ -197,7 +222,7 @@ function guardGitlinks(gitDirectory: string, worktree: string, guarding: Guardin
   for (const path of paths) {
     const inner = join(worktree, path)
     if (guarding.strange.has(worktree)) guarding.strange.add(inner)
-    guardWorktree(inner, guarding, depth + 1)
+    await guardWorktree(inner, guarding, depth + 1)
   }
 }
 
@@ -206,12 +231,12 @@ function hasWorktreeSettings(settings: readonly Setting[] | undefined): boolean 
 }
 
 /** Files that settings name: what is included, where hooks and attributes are, and programs that lie in the workspace. */
-function guardNamed(
+async function guardNamed(
   settings: readonly Setting[],
   { from, worktree }: { from: string; worktree: string },
   guarding: Guarding,
   depth = 0,
-): void {
+): Promise<void> {
   const { freeze } = guarding
   for (const { key, value } of settings) {
     if (freeze.count >= MOUNTS_MAX || depth > NESTED_MAX) return
@@ -220,7 +245,7 @@ function guardNamed(
       const file = resolve(from, value)
       if (!freeze.isInside(file)) continue
       freezeNamed(file, freeze, NO_SETTINGS)
-      guardNamed(settingsIn(file) ?? [], { from: dirname(file), worktree }, guarding, depth + 1)
+      await guardNamed((await settingsIn(file)) ?? [], { from: dirname(file), worktree }, guarding, depth + 1)
     } else if (key === 'core.hookspath') {
       freezeNamed(resolve(worktree, value), freeze, NOTHING_IN_IT)
     } else if (key === 'core.attributesfile') {
@@ -293,16 +318,17 @@ function guardLinked(gitDirectory: string, { freeze }: Guarding, isSettled: bool
 }
 
 /** Repositories of submodules: each is guarded as any other, and none can be added. */
-function guardModules(modules: string, guarding: Guarding, depth: number): void {
+async function guardModules(modules: string, guarding: Guarding, depth: number): Promise<void> {
   const { freeze } = guarding
   if (!freeze.freezeOrFill(modules, NOTHING_IN_IT) || shapeOf(modules) !== 'folder') return
   for (const gitDirectory of repositoriesBelow(modules).slice(0, MODULES_MAX)) {
-    const own = settingsIn(join(gitDirectory, 'config'))?.find(({ key }) => key === 'core.worktree')?.value
+    const settings = await settingsIn(join(gitDirectory, 'config'))
+    const own = settings?.find(({ key }) => key === 'core.worktree')?.value
     const worktree = own === undefined ? undefined : resolve(gitDirectory, own)
     if (worktree === undefined || freeze.count >= MOUNTS_MAX) continue
     freeze.thaw(gitDirectory)
     guarding.thawed.add(gitDirectory)
-    guardRepository(gitDirectory, worktree, guarding, depth + 1)
+    await guardRepository(gitDirectory, worktree, guarding, depth + 1)
   }
 }
 

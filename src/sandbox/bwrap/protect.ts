@@ -22,7 +22,13 @@ interface Protecting {
 }
 
 /** The mounts that one start adds to the view. Whatever the workspace holds, it does not throw. */
-export function protect({ places, placeholders, reader, strange, isWritable }: Protecting): Guarding {
+export async function protect({
+  places,
+  placeholders,
+  reader,
+  strange,
+  isWritable,
+}: Protecting): Promise<Guarding> {
   const { workspace, hidden } = places
   const guarding: Guarding = {
     freeze: new Freeze(workspace, placeholders, reader),
@@ -36,9 +42,9 @@ export function protect({ places, placeholders, reader, strange, isWritable }: P
   }
   for (const folder of [workspace, ...placesIn(workspace)]) {
     for (const name of CLAUDE_NAMES) freezeClaude(folder, name, guarding)
-    guardWorktree(folder, guarding)
+    await guardWorktree(folder, guarding)
   }
-  guardEnclosing(workspace, guarding, isWritable)
+  await guardEnclosing(workspace, guarding, isWritable)
   return guarding
 }
 

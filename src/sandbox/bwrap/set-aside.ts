@@ -29,21 +29,19 @@ const FOLDER_FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW
  * read; below a repository of the person's, what makes the workspace one of its own. Links are put back. Returns what was
  * renamed or put back.
  */
-export function setAside(known: KnownRepositories): string[] {
-  return [
-    ...restoreLinks(known),
-    ...[...known.worktrees].flatMap((worktree) => setAsideBelow(worktree, known)),
-    ...[...known.enclosing].flatMap((worktree) => setAsideBelow(worktree, known)),
-    ...setAsideTop(known),
-  ]
+export async function setAside(known: KnownRepositories): Promise<string[]> {
+  const renamed = restoreLinks(known)
+  for (const worktree of [...known.worktrees, ...known.enclosing])
+    renamed.push(...(await setAsideBelow(worktree, known)))
+  return [...renamed, ...setAsideTop(known)]
 }
 
-function setAsideBelow(worktree: string, known: KnownRepositories): string[] {
+async function setAsideBelow(worktree: string, known: KnownRepositories): Promise<string[]> {
   const { workspace, enclosing } = known
   const gitDirectory = gitDirectoryAt(worktree)
   if (gitDirectory === undefined || known.unread.has(worktree)) return []
   const isAbove = enclosing.has(worktree)
-  const paths = gitlinksOf(gitDirectory, worktree)
+  const paths = await gitlinksOf(gitDirectory, worktree)
   // Nobody inside could write the index of one above.
   if (paths === undefined) return isAbove ? [] : moveAway(join(gitDirectory, 'index'), gitDirectory)
   return paths.flatMap((path) => {
