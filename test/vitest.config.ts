@@ -14,6 +14,6 @@ export default defineConfig({
     maxWorkers: 3,
     // On a machine shared with others a process may be starved once; twice is a fault. At home the first time counts.
     retry: process.env['CI'] === undefined ? 0 : 1,
-    sequence: { shuffle: { files: true, tests: false }, sequencer: LongFirst },
+    sequence: { seed: Date.now(), sequencer: LongFirst },
   },
 })

@@ -27,6 +27,7 @@ const LONG = new Set([
 export class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const { root, sequence } = this.ctx.config
+    if (files.length > 1) this.ctx.logger.log(`Order of the files: --sequence.seed=${sequence.seed}`)
     const placeOf = ({ moduleId }: TestSpecification): string => {
       const name = relative(root, moduleId)
       const random = createHash('sha256').update(`${sequence.seed} ${name}`).digest('hex')
