@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { PROTOCOL_VERSION } from '@ag-ui/core'
 import { Command } from 'commander'
 import { loadConfig } from '../config.ts'
 import { startMockGateway } from '../mock/mock-gateway.ts'
@@ -50,6 +51,7 @@ export function startCommand(context: CliContext): Command {
 
 function greet(url: string, route: string): void {
   const body = JSON.stringify({
+    protocolVersion: PROTOCOL_VERSION,
     threadId: 'demo',
     runId: 'run-1',
     messages: [

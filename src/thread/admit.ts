@@ -3,9 +3,10 @@ import type { AgentSession } from '../agent/agent.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import { runPropsOf, threadBusy } from './admission.ts'
 import { openAnswers, owedResults } from './answers.ts'
-import { asTold, knownIds, type NewMessages, reconcile } from './history.ts'
+import { knownIds, type NewMessages, reconcile } from './history.ts'
 import { checkNew, type KnownIds, knownMessages } from './known.ts'
 import type { QueuedRun } from './queue.ts'
+import { asTold } from './told-ids.ts'
 
 interface Admitted extends Pick<NewMessages, 'held' | 'back'> {
   queued: QueuedRun

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
-import { contentToText, type Message, type UserMessage } from '@ag-ui/core'
-import type { RunEnd } from '../agent/agent.ts'
+import type { Message, UserMessage } from '@ag-ui/core'
 import { RunnerError } from '../errors.ts'
+import { type Digests, messageDigestOf, REFUSED } from './digests.ts'
+import { untold } from './told-ids.ts'
 
 /** The run that took a message in. */
 export interface TakenIn {
@@ -9,6 +9,8 @@ export interface TakenIn {
   turn: number
   /** Where the agent's conversation stood then; absent when it could not be taken back to there. */
   point?: string | undefined
+  /** Of the messages of that run, from 0; absent of what an earlier version has stored. */
+  nth?: number | undefined
 }
 
 /** What a thread remembers of the messages it has taken in. */
@@ -44,33 +46,11 @@ export interface NewMessages {
   /** What goes before them: words of the system, and of an assistant that spoke before the thread began. */
   before: Message[]
   /** Ids and digests to remember once the agent has them. */
-  digests: [id: string, digest: string][]
+  digests: Digests
   /** What of the history is the thread's, when it lacks turns at its end, another client's: its sender needs them. */
   held?: Message[]
   /** What the thread is to be taken back to first, since these messages stand where others stood. */
   back?: Back
-}
-
-/** Stands before the digests of a message that the model refused; no digest is as short. */
-const REFUSED = 'refused'
-
-export const TOLD = ':steered'
-
-/**
- * The id under which readers get a message that the client of a run put into a running turn. That client holds
- * the message already, and would hold the words twice.
- */
-export function toldId(messageId: string): string {
-  return `${messageId}${TOLD}`
-}
-
-/** The message as readers get it then. */
-export function asTold(message: UserMessage): UserMessage {
-  return { ...message, id: toldId(message.id) }
-}
-
-function untold(messageId: string): string {
-  return messageId.endsWith(TOLD) ? messageId.slice(0, -TOLD.length) : messageId
 }
 
 const SAID: ReadonlySet<string> = new Set(['user', 'system', 'developer'])
@@ -97,16 +77,56 @@ function sentId(messageId: string, known: KnownMessages): string {
  * one. A history that ends with a known message asks for another answer to it, as it was or edited: the turn that took it
  * in is taken back with all behind it, and what the history has of these turns is new.
  *
- * @throws {RunnerError} `history_conflict` when a known message was edited, or a new one stands before a known one,
- * or the history holds turns of an assistant this thread never had; `regenerate_unsupported` when it ends with a message
+ * @throws {RunnerError} `history_conflict` when a known message was edited, a new one stands before a known one, an id
+ * comes twice, the conversation is to go back to before a message and holds later ones before that, or the history holds
+ * turns of an assistant this thread never had; `regenerate_unsupported` when it ends with a message
  * that cannot be gone back to; `invalid_input` when nothing is new.
  */
 export function reconcile(messages: readonly Message[], known: KnownMessages): NewMessages {
+  refuseTwice(messages)
   const turn = turnToTakeBack(messages, known)
   if (turn === undefined) return sort(messages, known)
+  refuseLater(messages, known)
   const before = knownBefore(turn.turn, messages, known)
   const { held: _held, ...news } = sort(messages, before)
   return { ...news, back: { ...turn, lastUserMessageId: before.lastUserMessageId } }
+}
+
+/** @throws {RunnerError} `history_conflict`: two messages of a person have one id. */
+function refuseTwice(messages: readonly Message[]): void {
+  const places = new Map<string, number>()
+  for (const [index, { role, id }] of messages.entries()) {
+    if (role !== 'user') continue
+    const before = places.get(id)
+    if (before !== undefined) throw conflict(`messages[${index}] has the id of messages[${before}], "${id}"`)
+    places.set(id, index)
+  }
+}
+
+/**
+ * What stands before the message to go back to was said before it. Elsewhere the order is not looked at: what waited was said
+ * later than its client has it.
+ *
+ * @throws {RunnerError} `history_conflict`.
+ */
+function refuseLater(messages: readonly Message[], known: KnownMessages): void {
+  const ids = messages.map(({ role, id }) => (role === 'user' ? sentId(id, known) : undefined))
+  const last = ids.at(-1)
+  const ends = [last, known.replaces].flatMap((id) => (id === undefined ? [] : (known.messageTurn(id) ?? [])))
+  const later = ids.findIndex((id) => {
+    const by = id === undefined || id === last ? undefined : known.messageTurn(id)
+    return by !== undefined && ends.some((end) => isLater(by, end))
+  })
+  if (later < 0) return
+  const index = messages.length - 1
+  throw conflict(
+    `messages[${index}] ("${messages[index]?.id}") stands where something earlier stood than messages[${later}] ("${messages[later]?.id}")`,
+  )
+}
+
+function isLater(one: TakenIn, other: TakenIn): boolean {
+  if (one.turn !== other.turn) return one.turn > other.turn
+  return one.nth !== undefined && other.nth !== undefined && one.nth > other.nth
 }
 
 /** @throws {RunnerError} `regenerate_unsupported`. */
@@ -123,7 +143,7 @@ function turnToTakeBack(
     .filter((id) => known.messageDigest(id)?.startsWith(REFUSED) === false)
   const [first] = ids
   if (first === undefined) return undefined
-  const isAsSent = known.messageDigest(first)?.split(' ').includes(digestOf(last.content)) === true
+  const isAsSent = known.messageDigest(first)?.split(' ').includes(messageDigestOf(last.content)) === true
   if (isAnswered && replaces === undefined && isAsSent) return undefined
   if (isAnswered) throw notAgain(first, 'the run also answers what a turn waits for; send one of the two')
   const turns = ids.map((id) => {
@@ -161,7 +181,7 @@ function sort(messages: readonly Message[], known: KnownMessages): NewMessages {
   let newestSeen = false
   for (const [index, message] of messages.entries()) {
     if (message.role !== 'user') continue
-    const digest = digestOf(message.content)
+    const digest = messageDigestOf(message.content)
     const id = sentId(message.id, known)
     const stored = known.messageDigest(id)
     // What was refused may be mended under its id.
@@ -219,7 +239,7 @@ function newSystem(
 ): { message: Message; digest: string }[] {
   return messages.flatMap((message) => {
     if (message.role !== 'system' && message.role !== 'developer') return []
-    const digest = digestOf(message.content)
+    const digest = messageDigestOf(message.content)
     return known.messageDigest(message.id) === digest ? [] : [{ message, digest }]
   })
 }
@@ -248,62 +268,4 @@ function conflict(what: string): RunnerError {
     'history_conflict',
     `The history sent is not this thread's: ${what}. Send the history as it was streamed, or only the new message, or use a new threadId.`,
   )
-}
-
-/** What a client learns from the stream may differ from what was sent: both are the message. */
-export function withShown(
-  digests: NewMessages['digests'],
-  shown: readonly Message[],
-): NewMessages['digests'] {
-  return digests.map(([id, digest]) => {
-    const message = shown.find((candidate) => candidate.id === id)
-    const also = message?.role === 'user' ? digestOf(message.content) : digest
-    return [id, also === digest ? digest : `${digest} ${also}`]
-  })
-}
-
-/** As readers get messages that a turn takes in, which is what one of them sends back: text, without secrets. */
-export function withTold(
-  digests: NewMessages['digests'],
-  told: readonly UserMessage[],
-  redactText: (text: string) => string,
-): NewMessages['digests'] {
-  const texts = told.map((message) => ({
-    ...message,
-    id: untold(message.id),
-    content: contentToText(message.content),
-  }))
-  const shown = texts.map((message) => ({ ...message, content: redactText(message.content) }))
-  return withShown(withShown(digests, texts), shown)
-}
-
-/**
- * What the thread knows of a run's messages when it has ended. A failed run's are forgotten, for a client that retries
- * sends the same ones with a new runId. Those that the model refused are no part of the conversation.
- */
-export function knownAfter(
-  end: RunEnd,
-  digests: NewMessages['digests'],
-): { kept: NewMessages['digests']; refused: NewMessages['digests'] } {
-  if (end.outcome !== 'error') return { kept: digests, refused: [] }
-  if (end.code !== 'model_rejected_input') return { kept: [], refused: [] }
-  return { kept: [], refused: digests.map(([id, digest]) => [id, `${REFUSED} ${digest}`]) }
-}
-
-/** Of what a message says. A part's id and metadata do not come back from a client before AG-UI 1.0. */
-function digestOf(content: UserMessage['content']): string {
-  const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
-  const said = parts.map((part) =>
-    part.type === 'text' ? { type: part.type, text: part.text } : { type: part.type, source: part.source },
-  )
-  // A text and a list of one text are the same.
-  const [only] = said
-  const same = said.length === 1 && only?.type === 'text' ? only.text : said
-  return createHash('sha256').update(JSON.stringify(same, sorted)).digest('base64url').slice(0, 22)
-}
-
-/** A client may send the same members in another order. */
-function sorted(_key: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
 }

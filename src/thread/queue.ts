@@ -3,7 +3,7 @@ import type { AguiEvent } from '../agui/event.ts'
 import { isCode, RunnerError } from '../errors.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Table, Write } from '../storage/table.ts'
-import { type NewMessages, toldId } from './history.ts'
+import type { Digests } from './digests.ts'
 import {
   damaged,
   type EntryHead,
@@ -14,12 +14,13 @@ import {
 } from './queue-entry.ts'
 import { putMessages, putRun } from './thread-table.ts'
 import type { ThreadWriter } from './thread-writer.ts'
+import { toldId } from './told-ids.ts'
 
 /** A run that waits for the one before it; its client may be gone. */
 export interface QueuedRun {
   /** With the messages that are new to the thread only. */
   request: RunAgentInput
-  digests: NewMessages['digests']
+  digests: Digests
   /** What else its client sent in vain, in words. */
   skipped: readonly string[]
 }

@@ -35,7 +35,7 @@ const SeenMessage = z.object({
   /** What it said when it was taken in, as a digest. */
   said: z.string(),
   /** The run that took it in; absent of what was refused. */
-  by: z.object({ turn: z.number(), point: z.string().optional() }).optional(),
+  by: z.object({ turn: z.number(), point: z.string().optional(), nth: z.number().optional() }).optional(),
 })
 type SeenMessage = z.infer<typeof SeenMessage>
 
@@ -143,8 +143,8 @@ export function putMessages(
   digests: readonly (readonly [id: string, digest: string])[],
   by?: SeenMessage['by'],
 ): Write[] {
-  return digests.map(([id, said]) => {
-    const value: SeenMessage = { said, ...(by === undefined ? {} : { by }) }
+  return digests.map(([id, said], nth) => {
+    const value: SeenMessage = { said, ...(by === undefined ? {} : { by: { ...by, nth } }) }
     return { table: 'messages', key: member(threadId, id), value }
   })
 }

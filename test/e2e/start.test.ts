@@ -41,7 +41,12 @@ test('npm start gives a working agent with no key and no network, and says how t
   expect(all.at(-1)).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'success' } })
   expect(textOf(all)).toContain('hello.txt')
   expect(readFileSync(join(bench.workspace, 'hello.txt'), 'utf8')).toContain('Hello')
+  const [, said = ''] =
+    runner.stderr().match(/curl -N \S+ -H 'content-type: application\/json' -d '(.+)'/) ?? []
   expect(runner.stderr()).toContain(`curl -N ${url}`)
+  // As it is printed it shows AG-UI 1.0, and works on a thread that is new.
+  const [shown] = await run(String(url), { ...JSON.parse(said), threadId: 'as printed' })
+  expect(shown).toMatchObject({ protocolVersion: '1.0', input: { messages: [{ content: QUICK_START }] } })
   const readme = readFileSync('README.md', 'utf8')
   expect(readme).toContain(QUICK_START)
   expect(await runner.stop()).toBe(0)

@@ -35,9 +35,9 @@ class Thread implements KnownMessages {
       turn: this.#turn,
       ...(messages.at(-1)?.id === 'pointless' ? {} : { point: `p${this.#turn}` }),
     }
-    for (const [id, digest] of digests) {
+    for (const [nth, [id, digest]] of digests.entries()) {
       this.#digests.set(id, digest)
-      this.#turns.set(id, turn)
+      this.#turns.set(id, { ...turn, nth })
     }
     this.#turn += 1
     this.lastUserMessageId = digests.at(-1)?.[0]
@@ -260,13 +260,65 @@ describe('history that is not this thread’s is refused with its place', () => 
 })
 
 describe('a message id that comes twice in one history', () => {
-  test('is one message when it says the same', () => {
-    expect(new Thread().take(user('u1'), user('u1'))).toEqual(['u1'])
-    expect(talked().take(user('u2'), user('u3'), user('u3'))).toEqual(['u3'])
+  test.each<[string, Message[], string]>([
+    ['new, with the same words', [user('u1'), user('u1')], 'messages[1] has the id of messages[0]'],
+    ['new, with other words', [user('u1'), user('u1', 'otherwise')], 'messages[1]'],
+    [
+      'new, apart',
+      [user('u1'), assistant('a'), user('u2'), user('u1')],
+      'messages[3] has the id of messages[0]',
+    ],
+  ])('is a conflict: %s', (_what, messages, place) => {
+    const { code, message } = new Thread().refusal(...messages)
+    expect([code, message]).toEqual(['history_conflict', expect.stringContaining(place)])
   })
 
-  test('is a conflict when it does not', () => {
-    expect(new Thread().refusal(user('u1'), user('u1', 'otherwise')).code).toBe('history_conflict')
+  test.each<[string, Message[], string]>([
+    ['known', [user('u1'), user('u1')], 'messages[1]'],
+    ['known, before a new one', [user('u2'), user('u2'), user('u3')], 'messages[1]'],
+    ['the one to go back to', [user('u1'), user('u2'), assistant('a2'), user('u2')], 'messages[3]'],
+  ])('is a conflict on a thread that was talked on: %s', (_what, messages, place) => {
+    expect(talked().refusal(...messages)).toMatchObject({
+      code: 'history_conflict',
+      message: expect.stringContaining(place),
+    })
+  })
+})
+
+describe('a history that goes back to before a message and holds later ones before that', () => {
+  test.each<[string, Message[], string]>([
+    [
+      'two turns',
+      [user('u2'), user('u1')],
+      'messages[1] ("u1") stands where something earlier stood than messages[0] ("u2")',
+    ],
+    ['an edit of the first', [user('u2'), user('u1', 'edited')], 'messages[1]'],
+    ['with answers between', [assistant('a1'), user('u2'), assistant('a2'), user('u1')], 'messages[3]'],
+  ])('is a conflict: %s', (_what, messages, place) => {
+    expect(talked().refusal(...messages)).toMatchObject({
+      code: 'history_conflict',
+      message: expect.stringContaining(place),
+    })
+  })
+
+  test('is one as well when it says in whose stead its last one stands', () => {
+    const thread = Object.assign(talked(), { replaces: 'u1' })
+    expect(thread.refusal(user('u2'), user('other')).message).toContain('messages[1] ("other")')
+    expect(thread.sort(user('other')).back).toMatchObject({ turn: 0 })
+  })
+
+  test('is one as well when both are of one turn', () => {
+    const thread = new Thread()
+    thread.take(user('u1'), user('u2'))
+    expect(thread.refusal(user('u2'), user('u1')).code).toBe('history_conflict')
+    expect(thread.sort(user('u1'), user('u2')).back).toMatchObject({ turn: 0 })
+  })
+
+  test('is none when a message was steered, and stands there both ways', () => {
+    const thread = new Thread()
+    thread.take(user('u1'), user('u2'), user('u3'))
+    const told = [user('u2:steered', 'words of u2'), user('u3:steered', 'words of u3')]
+    expect(thread.sort(user('u1'), user('u2'), user('u3'), ...told).back).toMatchObject({ turn: 0 })
   })
 })
 

@@ -1,5 +1,5 @@
 import { RunnerError } from '../../errors.ts'
-import { TOLD } from '../../thread/history.ts'
+import { TOLD } from '../../thread/told-ids.ts'
 import { checkDepth, type JsonLimits } from './json-body.ts'
 
 export interface SentLimits extends JsonLimits {
