@@ -318,10 +318,9 @@ export class Thread {
     const digests = withShown(queued.digests, run.shownMessages)
     this.#run = { run, runId, digests }
     const { threadId } = this
-    const after = writer.head
     const before = this.#facts
     const { lastUserMessageId } = back ?? before
-    const openRun = { runId, after }
+    const openRun = { runId, after: by.turn }
     const facts = { ...titled(before, request.messages, redactor.redactText), lastUserMessageId }
     this.#facts = { ...facts, openRun, updatedAt: Date.now(), memory: agent.memoryAhead(request) }
     const removal = waiting === undefined ? (back?.forgotten ?? []) : queue.removal(waiting)
@@ -344,7 +343,7 @@ export class Thread {
     inBackground({ name: 'ending a run', threadId, runId }, this.#ended)
     await started
     await writer.flushed()
-    return after
+    return by.turn
   }
 
   /** To its end; undefined when the runner cannot go on. Never rejects. */
