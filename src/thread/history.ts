@@ -37,7 +37,10 @@ export interface KnownMessages {
 export interface Back {
   turn: number
   point: string
+  /** As far as the history says. */
   lastUserMessageId: string | undefined
+  /** What of the history is the thread's then. */
+  held: Message[]
 }
 
 export interface NewMessages {
@@ -89,7 +92,9 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
   refuseLater(messages, known)
   const before = knownBefore(turn.turn, messages, known)
   const { held: _held, ...news } = sort(messages, before)
-  return { ...news, back: { ...turn, lastUserMessageId: before.lastUserMessageId } }
+  const first = messages.findIndex(({ id }) => id === news.messages[0]?.id)
+  const { lastUserMessageId } = before
+  return { ...news, back: { ...turn, lastUserMessageId, held: messages.slice(0, first) } }
 }
 
 /** @throws {RunnerError} `history_conflict`: two messages of a person have one id. */
@@ -133,7 +138,7 @@ function isLater(one: TakenIn, other: TakenIn): boolean {
 function turnToTakeBack(
   messages: readonly Message[],
   known: KnownMessages,
-): Omit<Back, 'lastUserMessageId'> | undefined {
+): Pick<Back, 'turn' | 'point'> | undefined {
   const { replaces, isAnswered = false } = known
   const last = messages.at(-1)
   if (last?.role !== 'user') return undefined

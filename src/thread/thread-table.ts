@@ -94,15 +94,27 @@ export class ThreadTable {
   }
 
   /**
-   * The messages that this turn took in, and those behind it, to be forgotten. It looks at all that the thread has seen.
+   * What the thread has seen, parted by this turn: what it and those behind it took in, to be forgotten, and whether a message
+   * is the last of those before. It looks at all that the thread has seen.
    *
    * @throws {RunnerError} `storage_damaged`.
    */
-  async since(threadId: string, turn: number): Promise<Write[]> {
+  async parted(
+    threadId: string,
+    turn: number,
+  ): Promise<{ forgotten: Write[]; isLast(messageId: string): boolean }> {
     const entries = await this.#storage.tables.messages.entries(threadId)
-    return entries.flatMap(({ key, value }) =>
-      (seenIn(threadId, value).by?.turn ?? -1) >= turn ? [{ table: 'messages', key, value: undefined }] : [],
-    )
+    const forgotten: Write[] = []
+    let last = { turn: -1, nth: -1, name: '' }
+    for (const { key, value } of entries) {
+      const { by } = seenIn(threadId, value)
+      if (by === undefined) continue
+      const { nth = 0 } = by
+      if (by.turn >= turn) forgotten.push({ table: 'messages', key, value: undefined })
+      else if (by.turn > last.turn || (by.turn === last.turn && nth >= last.nth))
+        last = { turn: by.turn, nth, name: String(key[1]) }
+    }
+    return { forgotten, isLast: (messageId) => member(threadId, messageId)[1] === last.name }
   }
 
   /** From here on the thread is one that is being deleted, whatever happens to this process. */

@@ -15,7 +15,7 @@ import type { Queue, QueuedRun, Waiting } from './queue.ts'
 import { openingEvents, pendingEvents, queuedEvents } from './queue-events.ts'
 import { RoomWait } from './room-wait.ts'
 import { Run, refusedRun, withdrawnRun } from './run.ts'
-import { type Start, takeBack } from './take-back.ts'
+import { lookBehind, type Start, takeBack } from './take-back.ts'
 import type { ThreadOptions } from './thread-options.ts'
 import { factsAfter, type LookedUp, putFacts, putMessages, putRun, type ThreadFacts } from './thread-table.ts'
 import { firstLine, renamed, titled } from './title.ts'
@@ -61,10 +61,10 @@ export class Thread {
     const runs = this.#runs
     const { queued, steered, back, ...behind } = admit(input, this.#known(known), this.#options)
     if (back !== undefined) {
-      const forgotten = await table.since(this.threadId, back.turn)
+      const { forgotten, held } = await lookBehind(table, this.threadId, back)
       // What happened meanwhile happened to the conversation as it was.
       if (this.#isClosed || this.#run !== undefined || runs !== this.#runs) return await this.submit(input)
-      return { runId, after: await this.#start(queued, { back: { ...back, forgotten } }) }
+      return { runId, after: await this.#start(queued, { back: { ...back, forgotten } }), ...held }
     }
     if (this.#run === undefined) return { runId, after: await this.#start(queued), ...behind }
     const after = writer.head

@@ -69,6 +69,36 @@ describe('a history that lacks turns', () => {
   )
 })
 
+test.each(['the socket', 'POST'])(
+  'whoever asks again and lacks a turn before that catches up: %s',
+  async (by) => {
+    const threadId = `again by ${by}`
+    const [first, third] = [runInput(threadId, 'first'), runInput(threadId, 'third')]
+    await run(runner.url, first)
+    await run(runner.url, runInput(threadId, 'second'))
+    await run(runner.url, third)
+    const again = { ...runInput(threadId), messages: [...first.messages, ...third.messages] }
+    const socket = await openSocket(runner.url)
+    if (by === 'the socket') socket.send({ type: 'run', input: again })
+    const all =
+      by === 'the socket'
+        ? (await until(socket, again.runId)).map(({ event }) => event)
+        : await run(runner.url, again)
+    await socket.close()
+    const [started, back, held, whole, ...rest] = all
+    expect([started?.type, back?.['name']]).toEqual(['RUN_STARTED', 'agui-runner.taken_back'])
+    expect(held?.['messages']).toEqual(first.messages)
+    const contents = whole?.['messages'].map(({ content }: { content: string }) => content)
+    expect(contents).toEqual(['first', 'You said: first', 'second', 'You said: second', 'third'])
+    expect(textOf(rest.flatMap((event) => event ?? []))).toBe('You said: third')
+    // One that lacks nothing, or sends the end of the history alone, is not sent it twice.
+    for (const messages of [third.messages, whole?.['messages']]) {
+      const [, , next] = await run(runner.url, { ...runInput(threadId), messages })
+      expect(next?.type).not.toBe('MESSAGES_SNAPSHOT')
+    }
+  },
+)
+
 describe('the form', () => {
   test.each([
     ['1.0', undefined, false],

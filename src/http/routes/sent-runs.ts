@@ -5,7 +5,7 @@ import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
 import type { ServedThreads } from '../../thread/served-threads.ts'
 import type { Submitted } from '../../thread/told.ts'
-import { catchUpOf } from '../stream/catch-up.ts'
+import { catchUpOf, openingOf } from '../stream/catch-up.ts'
 import { framesFor, framesOf, type Reader, type ToldFrame } from '../stream/encoding.ts'
 
 export interface SentRunsOptions {
@@ -60,16 +60,16 @@ export class SentRuns {
     if (batch.terminal) this.#forget(threadId, runId)
     const own = { threadId, dialect: run.dialect }
     const { held, after = 0 } = (await run.submitted) ?? {}
-    const [opening] = batch.records()
-    const isBefore = opening === undefined || opening.seq <= after
-    if (held === undefined || run.isCaughtUp || isBefore) return framesFor(own, batch)
+    if (held === undefined || run.isCaughtUp || batch.first <= after) return framesFor(own, batch)
     run.isCaughtUp = true
-    const { seq, event } = opening
+    const opening = openingOf(batch)
+    const seq = opening.at(-1)?.seq ?? batch.first
     const missed = await catchUpOf(held, { ...this.#options, threadId, signal })(seq)
-    const opened = [event, ...missed].flatMap((each, index) =>
-      framesOf(own, each, index === missed.length ? seq : undefined),
+    const told = [...opening.map(({ event }) => event), ...missed]
+    const frames = told.flatMap((event, index) =>
+      framesOf(own, event, index === told.length - 1 ? seq : undefined),
     )
-    return [...opened, ...framesFor(own, batch.after(seq))]
+    return [...frames, ...framesFor(own, batch.after(seq))]
   }
 
   /** The socket reads the thread no more: what was to end with that is left. */

@@ -6,7 +6,7 @@ import { inBackground } from '../../background.ts'
 import { RunnerError, toMessage } from '../../errors.ts'
 import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
-import type { CatchUp } from './catch-up.ts'
+import { type CatchUp, openingOf } from './catch-up.ts'
 import type { Encoding } from './encoding.ts'
 
 export interface LogStreamOptions {
@@ -102,18 +102,16 @@ export class LogStream extends Readable {
   async #encode(batches: readonly Batch[]): Promise<Buffer> {
     const { encoding, catchUp } = this.#options
     const [first, ...others] = batches
-    const opening = first?.records()[0]
-    if (catchUp === undefined || this.#isCaughtUp || first === undefined || opening === undefined) {
-      return await this.#restated(batches)
-    }
+    if (catchUp === undefined || this.#isCaughtUp || first === undefined) return await this.#restated(batches)
     this.#isCaughtUp = true
-    const missed = await catchUp(opening.seq)
-    const rest = encoding.batches([first.after(opening.seq), ...others])
+    const opening = openingOf(first)
+    const seq = opening.at(-1)?.seq ?? first.first
+    const told = [...opening.map(({ event }) => event), ...(await catchUp(seq))]
     // As in `#restated`: the last has the id.
-    const told = [opening.event, ...missed].map((event, index) =>
-      encoding.event(event, index === missed.length ? opening.seq : undefined),
+    const frames = told.map((event, index) =>
+      encoding.event(event, index === told.length - 1 ? seq : undefined),
     )
-    return Buffer.concat([...told, rest])
+    return Buffer.concat([...frames, encoding.batches([first.after(seq), ...others])])
   }
 
   /** What one record becomes has its id at the last of it: a reader that is cut off between is told both again. */
