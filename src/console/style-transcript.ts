@@ -18,7 +18,7 @@ export const TRANSCRIPT_STYLE = `
 .message.user{background:var(--tint);border-radius:10px;padding:.55rem .9rem}
 .message.user.pending{background:none;border:1px dashed var(--edge)}
 .said{white-space:pre-wrap;overflow-wrap:anywhere}
-.retracted>.body,.retracted>summary{text-decoration:line-through;opacity:.65}
+.retracted>.body,.retracted>summary,.replaced{text-decoration:line-through;opacity:.65}
 .prose{overflow-wrap:anywhere}
 .prose>*{margin-block:0}.prose>*+*{margin-top:.65rem}
 .prose ul,.prose ol{padding-left:1.4rem}.prose li+li{margin-top:.2rem}.prose li>*+*{margin-top:.4rem}

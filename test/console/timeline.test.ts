@@ -177,3 +177,22 @@ test('a policy denial is legible', () => {
     detail: 'no rule allows it',
   })
 })
+
+test('runs that the conversation was taken back to before are shown as replaced, and no others', () => {
+  const transcript = new Timeline()
+  const events = ['one', 'two', 'three', 'two again'].flatMap((runId) => [
+    { type: 'RUN_STARTED', runId },
+    ...(runId === 'two again'
+      ? [{ type: 'CUSTOM', name: 'agui-runner.taken_back', value: { afterSeq: 2 } }]
+      : []),
+    { type: 'RUN_FINISHED', runId },
+  ])
+  for (const [index, event] of events.entries()) transcript.apply(event, index + 1)
+  expect(transcript.runs.map(({ runId, isReplaced = false }) => [runId, isReplaced])).toEqual([
+    ['one', false],
+    ['two', true],
+    ['three', true],
+    ['two again', false],
+  ])
+  expect(transcript.runs[3]?.items).toMatchObject([{ title: 'Taken back' }])
+})

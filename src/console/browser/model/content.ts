@@ -35,3 +35,12 @@ export function readUsage(usage: unknown): Usage[] {
 export function readFailure(event: Json): Failure {
   return { code: toText(event['code']) ?? 'unknown', message: toText(event['message']) ?? '' }
 }
+
+/** The message of an event. */
+export function idOf(event: Json): string {
+  return toText(event['messageId']) ?? ''
+}
+
+export function roleOf(message: Json): string {
+  return toText(message['role']) ?? 'user'
+}

@@ -114,6 +114,10 @@ export interface ShownRun extends Node {
   readonly kind: 'run'
   readonly holder?: never
   readonly runId: string
+  /** Of its first record. */
+  readonly seq: number
+  /** The conversation was taken back to before it. */
+  isReplaced?: boolean
   /** Its beginning was dropped by retention. */
   readonly isPartial: boolean
   /** Milliseconds since the epoch. */

@@ -1,5 +1,5 @@
 import { type Effect, effectOf } from '../../../agui/items.ts'
-import { readContent, readFailure, readUsage } from './content.ts'
+import { idOf, readContent, readFailure, readUsage, roleOf } from './content.ts'
 import { isObject, type Json, ownMetadata, toList, toNumber, toObject, toText } from './fields.ts'
 import type {
   Holder,
@@ -11,6 +11,7 @@ import type {
   TextItem,
   ToolItem,
 } from './model.ts'
+import { newRun } from './new-run.ts'
 import { describeCustom } from './notice-texts.ts'
 
 type Handler = (event: Json) => void
@@ -32,12 +33,14 @@ export class Timeline {
   /** Calls that have no result yet: what they show depends on whether their run still goes on. */
   readonly #pending = new Set<ToolItem>()
   #keys = 0
+  #seq = 0
 
   get run(): ShownRun | undefined {
     return this.runs.at(-1)
   }
 
-  apply(event: Json): void {
+  apply(event: Json, seq = 0): void {
+    this.#seq = seq
     const type = toText(event['type']) ?? ''
     const effect = effectOf({ ...event, type })
     const handle = this.#handlers[type]
@@ -107,7 +110,7 @@ export class Timeline {
 
   #startRun(event: Json): void {
     const startedAt = toNumber(event['timestamp'])
-    const run = newRun(toText(event['runId']) ?? '', { isPartial: false, startedAt })
+    const run = newRun(toText(event['runId']) ?? '', { seq: this.#seq, isPartial: false, startedAt })
     this.runs.push(run)
     for (const message of toList(toObject(event['input'])['messages']).filter(isObject)) {
       const { text, attachments } = readContent(message['content'])
@@ -144,7 +147,7 @@ export class Timeline {
   #currentRun(): ShownRun {
     const last = this.run
     if (last !== undefined) return last
-    const run = newRun('', { isPartial: true, startedAt: undefined })
+    const run = newRun('', { seq: 0, isPartial: true, startedAt: undefined })
     this.runs.push(run)
     return run
   }
@@ -289,6 +292,10 @@ export class Timeline {
           tool.editedArgs = toObject(value['args'])
         })
         return
+      case 'agui-runner.taken_back':
+        this.#replace(toNumber(value['afterSeq']) ?? Number.POSITIVE_INFINITY)
+        this.#noteCustom(event)
+        return
       case 'agui-runner.tool_progress':
         this.#changeTool(event, (tool) => {
           const elapsed = toNumber(value['elapsedSeconds'])
@@ -345,6 +352,15 @@ export class Timeline {
     this.#touch(subagent)
   }
 
+  /** The runs behind that record are no part of the conversation any more, but for the one that says so. */
+  #replace(afterSeq: number): void {
+    for (const run of this.runs.slice(0, -1)) {
+      if (run.seq <= afterSeq) continue
+      run.isReplaced = true
+      this.#touch(run)
+    }
+  }
+
   #retract(item: Opened | undefined, { reason }: Json): void {
     if (item === undefined) return
     item.retracted = toText(reason) ?? 'taken back'
@@ -376,20 +392,4 @@ export class Timeline {
     for (let node: Item | ShownRun | undefined = changed; node !== undefined; node = node.holder)
       node.rev += 1
   }
-}
-
-function newRun(
-  runId: string,
-  { isPartial, startedAt }: { isPartial: boolean; startedAt: number | undefined },
-): ShownRun {
-  const began = startedAt === undefined ? {} : { startedAt }
-  return { kind: 'run', rev: 0, runId, isPartial, ...began, state: 'running', usage: [], items: [] }
-}
-
-function idOf(event: Json): string {
-  return toText(event['messageId']) ?? ''
-}
-
-function roleOf(message: Json): string {
-  return toText(message['role']) ?? 'user'
 }

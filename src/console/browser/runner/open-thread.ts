@@ -69,7 +69,7 @@ export class OpenThread {
     let began = performance.now()
     for await (const { seq, event } of records) {
       this.#after = seq
-      this.timeline.apply({ ...event })
+      this.timeline.apply({ ...event }, seq)
       this.#options.onChange()
       if (EDGES.has(event.type)) this.#options.onRunEdge()
       if (performance.now() - began < TURN_MS_MAX) continue

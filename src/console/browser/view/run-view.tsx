@@ -7,16 +7,19 @@ import { memo } from './memo.ts'
 
 const TICK_MS = 1000
 
-export const RunHead = memo<{ run: ShownRun; rev: number }>(({ run: { runId, startedAt, isPartial } }) => (
-  <div class="run-start">
-    {startedAt !== undefined && (
-      <time dateTime={new Date(startedAt).toISOString()} title={`${formatDate(startedAt)}, run ${runId}`}>
-        {formatTime(startedAt)}
-      </time>
-    )}
-    {isPartial && <p class="dim">What came before was dropped by retention.</p>}
-  </div>
-))
+export const RunHead = memo<{ run: ShownRun; rev: number }>(
+  ({ run: { runId, startedAt, isPartial, isReplaced } }) => (
+    <div class="run-start">
+      {startedAt !== undefined && (
+        <time dateTime={new Date(startedAt).toISOString()} title={`${formatDate(startedAt)}, run ${runId}`}>
+          {formatTime(startedAt)}
+        </time>
+      )}
+      {isReplaced && <span>replaced by what was asked instead</span>}
+      {isPartial && <p class="dim">What came before was dropped by retention.</p>}
+    </div>
+  ),
+)
 
 const OUTCOMES = {
   running: ['running…', 'live'],

@@ -41,7 +41,11 @@ export function TranscriptView({ rows, isKnown, found }: TranscriptViewProps): V
         draw={(row) => {
           if (row.kind === 'start') return <RunHead run={row.run} rev={row.rev} />
           if (row.kind === 'end') return <RunFoot run={row.run} rev={row.rev} isKnown={isKnown} />
-          return <ItemView item={row.item} rev={row.rev} isKnown={isKnown} />
+          return (
+            <div class={row.run.isReplaced ? 'replaced' : ''}>
+              <ItemView item={row.item} rev={row.rev} isKnown={isKnown} />
+            </div>
+          )
         }}
       />
     </div>
