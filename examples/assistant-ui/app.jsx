@@ -66,7 +66,7 @@ const historyAdapter = {
 const PICTURE = /\[image [^\]]*GET (\/sessions\/[^\s\]]+)\]/g
 
 function Tool({ toolName, result, status }) {
-  const text = typeof result === 'string' ? result : JSON.stringify(result ?? '')
+  const text = typeof result === 'string' ? result : (JSON.stringify(result) ?? '')
   return (
     <details open>
       <summary>

@@ -21,6 +21,9 @@ const threadId = url.searchParams.get('thread')
 // The runner says of a picture in a tool's result where it is.
 const PICTURE = /\[image [^\]]*GET (\/sessions\/[^\s\]]+)\]/g
 
+// CopilotKit's style sheet makes buttons look like text.
+const BUTTON = { border: '1px solid', borderRadius: 4, padding: '0 .5em' }
+
 function Chat() {
   const [color, setColor] = useState('white')
 
@@ -40,10 +43,10 @@ function Chat() {
     render: ({ interrupt, resolve }) => (
       <section aria-label="Approval">
         <p>{interrupt?.message}</p>
-        <button type="button" onClick={() => resolve({ approved: true })}>
+        <button type="button" style={BUTTON} onClick={() => resolve({ approved: true })}>
           Approve
         </button>{' '}
-        <button type="button" onClick={() => resolve({ approved: false })}>
+        <button type="button" style={BUTTON} onClick={() => resolve({ approved: false })}>
           Deny
         </button>
       </section>

@@ -74,6 +74,8 @@ describe('a stream that its sender closes', () => {
     const input = { ...runInput('reload', 'gated reload'), ...INTERRUPT }
     await sendAndLeave(input)
     await leftBy(input.runId)
+    // Who only looks at the log has not come back, and takes nothing from who does.
+    await events(await fetch(`${runner.url}/sessions/reload/events?follow=false`))
     const page = await fetch(`${runner.url}/sessions/reload/connect?until=run`)
     bench.gateway.open('reload')
     const all = await events(page)

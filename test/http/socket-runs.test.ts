@@ -1,6 +1,6 @@
 // A run over the WebSocket is what it is over POST: its form, what its sender lacks, and what becomes of it when nobody
 // reads any more.
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { events, frames, post, run, runInput, textOf, userMessage } from '../support/client.ts'
 import { openScriptedRunner, type ScriptedRunner } from '../support/scripted-runner.ts'
 import { openSocket, type TestSocket } from '../support/socket.ts'
@@ -200,4 +200,22 @@ test('a run that is steered into another one is accepted, in that turn', async (
   const all = await until(socket, first.runId)
   expect(textOf(all.flatMap(({ event }) => event ?? []))).toContain('You said: and this')
   await socket.close()
+})
+
+test('a look at the log is no return: the run ends all the same', async () => {
+  const patient = await openScriptedRunner(
+    { script: { rules: [{ reply: ['Wait.', { hang: true }] }] } },
+    { DISCONNECT_GRACE_MS: '300' },
+  )
+  onTestFinished(() => patient.close())
+  const input = { ...runInput('looked', 'hang'), forwardedProps: { onDisconnect: 'interrupt' } }
+  const left = new AbortController()
+  const headers = { 'content-type': 'application/json' }
+  const body = JSON.stringify(input)
+  const answer = await fetch(patient.url, { method: 'POST', headers, body, signal: left.signal })
+  for await (const { event } of frames(answer)) if (event.type === 'TEXT_MESSAGE_CONTENT') break
+  left.abort()
+  const log = `${patient.url}/sessions/looked/events?follow=false`
+  const last = async () => (await events(await fetch(log))).at(-1)
+  await expect.poll(last, { interval: 20, timeout: 10_000 }).toMatchObject({ outcome: { type: 'cancelled' } })
 })

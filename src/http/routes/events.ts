@@ -116,7 +116,8 @@ async function subscribe(
   const query = parse(Query, request.query, 'the query')
   const { 'last-event-id': lastEventId } = parse(Headers, request.headers, 'the headers')
   await (query.wait ? threads.settled(threadId) : threads.view(threadId))
-  threads.return(threadId)
+  // Who looks at what is there and goes has not come back.
+  if (query.follow) threads.return(threadId)
   const head = await log.head(threadId)
   // The header wins: it is what a browser that re-connects knows better than the URL it was given.
   const wanted = lastEventId ?? query.after ?? 0
