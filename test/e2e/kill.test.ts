@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { messagesOf } from '../support/agui-replay.ts'
 import { type ClientEvent, post, run, runInput, textOf } from '../support/client.ts'
+import { RedisServer } from '../support/redis-server.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
 const KILLS = Number(process.env['AGUI_KILLS'] ?? 6)
@@ -129,44 +131,82 @@ function endsOf(events: readonly ClientEvent[]): Map<string, string> {
   return ends
 }
 
-test(`killed at ${KILLS} random moments the runner loses nothing that anybody saw`, {
-  timeout: KILLS * 10_000,
-}, async () => {
-  const random = createRandom(SEED)
-  const witness = new Witness()
-  const counts = { kills: 0, cut: 0, completed: 0, neverBegun: 0 }
-  let runner = await bench.start()
-  await run(runner.url, runInput(THREAD, 'remember ultramarine'))
-  const killed: string[] = []
-  for (; counts.kills < KILLS; counts.kills += 1) {
-    killed.push(await killAt(runner, witness, random(EVENTS_MAX)))
-    runner = await bench.start()
-    const log = await logOf(runner)
-    expect(log.map(([seq]) => seq)).toEqual(log.map((_record, index) => index + 1))
-    const held = new Map(log)
-    for (const [seq, json] of witness.records) {
-      if (held.get(seq) !== json)
-        throw new Error(`record ${seq} was told as ${json} and now is ${held.get(seq)}`)
+/** The log in a Redis that writes what it confirms; every other time it is killed as well. */
+async function inRedis(): Promise<Store> {
+  const redis = await RedisServer.start({ settings: { appendonly: 'yes', appendfsync: 'always' } })
+  let kills = 0
+  return {
+    env: { EVENT_LOG_URL: redis.url, RUNNER_STATE_DIR: join(bench.directory, 'on-redis') },
+    async killed() {
+      kills += 1
+      if (kills % 2 === 0) return
+      await redis.stop('SIGKILL')
+      await redis.start()
+    },
+    close: () => redis.close(),
+  }
+}
+
+interface Store {
+  env: Record<string, string>
+  /** The runner was. */
+  killed(): Promise<void>
+  close(): Promise<void>
+}
+
+const embedded = async (): Promise<Store> => ({ env: {}, killed: async () => {}, close: async () => {} })
+
+test.each([
+  ['the embedded store', KILLS, embedded],
+  ['Redis', Math.ceil(KILLS / 2), inRedis],
+])(
+  'with %s, killed at %i random moments, the runner loses nothing that anybody saw',
+  {
+    timeout: KILLS * 10_000,
+  },
+  async (_where, kills, openStore) => {
+    const store = await openStore()
+    onTestFinished(() => store.close())
+    const start = (): Promise<RunnerProcess> => bench.start(store.env)
+    const random = createRandom(SEED)
+    const witness = new Witness()
+    const counts = { kills: 0, cut: 0, completed: 0, neverBegun: 0 }
+    let runner = await start()
+    await run(runner.url, runInput(THREAD, 'remember ultramarine'))
+    const killed: string[] = []
+    for (; counts.kills < kills; counts.kills += 1) {
+      killed.push(await killAt(runner, witness, random(EVENTS_MAX)))
+      await store.killed()
+      runner = await start()
+      const log = await logOf(runner)
+      expect(log.map(([seq]) => seq)).toEqual(log.map((_record, index) => index + 1))
+      const held = new Map(log)
+      for (const [seq, json] of witness.records) {
+        if (held.get(seq) !== json)
+          throw new Error(`record ${seq} was told as ${json} and now is ${held.get(seq)}`)
+      }
+      const ends = endsOf(log.map(([, json]) => JSON.parse(json)))
+      for (const runId of killed)
+        expect(['runner_restarted', 'success', undefined]).toContain(ends.get(runId))
     }
-    const ends = endsOf(log.map(([, json]) => JSON.parse(json)))
-    for (const runId of killed) expect(['runner_restarted', 'success', undefined]).toContain(ends.get(runId))
-  }
-  const log = await logOf(runner)
-  const events = log.map(([, json]): ClientEvent => JSON.parse(json))
-  const ends = endsOf(events)
-  for (const runId of killed) {
-    const end = ends.get(runId)
-    counts[end === 'runner_restarted' ? 'cut' : end === 'success' ? 'completed' : 'neverBegun'] += 1
-  }
-  console.log(
-    `seed ${SEED}:`,
-    counts,
-    `${witness.records.size} of ${log.length} records were seen, none is lost`,
-  )
-  // Legal for the reference client, from the first event to the last.
-  await messagesOf(events, THREAD)
-  expect(counts.cut).toBeGreaterThan(KILLS / 4)
-  expect(events.filter((event) => event['name'] === 'agui-runner.session_reset')).toEqual([])
-  expect(textOf(await run(runner.url, runInput(THREAD, 'still there?')))).toBe('You said: still there?')
-  expect(JSON.stringify(bench.gateway.requests.at(-1))).toContain('remember ultramarine')
-})
+    const log = await logOf(runner)
+    const events = log.map(([, json]): ClientEvent => JSON.parse(json))
+    const ends = endsOf(events)
+    for (const runId of killed) {
+      const end = ends.get(runId)
+      counts[end === 'runner_restarted' ? 'cut' : end === 'success' ? 'completed' : 'neverBegun'] += 1
+    }
+    console.log(
+      `seed ${SEED}:`,
+      counts,
+      `${witness.records.size} of ${log.length} records were seen, none is lost`,
+    )
+    // Legal for the reference client, from the first event to the last.
+    await messagesOf(events, THREAD)
+    expect(counts.cut).toBeGreaterThan(kills / 4)
+    expect(events.filter((event) => event['name'] === 'agui-runner.session_reset')).toEqual([])
+    expect(textOf(await run(runner.url, runInput(THREAD, 'still there?')))).toBe('You said: still there?')
+    expect(JSON.stringify(bench.gateway.requests.at(-1))).toContain('remember ultramarine')
+    await runner.stop()
+  },
+)

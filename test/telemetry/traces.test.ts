@@ -281,3 +281,42 @@ test('without an endpoint nothing of OpenTelemetry is loaded', async () => {
   expect(files.length).toBeGreaterThan(10)
   expect(withIt(files)).toEqual([])
 })
+
+const ENDPOINT = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318' }
+const configOf = (env: Record<string, string>) =>
+  loadConfig({ HOME: '/h', WORKSPACE_PATH: '/h/w', ...env }, { appDirectory: '/', workingDirectory: '/h' })
+    .otlp
+
+test.each([
+  [{}, undefined],
+  [{ ...ENDPOINT, OTEL_SDK_DISABLED: 'true' }, undefined],
+  [{ ...ENDPOINT, OTEL_TRACES_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'none' }, undefined],
+  [
+    { ...ENDPOINT, OTEL_METRICS_EXPORTER: 'none' },
+    { traces: 'http://c:4318', metrics: undefined },
+  ],
+  [{ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'https://m' }, { traces: undefined, metrics: 'https://m' }],
+  [
+    { ...ENDPOINT, OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT: 'SPAN_ONLY' },
+    { capturesContent: true },
+  ],
+  [
+    { ...ENDPOINT, OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT: 'EVENT_ONLY' },
+    { capturesContent: false },
+  ],
+])('%j says where it goes', (env: Record<string, string>, expected) => {
+  if (expected === undefined) expect(configOf(env)).toBeUndefined()
+  else expect(configOf(env)).toMatchObject(expected)
+})
+
+test.each([
+  ['OTEL_EXPORTER_OTLP_ENDPOINT', 'localhost:4317'],
+  ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'grpc://c'],
+  ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc'],
+  ['OTEL_EXPORTER_OTLP_METRICS_PROTOCOL', 'http/json'],
+  ['OTEL_TRACES_EXPORTER', 'zipkin'],
+  ['OTEL_METRIC_EXPORT_INTERVAL', 'soon'],
+  ['OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT', 'yes please'],
+])('%s cannot be %s', (name, value) => {
+  expect(() => configOf({ ...ENDPOINT, [name]: value })).toThrow(new RegExp(`${name}: must be`))
+})
