@@ -6,7 +6,6 @@ import { decidePermissionMode } from '../claude/launch/permission-mode.ts'
 import type { Config, Env } from '../config.ts'
 import { toMessage } from '../errors.ts'
 import { detectRoute } from '../model-route/route.ts'
-import type { PlatformLink } from '../platform-link/platform-link.ts'
 import { isConfining } from '../sandbox/report.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { logRuns } from '../telemetry/run-log.ts'
@@ -82,7 +81,6 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   opened.defer(logRuns(logger))
   onOpened?.('credentials')
   const mark = await clearPlace(config)
-
   const enforcement = opened.adopt(await openEnforcement(options, credentials.modelUrl, signal), (it) =>
     it.close(),
   )
@@ -94,13 +92,12 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   opened.defer(() => server?.close())
   const log = opened.adopt(storage.log, (it) => it.close())
   // Behind the threads, whose last records it pushes.
-  let link: PlatformLink | undefined
+  let link: Awaited<ReturnType<typeof openLink>>
   opened.defer(() => link?.close())
-  const isEnforced = isConfining(enforcement.report)
   const permissionMode = decidePermissionMode(config.permissionMode, {
     env,
     isMock: options.isMock,
-    isEnforced,
+    isEnforced: isConfining(enforcement.report),
   })
   const { kind, reason, baseUrl, proxyUrl, caFile } = route
   logger.info({ kind, reason, baseUrl, proxyUrl, caFile, permissionMode }, 'model route')
@@ -122,10 +119,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
     ...options,
     ...{ redactor, enforcement, log, threads, blobs: storage.blobs, workspace },
     isAsking: permissionMode !== 'never-ask',
-    checks: readinessOf({
-      ...options,
-      ...{ route, credentials, enforcement, redactor, workspace, storage, agent, mcp, link },
-    }),
+    checks: readinessOf({ ...options, ...parts, redactor, agent, link }),
     metrics: async () => (await metrics()).read(),
   })
   onOpened?.('server')
@@ -136,6 +130,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
       // Before the first run; not before the first client.
       opened.adopt(await metrics(), (it) => it.close())
       threads.resume()
+      link?.start()
       inBackground({ name: 'telling of credentials' }, logCredentials(credentials, enforcement, logger))
       inBackground({ name: 'setting the workspace up' }, workspace.setup.start())
       const { sessionId: threadId } = config
