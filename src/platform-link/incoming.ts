@@ -1,4 +1,4 @@
-import type { Interrupt, RunAgentInput } from '@ag-ui/core'
+import { contentToText, type Interrupt, type RunAgentInput } from '@ag-ui/core'
 import { parseRunInput } from '../agui/input.ts'
 import { answersOf } from './chat-answers.ts'
 import { runIdOf } from './message-run.ts'
@@ -14,9 +14,9 @@ export function toRunInput(
 ): RunAgentInput {
   const runId = runIdOf(seq)
   const written = readInput(payload, { threadId, runId })
-  if (written !== undefined) return written
+  if (written !== undefined && (interrupts.length === 0 || (written.resume ?? []).length > 0)) return written
   const common = { threadId, runId, tools: [], context: [], forwardedProps: { delivery: 'queue' } }
-  const resume = answersOf(interrupts, payload)
+  const resume = answersOf(interrupts, written === undefined ? payload : lastWordsOf(written))
   if (resume.length > 0) return { ...common, messages: [], resume }
   return { ...common, messages: [{ id: runId, role: 'user', content: payload }] }
 }
@@ -33,4 +33,9 @@ function readInput(payload: string, ids: { threadId: string; runId: string }): R
   } catch {
     return undefined
   }
+}
+
+function lastWordsOf({ messages }: RunAgentInput): string {
+  const last = messages.findLast(({ role }) => role === 'user')
+  return last?.role === 'user' ? contentToText(last.content) : ''
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { ownName } from '../agui/own-events.ts'
-import { isCode } from '../errors.ts'
+import { isCode, toMessage } from '../errors.ts'
 import type { EventLog } from '../storage/event-log.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { unlessAborted } from '../within.ts'
@@ -21,6 +21,8 @@ const Expired = z.object({ oldestSeq: z.number() })
 /** Reads the thread's log and pushes what it says, in its order, from where the last process has stopped. */
 export class Outbox {
   readonly #options: OutboxOptions
+  #pushed: Pushed = NOTHING_PUSHED
+  /** All records up to it are pushed. */
   #at = 0
   readonly #waiting = new Set<() => void>()
 
@@ -36,19 +38,20 @@ export class Outbox {
   /** Until `signal` is aborted. @throws {LinkFailure} `refused`; the signal's reason. */
   async run(signal: AbortSignal): Promise<void> {
     const { log, threadId, progress, delivery } = this.#options
-    let pushed = await progress.pushed()
+    this.#pushed = await progress.pushed()
+    const { acknowledged, seq, restart } = this.#pushed
     const head = await log.head(threadId)
     // What was on its way when the last process ended may have arrived.
-    delivery.resume(pushed.acknowledged, { isUnsure: head > pushed.seq || pushed.restart < pushed.seq })
+    delivery.resume(acknowledged, { isUnsure: head > seq || restart < seq })
     while (!signal.aborted) {
       try {
-        await this.#read(pushed, signal)
+        await this.#read(signal)
         // The thread was deleted; what comes under its id is another one.
-        pushed = { ...NOTHING_PUSHED, acknowledged: delivery.acknowledged }
+        this.#pushed = { ...NOTHING_PUSHED, acknowledged: delivery.acknowledged }
       } catch (error) {
-        pushed = await this.#skip(await progress.pushed(), error, signal)
+        this.#pushed = await this.#skip(error, signal)
       }
-      if (!signal.aborted) await progress.savePushed(pushed)
+      if (!signal.aborted) await this.#save()
     }
   }
 
@@ -59,52 +62,57 @@ export class Outbox {
     }
   }
 
-  async #read(before: Pushed, signal: AbortSignal): Promise<void> {
+  async #read(signal: AbortSignal): Promise<void> {
     const { log, threadId } = this.#options
-    let pushed = before
-    this.#reach(before.restart)
-    const outgoing = new Outgoing(before.restart)
-    for await (const batches of log.read(threadId, before.restart, signal)) {
+    const { restart } = this.#pushed
+    this.#reach(restart)
+    const outgoing = new Outgoing(restart)
+    for await (const batches of log.read(threadId, restart, signal)) {
       for (const record of batches.flatMap((batch) => batch.records())) {
-        const { restart } = outgoing
+        const before = outgoing.restart
         const pushes = outgoing.apply(record)
-        const place = { seq: record.seq, restart, after: outgoing.restart }
-        pushed = await this.#push(pushes, { pushed, ...place, signal })
+        await this.#push(pushes, { seq: record.seq, before, after: outgoing.restart, signal })
         this.#reach(record.seq)
       }
     }
   }
 
-  /** What is pushed of one record; `restart` is where to read anew until all of it is, `after` where then. */
+  /** What is pushed of one record: `before` is where to read anew until all of it is, `after` where then. */
   async #push(
     pushes: readonly LinkPush[],
-    place: { pushed: Pushed; seq: number; restart: number; after: number; signal: AbortSignal },
-  ): Promise<Pushed> {
-    const { progress, delivery } = this.#options
-    const { seq, restart, after, signal } = place
-    let { pushed } = place
-    const done = seq < pushed.seq ? pushes.length : seq === pushed.seq ? pushed.parts : 0
+    { seq, before, after, signal }: { seq: number; before: number; after: number; signal: AbortSignal },
+  ): Promise<void> {
+    const { delivery } = this.#options
+    const done = seq < this.#pushed.seq ? pushes.length : seq === this.#pushed.seq ? this.#pushed.parts : 0
     for (const [index, push] of pushes.entries()) {
       if (index < done) continue
       await delivery.deliver(push, signal)
-      const isLast = index === pushes.length - 1
-      const { acknowledged } = delivery
-      pushed = { restart: isLast ? after : restart, seq, parts: index + 1, acknowledged }
-      await progress.savePushed(pushed)
+      const restart = index === pushes.length - 1 ? after : before
+      this.#pushed = { restart, seq, parts: index + 1, acknowledged: delivery.acknowledged }
+      await this.#save()
     }
-    return pushed
+  }
+
+  /** This process knows it all the same: only the next one would push again what is not stored. */
+  async #save(): Promise<void> {
+    const { progress, logger } = this.#options
+    try {
+      await progress.savePushed(this.#pushed)
+    } catch (error) {
+      logger.warn({ reason: toMessage(error) }, 'how much was pushed to the platform is not stored')
+    }
   }
 
   /** Goes on behind what retention or damage has taken, and says so. */
-  async #skip(pushed: Pushed, error: unknown, signal: AbortSignal): Promise<Pushed> {
+  async #skip(error: unknown, signal: AbortSignal): Promise<Pushed> {
     const details = isCode(error, 'replay_expired') ? Expired.safeParse(error.details).data : undefined
     if (details === undefined) throw error
     const { delivery, logger } = this.#options
-    const { acknowledged } = pushed
+    const { acknowledged, restart } = this.#pushed
     const last = details.oldestSeq - 1
     // Behind the head it is another thread of this id.
-    if (last <= pushed.restart) return { ...NOTHING_PUSHED, acknowledged }
-    const gap = { firstSeq: pushed.restart + 1, lastSeq: last }
+    if (last <= restart) return { ...NOTHING_PUSHED, acknowledged }
+    const gap = { firstSeq: restart + 1, lastSeq: last }
     logger.warn(gap, 'records were gone before they were pushed to the platform')
     const payload = JSON.stringify({ custom_event: ownName('gap'), value: gap })
     await delivery.deliver({ to: 'messages', type: 'system', payload }, signal)

@@ -156,13 +156,12 @@ class OpenLink implements PlatformLink {
 
   async #flush(): Promise<void> {
     const { outbox, delivery, storage, settings, flushMs, pushing, logger } = this.#parts
-    const head = await storage.log.head(settings.sessionId)
     delivery.hurry()
     try {
+      const head = await storage.log.head(settings.sessionId)
       await within({ signal: pushing.signal, timeoutMs: flushMs }, (signal) => outbox.reached(head, signal))
     } catch {
-      const behind = await outbox.behind()
-      logger.warn({ behind }, 'not everything was pushed to the platform; the next start goes on with it')
+      logger.warn('not everything was pushed to the platform; the next start goes on with it')
     }
   }
 

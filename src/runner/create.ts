@@ -3,7 +3,6 @@ import { loadMcpConfig } from '../claude/launch/mcp-config.ts'
 import { decidePermissionMode } from '../claude/launch/permission-mode.ts'
 import { toMessage } from '../errors.ts'
 import { detectRoute } from '../model-route/route.ts'
-import type { PlatformLink } from '../platform-link/platform-link.ts'
 import { isConfining } from '../sandbox/report.ts'
 import { logRuns } from '../telemetry/run-log.ts'
 import type { ThreadState } from '../thread/told.ts'
@@ -59,7 +58,6 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   opened.defer(logRuns(logger))
   onOpened?.('credentials')
   const mark = await clearPlace(config)
-
   const enforcement = opened.adopt(await openEnforcement(options, credentials.modelUrl, signal), (it) =>
     it.close(),
   )
@@ -74,13 +72,12 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   opened.defer(() => endOtlp?.())
   const log = opened.adopt(storage.log, (it) => it.close())
   // Behind the threads, whose last records it pushes.
-  let link: PlatformLink | undefined
+  let link: Awaited<ReturnType<typeof openLink>>
   opened.defer(() => link?.close())
-  const isEnforced = isConfining(enforcement.report)
   const permissionMode = decidePermissionMode(config.permissionMode, {
     env,
     isMock: options.isMock,
-    isEnforced,
+    isEnforced: isConfining(enforcement.report),
   })
   const { kind, reason, baseUrl, proxyUrl, caFile } = route
   logger.info({ kind, reason, baseUrl, proxyUrl, caFile, permissionMode }, 'model route')
@@ -103,10 +100,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
     ...options,
     ...{ redactor, enforcement, log, threads, blobs: storage.blobs, workspace },
     isAsking: permissionMode !== 'never-ask',
-    checks: readinessOf({
-      ...options,
-      ...{ route, credentials, enforcement, redactor, workspace, storage, agent, mcp, link },
-    }),
+    checks: readinessOf({ ...options, ...parts, redactor, agent, link }),
     metrics: async () => (await metrics()).read(),
   })
   onOpened?.('server')
@@ -117,6 +111,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
       // Before the first run; not before the first client.
       opened.adopt(await metrics(), (it) => it.close())
       begin(options, { threads, agent, credentials, enforcement, workspace })
+      link?.start()
       return url
     },
     submit: (input) => threads.submit(input),

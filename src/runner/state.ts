@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import type { AgentMemory } from '../agent/agent.ts'
 import { isMemory } from '../claude/memory.ts'
 import { killTree } from '../claude/process/process-tree.ts'
 import type { Config } from '../config.ts'
@@ -26,15 +27,20 @@ export async function clearPlace({ workspace, stateDirectory }: Config): Promise
 /**
  * In the state folder, or in the Redis of EVENT_LOG_URL.
  *
+ * @param isKnown whether the agent can go on with what it has stored.
  * @throws {RunnerError} `storage_damaged`, `storage_full`, `storage_unavailable`, `config_invalid`.
  */
-export async function openStorage(config: Config, logger: Logger): Promise<Storage> {
+export async function openStorage(
+  config: Config,
+  logger: Logger,
+  isKnown: (memory: AgentMemory) => boolean = isMemory,
+): Promise<Storage> {
   const { stateDirectory, stateRecovery, limits, eventLogUrl } = config
   if (eventLogUrl !== undefined)
     return await openSharedStorage(config, eventLogUrl, await runnerIdOf(stateDirectory))
   const storage = await LmdbStorage.open(`${stateDirectory}/store`, {
     recovery: stateRecovery,
-    isReadable: (table, value) => isReadable(table, value, isMemory),
+    isReadable: (table, value) => isReadable(table, value, isKnown),
     retentionBytes: limits.logRetentionBytes,
   })
   if (storage.replaced !== undefined)

@@ -103,17 +103,20 @@ test('messages that come while one is run are run behind it, each once', async (
   ])
 })
 
-test('a question is asked in the chat, and the next words are the answer', async () => {
-  bench = await openBench(AGENT)
-  const runner = await bench.open()
-  bench.plane.say('ask')
-  await ended(runner, 1)
-  expect(bench.plane.pushed.at(-2)?.payload).toMatch(/May I use Write\?[\s\S]*Answer \*\*yes\*\*/)
-  bench.plane.say('Yes.')
-  await ended(runner, 2)
-  expect(chat(bench.plane.pushed).some((line) => line.includes('"result":"written"'))).toBe(true)
-  await expectWhole(runner)
-})
+test.each(['Yes.', JSON.stringify({ messages: [{ id: 'u', role: 'user', content: 'yes' }] })])(
+  'a question is asked in the chat, and the next words are the answer: %s',
+  async (answer) => {
+    bench = await openBench(AGENT)
+    const runner = await bench.open()
+    bench.plane.say('ask')
+    await ended(runner, 1)
+    expect(bench.plane.pushed.at(-2)?.payload).toMatch(/May I use Write\?[\s\S]*Answer \*\*yes\*\*/)
+    bench.plane.say(answer)
+    await ended(runner, 2)
+    expect(chat(bench.plane.pushed).some((line) => line.includes('"result":"written"'))).toBe(true)
+    await expectWhole(runner)
+  },
+)
 
 test('an error is told, and takes the sign of work away', async () => {
   bench = await openBench(AGENT)

@@ -73,7 +73,7 @@ export async function openScriptedRunner(
     modelUrl: undefined,
     findClaude: async () => fail(new Error('nobody asks for Claude Code here')),
   })
-  const storage = await openStorage(config, logger)
+  const storage = await openStorage(config, logger, () => true)
   const { log, blobs } = storage
   const redactor = createRedactor({ values: [] })
   const agent = scriptedAgent(options)

@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest'
+import { loadConfig } from '../src/config.ts'
+
+const DEFAULTS = { appDirectory: '/app', workingDirectory: '/tmp' }
+const LINK = { SESSION_ID: 's', AMBIENT_GRPC_ENABLED: 'true', AMBIENT_GRPC_URL: 'api.team.svc:9000' }
+const BOOTSTRAP = {
+  ...LINK,
+  AMBIENT_GRPC_USE_TLS: 'true',
+  AMBIENT_CP_TOKEN_URL: 'https://cp.team.svc/token',
+  AMBIENT_RUNNER_BOOTSTRAP_TOKEN: 'acp-runner-v1.a.b',
+}
+const load = (env: Record<string, string>) => loadConfig(env, DEFAULTS)
+
+test('without both variables there is no link, and exits say how a run ended', () => {
+  for (const env of [{}, { AMBIENT_GRPC_URL: 'x:1' }, { ...LINK, AMBIENT_GRPC_ENABLED: 'false' }])
+    expect(load(env)).toMatchObject({ platformLink: undefined, exitCodes: 'detailed' })
+  expect(load(LINK)).toMatchObject({ exitCodes: 'zero' })
+  expect(load({ ...LINK, AGUI_EXIT_CODES: 'detailed' })).toMatchObject({ exitCodes: 'detailed' })
+})
+
+test.each([
+  [LINK, { kind: 'none' }],
+  [
+    { ...LINK, BOT_TOKEN: 't' },
+    { kind: 'fixed', token: 't' },
+  ],
+  [{ ...LINK, AMBIENT_CP_TOKEN_URL: 'http://cp/t', AMBIENT_CP_TOKEN_PUBLIC_KEY: 'k' }, { kind: 'session' }],
+  [{ ...BOOTSTRAP, AMBIENT_CP_TOKEN_PUBLIC_KEY: 'k', BOT_TOKEN: 't' }, { kind: 'bootstrap' }],
+])('%j: the token comes from %j', (env, tokens) => {
+  expect(load(env).platformLink?.tokens).toMatchObject(tokens)
+})
+
+test.each([
+  [{ SESSION_ID: '' }, 'SESSION_ID: must be set'],
+  [{ AMBIENT_GRPC_URL: '' }, 'AMBIENT_GRPC_URL: must be set'],
+  [{ AMBIENT_GRPC_URL: 'https://api:9000' }, 'AMBIENT_GRPC_URL: must be host:port'],
+  [{ AMBIENT_GRPC_USE_TLS: 'false' }, 'AMBIENT_GRPC_USE_TLS: must be true'],
+  [{ AMBIENT_CP_TOKEN_URL: 'http://cp/token' }, 'must be an https:// URL'],
+  [{ AMBIENT_CP_TOKEN_URL: 'https://u:SECRET@cp/token' }, 'no user name and no password'],
+  [{ AMBIENT_CP_TOKEN_URL: '' }, 'needs AMBIENT_CP_TOKEN_URL'],
+  [{ AMBIENT_RUNNER_BOOTSTRAP_TOKEN: '' }, 'needs AMBIENT_RUNNER_BOOTSTRAP_TOKEN or'],
+  [{ AMBIENT_ALLOW_INSECURE_RUNNER_TRANSPORT: 'TRUE', AMBIENT_GRPC_USE_TLS: '' }, 'AMBIENT_GRPC_USE_TLS'],
+  [{ RESUME_AFTER_SEQ: '1e3' }, 'RESUME_AFTER_SEQ: must be a whole number'],
+])('%j is refused, without its value', (wrong, says) => {
+  const start = () => load({ ...BOOTSTRAP, ...wrong })
+  expect(start).toThrow(says)
+  expect(start).not.toThrow(/SECRET|acp-runner/)
+})
+
+test('insecure transport is allowed by exactly true', () => {
+  const env = { ...BOOTSTRAP, AMBIENT_GRPC_USE_TLS: '', AMBIENT_CP_TOKEN_URL: 'http://cp/t' }
+  expect(load({ ...env, AMBIENT_ALLOW_INSECURE_RUNNER_TRANSPORT: 'true' }).platformLink?.useTls).toBe(false)
+})
