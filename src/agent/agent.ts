@@ -26,6 +26,11 @@ export interface RunContext {
   emit(events: readonly AguiEvent[]): Promise<void> | undefined
   /** Aborted when the run is to stop; the agent then ends as `cancelled` as soon as it can. */
   signal: AbortSignal
+  /**
+   * Resolves when the run is in the log; rejects when it does not come there, and then it never was. The agent gets ready
+   * meanwhile: before this resolves no model hears of the run, and nothing is changed that could not be left so.
+   */
+  begun: Promise<void>
 }
 
 /** What the agent wants remembered of a thread between runs and across restarts; opaque to everybody else. */

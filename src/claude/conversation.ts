@@ -22,7 +22,7 @@ import { parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
 import type { Owner } from './options.ts'
 import type { ClaudeProcess } from './process/process.ts'
-import { leftOpen, resultsOf, skippedParts, withBrought } from './restart.ts'
+import { isOwed, leftOpen, resultsOf, skippedParts, withBrought } from './restart.ts'
 import { failWithProcess, stopTurn } from './stop-turn.ts'
 import { backAt, GONE, isRejected, LEFT, memoryAfter, pointOf } from './taken-back.ts'
 import { openTaskOutput, taskOutputPlaces } from './task-output.ts'
@@ -40,7 +40,7 @@ export class Conversation implements AgentSession {
   #memory: Memory
   readonly #process: WarmProcess
   #turn: Turn | undefined
-  #runId: string | undefined
+  #run: { runId: string; begun: Promise<void> } | undefined
   #seenModel: string | undefined
   #isWarned = false
   /** The process has in mind what the conversation was taken back from. */
@@ -59,6 +59,7 @@ export class Conversation implements AgentSession {
       threadId,
       memory: () => this.#memory,
       turn: () => this.#turn,
+      begun: () => this.#run?.begun ?? Promise.resolve(),
       onLeave: () => {
         this.#turn = undefined
       },
@@ -87,7 +88,7 @@ export class Conversation implements AgentSession {
     return pointOf(this.#memory)
   }
   get busy(): boolean {
-    return this.#runId !== undefined || this.#process.isStarting
+    return this.#run !== undefined || this.#process.isStarting
   }
 
   takeBack(point: string): (() => void) | undefined {
@@ -148,9 +149,11 @@ export class Conversation implements AgentSession {
   }
 
   async run(request: RunRequest, context: RunContext): Promise<RunEnd> {
-    this.#runId = request.runId
+    this.#run = { runId: request.runId, begun: context.begun }
     this.#process.use()
     try {
+      // Answers act at once, and a process is ended with what it has in mind.
+      if (this.#isAhead || isOwed(this.#memory)) await context.begun
       if (this.#isAhead) await this.rest()
       this.#isAhead = false
       const [turn, warm] = [this.#turn, this.#warm]
@@ -165,7 +168,7 @@ export class Conversation implements AgentSession {
       return { outcome: 'error', code, message: toMessage(error) }
     } finally {
       await this.#warm?.claude.endLeftovers()
-      this.#runId = undefined
+      this.#run = undefined
       this.#process.idle()
     }
   }
@@ -299,6 +302,8 @@ export class Conversation implements AgentSession {
     this.#inBackground('ending a run with its process', failWithProcess(turn, claude))
     await tellSwitches(warm, switches, context.signal)
     await mcp.retry(claude, context.signal)
+    // Of a command Claude Code asks nobody; of all other words it asks the gate.
+    if (this.#agent.options.slashCommands) await context.begun
     claude.send(userLine(prompt.blocks, randomUUID()))
     mcp.watch(claude, turn, context.signal)
     return await this.#follow(warm, turn, context)
@@ -335,7 +340,7 @@ export class Conversation implements AgentSession {
   }
 
   get #observed(): { threadId: string; runId?: string } {
-    return { threadId: this.#threadId, ...(this.#runId === undefined ? {} : { runId: this.#runId }) }
+    return { threadId: this.#threadId, ...(this.#run === undefined ? {} : { runId: this.#run.runId }) }
   }
 
   #inBackground(name: string, work: Promise<unknown>): void {

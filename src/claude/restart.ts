@@ -33,7 +33,7 @@ export function answersAfterRestart(
   { asked, calls, unsaid }: Unanswered,
   resume: readonly ResumeEntry[],
 ): { blocks: Prompt['blocks']; grants: Grant[] } | undefined {
-  if (asked.length + calls.length === 0) return undefined
+  if (!isOwed({ asked, calls })) return undefined
   const grants: Grant[] = []
   const lines = [...asked.map((question) => answerLine(question, resume, grants)), ...calls.map(resultLine)]
   const intro =
@@ -54,6 +54,11 @@ function answerLine(asked: Asked, resume: readonly ResumeEntry[], grants: Grant[
   if (interrupt.reason === 'input_required') return `- ${call}: answered: ${JSON.stringify(updatedInput)}`
   grants.push({ asked, updatedInput })
   return `- ${call}: approved. Make the call now with exactly this input: ${JSON.stringify(updatedInput)}`
+}
+
+/** Whether something waits for somebody. */
+export function isOwed({ asked, calls }: Pick<Unanswered, 'asked' | 'calls'>): boolean {
+  return asked.length + calls.length > 0
 }
 
 /** The results of the client's own tools that a run brings. */

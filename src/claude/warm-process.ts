@@ -17,6 +17,8 @@ export interface WarmProcessOptions {
   memory(): Memory
   /** The turn that hears what the process says, and is asked about it; undefined between turns. */
   turn(): Turn | undefined
+  /** Settles as the start of the run under way is committed, or is not. */
+  begun(): Promise<void>
   /** The process is let go of: nothing of its turn comes any more. */
   onLeave(): void
   /** The thread, and the run that is under way. */
@@ -96,7 +98,7 @@ export class WarmProcess {
   }
 
   async #launch(needs: Needs): Promise<Warm> {
-    const { agent, memory, threadId, turn, observed } = this.#options
+    const { agent, memory, threadId, turn, begun, observed } = this.#options
     const { options } = agent
     const host = new Host({
       expiresMs: options.interruptExpiresMs,
@@ -111,6 +113,7 @@ export class WarmProcess {
       host,
       threadId,
       isAtWork: () => turn()?.isOver === false,
+      begun,
       isMediaUntried: () => turn()?.isMediaUntried === true,
       observed,
       onDenied: (denial) => turn()?.tell([toDenialEvent(denial)]),

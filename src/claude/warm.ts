@@ -3,6 +3,7 @@ import type { RunRequest } from '../agent/agent.ts'
 import { policyDenied } from '../channels.ts'
 import type { Host } from './host/host.ts'
 import { type ClaudePlace, isHeard, originOf } from './launch/place.ts'
+import type { RunGateOptions } from './launch/run-gate.ts'
 import { instructionsOf, sdkOptions } from './launch/sdk-options.ts'
 import { type Switches, startSwitches, switchEnvironment, toSdkMode } from './launch/switches.ts'
 import { McpServers } from './mcp-servers.ts'
@@ -41,21 +42,20 @@ export function startKey(switches: Switches, place: ClaudePlace): string {
   ])
 }
 
-export interface WarmStart extends Pick<ClaudeProcessOptions, 'observed' | 'onDenied' | 'onMessage'> {
+export interface WarmStart
+  extends Pick<ClaudeProcessOptions, 'observed' | 'onDenied' | 'onMessage'>,
+    Omit<RunGateOptions, 'onRefused'> {
   needs: Needs
   place: ClaudePlace
   host: Host
   threadId: string
-  /** Whether a turn is under way or parked. */
-  isAtWork(): boolean
-  isMediaUntried(): boolean
 }
 
 /** Starts the process of a conversation, which begins with it unless it is resumed: then its origin is set. */
 export async function startWarm(
   options: ClaudeAgentOptions,
   memory: Memory,
-  { needs, place, host, threadId, isAtWork, isMediaUntried, observed, onDenied, onMessage }: WarmStart,
+  { needs, place, host, threadId, observed, onDenied, onMessage, ...gate }: WarmStart,
 ): Promise<Warm> {
   const { isResumed, switches, tools, hasState } = needs
   const { claudeSessionId } = memory
@@ -73,8 +73,7 @@ export async function startWarm(
         { ...options, model },
         {
           gate: {
-            isAtWork,
-            isMediaUntried,
+            ...gate,
             onRefused: (what) => policyDenied.publish({ ...observed(), by: 'runner', what }),
           },
           conversation: isResumed

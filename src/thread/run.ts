@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { EventType, type Message, PROTOCOL_VERSION, type RunFinishedOutcome } from '@ag-ui/core'
+import { EventType, type Message } from '@ag-ui/core'
 import type { AgentSession, RunEnd, RunRequest } from '../agent/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { OpenItems } from '../agui/grammar.ts'
-import { ownEvent } from '../agui/own-events.ts'
 import { AwakeTimer } from '../awake-timer.ts'
 import { runAnswered, runEnded, runStarted } from '../channels.ts'
 import { RunnerError, toMessage } from '../errors.ts'
@@ -11,7 +10,7 @@ import type { Redactor } from '../redaction/redactor.ts'
 import type { StreamRedactor } from '../redaction/stream-redactor.ts'
 import type { Write } from '../storage/table.ts'
 import type { Oversize } from './oversize.ts'
-import type { Waiting } from './queue.ts'
+import { endEvent, startEvent, usageOf } from './run-events.ts'
 import type { ThreadWriter } from './thread-writer.ts'
 
 export interface RunLimits {
@@ -62,6 +61,7 @@ export class Run {
   readonly #opening: readonly AguiEvent[]
   #pending: AguiEvent[] = []
   #flushing: Promise<void> | undefined
+  #begun: Promise<void> = Promise.resolve()
   readonly #admittedAt = performance.now()
   #answered = false
   #isOver = false
@@ -74,7 +74,9 @@ export class Run {
     this.#options = options
     this.runId = options.request.runId
     this.#redaction = options.redactor.createStream()
-    this.#opening = [startEvent(options), ...options.firstWords].flatMap((event) => this.#shown(event))
+    this.#opening = [startEvent(options.request), ...options.firstWords].flatMap((event) =>
+      this.#shown(event),
+    )
     this.shownMessages = this.#opening.flatMap((event) =>
       event.type === EventType.RUN_STARTED ? (event.input?.messages ?? []) : [],
     )
@@ -86,8 +88,19 @@ export class Run {
   }
 
   /** Commits RUN_STARTED together with `writes`. @throws {RunnerError} `storage_full`: then there is no run. */
-  async start(writes: readonly Write[]): Promise<void> {
-    await this.#append(this.#opening, writes)
+  start(writes: readonly Write[]): Promise<void> {
+    this.#begun = this.#begin(writes)
+    return this.#begun
+  }
+
+  async #begin(writes: readonly Write[]): Promise<void> {
+    try {
+      await this.#append(this.#opening, writes)
+    } catch (error) {
+      this.#isOver = true
+      this.stop()
+      throw error
+    }
     runStarted.publish(this.#ids)
   }
 
@@ -99,16 +112,17 @@ export class Run {
   }
 
   /**
-   * Runs to the end once it is started, and resolves when its terminal event is committed. Rejects only when the log
-   * cannot be written: then nothing of the end is.
+   * Runs to the end, beside the commit of its start, and resolves when its terminal event is committed. Rejects only when
+   * the log cannot be written: then nothing of the end is.
    */
   async execute(agent: AgentSession): Promise<RunEnd> {
     const end = await this.#ask(agent)
+    await this.#begun
     try {
       await this.#flushing
       if (this.#logFailure !== undefined) throw this.#logFailure.error
       this.#isOver = true
-      const closing = [...this.#open.closing(), ...this.#options.lastWords(end), this.#terminal(end)]
+      const closing = [...this.#open.closing(), ...this.#options.lastWords(end), endEvent(end, this.#ids)]
       const events = [...this.#pending, ...closing.flatMap((event) => this.#shown(event))]
       await this.#append(events, await this.#options.lastWrites(end), { isLast: true })
     } catch (error) {
@@ -127,7 +141,11 @@ export class Run {
     try {
       end = signal.aborted
         ? { outcome: 'cancelled' }
-        : await agent.run(this.#options.request, { emit: (events) => this.#emit(events), signal })
+        : await agent.run(this.#options.request, {
+            emit: (events) => this.#emit(events),
+            signal,
+            begun: this.#begun,
+          })
     } catch (error) {
       end = { outcome: 'error', code: 'internal', message: `The agent failed: ${toMessage(error)}` }
     } finally {
@@ -195,6 +213,7 @@ export class Run {
   /** While one commit is under way the next batch gathers: a slow disk makes larger batches, not a longer queue. */
   async #flush(): Promise<void> {
     try {
+      await this.#begun
       for (let commits = 0; this.#pending.length > 0; commits += 1) {
         const early = this.#committedAt + GATHER_MS - performance.now()
         // The first words of an answer wait for nothing but the disk.
@@ -220,21 +239,6 @@ export class Run {
     return this.#options.writer.commit({ append: { runId: this.runId, events }, writes, ...options })
   }
 
-  #terminal(end: RunEnd): AguiEvent {
-    const usage = usageOf(end)
-    if (end.outcome === 'error') {
-      return { type: EventType.RUN_ERROR, message: end.message, code: end.code, ...usage }
-    }
-    return {
-      type: EventType.RUN_FINISHED,
-      threadId: this.#options.writer.threadId,
-      runId: this.runId,
-      outcome: outcomeOf(end),
-      ...(end.outcome === 'success' && end.result !== undefined ? { result: end.result } : {}),
-      ...usage,
-    }
-  }
-
   #watch(agentName: string): { close(): void } {
     const { runTimeoutMs, runIdleTimeoutMs } = this.#options
     const whole = limit(runTimeoutMs, () => {
@@ -256,55 +260,4 @@ export class Run {
 
 function limit(ms: number, onEnd: () => void): AwakeTimer | undefined {
   return ms > 0 ? new AwakeTimer(ms, onEnd) : undefined
-}
-
-/**
- * RUN_STARTED with our own protocol version (agui-1.0-producer.md A2.13). Of the input it echoes what is new to the
- * thread: so every reader has the user's words too, and the traffic does not double with the history.
- */
-function startEvent({ writer: { threadId }, request }: RunOptions): AguiEvent {
-  const { runId, parentRunId, messages } = request
-  return {
-    type: EventType.RUN_STARTED,
-    threadId,
-    runId,
-    protocolVersion: PROTOCOL_VERSION,
-    ...(parentRunId === undefined ? {} : { parentRunId }),
-    input: { threadId, runId, messages, tools: [], context: [] },
-    timestamp: Date.now(),
-  }
-}
-
-/** A run that could not be started, as its readers get it. */
-export function refusedRun(threadId: string, runId: string, error: unknown): AguiEvent[] {
-  const code = error instanceof RunnerError ? error.code : 'internal'
-  const message = `The run could not be started: ${toMessage(error)}`
-  return [
-    { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION },
-    { type: EventType.RUN_ERROR, code, message },
-  ]
-}
-
-/** The events of a run that somebody took out of the queue. */
-export function withdrawnRun(
-  threadId: string,
-  { runId, digests, words }: Pick<Waiting, 'runId' | 'digests' | 'words'>,
-): AguiEvent[] {
-  const messageIds = digests.map(([id]) => id)
-  return [
-    { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION },
-    ownEvent('withdrawn', { messageIds, words }),
-    { type: EventType.RUN_FINISHED, threadId, runId, outcome: { type: 'cancelled' } },
-  ]
-}
-
-function outcomeOf(end: Exclude<RunEnd, { outcome: 'error' }>): RunFinishedOutcome {
-  if (end.outcome === 'cancelled') return { type: 'cancelled' }
-  if (end.outcome === 'interrupt') return { type: 'interrupt', interrupts: end.interrupts }
-  const { pendingToolCallIds } = end
-  return { type: 'success', ...(pendingToolCallIds === undefined ? {} : { pendingToolCallIds }) }
-}
-
-function usageOf(end: RunEnd): Pick<RunEnd, 'usage'> {
-  return end.usage === undefined || end.usage.length === 0 ? {} : { usage: end.usage }
 }

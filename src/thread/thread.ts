@@ -13,7 +13,8 @@ import { type KnownIds, knownMessages } from './known.ts'
 import type { Queue, QueuedRun, Waiting } from './queue.ts'
 import { openingEvents, pendingEvents, queuedEvents } from './queue-events.ts'
 import { RoomWait } from './room-wait.ts'
-import { Run, refusedRun, withdrawnRun } from './run.ts'
+import { Run } from './run.ts'
+import { refusedRun, withdrawnRun } from './run-events.ts'
 import { type Start, takeBack } from './take-back.ts'
 import type { ThreadOptions } from './thread-options.ts'
 import { factsAfter, type LookedUp, putFacts, putMessages, putRun, type ThreadFacts } from './thread-table.ts'
@@ -293,7 +294,7 @@ export class Thread {
 
   /**
    * Nothing is awaited before the run is this thread's one run. It begins when all of its start is committed: either the
-   * run is known and in the log, or neither. Returns the last seq before it.
+   * run is known and in the log, or neither. The agent gets ready meanwhile. Returns the last seq before it.
    *
    * @throws {RunnerError} `regenerate_unsupported`, `storage_full`.
    */
@@ -325,12 +326,14 @@ export class Thread {
     this.#facts = { ...facts, openRun, updatedAt: Date.now(), memory: agent.memoryAhead(request) }
     const removal = waiting === undefined ? (back?.forgotten ?? []) : queue.removal(waiting)
     const started = run.start([putRun(threadId, runId), putFacts(threadId, this.#facts), ...removal])
+    const ended = run.execute(agent)
     const settled = started.then(
       () => {
         if (waiting !== undefined) queue.leave(waiting)
-        return this.#execute(run)
+        return this.#end(ended)
       },
-      () => {
+      async () => {
+        await ended.catch(() => undefined)
         undo?.()
         if (waiting !== undefined) queue.stay(waiting)
         this.#facts = before
@@ -341,18 +344,20 @@ export class Thread {
     this.#settled = settled
     this.#ended = this.#tellEnd(runId, settled)
     inBackground({ name: 'ending a run', threadId, runId }, this.#ended)
+    // Whoever asked finds the thread as it was.
+    await started.catch(() => settled)
     await started
     await writer.flushed()
     return after
   }
 
   /** To its end; undefined when the runner cannot go on. Never rejects. */
-  async #execute(run: Run): Promise<RunEnd | undefined> {
-    const { agent, queue } = this.#options
+  async #end(ended: Promise<RunEnd>): Promise<RunEnd | undefined> {
+    const { queue } = this.#options
     const { openRun } = this.#facts
     let end: RunEnd | undefined
     try {
-      end = await run.execute(agent)
+      end = await ended
       queue.forgetTaken()
       if (!this.#isParked) for (const waiting of queue.waiting) waiting.isSteered = false
       this.#free()
@@ -368,12 +373,7 @@ export class Thread {
     const end = await settled
     if (end === undefined) return
     const { writer, onRunEnded, onLogFailure } = this.#options
-    try {
-      await writer.flushed()
-    } catch (error) {
-      return onLogFailure(error)
-    }
-    onRunEnded({ threadId: this.threadId, runId, end })
+    await writer.flushed().then(() => onRunEnded({ threadId: this.threadId, runId, end }), onLogFailure)
   }
 
   /** Its turn is not over and waits for somebody: it still holds what it was given. */

@@ -46,7 +46,11 @@ function world(
   const conversation = new Conversation(owner, 't', stored)
   const told: AguiEvent[] = []
   const stop = new AbortController()
-  const context: RunContext = { signal: stop.signal, emit: async (events) => void told.push(...events) }
+  const context: RunContext = {
+    signal: stop.signal,
+    begun: Promise.resolve(),
+    emit: async (events) => void told.push(...events),
+  }
   const run = (...messages: Message[]) =>
     conversation.run({ threadId: 't', runId: 'r', messages, tools: [], context: [] }, context)
   return { conversation, claims, told, stop, run }

@@ -25,6 +25,7 @@ function world(question: () => RunEnd | undefined = () => undefined) {
   const stop = new AbortController()
   const context: RunContext = {
     signal: stop.signal,
+    begun: Promise.resolve(),
     emit(events) {
       told.push(...events)
       return undefined

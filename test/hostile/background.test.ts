@@ -115,6 +115,7 @@ test('a message that cannot be told ends its turn, which leaves nothing to the n
       throw new RangeError('Invalid string length')
     },
     signal: new AbortController().signal,
+    begun: Promise.resolve(),
   })
   expect(turned.onMessage({ type: 'system', subtype: 'init', session_id: 's' })).toBeUndefined()
   expect(await ended).toMatchObject({

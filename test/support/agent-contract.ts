@@ -30,6 +30,7 @@ export const contractScript = (weather: string): Script => ({
       when: { prompt: 'touch', round: 0 },
       reply: [{ text: 'May I?' }, { tool: 'Bash', input: { command: 'touch it && echo touched' } }],
     },
+    { when: { prompt: 'mention', holds: 'ZZWORD' }, reply: 'It was said.' },
     { when: { prompt: 'recall', holds: 'QXWORD' }, reply: 'It was said.' },
     { when: { prompt: 'weather', round: 0 }, reply: [{ tool: weather, input: { city: 'Ulm' } }] },
     { when: { result: { matches: '.' } }, reply: 'It is {{result}}' },
@@ -90,6 +91,30 @@ export function agentContract(name: string, open: () => Promise<AgentTenant>): v
       const stop = new AbortController()
       stop.abort()
       expect(await main.run('hello', { signal: stop.signal })).toMatchObject({ outcome: 'cancelled' })
+    })
+
+    test('no model hears of a run before it is in the log, nor of one that never comes there', async () => {
+      const other = new Played(tenant.agent.open('other', {}))
+      let begin = (): void => {}
+      const late = main.run('hello', { begun: new Promise((resolve) => (begin = resolve)) })
+      await other.run('hello')
+      expect(main.events).toEqual([])
+      begin()
+      expect(await late).toMatchObject({ outcome: 'success' })
+      expect(main.words()).toBe('You said: hello')
+
+      let fail = (_: Error): void => {}
+      const stop = new AbortController()
+      const begun = new Promise<void>((_, reject) => (fail = reject))
+      const never = main.run('ZZWORD', { begun, signal: stop.signal }).catch(() => ({ outcome: 'cancelled' }))
+      await other.run('hello')
+      stop.abort()
+      fail(new Error('no room'))
+      expect((await never).outcome).not.toBe('success')
+      expect(main.words()).toBe('')
+      await main.run('mention it')
+      expect(main.words()).toBe('You said: mention it')
+      await other.session.close()
     })
 
     test('a message that is put into the turn is told once, under its id, in the same run', async () => {
@@ -212,6 +237,7 @@ const NO_SIGNAL = new AbortController().signal
 
 interface RunOptions extends Partial<Pick<RunAgentInput, 'tools' | 'messages' | 'resume'>> {
   signal?: AbortSignal
+  begun?: Promise<void>
   onEvent?(event: AguiEvent): void
 }
 
@@ -231,6 +257,7 @@ class Played {
     this.events = events
     const end = await this.session.run(request, {
       signal: options.signal ?? NO_SIGNAL,
+      begun: options.begun ?? Promise.resolve(),
       emit(more) {
         events.push(...more)
         for (const event of more) options.onEvent?.(event)

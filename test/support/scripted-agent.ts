@@ -203,6 +203,8 @@ class ScriptedSession implements AgentSession {
   }
 
   async #run(request: RunRequest, context: RunContext): Promise<RunEnd> {
+    // It has nothing to get ready; of a run that does not begin the rejection is caught by whoever asked.
+    await context.begun
     this.#isRunning = true
     this.#isWarm = true
     this.#stop = new AbortController()
