@@ -1,6 +1,6 @@
 import { EventType } from '@ag-ui/core'
 import type { AguiEvent } from './event.ts'
-import { effectOf, type ItemKind, ownerOf } from './items.ts'
+import { effectOf, type ItemKind, isDelta, ownerOf } from './items.ts'
 
 /**
  * What a run has opened and not closed (agui-1.0-producer.md A3.23). Fed with every event of a run, it can close
@@ -10,6 +10,8 @@ export class OpenItems {
   readonly #open = new Map<string, AguiEvent>()
 
   apply(event: AguiEvent): void {
+    // Nearly every event; it changes nothing here.
+    if (isDelta(event)) return
     const effect = effectOf(event)
     if (effect?.kind === 'close') this.#open.delete(effect.key)
     if (effect?.kind !== 'open') return

@@ -66,6 +66,11 @@ export function isDelta(event: AguiEvent): event is DeltaEvent {
   return ITEMS[event.type]?.text === 'delta'
 }
 
+/** The id of the item that it adds to; together with its type it tells items apart. */
+export function idOf(event: DeltaEvent): string {
+  return 'messageId' in event ? event.messageId : event.toolCallId
+}
+
 export interface Effect {
   readonly item: ItemKind
   readonly kind: EffectKind

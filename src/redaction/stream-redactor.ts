@@ -1,6 +1,6 @@
 import { EventType } from '@ag-ui/core'
 import type { AguiEvent } from '../agui/event.ts'
-import { type DeltaEvent, effectOf, isDelta } from '../agui/items.ts'
+import { type DeltaEvent, effectOf, idOf, isDelta } from '../agui/items.ts'
 import type { Needles } from './needles.ts'
 import { TextStream } from './text-stream.ts'
 
@@ -11,11 +11,10 @@ interface Item {
 }
 
 interface Latest {
-  key?: string
-  item?: Item
+  type: string
+  id: string
+  item: Item
 }
-
-const NONE: Latest = {}
 
 /**
  * The events of one run without secrets, also without those that are cut over several deltas of a message. The end of
@@ -25,7 +24,7 @@ export class StreamRedactor {
   readonly #needles: Needles
   readonly #redactEvent: <E extends AguiEvent>(event: E) => E
   readonly #items = new Map<string, Item>()
-  #latest = NONE
+  #latest: Latest | undefined
 
   constructor(needles: Needles, redactEvent: <E extends AguiEvent>(event: E) => E) {
     this.#needles = needles
@@ -78,12 +77,13 @@ export class StreamRedactor {
 
   /** Mostly the same as that of the event before. */
   #itemOf(event: DeltaEvent): Item {
+    const { type } = event
+    const id = idOf(event)
+    if (this.#latest?.id === id && this.#latest.type === type) return this.#latest.item
     const key = effectOf(event)?.key ?? ''
-    const { item: latest } = this.#latest
-    if (latest !== undefined && this.#latest.key === key) return latest
     const item = this.#items.get(key) ?? { stream: new TextStream(this.#needles) }
     this.#items.set(key, item)
-    this.#latest = { key, item }
+    this.#latest = { type, id, item }
     return item
   }
 
@@ -91,7 +91,7 @@ export class StreamRedactor {
     const item = this.#items.get(key)
     if (item === undefined) return []
     this.#items.delete(key)
-    this.#latest = NONE
+    this.#latest = undefined
     const delta = item.stream.flush()
     return delta === '' || item.last === undefined ? [] : [{ ...item.last, delta }]
   }

@@ -1,6 +1,7 @@
 import { EventType } from '@ag-ui/core'
 import { z } from 'zod'
 import type { AguiEvent } from '../agui/event.ts'
+import { isDelta } from '../agui/items.ts'
 
 export interface LogRecord {
   /** Per thread, from 1, without gaps; also the SSE id. */
@@ -25,6 +26,8 @@ const Header = z.object({
   last: z.number(),
   /** The events of this batch end their run. */
   terminal: z.boolean(),
+  /** Each event adds text to an open item, as nearly all do: such batches are the same to every reader. */
+  isText: z.boolean().default(false),
 })
 type Header = z.infer<typeof Header>
 
@@ -41,6 +44,7 @@ export class Batch {
   readonly first: number
   readonly last: number
   readonly terminal: boolean
+  readonly isText: boolean
   readonly sse: Buffer
   #frames: readonly Frame[] | undefined
 
@@ -50,6 +54,7 @@ export class Batch {
     this.first = header.first
     this.last = header.last
     this.terminal = header.terminal
+    this.isText = header.isText
     this.sse = sse
   }
 
@@ -59,7 +64,15 @@ export class Batch {
     for (const event of events) text += `id: ${seq++}\ndata: ${JSON.stringify(event)}${FRAME_END}`
     const type = events.at(-1)?.type
     const terminal = type === EventType.RUN_FINISHED || type === EventType.RUN_ERROR
-    return new Batch({ runId, at: place.at, first: place.first, last: seq - 1, terminal }, Buffer.from(text))
+    const header = {
+      runId,
+      at: place.at,
+      first: place.first,
+      last: seq - 1,
+      terminal,
+      isText: events.every(isDelta),
+    }
+    return new Batch(header, Buffer.from(text))
   }
 
   /** @throws when the bytes are not a stored batch: the store is damaged. */
@@ -70,8 +83,8 @@ export class Batch {
 
   /** In two parts, so that the large one is copied once. */
   encode(): readonly [header: Buffer, sse: Buffer] {
-    const { runId, at, first, last, terminal } = this
-    return [Buffer.from(`${JSON.stringify({ runId, at, first, last, terminal })}\n`), this.sse]
+    const { runId, at, first, last, terminal, isText } = this
+    return [Buffer.from(`${JSON.stringify({ runId, at, first, last, terminal, isText })}\n`), this.sse]
   }
 
   /** The part of this batch after `seq`; the batch itself when all of it is. */
@@ -81,8 +94,8 @@ export class Batch {
     for (let skipped = this.first; skipped <= seq; skipped++) {
       start = this.sse.indexOf(FRAME_END, start) + FRAME_END.length
     }
-    const { runId, at, last, terminal } = this
-    return new Batch({ runId, at, first: seq + 1, last, terminal }, this.sse.subarray(start))
+    const { runId, at, last, terminal, isText } = this
+    return new Batch({ runId, at, first: seq + 1, last, terminal, isText }, this.sse.subarray(start))
   }
 
   get frames(): readonly Frame[] {

@@ -74,9 +74,7 @@ export class Run {
     this.#options = options
     this.runId = options.request.runId
     this.#redaction = options.redactor.createStream()
-    this.#opening = [startEvent(options.request), ...options.firstWords].flatMap((event) =>
-      this.#shown(event),
-    )
+    this.#opening = this.#shown([startEvent(options.request), ...options.firstWords])
     this.shownMessages = this.#opening.flatMap((event) =>
       event.type === EventType.RUN_STARTED ? (event.input?.messages ?? []) : [],
     )
@@ -123,7 +121,7 @@ export class Run {
       if (this.#logFailure !== undefined) throw this.#logFailure.error
       this.#isOver = true
       const closing = [...this.#open.closing(), ...this.#options.lastWords(end), endEvent(end, this.#ids)]
-      const events = [...this.#pending, ...closing.flatMap((event) => this.#shown(event))]
+      const events = [...this.#pending, ...this.#shown(closing)]
       await this.#append(events, await this.#options.lastWrites(end), { isLast: true })
     } catch (error) {
       this.#isOver = true
@@ -163,7 +161,7 @@ export class Run {
 
   /** Words of the thread's own in the stream of this run. */
   tell(events: readonly AguiEvent[]): void {
-    for (const event of events) this.#pending.push(...this.#shown(event))
+    for (const event of events) this.#show(event, this.#pending)
     this.#keepFlushing()
   }
 
@@ -193,7 +191,7 @@ export class Run {
       this.#options.onUserMessage(event.messageId)
     }
     this.#open.apply(event)
-    this.#pending.push(...this.#shown(event))
+    this.#show(event, this.#pending)
   }
 
   #fail(error: unknown): void {
@@ -205,9 +203,15 @@ export class Run {
     this.#flushing ??= this.#flush()
   }
 
+  #shown(events: readonly AguiEvent[]): AguiEvent[] {
+    const out: AguiEvent[] = []
+    for (const event of events) this.#show(event, out)
+    return out
+  }
+
   /** As clients get it: without secrets, then in pieces that fit. */
-  #shown(event: AguiEvent): AguiEvent[] {
-    return this.#redaction.redact(event).flatMap((redacted) => this.#options.oversize.fit(redacted))
+  #show(event: AguiEvent, out: AguiEvent[]): void {
+    for (const redacted of this.#redaction.redact(event)) out.push(...this.#options.oversize.fit(redacted))
   }
 
   /** While one commit is under way the next batch gathers: a slow disk makes larger batches, not a longer queue. */

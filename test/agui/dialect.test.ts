@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { OLDER, ProtocolVersion, toOlder } from '../../src/agui/dialect.ts'
 import type { AguiEvent } from '../../src/agui/event.ts'
 import { parseRunInput } from '../../src/agui/input.ts'
+import { ITEMS } from '../../src/agui/items.ts'
 import { caseNames, readGolden } from '../support/claude-cases.ts'
 import { ids, PARTS, REFUSED, TAKEN } from '../support/event-shapes.ts'
 import { OLDER_CLIENTS } from '../support/older-clients.ts'
@@ -46,6 +47,12 @@ describe('the table', () => {
     if (row.fate === 'changed') return
     const event = { type, ...ids } as AguiEvent
     expect(older(event)[0]).toBe(event)
+  })
+
+  test('keeps whatever adds text: a batch of nothing else goes to every reader as it is stored', () => {
+    const adding = Object.values(EventType).filter((type) => ITEMS[type]?.text === 'delta')
+    expect(adding.map((type) => OLDER[type].fate)).toEqual(adding.map(() => 'kept'))
+    expect(adding).toContain(EventType.TEXT_MESSAGE_CONTENT)
   })
 
   test('leaves out a type that only a later runner knows', () => {

@@ -27,11 +27,12 @@ function frameText(json: string, seq: number | undefined): string {
 }
 
 function joined(bytesOf: (batch: Batch) => Buffer): Encoding['batches'] {
-  return remembered((batches: readonly Batch[]) => {
-    const [only, ...others] = batches
-    if (only !== undefined && others.length === 0) return bytesOf(only)
-    return Buffer.concat(batches.map(bytesOf))
-  })
+  return remembered((batches: readonly Batch[]) => join(batches, bytesOf))
+}
+
+function join(batches: readonly Batch[], bytesOf: (batch: Batch) => Buffer): Buffer {
+  const [only, ...others] = batches
+  return only !== undefined && others.length === 0 ? bytesOf(only) : Buffer.concat(batches.map(bytesOf))
 }
 
 function remembered<Value extends object>(encodeAll: (value: Value) => Buffer): (value: Value) => Buffer {
@@ -77,7 +78,7 @@ export type ToldFrame = Omit<Frame, 'seq'> & { seq: number | undefined }
 
 /** The records of a batch as this reader gets them, in text: a record may become none, or several. */
 export function framesFor({ dialect, threadId }: Reader, batch: Batch): readonly ToldFrame[] {
-  if (dialect === '1.0') return batch.frames
+  if (dialect === '1.0' || batch.isText) return batch.frames
   return batch.records().flatMap(({ seq, event }) => framesOf({ dialect, threadId }, event, seq))
 }
 
@@ -95,6 +96,7 @@ const olderBytes = new WeakMap<Batch, Buffer>()
 
 function olderSse(reader: Reader): Encoding {
   const bytesOf = (batch: Batch): Buffer => {
+    if (batch.isText) return batch.sse
     const known = olderBytes.get(batch)
     if (known !== undefined) return known
     const frames = framesFor(reader, batch).map(({ seq, json }) => frameText(json, seq))
@@ -104,7 +106,7 @@ function olderSse(reader: Reader): Encoding {
   }
   return {
     ...SSE,
-    batches: (batches) => Buffer.concat(batches.map(bytesOf)),
+    batches: (batches) => join(batches, bytesOf),
     event: (event, seq) => {
       const texts = framesOf(reader, event, seq).map((frame) => frameText(frame.json, frame.seq))
       return Buffer.from(texts.join(''))

@@ -101,11 +101,10 @@ export class LogStream extends Readable {
 
   async #encode(batches: readonly Batch[]): Promise<Buffer> {
     const { encoding, catchUp } = this.#options
+    if (catchUp === undefined || this.#isCaughtUp) return await this.#restated(batches)
     const [first, ...others] = batches
     const opening = first?.records()[0]
-    if (catchUp === undefined || this.#isCaughtUp || first === undefined || opening === undefined) {
-      return await this.#restated(batches)
-    }
+    if (first === undefined || opening === undefined) return await this.#restated(batches)
     this.#isCaughtUp = true
     const missed = await catchUp(opening.seq)
     const rest = encoding.batches([first.after(opening.seq), ...others])
@@ -119,7 +118,7 @@ export class LogStream extends Readable {
   /** What one record becomes has its id at the last of it: a reader that is cut off between is told both again. */
   async #restated(batches: readonly Batch[]): Promise<Buffer> {
     const { encoding, restate } = this.#options
-    if (restate === undefined || !batches.some(({ sse }) => sse.includes(TAKEN_BACK))) {
+    if (restate === undefined || !batches.some(({ isText, sse }) => !isText && sse.includes(TAKEN_BACK))) {
       return encoding.batches(batches)
     }
     const told: Buffer[] = []

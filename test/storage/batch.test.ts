@@ -1,0 +1,28 @@
+// What a batch says of itself, so that nobody has to read its events.
+import { EventType } from '@ag-ui/core'
+import { expect, test } from 'vitest'
+import type { AguiEvent } from '../../src/agui/event.ts'
+import { Batch } from '../../src/storage/batch.ts'
+
+const text: AguiEvent = { type: EventType.TEXT_MESSAGE_CONTENT, messageId: 'm', delta: 'words' }
+const args: AguiEvent = { type: EventType.TOOL_CALL_ARGS, toolCallId: 'c', delta: '{' }
+const end: AguiEvent = { type: EventType.TEXT_MESSAGE_END, messageId: 'm' }
+const batchOf = (...events: AguiEvent[]): Batch => Batch.of('run', events, { first: 1, at: 0 })
+const again = (batch: Batch): Batch => Batch.decode(Buffer.concat(batch.encode()))
+
+test.each([
+  ['nothing but text', [text, args, text], true],
+  ['an end too', [text, text, end], false],
+  ['no text', [end], false],
+])('a batch with %s says so, also from the store, and so does its rest', (_what, events, isText) => {
+  const batch = batchOf(...events)
+  expect([batch, again(batch), batch.after(1)].map((each) => each.isText)).toEqual([isText, isText, isText])
+  expect(again(batch).frames).toEqual(batch.frames)
+})
+
+test('one that was stored before batches said so is read event by event', () => {
+  const [header, sse] = batchOf(text).encode()
+  const { isText: _, ...before } = JSON.parse(header.toString())
+  const stored = Buffer.concat([Buffer.from(`${JSON.stringify(before)}\n`), sse])
+  expect(Batch.decode(stored).isText).toBe(false)
+})
