@@ -1,8 +1,10 @@
-// `npm run bench [name…] [-- --quick] [--json] [--app FOLDER]`: our figures, each beside a reference taken in the same run.
+// `npm run bench [name…] [-- --quick] [--json] [--app FOLDER] [--against FOLDER]`: our figures, each beside a reference taken in the same run.
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { coldRun } from './measures/cold-run.ts'
 import { consolePage } from './measures/console-page.ts'
+import { cpuPerEvent } from './measures/cpu-per-event.ts'
+import { doorUnderLoad } from './measures/door-under-load.ts'
 import { enforcement } from './measures/enforcement.ts'
 import { fanOut } from './measures/fan-out.ts'
 import { growth } from './measures/growth.ts'
@@ -26,10 +28,12 @@ const MEASURES: readonly Measure[] = [
   coldRun,
   warmedThread,
   throughput,
+  cpuPerEvent,
   redaction,
   enforcement,
   fanOut,
   stoppedReader,
+  doorUnderLoad,
   replay,
   growth,
   longThread,
@@ -42,6 +46,7 @@ const { values: flags, positionals } = parseArgs({
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     app: { type: 'string' },
+    against: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
 })
@@ -51,7 +56,7 @@ if (flags.help || unknown.length > 0) {
   const names = MEASURES.map(({ name, title }) => `  ${name.padEnd(16)}${title}`).join('\n')
   const say = flags.help ? console.log : console.error
   if (unknown.length > 0) say(`There is no measure ${unknown.join(', ')}.\n`)
-  say(`npm run bench [name…] [-- --quick] [--json] [--app FOLDER]\n\n${names}`)
+  say(`npm run bench [name…] [-- --quick] [--json] [--app FOLDER] [--against FOLDER]\n\n${names}`)
   process.exitCode = flags.help ? 0 : 2
 } else {
   const chosen = MEASURES.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
@@ -60,7 +65,7 @@ if (flags.help || unknown.length > 0) {
 
 /** @returns whether every figure reached its target. */
 async function runAll(measures: readonly Measure[]): Promise<boolean> {
-  const workshop = await Workshop.open({ isQuick: flags.quick, app: flags.app })
+  const workshop = await Workshop.open({ isQuick: flags.quick, app: flags.app, against: flags.against })
   const stop = (): void => void workshop.close().finally(() => process.exit(130))
   process.once('SIGINT', stop).once('SIGTERM', stop)
   const results: { name: string; title: string; rows: Row[] }[] = []

@@ -40,7 +40,7 @@ export interface RunOptions extends RunLimits {
  * Commits of one run keep this distance: a burst of deltas costs a few larger batches instead of many small ones. What
  * comes after a pause is committed at once, and so is what follows within the next commits.
  */
-const GATHER_MS = 8
+const GATHER_MS = 16
 const PROMPT_COMMITS = 3
 
 /** While this many events wait for their commit the agent is asked to wait too. */
