@@ -3,12 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { getPriority } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
-import { processes, withDescendants } from '../../src/process-table.ts'
 import { bodyOf, frames, post, run, runInput, textOf } from '../support/client.ts'
 import { type Bench, openBench } from '../support/runner.ts'
 
@@ -44,17 +42,6 @@ describe('a runner that is stopped and goes on', () => {
     }
     expect(seen.at(-1)).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'success' } })
     expect(textOf(seen)).toBe('before after')
-  })
-
-  test('is what its Claude Code yields to', async () => {
-    bench = await openBench({ script: SCRIPT })
-    const runner = await bench.start()
-    await run(runner.url, runInput('niced', 'hello'))
-    const tree = withDescendants(processes(), [runner.pid])
-    tree.delete(runner.pid)
-    expect(tree.size).toBeGreaterThan(0)
-    const behind = [...tree].map((pid) => getPriority(pid) - getPriority(runner.pid))
-    expect(behind).toEqual(behind.map(() => Math.min(10, 19 - getPriority(runner.pid))))
   })
 
   test('still ends one that says nothing when it is awake', async () => {

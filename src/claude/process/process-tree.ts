@@ -1,5 +1,3 @@
-import type { ChildProcess } from 'node:child_process'
-import { constants, getPriority, setPriority } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
   isLiving,
@@ -14,23 +12,6 @@ import {
 export const MARK_VARIABLE = 'AGUI_RUNNER_PROCESS'
 
 const RESCAN_MS = 20
-
-/** How far behind the server: niced by this much, eight busy ones together get less of a processor than it. */
-const NICER_BY = 10
-
-/**
- * A process that was just started, and with it all that it will start, yields to this one, which all clients wait for. Where
- * that is not allowed it stays as it is.
- */
-export function yielding<T extends ChildProcess>(child: T): T {
-  try {
-    if (child.pid !== undefined)
-      setPriority(child.pid, Math.min(getPriority() + NICER_BY, constants.priority.PRIORITY_LOW))
-  } catch {
-    // It ended at once, or belongs to another user.
-  }
-  return child
-}
 
 /**
  * Every living process that descends from `root` or carries `mark` in its environment.

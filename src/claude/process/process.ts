@@ -14,7 +14,7 @@ import { claudeExited, claudeStarted, policyDenied } from '../../channels.ts'
 import { RunnerError, toMessage } from '../../errors.ts'
 import { signalProcess } from '../../process-table.ts'
 import { unlessAborted } from '../../within.ts'
-import { killTree, MARK_VARIABLE, processesOf, yielding } from './process-tree.ts'
+import { killTree, MARK_VARIABLE, processesOf } from './process-tree.ts'
 import { PromptQueue } from './prompt-queue.ts'
 
 export interface ClaudeProcessOptions {
@@ -350,7 +350,7 @@ function spawnDetached(spawnOptions: SpawnOptions, options: ClaudeProcessOptions
   const child =
     options.spawn?.({ command, args, cwd, env, onDenied }) ??
     spawn(command, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
-  const { stdin, stdout } = yielding(child)
+  const { stdin, stdout } = child
   if (stdin === null || stdout === null)
     throw new RunnerError('claude_start_failed', 'Claude Code has no pipes.')
   return Object.assign(child, { stdin, stdout })
