@@ -1,9 +1,11 @@
-// `npm run bench [name…] [-- --quick] [--json] [--app FOLDER]`: our figures, each beside a reference taken in the same run.
+// `npm run bench [name…] [-- --quick] [--json] [--app FOLDER] [--against FOLDER]`: our figures, each beside a reference taken in the same run.
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { broker } from './measures/broker.ts'
 import { coldRun } from './measures/cold-run.ts'
 import { consolePage } from './measures/console-page.ts'
+import { cpuPerEvent } from './measures/cpu-per-event.ts'
+import { doorUnderLoad } from './measures/door-under-load.ts'
 import { enforcement } from './measures/enforcement.ts'
 import { fanOut } from './measures/fan-out.ts'
 import { growth } from './measures/growth.ts'
@@ -28,11 +30,13 @@ const MEASURES: readonly Measure[] = [
   coldRun,
   warmedThread,
   throughput,
+  cpuPerEvent,
   redaction,
   enforcement,
   broker,
   fanOut,
   stoppedReader,
+  doorUnderLoad,
   replay,
   redis,
   growth,
@@ -46,6 +50,7 @@ const { values: flags, positionals } = parseArgs({
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     app: { type: 'string' },
+    against: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
 })
@@ -55,7 +60,7 @@ if (flags.help || unknown.length > 0) {
   const names = MEASURES.map(({ name, title }) => `  ${name.padEnd(16)}${title}`).join('\n')
   const say = flags.help ? console.log : console.error
   if (unknown.length > 0) say(`There is no measure ${unknown.join(', ')}.\n`)
-  say(`npm run bench [name…] [-- --quick] [--json] [--app FOLDER]\n\n${names}`)
+  say(`npm run bench [name…] [-- --quick] [--json] [--app FOLDER] [--against FOLDER]\n\n${names}`)
   process.exitCode = flags.help ? 0 : 2
 } else {
   const chosen = MEASURES.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
@@ -64,7 +69,7 @@ if (flags.help || unknown.length > 0) {
 
 /** @returns whether every figure reached its target. */
 async function runAll(measures: readonly Measure[]): Promise<boolean> {
-  const workshop = await Workshop.open({ isQuick: flags.quick, app: flags.app })
+  const workshop = await Workshop.open({ isQuick: flags.quick, app: flags.app, against: flags.against })
   const stop = (): void => void workshop.close().finally(() => process.exit(130))
   process.once('SIGINT', stop).once('SIGTERM', stop)
   const results: { name: string; title: string; rows: Row[] }[] = []

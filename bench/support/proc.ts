@@ -3,18 +3,26 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 const KIB = 1024
 const MIB = 1024 * KIB
-/** Clock ticks of /proc are hundredths of a second on every Linux that Node runs on. */
-const MS_PER_TICK = 10
+const NS_PER_MS = 1e6
 
 /** Resident memory in MiB. */
 export function residentMib(pid: number): number {
   return statusField(pid, 'VmRSS') / KIB
 }
 
-/** Processor time used so far, in milliseconds. */
+/** Processor time that its threads have used so far, in milliseconds; to the nanosecond, where ticks are hundredths of a second. */
 export function cpuMs(pid: number): number {
-  const fields = statFields(pid)
-  return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK
+  const threads = readdirSync(`/proc/${pid}/task`)
+  return threads.reduce((sum, thread) => sum + threadNs(pid, thread) / NS_PER_MS, 0)
+}
+
+function threadNs(pid: number, thread: string): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0])
+  } catch {
+    // It ended between the listing and the look.
+    return 0
+  }
 }
 
 export function childrenOf(pid: number): number[] {

@@ -38,6 +38,8 @@ export interface RunnerOptions {
   nodeArguments?: string[]
   /** With a channel for messages to and from the process. */
   isForked?: boolean
+  /** Of another build. */
+  main?: string
 }
 
 export interface WorkshopOptions {
@@ -45,6 +47,8 @@ export interface WorkshopOptions {
   isQuick: boolean
   /** The folder of a package that is built already, to measure that one. */
   app: string | undefined
+  /** The folder of another build, which some measures compare with. */
+  against: string | undefined
 }
 
 /**
@@ -55,15 +59,18 @@ export class Workshop {
   readonly isQuick: boolean
   readonly directory: string
   readonly main: string
+  /** Of the build to compare with. */
+  readonly againstMain: string | undefined
   readonly #closers: (() => Promise<void> | void)[] = []
   #modelEnvironment: Record<string, string> = {}
   #launch: Promise<Command> | undefined
   #folders = 0
 
-  private constructor(directory: string, { isQuick, app }: WorkshopOptions) {
+  private constructor(directory: string, { isQuick, app, against }: WorkshopOptions) {
     this.directory = directory
     this.isQuick = isQuick
-    this.main = join(app ?? join(directory, 'app'), 'dist', 'main.js')
+    this.main = mainOf(app ?? join(directory, 'app'))
+    this.againstMain = against === undefined ? undefined : mainOf(against)
   }
 
   static async open(options: WorkshopOptions): Promise<Workshop> {
@@ -114,7 +121,7 @@ export class Workshop {
   /** Starts `agui-runner serve` and waits until it listens. */
   async runner(options: RunnerOptions = {}): Promise<RunnerHandle> {
     const env = this.environment(options.state ?? this.folder(), options.env)
-    const command = [...(options.nodeArguments ?? []), this.main, 'serve']
+    const command = [...(options.nodeArguments ?? []), options.main ?? this.main, 'serve']
     const stdio = ['ignore', 'pipe', 'pipe', ...(options.isForked === true ? ['ipc' as const] : [])] as const
     const child = spawn(process.execPath, command, { env, cwd: this.directory, stdio: [...stdio] })
     const close = this.#closer(child)
@@ -192,6 +199,10 @@ export class Workshop {
     this.#closers.push(close)
     return close
   }
+}
+
+function mainOf(app: string): string {
+  return join(app, 'dist', 'main.js')
 }
 
 type LogLine = Record<string, unknown>

@@ -59,7 +59,7 @@ export class Run {
   readonly #abort = new AbortController()
   readonly #open = new OpenItems()
   readonly #redaction: StreamRedactor
-  readonly #opening: readonly AguiEvent[]
+  readonly #opening: AguiEvent[] = []
   #pending: AguiEvent[] = []
   #flushing: Promise<void> | undefined
   #begun: Promise<void> = Promise.resolve()
@@ -77,9 +77,7 @@ export class Run {
     this.runId = options.request.runId
     this.#trace = { ...options.request.trace }
     this.#redaction = options.redactor.createStream()
-    this.#opening = [startEvent(options.request), ...options.firstWords].flatMap((event) =>
-      this.#redacted(event),
-    )
+    for (const event of [startEvent(options.request), ...options.firstWords]) this.#fit(event, this.#opening)
     this.shownMessages = this.#opening.flatMap((event) =>
       event.type === EventType.RUN_STARTED ? (event.input?.messages ?? []) : [],
     )
@@ -105,7 +103,7 @@ export class Run {
       throw error
     }
     runStarted.publish({ ...this.#ids, at: Date.now() - this.#age, trace: this.#trace })
-    this.#observe(this.#opening)
+    if (runSaid.hasSubscribers) this.#observe(this.#opening)
   }
 
   /** Asks the run to stop; it ends as `cancelled`, or as `error` when an error is given. The first call decides. */
@@ -224,21 +222,20 @@ export class Run {
     return out
   }
 
-  /** As clients get it: without secrets, then in pieces that fit. Those who observe the run get it too. */
+  /** As clients get it. Those who observe the run get it too. */
   #show(event: AguiEvent, out: AguiEvent[]): void {
-    const shown = this.#redacted(event)
-    this.#observe(shown)
-    out.push(...shown)
+    const from = out.length
+    this.#fit(event, out)
+    if (runSaid.hasSubscribers) this.#observe(out.slice(from))
   }
 
   #observe(events: readonly AguiEvent[]): void {
-    if (runSaid.hasSubscribers) runSaid.publish({ ...this.#ids, events })
+    runSaid.publish({ ...this.#ids, events })
   }
 
-  #redacted(event: AguiEvent): AguiEvent[] {
-    const out: AguiEvent[] = []
+  /** Without secrets, then in pieces that fit. */
+  #fit(event: AguiEvent, out: AguiEvent[]): void {
     for (const redacted of this.#redaction.redact(event)) out.push(...this.#options.oversize.fit(redacted))
-    return out
   }
 
   /** While one commit is under way the next batch gathers: a slow disk makes larger batches, not a longer queue. */

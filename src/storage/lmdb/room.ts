@@ -90,9 +90,11 @@ export class Room {
     const needed = pages + spare
     if (this.#left >= needed) return
     this.#measure()
-    if (this.#left >= needed) return
-    this.#grow(needed - this.#left)
-    if (this.#left < needed) throw storageFull(this.#options.path)
+    // A commit that ends meanwhile is counted twice, by its pages and by its claim: what is missing then is asked for again.
+    while (this.#left < needed) {
+      const isGrown = this.#grow(needed - this.#left)
+      if (!isGrown && this.#left < needed) throw storageFull(this.#options.path)
+    }
   }
 
   #measure(): void {
@@ -100,8 +102,8 @@ export class Room {
     this.#left = Math.floor(fstatSync(this.#file).size / pageBytes) - lastPage() - 1 - this.#claimed
   }
 
-  /** By at least so many pages, when the disk has them. */
-  #grow(pages: number): void {
+  /** By at least so many pages, when the disk has them; says whether it has. */
+  #grow(pages: number): boolean {
     const { pageBytes, path } = this.#options
     const { bavail, bsize } = statfsSync(path)
     const step = bavail * bsize > PLENTY * STEP_PAGES * pageBytes ? STEP_PAGES : SMALL_STEP_PAGES
@@ -112,6 +114,7 @@ export class Room {
       if (!isFull(error)) throw error
     }
     this.#measure()
+    return missing <= 0
   }
 }
 
