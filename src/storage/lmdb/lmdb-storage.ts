@@ -48,7 +48,8 @@ export class LmdbStorage implements Storage {
    * @throws {RunnerError} `storage_damaged`, found before anything is mapped; `storage_full`.
    */
   static async open(directory: string, options: LmdbStorageOptions): Promise<LmdbStorage> {
-    return new LmdbStorage(Store.open(directory, options), options)
+    const store = Store.open(directory, options)
+    return store.opening(() => new LmdbStorage(store, options))
   }
 
   commit(commit: Commit & Required<Pick<Commit, 'append'>>): Promise<Batch>

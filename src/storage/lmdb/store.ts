@@ -1,5 +1,6 @@
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { type Key, open } from 'lmdb'
+import type { Key, RootDatabase } from 'lmdb'
 import { RunnerError, toMessage } from '../../errors.ts'
 import { Gate } from '../gate.ts'
 import { type Codec, StoreTable } from './lmdb-table.ts'
@@ -29,6 +30,11 @@ const JSON_CODEC: Codec<unknown> = {
   decode: (bytes) => JSON.parse(bytes.toString()),
 }
 
+/** For `require` the package is one file, for `import` twenty, which take longer to load. With a log in Redis it is neither. */
+function loadLmdb(): typeof import('lmdb') {
+  return createRequire(import.meta.url)('lmdb')
+}
+
 const BYTES_CODEC: Codec<Buffer> = { encode: (bytes) => [bytes], decode: (bytes) => bytes }
 
 /**
@@ -38,13 +44,13 @@ const BYTES_CODEC: Codec<Buffer> = { encode: (bytes) => [bytes], decode: (bytes)
 export class Store {
   /** The damaged store in whose place this one was begun, and what was wrong with it. */
   readonly replaced: { setAside: string; problem: string } | undefined
-  readonly #root: ReturnType<typeof open>
+  readonly #root: RootDatabase
   readonly #room: Room
   readonly #gate = new Gate()
   readonly #tables = new Map<string, { getStats(): unknown }>()
   #closed: Promise<void> | undefined
 
-  private constructor(root: ReturnType<typeof open>, room: Room, replaced: Store['replaced']) {
+  private constructor(root: RootDatabase, room: Room, replaced: Store['replaced']) {
     this.#root = root
     this.#room = room
     this.replaced = replaced
@@ -59,7 +65,7 @@ export class Store {
     const path = join(directory, DATA_FILE)
     const opening = markOpening(directory)
     try {
-      const root = open({ path, maxDbs: 8, compression: false })
+      const root = loadLmdb().open({ path, maxDbs: 8, compression: false })
       const figure = (name: string): number => figureOf(root.getStats(), name)
       const room = new Room({
         path,
@@ -72,6 +78,11 @@ export class Store {
     } catch (error) {
       throw error instanceof RunnerError ? error : unusable(directory, toMessage(error))
     }
+  }
+
+  /** What `open` opens is made in one transaction, which waits for the disk once and not for every table. */
+  opening<T>(open: () => T): T {
+    return this.#root.transactionSync(open)
   }
 
   table<V, K extends Key>(name: string, codec: Codec<V>): StoreTable<V, K> {
