@@ -1,22 +1,9 @@
 import { type ChildProcess, spawn as spawnChild } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { RunnerError, toMessage } from '../errors.ts'
+import { RunnerError } from '../errors.ts'
 import { effectiveGrants } from '../policy/decide/file-access.ts'
-import { planMounts } from './bwrap/mount-view.ts'
-import { type NetworkNamespace, openNetworkNamespace } from './bwrap/network-namespace.ts'
-import {
-  chooseIdentity,
-  foldersOfRoot,
-  handOver,
-  IMAGE_WORKSPACE,
-  isWithin,
-  type Places,
-  preparePlaces,
-} from './bwrap/places.ts'
-import { openShiftedOwner } from './bwrap/shifted-owner.ts'
-import { findTools, tryBackend } from './bwrap/tools.ts'
-import { BwrapSandbox, type BwrapSandboxOptions, type SpawnRequest } from './bwrap-sandbox.ts'
+import { IMAGE_WORKSPACE, isWithin } from './bwrap/places.ts'
+import type { SpawnRequest } from './bwrap-sandbox.ts'
+import type { BwrapOptions } from './open-bwrap.ts'
 import { type EnforcementReport, gapsOf, uniformReport } from './report.ts'
 
 interface DeniedPaths {
@@ -47,11 +34,8 @@ export interface Enforcement {
   close(): Promise<void>
 }
 
-export interface EnforcementOptions extends BwrapSandboxOptions {
+export interface EnforcementOptions extends BwrapOptions {
   mode: 'auto' | 'required' | 'off'
-  places: Omit<Places, 'temporary' | 'home' | 'tls'>
-  /** Being opened already, because it needs nothing of the above. Closed with the enforcement, or when none is made. */
-  network?: Promise<NetworkNamespace> | undefined
 }
 
 /**
@@ -67,15 +51,10 @@ export async function createEnforcement(options: EnforcementOptions): Promise<En
   const none = (why: string): Enforcement =>
     unchanged(uniformReport('none', { state: 'not_enforced', how: 'none', why }), denied)
   if (options.mode === 'off') return none('POLICY_ENFORCEMENT=off')
-  let enforcement: Enforcement
-  try {
-    enforcement = await openBwrap(options)
-  } catch (error) {
-    await options.network?.then((network) => network.close()).catch(() => undefined)
-    // What the folders hold, or whose they are, must not decide whether the policy holds: then nothing starts.
-    if (!(error instanceof MachineLacks)) throw error
-    enforcement = none(await explain(error))
-  }
+  // Where OpenShell enforces, none of it is loaded.
+  const { openBwrap } = await import('./open-bwrap.ts')
+  const opened = await openBwrap(options, denied)
+  const enforcement = 'lacking' in opened ? none(opened.lacking) : opened
   const gaps = gapsOf(enforcement.report)
   if (options.mode === 'required' && gaps.length > 0) {
     await enforcement.close()
@@ -86,23 +65,6 @@ export async function createEnforcement(options: EnforcementOptions): Promise<En
     )
   }
   return enforcement
-}
-
-/** This machine cannot do it, whatever the workspace. */
-class MachineLacks extends Error {}
-
-async function ofMachine<T>(work: () => T | Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    throw new MachineLacks(toMessage(error), { cause: error })
-  }
-}
-
-async function explain(error: unknown): Promise<string> {
-  if (process.platform !== 'linux') return `not built for ${process.platform}`
-  const failed = (await tryBackend()).filter(({ ok }) => !ok).map(({ name, why }) => `${name} (${why})`)
-  return failed.length > 0 ? failed.join('; ') : toMessage(error)
 }
 
 /** By name: the runner's own files, and what the policy lists as readable only. */
@@ -130,52 +92,5 @@ function unchanged(report: EnforcementReport, denied: DeniedPaths): Enforcement 
       return spawnChild(command, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
     },
     close: () => Promise.resolve(),
-  }
-}
-
-async function openBwrap(options: EnforcementOptions): Promise<Enforcement> {
-  const found = findTools()
-  if ('missing' in found) throw new MachineLacks(`${found.missing.join(', ')} not installed`)
-  const { state } = options.places
-  const own = join(state, 'sandbox')
-  const places: Places = {
-    ...options.places,
-    ...{ temporary: join(own, 'tmp'), home: join(own, 'home'), tls: join(own, 'tls') },
-  }
-  const identity = chooseIdentity(
-    existsSync('/etc/passwd') ? readFileSync('/etc/passwd', 'utf8') : '',
-    places.workspace,
-  )
-  preparePlaces(places, identity)
-  const view = planMounts(options.policy, places)
-  if (view.missing.length > 0) {
-    const message = `landlock.compatibility is hard_requirement, and these are missing: ${view.missing.join(', ')}`
-    throw new MachineLacks(message)
-  }
-  const isOwnState = isWithin(places.claudeState, state)
-  const ofRoot = foldersOfRoot([places.workspace, ...(isOwnState ? [] : [places.claudeState])])
-  const [network, owner] = await Promise.all([
-    ofMachine(() => options.network ?? openNetworkNamespace(found.tools)),
-    process.getuid?.() === 0 ? ofMachine(() => openShiftedOwner(found.tools.unshare, identity)) : undefined,
-    isOwnState ? handOver(places.claudeState, identity) : undefined,
-  ])
-  const parts = {
-    places,
-    denied: deniedPaths(options),
-    identity,
-    view,
-    network,
-    tools: found.tools,
-    owner,
-    ofRoot,
-  }
-  const sandbox = new BwrapSandbox(options, parts)
-  try {
-    await ofMachine(() => sandbox.tryOut(options.policy))
-    if (ofRoot.length > 0) await sandbox.tryOwners()
-    return sandbox
-  } catch (error) {
-    await sandbox.close()
-    throw error
   }
 }

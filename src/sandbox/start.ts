@@ -3,8 +3,6 @@ import { RunnerError } from '../errors.ts'
 import { loadPolicy } from '../policy/read/load.ts'
 import { PolicyError } from '../policy/read/policy-error.ts'
 import type { Policy } from '../policy/read/schema.ts'
-import { type NetworkNamespace, openNetworkNamespace } from './bwrap/network-namespace.ts'
-import { findTools } from './bwrap/tools.ts'
 import { createEnforcement, type Enforcement } from './enforcement.ts'
 import { gapsOf } from './report.ts'
 
@@ -22,16 +20,6 @@ export interface EnforcementStart {
   /** Where Claude Code is; rejects when it is not installed. */
   findClaude(): Promise<string>
   logger: { info(facts: object, text: string): void; warn(facts: object, text: string): void }
-}
-
-/** While the policy is read: a process of its own has to start for it. */
-function openEarly(): Promise<NetworkNamespace> | undefined {
-  const found = findTools()
-  if ('missing' in found) return undefined
-  const network = openNetworkNamespace(found.tools)
-  // Whoever waits for it reports its failure.
-  network.catch(() => undefined)
-  return network
 }
 
 /** Stands in where none is read. */
@@ -52,7 +40,7 @@ const NOTHING_ALLOWED: Policy = {
 export async function startEnforcement(start: EnforcementStart): Promise<Enforcement> {
   const { mode, env, logger, stateDirectory, policyFile, logFile } = start
   const isLocal = mode !== 'off' && env['OPENSHELL_SANDBOX'] !== '1'
-  const network = isLocal ? openEarly() : undefined
+  const network = isLocal ? (await import('./open-bwrap.ts')).openEarly() : undefined
   const [policy, claude] = await Promise.all([
     // An image whose policy is invalid loses its network without a word, so it is read even where OpenShell enforces.
     mode === 'off'
