@@ -1,11 +1,16 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
+import * as module from 'node:module'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { EXIT, exitCodeOfError } from './cli/exit.ts'
 import { withoutSecrets } from './cli/secrets.ts'
 import { toMessage } from './errors.ts'
 import { PACKAGE_DIRECTORY } from './package-directory.ts'
+
+// Node 22 and later keep what V8 has compiled: beside the code, where only those can write who can change the code.
+if ('enableCompileCache' in module && typeof module.enableCompileCache === 'function')
+  module.enableCompileCache(join(PACKAGE_DIRECTORY, 'node_modules', '.cache', 'agui-runner'))
 
 const { version }: { version: string } = JSON.parse(
   readFileSync(join(PACKAGE_DIRECTORY, 'package.json'), 'utf8'),

@@ -5,7 +5,7 @@ import { forgetRefusals, type McpConfig } from '../claude/launch/mcp-config.ts'
 import type { PermissionMode } from '../claude/launch/sdk-options.ts'
 import { parseSdkOverrides } from '../claude/launch/sdk-overrides.ts'
 import type { Config, Env } from '../config.ts'
-import { RunnerError, toMessage } from '../errors.ts'
+import { RunnerError } from '../errors.ts'
 import { childEnvironment } from '../model-route/environment.ts'
 import { type ModelRoute, wrapperPath } from '../model-route/route.ts'
 import type { Enforcement } from '../sandbox/enforcement.ts'
@@ -56,7 +56,7 @@ export async function openAgent(
     },
   )
   const overrides = parseSdkOverrides(config.sdkOptions, { model: config.model, env: claudeEnv })
-  const agent = new ClaudeAgent({
+  return new ClaudeAgent({
     model: config.model ?? overrides.model,
     settingSources: config.settingSources,
     slashCommands: config.slashCommands,
@@ -92,7 +92,4 @@ export async function openAgent(
       await forgetRefusals(state)
     },
   })
-  const warn = (error: unknown): void => logger.warn({ reason: toMessage(error) }, 'no run will work')
-  agent.binary.check().catch(warn)
-  return agent
 }

@@ -128,6 +128,10 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
       // Before the first run; not before the first client.
       opened.adopt(await metrics(), (it) => it.close())
       threads.resume()
+      // Behind the start, not beside it: the binary takes a processor for a fifth of a second.
+      agent.binary
+        .check()
+        .catch((error: unknown) => logger.warn({ reason: toMessage(error) }, 'no run will work'))
       inBackground({ name: 'telling of credentials' }, logCredentials(credentials, enforcement, logger))
       inBackground({ name: 'setting the workspace up' }, workspace.setup.start())
       const { sessionId: threadId } = config

@@ -52,11 +52,13 @@ export async function startEnforcement(start: EnforcementStart): Promise<Enforce
           )
           throw asInvalid(error)
         }),
-    // Whoever starts it reports a missing binary.
-    start.findClaude().then(
-      (path) => realpathSync(path),
-      () => undefined,
-    ),
+    // For its place inside. Whoever starts it reports a missing binary.
+    isLocal
+      ? start.findClaude().then(
+          (path) => realpathSync(path),
+          () => undefined,
+        )
+      : undefined,
   ])
   const enforcement = await createEnforcement({
     policy: policy ?? NOTHING_ALLOWED,
