@@ -10,7 +10,7 @@ import { isConfining } from '../sandbox/report.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { logRuns } from '../telemetry/run-log.ts'
 import type { ThreadState } from '../thread/told.ts'
-import { openAgent } from './agent.ts'
+import { checkBinarySoon, openAgent } from './agent.ts'
 import { checkModel } from './checks.ts'
 import { CloseStack } from './close-stack.ts'
 import { logCredentials, openCredentials, redactorOf } from './credentials.ts'
@@ -128,10 +128,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
       // Before the first run; not before the first client.
       opened.adopt(await metrics(), (it) => it.close())
       threads.resume()
-      // Behind the start, not beside it: the binary takes a processor for a fifth of a second.
-      agent.binary
-        .check()
-        .catch((error: unknown) => logger.warn({ reason: toMessage(error) }, 'no run will work'))
+      opened.adopt(checkBinarySoon(agent, logger), clearImmediate)
       inBackground({ name: 'telling of credentials' }, logCredentials(credentials, enforcement, logger))
       inBackground({ name: 'setting the workspace up' }, workspace.setup.start())
       const { sessionId: threadId } = config
