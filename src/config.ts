@@ -210,7 +210,8 @@ export type Config = ReturnType<typeof loadConfig>
  * @throws {RunnerError} `config_invalid` naming every variable that is wrong and the accepted form, never a value.
  */
 export function loadConfig(env: Env, defaults: ConfigDefaults) {
-  const parsed = Environment.safeParse(env)
+  // Once: to compile it would take longer than to walk it.
+  const parsed = Environment.safeParse(env, { jitless: true })
   const problems = parsed.success
     ? crossProblems(parsed.data)
     : parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`)

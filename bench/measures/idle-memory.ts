@@ -2,11 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { readBytes, send } from '../support/client.ts'
 import type { Measure, Row } from '../support/measure.ts'
 import { residentMib } from '../support/proc.ts'
-import { spreadOf } from '../support/statistics.ts'
-import type { Workshop } from '../support/workshop.ts'
+import { compare, spreadOf } from '../support/statistics.ts'
+import type { RunnerHandle, Workshop } from '../support/workshop.ts'
 
-const RESIDENT_MIB_MAX = 90
-const SETTLE_MS = 1000
+/** As a multiple of a bare node:http. */
+const RATIO_MAX = 1.6
+/** V8 gives back what the start took when nothing has happened for eight seconds. */
+const SETTLE_MS = 20_000
 
 export const idleMemory: Measure = {
   name: 'idle-memory',
@@ -14,24 +16,40 @@ export const idleMemory: Measure = {
   run: measure,
 }
 
+interface Resident {
+  healthy: number[]
+  idle: number[]
+}
+
 async function measure(workshop: Workshop): Promise<Row[]> {
-  const figures: Record<'listening' | 'healthy' | 'idle', number[]> = { listening: [], healthy: [], idle: [] }
+  const runners: RunnerHandle[] = []
+  const bare: RunnerHandle[] = []
   for (let round = 0; round < workshop.repetitions(8); round++) {
-    const runner = await workshop.runner()
-    figures.listening.push(residentMib(runner.pid))
-    await readBytes(await send(`${runner.url}/health`))
-    figures.healthy.push(residentMib(runner.pid))
-    await sleep(SETTLE_MS)
-    figures.idle.push(residentMib(runner.pid))
-    await runner.close()
+    runners.push(await workshop.runner())
+    bare.push(await workshop.bareServer('node:http'))
   }
-  const target = `at most ${RESIDENT_MIB_MAX} MiB`
+  const [ours, reference] = [await residentOf(runners), await residentOf(bare)]
+  await sleep(SETTLE_MS)
+  ours.idle.push(...runners.map(({ pid }) => residentMib(pid)))
+  reference.idle.push(...bare.map(({ pid }) => residentMib(pid)))
+  for (const server of [...runners, ...bare]) await server.close()
+  const settled = rowOf(`${SETTLE_MS / 1000} s later`, ours.idle, reference.idle)
   return [
-    { label: 'after the start', ours: figures.listening },
-    { label: 'after the first health request', ours: figures.healthy },
-    { label: `${SETTLE_MS} ms later`, ours: figures.idle },
-  ].map(({ label, ours }) => {
-    const spread = spreadOf(ours)
-    return { label, unit: 'MiB', ours: spread, target, pass: spread.median <= RESIDENT_MIB_MAX }
-  })
+    rowOf('after the first health request', ours.healthy, reference.healthy),
+    { ...settled, target: `at most ${RATIO_MAX} times`, pass: (settled.ratio ?? Number.NaN) <= RATIO_MAX },
+  ]
+}
+
+async function residentOf(servers: readonly RunnerHandle[]): Promise<Resident> {
+  const healthy: number[] = []
+  for (const { url, pid } of servers) {
+    await readBytes(await send(`${url}/health`))
+    healthy.push(residentMib(pid))
+  }
+  return { healthy, idle: [] }
+}
+
+function rowOf(label: string, ours: readonly number[], reference: readonly number[]): Row {
+  const pair = { ours: spreadOf(ours), reference: spreadOf(reference) }
+  return { label, unit: 'MiB', ...pair, against: 'a bare node:http', ...compare(pair, 'cost') }
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { BareCli, launchOf } from './bare-cli.ts'
+import { BARE_SERVERS } from './bare-server.ts'
 import { postRun } from './client.ts'
 import type { Command } from './proc.ts'
 
@@ -123,7 +124,21 @@ export class Workshop {
     const env = this.environment(options.state ?? this.folder(), options.env)
     const command = [...(options.nodeArguments ?? []), options.main ?? this.main, 'serve']
     const stdio = ['ignore', 'pipe', 'pipe', ...(options.isForked === true ? ['ipc' as const] : [])] as const
-    const child = spawn(process.execPath, command, { env, cwd: this.directory, stdio: [...stdio] })
+    return await this.#listening(
+      spawn(process.execPath, command, { env, cwd: this.directory, stdio: [...stdio] }),
+    )
+  }
+
+  /** The least that can answer, in a process of its own. */
+  async bareServer(name: keyof typeof BARE_SERVERS): Promise<RunnerHandle> {
+    const env = { PATH: process.env['PATH'] ?? '' }
+    const command = ['--eval', BARE_SERVERS[name]]
+    return await this.#listening(
+      spawn(process.execPath, command, { env, cwd: REPOSITORY, stdio: ['ignore', 'pipe', 'pipe'] }),
+    )
+  }
+
+  async #listening(child: ChildProcess): Promise<RunnerHandle> {
     const close = this.#closer(child)
     const { url } = await firstLine(child, (line) => line['msg'] === 'listening')
     return { url: String(url), pid: child.pid ?? -1, child, close }

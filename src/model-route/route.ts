@@ -76,7 +76,7 @@ export interface DetectOptions {
 export async function detectRoute({ env, wrappersDirectory, signal }: DetectOptions): Promise<ModelRoute> {
   signal.throwIfAborted()
   const printed = await runScript(join(wrappersDirectory, 'model-route.sh'), env, signal)
-  const parsed = RouteFacts.safeParse({
+  const said = {
     kind: printed.get('AGUI_ROUTE_KIND'),
     reason: printed.get('AGUI_ROUTE_REASON'),
     baseUrl: printed.get('AGUI_ROUTE_BASE_URL'),
@@ -85,7 +85,8 @@ export async function detectRoute({ env, wrappersDirectory, signal }: DetectOpti
     caFile: printed.get('AGUI_ROUTE_CA_FILE'),
     caBundle: printed.get('AGUI_ROUTE_CA_BUNDLE'),
     credential: printed.get('AGUI_ROUTE_CREDENTIAL'),
-  })
+  }
+  const parsed = RouteFacts.safeParse(said, { jitless: true })
   if (!parsed.success) throw toFailure(parsed.error)
   const shown = parsed.data
   const baseUrl = shown.kind === 'custom' ? (env['ANTHROPIC_BASE_URL'] ?? null) : shown.baseUrl

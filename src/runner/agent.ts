@@ -5,7 +5,7 @@ import { forgetRefusals, type McpConfig } from '../claude/launch/mcp-config.ts'
 import type { PermissionMode } from '../claude/launch/sdk-options.ts'
 import { parseSdkOverrides } from '../claude/launch/sdk-overrides.ts'
 import type { Config, Env } from '../config.ts'
-import { RunnerError } from '../errors.ts'
+import { RunnerError, toMessage } from '../errors.ts'
 import { childEnvironment } from '../model-route/environment.ts'
 import { type ModelRoute, wrapperPath } from '../model-route/route.ts'
 import type { Enforcement } from '../sandbox/enforcement.ts'
@@ -98,4 +98,10 @@ export async function openAgent(
       await forgetRefusals(state)
     },
   })
+}
+
+/** When the address has been said: to start a process stops this one for 10 ms, and the binary takes a processor. */
+export function checkBinarySoon({ binary }: ClaudeAgent, logger: Logger): NodeJS.Immediate {
+  const warn = (error: unknown): void => logger.warn({ reason: toMessage(error) }, 'no run will work')
+  return setImmediate(() => binary.check().catch(warn))
 }

@@ -1,6 +1,4 @@
 import { inBackground } from '../background.ts'
-import type { ClaudeAgent } from '../claude/claude-agent.ts'
-import { toMessage } from '../errors.ts'
 import type { Enforcement } from '../sandbox/enforcement.ts'
 import type { Threads } from '../thread/threads.ts'
 import type { Workspace } from '../workspace/workspace.ts'
@@ -9,7 +7,6 @@ import type { RunnerOptions } from './options.ts'
 
 interface Begun {
   threads: Threads
-  agent: ClaudeAgent
   credentials: Credentials
   enforcement: Enforcement
   workspace: Workspace
@@ -17,12 +14,8 @@ interface Begun {
 
 /** What is done behind the start: nothing of it keeps a client waiting. */
 export function begin({ config, logger }: RunnerOptions, parts: Begun): void {
-  const { threads, agent, credentials, enforcement, workspace } = parts
+  const { threads, credentials, enforcement, workspace } = parts
   threads.resume()
-  // Not beside the start: the binary takes a processor for a fifth of a second.
-  agent.binary
-    .check()
-    .catch((error: unknown) => logger.warn({ reason: toMessage(error) }, 'no run will work'))
   inBackground({ name: 'telling of credentials' }, logCredentials(credentials, enforcement, logger))
   inBackground({ name: 'setting the workspace up' }, workspace.setup.start())
   const { sessionId: threadId } = config

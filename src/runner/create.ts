@@ -6,7 +6,7 @@ import { detectRoute } from '../model-route/route.ts'
 import { isConfining } from '../sandbox/report.ts'
 import { logRuns } from '../telemetry/run-log.ts'
 import type { ThreadState } from '../thread/told.ts'
-import { openAgent } from './agent.ts'
+import { checkBinarySoon, openAgent } from './agent.ts'
 import { begin } from './begin.ts'
 import { checkModel } from './checks.ts'
 import { CloseStack } from './close-stack.ts'
@@ -110,7 +110,8 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
       const url = await listen()
       // Before the first run; not before the first client.
       opened.adopt(await metrics(), (it) => it.close())
-      begin(options, { threads, agent, credentials, enforcement, workspace })
+      begin(options, { threads, credentials, enforcement, workspace })
+      opened.adopt(checkBinarySoon(agent, logger), clearImmediate)
       link?.start()
       return url
     },

@@ -26,7 +26,8 @@ export function parsePolicy(text: string, options: { file: string; mode?: Policy
   const document = new PolicyDocument(text, options.file)
   const tree = document.toTree()
   if (tree === undefined) return { problems: [...document.problems] }
-  const read = policySchema(mode).safeParse(tree)
+  // Once: to compile it would take longer than to walk it.
+  const read = policySchema(mode).safeParse(tree, { jitless: true })
   const findings = read.success
     ? checkPolicy(read.data, mode, document)
     : read.error.issues.flatMap((issue) => toFindings(issue))
