@@ -10,10 +10,12 @@ export interface AuditLine extends Omit<Noted, 'refusal'> {
   path: string
   verdict: 'allow' | 'deny'
   reason: string | undefined
-  status: number | undefined
-  ms: number
-  bytesIn: number
-  bytesOut: number
+  status?: number | undefined
+  ms?: number
+  bytesIn?: number
+  bytesOut?: number
+  /** The policy's rule that decided. */
+  rule?: string | undefined
 }
 
 const FILE_SIZE = '10M'

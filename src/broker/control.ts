@@ -2,17 +2,22 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { RunnerError } from '../errors.ts'
 import { type Sessions, SessionWish } from './sessions.ts'
 import { isTokenOf, tokensIn } from './token.ts'
+import type { UpstreamDoors } from './upstream-doors.ts'
 
 const BODY_BYTES_MAX = 256 * 1024
 
 export interface ControlOptions {
   sessions: Sessions
+  doors: Pick<UpstreamDoors, 'ready'>
+  /** What an agent has in the credentials' place. */
+  agentEnvironment: Readonly<Record<string, string>>
   /** SHA-256 of the launcher's secret. */
   digest: Buffer
 }
 
 /** What a launcher asks of the broker, on a socket that no agent is given. */
-export function createControl({ sessions, digest }: ControlOptions): FastifyInstance {
+export function createControl(options: ControlOptions): FastifyInstance {
+  const { sessions, digest, doors, agentEnvironment } = options
   const app = Fastify({ bodyLimit: BODY_BYTES_MAX, forceCloseConnections: true })
   app.addHook('onRequest', async (request) => {
     const isLauncher = tokensIn(request.headers).some((token) => isTokenOf(digest, token))
@@ -28,7 +33,12 @@ export function createControl({ sessions, digest }: ControlOptions): FastifyInst
     if (facts === undefined) throw new RunnerError('not_found', 'There is no such session.')
     return facts
   }
-  app.get('/health', () => ({ status: 'healthy' }))
+  app.get('/health', () => ({ status: 'healthy', agentEnvironment }))
+  app.get('/ready', async (_request, reply) => {
+    const upstreams = await doors.ready()
+    const isReady = Object.values(upstreams).every(({ ok }) => ok)
+    return reply.status(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'not_ready', upstreams })
+  })
   app.get('/sessions', () => ({ sessions: sessions.list() }))
   app.post('/sessions', async (request, reply) => {
     const wish = SessionWish.safeParse(request.body)

@@ -2,20 +2,15 @@ import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, open, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { RunnerError, toMessage } from '../errors.ts'
-import { proxySettings } from '../proxy-settings.ts'
 import { openAudit } from './audit.ts'
 import { createControl } from './control.ts'
-import type { Door } from './door.ts'
-import { GitDoor } from './git-door.ts'
-import { ModelDoor } from './model-door.ts'
-import { openUpstream } from './model-upstream.ts'
-import type { RouteEnvironment } from './own-broker.ts'
 import { Sessions } from './sessions.ts'
 import { digestOf } from './token.ts'
+import { agentEnvironment, UpstreamDoors, type UpstreamsOptions } from './upstream-doors.ts'
 
 const SECRET_BYTES = 32
 
-export interface GatewayOptions extends RouteEnvironment {
+export interface GatewayOptions extends UpstreamsOptions {
   /** Where the control socket is made; the sessions' folders stand beside it. */
   control: string
   /** Where the launcher's secret is written, for this user alone; it must not be there yet. */
@@ -31,15 +26,16 @@ export async function openGateway(options: GatewayOptions): Promise<{ close(): P
   await writeSecret(secretFile, secret)
   const folder = join(dirname(control), 's')
   const audit = auditFile === undefined ? undefined : openAudit(auditFile, options.onAuditFailure)
-  const upstream = openUpstream({ route, env })
-  const git = gitUpstream(env)
-  const doors: Door[] = [new GitDoor(git), new ModelDoor(upstream)]
+  const doors = new UpstreamDoors({ route, env, policy: options.policy })
   const sessions = new Sessions({ folder, doors, audit: (line) => audit?.write(line) })
-  const app = createControl({ sessions, digest: digestOf(secret) })
+  const app = createControl({
+    ...{ sessions, doors, digest: digestOf(secret) },
+    agentEnvironment: agentEnvironment(route.kind, env),
+  })
   const close = async (): Promise<void> => {
     await app.close()
     await sessions.close()
-    await Promise.all([upstream.close(), git.close(), audit?.close()])
+    await Promise.all([doors.close(), audit?.close()])
     await Promise.all([rm(secretFile, { force: true }), rm(folder, { recursive: true, force: true })])
   }
   try {
@@ -60,29 +56,5 @@ async function writeSecret(file: string, secret: string): Promise<void> {
     await handle.close()
   } catch (error) {
     throw new RunnerError('config_invalid', `--secret-file ${file}: ${toMessage(error)}`, { cause: error })
-  }
-}
-
-/** GitHub, or the server that GITHUB_SERVER_URL names, with GITHUB_TOKEN. */
-function gitUpstream(env: RouteEnvironment['env']) {
-  const baseUrl = (env['GITHUB_SERVER_URL'] || 'https://github.com').replace(/\/+$/, '')
-  let opened: Promise<import('undici').Dispatcher> | undefined
-  return {
-    baseUrl,
-    token: env['GITHUB_TOKEN'] || undefined,
-    connections() {
-      const { hostname: host, port, protocol } = new URL(baseUrl)
-      const target = { host, port: Number(port || (protocol === 'https:' ? 443 : 80)) }
-      const caFiles = [env['NODE_EXTRA_CA_CERTS'], env['SSL_CERT_FILE']].flatMap((file) =>
-        file ? [file] : [],
-      )
-      opened ??= import('../model-route/dispatcher.ts').then(({ createDispatcher }) =>
-        createDispatcher({ proxy: proxySettings(env).proxyFor(target) ?? null, caFiles }),
-      )
-      return opened
-    },
-    async close() {
-      await (await opened)?.destroy()
-    },
   }
 }

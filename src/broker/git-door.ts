@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { toMessage } from '../errors.ts'
 import type { Door, Exchange } from './door.ts'
+import type { GitHubUpstream } from './github-upstream.ts'
 import { readUntilFlush } from './pkt-line.ts'
 import { judgePush, refusalReport } from './push.ts'
 import { Refusal } from './refusal.ts'
@@ -18,19 +19,11 @@ const REQUEST_HEADERS = ['accept', 'content-type', 'content-length', 'git-protoc
 const ANSWER_HEADERS = ['content-type', 'content-encoding', 'cache-control']
 const PUSH = 'git-receive-pack'
 
-export interface GitUpstream {
-  /** `https://github.com`, without a slash at the end. */
-  baseUrl: string
-  /** Undefined: only what anybody may read. */
-  token: string | undefined
-  connections(): Promise<Dispatcher>
-}
-
 export class GitDoor implements Door {
   readonly name = 'git'
-  readonly #upstream: GitUpstream
+  readonly #upstream: GitHubUpstream
 
-  constructor(upstream: GitUpstream) {
+  constructor(upstream: GitHubUpstream) {
     this.#upstream = upstream
   }
 
@@ -51,10 +44,10 @@ export class GitDoor implements Door {
     if (pushed === 'refused') return
     const { hasBody, passOn } = await import('./relay.ts')
     const body = isListing || !hasBody(request) ? null : (pushed ?? request)
-    const url = new URL(`${this.#upstream.baseUrl}/${repository}.git/${isListing ? 'info/refs' : service}`)
+    const url = new URL(`${this.#upstream.serverUrl}/${repository}.git/${isListing ? 'info/refs' : service}`)
     url.search = asked.query
     try {
-      const dispatcher = await this.#upstream.connections()
+      const dispatcher = await this.#upstream.connections(url)
       await passOn(
         response,
         { url, method: asked.method, headers, body, dispatcher, signal },

@@ -1,9 +1,13 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { toMessage } from '../errors.ts'
+import { PLACEHOLDER_KEY } from '../model-route/credentials.ts'
+import { endWith, jsonAnswer } from '../tunnel/connect.ts'
 import type { AuditLine } from './audit.ts'
 import { type Door, type Exchange, type RequestLine, readLine } from './door.ts'
+import type { EgressDoor } from './egress-door.ts'
 import { Refusal } from './refusal.ts'
 import type { Session } from './session.ts'
 import { isTokenOf, tokensIn } from './token.ts'
@@ -13,6 +17,8 @@ const CONNECTIONS_MAX = 256
 /** Longer than any client keeps a connection unused. */
 const KEEP_ALIVE_MS = 120_000
 
+const NO_EGRESS =
+  'This session has no way to other hosts here: in public mode they are reached directly, else the broker needs a policy.'
 const NO_SESSION = 'This is no session of this broker: its token is wrong, or it has ended.'
 
 export interface SessionServerOptions {
@@ -20,6 +26,8 @@ export interface SessionServerOptions {
   /** The first that takes a path answers. */
   doors: readonly Door[]
   audit?: ((line: AuditLine) => void) | undefined
+  /** The way to every other host; undefined: there is none. */
+  egress?: EgressDoor | undefined
 }
 
 /** What one session can reach, and nothing of it without that session's proof. */
@@ -37,6 +45,9 @@ export class SessionServer {
         this.#answer(request, response).catch(() => response.destroy())
       },
     )
+    this.#server.on('connect', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      this.#connect(request, socket as Socket, head)
+    })
     this.#server.maxConnections = CONNECTIONS_MAX
     this.#server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket)
@@ -59,12 +70,33 @@ export class SessionServer {
   /** Ends every request. Idempotent. */
   async close(): Promise<void> {
     this.#ended.abort()
+    this.#options.egress?.close()
     for (const socket of this.#sockets) socket.destroy()
     if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve))
   }
 
+  #connect(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    const { egress } = this.#options
+    try {
+      this.#identify(request)
+      if (egress === undefined) throw new Refusal(NO_EGRESS)
+      egress.connect(request, socket, head)
+    } catch (error) {
+      const { status, message } = error instanceof Refusal ? error : new Refusal('The broker failed.', 500)
+      this.#options.audit?.({ ...this.#lineOf(request, message), method: 'CONNECT', path: request.url ?? '' })
+      endWith(socket, jsonAnswer(status, 'Refused', JSON.stringify({ error: message })))
+    }
+  }
+
+  #lineOf({ method = '' }: IncomingMessage, reason: string): AuditLine {
+    const { id } = this.#options.session
+    return { session: id, door: 'egress', method, path: '', verdict: 'deny', reason }
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { session, audit } = this.#options
+    const { session, audit, egress } = this.#options
+    if (egress !== undefined && /^http:\/\//i.test(request.url ?? '') && this.#isKnown(request))
+      return egress.plain(request, response)
     const began = performance.now()
     const { socket } = request
     const before = { in: socket.bytesRead, out: socket.bytesWritten }
@@ -107,13 +139,16 @@ export class SessionServer {
     })
   }
 
-  /** A token that is shown has to be the session's, also where none is needed. */
+  /** A token that is shown has to be the session's, also where none is needed; the placeholder is none. */
   #identify(request: IncomingMessage): void {
+    if (!this.#isKnown(request)) throw new Refusal(NO_SESSION, 401)
+  }
+
+  #isKnown(request: IncomingMessage): boolean {
     const { session } = this.#options
-    const shown = tokensIn(request.headers)
+    const shown = tokensIn(request.headers).filter((token) => token !== PLACEHOLDER_KEY)
     const isRight = shown.some((token) => isTokenOf(session.digest, token))
-    if (isRight || (shown.length === 0 && !session.needsToken)) return
-    throw new Refusal(NO_SESSION, 401)
+    return isRight || (shown.length === 0 && !session.needsToken)
   }
 
   #signalOf(response: ServerResponse): AbortSignal {

@@ -59,8 +59,8 @@ export class Session {
   /** Not on a socket of its own, where whoever connects is the session. */
   readonly needsToken: boolean
   readonly used = { requests: 0, inputTokens: 0, outputTokens: 0, costUsd: 0 }
-  /** Pull requests that it has opened: `owner/name#7`. */
-  readonly pulls = new Set<string>()
+  /** Addresses of the pull requests that it has opened, by `owner/name#7`. */
+  readonly pulls = new Map<string, string>()
 
   constructor(options: Pick<Session, 'id' | 'rights' | 'digest' | 'needsToken'>) {
     this.id = options.id

@@ -5,10 +5,10 @@ import { z } from 'zod'
 import { AwakeTimer } from '../awake-timer.ts'
 import { RunnerError } from '../errors.ts'
 import type { AuditLine } from './audit.ts'
-import type { Door } from './door.ts'
 import { Session } from './session.ts'
-import { SessionServer } from './session-server.ts'
+import type { SessionServer } from './session-server.ts'
 import { digestOf, newToken } from './token.ts'
+import type { UpstreamDoors } from './upstream-doors.ts'
 
 /** A socket's path, of which the system keeps 108 bytes with an end. */
 const SOCKET_PATH_BYTES_MAX = 107
@@ -34,6 +34,7 @@ export const SessionWish = z.strictObject({
       }),
     )
     .default([]),
+  mode: z.enum(['private', 'public']).default('private'),
   branchPrefix: z
     .string()
     .regex(/^[A-Za-z0-9][\w.-]*\/$/, 'a name that ends with a slash, such as agui/')
@@ -51,7 +52,8 @@ export type SessionWish = z.infer<typeof SessionWish>
 
 interface Live {
   session: Session
-  server: SessionServer
+  /** Undefined while it is opened. */
+  server: SessionServer | undefined
   folder: string
   ttlSeconds: number
   expiresAt: number
@@ -62,16 +64,24 @@ export interface SessionFacts {
   id: string
   state: 'open' | 'ended'
   used: Session['used']
+  /** Addresses of the pull requests that it has opened. */
+  pullRequests: string[]
   expiresAt?: string
+}
+
+export interface SessionsOptions {
+  folder: string
+  doors: Pick<UpstreamDoors, 'open'>
+  audit: (line: AuditLine) => void
 }
 
 /** The sessions of one broker, each with a folder and a socket of its own. */
 export class Sessions {
-  readonly #options: { folder: string; doors: readonly Door[]; audit: (line: AuditLine) => void }
+  readonly #options: SessionsOptions
   readonly #live = new Map<string, Live>()
   readonly #ended = new Map<string, SessionFacts>()
 
-  constructor(options: { folder: string; doors: readonly Door[]; audit: (line: AuditLine) => void }) {
+  constructor(options: SessionsOptions) {
     this.#options = options
   }
 
@@ -92,12 +102,11 @@ export class Sessions {
     const token = newToken()
     const session = new Session({ id, rights: wish, digest: digestOf(token), needsToken: false })
     const { doors, audit } = this.#options
-    const server = new SessionServer({ session, doors, audit })
-    const { ttlSeconds } = wish
+    const { ttlSeconds, mode } = wish
     const timer = new AwakeTimer(ttlSeconds * 1000, () => void this.end(id).catch(() => undefined))
     const live: Live = {
       session,
-      server,
+      server: undefined,
       folder,
       ttlSeconds,
       expiresAt: Date.now() + ttlSeconds * 1000,
@@ -107,7 +116,8 @@ export class Sessions {
     try {
       // Whoever is given the folder may reach the socket; nobody else gets through the folder above.
       await mkdir(folder, { mode: 0o711 })
-      await server.listenOnSocket(socket)
+      live.server = await doors.open({ session, mode, socket, audit })
+      if (this.#live.get(id) !== live) await live.server.close()
     } catch (error) {
       await this.end(id)
       throw error
@@ -139,13 +149,14 @@ export class Sessions {
     if (live === undefined) return this.#ended.get(id)
     this.#live.delete(id)
     live.timer.close()
-    const facts: SessionFacts = { id, state: 'ended', used: live.session.used }
+    const facts: SessionFacts = { ...factsOf(live), state: 'ended' }
+    delete facts.expiresAt
     this.#ended.set(id, facts)
     for (const [oldest] of this.#ended) {
       if (this.#ended.size <= ENDED_MAX) break
       this.#ended.delete(oldest)
     }
-    await live.server.close()
+    await live.server?.close()
     await rm(live.folder, { recursive: true, force: true })
     return facts
   }
@@ -155,6 +166,7 @@ export class Sessions {
   }
 }
 
-function factsOf({ session: { id, used }, expiresAt }: Live): SessionFacts {
-  return { id, state: 'open', used, expiresAt: new Date(expiresAt).toISOString() }
+function factsOf({ session: { id, used, pulls }, expiresAt }: Live): SessionFacts {
+  const pullRequests = [...pulls.values()]
+  return { id, state: 'open', used, pullRequests, expiresAt: new Date(expiresAt).toISOString() }
 }

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { loadConfig } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { detectRoute } from '../model-route/route.ts'
+import { loadPolicy } from '../policy/read/load.ts'
 import type { CliContext } from './context.ts'
 import { credentialFileOption, withCredentialFile } from './credential-file.ts'
 import { withoutSecrets } from './secrets.ts'
@@ -13,6 +14,7 @@ interface Flags {
   control: string
   secretFile: string
   audit?: string
+  policy?: string
   credentialFile?: string
 }
 
@@ -23,8 +25,9 @@ export function gatewayCommand(context: CliContext): Command {
     .requiredOption('--control <socket>', 'where a launcher opens and ends sessions; a folder of its own')
     .requiredOption('--secret-file <file>', "the launcher's secret is written here, mode 0600")
     .option('--audit <file>', 'one line of JSON a request, mode 0600')
+    .option('--policy <file>', 'what decides about other hosts; without it none is reached')
     .addOption(credentialFileOption())
-    .action(async ({ control, secretFile, audit, credentialFile }: Flags) => {
+    .action(async ({ control, secretFile, audit, policy: policyFile, credentialFile }: Flags) => {
       const env = withCredentialFile(context.env, credentialFile)
       const { wrappersDirectory } = loadConfig(env, context)
       const route = await detectRoute({ env, wrappersDirectory, signal: AbortSignal.timeout(DETECT_MS) })
@@ -33,13 +36,16 @@ export function gatewayCommand(context: CliContext): Command {
           'config_invalid',
           `gateway: the environment names no credential for a model (${route.kind}).`,
         )
+      const policy = policyFile === undefined ? undefined : await loadPolicy(policyFile)
       const stopping = stopSignal(() => undefined)
       const { openGateway } = await import('../broker/gateway.ts')
       const onAuditFailure = (error: Error): void => {
         process.stderr.write(`agui-runner gateway: the audit cannot be written: ${error.message}\n`)
         stopping.stop()
       }
-      const gateway = await openGateway({ route, env, control, secretFile, auditFile: audit, onAuditFailure })
+      const gateway = await openGateway({
+        ...{ route, env, policy, control, secretFile, auditFile: audit, onAuditFailure },
+      })
       process.stdout.write(`${JSON.stringify({ msg: 'ready', control, secretFile, route: route.kind })}\n`)
       await stopping.stopped
       await gateway.close().catch(async (error: unknown) => {

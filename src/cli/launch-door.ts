@@ -1,48 +1,54 @@
-import { ModelDoor } from '../broker/model-door.ts'
-import { openUpstream } from '../broker/model-upstream.ts'
-import { OWN_AGENT, Session } from '../broker/session.ts'
-import { SessionServer } from '../broker/session-server.ts'
-import { digestOf } from '../broker/token.ts'
+import { openAudit } from '../broker/audit.ts'
+import { type Rights, Session } from '../broker/session.ts'
+import { digestOf, newToken } from '../broker/token.ts'
+import { agentEnvironment, UpstreamDoors } from '../broker/upstream-doors.ts'
 import type { Env } from '../config.ts'
 import { RunnerError } from '../errors.ts'
-import { PLACEHOLDER_KEY } from '../model-route/credentials.ts'
+import type { LaunchDoor } from '../launch/launch.ts'
+import type { LaunchMode } from '../launch/plan.ts'
 import { detectRoute } from '../model-route/route.ts'
+import { loadPolicy } from '../policy/read/load.ts'
 
 const DETECT_MS = 10_000
 
-export interface LaunchDoor {
-  /** What the agent has in the credential's place, of the credential's kind; no secret: the socket is the proof. */
-  environment: Record<string, string>
-  open(socket: string): Promise<{ close(): Promise<void> }>
+export interface OwnDoorOptions {
+  env: Env
+  wrappersDirectory: string
+  /** Of the session. */
+  run: string
+  mode: LaunchMode
+  policyFile: string
+  rights: Pick<Rights, 'repositories' | 'branchPrefix'>
+  auditFile: string | undefined
+  say(line: string): void
 }
 
-/** @throws {RunnerError} `no_model_route`; `config_invalid` for a route that the broker does not carry yet. */
-export async function findLaunchDoor(env: Env, wrappersDirectory: string): Promise<LaunchDoor> {
+/**
+ * The broker in this process: one session, and the credentials of this environment.
+ *
+ * @throws {RunnerError} `no_model_route`; `config_invalid`.
+ */
+export async function findOwnDoor(options: OwnDoorOptions): Promise<LaunchDoor> {
+  const { env, wrappersDirectory, run, mode, auditFile, say } = options
   const route = await detectRoute({ env, wrappersDirectory, signal: AbortSignal.timeout(DETECT_MS) })
   if (route.kind === 'none') throw new RunnerError('no_model_route', `${route.reason}.`)
-  if (route.kind === 'vertex' || route.kind === 'bedrock')
-    throw new RunnerError(
-      'config_invalid',
-      `A launch does not carry the route ${route.kind} yet; use --here.`,
-    )
-  const name = route.kind === 'oauth' ? 'CLAUDE_CODE_OAUTH_TOKEN' : 'ANTHROPIC_API_KEY'
+  const policy = mode === 'private' ? await loadPolicy(options.policyFile) : undefined
+  const rights: Rights = { ...options.rights, limits: {}, prices: {} }
   return {
-    environment: { [name]: PLACEHOLDER_KEY },
+    environment: agentEnvironment(route.kind, env),
+    folder: (own) => own,
     async open(socket) {
-      const upstream = openUpstream({ route, env })
-      const rights = OWN_AGENT
-      const session = new Session({
-        id: 'launch',
-        rights,
-        digest: digestOf(PLACEHOLDER_KEY),
-        needsToken: false,
-      })
-      const server = new SessionServer({ session, doors: [new ModelDoor(upstream)] })
-      await server.listenOnSocket(socket)
+      const doors = new UpstreamDoors({ route, env, policy })
+      const onFailure = ({ message }: Error): void => say(`the audit cannot be written: ${message}`)
+      const audit = auditFile === undefined ? undefined : openAudit(auditFile, onFailure)
+      // The socket is the proof; the token is told to nobody.
+      const session = new Session({ id: run, rights, digest: digestOf(newToken()), needsToken: false })
+      const server = await doors.open({ session, mode, socket, audit: (line) => audit?.write(line) })
       return {
         async close() {
           await server.close()
-          await upstream.close()
+          await Promise.all([doors.close(), audit?.close()])
+          return { pullRequests: [...session.pulls.values()] }
         },
       }
     },

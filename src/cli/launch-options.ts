@@ -1,16 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, realpath } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { RunnerError } from '../errors.ts'
+import { openGitHub } from '../broker/github-upstream.ts'
+import { type Env, loadConfig } from '../config.ts'
 import type { EngineKind } from '../launch/arguments.ts'
+import { isRepositoryName, readCheckout, repositoryAt } from '../launch/checkout.ts'
 import { Engine } from '../launch/engine.ts'
-import type { ContainerOptions } from '../launch/launch.ts'
+import type { ContainerOptions, LaunchDoor } from '../launch/launch.ts'
 import type { WorkspaceKind } from '../launch/mounted.ts'
-import type { LaunchMode } from '../launch/plan.ts'
+import { HANDED_ON, type LaunchMode } from '../launch/plan.ts'
 import { decideMode } from '../launch/visibility.ts'
 import { readKnownSecrets } from '../redaction/known-secrets.ts'
 import type { CliContext } from './context.ts'
-import { findLaunchDoor } from './launch-door.ts'
 
 export interface LaunchFlags {
   mode: 'auto' | LaunchMode
@@ -18,13 +21,22 @@ export interface LaunchFlags {
   workspace?: WorkspaceKind
   git: 'pinned' | 'hidden'
   engine?: EngineKind
+  memory: number
+  repository?: string
+  branchPrefix: string
+  gateway?: string
+  gatewaySecret?: string
+  audit?: string
+  policy?: string
   dryRun?: boolean
 }
 
 const GIB = 1024 ** 3
+const MEMORY_GIB = 4
+/** As the control of a gateway wants it. */
+const BRANCH_PREFIX = /^[A-Za-z0-9][\w.-]*\/$/
 
 const LIMITS = {
-  memoryBytes: 4 * GIB,
   pids: 512,
   cpus: 2,
   logBytes: 10 * 1024 * 1024,
@@ -53,44 +65,137 @@ export function addLaunchOptions(command: Command, version: string): Command {
     .addOption(
       new Option('--engine <name>', 'docker or podman; the first that answers').choices(['docker', 'podman']),
     )
+    .option(
+      '--memory <gib>',
+      'what the container may have',
+      (text) => {
+        const gib = Number(text)
+        if (!(gib > 0)) throw new InvalidArgumentError('Give GiB, such as 4.')
+        return gib
+      },
+      MEMORY_GIB,
+    )
+    .option(
+      '--repository <owner/name>',
+      'what git and the GitHub API lead to; where origin leads, when that is GITHUB_SERVER_URL',
+      (text) => {
+        if (!isRepositoryName(text)) throw new InvalidArgumentError('Give owner/name.')
+        return text
+      },
+    )
+    .option(
+      '--branch-prefix <prefix>',
+      'of the branches that may be pushed there',
+      (text) => {
+        if (!BRANCH_PREFIX.test(text))
+          throw new InvalidArgumentError('Give a name with a slash behind it: agui/')
+        return text
+      },
+      'agui/',
+    )
+    .option('--gateway <socket>', 'the control socket of an `agui-runner gateway`, which has the credentials')
+    .option('--gateway-secret <file>', "that gateway's --secret-file")
+    .option('--policy <file>', 'what decides about other hosts in private mode; POLICY_FILE')
+    .option('--audit <file>', 'one line of JSON for each request to the broker, mode 0600')
     .option('--dry-run', 'print the plan and the commands, and start nothing')
 }
 
 export interface LaunchWants {
   context: CliContext
   flags: LaunchFlags
-  environment?: Record<string, string>
   signal: AbortSignal
   say(line: string): void
 }
 
 /** Everything that a launch is made of, found on this machine. */
 export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants): Promise<ContainerOptions> {
-  const { env, appDirectory, workingDirectory } = context
+  const { env, workingDirectory } = context
   const event = env['GITHUB_EVENT_PATH']
   const eventJson = event ? await readFile(event, 'utf8').catch(() => undefined) : undefined
   const { mode, reason } = decideMode(flags.mode, eventJson)
   wants.say(`${mode}: ${reason}`)
-  const door = await findLaunchDoor(env, `${appDirectory}/wrappers`)
+  const run = randomBytes(6).toString('hex')
+  const kind = flags.workspace ?? (env['CI'] ? 'clone' : 'mount')
+  const repository = await repositoryOf({ context, flags, kind })
+  const door = await doorOf({ context, flags, run, mode, repository: repository.name, say: wants.say })
   const home = env['HOME'] || homedir()
   return {
     engine: await Engine.find(flags.engine, env),
-    run: randomBytes(6).toString('hex'),
+    run,
     mode,
     image: flags.image,
     workspace: {
-      kind: flags.workspace ?? (env['CI'] ? 'clone' : 'mount'),
+      kind,
+      branch: `${flags.branchPrefix}${run}`,
       source: workingDirectory,
       isGitHidden: flags.git === 'hidden',
       path: env['PATH'],
     },
-    environment: { ...door.environment, ...wants.environment },
-    limits: LIMITS,
+    environment: { ...handedOn(env), ...repository.environment, ...door.environment },
+    limits: { ...LIMITS, memoryBytes: Math.round(flags.memory * GIB) },
     parent: tmpdir(),
     forbidden: [home, await realpath(home).catch(() => home)],
     secrets: readKnownSecrets(env),
-    openDoor: door.open,
+    door,
     signal: wants.signal,
     say: wants.say,
   }
+}
+
+interface DoorWants {
+  context: CliContext
+  flags: LaunchFlags
+  run: string
+  mode: LaunchMode
+  repository: string | undefined
+  say(line: string): void
+}
+
+/** The broker in this process, or the one that was named: then the credentials, policy and audit are its own. */
+async function doorOf({ context, flags, repository, ...common }: DoorWants): Promise<LaunchDoor> {
+  const { env, appDirectory } = context
+  const { gateway, gatewaySecret, audit, policy, branchPrefix } = flags
+  const repositories = repository === undefined ? [] : [{ name: repository, access: 'write' as const }]
+  const rights = { repositories, branchPrefix }
+  if ((gateway === undefined) !== (gatewaySecret === undefined))
+    throw new RunnerError('config_invalid', 'Give --gateway and --gateway-secret, or neither.')
+  if (gateway !== undefined && gatewaySecret !== undefined) {
+    if (audit !== undefined || policy !== undefined)
+      throw new RunnerError('config_invalid', 'With --gateway, --audit and --policy are options of that gateway.')
+    const { findNamedDoor } = await import('./named-gateway.ts')
+    return await findNamedDoor({ ...common, rights, control: gateway, secretFile: gatewaySecret })
+  }
+  const { findOwnDoor } = await import('./launch-door.ts')
+  return await findOwnDoor({
+    ...{ ...common, env, rights, auditFile: audit },
+    policyFile: policy ?? loadConfig(env, context).policyFile,
+    wrappersDirectory: `${appDirectory}/wrappers`,
+  })
+}
+
+function handedOn(env: Env): Record<string, string> {
+  return Object.fromEntries(HANDED_ON.flatMap((name) => (env[name] ? [[name, env[name]]] : [])))
+}
+
+/** The repository that the agent may work with, and who commits there; what the environment says wins. */
+async function repositoryOf({
+  context: { env, workingDirectory },
+  flags,
+  kind,
+}: {
+  context: CliContext
+  flags: LaunchFlags
+  kind: WorkspaceKind
+}): Promise<{ name: string | undefined; environment: Record<string, string> }> {
+  const { serverUrl } = openGitHub(env)
+  const { origin, identity } = await readCheckout(workingDirectory, env)
+  const found = origin === undefined || kind === 'none' ? undefined : repositoryAt(origin, serverUrl)
+  const name = flags.repository ?? found
+  const environment: Record<string, string> =
+    name === undefined ? {} : { GITHUB_REPOSITORY: name, GITHUB_SERVER_URL: serverUrl }
+  for (const who of identity === undefined ? [] : (['AUTHOR', 'COMMITTER'] as const)) {
+    if (!env[`GIT_${who}_NAME`]) environment[`GIT_${who}_NAME`] = identity?.name ?? ''
+    if (!env[`GIT_${who}_EMAIL`]) environment[`GIT_${who}_EMAIL`] = identity?.email ?? ''
+  }
+  return { name, environment }
 }

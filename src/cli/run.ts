@@ -1,7 +1,7 @@
 import { newId, Refusal, Runner } from '@agui-runner/client'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { isCode, RunnerError, toMessage } from '../errors.ts'
-import type { ContainerOptions } from '../launch/launch.ts'
+import type { ContainerOptions, Launched } from '../launch/launch.ts'
 import type { AskedOnce } from '../one-off/asked.ts'
 import { parseDuration } from '../one-off/duration.ts'
 import { type OneOffEnd, runOneOff } from '../one-off/one-off.ts'
@@ -76,6 +76,9 @@ class OneOffCommand {
   /** Why the run was ended from here. */
   #reason: string | undefined
   #fatal: unknown
+  #launched: Launched | undefined
+  /** That the clone in the container is on. */
+  #branch: string | undefined
   readonly #stopping = stopSignal(() =>
     this.#stop('interrupted', 'interrupting the run; once more leaves at once'),
   )
@@ -192,7 +195,11 @@ class OneOffCommand {
 
   async #launch(onFatal: (error: unknown) => void): Promise<{ runner: Runner; close(): Promise<void> }> {
     const { launch } = await import('../launch/launch.ts')
-    const launched = await launch(await this.#launchOptions())
+    const options = await this.#launchOptions()
+    const { kind, branch } = options.workspace
+    if (kind === 'clone') this.#branch = branch
+    const launched = await launch(options)
+    this.#launched = launched
     launched.ended.then(onFatal, onFatal)
     return {
       runner: new Runner({ url: 'http://localhost', fetch: (url, options) => launched.fetch(url, options) }),
@@ -235,7 +242,7 @@ class OneOffCommand {
     const reason = told.outcome === 'cancelled' ? (this.#reason ?? told.reason) : undefined
     if (this.#flags.json === true) {
       const durationMs = Math.round(performance.now() - this.#beganAt)
-      const object = { ...told, threadId, durationMs, reason, refused: this.#refused }
+      const object = { ...told, threadId, durationMs, reason, ...this.#left(), refused: this.#refused }
       await this.#stdout.write(`${await withoutSecrets(JSON.stringify(object), this.#context.env)}\n`)
     }
     await this.#stdout.flush()
@@ -244,6 +251,15 @@ class OneOffCommand {
     if (told.outcome === 'cancelled') this.#say(`cancelled${reason === undefined ? '' : `: ${reason}`}`)
     if (told.outcome === 'interrupt')
       this.#say('the run waits for an answer: run it with --continue on a terminal to give one')
+  }
+
+  /** What is of a container, when it is gone. */
+  #left(): { branch?: string; pullRequests?: readonly string[] } {
+    const pullRequests = this.#launched?.pullRequests
+    return {
+      ...(this.#branch === undefined ? {} : { branch: this.#branch }),
+      ...(pullRequests === undefined ? {} : { pullRequests }),
+    }
   }
 
   #say(line: string): void {

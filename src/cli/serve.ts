@@ -97,7 +97,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
     let isFirstAwaited = own !== undefined || mayHaveStartupPrompt(config)
     if (config.gatewaySocket !== undefined) {
       const { openGatewayRelay } = await import('../launch/gateway-relay.ts')
-      relay = await openGatewayRelay(config.gatewaySocket)
+      relay = await openGatewayRelay(config.gatewaySocket, env)
     }
     runner = await createRunner({
       config,
@@ -106,6 +106,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
       logger,
       stateFolder,
       isMock,
+      alsoPass: Object.keys(relay?.environment ?? {}),
       credentialFile: options.credentialFile,
       onRunEnded,
       onFatal,

@@ -1,8 +1,12 @@
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
+import { dirname, join } from 'node:path'
+
+type Env = Readonly<Record<string, string | undefined>>
 
 export interface GatewayRelay {
-  /** Names it as the way to the model, which is never a proxy's. */
+  /** Names it as the way to the model, to git and to everything else. */
   environment: Record<string, string>
   close(): Promise<void>
 }
@@ -11,7 +15,7 @@ export interface GatewayRelay {
  * From a port of this loopback to the broker's socket: programs inside dial addresses. Small writes are not held back,
  * which costs 44 ms a request (outside.md 4.1).
  */
-export async function openGatewayRelay(path: string): Promise<GatewayRelay> {
+export async function openGatewayRelay(path: string, env: Env): Promise<GatewayRelay> {
   const open = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (inside) => {
     const outside = createConnection({ path, allowHalfOpen: true })
@@ -28,12 +32,78 @@ export async function openGatewayRelay(path: string): Promise<GatewayRelay> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const loopback = '127.0.0.1,localhost,::1'
   return {
-    environment: { ANTHROPIC_BASE_URL: url, NO_PROXY: loopback, no_proxy: loopback },
+    environment: {
+      ...modelEnvironment(url, env),
+      ...gitEnvironment(url, env),
+      ...networkEnvironment(url, env),
+      ...certificateEnvironment(dirname(path)),
+    },
     async close() {
       for (const socket of open) socket.destroy()
       await new Promise((resolve) => server.close(resolve))
     },
+  }
+}
+
+/** The broker signs for the clouds. */
+function modelEnvironment(url: string, env: Env): Record<string, string> {
+  if (env['CLAUDE_CODE_USE_VERTEX'] === '1')
+    return { CLAUDE_CODE_SKIP_VERTEX_AUTH: '1', ANTHROPIC_VERTEX_BASE_URL: `${url}/v1` }
+  if (env['CLAUDE_CODE_USE_BEDROCK'] === '1')
+    return { CLAUDE_CODE_SKIP_BEDROCK_AUTH: '1', ANTHROPIC_BEDROCK_BASE_URL: url }
+  return { ANTHROPIC_BASE_URL: url }
+}
+
+/** As if each were in git's own configuration: `origin` is the repository, by whatever address it is called. */
+function gitEnvironment(url: string, env: Env): Record<string, string> {
+  const repository = env['GITHUB_REPOSITORY']
+  if (!repository) return {}
+  const server = env['GITHUB_SERVER_URL'] || 'https://github.com'
+  const { host, hostname } = new URL(server)
+  const insteadOf = `url.${url}/git/.insteadOf`
+  const settings = [
+    ...[`${server}/`, `git@${hostname}:`, `ssh://git@${hostname}/`, `ssh://git@${host}/`].map((address) => [
+      insteadOf,
+      address,
+    ]),
+    ['remote.origin.url', `${server}/${repository}.git`],
+    ['remote.origin.fetch', '+refs/heads/*:refs/remotes/origin/*'],
+    ['push.default', 'current'],
+  ]
+  return {
+    GIT_CONFIG_COUNT: String(settings.length),
+    ...Object.fromEntries(
+      settings.flatMap(([name = '', value = ''], index) => [
+        [`GIT_CONFIG_KEY_${index}`, name],
+        [`GIT_CONFIG_VALUE_${index}`, value],
+      ]),
+    ),
+    GIT_TERMINAL_PROMPT: '0',
+    GITHUB_REPOSITORY: repository,
+    GITHUB_SERVER_URL: server,
+    GITHUB_API_URL: `${url}/github`,
+  }
+}
+
+/** Without a network the broker's policy decides about every host; the model never goes by a proxy (A42). */
+function networkEnvironment(url: string, env: Env): Record<string, string> {
+  const loopback = { NO_PROXY: '127.0.0.1,localhost,::1', no_proxy: '127.0.0.1,localhost,::1' }
+  if (env['AGUI_LAUNCH'] === 'public') return loopback
+  const names = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy']
+  return { ...loopback, NODE_USE_ENV_PROXY: '1', ...Object.fromEntries(names.map((name) => [name, url])) }
+}
+
+/** Of the authority that the broker opens TLS with, where the policy judges requests. */
+function certificateEnvironment(folder: string): Record<string, string> {
+  const [own, bundle] = [join(folder, 'openshell-ca.pem'), join(folder, 'ca-bundle.pem')]
+  if (!existsSync(own)) return {}
+  return {
+    NODE_EXTRA_CA_CERTS: own,
+    DENO_CERT: own,
+    SSL_CERT_FILE: bundle,
+    REQUESTS_CA_BUNDLE: bundle,
+    CURL_CA_BUNDLE: bundle,
+    GIT_SSL_CAINFO: bundle,
   }
 }

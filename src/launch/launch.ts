@@ -13,7 +13,14 @@ export interface ContainerOptions {
   run: string
   mode: LaunchMode
   image: string
-  workspace: { kind: WorkspaceKind; source: string; isGitHidden: boolean; path: string | undefined }
+  workspace: {
+    kind: WorkspaceKind
+    source: string
+    isGitHidden: boolean
+    path: string | undefined
+    /** That a clone is on. */
+    branch: string
+  }
   environment: Readonly<Record<string, string>>
   limits: LaunchLimits
   /** Where the folder of this run is made. */
@@ -22,11 +29,25 @@ export interface ContainerOptions {
   forbidden: readonly string[]
   /** Values that may stand in no plan. */
   secrets: readonly string[]
-  /** Opens the session's door at that socket. */
-  openDoor(socket: string): Promise<{ close(): Promise<void> }>
+  door: LaunchDoor
   /** Ends the start. */
   signal: AbortSignal
   say(line: string): void
+}
+
+/** The way to the broker, which has the credentials. */
+export interface LaunchDoor {
+  /** What the agent has in the credentials' place, of their kind; no secret: the socket is the proof. */
+  environment: Record<string, string>
+  /** Where `gateway.sock` is; `own` is a folder of the run for it. */
+  folder(own: string): string
+  /** Opens the session at that socket. */
+  open(socket: string): Promise<LaunchSession>
+}
+
+export interface LaunchSession {
+  /** Ends what runs through it. */
+  close(): Promise<{ pullRequests: readonly string[] }>
 }
 
 export interface Launched {
@@ -37,6 +58,8 @@ export interface Launched {
   fetch(url: string, options: RequestInit): Promise<Response>
   /** Resolves when the container has ended by itself, with why. */
   ended: Promise<RunnerError>
+  /** Addresses of those that the agent has opened; known when it is closed. */
+  readonly pullRequests: readonly string[]
   /** Stops with grace and leaves nothing. Idempotent; `isUrgent` skips the grace, also of a close under way. */
   close(isUrgent?: boolean): Promise<void>
 }
@@ -65,7 +88,7 @@ export async function prepareLaunch(
       ...{
         workspace: prepared.folder,
         git: prepared.git,
-        gatewayFolder: folder.gateway,
+        gatewayFolder: options.door.folder(folder.gateway),
         agentFolder: folder.agent,
       },
     })
@@ -128,8 +151,9 @@ class Container implements Launched {
   readonly #agent: Agent
   readonly #closing = new AbortController()
   #tellEnd: (error: RunnerError) => void = () => undefined
+  readonly #pullRequests: string[] = []
   #end: RunnerError | undefined
-  #door: { close(): Promise<void> } | undefined
+  #door: LaunchSession | undefined
   #closed: Promise<void> | undefined
 
   constructor(options: ContainerOptions, prepared: Prepared) {
@@ -145,11 +169,15 @@ class Container implements Launched {
     })
   }
 
+  get pullRequests(): readonly string[] {
+    return this.#pullRequests
+  }
+
   /** A name exists for the clean-up before anything runs. */
   async start(): Promise<void> {
-    const { engine, openDoor } = this.#options
+    const { engine, door } = this.#options
     const { plan, folder, launcher } = this.#prepared
-    this.#door = await openDoor(join(folder.gateway, 'gateway.sock'))
+    this.#door = await door.open(join(door.folder(folder.gateway), 'gateway.sock'))
     const network = networkArguments(plan, launcher)
     if (network !== undefined) await engine.run(network)
     await engine.run(createArguments(plan, engine.facts, launcher))
@@ -223,9 +251,20 @@ class Container implements Launched {
     await engine.tried(['stop', '--time', String(seconds), this.#name])
     await engine.remove({ kind: 'container', name: this.#name })
     if (plan.network.kind === 'own') await engine.remove({ kind: 'network', name: plan.network.name })
-    await this.#door?.close()
+    await this.#endSession()
     await this.#agent.destroy()
     if (await this.#keepCommits()) await removeRunFolder(folder.path)
+  }
+
+  async #endSession(): Promise<void> {
+    const { say } = this.#options
+    try {
+      const ended = await this.#door?.close()
+      this.#pullRequests.push(...(ended?.pullRequests ?? []))
+    } catch (error) {
+      say(`the session was not ended with the broker: ${toMessage(error)}`)
+    }
+    for (const address of this.#pullRequests) say(`opened ${address}`)
   }
 
   /** @returns whether the clone has nothing left that is kept nowhere else. */

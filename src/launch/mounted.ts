@@ -16,6 +16,8 @@ export interface WorkspaceRequest {
   isGitHidden: boolean
   /** Where git is. */
   path: string | undefined
+  /** That a clone is on: the agent's own. */
+  branch: string
   /** Whose the files are inside. */
   user: { uid: number; gid: number }
 }
@@ -42,7 +44,7 @@ export async function prepareMounted(
     return { folder, git: isGitHidden ? 'hidden' : await protectionOf(folder) }
   }
   if (kind === 'none') await mkdir(target)
-  else await clone(source, target, request.path)
+  else await clone(request)
   await giveTo(target, user)
   return { folder: await realpath(target), git: 'whole' }
 }
@@ -59,13 +61,14 @@ async function protectionOf(folder: string): Promise<GitProtection> {
 }
 
 /** History yes; its configuration, hooks and whatever token lies in them no. */
-async function clone(source: string, target: string, path: string | undefined): Promise<void> {
+async function clone({ source, target, path, branch }: WorkspaceRequest): Promise<void> {
   const args = ['-c', 'core.hooksPath=/dev/null', 'clone', '--quiet', '--no-local', '--', source, target]
   const env = { PATH: path, GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null' }
   try {
     await promisify(execFile)('git', args, { env, timeout: CLONE_MS })
     // It names a folder of this machine, which is not there inside.
     await promisify(execFile)('git', ['-C', target, 'remote', 'remove', 'origin'], { env })
+    await promisify(execFile)('git', ['-C', target, 'switch', '--quiet', '--create', branch], { env })
   } catch (error) {
     throw new RunnerError(
       'config_invalid',

@@ -69,18 +69,45 @@ const TMP_BYTES = 256 * MIB
 /** As little as a tmpfs can be. */
 const HIDDEN_BYTES = 4096
 
-/** What a launch may hand on; nothing on the list holds a secret. */
-const PASSING = new Set([
-  'SESSION_ID',
+/** Of the launcher's own environment; nothing on the list holds a secret. */
+export const HANDED_ON = [
   'LLM_MODEL',
   'LOG_LEVEL',
   'PERMISSION_MODE',
   'RUN_TIMEOUT_MS',
   'RUN_IDLE_TIMEOUT_MS',
   'CLAUDE_START_TIMEOUT_MS',
+  'ANTHROPIC_MODEL',
+  'ANTHROPIC_SMALL_FAST_MODEL',
+  'ANTHROPIC_DEFAULT_HAIKU_MODEL',
+  'ANTHROPIC_DEFAULT_OPUS_MODEL',
+  'ANTHROPIC_DEFAULT_SONNET_MODEL',
+  'GIT_AUTHOR_NAME',
+  'GIT_AUTHOR_EMAIL',
+  'GIT_COMMITTER_NAME',
+  'GIT_COMMITTER_EMAIL',
+] as const
+
+/** What may be in a container's environment beside what every launch sets. */
+const PASSING = new Set<string>([
+  ...HANDED_ON,
+  'SESSION_ID',
+  // The placeholders of the credentials, and which cloud is asked.
   'ANTHROPIC_API_KEY',
   'CLAUDE_CODE_OAUTH_TOKEN',
+  'CLAUDE_CODE_USE_VERTEX',
+  'CLAUDE_CODE_USE_BEDROCK',
+  'ANTHROPIC_VERTEX_PROJECT_ID',
+  'GOOGLE_CLOUD_PROJECT',
+  'GCLOUD_PROJECT',
+  'CLOUD_ML_REGION',
+  'AWS_REGION',
+  'AWS_DEFAULT_REGION',
+  // The repository that git and the REST API lead to.
+  'GITHUB_REPOSITORY',
+  'GITHUB_SERVER_URL',
 ])
+const PASSING_PREFIX = 'VERTEX_REGION_'
 
 const RUN = /^[a-z0-9][a-z0-9-]{0,40}$/
 /** No reference is taken for an option. */
@@ -161,7 +188,8 @@ function problemsOf(request: LaunchRequest): string[] {
     problems.push('image: an exact tag, not latest, or a digest: name:1.2.3 or name@sha256:…')
   if (!Number.isInteger(user.uid) || user.uid <= 0) problems.push('user: not root')
   for (const name of Object.keys(environment))
-    if (!PASSING.has(name)) problems.push(`environment: ${name} is not handed into a container`)
+    if (!PASSING.has(name) && !name.startsWith(PASSING_PREFIX))
+      problems.push(`environment: ${name} is not handed into a container`)
   for (const [name, value] of Object.entries(environment))
     if (/[\0\r\n]/.test(value)) problems.push(`environment: ${name} must be one line`)
   for (const [name, value] of Object.entries(limits))

@@ -1,10 +1,12 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { RunnerError } from '../errors.ts'
+import { RunnerError, toMessage } from '../errors.ts'
 import type { Launcher } from './arguments.ts'
 
 const PREFIX = 'agui-launch-'
+/** Killed while it was made. */
+const DRAFT = /^agui-launch-([a-z0-9-]+)\.(\d+)$/
 const Mark = z.object({ run: z.string(), pid: z.number(), startedAt: z.number() })
 
 /** What one launch has on this machine: its sockets, and the workspace when it is a copy. */
@@ -15,24 +17,29 @@ export interface RunFolder {
   workspace: string
 }
 
-/** @throws {RunnerError} `sandbox_failed` when the name is taken. */
+/**
+ * Whoever finds it finds its mark too: it is made under a name that has its launcher in it.
+ *
+ * @throws {RunnerError} `sandbox_failed` when the name is taken, or there is no room.
+ */
 export async function makeRunFolder(parent: string, run: string, launcher: Launcher): Promise<RunFolder> {
   const path = join(parent, `${PREFIX}${run}`)
+  const draft = `${path}.${launcher.pid}`
   try {
-    await mkdir(path, { mode: 0o700 })
+    await mkdir(draft, { mode: 0o700 })
+    const mark = { run, pid: launcher.pid, startedAt: launcher.startedAt.getTime() }
+    await writeFile(join(draft, 'launch.json'), JSON.stringify(mark), { mode: 0o600 })
+    // Whoever is inside has to pass through to the socket, and reads nothing else.
+    for (const name of ['g', 'a']) await mkdir(join(draft, name), { mode: 0o711 })
+    await rename(draft, path)
   } catch (error) {
-    if (!isTaken(error)) throw error
-    throw new RunnerError(
-      'sandbox_failed',
-      `${path} is there: a run of that name is under way, or was killed (agui-runner sweep).`,
-    )
+    await removeRunFolder(draft)
+    const why = isTaken(error)
+      ? 'a run of that name is under way, or was killed (agui-runner sweep)'
+      : toMessage(error)
+    throw new RunnerError('sandbox_failed', `${path} cannot be made: ${why}.`, { cause: error })
   }
-  const mark = { run, pid: launcher.pid, startedAt: launcher.startedAt.getTime() }
-  await writeFile(join(path, 'launch.json'), JSON.stringify(mark), { mode: 0o600 })
-  const [gateway, agent] = ['g', 'a'].map((name) => join(path, name)) as [string, string]
-  // Whoever is inside has to pass through to the socket, and reads nothing else.
-  for (const folder of [gateway, agent]) await mkdir(folder, { mode: 0o711 })
-  return { path, gateway, agent, workspace: join(path, 'w') }
+  return { path, gateway: join(path, 'g'), agent: join(path, 'a'), workspace: join(path, 'w') }
 }
 
 export async function removeRunFolder(path: string): Promise<void> {
@@ -46,7 +53,7 @@ export interface FoundFolder {
   startedAt: number
 }
 
-/** Of this user's launches, also killed ones. A folder without a mark is somebody else's, or just being made. */
+/** Of this user's launches, also killed ones. A folder without a mark is somebody else's. */
 export async function findRunFolders(parent: string): Promise<FoundFolder[]> {
   const names = (await readdir(parent)).filter((name) => name.startsWith(PREFIX))
   const found = names.map(async (name): Promise<FoundFolder[]> => {
@@ -54,12 +61,13 @@ export async function findRunFolders(parent: string): Promise<FoundFolder[]> {
     try {
       return [{ path, ...Mark.parse(JSON.parse(await readFile(join(path, 'launch.json'), 'utf8'))) }]
     } catch {
-      return []
+      const [, run, pid] = DRAFT.exec(name) ?? []
+      return run === undefined ? [] : [{ path, run, pid: Number(pid), startedAt: Number.NaN }]
     }
   })
   return (await Promise.all(found)).flat()
 }
 
 function isTaken(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EEXIST'
+  return error instanceof Error && 'code' in error && (error.code === 'ENOTEMPTY' || error.code === 'EEXIST')
 }

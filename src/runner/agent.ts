@@ -18,6 +18,7 @@ import { loadSessionConfig } from './workspace.ts'
 interface AgentPlace {
   config: Config
   env: Env
+  alsoPass?: readonly string[]
   logger: Logger
 }
 
@@ -38,7 +39,7 @@ const NO_ROUTE =
 
 /** @throws {RunnerError} `config_invalid`: SDK_OPTIONS are not what they should be. */
 export async function openAgent(
-  { config, env, logger }: AgentPlace,
+  { config, env, alsoPass = [], logger }: AgentPlace,
   { route, credentials, permissionMode, mark, enforcement, workspace, mcp, storage }: AgentParts,
 ): Promise<ClaudeAgent> {
   for (const note of mcp.notes) logger.warn({ file: config.mcpConfigFile }, note)
@@ -52,7 +53,7 @@ export async function openAgent(
       apiTimeoutMs: limits.claudeApiTimeoutMs,
       streamHoldMs: limits.deltaCoalesceMs,
       isSandboxed: permissionMode === 'never-ask',
-      alsoPass: [...mcp.variables, ...credentials.alsoPass],
+      alsoPass: [...mcp.variables, ...credentials.alsoPass, ...alsoPass],
     },
   )
   const overrides = parseSdkOverrides(config.sdkOptions, { model: config.model, env: claudeEnv })

@@ -32,6 +32,8 @@ export interface RunnerOptions {
   stateFolder: StateFolder
   /** Where `env` has its credentials from, when that is a file; undefined when the environment itself has them. */
   credentialFile?: string | undefined
+  /** Variables of `env` that the agent has beside those of its route. */
+  alsoPass?: readonly string[]
   /** The route leads to our own mock: nothing real is behind it. */
   isMock: boolean
   /** A part of the runner is open; what it throws ends the start, as a failure of the next part would. */

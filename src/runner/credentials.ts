@@ -34,7 +34,7 @@ export interface Credentials {
 }
 
 export interface CredentialsPlace {
-  config: Pick<Config, 'credentials'>
+  config: Pick<Config, 'credentials' | 'gatewaySocket'>
   env: Env
   /** What `--credential-file` named; undefined when the environment holds them. */
   credentialFile?: string | undefined
@@ -99,6 +99,8 @@ interface Passed {
 /** Why the agent keeps its environment; undefined when a broker stands between it and the credential. */
 function passedBecause({ config, env }: CredentialsPlace, { kind }: ModelRoute): Passed | undefined {
   if (kind === 'none') return { says: 'none', isExposed: false }
+  if (config.gatewaySocket !== undefined)
+    return { says: 'held outside: the broker behind AGUI_GATEWAY_SOCKET has them', isExposed: false }
   if (kind === 'gateway') return { says: "held outside: OpenShell's gateway has them", isExposed: false }
   const isCloud = kind === 'vertex' || kind === 'bedrock'
   if (!isCloud && secretsOf(env, kind).length === 0) return { says: 'none needed', isExposed: false }

@@ -17,7 +17,7 @@ import {
 import { openShiftedOwner } from './bwrap/shifted-owner.ts'
 import { findTools, tryBackend } from './bwrap/tools.ts'
 import { BwrapSandbox, type BwrapSandboxOptions, type SpawnRequest } from './bwrap-sandbox.ts'
-import { type EnforcementReport, gapsOf, uniformReport } from './report.ts'
+import { type EnforcementReport, gapsOf, launcherReport, uniformReport } from './report.ts'
 
 interface DeniedPaths {
   read: readonly string[]
@@ -67,9 +67,10 @@ export async function createEnforcement(options: EnforcementOptions): Promise<En
   const none = (why: string): Enforcement =>
     unchanged(uniformReport('none', { state: 'not_enforced', how: 'none', why }), denied)
   if (options.mode === 'off') return none('POLICY_ENFORCEMENT=off')
+  const launch = options.env['AGUI_LAUNCH']
   let enforcement: Enforcement
   try {
-    enforcement = await openBwrap(options)
+    enforcement = launch ? unchanged(launcherReport(launch), denied) : await openBwrap(options)
   } catch (error) {
     await options.network?.then((network) => network.close()).catch(() => undefined)
     // What the folders hold, or whose they are, must not decide whether the policy holds: then nothing starts.

@@ -22,7 +22,7 @@ export interface PartReport {
 }
 
 export interface EnforcementReport {
-  backend: 'openshell' | 'bwrap' | 'none'
+  backend: 'openshell' | 'launcher' | 'bwrap' | 'none'
   parts: Record<Part, PartReport>
   /** read_only and read_write as applied: inside names. */
   paths: { mounted: string[]; skipped: { path: string; why: string }[] }
@@ -50,9 +50,34 @@ const PARTS: readonly Part[] = [
 const UNREAD_PROTOCOLS: ReadonlySet<string> = new Set(['sql'])
 
 /** Every part in the same state: nothing applied, or OpenShell at work. */
-export function uniformReport(backend: 'openshell' | 'none', part: PartReport): EnforcementReport {
+export function uniformReport(
+  backend: 'openshell' | 'launcher' | 'none',
+  part: PartReport,
+): EnforcementReport {
   const parts = Object.fromEntries(PARTS.map((name) => [name, part])) as Record<Part, PartReport>
   return { backend, parts, paths: { mounted: [], skipped: [] }, unsupported: [], stricter: [], looser: [] }
+}
+
+/** A container of `agui-runner launch` around the runner itself (outside.md 2.2). */
+export function launcherReport(mode: string): EnforcementReport {
+  const container: PartReport = {
+    state: 'enforced',
+    how: 'container: read-only root, no capability, no new privileges',
+  }
+  const network: PartReport =
+    mode === 'public'
+      ? { state: 'not_enforced', how: 'none', why: 'the network of a public launch is open' }
+      : { state: 'enforced', how: 'no network; the broker judges every host by the policy that it has' }
+  const report = uniformReport('launcher', container)
+  for (const part of ['net.deny_direct', 'net.hosts', 'net.l7', 'net.private_ips'] as const)
+    report.parts[part] = network
+  report.parts['net.binaries'] = {
+    state: 'not_enforced',
+    how: 'none',
+    why: 'the broker cannot see who dials',
+  }
+  report.looser.push('files are the container’s: what the policy lists as readable only is not looked at')
+  return report
 }
 
 export interface BwrapFacts {

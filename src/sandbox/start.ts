@@ -51,7 +51,7 @@ const NOTHING_ALLOWED: Policy = {
  */
 export async function startEnforcement(start: EnforcementStart): Promise<Enforcement> {
   const { mode, env, logger, stateDirectory, policyFile, logFile } = start
-  const isLocal = mode !== 'off' && env['OPENSHELL_SANDBOX'] !== '1'
+  const isLocal = mode !== 'off' && env['OPENSHELL_SANDBOX'] !== '1' && !env['AGUI_LAUNCH']
   const network = isLocal ? openEarly() : undefined
   const [policy, claude] = await Promise.all([
     // An image whose policy is invalid loses its network without a word, so it is read even where OpenShell enforces.

@@ -1,19 +1,18 @@
 // `run`, `launch` and `sweep` against a real dockerd in a folder of its own.
 import { execFileSync } from 'node:child_process'
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
-import { openEngine, TEST_IMAGE, type TestEngine, whyNoEngine } from '../support/engine.ts'
-import { oneOff, startOneOff } from '../support/one-off.ts'
-import { type Bench, openBench } from '../support/runner.ts'
+import { TEST_IMAGE, whyNoEngine } from '../support/engine.ts'
+import { KEY, type Outside, openOutside } from '../support/outside.ts'
+import { PUSH_RULES, pushCases } from '../support/outside-push.ts'
 
-const KEY = 'sk-ant-api03-held-outside-0123456789'
 /** Everything that the agent can read of its place, in one command. */
 const PROBE = [
   'echo links=$(cut -d: -f1 /proc/net/dev | sed 1,2d | tr -d " \\n")',
   'echo routes=$(sed 1d /proc/net/route | wc -l)',
-  'echo direct=$(curl -s -m 2 -o /dev/null http://192.0.2.1/ && echo yes || echo no)',
+  "echo direct=$(curl -s --noproxy '*' -m 2 -o /dev/null http://192.0.2.1/ && echo yes || echo no)",
   '(env; cat /proc/[0-9]*/environ; ls -R /run/agui-runner; cat /proc/mounts) >seen 2>/dev/null',
   'echo caps=$(grep CapBnd /proc/self/status | cut -f2)',
   'echo root=$(touch /probe 2>/dev/null && echo open || echo shut)',
@@ -31,6 +30,7 @@ const TAMPER = [
 
 const SCRIPT: Script = {
   rules: [
+    ...PUSH_RULES,
     { when: { prompt: 'probe', round: 0 }, reply: [{ tool: 'Bash', input: { command: PROBE } }] },
     { when: { prompt: 'commit', round: 0 }, reply: [{ tool: 'Bash', input: { command: COMMIT } }] },
     {
@@ -48,55 +48,32 @@ const reason = whyNoEngine()
 const skipped = reason !== undefined && process.env['CI'] !== 'true'
 
 describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reason})`}`, () => {
-  let bench: Bench
-  let engine: TestEngine
-  const left = (): string[] =>
-    [
-      ...engine.docker('ps', '--all', '--quiet').split('\n'),
-      ...engine.docker('volume', 'ls', '--quiet').split('\n'),
-      ...engine.docker('network', 'ls', '--quiet', '--filter', 'label=agui-runner.run').split('\n'),
-      ...readdirSync(bench.directory).filter((name) => name.startsWith('agui-launch-')),
-    ].filter((name) => name !== '')
-  const environment = (): Record<string, string> => ({
-    DOCKER_HOST: engine.host,
-    // A direct route with a real key, which only the broker has.
-    ...Object.fromEntries(Object.keys(bench.gateway.environment).map((name) => [name, ''])),
-    ANTHROPIC_BASE_URL: bench.gateway.directUrl,
-    ANTHROPIC_API_KEY: KEY,
-  })
-  const run = (args: string[], env: Record<string, string> = {}) =>
-    oneOff(bench, ['--image', TEST_IMAGE, '--engine', 'docker', ...args], {
-      env: { ...environment(), ...env },
-    })
-
+  let outside: Outside
   beforeAll(async () => {
-    bench = await openBench({ script: SCRIPT })
-    chownSync(bench.workspace, 10001, 0)
-    engine = await openEngine()
+    outside = await openOutside(SCRIPT)
   }, 120_000)
-  afterAll(async () => {
-    await engine?.close()
-    await bench?.close()
-  }, 60_000)
+  afterAll(() => outside?.close(), 60_000)
   afterEach(() => {
-    expect(left()).toEqual([])
+    expect(outside.left()).toEqual([])
   })
+
+  pushCases(() => outside)
 
   test('private: no network, no key anywhere, no right to change the system; the broker puts the key in', async () => {
-    const { code, stdout, stderr } = await run(['--json', '-p', 'probe'])
+    const { code, stdout, stderr } = await outside.run(['--json', '-p', 'probe'])
     expect([code, stderr]).toEqual([0, expect.stringContaining('private: the visibility')])
     const { text } = JSON.parse(stdout)
     expect(text.split('\n')).toEqual([
       ...['links=lo', 'routes=0', 'direct=no', 'caps=0000000000000000', 'root=shut'],
     ])
-    const seen = readFileSync(join(bench.workspace, 'seen'), 'utf8')
+    const seen = readFileSync(join(outside.bench.workspace, 'seen'), 'utf8')
     expect([seen.includes('AGUI_LAUNCH=private'), seen.includes(KEY)]).toEqual([true, false])
-    const asked = bench.gateway.requests.filter(({ path }) => path.startsWith('/v1/messages'))
+    const asked = outside.bench.gateway.requests.filter(({ path }) => path.startsWith('/v1/messages'))
     expect(new Set(asked.map(({ headers }) => headers['x-api-key']))).toEqual(new Set([KEY]))
   })
 
   test('a clone: what was committed comes back as a ref, and the checkout is as it was', async () => {
-    const source = join(bench.workspace, 'checkout')
+    const source = join(outside.bench.workspace, 'checkout')
     mkdirSync(source)
     const git = (...args: string[]): string =>
       execFileSync(
@@ -121,14 +98,7 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
     git('add', '.')
     git('commit', '-qm', 'first')
     git('config', 'http.extraheader', `AUTHORIZATION: basic ${KEY}`)
-    const { code, stderr } = await oneOff(
-      bench,
-      ['--image', TEST_IMAGE, '--workspace', 'clone', '-p', 'commit'],
-      {
-        env: environment(),
-        cwd: source,
-      },
-    )
+    const { code, stderr } = await outside.run(['--workspace', 'clone', '-p', 'commit'], { cwd: source })
     expect(code).toBe(0)
     const ref = /what was committed is (\S+)/.exec(stderr)?.[1] ?? ''
     expect(git('log', '--format=%s', ref).split('\n')).toEqual(['by the agent', 'first'])
@@ -136,17 +106,14 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
   })
 
   test('a mounted folder: commits are made in it, and its .git cannot be moved, hooked or configured', async () => {
-    const source = join(bench.workspace, 'mounted')
+    const source = join(outside.bench.workspace, 'mounted')
     const git = (...args: string[]): string =>
       execFileSync('git', ['-c', 'safe.directory=*', '-C', source, ...args], { encoding: 'utf8' }).trim()
     mkdirSync(source)
     git('init', '-q', '-b', 'main')
     const config = readFileSync(join(source, '.git/config'), 'utf8')
     execFileSync('chown', ['-R', '10001:0', source])
-    const { code, stdout } = await oneOff(bench, ['--image', TEST_IMAGE, '-p', 'tamper'], {
-      env: environment(),
-      cwd: source,
-    })
+    const { code, stdout } = await outside.run(['-p', 'tamper'], { cwd: source })
     expect([code, stdout]).toEqual([0, 'mounted\n'])
     expect([git('log', '--format=%s'), readFileSync(join(source, '.git/config'), 'utf8')]).toEqual([
       'mounted',
@@ -156,52 +123,46 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
   })
 
   test('SIGINT: the run is cancelled, and nothing is left', async () => {
-    const started = startOneOff(bench, ['--image', TEST_IMAGE, '--workspace', 'none', '-p', 'slow'], {
-      env: environment(),
-    })
+    const started = outside.start(['--workspace', 'none', '-p', 'slow'])
     await started.has('stdout', 'one')
     started.child.kill('SIGINT')
     expect(await started.exited).toBe(4)
   })
 
   test('SIGKILL of the launcher: sweep takes what is left, and nothing else', async () => {
-    const started = startOneOff(bench, ['--image', TEST_IMAGE, '--workspace', 'none', '-p', 'slow'], {
-      env: environment(),
-    })
+    const started = outside.start(['--workspace', 'none', '-p', 'slow'])
     await started.has('stdout', 'one')
-    engine.docker('create', '--name', 'bystander', '--network', 'none', TEST_IMAGE, 'sh')
+    outside.engine.docker('create', '--name', 'bystander', '--network', 'none', TEST_IMAGE, 'sh')
     started.child.kill('SIGKILL')
     await started.exited
-    expect(left().length).toBeGreaterThan(2)
-    const { code, stdout } = await oneOff(bench, [], { env: environment(), command: 'sweep' })
+    expect(outside.left().length).toBeGreaterThan(2)
+    const { code, stdout } = await outside.run([], { command: 'sweep' })
     expect(code).toBe(0)
     expect(stdout).toMatch(/^container agui-runner-\w+\nfolder \S+agui-launch-\w+\n$/)
-    expect(engine.docker('ps', '--all', '--format', '{{.Names}}')).toBe('bystander')
-    engine.docker('rm', '--volumes', 'bystander')
+    expect(outside.engine.docker('ps', '--all', '--format', '{{.Names}}')).toBe('bystander')
+    outside.engine.docker('rm', '--volumes', 'bystander')
   })
 
   test('public: a network of its own; a container that ends by itself is 6, with its last lines', async () => {
-    const started = startOneOff(
-      bench,
-      ['--image', TEST_IMAGE, '--mode', 'public', '--workspace', 'none', '-p', 'slow'],
-      {
-        env: environment(),
-      },
-    )
+    const started = outside.start(['--mode', 'public', '--workspace', 'none', '-p', 'slow'])
     await started.has('stdout', 'one')
-    expect(engine.docker('network', 'ls', '--filter', 'label=agui-runner.run', '--quiet')).toMatch(/^\w+$/)
-    engine.docker('kill', engine.docker('ps', '--quiet'))
+    expect(outside.engine.docker('network', 'ls', '--filter', 'label=agui-runner.run', '--quiet')).toMatch(
+      /^\w+$/,
+    )
+    outside.engine.docker('kill', outside.engine.docker('ps', '--quiet'))
     expect(await started.exited).toBe(6)
     expect(started.stderr()).toMatch(/ended by itself \(137\)\. Its last lines:\n\{"level"/)
   })
 
   test('an image that cannot start and an engine that is not there are 6; an image that is not there is 2', async () => {
-    const empty = `tar -c -T /dev/null | docker --host ${engine.host} import - agui-runner:empty`
+    const empty = `tar -c -T /dev/null | docker --host ${outside.engine.host} import - agui-runner:empty`
     execFileSync('bash', ['-c', empty], { stdio: 'ignore' })
     const [broken, none, missing] = await Promise.all([
-      run(['--image', 'agui-runner:empty', '--workspace', 'none', '-p', 'x']),
-      run(['--workspace', 'none', '-p', 'x'], { DOCKER_HOST: 'unix:///nowhere/docker.sock' }),
-      run(['--image', 'localhost:9/agui-runner:0', '--workspace', 'none', '-p', 'x']),
+      outside.run(['--image', 'agui-runner:empty', '--workspace', 'none', '-p', 'x']),
+      outside.run(['--workspace', 'none', '-p', 'x'], {
+        env: { DOCKER_HOST: 'unix:///nowhere/docker.sock' },
+      }),
+      outside.run(['--image', 'localhost:9/agui-runner:0', '--workspace', 'none', '-p', 'x']),
     ])
     expect(broken).toMatchObject({ code: 6, stderr: expect.stringContaining('ended by itself (127)') })
     expect(none).toMatchObject({ code: 6, stderr: expect.stringContaining('No container engine answers') })
@@ -209,7 +170,7 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
   })
 
   test('--dry-run prints the plan and the arguments, without the key, and makes nothing', async () => {
-    const { code, stdout } = await run(['--dry-run', '--mode', 'public', '-p', 'x'])
+    const { code, stdout } = await outside.run(['--dry-run', '--mode', 'public', '-p', 'x'])
     expect(code).toBe(0)
     const { plan, argv } = JSON.parse(stdout)
     expect([plan.mode, plan.network.kind]).toEqual(['public', 'own'])

@@ -133,7 +133,11 @@ function importImage(host: string, stage: string): void {
     join(stage, 'etc/passwd'),
     'root:x:0:0::/root:/bin/sh\nsandbox:x:10001:10001::/sandbox:/bin/bash\n',
   )
-  const programs = PROGRAMS.map((name) => execFileSync('which', [name], { encoding: 'utf8' }).trim())
+  const gitCore = execFileSync('git', ['--exec-path'], { encoding: 'utf8' }).trim()
+  const programs = [
+    ...PROGRAMS.map((name) => execFileSync('which', [name], { encoding: 'utf8' }).trim()),
+    ...['git-remote-http', 'git-remote-https'].map((name) => join(gitCore, name)),
+  ]
   const node = realpathSync(process.execPath)
   const binaries = [...programs.map((path) => realpathSync(path)), node, join(REPOSITORY, CLAUDE)]
   const system = [

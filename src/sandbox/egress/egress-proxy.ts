@@ -40,8 +40,8 @@ export interface EgressProxyOptions {
   model: ModelEndpoint | undefined
   authority: Authority
   upstreamAuthorities?: string | undefined
-  /** Who holds the connection that came from this port. */
-  holdersOf(port: number): readonly SocketHolder[]
+  /** Who holds the connection that came from this port; undefined where that cannot be seen, and then anybody does. */
+  holdersOf: ((port: number) => readonly SocketHolder[]) | undefined
   /** `root` is the started process it came from, when that is known. */
   onDecision(decision: EgressDecision, root: number | undefined): void
   /** In the place of the system's name service and of TCP; for tests. */
@@ -57,6 +57,11 @@ const NOBODY: Decision = {
   stage: 'l4',
   reason: 'the process that asked cannot be identified',
 }
+
+/** Of whom nothing is known: any program that a rule lists counts, and the reason says so. */
+const ANYBODY = { binary: undefined, ancestors: undefined, root: undefined }
+
+type Holder = SocketHolder | typeof ANYBODY
 
 /** Who asks, and what the rules say about any question of theirs. */
 interface Asker {
@@ -80,17 +85,25 @@ export class EgressProxy {
       requestTimeout: 0,
     })
     this.#server.on('connect', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      socket.on('error', () => socket.destroy())
-      this.#answerConnect(request, socket as Socket, head).catch(() => socket.destroy())
+      this.connect(request, socket as Socket, head)
     })
-    this.#server.on('request', (request, response) => {
-      this.#answerPlain(request, response).catch(() => request.destroy())
-    })
+    this.#server.on('request', (request, response) => this.plain(request, response))
     this.#server.on('upgrade', (_request, socket) => endWith(socket, BAD_REQUEST))
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       const isLong = error.code === 'HPE_HEADER_OVERFLOW'
       endWith(socket, isLong ? HEAD_TOO_LARGE : BAD_REQUEST)
     })
+  }
+
+  /** Answers a CONNECT that some server has taken. */
+  connect(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    socket.on('error', () => socket.destroy())
+    this.#answerConnect(request, socket, head).catch(() => socket.destroy())
+  }
+
+  /** Likewise a request in absolute form. */
+  plain(request: IncomingMessage, response: ServerResponse): void {
+    this.#answerPlain(request, response).catch(() => request.destroy())
   }
 
   /** Serves what arrives on a listening socket. */
@@ -243,9 +256,9 @@ export class EgressProxy {
   #askerOf(socket: Socket): Asker {
     const { policy, holdersOf } = this.#options
     const port = socket.remotePort
-    let known: readonly SocketHolder[] | undefined
-    const holders = (): readonly SocketHolder[] => {
-      known ??= port === undefined ? [] : holdersOf(port)
+    let known: readonly Holder[] | undefined = holdersOf === undefined ? [ANYBODY] : undefined
+    const holders = (): readonly Holder[] => {
+      known ??= port === undefined ? [] : (holdersOf?.(port) ?? [])
       return known
     }
     return {

@@ -1,0 +1,47 @@
+// Every other host, for who has no network: the policy decides by host, port and request. Who dials cannot be seen.
+
+import { readFile } from 'node:fs/promises'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { rootCertificates } from 'node:tls'
+import type { RouteEnv } from '../model-route/route-kind.ts'
+import type { Policy } from '../policy/read/schema.ts'
+import { proxySettings } from '../proxy-settings.ts'
+import type { EgressDecision } from '../sandbox/egress/denial.ts'
+import { EgressProxy } from '../sandbox/egress/egress-proxy.ts'
+import { writeCertificates } from '../sandbox/egress/inside-certificates.ts'
+import { createAuthority } from '../tunnel/authority.ts'
+
+/** The way out of one session. */
+export interface EgressDoor {
+  connect(request: IncomingMessage, socket: Socket, head: Buffer): void
+  plain(request: IncomingMessage, response: ServerResponse): void
+  /** Puts what programs inside have to trust beside the session's socket. */
+  writeCertificates(folder: string): void
+  /** Ends its connections. */
+  close(): void
+}
+
+export interface EgressDoorOptions {
+  policy: Policy
+  env: RouteEnv
+  onDecision(decision: EgressDecision): void
+}
+
+/** Inspected requests are opened with an authority of this session's own. */
+export async function openEgressDoor({ policy, env, onDecision }: EgressDoorOptions): Promise<EgressDoor> {
+  const authority = createAuthority('agui-runner, this session')
+  const extraFile = env['NODE_EXTRA_CA_CERTS'] || undefined
+  const extra = extraFile === undefined ? undefined : await readFile(extraFile, 'utf8').catch(() => undefined)
+  const proxy = new EgressProxy({
+    ...{ policy, authority, onDecision, holdersOf: undefined, model: undefined },
+    route: proxySettings(env),
+    upstreamAuthorities: extra === undefined ? undefined : [...rootCertificates, extra].join('\n'),
+  })
+  return {
+    connect: (request, socket, head) => proxy.connect(request, socket, head),
+    plain: (request, response) => proxy.plain(request, response),
+    writeCertificates: (folder) => writeCertificates(folder, authority.pem, extraFile),
+    close: () => proxy.close(),
+  }
+}

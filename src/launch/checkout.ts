@@ -1,0 +1,54 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+
+const NAME = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9_][\w.-]*$/
+const ASK_MS = 10_000
+
+/** `owner/name`, as GitHub has it. */
+export function isRepositoryName(text: string): boolean {
+  return NAME.test(text) && !text.includes('..')
+}
+
+/** The repository on that server that an address of git's names, by https or ssh; undefined for any other place. Pure. */
+export function repositoryAt(remote: string, serverUrl: string): string | undefined {
+  const server = new URL(serverUrl)
+  const [, sshHost, sshPath] =
+    /^(?:ssh:\/\/)?(?:[\w.-]+@)([\w.-]+)(?::\d+\/|[:/])([^:].*)$/.exec(remote) ?? []
+  let path: string | undefined
+  if (sshHost !== undefined && sshHost.toLowerCase() === server.hostname) path = sshPath
+  else if (/^https?:/i.test(remote) && URL.canParse(remote)) {
+    const url = new URL(remote)
+    const base = `${server.pathname.replace(/\/+$/, '')}/`
+    if (url.host === server.host && url.pathname.startsWith(base)) path = url.pathname.slice(base.length)
+  }
+  const name = path?.replace(/\/+$/, '').replace(/\.git$/, '')
+  return name !== undefined && isRepositoryName(name) ? name : undefined
+}
+
+export interface Checkout {
+  /** Where `origin` leads; undefined where there is none. */
+  origin: string | undefined
+  /** Whose name stands on a commit made here. */
+  identity: { name: string; email: string } | undefined
+}
+
+/** What git says of a folder. Only configuration is read: nothing of the folder is executed. */
+export async function readCheckout(
+  folder: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Checkout> {
+  const value = async (name: string): Promise<string | undefined> => {
+    try {
+      const { stdout } = await promisify(execFile)('git', ['-C', folder, 'config', '--get', name], {
+        env: { PATH: env['PATH'], HOME: env['HOME'], XDG_CONFIG_HOME: env['XDG_CONFIG_HOME'] },
+        timeout: ASK_MS,
+      })
+      return stdout.trim() || undefined
+    } catch {
+      // It is not set, or this is no repository.
+      return undefined
+    }
+  }
+  const [origin, name, email] = await Promise.all(['remote.origin.url', 'user.name', 'user.email'].map(value))
+  return { origin, identity: name === undefined || email === undefined ? undefined : { name, email } }
+}

@@ -1,0 +1,70 @@
+// One engine, one image and one mock for everything that is launched in a container.
+import { chownSync, readdirSync } from 'node:fs'
+import type { Script } from '../../src/mock/script.ts'
+import { openEngine, TEST_IMAGE, type TestEngine } from './engine.ts'
+import { type OneOffProcess, type OneOffStart, startOneOff } from './one-off.ts'
+import { type Bench, openBench } from './runner.ts'
+
+/** The model's key, which only the broker has. */
+export const KEY = 'sk-ant-api03-held-outside-0123456789'
+/** The image's user. */
+const SANDBOX_UID = 10001
+
+export interface Outside {
+  readonly bench: Bench
+  readonly engine: TestEngine
+  /** `agui-runner run` (or another command) with these arguments and a direct route to the mock. */
+  start(args: readonly string[], options?: OneOffStart): OneOffProcess
+  /** The same to its end. */
+  run(
+    args: readonly string[],
+    options?: OneOffStart,
+  ): Promise<{ code: number | string; stdout: string; stderr: string }>
+  /** Everything of a launch that is still there. */
+  left(): string[]
+  close(): Promise<void>
+}
+
+export async function openOutside(script: Script): Promise<Outside> {
+  const bench = await openBench({ script })
+  chownSync(bench.workspace, SANDBOX_UID, 0)
+  const engine = await openEngine().catch(async (error: unknown) => {
+    await bench.close()
+    throw error
+  })
+  const environment = {
+    DOCKER_HOST: engine.host,
+    // A direct route with a real key.
+    ...Object.fromEntries(Object.keys(bench.gateway.environment).map((name) => [name, ''])),
+    ANTHROPIC_BASE_URL: bench.gateway.directUrl,
+    ANTHROPIC_API_KEY: KEY,
+  }
+  const start = (args: readonly string[], options: OneOffStart = {}): OneOffProcess => {
+    const isSweep = options.command === 'sweep'
+    return startOneOff(bench, isSweep ? args : ['--image', TEST_IMAGE, '--engine', 'docker', ...args], {
+      ...options,
+      env: { ...environment, ...options.env },
+    })
+  }
+  return {
+    bench,
+    engine,
+    start,
+    async run(args, options) {
+      const started = start(args, options)
+      const code = await started.exited
+      return { code, stdout: started.stdout(), stderr: started.stderr() }
+    },
+    left: () =>
+      [
+        ...engine.docker('ps', '--all', '--quiet').split('\n'),
+        ...engine.docker('volume', 'ls', '--quiet').split('\n'),
+        ...engine.docker('network', 'ls', '--quiet', '--filter', 'label=agui-runner.run').split('\n'),
+        ...readdirSync(bench.directory).filter((name) => name.startsWith('agui-launch-')),
+      ].filter((name) => name !== ''),
+    async close() {
+      await engine.close()
+      await bench.close()
+    },
+  }
+}
