@@ -1,6 +1,7 @@
 // `npm run bench [name…] [-- --quick] [--json] [--app FOLDER]`: our figures, each beside a reference taken in the same run.
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { broker } from './measures/broker.ts'
 import { coldRun } from './measures/cold-run.ts'
 import { consolePage } from './measures/console-page.ts'
 import { enforcement } from './measures/enforcement.ts'
@@ -28,6 +29,7 @@ const MEASURES: readonly Measure[] = [
   throughput,
   redaction,
   enforcement,
+  broker,
   fanOut,
   stoppedReader,
   replay,

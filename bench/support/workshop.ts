@@ -136,8 +136,8 @@ export class Workshop {
   }
 
   /** A module of this folder as a process of its own that answers messages. */
-  child(file: URL): ChildProcess {
-    const child = spawn(process.execPath, [...process.execArgv, fileURLToPath(file)], {
+  child(file: URL, args: readonly string[] = []): ChildProcess {
+    const child = spawn(process.execPath, [...process.execArgv, fileURLToPath(file), ...args], {
       env: { PATH: process.env['PATH'] ?? '', TMPDIR: this.directory },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })

@@ -1,13 +1,13 @@
 // git's smart HTTP protocol, carried and not run: what is pushed is read off the push's own commands.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
-import type { Dispatcher } from 'undici'
 import { toMessage } from '../errors.ts'
 import type { Door, Exchange } from './door.ts'
 import type { GitHubUpstream } from './github-upstream.ts'
 import { readUntilFlush } from './pkt-line.ts'
 import { judgePush, refusalReport } from './push.ts'
 import { Refusal } from './refusal.ts'
+import type { AnswerHead } from './relay.ts'
 import { rightTo } from './session.ts'
 
 /** Of the commands of a push, up to their flush; a few hundred branches. */
@@ -144,8 +144,7 @@ async function* joined(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerat
 }
 
 /** The client has nothing that it could answer with: the credential is the broker's. */
-function refuseUnauthorized({ statusCode, body }: Dispatcher.ResponseData): undefined {
+function refuseUnauthorized({ statusCode }: AnswerHead): undefined {
   if (statusCode !== 401) return
-  body.destroy()
   throw new Refusal('The repository wants another credential than the broker has (GITHUB_TOKEN).', 403)
 }

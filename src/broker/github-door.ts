@@ -1,12 +1,12 @@
 // GitHub's REST API for one session: its repositories are read, and pull requests of its own branches are opened and edited.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Dispatcher } from 'undici'
 import { z } from 'zod'
 import { toMessage } from '../errors.ts'
 import { parseStrictJson, UnreadableError } from '../policy/request/strict-json.ts'
 import type { Door, Exchange } from './door.ts'
 import type { GitHubUpstream } from './github-upstream.ts'
 import { Refusal } from './refusal.ts'
+import type { AnswerHead } from './relay.ts'
 import { rightTo, type Session } from './session.ts'
 import { readWhole } from './whole-body.ts'
 
@@ -180,8 +180,7 @@ function strictJson(bytes: Buffer): unknown {
 }
 
 /** The client has nothing that it could answer with: the credential is the broker's. */
-function refuseUnauthorized({ statusCode, body }: Dispatcher.ResponseData): void {
+function refuseUnauthorized({ statusCode }: AnswerHead): void {
   if (statusCode !== 401) return
-  body.destroy()
   throw new Refusal('GitHub wants another credential than the broker has (GITHUB_TOKEN).', 403)
 }

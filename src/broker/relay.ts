@@ -1,8 +1,7 @@
 // One admitted request and its answer, header by header: what is not on a list does not pass.
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { type Dispatcher, request as send } from 'undici'
+import type { Dispatcher } from 'undici'
 
 export interface Onward {
   url: URL
@@ -19,7 +18,12 @@ export interface Passing {
   /** The answer's headers that pass; a name that ends in `*` is a prefix. */
   answer: readonly string[]
   /** Told of the answer before its first byte passes; what it returns sees each piece, and the end. */
-  onAnswer?: ((answer: Dispatcher.ResponseData) => AnswerReader | undefined) | undefined
+  onAnswer?: ((answer: AnswerHead) => AnswerReader | undefined) | undefined
+}
+
+export interface AnswerHead {
+  statusCode: number
+  headers: IncomingHttpHeaders
 }
 
 export interface AnswerReader {
@@ -47,23 +51,103 @@ export function headersOn(list: readonly string[], headers: IncomingHttpHeaders)
 /**
  * Sends it on and its answer back, byte by byte as they come.
  *
- * @throws what kept an answer from coming, while nothing has been sent back.
+ * @throws what kept an answer from coming, while nothing has been sent back; the signal's reason.
  */
 export async function passOn(response: ServerResponse, onward: Onward, passing: Passing): Promise<void> {
-  const { url, ...options } = onward
-  // The type of the body knows no Node stream that is read once only; the call does.
-  const answer = await send(url, options)
-  // Whoever has left aborts this too, and must not find nobody who listens.
-  answer.body.on('error', () => undefined)
-  const reader = passing.onAnswer?.(answer)
-  if (reader !== undefined) answer.body.on('data', (piece: Buffer) => reader.feed(piece))
-  response.writeHead(answer.statusCode, headersOn(passing.answer, answer.headers))
-  response.flushHeaders()
+  const { url, dispatcher, signal, ...options } = onward
+  signal.throwIfAborted()
+  const answer = new Answer(response, passing)
+  const leave = (): void => answer.leave(signal.reason)
+  signal.addEventListener('abort', leave, { once: true })
   try {
-    await pipeline(answer.body, response)
-  } catch {
-    // Begun and broken: so it is told, by a connection that breaks.
-    response.destroy()
+    const path = `${url.pathname}${url.search}`
+    dispatcher.dispatch({ ...options, origin: url.origin, path }, answer)
+    await answer.done
+  } finally {
+    signal.removeEventListener('abort', leave)
   }
-  reader?.end()
+}
+
+/**
+ * One answer on its way back. What one read of the upstream's socket brought goes out as one write: many small frames
+ * cost a write a read, and nothing waits longer than the reading itself.
+ */
+class Answer implements Dispatcher.DispatchHandler {
+  /** Resolves when it is over, whole or broken; rejects when it has not begun. */
+  readonly done: Promise<void>
+  readonly #response: ServerResponse
+  readonly #passing: Passing
+  #resolve: () => void = () => undefined
+  #reject: (error: unknown) => void = () => undefined
+  #controller: Dispatcher.DispatchController | undefined
+  #reader: AnswerReader | undefined
+  #pieces: Buffer[] = []
+  #left: { reason: unknown } | undefined
+
+  constructor(response: ServerResponse, passing: Passing) {
+    this.#response = response
+    this.#passing = passing
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  /** Nobody waits for it any more. */
+  leave(reason: unknown): void {
+    this.#left = { reason }
+    this.#controller?.abort(asError(reason))
+    this.#reject(reason)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#left !== undefined) controller.abort(asError(this.#left.reason))
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    statusCode: number,
+    headers: IncomingHttpHeaders,
+  ): void {
+    if (statusCode < 200) return
+    // What it throws ends the exchange, before anything was said.
+    this.#reader = this.#passing.onAnswer?.({ statusCode, headers })
+    this.#response.writeHead(statusCode, headersOn(this.#passing.answer, headers))
+    this.#response.flushHeaders()
+    this.#response.on('drain', () => controller.resume())
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
+    if (this.#pieces.push(piece) === 1) process.nextTick(() => this.#flush(controller))
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    this.#flush(controller)
+    this.#response.end()
+    this.#reader?.end()
+    this.#resolve()
+  }
+
+  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+    if (!this.#response.headersSent) return this.#reject(error)
+    // Begun and broken: so it is told, by a connection that breaks.
+    this.#flush(controller)
+    this.#response.destroy()
+    this.#reader?.end()
+    this.#resolve()
+  }
+
+  #flush(controller: Dispatcher.DispatchController): void {
+    const [first, ...more] = this.#pieces
+    if (first === undefined) return
+    const bytes = more.length === 0 ? first : Buffer.concat(this.#pieces)
+    this.#pieces = []
+    this.#reader?.feed(bytes)
+    if (!this.#response.write(bytes)) controller.pause()
+  }
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason))
 }

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { readFile, realpath } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { RunnerError } from '../errors.ts'
 import { openGitHub } from '../broker/github-upstream.ts'
 import { type Env, loadConfig } from '../config.ts'
+import { RunnerError } from '../errors.ts'
 import type { EngineKind } from '../launch/arguments.ts'
 import { isRepositoryName, readCheckout, repositoryAt } from '../launch/checkout.ts'
 import { Engine } from '../launch/engine.ts'
@@ -161,7 +161,10 @@ async function doorOf({ context, flags, repository, ...common }: DoorWants): Pro
     throw new RunnerError('config_invalid', 'Give --gateway and --gateway-secret, or neither.')
   if (gateway !== undefined && gatewaySecret !== undefined) {
     if (audit !== undefined || policy !== undefined)
-      throw new RunnerError('config_invalid', 'With --gateway, --audit and --policy are options of that gateway.')
+      throw new RunnerError(
+        'config_invalid',
+        'With --gateway, --audit and --policy are options of that gateway.',
+      )
     const { findNamedDoor } = await import('./named-gateway.ts')
     return await findNamedDoor({ ...common, rights, control: gateway, secretFile: gatewaySecret })
   }

@@ -78,7 +78,9 @@ async function askControl(socketPath: string, { method, path, body, secret }: As
     if (answer.statusCode < 300) return said
     throw new Error(Failed.safeParse(said).data?.error.message ?? `it answered ${answer.statusCode}`)
   } catch (error) {
-    throw new RunnerError('sandbox_failed', `The gateway at ${socketPath}: ${toMessage(error)}`, { cause: error })
+    throw new RunnerError('sandbox_failed', `The gateway at ${socketPath}: ${toMessage(error)}`, {
+      cause: error,
+    })
   } finally {
     await dispatcher.destroy()
   }

@@ -6,7 +6,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { TEST_IMAGE, whyNoEngine } from '../support/engine.ts'
 import { KEY, type Outside, openOutside } from '../support/outside.ts'
+import { brokenCases } from '../support/outside-broken.ts'
 import { PUSH_RULES, pushCases } from '../support/outside-push.ts'
+import { searchCases } from '../support/outside-search.ts'
 
 /** Everything that the agent can read of its place, in one command. */
 const PROBE = [
@@ -58,6 +60,8 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
   })
 
   pushCases(() => outside)
+  brokenCases(() => outside)
+  searchCases(() => outside)
 
   test('private: no network, no key anywhere, no right to change the system; the broker puts the key in', async () => {
     const { code, stdout, stderr } = await outside.run(['--json', '-p', 'probe'])

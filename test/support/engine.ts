@@ -39,7 +39,7 @@ const PROGRAMS = [
   ...['readlink', 'id', 'chmod', 'dirname', 'basename', 'uname', 'head', 'tr', 'cut', 'wc'],
 ]
 /** As the client that came with the engine. */
-const DOCKER = '/usr/bin/docker'
+export const DOCKER = '/usr/bin/docker'
 
 export interface TestEngine {
   /** For DOCKER_HOST. */

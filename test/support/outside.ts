@@ -40,8 +40,8 @@ export async function openOutside(script: Script): Promise<Outside> {
     ANTHROPIC_API_KEY: KEY,
   }
   const start = (args: readonly string[], options: OneOffStart = {}): OneOffProcess => {
-    const isSweep = options.command === 'sweep'
-    return startOneOff(bench, isSweep ? args : ['--image', TEST_IMAGE, '--engine', 'docker', ...args], {
+    const isOfEngine = !['sweep', 'gateway'].includes(options.command ?? '')
+    return startOneOff(bench, !isOfEngine ? args : ['--image', TEST_IMAGE, '--engine', 'docker', ...args], {
       ...options,
       env: { ...environment, ...options.env },
     })
