@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile, realpath } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { request } from 'undici'
 import { openGitHub } from '../broker/github-upstream.ts'
 import { type Env, loadConfig } from '../config.ts'
 import { RunnerError } from '../errors.ts'
@@ -33,6 +34,7 @@ export interface LaunchFlags {
 
 const GIB = 1024 ** 3
 const MEMORY_GIB = 4
+const ASK_MS = 10_000
 /** As the control of a gateway wants it. */
 const BRANCH_PREFIX = /^[A-Za-z0-9][\w.-]*\/$/
 
@@ -112,11 +114,14 @@ export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants)
   const { env, workingDirectory } = context
   const event = env['GITHUB_EVENT_PATH']
   const eventJson = event ? await readFile(event, 'utf8').catch(() => undefined) : undefined
-  const { mode, reason } = decideMode(flags.mode, eventJson)
-  wants.say(`${mode}: ${reason}`)
   const run = randomBytes(6).toString('hex')
   const kind = flags.workspace ?? (env['CI'] ? 'clone' : 'mount')
   const repository = await repositoryOf({ context, flags, kind })
+  const { mode, reason } = await decideMode({
+    ...{ wanted: flags.mode, repository: repository.name, eventJson },
+    ask: (name) => askGitHub(env, name),
+  })
+  wants.say(`${mode}: ${reason}`)
   const door = await doorOf({ context, flags, run, mode, repository: repository.name, say: wants.say })
   const home = env['HOME'] || homedir()
   return {
@@ -174,6 +179,25 @@ async function doorOf({ context, flags, repository, ...common }: DoorWants): Pro
     policyFile: policy ?? loadConfig(env, context).policyFile,
     wrappersDirectory: `${appDirectory}/wrappers`,
   })
+}
+
+/** What GitHub says of a repository; undefined without a token, or an answer. */
+async function askGitHub(env: Env, repository: string): Promise<string | undefined> {
+  const github = openGitHub(env)
+  if (github.token === undefined) return undefined
+  const url = new URL(`${github.apiUrl}/repos/${repository}`)
+  try {
+    const dispatcher = await github.connections(url)
+    const headers = { authorization: `Bearer ${github.token}`, 'user-agent': 'agui-runner' }
+    const answer = await request(url, { dispatcher, headers, signal: AbortSignal.timeout(ASK_MS) })
+    const text = await answer.body.text()
+    return answer.statusCode === 200 ? text : undefined
+  } catch {
+    // Not known, and so not public.
+    return undefined
+  } finally {
+    await github.close()
+  }
 }
 
 function handedOn(env: Env): Record<string, string> {

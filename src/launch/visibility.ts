@@ -1,10 +1,14 @@
 import { z } from 'zod'
+import { RunnerError } from '../errors.ts'
 import type { LaunchMode } from './plan.ts'
 
-/** What GitHub tells a workflow of the repository (`GITHUB_EVENT_PATH`). */
-const Event = z.object({
-  repository: z.object({ visibility: z.string().optional(), private: z.boolean().optional() }).optional(),
+/** What GitHub says of a repository: to a workflow (`GITHUB_EVENT_PATH`), or to who asks its API. */
+const Repository = z.object({
+  full_name: z.string().optional(),
+  visibility: z.string().optional(),
+  private: z.boolean().optional(),
 })
+const Event = z.object({ repository: Repository.optional() })
 
 export interface ModeDecision {
   mode: LaunchMode
@@ -12,25 +16,60 @@ export interface ModeDecision {
   reason: string
 }
 
-/** `--mode auto`: the open network is for what is known to be public; who does not know is careful. Pure. */
-export function decideMode(wanted: 'auto' | LaunchMode, eventJson: string | undefined): ModeDecision {
-  if (wanted !== 'auto') return { mode: wanted, reason: `--mode ${wanted}` }
-  if (eventJson === undefined)
-    return { mode: 'private', reason: 'the visibility of the repository is not known (no GITHUB_EVENT_PATH)' }
-  const repository = Event.safeParse(parse(eventJson)).data?.repository
-  const visibility = repository?.visibility ?? (repository?.private === false ? 'public' : undefined)
-  if (visibility === 'public' && repository?.private !== true)
-    return { mode: 'public', reason: 'the event says that the repository is public' }
-  const known = visibility ?? (repository?.private === true ? 'private' : 'not known')
+export interface ModeRequest {
+  wanted: 'auto' | LaunchMode
+  /** That the agent works with. */
+  repository: string | undefined
+  eventJson: string | undefined
+  /** Asks GitHub; undefined when there is nobody to ask, or no answer. */
+  ask(repository: string): Promise<string | undefined>
+}
+
+/**
+ * `--mode auto`: the open network is for what is known to be public; who does not know is careful.
+ *
+ * @throws {RunnerError} `config_invalid` for an open network and a repository that is not known to be public.
+ */
+export async function decideMode(request: ModeRequest): Promise<ModeDecision> {
+  const { wanted, repository } = request
+  if (wanted === 'private' || (wanted === 'public' && repository === undefined))
+    return { mode: wanted, reason: `--mode ${wanted}` }
+  const { isPublic, reason } = await visibilityOf(request)
+  if (wanted === 'auto') return { mode: isPublic ? 'public' : 'private', reason }
+  if (isPublic) return { mode: 'public', reason: `--mode public, and ${reason}` }
+  throw new RunnerError(
+    'config_invalid',
+    `--mode public is for public repositories, and ${reason} (${repository}): use --mode private.`,
+  )
+}
+
+async function visibilityOf({ repository, eventJson, ask }: ModeRequest) {
+  const told = Event.safeParse(parse(eventJson)).data?.repository
+  const isAnother =
+    repository !== undefined &&
+    told?.full_name !== undefined &&
+    told.full_name.toLowerCase() !== repository.toLowerCase()
+  if (told !== undefined && !isAnother) return judge(told, 'the event')
+  if (repository === undefined)
+    return { isPublic: false, reason: 'the visibility of the repository is not known (no GITHUB_EVENT_PATH)' }
+  const said = Repository.safeParse(parse(await ask(repository)))
+  if (said.success) return judge(said.data, 'GitHub')
   return {
-    mode: 'private',
-    reason: `the visibility of the repository is ${JSON.stringify(known)} in the event`,
+    isPublic: false,
+    reason: 'the visibility of the repository is not known (no GITHUB_EVENT_PATH, and GitHub did not say)',
   }
 }
 
-function parse(json: string): unknown {
+function judge({ visibility, private: isPrivate }: z.infer<typeof Repository>, who: string) {
+  const said = visibility ?? (isPrivate === false ? 'public' : isPrivate === true ? 'private' : 'not known')
+  if (said === 'public' && isPrivate !== true)
+    return { isPublic: true, reason: `${who} says that the repository is public` }
+  return { isPublic: false, reason: `${who} says of the repository’s visibility: ${JSON.stringify(said)}` }
+}
+
+function parse(json: string | undefined): unknown {
   try {
-    return JSON.parse(json)
+    return JSON.parse(json ?? '')
   } catch {
     return undefined
   }

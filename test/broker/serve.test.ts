@@ -89,7 +89,12 @@ describe('an agent that nothing confines', () => {
   test('finds nothing to read when it came through a pipe', async () => {
     const fifo = join(bench.directory, 'credential')
     execFileSync('mkfifo', [fifo])
-    const runner = bench.spawn({ ...unconfined(), AGUI_PORT: '0' }, ['serve', '--credential-file', fifo])
+    const SDK_OPTIONS = JSON.stringify({ allowedTools: ['Bash'] })
+    const runner = bench.spawn({ ...unconfined(), AGUI_PORT: '0', SDK_OPTIONS }, [
+      'serve',
+      '--credential-file',
+      fifo,
+    ])
     // Waits until the runner reads.
     execFileSync('sh', ['-c', `printf 'ANTHROPIC_AUTH_TOKEN=%s\\n' "$KEY" > "${fifo}"`], {
       env: { KEY, PATH: '/bin' },
@@ -97,7 +102,7 @@ describe('an agent that nothing confines', () => {
     const { url } = await runner.line(({ msg }) => msg === 'listening')
     const listening = { ...runner, url: String(url) }
     expect(await credentialsOf(listening)).toBe('held outside')
-    await run(listening.url, runInput('thread', 'hello'))
+    expect(await search(listening)).toEqual(['0', '0'])
     expect(asked()).toMatchObject({ authorization: `Bearer ${KEY}` })
     await runner.stop()
   })

@@ -3,7 +3,6 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createArguments, type EngineFacts, networkArguments } from '../../src/launch/arguments.ts'
 import { INSIDE, type LaunchPlan, type LaunchRequest, planLaunch } from '../../src/launch/plan.ts'
-import { decideMode } from '../../src/launch/visibility.ts'
 
 const word = fc.stringMatching(/^[a-z][a-z0-9]{0,8}$/)
 const folder = fc.array(word, { minLength: 2, maxLength: 4 }).map((parts) => `/data/${parts.join('/')}`)
@@ -201,24 +200,4 @@ describe('is refused', () => {
     if (good === undefined) throw new Error('no sample')
     expect(() => planLaunch({ ...good, ...change })).toThrow(`${words}:`)
   })
-})
-
-test.each([
-  ['{"repository":{"visibility":"public","private":false}}', 'public'],
-  ['{"repository":{"private":false}}', 'public'],
-  ['{"repository":{"visibility":"public","private":true}}', 'private'],
-  ['{"repository":{"visibility":"internal","private":true}}', 'private'],
-  ['{"repository":{"visibility":"internal","private":false}}', 'private'],
-  ['{"repository":{"private":true}}', 'private'],
-  ['{"repository":{}}', 'private'],
-  ['{"schedule":"0 0 * * *"}', 'private'],
-  ['no json', 'private'],
-  [undefined, 'private'],
-] as const)('auto with the event %s is %s', (event, mode) => {
-  expect(decideMode('auto', event).mode).toBe(mode)
-})
-
-test('what is said counts more than the event', () => {
-  expect(decideMode('private', '{"repository":{"visibility":"public"}}').mode).toBe('private')
-  expect(decideMode('public', undefined).mode).toBe('public')
 })

@@ -4,9 +4,10 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
-import { TEST_IMAGE, whyNoEngine } from '../support/engine.ts'
+import { whyNoEngine } from '../support/engine.ts'
 import { KEY, type Outside, openOutside } from '../support/outside.ts'
 import { brokenCases } from '../support/outside-broken.ts'
+import { cloudCases } from '../support/outside-clouds.ts'
 import { PUSH_RULES, pushCases } from '../support/outside-push.ts'
 import { searchCases } from '../support/outside-search.ts'
 
@@ -62,6 +63,7 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
   pushCases(() => outside)
   brokenCases(() => outside)
   searchCases(() => outside)
+  cloudCases(() => outside)
 
   test('private: no network, no key anywhere, no right to change the system; the broker puts the key in', async () => {
     const { code, stdout, stderr } = await outside.run(['--json', '-p', 'probe'])
@@ -131,20 +133,6 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
     await started.has('stdout', 'one')
     started.child.kill('SIGINT')
     expect(await started.exited).toBe(4)
-  })
-
-  test('SIGKILL of the launcher: sweep takes what is left, and nothing else', async () => {
-    const started = outside.start(['--workspace', 'none', '-p', 'slow'])
-    await started.has('stdout', 'one')
-    outside.engine.docker('create', '--name', 'bystander', '--network', 'none', TEST_IMAGE, 'sh')
-    started.child.kill('SIGKILL')
-    await started.exited
-    expect(outside.left().length).toBeGreaterThan(2)
-    const { code, stdout } = await outside.run([], { command: 'sweep' })
-    expect(code).toBe(0)
-    expect(stdout).toMatch(/^container agui-runner-\w+\nfolder \S+agui-launch-\w+\n$/)
-    expect(outside.engine.docker('ps', '--all', '--format', '{{.Names}}')).toBe('bystander')
-    outside.engine.docker('rm', '--volumes', 'bystander')
   })
 
   test('public: a network of its own; a container that ends by itself is 6, with its last lines', async () => {

@@ -8,53 +8,47 @@ import { DOCKER, TEST_IMAGE } from './engine.ts'
 import { KEY, type Outside } from './outside.ts'
 
 export function searchCases(outside: () => Outside): void {
-  test.each(['public', 'private'])(
-    'launch, %s: one line says where the runner is; the key is nowhere in or around its container',
-    async (mode) => {
-      const { start, engine, bench } = outside()
-      const launched = start(['--mode', mode, '--workspace', 'none'], { command: 'launch' })
-      await launched.has('stdout', '\n')
-      const line = JSON.parse(launched.stdout())
-      expect(line).toMatchObject({ msg: 'launched', mode, run: expect.stringMatching(/^[0-9a-f]{12}$/) })
-      const dispatcher = new Agent({ connect: { socketPath: line.socket } })
-      const ready = await request('http://localhost/ready', { dispatcher })
-      expect(await ready.body.json()).toMatchObject({
-        ready: true,
-        checks: expect.arrayContaining([
-          expect.objectContaining({ name: 'credentials', message: expect.stringMatching(/^held outside/) }),
-        ]),
+  test('launch, public: one line says where the runner is; the key is nowhere in or around its container', async () => {
+    const mode = 'public'
+    const { start, engine, bench } = outside()
+    const launched = start(['--mode', mode, '--workspace', 'none'], { command: 'launch' })
+    await launched.has('stdout', '\n')
+    const line = JSON.parse(launched.stdout())
+    expect(line).toMatchObject({ msg: 'launched', mode, run: expect.stringMatching(/^[0-9a-f]{12}$/) })
+    const dispatcher = new Agent({ connect: { socketPath: line.socket } })
+    const ready = await request('http://localhost/ready', { dispatcher })
+    expect(await ready.body.json()).toMatchObject({
+      ready: true,
+      checks: expect.arrayContaining([
+        expect.objectContaining({ name: 'credentials', message: expect.stringMatching(/^held outside/) }),
+      ]),
+    })
+    const name = `agui-runner-${line.run}`
+    const inside = (script: string): string =>
+      execFileSync(DOCKER, ['--host', engine.host, 'exec', '-i', '--user', '0', name, 'sh', '-c', script], {
+        encoding: 'utf8',
+        input: KEY,
+        env: {},
       })
-      const name = `agui-runner-${line.run}`
-      const inside = (script: string): string =>
-        execFileSync(DOCKER, ['--host', engine.host, 'exec', '-i', '--user', '0', name, 'sh', '-c', script], {
-          encoding: 'utf8',
-          input: KEY,
-          env: {},
-        })
-      // The pattern comes by stdin: what searches for it does not show it. Then the same for what is there.
-      const search = 'cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline /proc/mounts 2>/dev/null'
-      expect(inside(`read -r key; ${search} | grep -acF "$key" || true`)).toBe('0\n')
-      expect(inside(`${search} | grep -acF AGUI_LAUNCH=${mode} || true`)).not.toBe('0\n')
-      expect(inside('grep -rlaF -f - --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev / || true')).toBe(
-        '',
-      )
-      const around = [
-        ...[engine.docker('inspect', name), engine.docker('logs', name)],
-        ...[
-          engine.docker('image', 'inspect', TEST_IMAGE),
-          engine.docker('history', '--no-trunc', TEST_IMAGE),
-        ],
-        ...argvOfAll(),
-        ...[launched.stdout(), launched.stderr()],
-        readFileSync(join(bench.directory, `agui-launch-${line.run}`, 'launch.json'), 'utf8'),
-      ]
-      expect(around.filter((text) => text.includes(KEY))).toEqual([])
-      await dispatcher.destroy()
-      launched.child.kill('SIGTERM')
-      expect(await launched.exited).toBe(0)
-    },
-    60_000,
-  )
+    // The pattern comes by stdin: what searches for it does not show it. Then the same for what is there.
+    const search = 'cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline /proc/mounts 2>/dev/null'
+    expect(inside(`read -r key; ${search} | grep -acF "$key" || true`)).toBe('0\n')
+    expect(inside(`${search} | grep -acF AGUI_LAUNCH=${mode} || true`)).not.toBe('0\n')
+    expect(inside('grep -rlaF -f - --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev / || true')).toBe(
+      '',
+    )
+    const around = [
+      ...[engine.docker('inspect', name), engine.docker('logs', name)],
+      ...[engine.docker('image', 'inspect', TEST_IMAGE), engine.docker('history', '--no-trunc', TEST_IMAGE)],
+      ...argvOfAll(),
+      ...[launched.stdout(), launched.stderr()],
+      readFileSync(join(bench.directory, `agui-launch-${line.run}`, 'launch.json'), 'utf8'),
+    ]
+    expect(around.filter((text) => text.includes(KEY))).toEqual([])
+    await dispatcher.destroy()
+    launched.child.kill('SIGTERM')
+    expect(await launched.exited).toBe(0)
+  }, 60_000)
 }
 
 function argvOfAll(): string[] {

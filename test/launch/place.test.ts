@@ -1,0 +1,125 @@
+// What a launch finds out of its place: whose repository this is, and how far it may be opened.
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { repositoryAt } from '../../src/launch/checkout.ts'
+import { openGatewayRelay } from '../../src/launch/gateway-relay.ts'
+import { findRunFolders, makeRunFolder } from '../../src/launch/run-folder.ts'
+import { decideMode, type ModeRequest } from '../../src/launch/visibility.ts'
+
+const decide = (request: Partial<ModeRequest>) =>
+  decideMode({
+    ...{ wanted: 'auto', repository: undefined, eventJson: undefined, ask: () => Promise.resolve(undefined) },
+    ...request,
+  })
+
+test.each([
+  ['{"repository":{"visibility":"public","private":false}}', 'public'],
+  ['{"repository":{"private":false}}', 'public'],
+  ['{"repository":{"visibility":"public","private":true}}', 'private'],
+  ['{"repository":{"visibility":"internal","private":true}}', 'private'],
+  ['{"repository":{"visibility":"internal","private":false}}', 'private'],
+  ['{"repository":{"private":true}}', 'private'],
+  ['{"repository":{}}', 'private'],
+  ['{"repository":{"full_name":"a/other","visibility":"public"}}', 'private'],
+  ['{"repository":{"full_name":"A/B","visibility":"public"}}', 'public'],
+  ['{"schedule":"0 0 * * *"}', 'private'],
+  ['no json', 'private'],
+  [undefined, 'private'],
+] as const)('auto with the event %s is %s', async (eventJson, mode) => {
+  expect((await decide({ eventJson, repository: 'a/b' })).mode).toBe(mode)
+})
+
+test('without an event GitHub is asked, once', async () => {
+  const asked: string[] = []
+  const ask = (answer: string) => (name: string) => {
+    asked.push(name)
+    return Promise.resolve(answer)
+  }
+  const publicly = ask('{"visibility":"public","private":false}')
+  expect((await decide({ repository: 'a/b', ask: publicly })).mode).toBe('public')
+  expect((await decide({ repository: 'a/b', ask: ask('{"private":true}') })).mode).toBe('private')
+  expect((await decide({ ask: publicly })).mode).toBe('private')
+  expect(asked).toEqual(['a/b', 'a/b'])
+})
+
+test('what is said counts, but an open network is for public repositories only', async () => {
+  const eventJson = '{"repository":{"visibility":"public"}}'
+  expect((await decide({ wanted: 'private', eventJson, repository: 'a/b' })).mode).toBe('private')
+  expect((await decide({ wanted: 'public' })).mode).toBe('public')
+  expect((await decide({ wanted: 'public', eventJson, repository: 'a/b' })).mode).toBe('public')
+  await expect(decide({ wanted: 'public', repository: 'a/b' })).rejects.toThrow('not known')
+  await expect(
+    decide({ wanted: 'public', repository: 'a/b', eventJson: '{"repository":{"private":true}}' }),
+  ).rejects.toMatchObject({ code: 'config_invalid', message: expect.stringContaining('use --mode private') })
+})
+
+test.each([
+  ['https://github.com/acme/app.git', 'acme/app'],
+  ['https://github.com/acme/app/', 'acme/app'],
+  ['https://x-access-token:t@github.com/acme/app', 'acme/app'],
+  ['git@github.com:acme/app.git', 'acme/app'],
+  ['ssh://git@github.com/acme/app', 'acme/app'],
+  ['ssh://git@github.com:22/acme/app.git', 'acme/app'],
+  ['https://github.com.evil.example/acme/app', undefined],
+  ['https://github.com@evil.example/acme/app', undefined],
+  ['https://github.com:8443/acme/app', undefined],
+  ['git@evil.example:acme/app', undefined],
+  ['https://github.com/acme', undefined],
+  ['https://github.com/acme/app/extra', undefined],
+  ['https://github.com/acme/..', undefined],
+  ['/srv/git/acme/app', undefined],
+  ['../app', undefined],
+])('%s on GitHub is %s', (remote, name) => {
+  expect(repositoryAt(remote, 'https://github.com')).toBe(name)
+})
+
+test('a server with a path of its own', () => {
+  expect(repositoryAt('https://ghe.example/git/acme/app.git', 'https://ghe.example/git')).toBe('acme/app')
+  expect(repositoryAt('https://ghe.example/acme/app.git', 'https://ghe.example/git')).toBeUndefined()
+})
+
+test('a run’s folder is there with its mark, or not at all; a taken name is said', async () => {
+  const parent = mkdtempSync(join(tmpdir(), 'agui-folders-'))
+  const launcher = { pid: 4_194_305, startedAt: new Date(0) }
+  await makeRunFolder(parent, 'one', launcher)
+  await expect(makeRunFolder(parent, 'one', launcher)).rejects.toMatchObject({
+    code: 'sandbox_failed',
+    message: expect.stringMatching(/agui-launch-one cannot be made: a run of that name is under way/),
+  })
+  expect(readdirSync(parent)).toEqual(['agui-launch-one'])
+  await expect(makeRunFolder(join(parent, 'none'), 'two', launcher)).rejects.toThrow('ENOENT')
+  expect(await findRunFolders(parent)).toMatchObject([{ run: 'one', pid: launcher.pid, startedAt: 0 }])
+  rmSync(parent, { recursive: true })
+})
+
+test('the relay names itself as the way to whatever the container was given', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'agui-relay-'))
+  const broker = createServer().listen(join(directory, 'gateway.sock'))
+  await once(broker, 'listening')
+  const environmentOf = async (env: Record<string, string>) => {
+    const relay = await openGatewayRelay(join(directory, 'gateway.sock'), env)
+    await relay.close()
+    return relay.environment
+  }
+  const url = expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/)
+  const open = await environmentOf({ AGUI_LAUNCH: 'public' })
+  expect(open).toEqual({
+    ANTHROPIC_BASE_URL: url,
+    NO_PROXY: '127.0.0.1,localhost,::1',
+    no_proxy: '127.0.0.1,localhost,::1',
+  })
+  expect(await environmentOf({ AGUI_LAUNCH: 'private', CLAUDE_CODE_USE_BEDROCK: '1' })).toMatchObject({
+    ...{ CLAUDE_CODE_SKIP_BEDROCK_AUTH: '1', ANTHROPIC_BEDROCK_BASE_URL: url },
+    ...{ HTTPS_PROXY: url, https_proxy: url, HTTP_PROXY: url, http_proxy: url },
+  })
+  expect(await environmentOf({ GITHUB_REPOSITORY: 'acme/app' })).toMatchObject({
+    GITHUB_API_URL: expect.stringMatching(/\/github$/),
+    GIT_CONFIG_VALUE_0: 'https://github.com/',
+  })
+  broker.close()
+  rmSync(directory, { recursive: true })
+})
