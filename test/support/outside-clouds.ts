@@ -71,7 +71,11 @@ export function cloudCases(outside: () => Outside): void {
         ...{ GOOGLE_APPLICATION_CREDENTIALS: file, ANTHROPIC_VERTEX_BASE_URL: `${base}/v1` },
       },
     })
-    expect(done).toMatchObject({ code: 0, stdout: 'You said: hello\n' })
+    expect(done).toEqual({
+      code: 0,
+      stdout: 'You said: hello\n',
+      stderr: expect.stringContaining('private:'),
+    })
     expect(asked.length).toBeGreaterThan(0)
     expect(new Set(asked.map(({ authorization }) => authorization))).toEqual(new Set(['Bearer ya29.canary']))
     expect(asked[0]?.url).toMatch(
