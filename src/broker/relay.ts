@@ -130,7 +130,10 @@ class Answer implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
-    if (!this.#response.headersSent) return this.#reject(error)
+    if (!this.#response.headersSent) {
+      this.#reject(error)
+      return
+    }
     // Begun and broken: so it is told, by a connection that breaks.
     this.#flush(controller)
     this.#response.destroy()

@@ -45,7 +45,7 @@ export interface LaunchDoor {
   open(folder: string): Promise<LaunchSession>
 }
 
-export interface LaunchSession {
+interface LaunchSession {
   /** Ends what runs through it. */
   close(): Promise<{ pullRequests: readonly string[] }>
 }

@@ -67,7 +67,7 @@ async function startUpstream(): Promise<string> {
     const answer = isOpening
       ? { number: 7, html_url: 'https://github.example/acme/app/pull/7' }
       : { ok: true }
-    response.writeHead(isOpening ? 201 : 200, {
+    response.writeHead(url.endsWith('/unauthorized') ? 401 : isOpening ? 201 : 200, {
       ...{ 'content-type': 'application/json', 'set-cookie': 'a=b', 'x-oauth-scopes': 'repo' },
     })
     response.end(JSON.stringify(answer))
@@ -397,6 +397,11 @@ test('a public session has no such way: there the network is open', async () => 
   expect(String((await once(client, 'data'))[0])).toMatch(/^HTTP\/1\.1 403 [\s\S]*in public mode/)
   client.destroy()
   await open.close()
+})
+
+test('an upstream that wants another credential is no question to the client, who has none', async () => {
+  const answer = await ask({ path: `${app}/contents/unauthorized` })
+  expect(answer).toMatchObject({ status: 403, text: expect.stringContaining('GITHUB_TOKEN') })
 })
 
 test('the audit names no credential, and ready asks every upstream', async () => {
