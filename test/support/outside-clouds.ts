@@ -5,7 +5,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import type { Outside } from './outside.ts'
+import { KEY, type Outside } from './outside.ts'
 
 const SUBJECT = 'canary-subject-held-outside'
 
@@ -36,7 +36,7 @@ export function cloudCases(outside: () => Outside): void {
         method: 'POST',
         headers: {
           'content-type': 'application/json',
-          'x-api-key': 'any',
+          'x-api-key': KEY,
           'anthropic-version': '2023-06-01',
         },
         body: JSON.stringify({ ...JSON.parse(body), model, anthropic_version: undefined }),
