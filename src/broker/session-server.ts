@@ -38,6 +38,8 @@ export class SessionServer {
   readonly #sockets = new Set<Socket>()
   readonly #ended = new AbortController()
   readonly #guard = new TokenGuard()
+  /** Of each connection, what its earlier requests were. */
+  readonly #counted = new WeakMap<Socket, { in: number; out: number }>()
 
   constructor(options: SessionServerOptions) {
     this.#options = options
@@ -99,7 +101,7 @@ export class SessionServer {
     const { session, audit, egress } = this.#options
     const began = performance.now()
     const { socket } = request
-    const before = { in: socket.bytesRead, out: socket.bytesWritten }
+    const before = this.#counted.get(socket) ?? { in: 0, out: 0 }
     const asked: RequestLine = readLine(request) ?? { method: request.method ?? '', path: '', query: '' }
     const door = this.#options.doors.find((it) => it.takes(asked.path))
     const exchange: Exchange = {
@@ -126,6 +128,7 @@ export class SessionServer {
     if (audit === undefined) return
     if (!response.writableFinished && !response.destroyed) await once(response, 'close')
     const { refusal, ...noted } = exchange.noted
+    this.#counted.set(socket, { in: socket.bytesRead, out: socket.bytesWritten })
     audit({
       session: session.id,
       door: door?.name,
