@@ -419,3 +419,19 @@ test('no two files are named alike, but for one that is named after what it serv
   )
   expect(alike).toEqual([])
 })
+
+/** Left out of the bundle: Node itself loads them. */
+const EXTERNAL = new Set(['lmdb', '@anthropic-ai/claude-agent-sdk', 'pino-pretty'])
+
+test('a package that is loaded on demand is an ES module: the bundle has of any other its default alone', () => {
+  const wrong = files.flatMap((file) =>
+    [
+      ...readFileSync(file, 'utf8').matchAll(/(?<!typeof )\bimport\('((?:@[\w-]+\/)?[\w-]+)[^']*'\)/g),
+    ].flatMap(([, name = '']) => {
+      if (EXTERNAL.has(name)) return []
+      const { type } = JSON.parse(readFileSync(`node_modules/${name}/package.json`, 'utf8'))
+      return type === 'module' ? [] : [`${file}: ${name}`]
+    }),
+  )
+  expect(wrong).toEqual([])
+})

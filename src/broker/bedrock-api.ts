@@ -1,5 +1,6 @@
 import { addressOf } from '../model-route/credentials.ts'
 import type { RouteEnv } from '../model-route/route-kind.ts'
+import type { Sign } from './aws-signature.ts'
 import type { RequestLine } from './door.ts'
 import type { ModelApi, Passage } from './model-door.ts'
 
@@ -32,43 +33,11 @@ export function bedrockApi(env: RouteEnv): ModelApi {
   }
 }
 
-type Sign = (url: URL, headers: Record<string, string>, body?: Buffer) => Promise<Record<string, string>>
-
-/** AWS's own libraries: they find the credentials as every program for its cloud does. */
+/** AWS's own libraries are loaded with the first request. */
 function signer(env: RouteEnv, region: string): Sign {
-  const open = async () => {
-    const [{ SignatureV4 }, { Sha256 }, credentials] = await Promise.all([
-      import('@smithy/signature-v4'),
-      import('@aws-crypto/sha256-js'),
-      credentialsOf(env),
-    ])
-    return new SignatureV4({ service: 'bedrock', region, sha256: Sha256, credentials })
-  }
-  let opened: ReturnType<typeof open> | undefined
+  let opened: Promise<Sign> | undefined
   return async (url, headers, body) => {
-    opened ??= open()
-    const { HttpRequest } = await import('@smithy/protocol-http')
-    const { 'content-length': length, ...signed } = headers
-    const request = new HttpRequest({
-      method: 'POST',
-      protocol: url.protocol,
-      hostname: url.hostname,
-      path: url.pathname,
-      headers: { ...signed, host: url.host },
-      body,
-    })
-    const { headers: all } = await (await opened).sign(request)
-    return { ...all, ...(length !== undefined && { 'content-length': length }) }
+    opened ??= import('./aws-signature.ts').then(({ awsSignature }) => awsSignature(env, region))
+    return await (await opened)(url, headers, body)
   }
-}
-
-/** Named in the environment, else along AWS's chain: profiles, roles and the machine's own. */
-async function credentialsOf(env: RouteEnv) {
-  const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: session } = env
-  if (id && secret) {
-    const named = { accessKeyId: id, secretAccessKey: secret, ...(session && { sessionToken: session }) }
-    return () => Promise.resolve(named)
-  }
-  const { defaultProvider } = await import('@aws-sdk/credential-provider-node')
-  return defaultProvider()
 }

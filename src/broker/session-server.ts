@@ -10,7 +10,7 @@ import { type Door, type Exchange, type RequestLine, readLine } from './door.ts'
 import type { EgressDoor } from './egress-door.ts'
 import { Refusal } from './refusal.ts'
 import type { Session } from './session.ts'
-import { isTokenOf, tokensIn } from './token.ts'
+import { isTokenOf, TokenGuard, tokensIn } from './token.ts'
 
 const HEAD_BYTES_MAX = 16 * 1024
 const CONNECTIONS_MAX = 256
@@ -19,6 +19,7 @@ const KEEP_ALIVE_MS = 120_000
 
 const NO_EGRESS =
   'This session has no way to other hosts here: in public mode they are reached directly, else the broker needs a policy.'
+const SHUT = 'Too many wrong tokens: this session takes none for a minute.'
 const NO_SESSION = 'This is no session of this broker: its token is wrong, or it has ended.'
 
 export interface SessionServerOptions {
@@ -36,6 +37,9 @@ export class SessionServer {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #ended = new AbortController()
+  readonly #guard = new TokenGuard()
+  /** Of each connection, what its earlier requests were. */
+  readonly #counted = new WeakMap<Socket, { in: number; out: number }>()
 
   constructor(options: SessionServerOptions) {
     this.#options = options
@@ -95,11 +99,9 @@ export class SessionServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { session, audit, egress } = this.#options
-    if (egress !== undefined && /^http:\/\//i.test(request.url ?? '') && this.#isKnown(request))
-      return egress.plain(request, response)
     const began = performance.now()
     const { socket } = request
-    const before = { in: socket.bytesRead, out: socket.bytesWritten }
+    const before = this.#counted.get(socket) ?? { in: 0, out: 0 }
     const asked: RequestLine = readLine(request) ?? { method: request.method ?? '', path: '', query: '' }
     const door = this.#options.doors.find((it) => it.takes(asked.path))
     const exchange: Exchange = {
@@ -112,8 +114,10 @@ export class SessionServer {
     }
     let reason: string | undefined
     try {
-      if (asked.path === '') throw new Refusal('Only a path may be asked for here.', 400)
       this.#identify(request)
+      if (egress !== undefined && /^http:\/\//i.test(request.url ?? ''))
+        return egress.plain(request, response)
+      if (asked.path === '') throw new Refusal('Only a path may be asked for here.', 400)
       if (door === undefined) throw new Refusal(`${asked.path} leads to no door.`, 404)
       await door.answer(exchange)
     } catch (error) {
@@ -124,6 +128,7 @@ export class SessionServer {
     if (audit === undefined) return
     if (!response.writableFinished && !response.destroyed) await once(response, 'close')
     const { refusal, ...noted } = exchange.noted
+    this.#counted.set(socket, { in: socket.bytesRead, out: socket.bytesWritten })
     audit({
       session: session.id,
       door: door?.name,
@@ -141,14 +146,13 @@ export class SessionServer {
 
   /** A token that is shown has to be the session's, also where none is needed; the placeholder is none. */
   #identify(request: IncomingMessage): void {
-    if (!this.#isKnown(request)) throw new Refusal(NO_SESSION, 401)
-  }
-
-  #isKnown(request: IncomingMessage): boolean {
     const { session } = this.#options
+    if (this.#guard.isShut) throw new Refusal(SHUT, 429)
     const shown = tokensIn(request.headers).filter((token) => token !== PLACEHOLDER_KEY)
-    const isRight = shown.some((token) => isTokenOf(session.digest, token))
-    return isRight || (shown.length === 0 && !session.needsToken)
+    if (shown.some((token) => isTokenOf(session.digest, token))) return
+    if (shown.length === 0 && !session.needsToken) return
+    if (shown.length > 0) this.#guard.noteWrong()
+    throw new Refusal(NO_SESSION, 401)
   }
 
   #signalOf(response: ServerResponse): AbortSignal {

@@ -6,9 +6,8 @@ import { AwakeTimer } from '../awake-timer.ts'
 import { RunnerError } from '../errors.ts'
 import type { AuditLine } from './audit.ts'
 import { Session } from './session.ts'
-import type { SessionServer } from './session-server.ts'
 import { digestOf, newToken } from './token.ts'
-import type { UpstreamDoors } from './upstream-doors.ts'
+import { type OpenSession, SESSION_SOCKET, type UpstreamDoors } from './upstream-doors.ts'
 
 /** A socket's path, of which the system keeps 108 bytes with an end. */
 const SOCKET_PATH_BYTES_MAX = 107
@@ -35,6 +34,7 @@ export const SessionWish = z.strictObject({
     )
     .default([]),
   mode: z.enum(['private', 'public']).default('private'),
+  listen: z.enum(['socket', 'loopback']).default('socket'),
   branchPrefix: z
     .string()
     .regex(/^[A-Za-z0-9][\w.-]*\/$/, 'a name that ends with a slash, such as agui/')
@@ -53,7 +53,7 @@ export type SessionWish = z.infer<typeof SessionWish>
 interface Live {
   session: Session
   /** Undefined while it is opened. */
-  server: SessionServer | undefined
+  server: OpenSession | undefined
   folder: string
   ttlSeconds: number
   expiresAt: number
@@ -86,21 +86,27 @@ export class Sessions {
   }
 
   /** Its token is told here and never again. @throws {RunnerError} `invalid_input`. */
-  async open(wish: SessionWish): Promise<SessionFacts & { socket: string; token: string }> {
+  async open(wish: SessionWish): Promise<SessionFacts & Omit<OpenSession, 'close'> & { token: string }> {
     const id = wish.id ?? randomUUID()
     if (this.#live.has(id) || this.#ended.has(id))
       throw new RunnerError('invalid_input', `There is or was a session ${id}; take another id.`)
     if (this.#live.size >= SESSIONS_MAX)
       throw new RunnerError('invalid_input', `There are ${SESSIONS_MAX} sessions; end one first.`)
     const folder = join(this.#options.folder, id)
-    const socket = join(folder, 'gateway.sock')
+    const socket = join(folder, SESSION_SOCKET)
     if (Buffer.byteLength(socket) > SOCKET_PATH_BYTES_MAX)
       throw new RunnerError(
         'invalid_input',
         `${socket} is too long for a socket; put --control into a shorter folder.`,
       )
     const token = newToken()
-    const session = new Session({ id, rights: wish, digest: digestOf(token), needsToken: false })
+    const { listen } = wish
+    const session = new Session({
+      id,
+      rights: wish,
+      digest: digestOf(token),
+      needsToken: listen === 'loopback',
+    })
     const { doors, audit } = this.#options
     const { ttlSeconds, mode } = wish
     const timer = new AwakeTimer(ttlSeconds * 1000, () => void this.end(id).catch(() => undefined))
@@ -116,13 +122,14 @@ export class Sessions {
     try {
       // Whoever is given the folder may reach the socket; nobody else gets through the folder above.
       await mkdir(folder, { mode: 0o711 })
-      live.server = await doors.open({ session, mode, socket, audit })
+      live.server = await doors.open({ session, mode, folder, listen, audit })
       if (this.#live.get(id) !== live) await live.server.close()
     } catch (error) {
       await this.end(id)
       throw error
     }
-    return { ...factsOf(live), socket, token }
+    const { close: _close, ...reached } = live.server
+    return { ...factsOf(live), ...reached, token }
   }
 
   /** The time it may live begins anew. */

@@ -19,11 +19,31 @@ export function isTokenOf(digest: Buffer, token: string): boolean {
 
 /** Every credential that a request shows: a key, a bearer token, the password of Basic, our own header. */
 export function tokensIn(headers: IncomingHttpHeaders): string[] {
-  const [, scheme = '', value = ''] = /^(bearer|basic) +(\S+)$/i.exec(headers.authorization ?? '') ?? []
-  const shown = scheme.toLowerCase() === 'basic' ? passwordOf(value) : value
-  return [headers['x-api-key'], headers[SESSION_HEADER], shown].flatMap((text) =>
+  const shown = [headers.authorization, headers['proxy-authorization']].map((header) => {
+    const [, scheme = '', value = ''] = /^(bearer|basic) +(\S+)$/i.exec(header ?? '') ?? []
+    return scheme.toLowerCase() === 'basic' ? passwordOf(value) : value
+  })
+  return [headers['x-api-key'], headers[SESSION_HEADER], ...shown].flatMap((text) =>
     typeof text === 'string' && text !== '' ? [text] : [],
   )
+}
+
+const WRONG_MAX = 10
+const WRONG_MS = 60_000
+
+/** Whoever tries tokens is kept out for a minute after the tenth wrong one in a minute. */
+export class TokenGuard {
+  #wrong: number[] = []
+
+  get isShut(): boolean {
+    const since = performance.now() - WRONG_MS
+    this.#wrong = this.#wrong.filter((at) => at > since)
+    return this.#wrong.length >= WRONG_MAX
+  }
+
+  noteWrong(): void {
+    this.#wrong.push(performance.now())
+  }
 }
 
 function passwordOf(basic: string): string {

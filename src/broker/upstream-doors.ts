@@ -1,4 +1,5 @@
-import { dirname } from 'node:path'
+import { join } from 'node:path'
+import { request } from 'undici'
 import { toMessage } from '../errors.ts'
 import { PLACEHOLDER_KEY } from '../model-route/credentials.ts'
 import type { ModelRouteKind } from '../model-route/route-kind.ts'
@@ -25,8 +26,18 @@ export interface SessionPlace {
   session: Session
   /** Of a private one the other hosts are the broker's matter. */
   mode: 'private' | 'public'
-  socket: string
+  /** Of the session's own: its socket and certificates are there. */
+  folder: string
+  /** Whoever reaches the socket is the session; on loopback its token is asked for. */
+  listen: 'socket' | 'loopback'
   audit: ((line: AuditLine) => void) | undefined
+}
+
+/** By what it is reached. */
+export interface OpenSession {
+  socket?: string
+  url?: string
+  close(): Promise<void>
 }
 
 /** Any answer counts as life; `message` says why there is none. */
@@ -35,6 +46,8 @@ export interface UpstreamState {
   message?: string
 }
 
+/** In its folder. */
+export const SESSION_SOCKET = 'gateway.sock'
 const READY_MS = 15_000
 
 /** What an agent outside of this process may reach, with the credentials of this environment behind it. */
@@ -52,19 +65,21 @@ export class UpstreamDoors {
     this.#doors = [new GitDoor(this.#github), new GitHubDoor(this.#github), new ModelDoor(this.#model)]
   }
 
-  /** Whoever reaches the socket is the session. */
-  async open({ session, mode, socket, audit }: SessionPlace): Promise<SessionServer> {
+  async open({ session, mode, folder, listen, audit }: SessionPlace): Promise<OpenSession> {
     const { policy, env } = this.#options
     const onDecision = (decision: EgressDecision): void => audit?.(lineOf(session.id, decision))
     let egress: EgressDoor | undefined
     if (mode === 'private' && policy !== undefined) {
       const { openEgressDoor } = await import('./egress-door.ts')
       egress = await openEgressDoor({ policy, env, onDecision })
-      egress.writeCertificates(dirname(socket))
+      egress.writeCertificates(folder)
     }
     const server = new SessionServer({ session, doors: this.#doors, audit, egress })
+    const close = (): Promise<void> => server.close()
+    if (listen === 'loopback') return { url: await server.listenOnLoopback(), close }
+    const socket = join(folder, SESSION_SOCKET)
     await server.listenOnSocket(socket)
-    return server
+    return { socket, close }
   }
 
   /** Asks each upstream once, without a credential of the session's. */
@@ -82,7 +97,6 @@ export class UpstreamDoors {
 
   async #answers(address: string, signal: AbortSignal): Promise<UpstreamState> {
     try {
-      const { request } = await import('undici')
       const url = new URL(address)
       const dispatcher = await this.#github.connections(url)
       const { body } = await request(url, { method: 'HEAD', dispatcher, signal })

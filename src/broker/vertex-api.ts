@@ -6,7 +6,6 @@ import type { ModelApi, Passage } from './model-door.ts'
 
 /** Claude Code's own, where CLOUD_ML_REGION says nothing. */
 const REGION = 'us-east5'
-const SCOPE = 'https://www.googleapis.com/auth/cloud-platform'
 const PATH =
   /^\/v1\/projects\/([\w-]+)\/locations\/([\w-]+)\/publishers\/anthropic\/models\/([A-Za-z0-9][\w.@-]*):(?:streamRawPredict|rawPredict)$/
 
@@ -53,18 +52,11 @@ function hostOf(region: string): string {
   return `${region}-aiplatform.googleapis.com`
 }
 
-/** Of Google's own library: it finds the credential as every program for Google's cloud does, and renews the token. */
+/** Google's own library is loaded with the first request. */
 function tokenSource(env: RouteEnv): () => Promise<string> {
-  const keyFile = env['GOOGLE_APPLICATION_CREDENTIALS'] || undefined
-  const auth = async () => {
-    const { GoogleAuth } = await import('google-auth-library')
-    return new GoogleAuth({ scopes: SCOPE, ...(keyFile !== undefined && { keyFilename: keyFile }) })
-  }
-  let opened: ReturnType<typeof auth> | undefined
+  let opened: Promise<() => Promise<string>> | undefined
   return async () => {
-    opened ??= auth()
-    const token = await (await opened).getAccessToken()
-    if (token) return token
-    throw new Error('Google gave no access token')
+    opened ??= import('./google-token.ts').then(({ googleTokens }) => googleTokens(env))
+    return await (await opened)()
   }
 }

@@ -37,13 +37,19 @@ export async function findOwnDoor(options: OwnDoorOptions): Promise<LaunchDoor> 
   return {
     environment: agentEnvironment(route.kind, env),
     folder: (own) => own,
-    async open(socket) {
+    async open(folder) {
       const doors = new UpstreamDoors({ route, env, policy })
       const onFailure = ({ message }: Error): void => say(`the audit cannot be written: ${message}`)
       const audit = auditFile === undefined ? undefined : openAudit(auditFile, onFailure)
       // The socket is the proof; the token is told to nobody.
       const session = new Session({ id: run, rights, digest: digestOf(newToken()), needsToken: false })
-      const server = await doors.open({ session, mode, socket, audit: (line) => audit?.write(line) })
+      const server = await doors.open({
+        session,
+        mode,
+        folder,
+        listen: 'socket',
+        audit: (line) => audit?.write(line),
+      })
       return {
         async close() {
           await server.close()

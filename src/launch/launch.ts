@@ -41,8 +41,8 @@ export interface LaunchDoor {
   environment: Record<string, string>
   /** Where `gateway.sock` is; `own` is a folder of the run for it. */
   folder(own: string): string
-  /** Opens the session at that socket. */
-  open(socket: string): Promise<LaunchSession>
+  /** Opens the session in that folder. */
+  open(folder: string): Promise<LaunchSession>
 }
 
 interface LaunchSession {
@@ -177,7 +177,7 @@ class Container implements Launched {
   async start(): Promise<void> {
     const { engine, door } = this.#options
     const { plan, folder, launcher } = this.#prepared
-    this.#door = await door.open(join(door.folder(folder.gateway), 'gateway.sock'))
+    this.#door = await door.open(door.folder(folder.gateway))
     const network = networkArguments(plan, launcher)
     if (network !== undefined) await engine.run(network)
     await engine.run(createArguments(plan, engine.facts, launcher))

@@ -343,4 +343,6 @@ test('the audit has a line for each, with what was asked and why not', async () 
       outputTokens: expect.any(Number),
     }),
   )
+  // The head and the body, also where both came in one piece.
+  expect(lines.filter(({ bytesIn }) => bytesIn === 0)).toEqual([])
 })

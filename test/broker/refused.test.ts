@@ -1,6 +1,6 @@
 // Every door of a session and what it does not let through: the table of docs/credentials.md, performed row by row.
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createServer as createTcpServer, connect as dial, type Socket } from 'node:net'
@@ -10,9 +10,8 @@ import { Agent, request } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { AuditLine } from '../../src/broker/audit.ts'
 import { Session } from '../../src/broker/session.ts'
-import type { SessionServer } from '../../src/broker/session-server.ts'
 import { digestOf } from '../../src/broker/token.ts'
-import { UpstreamDoors } from '../../src/broker/upstream-doors.ts'
+import { type OpenSession, UpstreamDoors } from '../../src/broker/upstream-doors.ts'
 import { detectRoute } from '../../src/model-route/route.ts'
 import { parsePolicy } from '../../src/policy/read/load.ts'
 
@@ -37,7 +36,7 @@ interface Seen {
 
 let directory: string
 let doors: UpstreamDoors
-let server: SessionServer
+let server: OpenSession
 let agent: Agent
 const session = new Session({
   id: 'one',
@@ -68,7 +67,7 @@ async function startUpstream(): Promise<string> {
     const answer = isOpening
       ? { number: 7, html_url: 'https://github.example/acme/app/pull/7' }
       : { ok: true }
-    response.writeHead(isOpening ? 201 : 200, {
+    response.writeHead(url.endsWith('/unauthorized') ? 401 : isOpening ? 201 : 200, {
       ...{ 'content-type': 'application/json', 'set-cookie': 'a=b', 'x-oauth-scopes': 'repo' },
     })
     response.end(JSON.stringify(answer))
@@ -125,7 +124,13 @@ beforeAll(async () => {
   const { policy } = parsePolicy(POLICY, { file: 'policy.yaml' })
   doors = new UpstreamDoors({ route, env, policy })
   const socket = join(directory, 'gateway.sock')
-  server = await doors.open({ session, mode: 'private', socket, audit: (line) => audited.push(line) })
+  server = await doors.open({
+    session,
+    mode: 'private',
+    folder: directory,
+    listen: 'socket',
+    audit: (line) => audited.push(line),
+  })
   agent = new Agent({ connect: { socketPath: socket } })
 })
 afterAll(async () => {
@@ -384,16 +389,50 @@ describe('what is allowed', () => {
 })
 
 test('a public session has no such way: there the network is open', async () => {
-  const socket = join(directory, 'public.sock')
-  const open = await doors.open({ session, mode: 'public', socket, audit: undefined })
-  const client = dial(socket)
+  const folder = join(directory, 'p')
+  mkdirSync(folder)
+  const open = await doors.open({ session, mode: 'public', folder, listen: 'socket', audit: undefined })
+  const client = dial(open.socket ?? '')
   client.write('CONNECT open.example:443 HTTP/1.1\r\nHost: open.example\r\n\r\n')
   expect(String((await once(client, 'data'))[0])).toMatch(/^HTTP\/1\.1 403 [\s\S]*in public mode/)
   client.destroy()
   await open.close()
 })
 
+test('an upstream that wants another credential is no question to the client, who has none', async () => {
+  const answer = await ask({ path: `${app}/contents/unauthorized` })
+  expect(answer).toMatchObject({ status: 403, text: expect.stringContaining('GITHUB_TOKEN') })
+})
+
 test('the audit names no credential, and ready asks every upstream', async () => {
   expect(JSON.stringify(audited)).not.toMatch(/canary/)
   expect(await doors.ready()).toEqual({ model: { ok: true }, git: { ok: true }, github: { ok: true } })
+})
+
+test('on loopback the token is asked for, by every door; the tenth wrong one shuts it', async () => {
+  const owned = new Session({ ...session, id: 'two', digest: digestOf('mine'), needsToken: true })
+  const folder = join(directory, 't')
+  mkdirSync(folder)
+  const open = await doors.open({
+    session: owned,
+    mode: 'private',
+    folder,
+    listen: 'loopback',
+    audit: undefined,
+  })
+  const statusWith = async (headers: Record<string, string>, path = '/v1/models'): Promise<number> => {
+    const answer = await request(`${open.url}${path}`, { headers })
+    await answer.body.dump()
+    return answer.statusCode
+  }
+  const git = '/git/acme/app.git/info/refs?service=git-upload-pack'
+  const basic = `Basic ${Buffer.from('x:mine').toString('base64')}`
+  expect([await statusWith({}), await statusWith({}, git)]).toEqual([403, 401])
+  expect([
+    await statusWith({ 'x-api-key': 'mine' }),
+    await statusWith({ authorization: basic }, git),
+  ]).toEqual([200, 200])
+  for (let tries = 0; tries < 10; tries++) expect(await statusWith({ 'x-api-key': 'guess' })).toBe(403)
+  expect(await statusWith({ 'x-api-key': 'mine' })).toBe(429)
+  await open.close()
 })

@@ -56,9 +56,10 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
     outside = await openOutside(SCRIPT)
   }, 120_000)
   afterAll(() => outside?.close(), 60_000)
-  afterEach(() => {
+  afterEach(async () => {
+    await outside.stop()
     expect(outside.left()).toEqual([])
-  })
+  }, 60_000)
 
   pushCases(() => outside)
   brokenCases(() => outside)

@@ -5,7 +5,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import type { Outside } from './outside.ts'
+import { KEY, type Outside } from './outside.ts'
 
 const SUBJECT = 'canary-subject-held-outside'
 
@@ -36,7 +36,7 @@ export function cloudCases(outside: () => Outside): void {
         method: 'POST',
         headers: {
           'content-type': 'application/json',
-          'x-api-key': 'any',
+          'x-api-key': KEY,
           'anthropic-version': '2023-06-01',
         },
         body: JSON.stringify({ ...JSON.parse(body), model, anthropic_version: undefined }),
@@ -71,7 +71,11 @@ export function cloudCases(outside: () => Outside): void {
         ...{ GOOGLE_APPLICATION_CREDENTIALS: file, ANTHROPIC_VERTEX_BASE_URL: `${base}/v1` },
       },
     })
-    expect(done).toMatchObject({ code: 0, stdout: 'You said: hello\n' })
+    expect(done).toEqual({
+      code: 0,
+      stdout: 'You said: hello\n',
+      stderr: expect.stringContaining('private:'),
+    })
     expect(asked.length).toBeGreaterThan(0)
     expect(new Set(asked.map(({ authorization }) => authorization))).toEqual(new Set(['Bearer ya29.canary']))
     expect(asked[0]?.url).toMatch(

@@ -20,6 +20,8 @@ export interface Outside {
     args: readonly string[],
     options?: OneOffStart,
   ): Promise<{ code: number | string; stdout: string; stderr: string }>
+  /** Ends what a test that failed left running. */
+  stop(): Promise<void>
   /** Everything of a launch that is still there. */
   left(): string[]
   close(): Promise<void>
@@ -39,12 +41,19 @@ export async function openOutside(script: Script): Promise<Outside> {
     ANTHROPIC_BASE_URL: bench.gateway.directUrl,
     ANTHROPIC_API_KEY: KEY,
   }
+  const running = new Set<OneOffProcess>()
   const start = (args: readonly string[], options: OneOffStart = {}): OneOffProcess => {
     const isOfEngine = !['sweep', 'gateway'].includes(options.command ?? '')
-    return startOneOff(bench, !isOfEngine ? args : ['--image', TEST_IMAGE, '--engine', 'docker', ...args], {
-      ...options,
-      env: { ...environment, ...options.env },
-    })
+    const process = startOneOff(
+      bench,
+      !isOfEngine ? args : ['--image', TEST_IMAGE, '--engine', 'docker', ...args],
+      {
+        ...options,
+        env: { ...environment, ...options.env },
+      },
+    )
+    running.add(process)
+    return process
   }
   return {
     bench,
@@ -54,6 +63,14 @@ export async function openOutside(script: Script): Promise<Outside> {
       const started = start(args, options)
       const code = await started.exited
       return { code, stdout: started.stdout(), stderr: started.stderr() }
+    },
+    async stop() {
+      for (const process of running) {
+        if (process.child.exitCode === null && process.child.signalCode === null)
+          process.child.kill('SIGTERM')
+        await process.exited
+      }
+      running.clear()
     },
     left: () =>
       [
