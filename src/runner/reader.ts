@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { capabilitiesOf } from '../agui/capabilities.ts'
-import { lookAt } from '../claude/memory.ts'
+import { isMemory, lookAt } from '../claude/memory.ts'
 import type { Config, Env } from '../config.ts'
 import { RunnerError } from '../errors.ts'
 import { buildServer } from '../http/server.ts'
@@ -43,7 +43,10 @@ export async function createReader({ config, version, env, logger }: ReaderOptio
   let server: OpenServer | undefined
   opened.defer(() => server?.close())
   opened.adopt(log, (it) => it.close())
-  const stored = new StoredThreads(storage, (memory) => lookAt(memory, model))
+  // A log is read whatever wrote it: what another version's agent remembers is left out here.
+  const stored = new StoredThreads(storage, (memory) =>
+    isMemory(memory) ? lookAt(memory, model) : { warm: false, interrupts: [] },
+  )
   const metrics = lazyMetrics(readerSources(log))
   opened.adopt(await startOtlp({ config, version, env, logger, metrics }), (end) => end())
   const app = await buildServer({

@@ -206,7 +206,8 @@ export class Threads {
    * @throws {RunnerError} `not_found`, `elsewhere`.
    */
   async delete(threadId: string): Promise<void> {
-    const isReadable = await this.#isReadable(threadId)
+    // Where the thread is here nothing is awaited first: from this turn on everybody waits for the deletion.
+    const isReadable = this.#isHere(threadId) || (await this.#isReadable(threadId))
     const underWay = this.#deletions.get(threadId)
     if (underWay !== undefined) return await underWay
     const thread = this.#threads.get(threadId)
@@ -228,9 +229,12 @@ export class Threads {
     return this.#closing
   }
 
-  /** Brings it here when it is not. @throws {RunnerError} `not_found`, `elsewhere`. */
+  #isHere(threadId: string): boolean {
+    return this.#threads.has(threadId) || this.#deletions.has(threadId)
+  }
+
+  /** Brings it here. @throws {RunnerError} `not_found`, `elsewhere`. */
   async #isReadable(threadId: string): Promise<boolean> {
-    if (this.#threads.has(threadId) || this.#deletions.has(threadId)) return true
     try {
       await this.get(threadId)
       return true

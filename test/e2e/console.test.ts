@@ -57,7 +57,7 @@ test.each(['*/*', 'application/json', 'text/event-stream'])(
   'whoever accepts %s is told where runs go',
   async (accept) => {
     const response = await openConsole(accept)
-    expect([response.status, response.headers.get('vary')]).toEqual([404, 'accept'])
+    expect([response.status, response.headers.get('vary')]).toEqual([404, 'Accept'])
     expect(await bodyOf(response)).toMatchObject({ error: { code: 'not_found', message: /POST \// } })
   },
 )

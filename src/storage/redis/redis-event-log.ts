@@ -16,6 +16,8 @@ import { READ } from './scripts.ts'
 interface Feed {
   readonly threadId: string
   head: number
+  /** The largest seq that a message named since Redis was asked last. */
+  heard: number
   /** First seq that retention has left. */
   oldest: number
   /** Id of the thread's life; empty while it has none. */
@@ -238,15 +240,18 @@ export class RedisEventLog implements EventLog {
       this.#refreshSoon(feed)
       return
     }
+    feed.heard = Math.max(feed.heard, Number(what))
     feed.head = Math.max(feed.head, Number(what))
     feed.waiting.wake()
   }
 
   async #refresh(feed: Feed): Promise<void> {
+    feed.heard = 0
     const reply = bytesOfReply(await this.#client.askScript(READ, threadKeys(feed.threadId), [0, 0]))
     if (feed.isWriting !== undefined) return
     const [born = '', head = 0, oldest = 1] = reply.map(String)
-    this.#learn(feed, { born, head: Number(head), oldest: Number(oldest) })
+    // A message comes on another connection: it may be younger than this answer, and here first.
+    this.#learn(feed, { born, head: Math.max(feed.heard, Number(head)), oldest: Number(oldest) })
   }
 
   #learn(feed: Feed, { born, head, oldest }: Pick<Feed, 'born' | 'head' | 'oldest'>): void {
@@ -353,6 +358,7 @@ function emptyFeed(threadId: string): Feed {
   return {
     threadId,
     head: 0,
+    heard: 0,
     oldest: 1,
     born: '',
     isDropped: false,
