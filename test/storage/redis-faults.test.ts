@@ -51,12 +51,19 @@ async function expectWhole(url: string, fault: () => Promise<unknown>): Promise<
   const [writer, reader] = [await open(url), await open(url, 'reader')]
   await appendTo(writer, 't', 'r', [delta('1')])
   const seen: number[] = []
+  // Whoever begins to read while Redis is away is refused; it is those who read already that see nothing of it.
+  let begin = (): void => undefined
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve
+  })
   const reading = (async () => {
     for await (const batches of reader.log.read('t', 0, new AbortController().signal)) {
+      begin()
       seen.push(...batches.flatMap((batch: Batch) => seqsOf(batch.frames)))
       if ((seen.at(-1) ?? 0) >= TOTAL) return
     }
   })()
+  await Promise.race([begun, reading])
   const committing: Promise<Batch>[] = []
   let failing: Promise<unknown> | undefined
   for (const seq of span(2, TOTAL)) {

@@ -46,10 +46,16 @@ function factsOf(info: string): Map<string, string> {
   return new Map(lines.map(([name = '', ...value]) => [name, value.join(':')]))
 }
 
-function checkFacts(facts: ReadonlyMap<string, string>, { waitAof }: RedisPlace): void {
+function checkFacts(facts: ReadonlyMap<string, string>, { kind, waitAof }: RedisPlace): void {
   const version = facts.get('redis_version') ?? ''
   if (!(Number.parseInt(version, 10) >= MAJOR_MIN))
     throw notFit(`is Redis ${version}; it must be ${MAJOR_MIN}.0 or later`)
+  // Sentinels name the next master before it is one.
+  if (facts.get('role') !== 'master' && kind === 'sentinel')
+    throw new RunnerError(
+      'storage_unavailable',
+      'The Redis that the sentinels name is no master yet; try again.',
+    )
   if (facts.get('role') !== 'master')
     throw notFit('is a read-only replica; name the master, or its sentinels')
   const policy = facts.get('maxmemory_policy') ?? ''
