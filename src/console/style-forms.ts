@@ -38,7 +38,7 @@ legend{font-weight:600;padding:0 .3rem}
 #delivery{display:flex;flex-wrap:wrap;gap:.1rem 1.1rem;font-size:.83rem;color:var(--dim)}#delivery input{accent-color:var(--accent)}
 .attached{list-style:none;display:flex;flex-wrap:wrap;gap:.4rem;padding:.3rem .2rem}
 .queue{font-size:.85rem;color:var(--dim);padding:.1rem .4rem .4rem}.queue ol{padding-left:1.6rem}.queue li{padding:.1rem 0}.queue .words{display:inline-block;max-width:calc(100% - 5rem);overflow:hidden;text-overflow:ellipsis;white-space:nowrap;vertical-align:middle}
-.rename{display:grid;gap:.6rem}.rename label{display:grid;gap:.2rem}.rename button{justify-self:end}
+.rename{display:grid;gap:.6rem;text-align:left;min-width:min(22rem,70vw)}.rename label{display:grid;gap:.2rem}.rename button{justify-self:end}
 @media(max-width:46rem){
 #interrupts{padding-inline:.75rem;max-height:70%}#composer{padding:.4rem .75rem .6rem}
 .row-of-buttons button{flex:1 1 auto}.row-of-buttons kbd{display:none}
