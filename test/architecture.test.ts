@@ -44,7 +44,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'sandbox/egress',
     'tunnel',
   ],
-  'github-app': ['errors', 'model-route', 'proxy-settings'],
+  'github-app': ['errors'],
   redaction: ['agui', 'errors'],
   storage: ['agui', 'errors'],
   'storage/lmdb': ['agui', 'channels', 'errors', 'storage'],

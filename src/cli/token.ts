@@ -78,12 +78,15 @@ function revokeCommand(env: Env): Command {
 }
 
 async function withGitHub<T>(env: Env, work: (api: GitHubApi) => Promise<T>): Promise<T> {
-  const { openGitHubApi } = await import('../github-app/github-api.ts')
-  const api = await openGitHubApi(env, AbortSignal.timeout(GITHUB_MS_MAX))
+  const { openGitHub } = await import('../broker/github-upstream.ts')
+  const github = openGitHub(env)
+  const { apiUrl } = github
   try {
-    return await work(api)
+    const dispatcher = await github.connections(new URL(apiUrl))
+    const signal = AbortSignal.timeout(GITHUB_MS_MAX)
+    return await work({ apiUrl, dispatcher, signal })
   } finally {
-    await api.close()
+    await github.close()
   }
 }
 

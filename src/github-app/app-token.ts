@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { createAppAuth } from '@octokit/auth-app'
 import { request } from '@octokit/request'
-import type { RequestInit, Response } from 'undici'
+import { type Dispatcher, fetch, type RequestInit, type Response } from 'undici'
 import { z } from 'zod'
 import { RunnerError, toMessage } from '../errors.ts'
 
@@ -24,7 +24,8 @@ export interface GitHubApp {
 export interface GitHubApi {
   /** `https://api.github.com`, without a slash at the end. */
   apiUrl: string
-  fetch(url: string, options?: RequestInit): Promise<Response>
+  /** The way there. */
+  dispatcher: Dispatcher
   signal: AbortSignal
 }
 
@@ -54,7 +55,7 @@ const Failed = z.object({ status: z.number().int() })
  */
 export async function mintToken(app: GitHubApp, wanted: TokenRequest, api: GitHubApi): Promise<AppToken> {
   const { owner, names } = oneOwner(wanted.repositories)
-  const ask = request.defaults({ baseUrl: api.apiUrl, request: { fetch: api.fetch, signal: api.signal } })
+  const ask = askerOf(api)
   const auth = createAppAuth({ appId: app.appId, privateKey: app.privateKey, request: ask })
   const asApp = async (route: string): Promise<z.infer<typeof Installation>> => {
     const { token } = await auth({ type: 'app' })
@@ -97,8 +98,9 @@ export async function mintToken(app: GitHubApp, wanted: TokenRequest, api: GitHu
 }
 
 /** The token is no good any more. @throws {RunnerError} `config_invalid` when GitHub knows no such token. */
-export async function revokeToken(token: string, { apiUrl, fetch: send, signal }: GitHubApi): Promise<void> {
-  const ask = request.defaults({ baseUrl: apiUrl, request: { fetch: send, signal } })
+export async function revokeToken(token: string, api: GitHubApi): Promise<void> {
+  const { signal } = api
+  const ask = askerOf(api)
   try {
     await patient(signal, () =>
       ask('DELETE /installation/token', { headers: { authorization: `Bearer ${token}` } }),
@@ -109,6 +111,12 @@ export async function revokeToken(token: string, { apiUrl, fetch: send, signal }
       403: 'This is no App’s token; only those can be revoked so',
     })
   }
+}
+
+function askerOf({ apiUrl, dispatcher, signal }: GitHubApi): typeof request {
+  const send = (url: string, options?: RequestInit): Promise<Response> =>
+    fetch(url, { ...options, dispatcher })
+  return request.defaults({ baseUrl: apiUrl, request: { fetch: send, signal } })
 }
 
 function oneOwner(repositories: readonly string[]): { owner: string; names: string[] } {

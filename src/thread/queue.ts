@@ -162,7 +162,12 @@ export class Queue {
     if (entry !== undefined) entry.isLeaving = false
   }
 
-  /** A run that no turn was given never begins. Resolves when the store has it no more. @throws {RunnerError} `storage_full`. */
+  /**
+   * Its sender has left: a run that no turn was given never begins, and nobody waits for its end. Unlike what is withdrawn
+   * its messages stay unknown, so that the sender's next history brings them. Resolves when the store has it no more.
+   *
+   * @throws {RunnerError} `storage_full`.
+   */
   async remove(runId: string): Promise<void> {
     const { writer } = this.#options
     const waiting = this.#entries.find((entry) => entry.runId === runId && !entry.isSteered)
