@@ -10,7 +10,7 @@ import type { ModelCall, TraceCarrier } from './trace.ts'
  */
 export type RunRequest = RunAgentInput & { trace?: TraceCarrier }
 
-/** What the application says beside the messages. */
+/** What the application sends beside the messages. */
 export type Surroundings = Pick<RunRequest, 'tools' | 'context' | 'state'>
 
 export type RunEnd =
@@ -21,73 +21,73 @@ export type RunEnd =
 
 export interface RunContext {
   /**
-   * Takes the events of this run in order; a returned promise asks the agent to wait (the log is behind).
+   * Takes the events of this run in order. A returned promise asks the agent to wait, because the log is behind.
    * Lifecycle events are not the agent's: the thread opens and ends the run.
    */
   emit(events: readonly AguiEvent[]): Promise<void> | undefined
-  /** Takes what the agent knows of its requests to models, when each is over; absent while nobody asks. */
+  /** Reports each request to a model when it has ended. Absent while nothing records them. */
   onModelCall?(call: ModelCall): void
-  /** Aborted when the run is to stop; the agent then ends as `cancelled` as soon as it can. */
+  /** Aborted when the run must stop. The agent then ends as `cancelled` as soon as it can. */
   signal: AbortSignal
   /**
-   * Resolves when the run is in the log; rejects when it does not come there, and then it never was. The agent gets ready
-   * meanwhile: before this resolves no model hears of the run, and nothing is changed that could not be left so.
+   * Resolves when the start of the run is in the log. Rejects when it cannot be written; then the run never existed. The
+   * agent prepares meanwhile: until this resolves it asks no model and changes nothing that cannot stay changed.
    */
   begun: Promise<void>
 }
 
-/** What the agent wants remembered of a thread between runs and across restarts; opaque to everybody else. */
+/** What the agent remembers of a thread between runs and across restarts. Opaque to everything else. */
 export type AgentMemory = Record<string, unknown>
 
 /** One conversation with an agent. One run at a time. */
 export interface AgentSession {
-  /** What people call the agent, for the middle of a sentence. */
+  /** The agent's name for people, as it stands in the middle of a sentence. */
   readonly agentName: string
-  /** Runs to the end; every failure of the agent is a `RunEnd`, a rejection is a bug. */
+  /** Runs to the end. Every failure of the agent is a `RunEnd`; a rejection is a bug. */
   run(request: RunRequest, context: RunContext): Promise<RunEnd>
   /**
-   * Puts a user message into the running turn, with the surroundings of its run where the turn has others. Returns what
-   * the model cannot be given of all this, in words; `undefined` when no turn is there to take it. It is sent in the stream
-   * when the agent takes it in. What the turn has not taken in when its run ends, it never will, unless it waits for
-   * somebody and goes on in a later run.
+   * Puts a user message into the running turn, with the surroundings of its run where they differ from the turn's.
+   * Returns the parts that the model cannot be given, in words, and `undefined` when no turn can take the message. The
+   * message appears in the stream when the agent takes it in. A turn that has not taken it in by the end of its run never
+   * will, unless the turn waits for an answer and continues in a later run.
    */
   steer(message: UserMessage, run: Surroundings): string[] | undefined
-  /** Gets ready for the first run, so that it need not wait. The run reports a failure. */
+  /** Prepares the first run, so that it starts at once. A failure is reported by that run. */
   warm(): Promise<void>
-  /** The tool servers as the living process sees them; `undefined` while none is warm. */
+  /** Returns the tool servers as the running process sees them, and `undefined` while no process runs. */
   toolServers(signal: AbortSignal): Promise<ToolServer[] | undefined>
-  /** Stops a task of the living process; `false` when there is none. */
+  /** Stops a task of the running process. Returns `false` when there is no such task. */
   stopTask(taskId: string, signal: AbortSignal): Promise<boolean>
   /**
-   * What a task of this conversation has written so far, in lines.
+   * Returns what a task of this conversation has written so far, in lines.
    *
-   * @throws {RunnerError} `not_found`; `output_not_allowed` when it is not a file of this conversation's own.
+   * @throws {RunnerError} `not_found`; `output_not_allowed` when the output is not a file of this conversation.
    */
   taskOutput(taskId: string): Promise<TaskOutput>
   /** Facts for clients. */
   describe(): AgentDescription
   readonly memory: AgentMemory
-  /** The memory to store with the start of this run: what the run brings outlives a kill in its middle. */
+  /** Returns the memory to store with the start of this run, so that the run's own settings survive a kill in its middle. */
   memoryAhead(request: RunRequest): AgentMemory
-  /** Where the conversation stands, for `takeBack`; opaque. `undefined` where it cannot be taken back to. */
+  /** The current place in the conversation, for `takeBack`. Opaque; `undefined` where no later run can return to it. */
   readonly point: string | undefined
   /**
-   * The next run goes on from that point, as if nothing had been said since; what waits for somebody is dropped. Not while
-   * a run is under way. Returns what undoes it until then; `undefined`, with nothing changed, when it cannot be done.
+   * Makes the next run continue from that point, as if nothing had been said since. Open interrupts and calls are dropped.
+   * Not while a run is in progress. Returns a function that undoes it until then, or `undefined` when nothing was changed.
    */
   takeBack(point: string): (() => void) | undefined
-  /** What waits for a person's answer. */
+  /** The interrupts that wait for a person's answer. */
   readonly interrupts: readonly Interrupt[]
-  /** Calls of the client's own tools whose results are still owed. */
+  /** The calls of the client's own tools that still lack a result. */
   readonly pendingToolCallIds: readonly string[]
   /**
-   * Looks at what only the agent understands of an input, while it can still be refused with a status. `isSteering`: it
-   * is to go into the running turn.
+   * Checks the parts of an input that only the agent understands, while the request can still be refused with a status.
+   * `isSteering`: the input is for the running turn.
    *
    * @throws {RunnerError} naming the wrong part.
    */
   check(input: RunAgentInput, how: { isSteering: boolean }): void
-  /** The model of later runs that name none; the conversation goes on. Returns the one before. */
+  /** Sets the model of later runs that name none. The conversation continues. Returns the model before. */
   setModel(model: string): Promise<string | undefined>
   close(): Promise<void>
 }
@@ -100,20 +100,20 @@ export interface ToolServer {
 }
 
 export interface TaskOutput {
-  /** At most `size` bytes. Whoever gets it destroys it. */
+  /** At most `size` bytes. The receiver destroys it. */
   stream: Readable
   size: number
 }
 
 export interface AgentDescription {
   model?: string
-  /** What the agent itself calls the conversation. */
+  /** The agent's own id of the conversation. */
   agentSessionId?: string
-  /** Whether a process stands ready. */
+  /** Whether a process is ready for the next run. */
   warm: boolean
 }
 
-/** What is known of a conversation that another process may have. */
+/** The facts of a conversation that may live in another process. */
 export interface AgentView extends AgentDescription {
   interrupts: readonly Interrupt[]
 }

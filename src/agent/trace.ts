@@ -6,8 +6,8 @@ const TRACEPARENT = /^(?!ff)[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}
 const TRACESTATE_CHARS_MAX = 512
 
 /**
- * Whose work a run is a part of, by W3C Trace Context. Whoever records traces puts the run's own span in the place of the
- * client's, for those behind it.
+ * The trace that a run is part of, by W3C Trace Context. A recorder of traces replaces the client's span with the run's
+ * own span before it passes the carrier on.
  */
 export const TraceCarrier = z.object({
   traceparent: z.string().regex(TRACEPARENT, 'must be a traceparent of W3C Trace Context').exactOptional(),
@@ -15,20 +15,20 @@ export const TraceCarrier = z.object({
 })
 export type TraceCarrier = z.infer<typeof TraceCarrier>
 
-/** One request to a model, with what became of it. Times are milliseconds since the epoch. */
+/** One request to a model and its result. Times are in milliseconds since the epoch. */
 export interface ModelCall {
-  /** The call of a tool whose subagent asked; undefined for the agent itself. */
+  /** The tool call whose subagent made the request; undefined for the main agent. */
   parentToolCallId?: string
   startedAt: number
-  /** When the answer began to come. */
+  /** The time of the answer's first byte. */
   answeredAt?: number
   endedAt: number
   model?: string
-  /** What the provider calls the answer. */
+  /** The provider's id of the answer. */
   responseId?: string
   stopReason?: string
-  /** As far as it is known. */
+  /** The tokens used, as far as the answer reports them. */
   usage?: TokenUsage
-  /** Why no whole answer came, in few distinct words. */
+  /** Why the answer is missing or cut, as one of a few fixed phrases. */
   error?: string
 }

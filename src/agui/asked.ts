@@ -14,10 +14,10 @@ const Metadata = z.object({
 })
 const Questions = z.object({ questions: z.array(AskedChoice) })
 
-/** What waits for a person, where it is shown as text (docs/events.md). */
+/** An interrupt as text, for clients without a form for it (docs/events.md). */
 export interface AskedOnce {
   id: string
-  /** A call that may run or not, a plan, questions with choices, or what only the console has a form for. */
+  /** A tool call to allow, a plan, questions with choices, or a form that only the console can show. */
   kind: 'call' | 'plan' | 'questions' | 'other'
   message: string
   tool: string
@@ -36,7 +36,7 @@ export function toAsked({ id, reason, message = '', metadata }: Interrupt): Aske
   return { ...common, kind: 'questions', choices: asked.questions }
 }
 
-/** What a person says of a question: a number, numbers with commas where several may be chosen, or their own words. */
+/** Reads a person's answer: a number, several numbers with commas where the question allows it, or free words. */
 export function chosenOf({ options, multiSelect }: AskedChoice, said: string): string | string[] {
   const labels = said.split(',').map((part) => options[(toWholeNumber(part.trim()) ?? 0) - 1]?.label)
   const chosen = labels.filter((label) => label !== undefined)

@@ -4,20 +4,20 @@ export interface CapabilityFacts {
   version: string
   model: string | undefined
   sessionId: string | undefined
-  /** Whether questions can come up at all: not where Claude Code never asks. */
+  /** Whether interrupts can occur at all. Claude Code never asks in some permission modes. */
   isAsking: boolean
-  /** Whether a kernel or OpenShell holds the tools to the policy. */
+  /** Whether the kernel or OpenShell enforces the policy on the tools. */
   isSandboxed: boolean
   maxExecutionTimeMs: number
-  /** Whether the workspace and the agent's processes are here. */
+  /** Whether this process has the workspace and the agent's processes. */
   isWorking: boolean
 }
 
-/** AG-UI's shape, and beside it the fields that the existing platform reads (openshell.md 6.6). */
+/** AG-UI's shape, and the fields that the existing platform reads beside it (openshell.md 6.6). */
 export type Capabilities = AgentCapabilities & Record<string, unknown>
 
 /**
- * What this runner does, no more (agui-1.0-producer.md A13). Each flag names the test that proves it in
+ * Returns what this runner does, and no more (agui-1.0-producer.md A13). Each flag names the test that proves it in
  * test/e2e/capabilities.test.ts. `transport.resumable` is not declared: AG-UI 1.0 defines no such mechanism, and ours
  * is `GET /sessions/:id/events`.
  */

@@ -4,31 +4,31 @@ import type { AguiEvent } from './event.ts'
 import { ownEvent } from './own-events.ts'
 
 /**
- * What a reader understands. Only clients of AG-UI 1.0 say a version; `older` is what every `@ag-ui/client` from 0.0.45 to
- * 0.0.59 takes, for nothing distinguishes those (docs/clients.md).
+ * The version of AG-UI that a reader understands. Only clients of 1.0 name theirs. `older` is the common ground of every
+ * `@ag-ui/client` from 0.0.45 to 0.0.59, which nothing tells apart (docs/clients.md).
  */
 export type Dialect = '1.0' | 'older'
 
-/** `protocolVersion` as a reader says it: any 1.x is served as 1.0, any 0.x as `older`. */
+/** `protocolVersion` as a reader sends it: any 1.x is served as 1.0, any 0.x as `older`. */
 export const ProtocolVersion = z
   .string()
   .regex(/^[01](\.\d+)*$/, 'must be a version of AG-UI that is spoken here: 1.0, or 0 for older clients')
   .transform((version): Dialect => (version.startsWith('1') ? '1.0' : 'older'))
 
-/** An event of an older AG-UI: of ours by its type, but not by all of its members. */
+/** An event of an older AG-UI. Its type is one of ours; its members may differ. */
 export type OlderEvent = Readonly<{ type: EventType }>
 
 type EventOf<T extends EventType> = Extract<AguiEvent, { type: T }>
 
 interface Row<T extends EventType> {
   readonly fate: 'kept' | 'changed'
-  /** Why, and why nothing is lost by it. */
+  /** The reason for the change, and why no content is lost. */
   readonly because: string
-  /** What is sent instead. `threadId` is the thread whose event it is. */
+  /** Returns the events that are sent instead. `threadId` is the event's thread. */
   view?(event: EventOf<T>, threadId: string): OlderEvent[]
 }
 
-/** A row for an event of its own type, which nothing but looking it up by that type can give. */
+/** A row that is known to fit the event, because it was looked up by the event's own type. */
 interface AnyRow {
   view?(event: AguiEvent, threadId: string): OlderEvent[]
 }
@@ -42,7 +42,7 @@ const subagent = {
   ) => [ownEvent('subagent', { ...event })],
 } as const
 
-/** The one table of how the log, which is AG-UI 1.0, is sent to older clients; from measurements of each version. */
+/** How the log, which is AG-UI 1.0, is sent to older clients. Each row was measured with each version. */
 export const OLDER: { readonly [T in EventType]: Row<T> } = {
   RUN_STARTED: {
     fate: 'changed',
@@ -100,7 +100,7 @@ export const OLDER: { readonly [T in EventType]: Row<T> } = {
   CUSTOM: kept,
 }
 
-/** The event as older clients get it. Nothing for a type that a later runner wrote: it would end their run. */
+/** Returns the event as older clients get it. A type that a later runner wrote is left out: it would end their run. */
 export function toOlder(event: AguiEvent, threadId: string): OlderEvent[] {
   const rows: Readonly<Partial<Record<string, AnyRow>>> = OLDER
   const row = rows[event.type]
@@ -121,7 +121,7 @@ interface Place {
   messageId: string
 }
 
-/** Where a part of a message can be fetched, from the root of the runner. */
+/** Returns the path of a message's part, from the root of the runner. */
 function partUrl({ threadId, messageId }: Place, index: number): string {
   return `/sessions/${encodeURIComponent(threadId)}/messages/${encodeURIComponent(messageId)}/parts/${index}`
 }
@@ -149,7 +149,7 @@ function olderMessage(message: Message, threadId: string): object {
   return { ...message, content: message.content.map(toBinary) }
 }
 
-/** Of a part without a media type, clients that read `binary` parts learn the kind from this one. */
+/** Returns the wildcard media type of a part that has none, for clients that read `binary` parts. */
 const anyOf = (kind: string): string => `${kind === 'document' ? 'application' : kind}/*`
 
 const MEMBER = { data: 'data', url: 'url', file: 'id' } as const

@@ -3,14 +3,14 @@ import type { AguiEvent } from './event.ts'
 import { effectOf, type ItemKind, isDelta, ownerOf } from './items.ts'
 
 /**
- * What a run has opened and not closed (agui-1.0-producer.md A3.23). Fed with every event of a run, it can close
- * the run at any instant, so that whatever died, the log stays grammatical.
+ * The items that a run has opened and not closed (agui-1.0-producer.md A3.23). It is fed every event of a run and can
+ * close the run at any time, so that the log stays legal whatever process died.
  */
 export class OpenItems {
   readonly #open = new Map<string, AguiEvent>()
 
   apply(event: AguiEvent): void {
-    // Nearly every event; it changes nothing here.
+    // Nearly every event is a delta, and a delta opens and closes nothing.
     if (isDelta(event)) return
     const effect = effectOf(event)
     if (effect?.kind === 'close') this.#open.delete(effect.key)
@@ -19,7 +19,7 @@ export class OpenItems {
     if (closing !== undefined) this.#open.set(effect.key, closing)
   }
 
-  /** The events that close everything, the youngest first, so that what is inside closes before what holds it. */
+  /** Returns the events that close everything, the youngest item first: an inner item closes before the outer one. */
   closing(): AguiEvent[] {
     return [...this.#open.values()].reverse()
   }
@@ -27,7 +27,7 @@ export class OpenItems {
 
 type Closing = (id: string, owner: { subagentRunId?: string }) => AguiEvent
 
-/** How an item is closed that nobody will close. */
+/** The closing event of an item whose own end will never come. */
 const CLOSING: Readonly<Partial<Record<ItemKind, Closing>>> = {
   text: (messageId, owner) => ({ type: EventType.TEXT_MESSAGE_END, messageId, ...owner }),
   tool: (toolCallId, owner) => ({ type: EventType.TOOL_CALL_END, toolCallId, ...owner }),

@@ -6,9 +6,9 @@ import { type Dialect, ProtocolVersion } from './dialect.ts'
 
 export interface ParsedInput {
   input: RunAgentInput
-  /** What its sender reads: only a client of AG-UI 1.0 says a version. */
+  /** The AG-UI version that the sender reads. Only clients of 1.0 name one. */
   dialect: Dialect
-  /** What was stripped, in the sender's own paths. For the log: an unknown member never fails a run. */
+  /** The paths of stripped members, for the log: an unknown member never fails a run. */
   warnings: string[]
 }
 
@@ -19,7 +19,7 @@ const KNOWN = new Set([
   ...['threadId', 'runId', 'messages', 'protocolVersion', 'parentRunId', 'state'],
   ...['tools', 'context', 'forwardedProps', 'resume'],
 ])
-/** The existing platform's spelling (openshell.md 6.6). */
+/** The existing platform's spellings (openshell.md 6.6). */
 const ALIASES: Record<string, string> = {
   thread_id: 'threadId',
   run_id: 'runId',
@@ -28,10 +28,10 @@ const ALIASES: Record<string, string> = {
 }
 
 /**
- * A body of `POST /` as a run input (agui-1.0-producer.md A1): unknown material is stripped with a warning, a null where
- * nothing need be is nothing, and a known field with a wrong value is refused.
+ * Parses the body of `POST /` (agui-1.0-producer.md A1). Unknown members are stripped with a warning, a null in an
+ * optional member counts as absent, and a known member with a wrong value is refused.
  *
- * @throws {RunnerError} `invalid_input`, naming every offending field.
+ * @throws {RunnerError} `invalid_input` with the path of every wrong member.
  */
 export function parseRunInput(body: unknown): ParsedInput {
   if (!isObject(body)) {
@@ -56,11 +56,11 @@ export function parseRunInput(body: unknown): ParsedInput {
       },
     )
   }
-  // Checked just now; the cast only says that JSON has no `undefined`, which zod's types allow for.
+  // The value was just checked. The cast only drops the `undefined` that zod's types allow and JSON does not have.
   return { input: result.data as RunAgentInput, dialect, warnings }
 }
 
-/** Clients up to 0.0.53 cannot send `resume`: their apps put it into `forwardedProps`. */
+/** Takes `resume` from `forwardedProps`, where apps put it whose client is 0.0.53 or older and cannot send it. */
 function withResume(body: Record<string, unknown>): Record<string, unknown> {
   const props = body['forwardedProps']
   const resume = isObject(props) ? (props['resume'] ?? undefined) : undefined
@@ -68,7 +68,7 @@ function withResume(body: Record<string, unknown>): Record<string, unknown> {
 }
 
 /**
- * The content of a user message that comes outside a run input, as a message with the given id.
+ * Parses the content of a user message that comes without a run input. Returns a message with the given id.
  *
  * @throws {RunnerError} `invalid_input`.
  */
@@ -79,7 +79,7 @@ export function parseUserContent(content: unknown, id: string): UserMessage {
       details: result.error.issues.map((issue) => `${pathOf(issue.path)}: ${issue.message}`),
     })
   }
-  // As above: zod allows for an `undefined` that JSON does not have.
+  // As above: zod's types allow an `undefined` that JSON does not have.
   return result.data as UserMessage
 }
 
@@ -96,7 +96,7 @@ function strip(body: Record<string, unknown>, warnings: string[]): Record<string
   return kept
 }
 
-/** A message of an unknown role is named by the message behind it: when that is known to the thread, so is the other. */
+/** Strips messages of unknown roles. The next message stands for such a one: when the thread knows it, it knows both. */
 function stripMessages(messages: readonly unknown[], warnings: string[]): unknown[] {
   const kept: unknown[] = []
   let nameless: string[] = []
@@ -132,23 +132,23 @@ function stripMessage(message: unknown, path: string, warnings: string[]): unkno
   return withSkipped(kept, skipped)
 }
 
-/** Travels with the message to where the client is informed of what the model was not given. */
+/** Notes in the message's metadata what the model was not given; the run reports it to the client. */
 function withSkipped(message: unknown, parts: string[]): unknown {
   if (parts.length === 0 || !isObject(message)) return message
   const metadata = isObject(message['metadata']) ? message['metadata'] : {}
   return { ...message, metadata: { ...metadata, [SKIPPED]: [...parts, ...skippedOf({ metadata })] } }
 }
 
-/** Member of a message's metadata: what of it was left out, in words. */
+/** Member of a message's metadata: the parts that were left out, in words. */
 const SKIPPED = 'agui-runner.skipped'
 
-/** What of a message was left out when it was read, in words. */
+/** Returns the parts of a message that were left out when it was parsed, in words. */
 export function skippedOf({ metadata }: { metadata?: Record<string, unknown> | undefined }): string[] {
   const parts = metadata?.[SKIPPED]
   return Array.isArray(parts) ? parts.filter((part) => typeof part === 'string') : []
 }
 
-/** Some senders put the `binary` part and its successor side by side; none is taken twice. */
+/** Drops `binary` parts whose successor stands beside them: some senders send both. */
 function withoutBinary(parts: readonly unknown[]): unknown[] {
   const others = new Set(parts.map((part) => JSON.stringify(part)))
   return parts.flatMap((part) => {

@@ -1,5 +1,5 @@
-// What an AG-UI event does to what is open: the one table that everybody reads who follows a stream. Types only are
-// imported, so that a page may read it too.
+// What an AG-UI event does to open items. Every part that follows a stream reads this one table. It imports types only,
+// so that a page can load it too.
 import type { EventType } from '@ag-ui/core'
 import type { AguiEvent } from './event.ts'
 
@@ -7,8 +7,8 @@ import type { AguiEvent } from './event.ts'
 export type ItemKind = 'text' | 'tool' | 'reasoning' | 'span' | 'step' | 'subagent' | 'activity'
 
 /**
- * `open` and `close` are an item's first and last event, `delta` adds to an open one, and `whole` speaks of an item
- * in one event that stands for itself.
+ * `open` and `close` are an item's first and last event. `delta` adds to an open item. `whole` is an item in one event
+ * of its own.
  */
 type EffectKind = 'open' | 'delta' | 'close' | 'whole'
 
@@ -17,11 +17,11 @@ interface Row {
   readonly kind: EffectKind
   /** The member that names the item. */
   readonly id: 'messageId' | 'toolCallId' | 'entityId' | 'stepName' | 'subagentRunId'
-  /** The member that carries what is said. */
+  /** The member that carries the text. */
   readonly text?: 'delta' | 'content'
 }
 
-/** Events that speak of the run, the state or the whole history have no row, and neither have chunks, which we never send. */
+/** Events about the run, the state or the whole history have no row. Chunks have none either: we never send them. */
 export const ITEMS: Readonly<Record<EventType, Row | undefined>> = {
   TEXT_MESSAGE_START: { item: 'text', kind: 'open', id: 'messageId' },
   TEXT_MESSAGE_CONTENT: { item: 'text', kind: 'delta', id: 'messageId', text: 'delta' },
@@ -66,7 +66,7 @@ export function isDelta(event: AguiEvent): event is DeltaEvent {
   return ITEMS[event.type]?.text === 'delta'
 }
 
-/** The id of the item that it adds to; together with its type it tells items apart. */
+/** Returns the id of the item that the delta adds to. Items differ by type and id. */
 export function idOf(event: DeltaEvent): string {
   return 'messageId' in event ? event.messageId : event.toolCallId
 }
@@ -75,27 +75,27 @@ export interface Effect {
   readonly item: ItemKind
   readonly kind: EffectKind
   readonly id: string
-  /** Tells open items apart: two items of one key are one. */
+  /** Unique among open items. */
   readonly key: string
 }
 
-/** Undefined for events that speak of no item. Events of unknown types, from a later AG-UI, are such. */
+/** Returns undefined for an event about no item, and for a type of a later AG-UI. */
 export function effectOf(event: { readonly type: string }): Effect | undefined {
   const row = rowOf(event.type)
   if (row === undefined) return undefined
   const { item, kind } = row
   const id = member(event, row.id)
-  // Steps are named per owner: two subagents may each have a step of the same name open.
+  // A step's name is unique per owner only: two subagents may have a step of one name open.
   const key = item === 'step' ? `step ${member(event, 'subagentRunId')} ${id}` : `${item} ${id}`
   return { item, kind, id, key }
 }
 
-/** The types of the events that speak of such items. */
+/** Returns the types of the events about items of this kind. */
 export function typesOf(item: ItemKind): string[] {
   return Object.keys(ITEMS).filter((type) => rowOf(type)?.item === item)
 }
 
-/** Whose event it is: empty for the main agent. */
+/** Returns the event's owner; empty for the main agent. */
 export function ownerOf(event: object): { subagentRunId?: string } {
   return 'subagentRunId' in event && typeof event.subagentRunId === 'string'
     ? { subagentRunId: event.subagentRunId }

@@ -8,8 +8,8 @@ const amount = z.number()
 const flag = z.boolean()
 
 /**
- * The value of each `CUSTOM agui-runner.<name>` event: everything that AG-UI has no event for. What each means is in
- * docs/events.md, which a test compares with this table, member by member.
+ * The value of each `CUSTOM agui-runner.<name>` event: everything that AG-UI has no event for. docs/events.md says what
+ * each means; a test compares it with this table, member by member.
  */
 export const OWN_EVENTS = {
   api_retry: z.object({
@@ -162,7 +162,7 @@ export function ownName(name: OwnEventName): string {
   return `${PREFIX}${name}`
 }
 
-/** Members that are undefined are left out. `owner` is whose event it is; empty for the main agent. */
+/** Creates the event without its undefined members. `owner` is empty for the main agent. */
 export function ownEvent<N extends OwnEventName>(
   name: N,
   value: OwnEventValue<N>,
@@ -171,7 +171,7 @@ export function ownEvent<N extends OwnEventName>(
   return { type: EventType.CUSTOM, name: ownName(name), value: withoutAbsent(value), ...owner }
 }
 
-/** The value when `event` is that one of ours and fits its schema. */
+/** Returns the value when `event` has this name and fits its schema. */
 export function readOwn<N extends OwnEventName>(
   name: N,
   event: { readonly name: string; readonly value?: unknown },

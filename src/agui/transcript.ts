@@ -9,7 +9,7 @@ type RunStarted = Extract<AguiEvent, { type: EventType.RUN_STARTED }>
 type RunEnded = Extract<AguiEvent, { type: EventType.RUN_FINISHED | EventType.RUN_ERROR }>
 type Start<K extends EventType> = Extract<AguiEvent, { type: K }>
 
-/** What is open, with all that was said of it so far; the start carries all metadata so far. */
+/** An open item with all its text so far. Its start event carries all metadata so far. */
 type Opened =
   | { kind: 'text'; start: Start<EventType.TEXT_MESSAGE_START>; said: string[] }
   | { kind: 'tool'; start: Start<EventType.TOOL_CALL_START>; said: string[] }
@@ -17,38 +17,38 @@ type Opened =
   | { kind: 'bare'; start: AguiEvent }
 
 /**
- * A thread's messages as a client that read every event would hold them. Fed with the log from its beginning, it
- * gives a client that holds nothing a legal start: the closed messages as a snapshot, the open items anew
- * (agui-1.0-producer.md A3.26: history is restated by snapshots, never streamed again).
+ * A thread's messages as a client that read every event would hold them. It is fed the log from its beginning and gives
+ * a client that holds nothing a legal start: the closed messages as a snapshot, and the open items opened again
+ * (agui-1.0-producer.md A3.26: history is restated by snapshots and never streamed again).
  */
 export class Transcript {
   readonly #messages = new Map<string, Message>()
-  /** A message's place is where it began, not where it ended: the seq there. */
+  /** The seq at which each message began, by its id. It decides the message's place. */
   readonly #places = new Map<string, number>()
   #seq = 0
-  /** Which message holds a tool call, by its id. */
+  /** The message that holds a tool call, by the call's id. */
   readonly #callers = new Map<string, string>()
   readonly #open = new Map<string, Opened>()
   #runStarted: RunStarted | undefined
   #runEnded: RunEnded | undefined
   #isOpen = false
 
-  /** Whether a run is open; its RUN_STARTED may be gone by retention. */
+  /** Whether a run is open. Retention may have removed its RUN_STARTED. */
   get isOpen(): boolean {
     return this.#isOpen
   }
 
-  /** RUN_STARTED of the open run, when it was seen. */
+  /** RUN_STARTED of the open run, if it was seen. */
   get openRun(): RunStarted | undefined {
     return this.#isOpen ? this.#runStarted : undefined
   }
 
-  /** The terminal event of the last run, when none is open. */
+  /** The terminal event of the last run, if no run is open. */
   get lastEnd(): RunEnded | undefined {
     return this.#runEnded
   }
 
-  /** The closed messages, in the order a client holds them: results stand right behind the call's message. */
+  /** Returns the closed messages in a client's order: a result stands right behind the message with its call. */
   messages(): Message[] {
     const results = new Map<string, Message[]>()
     for (const message of this.#messages.values()) {
@@ -62,12 +62,12 @@ export class Transcript {
     })
   }
 
-  /** The events that open again what is open, with all that was said so far. */
+  /** Returns the events that open the open items again, with all their text so far. */
   openings(): AguiEvent[] {
     return [...this.#open.values()].flatMap((opened) => reopen(opened))
   }
 
-  /** @param seq of the event, where some before it are missing. */
+  /** @param seq The event's seq, where earlier events are missing. */
   apply(event: AguiEvent, seq = this.#seq + 1): void {
     this.#isOpen = true
     this.#seq = seq
@@ -134,7 +134,7 @@ export class Transcript {
     }
   }
 
-  /** What AG-UI cannot say of a message that has been streamed (docs/events.md). */
+  /** Applies our own events about streamed messages, for which AG-UI has none (docs/events.md). */
   #applyOwn(event: Start<EventType.CUSTOM>): void {
     const retracted = readOwn('retracted', event)
     for (const id of retracted?.messageIds ?? []) this.#messages.delete(id)
@@ -150,7 +150,7 @@ export class Transcript {
     }))
   }
 
-  /** What the run that begins brings has its place anew, the last one. */
+  /** Takes the conversation back. Messages that the starting run brings move to the end. */
   #takeBack(afterSeq: number): void {
     for (const [id, seq] of this.#places) {
       if (seq <= afterSeq) continue
@@ -186,7 +186,7 @@ export class Transcript {
     describe(opened, metadata)
   }
 
-  /** The run's end closes all; what was left open is kept as far as it was said. */
+  /** Closes every open item at the end of a run, with the text that it has. */
   #closeAll(): void {
     for (const key of [...this.#open.keys()]) this.#close(key)
   }
@@ -214,7 +214,7 @@ export class Transcript {
     }
   }
 
-  /** As the client does: on the parent message when it is an assistant's, else on one of its own. */
+  /** Adds the call where a client adds it: to the parent message of an assistant, else to a message of its own. */
   #addCall(start: Extract<AguiEvent, { type: EventType.TOOL_CALL_START }>, args: string): void {
     const call: ToolCall = {
       id: start.toolCallId,
@@ -251,7 +251,7 @@ function withMetadata<T extends Described>(target: T, metadata: Metadata): T {
   return { ...target, ...metadataOf(target, { metadata }) }
 }
 
-/** Merged key by key, the last word wins (agui-1.0-producer.md A12.79). */
+/** Merges metadata key by key; the later value wins (agui-1.0-producer.md A12.79). */
 function metadataOf(known: Described | undefined, said: Described): Described {
   const metadata = mergeMetadata(known?.metadata, said.metadata)
   return metadata === undefined ? {} : { metadata }
