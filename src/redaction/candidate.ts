@@ -1,14 +1,14 @@
 import { isIn } from './character-class.ts'
 import type { FormStep, TokenForm } from './token-forms.ts'
 
-/** What the next character made of a candidate. */
+/** The state of a candidate after its next character. */
 export type Verdict = 'open' | 'token' | 'none'
 
-/** A place at which the literal beginning of a token form was seen; fed with what follows, it decides whether it is one. */
+/** A place where the literal prefix of a token form was seen. It is fed the following characters and decides. */
 export class Candidate {
   readonly form: TokenForm
   readonly #prefixAt: number
-  /** Where the secret begins; undefined while only its context was seen. */
+  /** The position of the secret's first character; undefined while only its context was seen. */
   #secretAt: number | undefined
   #step = 0
   #count = 0
@@ -28,7 +28,7 @@ export class Candidate {
     return this.#secretAt
   }
 
-  /** The character at `position` comes next. A `token` includes it, unless its form is exact. */
+  /** Takes the character at `position`. The verdict `token` includes this character, unless the form is exact. */
   take(code: number, position: number): Verdict {
     const { steps, context, isExact } = this.form
     for (let step = steps[this.#step]; step !== undefined; step = steps[this.#step]) {
@@ -47,7 +47,7 @@ export class Candidate {
     return 'none'
   }
 
-  /** Whether the end of the text makes it a token. */
+  /** Whether the candidate is a token if the text ends here. */
   get isWhole(): boolean {
     return this.form.isExact === true && this.#isLast && this.#count === this.form.steps.at(-1)?.min
   }
@@ -57,7 +57,7 @@ export class Candidate {
   }
 }
 
-/** What belongs to a token after it was known for one. */
+/** The characters that still belong to a token after it was recognized. */
 export class Tail {
   readonly form: TokenForm
   #step = 0

@@ -1,11 +1,11 @@
-/** Which ASCII characters a place in a token may have; no token has others. */
+/** The ASCII characters that are allowed at one place of a token. Tokens hold no other characters. */
 export type CharacterClass = Uint8Array
 
 const ASCII = 128
 
 const known = new Map<string, CharacterClass>()
 
-/** From the inside of a regular expression's brackets, as in `A-Za-z0-9_`. */
+/** Creates a class from the inside of a regular expression's brackets, such as `A-Za-z0-9_`. */
 export function createClass(range: string): CharacterClass {
   const before = known.get(range)
   if (before !== undefined) return before

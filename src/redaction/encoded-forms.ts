@@ -1,21 +1,21 @@
-/** A secret of fewer characters is not looked for: as a part of ordinary words it would be found everywhere. */
+/** Shortest secret that is searched for. A shorter one would be found as a part of ordinary words. */
 export const SECRET_CHARS_MIN = 8
-/** Of a secret of several lines, lines of this length count each: they are shown indented or numbered too. */
+/** Shortest line of a secret with several lines that is searched for by itself: lines are shown indented or numbered. */
 const LINE_CHARS_MIN = 16
-/** Beyond so many characters a value is a document, of which lines and the beginning are enough. */
+/** Longest value of which every encoding is searched for. A longer value is a document: its lines and start are enough. */
 const ENCODED_CHARS_MAX = 4096
-/** No text has one half of a character alone. */
+/** Half of a character alone, which no well-formed text has. */
 const LONE_SURROGATE = /\p{Surrogate}/u
 const PEM_MARKER = /^-----(?:BEGIN|END) /
 
 export interface EncodedForms {
-  /** Each found where it stands as it is. */
+  /** Forms that are found only as they are. */
   text: Set<string>
-  /** Found also where white space stands in it. */
+  /** Forms that are also found with white space inside. */
   base64: Set<string>
 }
 
-/** Every spelling in which a known secret is looked for, without repetitions. */
+/** Returns every spelling in which a known secret is searched for, each once. */
 export function encodedForms(value: string): EncodedForms {
   const forms: EncodedForms = { text: new Set(), base64: new Set() }
   const trimmed = value.trim()
@@ -26,7 +26,7 @@ export function encodedForms(value: string): EncodedForms {
     for (const line of lines.map((text) => text.trim())) {
       if (line.length >= LINE_CHARS_MIN && !PEM_MARKER.test(line)) addTextForms(line, forms)
     }
-    // Short lines only: they belong together.
+    // All lines are short, so they are searched for together.
     if (forms.text.size === 0) addTextForms(trimmed, forms)
   }
   addBase64Forms(trimmed.slice(0, ENCODED_CHARS_MAX), forms.base64)
@@ -46,12 +46,12 @@ function inJson(text: string): string {
   return JSON.stringify(text).slice(1, -1)
 }
 
-/** As Python's `json.dumps` writes it. */
+/** Escapes a text as Python's `json.dumps` does. */
 function toAscii(text: string): string {
   return text.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
-/** Encoders differ in what they leave as it is and in the case of the digits. */
+/** Returns the percent encodings. Encoders differ in the characters they leave alone and in the case of the digits. */
 function percentForms(text: string): string[] {
   const common = encodeURIComponent(text)
   const strict = common.replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
@@ -61,7 +61,7 @@ function percentForms(text: string): string[] {
   return [...upper, ...upper.map((form) => form.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()))]
 }
 
-/** Inside a longer text it stands at one of three places, and the characters at its edges are not its own. */
+/** Adds the base64 forms. Inside a longer text a secret has one of three offsets, and its edge characters are shared. */
 function addBase64Forms(text: string, forms: Set<string>): void {
   const bytes = Buffer.from(text)
   for (const offset of [0, 1, 2]) {

@@ -3,24 +3,24 @@ import { SECRET_CHARS_MIN } from './encoded-forms.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
-/** Names that say what their value is, word by word: `GITHUB_TOKEN`, `pgpassword`, not `MONKEY` or `TOKENIZER`. */
+/** Words that mark a variable's value as a secret: in `GITHUB_TOKEN` and `pgpassword`, not in `MONKEY` or `TOKENIZER`. */
 const SECRET_WORD =
   /^(?:[A-Z0-9]*(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL)S?|AUTHORIZATION|PASS|PAT|(?:API|APP|ACCESS|ACCOUNT|AUTH|CLIENT|ENCRYPTION|MASTER|PRIVATE|SECRET|SIGNING)?KEYS?)$/
-/** Stand for a credential that somebody else puts in. */
+/** Values that stand in for a credential which another process inserts. */
 const PLACEHOLDER = /^(?:openshell:resolve:env:.*|inference-routing|notused)$/s
 const PROXY_NAME = /_PROXY$/i
 const URL_PASSWORD = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*?:([^@/?#]+)@/i
 const CREDENTIAL_FILE_BYTES_MAX = 256 * 1024
-/** `ANTHROPIC_CUSTOM_HEADERS`: one header a line. */
+/** Variables with one header per line, such as `ANTHROPIC_CUSTOM_HEADERS`. */
 const HEADERS_NAME = /_HEADERS$/i
-/** `OTEL_EXPORTER_OTLP_HEADERS`: `name=value` pairs in percent encoding, with any name. */
+/** Variables with `name=value` pairs in percent encoding, such as `OTEL_EXPORTER_OTLP_HEADERS`. */
 const OTEL_HEADERS_NAME = /^OTEL_.*_HEADERS$/
 const SCHEME = /^(?:Bearer|Basic|Token) +/i
 const ASSIGNMENT = /^\s*(?:export\s+)?["']?([\w.-]+)["']?\s*[=:]\s*["']?(.*?)["']?,?\s*$/
 
 /**
- * Every secret that the runner was given: in variables whose name says so, inside addresses, and in the files that
- * such variables name, or that are named as `files`. A file that cannot be read holds no secret that could leak from here.
+ * Returns every secret that the runner was given: in variables with a telling name, inside addresses, and in the files
+ * that such variables or `files` name. An unreadable file is skipped: its secret cannot leak from here.
  */
 export function readKnownSecrets(env: Env, files: readonly string[] = []): string[] {
   const inEnvironment = Object.entries(env).flatMap(([name, value]) =>
@@ -53,7 +53,7 @@ export function isSecretName(name: string): boolean {
     .some((word) => SECRET_WORD.test(word))
 }
 
-/** JSON, assignments, or the secret and nothing else. */
+/** Reads a file of JSON, of assignments, or of the secret alone. */
 function secretsInFile(text: string): string[] {
   const json = parseJson(text)
   if (typeof json === 'object' && json !== null) return secretsInJson(json)
@@ -68,7 +68,7 @@ function assignedIn(text: string): string[] {
     .flatMap((match) => (match?.[1] !== undefined && isSecretName(match[1]) ? [match[2] ?? ''] : []))
 }
 
-/** Undefined for what is no secret. */
+/** Returns undefined for text that is no JSON object. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -84,7 +84,7 @@ function secretsInJson(value: unknown, name = ''): string[] {
   return Object.entries(value).flatMap(([key, member]) => secretsInJson(member, key))
 }
 
-/** Undefined for what is no small file: then the value is no path, or nothing that is read. */
+/** Returns undefined unless the path leads to a small file. The value may be no path at all. */
 function readSmallFile(path: string): string | undefined {
   try {
     const { size } = statSync(path)

@@ -1,8 +1,8 @@
-/** Every needle has at least so many characters. */
+/** Shortest needle that the filter takes. */
 const NEEDLE_CHARS_MIN = 3
-/** So many at the end of a text may begin one, and are not looked at. */
+/** Characters at the end of a text that are not examined, because a needle may begin there. */
 const UNSEEN_CHARS = NEEDLE_CHARS_MIN - 1
-/** So many of a needle are reason enough to look closely; to look at more would take long in text made for it. */
+/** Characters of a needle that are compared before the closer search. More would be slow in text built against it. */
 const BEGINNING_CHARS = 8
 
 const CODE_BITS = 7
@@ -10,16 +10,16 @@ const CODE_MASK = 2 ** CODE_BITS - 1
 const PAIRS = 2 ** (2 * CODE_BITS)
 
 /**
- * Tells fast that no needle begins in a text, which is nearly always so. By pairs of characters, as Wu and Manber: one
- * that is no part of the first three of any needle is a reason to go on by two.
+ * Shows fast that no needle begins in a text, which is nearly always so. It works on pairs of characters, after Wu and
+ * Manber: a pair that is in no needle's first three characters lets the search skip two.
  */
 export class NeedleFilter {
-  /** By pair: how many characters to go on; 0 when it may be the second and third of a needle. */
+  /** By pair: the characters to skip, or 0 when the pair may be a needle's second and third character. */
   readonly #steps = new Uint8Array(PAIRS).fill(UNSEEN_CHARS)
-  /** By the pair that is second and third: how these needles begin. */
+  /** By a needle's second and third character: the beginnings of these needles. */
   readonly #beginnings: (readonly string[])[] = Array.from({ length: PAIRS }, () => NONE)
 
-  /** @throws {RangeError} when a needle is too short for it. */
+  /** @throws {RangeError} for a needle shorter than NEEDLE_CHARS_MIN. */
   constructor(needles: Iterable<string>) {
     const beginnings = new Set([...needles].map((text) => text.slice(0, BEGINNING_CHARS)))
     for (const text of beginnings) {
@@ -33,7 +33,7 @@ export class NeedleFilter {
     for (const [pair, texts] of this.#beginnings.entries()) if (texts.length > 0) this.#steps[pair] = 0
   }
 
-  /** Where the first needle may begin, all of it or what `text` has left for it; the last two places may always be one. */
+  /** Returns where the first needle may begin, whole or cut by the end. The last two positions always count. */
   firstIn(text: string): number {
     const last = text.length - 1
     for (let at = 1; at < last; ) {
@@ -58,7 +58,7 @@ export class NeedleFilter {
 
 const NONE: readonly string[] = []
 
-/** Two pairs may share a number: then the filter is only less sure. */
+/** Returns the pair's number. Two pairs may share one, which only makes the filter less exact. */
 function pairOf(first: number, second: number): number {
   return ((first & CODE_MASK) << CODE_BITS) | (second & CODE_MASK)
 }

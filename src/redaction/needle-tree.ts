@@ -1,30 +1,30 @@
-/** A text looked for: a known secret in one of its forms, or the literal beginning of a token form. */
+/** A text to search for: one form of a known secret, or the literal prefix of a token form. */
 export interface Needle {
   text: string
-  /** Index of the token form that begins so; absent for a known secret. */
+  /** Index of the token form with this prefix; absent for a known secret. */
   form?: number
-  /** When its beginning has to wait for what follows: it is part of a secret then, or may be at the start of a word. */
+  /** When the needle's beginning is held back: always, only at the start of a word, or never. */
   waits: 'always' | 'at-word' | 'never'
 }
 
 export const ROOT = 0
-/** A known secret cut by the end of the text counts from so many characters on, and from half of it. */
+/** Shortest beginning of a known secret that counts at the end of a text; it must also be half of the secret. */
 const CUT_CHARS_MIN = 16
 
 const ASCII = 128
 const ROWS_MAX = 128
 
-/** A known secret ends here. */
+/** Flag: a known secret ends in this state. */
 const SECRET = 1
-/** A known secret's beginning ends here that is long enough to be redacted where the text ends. */
+/** Flag: the beginning of a known secret ends here, long enough to be redacted at the end of the text. */
 const CUT = 2
-/** A needle that waits always goes through here; at the start of a word. */
+/** Flags: a needle that is held back leads through this state, always or at the start of a word. */
 const WAITS = 4
 const WAITS_AT_WORD = 8
 
 /**
- * Aho-Corasick: every needle found in one pass, whatever their number. Children are chains of siblings, since
- * behind the first characters of a secret there is but one way on; a table of transitions would be megabytes.
+ * An Aho-Corasick automaton: it finds every needle in one pass, whatever their number. Children are chains of siblings,
+ * because after its first characters a secret has one way on. A table of transitions would take megabytes.
  */
 export class NeedleTree {
   readonly longest: number
@@ -33,11 +33,11 @@ export class NeedleTree {
   readonly #sibling: number[] = [0]
   readonly #fail: number[] = [0]
   readonly #depth: number[] = [0]
-  /** The next state on the way of `#fail` at which a needle ends. */
+  /** By state: the next state along `#fail` at which a needle ends. */
   readonly #ending: number[] = [0]
   readonly #form: number[] = [-1]
   readonly #flags: number[] = [0]
-  /** The states nearest to the root, where nearly all text stays, have a full row of transitions each. */
+  /** Full transition rows of the states nearest to the root, where nearly all text stays. */
   readonly #rows: Int32Array
   readonly #rowOf: Int32Array
   readonly #isHit: Uint8Array
@@ -60,7 +60,7 @@ export class NeedleTree {
     return row >= 0 && code < ASCII ? (this.#rows[row * ASCII + code] ?? ROOT) : this.#follow(from, code)
   }
 
-  /** Whether any needle ends here. */
+  /** Whether a needle ends in this state. */
   isHit(state: number): boolean {
     return this.#isHit[state] === 1
   }
@@ -75,17 +75,17 @@ export class NeedleTree {
     return this.#child(ROOT, code)
   }
 
-  /** The first state at which a needle ends here, longest first; ROOT when none does. */
+  /** Returns the state of the longest needle that ends here, or ROOT. */
   ending(state: number): number {
     return this.form(state) !== -1 || this.isSecret(state) ? state : at(this.#ending, state)
   }
 
-  /** The next shorter one that ends here. */
+  /** Returns the state of the next shorter needle that ends here, or ROOT. */
   shorter(state: number): number {
     return at(this.#ending, state)
   }
 
-  /** Characters of the needle, or of its beginning, that was seen. */
+  /** Returns the characters of the needle, or of its beginning, that were seen. */
   depth(state: number): number {
     return at(this.#depth, state)
   }
@@ -94,7 +94,7 @@ export class NeedleTree {
     return (at(this.#flags, state) & SECRET) !== 0
   }
 
-  /** -1 for none. */
+  /** Returns the index of the token form, or -1. */
   form(state: number): number {
     return this.#form[state] ?? -1
   }
@@ -103,7 +103,7 @@ export class NeedleTree {
     return at(this.#fail, state)
   }
 
-  /** Whether what was seen has to wait for what follows. */
+  /** Whether the seen text must be held back until more text decides. */
   waits(state: number): boolean {
     return (at(this.#flags, state) & WAITS) !== 0
   }
@@ -112,7 +112,7 @@ export class NeedleTree {
     return (at(this.#flags, state) & WAITS_AT_WORD) !== 0
   }
 
-  /** Characters of a known secret that the end of the text cut here; 0 for none. */
+  /** Returns the length of a known secret's beginning that a text's end cuts off here, or 0. */
   cut(state: number): number {
     for (let shorter = state; shorter !== ROOT; shorter = at(this.#fail, shorter)) {
       if ((at(this.#flags, shorter) & CUT) !== 0) return at(this.#depth, shorter)
@@ -155,7 +155,7 @@ export class NeedleTree {
     return state
   }
 
-  /** Breadth first: what a state falls back to is shorter, so it is linked already. Returns all states in that order. */
+  /** Links the states breadth first: a fallback is shorter and so already linked. Returns the states in that order. */
   #link(): number[] {
     const queue = [ROOT]
     for (const parent of queue) {

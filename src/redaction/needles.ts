@@ -4,16 +4,16 @@ import { type Needle, NeedleTree } from './needle-tree.ts'
 import { GAP_CHARS_MAX } from './spaced-search.ts'
 import type { TokenForm } from './token-forms.ts'
 
-/** What a redactor looks for, in the form that is searched. */
+/** Everything that a redactor searches for, compiled. */
 export interface Needles {
   tree: NeedleTree
-  /** Known secrets in base64, which may be broken into lines. */
+  /** Known secrets in base64, which text may break into lines. */
   spaced: NeedleTree
   filter: NeedleFilter
   forms: readonly TokenForm[]
-  /** So many characters may wait for what follows, never more. */
+  /** Upper bound of the characters that are held back. */
   heldCharsMax: number
-  /** The longest literal beginning of a token form. */
+  /** Length of the longest prefix of a token form. */
   prefixCharsMax: number
 }
 
@@ -23,7 +23,7 @@ export function createNeedles(values: readonly string[], forms: readonly TokenFo
   const secrets = new Set([...encoded.flatMap(({ text }) => [...text]), ...base64])
   const needles = [...secrets].map(toNeedle)
   forms.forEach(({ prefixes, context, startsWord }, form) => {
-    // Context is shown.
+    // The context is not secret, so nothing of it is held back.
     const waits = context !== undefined ? 'never' : startsWord ? 'at-word' : 'always'
     for (const text of prefixes) needles.push({ text, form, waits })
   })
@@ -43,7 +43,7 @@ function toNeedle(text: string): Needle {
   return { text, waits: 'always' }
 }
 
-/** Until the last step has its minimum it is not known for a token. */
+/** Returns the characters up to the last step's minimum, before which a token is not recognized. */
 function heldCharsOf({ prefixes, context, steps }: TokenForm): number {
   const prefix = context === undefined ? Math.max(...prefixes.map(({ length }) => length)) : 0
   const before = steps.slice(context?.secretFrom ?? 0, -1)

@@ -1,12 +1,12 @@
-/** To cut off what nobody needs any more is dearer than to keep so much of it. */
+/** Characters that are kept beyond need, because cutting the text each time costs more. */
 const KEPT_CHARS = 1024
 
 /**
- * The end of a text that comes in pieces. Adding one costs nothing, for the engine puts them together when somebody
- * looks at the whole; nearly always it is enough to look at the last two.
+ * The end of a text that arrives in pieces. Adding a piece costs nothing, because the engine joins them only when the
+ * whole is read. The last two pieces are nearly always enough.
  */
 export class RecentText {
-  /** So much is kept in front of what was not given out. */
+  /** Characters that are kept in front of the held-back text. */
   readonly #lookBackChars: number
   #text = ''
   #last = ''
@@ -28,7 +28,7 @@ export class RecentText {
     this.#end += piece.length
   }
 
-  /** As much of it as is kept. */
+  /** Returns the part of the range that is kept. */
   slice(start: number, end: number): string {
     const lastAt = this.#end - this.#last.length
     if (start >= lastAt) return this.#last.slice(start - lastAt, end - lastAt)
@@ -40,12 +40,12 @@ export class RecentText {
     return this.#text.slice(Math.max(start - base, 0), Math.max(end - base, 0))
   }
 
-  /** NaN for a character that is not of the last piece. */
+  /** Returns NaN for a position outside the last piece. */
   lastCodeAt(position: number): number {
     return this.#last.charCodeAt(position - this.#end + this.#last.length)
   }
 
-  /** What stands in front of `position` was given out. */
+  /** Marks the text before `position` as given out. */
   forget(position: number): void {
     if (this.#text.length <= KEPT_CHARS) return
     const from = this.#text.length - (this.#end - position) - this.#lookBackChars

@@ -2,22 +2,22 @@ export const MARKER = '[redacted]'
 
 interface Span {
   start: number
-  /** Behind its last character. */
+  /** The position after the last character. */
   end: number
 }
 
-/** Cuts spans out of a text that is given piece by piece; spans that touch leave one marker. */
+/** Cuts spans out of a text that arrives in pieces. Spans that touch leave one marker. */
 export class RedactedText {
   #spans: Span[] = []
-  /** Behind the last character that was given out or cut. */
+  /** The position after the last character that was given out or cut. */
   #position = 0
-  /** Where the span of the last marker ends. */
+  /** The end of the last marker's span. */
   #markedTo = -1
 
-  /** `start` lies behind everything that was given out. */
+  /** Cuts a span. `start` must not lie before text that was given out. */
   cut(start: number, end: number): void {
     const last = this.#spans.at(-1)
-    // What goes on one character at a time, mostly.
+    // A span mostly grows by one character at a time.
     if (last !== undefined && start >= last.start && start <= last.end) {
       last.end = Math.max(last.end, end)
       return
@@ -40,12 +40,12 @@ export class RedactedText {
     return this.#position
   }
 
-  /** The text up to `end` was given out as it is. */
+  /** Marks the text up to `end` as given out unchanged. */
   pass(end: number): void {
     this.#position = end
   }
 
-  /** Everything up to `end`. */
+  /** Returns the redacted text up to `end`. */
   take(end: number, text: { slice(start: number, end: number): string }): string {
     let out = ''
     for (let span = this.#spans[0]; span !== undefined && span.start < end; span = this.#spans[0]) {

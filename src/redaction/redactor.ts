@@ -6,37 +6,37 @@ import { TextStream } from './text-stream.ts'
 import { TOKEN_FORMS, type TokenForm } from './token-forms.ts'
 
 export interface RedactorOptions {
-  /** Known secrets, as they are. */
+  /** Known secrets in plain text. */
   values: readonly string[]
-  /** Forms that give a token away; the well-known ones when left out. */
+  /** Token forms to search for; the well-known ones by default. */
   patterns?: readonly TokenForm[]
 }
 
-/** Takes secrets out of everything that leaves the runner. What goes to Claude Code does not pass here. */
+/** Removes secrets from everything that leaves the runner. Text for Claude Code does not pass here. */
 export interface Redactor {
   redactText(text: string): string
-  /** Every string in it, at any depth. What has none comes back as it is, not as a copy. */
+  /** Redacts every string at any depth. A value without secrets is returned itself, not as a copy. */
   redactValue<T>(value: T): T
-  /** An event that is no part of a stream, or a whole one. */
+  /** Redacts one event that is not part of a stream. */
   redactEvent<E extends AguiEvent>(event: E): E
-  /** A text that comes in pieces, wherever it was cut. */
+  /** Redacts a text that arrives in pieces, wherever it was cut. */
   redactPieces(pieces: AsyncIterable<string>): AsyncGenerator<string>
   /**
-   * A value that came back from where `original` was shown; `name` is what an error calls it. Secrets that were taken
-   * out are put back where the value is as it was shown.
+   * Restores a value that a client sent back after it was shown `original`. Removed secrets are put back where the value
+   * is unchanged. `name` stands for the value in errors.
    *
-   * @throws {RunnerError} `invalid_input` when a marker is somewhere else.
+   * @throws {RunnerError} `invalid_input` when a marker stands anywhere else.
    */
   restore(sent: unknown, of: { original: unknown; name: string }): unknown
-  /** For the events of one run, in order. */
+  /** Creates the redactor of one run's events, which must come in order. */
   createStream(): StreamRedactor
-  /** So many characters of one message may wait for what follows. */
+  /** Upper bound of the characters of one message that are held back. */
   readonly heldCharsMax: number
 }
 
-/** Opaque to everybody but the model, which needs it unchanged. */
+/** Members that only the model reads, which needs them unchanged. */
 const UNTOUCHED: ReadonlySet<string> = new Set(['encryptedValue'])
-/** What ties the events of a stream together must be the same in each of them, its deltas too. */
+/** Members that tie the events of a stream together; each event must spell them alike. */
 const IDS: ReadonlySet<string> = new Set([
   'type',
   'threadId',
@@ -47,7 +47,7 @@ const IDS: ReadonlySet<string> = new Set([
   'toolCallId',
   'subagentRunId',
 ])
-/** Deeper values are replaced whole: JSON that deep is no message but an attack on the stack. */
+/** Greatest depth of a value. Deeper values are replaced whole: such JSON is an attack on the stack. */
 const DEPTH_MAX = 256
 
 export function createRedactor({ values, patterns = TOKEN_FORMS }: RedactorOptions): Redactor {
@@ -77,13 +77,13 @@ export function createRedactor({ values, patterns = TOKEN_FORMS }: RedactorOptio
     )
   }
 
-  // What is replaced are strings by strings, so the type stays.
+  // Strings are replaced by strings only, so the type stays.
   const redactValue = <T>(value: T): T => redactUnknown(value, 0) as T
   function restore(sent: unknown, { original, name }: { original: unknown; name: string }): unknown {
     const json = JSON.stringify(original)
     const shownJson = redactText(json)
     const shown = redactValue(original)
-    // Then a marker is somebody's own word.
+    // Nothing was redacted, so a marker in the value is the sender's own word.
     if (shown === original && shownJson === json) return sent
     return restoreShown(sent, { original, forms: [shown, JSON.parse(shownJson)], name })
   }
@@ -103,7 +103,7 @@ export function createRedactor({ values, patterns = TOKEN_FORMS }: RedactorOptio
   }
 }
 
-/** The object itself when `redact` changes nothing. */
+/** Returns the object itself when `redact` changes nothing. */
 function redactMembers(value: object, redact: (key: string, member: unknown) => [string, unknown]): object {
   const before = Object.entries(value)
   const after = before.map(([key, member]) => redact(key, member))

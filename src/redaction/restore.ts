@@ -2,22 +2,22 @@ import { RunnerError } from '../errors.ts'
 import { MARKER } from './redacted-text.ts'
 
 export interface Shown {
-  /** What it was made of. */
+  /** The value before redaction. */
   original: unknown
-  /** As a client may have got it, each whole: taken out string by string, or of its JSON text. */
+  /** The redacted values that a client may have got: redacted string by string, or as JSON text. */
   forms: readonly unknown[]
-  /** What to call it in an error. */
+  /** The value's name in errors. */
   name: string
 }
 
-/** No argument of a tool is that deep; the stack has an end. */
+/** Greatest depth of a tool's arguments, so that the stack does not overflow. */
 const DEPTH_MAX = 256
 
 /**
- * What a client sends back of a value that it was shown without its secrets: a string that is just what was shown at
- * its place means the original. A marker anywhere else stands for nothing that is known, and would be taken for data.
+ * Restores a value that a client got without its secrets and sends back. A string that equals the one shown at its place
+ * means the original. A marker anywhere else stands for no known secret and would be taken for data.
  *
- * @throws {RunnerError} `invalid_input` that names the place.
+ * @throws {RunnerError} `invalid_input` with the place of the marker.
  */
 export function restoreShown(sent: unknown, shown: Shown, depth = 0): unknown {
   if (depth > DEPTH_MAX) throw new RunnerError('invalid_input', `${shown.name} is too deep.`)

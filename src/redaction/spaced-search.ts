@@ -1,11 +1,11 @@
 import { createClass, isIn } from './character-class.ts'
 import { type NeedleTree, ROOT } from './needle-tree.ts'
 
-/** Between two characters of one secret: a line's end and what the next line begins with, however that is spelled. */
+/** Longest gap between two characters of one secret: a line's end and the next line's beginning, in any spelling. */
 export const GAP_CHARS_MAX = 64
-/** A line of more digits is not numbered. */
+/** Longest line number, in digits. */
 const NUMBER_CHARS_MAX = 9
-/** A character spelled `\uXXXX` has so many digits. */
+/** Digits of a character that is spelled `\uXXXX`. */
 const UNICODE_DIGITS = 4
 
 const BASE64 = createClass('A-Za-z0-9+/_-')
@@ -14,9 +14,9 @@ const HEX = createClass('0-9a-fA-F')
 const WHITE = /\s|\u0085|\u200b|\ufeff/
 
 const [TAB, NEWLINE, RETURN, SLASH, BACKSLASH, SMALL_U] = [0x09, 0x0a, 0x0d, 0x2f, 0x5c, 0x75]
-/** What stands between the number of a line and the line, as Claude Code's Read, `cat -n` and `grep -n` have it. */
+/** Characters between a line's number and the line in the output of Claude Code's Read, `cat -n` and `grep -n`. */
 const BEHIND_NUMBER = [TAB, 0x2192, 0x3a, 0x7c]
-/** Escapes of JSON that are white space, by their letter: n, r, t, f, v. */
+/** JSON escapes of white space, by their letter: n, r, t, f, v. */
 const ESCAPED_WHITE = new Map([
   [0x6e, NEWLINE],
   [0x72, RETURN],
@@ -25,31 +25,31 @@ const ESCAPED_WHITE = new Map([
   [0x76, TAB],
 ])
 
-/** As far as the search has come: a state of the tree, and the places of the characters that led to it. */
+/** The progress of a search: a state of the tree, and the positions of the characters that led there. */
 interface Way {
   state: number
-  /** Characters that were noted. */
+  /** Number of noted characters. */
   count: number
-  /** The last one's position in the text. */
+  /** Position of the last noted character in the text. */
   last: number
 }
 
 /**
- * Finds secrets in base64 that is broken into lines: `base64` does so after 76 characters, PEM after 64, others
- * elsewhere, and in JSON a line's end is two characters or more. White space, in any spelling, and the numbers of lines
- * are passed over; a secret may begin and be broken anywhere in a line.
+ * Finds secrets in base64 that is broken into lines. `base64` breaks after 76 characters, PEM after 64, others elsewhere,
+ * and in JSON a line's end is two characters or more. White space in any spelling and line numbers are skipped. A secret
+ * may begin and break anywhere in a line.
  */
 export class SpacedSearch {
   readonly #tree: NeedleTree
   readonly #onFound: (start: number, end: number) => void
-  /** Where the last characters stood, as many as the longest needle has: a ring that grows as it is used. */
+  /** Positions of the last characters, as many as the longest needle has: a ring that grows with use. */
   readonly #positions: number[] = []
   readonly #capacity: number
   #way: Way = { state: ROOT, count: 0, last: -1 }
-  /** Backslashes that were just seen, 0 or 1; from 2 on the digits of a `\u`, and its value so far. */
+  /** State of an escape: 0 or 1 backslashes, from 2 on the digits of a `\u`; beside it the value so far. */
   #escape = 0
   #unicode = 0
-  /** Where it goes on when the digits at the start of this line are its number. */
+  /** The progress to return to when the digits at the start of this line turn out to be its number. */
   #beforeNumber: Way | undefined
   #digits = 0
 
@@ -59,7 +59,7 @@ export class SpacedSearch {
     this.#capacity = tree.longest + NUMBER_CHARS_MAX + 1
   }
 
-  /** `first` is the position of the piece's first character. */
+  /** Takes the next piece. `first` is the position of its first character. */
   push(piece: string, first: number): void {
     if (this.#tree.longest === 0) return
     for (let index = 0; index < piece.length; index++) {
@@ -70,14 +70,14 @@ export class SpacedSearch {
     }
   }
 
-  /** The first character that may still belong to a secret, or `position`. */
+  /** Returns the position of the first character that may still belong to a secret, or `position`. */
   heldFrom(position: number): number {
     const from = this.#waitsFrom(this.#way) ?? position
     const before = this.#beforeNumber === undefined ? undefined : this.#waitsFrom(this.#beforeNumber)
     return Math.min(from, before ?? position)
   }
 
-  /** The end of the text: enough of a secret counts as one. */
+  /** Ends the text. A long enough beginning of a secret counts as one. */
   flush(): void {
     for (const way of [this.#way, this.#beforeNumber]) {
       const chars = way === undefined ? 0 : this.#tree.cut(way.state)
@@ -99,7 +99,7 @@ export class SpacedSearch {
     this.#onFound(this.#startOf(way, chars), position + 1)
   }
 
-  /** A character that may be white space, or a part of its spelling. */
+  /** Takes a character that may be white space or a part of its spelling. */
   #pass(code: number, position: number): void {
     if (position - this.#way.last > GAP_CHARS_MAX) this.#way.state = ROOT
     if (position - (this.#beforeNumber?.last ?? position) > GAP_CHARS_MAX) this.#isNoNumber()
@@ -150,7 +150,7 @@ export class SpacedSearch {
     } else if (this.#digits > 0) this.#isNoNumber()
   }
 
-  /** Digits may be the number of the line, or go on with the secret. */
+  /** Takes a digit at the start of a line: it belongs to the line's number or continues the secret. */
   #atLineStart(code: number, position: number): void {
     if (isIn(DIGIT, code) && this.#digits < NUMBER_CHARS_MAX) this.#digits += 1
     else this.#isNoNumber()
@@ -179,7 +179,7 @@ export class SpacedSearch {
     return undefined
   }
 
-  /** Where the last `chars` of them begin. */
+  /** Returns the position at which the last `chars` characters begin. */
   #startOf({ count }: Way, chars: number): number {
     return this.#positions[(count - chars) % this.#capacity] ?? 0
   }

@@ -6,7 +6,7 @@ import { TextStream } from './text-stream.ts'
 
 interface Item {
   stream: TextStream
-  /** What the rest is sent in. */
+  /** The delta that the held-back rest is sent in. */
   last?: DeltaEvent
 }
 
@@ -17,8 +17,8 @@ interface Latest {
 }
 
 /**
- * The events of one run without secrets, also without those that are cut over several deltas of a message. The end of
- * a message, and what else speaks of it, comes behind all of its text.
+ * Removes secrets from the events of one run, also those that are spread over several deltas of a message. The end of a
+ * message, and every other event about it, comes after all of its text.
  */
 export class StreamRedactor {
   readonly #needles: Needles
@@ -36,16 +36,16 @@ export class StreamRedactor {
     return [...this.#behind(event), this.#redactEvent(event)]
   }
 
-  /** What has to be said before this event. */
+  /** Returns the held-back text that must be sent before this event. */
   #behind(event: AguiEvent): AguiEvent[] {
     switch (event.type) {
-      // These carry the messages so far, or say that there will be no more.
+      // These events carry the messages so far, or end them.
       case EventType.MESSAGES_SNAPSHOT:
       case EventType.RUN_FINISHED:
       case EventType.RUN_ERROR:
         return this.flush()
       default: {
-        // A result stands behind its call, whoever ended that.
+        // A result comes after its call, even when another event ended the call.
         const effect = effectOf(event)
         const isBehind = effect?.kind === 'close' || event.type === EventType.TOOL_CALL_RESULT
         return effect !== undefined && isBehind ? this.#rest(effect.key) : []
@@ -53,12 +53,12 @@ export class StreamRedactor {
     }
   }
 
-  /** What waits of every open message. */
+  /** Returns the held-back text of every open message. */
   flush(): AguiEvent[] {
     return [...this.#items.keys()].flatMap((key) => this.#rest(key))
   }
 
-  /** Characters that wait. */
+  /** The number of held-back characters. */
   get heldChars(): number {
     let sum = 0
     for (const { stream } of this.#items.values()) sum += stream.heldChars
@@ -75,7 +75,7 @@ export class StreamRedactor {
     return delta === '' ? [] : [{ ...event, delta }]
   }
 
-  /** Mostly the same as that of the event before. */
+  /** Returns the delta's item, which is mostly that of the event before. */
   #itemOf(event: DeltaEvent): Item {
     const { type } = event
     const id = idOf(event)

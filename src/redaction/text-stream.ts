@@ -5,27 +5,27 @@ import { RecentText } from './recent-text.ts'
 import { RedactedText } from './redacted-text.ts'
 import { SpacedSearch } from './spaced-search.ts'
 
-/** What stands in front of a token may be an escape, whose last letter belongs to no word. */
+/** Characters to look at before a token: an escape may stand there, whose last letter belongs to no word. */
 const CONTEXT_CHARS = 16
 const ESCAPE_CHARACTER = String.fromCharCode(0x1b)
 const BEFORE_WORD = new RegExp(
   String.raw`(?:^|[^A-Za-z0-9_]|\\[nrtbf]|\\u[0-9a-fA-F]{4}|%[0-9A-Fa-f]{2}` +
     String.raw`|(?:${ESCAPE_CHARACTER}|\\u001b|\\x1b|\\e|\\033)\[[0-9;]*[A-Za-z])$`,
 )
-/** An escape of JSON that the next character belongs to, when the backslash is not escaped itself. */
+/** An unfinished JSON escape at the end of a text, when the backslash is not escaped itself. */
 const OPEN_ESCAPE = /(?<=(?:^|[^\\])(?:\\\\)*)\\(u[0-9a-fA-F]{0,3})?$/
 const UNICODE_ESCAPE_CHARS = 4
 
 /**
- * One text without its secrets, given and taken in pieces. What comes out does not depend on how the text was cut:
- * every decision is made character by character, and what may still become a secret waits for it.
+ * Removes the secrets from one text that arrives and leaves in pieces. The output does not depend on the cuts: every
+ * decision is made character by character, and text that may still become a secret is held back.
  */
 export class TextStream {
   readonly #needles: Needles
   readonly #out = new RedactedText()
-  /** What waits, and what stands in front of it. */
+  /** The held-back text, and some text in front of it. */
   readonly #recent: RecentText
-  /** Candidates that wait, at most one of each form: a younger one would be a part of the older. */
+  /** Open candidates, at most one of each form: a younger one would be a part of the older. */
   #candidates: Candidate[] = []
   readonly #spaced: SpacedSearch
   #tails: Tail[] = []
@@ -46,13 +46,13 @@ export class TextStream {
     this.#spaced.push(piece, first)
     const end = this.#heldFrom()
     if (!this.#out.isWhole || this.#out.position !== first || end !== this.#position) return this.#take(end)
-    // The most frequent case by far.
+    // By far the most frequent case: nothing is found and nothing is held back.
     this.#out.pass(end)
     this.#recent.forget(end)
     return piece
   }
 
-  /** The end of the text: what waits is judged by what there is. */
+  /** Ends the text. Held-back text is judged as it is. */
   flush(): string {
     const end = this.#position
     for (const candidate of this.#candidates) {
@@ -76,12 +76,12 @@ export class TextStream {
     return this.#position - this.#out.position
   }
 
-  /** The state behind a piece in which nothing is found; undefined when something may be. */
+  /** Returns the state after a piece without any needle, and undefined when there may be one. */
   #quietState(piece: string): number | undefined {
     const { tree, filter } = this.#needles
     let state = this.#state
     let index = 0
-    // What has begun in front of the piece, then what begins in it.
+    // First a needle that began before the piece, then those that begin in it.
     for (; index < piece.length && tree.depth(state) > index; index++) {
       state = tree.next(state, piece.charCodeAt(index))
       if (tree.isHit(state)) return undefined
@@ -95,7 +95,7 @@ export class TextStream {
     return state
   }
 
-  /** Character by character. Returns the state behind the piece. */
+  /** Searches character by character. Returns the state after the piece. */
   #search(piece: string, first: number): number {
     const { tree } = this.#needles
     let state = this.#state
@@ -111,7 +111,7 @@ export class TextStream {
   #follow(code: number, position: number): void {
     if (this.#tails.length > 0) {
       this.#tails = this.#tails.filter((tail) => tail.take(code))
-      // A tail that ended behind a backslash took one half of an escape.
+      // A tail that ended after a backslash took the first half of an escape.
       const isCut = this.#tails.length > 0 || this.#openEscape(position) !== null
       if (isCut) this.#out.cut(position, position + 1)
     }
@@ -147,7 +147,7 @@ export class TextStream {
     if (form.tail.length > 0) this.#tails.push(new Tail(form))
   }
 
-  /** A marker never stands inside an escape, so JSON stays JSON. */
+  /** Cuts a span. A marker never lies inside an escape, so that JSON stays JSON. */
   #cut(start: number, end: number): void {
     const open = this.#openEscape(start)
     const from = open === null ? start : start + this.#escapeChars(start, open[1])
@@ -158,19 +158,19 @@ export class TextStream {
     return OPEN_ESCAPE.exec(this.#recent.slice(at - CONTEXT_CHARS, at))
   }
 
-  /** Characters at `start` that belong to the escape. */
+  /** Returns the number of characters at `start` that belong to the escape. */
   #escapeChars(start: number, unicode: string | undefined): number {
     if (unicode !== undefined) return UNICODE_ESCAPE_CHARS + 1 - unicode.length
     return this.#recent.slice(start, start + 1) === 'u' ? UNICODE_ESCAPE_CHARS + 1 : 1
   }
 
   #startsWord(start: number): boolean {
-    // To read the text would put its pieces together, each time anew.
+    // Reading the text would join its pieces each time.
     if (isAfterWord(this.#recent.lastCodeAt(start - 2), this.#recent.lastCodeAt(start - 1))) return false
     return BEFORE_WORD.test(this.#recent.slice(start - CONTEXT_CHARS, start))
   }
 
-  /** The first character that may still belong to a secret. */
+  /** Returns the position of the first character that may still belong to a secret. */
   #heldFrom(): number {
     const { tree } = this.#needles
     let from = this.#spaced.heldFrom(this.#position)
@@ -185,7 +185,7 @@ export class TextStream {
         break
       }
     }
-    // Half a character goes with its other half.
+    // The two halves of a character stay together.
     const isHalf = isHighSurrogate(this.#recent.lastCodeAt(this.#position - 1))
     return isHalf ? Math.min(from, this.#position - 1) : from
   }
@@ -197,7 +197,7 @@ export class TextStream {
   }
 }
 
-/** Behind a letter, with this in front of it, that is the end of no escape: what stands in front of nearly everything. */
+/** Whether the text ends in a letter that does not end an escape. It nearly always does. */
 function isAfterWord(before: number, letter: number): boolean {
   if (!isLetter(letter)) return false
   if (isLetter(before)) return !(isHex(before) && isHex(letter))
@@ -211,7 +211,7 @@ function isLetter(code: number): boolean {
   return small >= 0x61 && small <= 0x7a
 }
 
-/** Of a letter. */
+/** Whether a letter is a hexadecimal digit. */
 function isHex(code: number): boolean {
   return (code | 0x20) <= 0x66
 }

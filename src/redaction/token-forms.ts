@@ -1,5 +1,5 @@
-// The forms of tokens that give themselves away. Taken by hand from the vendors' pages and from the rules of gitleaks
-// and secretlint: those are regular expressions without bounds, which cannot be matched across deltas.
+// The forms of recognizable tokens. They were taken by hand from the vendors' pages and from the rules of gitleaks and
+// secretlint, whose regular expressions have no bounds and so cannot be matched across deltas.
 import { type CharacterClass, createClass } from './character-class.ts'
 
 export interface FormStep {
@@ -8,22 +8,22 @@ export interface FormStep {
   max: number
 }
 
-/** A literal beginning, then steps; each step takes what it can, and the next one begins with what it cannot. */
+/** A literal prefix, then steps. Each step takes what it can, and the next one starts at the first other character. */
 export interface TokenForm {
   name: string
-  /** Any of these. */
+  /** The alternatives for the beginning. */
   prefixes: readonly string[]
-  /** Prefix, steps before `secretFrom` and, with `keepsLast`, the last character are context and stay. */
+  /** Parts that are shown: the prefix, the steps before `secretFrom` and, with `keepsLast`, the last character. */
   context?: { secretFrom: number; keepsLast?: boolean }
-  /** The text in front must not be a word that the prefix only ends. */
+  /** Whether the prefix must begin a word. */
   startsWord: boolean
-  /** When the last of these has its `min` it is a token. */
+  /** The steps. When the last one has its `min`, the text is a token. */
   steps: readonly FormStep[]
-  /** What still belongs to the token then. */
+  /** Steps that still belong to a recognized token. */
   tail: readonly FormStep[]
-  /** When a further letter or digit follows, it is no token. */
+  /** Whether a following letter or digit means that the text is no token. */
   isExact?: boolean
-  /** A last look at what was matched, from the prefix on. */
+  /** Checks the matched text, from the prefix on. */
   check?(text: string): boolean
 }
 
@@ -44,20 +44,20 @@ const rest = (range: string): FormStep => step(range, 0, UNBOUNDED)
 const literal = (text: string): FormStep[] =>
   [...text].map((char) => step(char.replace(/[\\\]^-]/, '\\$&'), 1))
 
-/** A prefix that nothing else has, then at least `min` of `range`. */
+/** A distinctive prefix, then at least `min` characters of `range`. */
 function plain(name: string, prefixes: readonly string[], [range, min]: [string, number]): TokenForm {
   return { name, prefixes, startsWord: true, steps: [step(range, min)], tail: [rest(range)] }
 }
 
-/** Exactly `length` of `range`: a longer word is something else. */
+/** A prefix, then exactly `length` characters of `range`: a longer word is something else. */
 function exact(name: string, prefixes: readonly string[], [range, length]: [string, number]): TokenForm {
   return { name, prefixes, startsWord: true, steps: [step(range, length)], tail: [], isExact: true }
 }
 
-/** How often the kind of character must change in what is taken for random. */
+/** How often the kind of character must change in text that counts as random. */
 const CHANGES_MIN = 5
 
-/** Whether it changes between small, capital and digit as no words do. */
+/** Whether the text changes between small letters, capitals and digits more often than words do. */
 function isMixed(text: string): boolean {
   let changes = 0
   let before = ''
@@ -76,7 +76,7 @@ const JSON_OBJECT = 'eyJ'
 export const TOKEN_FORMS: readonly TokenForm[] = [
   plain('anthropic', ['sk-ant-'], [BASE64URL, 20]),
   plain('openai', ['sk-'], [WORD, 32]),
-  // Of a control plane's runner: claims and signature, parted by a dot.
+  // The token of a control plane's runner: claims and signature, separated by a dot.
   plain('acp-runner', ['acp-runner-v1.'], [`.${BASE64URL}`, 20]),
   {
     ...plain('openai-scoped', ['sk-proj-', 'sk-svcacct-', 'sk-admin-', 'sk-or-v1-'], [BASE64URL, 24]),
@@ -84,7 +84,7 @@ export const TOKEN_FORMS: readonly TokenForm[] = [
   },
   plain('github', ['ghp_', 'gho_', 'ghu_', 'ghr_'], [`${WORD}_`, 36]),
   {
-    // Since 2026 an App's token is `ghs_`, the App's number and a JWT, whose dots belong to it.
+    // Since 2026 an App's token is `ghs_`, the App's number and a JWT with its dots.
     ...plain('github-app', ['ghs_'], [`${WORD}_`, 36]),
     tail: [rest(BASE64URL), step('.', 0, 1), rest(BASE64URL), step('.', 0, 1), rest(BASE64URL)],
   },
@@ -152,7 +152,7 @@ export const TOKEN_FORMS: readonly TokenForm[] = [
     tail: [rest(BASE64URL)],
   },
   {
-    // Header and payload are JSON objects, so both begin as `{"` does in base64; three dotted words are no token.
+    // Header and payload are JSON objects, so both begin with the base64 of `{"`. Three dotted words are no token.
     name: 'jwt',
     prefixes: [JSON_OBJECT],
     startsWord: true,
@@ -189,7 +189,7 @@ export const TOKEN_FORMS: readonly TokenForm[] = [
     tail: OPENSSL_TAIL,
   },
   {
-    // Neither the user nor the password may hold what ends a URL's authority: JSON between `://` and `@` is none.
+    // User and password hold no character that ends a URL's authority, so JSON between `://` and `@` is no password.
     name: 'url-password',
     prefixes: ['://'],
     context: { secretFrom: 2, keepsLast: true },
