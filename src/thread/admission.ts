@@ -4,15 +4,15 @@ import { parseNulls } from '../absent-null.ts'
 import type { AgentSession } from '../agent/agent.ts'
 import { RunnerError } from '../errors.ts'
 
-/** What a run may say of itself to the runner; the rest of `forwardedProps` is the application's own. */
+/** The members of `forwardedProps` that the runner reads. The others are the application's own. */
 const RunProps = z.object({
-  /** When it meets another one; without it the run is refused then. */
+  /** What to do when another run is in progress. Without it the new run is refused then. */
   delivery: z.enum(['queue', 'steer']).optional(),
-  /** What becomes of it when its sender closes the stream. */
+  /** What happens to the run when its sender closes the stream. */
   onDisconnect: z.enum(['continue', 'interrupt']).optional(),
   /**
-   * The message in whose stead the new one stands: a client that edits under a new id says so, since its history is that of a
-   * client that lacks another one's turn.
+   * The id of the message that the new one replaces. A client that edits under a new id has to name it: its history alone
+   * looks like that of a client that lacks another client's turn.
    */
   replaces: z.string().optional(),
 })
@@ -30,7 +30,7 @@ export function runPropsOf({ forwardedProps }: Pick<RunAgentInput, 'forwardedPro
   throw new RunnerError('invalid_input', `${problems.join('; ')}.`, { details: problems })
 }
 
-/** Whether it answers what is asked. */
+/** Whether the input answers an open interrupt. */
 export function isAnswer({ resume = [] }: RunAgentInput, { interrupts }: AgentSession): boolean {
   return interrupts.some(({ id }) => resume.some(({ interruptId }) => interruptId === id))
 }

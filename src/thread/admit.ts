@@ -10,18 +10,18 @@ import { asTold } from './told-ids.ts'
 
 interface Admitted extends Pick<NewMessages, 'held' | 'back'> {
   queued: QueuedRun
-  /** As they are sent when the running turn takes them in; empty when it is not to. */
+  /** The messages in the form that a running turn takes in; empty when they are not for the running turn. */
   steered: UserMessage[]
 }
 
-/** The ids of the messages that an input names. */
+/** Returns the ids of the messages in an input. */
 export function namedIds(input: RunAgentInput): string[] {
   const { replaces } = runPropsOf(input)
   return knownIds(input.messages, replaces === undefined ? [] : [replaces])
 }
 
 /**
- * What a run asks of the agent, of all that its client has sent. Nothing is changed.
+ * Decides what a run asks of the agent, out of everything that its client has sent. Changes nothing.
  *
  * @throws {RunnerError} `thread_busy`, `run_exists`, `history_conflict`, `interrupt_open`, `regenerate_unsupported`,
  * `invalid_input`.
@@ -42,7 +42,7 @@ export function admit(
   const isAnswered = resume.length + results.length > 0
   const held = { ...knownMessages(known), isAnswered, skipped, replaces }
   const { messages, before, digests, ...about } = reconcile(input.messages, held)
-  // What it would be taken back from is not known before the run has ended.
+  // Until the run in progress has ended, the place to go back from is unknown.
   if (about.back !== undefined && busy !== undefined) throw threadBusy(busy)
   const request = { ...input, messages: [...results, ...before, ...messages], resume }
   const isSteering = delivery === 'steer' && results.length + before.length === 0

@@ -14,15 +14,15 @@ const Asked = z.looseObject({
 })
 
 export interface Answers {
-  /** One for each question that is open and answered. */
+  /** One entry for each open interrupt that is answered. */
   resume: ResumeEntry[]
-  /** The entries that answer nothing, in words. A run goes on without them (agui-1.0-producer.md A8.58). */
+  /** The entries that answer nothing, in words. The run continues without them (agui-1.0-producer.md A8.58). */
   skipped: string[]
 }
 
 /**
- * Finds the entries that answer something open, the first of each question. A thread that waits for a person does not go
- * on without an answer, not even for a client that does not know the question (agui-1.0-producer.md A8.59).
+ * Finds the first entry that answers each open interrupt. A thread that waits for a person does not continue without an
+ * answer, not even for a client that does not know the question (agui-1.0-producer.md A8.59).
  *
  * @throws {RunnerError} `interrupt_open`.
  */
@@ -47,15 +47,15 @@ export function openAnswers(
 }
 
 export interface Results {
-  /** One for each call that waits and is answered. */
+  /** One result for each pending call that is answered. */
   results: ToolMessage[]
-  /** Those that answer nothing and are no history, in words. */
+  /** The results that answer no call and are no history, in words. */
   skipped: string[]
 }
 
 /**
- * The results that the client owes for its own tools, the first of each call. The result of another call is history where
- * the call stands there too.
+ * Finds the results of the client's own tools, the first of each pending call. The result of another call is history when
+ * the call stands in the history too.
  */
 export function owedResults(
   messages: readonly Message[],
@@ -87,10 +87,10 @@ function saysTheSame(one: ToolMessage, other: ToolMessage): boolean {
 }
 
 /**
- * The answer to an interrupt as it is meant: a client knows the call's input without its secrets only, and sends back
- * what it was shown when it edits other parts, or names a question.
+ * Restores the secrets in the answer to an interrupt. A client knows a call's input without them, and sends back what it
+ * was shown when it edits other parts of the input or names a question.
  *
- * @throws {RunnerError} `invalid_input` for arguments that would run with a marker in them.
+ * @throws {RunnerError} `invalid_input` for arguments in which a marker would remain.
  */
 function restoreAnswer(entry: ResumeEntry, interrupt: Interrupt, redactor: Redactor): ResumeEntry {
   const payload = parseNulls(Payload, entry.payload)
@@ -106,7 +106,7 @@ function restoreAnswer(entry: ResumeEntry, interrupt: Interrupt, redactor: Redac
   return { ...entry, payload: restored }
 }
 
-/** Questions and options by the words that were shown of them; what else a person says are their own words. */
+/** Restores questions and options from their shown words. Any other answer is the person's own words. */
 function restoreWords(
   answers: Record<string, unknown>,
   input: unknown,
@@ -117,7 +117,7 @@ function restoreWords(
     const shown = redactText(words)
     originals.set(shown, (originals.get(shown) ?? new Set()).add(words))
   }
-  // Of two that look the same nobody knows which is meant.
+  // Two originals with the same shown words cannot be told apart.
   const original = (shown: string): string => {
     const [only = shown, another] = originals.get(shown) ?? []
     return another === undefined ? only : shown

@@ -10,7 +10,7 @@ import { queuedEvents } from './queue-events.ts'
 import { putFacts, type ThreadFacts } from './thread-table.ts'
 import type { ThreadWriter } from './thread-writer.ts'
 
-/** Why a run ends that nobody works on any more. */
+/** Why a run ends whose process or work is gone. */
 export interface Cut {
   code: string
   message: string
@@ -23,11 +23,11 @@ export const RESTARTED: Cut = {
 
 /** A run that ended without its terminal event. */
 interface CutRun {
-  /** Its terminal event is there, or it never began. */
+  /** Whether the terminal event is in the log, or the run never began. */
   isOver: boolean
-  /** The ends of what is open. */
+  /** The events that close the open items. */
   closing: AguiEvent[]
-  /** Ids of the user messages in the log of the run: the agent had taken them in. */
+  /** Ids of the user messages in the run's log, which the agent had taken in. */
   taken: string[]
 }
 
@@ -39,8 +39,8 @@ export interface CutOptions {
 }
 
 /**
- * Ends in the log the run that was cut short. Returns the facts since then; undefined when nothing was open, or when there
- * is no room: then it stays open.
+ * Ends a run in the log that was cut short. Returns the thread's facts after it, and undefined when no run was open or
+ * the disk has no room. Without room the run stays open.
  */
 export async function closeCut(
   { code, message }: Cut,
@@ -74,7 +74,7 @@ export async function closeCut(
   return facts
 }
 
-/** Reads what the log has behind `after`, the last seq before the run, up to `head`. */
+/** Reads the log after `after`, the last seq before the run, up to `head`. */
 async function readCutRun(
   log: EventLog,
   threadId: string,
@@ -86,7 +86,7 @@ async function readCutRun(
   let isOver = false
   const { signal } = new AbortController()
   const onLost = (): void => {
-    // Whatever was open may have ended in there.
+    // Open items may have ended within the gap.
     open = new OpenItems()
   }
   for await (const batches of readKept(log, threadId, { after, head, signal, onLost })) {

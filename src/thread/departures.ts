@@ -1,23 +1,23 @@
 import { inBackground } from '../background.ts'
 
 export interface DeparturesOptions {
-  /** How long a sender may stay away before its run ends with it. */
+  /** How long a sender may be absent before its run ends, in milliseconds. */
   graceMs: number
-  /** Ends the run, or keeps it from beginning; resolves when it has ended. */
+  /** Ends the run, or keeps it from starting. Resolves when it has ended. */
   withdraw(threadId: string, runId: string): Promise<void>
 }
 
 interface Departure {
   threadId: string
-  /** Runs while the sender may still come back. */
+  /** Active while the sender may still return. */
   grace: NodeJS.Timeout | undefined
-  /** Ends the run now; the second call waits for the first. */
+  /** Ends the run now. A second call waits for the first. */
   end(): Promise<void>
 }
 
 /**
- * Senders who asked that their run ends with their stream, and have left. A button that says Stop does no more in many
- * clients than to close the stream, and what follows is the person's next message.
+ * Senders that have left and whose run ends with their stream. In many clients the Stop button only closes the stream,
+ * and the person's next message follows.
  */
 export class Departures {
   readonly #options: DeparturesOptions
@@ -28,7 +28,7 @@ export class Departures {
     this.#options = options
   }
 
-  /** The stream of the run was closed before its end. */
+  /** Notes that the stream of a run was closed before the run's end. */
   leave(threadId: string, runId: string): void {
     if (this.#isClosed) return
     const { graceMs, withdraw } = this.#options
@@ -50,7 +50,7 @@ export class Departures {
     else departure.grace = setTimeout(end, graceMs)
   }
 
-  /** Somebody reads the thread again, as a page that was reloaded does: what has not been ended goes on. */
+  /** Notes that a client reads the thread again, as a reloaded page does: a run that has not ended continues. */
   return(threadId: string): void {
     for (const departure of this.#of(threadId)) {
       if (departure.grace === undefined) continue
@@ -59,12 +59,12 @@ export class Departures {
     }
   }
 
-  /** Whoever left has said something new: nothing is waited for but the end of what was left. */
+  /** Ends the abandoned run at once, because its sender has sent something new. Resolves when it has ended. */
   async settle(threadId: string): Promise<void> {
     await Promise.all(this.#of(threadId).map((departure) => departure.end()))
   }
 
-  /** Nobody comes back to a runner that stops. */
+  /** Stops waiting for returns, because the runner stops. */
   close(): void {
     this.#isClosed = true
     for (const { grace } of this.#departures) clearTimeout(grace)

@@ -4,13 +4,13 @@ import type { RunEnd } from '../agent/agent.ts'
 import type { ErrorCode } from '../errors.ts'
 import { untold } from './told-ids.ts'
 
-/** Ids of messages with the digests of what they say. */
+/** Message ids with the digests of their content. */
 export type Digests = [id: string, digest: string][]
 
-/** Stands before the digests of a message that the model refused; no digest is as short. */
+/** Prefix of the digests of a message that the model refused. It is shorter than any digest. */
 export const REFUSED = 'refused'
 
-/** What a client learns from the stream may differ from what was sent: both are the message. */
+/** Adds the digests of the shown messages: a client may send back what it got from the stream or what it sent. */
 export function withShown(digests: Digests, shown: readonly Message[]): Digests {
   return digests.map(([id, digest]) => {
     const message = shown.find((candidate) => candidate.id === id)
@@ -19,7 +19,7 @@ export function withShown(digests: Digests, shown: readonly Message[]): Digests 
   })
 }
 
-/** As readers get messages that a turn takes in, which is what one of them sends back: text, without secrets. */
+/** Adds the digests of messages as a turn shows them to readers, who may send that form back: text, without secrets. */
 export function withTold(
   digests: Digests,
   told: readonly UserMessage[],
@@ -34,12 +34,12 @@ export function withTold(
   return withShown(withShown(digests, texts), shown)
 }
 
-/** Ends after which the agent's conversation has nothing of the run's words. */
+/** Error codes after which the agent's conversation holds none of the run's messages. */
 const REFUSALS: readonly ErrorCode[] = ['model_rejected_input', 'prompt_refused']
 
 /**
- * What the thread knows of a run's messages when it has ended. A failed run's are forgotten, for a client that retries
- * sends the same ones with a new runId. Those that the model or a hook refused are no part of the conversation.
+ * Decides which messages the thread knows after a run. Those of a failed run are forgotten, because a client that retries
+ * sends them again with a new runId. Messages that the model or a hook refused are no part of the conversation.
  */
 export function knownAfter(end: RunEnd, digests: Digests): { kept: Digests; refused: Digests } {
   if (end.outcome !== 'error') return { kept: digests, refused: [] }
@@ -47,19 +47,19 @@ export function knownAfter(end: RunEnd, digests: Digests): { kept: Digests; refu
   return { kept: [], refused: digests.map(([id, digest]) => [id, `${REFUSED} ${digest}`]) }
 }
 
-/** Of what a message says. A part's id and metadata do not come back from a client before AG-UI 1.0. */
+/** Returns a digest of the content. It ignores a part's id and metadata, which older clients do not send back. */
 export function messageDigestOf(content: UserMessage['content']): string {
   const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
   const said = parts.map((part) =>
     part.type === 'text' ? { type: part.type, text: part.text } : { type: part.type, source: part.source },
   )
-  // A text and a list of one text are the same.
+  // A text and a list with one text part are equal.
   const [only] = said
   const same = said.length === 1 && only?.type === 'text' ? only.text : said
   return createHash('sha256').update(JSON.stringify(same, sorted)).digest('base64url').slice(0, 22)
 }
 
-/** A client may send the same members in another order. */
+/** Sorts the members of an object, because a client may send them in another order. */
 function sorted(_key: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))

@@ -3,87 +3,87 @@ import { RunnerError } from '../errors.ts'
 import { type Digests, messageDigestOf, REFUSED } from './digests.ts'
 import { untold } from './told-ids.ts'
 
-/** The run that took a message in. */
+/** The turn that took a message in. */
 export interface TakenIn {
-  /** The last seq before it. */
+  /** The last seq before the run. */
   turn: number
-  /** Where the agent's conversation stood then; absent when it could not be taken back to there. */
+  /** The agent's place in the conversation at that time; absent when it cannot return there. */
   point?: string | undefined
-  /** Of the messages of that run, from 0; absent of what an earlier version has stored. */
+  /** Index among the messages of that run, from 0; absent in records of an earlier version. */
   nth?: number | undefined
 }
 
-/** What a thread remembers of the messages it has taken in. */
+/** What a thread remembers about the messages that it has taken in. */
 export interface KnownMessages {
   /**
-   * Digests of a message's content, apart by a blank: as it was taken in, and as it was shown since, when secrets were
-   * redacted or media put out of line. `undefined` for a message that is not known.
+   * Returns the digests of a message's content, separated by blanks: as it was taken in and, if redaction or stored media
+   * changed it, as it was shown. `undefined` for an unknown message.
    */
   messageDigest(messageId: string): string | undefined
-  /** `undefined` for a message that is not known, or waits, or whose run is under way. */
+  /** Returns `undefined` for a message that is unknown, queued, or part of the run in progress. */
   messageTurn(messageId: string): TakenIn | undefined
   lastUserMessageId: string | undefined
-  /** The run answers an interrupt, so it needs no new message. */
+  /** Whether the run answers an interrupt and so needs no new message. */
   isAnswered?: boolean
-  /** What else the run brings in vain, in words. */
+  /** Other parts of the input that have no effect, in words. */
   skipped?: readonly string[]
-  /** The message in whose stead the client says that its new one stands. */
+  /** The id of the message that the new one replaces, as the client says. */
   replaces?: string | undefined
-  /** Where the history belongs is known without its older messages. */
+  /** Whether the history's place is known without its older messages. */
   isPlaced?: boolean
 }
 
-/** From where on the conversation is taken back: that turn and all behind it. */
+/** The turn to take back, with every later one. */
 export interface Back {
   turn: number
   point: string
-  /** As far as the history says. */
+  /** The last user message that stays, as far as the history shows. */
   lastUserMessageId: string | undefined
-  /** What of the history is the thread's then. */
+  /** The messages of the history that the thread keeps. */
   held: Message[]
 }
 
 export interface NewMessages {
-  /** Oldest first. */
+  /** The new user messages, oldest first. */
   messages: UserMessage[]
-  /** What goes before them: words of the system, and of an assistant that spoke before the thread began. */
+  /** Messages to send before them: of the system, and of an assistant that spoke before the thread began. */
   before: Message[]
-  /** Ids and digests to remember once the agent has them. */
+  /** Ids and digests to remember once the agent has the messages. */
   digests: Digests
-  /** What of the history is the thread's, when it lacks turns at its end, another client's: its sender needs them. */
+  /** The known part of a history that lacks another client's last turns, which its sender then needs. */
   held?: Message[]
-  /** What the thread is to be taken back to first, since these messages stand where others stood. */
+  /** The place to take the thread back to first, when these messages replace others. */
   back?: Back
 }
 
 const SAID: ReadonlySet<string> = new Set(['user', 'system', 'developer'])
 
-/** The ids of what a person or the system says in `messages`, and another, each with all it may be known by. */
+/** Returns the ids of the user and system messages, and `another`, each with every id that it may be known by. */
 export function knownIds(messages: readonly Message[], another: readonly string[] = []): string[] {
   const said = messages.flatMap(({ role, id }) => (SAID.has(role) ? [id] : []))
   const ids = [...said, ...another].flatMap((id) => [id, untold(id)])
   return [...new Set(ids)]
 }
 
-/** The id that the message was sent with, whichever of the two it comes back with. */
+/** Returns the id that the message was sent with. It may come back with that one or with the shown one. */
 function sentId(messageId: string, known: KnownMessages): string {
   const sent = untold(messageId)
   return known.messageDigest(sent) === undefined ? messageId : sent
 }
 
 /**
- * What of `messages` this thread has not seen: the user messages behind the last known one.
+ * Finds the messages that are new to this thread: the user messages after the last known one.
  *
- * AG-UI sends the whole history with every run, the agent keeps its own. A client may also send only what is new.
- * Either way nothing is sent to the agent twice, and history that differs from ours is never silently ignored. Two
- * clients of one thread do not see each other's turns: a history that only lacks the thread's last ones is not another
- * one. A history that ends with a known message asks for another answer to it, as it was or edited: the turn that took it
- * in is taken back with all behind it, and what the history has of these turns is new.
+ * An AG-UI client sends the whole history with every run, while the agent keeps its own. A client may also send only new
+ * messages. In both cases nothing is sent to the agent twice, and a history that differs from ours is never ignored
+ * silently. Two clients of one thread do not see each other's turns, so a history that only lacks the thread's last turns
+ * is accepted. A history that ends with a known message, unchanged or edited, asks for another answer to it: the turn that
+ * took it in is taken back with every later one, and the history's part of these turns counts as new.
  *
- * @throws {RunnerError} `history_conflict` when a known message was edited, a new one stands before a known one, an id
- * comes twice, the conversation is to go back to before a message and holds later ones before that, or the history holds
- * turns of an assistant this thread never had; `regenerate_unsupported` when it ends with a message
- * that cannot be gone back to; `invalid_input` when nothing is new.
+ * @throws {RunnerError} `history_conflict` when a known message was edited, a new message stands before a known one, an
+ * id occurs twice, later messages stand before the message to go back to, or the history holds assistant turns that this
+ * thread never had; `regenerate_unsupported` when it ends with a message that the agent cannot return to; `invalid_input`
+ * when nothing is new.
  */
 export function reconcile(messages: readonly Message[], known: KnownMessages): NewMessages {
   refuseTwice(messages)
@@ -97,7 +97,7 @@ export function reconcile(messages: readonly Message[], known: KnownMessages): N
   return { ...news, back: { ...turn, lastUserMessageId, held: messages.slice(0, first) } }
 }
 
-/** @throws {RunnerError} `history_conflict`: two messages of a person have one id. */
+/** @throws {RunnerError} `history_conflict` when two user messages have one id. */
 function refuseTwice(messages: readonly Message[]): void {
   const places = new Map<string, number>()
   for (const [index, { role, id }] of messages.entries()) {
@@ -109,8 +109,8 @@ function refuseTwice(messages: readonly Message[]): void {
 }
 
 /**
- * What stands before the message to go back to was said before it. Elsewhere the order is not looked at: what waited was said
- * later than its client has it.
+ * Refuses a history with later messages before the message to go back to. Elsewhere the order is not checked: a queued
+ * message was taken in later than its client shows it.
  *
  * @throws {RunnerError} `history_conflict`.
  */
@@ -142,7 +142,7 @@ function turnToTakeBack(
   const { replaces, isAnswered = false } = known
   const last = messages.at(-1)
   if (last?.role !== 'user') return undefined
-  // What failed or was refused is no part of the conversation: nothing is to be taken back.
+  // A failed or refused message is no part of the conversation, so there is nothing to take back.
   const ids = [last.id, ...(replaces === undefined ? [] : [replaces])]
     .map((id) => sentId(id, known))
     .filter((id) => known.messageDigest(id)?.startsWith(REFUSED) === false)
@@ -159,7 +159,7 @@ function turnToTakeBack(
   return turns.reduce((earliest, each) => (each.turn < earliest.turn ? each : earliest))
 }
 
-/** What a thread knows that has only the turns before this one. */
+/** Returns the knowledge of a thread that has only the turns before this one. */
 function knownBefore(turn: number, messages: readonly Message[], known: KnownMessages): KnownMessages {
   const isGone = (id: string): boolean => (known.messageTurn(id)?.turn ?? -1) >= turn
   const kept = messages
@@ -189,7 +189,7 @@ function sort(messages: readonly Message[], known: KnownMessages): NewMessages {
     const digest = messageDigestOf(message.content)
     const id = sentId(message.id, known)
     const stored = known.messageDigest(id)
-    // What was refused may be mended under its id.
+    // A refused message may be corrected under its id.
     const isOpen = stored?.startsWith(REFUSED) === true
     const isKnown = stored !== undefined && !isOpen
     const before = (isKnown ? stored : undefined) ?? freshDigests.get(id)
@@ -205,13 +205,13 @@ function sort(messages: readonly Message[], known: KnownMessages): NewMessages {
     lastKnownIndex = index
     newestSeen ||= id === known.lastUserMessageId
   }
-  // A client that goes on sends its whole history, the refused words in it; one that tries again sends nothing behind.
+  // A client that continues sends its whole history with the refused messages in it. A retry has nothing after them.
   const last = fresh.findLastIndex(({ message, digest }) => !isRefused(message, digest))
   if (last === fresh.length - 1) fresh = fresh.filter(({ message, digest }) => !isRefused(message, digest))
   const [first] = fresh
   const system = newSystem(messages, known)
   if (first === undefined) {
-    // Not kept as known: what is kept last is the person's last message.
+    // These are not kept as known: the last known message must be a user message.
     if (known.isAnswered === true)
       return { messages: [], before: system.map(({ message }) => message), digests: [] }
     const inVain = known.skipped?.length ? ` The run brings ${known.skipped.join(', ')}.` : ''
@@ -231,13 +231,13 @@ function sort(messages: readonly Message[], known: KnownMessages): NewMessages {
   return {
     messages: fresh.map(({ message }) => message),
     before: [...system.map(({ message }) => message), ...(isGreeted ? greetings : [])],
-    // The last is the last user message.
+    // The last entry is the last user message.
     digests: [...system, ...fresh].map(({ message, digest }) => [message.id, digest]),
     ...(lastKnownIndex < 0 || newestSeen ? {} : { held: messages.slice(0, first.index) }),
   }
 }
 
-/** What the system says that the thread does not know in these words. */
+/** Returns the system messages that the thread does not know with this content. */
 function newSystem(
   messages: readonly Message[],
   known: KnownMessages,
@@ -249,7 +249,7 @@ function newSystem(
   })
 }
 
-/** A client that sends an assistant's turns believes in a conversation; it must be the one this thread had. */
+/** Refuses assistant turns that this thread never had: their client believes in another conversation. */
 function refuseForeignTurns(messages: readonly Message[], firstNew: number, known: KnownMessages): void {
   const foreign = messages.findIndex((message) => message.role === 'assistant')
   if (foreign < 0) return
@@ -260,7 +260,7 @@ function refuseForeignTurns(messages: readonly Message[], firstNew: number, know
   )
 }
 
-/** The conversation cannot go back to before this message. */
+/** Creates the error for a message that the conversation cannot go back to. */
 export function notAgain(messageId: string, why: string): RunnerError {
   return new RunnerError(
     'regenerate_unsupported',

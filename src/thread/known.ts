@@ -6,7 +6,7 @@ import type { KnownMessages } from './history.ts'
 import type { QueuedRun, Waiting } from './queue.ts'
 import type { LookedUp, ThreadFacts } from './thread-table.ts'
 
-/** What a thread knows of runs and messages: what is stored, and what runs and waits, which is not stored as known yet. */
+/** The runs and messages that a thread knows: the stored ones, and the running and queued ones, which are not stored yet. */
 export interface KnownIds {
   lookedUp: LookedUp
   underWay: { runId: string; digests: QueuedRun['digests'] } | undefined
@@ -15,7 +15,7 @@ export interface KnownIds {
 }
 
 /**
- * An answer to what is asked may come under the id of the run that asked: some apps hold a run open for it.
+ * Refuses a known run id. An answer to an interrupt may reuse the id of the run that asked, as some apps do.
  *
  * @throws {RunnerError} `run_exists`.
  */
@@ -40,7 +40,7 @@ export function knownMessages(known: KnownIds): KnownMessages {
   return {
     messageDigest: (id) => digests.get(id) ?? known.lookedUp.messages.get(id)?.said,
     messageTurn: (id) => (digests.has(id) ? undefined : known.lookedUp.messages.get(id)?.by),
-    // What was steered in is not in the log yet: a history without it is whole.
+    // Steered messages are not in the log yet, so a history without them is whole.
     lastUserMessageId: underWay.at(-1)?.[0] ?? known.stored.lastUserMessageId,
   }
 }

@@ -4,23 +4,23 @@ import { isDelta } from '../agui/items.ts'
 import type { Blob } from '../storage/blob.ts'
 
 export interface OversizeOptions {
-  /** Bytes of JSON that one event may have. */
+  /** Upper bound of one event's JSON, in bytes. */
   eventBytesMax: number
-  /** Keeps what does not fit; returns its id. */
+  /** Stores content that does not fit. Returns its id. */
   keep(blob: Blob): string
-  /** Where a client fetches it. */
+  /** Returns the URL from which a client fetches it. */
   urlOf(blobId: string): string
 }
 
-/** A character of a JSON text takes at most so many bytes (`\u0000`). */
+/** Most bytes that one character takes in JSON text (`\u0000`). */
 const CHAR_BYTES_MAX = 6
-/** Room for everything of an event but its one long text. */
+/** Bytes that are reserved for all members of an event but its one long text. */
 const ENVELOPE_BYTES = 1024
 
 /**
- * The event, or events, as which this one fits into `eventBytesMax`: streamed text goes in several deltas; a result
- * that is too large is cut with a marker and kept whole elsewhere. Nothing is lost, and no client meets a frame that
- * breaks it (agui-1.0-producer.md A14.87).
+ * Makes events fit into `eventBytesMax`. Streamed text is split into several deltas. A result that is too large is cut
+ * with a marker and stored whole elsewhere. Nothing is lost, and no client gets a frame that breaks it
+ * (agui-1.0-producer.md A14.87).
  */
 export class Oversize {
   readonly #options: OversizeOptions
@@ -84,7 +84,7 @@ export class Oversize {
     }
   }
 
-  /** What is asked stays legible; the call's input, which may be a whole file, is kept elsewhere. */
+  /** Keeps the question readable. The call's input, which may be a whole file, is stored elsewhere. */
   readonly #fitInterrupt = (interrupt: Interrupt, _index: number, all: readonly Interrupt[]): Interrupt => {
     const { message, metadata } = interrupt
     const own = ownMetadata(metadata)
@@ -103,7 +103,7 @@ export class Oversize {
     return { ...message, content: this.#fitContent(message.content, undefined) }
   }
 
-  /** Text is cut at the limit; media go out of line, one by one. */
+  /** Cuts text at the limit and stores media elsewhere, one by one. */
   #fitContent(content: string | ContentPart[], url: string | undefined): string | ContentPart[] {
     if (typeof content === 'string') return this.#cutText(content, url)
     const share = Math.max(Math.floor(this.#charsMax / content.length), 1)
@@ -139,7 +139,7 @@ export class Oversize {
   }
 }
 
-/** Cut anywhere but inside a character. */
+/** Splits the text, never inside a character. */
 function pieces(text: string, charsMax: number): string[] {
   const all: string[] = []
   for (let start = 0; start < text.length; ) {

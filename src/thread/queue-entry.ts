@@ -6,7 +6,7 @@ import type { RunnerError } from '../errors.ts'
 import { storeDamaged } from '../storage/damage.ts'
 import type { TableEntry } from '../storage/table.ts'
 
-// A run that waits, as the store has it: its head, one line of JSON, and then the request, which may be large.
+// A stored queue entry: a head of one line of JSON, then the request, which may be large.
 
 const Head = z.object({
   runId: z.string(),
@@ -29,18 +29,18 @@ export function encodeEntry(head: EntryHead, request: RunRequest): Buffer {
   return Buffer.from(`${JSON.stringify(head)}\n${JSON.stringify(request)}`)
 }
 
-/** What a stored entry says of its run. @throws {RunnerError} `storage_damaged` when it is not what this version writes. */
+/** Parses the head of a stored entry. @throws {RunnerError} `storage_damaged` when this version did not write it. */
 export function parseHead({ key, value }: StoredRun): EntryHead {
   if (value === undefined) throw damaged(key.join(', '), 'what was written')
   return readAs(Head, value.toString('utf8', 0, value.indexOf(NEWLINE)), key.join(', '))
 }
 
-/** @param name of the entry, for the error. @throws {RunnerError} `storage_damaged`. */
+/** Parses a stored request. `name` stands for the entry in errors. @throws {RunnerError} `storage_damaged`. */
 export function parseRequest(value: Buffer, name: string): RunRequest {
   return readAs(Request, value.toString('utf8', value.indexOf(NEWLINE) + 1), name)
 }
 
-/** Whether it is what this version writes. */
+/** Whether this version wrote the entry. */
 export function isEntry(value: Buffer): boolean {
   try {
     parseHead({ key: [''], value })

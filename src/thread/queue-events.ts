@@ -3,7 +3,7 @@ import type { AguiEvent } from '../agui/event.ts'
 import { ownEvent } from '../agui/own-events.ts'
 import type { Waiting } from './queue.ts'
 
-/** These are on their way into the turn; each is sent as the user's when the turn takes it in. */
+/** Returns the events for messages on their way into the turn. Each becomes a user message when the turn takes it in. */
 export function pendingEvents(messages: readonly Message[]): AguiEvent[] {
   return messages.flatMap((message) =>
     message.role === 'user'
@@ -12,14 +12,14 @@ export function pendingEvents(messages: readonly Message[]): AguiEvent[] {
   )
 }
 
-/** The run is over, and what waits is a run of its own. */
+/** Returns the events for messages that become runs of their own after the current run. */
 export function queuedEvents(waiting: readonly Waiting[]): AguiEvent[] {
   return waiting.flatMap(({ runId, messageIds }) =>
     messageIds.map((messageId) => ownEvent('message_queued', { messageId, runId })),
   )
 }
 
-/** Behind RUN_STARTED: how far the conversation was taken back for the run, and what its client sent in vain. */
+/** Returns the events after RUN_STARTED: how far the conversation was taken back, and which input had no effect. */
 export function openingEvents(takenBackTo: number | undefined, skipped: readonly string[]): AguiEvent[] {
   return [
     ...(takenBackTo === undefined ? [] : [ownEvent('taken_back', { afterSeq: takenBackTo })]),

@@ -16,47 +16,47 @@ import { putMessages, putRun } from './thread-table.ts'
 import type { ThreadWriter } from './thread-writer.ts'
 import { toldId } from './told-ids.ts'
 
-/** A run that waits for the one before it; its client may be gone. */
+/** A run that waits for the run before it. Its client may have left. */
 export interface QueuedRun {
-  /** With the messages that are new to the thread only. */
+  /** The request with only the messages that are new to the thread. */
   request: RunRequest
   digests: Digests
-  /** What else its client sent in vain, in words. */
+  /** Other parts of the input that have no effect, in words. */
   skipped: readonly string[]
 }
 
-/** What is known of a queued run without its messages, which may be large and stay in the store. */
+/** A queued run without its messages, which may be large and stay in the store. */
 export interface Waiting {
   readonly runId: string
-  /** Of the messages that it still has. */
+  /** The ids of the messages that no turn has taken in yet. */
   messageIds: string[]
   readonly digests: QueuedRun['digests']
   readonly skipped: QueuedRun['skipped']
-  /** The first line of what it says, without secrets. */
+  /** The first line of its messages, redacted. */
   readonly words: string
-  /** Given to the turn under way, which may take it in. */
+  /** Whether the running turn was given the messages and may take them in. */
   isSteered: boolean
-  /** Somebody has taken it out: when its turn comes it ends as cancelled, and its messages never reach the agent. */
+  /** Whether a person withdrew the run: at its turn it ends as cancelled, and its messages never reach the agent. */
   isWithdrawn: boolean
 }
 
 export interface QueueLimits {
-  /** Runs that may wait on one thread. */
+  /** Upper bound of the queued runs of one thread. */
   queueMax: number
-  /** Bytes of JSON that they may have together. */
+  /** Upper bound of their JSON together, in bytes. */
   queueBytesMax: number
 }
 
 interface Entry extends Waiting {
   place: number
   bytes: number
-  /** Its removal is being written. */
+  /** Whether its removal is being written. */
   isLeaving: boolean
-  /** When it is in the store. */
+  /** Settles when the entry is in the store. */
   written: Promise<unknown>
 }
 
-/** The queues of all threads: each entry is a record of its own, so that one more costs as much as it is long. */
+/** The queues of all threads. Each entry is a record of its own, so that adding one costs only its own length. */
 export class Queues {
   readonly #table: Table<Buffer>
   readonly #limits: QueueLimits
@@ -66,12 +66,12 @@ export class Queues {
     this.#limits = { queueMax, queueBytesMax }
   }
 
-  /** What an earlier process has left of a thread's queue. */
+  /** Returns the entries of a thread that an earlier process left. */
   stored(threadId: string): Promise<readonly StoredRun[]> {
     return this.#table.entries(threadId)
   }
 
-  /** @throws {RunnerError} `storage_damaged` when a stored entry is not what this version writes. */
+  /** @throws {RunnerError} `storage_damaged` when this version did not write a stored entry. */
   open(writer: ThreadWriter, stored: readonly StoredRun[]): Queue {
     return new Queue(stored, { ...this.#limits, table: this.#table, writer })
   }
@@ -82,11 +82,11 @@ interface QueueOptions extends QueueLimits {
   writer: ThreadWriter
 }
 
-/** What waits on one thread, oldest first: for the run under way to end, or to be taken into its turn. */
+/** The queued runs of one thread, oldest first. Each waits for the current run to end, or to be taken into its turn. */
 export class Queue {
   readonly #options: QueueOptions
   #entries: Entry[] = []
-  /** Taken in whole or in part since `forgetTaken`; the store still has all of them. */
+  /** Entries that were taken in, whole or in part, since `forgetTaken`. The store still has all of them. */
   readonly #taken = new Set<Entry>()
   #next = 1
 
@@ -107,7 +107,7 @@ export class Queue {
   }
 
   /**
-   * Resolves when the run is on disk; it waits from the first moment.
+   * Adds a run, which counts as queued at once. Resolves when it is on disk.
    *
    * @throws {RunnerError} `queue_full`, `storage_full`.
    */
@@ -141,14 +141,14 @@ export class Queue {
     return this.#entries.some((each) => each === entry)
   }
 
-  /** @throws {RunnerError} `storage_damaged` when the stored entry is not there, or not what this version writes. */
+  /** @throws {RunnerError} `storage_damaged` when the stored entry is missing or this version did not write it. */
   async read(waiting: Waiting): Promise<QueuedRun> {
     const entry = this.#entries.find((each) => each === waiting)
     if (entry === undefined) throw new Error(`The run "${waiting.runId}" does not wait.`)
     return await this.#read(entry)
   }
 
-  /** For the commit with which it waits no more, the start of its run; `leave` when that is done, `stay` when it failed. */
+  /** Returns the writes for the commit that starts the run. Call `leave` after it, or `stay` when it failed. */
   removal(waiting: Waiting): Write[] {
     const entry = this.#entries.find((each) => each === waiting)
     if (entry === undefined) return []
@@ -156,15 +156,15 @@ export class Queue {
     return [this.#write(entry.place, undefined)]
   }
 
-  /** Its removal was not written. */
+  /** Keeps the entry, because its removal was not written. */
   stay(waiting: Waiting): void {
     const entry = this.#entries.find((each) => each === waiting)
     if (entry !== undefined) entry.isLeaving = false
   }
 
   /**
-   * Its sender has left: a run that no turn was given never begins, and nobody waits for its end. Unlike what is withdrawn
-   * its messages stay unknown, so that the sender's next history brings them. Resolves when the store has it no more.
+   * Removes a run whose sender has left, if no turn was given it. Unlike with `withdraw`, its messages stay unknown, so that
+   * the sender's next history brings them again. Resolves when the store no longer has it.
    *
    * @throws {RunnerError} `storage_full`.
    */
@@ -179,8 +179,8 @@ export class Queue {
   }
 
   /**
-   * Somebody takes a run out that waits. It keeps its place, so that its end has one in the log, and says so in the store
-   * already. Resolves when that is on disk.
+   * Withdraws a queued run for a person. It keeps its place in the queue, so that its end gets a place in the log. Resolves
+   * when the withdrawal is on disk.
    *
    * @throws {RunnerError} `not_found`, `storage_full`, `storage_damaged`.
    */
@@ -203,16 +203,16 @@ export class Queue {
   }
 
   /**
-   * What waits goes in this order from now on. Resolves when it is on disk.
+   * Changes the order of the queued runs. Resolves when it is on disk.
    *
-   * @throws {RunnerError} `queue_changed` when these are not the runs that wait; `storage_full`, `storage_damaged`.
+   * @throws {RunnerError} `queue_changed` when these are not the queued runs; `storage_full`, `storage_damaged`.
    */
   async order(runIds: readonly string[]): Promise<void> {
     const { table, writer } = this.#options
     const moved = this.#inOrder(runIds)
     await Promise.all(moved.map(({ written }) => written))
     const values = await Promise.all(moved.map(({ place }) => table.get([writer.threadId, place])))
-    // Whatever began or was taken in meanwhile is not put back.
+    // A run that began or was taken in meanwhile is not put back.
     if (this.#inOrder(runIds).some((entry, at) => entry !== moved[at])) throw changed(this.#open)
     const places = moved.map(({ place }) => place)
     const sorted = places.toSorted((one, other) => one - other)
@@ -235,7 +235,7 @@ export class Queue {
     }
   }
 
-  /** A run that waits is over before it began: `events` say how, and `known` is what its client need not send again. */
+  /** Ends a queued run before it began. `events` describe the end; `known` are the messages that count as known then. */
   async end(waiting: Waiting, events: readonly AguiEvent[], known: QueuedRun['digests'] = []): Promise<void> {
     const { writer } = this.#options
     const { runId } = waiting
@@ -246,14 +246,14 @@ export class Queue {
     await writer.flushed()
   }
 
-  /** It waits no more. */
+  /** Removes the entry from the queue. */
   leave(waiting: Waiting): void {
     this.#entries = this.#entries.filter((each) => each !== waiting)
   }
 
   /**
-   * A turn has taken in the message that the log has under this id: it waits no more. Returns its id and digests; undefined
-   * for one that did not wait.
+   * Notes that a turn has taken in the message that the log shows under this id. Returns the message's id and digests, and
+   * undefined for a message that was not queued.
    */
   takeIn(told: string): QueuedRun['digests'][number] | undefined {
     for (const entry of this.#entries) {
@@ -268,9 +268,9 @@ export class Queue {
   }
 
   /**
-   * What the store has too much since messages were taken in, for the commit with which the log holds them for good: that
-   * of the end of the run; `forgetTaken` when that is done. A runner that is killed before finds them in the log of the
-   * run that was cut.
+   * Returns the writes that remove taken-in messages from the store, for the commit of the run's end: from then on the log
+   * holds them for good. Call `forgetTaken` after it. A runner that was killed before finds them in the log of the cut
+   * run.
    */
   async takenWrites(): Promise<Write[]> {
     return await Promise.all(
@@ -282,7 +282,7 @@ export class Queue {
           entry.bytes = stored.length
           return this.#write(entry.place, stored)
         } catch (error) {
-          // The run that ends is whole. What is left of this one is reported when it has its turn.
+          // The ending run is whole. The damage to this entry is reported at its own turn.
           if (isCode(error, 'storage_damaged')) return undefined
           throw error
         }
@@ -294,7 +294,7 @@ export class Queue {
     this.#taken.clear()
   }
 
-  /** What may still be taken out or moved: no turn has been given it. */
+  /** The entries that may still be withdrawn or moved, because no turn was given them. */
   get #open(): Entry[] {
     return this.#entries.filter(
       ({ isSteered, isWithdrawn, isLeaving }) => !isSteered && !isWithdrawn && !isLeaving,

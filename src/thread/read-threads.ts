@@ -3,7 +3,7 @@ import type { Storage } from '../storage/storage.ts'
 import type { ServedThreads } from './served-threads.ts'
 import type { StoredThreads, ThreadView } from './stored-threads.ts'
 
-/** The threads of other processes, to be read. A call that would change one is refused with the place where it lives. */
+/** The threads of other processes, read only. A change is refused with the address of the thread's runner. */
 export class ReadThreads implements ServedThreads {
   readonly #storage: Storage
   readonly #stored: StoredThreads
@@ -48,31 +48,31 @@ export class ReadThreads implements ServedThreads {
     return this.#stored.all(() => false)
   }
 
-  /** None lives here. */
+  /** Returns nothing, because no thread lives here. */
   list(): [] {
     return []
   }
 
-  /** Its first record tells that it is there. */
+  /** Waits for the first record, which shows that the thread exists. */
   async known(threadId: string, signal: AbortSignal): Promise<void> {
     try {
       for await (const _ of this.#storage.log.read(threadId, 0, signal)) return
     } catch (error) {
-      // Retention has its first one.
+      // Retention has removed the first record, so the thread exists.
       if (!isCode(error, 'replay_expired')) throw error
     }
   }
 
   leave(): void {
-    // No run was sent here.
+    // No run is sent to this process.
   }
 
   return(): void {
-    // Nor does one end here with its sender.
+    // No run ends here with its sender.
   }
 
   async settled(): Promise<void> {
-    // A deletion is one step of Redis.
+    // A deletion in Redis is one step, so there is nothing to wait for.
   }
 
   async #refuse(threadId: string): Promise<never> {

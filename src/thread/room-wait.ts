@@ -1,10 +1,10 @@
 import { isCode } from '../errors.ts'
 import type { ThreadWriter } from './thread-writer.ts'
 
-/** What waits for room on the disk asks for it this often. */
+/** Time between two checks for room on the disk, in milliseconds. */
 const RETRY_MS = 5000
 
-/** Whether there is room for a run; and who waits for it is called again. */
+/** Checks whether the disk has room for a run, and wakes those who wait for it. */
 export class RoomWait {
   readonly #writer: ThreadWriter
   readonly #again: () => void

@@ -7,8 +7,8 @@ import { RunnerError, toMessage } from '../errors.ts'
 import type { Waiting } from './queue.ts'
 
 /**
- * RUN_STARTED with our own protocol version (agui-1.0-producer.md A2.13). Of the input it echoes what is new to the
- * thread: so every reader has the user's words too, and the traffic does not double with the history.
+ * Creates RUN_STARTED with our own protocol version (agui-1.0-producer.md A2.13). It echoes only the part of the input
+ * that is new to the thread: every reader gets the user's words, and the traffic does not grow with the history.
  */
 export function startEvent({ threadId, runId, parentRunId, messages }: RunRequest): AguiEvent {
   return {
@@ -22,7 +22,7 @@ export function startEvent({ threadId, runId, parentRunId, messages }: RunReques
   }
 }
 
-/** The one terminal event of a run. */
+/** Creates the one terminal event of a run. */
 export function endEvent(end: RunEnd, { threadId, runId }: { threadId: string; runId: string }): AguiEvent {
   const usage = usageOf(end)
   if (end.outcome === 'error') {
@@ -38,7 +38,7 @@ export function endEvent(end: RunEnd, { threadId, runId }: { threadId: string; r
   }
 }
 
-/** A run that could not be started, as its readers get it. */
+/** Creates the events of a run that could not be started. */
 export function refusedRun(threadId: string, runId: string, error: unknown): AguiEvent[] {
   const code = error instanceof RunnerError ? error.code : 'internal'
   const message = `The run could not be started: ${toMessage(error)}`
@@ -48,7 +48,7 @@ export function refusedRun(threadId: string, runId: string, error: unknown): Agu
   ]
 }
 
-/** The events of a run that somebody took out of the queue. */
+/** Creates the events of a run that a person withdrew from the queue. */
 export function withdrawnRun(
   threadId: string,
   { runId, digests, words }: Pick<Waiting, 'runId' | 'digests' | 'words'>,

@@ -15,45 +15,45 @@ import { endEvent, startEvent, usageOf } from './run-events.ts'
 import type { ThreadWriter } from './thread-writer.ts'
 
 export interface RunLimits {
-  /** A run is ended after this; 0 for never. */
+  /** Longest run, in milliseconds; 0 for no limit. */
   runTimeoutMs: number
-  /** A run from whose agent nothing was heard for this long is ended; 0 for never. */
+  /** Longest silence of a run's agent, in milliseconds; 0 for no limit. */
   runIdleTimeoutMs: number
 }
 
 export interface RunOptions extends RunLimits {
   request: RunRequest
   writer: ThreadWriter
-  /** Takes out what no record may hold, on the way into the log: everything shown comes from there. */
+  /** Removes secrets on the way into the log, from which everything is shown. */
   redactor: Redactor
   oversize: Oversize
-  /** The thread's own events, right behind RUN_STARTED. */
+  /** The thread's own events, right after RUN_STARTED. */
   firstWords: readonly AguiEvent[]
-  /** Called with the id of each user message that the agent takes in on the way. */
+  /** Called with the id of each user message that the agent takes in during the run. */
   onUserMessage(messageId: string): void
-  /** The thread's own events, right before the terminal event. */
+  /** Returns the thread's own events, right before the terminal event. */
   lastWords(end: RunEnd): AguiEvent[]
-  /** What the thread stores in the commit of the terminal event. */
+  /** Returns the thread's writes for the commit of the terminal event. */
   lastWrites(end: RunEnd): Promise<readonly Write[]>
 }
 
 /**
- * Commits of one run keep this distance: a burst of deltas costs a few larger batches instead of many small ones. What
- * comes after a pause is committed at once, and so is what follows within the next commits.
+ * Least time between two commits of one run, in milliseconds: a burst of deltas makes a few larger batches instead of many
+ * small ones. Events after a pause are committed at once, and so are those of the next few commits.
  */
 const GATHER_MS = 8
 const PROMPT_COMMITS = 3
 
-/** While this many events wait for their commit the agent is asked to wait too. */
+/** Number of uncommitted events from which on the agent is asked to wait. */
 const PENDING_EVENTS_MAX = 4096
 
 /**
- * One run, from RUN_STARTED to its one terminal event: pumps the agent's events into the log. Whatever the agent
- * does, the log stays grammatical: what it leaves open is closed here.
+ * One run, from RUN_STARTED to its one terminal event. It writes the agent's events to the log and keeps the log legal:
+ * items that the agent leaves open are closed here.
  */
 export class Run {
   readonly runId: string
-  /** The run's new messages as RUN_STARTED shows them. */
+  /** The run's new messages, as RUN_STARTED shows them. */
   readonly shownMessages: readonly Message[]
   readonly #options: RunOptions
   readonly #abort = new AbortController()
@@ -83,12 +83,12 @@ export class Run {
     )
   }
 
-  /** Whether nothing belongs to this run any more: its end is being written, or is written. */
+  /** Whether the end of the run is written or being written, so that no event belongs to it any more. */
   get isOver(): boolean {
     return this.#isOver
   }
 
-  /** Commits RUN_STARTED together with `writes`. @throws {RunnerError} `storage_full`: then there is no run. */
+  /** Commits RUN_STARTED together with `writes`. @throws {RunnerError} `storage_full`; the run then never existed. */
   start(writes: readonly Write[]): Promise<void> {
     this.#begun = this.#begin(writes)
     return this.#begun
@@ -106,7 +106,7 @@ export class Run {
     if (runSaid.hasSubscribers) this.#observe(this.#opening)
   }
 
-  /** Asks the run to stop; it ends as `cancelled`, or as `error` when an error is given. The first call decides. */
+  /** Asks the run to stop. It ends as `cancelled`, or with the error if one is given. The first call decides. */
   stop(error?: RunnerError): void {
     if (this.#abort.signal.aborted) return
     this.#cut = error
@@ -114,8 +114,8 @@ export class Run {
   }
 
   /**
-   * Runs to the end, beside the commit of its start, and resolves when its terminal event is committed. Rejects only when
-   * the log cannot be written: then nothing of the end is.
+   * Runs to the end while its start is being committed. Resolves when the terminal event is committed. Rejects only when
+   * the log cannot be written; then nothing of the end is written.
    */
   async execute(agent: AgentSession): Promise<RunEnd> {
     const end = await this.#ask(agent)
@@ -137,7 +137,7 @@ export class Run {
   }
 
   async #ask(agent: AgentSession): Promise<RunEnd> {
-    // The trace that the agent is handed begins with the run.
+    // The trace for the agent exists once the run has begun.
     if (runSaid.hasSubscribers) await this.#begun.catch(() => undefined)
     const watch = this.#watch(agent.agentName)
     let end: RunEnd
@@ -172,7 +172,7 @@ export class Run {
     runEnded.publish({ ...this.#ids, outcome, ...facts, ms: this.#age })
   }
 
-  /** Puts events of the thread's own into the stream of this run. */
+  /** Puts the thread's own events into the stream of this run. */
   tell(events: readonly AguiEvent[]): void {
     for (const event of events) this.#show(event, this.#pending)
     this.#keepFlushing()
@@ -188,7 +188,7 @@ export class Run {
 
   #emit(events: readonly AguiEvent[]): Promise<void> | undefined {
     this.#silence?.restart()
-    // What comes after its end belongs to no run.
+    // An event after the end belongs to no run.
     if (events.length === 0 || this.#isOver) return undefined
     if (!this.#answered) {
       this.#answered = true
@@ -222,7 +222,7 @@ export class Run {
     return out
   }
 
-  /** As clients get it. Those who observe the run get it too. */
+  /** Adds the event as clients get it, and passes it to observers of the run. */
   #show(event: AguiEvent, out: AguiEvent[]): void {
     const from = out.length
     this.#fit(event, out)
@@ -233,18 +233,18 @@ export class Run {
     runSaid.publish({ ...this.#ids, events })
   }
 
-  /** Without secrets, then in pieces that fit. */
+  /** Redacts the event, then splits it into pieces that fit. */
   #fit(event: AguiEvent, out: AguiEvent[]): void {
     for (const redacted of this.#redaction.redact(event)) out.push(...this.#options.oversize.fit(redacted))
   }
 
-  /** While one commit is under way the next batch gathers: a slow disk makes larger batches, not a longer queue. */
+  /** Writes batch after batch. During a commit the next batch grows: a slow disk makes larger batches, not a longer queue. */
   async #flush(): Promise<void> {
     try {
       await this.#begun
       for (let commits = 0; this.#pending.length > 0; commits += 1) {
         const early = this.#committedAt + GATHER_MS - performance.now()
-        // The first words of an answer wait for nothing but the disk.
+        // The first words of an answer wait only for the disk.
         if (early > 0 && commits >= PROMPT_COMMITS) await delay(early)
         const events = this.#pending
         this.#pending = []

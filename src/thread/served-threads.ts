@@ -1,6 +1,6 @@
 import type { Threads } from './threads.ts'
 
-/** What clients reach of the threads, in a runner and in a process that only reads. */
+/** The threads as the routes see them, in a runner and in a process that only reads. */
 export type ServedThreads = Pick<
   Threads,
   | 'all'

@@ -9,15 +9,15 @@ import { type Lost, readKept } from '../storage/kept.ts'
 type RunStarted = Extract<AguiEvent, { type: EventType.RUN_STARTED }>
 
 export interface Snapshot {
-  /** What a client that holds nothing gets first; AG-UI-legal before whatever follows `head` in the log. */
+  /** The first events for a client that holds nothing; legal before the records after `head`. */
   events: AguiEvent[]
-  /** The last seq that the events contain. */
+  /** The last seq that the events cover. */
   head: number
 }
 
 /**
- * The thread as it is now, for a client that holds nothing: a run's opening, the messages, and either what is open
- * again or, between runs, the end. `connectId` names that opening run when the thread has none open.
+ * Returns the thread as it is now, for a client that holds nothing: a run's start, the messages, and either the open items
+ * opened again or, between runs, the run's end. `connectId` names that run when the thread has none open.
  */
 export async function takeSnapshot(
   log: EventLog,
@@ -27,11 +27,11 @@ export async function takeSnapshot(
   const head = await log.head(threadId)
   const transcript = new Transcript()
   const { lastRunId, lost } = await replay(log, { threadId, head, signal }, transcript)
-  // What the messages lack, for a client that would take them for the whole thread.
+  // The gaps, for a client that would otherwise take the messages for the whole thread.
   const gaps = lost.map(({ first, last }) => ownEvent('gap', { firstSeq: first, lastSeq: last }))
   const messages: AguiEvent = { type: EventType.MESSAGES_SNAPSHOT, messages: transcript.messages() }
   if (transcript.isOpen) {
-    // Without the echo of its input: a client adds those messages before it sees the older ones of the snapshot.
+    // The echo of the input is left out: a client would add those messages before the older ones of the snapshot.
     const { input: _echo, ...opening } = transcript.openRun ?? startOf(threadId, lastRunId)
     return { events: [opening, messages, ...gaps, ...transcript.openings()], head }
   }
@@ -47,7 +47,7 @@ export async function takeSnapshot(
   }
 }
 
-/** The thread's closed messages as they are at `head`, else now, as far as retention has left them. */
+/** Returns the thread's closed messages at `head`, by default now, as far as retention has kept them. */
 export async function readMessages(
   log: EventLog,
   options: { threadId: string; head?: number; signal: AbortSignal },
@@ -63,7 +63,7 @@ function startOf(threadId: string, runId: string): RunStarted {
   return { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION }
 }
 
-/** From the beginning, or from what is left of it; returns whose run the last record is, and what is damaged. */
+/** Replays the log from its first kept record. Returns the run of the last record, and the damaged ranges. */
 async function replay(
   log: EventLog,
   { threadId, head, signal }: { threadId: string; head: number; signal: AbortSignal },
@@ -73,7 +73,7 @@ async function replay(
   const lost: Lost[] = []
   const onLost = (gap: Lost): void => {
     lost.push(gap)
-    // Whatever was open may have ended in there.
+    // Open items may have ended within the gap.
     transcript.apply(lossOf(gap))
   }
   for await (const batches of readKept(log, threadId, { after: 0, head, signal, onLost })) {
@@ -82,7 +82,7 @@ async function replay(
       for (const { seq, event } of batch.records()) if (seq <= head) transcript.apply(event, seq)
       lastRunId = batch.runId
     }
-    // Reading is done without waiting for anything: others must have their turn in between.
+    // Reading never waits, so other work gets its turn between two batches.
     await turn()
   }
   return { lastRunId, lost }
@@ -93,7 +93,7 @@ function lossOf({ first, last }: Lost): AguiEvent {
   return { type: EventType.RUN_ERROR, code: 'replay_expired', message }
 }
 
-/** What waits for a person still waits: a client that re-connects must see it. */
+/** Returns the outcome with the interrupts that are still open, which a client that reconnects must see. */
 function outcomeOf(
   transcript: Transcript,
 ): { type: 'success' } | { type: 'interrupt'; interrupts: Interrupt[] } {

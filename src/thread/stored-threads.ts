@@ -6,14 +6,14 @@ import { areFacts, isSeenMessage, type StoredThread, type ThreadFacts, ThreadTab
 import { describeThread, type ThreadDescription } from './told.ts'
 
 export interface ThreadView extends ThreadDescription {
-  /** The last seq before the run that is under way, if one is. */
+  /** The last seq before the run in progress, if there is one. */
   runningAfter?: number
 }
 
 /**
- * Whether a stored value is one that threads can be brought back from; asked before the store is opened.
+ * Whether a thread can be restored from a stored value. This is checked before the store is opened.
  *
- * @param isMemory whether the agent can go on with what it remembers of a conversation.
+ * @param isMemory Whether the agent can continue from a stored memory.
  */
 export function isReadable(
   table: string,
@@ -25,7 +25,7 @@ export function isReadable(
   return table !== 'messages' || isSeenMessage(parseJson(value))
 }
 
-/** Undefined for what is no JSON. */
+/** Returns undefined for text that is no JSON. */
 function parseJson(value: Buffer): unknown {
   try {
     return JSON.parse(value.toString())
@@ -34,7 +34,7 @@ function parseJson(value: Buffer): unknown {
   }
 }
 
-/** Threads as the store has them, whoever writes them. */
+/** The threads in the store, whichever process writes them. */
 export class StoredThreads {
   readonly #storage: Storage
   readonly #table: ThreadTable
@@ -55,7 +55,7 @@ export class StoredThreads {
     return facts === undefined ? undefined : await this.#viewOf(threadId, facts)
   }
 
-  /** Those that can be read: one that cannot is named by `view`, and when the runner starts. */
+  /** Returns the readable threads. An unreadable one is reported by `view` and at the runner's start. */
   async all(isLeftOut: (threadId: string) => boolean): Promise<ThreadView[]> {
     const wanted = (await this.#table.all()).filter(({ threadId }) => !isLeftOut(threadId))
     return (await Promise.all(wanted.map((stored) => this.#listed(stored)))).flat()

@@ -5,28 +5,28 @@ import type { Waiting } from './queue.ts'
 import type { ThreadTable } from './thread-table.ts'
 import type { Submitted } from './told.ts'
 
-/** How a run comes to start. */
+/** How a run starts. */
 export interface Start {
-  /** The entry of the queue that it was. */
+  /** The queue entry that it was. */
   waiting?: Waiting
-  /** What the conversation is taken back to first, and the messages that are known no more then. */
+  /** The place to take the conversation back to first, and the writes that forget the later messages. */
   back?: Back & { forgotten: Write[] }
 }
 
-/** What is forgotten, and what its sender holds when that lacks turns of what stays. */
+/** Finds the messages to forget, and the sender's messages when they lack turns that stay. */
 export async function lookBehind(
   table: ThreadTable,
   threadId: string,
   { turn, lastUserMessageId, held }: Back,
 ): Promise<{ forgotten: Write[]; held: Pick<Submitted, 'held'> }> {
   const { forgotten, isLast } = await table.parted(threadId, turn)
-  // One that sends the end of the history alone lacks nothing.
+  // A client that sends only the end of the history lacks nothing.
   const isBehind =
     held.some(({ role }) => role === 'user') && lastUserMessageId !== undefined && !isLast(lastUserMessageId)
   return { forgotten, held: isBehind ? { held } : {} }
 }
 
-/** Returns what undoes it. @throws {RunnerError} `regenerate_unsupported`: then nothing has changed. */
+/** Returns a function that undoes it. @throws {RunnerError} `regenerate_unsupported`, with nothing changed. */
 export function takeBack(agent: AgentSession, { point }: Back, { messages }: RunRequest): () => void {
   const undo = agent.takeBack(point)
   if (undo !== undefined) return undo
