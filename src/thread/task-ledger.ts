@@ -8,10 +8,10 @@ import type { EventLog } from '../storage/event-log.ts'
 import { readKept } from '../storage/kept.ts'
 import { within } from '../within.ts'
 
-/** One thing that the agent started and that runs beside its turn. */
+/** A task that the agent started and that runs beside its turn. */
 export interface KnownTask {
   taskId: string
-  /** `running`, or how it ended. */
+  /** `running`, or the way it ended. */
   status: string
   /** Milliseconds since the epoch. */
   startedAt: number
@@ -24,10 +24,10 @@ export interface KnownTask {
 }
 
 interface Ledger {
-  /** Everything up to here is taken in. */
+  /** The last seq that was read. */
   seq: number
   tasks: Map<string, KnownTask>
-  /** Task by the run of the subagent that is it. */
+  /** The task of each subagent run, by the run's id. */
   subagents: Map<string, string>
   reading: Promise<void>
 }
@@ -38,13 +38,13 @@ const OwnMetadata = z
   .optional()
   .catch(undefined)
 
-/** States that say nothing but that it lives. */
+/** States that only mean that the task runs. */
 const ALIVE = new Set(['started', 'progress', 'updated', 'running', 'pending'])
-/** Of one thread; the oldest are forgotten. */
+/** Upper bound of the remembered tasks of one thread. The oldest are forgotten. */
 const TASKS_MAX = 1000
 const MARKS = [ownName('task'), ...typesOf('subagent')].map((word) => Buffer.from(`"${word}"`))
 
-/** Which tasks the threads have had, as their logs have them; each record is looked at once. */
+/** The tasks of all threads, read from their logs. Each record is read once. */
 export class TaskLedger {
   readonly #log: EventLog
   readonly #threads = new Map<string, Ledger>()
@@ -53,7 +53,7 @@ export class TaskLedger {
     this.#log = log
   }
 
-  /** Oldest first. */
+  /** Returns the thread's tasks, oldest first. */
   async tasks(threadId: string, signal: AbortSignal): Promise<KnownTask[]> {
     const head = await this.#log.head(threadId)
     const ledger = this.#ledger(threadId, head)
@@ -72,7 +72,7 @@ export class TaskLedger {
 
   #ledger(threadId: string, head: number): Ledger {
     const known = this.#threads.get(threadId)
-    // A thread of the same id was deleted and made anew.
+    // A larger seq than the head means that the thread was deleted and created again.
     if (known !== undefined && known.seq <= head) return known
     const ledger = { seq: 0, tasks: new Map(), subagents: new Map(), reading: Promise.resolve() }
     this.#threads.set(threadId, ledger)
@@ -82,7 +82,7 @@ export class TaskLedger {
   async #catchUp(threadId: string, ledger: Ledger, signal: AbortSignal): Promise<void> {
     const head = await this.#log.head(threadId)
     if (ledger.seq >= head) return
-    // A signal of its own: one request reads many threads, and each read listens for the end of its signal.
+    // One request reads many threads. Each read gets its own signal, so that listeners do not pile up on the request's.
     await within({ signal }, async (own) => {
       const kept = readKept(this.#log, threadId, { after: ledger.seq, head, signal: own })
       for await (const batches of kept) {
@@ -96,7 +96,7 @@ export class TaskLedger {
 }
 
 function takeBatch(ledger: Ledger, batch: Batch): void {
-  // Most are deltas: not worth parsing.
+  // Most batches hold only deltas and need not be parsed.
   if (!MARKS.some((mark) => batch.sse.includes(mark))) return
   for (const { event, at } of batch.records()) takeEvent(ledger, event, at)
 }
@@ -119,7 +119,7 @@ function takeEvent(ledger: Ledger, event: AguiEvent, at: number): void {
       return
     }
     case EventType.SUBAGENT_FINISHED: {
-      // It outlives its run and goes on.
+      // A suspended task outlives its run and continues.
       if (event.outcome?.type === 'suspended') return
       const taskId = ledger.subagents.get(event.subagentRunId)
       const summary = typeof event.result === 'string' ? event.result : undefined

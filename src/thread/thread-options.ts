@@ -7,7 +7,7 @@ import type { RunLimits } from './run.ts'
 import type { ThreadFacts, ThreadTable } from './thread-table.ts'
 import type { ThreadWriter } from './thread-writer.ts'
 
-/** What one thread works with. */
+/** The parts and limits of one thread. */
 export interface ThreadOptions extends RunLimits {
   facts: ThreadFacts
   agent: AgentSession
@@ -16,11 +16,11 @@ export interface ThreadOptions extends RunLimits {
   writer: ThreadWriter
   redactor: Redactor
   oversize: Oversize
-  /** Called before anybody else learns that a run has ended. */
+  /** Called before anyone else learns that a run has ended. */
   onRunEnding?: (() => Promise<void>) | undefined
   queue: Queue
-  /** Called when a run has ended and its terminal event is committed. */
+  /** Called when a run's terminal event is committed. */
   onRunEnded(run: { threadId: string; runId: string; end: RunEnd }): void
-  /** Called with the cause when the log cannot be written: the runner cannot keep its promise then. */
+  /** Called with the cause when the log cannot be written. The runner cannot continue then. */
   onLogFailure(error: unknown): void
 }

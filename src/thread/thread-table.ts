@@ -7,53 +7,53 @@ import { storeDamaged } from '../storage/damage.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Key, Write } from '../storage/table.ts'
 
-/** What outlives the process of a thread, beside its log. Door of the stored data. */
+/** The facts of a thread that outlive the process, beside its log. Stored data is checked against this schema. */
 const ThreadFacts = z.object({
   createdAt: z.number(),
   updatedAt: z.number(),
-  /** What its first run was asked. */
+  /** The first line of its first run, or the name that a person gave it. */
   title: z.string().optional(),
-  /** How the last run ended; `none` before the first. */
+  /** The end of the last run; `none` before the first. */
   lastOutcome: z.enum(['none', 'success', 'interrupt', 'cancelled', 'error']),
-  /** The run that ended last: the one that asks what is open. */
+  /** The run that ended last, to which open interrupts belong. */
   lastRunId: z.string().optional(),
-  /** The run that is open in the log, until its terminal record is there, and the last seq before it. */
+  /** The run without a terminal record in the log, and the last seq before it. */
   openRun: z.object({ runId: z.string(), after: z.number() }).optional(),
   lastUserMessageId: z.string().optional(),
-  /** What all runs have used. */
+  /** The tokens of all runs. */
   usage: z.array(z.custom<TokenUsage>((value) => TokenUsageSchema.safeParse(value).success)),
-  /** The agent's own. */
+  /** The agent's own memory. */
   memory: z.record(z.string(), z.unknown()),
 })
 export type ThreadFacts = z.infer<typeof ThreadFacts>
 
-/** In the place of the facts while a thread is deleted: what is there of it beside is to go, after a restart too. */
+/** Stored instead of the facts while a thread is being deleted, so that a restart completes the deletion. */
 const Deleted = z.object({ deleted: z.literal(true) })
 
-/** A message that a thread has seen; door of the stored data. */
+/** A message that a thread has seen. Stored data is checked against this schema. */
 const SeenMessage = z.object({
-  /** What it said when it was taken in, as a digest. */
+  /** The digests of its content. */
   said: z.string(),
-  /** The run that took it in; absent of what was refused. */
+  /** The run that took it in; absent for a refused message. */
   by: z.object({ turn: z.number(), point: z.string().optional(), nth: z.number().optional() }).optional(),
 })
 type SeenMessage = z.infer<typeof SeenMessage>
 
-/** What the store knows of what a request names. */
+/** What the store knows about the ids in a request. */
 export interface LookedUp {
   hasRun: boolean
-  /** Those that the thread has seen. */
+  /** The messages that the thread has seen, by id. */
   messages: ReadonlyMap<string, SeenMessage>
 }
 
 /** A thread in the store. */
 export interface StoredThread {
   threadId: string
-  /** Its facts; undefined when its deletion is not done. @throws {RunnerError} `storage_damaged`. */
+  /** Returns its facts, or undefined when its deletion is unfinished. @throws {RunnerError} `storage_damaged`. */
   read(): ThreadFacts | undefined
 }
 
-/** The facts of every thread, and which run and message ids each has seen. */
+/** The facts of every thread, and the run and message ids that each has seen. */
 export class ThreadTable {
   readonly #storage: Storage
 
@@ -61,7 +61,7 @@ export class ThreadTable {
     this.#storage = storage
   }
 
-  /** Every thread, each to be read by itself: one that cannot be hides no other. */
+  /** Returns every thread, each to be read by itself: an unreadable one hides no other. */
   async all(): Promise<StoredThread[]> {
     const entries = await this.#storage.tables.threads.entries()
     return entries.map(({ key: [threadId], value }) => ({
@@ -74,7 +74,7 @@ export class ThreadTable {
     }))
   }
 
-  /** Of a thread that is there and not being deleted. @throws {RunnerError} `storage_damaged`. */
+  /** Returns the facts, or undefined for a thread that is absent or being deleted. @throws {RunnerError} `storage_damaged`. */
   async get(threadId: string): Promise<ThreadFacts | undefined> {
     const stored = await this.#storage.tables.threads.get([threadId])
     return stored === undefined ? undefined : factsOf(threadId, stored)
@@ -94,8 +94,8 @@ export class ThreadTable {
   }
 
   /**
-   * What the thread has seen, parted by this turn: what it and those behind it took in, to be forgotten, and whether a message
-   * is the last of those before. It looks at all that the thread has seen.
+   * Splits the messages that the thread has seen at this turn. Those of this and later turns are to be forgotten; of the
+   * earlier ones it tells which is the last. It reads every message that the thread has seen.
    *
    * @throws {RunnerError} `storage_damaged`.
    */
@@ -117,7 +117,7 @@ export class ThreadTable {
     return { forgotten, isLast: (messageId) => member(threadId, messageId)[1] === last.name }
   }
 
-  /** From here on the thread is one that is being deleted, whatever happens to this process. */
+  /** Marks the thread as being deleted, so that even a restart completes the deletion. */
   async bury(threadId: string): Promise<void> {
     const write: Write = { table: 'threads', key: [threadId], value: { deleted: true } }
     await this.#storage.commit({ threadId, writes: [write], isLast: true })
@@ -125,7 +125,7 @@ export class ThreadTable {
   }
 }
 
-/** The facts when a run has ended. */
+/** Returns the facts after the end of a run. */
 export function factsAfter(
   end: RunEnd,
   { openRun, ...facts }: ThreadFacts,
@@ -161,14 +161,14 @@ export function putMessages(
   })
 }
 
-/** Whether this version can read them. */
+/** Whether this version can read the stored facts. */
 export function areFacts(stored: unknown, isMemory: (memory: AgentMemory) => boolean): boolean {
   if (Deleted.safeParse(stored).success) return true
   const facts = ThreadFacts.safeParse(stored)
   return facts.success && isMemory(facts.data.memory)
 }
 
-/** Whether this version can read it. */
+/** Whether this version can read the stored message. */
 export function isSeenMessage(stored: unknown): boolean {
   return SeenMessage.safeParse(stored).success
 }
@@ -190,7 +190,7 @@ function readAs<T>(schema: z.ZodType<T>, stored: unknown, name: string): T {
   throw storeDamaged(`${name}: not what this version writes; ${remedy}`, error)
 }
 
-/** The client chooses the ids, and a message's may be longer than a key can be. */
+/** Builds the key of an id. A client chooses its ids, and a message's may be longer than a key can be. */
 function member(threadId: string, id: string): Key {
   return [threadId, createHash('sha256').update(id).digest('base64url')]
 }

@@ -1,7 +1,7 @@
 import { type Blob, newBlobId } from '../storage/blob.ts'
 import type { Commit, Storage } from '../storage/storage.ts'
 
-/** What one thread writes. Nobody else writes for it, so that it knows the end of its log without asking. */
+/** Writes the records of one thread. It is the thread's only writer, so it knows the end of the log without asking. */
 export class ThreadWriter {
   readonly threadId: string
   readonly #storage: Storage
@@ -19,14 +19,14 @@ export class ThreadWriter {
     return this.#head
   }
 
-  /** Keeps what an event has no room for. It is committed with the next events. Returns its id. */
+  /** Keeps content that is too large for an event; it is committed with the next events. Returns its id. */
   keep(blob: Blob): string {
     const id = newBlobId()
     this.#kept.push({ ...blob, id })
     return id
   }
 
-  /** What was kept for events that are never written. */
+  /** Drops the content that was kept for events which are never written. */
   forgetKept(): void {
     this.#kept = []
   }

@@ -22,23 +22,23 @@ import { factsAfter, type LookedUp, putFacts, putMessages, putRun, type ThreadFa
 import { firstLine, renamed, titled } from './title.ts'
 import { type Accepted, describeThread, type Submitted, type Taken, type ThreadDescription } from './told.ts'
 
-/** One thread: admits one run at a time. */
+/** One thread. It admits one run at a time. */
 export class Thread {
   readonly threadId: string
   readonly #options: ThreadOptions
   readonly #room: RoomWait
   #facts: ThreadFacts
   #run: { run: Run; runId: string; digests: QueuedRun['digests'] } | undefined
-  /** Ends when the last admitted run has, its terminal event on disk. */
+  /** Settles when the terminal event of the last admitted run is on disk. */
   #ended: Promise<unknown> = Promise.resolve()
-  /** Ends when that run is this thread's run no more. */
+  /** Settles when the thread is free of that run. */
   #settled: Promise<unknown> = Promise.resolve()
-  /** How many runs have been this thread's: what they were is in the store then, and here no more. */
+  /** The number of runs so far. A change during a wait means that the state must be looked up again. */
   #runs = 0
   #isClosed = false
-  /** While a run that was cut short is being closed in the log. */
+  /** Set while a run that was cut short is being ended in the log. */
   #closingCut: Promise<void> | undefined
-  /** Nothing is written for it any more. */
+  /** Whether the thread is gone, so that nothing is written for it any more. */
   #isOver = false
 
   constructor(options: ThreadOptions) {
@@ -63,7 +63,7 @@ export class Thread {
     const { queued, steered, back, ...behind } = admit(input, this.#known(known), this.#options)
     if (back !== undefined) {
       const { forgotten, held } = await lookBehind(table, this.threadId, back)
-      // What happened meanwhile happened to the conversation as it was.
+      // The conversation changed while the store was read, so the request is judged again.
       if (this.#isClosed || this.#run !== undefined || runs !== this.#runs) return await this.submit(input)
       return { runId, after: await this.#start(queued, { back: { ...back, forgotten } }), ...held }
     }
@@ -76,7 +76,7 @@ export class Thread {
   }
 
   /**
-   * Puts a user message into the thread: into the running turn, behind it, or as a run at once when nothing runs.
+   * Puts a user message into the thread: into the running turn, into the queue, or as a run at once when nothing runs.
    *
    * @throws {RunnerError} `invalid_input`, `queue_full`, `shutting_down`, `storage_full`.
    */
@@ -99,8 +99,8 @@ export class Thread {
   }
 
   /**
-   * What is accepted is kept first. Then it may go into the running turn, with its messages as they will be sent there,
-   * all or none: what the turn does not take in waits on and is a run of its own. Returns where it went.
+   * Stores an accepted run first. Then its messages may go into the running turn, all or none. Messages that the turn does
+   * not take in stay queued and become a run of their own. Returns where they went.
    */
   async #enqueue(
     { request, digests, skipped }: QueuedRun,
@@ -122,19 +122,19 @@ export class Thread {
 
   /** Starts the first queued run when nothing runs. */
   next(): void {
-    // What a turn has been given it takes in, or it comes here.
+    // A steered run is skipped: the turn takes it in, or returns it to the queue.
     const waiting = this.#options.queue.waiting.find(({ isSteered }) => !isSteered)
     if (waiting === undefined || !this.#isFree) return
     const work = { name: 'starting a queued run', threadId: this.threadId, runId: waiting.runId }
     inBackground(work, this.#startQueued(waiting), (error) => this.#options.onLogFailure(error))
   }
 
-  /** What waits for a person goes first; the queue goes on when it is answered. */
+  /** Whether the next run may start. An open interrupt comes first; the queue continues when it is answered. */
   get #isFree(): boolean {
     return this.#run === undefined && !this.#isClosed && this.#options.agent.interrupts.length === 0
   }
 
-  /** One that cannot be started ends with its reason, and the next has its turn. */
+  /** Starts a queued run. A run that cannot start ends with its reason, and the next one follows. */
   async #startQueued(waiting: Waiting): Promise<void> {
     const { queue } = this.#options
     if (!(await this.#room.isThere())) return
@@ -145,7 +145,7 @@ export class Thread {
       await queue.end(waiting, withdrawnRun(this.threadId, waiting), waiting.digests)
       this.next()
     } catch (error) {
-      // It has begun: its own end says how it went.
+      // The run has begun, so its own end reports the failure.
       if (!queue.has(waiting)) throw error
       if (isCode(error, 'storage_full')) return this.#room.later()
       await queue.end(waiting, refusedRun(this.threadId, waiting.runId, error))
@@ -153,7 +153,7 @@ export class Thread {
     }
   }
 
-  /** Stops the running turn; the agent's conversation goes on. Resolves when the run has ended. */
+  /** Stops the running turn and keeps the agent's conversation. Resolves when the run has ended. */
   async interrupt(): Promise<boolean> {
     const run = this.#run?.run
     if (run === undefined || run.isOver) return false
@@ -162,24 +162,24 @@ export class Thread {
     return true
   }
 
-  /** The sender of this run has left for good: it is stopped, or not begun. Resolves when it has ended. */
+  /** Stops a run whose sender has left for good, or keeps it from starting. Resolves when it has ended. */
   async withdraw(runId: string): Promise<void> {
     if (this.#run?.run.runId === runId) await this.interrupt()
     else await this.#options.queue.remove(runId)
   }
 
-  /** The model of later runs; the conversation goes on. Returns the one before. */
+  /** Sets the model of later runs and keeps the conversation. Returns the model before. */
   async setModel(model: string): Promise<string | undefined> {
     const { agent, writer } = this.#options
     const before = await agent.setModel(model)
-    // Deleted meanwhile: what is written now would come back after a restart.
+    // If the thread was deleted meanwhile, a write now would bring it back after a restart.
     if (this.#isOver) this.#checkOpen()
     this.#facts = { ...this.#facts, memory: agent.memory, updatedAt: Date.now() }
     await writer.commit({ writes: [putFacts(this.threadId, this.#facts)], isLast: true })
     return before
   }
 
-  /** What a person calls it from now on. @throws {RunnerError} `shutting_down`, `storage_full`. */
+  /** Sets the title that a person chose. @throws {RunnerError} `shutting_down`, `storage_full`. */
   async rename(title: string): Promise<void> {
     const { redactor, writer } = this.#options
     this.#checkOpen()
@@ -187,27 +187,27 @@ export class Thread {
     await writer.commit({ writes: [putFacts(this.threadId, this.#facts)], isLast: true })
   }
 
-  /** What waits, for whoever changes it. */
+  /** The queue, for changes by a person. */
   get queue(): Pick<Queue, 'order' | 'withdraw'> {
     return this.#options.queue
   }
 
-  /** What the thread has no part in. */
+  /** The agent's own operations, which do not involve the thread. */
   get agent(): Pick<AgentSession, 'toolServers' | 'stopTask' | 'taskOutput' | 'warm'> {
     return this.#options.agent
   }
 
-  /** Closes in the log what a runner that died left open. Call before any client is served. */
+  /** Ends in the log the run that a dead runner left open. Call it before any client is served. */
   async recover(): Promise<void> {
     await this.#closeCut(RESTARTED)
   }
 
-  /** Ends in the log the run that was cut short. Without room for that it stays open, until there is. */
+  /** Ends a cut run in the log. On a full disk it stays open until there is room. */
   async #closeCut(cut: Cut): Promise<void> {
     this.#facts = (await closeCut(cut, this.#facts, this.#options)) ?? this.#facts
   }
 
-  /** The log did not take all of the run. On a full disk that ends the run and nothing else. */
+  /** Handles a run that the log did not take whole. A full disk ends the run and nothing else. */
   async #cutShort(error: unknown): Promise<RunEnd | undefined> {
     const { writer, onLogFailure } = this.#options
     writer.forgetKept()
@@ -225,14 +225,14 @@ export class Thread {
     this.#runs += 1
   }
 
-  /** Whether nothing ever happened on this thread. */
+  /** Whether nothing has ever happened on this thread. */
   get pristine(): boolean {
     const { queue, writer } = this.#options
     const isUnused = this.#run === undefined && this.#facts.lastOutcome === 'none'
     return isUnused && queue.waiting.length === 0 && writer.head === 0
   }
 
-  /** The last seq before the run that is under way, if one is. */
+  /** The last seq before the run in progress, if there is one. */
   get runningAfter(): number | undefined {
     return this.#run === undefined ? undefined : this.#facts.openRun?.after
   }
@@ -244,23 +244,23 @@ export class Thread {
     return describeThread(this.threadId, this.#facts, now)
   }
 
-  /** Ends what runs, as `error`; the conversation goes on. */
+  /** Ends the current run with this error and keeps the conversation. */
   cutRun(error: RunnerError): void {
     this.#run?.run.stop(error)
   }
 
-  /** Ends the open run as `cancelled` and the agent's process. Idempotent. */
+  /** Ends the open run as `cancelled`, then the agent's process. Safe to call twice. */
   async close(): Promise<void> {
     this.#isClosed = true
     this.#room.close()
     this.#run?.run.stop()
-    // How it ended was sent.
+    // The run's end was already reported.
     await this.#ended.catch(() => undefined)
     await this.#options.agent.close()
     this.#isOver = true
   }
 
-  /** What the store knows, for a decision in the turn in which this resolves: what runs and waits is known here. */
+  /** Reads what the store knows. The caller decides in the same turn, since running and queued runs are known only here. */
   async #lookUp(runId: string, messageIds: readonly string[]): Promise<LookedUp> {
     for (;;) {
       await this.#checkReady()
@@ -271,7 +271,7 @@ export class Thread {
     }
   }
 
-  /** A run whose end is being written is waited for, and one that a full disk left open ends before another begins. */
+  /** Waits for a run whose end is being written, and ends a run that a full disk left open. */
   async #checkReady(): Promise<void> {
     this.#checkOpen()
     await this.#options.writer.checkRoom()
@@ -294,8 +294,8 @@ export class Thread {
   }
 
   /**
-   * Nothing is awaited before the run is this thread's one run. It begins when all of its start is committed: either the
-   * run is known and in the log, or neither. The agent gets ready meanwhile. Returns the last seq before it.
+   * Starts a run. It becomes the thread's one run before anything is awaited. It begins when its whole start is committed:
+   * the run is both known and in the log, or neither. The agent prepares meanwhile. Returns the last seq before the run.
    *
    * @throws {RunnerError} `regenerate_unsupported`, `storage_full`.
    */
@@ -344,14 +344,14 @@ export class Thread {
     this.#settled = settled
     this.#ended = this.#tellEnd(runId, settled)
     inBackground({ name: 'ending a run', threadId, runId }, this.#ended)
-    // Whoever asked finds the thread as it was.
+    // On failure the caller finds the thread as it was.
     await started.catch(() => settled)
     await started
     await writer.flushed()
     return by.turn
   }
 
-  /** To its end; undefined when the runner cannot go on. Never rejects. */
+  /** Resolves with the run's end, or undefined when the runner cannot continue. Never rejects. */
   async #end(ended: Promise<RunEnd>): Promise<RunEnd | undefined> {
     const { queue } = this.#options
     const { openRun } = this.#facts
@@ -376,13 +376,13 @@ export class Thread {
     await writer.flushed().then(() => onRunEnded({ threadId: this.threadId, runId, end }), onLogFailure)
   }
 
-  /** Its turn is not over and waits for somebody: it still holds what it was given. */
+  /** Whether the turn waits for an answer. It then still holds the messages that it was given. */
   get #isParked(): boolean {
     const { interrupts, pendingToolCallIds } = this.#options.agent
     return interrupts.length + pendingToolCallIds.length > 0
   }
 
-  /** What is stored with the terminal event. */
+  /** Returns the writes for the commit of the terminal event. */
   async #lastWrites(end: RunEnd, digests: QueuedRun['digests'], by: TakenIn): Promise<Write[]> {
     const { agent, queue } = this.#options
     await this.#options.onRunEnding?.()

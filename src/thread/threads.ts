@@ -22,26 +22,26 @@ export interface ThreadsOptions extends RunLimits, QueueLimits {
   redactor: Redactor
   eventBytesMax: number
   threadsMax: number
-  /** How long the sender of a run that is to end with its stream may stay away. */
+  /** How long the sender of a run that ends with its stream may be absent, in milliseconds. */
   disconnectGraceMs: number
   onRunEnding?: ThreadOptions['onRunEnding']
   onRunEnded: ThreadOptions['onRunEnded']
   onLogFailure(error: unknown): void
 }
 
-/** Every thread this runner knows. An id has one life at a time: a deletion under way is waited for at every door. */
+/** Every thread of this runner. An id has one life at a time: every operation waits for a deletion in progress. */
 export class Threads {
   readonly #options: ThreadsOptions
   readonly #table: ThreadTable
   readonly #queues: Queues
   readonly #threads = new Map<string, Thread>()
   readonly #deletions = new Map<string, Promise<void>>()
-  /** How many are at work on a thread that was made for one of them. */
+  /** By thread that was created for a request: the number of requests that use it. */
   readonly #guests = new Map<Thread, number>()
-  /** Of a thread that is not there yet. */
+  /** Waiters for a thread that does not exist yet. */
   readonly #arrivals = new Waiters()
   readonly #departures: Departures
-  /** Threads that are being claimed, and brought back. */
+  /** Threads that are being claimed and restored. */
   readonly #openings = new Map<string, Promise<Thread>>()
   readonly #stored: StoredThreads
   #closing: Promise<void> | undefined
@@ -58,8 +58,8 @@ export class Threads {
   }
 
   /**
-   * Brings back the threads of an earlier process, closes the runs it left open and goes on with its deletions. One that
-   * cannot be read is reported and left where it is. Call once, before serving.
+   * Restores the threads of an earlier process, ends the runs that it left open and completes its deletions. A thread that
+   * cannot be read is reported and left as it is. Call once, before serving.
    */
   async recover(): Promise<void> {
     const { storage } = this.#options
@@ -71,7 +71,7 @@ export class Threads {
       try {
         await this.#bringBack(stored)
       } catch (error) {
-        // It stays as it is, and is refused to whoever asks for it; the others are served.
+        // The thread stays as it is. Requests for it are refused, and the others are served.
         if (!isCode(error, 'storage_damaged')) throw error
         backgroundFailed.publish({ name: 'bringing back a thread', threadId: stored.threadId, error })
       }
@@ -87,7 +87,7 @@ export class Threads {
     })
   }
 
-  /** A thread that was claimed for `work` is given up when that cannot bring it here. */
+  /** Runs `work` on a claimed thread, and releases the claim when it fails. */
   async #orRelease<T>(threadId: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work()
@@ -97,7 +97,7 @@ export class Threads {
     }
   }
 
-  /** Whether it was this runner's when it last ran, and is so again: another may have taken it on since. */
+  /** Claims a thread that was this runner's before. Returns false when another runner has taken it since. */
   async #isOurs(threadId: string): Promise<boolean> {
     const { tenancy } = this.#options.storage
     if (!(await tenancy.wasOurs(threadId))) return false
@@ -110,12 +110,12 @@ export class Threads {
     }
   }
 
-  /** Goes on with what was queued before a restart. */
+  /** Continues the queues that were stored before a restart. */
   resume(): void {
     for (const thread of this.#threads.values()) thread.next()
   }
 
-  /** Admits a run; the thread is made on first use. As `Thread.submit`, and `too_many_threads`. */
+  /** Admits a run and creates its thread on first use. As `Thread.submit`, and `too_many_threads`. */
   async submit(input: RunRequest): Promise<Submitted> {
     await this.#departures.settle(input.threadId)
     return await this.#admit(input.threadId, (thread) => thread.submit(input))
@@ -126,34 +126,34 @@ export class Threads {
     return this.#admit(threadId, (thread) => thread.post(content, delivery))
   }
 
-  /** Whoever sent the run, and asked that it end with the stream, has closed the stream. */
+  /** Notes that the sender of a run that ends with its stream has closed the stream. */
   leave(threadId: string, runId: string): void {
     this.#departures.leave(threadId, runId)
   }
 
-  /** Somebody reads the thread: when it is one who has just left, the run goes on. */
+  /** Notes that a client reads the thread. If its sender has just left, the run continues. */
   return(threadId: string): void {
     this.#departures.return(threadId)
   }
 
-  /** The model of later runs. Returns the one before. @throws {RunnerError} `too_many_threads`, `shutting_down`. */
+  /** Sets the model of later runs. Returns the model before. @throws {RunnerError} `too_many_threads`, `shutting_down`. */
   setModel(threadId: string, model: string): Promise<string | undefined> {
     return this.#admit(threadId, (thread) => thread.setModel(model))
   }
 
-  /** Starts the thread's agent ahead of its first run. */
+  /** Starts the thread's agent before its first run. */
   async warm(threadId: string): Promise<void> {
     await this.settled(threadId)
     await (await this.#open(threadId)).agent.warm()
   }
 
-  /** One that lives here. */
+  /** Returns the thread if it lives here. */
   async find(threadId: string): Promise<Thread | undefined> {
     await this.settled(threadId)
     return this.#threads.get(threadId)
   }
 
-  /** For whoever acts on it: one that nobody has is taken on. @throws {RunnerError} `not_found`, `elsewhere`. */
+  /** Returns the thread for a change, and claims it if no runner has it. @throws {RunnerError} `not_found`, `elsewhere`. */
   async get(threadId: string): Promise<Thread> {
     const thread = await this.find(threadId)
     if (thread !== undefined) return thread
@@ -161,7 +161,7 @@ export class Threads {
     return await this.#open(threadId)
   }
 
-  /** One thread, wherever it lives. @throws {RunnerError} `not_found`. */
+  /** Returns one thread, wherever it lives. @throws {RunnerError} `not_found`. */
   async view(threadId: string): Promise<ThreadView> {
     await this.settled(threadId)
     const thread = this.#threads.get(threadId)
@@ -170,7 +170,7 @@ export class Threads {
     return view
   }
 
-  /** Every thread, wherever it lives. */
+  /** Returns every thread, wherever it lives. */
   async all(): Promise<ThreadView[]> {
     const here = this.list()
     const known = new Set(here.map(({ threadId }) => threadId))
@@ -178,17 +178,17 @@ export class Threads {
     return [...here, ...others]
   }
 
-  /** Resolves when no deletion of this thread is under way. Bounded by what a deletion takes, the stop ladder. */
+  /** Resolves when no deletion of this thread is in progress. A deletion takes at most as long as the stop ladder. */
   async settled(threadId: string): Promise<void> {
     for (;;) {
       const deletion = this.#deletions.get(threadId)
       if (deletion === undefined) return
-      // Whoever asked for it learns whether it worked.
+      // The deletion's own caller learns whether it failed.
       await deletion.catch(() => undefined)
     }
   }
 
-  /** Resolves when the thread is there, or when `signal` is aborted. */
+  /** Resolves when the thread exists, or when `signal` is aborted. */
   async known(threadId: string, signal: AbortSignal): Promise<void> {
     await this.settled(threadId)
     if (await this.#stored.has(threadId)) return
@@ -200,26 +200,25 @@ export class Threads {
   }
 
   /**
-   * Stops the thread and forgets it, its log included, also when it cannot be read. A second call while that goes on is the
-   * same deletion.
+   * Stops the thread and deletes it with its log, even when it cannot be read. A second call during a deletion joins it.
    *
    * @throws {RunnerError} `not_found`, `elsewhere`.
    */
   async delete(threadId: string): Promise<void> {
-    // Where the thread is here nothing is awaited first: from this turn on everybody waits for the deletion.
+    // For a thread that lives here nothing is awaited first: from this turn on every operation waits for the deletion.
     const isReadable = this.#isHere(threadId) || (await this.#isReadable(threadId))
     const underWay = this.#deletions.get(threadId)
     if (underWay !== undefined) return await underWay
     const thread = this.#threads.get(threadId)
     if (thread === undefined && isReadable) return await this.delete(threadId)
-    // The store is closed next.
+    // After this the store is closed.
     if (this.#closing !== undefined) throw new RunnerError('shutting_down', 'The runner is stopping.')
     const deletion = this.#delete(threadId, thread).finally(() => this.#deletions.delete(threadId))
     this.#deletions.set(threadId, deletion)
     await deletion
   }
 
-  /** Ends every run as `cancelled` and every process. */
+  /** Ends every run as `cancelled`, and every process. */
   close(): Promise<void> {
     this.#departures.close()
     this.#closing ??= (async () => {
@@ -233,7 +232,7 @@ export class Threads {
     return this.#threads.has(threadId) || this.#deletions.has(threadId)
   }
 
-  /** Brings it here. @throws {RunnerError} `not_found`, `elsewhere`. */
+  /** Claims and restores the thread. Returns whether it can be read. @throws {RunnerError} `not_found`, `elsewhere`. */
   async #isReadable(threadId: string): Promise<boolean> {
     try {
       await this.get(threadId)
@@ -244,14 +243,14 @@ export class Threads {
     }
   }
 
-  /** Until the last of it is gone the thread keeps its place, so that nothing new comes between. */
+  /** Deletes the thread. It keeps its place until its last record is gone, so that no new thread comes between. */
   async #delete(threadId: string, thread: Thread | undefined): Promise<void> {
     if (thread === undefined) await this.#options.storage.tenancy.claim(threadId)
     await thread?.close()
     try {
       await this.#table.bury(threadId)
     } catch (error) {
-      // Nothing of it is lost: it is there as before, and can be deleted again.
+      // The deletion failed and lost nothing: the thread is as before and can be deleted again.
       const facts = thread === undefined ? undefined : await this.#table.get(threadId)
       if (facts !== undefined) await this.#restore(threadId, facts)
       throw error
@@ -260,7 +259,7 @@ export class Threads {
     this.#threads.delete(threadId)
   }
 
-  /** A thread that was made for what is then refused goes again, else rubbish would fill the table. */
+  /** Runs `work`. A thread that was created for refused work is removed again, or refused requests would fill the table. */
   async #admit<T>(threadId: string, work: (thread: Thread) => Promise<T>): Promise<T> {
     await this.settled(threadId)
     const isKnown = this.#threads.has(threadId)
@@ -296,7 +295,7 @@ export class Threads {
     await leaving
   }
 
-  /** Another runner goes on with it: here it stops, and says nothing more. */
+  /** Stops the thread here without writing, because another runner continues it. */
   #abandon(threadId: string): void {
     const thread = this.#threads.get(threadId)
     if (thread === undefined) return
@@ -315,7 +314,7 @@ export class Threads {
     return opening
   }
 
-  /** One that nobody has: a new one, or one that another runner has left behind. */
+  /** Claims a thread that no runner has: a new one, or one that another runner left. */
   async #takeOn(threadId: string): Promise<Thread> {
     this.#checkNumber()
     await this.#options.storage.tenancy.claim(threadId)
@@ -347,7 +346,7 @@ export class Threads {
     }
   }
 
-  /** A thread that the store has. */
+  /** Restores a thread from the store. */
   async #restore(threadId: string, facts: ThreadFacts): Promise<Thread> {
     const [head, queued] = await Promise.all([
       this.#options.storage.log.head(threadId),

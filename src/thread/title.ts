@@ -1,10 +1,10 @@
 import { contentToText, type Message } from '@ag-ui/core'
 import type { ThreadFacts } from './thread-table.ts'
 
-/** Characters: enough to tell threads apart in a list. */
+/** Longest title, in characters: enough to tell threads apart in a list. */
 export const TITLE_CHARS_MAX = 120
 
-/** The first line that a person says in them, without secrets. */
+/** Returns the first line of the first user message, redacted. */
 export function firstLine(messages: readonly Message[], redact: (text: string) => string): string {
   const prompt = messages.find(({ role }) => role === 'user')
   if (prompt?.role !== 'user') return ''
@@ -12,7 +12,7 @@ export function firstLine(messages: readonly Message[], redact: (text: string) =
   return [...line].slice(0, TITLE_CHARS_MAX).join('')
 }
 
-/** What a person says first is the title of a thread that has none yet. */
+/** Sets the first line as the title of a thread that has none. */
 export function titled(
   facts: ThreadFacts,
   messages: readonly Message[],
@@ -23,7 +23,7 @@ export function titled(
   return title === '' ? facts : { ...facts, title }
 }
 
-/** A person has named it. */
+/** Sets the title that a person chose. */
 export function renamed(facts: ThreadFacts, title: string): ThreadFacts {
   return { ...facts, title, updatedAt: Date.now() }
 }

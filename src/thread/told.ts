@@ -4,17 +4,17 @@ import type { ThreadFacts } from './thread-table.ts'
 
 export type ThreadState = 'idle' | 'running' | 'interrupted' | 'failed'
 
-/** A run that waits. */
+/** A queued run. */
 interface Waits {
   runId: string
   messageIds: string[]
-  /** The first line of what it says, without secrets. */
+  /** The first line of its messages, redacted. */
   words: string
-  /** `steer`: the running turn was given it, and has not taken it in. */
+  /** `steer`: the running turn was given the messages and has not taken them in. */
   delivery: 'steer' | 'queue'
 }
 
-/** A run of the queue; one that was taken out only has its place there. */
+/** An entry of the queue. A withdrawn one only keeps its place. */
 interface Queued extends Omit<Waits, 'delivery'> {
   isSteered?: boolean
   isWithdrawn: boolean
@@ -22,22 +22,22 @@ interface Queued extends Omit<Waits, 'delivery'> {
 
 export interface ThreadDescription extends AgentDescription {
   threadId: string
-  /** What a person called it, else the first line that a person said in it; without secrets. */
+  /** The name that a person gave the thread, else the first line of its first message; redacted. */
   title?: string
   state: ThreadState
   lastSeq: number
   runId?: string
-  /** What waits for a person. */
+  /** The open interrupts. */
   interrupts: readonly Interrupt[]
-  /** Runs that wait. */
+  /** The queued runs. */
   queue: Waits[]
-  /** All runs together, one entry per provider and model. */
+  /** The tokens of all runs, one entry per provider and model. */
   usage: TokenUsage[]
   createdAt: number
   updatedAt: number
 }
 
-/** A thread as clients see it. */
+/** Returns a thread as clients see it. */
 export function describeThread(
   threadId: string,
   facts: ThreadFacts,
@@ -69,25 +69,25 @@ export function describeThread(
   }
 }
 
-/** The run under way that took a run's messages into its turn. */
+/** The run in progress that took another run's messages into its turn. */
 export interface Taken {
   steeredInto: string
-  /** What else came with them and is not given to the model, in words. */
+  /** Other parts of the input that the model is not given, in words. */
   skipped: string[]
 }
 
-/** What a submitted run is read by: the run's own records behind `after`, up to its terminal event. A steered one has none. */
+/** How to read a submitted run: its records after `after`, up to its terminal event. A steered run has none. */
 export interface Submitted extends Partial<Taken> {
   runId: string
   after: number
-  /** What of the sender's history is the thread's, when it lacks turns that the thread has had. */
+  /** The known part of the sender's history, when it lacks turns of the thread. */
   held?: Message[]
 }
 
-/** What became of a message that was put into a thread. */
+/** What happened to a message that was put into a thread. */
 export interface Accepted {
   messageId: string
-  /** `run`: a run of its own has started; `queue`: it will; `steer`: the running turn gets it at its next step. */
+  /** `run`: its own run has started; `queue`: its run will start later; `steer`: the running turn gets it at its next step. */
   delivery: 'run' | 'queue' | 'steer'
   runId?: string
 }
