@@ -198,8 +198,8 @@ export class Thread {
   }
 
   /** Closes in the log what a runner that died left open. Call before any client is served. */
-  async recover(): Promise<void> {
-    await this.#closeCut(RESTARTED)
+  async recover(cut: Cut): Promise<void> {
+    await this.#closeCut(cut)
   }
 
   /** Ends in the log the run that was cut short. Without room for that it stays open, until there is. */

@@ -1,7 +1,10 @@
 import { RunnerError, toMessage } from '../../errors.ts'
 import { type Argument, connectionTo } from './connection.ts'
-import { FORMAT, FORMAT_KEY, THREADS_KEY } from './keys.ts'
+import { CHECK_CHANNEL, FORMAT, FORMAT_KEY, NO_KEY, THREADS_KEY } from './keys.ts'
 import type { RedisPlace } from './redis-place.ts'
+import { RIGHTS } from './scripts.ts'
+
+type Ask = (command: string, ...args: Argument[]) => Promise<unknown>
 
 /** Scripts with flags came with it; Valkey names the Redis that it is like. */
 const MAJOR_MIN = 7
@@ -23,13 +26,14 @@ export async function checkServer(place: RedisPlace): Promise<void> {
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${CHECK_MS} ms`)), CHECK_MS)
   })
-  const ask = (command: string, ...args: Argument[]): Promise<unknown> => connection.call(command, args)
+  const ask: Ask = (command, ...args) => connection.call(command, args)
   const check = async (): Promise<void> => {
     await connection.connect()
     // The client goes on in database 0 when it cannot have the one that was named.
     if (place.kind !== 'cluster') await ask('SELECT', place.db)
     checkFacts(factsOf(String(await ask('INFO'))), place)
     await checkKeys(ask)
+    await checkRights(place, ask)
   }
   try {
     await Promise.race([check(), late])
@@ -59,7 +63,8 @@ function checkFacts(facts: ReadonlyMap<string, string>, { kind, waitAof }: Redis
   if (facts.get('role') !== 'master')
     throw notFit('is a read-only replica; name the master, or its sentinels')
   const policy = facts.get('maxmemory_policy') ?? ''
-  if (facts.get('maxmemory') !== '0' && policy.startsWith('allkeys'))
+  // Those that end by themselves are leases, and logs with an age.
+  if (facts.get('maxmemory') !== '0' && policy !== 'noeviction')
     throw notFit(`throws keys away when its memory is full (maxmemory-policy ${policy}); set noeviction`)
   if (!waitAof) return
   const [major = 0, minor = 0] = version.split('.').map(Number)
@@ -68,7 +73,7 @@ function checkFacts(facts: ReadonlyMap<string, string>, { kind, waitAof }: Redis
     throw notFit('has no append-only file; set appendonly yes, or leave waitAof out')
 }
 
-async function checkKeys(ask: (command: string, ...args: Argument[]) => Promise<unknown>): Promise<void> {
+async function checkKeys(ask: Ask): Promise<void> {
   const [format, threads] = await Promise.all([ask('TYPE', FORMAT_KEY), ask('TYPE', THREADS_KEY)])
   const found = format === 'string' ? String(await ask('GET', FORMAT_KEY)) : undefined
   if (found === FORMAT && (threads === 'set' || threads === 'none')) return
@@ -76,6 +81,22 @@ async function checkKeys(ask: (command: string, ...args: Argument[]) => Promise<
   if (!isEmpty)
     throw notFit(`holds something else under the keys ${FORMAT_KEY} and ${THREADS_KEY}; use another database`)
   await ask('SET', FORMAT_KEY, FORMAT, 'NX')
+}
+
+/** One that the user may not give would come out in the middle of a run. */
+async function checkRights({ waitReplicas, waitAof }: RedisPlace, ask: Ask): Promise<void> {
+  const { lua, sha } = RIGHTS
+  for (const [command, script] of [
+    ['EVAL', lua],
+    ['EVALSHA', sha],
+  ] as const) {
+    const refused = String(await ask(command, script, 2, FORMAT_KEY, NO_KEY, CHECK_CHANNEL))
+    if (refused !== '') throw notFit(`refuses its user a command (${refused})`)
+  }
+  if (waitReplicas > 0) await ask('WAIT', 0, 0)
+  if (waitAof) await ask('WAITAOF', 0, 0, 0)
+  // The last one: the connection can do nothing else afterwards.
+  await ask('SUBSCRIBE', CHECK_CHANNEL)
 }
 
 function refusal(error: unknown, then: unknown): RunnerError {

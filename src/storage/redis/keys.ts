@@ -4,6 +4,10 @@ const PREFIX = 'agui'
 /** Says whose the keys are, and in which form. */
 export const FORMAT_KEY = `${PREFIX}:format`
 export const FORMAT = 'agui-runner 1'
+/** Is never there; in the same slot. */
+export const NO_KEY = `${PREFIX}:{${FORMAT_KEY}}:none`
+/** Nobody listens. */
+export const CHECK_CHANNEL = `${PREFIX}:none`
 /** A set with the name of every thread, and perhaps of some that are no more. */
 export const THREADS_KEY = `${PREFIX}:threads`
 

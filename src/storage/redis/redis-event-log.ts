@@ -131,6 +131,14 @@ export class RedisEventLog implements EventLog {
     return [...this.#readers].map(({ feed, seq }) => Math.max(0, feed.head - seq))
   }
 
+  /** Threads that somebody here reads and another process writes, or none. */
+  get followed(): readonly string[] {
+    const feeds = [...this.#feeds.values()]
+    return feeds.flatMap(({ threadId, readers, isWriting }) =>
+      readers > 0 && isWriting === undefined ? [threadId] : [],
+    )
+  }
+
   /** Of the threads that this process writes. */
   async usedBytes(): Promise<number> {
     this.#client.checkOpen()

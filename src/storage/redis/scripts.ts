@@ -27,8 +27,8 @@ if meta[5] and redis.call('EXISTS', KEYS[3]) == 0 then oldest = string.format('%
  * Makes somebody the writer of a thread, unless another holds it. The fence is a number that each claim raises, and the
  * process behind it: whoever writes shows it.
  *
- * ARGV: lease as JSON, runner id, process id, lease in ms, 0 or the number of the fence that Redis has lost, id of the
- * life that begins with it.
+ * ARGV: lease as JSON, runner id, process id, lease in ms (0 for a visit, which leaves the thread to its runner), 0 or the
+ * number of the fence that Redis has lost, id of the life that begins with it.
  */
 export const CLAIM = script(
   'allow-oom',
@@ -48,9 +48,12 @@ local number, least = tonumber(string.match(fence, '^%d+') or '0'), tonumber(ARG
 if least > 0 and number > least then return {'held', ''} end
 number = math.max(number, least) + 1
 fence = string.format('%d:%s', number, ARGV[3])
-redis.call('HSET', KEYS[1], 'fence', fence, 'n', '0', 'runner', ARGV[2])
+redis.call('HSET', KEYS[1], 'fence', fence, 'n', '0')
 redis.call('HSETNX', KEYS[1], 'born', ARGV[6])
-redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[4])
+if ARGV[4] ~= '0' then
+  redis.call('HSET', KEYS[1], 'runner', ARGV[2])
+  redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[4])
+end
 local meta = redis.call('HMGET', KEYS[1], 'head', 'oldest', 'bytes', 'born', 'age')
 local head, oldest = meta[1] or '0', meta[2] or '1'
 ${AGED_LOG}
@@ -203,6 +206,32 @@ while bytes < tonumber(ARGV[2]) do
   if #entries < 8 then break end
 end
 return reply
+`,
+)
+
+/**
+ * Tries each command that a runner needs where it changes nothing: on a key of another type, or one that is not there.
+ * Returns what Redis says of one that its user may not give. KEYS: a string, one that is not there. ARGV: a channel.
+ */
+export const RIGHTS = script(
+  'allow-oom',
+  `
+local text, none = KEYS[1], KEYS[2]
+for _, command in ipairs({
+  {'TYPE', text}, {'GET', text}, {'SET', text, '', 'NX'}, {'EXISTS', text},
+  {'SADD', text, ''}, {'SREM', text, ''}, {'SMEMBERS', text},
+  {'HGET', text, ''}, {'HMGET', text, ''}, {'HEXISTS', text, ''}, {'HGETALL', text}, {'HKEYS', text}, {'HSTRLEN', text, ''},
+  {'HSET', text, '', ''}, {'HSETNX', text, '', ''}, {'HDEL', text, ''},
+  {'LLEN', text}, {'LRANGE', text, 0, 0}, {'RPUSH', text, ''},
+  {'XADD', text, '*', '', ''}, {'XRANGE', text, '-', '+'}, {'XTRIM', text, 'MAXLEN', 0},
+  {'PEXPIRE', none, 1}, {'PERSIST', none}, {'UNLINK', none}, {'PUBLISH', ARGV[1], ''},
+}) do
+  local reply = redis.pcall(unpack(command))
+  if type(reply) == 'table' and reply.err and not string.find(reply.err, 'WRONGTYPE', 1, true) then
+    return command[1] .. ': ' .. reply.err
+  end
+end
+return ''
 `,
 )
 

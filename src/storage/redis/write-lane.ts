@@ -32,7 +32,9 @@ export interface LaneOptions {
   retentionMs: number
   now(): number
   /** What has to be over before the thread is claimed: the removal of an earlier life. */
-  after: Promise<unknown> | undefined
+  after?: Promise<unknown> | undefined
+  /** Without a lease, for a moment. */
+  isVisit?: boolean
   /** Gives what is committed to the readers of this process. */
   hold(claimed: Claimed): HeldFeed
   /** Another process writes the thread. */
@@ -90,6 +92,11 @@ export class WriteLane {
   constructor(options: LaneOptions) {
     this.#options = options
     this.#keys = threadKeys(options.threadId)
+  }
+
+  /** Whether it has a lease, which has to be renewed. */
+  get isLeased(): boolean {
+    return this.isHeld && this.#options.isVisit !== true
   }
 
   get isHeld(): boolean {
@@ -198,7 +205,7 @@ export class WriteLane {
   }
 
   async #claim(least = 0): Promise<Claimed> {
-    const { after, client, tenant, threadId, hold } = this.#options
+    const { after, client, tenant, threadId, hold, isVisit = false } = this.#options
     await after
     // A Redis that has lost all has lost its mark too.
     await Promise.all([
@@ -207,7 +214,7 @@ export class WriteLane {
     ])
     const asked = performance.now()
     const { lease, runnerId, processId, leaseMs } = tenant
-    const args = [lease, runnerId, processId, leaseMs, least, this.#born]
+    const args = [lease, runnerId, processId, isVisit ? 0 : leaseMs, least, this.#born]
     const [kind, first = '', ...facts] = textsOfReply(await client.askScript(CLAIM, this.#keys, args))
     if (kind === 'held') throw elsewhere(threadId, first)
     if (kind === 'foreign') {
