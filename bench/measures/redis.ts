@@ -76,7 +76,7 @@ async function besidePlain(workshop: Workshop, server: RedisServer): Promise<Row
       const started = performance.now()
       for (const [at, events] of batches.entries()) {
         const batch = Batch.of('r', events, { first: at * BATCH + 1, at: Date.now() })
-        await plain.xadd(key, `${batch.last}-${batch.first}`, 'batch', Buffer.concat(batch.encode()))
+        await plain.xadd(key, `${batch.last}-${batch.first}`, 'batch', batch.encode())
       }
       return perSecond(started)
     },

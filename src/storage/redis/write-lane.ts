@@ -44,6 +44,7 @@ export interface LaneOptions {
 interface Entry {
   n: number
   script: RedisScript
+  keys: readonly string[]
   args: readonly Argument[]
   bytes: number
   batch: Batch | undefined
@@ -57,6 +58,7 @@ interface Entry {
 const JOURNAL_MS = 10_000
 const JOURNAL_BYTES_MAX = 4 * 1024 * 1024
 
+const DONE = { kind: 'done', facts: [] }
 const INDEX = new Map(Object.keys(THREAD_TYPES).map((name, index) => [name, index + 1]))
 const indexOf = (key: ThreadKey): number => INDEX.get(key) ?? 0
 
@@ -255,8 +257,8 @@ export class WriteLane {
   }
 
   #entryOf({ blobs = [], writes = [], isLast = false }: Commit, batch: Batch | undefined): Entry {
-    const { retentionBytes, retentionMs, threadId, now } = this.#options
-    const body = batch === undefined ? '' : Buffer.concat(batch.encode())
+    const { retentionBytes, retentionMs, now } = this.#options
+    const body = batch?.encode() ?? ''
     const stored = blobs.flatMap((blob) => [blob.id, Buffer.concat(encodeBlob(blob))])
     const args = [
       this.#n,
@@ -264,7 +266,6 @@ export class WriteLane {
       batch?.last ?? 0,
       body,
       retentionBytes,
-      channelOf(threadId),
       retentionMs,
       now() - retentionMs,
       blobs.length,
@@ -273,7 +274,8 @@ export class WriteLane {
     ]
     const bytes = args.reduce<number>((sum, each) => sum + (Buffer.isBuffer(each) ? each.length : 16), 0)
     const script = isLast ? LAST_COMMIT : COMMIT
-    return { n: this.#n, script, args, bytes, batch, isSettled: false, refusal: undefined, at: now() }
+    const keys = writes.length === 0 ? this.#keys.slice(0, indexOf('blobs')) : this.#keys
+    return { n: this.#n, script, keys, args, bytes, batch, isSettled: false, refusal: undefined, at: now() }
   }
 
   /** Until Redis has made it, or refused it. */
@@ -291,9 +293,12 @@ export class WriteLane {
   async #send(entry: Entry): Promise<{ kind: string; facts: readonly string[] }> {
     const { client } = this.#options
     try {
-      const reply = await client.run(entry.script, this.#keys, [this.#fence, ...entry.args])
+      const reply = await client.run(entry.script, entry.keys, [this.#fence, ...entry.args])
+      if (Buffer.isBuffer(reply)) {
+        if (entry.refusal === undefined) this.#settle(entry, reply.toString())
+        return DONE
+      }
       const [kind = '', ...facts] = textsOfReply(reply)
-      if (kind === 'done' && entry.refusal === undefined) this.#settle(entry, facts)
       return { kind, facts }
     } catch (error) {
       throw this.#refuse(entry, error)
@@ -301,8 +306,9 @@ export class WriteLane {
   }
 
   /** It is made, and so is all before it. */
-  #settle(entry: Entry, [bytes, oldest]: readonly string[]): void {
+  #settle(entry: Entry, now: string): void {
     if (entry.isSettled) return
+    const [bytes, oldest] = now.split(' ')
     // They are numbered without a gap, and settled in order.
     const end = entry.n - (this.#journal[0]?.n ?? entry.n) + 1
     let begin = end
