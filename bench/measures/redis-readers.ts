@@ -30,7 +30,8 @@ const prompt = `stream ${DELTAS}`
 
 export const redisReaders: Measure = {
   name: 'redis-readers',
-  title: 'The log in Redis beside the embedded one: 100 readers, 1,000 in a process apart, processor time, growth, memory',
+  title:
+    'The log in Redis beside the embedded one: 100 readers, 1,000 in a process apart, processor time, growth, memory',
   run: measure,
 }
 
@@ -60,20 +61,24 @@ async function fanOut(workshop: Workshop, shared: RunnerHandle, embedded: Runner
     if (!deltas.every((count) => count === DELTAS)) throw new Error('a reader missed something')
   }
   let threads = 0
-  const live = ({ url }: RunnerHandle) => async (): Promise<number> => {
-    const threadId = `live-${threads++}`
-    await postRun(url, { threadId, prompt: 'hello' })
-    const { done } = await readers.connect(`${url}/sessions/${threadId}/events?after=-1&until=run`, READERS)
-    const start = performance.now()
-    await startRun(url, { threadId, prompt })
-    await check(Promise.resolve({ done }))
-    return performance.now() - start
-  }
-  const stored = ({ url }: RunnerHandle) => async (): Promise<number> => {
-    const start = performance.now()
-    await check(readers.connect(`${url}/sessions/stored/events?after=0&follow=false`, READERS))
-    return performance.now() - start
-  }
+  const live =
+    ({ url }: RunnerHandle) =>
+    async (): Promise<number> => {
+      const threadId = `live-${threads++}`
+      await postRun(url, { threadId, prompt: 'hello' })
+      const { done } = await readers.connect(`${url}/sessions/${threadId}/events?after=-1&until=run`, READERS)
+      const start = performance.now()
+      await startRun(url, { threadId, prompt })
+      await check(Promise.resolve({ done }))
+      return performance.now() - start
+    }
+  const stored =
+    ({ url }: RunnerHandle) =>
+    async (): Promise<number> => {
+      const start = performance.now()
+      await check(readers.connect(`${url}/sessions/stored/events?after=0&follow=false`, READERS))
+      return performance.now() - start
+    }
   for (const { url } of [shared, embedded]) await postRun(url, { threadId: 'stored', prompt })
   const both = async (side: typeof live, count: number): Promise<Pair> => {
     const sides = { ours: side(shared), reference: side(embedded) }
@@ -83,7 +88,13 @@ async function fanOut(workshop: Workshop, shared: RunnerHandle, embedded: Runner
   const against = 'embedded store'
   const [whileItRuns, later] = [await both(live, 6), await both(stored, 12)]
   return [
-    { label: '100 readers of a run under way', unit: 'ms', ...whileItRuns, against, ...compare(whileItRuns, 'speed') },
+    {
+      label: '100 readers of a run under way',
+      unit: 'ms',
+      ...whileItRuns,
+      against,
+      ...compare(whileItRuns, 'speed'),
+    },
     { label: '100 readers of a stored run', unit: 'ms', ...later, against, ...compare(later, 'speed') },
   ]
 }
@@ -113,7 +124,13 @@ async function processorTime(
   redis.length = 0
   const pair = await interleave(workshop.repetitions(10), sides)
   return [
-    { label: "the runner's processor time an event", unit: 'µs', ...pair, against: 'embedded store', ...compare(pair, 'cost') },
+    {
+      label: "the runner's processor time an event",
+      unit: 'µs',
+      ...pair,
+      against: 'embedded store',
+      ...compare(pair, 'cost'),
+    },
     { label: "Redis' processor time an event", unit: 'µs', ours: spreadOf(redis) },
   ]
 }
@@ -146,14 +163,30 @@ async function readersApart(workshop: Workshop, server: RedisServer, runner: Run
   for (const side of Object.values(rates)) side.length = 0
   const pair = await interleave(workshop.repetitions(8), sides)
   await apart.close()
-  const [cost, rate] = [compare(pair, 'cost'), { ours: spreadOf(rates.ours), reference: spreadOf(rates.reference) }]
+  const [cost, rate] = [
+    compare(pair, 'cost'),
+    { ours: spreadOf(rates.ours), reference: spreadOf(rates.reference) },
+  ]
   const against = 'nobody reads there'
   return [
     {
       label: "1,000 readers apart: the runner's processor time an event",
-      ...{ unit: 'µs', ...pair, against, ...cost, target: 'at most 5 % more', pass: cost.ratio <= 1 + LOSS_MAX },
+      ...{
+        unit: 'µs',
+        ...pair,
+        against,
+        ...cost,
+        target: 'at most 5 % more',
+        pass: cost.ratio <= 1 + LOSS_MAX,
+      },
     },
-    { label: '1,000 readers apart: deltas of the run', unit: '/s', ...rate, against, ...compare(rate, 'rate') },
+    {
+      label: '1,000 readers apart: deltas of the run',
+      unit: '/s',
+      ...rate,
+      against,
+      ...compare(rate, 'rate'),
+    },
   ]
 }
 
@@ -211,7 +244,12 @@ async function memory(workshop: Workshop): Promise<Row[]> {
   return [
     {
       label: '100,000 events in commits of 20',
-      ...{ unit: 'MiB', ours: toMib(taken), reference: toMib(stored), against: 'the file of the embedded store' },
+      ...{
+        unit: 'MiB',
+        ours: toMib(taken),
+        reference: toMib(stored),
+        against: 'the file of the embedded store',
+      },
       ratio: taken / stored,
     },
   ]
@@ -229,6 +267,9 @@ async function fill(storage: Storage, threadId: string, records: number): Promis
   for (let at = 0; at < records; at += BATCH)
     await storage.commit({
       threadId,
-      append: { runId: 'run', events: span(at + 1, Math.min(at + BATCH, records)).map((seq) => delta(`${seq} of many`)) },
+      append: {
+        runId: 'run',
+        events: span(at + 1, Math.min(at + BATCH, records)).map((seq) => delta(`${seq} of many`)),
+      },
     })
 }

@@ -18,7 +18,12 @@ const DURATION = {
   unit: 's',
   buckets: Array.from({ length: 14 }, (_, at) => 2 ** at / 100),
 }
-const LABELS = ['gen_ai_operation_name', 'gen_ai_provider_name', 'gen_ai_request_model', 'gen_ai_response_model']
+const LABELS = [
+  'gen_ai_operation_name',
+  'gen_ai_provider_name',
+  'gen_ai_request_model',
+  'gen_ai_response_model',
+]
 
 /** Counts each request to a model when it is over. Of a subagent's the tokens of the answer are not known. */
 export function countModelCalls(
@@ -48,8 +53,14 @@ export function countModelCalls(
         gen_ai_provider_name: provider,
         ...(model !== undefined && { gen_ai_request_model: model, gen_ai_response_model: model }),
       }
-      duration.observe({ ...labels, ...(error !== undefined && { error_type: error }) }, (endedAt - startedAt) / 1000)
-      for (const [type, count] of [['input', usage?.inputTokens], ['output', usage?.outputTokens]] as const)
+      duration.observe(
+        { ...labels, ...(error !== undefined && { error_type: error }) },
+        (endedAt - startedAt) / 1000,
+      )
+      for (const [type, count] of [
+        ['input', usage?.inputTokens],
+        ['output', usage?.outputTokens],
+      ] as const)
         if (count !== undefined) tokens.observe({ ...labels, gen_ai_token_type: type }, count)
     }),
   ]

@@ -85,8 +85,7 @@ export function openMetrics(sources: MetricSources): Metrics {
     ...countProcesses(prom, registry),
   ]
   lookUp(prom, registry, sources)
-  if (sources.provider !== undefined)
-    subscriptions.push(...countModelCalls(prom, registry, sources.provider))
+  if (sources.provider !== undefined) subscriptions.push(...countModelCalls(prom, registry, sources.provider))
   if (sources.link !== undefined) subscriptions.push(...countLink(prom, registry, sources.link))
   measureProcess(prom, registry, loop)
   return {

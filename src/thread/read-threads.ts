@@ -16,8 +16,7 @@ export class ReadThreads implements ServedThreads {
       // None is this process's.
       onLapsed: () => undefined,
       onLost: () => undefined,
-      onFollowed: (threadId) =>
-        inBackground({ name: 'ending a lost run', threadId }, stored.sweep(threadId)),
+      onFollowed: (threadId) => inBackground({ name: 'ending a lost run', threadId }, stored.sweep(threadId)),
     })
   }
 

@@ -1,13 +1,14 @@
 import { logAppended } from '../../channels.ts'
 import type { RunnerError } from '../../errors.ts'
 import { unlessAborted } from '../../within.ts'
-import { Batch } from '../batch.ts'
+import type { Batch } from '../batch.ts'
 import type { EventLog } from '../event-log.ts'
 import { checkKept, damagedGap } from '../replay.ts'
 import { SharedSteps } from '../shared-steps.ts'
 import { RecentBatches, Tails, upTo } from '../tails.ts'
 import { Waiters } from '../waiters.ts'
 import type { RedisClient } from './client.ts'
+import { decoded, ENTRIES_MIN, entriesFor, READ_BYTES_MAX, wholeFrom } from './entries.ts'
 import { channelOf, threadKey, threadKeys } from './keys.ts'
 import { bytesOfReply, valuesOfEntries, valuesOfReply } from './reply.ts'
 import { STATE } from './scripts.ts'
@@ -53,12 +54,6 @@ export interface HeldFeed {
 
 /** When Redis could not be asked, it is again after so long. */
 const REFRESH_MS = 1000
-/** Bytes one step of a replay takes out of Redis, about. */
-const READ_BYTES_MAX = 256 * 1024
-/** No step of more than `ENTRIES_MIN` entries is larger, whatever comes. */
-const READ_BYTES_LIMIT = 8 * 1024 * 1024
-const ENTRIES_MIN = 8
-const ENTRIES_MAX = 2048
 /** So many entries behind a damaged one are looked at for one that is whole. */
 const GAP_ENTRIES = 64
 
@@ -351,34 +346,6 @@ export class RedisEventLog implements EventLog {
       .map(decoded)
       .find((batch) => batch !== undefined && batch.first > seq + 1)
     return damagedGap(seq, later?.first ?? feed.head + 1)
-  }
-}
-
-/** How many are asked for next: about `READ_BYTES_MAX` as those before were, and not far above if each were the largest. */
-function entriesFor(before: readonly Buffer[], largest: number): number {
-  const bytes = before.reduce((sum, each) => sum + each.length, 0)
-  const wanted = Math.round((READ_BYTES_MAX * before.length) / bytes)
-  return Math.max(ENTRIES_MIN, Math.min(wanted, ENTRIES_MAX, Math.floor(READ_BYTES_LIMIT / largest)))
-}
-
-/** From the one that holds what follows `seq`, up to the first that is not whole. */
-function wholeFrom(stored: readonly Buffer[], seq: number): readonly Batch[] {
-  const batches: Batch[] = []
-  let next = seq + 1
-  for (const bytes of stored) {
-    const batch = decoded(bytes)
-    if (batch === undefined || batch.first > next || batch.last < next) break
-    batches.push(batch.after(seq))
-    next = batch.last + 1
-  }
-  return batches
-}
-
-function decoded(bytes: Buffer): Batch | undefined {
-  try {
-    return Batch.decode(bytes)
-  } catch {
-    return undefined
   }
 }
 
