@@ -1,6 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { RunnerError, toMessage } from '../../errors.ts'
 import { type Argument, connectionTo } from './connection.ts'
-import { CHECK_CHANNEL, FORMAT, FORMAT_KEY, NO_KEY, THREADS_KEY } from './keys.ts'
+import { CHECK_KEY, FORMAT, FORMAT_KEY, THREADS_KEY } from './keys.ts'
 import type { RedisPlace } from './redis-place.ts'
 import { RIGHTS } from './scripts.ts'
 
@@ -32,8 +33,11 @@ export async function checkServer(place: RedisPlace): Promise<void> {
     // The client goes on in database 0 when it cannot have the one that was named.
     if (place.kind !== 'cluster') await ask('SELECT', place.db)
     checkFacts(factsOf(String(await ask('INFO'))), place)
-    await checkKeys(ask)
+    const isNew = await checkKeys(ask)
     await checkRights(place, ask)
+    if (isNew) await ask('SET', FORMAT_KEY, FORMAT, 'NX')
+    // The connection can do nothing else afterwards.
+    await ask('SUBSCRIBE', CHECK_KEY)
   }
   try {
     await Promise.race([check(), late])
@@ -73,14 +77,15 @@ function checkFacts(facts: ReadonlyMap<string, string>, { kind, waitAof }: Redis
     throw notFit('has no append-only file; set appendonly yes, or leave waitAof out')
 }
 
-async function checkKeys(ask: Ask): Promise<void> {
+/** @returns whether nothing of ours is there yet. */
+async function checkKeys(ask: Ask): Promise<boolean> {
   const [format, threads] = await Promise.all([ask('TYPE', FORMAT_KEY), ask('TYPE', THREADS_KEY)])
   const found = format === 'string' ? String(await ask('GET', FORMAT_KEY)) : undefined
-  if (found === FORMAT && (threads === 'set' || threads === 'none')) return
+  if (found === FORMAT && (threads === 'set' || threads === 'none')) return false
   const isEmpty = format === 'none' && threads === 'none'
   if (!isEmpty)
     throw notFit(`holds something else under the keys ${FORMAT_KEY} and ${THREADS_KEY}; use another database`)
-  await ask('SET', FORMAT_KEY, FORMAT, 'NX')
+  return true
 }
 
 /** One that the user may not give would come out in the middle of a run. */
@@ -90,13 +95,11 @@ async function checkRights({ waitReplicas, waitAof }: RedisPlace, ask: Ask): Pro
     ['EVAL', lua],
     ['EVALSHA', sha],
   ] as const) {
-    const refused = String(await ask(command, script, 2, FORMAT_KEY, NO_KEY, CHECK_CHANNEL))
+    const refused = String(await ask(command, script, 1, `${CHECK_KEY}:${randomUUID()}`, CHECK_KEY))
     if (refused !== '') throw notFit(`refuses its user a command (${refused})`)
   }
   if (waitReplicas > 0) await ask('WAIT', 0, 0)
   if (waitAof) await ask('WAITAOF', 0, 0, 0)
-  // The last one: the connection can do nothing else afterwards.
-  await ask('SUBSCRIBE', CHECK_CHANNEL)
 }
 
 function refusal(error: unknown, then: unknown): RunnerError {

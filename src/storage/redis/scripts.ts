@@ -204,28 +204,30 @@ return {meta[1] or '', head, oldest}
 )
 
 /**
- * Tries each command that a runner needs where it changes nothing: on a key of another type, or one that is not there.
- * Returns what Redis says of one that its user may not give. KEYS: a string, one that is not there. ARGV: a channel.
+ * Tries each command that a runner needs, on a key that is a string while this runs and is not there afterwards. Returns
+ * the command that its user may not give, with Redis' words. KEYS: one that is not there. ARGV: a channel.
  */
 export const RIGHTS = script(
   'allow-oom',
   `
-local text, none = KEYS[1], KEYS[2]
+local key, refused = KEYS[1], ''
 for _, command in ipairs({
-  {'TYPE', text}, {'GET', text}, {'SET', text, '', 'NX'}, {'EXISTS', text},
-  {'SADD', text, ''}, {'SREM', text, ''}, {'SMEMBERS', text},
-  {'HGET', text, ''}, {'HMGET', text, ''}, {'HEXISTS', text, ''}, {'HGETALL', text}, {'HKEYS', text}, {'HSTRLEN', text, ''},
-  {'HSET', text, '', ''}, {'HSETNX', text, '', ''}, {'HDEL', text, ''},
-  {'LLEN', text}, {'LRANGE', text, 0, 0}, {'RPUSH', text, ''},
-  {'XADD', text, '*', '', ''}, {'XRANGE', text, '-', '+'}, {'XTRIM', text, 'MAXLEN', 0},
-  {'PEXPIRE', none, 1}, {'PERSIST', none}, {'UNLINK', none}, {'PUBLISH', ARGV[1], ''},
+  {'UNLINK', key}, {'SET', key, '', 'PX', 1000}, {'PEXPIRE', key, 1000}, {'PERSIST', key},
+  {'TYPE', key}, {'GET', key}, {'EXISTS', key}, {'PUBLISH', ARGV[1], ''},
+  {'SADD', key, ''}, {'SREM', key, ''}, {'SMEMBERS', key},
+  {'HGET', key, ''}, {'HMGET', key, ''}, {'HEXISTS', key, ''}, {'HGETALL', key}, {'HKEYS', key}, {'HSTRLEN', key, ''},
+  {'HSET', key, '', ''}, {'HSETNX', key, '', ''}, {'HDEL', key, ''},
+  {'LLEN', key}, {'LRANGE', key, 0, 0}, {'RPUSH', key, ''},
+  {'XADD', key, '*', '', ''}, {'XRANGE', key, '-', '+'}, {'XTRIM', key, 'MAXLEN', 0},
 }) do
   local reply = redis.pcall(unpack(command))
   if type(reply) == 'table' and reply.err and not string.find(reply.err, 'WRONGTYPE', 1, true) then
-    return command[1] .. ': ' .. reply.err
+    refused = command[1] .. ': ' .. reply.err
+    break
   end
 end
-return ''
+redis.pcall('UNLINK', key)
+return refused
 `,
 )
 
