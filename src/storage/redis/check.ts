@@ -35,9 +35,9 @@ export async function checkServer(place: RedisPlace): Promise<void> {
     checkFacts(factsOf(String(await ask('INFO'))), place)
     const isNew = await checkKeys(ask)
     await checkRights(place, ask)
+    await connection.subscribe(CHECK_KEY)
+    await connection.unsubscribe(CHECK_KEY)
     if (isNew) await ask('SET', FORMAT_KEY, FORMAT, 'NX')
-    // The connection can do nothing else afterwards.
-    await ask('SUBSCRIBE', CHECK_KEY)
   }
   try {
     await Promise.race([check(), late])
@@ -91,11 +91,12 @@ async function checkKeys(ask: Ask): Promise<boolean> {
 /** One that the user may not give would come out in the middle of a run. */
 async function checkRights({ waitReplicas, waitAof }: RedisPlace, ask: Ask): Promise<void> {
   const { lua, sha } = RIGHTS
+  const key = `${CHECK_KEY}:${randomUUID()}`
   for (const [command, script] of [
     ['EVAL', lua],
     ['EVALSHA', sha],
   ] as const) {
-    const refused = String(await ask(command, script, 1, `${CHECK_KEY}:${randomUUID()}`, CHECK_KEY))
+    const refused = String(await ask(command, script, 1, key, CHECK_KEY))
     if (refused !== '') throw notFit(`refuses its user a command (${refused})`)
   }
   if (waitReplicas > 0) await ask('WAIT', 0, 0)
