@@ -77,6 +77,25 @@ test('an ACL user with the documented rights, and no other, can do all of it', a
   expect(await server.ask('ACL', 'LOG')).toEqual([])
 })
 
+test('a user who lacks one of them is refused at the start, with the command, and nothing is written', async () => {
+  const all = documentedRights()
+  const commands = [...all.matchAll(/\+(\S+)/g)].map(([, command = '']) => command)
+  const server = await start({ user: `runner on >secret ${all}`, 'repl-diskless-sync-delay': '0' })
+  const options = { runnerId: 'a', runnerUrl: 'http://a', leaseMs: 60_000, retentionBytes: 1024 ** 3 }
+  const url = `redis://runner:secret@127.0.0.1:${server.port}`
+  // How a connection begins: without these the client goes on, or is refused by name.
+  const optional = ['hello', 'client|setname', 'ping', 'wait']
+  for (const command of commands.filter((each) => !optional.includes(each))) {
+    await server.ask('ACL', 'SETUSER', 'runner', 'reset', 'on', '>secret', ...all.split(' '), `-${command}`)
+    const opening = RedisStorage.open({ url, ...options })
+    await expect(opening, command).rejects.toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringMatching(new RegExp(`\\b${command}\\b`, 'i')),
+    })
+    if (command !== 'set') expect(await server.ask('DBSIZE'), command).toBe(0)
+  }
+})
+
 test('rediss:// speaks TLS, trusts what NODE_EXTRA_CA_CERTS names, and nothing else', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'agui-redis-tls-'))
   closing.push(() => rmSync(directory, { recursive: true, force: true }))
