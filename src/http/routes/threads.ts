@@ -61,6 +61,11 @@ const described = () => ({
       }),
     ),
     usage: z.array(z.looseObject({})),
+    costUsd: z.number().optional().describe('All runs together, in US dollars.'),
+    context: z
+      .object({ tokens: z.number(), window: z.number().optional() })
+      .optional()
+      .describe('How full the context is, in tokens.'),
     createdAt: z.number(),
     updatedAt: z.number(),
     model: z.string().optional(),
