@@ -1,4 +1,4 @@
-/** What is asked, and what is typed. */
+/** The style of questions and of the composer. */
 export const FORM_STYLE = `
 button,textarea,input,select{font:inherit;color:inherit}
 #console button{background:var(--raised);border:1px solid var(--line);border-radius:7px;padding:.28rem .8rem;cursor:pointer;font-size:.87rem}

@@ -1,4 +1,4 @@
-/** What was said and done. */
+/** The style of the transcript. */
 export const TRANSCRIPT_STYLE = `
 .transcript{flex:1;min-height:0;display:flex;position:relative}
 #transcript{flex:1;min-width:0;overflow:auto;padding:0 1.25rem;scrollbar-gutter:stable both-edges}

@@ -1,4 +1,4 @@
-/** The page's own colours, letters and rooms. No framework, no font, no image; light and dark as the browser has it. */
+/** The style of the page as a whole: colours, type, layout. It loads no font and no image. */
 export const CONSOLE_STYLE = `
 :root{color-scheme:light dark;
 --page:light-dark(#fff,#14161a);--soft:light-dark(#f6f7f9,#1a1d22);--raised:light-dark(#fff,#20242a);
@@ -70,6 +70,14 @@ dialog{background:var(--raised);color:inherit;border:1px solid var(--line);borde
 dialog::backdrop{background:#0006}
 dialog.wide-dialog{width:min(60rem,calc(100vw - 2rem));max-width:none}
 dialog form{margin-top:1rem;text-align:right}dialog>button{margin-top:1rem}
+.files-head{display:flex;flex-wrap:wrap;gap:.4rem 1rem;align-items:center;margin-bottom:.8rem}.files-head h3{flex:1}
+.tabs{display:flex}.tabs button{border-radius:0}.tabs button:first-child{border-radius:7px 0 0 7px}.tabs button:last-child{border-radius:0 7px 7px 0;border-left:0}
+#console .tabs [aria-pressed=true]{background:var(--tint);font-weight:600}
+.files{display:grid;gap:.6rem;grid-template-columns:minmax(0,1fr);min-height:12rem;align-content:start}.files section{display:grid;gap:.4rem;grid-template-columns:minmax(0,1fr);margin-bottom:.6rem}
+.changed{border:1px solid var(--line);border-radius:8px;overflow:hidden}.changed>summary{display:flex;gap:.7rem;align-items:baseline;padding:.35rem .8rem;background:var(--soft);list-style:none;font-size:.82rem}
+.changed>summary .about{direction:rtl;text-align:left;unicode-bidi:plaintext;color:var(--text)}.changed>div{padding:.6rem .8rem}
+.crumbs{display:flex;flex-wrap:wrap;align-items:baseline;font-size:.87rem;border:0;background:none;padding:0;gap:.2rem}
+.folder{list-style:none}.folder li{display:flex;justify-content:space-between;gap:1rem;border-top:1px solid var(--line);padding:.1rem .2rem;font-size:.82rem}.folder button{text-align:left;overflow-wrap:anywhere}
 .keys{display:grid;grid-template-columns:max-content 1fr;gap:.45rem 1.2rem;margin-top:.8rem}
 kbd{border:1px solid var(--edge);border-bottom-width:2px;border-radius:4px;padding:0 .35em;font-size:.72rem;color:inherit}
 @media(max-width:46rem){

@@ -433,7 +433,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     expect(watched.requests).toEqual([`${runner.url}/docs`])
     await page.context().setOffline(true)
     const shown = await page
-      .locator('section:not(#schemas) details')
+      .locator('section:not(#schemas, #events) details')
       .evaluateAll((all) => all.map(({ id }) => id))
     expect(shown.sort()).toEqual(ids.sort())
     const one = page.locator('#post')

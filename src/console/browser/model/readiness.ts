@@ -24,7 +24,7 @@ const TITLES: Readonly<Record<string, string>> = {
 const POLICY = 'policy_enforcement'
 const MODEL = 'model_route'
 
-/** The words of the page's head: each one word, with what it rests on behind it. */
+/** One word of the page's head. */
 export interface Headline {
   word: string
   level: Level | 'good'

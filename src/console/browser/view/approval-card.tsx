@@ -13,7 +13,7 @@ interface ApprovalCardProps {
   send: Send
 }
 
-/** May it run: what it would do, once, and the buttons with how far each reaches. */
+/** Asks whether a call may run: shows what it would do, and on each button how far it reaches. */
 export function ApprovalCard({
   interrupt: { message, reason, tool, input },
   send,
@@ -92,7 +92,7 @@ function parsed(text: string): Json | undefined {
     const value: unknown = JSON.parse(text)
     return isObject(value) ? value : undefined
   } catch {
-    // Said as whatever else is no object.
+    // It is refused like any other text that is no object.
     return undefined
   }
 }

@@ -5,12 +5,12 @@ import { countChanges, type DiffLine, diffLines } from '../model/line-diff.ts'
 import type { Edit } from '../model/tool-shape.ts'
 
 const GLANCE_LINES_MAX = 24
-/** Lines: more are never laid out. */
+/** Lines. More are never laid out. */
 const WHOLE_LINES_MAX = 4000
 
 const SIGNS = { same: ' ', added: '+', removed: '-', skipped: ' ' } as const
 
-/** The edits of one file, which is named unless what stands above has named it. */
+/** The edits of one file. Without a path the number of edits is shown in its place. */
 export function DiffView({ path, edits }: { path?: string | undefined; edits: readonly Edit[] }): VNode {
   const [isWhole, setWhole] = useState(false)
   const lines = useMemo(() => joined(edits.map(diffLines)), [edits])
@@ -33,6 +33,9 @@ export function DiffView({ path, edits }: { path?: string | undefined; edits: re
           </span>
         ))}
       </pre>
+      {isWhole && lines.length > WHOLE_LINES_MAX && (
+        <p class="dim">{formatCount(lines.length - WHOLE_LINES_MAX, 'more line')} not shown.</p>
+      )}
       {isCut && (
         <button type="button" class="quiet" onClick={() => setWhole(!isWhole)}>
           {isWhole ? 'Show less' : `Show all (${formatCount(lines.length, 'line')})`}

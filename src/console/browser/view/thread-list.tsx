@@ -2,7 +2,7 @@ import type { VNode } from 'preact'
 import { useState } from 'preact/hooks'
 import { threadAddress } from '../model/address.ts'
 import { byNeed, matching, shownName, stateWords } from '../model/attention.ts'
-import { formatAge, formatTokens } from '../model/format.ts'
+import { formatAge, formatCost, formatTokens, totalTokens } from '../model/format.ts'
 import type { ThreadShape } from '../model/thread-shapes.ts'
 
 interface ThreadListProps {
@@ -14,7 +14,7 @@ interface ThreadListProps {
   onChoose(): void
 }
 
-/** All threads: those that need somebody first. */
+/** All threads, those that need somebody first. */
 export function ThreadList({
   threads,
   openThread,
@@ -66,9 +66,10 @@ interface ThreadLinkProps {
 }
 
 function ThreadLink({ thread, isOpen, isKnown, onChoose }: ThreadLinkProps): VNode {
-  const { threadId, state, updatedAt, queue, usage } = thread
+  const { threadId, state, updatedAt, queue, usage, costUsd } = thread
   const { word, level } = stateWords(state, isKnown)
-  const tokens = usage.length > 0 ? ` · ${formatTokens(usage)}` : ''
+  const tokens = usage.length > 0 ? ` · ${formatTokens(totalTokens(usage))}` : ''
+  const cost = costUsd === undefined ? '' : ` · ${formatCost(costUsd)}`
   const waiting = queue.length > 0 ? ` · ${queue.length} queued` : ''
   return (
     <a
@@ -83,6 +84,7 @@ function ThreadLink({ thread, isOpen, isKnown, onChoose }: ThreadLinkProps): VNo
         <span class="dim">
           {formatAge(Date.now() - updatedAt)}
           {tokens}
+          {cost}
           {waiting}
         </span>
       </span>

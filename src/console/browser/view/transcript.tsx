@@ -8,7 +8,7 @@ import { VirtualList } from './virtual-list.tsx'
 interface TranscriptViewProps {
   rows: readonly Row[]
   isKnown: boolean
-  /** The rows that say what is looked for. */
+  /** The indexes of the rows that were found. */
   found: readonly number[]
 }
 

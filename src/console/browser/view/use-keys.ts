@@ -1,6 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks'
 
-/** Keys of the whole page, by `KeyboardEvent.key`. While somebody types only Escape counts. */
+/** Binds keys of the whole page, by `KeyboardEvent.key`. While somebody types only Escape counts. */
 export function useKeys(keys: Readonly<Record<string, () => void>>): void {
   const current = useRef(keys)
   current.current = keys

@@ -1,6 +1,7 @@
 import type { VNode } from 'preact'
+import type { ConsoleState } from '../state/console-state.ts'
 
-/** What the demo of the mock gateway answers, and a real model too. */
+/** The mock gateway's demo answers each of them, and so does a real model. */
 const EXAMPLES = [
   'Think, write a file hello.txt, run a command, then answer.',
   'Run ls -la',
@@ -8,13 +9,19 @@ const EXAMPLES = [
   'Use a subagent to look at the workspace.',
 ]
 
-export function Welcome({ isFirst, onPick }: { isFirst: boolean; onPick(prompt: string): void }): VNode {
+interface WelcomeProps {
+  state: Pick<ConsoleState, 'isListed' | 'threads'>
+  onPick(prompt: string): void
+}
+
+export function Welcome({ state: { isListed, threads }, onPick }: WelcomeProps): VNode {
   return (
     <div id="welcome">
       <h3>What should Claude Code do?</h3>
       <p class="dim">
         It works in the workspace of this runner.
-        {isFirst &&
+        {isListed &&
+          threads.length === 0 &&
           ' Each thread is a conversation of its own; what needs your word is marked in the list, and nothing is lost when you close this page.'}
       </p>
       <div class="examples">
