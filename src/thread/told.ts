@@ -1,5 +1,5 @@
 import type { Interrupt, Message, TokenUsage } from '@ag-ui/core'
-import type { AgentDescription, AgentView, ContextUse } from '../agent/agent.ts'
+import type { AgentDescription, AgentView, ContextUse, RunEnd } from '../agent/agent.ts'
 import type { ThreadFacts } from './thread-table.ts'
 
 export type ThreadState = 'idle' | 'running' | 'interrupted' | 'failed'
@@ -31,6 +31,8 @@ export interface ThreadDescription extends AgentDescription {
   interrupts: readonly Interrupt[]
   /** The queued runs. */
   queue: Waits[]
+  /** How the last run ended; absent before the first has. */
+  lastOutcome?: RunEnd['outcome']
   /** The tokens of all runs, one entry per provider and model. */
   usage: TokenUsage[]
   /** All runs together, in US dollars. */
@@ -65,6 +67,7 @@ export function describeThread(
         delivery: isSteered ? 'steer' : 'queue',
       })),
     ...(title === undefined ? {} : { title }),
+    ...(lastOutcome === 'none' ? {} : { lastOutcome }),
     usage,
     ...(costUsd === undefined ? {} : { costUsd }),
     ...(context === undefined ? {} : { context }),

@@ -4,7 +4,7 @@ import { below } from './git-folder.ts'
 import { quoted } from './guard.ts'
 import type { Repositories } from './repositories.ts'
 import { isMissing } from './repository.ts'
-import type { ChangedFile } from './repository-changes.ts'
+import type { FileChange } from './repository-changes.ts'
 import { SHOWN_BYTES_MAX, toShownText } from './shown-text.ts'
 
 /** A repository and what differs from its HEAD. */
@@ -13,7 +13,7 @@ export interface RepositoryChanges {
   repository: string
   /** `HEAD` when none is checked out. */
   branch: string
-  files: ChangedFile[]
+  files: FileChange[]
   /** There are more than `FILES_MAX`. */
   truncated: boolean
 }
@@ -44,7 +44,7 @@ export class WorkspaceChanges {
     const listed: RepositoryChanges[] = []
     for (const { place, repository } of await this.#repositories.all()) {
       const { branch, files } = await repository.changes(signal)
-      const isHidden = ({ path }: ChangedFile): boolean =>
+      const isHidden = ({ path }: FileChange): boolean =>
         place === '' && guard.isHidden({ folder: root, name: path.split('/')[0] ?? '' })
       const shown = files.filter((file) => !isHidden(file))
       const truncated = shown.length > FILES_MAX

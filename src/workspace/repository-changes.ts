@@ -1,5 +1,5 @@
 /** A file that differs from HEAD. */
-export interface ChangedFile {
+export interface FileChange {
   /** From the root of its repository. */
   path: string
   /** `untracked`: git does not know it yet. `conflicted`: a merge waits for somebody to resolve it. */
@@ -11,8 +11,8 @@ export interface ChangedFile {
 }
 
 /** Of `git status --porcelain=v1 -z` and `git diff --numstat -z HEAD`, by path. */
-export function toChangedFiles(porcelain: string, numstat: string): ChangedFile[] {
-  const files = new Map<string, ChangedFile>()
+export function toFileChanges(porcelain: string, numstat: string): FileChange[] {
+  const files = new Map<string, FileChange>()
   for (const entry of porcelain.split('\0').filter((line) => line !== '')) {
     const [code, path] = [entry.slice(0, 2), entry.slice(3)]
     // A file that was taken out of the index and is still there has two entries.
@@ -31,7 +31,7 @@ export function toChangedFiles(porcelain: string, numstat: string): ChangedFile[
 const UNMERGED = ['DD', 'AU', 'UD', 'UA', 'DU', 'AA', 'UU']
 
 /** Git's two letters: the index against HEAD, and the folder against the index. */
-function stateOf(code: string): ChangedFile['state'] {
+function stateOf(code: string): FileChange['state'] {
   if (code === '??') return 'untracked'
   if (UNMERGED.includes(code)) return 'conflicted'
   if (code.includes('D')) return 'deleted'

@@ -4,7 +4,7 @@ import { type Folder, hasErrno } from './folder.ts'
 import type { Git, GitCall, GitResult } from './git.ts'
 import { below, findGitFolder, followPointer } from './git-folder.ts'
 import type { WorkspacePath } from './guard.ts'
-import { type ChangedFile, toChangedFiles } from './repository-changes.ts'
+import { type FileChange, toFileChanges } from './repository-changes.ts'
 import { type RepositoryStatus, toChanges, toLineCounts } from './repository-status.ts'
 import { withoutUserInfo } from './repository-url.ts'
 import { branchOf, isObjectId, refsOf } from './revision.ts'
@@ -109,12 +109,12 @@ export class Repository {
   }
 
   /** Every file that differs from HEAD, by path. In a repository without a commit every file does. */
-  async changes(signal: AbortSignal): Promise<{ branch: string; files: ChangedFile[] }> {
+  async changes(signal: AbortSignal): Promise<{ branch: string; files: FileChange[] }> {
     return await this.#within(signal, async (run, tryRun) => {
       const porcelain = await run([...STATUS, '--untracked-files=all', '--'])
       const numbers = await tryRun(LINE_COUNTS)
       const { branch } = await headOf(tryRun)
-      return { branch, files: toChangedFiles(porcelain, numbers ?? '') }
+      return { branch, files: toFileChanges(porcelain, numbers ?? '') }
     })
   }
 

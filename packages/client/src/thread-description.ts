@@ -7,6 +7,8 @@ export interface ThreadDescription {
   /** Set by `rename`, else the first line of the first prompt. */
   title?: string
   state: 'idle' | 'running' | 'interrupted' | 'failed'
+  /** How the last run ended; absent before the first has. */
+  lastOutcome?: 'success' | 'interrupt' | 'cancelled' | 'error'
   /** The seq of the newest record; 0 when there is none. */
   lastSeq: number
   /** The run under way. */

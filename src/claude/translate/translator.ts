@@ -337,7 +337,7 @@ export class Translator {
     this.#signs = new EndSigns()
     const ending = toEnding(result, signs)
     out.push(...endNotices(result, ending, signs))
-    this.#end = { ...ending, ...this.#usage.used(), facts: factsOf(result) }
+    this.#end = { ...ending, ...this.#usage.used(this.#init?.model), facts: factsOf(result) }
   }
 
   #compacted(message: Record<string, unknown>, out: AguiEvent[]): void {

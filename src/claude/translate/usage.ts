@@ -66,23 +66,29 @@ export class RunUsage {
     if (tokens > 0) this.#last = { model, tokens }
   }
 
-  /** What nothing is known of is left out. */
-  used(): RunUse {
+  /** What nothing is known of is left out. `model` is the session's, as Claude Code names it. */
+  used(model: string | undefined): RunUse {
     const usage = Object.entries(this.#run).flatMap(([model, used]) => toTokenUsage(model, used))
-    const context = this.#context()
+    const context = this.#context(model)
     return {
       ...(usage.length === 0 ? {} : { usage }),
-      ...(this.#costUsd === undefined ? {} : { costUsd: this.#costUsd }),
+      ...(this.#costUsd === undefined ? {} : { costUsd: withoutNoise(this.#costUsd) }),
       ...(context === undefined ? {} : { context }),
     }
   }
 
-  #context(): ContextUse | undefined {
+  #context(model = ''): ContextUse | undefined {
     if (this.#last === undefined) return undefined
-    const { model = '', tokens } = this.#last
-    const window = whole(this.#totals.models[model]?.contextWindow)
-    return { tokens, ...(window ? { window } : {}) }
+    const { models } = this.#totals
+    // A gateway may call the model otherwise in its answers.
+    const window = whole((models[this.#last.model ?? ''] ?? models[model])?.contextWindow)
+    return { tokens: this.#last.tokens, ...(window ? { window } : {}) }
   }
+}
+
+/** A difference of sums of dollars has a tail that means nothing. */
+function withoutNoise(usd: number): number {
+  return Number(usd.toFixed(9))
 }
 
 /** Anthropic counts cached prompt tokens beside the input; AG-UI counts them into it. */

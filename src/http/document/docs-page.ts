@@ -36,9 +36,10 @@ export function renderDocs(document: OpenApiDocument): Page {
   const body = [
     `<header><h1>${text(info.title)} <small>${text(info.version)}</small></h1>`,
     `<p>${text(info.description)}</p>`,
-    `<nav>${navigation.join('')}<a href="#schemas">Schemas<small>${Object.keys(components.schemas).length}</small></a>`,
-    `<a href="#events">Events<small>${eventsOf(document).length}</small></a><a href="openapi.json">openapi.json</a></nav>`,
-    `<input type="search" id="search" placeholder="Search routes and schemas" aria-label="Search routes and schemas">`,
+    `<nav>${navigation.join('')}<a href="#events">Events<small>${eventsOf(document).length}</small></a>`,
+    `<a href="#schemas">Schemas<small>${Object.keys(components.schemas).length}</small></a>`,
+    `<a href="openapi.json">openapi.json</a></nav>`,
+    `<input type="search" id="search" placeholder="Search routes, events and schemas" aria-label="Search routes, events and schemas">`,
     `<p id="nothing" role="status"></p></header><main>`,
     ...sections.map(
       ({ tag, title, routes: own }) =>

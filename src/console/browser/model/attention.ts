@@ -12,6 +12,7 @@ const WORDS: Readonly<Record<string, StateWords>> = {
   running: { word: 'running', level: 'live' },
   interrupted: { word: 'needs you', level: 'warn' },
   failed: { word: 'failed', level: 'bad' },
+  stopped: { word: 'stopped', level: 'warn' },
 }
 
 export function stateWords(state: string, isKnown: boolean): StateWords {

@@ -1,5 +1,5 @@
 import { type Json, ownMetadata, toList, toNumber, toObject, toText } from './fields.ts'
-import type { Attachment, Content, ContextUse, Failure, ShownRun, Usage } from './model.ts'
+import type { Attachment, Content, Failure, ShownContext, ShownRun, Usage } from './model.ts'
 
 /** Reads the content of an AG-UI message, which is a text or a list of parts. */
 export function readContent(content: unknown): Content {
@@ -43,7 +43,7 @@ export function readUse(event: Json): Pick<ShownRun, 'usage' | 'costUsd' | 'cont
   }
 }
 
-export function readContext(context: unknown): ContextUse | undefined {
+export function readContext(context: unknown): ShownContext | undefined {
   const { tokens, window } = toObject(context)
   const count = toNumber(tokens)
   return count === undefined ? undefined : { tokens: count, window: toNumber(window) }

@@ -1,4 +1,4 @@
-import type { ContextUse, Usage } from './model.ts'
+import type { ShownContext, Usage } from './model.ts'
 
 const number = new Intl.NumberFormat('en')
 const time = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
@@ -65,8 +65,9 @@ export function formatCost(usd: number): string {
   return usd > 0 && usd < 0.01 ? '< $0.01' : `$${usd.toFixed(2)}`
 }
 
-/** `12% of 200k context`; without the window `24k context`. */
-export function formatContext({ tokens, window }: ContextUse): string {
-  if (window === undefined) return `${formatTokens(tokens)} context`
-  return `${Math.round((tokens / window) * 100)}% of ${formatTokens(window)} context`
+/** `12% of 200k context`; without the window `24k tokens of context`. */
+export function formatContext({ tokens, window }: ShownContext): string {
+  if (window === undefined) return `${formatTokens(tokens)} tokens of context`
+  const percent = Math.round((tokens / window) * 100)
+  return `${percent === 0 ? '< 1' : percent}% of ${formatTokens(window)} context`
 }

@@ -109,7 +109,7 @@ export interface Usage {
 }
 
 /** How full the conversation's context is, in tokens. */
-export interface ContextUse {
+export interface ShownContext {
   tokens: number
   /** What the model takes at most; undefined where the runner does not know it. */
   window: number | undefined
@@ -123,6 +123,8 @@ export interface ShownRun extends Node {
   readonly runId: string
   /** The seq of its first record. */
   readonly seq: number
+  /** It asked a person, and the conversation has gone on since. */
+  isAnswered?: boolean
   /** The conversation was taken back to before it. */
   isReplaced?: boolean
   /** Retention has dropped its beginning. */
@@ -137,7 +139,7 @@ export interface ShownRun extends Node {
   usage: readonly Usage[]
   /** US dollars. */
   costUsd?: number
-  context?: ContextUse
+  context?: ShownContext
   readonly items: Item[]
 }
 

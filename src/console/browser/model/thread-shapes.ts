@@ -1,6 +1,6 @@
 import { readContext, readUsage } from './content.ts'
 import { isObject, type Json, toList, toNumber, toObject, toText } from './fields.ts'
-import type { ContextUse, Usage } from './model.ts'
+import type { ShownContext, Usage } from './model.ts'
 
 /** What `GET /sessions` says of a thread, as far as the page shows it. */
 export interface ThreadShape {
@@ -15,7 +15,7 @@ export interface ThreadShape {
   usage: Usage[]
   /** All runs together, in US dollars. */
   costUsd: number | undefined
-  context: ContextUse | undefined
+  context: ShownContext | undefined
   updatedAt: number
   model: string | undefined
   claudeSessionId: string | undefined
@@ -62,7 +62,7 @@ export function readSession(session: Json): ThreadShape {
   return {
     threadId: toText(session['threadId']) ?? '',
     title: toText(session['title']),
-    state: toText(session['state']) ?? 'unknown',
+    state: stateOf(session),
     interrupts: toList(session['interrupts']).filter(isObject).map(readInterrupt),
     queue: toList(session['queue']).map((entry) => ({
       runId: toText(toObject(entry)['runId']) ?? '',
@@ -78,6 +78,11 @@ export function readSession(session: Json): ThreadShape {
     claudeSessionId: toText(session['claudeSessionId']),
     isWarm: session['warm'] === true,
   }
+}
+
+/** An idle thread whose last run was stopped is `stopped` here: nobody finished what was asked. */
+function stateOf({ state, lastOutcome }: Json): string {
+  return state === 'idle' && lastOutcome === 'cancelled' ? 'stopped' : (toText(state) ?? 'unknown')
 }
 
 function readInterrupt(interrupt: Json): Interrupt {

@@ -110,6 +110,8 @@ export class Timeline {
   #startRun(event: Json): void {
     const startedAt = toNumber(event['timestamp'])
     const run = newRun(toText(event['runId']) ?? '', { seq: this.#seq, isPartial: false, startedAt })
+    const asked = this.run
+    if (asked?.state === 'interrupt') this.#touch(Object.assign(asked, { isAnswered: true }))
     this.runs.push(run)
     for (const message of toList(toObject(event['input'])['messages']).filter(isObject)) {
       const { text, attachments } = readContent(message['content'])

@@ -17,6 +17,7 @@ export interface ChangedShape {
   /** Lines; undefined where git counts none. */
   added: number | undefined
   removed: number | undefined
+  isBinary: boolean
 }
 
 export interface FolderShape {
@@ -48,6 +49,7 @@ function readChanged(file: Json): ChangedShape {
     state: toText(file['state']) ?? 'modified',
     added: toNumber(file['added']),
     removed: toNumber(file['removed']),
+    isBinary: file['isBinary'] === true,
   }
 }
 

@@ -29,6 +29,8 @@ export class ConsoleState {
   readiness: Readiness | { problem: string } | undefined
   open: OpenThread | undefined
   loss: Loss | undefined
+  /** Prompts that were sent from here. With each one the transcript goes to its end. */
+  sends = 0
   /** The last news of the open thread's run, for a screen reader. */
   said = ''
   /** The thread that the page's address names, which may not be there yet. */
@@ -91,8 +93,10 @@ export class ConsoleState {
     location.hash = threadAddress(threadId)
   }
 
-  /** Call when a prompt was accepted: opens its thread and asks for the list. */
+  /** Call when a prompt was accepted: opens its thread, shows its end and asks for the list. */
   sent(threadId: string): void {
+    this.sends += 1
+    this.#onChange()
     if (this.#wanted !== threadId) this.openThread(threadId)
     this.#poll.now()
   }

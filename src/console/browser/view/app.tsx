@@ -14,6 +14,7 @@ import { ThreadList } from './thread-list.tsx'
 import { TranscriptView } from './transcript.tsx'
 import { UiContext } from './ui.ts'
 import { useKeys } from './use-keys.ts'
+import { usePopovers } from './use-popovers.ts'
 import { Welcome } from './welcome.tsx'
 
 export function App({ state }: { state: ConsoleState }): VNode {
@@ -38,6 +39,7 @@ export function App({ state }: { state: ConsoleState }): VNode {
     state.newThread()
     composer.current?.focus()
   }
+  usePopovers()
   useKeys({
     '?': () => setDialog('keys'),
     '/': () => document.getElementById('thread-search')?.focus(),
@@ -82,10 +84,10 @@ export function App({ state }: { state: ConsoleState }): VNode {
             onForget={() => state.forget()}
           />
           {open !== undefined && !isEmpty ? (
-            <TranscriptView key={open.threadId} rows={rows} isKnown={isKnown} found={found} />
+            <TranscriptView key={open.threadId} {...{ rows, isKnown, found }} sends={state.sends} />
           ) : (
             <section id="transcript" aria-label="Transcript">
-              {isEmpty && <Welcome state={state} onPick={(prompt) => composer.current?.fill(prompt)} />}
+              {isEmpty && <Welcome state={state} onPick={(...given) => composer.current?.fill(...given)} />}
             </section>
           )}
           <AnswerPanel interrupts={facts?.interrupts ?? []} />

@@ -1,5 +1,6 @@
 import type { VNode } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
+import { REFUSED_WORD } from '../model/decision.ts'
 import { isObject, type Json } from '../model/fields.ts'
 import type { Interrupt } from '../model/thread-shapes.ts'
 import { toolShapeOf } from '../model/tool-shape.ts'
@@ -37,7 +38,7 @@ export function ApprovalCard({
   const refuse = (): void => {
     const said = why.trim()
     const payload = { approved: false, ...(said === '' ? {} : { message: said }) }
-    send({ status: 'resolved', payload }, 'Refused')
+    send({ status: 'resolved', payload }, REFUSED_WORD)
   }
   useKeys({ y: () => allow(false), n: refuse, ...(isPlan ? {} : { a: () => allow(true) }) })
   return (

@@ -10,7 +10,8 @@ import { type QueueActions, QueueView } from './queue-view.tsx'
 import { RunChoiceFields, type RunChoices } from './run-choices.tsx'
 
 export interface ComposerHandle {
-  fill(prompt: string): void
+  /** Puts the prompt in, with the choices that its run needs. */
+  fill(prompt: string, switches: RunChoices): void
   focus(): void
 }
 
@@ -42,8 +43,9 @@ export function Composer(props: ComposerProps): VNode {
   const [problem, setProblem] = useState('')
   const [isSending, setSending] = useState(false)
   useImperativeHandle(handle, () => ({
-    fill(words) {
+    fill(words, needed) {
       setPrompt(words)
+      setSwitches(needed)
       area.current?.focus()
     },
     focus: () => area.current?.focus(),

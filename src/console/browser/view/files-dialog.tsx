@@ -1,13 +1,14 @@
 import type { ComponentChild, VNode } from 'preact'
 import { useState } from 'preact/hooks'
 import { formatBytes, formatCount } from '../model/format.ts'
+import { countLines } from '../model/text-lines.ts'
 import { type ChangedShape, languageOf, type RepositoryShape } from '../model/workspace-shapes.ts'
 import { listFolder, readChange, readChanges, readText, saveWorkspaceFile } from '../runner/workspace.ts'
 import { CodeBlock } from './code-block.tsx'
 import { DiffView } from './diff-view.tsx'
 import { LineWindow } from './line-window.tsx'
 import { Modal } from './modal.tsx'
-import { type Asked, useAsked } from './use-asked.ts'
+import { type Inquiry, useAsked } from './use-asked.ts'
 import { useProblem } from './use-problem.ts'
 
 /** Characters. A longer file is never laid out whole. */
@@ -25,7 +26,7 @@ export function FilesDialog({ onClose }: { onClose(): void }): VNode {
   return (
     <Modal label="Files of the workspace" isWide onClose={onClose}>
       <div class="files-head">
-        <h3>Files of the workspace</h3>
+        <h3>Files</h3>
         <span class="tabs">
           {tab('Changed', false)}
           {tab('All files', true)}
@@ -40,7 +41,7 @@ export function FilesDialog({ onClose }: { onClose(): void }): VNode {
 }
 
 /** Draws the answer by `draw`, or a word while it is on its way, or why there is none. */
-function answered<T>(asked: Asked<T>, draw: (value: T) => ComponentChild): ComponentChild {
+function answered<T>(asked: Inquiry<T>, draw: (value: T) => ComponentChild): ComponentChild {
   if (asked.state === 'asking') return <p class="dim">Looking…</p>
   if (asked.state === 'here') return draw(asked.value)
   return (
@@ -94,8 +95,13 @@ const STATES: Readonly<Record<string, string>> = {
   conflicted: 'warn',
 }
 
-function ChangedView({ repository, file }: { repository: string; file: ChangedShape }): VNode {
-  const { path, state, added, removed } = file
+interface ChangedProps {
+  repository: string
+  file: ChangedShape
+}
+
+function ChangedView({ repository, file }: ChangedProps): VNode {
+  const { path, state, added, removed, isBinary } = file
   const [isOpen, setOpen] = useState(false)
   return (
     <details class="changed" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
@@ -103,6 +109,7 @@ function ChangedView({ repository, file }: { repository: string; file: ChangedSh
         <code class="about">{path}</code>
         {added !== undefined && <span class="good">+{added}</span>}
         {removed !== undefined && <span class="bad">−{removed}</span>}
+        {isBinary && <span class="dim">binary</span>}
         <span class={STATES[state] ?? 'dim'}>{state}</span>
       </summary>
       {isOpen && <Difference repository={repository} file={file} />}
@@ -110,20 +117,22 @@ function ChangedView({ repository, file }: { repository: string; file: ChangedSh
   )
 }
 
-function Difference({
-  repository,
-  file: { path, state },
-}: {
-  repository: string
-  file: ChangedShape
-}): VNode {
+function Difference({ repository, file: { path, state, isBinary } }: ChangedProps): VNode {
+  return (
+    <div>
+      {isBinary ? <p class="dim">It is no text.</p> : <TextDifference repository={repository} path={path} />}
+      {state !== 'deleted' && <Download path={repository === '' ? path : `${repository}/${path}`} />}
+    </div>
+  )
+}
+
+function TextDifference({ repository, path }: { repository: string; path: string }): VNode {
   const asked = useAsked(path, (signal) => readChange(repository, path, signal))
   return (
     <div>
       {answered(asked, (edit) => (
-        <DiffView edits={[edit]} />
+        <DiffView edits={[edit]} isBare />
       ))}
-      {state !== 'deleted' && <Download path={repository === '' ? path : `${repository}/${path}`} />}
     </div>
   )
 }
@@ -201,7 +210,7 @@ function FileView({ path }: { path: string }): VNode {
         return <CodeBlock code={text.replace(/\n$/, '')} language={languageOf(path)} />
       })}
       <p class="dim">
-        {asked.state === 'here' && `${formatCount(asked.value.split('\n').length, 'line')} · `}
+        {asked.state === 'here' && `${formatCount(countLines(asked.value.replace(/\n$/, '')), 'line')} · `}
         <Download path={path} />
       </p>
     </div>

@@ -78,7 +78,7 @@ function ReadinessPanel({ readiness, onCheck }: PanelProps): VNode {
   const isBad = !isAsked && 'isReady' in readiness && !readiness.isReady
   return (
     // It opens by itself when no run would work.
-    <details id="readiness" open={isBad}>
+    <details id="readiness" class="popover" open={isBad}>
       <summary title="What was checked">
         {words.map(({ word, level }) => (
           <span key={word} class={`badge ${level}`}>

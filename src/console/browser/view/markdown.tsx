@@ -44,8 +44,8 @@ function toNode(node: Nodes, isOpen: boolean): ComponentChild {
     case 'paragraph':
       return <p>{inside()}</p>
     case 'heading':
-      // The page's own headings rank above these.
-      return h(`h${Math.min(node.depth + 3, 6)}`, {}, inside())
+      // All of one level, below the page's own: a model leaves levels out, and whoever listens would miss them.
+      return <h4 class={`depth-${node.depth}`}>{inside()}</h4>
     case 'strong':
       return <strong>{inside()}</strong>
     case 'emphasis':

@@ -38,6 +38,7 @@ const OUTCOMES = {
   success: ['finished', 'good'],
   cancelled: ['stopped', 'warn'],
   interrupt: ['needs you', 'warn'],
+  answered: ['asked you', 'dim'],
   error: ['failed', 'bad'],
 } as const
 
@@ -48,9 +49,9 @@ interface RunFootProps {
 }
 
 export const RunFoot = memo<RunFootProps>(({ run, isKnown }) => {
-  const { runId, state, startedAt, endedAt, error, result, usage, costUsd, context } = run
+  const { runId, state, isAnswered, startedAt, endedAt, error, result, usage, costUsd, context } = run
   const isRunning = state === 'running'
-  const [word, kind] = isRunning && !isKnown ? ['unknown', 'dim'] : OUTCOMES[state]
+  const [word, kind] = isRunning && !isKnown ? ['unknown', 'dim'] : OUTCOMES[isAnswered ? 'answered' : state]
   return (
     <div class="run-end" role="group" aria-label={`Run ${runId.slice(0, 8)}`}>
       {error !== undefined && (

@@ -1,5 +1,5 @@
 import { Fragment, type VNode } from 'preact'
-import { useMemo, useRef, useState } from 'preact/hooks'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { shownName, stateWords } from '../model/attention.ts'
 import { changedFiles } from '../model/changed-files.ts'
 import { formatContext, formatCost, formatUsage } from '../model/format.ts'
@@ -31,6 +31,11 @@ interface ThreadHeadProps {
 export function ThreadHead(props: ThreadHeadProps): VNode {
   const { facts, threadId, isNamed, isKnown, isListed, words, found, onSearch, onStop } = props
   const { problem, isBusy, attempt } = useProblem()
+  const field = useRef<HTMLInputElement>(null)
+  const [isFinding, setFinding] = useState(false)
+  useEffect(() => {
+    if (isFinding) field.current?.focus()
+  }, [isFinding])
   const name = facts === undefined ? (isNamed ? threadId : 'New thread') : shownName(facts)
   return (
     <div id="thread">
@@ -53,7 +58,9 @@ export function ThreadHead(props: ThreadHeadProps): VNode {
         {facts !== undefined && (
           <input
             type="search"
-            class="wide"
+            id="find"
+            class={isFinding ? '' : 'wide'}
+            ref={field}
             placeholder="Find in thread"
             aria-label="Find in thread"
             value={words}
@@ -65,7 +72,7 @@ export function ThreadHead(props: ThreadHeadProps): VNode {
             {found === 0 ? 'not found' : `${found} found`}
           </span>
         )}
-        {facts !== undefined && <ThreadMenu {...props} title={name} />}
+        {facts !== undefined && <ThreadMenu {...props} title={name} onFind={() => setFinding(true)} />}
       </span>
       <p id="thread-facts" class="dim">
         {isListed && factsLine(facts, threadId)}
@@ -111,7 +118,8 @@ function ThreadMenu({
   title,
   onRename,
   onForget,
-}: ThreadHeadProps & { title: string }): VNode {
+  onFind,
+}: ThreadHeadProps & { title: string; onFind(): void }): VNode {
   const menu = useRef<HTMLDetailsElement>(null)
   const [asked, setAsked] = useState<'changes' | 'renaming' | 'forgetting'>()
   const { problem, attempt } = useProblem()
@@ -122,9 +130,12 @@ function ThreadMenu({
   const save = (ending: string, text: string): void => saveFile(`${threadId}.${ending}`, new Blob([text]))
   return (
     <Fragment>
-      <details class="menu" ref={menu}>
+      <details class="menu popover" ref={menu}>
         <summary aria-label="More">⋯</summary>
         <div class="panel">
+          <button type="button" class="narrow" onClick={press(onFind)}>
+            Find in thread
+          </button>
           <button type="button" onClick={press(() => setAsked('renaming'))}>
             Rename
           </button>

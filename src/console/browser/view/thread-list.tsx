@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks'
 import { threadAddress } from '../model/address.ts'
 import { byNeed, matching, shownName, stateWords } from '../model/attention.ts'
 import { formatAge, formatCost, formatTokens, totalTokens } from '../model/format.ts'
+import { movable } from '../model/queue-order.ts'
 import type { ThreadShape } from '../model/thread-shapes.ts'
 
 interface ThreadListProps {
@@ -68,9 +69,10 @@ interface ThreadLinkProps {
 function ThreadLink({ thread, isOpen, isKnown, onChoose }: ThreadLinkProps): VNode {
   const { threadId, state, updatedAt, queue, usage, costUsd } = thread
   const { word, level } = stateWords(state, isKnown)
-  const tokens = usage.length > 0 ? ` · ${formatTokens(totalTokens(usage))}` : ''
+  const tokens = usage.length > 0 ? ` · ${formatTokens(totalTokens(usage))} tok` : ''
   const cost = costUsd === undefined ? '' : ` · ${formatCost(costUsd)}`
-  const waiting = queue.length > 0 ? ` · ${queue.length} queued` : ''
+  const queued = movable(queue).length
+  const waiting = queued > 0 ? ` · ${queued} queued` : ''
   return (
     <a
       href={threadAddress(threadId)}

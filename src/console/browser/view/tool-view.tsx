@@ -1,5 +1,6 @@
 import type { ComponentChild, ComponentChildren, VNode } from 'preact'
 import { useMemo } from 'preact/hooks'
+import { REFUSED_WORD } from '../model/decision.ts'
 import type { Json } from '../model/fields.ts'
 import { formatBytes, formatTime } from '../model/format.ts'
 import type { ToolItem } from '../model/model.ts'
@@ -41,9 +42,11 @@ export function ToolView({ item, isKnown, children }: ToolProps): VNode {
   const shape = useMemo(() => (whole === undefined ? undefined : toolShapeOf(name, whole)), [name, whole])
   const state = toolStateOf(item)
   const isAtWork = state === 'called' || state === 'running'
-  const [word, kind] = isAtWork && !isKnown ? ['unknown', 'dim'] : STATES[state]
-  const time = elapsedSeconds === undefined ? '' : ` ${Math.round(elapsedSeconds)} s`
   const decision = useUi().decisionOn(item.id)
+  const isRefused = state === 'failed' && decision?.word === REFUSED_WORD
+  const [word, kind] =
+    isAtWork && !isKnown ? ['unknown', 'dim'] : isRefused ? ['refused', 'dim'] : STATES[state]
+  const time = elapsedSeconds === undefined ? '' : ` ${Math.round(elapsedSeconds)} s`
   return (
     // A call that asks is shown once, in the form that answers it.
     <details class={`tool ${state}${retracted === undefined ? '' : ' retracted'}`} open={state !== 'asks'}>

@@ -13,6 +13,8 @@ interface VirtualListProps<Row extends { key: string }> {
   draw(row: Row): ComponentChild
   /** The index of a row to scroll to. Another `turn` scrolls to it again. */
   target?: { index: number; turn: number } | undefined
+  /** Another number scrolls to the end. */
+  endTurn: number
 }
 
 /** A list of rows of any height. Only the rows in sight are in the page; a reader at the end is kept there. */
@@ -20,6 +22,7 @@ export function VirtualList<Row extends { key: string }>({
   rows,
   draw,
   target,
+  endTurn,
 }: VirtualListProps<Row>): VNode {
   const scroller = useRef<HTMLElement>(null)
   const heights = useRef(new Map<string, number>())
@@ -27,6 +30,10 @@ export function VirtualList<Row extends { key: string }>({
   const lastTop = useRef(0)
   const [, setTurn] = useState(0)
   const again = useCallback(() => setTurn((turn) => turn + 1), [])
+  const toEnd = (): void => {
+    isAtEnd.current = true
+    again()
+  }
   const observer = useMeasures(heights.current, again)
 
   const { clientHeight = 800 } = scroller.current ?? {}
@@ -50,6 +57,7 @@ export function VirtualList<Row extends { key: string }>({
       .reduce((sum, { key }) => sum + (heights.current.get(key) ?? ROW_PX), 0)
     again()
   }, [target?.turn, target?.index])
+  useEffect(toEnd, [endTurn])
   useEffect(() => {
     const resized = new ResizeObserver(again)
     if (scroller.current !== null) resized.observe(scroller.current)
@@ -63,10 +71,6 @@ export function VirtualList<Row extends { key: string }>({
     if (scrollHeight - scrollTop - element.clientHeight < END_PX) isAtEnd.current = true
     else if (scrollTop < lastTop.current) isAtEnd.current = false
     lastTop.current = scrollTop
-    again()
-  }
-  const toEnd = (): void => {
-    isAtEnd.current = true
     again()
   }
   return (

@@ -1,17 +1,24 @@
 import type { VNode } from 'preact'
 import type { ConsoleState } from '../state/console-state.ts'
+import type { RunChoices } from './run-choices.tsx'
+
+interface Example {
+  prompt: string
+  /** Permissions that it needs to show what it is for. */
+  permissionMode?: 'ask'
+}
 
 /** The mock gateway's demo answers each of them, and so does a real model. */
-const EXAMPLES = [
-  'Think, write a file hello.txt, run a command, then answer.',
-  'Run ls -la',
-  'Ask me a question.',
-  'Use a subagent to look at the workspace.',
+const EXAMPLES: readonly Example[] = [
+  { prompt: 'Think, write a file hello.txt, run a command, then answer.' },
+  { prompt: 'Write a file notes.md, and ask me before you do.', permissionMode: 'ask' },
+  { prompt: 'Ask me a question.', permissionMode: 'ask' },
+  { prompt: 'Use a subagent to look at the workspace.' },
 ]
 
 interface WelcomeProps {
   state: Pick<ConsoleState, 'isListed' | 'threads'>
-  onPick(prompt: string): void
+  onPick(prompt: string, switches: RunChoices): void
 }
 
 export function Welcome({ state: { isListed, threads }, onPick }: WelcomeProps): VNode {
@@ -25,8 +32,8 @@ export function Welcome({ state: { isListed, threads }, onPick }: WelcomeProps):
           ' Each thread is a conversation of its own; what needs your word is marked in the list, and nothing is lost when you close this page.'}
       </p>
       <div class="examples">
-        {EXAMPLES.map((prompt) => (
-          <button key={prompt} type="button" onClick={() => onPick(prompt)}>
+        {EXAMPLES.map(({ prompt, ...switches }) => (
+          <button key={prompt} type="button" onClick={() => onPick(prompt, switches)}>
             {prompt}
           </button>
         ))}
