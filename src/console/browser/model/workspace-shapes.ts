@@ -25,7 +25,7 @@ export interface FolderShape {
   isTruncated: boolean
 }
 
-export interface EntryShape {
+interface EntryShape {
   name: string
   isFolder: boolean
   /** Bytes. */

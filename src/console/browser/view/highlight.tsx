@@ -1,21 +1,20 @@
 import { type ComponentChild, h } from 'preact'
 import { useEffect, useMemo, useState } from 'preact/hooks'
-import type { Highlighted } from '../model/highlight.ts'
+import type { Highlighted, highlight } from '../model/highlight.ts'
 
 /** Characters. Longer code has no colours. */
 const CHARS_MAX = 20_000
 
-type Highlighter = typeof import('../model/highlight.ts')
-
 /** A file of its own beside this bundle, not a chunk of it: splitting would give both a third file to wait for. */
 const ADDRESS = new URL('highlight.js', import.meta.url)
 
-let highlighter: Highlighter | undefined
+let highlighter: typeof highlight | undefined
 let loading: Promise<void> | undefined
 
 async function load(): Promise<void> {
   try {
-    highlighter = await import(ADDRESS.href)
+    const loaded: { highlight: typeof highlight } = await import(ADDRESS.href)
+    highlighter = loaded.highlight
   } catch {
     // Code is legible without colours; the next block that is drawn tries again.
     loading = undefined
@@ -38,7 +37,7 @@ export function useHighlighted(
   }, [isHere, isWanted])
   return useMemo(() => {
     if (!isWanted || !isHere) return code
-    return highlighter?.highlight(code, name)?.map(toNode) ?? code
+    return highlighter?.(code, name)?.map(toNode) ?? code
   }, [code, name, isWanted, isHere])
 }
 
