@@ -12,8 +12,5 @@ export function toShownText(bytes: Buffer, path: string): string {
 }
 
 export function tooLarge(path: string, bytesMax: number): RunnerError {
-  return new RunnerError(
-    'too_large',
-    `"${quoted(path)}" has more than ${bytesMax} bytes, too many to be shown; download it to look at it.`,
-  )
+  return new RunnerError('too_large', `"${quoted(path)}" is too large: it has more than ${bytesMax} bytes.`)
 }

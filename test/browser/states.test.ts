@@ -323,6 +323,7 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
       'the keys',
       async () => {
         await page.keyboard.press('Escape')
+        await page.getByRole('dialog').waitFor({ state: 'detached' })
         await page.keyboard.press('?')
         await seen(page.getByRole('dialog', { name: 'Keyboard' }))
       },

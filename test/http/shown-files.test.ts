@@ -98,7 +98,7 @@ test('a repository without a commit has only new files', async () => {
 })
 
 test.each([
-  ['huge.txt', 413, 'too_large', /more than 1048576 bytes.*download/],
+  ['huge.txt', 413, 'too_large', /is too large: it has more than 1048576 bytes/],
   ['picture.png', 400, 'invalid_input', /no UTF-8 text; download/],
   ['out', 400, 'invalid_input', /is a link/],
   ['inside', 400, 'invalid_input', /is a link/],
