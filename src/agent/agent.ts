@@ -13,11 +13,30 @@ export type RunRequest = RunAgentInput & { trace?: TraceCarrier }
 /** What the application sends beside the messages. */
 export type Surroundings = Pick<RunRequest, 'tools' | 'context' | 'state'>
 
-export type RunEnd =
-  | { outcome: 'success'; result?: unknown; usage?: TokenUsage[]; pendingToolCallIds?: string[] }
-  | { outcome: 'interrupt'; interrupts: Interrupt[]; usage?: TokenUsage[] }
-  | { outcome: 'cancelled'; usage?: TokenUsage[] }
-  | { outcome: 'error'; code: ErrorCode; message: string; usage?: TokenUsage[] }
+/** What a run has used, as far as the agent knows it. */
+export interface RunUse {
+  /** One entry per provider and model. */
+  usage?: TokenUsage[]
+  /** US dollars. */
+  costUsd?: number
+  context?: ContextUse
+}
+
+/** How full the conversation's context is, in tokens. */
+export interface ContextUse {
+  /** What the last request of the conversation held, with its answer. */
+  tokens: number
+  /** What the model takes at most. */
+  window?: number | undefined
+}
+
+export type RunEnd = RunUse &
+  (
+    | { outcome: 'success'; result?: unknown; pendingToolCallIds?: string[] }
+    | { outcome: 'interrupt'; interrupts: Interrupt[] }
+    | { outcome: 'cancelled' }
+    | { outcome: 'error'; code: ErrorCode; message: string }
+  )
 
 export interface RunContext {
   /**

@@ -4,19 +4,19 @@ import { join } from 'node:path'
 import { RunnerError } from '../errors.ts'
 import { PACKAGE_DIRECTORY } from '../package-directory.ts'
 
-/** The console's modules as a browser gets them. */
+/** The console's modules, as they are sent. */
 export interface Assets {
-  /** Changes with any of them: an address that holds it may be kept for ever. */
+  /** A hash of all modules, so that an address with it in may be cached for ever. */
   version: string
   files: ReadonlyMap<string, Buffer>
 }
 
-/** Where the compiler puts them, also for a server that runs from its sources (`npm start`). */
+/** Where `npm run build` puts them. A server that runs from its sources (`npm start`) reads them there too. */
 const COMPILED = join(PACKAGE_DIRECTORY, 'dist', 'console')
 
 const VERSION_CHARS = 16
 
-/** @throws {RunnerError} `not_found` when nobody has built them. */
+/** Reads the built modules. @throws {RunnerError} `not_found` when there are none. */
 export async function readAssets(): Promise<Assets> {
   const names = await readdir(COMPILED).catch(() => [])
   const modules = names.filter((name) => name.endsWith('.js')).sort()

@@ -4,7 +4,7 @@ import { CONSOLE_STYLE } from './style.ts'
 import { FORM_STYLE } from './style-forms.ts'
 import { TRANSCRIPT_STYLE } from './style-transcript.ts'
 
-/** Holds nothing of any thread: its module draws the page, and asks for all that is shown, with the token. */
+/** The page around the module. It holds nothing of any thread: the module asks for what it shows, with the token. */
 export function consolePage(version: string): Page {
   return {
     title: 'agui-runner',

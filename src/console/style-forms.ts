@@ -1,4 +1,4 @@
-/** What is asked, and what is typed. */
+/** The style of questions and of the composer. */
 export const FORM_STYLE = `
 button,textarea,input,select{font:inherit;color:inherit}
 #console button{background:var(--raised);border:1px solid var(--line);border-radius:7px;padding:.28rem .8rem;cursor:pointer;font-size:.87rem}
@@ -42,6 +42,6 @@ legend{font-weight:600;padding:0 .3rem}
 @media(max-width:46rem){
 #interrupts{padding-inline:.75rem;max-height:70%}#composer{padding:.4rem .75rem .6rem}
 .row-of-buttons button{flex:1 1 auto}.row-of-buttons kbd{display:none}
-#composer .switches{flex:1 1 0;min-width:0}#console #composer .switches>*{width:50%;min-width:0;font-size:.8rem!important}#send{min-width:4.5rem}#console textarea,#console input,#console select{font-size:1rem!important}
+#composer .tools{flex-wrap:wrap}#composer .switches{flex:1 1 100%;order:-1;min-width:0}#console #composer .switches>*{width:50%;min-width:0;font-size:.8rem!important}#send{min-width:4.5rem}#console textarea,#console input,#console select{font-size:1rem!important}
 #delivery label{font-size:0}#delivery input{margin-right:.3rem}#delivery b{font-size:.83rem}}
 `

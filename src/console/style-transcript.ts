@@ -1,4 +1,4 @@
-/** What was said and done. */
+/** The style of the transcript. */
 export const TRANSCRIPT_STYLE = `
 .transcript{flex:1;min-height:0;display:flex;position:relative}
 #transcript{flex:1;min-width:0;overflow:auto;padding:0 1.25rem;scrollbar-gutter:stable both-edges}
@@ -23,8 +23,8 @@ export const TRANSCRIPT_STYLE = `
 .prose>*{margin-block:0}.prose>*+*{margin-top:.65rem}
 .prose ul,.prose ol{padding-left:1.4rem}.prose li+li{margin-top:.2rem}.prose li>*+*{margin-top:.4rem}
 .prose li.task{list-style:none}.prose li.task>input{margin:0 .5rem 0 -1.35rem;width:.85rem;height:.85rem;vertical-align:-.1em;accent-color:var(--accent)}
-.prose h4{font-size:1.05rem}.prose h5{font-size:.97rem}.prose h6{font-size:.9rem;margin:0}.prose h4,.prose h5,.prose h6{color:var(--text)}
-.prose>*+:is(h4,h5,h6){margin-top:1.1rem}
+.prose h4{font-size:.92rem;color:var(--text)}.prose .depth-1{font-size:1.15rem}.prose .depth-2{font-size:1.05rem}.prose .depth-3{font-size:.98rem}
+.prose>*+h4{margin-top:1.1rem}
 .prose :not(pre)>code{background:var(--soft);border:1px solid var(--line);border-radius:4px;padding:.05em .3em}
 .prose blockquote{margin-inline:0;padding-left:.9rem;border-left:3px solid var(--line);color:var(--dim)}
 .prose hr{border:0;border-top:1px solid var(--line)}

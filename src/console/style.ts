@@ -1,4 +1,4 @@
-/** The page's own colours, letters and rooms. No framework, no font, no image; light and dark as the browser has it. */
+/** The style of the page as a whole: colours, type, layout. It loads no font and no image. */
 export const CONSOLE_STYLE = `
 :root{color-scheme:light dark;
 --page:light-dark(#fff,#14161a);--soft:light-dark(#f6f7f9,#1a1d22);--raised:light-dark(#fff,#20242a);
@@ -32,7 +32,7 @@ summary{cursor:pointer}
 .badge::before{content:'';width:.5em;height:.5em;border-radius:50%;background:currentColor;flex:none}
 .badge.live::before{animation:pulse 1.6s ease-in-out infinite}
 @keyframes pulse{50%{opacity:.25}}
-@media(prefers-reduced-motion:reduce){*{animation:none!important;transition:none!important;scroll-behavior:auto!important}}
+@media(prefers-reduced-motion:reduce){*,*::before,*::after{animation:none!important;transition:none!important;scroll-behavior:auto!important}}
 
 header{grid-column:1/-1;display:flex;align-items:center;gap:.9rem;padding:.5rem 1rem;border-bottom:1px solid var(--line);background:var(--soft);min-height:3rem}
 header a{font-size:.87rem;text-decoration:none}
@@ -61,7 +61,7 @@ main{display:flex;flex-direction:column;min-width:0;min-height:0;position:relati
 #thread{display:flex;flex-wrap:wrap;align-items:center;gap:.1rem .8rem;padding:.65rem 1.25rem .55rem;border-bottom:1px solid var(--line)}
 #thread-name{max-width:min(36rem,100%);overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 #thread .buttons{margin-left:auto;display:flex;align-items:center;gap:.5rem}
-#thread .buttons input{width:11rem}
+#thread .buttons input{width:11rem}#thread [role=status]{white-space:nowrap}
 #thread-facts{flex-basis:100%;font-size:.78rem;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .menu{position:relative}.menu>summary{list-style:none;padding:.15rem .6rem;border-radius:6px;border:1px solid var(--line);background:var(--raised)}
 .menu>.panel{width:13rem;padding:.4rem;display:grid;gap:.2rem}.menu>.panel button{text-align:left;border-color:transparent}
@@ -70,13 +70,23 @@ dialog{background:var(--raised);color:inherit;border:1px solid var(--line);borde
 dialog::backdrop{background:#0006}
 dialog.wide-dialog{width:min(60rem,calc(100vw - 2rem));max-width:none}
 dialog form{margin-top:1rem;text-align:right}dialog>button{margin-top:1rem}
+.files-head{display:flex;flex-wrap:wrap;gap:.4rem 1rem;align-items:center;margin-bottom:.8rem}.files-head h3{flex:1}
+.tabs{display:flex}.tabs button{border-radius:0}.tabs button:first-child{border-radius:7px 0 0 7px}.tabs button:last-child{border-radius:0 7px 7px 0;border-left:0}
+#console .tabs [aria-pressed=true]{background:var(--tint);font-weight:600}
+.files{display:grid;gap:.6rem;grid-template-columns:minmax(0,1fr);min-height:12rem;align-content:start}.files section{display:grid;gap:.4rem;grid-template-columns:minmax(0,1fr);margin-bottom:.6rem}
+.changed{border:1px solid var(--line);border-radius:8px;overflow:hidden}.changed>summary{display:flex;gap:.7rem;align-items:baseline;padding:.35rem .8rem;background:var(--soft);list-style:none;font-size:.82rem}
+.changed>summary .about{direction:rtl;text-align:left;unicode-bidi:plaintext;color:var(--text)}.changed>div{padding:.6rem .8rem}
+.crumbs{display:flex;flex-wrap:wrap;align-items:baseline;font-size:.87rem;border:0;background:none;padding:0;gap:.2rem}
+.folder{list-style:none}.folder li{display:flex;justify-content:space-between;gap:1rem;border-top:1px solid var(--line);padding:.1rem .2rem;font-size:.82rem}.folder button{text-align:left;overflow-wrap:anywhere}
 .keys{display:grid;grid-template-columns:max-content 1fr;gap:.45rem 1.2rem;margin-top:.8rem}
 kbd{border:1px solid var(--edge);border-bottom-width:2px;border-radius:4px;padding:0 .35em;font-size:.72rem;color:inherit}
+@media(min-width:46.01rem){.narrow{display:none!important}}
 @media(max-width:46rem){
+#find{order:-1;width:100%!important}#thread .buttons:has(#find:not(.wide)){flex-wrap:wrap;justify-content:flex-end;flex-basis:100%}
 .page{grid-template-columns:minmax(0,1fr)}
 #show-threads{display:block}.wide{display:none!important}header{gap:.55rem;padding:.4rem .75rem}h1{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}#readiness{margin-right:auto}
 nav{display:none;grid-row:2;grid-column:1;z-index:2;border-right:0}.list nav{display:flex}.list main{visibility:hidden}main{grid-row:2;grid-column:1}
-#thread{padding:.5rem .75rem}#thread-name{font-size:.95rem;max-width:min(60vw,20rem)}.banner{padding-inline:.75rem}
-#readiness,.menu{position:static}.panel{left:1rem;right:1rem;top:3.2rem;width:auto}.menu>.panel{left:auto;top:2.8rem}
+#thread{padding:.5rem .75rem}#thread-name{font-size:.95rem;max-width:min(50vw,20rem)}.banner{padding-inline:.75rem}
+#readiness,.menu{position:static}#readiness>summary>.good:first-child:not(:only-child){display:none}.panel{left:1rem;right:1rem;top:3.2rem;width:auto}.menu>.panel{left:auto;top:2.8rem}
 .panel dl>div{grid-template-columns:6rem 1fr}#readiness>summary{gap:.5rem;padding-inline:.1rem}}
 `

@@ -5,7 +5,7 @@
 
 export const SIGN_IN_STYLE = `
 #sign-in{max-width:26rem;margin:4rem auto;padding:0 1.25rem;font:15px/1.5 system-ui,sans-serif}
-#sign-in[hidden]{display:none}#sign-in label{display:block;font-weight:600}
+#sign-in[hidden]{display:none}#sign-in h1{font-size:1.25rem;margin:0 0 1rem}#sign-in label{display:block;font-weight:600}
 #sign-in div{display:flex;gap:.5rem;margin:.5rem 0}
 #sign-in input{flex:1;min-width:0;font:inherit;padding:.35rem .6rem}#sign-in button{font:inherit;padding:.35rem .9rem}
 #sign-in p{margin:.3rem 0}#sign-in [role=alert]{color:light-dark(#b3261e,#f2938c);min-height:1.5em}
@@ -13,9 +13,9 @@ export const SIGN_IN_STYLE = `
 
 /** Hidden until the script asks. */
 export const SIGN_IN_FORM =
-  '<form id="sign-in" hidden autocomplete="off"><label for="sign-in-token">Session token</label>' +
+  '<main id="sign-in" hidden><form autocomplete="off"><h1>Sign in to agui-runner</h1><label for="sign-in-token">Session token</label>' +
   '<div><input id="sign-in-token" type="password" autocomplete="off" required><button>Sign in</button></div>' +
-  '<p role="alert"></p><p>The value of AGUI_TOKEN. It is kept for this tab only.</p></form>' +
+  '<p role="alert"></p><p>The value of AGUI_TOKEN. It is kept for this tab only.</p></form></main>' +
   '<noscript><p>This page asks for the session token by a script; scripts are switched off here.</p></noscript>'
 
 /**
@@ -53,11 +53,12 @@ async function refusalOf(answer, token) {
 
 function askForToken(problem) {
   signingIn ??= new Promise((resolve) => {
-    const form = document.getElementById('sign-in')
+    const place = document.getElementById('sign-in')
+    const form = place.querySelector('form')
     const field = form.querySelector('input')
     const tell = (text) => { form.querySelector('[role=alert]').textContent = text }
     tell(problem)
-    form.hidden = false
+    place.hidden = false
     field.focus()
     form.onsubmit = (event) => {
       event.preventDefault()
@@ -66,7 +67,7 @@ function askForToken(problem) {
       if (!/^[\\x20-\\x7e]+$/.test(token)) return tell('A token has only plain characters.')
       sessionStorage.setItem(TOKEN_KEY, token)
       field.value = ''
-      form.hidden = true
+      place.hidden = true
       signingIn = undefined
       resolve()
     }

@@ -10,7 +10,7 @@ import type { Check } from '../http/routes/health.ts'
 import type { BrokerDoor } from '../model-route/probe.ts'
 import { findClaude, type ModelRoute } from '../model-route/route.ts'
 import type { Redactor } from '../redaction/redactor.ts'
-import { type EnforcementReport, gapsOf } from '../sandbox/report.ts'
+import { type EnforcementReport, shortfallOf } from '../sandbox/report.ts'
 
 /** One thing that was tried. */
 export interface CheckFinding {
@@ -106,11 +106,9 @@ export function sayMcpServers({ servers, notes }: McpConfig): Said {
 }
 
 export function sayEnforcement(report: EnforcementReport): Said {
-  const gaps = gapsOf(report)
-  const by = report.backend === 'none' ? '' : `by ${report.backend}`
   const { backend, parts, unsupported, stricter, looser } = report
   return {
-    says: gaps.length === 0 ? `everything, ${by}` : [by, 'not enforced:', ...gaps].join('\n').trim(),
+    says: shortfallOf(report) ?? `everything, by ${backend}`,
     facts: { backend, parts, unsupported, stricter, looser },
   }
 }

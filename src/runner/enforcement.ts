@@ -1,7 +1,7 @@
 import type { Config, Env } from '../config.ts'
 import { findClaude } from '../model-route/route.ts'
 import type { Enforcement } from '../sandbox/enforcement.ts'
-import { gapsOf } from '../sandbox/report.ts'
+import { shortfallOf } from '../sandbox/report.ts'
 import { startEnforcement } from '../sandbox/start.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Said } from './checks.ts'
@@ -39,6 +39,5 @@ export function checkEnforcement({ report, problem }: Enforcement): Said {
       `Claude Code could not be started under the policy: ${problem}. The next process that starts clears this.`,
     )
   }
-  const gaps = gapsOf(report)
-  return { says: gaps.length === 0 ? `enforced by ${report.backend}` : `not enforced: ${gaps.join('; ')}` }
+  return { says: shortfallOf(report) ?? `enforced by ${report.backend}` }
 }

@@ -55,7 +55,11 @@ async function ofMachine<T>(work: () => T | Promise<T>): Promise<T> {
 
 async function explain(error: unknown): Promise<string> {
   if (process.platform !== 'linux') return `not built for ${process.platform}`
-  const failed = (await tryBackend()).filter(({ ok }) => !ok).map(({ name, why }) => `${name} (${why})`)
+  const found = findTools()
+  if ('missing' in found) return `install ${found.missing.join(', ')}`
+  const failed = (await tryBackend(found.tools))
+    .filter(({ ok }) => !ok)
+    .map(({ name, why }) => `${name} (${why})`)
   return failed.length > 0 ? failed.join('; ') : toMessage(error)
 }
 

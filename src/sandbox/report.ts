@@ -164,6 +164,19 @@ export function gapsOf({ parts }: EnforcementReport): string[] {
   )
 }
 
+/**
+ * One line for a person: what is not enforced and why, which for a machine that lacks a program is what to do. Undefined
+ * when all of the policy holds.
+ */
+export function shortfallOf(report: EnforcementReport): string | undefined {
+  const gaps = gapsOf(report)
+  if (gaps.length === 0) return undefined
+  const { backend, parts } = report
+  // What is missing then is missing for every part.
+  if (backend === 'none') return `Policy not enforced: ${parts['fs.read'].why}`
+  return `Policy not enforced in full: ${gaps.join('; ')}`
+}
+
 /** Is what never-ask rests on held by something else than Claude Code's own word? */
 export function isConfining({ backend, parts }: EnforcementReport): boolean {
   if (backend === 'none') return false

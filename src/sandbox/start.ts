@@ -4,7 +4,7 @@ import { loadPolicy } from '../policy/read/load.ts'
 import { PolicyError } from '../policy/read/policy-error.ts'
 import type { Policy } from '../policy/read/schema.ts'
 import { createEnforcement, type Enforcement } from './enforcement.ts'
-import { gapsOf } from './report.ts'
+import { gapsOf, shortfallOf } from './report.ts'
 
 export interface EnforcementStart {
   mode: 'auto' | 'required' | 'off'
@@ -78,11 +78,12 @@ export async function startEnforcement(start: EnforcementStart): Promise<Enforce
     onSetAside: (renamed) => logger.warn({ renamed }, 'what git would have executed here was set aside'),
   })
   const { report } = enforcement
-  const gaps = gapsOf(report)
+  const shortfall = shortfallOf(report)
   const facts = { backend: report.backend, skipped: report.paths.skipped, unsupported: report.unsupported }
-  if (gaps.length === 0) logger.info(facts, 'policy enforcement')
-  else if (mode === 'off') logger.info(facts, 'policy enforcement is off')
-  else logger.warn({ ...facts, notEnforced: gaps }, 'the policy is not enforced in full')
+  if (shortfall === undefined) logger.info(facts, 'policy enforcement')
+  else if (mode === 'off') logger.info(facts, shortfall)
+  // One reason for all parts is in the line; of several each is named.
+  else logger.warn(report.backend === 'none' ? facts : { ...facts, notEnforced: gapsOf(report) }, shortfall)
   return enforcement
 }
 

@@ -59,7 +59,7 @@ export async function closeCut(
   const { after, runId } = openRun
   const { isOver, closing, taken } = await readCutRun(log, threadId, { after, head })
   for (const id of taken) queue.takeIn(id)
-  const end: AguiEvent = { type: EventType.RUN_ERROR, code, message }
+  const end: AguiEvent = { type: EventType.RUN_ERROR, code, message, timestamp: Date.now() }
   const events = [...closing, ...queuedEvents(queue.waiting), end]
   const facts: ThreadFacts = {
     ...before,

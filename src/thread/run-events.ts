@@ -1,6 +1,6 @@
 // The first and the last event of a run.
 import { EventType, PROTOCOL_VERSION, type RunFinishedOutcome } from '@ag-ui/core'
-import type { RunEnd, RunRequest } from '../agent/agent.ts'
+import type { RunEnd, RunRequest, RunUse } from '../agent/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { ownEvent } from '../agui/own-events.ts'
 import { RunnerError, toMessage } from '../errors.ts'
@@ -22,11 +22,17 @@ export function startEvent({ threadId, runId, parentRunId, messages }: RunReques
   }
 }
 
-/** Creates the one terminal event of a run. */
+/** Creates the one terminal event of a run. Its metadata has the cost and the context, for which AG-UI has no member. */
 export function endEvent(end: RunEnd, { threadId, runId }: { threadId: string; runId: string }): AguiEvent {
-  const usage = usageOf(end)
+  const { costUsd, context } = end
+  const own = { ...(costUsd === undefined ? {} : { costUsd }), ...(context === undefined ? {} : { context }) }
+  const facts = {
+    ...(end.usage === undefined || end.usage.length === 0 ? {} : { usage: end.usage }),
+    ...(Object.keys(own).length === 0 ? {} : { metadata: { 'agui-runner': own } }),
+    timestamp: Date.now(),
+  }
   if (end.outcome === 'error') {
-    return { type: EventType.RUN_ERROR, message: end.message, code: end.code, ...usage }
+    return { type: EventType.RUN_ERROR, message: end.message, code: end.code, ...facts }
   }
   return {
     type: EventType.RUN_FINISHED,
@@ -34,7 +40,7 @@ export function endEvent(end: RunEnd, { threadId, runId }: { threadId: string; r
     runId,
     outcome: outcomeOf(end),
     ...(end.outcome === 'success' && end.result !== undefined ? { result: end.result } : {}),
-    ...usage,
+    ...facts,
   }
 }
 
@@ -42,9 +48,10 @@ export function endEvent(end: RunEnd, { threadId, runId }: { threadId: string; r
 export function refusedRun(threadId: string, runId: string, error: unknown): AguiEvent[] {
   const code = error instanceof RunnerError ? error.code : 'internal'
   const message = `The run could not be started: ${toMessage(error)}`
+  const timestamp = Date.now()
   return [
-    { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION },
-    { type: EventType.RUN_ERROR, code, message },
+    { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION, timestamp },
+    { type: EventType.RUN_ERROR, code, message, timestamp },
   ]
 }
 
@@ -54,10 +61,11 @@ export function withdrawnRun(
   { runId, digests, words }: Pick<Waiting, 'runId' | 'digests' | 'words'>,
 ): AguiEvent[] {
   const messageIds = digests.map(([id]) => id)
+  const timestamp = Date.now()
   return [
-    { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION },
+    { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION, timestamp },
     ownEvent('withdrawn', { messageIds, words }),
-    { type: EventType.RUN_FINISHED, threadId, runId, outcome: { type: 'cancelled' } },
+    { type: EventType.RUN_FINISHED, threadId, runId, outcome: { type: 'cancelled' }, timestamp },
   ]
 }
 
@@ -68,6 +76,11 @@ function outcomeOf(end: Exclude<RunEnd, { outcome: 'error' }>): RunFinishedOutco
   return { type: 'success', ...(pendingToolCallIds === undefined ? {} : { pendingToolCallIds }) }
 }
 
-export function usageOf(end: RunEnd): Pick<RunEnd, 'usage'> {
-  return end.usage === undefined || end.usage.length === 0 ? {} : { usage: end.usage }
+/** What a run has used, whatever its end is made to be. */
+export function useOf({ usage, costUsd, context }: RunEnd): RunUse {
+  return {
+    ...(usage === undefined ? {} : { usage }),
+    ...(costUsd === undefined ? {} : { costUsd }),
+    ...(context === undefined ? {} : { context }),
+  }
 }

@@ -11,7 +11,7 @@ import type { Redactor } from '../redaction/redactor.ts'
 import type { StreamRedactor } from '../redaction/stream-redactor.ts'
 import type { Write } from '../storage/table.ts'
 import type { Oversize } from './oversize.ts'
-import { endEvent, startEvent, usageOf } from './run-events.ts'
+import { endEvent, startEvent, useOf } from './run-events.ts'
 import type { ThreadWriter } from './thread-writer.ts'
 
 export interface RunLimits {
@@ -152,7 +152,7 @@ export class Run {
     }
     if (this.#cut === undefined) return end
     const { code, message } = this.#cut
-    return { outcome: 'error', code, message, ...usageOf(end) }
+    return { outcome: 'error', code, message, ...useOf(end) }
   }
 
   get #context(): RunContext {

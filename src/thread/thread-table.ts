@@ -22,6 +22,10 @@ const ThreadFacts = z.object({
   lastUserMessageId: z.string().optional(),
   /** The tokens of all runs. */
   usage: z.array(z.custom<TokenUsage>((value) => TokenUsageSchema.safeParse(value).success)),
+  /** What all runs have cost, in US dollars; absent while no agent has said it. */
+  costUsd: z.number().optional(),
+  /** How full the context was when it was last said. */
+  context: z.object({ tokens: z.number(), window: z.number().optional() }).optional(),
   /** The agent's own memory. */
   memory: z.record(z.string(), z.unknown()),
 })
@@ -137,6 +141,8 @@ export function factsAfter(
     lastOutcome: end.outcome,
     updatedAt: Date.now(),
     usage: aggregateTokenUsage([...facts.usage, ...(end.usage ?? [])]),
+    ...(end.costUsd === undefined ? {} : { costUsd: (facts.costUsd ?? 0) + end.costUsd }),
+    ...(end.context === undefined ? {} : { context: end.context }),
     memory,
     ...(lastUserMessageId === undefined ? {} : { lastUserMessageId }),
   }

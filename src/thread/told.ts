@@ -1,5 +1,5 @@
 import type { Interrupt, Message, TokenUsage } from '@ag-ui/core'
-import type { AgentDescription, AgentView } from '../agent/agent.ts'
+import type { AgentDescription, AgentView, ContextUse, RunEnd } from '../agent/agent.ts'
 import type { ThreadFacts } from './thread-table.ts'
 
 export type ThreadState = 'idle' | 'running' | 'interrupted' | 'failed'
@@ -31,8 +31,13 @@ export interface ThreadDescription extends AgentDescription {
   interrupts: readonly Interrupt[]
   /** The queued runs. */
   queue: Waits[]
+  /** How the last run ended; absent before the first has. */
+  lastOutcome?: RunEnd['outcome']
   /** The tokens of all runs, one entry per provider and model. */
   usage: TokenUsage[]
+  /** All runs together, in US dollars. */
+  costUsd?: number
+  context?: ContextUse
   createdAt: number
   updatedAt: number
 }
@@ -43,7 +48,7 @@ export function describeThread(
   facts: ThreadFacts,
   now: { agent: AgentView; lastSeq: number; runId: string | undefined; waiting: readonly Queued[] },
 ): ThreadDescription {
-  const { lastOutcome, title, usage, createdAt, updatedAt } = facts
+  const { lastOutcome, title, usage, costUsd, context, createdAt, updatedAt } = facts
   const { lastSeq, runId, waiting } = now
   const { interrupts, ...agent } = now.agent
   const ended = interrupts.length > 0 ? 'interrupted' : lastOutcome === 'error' ? 'failed' : 'idle'
@@ -62,7 +67,10 @@ export function describeThread(
         delivery: isSteered ? 'steer' : 'queue',
       })),
     ...(title === undefined ? {} : { title }),
+    ...(lastOutcome === 'none' ? {} : { lastOutcome }),
     usage,
+    ...(costUsd === undefined ? {} : { costUsd }),
+    ...(context === undefined ? {} : { context }),
     createdAt,
     updatedAt,
     ...agent,

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { RunnerError } from '../errors.ts'
 import { type FileOwner, type Folder, hasErrno } from './folder.ts'
 import { outside, quoted, splitPath, type WorkspaceGuard, type WorkspacePath } from './guard.ts'
+import { tooLarge } from './shown-text.ts'
 
 export interface FileEntry {
   /** As text (file-name.ts). */
@@ -89,13 +90,18 @@ export class WorkspaceFiles {
   }
 
   /** A small text file. @throws {RunnerError} as `read`, and `too_large`. */
-  async readText(path: string, { bytesMax }: { bytesMax: number }): Promise<string> {
+  async readText(path: string, limit: { bytesMax: number }): Promise<string> {
+    return (await this.readBytes(path, limit)).toString('utf8')
+  }
+
+  /** A small file. @throws {RunnerError} as `read`, and `too_large`. */
+  async readBytes(path: string, { bytesMax }: { bytesMax: number }): Promise<Buffer> {
     const { handle, stats } = await this.#openFile(path)
     try {
-      if (stats.size > bytesMax) throw new RunnerError('too_large', `"${quoted(path)}" is too large to read.`)
+      if (stats.size > bytesMax) throw tooLarge(path, bytesMax)
       const buffer = Buffer.alloc(stats.size)
       const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0)
-      return buffer.toString('utf8', 0, bytesRead)
+      return buffer.subarray(0, bytesRead)
     } finally {
       await handle.close()
     }

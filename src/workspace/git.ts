@@ -30,6 +30,8 @@ export interface GitResult {
   code: number
   stdout: string
   stderr: string
+  /** What `stdout` was made of; of the content of a file only these are what it holds. */
+  bytes: Buffer
 }
 
 /** Of each output; a status of more than this is nobody's reading. */
@@ -138,7 +140,8 @@ export class Git {
       if (stdout.overflown || stderr.overflown) {
         throw new RunnerError('git_failed', `git said more than ${OUTPUT_BYTES_MAX} bytes and was stopped.`)
       }
-      return { code: typeof code === 'number' ? code : -1, stdout: stdout.text(), stderr: stderr.text() }
+      const said = { stdout: stdout.text(), stderr: stderr.text(), bytes: stdout.bytes() }
+      return { code: typeof code === 'number' ? code : -1, ...said }
     } catch (error) {
       if (error instanceof RunnerError || call.signal.aborted) throw error
       throw new RunnerError('git_failed', `git could not be started: ${toMessage(error)}`, { cause: error })
@@ -201,7 +204,7 @@ function killGroup({ pid }: ChildProcess): void {
 function collect(
   stream: NodeJS.ReadableStream | null,
   stop: () => void,
-): { readonly overflown: boolean; text(): string } {
+): { readonly overflown: boolean; text(): string; bytes(): Buffer } {
   const chunks: Buffer[] = []
   let bytes = 0
   stream?.on('data', (chunk: Buffer) => {
@@ -215,6 +218,7 @@ function collect(
     },
     // It lists files whose names may be no UTF-8.
     text: () => nameToText(Buffer.concat(chunks)),
+    bytes: () => Buffer.concat(chunks),
   }
 }
 

@@ -199,6 +199,21 @@ export class Repositories {
     return listed
   }
 
+  /** The workspace itself, when it is one, and the clones; those that are broken or lead elsewhere are left out. */
+  async all(): Promise<{ place: string; repository: Repository }[]> {
+    const places = ['', ...(await this.#names()).map((name) => `${REPOS_FOLDER}/${name}`)]
+    const found = await Promise.all(
+      places.map(async (place) => {
+        const repository = await this.find(place).catch((error: unknown) => {
+          if (error instanceof RunnerError) return undefined
+          throw error
+        })
+        return repository === undefined ? [] : [{ place, repository }]
+      }),
+    )
+    return found.flat()
+  }
+
   async status(path: string, signal: AbortSignal): Promise<RepositoryStatus> {
     const repository = await this.find(path)
     return repository === undefined ? NO_REPOSITORY : await repository.status(signal)

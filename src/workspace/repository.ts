@@ -1,11 +1,14 @@
 import { RunnerError } from '../errors.ts'
 import type { WorkspaceFiles } from './files.ts'
 import { type Folder, hasErrno } from './folder.ts'
-import type { Git, GitCall } from './git.ts'
-import { outside, type WorkspacePath } from './guard.ts'
+import type { Git, GitCall, GitResult } from './git.ts'
+import { below, findGitFolder, followPointer } from './git-folder.ts'
+import type { WorkspacePath } from './guard.ts'
+import { type FileChange, toFileChanges } from './repository-changes.ts'
 import { type RepositoryStatus, toChanges, toLineCounts } from './repository-status.ts'
 import { withoutUserInfo } from './repository-url.ts'
 import { branchOf, isObjectId, refsOf } from './revision.ts'
+import { tooLarge } from './shown-text.ts'
 
 export interface RepositoryOptions {
   git: Git
@@ -39,7 +42,11 @@ const PARTS = [
   'logs/refs/heads',
   'logs/refs/remotes/origin',
 ]
-const POINTER_BYTES_MAX = 8192
+const STATUS = ['status', '--porcelain=v1', '-z', '--ignore-submodules=all', '--no-renames']
+const LINE_COUNTS = [
+  ...['diff', '--numstat', '-z', '--no-renames', '--no-ext-diff', '--no-textconv'],
+  ...['--ignore-submodules=all', '--end-of-options', 'HEAD', '--'],
+]
 const BRANCHES_MAX = 1000
 const SUBMODULES_MAX = 100
 
@@ -78,27 +85,8 @@ export class Repository {
 
   async status(signal: AbortSignal): Promise<RepositoryStatus> {
     return await this.#within(signal, async (run, tryRun) => {
-      const porcelain = await run([
-        'status',
-        '--porcelain=v1',
-        '-z',
-        '--ignore-submodules=all',
-        '--no-renames',
-        '--untracked-files=normal',
-        '--',
-      ])
-      const numbers = await tryRun([
-        'diff',
-        '--numstat',
-        '-z',
-        '--no-renames',
-        '--no-ext-diff',
-        '--no-textconv',
-        '--ignore-submodules=all',
-        '--end-of-options',
-        'HEAD',
-        '--',
-      ])
+      const porcelain = await run([...STATUS, '--untracked-files=normal', '--'])
+      const numbers = await tryRun(LINE_COUNTS)
       const changes = toChanges(porcelain)
       const lines = toLineCounts(numbers ?? '')
       const { filesRemoved, totalAdded, totalRemoved } = lines
@@ -117,6 +105,31 @@ export class Repository {
         totalRemoved,
         ...changes.lists,
       }
+    })
+  }
+
+  /** Every file that differs from HEAD, by path. In a repository without a commit every file does. */
+  async changes(signal: AbortSignal): Promise<{ branch: string; files: FileChange[] }> {
+    return await this.#within(signal, async (run, tryRun) => {
+      const porcelain = await run([...STATUS, '--untracked-files=all', '--'])
+      const numbers = await tryRun(LINE_COUNTS)
+      const { branch } = await headOf(tryRun)
+      return { branch, files: toFileChanges(porcelain, numbers ?? '') }
+    })
+  }
+
+  /**
+   * The bytes of a file as HEAD has it; undefined when HEAD has no such file.
+   *
+   * @throws {RunnerError} `too_large`.
+   */
+  async atHead(path: string, bytesMax: number, signal: AbortSignal): Promise<Buffer | undefined> {
+    return await this.#within(signal, async (_run, tryRun, tryCall) => {
+      const size = await tryRun(['cat-file', '-s', `HEAD:${path}`])
+      if (size === undefined) return undefined
+      if (Number(size) > bytesMax) throw tooLarge(path, bytesMax)
+      const { code, bytes } = await tryCall(['cat-file', 'blob', `HEAD:${path}`])
+      return code === 0 ? bytes : undefined
     })
   }
 
@@ -221,7 +234,7 @@ export class Repository {
 
   async #within<T>(
     signal: AbortSignal,
-    work: (run: Run, tryRun: TryRun) => Promise<T>,
+    work: (run: Run, tryRun: TryRun, tryCall: TryCall) => Promise<T>,
     options: Pick<GitCall, 'protocols'> = {},
   ): Promise<T> {
     const folder = await this.#files.guard.openFolder(this.place)
@@ -233,13 +246,12 @@ export class Repository {
       const config = await this.#disarmed(folder, place, signal)
       const call = { ...options, folder, signal, config }
       const all = (args: readonly string[]): string[] => [...place, ...args]
-      return await work(
-        (args) => this.#git.run(all(args), call),
-        async (args) => {
-          const { code, stdout } = await this.#git.tryRun(all(args), call)
-          return code === 0 ? stdout : undefined
-        },
-      )
+      const tryCall: TryCall = (args) => this.#git.tryRun(all(args), call)
+      const tryRun: TryRun = async (args) => {
+        const { code, stdout } = await tryCall(args)
+        return code === 0 ? stdout : undefined
+      }
+      return await work((args) => this.#git.run(all(args), call), tryRun, tryCall)
     })
   }
 
@@ -263,46 +275,7 @@ export class Repository {
 type Run = (args: readonly string[]) => Promise<string>
 /** Undefined when git says no. */
 type TryRun = (args: readonly string[]) => Promise<string | undefined>
-
-async function findGitFolder(
-  files: WorkspaceFiles,
-  place: WorkspacePath,
-): Promise<WorkspacePath | undefined> {
-  const folder = await files.guard.openFolder(place).catch((error: unknown) => {
-    if (error instanceof RunnerError && error.code !== 'path_outside_workspace') return undefined
-    throw error
-  })
-  const stats = await folder?.use(() => folder.lstat('.git'))
-  if (stats === undefined) return undefined
-  const path = below(place, '.git')
-  if (stats.isDirectory()) return await files.guard.resolve(path)
-  if (!stats.isFile()) throw outside(path)
-  // A worktree's, or a submodule's.
-  return await followPointer(files, place, '.git')
-}
-
-/** A file of git's that names another folder. */
-async function followPointer(
-  files: WorkspaceFiles,
-  folder: WorkspacePath,
-  name: string,
-): Promise<WorkspacePath | undefined> {
-  const path = below(folder, name)
-  const text = await files.readText(path, { bytesMax: POINTER_BYTES_MAX }).catch((error: unknown) => {
-    if (error instanceof RunnerError && error.code === 'not_found') return undefined
-    throw error
-  })
-  if (text === undefined) return undefined
-  const target = text.replace(/^gitdir: /, '').trimEnd()
-  if (target.startsWith('/')) return await files.guard.resolve(target)
-  // Relative ones climb; what is judged is where they end, and everything on the way is a folder that was proven.
-  const names = folder.split('/').filter(Boolean)
-  for (const part of target.split('/')) {
-    if (part === '..' && names.pop() === undefined) throw outside(path)
-    else if (part !== '..' && part !== '.' && part !== '') names.push(part)
-  }
-  return await files.guard.resolve(names.join('/'))
-}
+type TryCall = (args: readonly string[]) => Promise<GitResult>
 
 async function headOf(tryRun: TryRun): Promise<Head> {
   // Not `--short`, which says `heads/x` where a tag has the name too.
@@ -348,9 +321,4 @@ async function refNames(run: Run, prefix: string): Promise<string[]> {
 /** Whether a failure of the file system, or of ours, means that nothing is there. */
 export function isMissing(error: unknown): boolean {
   return hasErrno(error, 'ENOENT') || (error instanceof RunnerError && error.code === 'not_found')
-}
-
-/** Of the workspace itself there is nothing to write in front. */
-function below(folder: WorkspacePath, name: string): string {
-  return folder === '' ? name : `${folder}/${name}`
 }

@@ -1,3 +1,4 @@
+import { WorkspaceChanges } from './changes.ts'
 import { WorkspaceFiles } from './files.ts'
 import { Git, type GitEnv } from './git.ts'
 import { WorkspaceGuard } from './guard.ts'
@@ -20,6 +21,7 @@ export interface Workspace {
   guard: WorkspaceGuard
   files: WorkspaceFiles
   repositories: Repositories
+  changes: WorkspaceChanges
   workflows: Workflows
   setup: WorkspaceSetup
   place: WorkingPlace
@@ -39,8 +41,9 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
   const files = new WorkspaceFiles(guard)
   const git = new Git({ env, protocols: PROTOCOLS, timeoutMs: GIT_TIMEOUT_MS })
   const repositories = new Repositories({ git, files, tokenHosts })
+  const changes = new WorkspaceChanges({ repositories, files })
   const workflows = new Workflows({ repositories, files, protocols: PROTOCOLS, memory })
   const setup = new WorkspaceSetup({ ...options, repositories, workflows })
   const place = new WorkingPlace({ workspace: directory, guard, workflows, setup })
-  return { guard, files, repositories, workflows, setup, place }
+  return { guard, files, repositories, changes, workflows, setup, place }
 }

@@ -6,6 +6,7 @@ import type { Browser, Locator, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { axeFindings } from './axe.ts'
 import { missingChromium, openBrowser, openPage, type Watched } from './chromium.ts'
 
 const EVERYTHING = join(
@@ -86,6 +87,7 @@ describe.skipIf(reason !== undefined)(`an MCP server's questions (${reason ?? 'C
     const form = forms(page)
     const field = (name: string): Locator => form.getByLabel(name, { exact: true })
     await seen(form)
+    expect(await axeFindings(page)).toEqual([])
     await press(form, 'Answer')
     await seen(form.getByRole('alert').filter({ hasText: 'payload.content.name' }))
     await field('String *').fill('Ada')

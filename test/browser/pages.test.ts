@@ -1,4 +1,5 @@
-// The pages in a real browser, on the real server with the real Claude Code; one browser for all.
+// The pages in a real browser, on the real server with the real Claude Code; one browser for all. How the states of the
+// console look is in states.test.ts.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Browser, Locator, Page } from 'playwright-core'
@@ -6,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { bodyOf, run, runInput } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
-import { axeFindings } from './axe.ts'
+import { axeFindings, contrastFindings } from './axe.ts'
 import { missingChromium, openBrowser, openPage, type Watched } from './chromium.ts'
 import { type Line, openLine } from './line.ts'
 
@@ -99,16 +100,12 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
   }
 
   afterEach(async () => {
-    const findings = await axeFindings(watched.page)
-    await watched.page.emulateMedia({ colorScheme: 'dark' })
-    findings.push(...(await axeFindings(watched.page)))
     await watched.page.context().close()
     await line?.close()
     line = undefined
     const unexpected = watched.problems.filter((problem) => expected?.test(problem) !== true)
     expected = undefined
     expect(unexpected).toEqual([])
-    expect(findings).toEqual([])
     expect(watched.requests.filter((url) => new URL(url).hostname !== '127.0.0.1')).toEqual([])
   })
 
@@ -362,6 +359,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     expected = /401/
     const field = page.getByLabel('Session token')
     await seen(field)
+    expect(await axeFindings(page)).toEqual([])
     expect(await page.getByRole('textbox', { name: 'Prompt' }).isVisible()).toBe(false)
     await field.fill('wrong')
     await page.getByRole('button', { name: 'Sign in' }).click()
@@ -401,6 +399,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     // The sandbox's own thread is what an operator comes for.
     await seen(page.getByRole('heading', { name: 'own', exact: true }))
     await seen(page.getByText(/There is no way to a model|No route|no model route/i))
+    expect(await axeFindings(page)).toEqual([])
   })
 
   test('phone width, dark and light: all is in reach, nothing sticks out', async () => {
@@ -433,11 +432,14 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     expect(watched.requests).toEqual([`${runner.url}/docs`])
     await page.context().setOffline(true)
     const shown = await page
-      .locator('section:not(#schemas) details')
+      .locator('section:not(#schemas, #events) details')
       .evaluateAll((all) => all.map(({ id }) => id))
     expect(shown.sort()).toEqual(ids.sort())
     const one = page.locator('#post')
     await one.getByText('RunAgentInput in').click()
+    expect(await axeFindings(page)).toEqual([])
+    await page.emulateMedia({ colorScheme: 'dark' })
+    expect(await contrastFindings(page)).toEqual([])
     await seen(one.getByText('curl -N -X POST'))
     await one.getByRole('link', { name: 'RunAgentInput' }).click()
     await page.locator('#schema-RunAgentInput').getByText('RunAgentInput').first().click()

@@ -75,7 +75,7 @@ test('for a person it prints a line for each, and the verdict', async () => {
 test('without enforcement it says so, and that the mode is to ask', async () => {
   const { code, of } = await examine({ OPENSHELL_SANDBOX: '', POLICY_ENFORCEMENT: 'off' })
   expect(code).toBe(0)
-  expect(of('enforcement').says).toMatch(/^not enforced:/)
+  expect(of('enforcement').says).toMatch(/^Policy not enforced: POLICY_ENFORCEMENT=off$/)
   expect(of('permission mode').facts).toEqual({ mode: 'ask', asked: 'auto' })
 })
 

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto'
+import { EventType } from '@ag-ui/core'
+import { EventSchema } from '@ag-ui/core/schemas'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
@@ -160,9 +162,9 @@ test('a browser without the token gets a page that holds nothing but a way to gi
   const browser = { host: '127.0.0.1', accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
   const page = await app.inject({ url: '/docs', headers: browser })
   expect(page.statusCode).toBe(200)
-  expect(page.body).toContain('<form id="sign-in" hidden')
+  expect(page.body).toContain('<main id="sign-in" hidden>')
   expect(page.body).not.toContain(TOKEN)
-  expect(page.body).not.toMatch(/<details|<table|<main/)
+  expect(page.body).not.toMatch(/<details|<table|<section/)
   expect(page.headers).toMatchObject({ 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' })
   const policy = String(page.headers['content-security-policy'])
   expect(policy).toContain("connect-src 'self'")
@@ -198,6 +200,33 @@ test("every event of the runner's own is described", () => {
   expect(described.map(({ properties }) => properties.name)).toEqual(
     Object.keys(OWN_EVENTS).map((name) => expect.objectContaining({ const: `agui-runner.${name}` })),
   )
+})
+
+test('every event has an example that fits its schema, and so has every stream', () => {
+  const { Event, OwnEvent } = document.components.schemas
+  const examples = z.array(z.looseObject({ type: z.string() })).parse(Event?.['examples'])
+  for (const example of examples)
+    expect([example.type, EventSchema.safeParse(example).error]).toEqual([example.type, undefined])
+  // What the runner has no use for, and CUSTOM, which has its own schema.
+  const unsent = /_CHUNK$|^(STEP|ACTIVITY)_|^(RAW|CUSTOM|STATE_DELTA)$/
+  expect(examples.map(({ type }) => type).sort()).toEqual(
+    Object.values(EventType)
+      .filter((type) => !unsent.test(type))
+      .sort(),
+  )
+  const own = z.array(z.looseObject({ examples: z.tuple([z.unknown()]) })).parse(OwnEvent?.['oneOf'])
+  expect(own).toHaveLength(Object.keys(OWN_EVENTS).length)
+  for (const {
+    examples: [example],
+    ...schema
+  } of own) {
+    expect(z.fromJSONSchema(schema).safeParse(example).error).toBeUndefined()
+  }
+  for (const [route, { responses }] of operations()) {
+    const stream = responses['200']?.content?.['text/event-stream']
+    if (stream !== undefined)
+      expect([route, stream.example]).toEqual([route, expect.stringMatching(/^id: 1\ndata: /)])
+  }
 })
 
 test('every JSON body has an example, which the route itself would take', () => {

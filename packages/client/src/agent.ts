@@ -5,15 +5,15 @@ import { Runner, type RunnerOptions } from './runner.ts'
 import type { Thread } from './thread.ts'
 
 export interface RunnerAgentConfig extends AgentConfig {
-  /** The runner, or where it is. */
+  /** The runner, or the options of a new one. */
   runner: Runner | RunnerOptions
-  /** Told of an interrupt that could not be sent; `abortRun()` itself gives nothing to await. */
+  /** Called with the error when an interrupt could not be sent, since `abortRun()` returns nothing to await. */
   onInterruptFailed?: (error: unknown) => void
 }
 
 /**
- * A runner as an agent of AG-UI's ecosystem. Unlike `HttpAgent` it goes on reading over lost connections,
- * `connectAgent()` brings a thread's messages and its run under way, and `abortRun()` stops the run itself.
+ * A runner as an `AbstractAgent` of `@ag-ui/client`. Unlike `HttpAgent` it goes on reading over lost connections,
+ * `connectAgent()` brings the messages of a thread and the run under way, and `abortRun()` stops the run itself.
  */
 export class RunnerAgent extends AbstractAgent {
   // Not `#`: `clone()` makes agents without the constructor.
@@ -27,7 +27,7 @@ export class RunnerAgent extends AbstractAgent {
   }
 
   override run(input: RunAgentInput): Observable<BaseEvent> {
-    return this.told(input, async function* (thread, protocolVersion, signal) {
+    return this.stream(input, async function* (thread, protocolVersion, signal) {
       const { threadId: _named, ...request } = input
       const run = await thread.run({ ...request, protocolVersion }, { signal })
       for await (const { event } of run) yield event
@@ -35,12 +35,12 @@ export class RunnerAgent extends AbstractAgent {
   }
 
   protected override connect(input: RunAgentInput): Observable<BaseEvent> {
-    return this.told(input, (thread, protocolVersion, signal) =>
+    return this.stream(input, (thread, protocolVersion, signal) =>
       thread.connect({ until: 'run', protocolVersion, signal }),
     )
   }
 
-  /** The run ends as cancelled, which the stream then says. */
+  /** Stops the run. It ends as `cancelled`, and its stream ends with that. */
   override abortRun(): void {
     this.runner
       .thread(this.threadId)
@@ -53,19 +53,19 @@ export class RunnerAgent extends AbstractAgent {
     return Object.assign(clone, { runner: this.runner, onInterruptFailed: this.onInterruptFailed })
   }
 
-  private told(
+  private stream(
     { threadId, protocolVersion }: RunAgentInput,
     read: (thread: Thread, version: '1.0' | '0', signal: AbortSignal) => AsyncGenerator<RunnerEvent>,
   ): Observable<BaseEvent> {
     return new Observable((observer) => {
       const leaving = new AbortController()
-      const tell = async (): Promise<void> => {
+      const readOn = async (): Promise<void> => {
         const thread = this.runner.thread(threadId)
         // A client before AG-UI 1.0 does not say its version, and would refuse what it does not know.
         const version = protocolVersion === undefined ? '0' : '1.0'
         for await (const event of read(thread, version, leaving.signal)) observer.next(event)
       }
-      tell().then(
+      readOn().then(
         () => observer.complete(),
         (error: unknown) => observer.error(error),
       )

@@ -1,13 +1,13 @@
 import { createParser } from 'eventsource-parser'
 import { isEvent, type RunnerEvent } from './events.ts'
 
-/** One SSE frame. Without a seq it belongs to the next frame that has one, or is what a stream says of itself. */
+/** One SSE frame. One without a seq belongs to the next frame that has one, or is about the stream itself. */
 export interface Frame {
   seq: number | undefined
   event: RunnerEvent
 }
 
-/** Bytes of an SSE stream in, whole frames out; the rest waits for more. */
+/** Takes the bytes of an SSE stream as they come and returns the frames that are whole. */
 export class FrameReader {
   readonly #decoder = new TextDecoder()
   #frames: Frame[] = []

@@ -4,7 +4,7 @@ import { pause } from './pause.ts'
 import { Refusal } from './refusal.ts'
 import { toObject } from './values.ts'
 
-/** Silence longer than this is a line that is dead: the server's keep-alive comes every 15 s. */
+/** A line that is silent for longer is dead: the server's keep-alive comes every 15 s. */
 const SILENCE_MS_MAX = 45_000
 const RETRY_MS_MIN = 250
 const RETRY_MS_MAX = 2000
@@ -12,42 +12,42 @@ const RETRY_MS_MAX = 2000
 export type Link =
   | { state: 'connecting' }
   | { state: 'live' }
-  /** It is tried again by itself, after so many milliseconds. */
+  /** The next attempt is made after `retryMs` milliseconds. */
   | { state: 'lost'; reason: string; retryMs: number }
 
 export interface LineOptions {
   signal?: AbortSignal
   onLink?: (link: Link) => void
-  /** Retention has dropped what was asked for; the next record is `oldest`. Without it that is an error. */
+  /** Called when retention has dropped what was asked for; reading goes on at the record `oldest`. Without it, it throws. */
   onExpired?: (oldest: number) => void
-  /** Bytes of any kind count, also the server's keep-alive. Default 45 s. */
+  /** A connection that brings no bytes for so many milliseconds is opened again. Default 45,000. */
   silenceMsMax?: number
-  /** The first wait behind a lost connection, default 250 ms; doubled up to `retryMsMax`, default 2 s. */
+  /** The first wait after a lost connection, in milliseconds. Default 250; it doubles up to `retryMsMax`, default 2000. */
   retryMsMin?: number
   retryMsMax?: number
 }
 
-/** Events that became known together: they are delivered with the seq of the last. */
+/** Events that became known together. They are delivered with the seq of the last. */
 export interface Group {
-  /** Undefined for a stream that the log does not hold: a run that was steered into another. */
+  /** Undefined for a stream that the log does not hold, which is that of a run that was steered into another. */
   seq: number | undefined
   events: RunnerEvent[]
 }
 
 export interface Connection {
   response: Response
-  /** Whether a seq that is not the next one shows a hole. */
+  /** Whether every seq is sent, so that one that is not the next shows a hole. */
   isWhole: boolean
 }
 
-/** Opens the stream behind `after`; undefined means that nothing was read yet. */
+/** Opens the stream of the records behind `after`; `after` is undefined while nothing was read. */
 export type Open = (after: number | undefined, signal: AbortSignal) => Promise<Connection>
 
 /**
- * The records of a thread, each once and in order, over as many connections as that takes. Ends when `signal` does,
- * or with a group that has no seq.
+ * Yields the records of a thread, each once and in order, over as many connections as that takes. It ends when `signal`
+ * is aborted, or with a group that has no seq.
  *
- * @throws {Refusal} for what waiting does not mend: the thread is gone, or the door is shut.
+ * @throws {Refusal} with status 400, 401, 403, 404 or 410, which waiting does not mend.
  */
 export async function* follow(
   open: Open,
@@ -89,7 +89,7 @@ export async function* follow(
   }
 }
 
-/** One connection, until it ends. */
+/** Reads one connection until it ends. */
 async function* readOnce(
   open: Open,
   start: number | undefined,
@@ -130,7 +130,7 @@ function readerOf({ headers, body }: Response): ReadableStreamDefaultReader<Uint
   return body.getReader()
 }
 
-/** Rejects when the connection was aborted, also if `wait` does not heed that. */
+/** Rejects when the connection is aborted or silent, even if `wait` does not heed that. */
 async function orSilence<T>(wait: Promise<T>, connection: AbortController, ms: number): Promise<T> {
   const { signal } = connection
   const silence = new Error(`Nothing was heard for ${ms} ms.`)
@@ -149,7 +149,7 @@ async function orSilence<T>(wait: Promise<T>, connection: AbortController, ms: n
   }
 }
 
-/** Frames in, groups out: what was delivered already is dropped, and a hole ends the connection. */
+/** Makes groups of frames. It drops what was delivered already, and throws at a hole. */
 class Groups {
   #after: number | undefined
   readonly #isWhole: boolean
@@ -173,7 +173,7 @@ class Groups {
     return { seq, events }
   }
 
-  /** The stream has ended. An error that it reported itself is its reason; a run that the log does not hold is whole. */
+  /** Call when the stream has ended. Throws an error that the stream itself reported; returns a run that the log does not hold. */
   end(): Group | undefined {
     const last = this.#waiting.at(-1)
     if (last?.type === 'RUN_ERROR') throw new Error(last.message)
@@ -181,7 +181,7 @@ class Groups {
   }
 }
 
-/** The door, what is not there, and what is asked wrongly; anything else may pass. */
+/** Whether waiting does not mend it: the door is shut, nothing is there, or the request is wrong. */
 function isFinal(error: unknown): boolean {
   return error instanceof Refusal && [400, 401, 403, 404, 410].includes(error.status)
 }

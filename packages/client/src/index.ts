@@ -1,4 +1,4 @@
-// The package's one entry: what is not named here is not promised.
+// The package's entry. Only what is exported here is public.
 export type { ResumeEntry } from '@ag-ui/core'
 export { isOwn, type LogRecord, type OwnEvent, type OwnEventName, type RunnerEvent } from './events.ts'
 export type { LineOptions, Link } from './follow.ts'

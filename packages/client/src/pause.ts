@@ -1,4 +1,4 @@
-/** Until the time is over, the network is back, or `signal` says so. */
+/** Resolves after `ms` milliseconds, or when the network is back, or when `signal` is aborted. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted === true) return
   const over = new AbortController()
@@ -6,7 +6,7 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
     const timer = setTimeout(resolve, ms)
     over.signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
     signal?.addEventListener('abort', () => resolve(), { once: true, signal: over.signal })
-    // In a browser; Node has no such event, nor anything to listen on.
+    // Only a browser has this event; Node's global object is no EventTarget.
     const page: object = globalThis
     if (page instanceof EventTarget)
       page.addEventListener('online', () => resolve(), { once: true, signal: over.signal })

@@ -1,12 +1,12 @@
 import { toObject, toText } from './values.ts'
 
-/** An answer that is no success. `code` is of the runner's docs/errors.md, or `http_<status>` when a proxy answered. */
+/** An answer that is no success. `code` is one of docs/errors.md, or `http_<status>` when a proxy answered. */
 export class Refusal extends Error {
   override readonly name = 'Refusal'
   readonly status: number
   readonly code: string
   readonly details: unknown
-  /** What the answer's Retry-After asks for; 0 when it asks for nothing. */
+  /** The wait that the answer's Retry-After asks for; 0 when it asks for none. */
   readonly retryAfterMs: number
 
   constructor(
@@ -33,7 +33,7 @@ export async function refusalOf(response: Response): Promise<Refusal> {
   })
 }
 
-/** Whether the same request may be answered otherwise a little later: the server is full, leaving, or not there yet. */
+/** Whether the same request may succeed a little later, since the server is full, stopping or not there yet. */
 export function isPassing(error: unknown): boolean {
   if (!(error instanceof Refusal)) return true
   if (error.status < 500) return [408, 425, 429].includes(error.status)

@@ -5,21 +5,21 @@ import { type ClientTool, ToolCalls } from './tools.ts'
 
 export type RunEnd = RunFinishedEvent | RunErrorEvent
 
-/** A run's log from its RUN_STARTED to its end, and the runner's answer that opened it. */
+/** The records of a run, from its RUN_STARTED to its end. */
 export interface RunLine {
   groups: AsyncGenerator<Group, void, void>
-  /** Lets go of the connection; the run goes on. */
+  /** Closes the connection; the run goes on. */
   leave(): void
 }
 
 /**
- * A run that the runner has taken in. It is read once: `for await (const { event } of run)`. What is read survives lost
- * connections and a runner that is started again. Calls of tools that have an `execute` are run, and the runs that
- * bring their results are read on.
+ * A run that the runner has accepted. It can be read once: `for await (const { event } of run)`. The reading survives lost
+ * connections and a restart of the runner. Tools that have an `execute` are run here; the runs that bring their results
+ * follow in the same iteration.
  */
 export class Run implements AsyncIterable<LogRecord> {
   readonly runId: string
-  /** How the last run ended; undefined until then, and when the reading was aborted. */
+  /** The terminal event of the last run; undefined before it, and when the reading was aborted. */
   end: RunEnd | undefined
   #line: RunLine
   readonly #tools: readonly ClientTool[]
@@ -43,7 +43,7 @@ export class Run implements AsyncIterable<LogRecord> {
     this.#goOn = options.goOn
   }
 
-  /** For who does not read it: lets go of the connection. The run goes on, to be seen in the thread's log. */
+  /** Closes the connection of a run that nobody wants to read. The run goes on; the thread's log has its events. */
   leave(): void {
     this.#line.leave()
   }
@@ -72,7 +72,7 @@ export class Run implements AsyncIterable<LogRecord> {
     }
   }
 
-  /** Reads to the end, for who wants only the assistant's words. */
+  /** Reads to the end. Returns the assistant's text, without that of subagents. */
   async text(): Promise<string> {
     let text = ''
     for await (const { event } of this)

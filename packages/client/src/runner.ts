@@ -5,14 +5,15 @@ import { isThreadDescription, type ThreadDescription } from './thread-descriptio
 import { toObject } from './values.ts'
 
 export interface RunnerOptions {
-  /** Where the runner is. A path before it is kept: a proxy may serve it under one. */
+  /** The address of the runner. Its path is kept, since a proxy may serve the runner below one. */
   url: string | URL
-  /** Its AGUI_TOKEN, when it has one. */
+  /** The runner's AGUI_TOKEN, if it has one. */
   token?: string
-  /** For a page that has no token itself: a fresh ticket for the thread, from a server that has; for streams only. */
+  /** For a page without the token: gets a ticket for the thread from a server that has it. Used for streams only. */
   ticket?: (threadId: string) => Promise<string>
-  /** On every request. */
+  /** Sent with every request. */
   headers?: Readonly<Record<string, string>>
+  /** Stands in for the global `fetch`. */
   fetch?: (url: string, options: RequestInit) => Promise<Response>
 }
 
@@ -25,7 +26,7 @@ export interface Ticket {
 
 type Method = 'POST' | 'PUT' | 'PATCH'
 
-/** One agui-runner. It holds no connection; what is opened is of the threads. */
+/** One agui-runner. It holds no connection of its own. */
 export class Runner {
   readonly #options: RunnerOptions
   readonly #base: string
@@ -35,11 +36,12 @@ export class Runner {
     this.#base = baseOf(options.url)
   }
 
-  /** The thread of that name, or a new one. The runner makes it when its first run begins. */
+  /** The thread of this id; a random id when none is given. The runner makes the thread when its first run begins. */
   thread(threadId: string = newId()): Thread {
     return new Thread(this, threadId)
   }
 
+  /** Every thread that the runner knows. @throws {Refusal} */
   async threads(signal?: AbortSignal): Promise<ThreadDescription[]> {
     const body: unknown = await (
       await this.request('sessions', signal === undefined ? {} : { signal })
@@ -48,7 +50,12 @@ export class Runner {
     return Array.isArray(sessions) ? sessions.filter(isThreadDescription) : []
   }
 
-  /** A ticket stands for the token once, in the URL of a stream of that thread: for an EventSource or a page without it. */
+  /**
+   * A ticket that stands for the token once, in the address of a stream of this thread: for an EventSource, which sends no
+   * header, or a page without the token. `ttlMs` is how long it is valid, in milliseconds.
+   *
+   * @throws {Refusal}
+   */
   async ticket(threadId: string, { ttlMs }: { ttlMs?: number } = {}): Promise<Ticket> {
     const body: unknown = await (await this.send('POST', 'tickets', { threadId, ttlMs })).json()
     const { ticket, expiresAt } = toObject(body)
@@ -57,15 +64,15 @@ export class Runner {
     return { ticket, threadId, expiresAt }
   }
 
-  /** The address of a path of the runner's. */
+  /** The absolute address of a path of the runner. */
   address(path: string): string {
     return new URL(path, this.#base).href
   }
 
   /**
-   * Any route of the runner; `path` begins without a slash.
+   * Asks any route of the runner. `path` begins without a slash.
    *
-   * @throws {Refusal} for every answer that is no success.
+   * @throws {Refusal} for an answer that is no success; {TypeError} as `fetch` does, when there is no answer.
    */
   async request(path: string, options: RequestInit = {}): Promise<Response> {
     const { token, headers: own, fetch: ownFetch } = this.#options
@@ -79,6 +86,7 @@ export class Runner {
     throw await refusalOf(response)
   }
 
+  /** Sends a JSON body. @throws as `request`. */
   async send(method: Method, path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
     return await this.request(path, {
       method,
@@ -88,7 +96,7 @@ export class Runner {
     })
   }
 
-  /** A stream of events; each connection takes a ticket of its own where there are tickets. */
+  /** Opens a stream of events. With tickets, each connection takes one of its own. @throws as `request`. */
   async stream(
     path: string,
     { threadId, query, signal }: { threadId: string; query: URLSearchParams; signal: AbortSignal },

@@ -10,50 +10,51 @@ import { isThreadDescription, type ThreadDescription } from './thread-descriptio
 import type { ClientTool } from './tools.ts'
 import { toObject, toText } from './values.ts'
 
-/** How long a run is offered to a runner that does not answer, or is just being started. */
+/** How long a run is offered to a runner that does not answer, for one that is just starting. */
 const SEND_MS_MAX = 60_000
 const RETRY_MS_MIN = 250
 const RETRY_MS_MAX = 2000
 
+/** `steer`: into the running turn. `queue`: as a run of its own behind it. */
 export type Delivery = 'steer' | 'queue'
 
 export interface RunRequest {
-  /** A user message. */
+  /** The content of a user message. */
   content?: UserMessage['content']
-  /** More messages, before it: results of client tools, or the history as the client holds it. */
+  /** Messages before it: results of client tools, or the history as the client has it. */
   messages?: readonly Message[]
-  /** Answers to all interrupts that are open. */
+  /** Answers to all open interrupts. */
   resume?: readonly ResumeEntry[]
   tools?: readonly ClientTool[]
   context?: readonly Context[]
   state?: unknown
   forwardedProps?: Readonly<Record<string, unknown>>
-  /** Without one it is random, and sending it again after a lost answer cannot start a second run. */
+  /** Random by default. A run that is offered again under the same id does not start twice. */
   runId?: string
   parentRunId?: string
-  /** `0` is the form for clients before AG-UI 1.0. */
+  /** `0` asks for the form for clients before AG-UI 1.0. */
   protocolVersion?: '1.0' | '0'
-  /** How long a runner that cannot be reached is tried. Default 60 s. */
+  /** How long a runner that cannot be reached is tried, in milliseconds. Default 60,000. */
   sendMsMax?: number
 }
 
 export interface FollowOptions extends LineOptions {
-  /** Records behind this seq; default 0, everything. For only what is new: `(await thread.describe()).lastSeq`. */
+  /** Reads the records behind this seq. Default 0, which is all; `(await thread.describe()).lastSeq` reads only new ones. */
   after?: number
-  /** Also a thread that is not there yet: waits for it instead of being refused. */
+  /** Waits for a thread that is not there yet, instead of being refused. */
   wait?: boolean
   protocolVersion?: '1.0' | '0'
 }
 
 export interface ConnectOptions extends LineOptions {
-  /** Ends behind the snapshot, or behind the run that is under way. */
+  /** Ends after the snapshot, or after the run that is under way. */
   until?: 'run'
   protocolVersion?: '1.0' | '0'
 }
 
 export interface Accepted {
   messageId: string
-  /** What became of it; `run` where nothing was running. */
+  /** What became of the message; `run` when nothing was running. */
   delivery: Delivery | 'run'
   runId: string | undefined
 }
@@ -66,7 +67,7 @@ export class Thread {
   /** The last record that was read here: a run that is started later begins behind it. */
   #seen = 0
 
-  /** @throws {TypeError} for an id that no path can hold. */
+  /** @throws {TypeError} for an id that a path cannot hold. */
   constructor(runner: Runner, threadId: string) {
     if (threadId === '' || threadId === '.' || threadId === '..')
       throw new TypeError(`"${threadId}" cannot stand in a path; give the thread another id.`)
@@ -75,7 +76,7 @@ export class Thread {
     this.#path = `sessions/${encodeURIComponent(threadId)}`
   }
 
-  /** @throws {Refusal} `not_found` before its first run. */
+  /** What the runner says of the thread. @throws {Refusal} `not_found` before its first run. */
   async describe(signal?: AbortSignal): Promise<ThreadDescription> {
     const response = await this.#runner.request(this.#path, signal === undefined ? {} : { signal })
     const body: unknown = await response.json()
@@ -84,9 +85,11 @@ export class Thread {
   }
 
   /**
-   * The thread's records, each once and in order, then those to come, until `signal` is aborted.
+   * Yields the records of the thread, each once and in order, and goes on with those to come until `signal` is aborted.
    *
-   * @throws {Refusal} `not_found`, `unauthorized` and the like; a connection that is lost is opened again.
+   * A lost connection is opened again.
+   *
+   * @throws {RangeError} for an `after` that is no seq; {Refusal} `not_found`, `unauthorized` and the like.
    */
   async *follow(options: FollowOptions = {}): AsyncGenerator<LogRecord, void, void> {
     const { after = 0 } = options
@@ -100,8 +103,10 @@ export class Thread {
   }
 
   /**
-   * For a page that holds nothing: a snapshot of the messages, what is open, then live. The events are a legal AG-UI
-   * stream also over lost connections.
+   * Yields a snapshot of the messages, then what is open, then live events: for a page that knows nothing of the thread.
+   * The events are a legal AG-UI stream, even over lost connections.
+   *
+   * @throws {Refusal} as `follow`.
    */
   async *connect(options: ConnectOptions = {}): AsyncGenerator<RunnerEvent, void, void> {
     const open = async (after: number | undefined, signal: AbortSignal): Promise<Connection> => {
@@ -116,8 +121,8 @@ export class Thread {
   }
 
   /**
-   * Starts a run; resolves when the runner has taken it in. A runner that cannot be reached is tried again, and the run
-   * is started once. `signal` ends the reading, not the run: for that there is `interrupt()`.
+   * Starts a run; resolves when the runner has accepted it. A runner that cannot be reached is tried again, and the run
+   * starts once. `signal` ends the reading, not the run; `interrupt()` stops the run.
    *
    * @throws {Refusal} `thread_busy`, `interrupt_open`, `run_exists`, `invalid_input` and the like.
    */
@@ -132,14 +137,17 @@ export class Thread {
     return new Run(runId, { line: first, tools, signal: line.signal, goOn })
   }
 
-  /** Answers all that is open; the run that asked goes on as a new one. */
+  /** Answers all open interrupts; the run that asked goes on as a new one. @throws {Refusal} as `run`. */
   async answer(entries: readonly ResumeEntry[], request: RunRequest = {}, line?: LineOptions): Promise<Run> {
     return await this.run({ ...request, resume: entries }, line)
   }
 
   /**
-   * A message into a thread that may be running: into the turn (`steer`), or as a run of its own behind it (`queue`).
-   * It is not sent again by itself, for the runner could not tell that from a second one.
+   * Puts a message into a thread that may be running. It is sent once only: the runner could not know a repetition from a
+   * second message.
+   *
+   * @throws {Refusal} `queue_full`, `interrupt_open` and the like; {TypeError} when no answer came, and then the message may
+   * have arrived.
    */
   async message(content: UserMessage['content'], delivery: Delivery = 'queue'): Promise<Accepted> {
     const response = await this.#runner.send('POST', `${this.#path}/messages`, { content, delivery })
@@ -152,38 +160,39 @@ export class Thread {
     }
   }
 
-  /** Stops the running turn; its run ends as cancelled. Tells whether there was one. */
+  /** Stops the running turn; its run ends as `cancelled`. Returns whether there was one. @throws {Refusal} `not_found`. */
   async interrupt(): Promise<boolean> {
     const response = await this.#runner.send('POST', `${this.#path}/interrupt`, {})
     return toObject(await response.json())['interrupted'] === true
   }
 
-  /** Names it for everybody. @throws {Refusal} `invalid_input`, `not_found`. */
+  /** Names the thread, for all clients. @throws {Refusal} `invalid_input`, `not_found`. */
   async rename(title: string): Promise<void> {
     await this.#runner.send('PATCH', this.#path, { title })
   }
 
-  /** What waits goes in this order; all that waits is named. @throws {Refusal} `queue_changed`, `not_found`. */
+  /** Sets the order of the waiting runs, the next one first; names all of them. @throws {Refusal} `queue_changed`, `not_found`. */
   async orderQueue(runIds: readonly string[]): Promise<void> {
     await this.#runner.send('PUT', `${this.#path}/queue`, { runIds })
   }
 
-  /** Takes a run out that waits; it ends as cancelled when its turn comes. @throws {Refusal} `not_found`. */
+  /** Takes a waiting run out of the queue. It ends as `cancelled` when its turn comes. @throws {Refusal} `not_found`. */
   async withdraw(runId: string): Promise<void> {
     await this.#runner.request(`${this.#path}/queue/${encodeURIComponent(runId)}`, { method: 'DELETE' })
   }
 
-  /** Stops the thread and forgets it, its log included. */
+  /** Stops the thread and deletes it with its log. @throws {Refusal} `not_found`. */
   async delete(): Promise<void> {
     await this.#runner.request(this.#path, { method: 'DELETE' })
     this.#seen = 0
   }
 
+  /** A ticket for a stream of this thread. @throws {Refusal} */
   async ticket(options: { ttlMs?: number } = {}): Promise<Ticket> {
     return await this.#runner.ticket(this.threadId, options)
   }
 
-  /** The address of the thread's records for an EventSource, which can send no header: good for one connection. */
+  /** The address of the thread's records for an EventSource, which sends no header. It is valid for one connection. */
   async eventsAddress({ after = 0, ttlMs }: { after?: number; ttlMs?: number } = {}): Promise<string> {
     const { ticket } = await this.ticket(ttlMs === undefined ? {} : { ttlMs })
     const query = new URLSearchParams({ after: String(after), ticket })
@@ -227,7 +236,7 @@ export class Thread {
     }
   }
 
-  /** The runner's answer; undefined when it took the run in and the answer was lost. */
+  /** The runner's answer; undefined when the runner accepted the run and the answer was lost. */
   async #offer(
     input: Record<string, unknown>,
     request: RunRequest,
@@ -266,7 +275,7 @@ export class Thread {
       first = undefined
       if (response !== undefined) return { response, isWhole: false }
       if (after !== undefined) return await this.#openEvents(after, signal, request)
-      // Nothing of it was read yet: its start is looked for; from the beginning when the thread was made anew.
+      // Nothing of the run was read yet, so its start is looked for; from the first record when the thread is a new one.
       isInside = false
       return await this.#openEvents(start, signal, request).catch((error: unknown) => {
         if (start === 0 || !(error instanceof Refusal) || error.status !== 410) throw error
@@ -298,7 +307,7 @@ export class Thread {
   }
 }
 
-/** The form for older clients leaves records out, so that a missing seq shows nothing. */
+/** The form for older clients leaves records out, so a missing seq means nothing there. */
 function isWhole({ protocolVersion }: { protocolVersion?: '1.0' | '0' }): boolean {
   return protocolVersion !== '0'
 }

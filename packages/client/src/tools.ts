@@ -2,9 +2,9 @@ import type { Tool, ToolMessage } from '@ag-ui/core'
 import type { RunnerEvent } from './events.ts'
 import { newId } from './new-id.ts'
 
-/** A tool that the client runs. Without `execute` the run ends with its call pending, for the caller to answer. */
+/** A tool that the client runs. Without `execute` the run ends with the call pending, and the caller answers it. */
 export interface ClientTool extends Tool {
-  /** Its result, a text or AG-UI content parts; what it throws reaches the model as the tool's failure. */
+  /** Returns the result, a text or AG-UI content parts. What it throws reaches the model as the tool's failure. */
   execute?(
     args: unknown,
     call: { toolCallId: string; signal: AbortSignal | undefined },
@@ -16,7 +16,7 @@ interface Call {
   args: string
 }
 
-/** The calls of a run, and after it the results of those that wait for the client. */
+/** Collects the calls of a run, and runs those that wait for the client. */
 export class ToolCalls {
   readonly #calls = new Map<string, Call>()
 
@@ -28,7 +28,7 @@ export class ToolCalls {
     if (call !== undefined) call.args += event.delta
   }
 
-  /** Undefined when one of them has nobody to run it: the model gets all results of an answer together. */
+  /** The results; undefined when a call has no `execute`, since the model gets all results together. */
   async results(
     pending: readonly string[],
     tools: readonly ClientTool[],

@@ -4,7 +4,7 @@ export function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** The object, or one without members. */
+/** The value when it is an object, else an empty object. */
 export function toObject(value: unknown): Json {
   return isObject(value) ? value : {}
 }

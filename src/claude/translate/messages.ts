@@ -26,6 +26,17 @@ const BlockSchema = z.looseObject({
 
 const ContentSchema = z.union([z.string(), z.array(BlockSchema)])
 
+/** Of one request, as Anthropic counts it: what was cached stands beside the input. */
+const RequestUsage = z
+  .object({
+    input_tokens: amount,
+    cache_creation_input_tokens: amount,
+    cache_read_input_tokens: amount,
+    output_tokens: amount,
+  })
+  .optional()
+  .catch(undefined)
+
 const AssistantSchema = z.object({
   uuid: text,
   parent_tool_use_id: toolUseId,
@@ -38,7 +49,7 @@ const AssistantSchema = z.object({
   supersedes: texts,
   subagent_type: text,
   task_description: text,
-  message: z.object({ id: z.string(), model: text, content: ContentSchema }),
+  message: z.object({ id: z.string(), model: text, content: ContentSchema, usage: RequestUsage }),
 })
 
 const UserSchema = z.object({
@@ -60,6 +71,7 @@ const ModelUsageSchema = z.object({
   thinkingTokens: amount,
   cacheReadInputTokens: amount,
   cacheCreationInputTokens: amount,
+  contextWindow: amount,
   provider: text,
 })
 

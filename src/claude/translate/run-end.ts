@@ -9,7 +9,6 @@ export interface TurnFacts {
   turns?: number
   durationMs?: number
   apiDurationMs?: number
-  costUsd?: number
   stopReason?: string
   terminalReason?: string
   /** What began the turn when no prompt of ours did: `task-notification` and the like. */
@@ -95,12 +94,11 @@ function unfinished(stop: string | null | undefined): string {
   return `The model has not finished: ${why}, and Claude Code did not go on. What it said is kept; another message goes on from there.`
 }
 
-export function factsOf(result: ResultMessage, costUsd: number | undefined): TurnFacts {
+export function factsOf(result: ResultMessage): TurnFacts {
   return {
     ...(result.num_turns === undefined ? {} : { turns: result.num_turns }),
     ...(result.duration_ms === undefined ? {} : { durationMs: result.duration_ms }),
     ...(result.duration_api_ms === undefined ? {} : { apiDurationMs: result.duration_api_ms }),
-    ...(costUsd === undefined ? {} : { costUsd }),
     ...(result.stop_reason == null ? {} : { stopReason: result.stop_reason }),
     ...(result.terminal_reason === undefined ? {} : { terminalReason: result.terminal_reason }),
     ...(result.origin === undefined ? {} : { origin: result.origin.kind }),

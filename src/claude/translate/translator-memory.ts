@@ -26,6 +26,7 @@ const TranslatorMemorySchema = z.object({
         thinkingTokens: count,
         cacheReadInputTokens: count,
         cacheCreationInputTokens: count,
+        contextWindow: count,
         provider: z.string().optional(),
       }),
     ),

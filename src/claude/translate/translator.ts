@@ -268,6 +268,7 @@ export class Translator {
       return
     }
     const { id, model } = message.message
+    if (lane === this.#main) this.#usage.answered(message.message)
     const whole = { id, contents: blocks, aborted: message.aborted === true, aside: model === '<synthetic>' }
     const { replaced, ...told } = lane.whole(whole, out)
     this.#retractions.note(message.uuid, told)
@@ -332,16 +333,11 @@ export class Translator {
       return
     }
     this.#usage.add(result)
-    const usage = this.#usage.tokens()
     const signs = { ...this.#signs, expectsOutput: this.#expectsOutput }
     this.#signs = new EndSigns()
     const ending = toEnding(result, signs)
     out.push(...endNotices(result, ending, signs))
-    this.#end = {
-      ...ending,
-      ...(usage === undefined ? {} : { usage }),
-      facts: factsOf(result, this.#usage.costUsd),
-    }
+    this.#end = { ...ending, ...this.#usage.used(this.#init?.model), facts: factsOf(result) }
   }
 
   #compacted(message: Record<string, unknown>, out: AguiEvent[]): void {

@@ -1,5 +1,6 @@
 import type { TokenUsage } from '@ag-ui/core'
-import type { ModelUsage, ResultMessage } from './messages.ts'
+import type { ContextUse, RunUse } from '../../agent/agent.ts'
+import type { AssistantMessage, ModelUsage, ResultMessage } from './messages.ts'
 
 const COUNTS = [
   'inputTokens',
@@ -25,6 +26,7 @@ export class RunUsage {
   #totals: UsageTotals
   readonly #run: Totals = {}
   #costUsd: number | undefined
+  #last: { model: string | undefined; tokens: number } | undefined
 
   constructor(totals: UsageTotals) {
     this.#totals = totals
@@ -32,10 +34,6 @@ export class RunUsage {
 
   get totals(): UsageTotals {
     return this.#totals
-  }
-
-  get costUsd(): number | undefined {
-    return this.#costUsd
   }
 
   /** The conversation was cleared, and the session's totals with it. */
@@ -60,11 +58,37 @@ export class RunUsage {
     this.#totals = { models, ...(cost === undefined ? {} : { costUsd: cost }) }
   }
 
-  /** One entry per model, or undefined when nothing was used or nothing is known. */
-  tokens(): TokenUsage[] | undefined {
-    const entries = Object.entries(this.#run).flatMap(([model, used]) => toTokenUsage(model, used))
-    return entries.length === 0 ? undefined : entries
+  /** The model has answered in the conversation itself, not in a subagent's. */
+  answered({ model, usage }: AssistantMessage['message']): void {
+    const { input_tokens, cache_creation_input_tokens, cache_read_input_tokens, output_tokens } = usage ?? {}
+    const counts = [input_tokens, cache_creation_input_tokens, cache_read_input_tokens, output_tokens]
+    const tokens = counts.reduce<number>((total, count) => total + (whole(count) ?? 0), 0)
+    if (tokens > 0) this.#last = { model, tokens }
   }
+
+  /** What nothing is known of is left out. `model` is the session's, as Claude Code names it. */
+  used(model: string | undefined): RunUse {
+    const usage = Object.entries(this.#run).flatMap(([model, used]) => toTokenUsage(model, used))
+    const context = this.#context(model)
+    return {
+      ...(usage.length === 0 ? {} : { usage }),
+      ...(this.#costUsd === undefined ? {} : { costUsd: withoutNoise(this.#costUsd) }),
+      ...(context === undefined ? {} : { context }),
+    }
+  }
+
+  #context(model = ''): ContextUse | undefined {
+    if (this.#last === undefined) return undefined
+    const { models } = this.#totals
+    // A gateway may call the model otherwise in its answers.
+    const window = whole((models[this.#last.model ?? ''] ?? models[model])?.contextWindow)
+    return { tokens: this.#last.tokens, ...(window ? { window } : {}) }
+  }
+}
+
+/** A difference of sums of dollars has a tail that means nothing. */
+function withoutNoise(usd: number): number {
+  return Number(usd.toFixed(9))
 }
 
 /** Anthropic counts cached prompt tokens beside the input; AG-UI counts them into it. */

@@ -6,7 +6,7 @@ import { App } from './view/app.tsx'
 
 const leaving = new AbortController()
 window.addEventListener('pagehide', () => leaving.abort())
-// A page that comes back from the browser's cache has let go of its streams.
+// A page that comes back from the browser's cache has closed its streams.
 window.addEventListener('pageshow', ({ persisted }) => {
   if (persisted) location.reload()
 })
@@ -18,14 +18,14 @@ if (root === null) throw new TypeError('The page has no place for the console.')
 const notifier = new Notifier()
 let isChanged = false
 
-/** At most once a frame, however much has changed. A tab that nobody sees draws no frames; its title is told all the same. */
+/** Draws at most once a frame, however much has changed. A hidden tab draws no frames; its title changes all the same. */
 function change(): void {
-  if (document.hidden) notifier.tell(state)
+  if (document.hidden) notifier.notify(state)
   if (isChanged) return
   isChanged = true
   requestAnimationFrame(() => {
     isChanged = false
-    notifier.tell(state)
+    notifier.notify(state)
     if (root !== null) render(<App state={state} />, root)
   })
 }

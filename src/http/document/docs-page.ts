@@ -36,14 +36,16 @@ export function renderDocs(document: OpenApiDocument): Page {
   const body = [
     `<header><h1>${text(info.title)} <small>${text(info.version)}</small></h1>`,
     `<p>${text(info.description)}</p>`,
-    `<nav>${navigation.join('')}<a href="#schemas">Schemas<small>${Object.keys(components.schemas).length}</small></a>`,
+    `<nav>${navigation.join('')}<a href="#events">Events<small>${eventsOf(document).length}</small></a>`,
+    `<a href="#schemas">Schemas<small>${Object.keys(components.schemas).length}</small></a>`,
     `<a href="openapi.json">openapi.json</a></nav>`,
-    `<input type="search" id="search" placeholder="Search routes and schemas" aria-label="Search routes and schemas">`,
+    `<input type="search" id="search" placeholder="Search routes, events and schemas" aria-label="Search routes, events and schemas">`,
     `<p id="nothing" role="status"></p></header><main>`,
     ...sections.map(
       ({ tag, title, routes: own }) =>
         `<section id="${tag}"><h2>${title}</h2>${own.map(renderRoute).join('')}</section>`,
     ),
+    `<section id="events"><h2>Events</h2>${eventsOf(document).map(renderEvent).join('')}</section>`,
     `<section id="schemas"><h2>Schemas</h2>${Object.entries(components.schemas).map(renderSchema).join('')}</section>`,
     '</main>',
   ]
@@ -110,18 +112,52 @@ function renderResponse([status, { description, content }]: [string, DocumentedR
   return `<tr><td><b class="${kind}">${text(status)}</b></td><td>${said}${shown}</td></tr>`
 }
 
-function renderContent(content: Record<string, { schema: Json }>): string {
+function renderContent(content: Record<string, { schema: Json; example?: unknown }>): string {
   return Object.entries(content)
-    .map(([type, { schema }]) => {
+    .map(([type, { schema, example }]) => {
       const { $ref } = schema
       if (typeof $ref === 'string') {
         const name = $ref.split('/').at(-1) ?? ''
         return `<p><code>${text(type)}</code>: <a href="#schema-${text(name)}">${text(name)}</a></p>`
       }
+      if (typeof example === 'string')
+        return `<p><code>${text(type)}</code></p><pre tabindex="0">${text(example)}</pre>`
       const isPlain = type !== 'application/json'
       return `<p><code>${text(type)}</code></p>${isPlain ? '' : `<pre tabindex="0">${text(JSON.stringify(schema, null, 2))}</pre>`}`
     })
     .join('')
+}
+
+interface ShownEvent {
+  name: string
+  example: unknown
+  /** Of the runner's own: what it may hold. */
+  schema?: Json
+}
+
+/** Every event that a stream may hold, AG-UI's first. */
+function eventsOf({ components: { schemas } }: OpenApiDocument): ShownEvent[] {
+  const { examples } = schemas['Event'] ?? {}
+  const { oneOf } = schemas['OwnEvent'] ?? {}
+  const agui = listOf(examples).map((example) => ({ name: String(example['type']), example }))
+  const own = listOf(oneOf).map(({ examples: shown, ...schema }) => {
+    const [example] = listOf(shown)
+    return { name: String(example?.['name']), example, schema }
+  })
+  return [...agui, ...own]
+}
+
+function listOf(value: unknown): Json[] {
+  return Array.isArray(value) ? value : []
+}
+
+function renderEvent({ name, example, schema }: ShownEvent): string {
+  const json = (value: unknown): string => `<pre tabindex="0">${text(JSON.stringify(value, null, 2))}</pre>`
+  const shape = schema === undefined ? '' : `<h3>Schema</h3>${json(schema)}`
+  return (
+    `<details id="event-${text(name)}"><summary><code>${text(name)}</code></summary>` +
+    `<div><h3>Example</h3>${json(example)}${shape}</div></details>`
+  )
 }
 
 function renderSchema([name, schema]: [string, Json]): string {

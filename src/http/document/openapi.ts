@@ -5,6 +5,7 @@ import { OWN_EVENTS } from '../../agui/own-events.ts'
 import { ERRORS, type ErrorCode } from '../../errors.ts'
 import { PACKAGE_DIRECTORY } from '../../package-directory.ts'
 import type { NamedSchema, RouteAnswer, RouteFacts } from './about.ts'
+import { AGUI_EXAMPLES, OWN_EXAMPLES } from './event-examples.ts'
 
 /** One route as Fastify has it. */
 export interface DocumentedRoute {
@@ -38,7 +39,7 @@ export interface Parameter {
 
 export interface DocumentedResponse {
   description: string
-  content?: Record<string, { schema: Json }>
+  content?: Record<string, { schema: Json; example?: string }>
 }
 
 export interface OpenApiDocument {
@@ -55,6 +56,11 @@ const DESCRIPTION =
   'A coding agent in its sandbox, as an AG-UI 1.0 agent. Before a stream starts, every failure is answered as Error; afterwards ' +
   'the same code is in RUN_ERROR. Requests need the token of AGUI_TOKEN when one is set, a Host of this runner, and ' +
   'no Origin but its own or a listed one.'
+
+/** A stream as it reads: frames of Event and OwnEvent; `id` is the record's seq. */
+const FRAMES = AGUI_EXAMPLES.filter(({ type }) => /^(RUN_STARTED|TEXT_|RUN_FINISHED)/.test(type))
+  .map((event, index) => `id: ${index + 1}\ndata: ${JSON.stringify(event)}\n\n`)
+  .join('')
 
 /** What a route may answer besides, by how open it is. */
 const BY_DOORS: Record<NonNullable<RouteFacts['isOpen']> | 'closed', readonly ErrorCode[]> = {
@@ -73,7 +79,11 @@ const TAGS: readonly { name: RouteFacts['tag']; description: string }[] = [
 
 /** The routes as an OpenAPI 3.1 document. */
 export function toDocument(routes: readonly DocumentedRoute[]): OpenApiDocument {
-  const schemas: Record<string, Json> = { Error: errorSchema(), OwnEvent: ownEventSchema() }
+  const schemas: Record<string, Json> = {
+    Error: errorSchema(),
+    Event: eventSchema(),
+    OwnEvent: ownEventSchema(),
+  }
   const paths: Record<string, Record<string, Operation>> = {}
   for (const route of routes) {
     const path = toPath(route.url)
@@ -212,9 +222,13 @@ function toResponse(
   { says, json, media = [] }: RouteAnswer,
   schemas: Record<string, Json>,
 ): DocumentedResponse {
-  const content: Record<string, { schema: Json }> = {}
+  const content: Record<string, { schema: Json; example?: string }> = {}
   if (json !== undefined) content['application/json'] = { schema: toReference(json, schemas, 'output') }
-  for (const type of media) content[type] = { schema: { type: 'string' } }
+  for (const type of media)
+    content[type] = {
+      schema: { type: 'string' },
+      ...(type === 'text/event-stream' ? { example: FRAMES } : {}),
+    }
   return { description: says, ...(Object.keys(content).length === 0 ? {} : { content }) }
 }
 
@@ -252,11 +266,25 @@ function errorSchema(): Json {
   )
 }
 
-/** What a stream may hold beside AG-UI's own events; those are AG-UI's to describe. */
+/** Shown by example, for what else they may have is AG-UI's to describe. */
+function eventSchema(): Json {
+  return {
+    description: 'An event of AG-UI 1.0 as the runner sends it; `CUSTOM` is OwnEvent.',
+    type: 'object',
+    required: ['type'],
+    properties: { type: { enum: [...AGUI_EXAMPLES.map(({ type }) => type), 'CUSTOM'] } },
+    examples: [...AGUI_EXAMPLES],
+  }
+}
+
+/** What a stream may hold beside AG-UI's own events. */
 function ownEventSchema(): Json {
-  const oneOf = Object.entries(OWN_EVENTS).map(([name, value]) =>
-    toSchema(z.object({ type: z.literal('CUSTOM'), name: z.literal(`agui-runner.${name}`), value })),
-  )
+  const values = new Map<string, object>(Object.entries(OWN_EXAMPLES))
+  const oneOf = Object.entries(OWN_EVENTS).map(([own, value]) => {
+    const [type, name] = ['CUSTOM', `agui-runner.${own}`]
+    const schema = toSchema(z.object({ type: z.literal(type), name: z.literal(name), value }))
+    return { ...schema, examples: [{ type, name, value: values.get(own) }] }
+  })
   return { description: 'A CUSTOM event of the runner (docs/events.md).', oneOf }
 }
 

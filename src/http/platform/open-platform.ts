@@ -22,10 +22,10 @@ export interface PlatformOptions extends WorkflowSwitches {
 export function openPlatform(options: PlatformOptions): PlatformRoutesOptions {
   const { workspace, threads, log, living, sessionId, redactor, fileBytesMax, uploadBodyBytesMax } = options
   const { settingSources, slashCommands } = options
-  const { guard, files, repositories, workflows } = workspace
+  const { guard, files, repositories, changes, workflows } = workspace
   const ledger = new TaskLedger(log)
   const facts = new LivingThreads({ threads, ledger, living, sessionId })
   const switches = { settingSources, slashCommands }
   const limits = { fileBytesMax, uploadBodyBytesMax }
-  return { guard, files, repositories, workflows, switches, facts, redactor, ...limits }
+  return { guard, files, repositories, changes, workflows, switches, facts, redactor, ...limits }
 }

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { type ContentRoutesOptions, contentRoutes } from './content.ts'
 import { feedbackRoutes } from './feedback.ts'
 import { type GitRoutesOptions, gitRoutes } from './git.ts'
+import { type ShownFileRoutesOptions, shownFileRoutes } from './shown-files.ts'
 import { type TaskRoutesOptions, taskRoutes } from './tasks.ts'
 import { type WorkspaceFileRoutesOptions, workspaceFileRoutes } from './workspace-files.ts'
 
@@ -9,6 +10,7 @@ export interface PlatformRoutesOptions
   extends ContentRoutesOptions,
     WorkspaceFileRoutesOptions,
     GitRoutesOptions,
+    ShownFileRoutesOptions,
     TaskRoutesOptions {}
 
 /** What the control plane and its API server ask beside runs and events, by both sets of paths. */
@@ -17,6 +19,7 @@ export function platformRoutes(options: PlatformRoutesOptions) {
     await app.register(contentRoutes(options))
     await app.register(workspaceFileRoutes(options))
     await app.register(gitRoutes(options))
+    await app.register(shownFileRoutes(options))
     await app.register(taskRoutes(options))
     await app.register(feedbackRoutes())
   }

@@ -4,11 +4,11 @@ import { isCode, RunnerError } from '../../errors.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
 import type { Blobs } from '../../storage/blob.ts'
 import type { ServedThreads } from '../../thread/served-threads.ts'
-import type { ThreadView } from '../../thread/stored-threads.ts'
 import { TITLE_CHARS_MAX } from '../../thread/title.ts'
 import { about, ok } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
 import { sendBytes } from './send-bytes.ts'
+import { described, toWire } from './thread-wire.ts'
 
 export interface ThreadRoutesOptions {
   threads: ServedThreads
@@ -39,40 +39,6 @@ const MessageBody = z.strictObject({
 const InterruptBody = z
   .object({ thread_id: z.string().optional(), threadId: z.string().optional() })
   .nullish()
-
-/** What `GET /sessions` says of a thread; `ThreadDescription` in JSON. */
-const described = () => ({
-  name: 'Session',
-  schema: z.looseObject({
-    threadId: z.string(),
-    title: z.string().optional().describe('As PATCH set it, else the first line of its first prompt.'),
-    state: z.enum(['idle', 'running', 'interrupted', 'failed']),
-    lastSeq: z.number().int(),
-    runId: z.string().optional().describe('The run under way.'),
-    interrupts: z.array(z.looseObject({ id: z.string() })).describe('What waits for a person.'),
-    queue: z.array(
-      z.object({
-        runId: z.string(),
-        messageIds: z.array(z.string()),
-        words: z.string().describe('The first line of what it says.'),
-        delivery: z
-          .enum(['steer', 'queue'])
-          .describe('Steer: given to the running turn, which has not taken it in.'),
-      }),
-    ),
-    usage: z.array(z.looseObject({})),
-    createdAt: z.number(),
-    updatedAt: z.number(),
-    model: z.string().optional(),
-    claudeSessionId: z.string().optional(),
-    warm: z.boolean().describe('Whether a process of the agent stands ready.'),
-  }),
-})
-
-/** The session id has the name that clients know it by since the first version. */
-function toWire({ agentSessionId, runningAfter: _, ...description }: ThreadView) {
-  return agentSessionId === undefined ? description : { ...description, claudeSessionId: agentSessionId }
-}
 
 const LIST = about(() => {
   const { schema } = described()

@@ -23,15 +23,27 @@ export interface Trial {
   why?: string
 }
 
+/** What Debian, Ubuntu, Fedora and Alpine call the package of each. */
+const PACKAGES: Readonly<Record<keyof Tools, string>> = {
+  bwrap: 'bubblewrap',
+  nsenter: 'util-linux',
+  unshare: 'util-linux',
+  mount: 'util-linux',
+  mkdir: 'coreutils',
+  setpriv: 'util-linux',
+  perl: 'perl',
+}
+
 const FOLDERS = ['/usr/bin', '/bin', '/usr/sbin', '/sbin', '/usr/local/bin']
 const TRIAL_MS_MAX = 5000
 const WHY_CHARS_MAX = 300
 
+/** The programs, or the packages that have those that are not here. */
 export function findTools(): { tools: Tools } | { missing: string[] } {
-  const missing: string[] = []
-  const find = (name: string): string => {
+  const missing = new Set<string>()
+  const find = (name: keyof Tools): string => {
     const found = FOLDERS.map((folder) => `${folder}/${name}`).find(isProgram)
-    if (found === undefined) missing.push(name)
+    if (found === undefined) missing.add(PACKAGES[name])
     return found ?? name
   }
   const tools: Tools = {
@@ -43,24 +55,19 @@ export function findTools(): { tools: Tools } | { missing: string[] } {
     setpriv: find('setpriv'),
     perl: find('perl'),
   }
-  return missing.length === 0 ? { tools } : { missing }
+  return missing.size === 0 ? { tools } : { missing: [...missing] }
 }
 
 /** Tries each part by itself, so that a failure has a name. */
-export async function tryBackend(): Promise<Trial[]> {
-  const found = findTools()
-  const bwrap = 'tools' in found ? found.tools.bwrap : 'bwrap'
+export async function tryBackend({ bwrap }: Tools): Promise<Trial[]> {
   const inside = (name: string, ...options: string[]): Promise<Trial> =>
     attempt(name, bwrap, [...options, '--ro-bind', '/', '/', '/bin/sh', '-c', ':'])
-  const trials = await Promise.all([
+  return await Promise.all([
     attempt('bubblewrap', bwrap, ['--version']),
     inside('user_namespaces', '--unshare-user'),
     inside('network_namespaces', '--unshare-user', '--unshare-net'),
     inside('pid_namespaces', '--unshare-user', '--unshare-pid', '--proc', '/proc'),
   ])
-  const missing = 'missing' in found ? found.missing : []
-  const others = missing.filter((name) => name !== 'bwrap')
-  return [...trials, ...others.map((name) => ({ name, ok: false, why: `${name} is not installed` }))]
 }
 
 function attempt(name: string, command: string, parameters: readonly string[]): Promise<Trial> {
@@ -68,8 +75,7 @@ function attempt(name: string, command: string, parameters: readonly string[]): 
     const options = { timeout: TRIAL_MS_MAX, killSignal: 'SIGKILL', env: {} } as const
     execFile(command, parameters, options, (error, _stdout, stderr) => {
       if (error === null) return resolve({ name, ok: true })
-      const isAbsent = error.code === 'ENOENT'
-      const why = isAbsent ? `${command} is not installed` : stderr.trim() || toMessage(error)
+      const why = stderr.trim() || toMessage(error)
       resolve({ name, ok: false, why: why.slice(0, WHY_CHARS_MAX) })
     })
   })

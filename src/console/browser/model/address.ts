@@ -7,7 +7,7 @@ export function threadOfAddress(hash: string): string | undefined {
   try {
     return decodeURIComponent(name)
   } catch {
-    // Typed by hand, and not encoded.
+    // Somebody typed it without encoding it.
     return name
   }
 }

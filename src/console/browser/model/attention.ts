@@ -6,12 +6,13 @@ export interface StateWords {
   level: Level | 'live' | 'good'
 }
 
-/** `unknown` while the runner cannot be asked: what was true a while ago is not said of now. */
+/** The word for each state of a thread. */
 const WORDS: Readonly<Record<string, StateWords>> = {
   idle: { word: 'idle', level: 'good' },
   running: { word: 'running', level: 'live' },
   interrupted: { word: 'needs you', level: 'warn' },
   failed: { word: 'failed', level: 'bad' },
+  stopped: { word: 'stopped', level: 'warn' },
 }
 
 export function stateWords(state: string, isKnown: boolean): StateWords {
@@ -19,7 +20,7 @@ export function stateWords(state: string, isKnown: boolean): StateWords {
   return WORDS[state] ?? { word: state, level: 'info' }
 }
 
-/** What waits for a person first, then what goes wrong, then what runs. */
+/** Threads that wait for a person come first, then failed ones, then running ones. */
 const NEED: Readonly<Record<string, number>> = { interrupted: 0, failed: 1, running: 2 }
 const REST = 3
 
@@ -28,7 +29,7 @@ export function byNeed(threads: readonly ThreadShape[]): ThreadShape[] {
   return [...threads].sort((a, b) => need(a) - need(b) || b.updatedAt - a.updatedAt)
 }
 
-/** By words of the title, the id or the state. */
+/** The threads whose title, id or state has the words. */
 export function matching(threads: readonly ThreadShape[], words: string): ThreadShape[] {
   const wanted = words.trim().toLowerCase()
   if (wanted === '') return [...threads]

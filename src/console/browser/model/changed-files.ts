@@ -7,7 +7,7 @@ export interface ChangedFile {
   edits: Edit[]
 }
 
-/** What the thread's own edits did, by file, in the order of the first. Commands may have changed others. */
+/** The thread's own edits by file, in the order of each file's first edit. Commands may have changed other files. */
 export function changedFiles(holders: readonly Holder[]): ChangedFile[] {
   const files = new Map<string, ChangedFile>()
   const visit = (item: Item): void => {

@@ -1,7 +1,7 @@
-import { type Json, toList, toNumber, toObject, toText } from './fields.ts'
-import type { Attachment, Content, Failure, Usage } from './model.ts'
+import { type Json, ownMetadata, toList, toNumber, toObject, toText } from './fields.ts'
+import type { Attachment, Content, Failure, ShownContext, ShownRun, Usage } from './model.ts'
 
-/** AG-UI's message content: a text, or parts of which some are media. */
+/** Reads the content of an AG-UI message, which is a text or a list of parts. */
 export function readContent(content: unknown): Content {
   if (typeof content === 'string') return { text: content, attachments: [] }
   const parts = toList(content).map(toObject)
@@ -19,7 +19,7 @@ function readAttachment(part: Json): Attachment {
   return source['type'] === 'url' ? { mimeType, url: value } : { mimeType, data: value }
 }
 
-/** What RUN_FINISHED and `GET /sessions` carry, one entry a model. */
+/** Reads the usage of RUN_FINISHED and of `GET /sessions`, one entry per model. */
 export function readUsage(usage: unknown): Usage[] {
   return toList(usage)
     .map(toObject)
@@ -31,12 +31,30 @@ export function readUsage(usage: unknown): Usage[] {
     }))
 }
 
-/** What RUN_ERROR and SUBAGENT_ERROR tell. */
+/** Reads what a run has used from its terminal event. */
+export function readUse(event: Json): Pick<ShownRun, 'usage' | 'costUsd' | 'context'> {
+  const own = ownMetadata(event)
+  const costUsd = toNumber(own['costUsd'])
+  const context = readContext(own['context'])
+  return {
+    usage: readUsage(event['usage']),
+    ...(costUsd === undefined ? {} : { costUsd }),
+    ...(context === undefined ? {} : { context }),
+  }
+}
+
+export function readContext(context: unknown): ShownContext | undefined {
+  const { tokens, window } = toObject(context)
+  const count = toNumber(tokens)
+  return count === undefined ? undefined : { tokens: count, window: toNumber(window) }
+}
+
+/** Reads RUN_ERROR and SUBAGENT_ERROR. */
 export function readFailure(event: Json): Failure {
   return { code: toText(event['code']) ?? 'unknown', message: toText(event['message']) ?? '' }
 }
 
-/** The message of an event. */
+/** The id of the message that an event belongs to. */
 export function idOfShown(event: Json): string {
   return toText(event['messageId']) ?? ''
 }

@@ -1,5 +1,5 @@
-// What comes from the server is looked at member by member: a field that is not as expected is as one that is absent,
-// so that an event of a newer runner shows as far as it is understood.
+// The page reads what the server sends member by member. A member that is not as expected counts as absent, so an event
+// of a newer runner is shown as far as it is understood.
 
 export type Json = Readonly<Record<string, unknown>>
 
@@ -7,7 +7,7 @@ export function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** The object, or one without members. */
+/** The value when it is an object, else an empty object. */
 export function toObject(value: unknown): Json {
   return isObject(value) ? value : {}
 }

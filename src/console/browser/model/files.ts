@@ -11,7 +11,7 @@ export type PromptContent = Exclude<UserMessage['content'], undefined>
 
 const IMAGE = /^image\//
 
-/** A prompt and the files with it as AG-UI's content: a plain text when there are none. */
+/** A prompt with its files, as AG-UI content; without files it is a plain text. */
 export function contentOf(prompt: string, files: readonly AttachedFile[]): PromptContent {
   if (files.length === 0) return prompt
   return [

@@ -1,4 +1,4 @@
-// The fields of what an MCP server asks: a flat JSON Schema, as MCP has it.
+// The fields of a form that an MCP server asks for. MCP describes it by a flat JSON Schema.
 import { isObject, type Json, toList, toObject, toText } from './fields.ts'
 
 interface FormOption {
@@ -13,7 +13,7 @@ export interface FormField {
   isRequired: boolean
   kind: 'select' | 'multiple' | 'checkbox' | 'number' | 'text' | 'email' | 'url' | 'date'
   options: readonly FormOption[]
-  /** What it begins with: texts that are chosen, a tick, or a text. */
+  /** The default: chosen texts, a tick, or a text. */
   begin: readonly string[] | boolean | string
 }
 
@@ -27,7 +27,7 @@ export function fieldsOf(schema: Json): FormField[] {
   })
 }
 
-/** What is sent of what was given; `undefined` when nothing was. */
+/** The value that is sent for a field; undefined when nothing was given. */
 export function givenValue(
   { kind, isRequired }: Pick<FormField, 'kind' | 'isRequired'>,
   given: readonly string[] | boolean | string,

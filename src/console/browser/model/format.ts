@@ -1,4 +1,4 @@
-import type { Usage } from './model.ts'
+import type { ShownContext, Usage } from './model.ts'
 
 const number = new Intl.NumberFormat('en')
 const time = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
@@ -39,7 +39,7 @@ export function formatUsage(usage: readonly Usage[]): string {
     .join(' · ')
 }
 
-/** `4.2 s`, `3 min 05 s`, `2 h 10 min`. */
+/** Milliseconds as `4.2 s`, `3 min 05 s`, `2 h 10 min`. */
 export function formatDuration(ms: number): string {
   if (ms < 10_000) return `${(Math.max(ms, 0) / 1000).toFixed(1)} s`
   const seconds = Math.floor(ms / 1000)
@@ -49,9 +49,25 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`
 }
 
-/** `1.2k`, `3.4M`: for where a glance is enough. */
-export function formatTokens(usage: readonly Usage[]): string {
-  const total = usage.reduce((sum, { inputTokens, outputTokens }) => sum + inputTokens + outputTokens, 0)
+/** A number of tokens in short: `1.2k`, `200k`, `3.4M`. */
+export function formatTokens(total: number): string {
   if (total < 1000) return `${total}`
-  return total < 1_000_000 ? `${(total / 1000).toFixed(1)}k` : `${(total / 1_000_000).toFixed(1)}M`
+  const short = total < 1_000_000 ? `${(total / 1000).toFixed(1)}k` : `${(total / 1_000_000).toFixed(1)}M`
+  return short.replace('.0', '')
+}
+
+export function totalTokens(usage: readonly Usage[]): number {
+  return usage.reduce((sum, { inputTokens, outputTokens }) => sum + inputTokens + outputTokens, 0)
+}
+
+/** US dollars as `$0.42`, less than a cent as `< $0.01`. */
+export function formatCost(usd: number): string {
+  return usd > 0 && usd < 0.01 ? '< $0.01' : `$${usd.toFixed(2)}`
+}
+
+/** `12% of 200k context`; without the window `24k tokens of context`. */
+export function formatContext({ tokens, window }: ShownContext): string {
+  if (window === undefined) return `${formatTokens(tokens)} tokens of context`
+  const percent = Math.round((tokens / window) * 100)
+  return `${percent === 0 ? '< 1' : percent}% of ${formatTokens(window)} context`
 }

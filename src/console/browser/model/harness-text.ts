@@ -1,4 +1,4 @@
-/** Words in the user's place that no user wrote: Claude Code's harness wraps them in a tag of its own. */
+/** Claude Code's harness writes in the user's place too, and wraps its words in one of these tags. */
 const TAGS = [
   'system-reminder',
   'task-notification',
@@ -11,7 +11,7 @@ const TAGS = [
 ]
 const WHOLE = new RegExp(`^\\s*<(${TAGS.join('|')})\\b[^>]*>[\\s\\S]*</\\1>\\s*$`)
 
-/** The tag around all of the text; undefined when a person said it. */
+/** The tag around the whole text; undefined when a person wrote it. */
 export function harnessTagOf(text: string): string | undefined {
   return WHOLE.exec(text)?.[1]
 }

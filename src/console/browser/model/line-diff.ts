@@ -7,15 +7,19 @@ export interface DiffLine {
 }
 
 const CONTEXT_LINES = 3
-/** Changes: beyond them the two sides are shown one after the other. */
+/** Changed lines. Beyond them the two sides are shown one after the other. */
 const EDIT_LENGTH_MAX = 2000
+/** Milliseconds. Beyond them too, since the search may not keep a frame waiting. */
+const SEARCH_MS_MAX = 50
 
-/** An edit line by line; unchanged lines far from a change are left out. */
+/** The lines of an edit. Unchanged lines far from a change are left out. */
 export function diffLines({ before, after }: Edit): DiffLine[] {
   if (before === '') return linesOf(after, 'added')
+  if (after === '') return linesOf(before, 'removed')
   const patch = structuredPatch('', '', ended(before), ended(after), '', '', {
     context: CONTEXT_LINES,
     maxEditLength: EDIT_LENGTH_MAX,
+    timeout: SEARCH_MS_MAX,
   })
   if (patch === undefined) return [...linesOf(before, 'removed'), ...linesOf(after, 'added')]
   return patch.hunks.flatMap(({ lines }, index) => [
@@ -47,7 +51,7 @@ function linesOf(text: string, kind: DiffLine['kind']): DiffLine[] {
     .map((line) => ({ kind, text: line }))
 }
 
-/** An edit replaces a piece of a file: whether that ends with a line's end is not what changes. */
+/** The text with a line end. An edit replaces a piece of a file, whose last line end is not what changes. */
 function ended(text: string): string {
   return text.endsWith('\n') ? text : `${text}\n`
 }

@@ -4,18 +4,18 @@ import { gfmFromMarkdown } from 'mdast-util-gfm'
 import { gfm } from 'micromark-extension-gfm'
 
 const OPTIONS = { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] }
-/** Characters: what is longer without a blank line is shown in pieces as it is, for no parser may keep a frame waiting. */
+/** Characters. A longer block is shown as it is, in pieces, since the parser may not keep a frame waiting. */
 const BLOCK_CHARS_MAX = 20_000
 
 export interface MarkdownPart {
-  /** Its beginning in the text. */
+  /** Where it begins in the text, in characters. */
   at: number
   blocks: readonly RootContent[]
 }
 
 /**
- * A text that grows, as Markdown. What lies before its last blank line outside of code is parsed once; only what may
- * still change is parsed again.
+ * Parses a growing text as Markdown. It parses what lies before the last blank line outside of code once, and only what
+ * may still change again.
  */
 export class GrowingMarkdown {
   #text = ''
@@ -35,7 +35,7 @@ export class GrowingMarkdown {
     return [...this.#done, { at: this.#doneTo, blocks: parse(text.slice(this.#doneTo)) }]
   }
 
-  /** A text that is whole. Lists go on over blank lines, so that it is read as one where its length allows. */
+  /** Parses a whole text. It is read as one piece where its length allows, since lists go on over blank lines. */
   whole(text: string): readonly MarkdownPart[] {
     return text.length <= BLOCK_CHARS_MAX ? [{ at: 0, blocks: parse(text) }] : this.parts(text)
   }
@@ -61,14 +61,14 @@ function asItIs(text: string): readonly RootContent[] {
 
 const FENCE = /^ {0,3}(`{3,}|~{3,}) *(\S*)[^\n]*\n/
 
-/** Behind the last blank of the piece; a piece without one is cut where it is full. */
+/** The end of the next piece: behind its last blank, or where it is full when it has none. */
 function pieceEnd(text: string, from: number): number {
   const full = from + BLOCK_CHARS_MAX
   const blank = Math.max(text.lastIndexOf(' ', full - 1), text.lastIndexOf('\n', full - 1))
   return blank < from ? full : blank + 1
 }
 
-/** Where the last top-level block begins that may still grow: behind the last blank line outside of fenced code. */
+/** Where the last top-level block begins, which may still grow: behind the last blank line outside of fenced code. */
 function settledLength(text: string, from: number): number {
   let settled = from
   let fence: string | undefined
@@ -86,10 +86,10 @@ function settledLength(text: string, from: number): number {
   return settled
 }
 
-/** Characters of a line that tell whether it is an item of a list: nine digits, a mark and a blank are the longest. */
+/** Characters of a line that show whether it is an item of a list; nine digits, a mark and a blank are the longest. */
 const MARK_CHARS_MAX = 11
 
-/** A list goes on over a blank line: an item, and what is indented, does not begin anything. */
+/** Whether a new block begins there. An item or an indented line does not, since a list goes on over a blank line. */
 function startsBlock(text: string, at: number): boolean {
   const rest = text.slice(at, at + MARK_CHARS_MAX)
   if (rest.length < MARK_CHARS_MAX && !rest.includes('\n')) return false

@@ -1,23 +1,23 @@
-// What the page shows of a thread. Made by Timeline, drawn by the components; neither knows of the other.
+// What the page shows of a thread. Timeline makes it and the components draw it; neither knows of the other.
 import type { Json } from './fields.ts'
 
-/** Whatever is shown. `rev` grows with every change of the node or of what it holds, so a component can skip the rest. */
+/** Anything that is shown. `rev` grows with every change of the node or of what it holds, so a component can skip the rest. */
 interface Node {
   rev: number
 }
 
 interface Held extends Node {
   readonly holder: Holder
-  /** Its own in the timeline, from 0: what it is found by when it is drawn again. */
+  /** Unique in the timeline; a component is found by it when it is drawn again. */
   readonly key: number
 }
 
-/** Something that is not text. */
+/** A part of a message that is no text. */
 export interface Attachment {
   mimeType: string
-  /** Where the whole of it is, when it is not in the event itself. */
+  /** Where its bytes are, when the event does not hold them. */
   url?: string
-  /** The bytes in base64. */
+  /** Its bytes, in base64. */
   data?: string
 }
 
@@ -30,9 +30,9 @@ export interface TextItem extends Held, Content {
   readonly kind: 'text'
   readonly role: string
   isOpen: boolean
-  /** Steered, and not yet taken in by the running turn. */
+  /** It was steered, and the running turn has not taken it in yet. */
   isPending: boolean
-  /** Claude Code took it back, with its reason. */
+  /** Why Claude Code took it back; absent when it did not. */
   retracted?: string
 }
 
@@ -40,14 +40,14 @@ export interface ReasoningItem extends Held {
   readonly kind: 'reasoning'
   text: string
   isOpen: boolean
-  /** There is thinking that only the provider can read. */
+  /** Some of the thinking can be read by the provider only. */
   isEncrypted: boolean
   retracted?: string
 }
 
 interface ToolResult extends Content {
   isError: boolean
-  /** The whole of a result that was cut. */
+  /** Where the whole result is, when the event has only its beginning. */
   blob?: { url: string; bytes: number | undefined }
 }
 
@@ -55,12 +55,12 @@ export interface ToolItem extends Held {
   readonly kind: 'tool'
   readonly id: string
   readonly name: string
-  /** JSON as it was streamed, maybe not complete. */
+  /** The JSON that was streamed so far. */
   args: string
   isOpen: boolean
   /** A person is asked whether it may run. */
   isAsking: boolean
-  /** A person let it run with these instead. */
+  /** The arguments that a person put in place of the model's. */
   editedArgs?: Json
   elapsedSeconds?: number
   result?: ToolResult
@@ -84,13 +84,13 @@ export interface SubagentItem extends Held {
 
 export type Level = 'info' | 'warn' | 'bad'
 
-/** A CUSTOM event, or one this page does not know. */
+/** A CUSTOM event, or an event that this page does not know. */
 export interface NoticeItem extends Held {
   readonly kind: 'notice'
   readonly level: Level
   readonly title: string
   readonly detail: string
-  /** The event's value, for who wants to see all of it. */
+  /** The whole value of the event. */
   readonly value: unknown
 }
 
@@ -108,26 +108,38 @@ export interface Usage {
   cachedInputTokens: number
 }
 
+/** How full the conversation's context is, in tokens. */
+export interface ShownContext {
+  tokens: number
+  /** What the model takes at most; undefined where the runner does not know it. */
+  window: number | undefined
+}
+
 type RunState = 'running' | 'success' | 'cancelled' | 'interrupt' | 'error'
 
 export interface ShownRun extends Node {
   readonly kind: 'run'
   readonly holder?: never
   readonly runId: string
-  /** Of its first record. */
+  /** The seq of its first record. */
   readonly seq: number
+  /** It asked a person, and the conversation has gone on since. */
+  isAnswered?: boolean
   /** The conversation was taken back to before it. */
   isReplaced?: boolean
-  /** Its beginning was dropped by retention. */
+  /** Retention has dropped its beginning. */
   readonly isPartial: boolean
   /** Milliseconds since the epoch. */
   startedAt?: number
   endedAt?: number
   state: RunState
   error?: Failure
-  /** Structured output. */
+  /** Its structured output. */
   result?: unknown
   usage: readonly Usage[]
+  /** US dollars. */
+  costUsd?: number
+  context?: ShownContext
   readonly items: Item[]
 }
 

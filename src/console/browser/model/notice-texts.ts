@@ -13,11 +13,11 @@ const info = (title: string, detail = ''): Notice => ({ level: 'info', title, de
 const warn = (title: string, detail = ''): Notice => ({ level: 'warn', title, detail })
 const bad = (title: string, detail = ''): Notice => ({ level: 'bad', title, detail })
 
-/** What is there of it, in one line. */
+/** Joins the parts that are there into one line. */
 const words = (...parts: unknown[]): string =>
   parts.filter((part) => typeof part === 'string' || typeof part === 'number').join(' · ')
 
-/** docs/events.md has every name with its members; what is not here is shown by its name. */
+/** The words for each event of docs/events.md; one that is not here is shown by its name. */
 const NOTICES: Readonly<Record<string, Describe>> = {
   policy_denied: ({ host, port, method, rule, reason }) =>
     bad(`Policy denied ${words(method)} ${text(host)}:${text(port)}`, words(reason, named('rule', rule))),

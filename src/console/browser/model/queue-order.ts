@@ -1,11 +1,11 @@
 import type { QueuedShape } from './thread-shapes.ts'
 
-/** What may be moved or taken out, the next one first. */
+/** The runs that may be moved or taken out, the next one first. */
 export function movable(queue: readonly QueuedShape[]): QueuedShape[] {
   return queue.filter(({ isSteered }) => !isSteered)
 }
 
-/** The order in which `runId` is one place earlier; undefined where it is the first already. */
+/** The order with `runId` one place earlier; undefined when it is the first. */
 export function movedUp(queue: readonly QueuedShape[], runId: string): string[] | undefined {
   const runIds = movable(queue).map((entry) => entry.runId)
   const at = runIds.indexOf(runId)

@@ -13,6 +13,9 @@ export interface CheckRow {
 
 const TITLES: Readonly<Record<string, string>> = {
   model_route: 'Model route',
+  credentials: 'Credentials',
+  mcp_servers: 'MCP servers',
+  platform_link: 'Platform link',
   claude_code: 'Claude Code',
   home: 'HOME',
   state: 'State folder',
@@ -24,7 +27,7 @@ const TITLES: Readonly<Record<string, string>> = {
 const POLICY = 'policy_enforcement'
 const MODEL = 'model_route'
 
-/** The words of the page's head: each one word, with what it rests on behind it. */
+/** One word of the page's head. */
 export interface Headline {
   word: string
   level: Level | 'good'
@@ -36,7 +39,7 @@ export function headlinesOf({ isReady, checks }: Readiness): Headline[] {
   const policy = said(POLICY)
   return [
     { word: 'ready', level: 'good' },
-    ...(said(MODEL)?.startsWith('mock') === true ? [{ word: 'mock', level: 'warn' as const }] : []),
+    ...(isMock(said(MODEL) ?? '') ? [{ word: 'mock', level: 'warn' as const }] : []),
     ...(policy === undefined
       ? []
       : [
@@ -50,9 +53,18 @@ export function headlinesOf({ isReady, checks }: Readiness): Headline[] {
 export function checksOf({ checks }: Readiness): CheckRow[] {
   return checks.map(({ name, isOk, message }) => ({
     title: TITLES[name] ?? name,
-    level: !isOk ? 'bad' : name === POLICY && !isEnforced(message) ? 'warn' : 'good',
+    level: !isOk ? 'bad' : isLimited(name, message) ? 'warn' : 'good',
     message: message === '' ? (isOk ? 'works' : 'does not work') : message,
   }))
+}
+
+/** A check that does not fail, and is not what one would wish. */
+function isLimited(name: string, message: string): boolean {
+  return name === POLICY ? !isEnforced(message) : name === MODEL && isMock(message)
+}
+
+function isMock(message: string): boolean {
+  return message.startsWith('mock')
 }
 
 function isEnforced(message: string): boolean {

@@ -1,13 +1,13 @@
 import type { Item, ShownRun } from './model.ts'
 import type { Timeline } from './timeline.ts'
 
-/** What the list draws, one after the other; `key` stays with what it stands for. */
+/** One row of the list. Its `key` never changes. */
 export type Row =
   | { kind: 'start'; key: string; run: ShownRun; rev: number }
   | { kind: 'item'; key: string; run: ShownRun; item: Item; rev: number }
   | { kind: 'end'; key: string; run: ShownRun; rev: number }
 
-/** The rows of the runs; those of a run that has not changed are kept, so that a delta costs its own run only. */
+/** Makes the rows of a timeline. It keeps the rows of runs that have not changed, so a delta costs its own run only. */
 export class Rows {
   #timeline: Timeline | undefined
   #rev = -1
@@ -54,7 +54,7 @@ function wordsOfItem(item: Item): string {
   }
 }
 
-/** Where the words are: the indexes of the rows that say them. */
+/** The indexes of the rows that have the words. */
 export function rowsWith(rows: readonly Row[], words: string): number[] {
   const wanted = words.trim().toLowerCase()
   if (wanted === '') return []

@@ -1,8 +1,8 @@
-/** A glance of a long text: so many lines, or so many characters, whichever comes first. */
+/** Lines and characters of a glance at a long text; the smaller limit counts. */
 const GLANCE_LINES_MAX = 14
 const GLANCE_CHARS_MAX = 4000
 
-/** A line or two over the limit are shown rather than hidden behind a button. */
+/** The beginning of a text. A line or two over the limit are shown rather than hidden behind a button. */
 export function glanceOf(text: string): string {
   const lines = text.slice(0, GLANCE_CHARS_MAX).split('\n')
   if (text.length <= GLANCE_CHARS_MAX && lines.length <= GLANCE_LINES_MAX + 2) return text
@@ -15,7 +15,7 @@ export function countLines(text: string): number {
   return count
 }
 
-/** As rows of equal height: a line that is longer than `charsMax` goes on in the next row. */
+/** The text in rows of equal height. A line longer than `charsMax` goes on in the next row. */
 export function rowsOfText(text: string, charsMax: number): string[] {
   return text.split('\n').flatMap((line) => {
     if (line.length <= charsMax) return [line]
@@ -24,7 +24,7 @@ export function rowsOfText(text: string, charsMax: number): string[] {
   })
 }
 
-/** Without the escape sequences by which a terminal is told colours and places. */
+/** The text without the escape sequences that set colours and places in a terminal. */
 export function withoutEscapes(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   return text.replace(/\u001b\[[0-9;?]*[ -/]*[@-~]/g, '')

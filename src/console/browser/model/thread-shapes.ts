@@ -1,11 +1,11 @@
-import { readUsage } from './content.ts'
+import { readContext, readUsage } from './content.ts'
 import { isObject, type Json, toList, toNumber, toObject, toText } from './fields.ts'
-import type { Usage } from './model.ts'
+import type { ShownContext, Usage } from './model.ts'
 
 /** What `GET /sessions` says of a thread, as far as the page shows it. */
 export interface ThreadShape {
   threadId: string
-  /** The first words that a person said in it; undefined where the runner does not tell. */
+  /** Its name, or the first line of its first prompt; undefined before there is one. */
   title: string | undefined
   state: string
   interrupts: Interrupt[]
@@ -13,6 +13,9 @@ export interface ThreadShape {
   queue: QueuedShape[]
   createdAt: number
   usage: Usage[]
+  /** All runs together, in US dollars. */
+  costUsd: number | undefined
+  context: ShownContext | undefined
   updatedAt: number
   model: string | undefined
   claudeSessionId: string | undefined
@@ -22,7 +25,7 @@ export interface ThreadShape {
 export interface QueuedShape {
   runId: string
   words: string
-  /** The running turn was given it: it cannot be moved any more. */
+  /** It was given to the running turn, so it cannot be moved any more. */
   isSteered: boolean
 }
 
@@ -59,7 +62,7 @@ export function readSession(session: Json): ThreadShape {
   return {
     threadId: toText(session['threadId']) ?? '',
     title: toText(session['title']),
-    state: toText(session['state']) ?? 'unknown',
+    state: stateOf(session),
     interrupts: toList(session['interrupts']).filter(isObject).map(readInterrupt),
     queue: toList(session['queue']).map((entry) => ({
       runId: toText(toObject(entry)['runId']) ?? '',
@@ -68,11 +71,18 @@ export function readSession(session: Json): ThreadShape {
     })),
     createdAt: toNumber(session['createdAt']) ?? 0,
     usage: readUsage(session['usage']),
+    costUsd: toNumber(session['costUsd']),
+    context: readContext(session['context']),
     updatedAt: toNumber(session['updatedAt']) ?? 0,
     model: toText(session['model']),
     claudeSessionId: toText(session['claudeSessionId']),
     isWarm: session['warm'] === true,
   }
+}
+
+/** An idle thread whose last run was stopped is `stopped` here: nobody finished what was asked. */
+function stateOf({ state, lastOutcome }: Json): string {
+  return state === 'idle' && lastOutcome === 'cancelled' ? 'stopped' : (toText(state) ?? 'unknown')
 }
 
 function readInterrupt(interrupt: Json): Interrupt {

@@ -1,5 +1,5 @@
 import { type Effect, effectOf } from '../../../agui/items.ts'
-import { idOfShown, readContent, readFailure, readUsage, roleOf } from './content.ts'
+import { idOfShown, readContent, readFailure, readUse, roleOf } from './content.ts'
 import { isObject, type Json, ownMetadata, toList, toNumber, toObject, toText } from './fields.ts'
 import type {
   Holder,
@@ -17,16 +17,16 @@ import { describeCustom } from './notice-texts.ts'
 type Handler = (event: Json) => void
 type Opened = TextItem | ReasoningItem | ToolItem
 
-/** A text as it is placed; who holds it and where follow from the event. */
+/** The members of a text that do not follow from where its event belongs. */
 type PlacedText = Pick<TextItem, 'role' | 'text' | 'attachments' | 'isOpen' | 'isPending'>
 const SILENCE: PlacedText = { role: 'user', text: '', attachments: [], isOpen: false, isPending: false }
 
-/** What a thread's events add up to. Fed in order, each event once; a page that draws it holds nothing else. */
+/** What a thread's events add up to. It takes each event once, in order; the page draws it and keeps nothing else. */
 export class Timeline {
   readonly runs: ShownRun[] = []
   /** Grows with every change. */
   rev = 0
-  /** By the keys of agui/items.ts. */
+  /** Keyed as in agui/items.ts. */
   readonly #items = new Map<string, Opened>()
   readonly #subagents = new Map<string, SubagentItem>()
   readonly #open = new Set<Opened>()
@@ -56,7 +56,6 @@ export class Timeline {
       const run = this.#currentRun()
       run.state = 'error'
       run.error = readFailure(event)
-      run.usage = readUsage(event['usage'])
       this.#endRun(run, event)
     },
     TEXT_MESSAGE_START: (event) => {
@@ -100,7 +99,7 @@ export class Timeline {
       }),
   }
 
-  /** A span is only around what is shown itself; what nobody began is not shown. */
+  /** Goes on with what an event opened. An event without an opened item, such as that of a span, changes nothing. */
   #goOn({ key, kind }: Effect, event: Json): void {
     const item = this.#items.get(key)
     if (item === undefined) return
@@ -111,6 +110,8 @@ export class Timeline {
   #startRun(event: Json): void {
     const startedAt = toNumber(event['timestamp'])
     const run = newRun(toText(event['runId']) ?? '', { seq: this.#seq, isPartial: false, startedAt })
+    const asked = this.run
+    if (asked?.state === 'interrupt') this.#touch(Object.assign(asked, { isAnswered: true }))
     this.runs.push(run)
     for (const message of toList(toObject(event['input'])['messages']).filter(isObject)) {
       const { text, attachments } = readContent(message['content'])
@@ -125,7 +126,6 @@ export class Timeline {
     const run = this.#currentRun()
     const { type } = toObject(event['outcome'])
     run.state = type === 'interrupt' || type === 'cancelled' ? type : 'success'
-    run.usage = readUsage(event['usage'])
     if (event['result'] !== undefined) run.result = event['result']
     for (const interrupt of toList(toObject(event['outcome'])['interrupts'])) {
       const tool = this.#toolOf(toObject(interrupt))
@@ -134,16 +134,16 @@ export class Timeline {
     this.#endRun(run, event)
   }
 
-  /** The run's end closes whatever it left open. */
+  /** Closes what the run left open. */
   #endRun(run: ShownRun, event: Json): void {
     const endedAt = toNumber(event['timestamp'])
-    if (endedAt !== undefined) run.endedAt = endedAt
+    Object.assign(run, readUse(event), endedAt === undefined ? {} : { endedAt })
     for (const item of this.#open) this.#close(item)
     for (const tool of this.#pending) this.#touch(tool)
     this.#touch(run)
   }
 
-  /** Records that come first after retention has dropped their run's beginning belong to a run all the same. */
+  /** The run under way. When retention has dropped its beginning, the first record makes a partial one. */
   #currentRun(): ShownRun {
     const last = this.run
     if (last !== undefined) return last
@@ -162,7 +162,7 @@ export class Timeline {
   }
 
   #addText(event: Json, item: PlacedText): void {
-    // What was pending has been taken in under the same id, maybe with ":steered" behind it: it stands where it was taken in.
+    // The turn takes a pending message in under the same id, maybe with ":steered" behind it. It moves to this place.
     this.#settle(idOfShown(event).replace(/:steered$/, ''))
     const placed: TextItem = {
       kind: 'text',
@@ -251,7 +251,7 @@ export class Timeline {
     const id = toText(event['subagentRunId']) ?? ''
     const caller = this.#tool(toText(event['parentToolCallId']) ?? '')
     const parent = this.#subagents.get(toText(event['parentSubagentRunId']) ?? '')
-    // One that was suspended with its run is announced again in the run that it goes on in: it is drawn there.
+    // A subagent that was suspended with its run starts again in the run that it goes on in, and is drawn there.
     const isAgain = this.#subagents.has(id)
     const subagent: SubagentItem = {
       kind: 'subagent',
@@ -277,7 +277,7 @@ export class Timeline {
     this.#touch(subagent)
   }
 
-  /** What belongs to something that is shown changes that; the rest is a line of its own. */
+  /** Changes the item that the event is about; any other event becomes a notice. */
   #custom(event: Json): void {
     const name = toText(event['name']) ?? ''
     const value = toObject(event['value'])
@@ -336,7 +336,7 @@ export class Timeline {
     this.#touch(tool)
   }
 
-  /** A task that is a subagent's: its card shows it. */
+  /** Shows the task of a subagent in the subagent's card. */
   #progress(event: Json): void {
     const subagent = this.#subagents.get(toText(event['subagentRunId']) ?? '')
     if (subagent === undefined) {
@@ -352,7 +352,7 @@ export class Timeline {
     this.#touch(subagent)
   }
 
-  /** The runs behind that record are no part of the conversation any more, but for the one that says so. */
+  /** Marks the runs behind that record as replaced, but for the newest, which replaces them. */
   #replace(afterSeq: number): void {
     for (const run of this.runs.slice(0, -1)) {
       if (run.seq <= afterSeq) continue
@@ -371,7 +371,7 @@ export class Timeline {
     this.#add({ kind: 'notice', rev: 0, key: this.#nextKey(), holder: this.#holderOf(event), ...notice })
   }
 
-  /** What waited to be taken in does so no more: it stands elsewhere now. */
+  /** Removes a pending message, which now stands where it was taken in. */
   #settle(messageId: string): void {
     const item = this.#items.get(`text ${messageId}`)
     if (item?.kind !== 'text' || !item.isPending) return

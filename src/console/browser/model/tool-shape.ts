@@ -1,5 +1,5 @@
-// What a tool call is, for a person: an edit, a command, a file that was read. Whatever is not known by its name, or
-// has other arguments than its name promises, is shown as it came.
+// What a tool call is for a person: an edit, a command, a file that was read. A tool that is not known by name, or has
+// other arguments than expected, is shown as it came.
 import { isObject, type Json, toList, toNumber, toObject, toText } from './fields.ts'
 import type { ToolItem } from './model.ts'
 
@@ -21,7 +21,7 @@ export type ToolShape =
   | { kind: 'todos'; todos: readonly Todo[] }
   | { kind: 'other'; about: string }
 
-/** The arguments that count: those that a person put in place of the model's, else the model's when they are whole. */
+/** The arguments that count: a person's edit, else the model's; undefined while those are not whole. */
 export function argumentsOf({ args, isOpen, editedArgs }: ToolItem): Json | undefined {
   if (editedArgs !== undefined) return editedArgs
   if (isOpen) return undefined
@@ -92,7 +92,7 @@ function linesOf(offset: unknown, limit: unknown): string {
   return count === undefined ? `from line ${start}` : `lines ${start}–${start + count - 1}`
 }
 
-/** What the arguments of a call are about, for a line: the one member that people look for. */
+/** The members that say in one line what a call is about, the most telling first. */
 const TELLING = ['command', 'file_path', 'path', 'url', 'pattern', 'query', 'description', 'prompt']
 
 function aboutOf(args: Json): string {
@@ -121,7 +121,7 @@ export function summarise(shape: ToolShape): string {
   }
 }
 
-/** The exit code of a command, which Claude Code puts in front of a failed one's output. */
+/** Splits the exit code off, which Claude Code puts in front of the output of a failed command. */
 export function splitExitCode(output: string): { code: number | undefined; rest: string } {
   const [first, code] = /^Exit code (\d+)\n?/.exec(output) ?? []
   return first === undefined

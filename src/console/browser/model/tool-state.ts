@@ -2,7 +2,7 @@ import type { Item, ToolItem } from './model.ts'
 
 export type ToolState = 'called' | 'asks' | 'running' | 'done' | 'failed' | 'cut'
 
-/** `cut`: its run is over and it has no result, so that nobody is at work on it. */
+/** The state of a call. `cut`: its run has ended and left it without a result. */
 export function toolStateOf(tool: ToolItem): ToolState {
   const { result, isOpen, isAsking } = tool
   if (result !== undefined) return result.isError ? 'failed' : 'done'

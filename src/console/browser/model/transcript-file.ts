@@ -1,12 +1,12 @@
 import { formatDate, formatUsage } from './format.ts'
 import type { Item, ShownRun } from './model.ts'
 
-/** The transcript as a person reads it elsewhere. */
+/** The transcript as Markdown. */
 export function toMarkdown(title: string, runs: readonly ShownRun[]): string {
   return [`# ${title}`, ...runs.flatMap(runLines)].join('\n\n').concat('\n')
 }
 
-/** The same as data: what is shown, without where it hangs. */
+/** The transcript as JSON: `{threadId, runs}`, each run with its items as the page has them (model.ts). */
 export function toJson(threadId: string, runs: readonly ShownRun[]): string {
   const bare = (key: string, value: unknown): unknown =>
     key === 'holder' || key === 'rev' || key === 'key' ? undefined : value
@@ -42,7 +42,7 @@ function quoted(text: string): string {
   return text.replace(/^/gm, '> ')
 }
 
-/** A fence that is longer than any inside. */
+/** The text in a fence longer than any inside it. */
 function fenced(language: string, text: string): string {
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length))
   const fence = '`'.repeat(longest + 1)

@@ -1,13 +1,13 @@
 import { Runner, type RunRequest } from '@agui-runner/client'
 import { toObject, toText } from '../model/fields.ts'
 
-/** From page-token.ts, in front of this module in the page: `fetch` with the token, which it asks for when it must. */
+/** `fetch` with the token, which it asks the person for when it must. page-token.ts puts it into the page. */
 declare function fetchSignedIn(url: string, options?: RequestInit): Promise<Response>
 
-/** A path before the runner's own is kept: a proxy may serve it under one. */
+/** The runner of this page. The path of the page is kept, since a proxy may serve the runner below one. */
 export const runner = new Runner({ url: new URL('.', location.href), fetch: fetchSignedIn })
 
-/** Any answer, whatever its status. */
+/** Returns the answer, whatever its status. */
 export async function fetchAny(path: string, options: RequestInit): Promise<Response> {
   return await fetchSignedIn(path, options)
 }
@@ -18,12 +18,12 @@ export async function startRun(threadId: string, request: RunRequest): Promise<v
   run.leave()
 }
 
-/** The sandbox's own thread (SESSION_ID). */
+/** The id of the sandbox's own thread (SESSION_ID); undefined when it has none. */
 export async function readOwnThread(): Promise<string | undefined> {
   return toText(toObject(await (await runner.request('health')).json())['session_id'])
 }
 
-/** `url` as an event names it, from the root of the runner; the token goes to nobody else. */
+/** The bytes of a blob. `url` is the path that an event names; any other is refused, since the token goes along. */
 export async function fetchBlob(url: string): Promise<Blob> {
   if (!url.startsWith('/sessions/')) throw new TypeError(`${url} is no blob of this runner.`)
   return await (await runner.request(url.replace(/^\//, ''))).blob()

@@ -3,22 +3,22 @@ import { Timeline } from '../model/timeline.ts'
 import { wordsOf } from '../model/words-of.ts'
 import { runner } from './api.ts'
 
-/** `ended`: the thread is gone, or the door is shut. */
+/** The connection to a thread. `ended`: the thread is gone, or the door is shut. */
 export type Link = ClientLink | { state: 'ended'; reason: string }
 
 export interface OpenThreadOptions {
   onChange(): void
-  /** A run has ended, or has begun: the thread's facts are others now. */
+  /** Called when a run has begun or ended, since the thread's facts have changed then. */
   onRunEdge(): void
   onLink(link: Link): void
 }
 
 const EDGES: ReadonlySet<unknown> = new Set(['RUN_STARTED', 'RUN_FINISHED', 'RUN_ERROR'])
 
-/** A long log comes faster than it is taken in: after so long the browser may draw, and hear keys. */
+/** Milliseconds. A long log comes faster than it is applied; after so long the browser may draw and hear keys. */
 const TURN_MS_MAX = 10
 
-/** One thread, followed from its first record for as long as it is open. */
+/** Follows one thread from its first record for as long as it is open. */
 export class OpenThread {
   readonly threadId: string
   readonly timeline = new Timeline()
@@ -41,11 +41,11 @@ export class OpenThread {
     try {
       while (!this.#closing.signal.aborted) await this.#whileSeen()
     } catch (error) {
-      this.#tellLink({ state: 'ended', reason: wordsOf(error) })
+      this.#setLink({ state: 'ended', reason: wordsOf(error) })
     }
   }
 
-  /** A browser opens six connections to one server: a tab that nobody looks at gives its own back. */
+  /** Reads while somebody looks: a browser has six connections to one server, so a hidden tab gives its own back. */
   async #whileSeen(): Promise<void> {
     const turned = new AbortController()
     const turn = (): void => turned.abort()
@@ -59,7 +59,7 @@ export class OpenThread {
     const records = runner.thread(this.threadId).follow({
       after: this.#after,
       signal,
-      onLink: (link) => this.#tellLink(link),
+      onLink: (link) => this.#setLink(link),
       onExpired: (oldest) =>
         this.timeline.apply({
           type: 'CUSTOM',
@@ -78,7 +78,7 @@ export class OpenThread {
     }
   }
 
-  #tellLink(link: Link): void {
+  #setLink(link: Link): void {
     this.link = link
     this.#options.onLink(link)
   }

@@ -1,4 +1,4 @@
-/** Asks again and again, never twice at once; an answer that was already on its way may be older than what is asked for. */
+/** Asks again and again, never twice at once. After `now()` it also asks again behind an answer that was on its way. */
 export class Poll {
   readonly #ask: () => Promise<void>
   #asking: Promise<void> | undefined

@@ -1,9 +1,9 @@
 import type { AttachedFile } from '../model/files.ts'
 
-/** Bytes: more than this makes a request that the runner's REQUEST_BODY_BYTES_MAX refuses by default. */
+/** Bytes. The runner refuses a request with more by default (REQUEST_BODY_BYTES_MAX). */
 const FILE_BYTES_MAX = 5 * 1024 * 1024
 
-/** @throws when it is too large, or cannot be read. */
+/** Reads a file that is to be attached. @throws {RangeError} when it is too large; {Error} when it cannot be read. */
 export async function readFile(file: File): Promise<AttachedFile> {
   if (file.size > FILE_BYTES_MAX) throw new RangeError(`${file.name} is larger than 5 MiB.`)
   const address = await new Promise<string>((resolve, reject) => {

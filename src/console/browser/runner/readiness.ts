@@ -2,7 +2,7 @@ import { toObject, toText } from '../model/fields.ts'
 import type { Readiness } from '../model/readiness.ts'
 import { fetchAny } from './api.ts'
 
-/** 503 is an answer here, with the failing check. */
+/** Asks `/ready`. Its 503 is an answer too, with the failing check. */
 export async function readReadiness(signal: AbortSignal): Promise<Readiness> {
   const response = await fetchAny('ready', { cache: 'no-store', signal })
   const body = toObject(await response.json())

@@ -1,9 +1,9 @@
 import { fetchBlob } from './api.ts'
 
-/** How long a browser has to take over what it saves. */
+/** How long a browser has to read what it saves, in milliseconds. */
 const SAVING_MS = 60_000
 
-/** A file for the person, of what this page holds. */
+/** Downloads what this page holds. */
 export function saveFile(name: string, content: Blob): void {
   const address = URL.createObjectURL(content)
   const link = document.createElement('a')
@@ -13,7 +13,7 @@ export function saveFile(name: string, content: Blob): void {
   setTimeout(() => URL.revokeObjectURL(address), SAVING_MS)
 }
 
-/** A file for the person, of what the runner holds. The token goes by a header, which no link sends. */
+/** Downloads a blob of the runner. A link would not do, since it sends no token. */
 export async function saveBlob(url: string): Promise<void> {
   saveFile(url.split('/').at(-1) ?? 'blob', await fetchBlob(url))
 }

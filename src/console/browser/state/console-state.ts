@@ -11,27 +11,29 @@ import { Poll } from '../runner/poll.ts'
 import { readReadiness } from '../runner/readiness.ts'
 import { Decisions } from './decisions.ts'
 
-/** How often the list of threads is asked for, while somebody looks at it and while nobody does. */
+/** How often the list of threads is asked for, in milliseconds: in a tab that is seen, and in a hidden one. */
 const LIST_MS = 3000
 const HIDDEN_LIST_MS = 15_000
 
-/** Why the runner cannot be heard, and when it is tried again (milliseconds since 1970). */
+/** Why the connection was lost, and when it is tried again (milliseconds since 1970). */
 export interface Loss {
   reason: string
   retryAt: number
 }
 
-/** What the page knows. Everything in it is changed here, and `onChange` is told. */
+/** What the page knows. Only its methods change it, and each change calls `onChange`. */
 export class ConsoleState {
   threads: readonly ThreadShape[] = []
-  /** The list has come at least once: what is not in it is not there. */
+  /** The list has come at least once, so a thread that is not in it is not there. */
   isListed = false
   readiness: Readiness | { problem: string } | undefined
   open: OpenThread | undefined
   loss: Loss | undefined
-  /** The last word on the run that is open, for who does not see the page. */
+  /** Prompts that were sent from here. With each one the transcript goes to its end. */
+  sends = 0
+  /** The last news of the open thread's run, for a screen reader. */
   said = ''
-  /** The thread that the page's address names; there may be none of that name yet. */
+  /** The thread that the page's address names, which may not be there yet. */
   #wanted: string | undefined
   /** The thread that the next prompt makes, when the address names none. */
   #newThread = newThreadId()
@@ -68,12 +70,12 @@ export class ConsoleState {
     return this.#wanted ?? this.#newThread
   }
 
-  /** Whether the address names a thread, be it there or not. */
+  /** Whether the address names a thread. */
   get isNamed(): boolean {
     return this.#wanted !== undefined
   }
 
-  /** Whether what is shown is what is true now. */
+  /** Whether the page is connected, so that what it shows is true now. */
   get isKnown(): boolean {
     return this.loss === undefined
   }
@@ -91,18 +93,20 @@ export class ConsoleState {
     location.hash = threadAddress(threadId)
   }
 
-  /** A prompt was taken; its run or its place in the queue is to be seen. */
+  /** Call when a prompt was accepted: opens its thread, shows its end and asks for the list. */
   sent(threadId: string): void {
+    this.sends += 1
+    this.#onChange()
     if (this.#wanted !== threadId) this.openThread(threadId)
     this.#poll.now()
   }
 
-  /** The runs that wait go in this order. */
+  /** Sets the order of the waiting runs. */
   async orderQueue(runIds: readonly string[]): Promise<void> {
     await this.#change(() => runner.thread(this.threadId).orderQueue(runIds))
   }
 
-  /** A run that waits will not be run. */
+  /** Takes a waiting run out of the queue. */
   async withdraw(runId: string): Promise<void> {
     await this.#change(() => runner.thread(this.threadId).withdraw(runId))
   }
@@ -132,7 +136,7 @@ export class ConsoleState {
     return this.#decisions.on(toolCallId)
   }
 
-  /** Each check costs real work: asked once, and again when a person asks. */
+  /** Asks whether a run would work. Each check costs real work, so it is made once, and again when a person asks. */
   async check(): Promise<void> {
     this.readiness = undefined
     this.#onChange()
@@ -144,7 +148,7 @@ export class ConsoleState {
     this.#onChange()
   }
 
-  /** What is shown is asked for again also after a refusal: it may be that things are not as they were shown. */
+  /** Changes something and asks for the list again; after a refusal too, since the list may have been old. */
   async #change(work: () => Promise<void>): Promise<void> {
     try {
       await work()
@@ -165,7 +169,7 @@ export class ConsoleState {
     this.#onChange()
   }
 
-  /** As soon as there is something to follow; also a thread that was forgotten and made anew. */
+  /** Follows the thread as soon as it is there; also one that was forgotten and made anew. */
   #follow(): void {
     const threadId = this.facts?.threadId
     if (threadId === undefined || (this.open !== undefined && this.open.link.state !== 'ended')) return
@@ -173,7 +177,7 @@ export class ConsoleState {
     const open = new OpenThread(threadId, {
       onChange: () => this.#onChange(),
       onRunEdge: () => {
-        this.#tellRun(open)
+        this.#announceRun(open)
         this.#poll.now()
       },
       onLink: (link) => this.#heard(link),
@@ -197,20 +201,20 @@ export class ConsoleState {
       const described = await runner.threads(this.#closing)
       this.threads = described.map((thread) => readSession({ ...thread }))
       this.isListed = true
-      // The thread's own stream says when it is heard again.
+      // The thread's own stream ends its loss itself.
       if (this.open?.link.state !== 'lost') this.loss = undefined
       this.#follow()
     } catch (error) {
       if (this.#closing.aborted) return
       const reason = wordsOf(error)
-      // A refusal is an answer: the runner is there.
+      // A refusal is an answer, so the runner is there.
       if (!(error instanceof Refusal) || error.status >= 500)
         this.loss = { reason, retryAt: Date.now() + LIST_MS }
     }
     this.#onChange()
   }
 
-  #tellRun({ timeline: { run } }: OpenThread): void {
+  #announceRun({ timeline: { run } }: OpenThread): void {
     if (run === undefined) return
     this.said = {
       running: 'A run has started.',

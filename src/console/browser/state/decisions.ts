@@ -2,10 +2,10 @@ import type { ToolDecision } from '../model/decision.ts'
 import { isObject, toNumber, toObject, toText } from '../model/fields.ts'
 
 const KEY = 'agui-runner.decisions'
-/** Decisions: the oldest are forgotten. */
+/** Decisions that are kept; the oldest are forgotten. */
 const COUNT_MAX = 500
 
-/** What was decided in this browser on which tool call, kept for the next time the page is opened. */
+/** What was decided in this browser on each tool call, kept for the next visit. */
 export class Decisions {
   readonly #known = new Map<string, ToolDecision>(read())
 
@@ -19,7 +19,7 @@ export class Decisions {
     try {
       localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(this.#known)))
     } catch {
-      // A browser that keeps nothing: they are known until the page is left.
+      // The browser keeps nothing; the decisions are known until the page is left.
     }
   }
 }

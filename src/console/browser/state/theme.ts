@@ -16,13 +16,13 @@ export function nextTheme(theme: Theme): Theme {
   return THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? 'system'
 }
 
-/** Also for the next time; `system` leaves it to the browser. */
+/** Sets the theme and keeps it for the next visit. `system` leaves it to the browser. */
 export function applyTheme(theme: Theme): void {
   if (theme === 'system') delete document.documentElement.dataset['theme']
   else document.documentElement.dataset['theme'] = theme
   try {
     localStorage.setItem(KEY, theme)
   } catch {
-    // A browser that keeps nothing: it holds until the page is left.
+    // The browser keeps nothing; the theme holds until the page is left.
   }
 }

@@ -8,7 +8,7 @@ import { QuestionCard } from './question-card.tsx'
 import { type Send, useUi } from './ui.ts'
 import { useProblem } from './use-problem.ts'
 
-/** What the thread waits for, each with its form; what is typed into one lives until it is answered. */
+/** A form for each interrupt of the thread. What is typed stays until it is answered. */
 export function AnswerPanel({ interrupts }: { interrupts: readonly Interrupt[] }): VNode | null {
   if (interrupts.length === 0) return null
   return (
@@ -26,7 +26,7 @@ function Card({ interrupt }: { interrupt: Interrupt }): VNode {
   const { problem, isBusy, attempt } = useProblem()
   const card = useRef<HTMLFormElement>(null)
   useEffect(() => {
-    // Whoever is typing, or answers something else, is left alone.
+    // It takes no focus from somebody who types or answers something else.
     const { activeElement } = document
     const isFree =
       !(activeElement instanceof HTMLElement) ||

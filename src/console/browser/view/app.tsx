@@ -6,6 +6,7 @@ import type { ConsoleState } from '../state/console-state.ts'
 import { AnswerPanel } from './answer-panel.tsx'
 import { Banner } from './banner.tsx'
 import { Composer, type ComposerHandle } from './composer.tsx'
+import { FilesDialog } from './files-dialog.tsx'
 import { Header } from './header.tsx'
 import { KeyMap } from './key-map.tsx'
 import { ThreadHead } from './thread-head.tsx'
@@ -13,13 +14,15 @@ import { ThreadList } from './thread-list.tsx'
 import { TranscriptView } from './transcript.tsx'
 import { UiContext } from './ui.ts'
 import { useKeys } from './use-keys.ts'
+import { usePopovers } from './use-popovers.ts'
 import { Welcome } from './welcome.tsx'
 
 export function App({ state }: { state: ConsoleState }): VNode {
   const { facts, open, threadId, isNamed, isKnown, isListed } = state
   const composer = useRef<ComposerHandle>(null)
   const [isListShown, setListShown] = useState(false)
-  const [isKeyMapShown, setKeyMapShown] = useState(false)
+  const [dialog, setDialog] = useState<'keys' | 'files'>()
+  const closeDialog = (): void => setDialog(undefined)
   const [words, setWords] = useState('')
   const rows = useRef(new Rows()).current.of(open?.timeline)
   const found = useMemo(() => rowsWith(rows, words), [rows, words])
@@ -36,10 +39,12 @@ export function App({ state }: { state: ConsoleState }): VNode {
     state.newThread()
     composer.current?.focus()
   }
+  usePopovers()
   useKeys({
-    '?': () => setKeyMapShown(true),
+    '?': () => setDialog('keys'),
     '/': () => document.getElementById('thread-search')?.focus(),
     c: startNew,
+    f: () => setDialog('files'),
     j: () => go(1),
     k: () => go(-1),
     Escape: () => {
@@ -55,7 +60,8 @@ export function App({ state }: { state: ConsoleState }): VNode {
           onCheck={() => void state.check()}
           isListShown={isListShown}
           onShowList={() => setListShown(!isListShown)}
-          onShowKeys={() => setKeyMapShown(true)}
+          onShowFiles={() => setDialog('files')}
+          onShowKeys={() => setDialog('keys')}
         />
         <ThreadList
           threads={state.threads}
@@ -78,15 +84,10 @@ export function App({ state }: { state: ConsoleState }): VNode {
             onForget={() => state.forget()}
           />
           {open !== undefined && !isEmpty ? (
-            <TranscriptView key={open.threadId} rows={rows} isKnown={isKnown} found={found} />
+            <TranscriptView key={open.threadId} {...{ rows, isKnown, found }} sends={state.sends} />
           ) : (
             <section id="transcript" aria-label="Transcript">
-              {isEmpty && (
-                <Welcome
-                  isFirst={isListed && state.threads.length === 0}
-                  onPick={(prompt) => composer.current?.fill(prompt)}
-                />
-              )}
+              {isEmpty && <Welcome state={state} onPick={(...given) => composer.current?.fill(...given)} />}
             </section>
           )}
           <AnswerPanel interrupts={facts?.interrupts ?? []} />
@@ -102,7 +103,8 @@ export function App({ state }: { state: ConsoleState }): VNode {
             queueActions={state}
           />
         </main>
-        {isKeyMapShown && <KeyMap onClose={() => setKeyMapShown(false)} />}
+        {dialog === 'files' && <FilesDialog onClose={closeDialog} />}
+        {dialog === 'keys' && <KeyMap onClose={closeDialog} />}
         <p id="status" role="status" class="hidden">
           {state.said}
         </p>

@@ -1,5 +1,6 @@
 import type { VNode } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
+import { REFUSED_WORD } from '../model/decision.ts'
 import { isObject, type Json } from '../model/fields.ts'
 import type { Interrupt } from '../model/thread-shapes.ts'
 import { toolShapeOf } from '../model/tool-shape.ts'
@@ -13,7 +14,7 @@ interface ApprovalCardProps {
   send: Send
 }
 
-/** May it run: what it would do, once, and the buttons with how far each reaches. */
+/** Asks whether a call may run: shows what it would do, and on each button how far it reaches. */
 export function ApprovalCard({
   interrupt: { message, reason, tool, input },
   send,
@@ -37,7 +38,7 @@ export function ApprovalCard({
   const refuse = (): void => {
     const said = why.trim()
     const payload = { approved: false, ...(said === '' ? {} : { message: said }) }
-    send({ status: 'resolved', payload }, 'Refused')
+    send({ status: 'resolved', payload }, REFUSED_WORD)
   }
   useKeys({ y: () => allow(false), n: refuse, ...(isPlan ? {} : { a: () => allow(true) }) })
   return (
@@ -92,7 +93,7 @@ function parsed(text: string): Json | undefined {
     const value: unknown = JSON.parse(text)
     return isObject(value) ? value : undefined
   } catch {
-    // Said as whatever else is no object.
+    // It is refused like any other text that is no object.
     return undefined
   }
 }

@@ -2,7 +2,7 @@ import { Fragment, type VNode } from 'preact'
 import type { Json } from '../model/fields.ts'
 import { LongText } from './long-text.tsx'
 
-/** One row a member; a text as it reads, anything else as JSON. */
+/** One row per member; a text is shown as it reads, anything else as JSON. */
 export function ArgumentList({ args }: { args: Json }): VNode {
   const rows = Object.entries(args)
   if (rows.length === 0) return <p class="dim">No arguments.</p>

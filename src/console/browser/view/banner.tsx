@@ -4,7 +4,7 @@ import type { Loss } from '../state/console-state.ts'
 
 const TICK_MS = 500
 
-/** The one place that says that the runner is not heard. */
+/** Says that the connection is lost, with a countdown. No other place does. */
 export function Banner({ loss, onRetry }: { loss: Loss | undefined; onRetry(): void }): VNode | null {
   const [now, setNow] = useState(Date.now())
   const isLost = loss !== undefined

@@ -1,17 +1,16 @@
 import type { VNode } from 'preact'
-import { useMemo } from 'preact/hooks'
 import { CopyButton } from './copy-button.tsx'
-import { highlighted } from './highlight.tsx'
+import { useHighlighted } from './highlight.tsx'
 
 export interface CodeBlockProps {
   code: string
   language?: string | null | undefined
-  /** More of it is on its way: colours wait. */
+  /** More of it is on its way, so colours wait. */
   isOpen?: boolean
 }
 
 export function CodeBlock({ code, language, isOpen = false }: CodeBlockProps): VNode {
-  const shown = useMemo(() => (isOpen ? code : highlighted(code, language)), [code, language, isOpen])
+  const shown = useHighlighted(code, language, isOpen)
   return (
     <figure class="code">
       <figcaption>

@@ -10,7 +10,8 @@ import { type QueueActions, QueueView } from './queue-view.tsx'
 import { RunChoiceFields, type RunChoices } from './run-choices.tsx'
 
 export interface ComposerHandle {
-  fill(prompt: string): void
+  /** Puts the prompt in, with the choices that its run needs. */
+  fill(prompt: string, switches: RunChoices): void
   focus(): void
 }
 
@@ -20,10 +21,10 @@ interface ComposerProps {
   threadId: string
   isRunning: boolean
   isWaiting: boolean
-  /** What waits behind the run. */
+  /** The runs that wait behind the one under way. */
   queue: readonly QueuedShape[]
   models: readonly string[]
-  /** A prompt was taken; its run or its place in the queue is to be seen. */
+  /** Called when the runner has accepted a prompt. */
   onSent(): void
   queueActions: QueueActions
 }
@@ -31,7 +32,7 @@ interface ComposerProps {
 const ROWS_MIN = 2
 const ROWS_MAX = 10
 
-/** Where prompts are typed: a run on a thread that rests, a message into one that runs. */
+/** Takes prompts: they start a run on an idle thread, and are a message into a running one. */
 export function Composer(props: ComposerProps): VNode {
   const { handle, threadId, isRunning, isWaiting, queue, models, onSent, queueActions } = props
   const area = useRef<HTMLTextAreaElement>(null)
@@ -42,8 +43,9 @@ export function Composer(props: ComposerProps): VNode {
   const [problem, setProblem] = useState('')
   const [isSending, setSending] = useState(false)
   useImperativeHandle(handle, () => ({
-    fill(words) {
+    fill(words, needed) {
       setPrompt(words)
+      setSwitches(needed)
       area.current?.focus()
     },
     focus: () => area.current?.focus(),
@@ -82,7 +84,7 @@ export function Composer(props: ComposerProps): VNode {
     }
   }
   const pressed = (event: KeyboardEvent): void => {
-    // A line that an input method is still composing is not finished by Enter.
+    // Enter also ends a composition of an input method; that one does not send.
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
     event.preventDefault()
     void send()

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks'
 
 const SAID_MS = 1500
 
-/** Nothing where the browser keeps the clipboard from pages: over plain HTTP from another machine. */
+/** Copies the text. It is not drawn over plain HTTP from another machine, where browsers lock the clipboard. */
 export function CopyButton({ text }: { text: string }): VNode | null {
   const [word, setWord] = useState('Copy')
   const clipboard: Clipboard | undefined = navigator.clipboard

@@ -12,7 +12,7 @@ interface ElicitationCardProps {
 
 type Given = FormField['begin']
 
-/** A field for each property of the schema; the runner holds the answer to the schema. */
+/** A form with a field for each property of the schema. The runner checks the answer. */
 export function ElicitationCard({
   message,
   asked: { url, requestedSchema },
@@ -26,7 +26,7 @@ export function ElicitationCard({
   const act = (action: string, word: string, more: object = {}): void =>
     send({ status: 'resolved', payload: { action, ...more } }, word)
   const accept = (form: HTMLFormElement | null): void => {
-    // The browser hands out no value for what is no number: unasked, it would go as if nothing had been typed.
+    // The browser has no value for a text that is no number; without this check it would be left out.
     if (form?.reportValidity() === false) return
     const values = fields.map((field) => [field.name, givenValue(field, givenFor(field))])
     const content = Object.fromEntries(values.filter(([, value]) => value !== undefined))

@@ -9,10 +9,12 @@ interface HeaderProps {
   onCheck(): void
   isListShown: boolean
   onShowList(): void
+  onShowFiles(): void
   onShowKeys(): void
 }
 
-export function Header({ readiness, onCheck, isListShown, onShowList, onShowKeys }: HeaderProps): VNode {
+export function Header(props: HeaderProps): VNode {
+  const { readiness, onCheck, isListShown, onShowList, onShowFiles, onShowKeys } = props
   const [theme, setTheme] = useState(keptTheme())
   const [mayAsk, setMayAsk] = useState(canAskToNotify())
   const turn = (): void => {
@@ -33,6 +35,9 @@ export function Header({ readiness, onCheck, isListShown, onShowList, onShowKeys
       </button>
       <h1>agui-runner</h1>
       <ReadinessPanel readiness={readiness} onCheck={onCheck} />
+      <button type="button" class="quiet" title="Files of the workspace (f)" onClick={onShowFiles}>
+        Files
+      </button>
       {mayAsk && (
         <button
           type="button"
@@ -62,7 +67,7 @@ export function Header({ readiness, onCheck, isListShown, onShowList, onShowKeys
 
 type PanelProps = Pick<HeaderProps, 'readiness' | 'onCheck'>
 
-/** Whether a run would work here, what answers, and what holds Claude Code to the policy; behind each word its reason. */
+/** Says in words whether a run would work, whether a mock answers and whether the policy holds; the panel has the reasons. */
 function ReadinessPanel({ readiness, onCheck }: PanelProps): VNode {
   const isAsked = readiness === undefined
   const words = isAsked
@@ -72,8 +77,8 @@ function ReadinessPanel({ readiness, onCheck }: PanelProps): VNode {
       : headlinesOf(readiness)
   const isBad = !isAsked && 'isReady' in readiness && !readiness.isReady
   return (
-    // What keeps every run from working is not to be looked for.
-    <details id="readiness" open={isBad}>
+    // It opens by itself when no run would work.
+    <details id="readiness" class="popover" open={isBad}>
       <summary title="What was checked">
         {words.map(({ word, level }) => (
           <span key={word} class={`badge ${level}`}>

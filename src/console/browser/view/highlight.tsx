@@ -1,28 +1,47 @@
-import bash from 'highlight.js/lib/languages/bash'
-import diff from 'highlight.js/lib/languages/diff'
-import json from 'highlight.js/lib/languages/json'
-import python from 'highlight.js/lib/languages/python'
-import typescript from 'highlight.js/lib/languages/typescript'
-import xml from 'highlight.js/lib/languages/xml'
-import yaml from 'highlight.js/lib/languages/yaml'
-import { createLowlight } from 'lowlight'
 import { type ComponentChild, h } from 'preact'
+import { useEffect, useMemo, useState } from 'preact/hooks'
+import type { Highlighted, highlight } from '../model/highlight.ts'
 
-/** What agents write most; each costs bytes of the bundle. Aliases (`ts`, `sh`, `html` …) come with them. */
-const lowlight = createLowlight({ bash, diff, json, python, typescript, xml, yaml })
-/** Characters: beyond them colours are not worth the wait. */
+/** Characters. Longer code has no colours. */
 const CHARS_MAX = 20_000
 
-type Tree = ReturnType<typeof lowlight.highlight>['children'][number]
+/** A file of its own beside this bundle, not a chunk of it: splitting would give both a third file to wait for. */
+const ADDRESS = new URL('highlight.js', import.meta.url)
 
-/** The code in colours where its language is known, else as it is. */
-export function highlighted(code: string, language: string | null | undefined): ComponentChild {
-  const name = language?.toLowerCase() ?? ''
-  if (code.length > CHARS_MAX || !lowlight.registered(name)) return code
-  return lowlight.highlight(name, code).children.map(toNode)
+let highlighter: typeof highlight | undefined
+let loading: Promise<void> | undefined
+
+async function load(): Promise<void> {
+  try {
+    const loaded: { highlight: typeof highlight } = await import(ADDRESS.href)
+    highlighter = loaded.highlight
+  } catch {
+    // Code is legible without colours; the next block that is drawn tries again.
+    loading = undefined
+  }
 }
 
-function toNode(node: Tree): ComponentChild {
+/** The code, in colours where its language is known and the highlighter is loaded. */
+export function useHighlighted(
+  code: string,
+  language: string | null | undefined,
+  isOpen: boolean,
+): ComponentChild {
+  const [isHere, setHere] = useState(highlighter !== undefined)
+  const name = language?.toLowerCase() ?? ''
+  const isWanted = !isOpen && name !== '' && code.length <= CHARS_MAX
+  useEffect(() => {
+    if (isHere || !isWanted) return
+    loading ??= load()
+    void loading.then(() => setHere(highlighter !== undefined))
+  }, [isHere, isWanted])
+  return useMemo(() => {
+    if (!isWanted || !isHere) return code
+    return highlighter?.(code, name)?.map(toNode) ?? code
+  }, [code, name, isWanted, isHere])
+}
+
+function toNode(node: Highlighted): ComponentChild {
   if (node.type === 'text') return node.value
   if (node.type !== 'element') return null
   const names = node.properties['className']

@@ -11,7 +11,7 @@ import { ToolView } from './tool-view.tsx'
 export interface ItemProps {
   item: Item
   rev: number
-  /** Whether what is shown is what is true now; else nothing is said to be running. */
+  /** Whether the page is connected; without it nothing is said to be running. */
   isKnown: boolean
 }
 

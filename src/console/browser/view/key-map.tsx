@@ -10,6 +10,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ['c', 'New thread'],
   ['j / k', 'Next, previous thread'],
   ['/', 'Search threads'],
+  ['f', 'Files of the workspace'],
   ['?', 'This list'],
 ]
 

@@ -8,7 +8,7 @@ const SHOWN_PX = 480
 const BEYOND_ROWS = 20
 const ROW_CHARS_MAX = 500
 
-/** A text of any length, of which only the rows in sight are in the page. */
+/** Shows a text of any length. Only the rows in sight are in the page. */
 export function LineWindow({ text, label }: { text: string; label: string }): VNode {
   const rows = useMemo(() => rowsOfText(text, ROW_CHARS_MAX), [text])
   const [top, setTop] = useState(0)

@@ -4,10 +4,10 @@ import { formatCount } from '../model/format.ts'
 import { countLines, glanceOf } from '../model/text-lines.ts'
 import { LineWindow } from './line-window.tsx'
 
-/** Characters: a longer text is never laid out whole. */
+/** Characters. A longer text is never laid out whole. */
 const WHOLE_CHARS_MAX = 100_000
 
-/** A text of which a glance is shown, and the whole when it is asked for. */
+/** Shows the beginning of a text, and all of it on request. */
 export function LongText({ text, label }: { text: string; label: string }): VNode {
   const [isWhole, setWhole] = useState(false)
   const glance = glanceOf(text)

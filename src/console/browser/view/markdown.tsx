@@ -5,7 +5,7 @@ import { GrowingMarkdown, type MarkdownPart } from '../model/markdown.ts'
 import { CodeBlock } from './code-block.tsx'
 import { memo } from './memo.ts'
 
-/** A text that a model wrote, as a tree of elements: its HTML is text, and its images are links. */
+/** Draws a text of the model as elements. Its HTML stays text, and its images become links. */
 export function Markdown({ text, isOpen }: { text: string; isOpen: boolean }): VNode {
   const growing = useRef(new GrowingMarkdown())
   const parts = useMemo(
@@ -44,8 +44,8 @@ function toNode(node: Nodes, isOpen: boolean): ComponentChild {
     case 'paragraph':
       return <p>{inside()}</p>
     case 'heading':
-      // The page has headings of its own above these.
-      return h(`h${Math.min(node.depth + 3, 6)}`, {}, inside())
+      // All of one level, below the page's own: a model leaves levels out, and whoever listens would miss them.
+      return <h4 class={`depth-${node.depth}`}>{inside()}</h4>
     case 'strong':
       return <strong>{inside()}</strong>
     case 'emphasis':
@@ -103,7 +103,7 @@ function toNode(node: Nodes, isOpen: boolean): ComponentChild {
   }
 }
 
-/** Only to what a browser opens without harm; anything else stays words. */
+/** A link to what a browser opens without harm; any other stays text. */
 function toLink(url: string, children: ComponentChild[]): VNode {
   if (!/^(https?:|mailto:)/i.test(url)) return <Fragment>{children}</Fragment>
   return (

@@ -5,7 +5,7 @@ import { fetchBlob } from '../runner/api.ts'
 import { saveBlob } from '../runner/save.ts'
 import { useProblem } from './use-problem.ts'
 
-/** Images that a browser draws without running anything of theirs. */
+/** Images in which nothing can run. */
 const DRAWN = /^image\/(?:png|jpeg|gif|webp|avif|bmp)$/
 
 export function Media({ attachments }: { attachments: readonly Attachment[] }): VNode | null {
@@ -23,7 +23,7 @@ export function Media({ attachments }: { attachments: readonly Attachment[] }): 
   )
 }
 
-/** By an address of this page's own: the runner is asked with the token, and nobody else is asked at all. */
+/** Shows an image by a blob address, since its bytes need the token. No other host is asked. */
 function Picture({ attachment }: { attachment: Attachment }): VNode {
   const [address, setAddress] = useState<string>()
   const { mimeType, data, url } = attachment

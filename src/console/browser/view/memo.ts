@@ -1,8 +1,8 @@
 import { Component, type ComponentChild, type ComponentType, h } from 'preact'
 
 /**
- * The component, drawn again only when one of its properties is another. What is mutable is passed together with its
- * `rev`.
+ * The component, which is drawn again only when one of its properties is another. A mutable property is passed together
+ * with its `rev`.
  */
 export function memo<P extends object>(Drawn: ComponentType<P>): ComponentType<P> {
   return class Memo extends Component<P> {

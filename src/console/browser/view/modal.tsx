@@ -10,7 +10,7 @@ interface ModalProps {
   children: ComponentChildren
 }
 
-/** In front of everything, from when it is drawn until it is closed; the browser keeps the focus in it. */
+/** A dialog in front of everything while it is drawn; the browser keeps the focus in it. */
 export function Modal({ label, isWide = false, closing = 'Close', onClose, children }: ModalProps): VNode {
   const dialog = useRef<HTMLDialogElement>(null)
   useEffect(() => dialog.current?.showModal(), [])

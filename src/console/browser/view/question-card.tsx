@@ -10,7 +10,7 @@ interface Given {
 
 const NOTHING: Given = { chosen: [], words: '' }
 
-/** The questions of an AskUserQuestion, to be answered together. */
+/** The questions of an AskUserQuestion, which are answered together. */
 export function QuestionCard({
   interrupt: { id, choices },
   send,
@@ -99,7 +99,7 @@ function Question({ choice, name, given, onChange }: QuestionProps): VNode {
   )
 }
 
-/** One answer only: what was written counts more than what was clicked before. */
+/** The answers to a question. Where only one may be given, the written one counts. */
 function answersOf({ isMultiple }: Choice, { chosen, words }: Given): readonly string[] {
   const own = words.trim()
   if (own === '') return chosen

@@ -13,7 +13,7 @@ interface QueueViewProps {
   actions: QueueActions
 }
 
-/** What waits behind the run: to be put in another order, or taken out. */
+/** The runs that wait: each can be moved up or taken out. */
 export function QueueView({ queue, actions }: QueueViewProps): VNode | null {
   const { problem, isBusy, attempt } = useProblem()
   const waiting = movable(queue)

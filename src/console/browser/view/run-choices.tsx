@@ -1,6 +1,6 @@
 import type { VNode } from 'preact'
 
-/** `forwardedProps.claude` of a run (docs/events.md); what is left out is as the runner has it. */
+/** `forwardedProps.claude` of a run (docs/events.md). The runner's own setting holds for an absent member. */
 export interface RunChoices {
   model?: string
   permissionMode?: string
@@ -15,13 +15,13 @@ const MODES: readonly (readonly [string, string])[] = [
 ]
 
 interface RunChoiceFieldsProps {
-  /** Models that threads of this runner have. */
+  /** The models of the runner's threads, as suggestions. */
   models: readonly string[]
   switches: RunChoices
   onChange(switches: RunChoices): void
 }
 
-/** What the next run is started with; the runner refuses by name what it does not allow. */
+/** Chooses the model and the permissions of the next run. The runner refuses by name what it does not allow. */
 export function RunChoiceFields({ models, switches, onChange }: RunChoiceFieldsProps): VNode {
   const { model = '', permissionMode = '' } = switches
   const change = (name: keyof RunChoices, value: string): void => {

@@ -1,6 +1,13 @@
 import type { VNode } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { formatDate, formatDuration, formatTime, formatUsage } from '../model/format.ts'
+import {
+  formatContext,
+  formatCost,
+  formatDate,
+  formatDuration,
+  formatTime,
+  formatUsage,
+} from '../model/format.ts'
 import type { ShownRun } from '../model/model.ts'
 import { LongText } from './long-text.tsx'
 import { memo } from './memo.ts'
@@ -10,22 +17,28 @@ const TICK_MS = 1000
 export const RunHead = memo<{ run: ShownRun; rev: number }>(
   ({ run: { runId, startedAt, isPartial, isReplaced } }) => (
     <div class="run-start">
-      {startedAt !== undefined && (
-        <time dateTime={new Date(startedAt).toISOString()} title={`${formatDate(startedAt)}, run ${runId}`}>
-          {formatTime(startedAt)}
-        </time>
-      )}
+      {startedAt !== undefined && <Moment at={startedAt} more={`, run ${runId}`} />}
       {isReplaced && <span>replaced by what was asked instead</span>}
       {isPartial && <p class="dim">What came before was dropped by retention.</p>}
     </div>
   ),
 )
 
+/** The time of day, with the date behind it. */
+function Moment({ at, more = '' }: { at: number; more?: string }): VNode {
+  return (
+    <time dateTime={new Date(at).toISOString()} title={`${formatDate(at)}${more}`}>
+      {formatTime(at)}
+    </time>
+  )
+}
+
 const OUTCOMES = {
   running: ['running…', 'live'],
   success: ['finished', 'good'],
   cancelled: ['stopped', 'warn'],
   interrupt: ['needs you', 'warn'],
+  answered: ['asked you', 'dim'],
   error: ['failed', 'bad'],
 } as const
 
@@ -36,9 +49,9 @@ interface RunFootProps {
 }
 
 export const RunFoot = memo<RunFootProps>(({ run, isKnown }) => {
-  const { runId, state, startedAt, endedAt, error, result, usage } = run
+  const { runId, state, isAnswered, startedAt, endedAt, error, result, usage, costUsd, context } = run
   const isRunning = state === 'running'
-  const [word, kind] = isRunning && !isKnown ? ['unknown', 'dim'] : OUTCOMES[state]
+  const [word, kind] = isRunning && !isKnown ? ['unknown', 'dim'] : OUTCOMES[isAnswered ? 'answered' : state]
   return (
     <div class="run-end" role="group" aria-label={`Run ${runId.slice(0, 8)}`}>
       {error !== undefined && (
@@ -55,10 +68,13 @@ export const RunFoot = memo<RunFootProps>(({ run, isKnown }) => {
       )}
       <p class="facts">
         <span class={`badge ${kind}`}>{word}</span>
+        {endedAt !== undefined && <Moment at={endedAt} />}
         {isRunning && isKnown && startedAt !== undefined && <Elapsed since={startedAt} />}
         {startedAt !== undefined && endedAt !== undefined && (
           <span>{formatDuration(endedAt - startedAt)}</span>
         )}
+        {costUsd !== undefined && <span>{formatCost(costUsd)}</span>}
+        {context !== undefined && <span>{formatContext(context)}</span>}
         {usage.length > 0 && <span>{formatUsage(usage)}</span>}
       </p>
     </div>

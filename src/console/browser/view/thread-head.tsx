@@ -1,8 +1,8 @@
 import { Fragment, type VNode } from 'preact'
-import { useMemo, useRef, useState } from 'preact/hooks'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { shownName, stateWords } from '../model/attention.ts'
 import { changedFiles } from '../model/changed-files.ts'
-import { formatUsage } from '../model/format.ts'
+import { formatContext, formatCost, formatUsage } from '../model/format.ts'
 import type { ShownRun } from '../model/model.ts'
 import type { ThreadShape } from '../model/thread-shapes.ts'
 import { toJson, toMarkdown } from '../model/transcript-file.ts'
@@ -19,7 +19,7 @@ interface ThreadHeadProps {
   isListed: boolean
   runs: readonly ShownRun[]
   rev: number
-  /** What is looked for in this thread, and in how many places it is. */
+  /** The words looked for in this thread, and the number of places that have them. */
   words: string
   found: number
   onSearch(words: string): void
@@ -31,6 +31,11 @@ interface ThreadHeadProps {
 export function ThreadHead(props: ThreadHeadProps): VNode {
   const { facts, threadId, isNamed, isKnown, isListed, words, found, onSearch, onStop } = props
   const { problem, isBusy, attempt } = useProblem()
+  const field = useRef<HTMLInputElement>(null)
+  const [isFinding, setFinding] = useState(false)
+  useEffect(() => {
+    if (isFinding) field.current?.focus()
+  }, [isFinding])
   const name = facts === undefined ? (isNamed ? threadId : 'New thread') : shownName(facts)
   return (
     <div id="thread">
@@ -53,7 +58,9 @@ export function ThreadHead(props: ThreadHeadProps): VNode {
         {facts !== undefined && (
           <input
             type="search"
-            class="wide"
+            id="find"
+            class={isFinding ? '' : 'wide'}
+            ref={field}
             placeholder="Find in thread"
             aria-label="Find in thread"
             value={words}
@@ -65,7 +72,7 @@ export function ThreadHead(props: ThreadHeadProps): VNode {
             {found === 0 ? 'not found' : `${found} found`}
           </span>
         )}
-        {facts !== undefined && <ThreadMenu {...props} title={name} />}
+        {facts !== undefined && <ThreadMenu {...props} title={name} onFind={() => setFinding(true)} />}
       </span>
       <p id="thread-facts" class="dim">
         {isListed && factsLine(facts, threadId)}
@@ -92,9 +99,11 @@ function State({ facts, isNamed, isKnown, isListed }: StateProps): VNode | null 
 
 function factsLine(facts: ThreadShape | undefined, threadId: string): string {
   if (facts === undefined) return `A prompt makes the thread ${threadId}.`
-  const { model, claudeSessionId, isWarm, usage } = facts
+  const { model, claudeSessionId, isWarm, usage, costUsd, context } = facts
   const parts = [
     usage.some((entry) => entry.model === model) ? undefined : model,
+    costUsd === undefined ? undefined : formatCost(costUsd),
+    context === undefined ? undefined : formatContext(context),
     usage.length > 0 ? formatUsage(usage) : undefined,
     isWarm ? 'warm' : undefined,
     claudeSessionId === undefined ? undefined : `Claude session ${claudeSessionId}`,
@@ -109,7 +118,8 @@ function ThreadMenu({
   title,
   onRename,
   onForget,
-}: ThreadHeadProps & { title: string }): VNode {
+  onFind,
+}: ThreadHeadProps & { title: string; onFind(): void }): VNode {
   const menu = useRef<HTMLDetailsElement>(null)
   const [asked, setAsked] = useState<'changes' | 'renaming' | 'forgetting'>()
   const { problem, attempt } = useProblem()
@@ -120,14 +130,17 @@ function ThreadMenu({
   const save = (ending: string, text: string): void => saveFile(`${threadId}.${ending}`, new Blob([text]))
   return (
     <Fragment>
-      <details class="menu" ref={menu}>
+      <details class="menu popover" ref={menu}>
         <summary aria-label="More">⋯</summary>
         <div class="panel">
+          <button type="button" class="narrow" onClick={press(onFind)}>
+            Find in thread
+          </button>
           <button type="button" onClick={press(() => setAsked('renaming'))}>
             Rename
           </button>
           <button type="button" onClick={press(() => setAsked('changes'))}>
-            Changed files
+            Edits of this thread
           </button>
           <button type="button" onClick={press(() => save('md', toMarkdown(title, runs)))}>
             Save as Markdown
@@ -146,7 +159,7 @@ function ThreadMenu({
         </p>
       )}
       {asked === 'changes' && (
-        <Modal label="Changed files" isWide onClose={() => setAsked(undefined)}>
+        <Modal label="Edits of this thread" isWide onClose={() => setAsked(undefined)}>
           <Changes runs={runs} rev={rev} />
         </Modal>
       )}
@@ -180,7 +193,7 @@ function ThreadMenu({
   )
 }
 
-/** As many characters as the runner takes. */
+/** Characters that the runner takes. */
 const TITLE_CHARS_MAX = 120
 
 function RenameForm({ title, onRename }: { title: string; onRename(title: string): void }): VNode {
@@ -212,8 +225,10 @@ function Changes({ runs, rev }: { runs: readonly ShownRun[]; rev: number }): VNo
   const files = useMemo(() => changedFiles(runs), [runs, rev])
   return (
     <div>
-      <h3>Changed files</h3>
-      <p class="dim">What this thread's own edits did, in their order. Commands may have changed others.</p>
+      <h3>Edits of this thread</h3>
+      <p class="dim">
+        What this thread's own edits did, in their order. “Files” shows all that differs from git.
+      </p>
       {files.length === 0 && <p>No file was edited.</p>}
       {files.map(({ path, edits }) => (
         <DiffView key={path} path={path} edits={edits} />

@@ -2,7 +2,8 @@ import type { VNode } from 'preact'
 import { useState } from 'preact/hooks'
 import { threadAddress } from '../model/address.ts'
 import { byNeed, matching, shownName, stateWords } from '../model/attention.ts'
-import { formatAge, formatTokens } from '../model/format.ts'
+import { formatAge, formatCost, formatTokens, totalTokens } from '../model/format.ts'
+import { movable } from '../model/queue-order.ts'
 import type { ThreadShape } from '../model/thread-shapes.ts'
 
 interface ThreadListProps {
@@ -14,7 +15,7 @@ interface ThreadListProps {
   onChoose(): void
 }
 
-/** All threads: those that need somebody first. */
+/** All threads, those that need somebody first. */
 export function ThreadList({
   threads,
   openThread,
@@ -66,10 +67,12 @@ interface ThreadLinkProps {
 }
 
 function ThreadLink({ thread, isOpen, isKnown, onChoose }: ThreadLinkProps): VNode {
-  const { threadId, state, updatedAt, queue, usage } = thread
+  const { threadId, state, updatedAt, queue, usage, costUsd } = thread
   const { word, level } = stateWords(state, isKnown)
-  const tokens = usage.length > 0 ? ` · ${formatTokens(usage)}` : ''
-  const waiting = queue.length > 0 ? ` · ${queue.length} queued` : ''
+  const tokens = usage.length > 0 ? ` · ${formatTokens(totalTokens(usage))} tok` : ''
+  const cost = costUsd === undefined ? '' : ` · ${formatCost(costUsd)}`
+  const queued = movable(queue).length
+  const waiting = queued > 0 ? ` · ${queued} queued` : ''
   return (
     <a
       href={threadAddress(threadId)}
@@ -83,6 +86,7 @@ function ThreadLink({ thread, isOpen, isKnown, onChoose }: ThreadLinkProps): VNo
         <span class="dim">
           {formatAge(Date.now() - updatedAt)}
           {tokens}
+          {cost}
           {waiting}
         </span>
       </span>

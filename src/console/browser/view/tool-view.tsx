@@ -1,5 +1,6 @@
 import type { ComponentChild, ComponentChildren, VNode } from 'preact'
 import { useMemo } from 'preact/hooks'
+import { REFUSED_WORD } from '../model/decision.ts'
 import type { Json } from '../model/fields.ts'
 import { formatBytes, formatTime } from '../model/format.ts'
 import type { ToolItem } from '../model/model.ts'
@@ -41,11 +42,13 @@ export function ToolView({ item, isKnown, children }: ToolProps): VNode {
   const shape = useMemo(() => (whole === undefined ? undefined : toolShapeOf(name, whole)), [name, whole])
   const state = toolStateOf(item)
   const isAtWork = state === 'called' || state === 'running'
-  const [word, kind] = isAtWork && !isKnown ? ['unknown', 'dim'] : STATES[state]
-  const time = elapsedSeconds === undefined ? '' : ` ${Math.round(elapsedSeconds)} s`
   const decision = useUi().decisionOn(item.id)
+  const isRefused = state === 'failed' && decision?.word === REFUSED_WORD
+  const [word, kind] =
+    isAtWork && !isKnown ? ['unknown', 'dim'] : isRefused ? ['refused', 'dim'] : STATES[state]
+  const time = elapsedSeconds === undefined ? '' : ` ${Math.round(elapsedSeconds)} s`
   return (
-    // What is asked for is shown once, where it is answered.
+    // A call that asks is shown once, in the form that answers it.
     <details class={`tool ${state}${retracted === undefined ? '' : ' retracted'}`} open={state !== 'asks'}>
       <summary>
         <b>{name}</b>
@@ -78,11 +81,11 @@ export function ToolView({ item, isKnown, children }: ToolProps): VNode {
 interface CallViewProps {
   shape: ToolShape
   args: Json
-  /** A line above says what it is about. */
+  /** A line above it has the path already. */
   isNamed?: boolean
 }
 
-/** What is to be done, as what it is. */
+/** Shows a call as what it is: a diff, a command, a list. */
 export function CallView({ shape, args, isNamed = false }: CallViewProps): VNode {
   switch (shape.kind) {
     case 'edit':
@@ -99,7 +102,7 @@ export function CallView({ shape, args, isNamed = false }: CallViewProps): VNode
       )
     case 'read':
     case 'search':
-      // The line above says it.
+      // The summary has the path already.
       return <div />
     case 'todos':
       return <Todos todos={shape.todos} />
@@ -138,7 +141,7 @@ function Result({
   const isCommand = shape?.kind === 'command'
   const { code, rest } = isCommand && isError ? splitExitCode(text) : { code: undefined, rest: text }
   const shown = isCommand ? withoutEscapes(rest) : rest
-  // That an edit was done says the line above.
+  // The summary says already that an edit is done.
   if (shape?.kind === 'edit' && !isError && attachments.length === 0) return null
   if (shape?.kind === 'todos' && !isError) return null
   const size = blob?.bytes === undefined ? '' : ` (${formatBytes(blob.bytes)})`

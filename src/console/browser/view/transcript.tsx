@@ -8,11 +8,13 @@ import { VirtualList } from './virtual-list.tsx'
 interface TranscriptViewProps {
   rows: readonly Row[]
   isKnown: boolean
-  /** The rows that say what is looked for. */
+  /** With another number it goes to its end. */
+  sends: number
+  /** The indexes of the rows that were found. */
   found: readonly number[]
 }
 
-export function TranscriptView({ rows, isKnown, found }: TranscriptViewProps): VNode {
+export function TranscriptView({ rows, isKnown, sends, found }: TranscriptViewProps): VNode {
   const [place, setPlace] = useState(0)
   const [turn, setTurn] = useState(0)
   const count = found.length
@@ -37,6 +39,7 @@ export function TranscriptView({ rows, isKnown, found }: TranscriptViewProps): V
       )}
       <VirtualList
         rows={rows}
+        endTurn={sends}
         target={index === undefined ? undefined : { index, turn }}
         draw={(row) => {
           if (row.kind === 'start') return <RunHead run={row.run} rev={row.rev} />

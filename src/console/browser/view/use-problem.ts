@@ -2,13 +2,13 @@ import { useState } from 'preact/hooks'
 import { wordsOf } from '../model/words-of.ts'
 
 export interface Attempts {
-  /** Why the last one failed; empty while nothing is wrong. */
+  /** Why the last attempt failed; empty when it did not. */
   problem: string
   isBusy: boolean
   attempt(work: () => Promise<unknown>): void
 }
 
-/** What a person tries here, one at a time, and what went wrong. */
+/** Runs what a person starts here and keeps why it failed. */
 export function useProblem(): Attempts {
   const [problem, setProblem] = useState('')
   const [isBusy, setBusy] = useState(false)

@@ -1,25 +1,28 @@
 import { type ComponentChild, Fragment, type VNode } from 'preact'
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 
-/** Before a row has been measured. */
+/** The height of a row that has not been measured, in pixels. */
 const ROW_PX = 64
-/** Drawn above and below what is in sight. */
+/** So much is drawn above and below what is in sight, in pixels. */
 const BEYOND_PX = 1200
-/** So near to the end a reader counts as being there, and is kept there. */
+/** A reader so near to the end, in pixels, is at the end and is kept there. */
 const END_PX = 80
 
 interface VirtualListProps<Row extends { key: string }> {
   rows: readonly Row[]
   draw(row: Row): ComponentChild
-  /** The index of a row that is to be brought into sight; anew with each number of `turn`. */
+  /** The index of a row to scroll to. Another `turn` scrolls to it again. */
   target?: { index: number; turn: number } | undefined
+  /** Another number scrolls to the end. */
+  endTurn: number
 }
 
-/** Rows of any height, of which those in sight are in the page; a reader at the end is kept there. */
+/** A list of rows of any height. Only the rows in sight are in the page; a reader at the end is kept there. */
 export function VirtualList<Row extends { key: string }>({
   rows,
   draw,
   target,
+  endTurn,
 }: VirtualListProps<Row>): VNode {
   const scroller = useRef<HTMLElement>(null)
   const heights = useRef(new Map<string, number>())
@@ -27,6 +30,10 @@ export function VirtualList<Row extends { key: string }>({
   const lastTop = useRef(0)
   const [, setTurn] = useState(0)
   const again = useCallback(() => setTurn((turn) => turn + 1), [])
+  const toEnd = (): void => {
+    isAtEnd.current = true
+    again()
+  }
   const observer = useMeasures(heights.current, again)
 
   const { clientHeight = 800 } = scroller.current ?? {}
@@ -50,6 +57,7 @@ export function VirtualList<Row extends { key: string }>({
       .reduce((sum, { key }) => sum + (heights.current.get(key) ?? ROW_PX), 0)
     again()
   }, [target?.turn, target?.index])
+  useEffect(toEnd, [endTurn])
   useEffect(() => {
     const resized = new ResizeObserver(again)
     if (scroller.current !== null) resized.observe(scroller.current)
@@ -63,10 +71,6 @@ export function VirtualList<Row extends { key: string }>({
     if (scrollHeight - scrollTop - element.clientHeight < END_PX) isAtEnd.current = true
     else if (scrollTop < lastTop.current) isAtEnd.current = false
     lastTop.current = scrollTop
-    again()
-  }
-  const toEnd = (): void => {
-    isAtEnd.current = true
     again()
   }
   return (
@@ -87,7 +91,7 @@ export function VirtualList<Row extends { key: string }>({
   )
 }
 
-/** Watches the rows that are drawn; `onChange` when one has another height than was known. */
+/** Measures the rows that are drawn. Calls `onChange` when one has another height than was known. */
 function useMeasures(heights: Map<string, number>, onChange: () => void): (element: Element | null) => void {
   const watch = useRef<ResizeObserver>(undefined)
   watch.current ??= new ResizeObserver((entries) => {
@@ -95,7 +99,7 @@ function useMeasures(heights: Map<string, number>, onChange: () => void): (eleme
     for (const { target, borderBoxSize } of entries) {
       const { key = '' } = target instanceof HTMLElement ? target.dataset : {}
       const height = borderBoxSize[0]?.blockSize ?? 0
-      // A row that has left the page has no height; what it had is still the best guess.
+      // A row that has left the page has no height; its last one is the best guess.
       if (!target.isConnected || heights.get(key) === height) continue
       heights.set(key, height)
       isChanged = true

@@ -1,25 +1,39 @@
 import type { VNode } from 'preact'
+import type { ConsoleState } from '../state/console-state.ts'
+import type { RunChoices } from './run-choices.tsx'
 
-/** What the demo of the mock gateway answers, and a real model too. */
-const EXAMPLES = [
-  'Think, write a file hello.txt, run a command, then answer.',
-  'Run ls -la',
-  'Ask me a question.',
-  'Use a subagent to look at the workspace.',
+interface Example {
+  prompt: string
+  /** Permissions that it needs to show what it is for. */
+  permissionMode?: 'ask'
+}
+
+/** The mock gateway's demo answers each of them, and so does a real model. */
+const EXAMPLES: readonly Example[] = [
+  { prompt: 'Think, write a file hello.txt, run a command, then answer.' },
+  { prompt: 'Write a file notes.md, and ask me before you do.', permissionMode: 'ask' },
+  { prompt: 'Ask me a question.', permissionMode: 'ask' },
+  { prompt: 'Use a subagent to look at the workspace.' },
 ]
 
-export function Welcome({ isFirst, onPick }: { isFirst: boolean; onPick(prompt: string): void }): VNode {
+interface WelcomeProps {
+  state: Pick<ConsoleState, 'isListed' | 'threads'>
+  onPick(prompt: string, switches: RunChoices): void
+}
+
+export function Welcome({ state: { isListed, threads }, onPick }: WelcomeProps): VNode {
   return (
     <div id="welcome">
       <h3>What should Claude Code do?</h3>
       <p class="dim">
         It works in the workspace of this runner.
-        {isFirst &&
+        {isListed &&
+          threads.length === 0 &&
           ' Each thread is a conversation of its own; what needs your word is marked in the list, and nothing is lost when you close this page.'}
       </p>
       <div class="examples">
-        {EXAMPLES.map((prompt) => (
-          <button key={prompt} type="button" onClick={() => onPick(prompt)}>
+        {EXAMPLES.map(({ prompt, ...switches }) => (
+          <button key={prompt} type="button" onClick={() => onPick(prompt, switches)}>
             {prompt}
           </button>
         ))}

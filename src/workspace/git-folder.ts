@@ -1,0 +1,51 @@
+import { RunnerError } from '../errors.ts'
+import type { WorkspaceFiles } from './files.ts'
+import { outside, type WorkspacePath } from './guard.ts'
+
+const POINTER_BYTES_MAX = 8192
+
+/** Where git keeps what it knows of the folder; undefined when the folder is no repository. */
+export async function findGitFolder(
+  files: WorkspaceFiles,
+  place: WorkspacePath,
+): Promise<WorkspacePath | undefined> {
+  const folder = await files.guard.openFolder(place).catch((error: unknown) => {
+    if (error instanceof RunnerError && error.code !== 'path_outside_workspace') return undefined
+    throw error
+  })
+  const stats = await folder?.use(() => folder.lstat('.git'))
+  if (stats === undefined) return undefined
+  const path = below(place, '.git')
+  if (stats.isDirectory()) return await files.guard.resolve(path)
+  if (!stats.isFile()) throw outside(path)
+  // A worktree's, or a submodule's.
+  return await followPointer(files, place, '.git')
+}
+
+/** The folder that a file of git's names; undefined when there is no such file. */
+export async function followPointer(
+  files: WorkspaceFiles,
+  folder: WorkspacePath,
+  name: string,
+): Promise<WorkspacePath | undefined> {
+  const path = below(folder, name)
+  const text = await files.readText(path, { bytesMax: POINTER_BYTES_MAX }).catch((error: unknown) => {
+    if (error instanceof RunnerError && error.code === 'not_found') return undefined
+    throw error
+  })
+  if (text === undefined) return undefined
+  const target = text.replace(/^gitdir: /, '').trimEnd()
+  if (target.startsWith('/')) return await files.guard.resolve(target)
+  // Relative ones climb; what is judged is where they end, and everything on the way is a folder that was proven.
+  const names = folder.split('/').filter(Boolean)
+  for (const part of target.split('/')) {
+    if (part === '..' && names.pop() === undefined) throw outside(path)
+    else if (part !== '..' && part !== '.' && part !== '') names.push(part)
+  }
+  return await files.guard.resolve(names.join('/'))
+}
+
+/** The workspace itself has no name to write in front. */
+export function below(folder: WorkspacePath, name: string): string {
+  return folder === '' ? name : `${folder}/${name}`
+}
