@@ -1,0 +1,168 @@
+import { Duplex } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Client, type Metadata, status } from '@grpc/grpc-js'
+import { toMessage } from '../errors.ts'
+import { cancelledBy, connector, isServiceError } from '../grpc/channel.ts'
+import type { ProxySettings } from '../proxy-settings.ts'
+import type { Access } from './access.ts'
+import { GatewayFailure } from './gateway-failure.ts'
+import {
+  ANSWERS,
+  type AnswerOf,
+  type CallName,
+  ExecEvent,
+  type Message,
+  openshellServices,
+  type RequestOf,
+} from './service.ts'
+
+export interface GatewayOptions {
+  access: Access
+  proxies: ProxySettings
+  pace?: Partial<GatewayPace>
+}
+
+/** Milliseconds. */
+export interface GatewayPace {
+  /** One call. A gateway looks at a model's upstream for 30 s before it answers SetInferenceRoute. */
+  call: number
+  /** Before each new attempt of a call that the gateway could not serve now. */
+  pauses: readonly number[]
+}
+
+const PACE: GatewayPace = { call: 60_000, pauses: [1000, 2000, 4000, 8000] }
+/** A connection that is silent for so long is asked whether it lives, in milliseconds: an exec may say nothing for hours. */
+const KEEPALIVE = { 'grpc.keepalive_time_ms': 30_000, 'grpc.keepalive_timeout_ms': 15_000 }
+
+export type ExecEnd = { stdout: Uint8Array } | { stderr: Uint8Array } | { exit: number }
+/** Of frames. */
+export type ForwardStream = Duplex & { cancel(): void }
+
+/** The gateway's service, as a launcher calls it. */
+export class Gateway {
+  readonly #access: Access
+  readonly #services = openshellServices()
+  readonly #client: Client
+  readonly #pace: GatewayPace
+
+  /** @throws {RunnerError} `config_invalid` for a proxy that cannot be used. */
+  constructor({ access, proxies, pace }: GatewayOptions) {
+    this.#access = access
+    this.#pace = { ...PACE, ...pace }
+    this.#client = connector({ server: access.server, tls: access.tls, proxies }, KEEPALIVE)()
+  }
+
+  /**
+   * One question. Asked again while the gateway cannot serve it, and once when a token was replaced meanwhile.
+   *
+   * @throws {GatewayFailure}
+   */
+  async call<N extends CallName>(name: N, request: RequestOf<N>, signal: AbortSignal): Promise<AnswerOf<N>> {
+    const pauses = [...this.#pace.pauses]
+    let refusedToken: string | undefined
+    for (;;) {
+      signal.throwIfAborted()
+      const metadata = await this.#access.metadata()
+      try {
+        return parseAnswer(name, await this.#unary(name, request, metadata, signal))
+      } catch (error) {
+        if (signal.aborted) throw signal.reason
+        if (!(error instanceof GatewayFailure)) throw error
+        const token = JSON.stringify(metadata.getMap())
+        if (error.remedy === 'sign in' && refusedToken === undefined) {
+          refusedToken = token
+          if (JSON.stringify((await this.#access.metadata()).getMap()) !== token) continue
+        }
+        const pause = error.remedy === 'again' ? pauses.shift() : undefined
+        if (pause === undefined) throw error
+        await delay(pause, undefined, { signal })
+      }
+    }
+  }
+
+  /**
+   * What a command in the sandbox writes, and at last how it exits.
+   *
+   * @throws {GatewayFailure} also when the stream ends without an exit: that says nothing of the command.
+   */
+  async *exec(request: RequestOf<'ExecSandbox'>, signal: AbortSignal): AsyncGenerator<ExecEnd> {
+    signal.throwIfAborted()
+    const { path, requestSerialize, responseDeserialize } = this.#services.ExecSandbox
+    const metadata = await this.#access.metadata()
+    const stream = this.#client.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      metadata,
+    )
+    // What it says when it is cancelled before somebody listens is nobody's.
+    stream.on('error', () => undefined)
+    const release = cancelledBy(signal, stream)
+    try {
+      for await (const message of stream) {
+        const { stdout, stderr, exit } = ExecEvent.parse(message)
+        if (stdout !== undefined) yield { stdout: stdout.data }
+        if (stderr !== undefined) yield { stderr: stderr.data }
+        if (exit !== undefined) {
+          yield { exit: exit.exit_code }
+          return
+        }
+      }
+    } catch (error) {
+      throw signal.aborted ? signal.reason : failureOf('ExecSandbox', error)
+    } finally {
+      release()
+      stream.cancel()
+    }
+    signal.throwIfAborted()
+    throw new GatewayFailure('ExecSandbox', status.UNAVAILABLE, 'the stream ended before the command did')
+  }
+
+  /** One connection into a sandbox; whoever opens it ends or cancels it. */
+  async forward(init: Message<'TcpForwardInit'>): Promise<ForwardStream> {
+    const { path, requestSerialize, responseDeserialize } = this.#services.ForwardTcp
+    const metadata = await this.#access.metadata()
+    const stream = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata)
+    if (!(stream instanceof Duplex)) throw new Error('gRPC streams are streams of Node')
+    stream.write({ init })
+    return stream
+  }
+
+  close(): void {
+    this.#client.close()
+  }
+
+  #unary(name: CallName, request: object, metadata: Metadata, signal: AbortSignal): Promise<unknown> {
+    const { path, requestSerialize, responseDeserialize } = this.#services[name]
+    return new Promise((resolve, reject) => {
+      const deadline = Date.now() + this.#pace.call
+      const call = this.#client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        metadata,
+        { deadline },
+        (error, answer) => {
+          release()
+          if (error === null) resolve(answer)
+          else reject(failureOf(name, error))
+        },
+      )
+      const release = cancelledBy(signal, call)
+    })
+  }
+}
+
+function parseAnswer<N extends CallName>(name: N, answer: unknown): AnswerOf<N> {
+  const parsed = ANSWERS[name].safeParse(answer)
+  if (parsed.success) return Object(parsed.data)
+  throw new GatewayFailure(name, status.INTERNAL, 'the answer is not of the kind that this launcher knows')
+}
+
+export function failureOf(call: string, error: unknown): GatewayFailure {
+  if (error instanceof GatewayFailure) return error
+  if (isServiceError(error)) return new GatewayFailure(call, error.code, error.details)
+  return new GatewayFailure(call, status.UNKNOWN, toMessage(error))
+}
