@@ -26,11 +26,7 @@ export function addGatewayOptions(command: Command, env: Env): Command {
         ? gateway.default(env['OPENSHELL_GATEWAY_ENDPOINT'])
         : gateway.makeOptionMandatory(),
     )
-    .option(
-      '--workspace <name>',
-      "OPENSHELL_WORKSPACE; the gateway's default one",
-      env['OPENSHELL_WORKSPACE'] ?? '',
-    )
+    .option('--workspace <name>', 'OPENSHELL_WORKSPACE', env['OPENSHELL_WORKSPACE'] || 'default')
     .option('--tls-ca <file>', 'authority to trust beside the built-in ones')
     .option('--tls-cert <file>', 'certificate of your own, where the gateway asks for one (mTLS)')
     .option('--tls-key <file>', 'its key')
@@ -62,14 +58,15 @@ export async function atGateway<T>(
     process.stderr.write(`agui-runner: ${clean(line)}\n`)
   }
   const stopping = stopSignal(() => say('stopping'))
-  const gateway = new Gateway({ access, proxies: proxySettings(env) })
+  let gateway: Gateway | undefined
   try {
+    gateway = await Gateway.open({ access, proxies: proxySettings(env) }, stopping.signal)
     return await work({ gateway, say, signal: stopping.signal })
   } catch (error) {
     if (error instanceof Error) error.message = clean(toMessage(error))
     throw error
   } finally {
-    gateway.close()
+    gateway?.close()
   }
 }
 

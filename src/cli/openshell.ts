@@ -3,12 +3,11 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { RunnerError } from '../errors.ts'
 import { exec } from '../openshell/exec.ts'
 import type { Gateway } from '../openshell/gateway.ts'
-import { isFailure } from '../openshell/gateway-failure.ts'
 import { LAUNCH_PACE, launchSandbox } from '../openshell/launch.ts'
 import { LABEL } from '../openshell/plan.ts'
 import { putAway } from '../openshell/put-away.ts'
 import { described, findSandbox } from '../openshell/sandbox.ts'
-import type { Sandbox } from '../openshell/service.ts'
+import { inside, inWorkspace, type SandboxAt, type SandboxName } from '../openshell/service.ts'
 import type { CliContext } from './context.ts'
 import { credentialFileOption, withCredentialFile } from './credential-file.ts'
 import { EXIT } from './exit.ts'
@@ -122,15 +121,9 @@ function execCommand(context: CliContext): Command {
     .argument('<command...>')
     .action(async (name: string, command: string[], flags: GatewayFlags) => {
       const code = await atGateway(flags, context, async ({ gateway, signal }) => {
-        const { id } = await needSandbox(gateway, { name, workspace: flags.workspace }, signal)
-        return await exec(
-          gateway,
-          { sandbox_id: id, command },
-          {
-            signal,
-            onOutput: (data, stream) => void process[stream].write(data),
-          },
-        )
+        const at = await needSandbox(gateway, { name, workspace: flags.workspace }, signal)
+        const onOutput = (data: Uint8Array, stream: 'stdout' | 'stderr') => void process[stream].write(data)
+        return await exec(gateway, { ...inside(at), command }, { signal, onOutput })
       })
       process.exitCode = code
     })
@@ -145,11 +138,11 @@ function logsCommand(context: CliContext): Command {
     .action(async (name: string, flags: GatewayFlags & { lines: number; level?: string }) => {
       const { workspace, lines, level = '' } = flags
       await atGateway(flags, context, async ({ gateway, signal }) => {
-        const { id } = await needSandbox(gateway, { name, workspace }, signal)
-        const request = { sandbox_id: id, lines, min_level: level, workspace }
+        const at = await needSandbox(gateway, { name, workspace }, signal)
+        const request = { ...inside(at), lines, min_level: level }
         for (const line of (await gateway.call('GetSandboxLogs', request, signal)).logs)
           process.stdout.write(
-            `${new Date(line.timestamp_ms).toISOString()} ${line.source} ${line.level} ${line.message}\n`,
+            `${new Date(line.at).toISOString()} ${line.source} ${line.level} ${line.message}\n`,
           )
       })
     })
@@ -185,23 +178,16 @@ function stopCommand(context: CliContext): Command {
 }
 
 async function printAll(gateway: Gateway, workspace: string, signal: AbortSignal): Promise<void> {
-  const request = { limit: LIST_MAX, workspace }
+  const request = { limit: LIST_MAX, page_size: LIST_MAX, ...inWorkspace(workspace) }
   const { sandboxes } = await gateway.call('ListSandboxes', request, signal)
   for (const sandbox of sandboxes)
     if (sandbox.labels[LABEL] !== undefined) process.stdout.write(`${sandbox.name} ${described(sandbox)}\n`)
 }
 
-async function needSandbox(
-  gateway: Gateway,
-  at: { name: string; workspace: string },
-  signal: AbortSignal,
-): Promise<Sandbox> {
-  try {
-    return await gateway.call('GetSandbox', at, signal)
-  } catch (error) {
-    if (!isFailure(error, 'absent')) throw error
-    throw new RunnerError('sandbox_failed', `There is no sandbox ${at.name} here, or it is somebody else's.`)
-  }
+async function needSandbox(gateway: Gateway, at: SandboxName, signal: AbortSignal): Promise<SandboxAt> {
+  const found = await findSandbox(gateway, at, signal)
+  if (found !== undefined) return { ...at, id: found.id }
+  throw new RunnerError('sandbox_failed', `There is no sandbox ${at.name} here, or it is somebody else's.`)
 }
 
 function parseLines(text: string): number {

@@ -6,11 +6,11 @@ import { pipeline } from 'node:stream/promises'
 import { RunnerError, toMessage } from '../errors.ts'
 import { type ForwardStream, failureOf, type Gateway } from './gateway.ts'
 import type { Place } from './runner-health.ts'
-import { ForwardFrame } from './service.ts'
+import { ForwardFrame, inside, type SandboxAt } from './service.ts'
 
 export interface ForwardOptions {
   gateway: Gateway
-  sandboxId: string
+  sandbox: SandboxAt
   /** TCP on the sandbox's 127.0.0.1. */
   port: number
   /** A port of 127.0.0.1 (0: any), or the path of a socket, which then is this user's alone. */
@@ -87,13 +87,13 @@ export class Forward {
 
   /** One token a connection: a gateway gives each three, and revokes none by itself. */
   async #carry(socket: Socket): Promise<void> {
-    const { gateway, sandboxId, port } = this.#options
+    const { gateway, sandbox, port } = this.#options
     const { signal } = this.#closing
     socket.on('error', () => socket.destroy())
-    const { token } = await gateway.call('CreateSshSession', { sandbox_id: sandboxId }, signal)
+    const { token } = await gateway.call('CreateSshSession', inside(sandbox), signal)
     try {
       const tcp = { host: HOST, port }
-      const init = { sandbox_id: sandboxId, service_id: SERVICE, tcp, authorization_token: token }
+      const init = { ...inside(sandbox), service_id: SERVICE, tcp, authorization_token: token }
       await carryBoth(socket, await gateway.forward(init))
     } finally {
       await gateway.call('RevokeSshSession', { token }, AbortSignal.timeout(REVOKE_MS)).catch(() => undefined)

@@ -1,11 +1,12 @@
 import { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, type Metadata, status } from '@grpc/grpc-js'
-import { toMessage } from '../errors.ts'
+import { RunnerError, toMessage } from '../errors.ts'
 import { cancelledBy, connector, isServiceError } from '../grpc/channel.ts'
 import type { ProxySettings } from '../proxy-settings.ts'
 import type { Access } from './access.ts'
 import { GatewayFailure } from './gateway-failure.ts'
+import { KNOWN_VERSIONS, protocolOf } from './gateway-version.ts'
 import {
   ANSWERS,
   type AnswerOf,
@@ -13,7 +14,9 @@ import {
   ExecEvent,
   type Message,
   openshellServices,
+  type Protocol,
   type RequestOf,
+  type Services,
 } from './service.ts'
 
 export interface GatewayOptions {
@@ -34,22 +37,51 @@ const PACE: GatewayPace = { call: 60_000, pauses: [1000, 2000, 4000, 8000] }
 /** A connection that is silent for so long is asked whether it lives, in milliseconds: an exec may say nothing for hours. */
 const KEEPALIVE = { 'grpc.keepalive_time_ms': 30_000, 'grpc.keepalive_timeout_ms': 15_000 }
 
-export type ExecEnd = { stdout: Uint8Array } | { stderr: Uint8Array } | { exit: number }
+export type ExecPiece = { stdout: Uint8Array } | { stderr: Uint8Array } | { exit: number }
 /** Of frames. */
 export type ForwardStream = Duplex & { cancel(): void }
 
 /** The gateway's service, as a launcher calls it. */
 export class Gateway {
   readonly #access: Access
-  readonly #services = openshellServices()
   readonly #client: Client
   readonly #pace: GatewayPace
+  #protocol: Protocol = '0.0'
+  #services: Services = openshellServices('0.0')
 
-  /** @throws {RunnerError} `config_invalid` for a proxy that cannot be used. */
-  constructor({ access, proxies, pace }: GatewayOptions) {
+  private constructor({ access, proxies, pace }: GatewayOptions) {
     this.#access = access
     this.#pace = { ...PACE, ...pace }
     this.#client = connector({ server: access.server, tls: access.tls, proxies }, KEEPALIVE)()
+  }
+
+  /**
+   * Asks the gateway for its version, which says how it wants to be spoken to.
+   *
+   * @throws {RunnerError} `config_invalid` for a proxy that cannot be used, `sandbox_failed` for a version that is too old.
+   * @throws {GatewayFailure}
+   */
+  static async open(options: GatewayOptions, signal: AbortSignal): Promise<Gateway> {
+    const gateway = new Gateway(options)
+    try {
+      const { version } = await gateway.call('Health', {}, signal)
+      const protocol = protocolOf(version)
+      if (protocol === undefined)
+        throw new RunnerError(
+          'sandbox_failed',
+          `The gateway is OpenShell ${version}; this launcher knows ${KNOWN_VERSIONS}.`,
+        )
+      gateway.#protocol = protocol
+      gateway.#services = openshellServices(protocol)
+      return gateway
+    } catch (error) {
+      gateway.close()
+      throw error
+    }
+  }
+
+  get protocol(): Protocol {
+    return this.#protocol
   }
 
   /**
@@ -59,7 +91,7 @@ export class Gateway {
    */
   async call<N extends CallName>(name: N, request: RequestOf<N>, signal: AbortSignal): Promise<AnswerOf<N>> {
     const pauses = [...this.#pace.pauses]
-    let refusedToken: string | undefined
+    let isRefused = false
     for (;;) {
       signal.throwIfAborted()
       const metadata = await this.#access.metadata()
@@ -68,10 +100,9 @@ export class Gateway {
       } catch (error) {
         if (signal.aborted) throw signal.reason
         if (!(error instanceof GatewayFailure)) throw error
-        const token = JSON.stringify(metadata.getMap())
-        if (error.remedy === 'sign in' && refusedToken === undefined) {
-          refusedToken = token
-          if (JSON.stringify((await this.#access.metadata()).getMap()) !== token) continue
+        if (error.remedy === 'sign in' && !isRefused && (await this.#isReplaced(metadata))) {
+          isRefused = true
+          continue
         }
         const pause = error.remedy === 'again' ? pauses.shift() : undefined
         if (pause === undefined) throw error
@@ -85,7 +116,7 @@ export class Gateway {
    *
    * @throws {GatewayFailure} also when the stream ends without an exit: that says nothing of the command.
    */
-  async *exec(request: RequestOf<'ExecSandbox'>, signal: AbortSignal): AsyncGenerator<ExecEnd> {
+  async *exec(request: RequestOf<'ExecSandbox'>, signal: AbortSignal): AsyncGenerator<ExecPiece> {
     signal.throwIfAborted()
     const { path, requestSerialize, responseDeserialize } = this.#services.ExecSandbox
     const metadata = await this.#access.metadata()
@@ -104,10 +135,9 @@ export class Gateway {
         const { stdout, stderr, exit } = ExecEvent.parse(message)
         if (stdout !== undefined) yield { stdout: stdout.data }
         if (stderr !== undefined) yield { stderr: stderr.data }
-        if (exit !== undefined) {
-          yield { exit: exit.exit_code }
-          return
-        }
+        if (exit === undefined) continue
+        yield { exit: exit.exit_code }
+        return
       }
     } catch (error) {
       throw signal.aborted ? signal.reason : failureOf('ExecSandbox', error)
@@ -133,17 +163,24 @@ export class Gateway {
     this.#client.close()
   }
 
+  async #isReplaced(metadata: Metadata): Promise<boolean> {
+    const now = await this.#access.metadata()
+    return JSON.stringify(now.getMap()) !== JSON.stringify(metadata.getMap())
+  }
+
   #unary(name: CallName, request: object, metadata: Metadata, signal: AbortSignal): Promise<unknown> {
-    const { path, requestSerialize, responseDeserialize } = this.#services[name]
+    const method = this.#services[name]
+    if (method === undefined)
+      throw new GatewayFailure(name, status.UNIMPLEMENTED, `OpenShell ${this.#protocol} has no such call`)
+    const { path, requestSerialize, responseDeserialize } = method
     return new Promise((resolve, reject) => {
-      const deadline = Date.now() + this.#pace.call
       const call = this.#client.makeUnaryRequest(
         path,
         requestSerialize,
         responseDeserialize,
         request,
         metadata,
-        { deadline },
+        { deadline: Date.now() + this.#pace.call },
         (error, answer) => {
           release()
           if (error === null) resolve(answer)

@@ -2,13 +2,12 @@ import { RunnerError, toMessage } from '../errors.ts'
 import { EXEC_PACE, type ExecPace, execUntilExit } from './exec.ts'
 import { Forward } from './forward.ts'
 import type { Gateway } from './gateway.ts'
-import { checkVersion } from './gateway-version.ts'
 import { RUN_LABEL, type SandboxPlan } from './plan.ts'
 import { type ProviderSecrets, provideProviders } from './providers.ts'
 import { putAway, type SandboxState } from './put-away.ts'
 import { untilHealthy } from './runner-health.ts'
 import { provideSandbox, SANDBOX_PACE, type SandboxPace, untilReady } from './sandbox.ts'
-import type { Sandbox } from './service.ts'
+import { inside, inWorkspace, type Sandbox, type SandboxAt } from './service.ts'
 import { UPLOAD_PAUSES, upload } from './upload.ts'
 
 export interface LaunchOptions {
@@ -92,19 +91,19 @@ class Launch {
   async start(): Promise<LaunchedSandbox> {
     const { gateway, plan, secrets, run, signal, say, onMade } = this.#options
     const { name, workspace } = plan
-    await checkVersion(gateway, signal)
     this.#mayHaveMade = true
     await provideProviders(gateway, plan, { workspace, secrets, signal, say })
     const { sandbox: made, isMade } = await provideSandbox(gateway, plan, { run, signal })
     onMade(made)
     if (!isMade) say(`the sandbox ${name} was there before (${made.phase}); what it was made with stays`)
     const sandbox = await untilReady(gateway, plan, { pace: this.#pace.sandbox, signal })
+    const at = { id: sandbox.id, name, workspace }
     await this.#addRules()
-    if (isMade) await this.#upload(sandbox)
+    if (isMade) await this.#upload(at)
     else if (plan.uploads.length > 0) say('nothing is uploaded into a sandbox that was there before')
-    const ended = this.#run(sandbox, isMade ? {} : { IS_RESUME: 'true' })
+    const ended = this.#run(at, isMade ? {} : { IS_RESUME: 'true' })
     this.#ended = ended
-    const forward = await Forward.open({ gateway, sandboxId: sandbox.id, ...plan.forward, say })
+    const forward = await Forward.open({ gateway, sandbox: at, ...plan.forward, say })
     this.#forward = forward
     await this.#untilHealthy(forward, ended)
     return { address: forward.address, ended, close: () => this.close() }
@@ -141,18 +140,19 @@ class Launch {
       add_rule: { rule_name, rule },
     }))
     if (merge_operations.length === 0) return
-    await gateway.call('UpdateConfig', { name, workspace, merge_operations }, signal)
+    const request = { name, sandbox: name, merge_operations, ...inWorkspace(workspace) }
+    await gateway.call('UpdateConfig', request, signal)
   }
 
-  async #upload({ id }: Sandbox): Promise<void> {
+  async #upload(sandbox: SandboxAt): Promise<void> {
     const { gateway, plan, signal } = this.#options
     for (const one of plan.uploads)
-      await upload(gateway, one, { sandboxId: id, signal, pauses: this.#pace.uploadPauses })
+      await upload(gateway, one, { sandbox, signal, pauses: this.#pace.uploadPauses })
   }
 
-  async #run({ id, name }: Sandbox, environment: Record<string, string>): Promise<CommandEnd> {
+  async #run(sandbox: SandboxAt, environment: Record<string, string>): Promise<CommandEnd> {
     const { gateway, plan, say, onOutput } = this.#options
-    const request = { sandbox_id: id, command: plan.command, environment }
+    const request = { ...inside(sandbox), command: plan.command, environment }
     try {
       const code = await execUntilExit(gateway, request, {
         signal: this.#closing.signal,
@@ -160,7 +160,7 @@ class Launch {
         onOutput,
         onRetry: ({ message }) => say(`the command's stream broke and is begun again: ${message}`),
       })
-      return code === undefined ? { failure: failed(`The sandbox ${name} is gone`) } : { code }
+      return code === undefined ? { failure: failed(`The sandbox ${sandbox.name} is gone`) } : { code }
     } catch (error) {
       return { failure: error instanceof Error ? error : new Error(toMessage(error)) }
     }

@@ -5,7 +5,6 @@ import type { Message } from './service.ts'
 export interface SandboxPlan {
   /** `https://HOST:PORT`. */
   gateway: string
-  /** Empty: the gateway's `default`. */
   workspace: string
   /** Of the sandbox; names of what belongs to it derive from it. */
   name: string
@@ -118,14 +117,14 @@ export function checkPlan(plan: SandboxPlan): SandboxPlan {
   })
 }
 
-export function nameProblem(name: string): string | undefined {
+function nameProblem(name: string): string | undefined {
   if (name.length <= NAME_CHARS_MAX && NAME.test(name)) return undefined
   return `a-z, 0-9 and single hyphens between them, at most ${NAME_CHARS_MAX} characters`
 }
 
 function nameProblems({ name, workspace, image }: SandboxPlan): string[] {
   const wrong = nameProblem(name)
-  const wrongWorkspace = workspace === '' ? undefined : nameProblem(workspace)
+  const wrongWorkspace = nameProblem(workspace)
   const isImage = image !== '' && image.length <= LIMITS.imageChars && !/[\s\0]/.test(image)
   return [
     ...(wrong === undefined ? [] : [`name: ${wrong}`]),

@@ -30,6 +30,15 @@ function ruleMessage({ name, endpoints, binaries }: NetworkRule, key: string): M
   }
 }
 
+/** In 0.1 these words are numbers, and a word that is none of them is 0, which says nothing. */
+const TLS = ['', 'skip', 'terminate', 'passthrough']
+const ENFORCEMENT = ['', 'enforce', 'audit']
+const ACCESS = ['', 'read-only', 'read-write', 'full']
+
+function numberOf(words: readonly string[], word: string): number {
+  return Math.max(words.indexOf(word), 0)
+}
+
 /** One port is in `ports` too; the limit of a body is one field for JSON-RPC and MCP. */
 function endpointMessage(endpoint: Endpoint): Message<'NetworkEndpoint'> {
   const { port, ports, rules, deny_rules, json_rpc, mcp, credential_binding, ...same } = endpoint
@@ -41,6 +50,9 @@ function endpointMessage(endpoint: Endpoint): Message<'NetworkEndpoint'> {
   }
   return {
     ...same,
+    tls_mode: numberOf(TLS, same.tls),
+    enforcement_mode: numberOf(ENFORCEMENT, same.enforcement),
+    access_preset: numberOf(ACCESS, same.access),
     port: all[0] ?? 0,
     ports: all,
     rules: rules.map(({ allow }) => ({ allow: matcherMessage(allow) })),

@@ -10,7 +10,32 @@ const MATCHER = {
   operation_name: text(6),
   fields: list('string', 7),
   params: mapOf('L7QueryMatcher', 9),
-}
+} as const
+
+/** What an endpoint has in every version. */
+export const ENDPOINT = {
+  host: text(1),
+  port: uint32(2),
+  protocol: text(3),
+  rules: list('L7Rule', 7),
+  allowed_ips: list('string', 8),
+  ports: list('uint32', 9),
+  deny_rules: list('L7DenyRule', 10),
+  allow_encoded_slash: bool(11),
+  persisted_queries: text(12),
+  graphql_persisted_queries: mapOf('GraphqlOperation', 13),
+  graphql_max_body_bytes: uint32(14),
+  path: text(15),
+  websocket_credential_rewrite: bool(16),
+  request_body_credential_rewrite: bool(17),
+  credential_signing: text(19),
+  signing_service: text(20),
+  signing_region: text(21),
+  json_rpc_max_body_bytes: uint32(22),
+  mcp: one('McpOptions', 23),
+  credential_binding: one('NetworkCredentialBinding', 24),
+  allow_uninspected_credentials: bool(25),
+} as const
 
 /** A policy as the gateway takes it (OpenShell's package openshell.sandbox.v1), and JSON as protobuf writes it. */
 export const POLICY_MESSAGES = {
@@ -33,34 +58,6 @@ export const POLICY_MESSAGES = {
     fields: { name: text(1), endpoints: list('NetworkEndpoint', 2), binaries: list('NetworkBinary', 3) },
   },
   NetworkBinary: { fields: { path: text(1) } },
-  NetworkEndpoint: {
-    fields: {
-      host: text(1),
-      port: uint32(2),
-      protocol: text(3),
-      tls: text(4),
-      enforcement: text(5),
-      access: text(6),
-      rules: list('L7Rule', 7),
-      allowed_ips: list('string', 8),
-      ports: list('uint32', 9),
-      deny_rules: list('L7DenyRule', 10),
-      allow_encoded_slash: bool(11),
-      persisted_queries: text(12),
-      graphql_persisted_queries: mapOf('GraphqlOperation', 13),
-      graphql_max_body_bytes: uint32(14),
-      path: text(15),
-      websocket_credential_rewrite: bool(16),
-      request_body_credential_rewrite: bool(17),
-      credential_signing: text(19),
-      signing_service: text(20),
-      signing_region: text(21),
-      json_rpc_max_body_bytes: uint32(22),
-      mcp: one('McpOptions', 23),
-      credential_binding: one('NetworkCredentialBinding', 24),
-      allow_uninspected_credentials: bool(25),
-    },
-  },
   McpOptions: { fields: { strict_tool_names: bool(1), allow_all_known_mcp_methods: bool(2) } },
   NetworkCredentialBinding: { fields: { provider: text(1) } },
   GraphqlOperation: {

@@ -2,6 +2,7 @@ import { RunnerError } from '../errors.ts'
 import type { Gateway } from './gateway.ts'
 import { GatewayFailure, isFailure } from './gateway-failure.ts'
 import { type InferencePlan, LABEL, type ProviderPlan, type SandboxPlan } from './plan.ts'
+import { inWorkspace, named, type SandboxName } from './service.ts'
 
 /** Values for the names of a plan, by the provider's name. None of them is in the plan. */
 export type ProviderSecrets = Readonly<
@@ -19,7 +20,8 @@ export interface ProviderWants {
 const PROVIDERS_V2 = 'providers_v2_enabled'
 /** Of the route's provider, which is the workspace's: no sandbox takes it along. */
 const ROUTE_LABELS = { 'agui-runner.route': 'inference' }
-const PAGE = 100
+/** As many as a gateway shows at once. */
+const PAGE = 1000
 
 /** Everything that has to be there before the sandbox. @throws {GatewayFailure} @throws {RunnerError} */
 export async function provideProviders(
@@ -28,7 +30,12 @@ export async function provideProviders(
   wants: ProviderWants,
 ): Promise<void> {
   if (providers.length === 0 && inference === undefined) return
-  await enableProfiles(gateway, wants.signal)
+  if (gateway.protocol === '0.0') await enableProfiles(gateway, wants.signal)
+  else if (inference !== undefined)
+    throw new RunnerError(
+      'sandbox_failed',
+      'This gateway has no routes to a model (OpenShell 0.1): leave --inference out, and attach the credential with --provider.',
+    )
   for (const provider of providers) await provideProvider(gateway, provider, { [LABEL]: name }, wants)
   if (inference !== undefined) await provideRoute(gateway, inference, wants)
 }
@@ -51,20 +58,20 @@ async function provideProvider(
   const { credentials = {}, material = {} } = secrets[name] ?? {}
   const provider = { metadata: { name, labels }, type, credentials, config }
   try {
-    await gateway.call('CreateProvider', { provider, workspace }, signal)
+    await gateway.call('CreateProvider', { provider, ...inWorkspace(workspace) }, signal)
   } catch (error) {
     if (!isFailure(error, 'taken')) throw error
-    const { metadata } = await gateway.call('GetProvider', { name, workspace }, signal)
+    const { metadata } = await gateway.call('GetProvider', named({ name, workspace }), signal)
     if (Object.entries(labels).some(([key, value]) => metadata.labels[key] !== value))
       throw new RunnerError(
         'sandbox_failed',
         `The provider ${name} is there, and no launch of agui-runner made it.`,
       )
-    await gateway.call('UpdateProvider', { provider, workspace }, signal)
+    await gateway.call('UpdateProvider', { provider, ...inWorkspace(workspace) }, signal)
   }
   if (refresh === undefined) return
   const { credential, strategy, secretMaterial } = refresh
-  const at = { provider: name, credential_key: credential, workspace }
+  const at = { provider: name, credential_key: credential, ...inWorkspace(workspace) }
   const configured = { ...at, strategy, material, secret_material_keys: secretMaterial }
   await gateway.call('ConfigureProviderRefresh', configured, signal)
   try {
@@ -109,17 +116,14 @@ async function currentRoute(
 /** Removes those that were made for the sandbox, which has to be gone. @returns their names. @throws {GatewayFailure} */
 export async function removeProviders(
   gateway: Gateway,
-  { name: sandbox, workspace }: { name: string; workspace: string },
+  { name: sandbox, workspace }: SandboxName,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const names: string[] = []
-  for (let offset = 0; ; offset += PAGE) {
-    const { providers } = await gateway.call('ListProviders', { limit: PAGE, offset, workspace }, signal)
-    names.push(
-      ...providers.flatMap(({ metadata: { name, labels } }) => (labels[LABEL] === sandbox ? [name] : [])),
-    )
-    if (providers.length < PAGE) break
-  }
-  for (const name of names) await gateway.call('DeleteProvider', { name, workspace }, signal)
+  const request = { limit: PAGE, page_size: PAGE, ...inWorkspace(workspace) }
+  const { providers } = await gateway.call('ListProviders', request, signal)
+  const names = providers.flatMap(({ metadata: { name, labels } }) =>
+    labels[LABEL] === sandbox ? [name] : [],
+  )
+  for (const name of names) await gateway.call('DeleteProvider', named({ name, workspace }), signal)
   return names
 }

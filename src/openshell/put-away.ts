@@ -3,15 +3,8 @@ import { within } from '../within.ts'
 import type { Gateway } from './gateway.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { removeProviders } from './providers.ts'
-import {
-  described,
-  findSandbox,
-  isOurs,
-  removeSandbox,
-  type SandboxName,
-  type SandboxPace,
-} from './sandbox.ts'
-import type { Sandbox } from './service.ts'
+import { described, findSandbox, isOurs, removeSandbox, type SandboxPace } from './sandbox.ts'
+import { named, type Sandbox, type SandboxName } from './service.ts'
 
 /** What is left at the gateway, in a word and in one sentence. */
 export interface SandboxState {
@@ -66,7 +59,7 @@ async function stop(
   { found, signal }: { found: Sandbox; signal: AbortSignal },
 ): Promise<SandboxState> {
   try {
-    await gateway.call('StopSandbox', at, signal)
+    await gateway.call('StopSandbox', named(at), signal)
   } catch (error) {
     if (!(error instanceof GatewayFailure) || error.remedy !== 'refused') throw error
     return left(found, `, for ${error.message}`)

@@ -5,13 +5,7 @@ import type { Gateway } from './gateway.ts'
 import { isFailure } from './gateway-failure.ts'
 import { LABEL, RUN_LABEL, type SandboxPlan } from './plan.ts'
 import { structMessage } from './policy-message.ts'
-import type { Sandbox } from './service.ts'
-
-export interface SandboxName {
-  name: string
-  /** Empty: `default`. */
-  workspace: string
-}
+import { inWorkspace, named, type Sandbox, type SandboxName } from './service.ts'
 
 /** Milliseconds. */
 export interface SandboxPace {
@@ -26,6 +20,12 @@ export interface SandboxPace {
 }
 
 export const SANDBOX_PACE: SandboxPace = { look: 2000, ready: 600_000, error: 15_000, gone: 90_000 }
+
+/**
+ * Versions differ in what they run when nothing is said: nothing, or a login shell. What a launch runs is an exec beside it,
+ * whose output comes back and which can be begun again.
+ */
+const MAIN_PROCESS = ['sleep', 'infinity']
 
 /**
  * Makes the sandbox, or takes one of this name that a launch before this one has made. `run` is this launch.
@@ -44,20 +44,22 @@ export async function provideSandbox(
     ...(Object.keys(driverConfig).length === 0 ? {} : { driver_config: structMessage(driverConfig) }),
   }
   const spec = {
+    command: MAIN_PROCESS,
     environment,
     template,
     providers: [...providers.map((provider) => provider.name), ...attached],
     ...(policy === undefined ? {} : { policy }),
   }
   const labels = { ...plan.labels, [LABEL]: name, [RUN_LABEL]: run }
+  const request = { name, spec, labels, ...inWorkspace(workspace) }
   try {
-    const sandbox = await gateway.call('CreateSandbox', { name, workspace, spec, labels }, signal)
+    const sandbox = await gateway.call('CreateSandbox', request, signal)
     return { sandbox, isMade: true }
   } catch (error) {
     // It is also said to be there when the answer to a first attempt was lost.
     if (!isFailure(error, 'taken')) throw error
   }
-  const sandbox = await gateway.call('GetSandbox', { name, workspace }, signal)
+  const sandbox = await gateway.call('GetSandbox', named(plan), signal)
   if (!isOurs(sandbox))
     throw failed(`The name ${name} is taken by a sandbox that no launch of agui-runner made; choose another`)
   return { sandbox, isMade: sandbox.labels[RUN_LABEL] === run }
@@ -91,7 +93,8 @@ export async function untilReady(
         if (failedAt !== undefined && performance.now() - failedAt >= pace.error)
           throw failed(`The sandbox ${at.name} is ${last}`)
         if (sandbox?.phase === 'DELETING') throw failed(`The sandbox ${at.name} is being deleted`)
-        if (sandbox?.phase === 'STOPPED') await gateway.call('StartSandbox', at, signal)
+        if (sandbox?.phase === 'COMPLETED') throw failed(`The sandbox ${at.name} has ended by itself`)
+        if (sandbox?.phase === 'STOPPED') await gateway.call('StartSandbox', named(at), signal)
         await delay(pace.look, undefined, { signal })
       }
     })
@@ -106,7 +109,7 @@ export async function untilReady(
 /** Undefined when the gateway cannot say now. */
 async function lookAt(gateway: Gateway, at: SandboxName, signal: AbortSignal): Promise<Sandbox | undefined> {
   try {
-    return await gateway.call('GetSandbox', at, signal)
+    return await gateway.call('GetSandbox', named(at), signal)
   } catch (error) {
     if (isFailure(error, 'again')) return undefined
     if (isFailure(error, 'absent')) throw failed(`The sandbox ${at.name} is gone; somebody deleted it`)
@@ -121,7 +124,7 @@ export async function findSandbox(
   signal: AbortSignal,
 ): Promise<Sandbox | undefined> {
   try {
-    return await gateway.call('GetSandbox', at, signal)
+    return await gateway.call('GetSandbox', named(at), signal)
   } catch (error) {
     if (isFailure(error, 'absent')) return undefined
     throw error
@@ -136,7 +139,7 @@ export async function removeSandbox(
 ): Promise<void> {
   try {
     await within({ signal: outer, timeoutMs: pace.gone }, async (signal) => {
-      await gateway.call('DeleteSandbox', at, signal)
+      await gateway.call('DeleteSandbox', named(at), signal)
       while ((await findSandbox(gateway, at, signal)) !== undefined)
         await delay(pace.look, undefined, { signal })
     })

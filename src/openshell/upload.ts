@@ -9,6 +9,7 @@ import { exec } from './exec.ts'
 import type { Gateway } from './gateway.ts'
 import { isFailure } from './gateway-failure.ts'
 import type { UploadPlan } from './plan.ts'
+import { inside, type SandboxAt } from './service.ts'
 
 /** Of one exec's stdin: a request has at most 1 MiB. */
 const PART_BYTES = 768 * 1024
@@ -17,7 +18,7 @@ export const UPLOAD_PAUSES: readonly number[] = [1000, 2000, 4000, 8000]
 const STDERR_CHARS_MAX = 2000
 
 export interface UploadWants {
-  sandboxId: string
+  sandbox: SandboxAt
   signal: AbortSignal
   /** Before each new attempt, in milliseconds. */
   pauses: readonly number[]
@@ -33,12 +34,12 @@ export interface UploadWants {
 export async function upload(
   gateway: Gateway,
   { source, target }: UploadPlan,
-  { sandboxId, signal, pauses }: UploadWants,
+  { sandbox, signal, pauses }: UploadWants,
 ): Promise<void> {
   const folder = `/tmp/agui-runner-upload-${randomBytes(6).toString('hex')}`
   const run = async (script: string, words: string[], stdin: Uint8Array = Buffer.alloc(0)): Promise<void> => {
     const command = ['/bin/sh', '-ec', script, 'upload', ...words]
-    await runAgain(gateway, { sandbox_id: sandboxId, command, stdin }, { what: source, signal, pauses })
+    await runAgain(gateway, { ...inside(sandbox), command, stdin }, { what: source, signal, pauses })
   }
   try {
     let part = 0
