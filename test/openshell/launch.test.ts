@@ -49,7 +49,7 @@ describe.each(['0.0', '0.1'] as const)('a gateway of %s', (protocol) => {
       // More than one request carries.
       const large = 'x'.repeat(2_000_000)
       writeFileSync(join(source, 'deep', 'large.txt'), large)
-      bench = await openShellBench({ protocol })
+      bench = await openShellBench({ protocol, hasRunner: true })
       const { server } = bench
       const launched = await bench.launch({
         plan: {
@@ -97,26 +97,41 @@ describe.each(['0.0', '0.1'] as const)('a gateway of %s', (protocol) => {
   test('more connections than a token allows, each with its answer', async () => {
     bench = await openShellBench({ protocol })
     const { address } = await bench.launch()
-    const answers = await Promise.all(
-      Array.from({ length: 8 }, async () => (await fetch(`${address}/env`)).status),
-    )
+    const answers = await Promise.all(Array.from({ length: 8 }, async () => (await fetch(address)).status))
     expect(answers).toEqual(Array.from({ length: 8 }, () => 200))
-  })
-
-  test('a command’s stream that is cut again and again; its exit code is heard all the same', async () => {
-    bench = await openShellBench({ protocol })
-    const { server } = bench
-    server.faults.cuts = 3
-    const launched = await bench.launch()
-    // The first wrote one line and was cut; those behind it wait for it, and write nothing.
-    await server.until(() => server.running === 2)
-    await fetch(`${launched.address}/exit/3`)
-    expect(await launched.ended).toEqual({ code: 3 })
   })
 })
 
-test('a sandbox that was there before is gone on with, and left', async () => {
+test.each([false, true])(
+  'a command’s stream that is cut again and again (without a word: %s); its exit code is heard all the same',
+  async (isQuietCut) => {
+    bench = await openShellBench({ hasRunner: true })
+    const { server } = bench
+    Object.assign(server.faults, { cuts: 3, isQuietCut })
+    const launched = await bench.launch()
+    await server.until(() => server.output.match(/attached/g)?.length === 3)
+    await fetch(`${launched.address}/exit/3`)
+    expect(await launched.ended).toEqual({ code: 3 })
+    expect(await launched.close()).toMatchObject({ state: 'deleted' })
+  },
+)
+
+test('a stream that breaks more often than it is begun again: the session’s state is said', async () => {
   bench = await openShellBench()
+  const { server } = bench
+  const launched = await bench.launch()
+  server.faults.refuse = (method) =>
+    method === 'ExecSandbox' ? { code: status.UNAVAILABLE, details: 'supervisor relay failed' } : undefined
+  server.cutStreams()
+  expect(await launched.ended).toMatchObject({
+    failure: { message: expect.stringContaining('supervisor relay failed') },
+  })
+  expect(server.count('ExecSandbox')).toBe(1 + 5)
+  expect(await launched.close()).toMatchObject({ state: 'deleted' })
+})
+
+test('a sandbox that was there before is gone on with, and left', async () => {
+  bench = await openShellBench({ hasRunner: true })
   const first = await bench.launch({ plan: { onEnd: 'stop' } })
   expect(await first.close()).toMatchObject({ state: 'stopped' })
   expect(bench.server.sandboxes.get('box')?.phase).toBe('STOPPED')
@@ -186,7 +201,7 @@ const FAILURES = [
 test.each(FAILURES)(
   '%s refused (%i, %s): one sentence, and nothing is left',
   async (method, code, details, sentence) => {
-    bench = await openShellBench()
+    bench = await openShellBench({ hasRunner: method === 'ExecSandbox' })
     const { server } = bench
     server.faults.refuse = (name) => (name === method ? { code, details } : undefined)
     const launch = bench.launch({
@@ -335,14 +350,14 @@ test('no route is made where there are none', async () => {
 })
 
 test('a runner that ends before it answers', async () => {
-  bench = await openShellBench()
+  bench = await openShellBench({ hasRunner: true })
   await expect(bench.launch({ plan: { command: ['/bin/sh', '-c', 'exit 7'] } })).rejects.toThrow(
     '/bin/sh ended with 7 before it answered. The sandbox box is deleted.',
   )
 })
 
 test('a runner that never answers', async () => {
-  bench = await openShellBench()
+  bench = await openShellBench({ hasRunner: true })
   await expect(bench.launch({ plan: { command: ['sleep', '600'] }, pace: { health: 300 } })).rejects.toThrow(
     /^The runner does not answer GET \/health after 0 seconds\. The sandbox box is deleted\.$/,
   )

@@ -82,6 +82,8 @@ export class GatewayServer {
   readonly providers = new Map<string, FakeProvider>()
   route: { provider: string; model: string; noVerify: boolean } | undefined
   hasProfiles = false
+  /** What commands wrote, heard by the launcher or not. */
+  output = ''
   faults: Faults = {}
   /** The workspace of each call, its name, and what it bore. */
   readonly calls: {
@@ -95,6 +97,7 @@ export class GatewayServer {
   readonly sshTokens = new Map<string, { sandbox: string; open: number }>()
   readonly #children = new Set<ChildProcess>()
   readonly #sockets = new Set<Socket>()
+  readonly #streams = new Set<() => void>()
   readonly #changes = new Set<() => void>()
   #port = 0
 
@@ -153,6 +156,11 @@ export class GatewayServer {
   /** Resolves when it holds; looked at whenever something is asked, or a command ends. */
   async until(holds: () => boolean): Promise<void> {
     while (!holds()) await new Promise<void>((resolve) => this.#changes.add(resolve))
+  }
+
+  /** As a gateway does that is restarted: the commands run on. */
+  cutStreams(): void {
+    for (const cut of this.#streams) cut()
   }
 
   /** Commands that run. */
@@ -358,23 +366,34 @@ export class GatewayServer {
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     this.#children.add(child)
+    this.#changed()
     let isCut = false
+    const cut = (): void => {
+      isCut = true
+      this.#streams.delete(cut)
+      if (this.faults.isQuietCut === true) call.end()
+      else call.emit('error', refusal(status.UNAVAILABLE, 'exec relay closed'))
+    }
+    this.#streams.add(cut)
     const write = (event: object): void => {
+      this.#changed()
       if (isCut || call.cancelled) return
       call.write(event)
       if ((this.faults.cuts ?? 0) <= 0) return
       this.faults.cuts = (this.faults.cuts ?? 0) - 1
-      isCut = true
-      if (this.faults.isQuietCut === true) call.end()
-      else call.emit('error', refusal(status.UNAVAILABLE, 'exec relay closed'))
+      cut()
     }
-    child.stdout.on('data', (data: Buffer) => write({ stdout: { data } }))
+    child.stdout.on('data', (data: Buffer) => {
+      this.output += data.toString()
+      write({ stdout: { data } })
+    })
     child.stderr.on('data', (data: Buffer) => write({ stderr: { data } }))
     child.stdin.on('error', () => undefined)
     child.stdin.end(stdin)
     child.once('error', () => this.#ended(child))
     child.once('close', (code) => {
       this.#ended(child)
+      this.#streams.delete(cut)
       if (isCut || call.cancelled) return
       call.write({ exit: { exit_code: code ?? 1 } })
       call.end()

@@ -1,8 +1,9 @@
-// A gateway of the facts, the launcher on it, and in the sandbox a small HTTP server that behaves like a runner's entrypoint: a
-// second start waits for the first and exits as that does.
+// A gateway of the facts, and the launcher on it. What it runs is `sleep`, beside a server of this process that answers for it;
+// or, where the command is the point, an HTTP server that behaves like a runner's entrypoint: a second start waits for the first
+// and exits as that does.
 
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { createServer } from 'node:http'
 import { Access, type AccessOptions } from '../../src/openshell/access.ts'
 import { Gateway } from '../../src/openshell/gateway.ts'
 import { type LaunchedSandbox, type LaunchPace, launchSandbox } from '../../src/openshell/launch.ts'
@@ -17,7 +18,7 @@ const http = require('node:http')
 const port = Number(process.env.PORT)
 const waiting = []
 const server = http.createServer((request, response) => {
-  if (request.url === '/wait') return void waiting.push(response)
+  if (request.url === '/wait') return void (waiting.push(response), response.flushHeaders())
   const code = /^\\/exit\\/(\\d+)$/.exec(request.url)?.[1]
   if (code === undefined) return void response.end(JSON.stringify(process.env))
   response.end('bye')
@@ -25,13 +26,15 @@ const server = http.createServer((request, response) => {
   server.close(() => process.exit(Number(code)))
 })
 server.on('error', () => http.get({ port, path: '/wait' }, async (response) => {
+  console.log('attached')
   let code = ''
   for await (const piece of response) code += piece
   process.exit(Number(code))
 }))
 server.listen(port, '127.0.0.1', () => console.log('serving'))
 `
-export const RUNNER_COMMAND = [process.execPath, '-e', RUNNER]
+const RUNNER_COMMAND = [process.execPath, '-e', RUNNER]
+const IDLE_COMMAND = ['sleep', '600']
 
 const QUICK: LaunchPace = {
   sandbox: { look: 5, ready: 2000, error: 60, gone: 2000 },
@@ -60,8 +63,17 @@ interface LaunchOptions {
   pace?: Partial<LaunchPace>
 }
 
-export async function openShellBench(options: GatewayServerOptions = {}): Promise<OpenShellBench> {
-  const port = await freePort()
+interface BenchOptions extends GatewayServerOptions {
+  /** The command itself answers. */
+  hasRunner?: boolean
+}
+
+export async function openShellBench({ hasRunner, ...options }: BenchOptions = {}): Promise<OpenShellBench> {
+  const answering = createServer((_request, response) => response.end()).listen(0, '127.0.0.1')
+  await once(answering, 'listening')
+  const address = answering.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  if (hasRunner === true) answering.close()
   const server = new GatewayServer({ port, ...options })
   await server.open()
   const said: string[] = []
@@ -74,7 +86,8 @@ export async function openShellBench(options: GatewayServerOptions = {}): Promis
       ...{ gateway: server.url, workspace: 'team', name: 'box', image: 'agui-runner:0.1.0', labels: {} },
       ...{ environment: { PORT: String(port) }, driverConfig: {}, providers: [], attached: [] },
       ...{ inference: undefined, policy: undefined, rules: {}, uploads: [] },
-      ...{ command: RUNNER_COMMAND, forward: { port: 8001, listen: 0 }, onEnd: 'auto' },
+      ...{ command: hasRunner === true ? RUNNER_COMMAND : IDLE_COMMAND },
+      ...{ forward: { port: 8001, listen: 0 }, onEnd: 'auto' },
       ...changes,
     }),
     async gateway(access = {}) {
@@ -111,16 +124,9 @@ export async function openShellBench(options: GatewayServerOptions = {}): Promis
       for (const one of launched) await one.close()
       for (const gateway of gateways) gateway.close()
       server.close()
+      answering.close()
+      answering.closeAllConnections()
     },
   }
   return bench
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
