@@ -9,7 +9,7 @@ interface Field {
   readonly keyType?: 'string'
 }
 
-export type Messages = Readonly<Record<string, { readonly fields: Readonly<Record<string, Field>> }>>
+type Messages = Readonly<Record<string, { readonly fields: Readonly<Record<string, Field>> }>>
 
 const scalar =
   <const T extends string>(type: T) =>
@@ -24,7 +24,6 @@ export const uint32 = scalar('uint32')
 export const int32 = scalar('int32')
 /** A number of 64 bits is read as a text: a double would round it. */
 export const int64 = scalar('int64')
-export const uint64 = scalar('uint64')
 export const one = <const T extends string>(type: T, id: number) => ({ type, id })
 export const list = <const T extends string>(type: T, id: number) => ({ type, id, rule: 'repeated' }) as const
 export const mapOf = <const T extends string>(type: T, id: number) =>
@@ -54,7 +53,6 @@ interface Scalars {
   uint32: number
   int32: number
   int64: string | number
-  uint64: string | number
 }
 
 type Value<M extends Messages, T> = T extends keyof Scalars

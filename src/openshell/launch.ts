@@ -46,7 +46,7 @@ export const LAUNCH_PACE: LaunchPace = {
 }
 
 /** How the command ended; or that nothing is known of it any more. */
-export type CommandEnd = { code: number } | { failure: Error }
+type CommandEnd = { code: number } | { failure: Error }
 
 export interface LaunchedSandbox {
   /** Where the command's HTTP is reached from here: `http://127.0.0.1:PORT`, or a socket's path. */

@@ -43,7 +43,7 @@ const QUICK: LaunchPace = {
   health: 20_000,
   end: 5000,
 }
-export const QUICK_CALLS = { call: 5000, pauses: [5, 5, 5, 5] }
+const QUICK_CALLS = { call: 5000, pauses: [5, 5, 5, 5] }
 
 export interface OpenShellBench {
   readonly server: GatewayServer
