@@ -37,7 +37,7 @@ function launchCommand(context: CliContext): Command {
     )
     .argument('[command...]', 'in the place of /runner/entrypoint.sh')
     .action(async (command: string[], flags: AllLaunchFlags) => {
-      process.exit(await launchAndStay(context, command, flags))
+      process.exitCode = await launchAndStay(context, command, flags)
     })
 }
 

@@ -94,6 +94,8 @@ export class GatewayServer {
   }[] = []
   /** Taken when set; a caller shows one of them. */
   readonly tokens = new Set<string>()
+  /** Called before a caller hears that its token is not taken. */
+  onUnauthorized: () => void = () => undefined
   readonly sshTokens = new Map<string, { sandbox: string; open: number }>()
   readonly #children = new Set<ChildProcess>()
   readonly #sockets = new Set<Socket>()
@@ -181,8 +183,10 @@ export class GatewayServer {
     this.calls.push({ method, workspace, metadata: metadata.getMap(), request })
     this.#changed()
     const shown = String(metadata.get('authorization')[0] ?? '').replace('Bearer ', '')
-    if (this.tokens.size > 0 && method !== 'Health' && !this.tokens.has(shown))
+    if (this.tokens.size > 0 && method !== 'Health' && !this.tokens.has(shown)) {
+      this.onUnauthorized()
       return refusal(status.UNAUTHENTICATED, 'token expired')
+    }
     return this.faults.refuse?.(method, this.count(method))
   }
 
