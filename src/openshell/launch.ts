@@ -1,4 +1,5 @@
 import { RunnerError, toMessage } from '../errors.ts'
+import { unlessAborted } from '../within.ts'
 import { EXEC_PACE, type ExecPace, execUntilExit } from './exec.ts'
 import { Forward } from './forward.ts'
 import type { Gateway } from './gateway.ts'
@@ -172,10 +173,11 @@ class Launch {
       if ('failure' in end) throw end.failure
       throw failed(`${plan.command[0]} ended with ${end.code} before it answered`)
     })
-    const healthy = untilHealthy(forward.place, { signal, timeoutMs: this.#pace.health })
+    const wants = { signal: this.#closing.signal, timeoutMs: this.#pace.health }
+    const healthy = untilHealthy(forward.place, wants)
     // Whichever comes second has nobody who hears of it.
     for (const one of [early, healthy]) one.catch(() => undefined)
-    await Promise.race([early, healthy])
+    await unlessAborted(signal, Promise.race([early, healthy]))
   }
 }
 

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -64,20 +65,34 @@ function start(words: string[], env: Record<string, string> = {}): Started {
 
 const run = (...words: string[]) => start(words).ended
 
-async function openServer(): Promise<GatewayServer> {
-  server = new GatewayServer({ port: 18_411 })
+async function freePort(): Promise<number> {
+  const listening = createServer().listen(0, '127.0.0.1')
+  await once(listening, 'listening')
+  const address = listening.address()
+  listening.close()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+async function openServer(port = 1): Promise<GatewayServer> {
+  server = new GatewayServer({ port })
   await server.open()
   return server
 }
 
 test('the real runner answers at the address; SIGTERM deletes the sandbox, and no secret is said', async () => {
-  const gateway = await openServer()
-  const home = join(folder, 'home')
-  const env = [`HOME=${home}`, `RUNNER_STATE_DIR=${home}/state`, `WORKSPACE_PATH=${home}`, 'AGUI_PORT=18411']
+  const port = await freePort()
+  const gateway = await openServer(port)
+  const [home, workspace] = [join(folder, 'home'), join(folder, 'workspace')]
+  const env = [
+    `HOME=${home}`,
+    `RUNNER_STATE_DIR=${home}/state`,
+    `WORKSPACE_PATH=${workspace}`,
+    `AGUI_PORT=${port}`,
+  ]
   const launch = start(
     [
       ...['launch', '--name', 'box', '--provider', 'anthropic', '--inference', 'anthropic', '--model', 'm-1'],
-      ...['--no-verify', '--upload', `package.json:${home}`, ...env.flatMap((one) => ['--env', one])],
+      ...['--no-verify', '--upload', `package.json:${workspace}`, ...env.flatMap((one) => ['--env', one])],
       ...['--', resolve('entrypoint.sh')],
     ],
     { ANTHROPIC_API_KEY: SECRET },
@@ -87,8 +102,8 @@ test('the real runner answers at the address; SIGTERM deletes the sandbox, and n
   expect(launched).toEqual({ msg: 'launched', sandbox: 'box' })
   const health = await fetch(`${address}/health`)
   expect([health.status, await health.json()]).toEqual([200, expect.objectContaining({ status: 'healthy' })])
-  const files = await (await fetch(`${address}/content/list?path=.`)).json()
-  expect(files.items.map(({ name }: { name: string }) => name)).toContain('package.json')
+  const files = await (await fetch(`${address}/content/list?path=.`)).text()
+  expect(files).toContain('"package.json"')
   expect(gateway.route).toMatchObject({ provider: 'agui-runner-anthropic', model: 'm-1', noVerify: true })
   expect([...gateway.providers.values()].map(({ type, credentials }) => [type, credentials])).toEqual([
     ['claude-code', { ANTHROPIC_API_KEY: SECRET }],
@@ -150,6 +165,16 @@ test('a launcher that is killed: what it left is told, used and removed', async 
   expect(JSON.parse(removed.stdout)).toEqual({ msg: 'ended', sandbox: 'box', state: 'deleted' })
   expect(gateway.leftovers).toEqual([])
   expect([...gateway.sandboxes.keys()]).toEqual(['theirs'])
+})
+
+test('a command that ends by itself: its code before it answered is a failed launch', async () => {
+  const gateway = await openServer()
+  const { code, stderr } = await run('launch', '--name', 'box', '--', '/bin/sh', '-c', 'echo why >&2; exit 7')
+  expect(code).toBe(6)
+  expect(stderr).toBe(
+    'why\nagui-runner: /bin/sh ended with 7 before it answered. The sandbox box is deleted.\n',
+  )
+  expect(gateway.leftovers).toEqual([])
 })
 
 const FLAGS = {
