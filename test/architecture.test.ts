@@ -37,12 +37,14 @@ const IMPORTS: Record<string, readonly string[]> = {
   broker: [
     'awake-timer',
     'errors',
+    'github-app',
     'model-route',
     'policy/read',
     'policy/request',
     'proxy-settings',
     'sandbox/egress',
     'tunnel',
+    'within',
   ],
   'github-app': ['errors'],
   redaction: ['agui', 'errors'],
@@ -177,7 +179,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'workspace',
   ],
   'one-off': ['agui', 'errors'],
-  launch: ['config', 'errors'],
+  launch: ['config', 'errors', 'process-table', 'sandbox/bwrap'],
   cli: [
     'agent',
     'agui',

@@ -8,19 +8,23 @@ import { type Env, loadConfig } from '../config.ts'
 import { RunnerError } from '../errors.ts'
 import type { EngineKind } from '../launch/arguments.ts'
 import { isRepositoryName, readCheckout, repositoryAt } from '../launch/checkout.ts'
+import { ContainerIsolation } from '../launch/container-place.ts'
 import { Engine } from '../launch/engine.ts'
-import type { ContainerOptions, LaunchDoor } from '../launch/launch.ts'
+import type { Isolation } from '../launch/isolation.ts'
+import type { LaunchDoor, LaunchSettings } from '../launch/launch.ts'
 import type { WorkspaceKind } from '../launch/mounted.ts'
 import { HANDED_ON, type LaunchMode } from '../launch/plan.ts'
 import { decideMode } from '../launch/visibility.ts'
 import { readKnownSecrets } from '../redaction/known-secrets.ts'
+import { type AppFlags, addAppOptions, readApp } from './app-options.ts'
 import type { CliContext } from './context.ts'
 
-export interface LaunchFlags {
+export interface LaunchFlags extends AppFlags {
   mode: 'auto' | LaunchMode
   image: string
   workspace?: WorkspaceKind
   git: 'pinned' | 'hidden'
+  isolation: 'auto' | Isolation['kind']
   engine?: EngineKind
   memory: number
   repository?: string
@@ -46,7 +50,7 @@ const LIMITS = {
 } as const
 
 export function addLaunchOptions(command: Command, version: string): Command {
-  return command
+  return addAppOptions(command)
     .addOption(
       new Option('--mode <mode>', 'private has no network, public an open one')
         .choices(['auto', 'private', 'public'])
@@ -63,6 +67,14 @@ export function addLaunchOptions(command: Command, version: string): Command {
       new Option('--git <how>', 'what a mounted folder shows of its .git')
         .choices(['pinned', 'hidden'])
         .default('pinned'),
+    )
+    .addOption(
+      new Option(
+        '--isolation <kind>',
+        'a container, or a process of this machine; that where no engine answers',
+      )
+        .choices(['auto', 'container', 'process'])
+        .default('auto'),
     )
     .addOption(
       new Option('--engine <name>', 'docker or podman; the first that answers').choices(['docker', 'podman']),
@@ -110,25 +122,28 @@ export interface LaunchWants {
 }
 
 /** Everything that a launch is made of, found on this machine. */
-export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants): Promise<ContainerOptions> {
+export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants): Promise<LaunchSettings> {
   const { env, workingDirectory } = context
   const event = env['GITHUB_EVENT_PATH']
   const eventJson = event ? await readFile(event, 'utf8').catch(() => undefined) : undefined
   const run = randomBytes(6).toString('hex')
   const kind = flags.workspace ?? (env['CI'] ? 'clone' : 'mount')
   const repository = await repositoryOf({ context, flags, kind })
-  const { mode, reason } = await decideMode({
-    ...{ wanted: flags.mode, repository: repository.name, eventJson },
-    ask: (name) => askGitHub(env, name),
-  })
+  const isolation = await isolationOf({ context, flags, ...wants })
+  const isProcess = isolation.kind === 'process' && flags.mode === 'auto'
+  const { mode, reason } = isProcess
+    ? { mode: 'private' as const, reason: 'a process has no network of its own' }
+    : await decideMode({
+        ...{ wanted: flags.mode, repository: repository.name, eventJson },
+        ask: (name) => askGitHub(env, name),
+      })
   wants.say(`${mode}: ${reason}`)
   const door = await doorOf({ context, flags, run, mode, repository: repository.name, say: wants.say })
   const home = env['HOME'] || homedir()
   return {
-    engine: await Engine.find(flags.engine, env),
+    isolation,
     run,
     mode,
-    image: flags.image,
     workspace: {
       kind,
       branch: `${flags.branchPrefix}${run}`,
@@ -145,6 +160,21 @@ export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants)
     signal: wants.signal,
     say: wants.say,
   }
+}
+
+/** An engine's containers, or a process where none answers and none was named. */
+async function isolationOf({ context, flags, say }: LaunchWants): Promise<Isolation> {
+  const { isolation, engine, image } = flags
+  const ofContainers = async (): Promise<Isolation> =>
+    new ContainerIsolation(await Engine.need(engine, context.env), image)
+  if (isolation === 'container' || (isolation === 'auto' && engine !== undefined)) return await ofContainers()
+  const found = isolation === 'auto' ? await Engine.find(engine, context.env) : undefined
+  if (found instanceof Engine) return new ContainerIsolation(found, image)
+  const { ProcessIsolation } = await import('../launch/process-place.ts')
+  const process = new ProcessIsolation(context.appDirectory)
+  if (found !== undefined)
+    say(`process: ${found.lacking} So it has no limit on memory, processors and processes.`)
+  return process
 }
 
 interface DoorWants {
@@ -165,17 +195,20 @@ async function doorOf({ context, flags, repository, ...common }: DoorWants): Pro
   if ((gateway === undefined) !== (gatewaySecret === undefined))
     throw new RunnerError('config_invalid', 'Give --gateway and --gateway-secret, or neither.')
   if (gateway !== undefined && gatewaySecret !== undefined) {
-    if (audit !== undefined || policy !== undefined)
+    const isApp = [flags.appId, flags.installationId, flags.keyFile, flags.keyEnv, flags.keyCommand].some(
+      (flag) => flag !== undefined,
+    )
+    if (audit !== undefined || policy !== undefined || isApp)
       throw new RunnerError(
         'config_invalid',
-        'With --gateway, --audit and --policy are options of that gateway.',
+        'With --gateway, --audit, --policy and the GitHub App are options of that gateway.',
       )
     const { findNamedDoor } = await import('./named-gateway.ts')
     return await findNamedDoor({ ...common, rights, control: gateway, secretFile: gatewaySecret })
   }
   const { findOwnDoor } = await import('./launch-door.ts')
   return await findOwnDoor({
-    ...{ ...common, env, rights, auditFile: audit },
+    ...{ ...common, env, rights, auditFile: audit, app: await readApp(flags, env) },
     policyFile: policy ?? loadConfig(env, context).policyFile,
     wrappersDirectory: `${appDirectory}/wrappers`,
   })
@@ -184,11 +217,12 @@ async function doorOf({ context, flags, repository, ...common }: DoorWants): Pro
 /** What GitHub says of a repository; undefined without a token, or an answer. */
 async function askGitHub(env: Env, repository: string): Promise<string | undefined> {
   const github = openGitHub(env)
-  if (github.token === undefined) return undefined
+  const token = env['GITHUB_TOKEN']
+  if (!token) return undefined
   const url = new URL(`${github.apiUrl}/repos/${repository}`)
   try {
     const dispatcher = await github.connections(url)
-    const headers = { authorization: `Bearer ${github.token}`, 'user-agent': 'agui-runner' }
+    const headers = { authorization: `Bearer ${token}`, 'user-agent': 'agui-runner' }
     const answer = await request(url, { dispatcher, headers, signal: AbortSignal.timeout(ASK_MS) })
     const text = await answer.body.text()
     return answer.statusCode === 200 ? text : undefined

@@ -2,7 +2,7 @@ import { newId, Refusal, Runner } from '@agui-runner/client'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { AskedOnce } from '../agui/asked.ts'
 import { isCode, RunnerError, toMessage } from '../errors.ts'
-import type { ContainerOptions, Launched } from '../launch/launch.ts'
+import type { Launched, LaunchSettings } from '../launch/launch.ts'
 import { parseDuration } from '../one-off/duration.ts'
 import { type OneOffEnd, runOneOff } from '../one-off/one-off.ts'
 import { EventsFile, Output } from '../one-off/output.ts'
@@ -207,7 +207,7 @@ class OneOffCommand {
     }
   }
 
-  async #launchOptions(): Promise<ContainerOptions> {
+  async #launchOptions(): Promise<LaunchSettings> {
     const { launchOptionsOf } = await import('./launch-options.ts')
     const { signal } = this.#stopping
     return await launchOptionsOf({

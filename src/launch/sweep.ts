@@ -16,12 +16,12 @@ interface Swept {
 }
 
 /** Removes what carries our label and whose launcher is dead, or is too old, or was named; and nothing else. */
-export async function sweep(engine: Engine, request: SweepRequest): Promise<Swept[]> {
+export async function sweep(engine: Engine | undefined, request: SweepRequest): Promise<Swept[]> {
   const swept: Swept[] = []
   // A network is in use as long as its container is there.
   for (const kind of ['container', 'network'] as const) {
-    for (const found of await engine.labelled(kind)) {
-      if (!isLeft(found, request)) continue
+    for (const found of (await engine?.labelled(kind)) ?? []) {
+      if (engine === undefined || !isLeft(found, request)) continue
       await engine.remove(found)
       swept.push({ kind, name: found.name })
     }

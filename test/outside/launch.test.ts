@@ -167,7 +167,7 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
     expect(code).toBe(0)
     const { plan, argv } = JSON.parse(stdout)
     expect([plan.mode, plan.network.kind]).toEqual(['public', 'own'])
-    expect(argv.map(([, ...args]: string[]) => args[0])).toEqual(['network', 'create'])
+    expect(argv.map(([, ...args]: string[]) => args[0])).toEqual(['network', 'create', 'start'])
     expect(stdout).not.toContain(KEY)
   })
 })

@@ -30,7 +30,7 @@ const WHY_CHARS_MAX = 300
 export function findTools(): { tools: Tools } | { missing: string[] } {
   const missing: string[] = []
   const find = (name: string): string => {
-    const found = FOLDERS.map((folder) => `${folder}/${name}`).find(isProgram)
+    const found = programPath(name)
     if (found === undefined) missing.push(name)
     return found ?? name
   }
@@ -44,6 +44,11 @@ export function findTools(): { tools: Tools } | { missing: string[] } {
     perl: find('perl'),
   }
   return missing.length === 0 ? { tools } : { missing }
+}
+
+/** Not by PATH: what is started as root must not come from one. */
+export function programPath(name: string): string | undefined {
+  return FOLDERS.map((folder) => `${folder}/${name}`).find(isProgram)
 }
 
 /** Tries each part by itself, so that a failure has a name. */
