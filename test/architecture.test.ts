@@ -180,10 +180,12 @@ const IMPORTS: Record<string, readonly string[]> = {
   ],
   'one-off': ['agui', 'errors'],
   launch: ['config', 'errors', 'process-table', 'sandbox/bwrap'],
+  ci: ['errors', 'launch', 'redaction', 'whole-number'],
   cli: [
     'agent',
     'agui',
     'broker',
+    'ci',
     'claude/launch',
     'claude/process',
     'config',

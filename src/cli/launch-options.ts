@@ -4,6 +4,7 @@ import { homedir, tmpdir } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { request } from 'undici'
 import { openGitHub } from '../broker/github-upstream.ts'
+import type { RepositoryRight } from '../broker/session.ts'
 import { type Env, loadConfig } from '../config.ts'
 import { RunnerError } from '../errors.ts'
 import type { EngineKind } from '../launch/arguments.ts'
@@ -28,6 +29,7 @@ export interface LaunchFlags extends AppFlags {
   engine?: EngineKind
   memory: number
   repository?: string
+  access: RepositoryRight['access']
   branchPrefix: string
   gateway?: string
   gatewaySecret?: string
@@ -96,6 +98,11 @@ export function addLaunchOptions(command: Command, version: string): Command {
         if (!isRepositoryName(text)) throw new InvalidArgumentError('Give owner/name.')
         return text
       },
+    )
+    .addOption(
+      new Option('--access <right>', 'what git and the GitHub API may do there')
+        .choices(['read', 'write'])
+        .default('write'),
     )
     .option(
       '--branch-prefix <prefix>',
@@ -189,8 +196,8 @@ interface DoorWants {
 /** The broker in this process, or the one that was named: then the credentials, policy and audit are its own. */
 async function doorOf({ context, flags, repository, ...common }: DoorWants): Promise<LaunchDoor> {
   const { env, appDirectory } = context
-  const { gateway, gatewaySecret, audit, policy, branchPrefix } = flags
-  const repositories = repository === undefined ? [] : [{ name: repository, access: 'write' as const }]
+  const { gateway, gatewaySecret, audit, policy, branchPrefix, access } = flags
+  const repositories = repository === undefined ? [] : [{ name: repository, access }]
   const rights = { repositories, branchPrefix }
   if ((gateway === undefined) !== (gatewaySecret === undefined))
     throw new RunnerError('config_invalid', 'Give --gateway and --gateway-secret, or neither.')

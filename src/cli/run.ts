@@ -8,7 +8,7 @@ import { type OneOffEnd, runOneOff } from '../one-off/one-off.ts'
 import { EventsFile, Output } from '../one-off/output.ts'
 import { nobody, type Person, personAt } from '../one-off/person.ts'
 import { printable } from '../one-off/printable.ts'
-import { readPrompt } from '../one-off/read-prompt.ts'
+import { type PromptSources, readPrompt } from '../one-off/read-prompt.ts'
 import type { CliContext } from './context.ts'
 import { EXIT, exitCodeOfError } from './exit.ts'
 import { HereThreads, openHere } from './here.ts'
@@ -29,11 +29,18 @@ interface RunOwnFlags {
   events?: string
 }
 
-type RunFlags = RunOwnFlags & LaunchFlags
+export type RunFlags = RunOwnFlags & LaunchFlags
 
 export function runCommand(context: CliContext): Command {
-  const command = new Command('run')
+  return addRunOptions(new Command('run'), context.version)
     .description('Run one prompt and print the answer')
+    .action(async (flags: RunFlags) => {
+      process.exit(await runAndTell(context, flags))
+    })
+}
+
+function addRunOptions(command: Command, version: string): Command {
+  const own = command
     .option('-p, --prompt <text>', 'what to do; what is piped in stands behind it')
     .option('--prompt-file <file>', 'the same from a file, or from stdin with -')
     .option('--here', 'in this folder, by this machine, instead of in a container')
@@ -44,9 +51,32 @@ export function runCommand(context: CliContext): Command {
     .option('--cost-limit <usd>', 'stop when the model has cost so much', toAmount)
     .option('--json', 'print one JSON object when it is over, instead of the text')
     .option('--events <file>', 'write the AG-UI events there as they come, one JSON object a line')
-  return addLaunchOptions(command, context.version).action(async (flags: RunFlags) => {
-    process.exit(await new OneOffCommand(context, flags).run())
-  })
+  return addLaunchOptions(own, version)
+}
+
+/** The flags that these arguments of `run` stand for. */
+export function parseRunFlags(args: readonly string[], version: string): RunFlags {
+  return addRunOptions(new Command('run'), version).exitOverride().parse(args, { from: 'user' }).opts()
+}
+
+/** stdout is the answer; everything else is said on stderr. @returns the exit code. */
+async function runAndTell(context: CliContext, flags: RunFlags): Promise<number> {
+  // Nobody may read it, and nothing depends on it.
+  process.stderr.on('error', () => {})
+  const say = (line: string): void => {
+    process.stderr.write(`agui-runner: ${printable(line)}\n`)
+  }
+  const stdout = new Output(process.stdout, () => oneOff.stop('nobody reads stdout', undefined))
+  const onText = async (text: string): Promise<void> => {
+    if (flags.json !== true) await stdout.write(context.isTerminal ? printable(text) : text)
+  }
+  const oneOff = new OneOff(context, flags, { stdin: process.stdin, say, onText })
+  stopSignal(() => oneOff.stop('interrupted', 'interrupting the run; once more leaves at once'))
+  const report = flags.dryRun === true ? await oneOff.dryRun() : await oneOff.run()
+  if (flags.json === true && report !== undefined)
+    await stdout.write(`${await withoutSecrets(JSON.stringify(report), context.env)}\n`)
+  await stdout.flush()
+  return report?.exitCode ?? EXIT.ok
 }
 
 function toDuration(text: string): number {
@@ -61,63 +91,90 @@ function toAmount(text: string): number {
   return usd
 }
 
-/** What `--json` prints, and the exit code follows from. */
-interface Told extends Partial<OneOffEnd> {
+interface Told extends Partial<Omit<OneOffEnd, 'reason'>> {
+  reason?: string | undefined
   outcome: OneOffEnd['outcome']
   exitCode: number
 }
 
-/** One `agui-runner run`. stdout is the answer; everything else is said on stderr. */
-class OneOffCommand {
+/** A `reason`. */
+export const TIME_LIMIT = 'the time limit'
+
+/** How a run went: what `--json` prints. */
+export interface OneOffReport extends Told {
+  threadId: string | undefined
+  durationMs: number
+  refused: readonly { tool: string; message: string }[]
+  /** Of a container, when it is gone. */
+  mode?: string
+  branch?: string
+  pullRequests?: readonly string[]
+}
+
+export interface OneOffSurroundings {
+  stdin: PromptSources['stdin']
+  /** For whoever started it, one line at a time. */
+  say(line: string): void
+  /** The agent's words as they come; the next ones wait for it. */
+  onText(text: string): Promise<void>
+}
+
+/** One `agui-runner run`. */
+export class OneOff {
   readonly #context: CliContext
   readonly #flags: RunFlags
+  readonly #surroundings: OneOffSurroundings
   readonly #beganAt = performance.now()
   readonly #refused: { tool: string; message: string }[] = []
+  readonly #stopping = new AbortController()
   /** Why the run was ended from here. */
   #reason: string | undefined
   #fatal: unknown
   #launched: Launched | undefined
-  /** That the clone in the container is on. */
-  #branch: string | undefined
-  readonly #stopping = stopSignal(() =>
-    this.#stop('interrupted', 'interrupting the run; once more leaves at once'),
-  )
-  readonly #stdout = new Output(process.stdout, () => this.#stop('nobody reads stdout', undefined))
+  #options: ContainerOptions | undefined
 
-  constructor(context: CliContext, flags: RunFlags) {
+  constructor(context: CliContext, flags: RunFlags, surroundings: OneOffSurroundings) {
     this.#context = context
     this.#flags = flags
-    // Nobody may read it, and nothing depends on it.
-    process.stderr.on('error', () => {})
+    this.#surroundings = surroundings
   }
 
-  /** @returns the exit code. */
-  async run(): Promise<number> {
-    if (this.#flags.dryRun === true) return await this.#dryRun()
+  async run(): Promise<OneOffReport> {
+    const { timeLimit } = this.#flags
     const timer =
-      this.#flags.timeLimit === undefined
+      timeLimit === undefined
         ? undefined
         : setTimeout(
-            () => this.#stop('the time limit', 'the time limit is reached: interrupting the run'),
-            this.#flags.timeLimit,
+            () => this.stop(TIME_LIMIT, 'the time limit is reached: interrupting the run'),
+            timeLimit,
           )
     const threadId = await this.#threadId().catch((error: unknown) => error)
     const told = typeof threadId === 'string' ? await this.#runOn(threadId) : failed(threadId)
     clearTimeout(timer)
-    await this.#tell(told, typeof threadId === 'string' ? threadId : undefined)
-    return told.exitCode
+    return await this.#tell(told, typeof threadId === 'string' ? threadId : undefined)
   }
 
-  async #dryRun(): Promise<number> {
+  /** Prints what would be done. @returns a report when that cannot be said. */
+  async dryRun(): Promise<OneOffReport | undefined> {
     try {
       const { printDry } = await import('./launch.ts')
       await printDry(await this.#launchOptions())
-      return EXIT.ok
+      return undefined
     } catch (error) {
-      const told = failed(error)
-      await this.#tell(told, undefined)
-      return told.exitCode
+      return await this.#tell(failed(error), undefined)
     }
+  }
+
+  /** Interrupts the run, and reads it to its end. The first reason counts. */
+  stop(reason: string, line: string | undefined): void {
+    this.#reason ??= reason
+    if (line !== undefined) this.#say(line)
+    this.#stopping.abort()
+  }
+
+  /** Ends the container without grace, also where its end is under way. */
+  async hurry(): Promise<void> {
+    await this.#launched?.close(true)
   }
 
   async #runOn(threadId: string): Promise<Told> {
@@ -155,8 +212,8 @@ class OneOffCommand {
   async #perform(threadId: string): Promise<OneOffEnd> {
     const { prompt, promptFile, model, costLimit, events } = this.#flags
     const { signal } = this.#stopping
-    const say = (line: string): void => this.#say(line)
-    const text = await readPrompt({ text: prompt, file: promptFile, stdin: process.stdin, signal, say })
+    const { stdin, say, onText } = this.#surroundings
+    const text = await readPrompt({ text: prompt, file: promptFile, stdin, signal, say })
     const file = events === undefined ? undefined : await EventsFile.open(events)
     const place = await this.#open(threadId).catch(async (error: unknown) => {
       await file?.close()
@@ -169,7 +226,7 @@ class OneOffCommand {
         person: this.#person(),
         onRecord: async (record, shown) => {
           await file?.write(record)
-          if (this.#flags.json !== true) await this.#stdout.write(this.#shown(shown))
+          await onText(shown)
         },
       })
     } finally {
@@ -182,7 +239,7 @@ class OneOffCommand {
   async #open(threadId: string): Promise<{ runner: Runner; close(): Promise<void> }> {
     const onFatal = (error: unknown): void => {
       this.#fatal = error
-      this.#stopping.stop()
+      this.#stopping.abort()
     }
     if (this.#flags.here !== true) return await this.#launch(onFatal)
     const threads = new HereThreads(this.#context)
@@ -196,8 +253,7 @@ class OneOffCommand {
   async #launch(onFatal: (error: unknown) => void): Promise<{ runner: Runner; close(): Promise<void> }> {
     const { launch } = await import('../launch/launch.ts')
     const options = await this.#launchOptions()
-    const { kind, branch } = options.workspace
-    if (kind === 'clone') this.#branch = branch
+    this.#options = options
     const launched = await launch(options)
     this.#launched = launched
     launched.ended.then(onFatal, onFatal)
@@ -228,42 +284,31 @@ class OneOffCommand {
     )
   }
 
-  #shown(text: string): string {
-    return this.#context.isTerminal ? printable(text) : text
-  }
-
-  #stop(reason: string, line: string | undefined): void {
-    this.#reason ??= reason
-    if (line !== undefined) this.#say(line)
-    this.#stopping.stop()
-  }
-
-  async #tell(told: Told, threadId: string | undefined): Promise<void> {
+  async #tell(told: Told, threadId: string | undefined): Promise<OneOffReport> {
     const reason = told.outcome === 'cancelled' ? (this.#reason ?? told.reason) : undefined
-    if (this.#flags.json === true) {
-      const durationMs = Math.round(performance.now() - this.#beganAt)
-      const object = { ...told, threadId, durationMs, reason, ...this.#left(), refused: this.#refused }
-      await this.#stdout.write(`${await withoutSecrets(JSON.stringify(object), this.#context.env)}\n`)
-    }
-    await this.#stdout.flush()
     if (told.error !== undefined)
       this.#say(`${told.error.code}: ${await withoutSecrets(told.error.message, this.#context.env)}`)
     if (told.outcome === 'cancelled') this.#say(`cancelled${reason === undefined ? '' : `: ${reason}`}`)
     if (told.outcome === 'interrupt')
       this.#say('the run waits for an answer: run it with --continue on a terminal to give one')
+    const durationMs = Math.round(performance.now() - this.#beganAt)
+    return { ...told, threadId, durationMs, reason, ...this.#left(), refused: this.#refused }
   }
 
   /** What is of a container, when it is gone. */
-  #left(): { branch?: string; pullRequests?: readonly string[] } {
+  #left(): Pick<OneOffReport, 'mode' | 'branch' | 'pullRequests'> {
+    if (this.#options === undefined) return {}
+    const { mode, workspace } = this.#options
     const pullRequests = this.#launched?.pullRequests
     return {
-      ...(this.#branch === undefined ? {} : { branch: this.#branch }),
+      mode,
+      ...(workspace.kind === 'clone' ? { branch: workspace.branch } : {}),
       ...(pullRequests === undefined ? {} : { pullRequests }),
     }
   }
 
   #say(line: string): void {
-    process.stderr.write(`agui-runner: ${printable(line)}\n`)
+    this.#surroundings.say(line)
   }
 }
 

@@ -112,6 +112,12 @@ const PASSING_PREFIX = 'VERTEX_REGION_'
 const RUN = /^[a-z0-9][a-z0-9-]{0,40}$/
 /** No reference is taken for an option. */
 const IMAGE = /^[a-z0-9][a-z0-9._/:-]*(?::(?<tag>\w[\w.-]{0,127})|@sha256:[0-9a-f]{64})$/
+/** An image that is the same one tomorrow. */
+export function isExactImage(text: string): boolean {
+  const reference = IMAGE.exec(text)
+  return reference !== null && reference.groups?.['tag'] !== 'latest'
+}
+
 const SYSTEM = ['/', '/proc', '/sys', '/dev', '/run', '/var/run', '/etc', '/usr', '/boot', '/home', '/root']
 const SYSTEM_TREES = ['/proc', '/sys', '/dev', '/var/run', '/boot']
 
@@ -183,8 +189,7 @@ function problemsOf(request: LaunchRequest): string[] {
   const { run, image, user, environment, limits } = request
   const problems: string[] = []
   if (!RUN.test(run)) problems.push('run: a-z, 0-9 and -, at most 41 characters, no - in front')
-  const reference = image === undefined ? undefined : IMAGE.exec(image)
-  if (reference === null || reference?.groups?.['tag'] === 'latest')
+  if (image !== undefined && !isExactImage(image))
     problems.push('image: an exact tag, not latest, or a digest: name:1.2.3 or name@sha256:…')
   if (image === undefined && request.mode === 'public')
     problems.push('mode: a process has no network of its own, so it is private')

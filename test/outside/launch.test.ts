@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { whyNoEngine } from '../support/engine.ts'
 import { KEY, type Outside, openOutside } from '../support/outside.ts'
+import { ACTION_RULES, actionCases } from '../support/outside-action.ts'
 import { brokenCases } from '../support/outside-broken.ts'
 import { cloudCases } from '../support/outside-clouds.ts'
 import { PUSH_RULES, pushCases } from '../support/outside-push.ts'
@@ -34,6 +35,7 @@ const TAMPER = [
 const SCRIPT: Script = {
   rules: [
     ...PUSH_RULES,
+    ...ACTION_RULES,
     { when: { prompt: 'probe', round: 0 }, reply: [{ tool: 'Bash', input: { command: PROBE } }] },
     { when: { prompt: 'commit', round: 0 }, reply: [{ tool: 'Bash', input: { command: COMMIT } }] },
     {
@@ -65,6 +67,7 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
   brokenCases(() => outside)
   searchCases(() => outside)
   cloudCases(() => outside)
+  actionCases(() => outside)
 
   test('private: no network, no key anywhere, no right to change the system; the broker puts the key in', async () => {
     const { code, stdout, stderr } = await outside.run(['--json', '-p', 'probe'])
