@@ -39,6 +39,8 @@ const Inputs = z.object({
   ),
   'timeout-minutes': given(wholeNumber({ min: 1, max: TIMEOUT_MINUTES_MAX, unit: 'minutes' })).default(30),
   workspace: given(choice('clone', 'mount', 'none')).default('clone'),
+  depth: given(wholeNumber({ min: 1, unit: 'commits' })),
+  'base-branch': given(line(/^(?!.*\.\.)[A-Za-z0-9_][\w./-]*$/, 'the name of a branch')),
   'branch-prefix': given(line(/^[A-Za-z0-9][\w.-]*\/$/, 'a name with a slash behind it: agui/')).default(
     'agui/',
   ),

@@ -17,6 +17,7 @@ import type { WorkspaceKind } from '../launch/mounted.ts'
 import { HANDED_ON, type LaunchMode } from '../launch/plan.ts'
 import { decideMode } from '../launch/visibility.ts'
 import { readKnownSecrets } from '../redaction/known-secrets.ts'
+import { toWholeNumber } from '../whole-number.ts'
 import { type AppFlags, addAppOptions, readApp } from './app-options.ts'
 import type { CliContext } from './context.ts'
 
@@ -24,6 +25,8 @@ export interface LaunchFlags extends AppFlags {
   mode: 'auto' | LaunchMode
   image: string
   workspace?: WorkspaceKind
+  depth?: number
+  base?: string
   git: 'pinned' | 'hidden'
   isolation: 'auto' | Isolation['kind']
   engine?: EngineKind
@@ -41,6 +44,7 @@ export interface LaunchFlags extends AppFlags {
 const GIB = 1024 ** 3
 const MEMORY_GIB = 4
 const ASK_MS = 10_000
+const BRANCH = /^[A-Za-z0-9_][\w./-]*$/
 /** As the control of a gateway wants it. */
 const BRANCH_PREFIX = /^[A-Za-z0-9][\w.-]*\/$/
 
@@ -65,6 +69,15 @@ export function addLaunchOptions(command: Command, version: string): Command {
         'a clone of this folder (where CI is set), the folder itself (elsewhere), or an empty one',
       ).choices(['clone', 'mount', 'none']),
     )
+    .option('--depth <commits>', "how much history a clone has; the checkout's own unless given", (text) => {
+      const depth = toWholeNumber(text, { min: 1 })
+      if (depth === undefined) throw new InvalidArgumentError('Give a number of commits.')
+      return depth
+    })
+    .option('--base <branch>', "where a clone's branch begins; the checkout's HEAD unless given", (text) => {
+      if (!BRANCH.test(text) || text.includes('..')) throw new InvalidArgumentError('Give a branch.')
+      return text
+    })
     .addOption(
       new Option('--git <how>', 'what a mounted folder shows of its .git')
         .choices(['pinned', 'hidden'])
@@ -154,6 +167,8 @@ export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants)
     workspace: {
       kind,
       branch: `${flags.branchPrefix}${run}`,
+      base: flags.base,
+      depth: flags.depth,
       source: workingDirectory,
       isGitHidden: flags.git === 'hidden',
       path: env['PATH'],

@@ -17,8 +17,10 @@ export interface LaunchSettings {
     source: string
     isGitHidden: boolean
     path: string | undefined
-    /** That a clone is on. */
+    /** That a clone is on, and where it begins. */
     branch: string
+    base: string | undefined
+    depth: number | undefined
   }
   environment: Readonly<Record<string, string>>
   limits: LaunchLimits

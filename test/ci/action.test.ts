@@ -203,7 +203,7 @@ const HOSTILE = [
     '::error::x',
     '%0A::error::x',
     '`x`',
-    '${{ secrets.X }}',
+    '$\u007b{ secrets.X }}',
     '$(id)',
     '--privileged',
     'a b',

@@ -66,7 +66,7 @@ describe.each(WORKFLOWS)('%s', (file) => {
     expect(findings(text.replace('runs-on:', 'run-on:'))).not.toEqual([])
     expect(validate('workflow.yml', text.replace('runs-on:', 'run-on:'))).not.toBe('')
     expect(
-      findings(text.replace('\n    steps:', '\n    env: { A: "${{ nowhere.x }}" }\n    steps:')),
+      findings(text.replace('\n    steps:', '\n    env: { A: "$\u007b{ nowhere.x }}" }\n    steps:')),
     ).not.toEqual([])
   })
 

@@ -9,6 +9,7 @@ import { KEY, type Outside, openOutside } from '../support/outside.ts'
 import { ACTION_RULES, actionCases } from '../support/outside-action.ts'
 import { brokenCases } from '../support/outside-broken.ts'
 import { cloudCases } from '../support/outside-clouds.ts'
+import { parallelCases } from '../support/outside-parallel.ts'
 import { PUSH_RULES, pushCases } from '../support/outside-push.ts'
 import { searchCases } from '../support/outside-search.ts'
 
@@ -68,6 +69,7 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
   searchCases(() => outside)
   cloudCases(() => outside)
   actionCases(() => outside)
+  parallelCases(() => outside)
 
   test('private: no network, no key anywhere, no right to change the system; the broker puts the key in', async () => {
     const { code, stdout, stderr } = await outside.run(['--json', '-p', 'probe'])
