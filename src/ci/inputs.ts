@@ -38,6 +38,7 @@ const Inputs = z.object({
       .refine(isExactImage, 'must be an exact tag, not latest, or a digest: name:1.2.3 or name@sha256:…'),
   ),
   'timeout-minutes': given(wholeNumber({ min: 1, max: TIMEOUT_MINUTES_MAX, unit: 'minutes' })).default(30),
+  isolation: given(choice('auto', 'container', 'process')).default('container'),
   workspace: given(choice('clone', 'mount', 'none')).default('clone'),
   depth: given(wholeNumber({ min: 1, unit: 'commits' })),
   'base-branch': given(line(/^(?!.*\.\.)[A-Za-z0-9_][\w./-]*$/, 'the name of a branch')),

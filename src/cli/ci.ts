@@ -166,7 +166,7 @@ class Step {
   #arguments({ events, audit }: { events: string; audit: string }): string[] {
     const { workspace: root, repository } = this.#job
     const inputs = this.#inputs
-    const { prompt, model, image, mode, workspace, depth, access, policy } = inputs
+    const { prompt, model, image, mode, isolation, workspace, depth, access, policy } = inputs
     const promptFile = inputs['prompt-file']
     const flags: Record<string, string | undefined> = {
       ...{
@@ -179,7 +179,7 @@ class Step {
         access,
       },
       ...{ policy: policy && resolve(root, policy), 'branch-prefix': inputs['branch-prefix'] },
-      ...{ base: inputs['base-branch'], depth: depth?.toString() },
+      ...{ base: inputs['base-branch'], depth: depth?.toString(), isolation },
       ...{ 'time-limit': `${inputs['timeout-minutes']}m`, events, audit, repository },
     }
     return Object.entries(flags).flatMap(([name, value]) =>

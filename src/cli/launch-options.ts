@@ -69,15 +69,8 @@ export function addLaunchOptions(command: Command, version: string): Command {
         'a clone of this folder (where CI is set), the folder itself (elsewhere), or an empty one',
       ).choices(['clone', 'mount', 'none']),
     )
-    .option('--depth <commits>', "how much history a clone has; the checkout's own unless given", (text) => {
-      const depth = toWholeNumber(text, { min: 1 })
-      if (depth === undefined) throw new InvalidArgumentError('Give a number of commits.')
-      return depth
-    })
-    .option('--base <branch>', "where a clone's branch begins; the checkout's HEAD unless given", (text) => {
-      if (!BRANCH.test(text) || text.includes('..')) throw new InvalidArgumentError('Give a branch.')
-      return text
-    })
+    .option('--depth <commits>', "how much history a clone has; the checkout's own unless given", toDepth)
+    .option('--base <branch>', "where a clone's branch begins; the checkout's HEAD unless given", toBranch)
     .addOption(
       new Option('--git <how>', 'what a mounted folder shows of its .git')
         .choices(['pinned', 'hidden'])
@@ -94,44 +87,50 @@ export function addLaunchOptions(command: Command, version: string): Command {
     .addOption(
       new Option('--engine <name>', 'docker or podman; the first that answers').choices(['docker', 'podman']),
     )
-    .option(
-      '--memory <gib>',
-      'what the container may have',
-      (text) => {
-        const gib = Number(text)
-        if (!(gib > 0)) throw new InvalidArgumentError('Give GiB, such as 4.')
-        return gib
-      },
-      MEMORY_GIB,
-    )
+    .option('--memory <gib>', 'what the container may have', toGib, MEMORY_GIB)
     .option(
       '--repository <owner/name>',
       'what git and the GitHub API lead to; where origin leads, when that is GITHUB_SERVER_URL',
-      (text) => {
-        if (!isRepositoryName(text)) throw new InvalidArgumentError('Give owner/name.')
-        return text
-      },
+      toRepository,
     )
     .addOption(
       new Option('--access <right>', 'what git and the GitHub API may do there')
         .choices(['read', 'write'])
         .default('write'),
     )
-    .option(
-      '--branch-prefix <prefix>',
-      'of the branches that may be pushed there',
-      (text) => {
-        if (!BRANCH_PREFIX.test(text))
-          throw new InvalidArgumentError('Give a name with a slash behind it: agui/')
-        return text
-      },
-      'agui/',
-    )
+    .option('--branch-prefix <prefix>', 'of the branches that may be pushed there', toBranchPrefix, 'agui/')
     .option('--gateway <socket>', 'the control socket of an `agui-runner gateway`, which has the credentials')
     .option('--gateway-secret <file>', "that gateway's --secret-file")
     .option('--policy <file>', 'what decides about other hosts in private mode; POLICY_FILE')
     .option('--audit <file>', 'one line of JSON for each request to the broker, mode 0600')
     .option('--dry-run', 'print the plan and the commands, and start nothing')
+}
+
+function toGib(text: string): number {
+  const gib = Number(text)
+  if (!(gib > 0)) throw new InvalidArgumentError('Give GiB, such as 4.')
+  return gib
+}
+
+function toRepository(text: string): string {
+  if (!isRepositoryName(text)) throw new InvalidArgumentError('Give owner/name.')
+  return text
+}
+
+function toBranchPrefix(text: string): string {
+  if (!BRANCH_PREFIX.test(text)) throw new InvalidArgumentError('Give a name with a slash behind it: agui/')
+  return text
+}
+
+function toDepth(text: string): number {
+  const depth = toWholeNumber(text, { min: 1 })
+  if (depth === undefined) throw new InvalidArgumentError('Give a number of commits.')
+  return depth
+}
+
+function toBranch(text: string): string {
+  if (!BRANCH.test(text) || text.includes('..')) throw new InvalidArgumentError('Give a branch.')
+  return text
 }
 
 export interface LaunchWants {

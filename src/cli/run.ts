@@ -131,7 +131,7 @@ export class OneOff {
   #reason: string | undefined
   #fatal: unknown
   #launched: Launched | undefined
-  #options: ContainerOptions | undefined
+  #options: LaunchSettings | undefined
 
   constructor(context: CliContext, flags: RunFlags, surroundings: OneOffSurroundings) {
     this.#context = context

