@@ -37,7 +37,7 @@ const EXPIRED = 'GitHub refuses github-token: it has expired, was revoked, or is
  *
  * @throws {RunnerError} `config_invalid` for a token that has not the right that is wanted.
  */
-export async function checkToken(questions: GitHubQuestions, env: Env): Promise<void> {
+export async function checkJobToken(questions: GitHubQuestions, env: Env): Promise<void> {
   const { repository, access, token } = questions
   const isWrite = access === 'write'
   await withGitHub(env, async (github) => {
@@ -62,7 +62,7 @@ export async function checkToken(questions: GitHubQuestions, env: Env): Promise<
  *
  * @throws {RunnerError} `config_invalid` when its key, its installation or its rights are not what is wanted.
  */
-export async function checkAppOf(
+export async function checkJobApp(
   app: GitHubApp,
   { repository, access }: Pick<GitHubQuestions, 'repository' | 'access'>,
   env: Env,

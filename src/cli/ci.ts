@@ -15,10 +15,11 @@ import { RunnerError, toMessage } from '../errors.ts'
 import { readCheckout } from '../launch/checkout.ts'
 import { printable } from '../one-off/printable.ts'
 import { readAppKey } from './app-key.ts'
-import { checkAppOf, checkToken, rightOf } from './ci-github.ts'
+import { checkJobApp, checkJobToken, rightOf } from './ci-github.ts'
 import type { CliContext } from './context.ts'
 import { EXIT, exitCodeOfError } from './exit.ts'
-import { OneOff, type OneOffReport, parseRunFlags, TIME_LIMIT } from './run.ts'
+import { OneOff, type OneOffReport, TIME_LIMIT } from './one-off-run.ts'
+import { parseRunFlags } from './run.ts'
 
 /** GitHub's runner sends SIGINT, 7.5 s later SIGTERM, and 2.5 s later it kills. In milliseconds behind the SIGINT. */
 const HURRY_MS = 4000
@@ -67,11 +68,11 @@ async function admit(job: Job, env: Env): Promise<Inputs> {
   const inputs = readInputs(env)
   const { repository } = job
   const { access, 'github-token': given = '', 'app-id': appId } = inputs
-  if (appId === undefined) await checkToken({ repository, access, token: given }, env)
+  if (appId === undefined) await checkJobToken({ repository, access, token: given }, env)
   else {
     const privateKey = await readAppKey({ variable: variableOf('app-private-key') }, env)
     const installationId = Number(inputs['app-installation-id'] ?? 0) || undefined
-    await checkAppOf({ appId, privateKey, installationId }, { repository, access }, env)
+    await checkJobApp({ appId, privateKey, installationId }, { repository, access }, env)
   }
   return inputs
 }

@@ -31,6 +31,7 @@ export function sweepCommand(context: CliContext): Command {
         run: flags.run,
         olderThanMs: flags.olderThan,
         parent: tmpdir(),
+        path: env['PATH'],
       })
       for (const { kind, name } of swept) process.stdout.write(`${kind} ${name}\n`)
     })

@@ -78,7 +78,8 @@ export async function prepareLaunch(options: LaunchSettings, launcher: Launcher)
   const { isolation, run, mode, workspace, limits, environment, forbidden, secrets, parent } = options
   const { image } = isolation
   const user = await containerUser(workspace)
-  const folder = await makeRunFolder(await realpath(parent), run, launcher)
+  const checkout = workspace.kind === 'clone' ? workspace.source : undefined
+  const folder = await makeRunFolder(await realpath(parent), run, launcher, checkout)
   try {
     const prepared = await prepareMounted({ ...workspace, target: folder.workspace, user })
     await giveTo(folder.agent, user)

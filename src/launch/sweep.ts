@@ -1,5 +1,9 @@
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { toMessage } from '../errors.ts'
 import type { Engine } from './engine.ts'
-import { findRunFolders, removeRunFolder } from './run-folder.ts'
+import { fetchCommits } from './mounted.ts'
+import { type FoundFolder, findRunFolders, removeRunFolder, workspaceIn } from './run-folder.ts'
 
 export interface SweepRequest {
   /** That run, whatever its launcher does. */
@@ -8,10 +12,13 @@ export interface SweepRequest {
   olderThanMs: number | undefined
   /** Where launches have their folders. */
   parent: string
+  /** Where git is. */
+  path: string | undefined
 }
 
 interface Swept {
-  kind: 'container' | 'network' | 'folder'
+  kind: 'container' | 'network' | 'folder' | 'commits' | 'kept'
+  /** Of a container or network, a path, a ref; why it was kept. */
   name: string
 }
 
@@ -28,10 +35,37 @@ export async function sweep(engine: Engine | undefined, request: SweepRequest): 
   }
   for (const found of await findRunFolders(request.parent)) {
     if (!isLeft(found, request)) continue
+    try {
+      for (const name of await fetchLeft(found, request.path)) swept.push({ kind: 'commits', name })
+    } catch (error) {
+      // Who names it knows.
+      if (request.run === undefined) {
+        swept.push({
+          kind: 'kept',
+          name: `${found.path}: its commits cannot be fetched: ${toMessage(error)}`,
+        })
+        continue
+      }
+    }
     await removeRunFolder(found.path)
     swept.push({ kind: 'folder', name: found.path })
   }
   return swept
+}
+
+/**
+ * What the agent had committed when its launcher was killed, as refs of the checkout. A folder of another user's says
+ * nothing of which checkout may be written.
+ */
+async function fetchLeft(
+  { path, run, checkout }: FoundFolder,
+  programs: string | undefined,
+): Promise<string[]> {
+  if (checkout === undefined || !existsSync(checkout) || statSync(path).uid !== process.getuid?.()) return []
+  const target = workspaceIn(path)
+  // Before that a clone is not whole, and no agent was in it.
+  if (!existsSync(join(target, '.git', 'index'))) return []
+  return await fetchCommits({ source: checkout, target, path: programs }, run)
 }
 
 function isLeft(

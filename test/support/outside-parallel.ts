@@ -39,7 +39,7 @@ export function parallelCases(outside: () => Outside): void {
   afterAll(() => server?.close())
 
   test(`${AGENTS} at once on a shallow checkout and its worktree: every commit comes back, and nothing else changes`, async () => {
-    const { bench, start } = outside()
+    const { bench, start, run } = outside()
     const [checkout, worktree] = [join(bench.workspace, 'ten'), join(bench.workspace, 'tree')]
     const url = `${server.url.replace('//', `//x-access-token:${TOKEN}@`)}/acme/app.git`
     await promisify(execFile)('git', ['clone', '--quiet', '--depth', '1', url, checkout])
@@ -61,10 +61,14 @@ export function parallelCases(outside: () => Outside): void {
     )
     await Promise.all(launched.map((one) => one.has('stdout', '\n')))
     const runs = launched.map((one) => String(JSON.parse(one.stdout()).run))
-    for (const { child } of launched) child.kill('SIGTERM')
-    expect(await Promise.all(launched.map((one) => one.exited))).toEqual(runs.map(() => 0))
+    // One is killed; what it leaves is the next sweep's, its commits too.
+    for (const [index, { child }] of launched.entries()) child.kill(index === 0 ? 'SIGKILL' : 'SIGTERM')
+    const ends = await Promise.all(launched.map((one) => one.exited))
+    expect(ends).toEqual(runs.map((_, index) => (index === 0 ? 'SIGKILL' : 0)))
+    const swept = await run([], { command: 'sweep' })
+    expect(swept.stdout).toContain(`commits refs/agui-runner/${runs[0]}/agui/${runs[0]}\n`)
     const refs = git(checkout, 'for-each-ref', '--format=%(refname)', 'refs/agui-runner').trim().split('\n')
-    expect(refs).toEqual(runs.map((run) => `refs/agui-runner/${run}/agui/${run}`).sort())
+    expect(refs).toEqual(runs.map((name) => `refs/agui-runner/${name}/agui/${name}`).sort())
     for (const ref of refs) {
       expect(git(checkout, 'show', `${ref}:depth`).trim()).toBe('1')
       expect(git(checkout, 'rev-parse', `${ref}^`)).toBe(git(checkout, 'rev-parse', 'HEAD'))
