@@ -32,6 +32,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   launch: async () => (await import('./cli/launch.ts')).launchCommand(context),
   sweep: async () => (await import('./cli/launch.ts')).sweepCommand(context),
   run: async () => (await import('./cli/run.ts')).runCommand(context),
+  ci: async () => (await import('./cli/ci.ts')).ciCommand(context),
   doctor: async () => (await import('./cli/doctor.ts')).doctorCommand(context),
   gateway: async () => (await import('./cli/gateway.ts')).gatewayCommand(context),
   token: async () => (await import('./cli/token.ts')).tokenCommand(context),

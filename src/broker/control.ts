@@ -26,7 +26,8 @@ export function createControl(options: ControlOptions): FastifyInstance {
   app.setErrorHandler((error, _request, reply) => {
     const status = error instanceof RunnerError ? error.status : statusOf(error)
     const code = error instanceof RunnerError ? error.code : status < 500 ? 'invalid_input' : 'internal'
-    const message = status < 500 && error instanceof Error ? error.message : 'The broker failed.'
+    const isSaid = error instanceof RunnerError || (status < 500 && error instanceof Error)
+    const message = isSaid ? error.message : 'The broker failed.'
     void reply.status(status).send({ error: { code, message } })
   })
   const found = <T>(facts: T | undefined): T => {

@@ -26,7 +26,7 @@ export async function openGateway(options: GatewayOptions): Promise<{ close(): P
   await writeSecret(secretFile, secret)
   const folder = join(dirname(control), 's')
   const audit = auditFile === undefined ? undefined : openAudit(auditFile, options.onAuditFailure)
-  const doors = new UpstreamDoors({ route, env, policy: options.policy })
+  const doors = new UpstreamDoors(options)
   const sessions = new Sessions({ folder, doors, audit: (line) => audit?.write(line) })
   const app = createControl({
     ...{ sessions, doors, digest: digestOf(secret) },

@@ -3,11 +3,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { toMessage } from '../errors.ts'
 import type { Door, Exchange } from './door.ts'
+import { type GitHubCredential, refuseUnauthorized, shownToken } from './github-credential.ts'
 import type { GitHubUpstream } from './github-upstream.ts'
 import { readUntilFlush } from './pkt-line.ts'
 import { judgePush, refusalReport } from './push.ts'
 import { Refusal } from './refusal.ts'
-import type { AnswerHead } from './relay.ts'
 import { rightTo } from './session.ts'
 
 /** Of the commands of a push, up to their flush; a few hundred branches. */
@@ -22,9 +22,11 @@ const PUSH = 'git-receive-pack'
 export class GitDoor implements Door {
   readonly name = 'git'
   readonly #upstream: GitHubUpstream
+  readonly #credential: GitHubCredential
 
-  constructor(upstream: GitHubUpstream) {
+  constructor(upstream: GitHubUpstream, credential: GitHubCredential) {
     this.#upstream = upstream
+    this.#credential = credential
   }
 
   takes(path: string): boolean {
@@ -39,9 +41,11 @@ export class GitDoor implements Door {
     if (access === undefined) throw new Refusal(`This session has no right to ${repository}.`)
     const isPush = service === PUSH
     if (isPush && access !== 'write') throw new Refusal(`This session may only read ${repository}.`)
-    const headers = onward(request, isPush, this.#upstream.token)
+    const passing = onward(request, isPush)
     const pushed = isPush && !isListing ? await readPush(exchange) : undefined
     if (pushed === 'refused') return
+    const token = await shownToken(this.#credential)
+    const headers = token === undefined ? passing : { ...passing, authorization: basic(token) }
     const { hasBody, passOn } = await import('./relay.ts')
     const body = isListing || !hasBody(request) ? null : (pushed ?? request)
     const url = new URL(`${this.#upstream.serverUrl}/${repository}.git/${isListing ? 'info/refs' : service}`)
@@ -51,7 +55,10 @@ export class GitDoor implements Door {
       await passOn(
         response,
         { url, method: asked.method, headers, body, dispatcher, signal },
-        { answer: ANSWER_HEADERS, onAnswer: refuseUnauthorized },
+        {
+          answer: ANSWER_HEADERS,
+          onAnswer: (answer) => refuseUnauthorized(this.#credential, token, answer),
+        },
       )
     } catch (error) {
       if (error instanceof Refusal) throw error
@@ -78,11 +85,9 @@ function readPath({ asked }: Exchange): { repository: string; service: string; i
   return { repository, service, isListing }
 }
 
-function onward(
-  request: IncomingMessage,
-  isPush: boolean,
-  token: string | undefined,
-): Record<string, string> {
+const basic = (token: string): string => `Basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`
+
+function onward(request: IncomingMessage, isPush: boolean): Record<string, string> {
   const encoding = request.headers['content-encoding']
   if (encoding !== undefined && (isPush || encoding !== 'gzip'))
     throw new Refusal('The body cannot be judged: it is encoded.', 415)
@@ -93,9 +98,6 @@ function onward(
   return {
     ...Object.fromEntries(passing),
     ...(encoding !== undefined && { 'content-encoding': encoding }),
-    ...(token !== undefined && {
-      authorization: `Basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`,
-    }),
   }
 }
 
@@ -141,10 +143,4 @@ async function readPush({
 async function* joined(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   yield first
   yield* rest
-}
-
-/** The client has nothing that it could answer with: the credential is the broker's. */
-function refuseUnauthorized({ statusCode }: AnswerHead): undefined {
-  if (statusCode !== 401) return
-  throw new Refusal('The repository wants another credential than the broker has (GITHUB_TOKEN).', 403)
 }

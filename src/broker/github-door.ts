@@ -4,9 +4,9 @@ import { z } from 'zod'
 import { toMessage } from '../errors.ts'
 import { parseStrictJson, UnreadableError } from '../policy/request/strict-json.ts'
 import type { Door, Exchange } from './door.ts'
+import { type GitHubCredential, refuseUnauthorized, shownToken } from './github-credential.ts'
 import type { GitHubUpstream } from './github-upstream.ts'
 import { Refusal } from './refusal.ts'
-import type { AnswerHead } from './relay.ts'
 import { rightTo, type Session } from './session.ts'
 import { readWhole } from './whole-body.ts'
 
@@ -43,9 +43,11 @@ const Opened = z.object({ number: z.number().int().positive(), html_url: z.strin
 export class GitHubDoor implements Door {
   readonly name = 'github'
   readonly #upstream: GitHubUpstream
+  readonly #credential: GitHubCredential
 
-  constructor(upstream: GitHubUpstream) {
+  constructor(upstream: GitHubUpstream, credential: GitHubCredential) {
     this.#upstream = upstream
+    this.#credential = credential
   }
 
   takes(path: string): boolean {
@@ -65,16 +67,17 @@ export class GitHubDoor implements Door {
     const url = new URL(`${this.#upstream.apiUrl}/repos/${repository}${rest === '' ? '' : `/${rest}`}`)
     url.search = asked.query
     const { passOn } = await import('./relay.ts')
+    const token = await shownToken(this.#credential)
     try {
       const dispatcher = await this.#upstream.connections(url)
-      const headers = this.#onward(request, body)
+      const headers = onward(request, body, token)
       await passOn(
         response,
         { url, method: asked.method, headers, body, dispatcher, signal },
         {
           answer: ANSWER_HEADERS,
           onAnswer: (answer) => {
-            refuseUnauthorized(answer)
+            refuseUnauthorized(this.#credential, token, answer)
             return isOpening && answer.statusCode === 201 ? this.#remember(session, repository) : undefined
           },
         },
@@ -116,22 +119,6 @@ export class GitHubDoor implements Door {
     return body
   }
 
-  #onward(request: IncomingMessage, body: Buffer | null): Record<string, string> {
-    const { token } = this.#upstream
-    const passing = REQUEST_HEADERS.flatMap((name) => {
-      const value = request.headers[name]
-      return typeof value === 'string' ? [[name, value]] : []
-    })
-    return {
-      // GitHub answers nobody who does not say a name.
-      'user-agent': 'agui-runner',
-      ...Object.fromEntries(passing),
-      'accept-encoding': 'identity',
-      ...(body !== null && { 'content-length': String(body.length) }),
-      ...(token !== undefined && { authorization: `Bearer ${token}` }),
-    }
-  }
-
   /** Its number is what may be edited later; its address is told to who has launched the agent. */
   #remember(session: Session, repository: string): { feed(piece: Buffer): void; end(): void } {
     const pieces: Buffer[] = []
@@ -146,6 +133,25 @@ export class GitHubDoor implements Door {
         if (data !== undefined) session.pulls.set(pullName(repository, data.number), data.html_url)
       },
     }
+  }
+}
+
+function onward(
+  request: IncomingMessage,
+  body: Buffer | null,
+  token: string | undefined,
+): Record<string, string> {
+  const passing = REQUEST_HEADERS.flatMap((name) => {
+    const value = request.headers[name]
+    return typeof value === 'string' ? [[name, value]] : []
+  })
+  return {
+    // GitHub answers nobody who does not say a name.
+    'user-agent': 'agui-runner',
+    ...Object.fromEntries(passing),
+    'accept-encoding': 'identity',
+    ...(body !== null && { 'content-length': String(body.length) }),
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
   }
 }
 
@@ -177,10 +183,4 @@ function strictJson(bytes: Buffer): unknown {
     if (error instanceof UnreadableError) return undefined
     throw error
   }
-}
-
-/** The client has nothing that it could answer with: the credential is the broker's. */
-function refuseUnauthorized({ statusCode }: AnswerHead): void {
-  if (statusCode !== 401) return
-  throw new Refusal('GitHub wants another credential than the broker has (GITHUB_TOKEN).', 403)
 }

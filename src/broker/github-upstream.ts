@@ -3,14 +3,12 @@ import { RunnerError } from '../errors.ts'
 import type { RouteEnv } from '../model-route/route-kind.ts'
 import { proxySettings } from '../proxy-settings.ts'
 
-/** A GitHub server: git at one address, its REST API at another, one token for both. */
+/** A GitHub server: git at one address, its REST API at another. */
 export interface GitHubUpstream {
   /** `https://github.com`, without a slash at the end. */
   readonly serverUrl: string
   /** `https://api.github.com`, likewise. */
   readonly apiUrl: string
-  /** Undefined: only what anybody may read. */
-  readonly token: string | undefined
   /** Ways to the host of that address; opened when they are first needed. */
   connections(url: URL): Promise<Dispatcher>
   close(): Promise<void>
@@ -19,7 +17,7 @@ export interface GitHubUpstream {
 const SERVER = 'https://github.com'
 
 /**
- * GitHub, or the server that GITHUB_SERVER_URL and GITHUB_API_URL name, with GITHUB_TOKEN.
+ * GitHub, or the server that GITHUB_SERVER_URL and GITHUB_API_URL name.
  *
  * @throws {RunnerError} `config_invalid` for an address that is none.
  */
@@ -32,7 +30,6 @@ export function openGitHub(env: RouteEnv): GitHubUpstream {
   return {
     serverUrl,
     apiUrl,
-    token: env['GITHUB_TOKEN'] || undefined,
     connections({ host, hostname, port, protocol }) {
       const known = opened.get(host)
       if (known !== undefined) return known

@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import { request } from 'undici'
 import { toMessage } from '../errors.ts'
+import type { GitHubApp } from '../github-app/app-token.ts'
+import { type Clock, SYSTEM_CLOCK } from '../github-app/held-token.ts'
 import { PLACEHOLDER_KEY } from '../model-route/credentials.ts'
 import type { ModelRouteKind } from '../model-route/route-kind.ts'
 import type { Policy } from '../policy/read/schema.ts'
@@ -9,6 +11,7 @@ import type { AuditLine } from './audit.ts'
 import type { Door } from './door.ts'
 import type { EgressDoor } from './egress-door.ts'
 import { GitDoor } from './git-door.ts'
+import { appCredential, checkSignature, fixedCredential, type GitHubCredential } from './github-credential.ts'
 import { GitHubDoor } from './github-door.ts'
 import { type GitHubUpstream, openGitHub } from './github-upstream.ts'
 import { ModelDoor } from './model-door.ts'
@@ -20,6 +23,12 @@ import { SessionServer } from './session-server.ts'
 export interface UpstreamsOptions extends RouteEnvironment {
   /** Decides about every other host; undefined: none is reached. */
   policy: Policy | undefined
+  /** Whose tokens GitHub is shown, one a session; undefined: GITHUB_TOKEN's. */
+  app: GitHubApp | undefined
+  /** Told what is wrong with a token while a session goes on. */
+  onTokenProblem(message: string): void
+  /** For tests. */
+  clock?: Clock
 }
 
 export interface SessionPlace {
@@ -55,17 +64,55 @@ export class UpstreamDoors {
   readonly #options: UpstreamsOptions
   readonly #model: ReturnType<typeof openUpstream>
   readonly #github: GitHubUpstream
-  readonly #doors: readonly Door[]
+  readonly #modelDoor: Door
+  /** Of the sessions that are open. */
+  readonly #credentials = new Set<GitHubCredential>()
 
   /** @throws {RunnerError} `config_invalid`. */
   constructor(options: UpstreamsOptions) {
     this.#options = options
     this.#model = openUpstream(options)
     this.#github = openGitHub(options.env)
-    this.#doors = [new GitDoor(this.#github), new GitHubDoor(this.#github), new ModelDoor(this.#model)]
+    this.#modelDoor = new ModelDoor(this.#model)
   }
 
-  async open({ session, mode, folder, listen, audit }: SessionPlace): Promise<OpenSession> {
+  /** @throws {RunnerError} when the App has no token for the session's repositories. */
+  async open(place: SessionPlace): Promise<OpenSession> {
+    const credential = await this.#credentialOf(place.session)
+    const forget = async (): Promise<void> => {
+      await credential.close()
+      this.#credentials.delete(credential)
+    }
+    try {
+      await credential.open()
+      const { server, ...reached } = await this.#serve(place, credential)
+      return {
+        ...reached,
+        async close() {
+          await server.close()
+          await forget()
+        },
+      }
+    } catch (error) {
+      await forget()
+      throw error
+    }
+  }
+
+  async #credentialOf({ id, rights }: Session): Promise<GitHubCredential> {
+    const { app, env, clock = SYSTEM_CLOCK, onTokenProblem } = this.#options
+    if (app === undefined || rights.repositories.length === 0)
+      return fixedCredential(app === undefined ? env['GITHUB_TOKEN'] || undefined : undefined)
+    const onProblem = (message: string): void => onTokenProblem(`session ${id}: ${message}`)
+    const credential = await appCredential({ app, github: this.#github, rights, clock, onProblem })
+    this.#credentials.add(credential)
+    return credential
+  }
+
+  async #serve(
+    { session, mode, folder, listen, audit }: SessionPlace,
+    credential: GitHubCredential,
+  ): Promise<{ server: SessionServer; socket?: string; url?: string }> {
     const { policy, env } = this.#options
     const onDecision = (decision: EgressDecision): void => audit?.(lineOf(session.id, decision))
     let egress: EgressDoor | undefined
@@ -74,25 +121,45 @@ export class UpstreamDoors {
       egress = await openEgressDoor({ policy, env, onDecision })
       egress.writeCertificates(folder)
     }
-    const server = new SessionServer({ session, doors: this.#doors, audit, egress })
-    const close = (): Promise<void> => server.close()
-    if (listen === 'loopback') return { url: await server.listenOnLoopback(), close }
+    const doors = [
+      new GitDoor(this.#github, credential),
+      new GitHubDoor(this.#github, credential),
+      this.#modelDoor,
+    ]
+    const server = new SessionServer({ session, doors, audit, egress })
+    if (listen === 'loopback') return { server, url: await server.listenOnLoopback() }
     const socket = join(folder, SESSION_SOCKET)
     await server.listenOnSocket(socket)
-    return { socket, close }
+    return { server, socket }
   }
 
   /** Asks each upstream once, without a credential of the session's. */
   async ready(): Promise<Record<string, UpstreamState>> {
-    const { route } = this.#options
+    const { route, app } = this.#options
     const { probeRoute } = await import('../model-route/probe.ts')
     const signal = AbortSignal.timeout(READY_MS)
-    const [model, git, github] = await Promise.all([
+    const [model, git, github, githubApp] = await Promise.all([
       probeRoute(route, { timeoutMs: READY_MS, signal: new AbortController().signal }),
       this.#answers(this.#github.serverUrl, signal),
       this.#answers(this.#github.apiUrl, signal),
+      app === undefined ? undefined : this.#appState(app),
     ])
-    return { model: model.ok ? { ok: true } : { ok: false, message: model.message }, git, github }
+    return {
+      model: model.ok ? { ok: true } : { ok: false, message: model.message },
+      ...{ git, github, ...(githubApp !== undefined && { githubApp }) },
+    }
+  }
+
+  /** What kept a session from its next token; else whether GitHub takes the App's signature now. */
+  async #appState(app: GitHubApp): Promise<UpstreamState> {
+    const problems = [...this.#credentials].flatMap(({ problem }) => problem ?? [])
+    if (problems.length > 0) return { ok: false, message: [...new Set(problems)].join(' ') }
+    try {
+      await checkSignature(app, this.#github, READY_MS)
+      return { ok: true }
+    } catch (error) {
+      return { ok: false, message: toMessage(error) }
+    }
   }
 
   async #answers(address: string, signal: AbortSignal): Promise<UpstreamState> {
@@ -108,6 +175,8 @@ export class UpstreamDoors {
   }
 
   async close(): Promise<void> {
+    // Also of sessions that are only being opened.
+    await Promise.all([...this.#credentials].map((credential) => credential.close()))
     await Promise.all([this.#model.close(), this.#github.close()])
   }
 }

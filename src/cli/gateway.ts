@@ -3,6 +3,7 @@ import { loadConfig } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { detectRoute } from '../model-route/route.ts'
 import { loadPolicy } from '../policy/read/load.ts'
+import { type AppFlags, addAppOptions, readApp } from './app-options.ts'
 import type { CliContext } from './context.ts'
 import { credentialFileOption, withCredentialFile } from './credential-file.ts'
 import { withoutSecrets } from './secrets.ts'
@@ -10,7 +11,7 @@ import { stopSignal } from './stop-signal.ts'
 
 const DETECT_MS = 10_000
 
-interface Flags {
+interface Flags extends AppFlags {
   control: string
   secretFile: string
   audit?: string
@@ -20,14 +21,15 @@ interface Flags {
 
 /** `agui-runner gateway`: the holder of credentials alone, until a signal. */
 export function gatewayCommand(context: CliContext): Command {
-  return new Command('gateway')
+  const command = new Command('gateway')
     .description('hold the credentials for agents that have none (docs/credentials.md)')
     .requiredOption('--control <socket>', 'where a launcher opens and ends sessions; a folder of its own')
     .requiredOption('--secret-file <file>', "the launcher's secret is written here, mode 0600")
     .option('--audit <file>', 'one line of JSON a request, mode 0600')
     .option('--policy <file>', 'what decides about other hosts; without it none is reached')
     .addOption(credentialFileOption())
-    .action(async ({ control, secretFile, audit, policy: policyFile, credentialFile }: Flags) => {
+  return addAppOptions(command).action(
+    async ({ control, secretFile, audit, policy: policyFile, credentialFile, ...flags }: Flags) => {
       const env = withCredentialFile(context.env, credentialFile)
       const { wrappersDirectory } = loadConfig(env, context)
       const route = await detectRoute({ env, wrappersDirectory, signal: AbortSignal.timeout(DETECT_MS) })
@@ -37,20 +39,26 @@ export function gatewayCommand(context: CliContext): Command {
           `gateway: the environment names no credential for a model (${route.kind}).`,
         )
       const policy = policyFile === undefined ? undefined : await loadPolicy(policyFile)
+      const app = await readApp(flags, env)
       const stopping = stopSignal(() => undefined)
       const { openGateway } = await import('../broker/gateway.ts')
+      const say = (line: string): void => {
+        process.stderr.write(`agui-runner gateway: ${line}\n`)
+      }
       const onAuditFailure = (error: Error): void => {
-        process.stderr.write(`agui-runner gateway: the audit cannot be written: ${error.message}\n`)
+        say(`the audit cannot be written: ${error.message}`)
         stopping.stop()
       }
       const gateway = await openGateway({
-        ...{ route, env, policy, control, secretFile, auditFile: audit, onAuditFailure },
+        ...{ route, env, policy, app, control, secretFile, auditFile: audit, onAuditFailure },
+        onTokenProblem: say,
       })
       process.stdout.write(`${JSON.stringify({ msg: 'ready', control, secretFile, route: route.kind })}\n`)
       await stopping.stopped
       await gateway.close().catch(async (error: unknown) => {
-        process.stderr.write(`agui-runner gateway: ${await withoutSecrets(toMessage(error), env)}\n`)
+        say(await withoutSecrets(toMessage(error), env))
       })
       process.exit()
-    })
+    },
+  )
 }

@@ -1,9 +1,10 @@
-import { openAudit } from '../broker/audit.ts'
+import { type AuditLine, openAudit } from '../broker/audit.ts'
 import { type Rights, Session } from '../broker/session.ts'
 import { digestOf, newToken } from '../broker/token.ts'
 import { agentEnvironment, UpstreamDoors } from '../broker/upstream-doors.ts'
 import type { Env } from '../config.ts'
 import { RunnerError } from '../errors.ts'
+import type { GitHubApp } from '../github-app/app-token.ts'
 import type { LaunchDoor } from '../launch/launch.ts'
 import type { LaunchMode } from '../launch/plan.ts'
 import { detectRoute } from '../model-route/route.ts'
@@ -20,6 +21,7 @@ export interface OwnDoorOptions {
   policyFile: string
   rights: Pick<Rights, 'repositories' | 'branchPrefix'>
   auditFile: string | undefined
+  app: GitHubApp | undefined
   say(line: string): void
 }
 
@@ -29,7 +31,7 @@ export interface OwnDoorOptions {
  * @throws {RunnerError} `no_model_route`; `config_invalid`.
  */
 export async function findOwnDoor(options: OwnDoorOptions): Promise<LaunchDoor> {
-  const { env, wrappersDirectory, run, mode, auditFile, say } = options
+  const { env, wrappersDirectory, run, mode, auditFile, app, say } = options
   const route = await detectRoute({ env, wrappersDirectory, signal: AbortSignal.timeout(DETECT_MS) })
   if (route.kind === 'none') throw new RunnerError('no_model_route', `${route.reason}.`)
   const policy = mode === 'private' ? await loadPolicy(options.policyFile) : undefined
@@ -38,24 +40,27 @@ export async function findOwnDoor(options: OwnDoorOptions): Promise<LaunchDoor> 
     environment: agentEnvironment(route.kind, env),
     folder: (own) => own,
     async open(folder) {
-      const doors = new UpstreamDoors({ route, env, policy })
+      const doors = new UpstreamDoors({ route, env, policy, app, onTokenProblem: say })
       const onFailure = ({ message }: Error): void => say(`the audit cannot be written: ${message}`)
       const audit = auditFile === undefined ? undefined : openAudit(auditFile, onFailure)
       // The socket is the proof; the token is told to nobody.
       const session = new Session({ id: run, rights, digest: digestOf(newToken()), needsToken: false })
-      const server = await doors.open({
-        session,
-        mode,
-        folder,
-        listen: 'socket',
-        audit: (line) => audit?.write(line),
-      })
-      return {
-        async close() {
-          await server.close()
-          await Promise.all([doors.close(), audit?.close()])
-          return { pullRequests: [...session.pulls.values()] }
-        },
+      const write = (line: AuditLine): void => audit?.write(line)
+      const close = async (): Promise<void> => {
+        await Promise.all([doors.close(), audit?.close()])
+      }
+      try {
+        const server = await doors.open({ session, mode, folder, listen: 'socket', audit: write })
+        return {
+          async close() {
+            await server.close()
+            await close()
+            return { pullRequests: [...session.pulls.values()] }
+          },
+        }
+      } catch (error) {
+        await close()
+        throw error
       }
     },
   }

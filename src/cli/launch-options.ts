@@ -4,26 +4,35 @@ import { homedir, tmpdir } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { request } from 'undici'
 import { openGitHub } from '../broker/github-upstream.ts'
+import type { RepositoryRight } from '../broker/session.ts'
 import { type Env, loadConfig } from '../config.ts'
 import { RunnerError } from '../errors.ts'
 import type { EngineKind } from '../launch/arguments.ts'
 import { isRepositoryName, readCheckout, repositoryAt } from '../launch/checkout.ts'
+import { ContainerIsolation } from '../launch/container-place.ts'
 import { Engine } from '../launch/engine.ts'
-import type { ContainerOptions, LaunchDoor } from '../launch/launch.ts'
+import type { Isolation } from '../launch/isolation.ts'
+import type { LaunchDoor, LaunchSettings } from '../launch/launch.ts'
 import type { WorkspaceKind } from '../launch/mounted.ts'
 import { HANDED_ON, type LaunchMode } from '../launch/plan.ts'
 import { decideMode } from '../launch/visibility.ts'
 import { readKnownSecrets } from '../redaction/known-secrets.ts'
+import { toWholeNumber } from '../whole-number.ts'
+import { type AppFlags, addAppOptions, readApp } from './app-options.ts'
 import type { CliContext } from './context.ts'
 
-export interface LaunchFlags {
+export interface LaunchFlags extends AppFlags {
   mode: 'auto' | LaunchMode
   image: string
   workspace?: WorkspaceKind
+  depth?: number
+  base?: string
   git: 'pinned' | 'hidden'
+  isolation: 'auto' | Isolation['kind']
   engine?: EngineKind
   memory: number
   repository?: string
+  access: RepositoryRight['access']
   branchPrefix: string
   gateway?: string
   gatewaySecret?: string
@@ -35,6 +44,7 @@ export interface LaunchFlags {
 const GIB = 1024 ** 3
 const MEMORY_GIB = 4
 const ASK_MS = 10_000
+const BRANCH = /^[A-Za-z0-9_][\w./-]*$/
 /** As the control of a gateway wants it. */
 const BRANCH_PREFIX = /^[A-Za-z0-9][\w.-]*\/$/
 
@@ -46,7 +56,7 @@ const LIMITS = {
 } as const
 
 export function addLaunchOptions(command: Command, version: string): Command {
-  return command
+  return addAppOptions(command)
     .addOption(
       new Option('--mode <mode>', 'private has no network, public an open one')
         .choices(['auto', 'private', 'public'])
@@ -59,47 +69,68 @@ export function addLaunchOptions(command: Command, version: string): Command {
         'a clone of this folder (where CI is set), the folder itself (elsewhere), or an empty one',
       ).choices(['clone', 'mount', 'none']),
     )
+    .option('--depth <commits>', "how much history a clone has; the checkout's own unless given", toDepth)
+    .option('--base <branch>', "where a clone's branch begins; the checkout's HEAD unless given", toBranch)
     .addOption(
       new Option('--git <how>', 'what a mounted folder shows of its .git')
         .choices(['pinned', 'hidden'])
         .default('pinned'),
     )
     .addOption(
+      new Option(
+        '--isolation <kind>',
+        'a container, or a process of this machine; that where no engine answers',
+      )
+        .choices(['auto', 'container', 'process'])
+        .default('auto'),
+    )
+    .addOption(
       new Option('--engine <name>', 'docker or podman; the first that answers').choices(['docker', 'podman']),
     )
-    .option(
-      '--memory <gib>',
-      'what the container may have',
-      (text) => {
-        const gib = Number(text)
-        if (!(gib > 0)) throw new InvalidArgumentError('Give GiB, such as 4.')
-        return gib
-      },
-      MEMORY_GIB,
-    )
+    .option('--memory <gib>', 'what the container may have', toGib, MEMORY_GIB)
     .option(
       '--repository <owner/name>',
       'what git and the GitHub API lead to; where origin leads, when that is GITHUB_SERVER_URL',
-      (text) => {
-        if (!isRepositoryName(text)) throw new InvalidArgumentError('Give owner/name.')
-        return text
-      },
+      toRepository,
     )
-    .option(
-      '--branch-prefix <prefix>',
-      'of the branches that may be pushed there',
-      (text) => {
-        if (!BRANCH_PREFIX.test(text))
-          throw new InvalidArgumentError('Give a name with a slash behind it: agui/')
-        return text
-      },
-      'agui/',
+    .addOption(
+      new Option('--access <right>', 'what git and the GitHub API may do there')
+        .choices(['read', 'write'])
+        .default('write'),
     )
+    .option('--branch-prefix <prefix>', 'of the branches that may be pushed there', toBranchPrefix, 'agui/')
     .option('--gateway <socket>', 'the control socket of an `agui-runner gateway`, which has the credentials')
     .option('--gateway-secret <file>', "that gateway's --secret-file")
     .option('--policy <file>', 'what decides about other hosts in private mode; POLICY_FILE')
     .option('--audit <file>', 'one line of JSON for each request to the broker, mode 0600')
     .option('--dry-run', 'print the plan and the commands, and start nothing')
+}
+
+function toGib(text: string): number {
+  const gib = Number(text)
+  if (!(gib > 0)) throw new InvalidArgumentError('Give GiB, such as 4.')
+  return gib
+}
+
+function toRepository(text: string): string {
+  if (!isRepositoryName(text)) throw new InvalidArgumentError('Give owner/name.')
+  return text
+}
+
+function toBranchPrefix(text: string): string {
+  if (!BRANCH_PREFIX.test(text)) throw new InvalidArgumentError('Give a name with a slash behind it: agui/')
+  return text
+}
+
+function toDepth(text: string): number {
+  const depth = toWholeNumber(text, { min: 1 })
+  if (depth === undefined) throw new InvalidArgumentError('Give a number of commits.')
+  return depth
+}
+
+function toBranch(text: string): string {
+  if (!BRANCH.test(text) || text.includes('..')) throw new InvalidArgumentError('Give a branch.')
+  return text
 }
 
 export interface LaunchWants {
@@ -110,28 +141,33 @@ export interface LaunchWants {
 }
 
 /** Everything that a launch is made of, found on this machine. */
-export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants): Promise<ContainerOptions> {
+export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants): Promise<LaunchSettings> {
   const { env, workingDirectory } = context
   const event = env['GITHUB_EVENT_PATH']
   const eventJson = event ? await readFile(event, 'utf8').catch(() => undefined) : undefined
   const run = randomBytes(6).toString('hex')
   const kind = flags.workspace ?? (env['CI'] ? 'clone' : 'mount')
   const repository = await repositoryOf({ context, flags, kind })
-  const { mode, reason } = await decideMode({
-    ...{ wanted: flags.mode, repository: repository.name, eventJson },
-    ask: (name) => askGitHub(env, name),
-  })
+  const isolation = await isolationOf({ context, flags, ...wants })
+  const isProcess = isolation.kind === 'process' && flags.mode === 'auto'
+  const { mode, reason } = isProcess
+    ? { mode: 'private' as const, reason: 'a process has no network of its own' }
+    : await decideMode({
+        ...{ wanted: flags.mode, repository: repository.name, eventJson },
+        ask: (name) => askGitHub(env, name),
+      })
   wants.say(`${mode}: ${reason}`)
   const door = await doorOf({ context, flags, run, mode, repository: repository.name, say: wants.say })
   const home = env['HOME'] || homedir()
   return {
-    engine: await Engine.find(flags.engine, env),
+    isolation,
     run,
     mode,
-    image: flags.image,
     workspace: {
       kind,
       branch: `${flags.branchPrefix}${run}`,
+      base: flags.base,
+      depth: flags.depth,
       source: workingDirectory,
       isGitHidden: flags.git === 'hidden',
       path: env['PATH'],
@@ -147,6 +183,21 @@ export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants)
   }
 }
 
+/** An engine's containers, or a process where none answers and none was named. */
+async function isolationOf({ context, flags, say }: LaunchWants): Promise<Isolation> {
+  const { isolation, engine, image } = flags
+  const ofContainers = async (): Promise<Isolation> =>
+    new ContainerIsolation(await Engine.need(engine, context.env), image)
+  if (isolation === 'container' || (isolation === 'auto' && engine !== undefined)) return await ofContainers()
+  const found = isolation === 'auto' ? await Engine.find(engine, context.env) : undefined
+  if (found instanceof Engine) return new ContainerIsolation(found, image)
+  const { ProcessIsolation } = await import('../launch/process-place.ts')
+  const process = new ProcessIsolation(context.appDirectory)
+  if (found !== undefined)
+    say(`process: ${found.lacking} So it has no limit on memory, processors and processes.`)
+  return process
+}
+
 interface DoorWants {
   context: CliContext
   flags: LaunchFlags
@@ -159,23 +210,26 @@ interface DoorWants {
 /** The broker in this process, or the one that was named: then the credentials, policy and audit are its own. */
 async function doorOf({ context, flags, repository, ...common }: DoorWants): Promise<LaunchDoor> {
   const { env, appDirectory } = context
-  const { gateway, gatewaySecret, audit, policy, branchPrefix } = flags
-  const repositories = repository === undefined ? [] : [{ name: repository, access: 'write' as const }]
+  const { gateway, gatewaySecret, audit, policy, branchPrefix, access } = flags
+  const repositories = repository === undefined ? [] : [{ name: repository, access }]
   const rights = { repositories, branchPrefix }
   if ((gateway === undefined) !== (gatewaySecret === undefined))
     throw new RunnerError('config_invalid', 'Give --gateway and --gateway-secret, or neither.')
   if (gateway !== undefined && gatewaySecret !== undefined) {
-    if (audit !== undefined || policy !== undefined)
+    const isApp = [flags.appId, flags.installationId, flags.keyFile, flags.keyEnv, flags.keyCommand].some(
+      (flag) => flag !== undefined,
+    )
+    if (audit !== undefined || policy !== undefined || isApp)
       throw new RunnerError(
         'config_invalid',
-        'With --gateway, --audit and --policy are options of that gateway.',
+        'With --gateway, --audit, --policy and the GitHub App are options of that gateway.',
       )
     const { findNamedDoor } = await import('./named-gateway.ts')
     return await findNamedDoor({ ...common, rights, control: gateway, secretFile: gatewaySecret })
   }
   const { findOwnDoor } = await import('./launch-door.ts')
   return await findOwnDoor({
-    ...{ ...common, env, rights, auditFile: audit },
+    ...{ ...common, env, rights, auditFile: audit, app: await readApp(flags, env) },
     policyFile: policy ?? loadConfig(env, context).policyFile,
     wrappersDirectory: `${appDirectory}/wrappers`,
   })
@@ -184,11 +238,12 @@ async function doorOf({ context, flags, repository, ...common }: DoorWants): Pro
 /** What GitHub says of a repository; undefined without a token, or an answer. */
 async function askGitHub(env: Env, repository: string): Promise<string | undefined> {
   const github = openGitHub(env)
-  if (github.token === undefined) return undefined
+  const token = env['GITHUB_TOKEN']
+  if (!token) return undefined
   const url = new URL(`${github.apiUrl}/repos/${repository}`)
   try {
     const dispatcher = await github.connections(url)
-    const headers = { authorization: `Bearer ${github.token}`, 'user-agent': 'agui-runner' }
+    const headers = { authorization: `Bearer ${token}`, 'user-agent': 'agui-runner' }
     const answer = await request(url, { dispatcher, headers, signal: AbortSignal.timeout(ASK_MS) })
     const text = await answer.body.text()
     return answer.statusCode === 200 ? text : undefined

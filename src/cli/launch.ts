@@ -1,8 +1,8 @@
 import { tmpdir } from 'node:os'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { createArguments, type EngineKind, networkArguments } from '../launch/arguments.ts'
+import type { EngineKind } from '../launch/arguments.ts'
 import { Engine } from '../launch/engine.ts'
-import { type ContainerOptions, launch, prepareLaunch } from '../launch/launch.ts'
+import { type LaunchSettings, launch, prepareLaunch } from '../launch/launch.ts'
 import { removeRunFolder } from '../launch/run-folder.ts'
 import { sweep } from '../launch/sweep.ts'
 import { parseDuration } from '../one-off/duration.ts'
@@ -22,15 +22,24 @@ export function sweepCommand(context: CliContext): Command {
     })
     .addOption(new Option('--engine <name>', 'docker or podman').choices(['docker', 'podman']))
     .action(async (flags: { run?: string; olderThan?: number; engine?: EngineKind }) => {
-      const engine = await Engine.find(flags.engine, context.env)
-      const swept = await sweep(engine, { run: flags.run, olderThanMs: flags.olderThan, parent: tmpdir() })
+      const { env } = context
+      const engine =
+        flags.engine === undefined ? await Engine.find(undefined, env) : await Engine.need(flags.engine, env)
+      if ('lacking' in engine)
+        process.stderr.write(`agui-runner: ${engine.lacking} Folders are swept alone.\n`)
+      const swept = await sweep('lacking' in engine ? undefined : engine, {
+        run: flags.run,
+        olderThanMs: flags.olderThan,
+        parent: tmpdir(),
+        path: env['PATH'],
+      })
       for (const { kind, name } of swept) process.stdout.write(`${kind} ${name}\n`)
     })
 }
 
 export function launchCommand(context: CliContext): Command {
   const command = new Command('launch').description(
-    'Start a runner in a container and stay until a signal; one JSON line says where it is',
+    'Start a runner in a container, or a process without a network, and stay until a signal; one JSON line says where it is',
   )
   return addLaunchOptions(command, context.version).action(async (flags: LaunchFlags) => {
     process.exit(await launchAndStay(context, flags))
@@ -64,12 +73,9 @@ async function launchAndStay(context: CliContext, flags: LaunchFlags): Promise<n
 }
 
 /** Prints what would be done. The folders that a plan names are made for it, and removed. */
-export async function printDry(options: ContainerOptions): Promise<void> {
+export async function printDry(options: LaunchSettings): Promise<void> {
   const launcher = { pid: process.pid, startedAt: new Date() }
-  const { plan, folder } = await prepareLaunch(options, launcher)
+  const { plan, folder, place } = await prepareLaunch(options, launcher)
   await removeRunFolder(folder.path)
-  const { facts } = options.engine
-  const commands = [networkArguments(plan, launcher), createArguments(plan, facts, launcher)]
-  const argv = commands.flatMap((args) => (args === undefined ? [] : [[facts.kind, ...args]]))
-  process.stdout.write(`${JSON.stringify({ plan, argv }, null, 2)}\n`)
+  process.stdout.write(`${JSON.stringify({ plan, argv: place.commands }, null, 2)}\n`)
 }

@@ -4,8 +4,7 @@ import { z } from 'zod'
 import type { Env } from '../config.ts'
 import { RunnerError } from '../errors.ts'
 import type { GitHubApi, Permissions } from '../github-app/app-token.ts'
-import { toWholeNumber } from '../whole-number.ts'
-import { type KeySource, readAppKey } from './app-key.ts'
+import { type AppFlags, addAppOptions, readApp } from './app-options.ts'
 import type { CliContext } from './context.ts'
 
 /** For all that GitHub is asked, tries included. */
@@ -13,16 +12,9 @@ const GITHUB_MS_MAX = 60_000
 /** What pushing a branch and opening a pull request needs. */
 const PERMISSIONS: Permissions = { contents: 'write', pull_requests: 'write' }
 
-const KEY_VARIABLE = 'GITHUB_APP_PRIVATE_KEY'
-
-interface MintFlags {
+interface MintFlags extends AppFlags {
   repository: string[]
   permission?: Permissions
-  appId?: string
-  installationId?: number
-  keyFile?: string
-  keyEnv?: string
-  keyCommand?: string
 }
 
 /** `agui-runner token`: short-lived tokens of a GitHub App, made where its key is, outside of every sandbox. */
@@ -35,7 +27,7 @@ export function tokenCommand(context: CliContext): Command {
 }
 
 function mintCommand(env: Env): Command {
-  return new Command('mint')
+  const command = new Command('mint')
     .description('print a token for these repositories and rights; GitHub ends it after an hour')
     .requiredOption('--repository <owner/name>', 'what it is for; may repeat', collect, [])
     .option(
@@ -43,25 +35,19 @@ function mintCommand(env: Env): Command {
       'contents:write and pull_requests:write unless given; may repeat',
       permit,
     )
-    .option('--app-id <id>', "the App's client id or number, else GITHUB_APP_ID")
-    .option('--installation-id <n>', "else GITHUB_APP_INSTALLATION_ID, else the owner's", toInstallation)
-    .option('--key-file <file>', "the App's private key; - is stdin")
-    .option('--key-env <name>', `the variable that holds it; ${KEY_VARIABLE} unless told otherwise`)
-    .option('--key-command <command>', 'a shell command that prints it, for a password manager')
     .exitOverride()
-    .action(async (flags: MintFlags) => {
-      const appId = flags.appId ?? env['GITHUB_APP_ID']
-      if (!appId) throw new RunnerError('config_invalid', 'Name the App by --app-id or GITHUB_APP_ID.')
-      const installationId = flags.installationId ?? installationIn(env['GITHUB_APP_INSTALLATION_ID'])
-      const privateKey = await readAppKey(keySource(flags), env)
-      const { mintToken } = await import('../github-app/app-token.ts')
-      const { repository: repositories, permission: permissions = PERMISSIONS } = flags
-      const { token, expiresAt } = await withGitHub(env, (api) =>
-        mintToken({ appId, privateKey, installationId }, { repositories, permissions }, api),
-      )
-      process.stderr.write(`Good until ${new Date(expiresAt).toISOString()}.\n`)
-      process.stdout.write(`${token}\n`)
-    })
+  return addAppOptions(command).action(async (flags: MintFlags) => {
+    const app = await readApp(flags, env)
+    if (app === undefined)
+      throw new RunnerError('config_invalid', 'Name the App by --app-id or GITHUB_APP_ID.')
+    const { mintToken } = await import('../github-app/app-token.ts')
+    const { repository: repositories, permission: permissions = PERMISSIONS } = flags
+    const { token, expiresAt } = await withGitHub(env, (api) =>
+      mintToken(app, { repositories, permissions }, api),
+    )
+    process.stderr.write(`Good until ${new Date(expiresAt).toISOString()}.\n`)
+    process.stdout.write(`${token}\n`)
+  })
 }
 
 function revokeCommand(env: Env): Command {
@@ -90,16 +76,6 @@ async function withGitHub<T>(env: Env, work: (api: GitHubApi) => Promise<T>): Pr
   }
 }
 
-function keySource({ keyFile, keyEnv, keyCommand }: MintFlags): KeySource {
-  if (keyFile === undefined && keyEnv === undefined && keyCommand === undefined)
-    return { variable: KEY_VARIABLE }
-  return {
-    ...(keyFile === undefined ? {} : { file: keyFile }),
-    ...(keyEnv === undefined ? {} : { variable: keyEnv }),
-    ...(keyCommand === undefined ? {} : { command: keyCommand }),
-  }
-}
-
 function collect(value: string, before: string[]): string[] {
   return [...before, value]
 }
@@ -111,17 +87,4 @@ function permit(value: string, before: Permissions = {}): Permissions {
     throw new InvalidArgumentError('Write it as contents:read, contents:write or administration:admin.')
   if (before[name] !== undefined) throw new InvalidArgumentError(`${name} is given twice.`)
   return { ...before, [name]: parsed.data }
-}
-
-function toInstallation(value: string): number {
-  const id = toWholeNumber(value, { min: 1 })
-  if (id === undefined) throw new InvalidArgumentError('It is a number.')
-  return id
-}
-
-function installationIn(value: string | undefined): number | undefined {
-  if (!value) return undefined
-  const id = toWholeNumber(value, { min: 1 })
-  if (id === undefined) throw new RunnerError('config_invalid', 'GITHUB_APP_INSTALLATION_ID is no number.')
-  return id
 }

@@ -97,6 +97,18 @@ export async function mintToken(app: GitHubApp, wanted: TokenRequest, api: GitHu
   }
 }
 
+/** @throws {RunnerError} when GitHub does not take the App's signature, or does not answer. */
+export async function checkApp(app: GitHubApp, api: GitHubApi): Promise<void> {
+  const ask = askerOf(api)
+  try {
+    const auth = createAppAuth({ appId: app.appId, privateKey: app.privateKey, request: ask })
+    const { token } = await auth({ type: 'app' })
+    await ask('GET /app', { headers: { authorization: `Bearer ${token}` } })
+  } catch (error) {
+    throw toRefusal(error, SIGNATURE)
+  }
+}
+
 /** The token is no good any more. @throws {RunnerError} `config_invalid` when GitHub knows no such token. */
 export async function revokeToken(token: string, api: GitHubApi): Promise<void> {
   const { signal } = api
@@ -153,13 +165,13 @@ async function patient<T>(signal: AbortSignal, work: () => Promise<T>): Promise<
   }
 }
 
+const SIGNATURE = {
+  401: 'GitHub refuses the App’s signature: the key is another App’s, or was deleted, or this machine’s clock is wrong',
+}
+
 function notFound(error: unknown, words: string): RunnerError {
-  return toRefusal(error, {
-    401: 'GitHub refuses the App’s signature: the key is another App’s, or was deleted, or this machine’s clock is wrong',
-    403: words,
-    404: words,
-    422: words,
-  })
+  const said = `${words} (GitHub: ${toMessage(error)})`
+  return toRefusal(error, { ...SIGNATURE, 403: said, 404: words, 422: said })
 }
 
 /** A refusal of GitHub in words that say what to do. */

@@ -22,7 +22,8 @@ export interface Launcher {
 
 /** `ENGINE create …` for the plan. Pure, sorted, and without a value that is secret, as the plan is. */
 export function createArguments(plan: LaunchPlan, engine: EngineFacts, launcher: Launcher): string[] {
-  const { limits, network, user } = plan
+  const { limits, network, user, image } = plan
+  if (image === undefined) throw new Error('a container is made of an image')
   const isPodman = engine.kind === 'podman'
   return [
     'create',
@@ -56,7 +57,7 @@ export function createArguments(plan: LaunchPlan, engine: EngineFacts, launcher:
     ...Object.keys(plan.environment)
       .sort()
       .flatMap((name) => ['--env', `${name}=${plan.environment[name]}`]),
-    imageFor(plan.image, engine.kind),
+    imageFor(image, engine.kind),
     ...plan.command,
   ]
 }

@@ -35,7 +35,17 @@ export class Engine {
    *
    * @throws {RunnerError} `sandbox_failed` when none does.
    */
-  static async find(wanted: EngineKind | undefined, env: Env): Promise<Engine> {
+  static async need(wanted: EngineKind | undefined, env: Env): Promise<Engine> {
+    const found = await Engine.find(wanted, env)
+    if (found instanceof Engine) return found
+    throw new RunnerError(
+      'sandbox_failed',
+      `${found.lacking} Install or start docker or podman; or use --here, which runs on this machine itself.`,
+    )
+  }
+
+  /** The same, or a sentence that there is none. */
+  static async find(wanted: EngineKind | undefined, env: Env): Promise<Engine | { lacking: string }> {
     const own = Object.fromEntries(
       ENGINE_VARIABLES.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])),
     )
@@ -46,10 +56,7 @@ export class Engine {
       if (code === 0) return new Engine({ kind, isRootless: /rootless|^true$/m.test(stdout) }, own)
       problems.push(`${kind}: ${lastLine(stderr)}`)
     }
-    throw new RunnerError(
-      'sandbox_failed',
-      `No container engine answers (${problems.join('; ')}). Install or start docker or podman; or use --here, which runs on this machine itself.`,
-    )
+    return { lacking: `No container engine answers (${problems.join('; ')}).` }
   }
 
   /** @throws {RunnerError} `sandbox_failed`, with the engine's own last line. */

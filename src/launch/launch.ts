@@ -2,24 +2,25 @@ import { realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Agent, fetch as fetchBy } from 'undici'
 import { RunnerError, toMessage } from '../errors.ts'
-import { createArguments, type Launcher, networkArguments } from './arguments.ts'
-import type { Engine } from './engine.ts'
+import type { Launcher } from './arguments.ts'
+import type { Isolation, Place } from './isolation.ts'
 import { fetchCommits, giveTo, prepareMounted, type WorkspaceKind } from './mounted.ts'
-import { containerName, type LaunchLimits, type LaunchMode, type LaunchPlan, planLaunch } from './plan.ts'
+import { type LaunchLimits, type LaunchMode, type LaunchPlan, planLaunch } from './plan.ts'
 import { makeRunFolder, type RunFolder, removeRunFolder } from './run-folder.ts'
 
-export interface ContainerOptions {
-  engine: Engine
+export interface LaunchSettings {
+  isolation: Isolation
   run: string
   mode: LaunchMode
-  image: string
   workspace: {
     kind: WorkspaceKind
     source: string
     isGitHidden: boolean
     path: string | undefined
-    /** That a clone is on. */
+    /** That a clone is on, and where it begins. */
     branch: string
+    base: string | undefined
+    depth: number | undefined
   }
   environment: Readonly<Record<string, string>>
   limits: LaunchLimits
@@ -56,7 +57,7 @@ export interface Launched {
   socket: string
   /** For the client of the runner inside. */
   fetch(url: string, options: RequestInit): Promise<Response>
-  /** Resolves when the container has ended by itself, with why. */
+  /** Resolves when it has ended by itself, with why. */
   ended: Promise<RunnerError>
   /** Addresses of those that the agent has opened; known when it is closed. */
   readonly pullRequests: readonly string[]
@@ -73,13 +74,12 @@ const RETRY_MS = 100
 const SANDBOX_UID = 10001
 
 /** Everything that a plan needs is there: what `--dry-run` prints, and then removes. */
-export async function prepareLaunch(
-  options: ContainerOptions,
-  launcher: Launcher,
-): Promise<{ plan: LaunchPlan; folder: RunFolder }> {
-  const { run, mode, image, workspace, limits, environment, forbidden, secrets, parent } = options
+export async function prepareLaunch(options: LaunchSettings, launcher: Launcher): Promise<Prepared> {
+  const { isolation, run, mode, workspace, limits, environment, forbidden, secrets, parent } = options
+  const { image } = isolation
   const user = await containerUser(workspace)
-  const folder = await makeRunFolder(await realpath(parent), run, launcher)
+  const checkout = workspace.kind === 'clone' ? workspace.source : undefined
+  const folder = await makeRunFolder(await realpath(parent), run, launcher, checkout)
   try {
     const prepared = await prepareMounted({ ...workspace, target: folder.workspace, user })
     await giveTo(folder.agent, user)
@@ -98,7 +98,7 @@ export async function prepareLaunch(
         'config_invalid',
         'A credential would stand in the plan: it is in a folder’s name, or in what is handed on.',
       )
-    return { plan, folder }
+    return { plan, folder, place: isolation.place({ plan, launcher, folder: folder.path }) }
   } catch (error) {
     await removeRunFolder(folder.path)
     throw error
@@ -106,7 +106,7 @@ export async function prepareLaunch(
 }
 
 /** The user's own; where that is root, whoever owns a mounted folder, else the image's. In group 0, as it allows. */
-async function containerUser({ kind, source }: ContainerOptions['workspace']): Promise<LaunchPlan['user']> {
+async function containerUser({ kind, source }: LaunchSettings['workspace']): Promise<LaunchPlan['user']> {
   const uid = process.getuid?.() ?? 0
   if (uid !== 0) return { uid, gid: 0 }
   const owner = kind === 'mount' ? (await stat(source)).uid : 0
@@ -114,40 +114,38 @@ async function containerUser({ kind, source }: ContainerOptions['workspace']): P
 }
 
 /**
- * A container with a runner in it that answers. Whatever fails, nothing is left.
+ * A place with a runner in it that answers. Whatever fails, nothing is left.
  *
  * @throws {RunnerError} `sandbox_failed` with the last lines of its log; `config_invalid`.
  */
-export async function launch(options: ContainerOptions): Promise<Launched> {
-  const { engine, image, signal } = options
-  await engine.needImage(image)
-  const launcher = { pid: process.pid, startedAt: new Date() }
-  const { plan, folder } = await prepareLaunch(options, launcher)
-  const container = new Container(options, { plan, folder, launcher })
+export async function launch(options: LaunchSettings): Promise<Launched> {
+  const { isolation, signal } = options
+  await isolation.need()
+  const prepared = await prepareLaunch(options, { pid: process.pid, startedAt: new Date() })
+  const running = new RunningLaunch(options, prepared)
   try {
-    await container.start()
+    await running.start()
     signal.throwIfAborted()
-    await container.untilHealthy()
+    await running.untilHealthy()
   } catch (error) {
-    await container.close()
+    await running.close()
     throw error
   }
-  return container
+  return running
 }
 
 interface Prepared {
   plan: LaunchPlan
   folder: RunFolder
-  launcher: Launcher
+  place: Place
 }
 
-class Container implements Launched {
+class RunningLaunch implements Launched {
   readonly plan: LaunchPlan
   readonly socket: string
   readonly ended: Promise<RunnerError>
-  readonly #options: ContainerOptions
+  readonly #options: LaunchSettings
   readonly #prepared: Prepared
-  readonly #name: string
   readonly #agent: Agent
   readonly #closing = new AbortController()
   #tellEnd: (error: RunnerError) => void = () => undefined
@@ -156,11 +154,10 @@ class Container implements Launched {
   #door: LaunchSession | undefined
   #closed: Promise<void> | undefined
 
-  constructor(options: ContainerOptions, prepared: Prepared) {
+  constructor(options: LaunchSettings, prepared: Prepared) {
     this.plan = prepared.plan
     this.#options = options
     this.#prepared = prepared
-    this.#name = containerName(prepared.plan.run)
     this.socket = join(prepared.folder.agent, 'agent.sock')
     // A stream may be silent for as long as the model thinks; the client has a limit of its own.
     this.#agent = new Agent({ connect: { socketPath: this.socket }, bodyTimeout: 0, headersTimeout: 0 })
@@ -173,37 +170,27 @@ class Container implements Launched {
     return this.#pullRequests
   }
 
-  /** A name exists for the clean-up before anything runs. */
   async start(): Promise<void> {
-    const { engine, door } = this.#options
-    const { plan, folder, launcher } = this.#prepared
+    const { door } = this.#options
+    const { folder, place } = this.#prepared
     this.#door = await door.open(door.folder(folder.gateway))
-    const network = networkArguments(plan, launcher)
-    if (network !== undefined) await engine.run(network)
-    await engine.run(createArguments(plan, engine.facts, launcher))
-    await engine.run(['start', this.#name])
-    this.#watch().catch((error: unknown) =>
-      this.#options.say(`the container is not watched: ${toMessage(error)}`),
-    )
+    await place.start()
+    this.#watch().catch((error: unknown) => this.#options.say(`it is not watched: ${toMessage(error)}`))
   }
 
   async #watch(): Promise<void> {
-    const { engine } = this.#options
-    const code = await engine.wait(this.#name, this.#closing.signal)
-    if (this.#closing.signal.aborted) return
-    const isOutOfMemory = await engine.wasOutOfMemory(this.#name)
-    const why = isOutOfMemory
-      ? 'ran out of memory (raise --memory)'
-      : `ended by itself (${code ?? 'it is gone'})`
+    const { place } = this.#prepared
+    const why = await place.ended(this.#closing.signal)
+    if (why === undefined) return
     this.#end = new RunnerError(
       'sandbox_failed',
-      `The container ${why}. Its last lines:\n${await engine.logs(this.#name)}`,
+      `The ${this.#options.isolation.kind} ${why}. Its last lines:\n${await place.logs()}`,
     )
     this.#tellEnd(this.#end)
   }
 
   async untilHealthy(): Promise<void> {
-    const { signal, say, engine } = this.#options
+    const { signal, say } = this.#options
     const until = performance.now() + HEALTH_MS
     while ((await this.#status('/health')) !== 200) {
       if (this.#end !== undefined) throw this.#end
@@ -211,7 +198,7 @@ class Container implements Launched {
       if (performance.now() > until)
         throw new RunnerError(
           'sandbox_failed',
-          `The runner does not answer after ${HEALTH_MS / 1000} s. Its last lines:\n${await engine.logs(this.#name)}`,
+          `The runner does not answer after ${HEALTH_MS / 1000} s. Its last lines:\n${await this.#prepared.place.logs()}`,
         )
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
     }
@@ -235,22 +222,17 @@ class Container implements Launched {
   }
 
   close(isUrgent = false): Promise<void> {
-    const { engine } = this.#options
-    // The close that is under way waits for the engine, which has its answer with this.
-    if (isUrgent && this.#closed !== undefined)
-      return engine.tried(['kill', this.#name]).then(() => this.#closed)
+    // The close that is under way waits for its end, which comes with this.
+    if (isUrgent && this.#closed !== undefined) return this.#prepared.place.kill().then(() => this.#closed)
     this.#closed ??= this.#close(isUrgent)
     return this.#closed
   }
 
   async #close(isUrgent: boolean): Promise<void> {
-    const { engine } = this.#options
-    const { plan, folder } = this.#prepared
+    const { plan, folder, place } = this.#prepared
     this.#closing.abort()
-    const seconds = isUrgent ? 0 : Math.ceil(plan.limits.stopGraceMs / 1000)
-    await engine.tried(['stop', '--time', String(seconds), this.#name])
-    await engine.remove({ kind: 'container', name: this.#name })
-    if (plan.network.kind === 'own') await engine.remove({ kind: 'network', name: plan.network.name })
+    await place.stop(isUrgent ? 0 : Math.ceil(plan.limits.stopGraceMs / 1000))
+    await place.remove()
     await this.#endSession()
     await this.#agent.destroy()
     if (await this.#keepCommits()) await removeRunFolder(folder.path)

@@ -18,6 +18,10 @@ export interface WorkspaceRequest {
   path: string | undefined
   /** That a clone is on: the agent's own. */
   branch: string
+  /** Of the checkout, where that branch begins; undefined: at its HEAD. */
+  base: string | undefined
+  /** Commits of a clone's history; undefined: as many as the checkout has. */
+  depth: number | undefined
   /** Whose the files are inside. */
   user: { uid: number; gid: number }
 }
@@ -60,21 +64,49 @@ async function protectionOf(folder: string): Promise<GitProtection> {
   return 'pinned'
 }
 
-/** History yes; its configuration, hooks and whatever token lies in them no. */
-async function clone({ source, target, path, branch }: WorkspaceRequest): Promise<void> {
-  const args = ['-c', 'core.hooksPath=/dev/null', 'clone', '--quiet', '--no-local', '--', source, target]
+/**
+ * History yes; its configuration, hooks and whatever token lies in them no. The checkout may be a worktree and may be
+ * shallow: nothing is written there, so clones of one checkout may be made at the same time.
+ */
+async function clone({ source, target, path, branch, base, depth }: WorkspaceRequest): Promise<void> {
   const env = { PATH: path, GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null' }
+  const git = (...args: string[]) =>
+    promisify(execFile)('git', ['-c', 'core.hooksPath=/dev/null', ...args], { env, timeout: CLONE_MS })
+  const shallow = depth === undefined ? [] : ['--depth', String(depth)]
+  const from = base === undefined ? undefined : await refOf(base, source, git)
   try {
-    await promisify(execFile)('git', args, { env, timeout: CLONE_MS })
+    await git('clone', '--quiet', '--no-local', ...shallow, '--', source, target)
     // It names a folder of this machine, which is not there inside.
-    await promisify(execFile)('git', ['-C', target, 'remote', 'remove', 'origin'], { env })
-    await promisify(execFile)('git', ['-C', target, 'switch', '--quiet', '--create', branch], { env })
+    await git('-C', target, 'remote', 'remove', 'origin')
+    if (from !== undefined)
+      await git('-C', target, 'fetch', '--quiet', '--no-tags', ...shallow, '--', source, from)
+    const start = from === undefined ? [] : ['FETCH_HEAD']
+    await git('-C', target, 'switch', '--quiet', '--create', branch, ...start)
   } catch (error) {
     throw new RunnerError(
       'config_invalid',
       `${source} cannot be cloned: ${toMessage(error).trim().split('\n').at(-1)}. Use --workspace mount or none for a folder without git.`,
     )
   }
+}
+
+/** Its own branch of that name, or the one that it has of origin. */
+async function refOf(
+  base: string,
+  source: string,
+  git: (...args: string[]) => Promise<unknown>,
+): Promise<string> {
+  for (const ref of [`refs/heads/${base}`, `refs/remotes/origin/${base}`]) {
+    const isThere = await git('-C', source, 'rev-parse', '--verify', '--quiet', ref).then(
+      () => true,
+      () => false,
+    )
+    if (isThere) return ref
+  }
+  throw new RunnerError(
+    'config_invalid',
+    `${source} has no branch ${JSON.stringify(base)}: fetch it first (in CI by fetch-depth: 0), or name another.`,
+  )
 }
 
 /**
@@ -106,11 +138,12 @@ export async function fetchCommits(
     `+refs/heads/*:${place}/*`,
   )
   const known = new Set(await git('for-each-ref', '--format=%(objectname)', 'refs/heads', 'refs/remotes'))
+  for (const head of await git('rev-parse', 'HEAD')) known.add(head)
   const found = await git('for-each-ref', '--format=%(objectname) %(refname)', place)
   const isNew = (line: string): boolean => !known.has(line.split(' ')[0] ?? '')
-  const refOf = (line: string): string => line.slice(line.indexOf(' ') + 1)
-  for (const line of found) if (!isNew(line)) await git('update-ref', '-d', refOf(line))
-  return found.filter(isNew).map(refOf)
+  const nameIn = (line: string): string => line.slice(line.indexOf(' ') + 1)
+  for (const line of found) if (!isNew(line)) await git('update-ref', '-d', nameIn(line))
+  return found.filter(isNew).map(nameIn)
 }
 
 /** Only root gives files away; everybody else's are the container's user's already. */

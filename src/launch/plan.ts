@@ -8,13 +8,13 @@ interface PlanMount {
   readOnly: boolean
 }
 
-/** A container as data: JSON, without a secret, and equal input gives an equal plan (outside.md 2.4). */
+/** A launch as data: JSON, without a secret, and equal input gives an equal plan (outside.md 2.4). */
 export interface LaunchPlan {
   /** Names and the label `agui-runner.run` derive from it. */
   run: string
   mode: LaunchMode
-  /** `name:tag`, not `latest`, or `name@sha256:…`. */
-  image: string
+  /** `name:tag`, not `latest`, or `name@sha256:…`; undefined: the programs of this machine, and no network but none. */
+  image: string | undefined
   user: { uid: number; gid: number }
   mounts: PlanMount[]
   /** In memory; none of it is executed as another user, and there are no devices. */
@@ -41,7 +41,7 @@ export type GitProtection = 'whole' | 'pinned' | 'hidden'
 export interface LaunchRequest {
   run: string
   mode: LaunchMode
-  image: string
+  image: string | undefined
   user: { uid: number; gid: number }
   /** Folders of the host, each as its real path. */
   workspace: string
@@ -112,6 +112,12 @@ const PASSING_PREFIX = 'VERTEX_REGION_'
 const RUN = /^[a-z0-9][a-z0-9-]{0,40}$/
 /** No reference is taken for an option. */
 const IMAGE = /^[a-z0-9][a-z0-9._/:-]*(?::(?<tag>\w[\w.-]{0,127})|@sha256:[0-9a-f]{64})$/
+/** An image that is the same one tomorrow. */
+export function isExactImage(text: string): boolean {
+  const reference = IMAGE.exec(text)
+  return reference !== null && reference.groups?.['tag'] !== 'latest'
+}
+
 const SYSTEM = ['/', '/proc', '/sys', '/dev', '/run', '/var/run', '/etc', '/usr', '/boot', '/home', '/root']
 const SYSTEM_TREES = ['/proc', '/sys', '/dev', '/var/run', '/boot']
 
@@ -183,9 +189,10 @@ function problemsOf(request: LaunchRequest): string[] {
   const { run, image, user, environment, limits } = request
   const problems: string[] = []
   if (!RUN.test(run)) problems.push('run: a-z, 0-9 and -, at most 41 characters, no - in front')
-  const reference = IMAGE.exec(image)
-  if (reference === null || reference.groups?.['tag'] === 'latest')
+  if (image !== undefined && !isExactImage(image))
     problems.push('image: an exact tag, not latest, or a digest: name:1.2.3 or name@sha256:…')
+  if (image === undefined && request.mode === 'public')
+    problems.push('mode: a process has no network of its own, so it is private')
   if (!Number.isInteger(user.uid) || user.uid <= 0) problems.push('user: not root')
   for (const name of Object.keys(environment))
     if (!PASSING.has(name) && !name.startsWith(PASSING_PREFIX))

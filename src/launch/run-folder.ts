@@ -7,7 +7,13 @@ import type { Launcher } from './arguments.ts'
 const PREFIX = 'agui-launch-'
 /** Killed while it was made. */
 const DRAFT = /^agui-launch-([a-z0-9-]+)\.(\d+)$/
-const Mark = z.object({ run: z.string(), pid: z.number(), startedAt: z.number() })
+const Mark = z.object({
+  run: z.string(),
+  pid: z.number(),
+  startedAt: z.number(),
+  /** What the workspace is a clone of. */
+  checkout: z.string().optional(),
+})
 
 /** What one launch has on this machine: its sockets, and the workspace when it is a copy. */
 export interface RunFolder {
@@ -22,12 +28,17 @@ export interface RunFolder {
  *
  * @throws {RunnerError} `sandbox_failed` when the name is taken, or there is no room.
  */
-export async function makeRunFolder(parent: string, run: string, launcher: Launcher): Promise<RunFolder> {
+export async function makeRunFolder(
+  parent: string,
+  run: string,
+  launcher: Launcher,
+  checkout?: string,
+): Promise<RunFolder> {
   const path = join(parent, `${PREFIX}${run}`)
   const draft = `${path}.${launcher.pid}`
   try {
     await mkdir(draft, { mode: 0o700 })
-    const mark = { run, pid: launcher.pid, startedAt: launcher.startedAt.getTime() }
+    const mark = { run, pid: launcher.pid, startedAt: launcher.startedAt.getTime(), checkout }
     await writeFile(join(draft, 'launch.json'), JSON.stringify(mark), { mode: 0o600 })
     // Whoever is inside has to pass through to the socket, and reads nothing else.
     for (const name of ['g', 'a']) await mkdir(join(draft, name), { mode: 0o711 })
@@ -39,8 +50,11 @@ export async function makeRunFolder(parent: string, run: string, launcher: Launc
       : toMessage(error)
     throw new RunnerError('sandbox_failed', `${path} cannot be made: ${why}.`, { cause: error })
   }
-  return { path, gateway: join(path, 'g'), agent: join(path, 'a'), workspace: join(path, 'w') }
+  return { path, gateway: join(path, 'g'), agent: join(path, 'a'), workspace: workspaceIn(path) }
 }
+
+/** Of a run's folder: its workspace, when that is a copy. */
+export const workspaceIn = (folder: string): string => join(folder, 'w')
 
 export async function removeRunFolder(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true })
@@ -51,6 +65,7 @@ export interface FoundFolder {
   run: string
   pid: number
   startedAt: number
+  checkout?: string | undefined
 }
 
 /** Of this user's launches, also killed ones. A folder without a mark is somebody else's. */

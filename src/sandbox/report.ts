@@ -58,17 +58,17 @@ export function uniformReport(
   return { backend, parts, paths: { mounted: [], skipped: [] }, unsupported: [], stricter: [], looser: [] }
 }
 
-/** A container of `agui-runner launch` around the runner itself (outside.md 2.2). */
+/** A container, or a process, of `agui-runner launch` around the runner itself (outside.md 2.2). */
 export function launcherReport(mode: string): EnforcementReport {
-  const container: PartReport = {
+  const around: PartReport = {
     state: 'enforced',
-    how: 'container: read-only root, no capability, no new privileges',
+    how: 'the launch: read-only root, no capability, no new privileges',
   }
   const network: PartReport =
     mode === 'public'
       ? { state: 'not_enforced', how: 'none', why: 'the network of a public launch is open' }
       : { state: 'enforced', how: 'no network; the broker judges every host by the policy that it has' }
-  const report = uniformReport('launcher', container)
+  const report = uniformReport('launcher', around)
   for (const part of ['net.deny_direct', 'net.hosts', 'net.l7', 'net.private_ips'] as const)
     report.parts[part] = network
   report.parts['net.binaries'] = {
@@ -76,7 +76,7 @@ export function launcherReport(mode: string): EnforcementReport {
     how: 'none',
     why: 'the broker cannot see who dials',
   }
-  report.looser.push('files are the container’s: what the policy lists as readable only is not looked at')
+  report.looser.push('files are the launch’s: what the policy lists as readable only is not looked at')
   return report
 }
 

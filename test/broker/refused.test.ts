@@ -122,7 +122,7 @@ beforeAll(async () => {
   const { signal } = new AbortController()
   const route = await detectRoute({ env, wrappersDirectory: 'wrappers', signal })
   const { policy } = parsePolicy(POLICY, { file: 'policy.yaml' })
-  doors = new UpstreamDoors({ route, env, policy })
+  doors = new UpstreamDoors({ route, env, policy, app: undefined, onTokenProblem: () => undefined })
   const socket = join(directory, 'gateway.sock')
   server = await doors.open({
     session,

@@ -1,6 +1,5 @@
 // `agui-runner token` against a GitHub on the loopback that verifies what it is shown.
 import { execFile } from 'node:child_process'
-import { createVerify, generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
@@ -8,13 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { APP_KEY, issuerOf } from '../support/app-server.ts'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
-const { privateKey, publicKey } = generateKeyPairSync('rsa', {
-  modulusLength: 2048,
-  privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
-  publicKeyEncoding: { type: 'spki', format: 'pem' },
-})
 const TOKEN = `gh${'s'}_4242_${'a'.repeat(60)}.${'b'.repeat(60)}.c`
 
 interface Asked {
@@ -29,22 +24,9 @@ let server: Server
 let api: string
 let folder: string
 
-/** Who signed the request: the App, when its JWT is good now and for at most ten minutes. */
-function issuerOf(authorization = ''): string | undefined {
-  const [, head = '', claims = '', signature = ''] =
-    /^[Bb]earer ([^.]+)\.([^.]+)\.([^.]+)$/.exec(authorization) ?? []
-  const isSigned = createVerify('RSA-SHA256')
-    .update(`${head}.${claims}`)
-    .verify(publicKey, signature, 'base64url')
-  if (!isSigned) return undefined
-  const { iat, exp, iss } = JSON.parse(Buffer.from(claims, 'base64url').toString())
-  const now = Date.now() / 1000
-  return iat <= now && exp > now && exp - iat <= 600 ? String(iss) : undefined
-}
-
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'agui-app-token-'))
-  writeFileSync(join(folder, 'key.pem'), privateKey, { mode: 0o600 })
+  writeFileSync(join(folder, 'key.pem'), APP_KEY, { mode: 0o600 })
   server = createServer(async (request, response) => {
     const answer = (status: number, body?: unknown): void => {
       response.writeHead(status, { 'content-type': 'application/json' })
@@ -137,9 +119,9 @@ test('stdout is the token and a line end; GitHub is asked for these repositories
 
 test.each([
   ['a file', ['--key-file', 'key.pem'], {}],
-  ['stdin', ['--key-file', '-'], { stdin: privateKey }],
-  ['the variable', [], { env: { GITHUB_APP_PRIVATE_KEY: privateKey } }],
-  ['a variable of one line', ['--key-env', 'KEY'], { env: { KEY: privateKey.replaceAll('\n', '\\n') } }],
+  ['stdin', ['--key-file', '-'], { stdin: APP_KEY }],
+  ['the variable', [], { env: { GITHUB_APP_PRIVATE_KEY: APP_KEY } }],
+  ['a variable of one line', ['--key-env', 'KEY'], { env: { KEY: APP_KEY.replaceAll('\n', '\\n') } }],
   ['a command', ['--key-command', 'cat key.pem'], {}],
 ])('the key comes from %s', async (_name, args, given) => {
   const one = [

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createArguments, type EngineFacts, networkArguments } from '../../src/launch/arguments.ts'
 import { INSIDE, type LaunchPlan, type LaunchRequest, planLaunch } from '../../src/launch/plan.ts'
+import { type Machine, processArguments } from '../../src/launch/process-arguments.ts'
 
 const word = fc.stringMatching(/^[a-z][a-z0-9]{0,8}$/)
 const folder = fc.array(word, { minLength: 2, maxLength: 4 }).map((parts) => `/data/${parts.join('/')}`)
@@ -199,5 +200,77 @@ describe('is refused', () => {
   ])('%s: %j', (words, change) => {
     if (good === undefined) throw new Error('no sample')
     expect(() => planLaunch({ ...good, ...change })).toThrow(`${words}:`)
+  })
+})
+
+describe('a process', () => {
+  const MACHINE: Machine = {
+    ...{ bwrap: '/usr/bin/bwrap', setpriv: undefined, empty: '/run/x/empty' },
+    shown: [
+      { source: '/usr', target: '/usr' },
+      { source: '/srv/app/dist', target: '/app/dist' },
+    ],
+    links: [{ target: '/bin', to: 'usr/bin' }],
+    descriptors: { filter: 3, info: 4 },
+  }
+  const started = (
+    asked: LaunchRequest,
+    machine: Machine = MACHINE,
+  ): { plan: LaunchPlan; args: string[] } => {
+    const plan = planLaunch({ ...asked, mode: 'private', image: undefined })
+    return { plan, args: processArguments(plan, machine) }
+  }
+
+  test('has no network, no capability, no other process and an end with its launcher, whoever starts it', () => {
+    always((asked) => {
+      for (const setpriv of [undefined, '/usr/bin/setpriv']) {
+        const { plan, args } = started(asked, { ...MACHINE, setpriv })
+        for (const option of [
+          '--unshare-net',
+          '--unshare-pid',
+          '--die-with-parent',
+          '--new-session',
+          '--clearenv',
+        ])
+          expect(args).toContain(option)
+        expect(valuesOf(args, '--cap-drop')).toEqual(['ALL'])
+        expect(args).not.toContain('--share-net')
+        const { uid } = plan.user
+        if (setpriv === undefined) expect(valuesOf(args, '--uid')).toEqual([String(uid)])
+        else
+          expect(args.slice(args.indexOf('--') + 1)).toEqual(
+            expect.arrayContaining([setpriv, `--reuid=${uid}`, '--bounding-set=-all', '--no-new-privs']),
+          )
+        expect(args.slice(-plan.command.length)).toEqual(plan.command)
+      }
+    })
+  })
+
+  test('sees of the machine what is shown and the plan’s own folders; it may write the workspace and its socket’s', () => {
+    always((asked) => {
+      const { plan, args } = started(asked)
+      expect(valuesOf(args, '--bind').sort()).toEqual(
+        plan.mounts.flatMap(({ source, readOnly }) => (readOnly ? [] : [source])).sort(),
+      )
+      expect(valuesOf(args, '--ro-bind')).toEqual([
+        ...MACHINE.shown.map(({ source }) => source),
+        ...plan.mounts.flatMap(({ source, readOnly }) =>
+          readOnly ? [source === '/dev/null' ? MACHINE.empty : source] : [],
+        ),
+      ])
+      expect(args).not.toContain('--dev-bind')
+      const variables = args.flatMap((arg, index) =>
+        arg === '--setenv' ? [[args[index + 1] ?? '', args[index + 2] ?? '']] : [],
+      )
+      expect(Object.fromEntries(variables)).toEqual({ ...plan.environment, PATH: expect.any(String) })
+    })
+  })
+
+  test('in public mode is refused', () => {
+    always((asked) => {
+      expect(() => planLaunch({ ...asked, mode: 'public', image: undefined })).toThrow(
+        /no network of its own/,
+      )
+    })
   })
 })

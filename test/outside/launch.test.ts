@@ -6,8 +6,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { whyNoEngine } from '../support/engine.ts'
 import { KEY, type Outside, openOutside } from '../support/outside.ts'
+import { ACTION_RULES, actionCases } from '../support/outside-action.ts'
 import { brokenCases } from '../support/outside-broken.ts'
 import { cloudCases } from '../support/outside-clouds.ts'
+import { parallelCases } from '../support/outside-parallel.ts'
 import { PUSH_RULES, pushCases } from '../support/outside-push.ts'
 import { searchCases } from '../support/outside-search.ts'
 
@@ -34,6 +36,7 @@ const TAMPER = [
 const SCRIPT: Script = {
   rules: [
     ...PUSH_RULES,
+    ...ACTION_RULES,
     { when: { prompt: 'probe', round: 0 }, reply: [{ tool: 'Bash', input: { command: PROBE } }] },
     { when: { prompt: 'commit', round: 0 }, reply: [{ tool: 'Bash', input: { command: COMMIT } }] },
     {
@@ -65,6 +68,8 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
   brokenCases(() => outside)
   searchCases(() => outside)
   cloudCases(() => outside)
+  actionCases(() => outside)
+  parallelCases(() => outside)
 
   test('private: no network, no key anywhere, no right to change the system; the broker puts the key in', async () => {
     const { code, stdout, stderr } = await outside.run(['--json', '-p', 'probe'])
@@ -167,7 +172,7 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
     expect(code).toBe(0)
     const { plan, argv } = JSON.parse(stdout)
     expect([plan.mode, plan.network.kind]).toEqual(['public', 'own'])
-    expect(argv.map(([, ...args]: string[]) => args[0])).toEqual(['network', 'create'])
+    expect(argv.map(([, ...args]: string[]) => args[0])).toEqual(['network', 'create', 'start'])
     expect(stdout).not.toContain(KEY)
   })
 })

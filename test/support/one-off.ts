@@ -24,6 +24,8 @@ export interface OneOffStart {
   cwd?: string
   /** Default: `run`. */
   command?: string
+  /** Whose process it is; default: the test's own. */
+  user?: { uid: number; gid: number }
 }
 
 /** `agui-runner run` with these arguments on the bench's folders. */
@@ -34,6 +36,7 @@ export function startOneOff(bench: Bench, args: readonly string[], options: OneO
   const [program = '', ...rest] = onTerminal ? ['script', '-qec', quoted, '/dev/null'] : command
   const child = spawn(program, rest, {
     cwd: options.cwd ?? bench.workspace,
+    ...options.user,
     env: {
       PATH: process.env['PATH'] ?? '',
       TMPDIR: bench.directory,

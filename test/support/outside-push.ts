@@ -1,4 +1,4 @@
-// From a prompt to a branch on a server: a container without a network commits, and pushes by the broker's git door.
+// From a prompt to a branch on a server: who has no network commits, and pushes by the broker's git door.
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Rule } from '../../src/mock/script.ts'
 import { type GitServer, git, startGitServer } from './git-server.ts'
-import type { Outside } from './outside.ts'
+import type { Launchers } from './outside.ts'
 
 const TOKEN = 'ghs_held_outside_0123456789'
 /** As an agent would: it is on a branch of its own, and `git push` is enough. Then what it may not. */
@@ -24,7 +24,7 @@ export const PUSH_RULES: readonly Rule[] = [
   { when: { prompt: 'add a file', round: 0 }, reply: [{ tool: 'Bash', input: { command: WORK } }] },
 ]
 
-export function pushCases(outside: () => Outside): void {
+export function pushCases(outside: () => Launchers): void {
   let server: GitServer
   beforeAll(async () => {
     server = await startGitServer({ password: TOKEN })

@@ -10,10 +10,10 @@ export const KEY = 'sk-ant-api03-held-outside-0123456789'
 /** The image's user. */
 const SANDBOX_UID = 10001
 
-export interface Outside {
+/** Launches on one bench, with a direct route to its mock. */
+export interface Launchers {
   readonly bench: Bench
-  readonly engine: TestEngine
-  /** `agui-runner run` (or another command) with these arguments and a direct route to the mock. */
+  /** `agui-runner run` (or another command) with these arguments. */
   start(args: readonly string[], options?: OneOffStart): OneOffProcess
   /** The same to its end. */
   run(
@@ -22,6 +22,10 @@ export interface Outside {
   ): Promise<{ code: number | string; stdout: string; stderr: string }>
   /** Ends what a test that failed left running. */
   stop(): Promise<void>
+}
+
+export interface Outside extends Launchers {
+  readonly engine: TestEngine
   /** Everything of a launch that is still there. */
   left(): string[]
   close(): Promise<void>
@@ -34,30 +38,50 @@ export async function openOutside(script: Script): Promise<Outside> {
     await bench.close()
     throw error
   })
+  const launchers = launchersOn(bench, {
+    env: { DOCKER_HOST: engine.host },
+    args: ['--image', TEST_IMAGE, '--engine', 'docker'],
+  })
+  return {
+    ...launchers,
+    engine,
+    left: () =>
+      [
+        ...engine.docker('ps', '--all', '--quiet').split('\n'),
+        ...engine.docker('volume', 'ls', '--quiet').split('\n'),
+        ...engine.docker('network', 'ls', '--quiet', '--filter', 'label=agui-runner.run').split('\n'),
+        ...readdirSync(bench.directory).filter((name) => name.startsWith('agui-launch-')),
+      ].filter((name) => name !== ''),
+    async close() {
+      await engine.close()
+      await bench.close()
+    },
+  }
+}
+
+/** @param given what every launch gets: options of the command, variables, another user. */
+export function launchersOn(
+  bench: Bench,
+  given: { env?: Record<string, string>; args: readonly string[]; user?: OneOffStart['user'] },
+): Launchers {
   const environment = {
-    DOCKER_HOST: engine.host,
     // A direct route with a real key.
     ...Object.fromEntries(Object.keys(bench.gateway.environment).map((name) => [name, ''])),
-    ANTHROPIC_BASE_URL: bench.gateway.directUrl,
-    ANTHROPIC_API_KEY: KEY,
+    ...{ ANTHROPIC_BASE_URL: bench.gateway.directUrl, ANTHROPIC_API_KEY: KEY, ...given.env },
   }
   const running = new Set<OneOffProcess>()
   const start = (args: readonly string[], options: OneOffStart = {}): OneOffProcess => {
-    const isOfEngine = !['sweep', 'gateway'].includes(options.command ?? '')
-    const process = startOneOff(
-      bench,
-      !isOfEngine ? args : ['--image', TEST_IMAGE, '--engine', 'docker', ...args],
-      {
-        ...options,
-        env: { ...environment, ...options.env },
-      },
-    )
+    const isLaunch = !['sweep', 'gateway'].includes(options.command ?? '')
+    const process = startOneOff(bench, isLaunch ? [...given.args, ...args] : args, {
+      ...(given.user && { user: given.user }),
+      ...options,
+      env: { ...environment, ...options.env },
+    })
     running.add(process)
     return process
   }
   return {
     bench,
-    engine,
     start,
     async run(args, options) {
       const started = start(args, options)
@@ -71,17 +95,6 @@ export async function openOutside(script: Script): Promise<Outside> {
         await process.exited
       }
       running.clear()
-    },
-    left: () =>
-      [
-        ...engine.docker('ps', '--all', '--quiet').split('\n'),
-        ...engine.docker('volume', 'ls', '--quiet').split('\n'),
-        ...engine.docker('network', 'ls', '--quiet', '--filter', 'label=agui-runner.run').split('\n'),
-        ...readdirSync(bench.directory).filter((name) => name.startsWith('agui-launch-')),
-      ].filter((name) => name !== ''),
-    async close() {
-      await engine.close()
-      await bench.close()
     },
   }
 }

@@ -42,7 +42,7 @@ const WHY_CHARS_MAX = 300
 export function findTools(): { tools: Tools } | { missing: string[] } {
   const missing = new Set<string>()
   const find = (name: keyof Tools): string => {
-    const found = FOLDERS.map((folder) => `${folder}/${name}`).find(isProgram)
+    const found = programPath(name)
     if (found === undefined) missing.add(PACKAGES[name])
     return found ?? name
   }
@@ -56,6 +56,11 @@ export function findTools(): { tools: Tools } | { missing: string[] } {
     perl: find('perl'),
   }
   return missing.size === 0 ? { tools } : { missing: [...missing] }
+}
+
+/** Returns the program's place in the system's own folders. PATH is not asked: root must not start a stranger's program. */
+export function programPath(name: string): string | undefined {
+  return FOLDERS.map((folder) => `${folder}/${name}`).find(isProgram)
 }
 
 /** Tries each part by itself, so that a failure has a name. */

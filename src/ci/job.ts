@@ -1,0 +1,124 @@
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { isCode, RunnerError, toMessage } from '../errors.ts'
+
+type Env = Readonly<Record<string, string | undefined>>
+
+/** What GitHub's runner sets for every step. */
+const Variables = z.object({
+  GITHUB_EVENT_NAME: z.string().regex(/^[a-z_]+$/),
+  GITHUB_EVENT_PATH: z.string().min(1),
+  GITHUB_REPOSITORY: z.string().regex(/^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9_][\w.-]*$/),
+  GITHUB_WORKSPACE: z.string().min(1),
+  GITHUB_OUTPUT: z.string().min(1),
+  GITHUB_STEP_SUMMARY: z.string().min(1),
+  RUNNER_TEMP: z.string().min(1),
+  GITHUB_ACTOR: z.string().default(''),
+  GITHUB_SERVER_URL: z.url({ protocol: /^https?$/ }).default('https://github.com'),
+})
+
+const Place = z.object({ full_name: z.string() })
+const Event = z.object({
+  repository: Place.optional(),
+  sender: z.object({ login: z.string() }).optional(),
+  pull_request: z.object({ head: z.object({ repo: Place.nullable() }) }).optional(),
+  workflow_run: z.object({ head_repository: Place.nullable() }).optional(),
+})
+
+/** The step that this process is, and what it was started by. */
+export interface Job {
+  event: string
+  /** `owner/name`. */
+  repository: string
+  workspace: string
+  temporary: string
+  serverUrl: string
+  /** Whose deed the event is. */
+  actor: string
+  /** Where its code comes from, when that is a fork: `owner/name`, or that it is gone. */
+  fork: string | undefined
+}
+
+/**
+ * @throws {RunnerError} `config_invalid` outside of a step, and for an event that cannot be read.
+ */
+export async function readJob(env: Env): Promise<Job> {
+  const variables = Variables.safeParse(env)
+  if (!variables.success) {
+    const names = [...new Set(variables.error.issues.map(({ path }) => path.join('.')))].join(', ')
+    throw wrong(`This is for a step of GitHub Actions, whose runner sets ${names}`)
+  }
+  const { data } = variables
+  const event = await readEvent(data.GITHUB_EVENT_PATH)
+  const { sender, repository } = event
+  return {
+    event: data.GITHUB_EVENT_NAME,
+    repository: data.GITHUB_REPOSITORY,
+    workspace: data.GITHUB_WORKSPACE,
+    temporary: data.RUNNER_TEMP,
+    serverUrl: data.GITHUB_SERVER_URL.replace(/\/+$/, ''),
+    actor: sender?.login ?? data.GITHUB_ACTOR,
+    fork: forkOf(event, repository?.full_name ?? data.GITHUB_REPOSITORY),
+  }
+}
+
+async function readEvent(path: string): Promise<z.infer<typeof Event>> {
+  try {
+    return Event.parse(JSON.parse(await readFile(path, 'utf8')))
+  } catch (error) {
+    if (error instanceof z.ZodError)
+      throw wrong(`The event at GITHUB_EVENT_PATH is none of GitHub’s (${error.issues[0]?.path.join('.')})`)
+    const why = error instanceof SyntaxError ? 'it is not JSON' : toMessage(error)
+    throw wrong(`The event at GITHUB_EVENT_PATH cannot be read: ${why}`)
+  }
+}
+
+function forkOf({ pull_request, workflow_run }: z.infer<typeof Event>, own: string): string | undefined {
+  const heads = [
+    ...(pull_request === undefined ? [] : [pull_request.head.repo]),
+    ...(workflow_run === undefined ? [] : [workflow_run.head_repository]),
+  ]
+  const foreign = heads.find((head) => head?.full_name.toLowerCase() !== own.toLowerCase())
+  if (foreign === undefined) return undefined
+  return foreign === null ? 'a fork that is gone' : foreign.full_name
+}
+
+/** Only who may write to the repository can bring these about; with `pull_request` it is so where there is no fork. */
+const OF_WRITERS = new Set([
+  ...['create', 'delete', 'deployment', 'deployment_status', 'merge_group', 'pull_request', 'push'],
+  ...['release', 'repository_dispatch', 'schedule', 'workflow_dispatch'],
+])
+/** These run the base's workflow, with its secrets, whoever opened the pull request. */
+const OF_BASE = new Set(['pull_request_target', 'workflow_run'])
+
+/**
+ * Whether the words of this event may become a prompt. Those of an event that anybody can bring about are a stranger's,
+ * unless its actor may write to the repository; `rightOf` asks GitHub.
+ *
+ * @throws {RunnerError} `config_invalid` with who is refused.
+ */
+export async function judgeJob(job: Job, rightOf: (login: string) => Promise<string>): Promise<void> {
+  const { event, actor, fork, repository } = job
+  if (fork !== undefined && !OF_BASE.has(event))
+    throw wrong(
+      `This ${event} comes from a fork (${fork}), and GitHub gives such a job no secrets: nothing is run. A maintainer can run it from a branch of ${repository}`,
+    )
+  if (OF_WRITERS.has(event)) return
+  if (!/^[\w-]+(?:\[bot\])?$/.test(actor))
+    throw wrong(`Nobody knows who brought this ${event} about, so nothing is run`)
+  let right: string
+  try {
+    right = await rightOf(actor)
+  } catch (error) {
+    if (isCode(error, 'config_invalid')) throw error
+    throw wrong(`Whether ${actor} may write to ${repository} cannot be found out: ${toMessage(error)}`)
+  }
+  if (right !== 'admin' && right !== 'write')
+    throw wrong(
+      `${actor} has brought this ${event} about and may not write to ${repository} (${right}): nothing is run for strangers`,
+    )
+}
+
+function wrong(message: string): RunnerError {
+  return new RunnerError('config_invalid', `${message}.`)
+}

@@ -1,0 +1,266 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import { setOutput, summary } from '@actions/core'
+import { Command } from 'commander'
+import { INPUT_NAMES, type Inputs, JOB_TOKEN, readInputs, variableOf } from '../ci/inputs.ts'
+import { type Job, judgeJob, readJob } from '../ci/job.ts'
+import { type RefusedRequest, readRefused } from '../ci/refused-requests.ts'
+import { annotate, ForeignWords, mask, warn } from '../ci/step-log.ts'
+import { cutBytes, type StepEnd, summaryOf } from '../ci/summary.ts'
+import type { Env } from '../config.ts'
+import { RunnerError, toMessage } from '../errors.ts'
+import { readCheckout } from '../launch/checkout.ts'
+import { printable } from '../one-off/printable.ts'
+import { readAppKey } from './app-key.ts'
+import { checkJobApp, checkJobToken, rightOf } from './ci-github.ts'
+import type { CliContext } from './context.ts'
+import { EXIT, exitCodeOfError } from './exit.ts'
+import { OneOff, type OneOffReport, TIME_LIMIT } from './one-off-run.ts'
+import { parseRunFlags } from './run.ts'
+
+/** GitHub's runner sends SIGINT, 7.5 s later SIGTERM, and 2.5 s later it kills. In milliseconds behind the SIGINT. */
+const HURRY_MS = 4000
+const LEAVE_MS = 6500
+const WARNINGS_MAX = 10
+const RESULT_BYTES_MAX = 64 * 1024
+
+/** What the environment of a step holds and a run has no use for. */
+const OF_THE_STEP = [
+  ...['ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN', 'CLAUDE_CODE_OAUTH_TOKEN', 'GITHUB_TOKEN', JOB_TOKEN],
+  ...['ACTIONS_RUNTIME_TOKEN', 'ACTIONS_ID_TOKEN_REQUEST_TOKEN', 'ACTIONS_ID_TOKEN_REQUEST_URL'],
+  ...INPUT_NAMES.map(variableOf),
+]
+const SECRETS = ['anthropic-api-key', 'anthropic-oauth-token', 'github-token', 'app-private-key'] as const
+
+/** `agui-runner ci`: what the first step of action/action.yml runs. */
+export function ciCommand(context: CliContext): Command {
+  return new Command('ci')
+    .description('Run one prompt as a step of GitHub Actions (docs/ci.md)')
+    .action(async () => process.exit(await runStep(context)))
+}
+
+/** @returns the exit code. */
+async function runStep(context: CliContext): Promise<number> {
+  const { env } = context
+  mask([...SECRETS.map((name) => env[variableOf(name)] ?? ''), env[JOB_TOKEN] ?? ''])
+  try {
+    const job = await readJob(env)
+    const inputs = await admit(job, env)
+    return await new Step(context, job, inputs).run()
+  } catch (error) {
+    const exitCode = exitCodeOfError(error)
+    const code = error instanceof RunnerError ? error.code : 'internal'
+    const problem = printable(toMessage(error))
+    annotate(code, problem)
+    await tell({ outcome: 'error', exitCode, problem })
+    return exitCode
+  }
+}
+
+/** Nothing is started before all of this has been found good. */
+async function admit(job: Job, env: Env): Promise<Inputs> {
+  // Before the inputs: a fork's job lacks them because it is a fork's.
+  const token = env[JOB_TOKEN] || env[variableOf('github-token')] || ''
+  await judgeJob(job, (login) => rightOf(login, { repository: job.repository, access: 'read', token }, env))
+  const inputs = readInputs(env)
+  const { repository } = job
+  const { access, 'github-token': given = '', 'app-id': appId } = inputs
+  if (appId === undefined) await checkJobToken({ repository, access, token: given }, env)
+  else {
+    const privateKey = await readAppKey({ variable: variableOf('app-private-key') }, env)
+    const installationId = Number(inputs['app-installation-id'] ?? 0) || undefined
+    await checkJobApp({ appId, privateKey, installationId }, { repository, access }, env)
+  }
+  return inputs
+}
+
+class Step {
+  readonly #context: CliContext
+  readonly #job: Job
+  readonly #inputs: Inputs
+  /** Of the files that stay for later steps. */
+  readonly #folder: string
+  #isCancelled = false
+
+  constructor(context: CliContext, job: Job, inputs: Inputs) {
+    this.#context = context
+    this.#job = job
+    this.#inputs = inputs
+    this.#folder = join(job.temporary, `agui-runner-${randomBytes(6).toString('hex')}`)
+  }
+
+  async run(): Promise<number> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    const [log, events, audit] = ['run.log', 'events.ndjson', 'audit.ndjson'].map((name) =>
+      join(this.#folder, name),
+    ) as [string, string, string]
+    const { actor, event, repository, workspace } = this.#job
+    process.stdout.write(
+      `agui-runner ${this.#context.version} on ${repository}: ${event} by ${printable(actor)}\n`,
+    )
+    const words = new ForeignWords(log)
+    const say = (line: string): void => words.line(`agui-runner: ${printable(line)}`)
+    const context = { ...this.#context, env: await this.#environment(), workingDirectory: workspace }
+    const flags = parseRunFlags(this.#arguments({ events, audit }), context.version)
+    const oneOff = new OneOff(context, flags, {
+      stdin: Readable.from([]),
+      say,
+      onText: (text) => words.write(printable(text)),
+    })
+    const report = await Promise.race([oneOff.run(), this.#cancelled(oneOff)])
+    const problem = await words.end()
+    if (problem !== undefined) warn('log-file', `It has not everything: ${problem.message}`)
+    return await this.#finish(report, { log, events, audit })
+  }
+
+  /** Resolves when GitHub's runner waits no longer; the next step removes what is left. */
+  async #cancelled(oneOff: OneOff): Promise<OneOffReport> {
+    const first = new Promise((resolve) => process.on('SIGINT', resolve).on('SIGTERM', resolve))
+    const second = first.then(() => new Promise((resolve) => process.once('SIGTERM', resolve)))
+    await first
+    this.#isCancelled = true
+    oneOff.stop('the workflow was cancelled', 'the workflow was cancelled: interrupting the run')
+    await Promise.race([delay(HURRY_MS), second])
+    oneOff.hurry().catch(() => undefined)
+    await Promise.race([delay(LEAVE_MS - HURRY_MS), second])
+    const nothing = { threadId: undefined, durationMs: 0, refused: [] }
+    return { outcome: 'cancelled', exitCode: EXIT.cancelled, ...nothing }
+  }
+
+  /** The credentials stand in the environment of the broker, which is this process. */
+  async #environment(): Promise<Env> {
+    const { env } = this.#context
+    const inputs = this.#inputs
+    const rest = Object.entries(env).filter(([name]) => !OF_THE_STEP.includes(name))
+    const isApp = inputs['app-id'] !== undefined
+    const own: Record<string, string | undefined> = {
+      ANTHROPIC_API_KEY: inputs['anthropic-api-key'],
+      CLAUDE_CODE_OAUTH_TOKEN: inputs['anthropic-oauth-token'],
+      GITHUB_TOKEN: isApp ? undefined : inputs['github-token'],
+      GITHUB_APP_ID: inputs['app-id'],
+      GITHUB_APP_INSTALLATION_ID: inputs['app-installation-id'],
+      GITHUB_APP_PRIVATE_KEY: inputs['app-private-key'],
+      PERMISSION_MODE: inputs['permission-mode'],
+      ...(await this.#committer()),
+    }
+    const set = Object.entries(own).filter(([, value]) => value !== undefined)
+    return { ...Object.fromEntries(rest), ...Object.fromEntries(set) }
+  }
+
+  /** Who commits where neither the job nor the checkout says it. */
+  async #committer(): Promise<Record<string, string>> {
+    const { env } = this.#context
+    if (env['GIT_AUTHOR_NAME']) return {}
+    const { identity } = await readCheckout(this.#job.workspace, env)
+    if (identity !== undefined) return {}
+    return Object.fromEntries(
+      ['AUTHOR', 'COMMITTER'].flatMap((who) => [
+        [`GIT_${who}_NAME`, 'github-actions[bot]'],
+        [`GIT_${who}_EMAIL`, '41898282+github-actions[bot]@users.noreply.github.com'],
+      ]),
+    )
+  }
+
+  #arguments({ events, audit }: { events: string; audit: string }): string[] {
+    const { workspace: root, repository } = this.#job
+    const inputs = this.#inputs
+    const { prompt, model, image, mode, isolation, workspace, depth, access, policy } = inputs
+    const promptFile = inputs['prompt-file']
+    const flags: Record<string, string | undefined> = {
+      ...{
+        prompt,
+        'prompt-file': promptFile && resolve(root, promptFile),
+        model,
+        image,
+        mode,
+        workspace,
+        access,
+      },
+      ...{ policy: policy && resolve(root, policy), 'branch-prefix': inputs['branch-prefix'] },
+      ...{ base: inputs['base-branch'], depth: depth?.toString(), isolation },
+      ...{ 'time-limit': `${inputs['timeout-minutes']}m`, events, audit, repository },
+    }
+    return Object.entries(flags).flatMap(([name, value]) =>
+      value === undefined ? [] : [`--${name}=${value}`],
+    )
+  }
+
+  async #finish(
+    report: OneOffReport,
+    files: { log: string; events: string; audit: string },
+  ): Promise<number> {
+    const { outcome, exitCode, mode, branch, durationMs, text = '', usage = [] } = report
+    const refused = await readRefused(files.audit)
+    warnOfEgress(refused)
+    const problem = this.#isCancelled ? undefined : problemOf(report)
+    if (problem !== undefined) annotate(report.error?.code ?? outcome, problem)
+    const { serverUrl, repository } = this.#job
+    const ours = `${serverUrl}/${repository}/pull/`
+    const pullRequests = (report.pullRequests ?? []).filter(
+      (address) => address.startsWith(ours) && /^\d+$/.test(address.slice(ours.length)),
+    )
+    const sum = (name: 'inputTokens' | 'outputTokens'): number =>
+      usage.reduce((total, one) => total + (one[name] ?? 0), 0)
+    await tell({
+      ...{ outcome, exitCode, problem, mode, branch, durationMs, text, pullRequests, refused },
+      model: usage[0]?.model,
+      inputTokens: sum('inputTokens'),
+      outputTokens: sum('outputTokens'),
+      result: report.result,
+      files,
+    })
+    return exitCode
+  }
+}
+
+/** What the step ended with, as this command knows it. */
+interface Told extends Partial<StepEnd> {
+  outcome: string
+  exitCode: number
+  result?: unknown
+  files?: { log: string; events: string; audit: string }
+}
+
+/** The outputs, and the page. */
+async function tell({ result, files, ...end }: Told): Promise<void> {
+  const { outcome, exitCode, mode = '', branch = '', text = '', pullRequests = [] } = end
+  const outputs = {
+    ...{ outcome, 'exit-code': exitCode, mode, branch, 'pr-url': pullRequests[0] ?? '' },
+    ...{ 'log-file': files?.log, 'events-file': files?.events, 'audit-file': files?.audit },
+    result: cutBytes(result === undefined ? text : JSON.stringify(result), RESULT_BYTES_MAX),
+  }
+  for (const [name, value] of Object.entries(outputs)) setOutput(name, value ?? '')
+  const nothing = { problem: undefined, mode: undefined, model: undefined, branch: undefined }
+  const none = { durationMs: 0, inputTokens: 0, outputTokens: 0, pullRequests: [], refused: [], text: '' }
+  await summary.addRaw(summaryOf({ ...nothing, ...none, ...end })).write()
+}
+
+/** What is wrong and what to do about it; undefined when nothing is. */
+function problemOf({ outcome, exitCode, error, reason = '' }: OneOffReport): string | undefined {
+  if (outcome === 'success') return undefined
+  if (outcome === 'interrupt')
+    return 'The run waits for an answer, which nobody can give here: set permission-mode, or ask for less.'
+  if (error === undefined)
+    return reason === TIME_LIMIT
+      ? 'The time limit is reached: raise timeout-minutes, or ask for less.'
+      : `The run was cancelled: ${printable(reason)}.`
+  const said = printable(error.message)
+  if (exitCode !== EXIT.failed) return said
+  return `${said} ${ADVICE[error.code] ?? `docs/errors.md says what to do about ${error.code}.`}`
+}
+
+const ADVICE: Readonly<Record<string, string>> = {
+  model_unauthorized: 'Mend the secret behind anthropic-api-key or anthropic-oauth-token.',
+  model_rate_limited: 'Run the job again later.',
+  model_overloaded: 'Run the job again later.',
+}
+
+/** Hosts that were refused are the most usual reason for a task that did not work out. */
+function warnOfEgress(refused: readonly RefusedRequest[]): void {
+  const hosts = refused.filter(({ door }) => door === 'egress')
+  for (const { request, reason } of hosts.slice(0, WARNINGS_MAX))
+    warn('refused', printable(`${request}: ${reason}`))
+}

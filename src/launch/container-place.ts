@@ -1,0 +1,78 @@
+import { createArguments, networkArguments } from './arguments.ts'
+import type { Engine } from './engine.ts'
+import type { Isolation, Place, PlaceRequest } from './isolation.ts'
+import { containerName } from './plan.ts'
+
+/** The containers of docker or podman. */
+export class ContainerIsolation implements Isolation {
+  readonly kind = 'container'
+  readonly image: string
+  readonly #engine: Engine
+
+  constructor(engine: Engine, image: string) {
+    this.#engine = engine
+    this.image = image
+  }
+
+  need(): Promise<void> {
+    return this.#engine.needImage(this.image)
+  }
+
+  place(request: PlaceRequest): Place {
+    return new ContainerPlace(this.#engine, request)
+  }
+}
+
+class ContainerPlace implements Place {
+  readonly #engine: Engine
+  readonly #request: PlaceRequest
+  readonly #name: string
+
+  constructor(engine: Engine, request: PlaceRequest) {
+    this.#engine = engine
+    this.#request = request
+    this.#name = containerName(request.plan.run)
+  }
+
+  get commands(): string[][] {
+    return this.#arguments().map((args) => [this.#engine.facts.kind, ...args])
+  }
+
+  /** A name exists for the clean-up before anything runs. */
+  async start(): Promise<void> {
+    for (const args of this.#arguments()) await this.#engine.run(args)
+  }
+
+  #arguments(): string[][] {
+    const { plan, launcher } = this.#request
+    const network = networkArguments(plan, launcher)
+    const create = createArguments(plan, this.#engine.facts, launcher)
+    return [...(network === undefined ? [] : [network]), create, ['start', this.#name]]
+  }
+
+  async ended(signal: AbortSignal): Promise<string | undefined> {
+    const code = await this.#engine.wait(this.#name, signal)
+    if (signal.aborted) return undefined
+    return (await this.#engine.wasOutOfMemory(this.#name))
+      ? 'ran out of memory (raise --memory)'
+      : `ended by itself (${code ?? 'it is gone'})`
+  }
+
+  logs(): Promise<string> {
+    return this.#engine.logs(this.#name)
+  }
+
+  async stop(graceSeconds: number): Promise<void> {
+    await this.#engine.tried(['stop', '--time', String(graceSeconds), this.#name])
+  }
+
+  async kill(): Promise<void> {
+    await this.#engine.tried(['kill', this.#name])
+  }
+
+  async remove(): Promise<void> {
+    const { network } = this.#request.plan
+    await this.#engine.remove({ kind: 'container', name: this.#name })
+    if (network.kind === 'own') await this.#engine.remove({ kind: 'network', name: network.name })
+  }
+}
