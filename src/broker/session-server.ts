@@ -59,9 +59,9 @@ export class SessionServer {
     })
   }
 
-  /** Listens on loopback, on a port that is free. Returns its address. */
-  async listenOnLoopback(): Promise<string> {
-    this.#server.listen(0, '127.0.0.1')
+  /** Listens on loopback, by default on a port that is free. Returns its address. */
+  async listenOnLoopback(port = 0): Promise<string> {
+    this.#server.listen(port, '127.0.0.1')
     await once(this.#server, 'listening')
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
   }

@@ -37,6 +37,8 @@ const PROGRAMS = [
     'grep',
   ],
   ...['readlink', 'id', 'chmod', 'dirname', 'basename', 'uname', 'head', 'tr', 'cut', 'wc'],
+  // What a dev container starts with.
+  ...['chown', 'nft', 'setpriv', 'sleep', 'getent'],
 ]
 /** As the client that came with the engine. */
 export const DOCKER = '/usr/bin/docker'
