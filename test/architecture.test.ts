@@ -229,7 +229,16 @@ const PACKAGE_ONLY_IN: Record<string, readonly string[]> = {
   'prom-client': ['telemetry'],
   '@opentelemetry/api': ['telemetry'],
   pino: ['telemetry'],
-  'node:child_process': ['claude', 'model-route', 'workspace', 'sandbox', 'storage', 'cli', 'launch', 'devcontainer'],
+  'node:child_process': [
+    'claude',
+    'model-route',
+    'workspace',
+    'sandbox',
+    'storage',
+    'cli',
+    'launch',
+    'devcontainer',
+  ],
 }
 
 /** Compiled and served for the page; the rest of src/ runs in Node. */

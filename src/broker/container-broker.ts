@@ -22,7 +22,9 @@ export interface ContainerBrokerOptions extends RouteEnvironment {
  *
  * @throws when the port is taken or the certificates cannot be written.
  */
-export async function openContainerBroker(options: ContainerBrokerOptions): Promise<{ close(): Promise<void> }> {
+export async function openContainerBroker(
+  options: ContainerBrokerOptions,
+): Promise<{ close(): Promise<void> }> {
   const { policy, port, certificates, route, env, onDenied } = options
   const egress = await openEgressDoor({
     ...{ policy, env },

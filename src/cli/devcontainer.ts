@@ -38,7 +38,11 @@ function initCommand({ version }: CliContext): Command {
     .description('write .devcontainer from the policy of this repository; a second time nothing changes')
     .argument('[folder]', "the repository's root", '.')
     .option('--policy <file>', `in that folder; what was chosen before, else ${POLICY}`)
-    .option('--image <reference>', "the runner's image, or one based on it, by an exact tag or digest", toImage)
+    .option(
+      '--image <reference>',
+      "the runner's image, or one based on it, by an exact tag or digest",
+      toImage,
+    )
     .option('--network <name>', "an engine's network that is there; its default unless given", toNetwork)
     .option('--force', 'write over what a person edited, and say so')
     .exitOverride()
@@ -57,7 +61,8 @@ function initCommand({ version }: CliContext): Command {
       }
       const wanted = await want(root, choices)
       const { changed, overwritten } = await writeFiles(root, { wanted, choices, isForced })
-      for (const name of overwritten) process.stderr.write(`.devcontainer/${name}: a person's edit was overwritten.\n`)
+      for (const name of overwritten)
+        process.stderr.write(`.devcontainer/${name}: a person's edit was overwritten.\n`)
       for (const name of changed) process.stdout.write(`.devcontainer/${name}: written\n`)
       if (changed.length === 0) process.stdout.write('.devcontainer: nothing to change\n')
     })
@@ -98,7 +103,9 @@ function verifyCommand(): Command {
       for (const line of notes) process.stderr.write(`note  ${line}\n`)
       for (const line of problems) process.stderr.write(`FAIL  ${line}\n`)
       if (problems.length === 0) return void process.stdout.write('The way out is locked.\n')
-      process.stderr.write('agui-runner: the way out of this dev container is not locked: do not work in it.\n')
+      process.stderr.write(
+        'agui-runner: the way out of this dev container is not locked: do not work in it.\n',
+      )
       process.exitCode = EXIT_DIFFERS
     })
 }
@@ -147,18 +154,28 @@ async function want(root: string, { policy, image, network }: Choices): Promise<
 function policyIn(root: string, file: string): string {
   const name = relative(root, resolve(root, file))
   if (name !== '' && !name.startsWith('..') && !name.startsWith('/')) return name
-  throw new RunnerError('config_invalid', `The policy ${file} is not in ${root}: check could not find it in a clone.`)
+  throw new RunnerError(
+    'config_invalid',
+    `The policy ${file} is not in ${root}: check could not find it in a clone.`,
+  )
 }
 
 /** As engines write it; nothing of it may be read as an option. */
 function toImage(value: string): string {
-  if (!/^[a-z0-9][a-z0-9._/:-]*(?::[\w][\w.-]*|@sha256:[0-9a-f]{64})$/.test(value) || value.endsWith(':latest'))
-    throw new InvalidArgumentError('Give an exact tag or digest, such as agui-runner:0.1.0; `latest` is none.')
+  if (
+    !/^[a-z0-9][a-z0-9._/:-]*(?::[\w][\w.-]*|@sha256:[0-9a-f]{64})$/.test(value) ||
+    value.endsWith(':latest')
+  )
+    throw new InvalidArgumentError(
+      'Give an exact tag or digest, such as agui-runner:0.1.0; `latest` is none.',
+    )
   return value
 }
 
 function toNetwork(value: string): string {
   if (!/^[A-Za-z0-9][\w.-]*$/.test(value) || ['host', 'none'].includes(value))
-    throw new InvalidArgumentError('Give the name of a network of the engine; host and none are no such network.')
+    throw new InvalidArgumentError(
+      'Give the name of a network of the engine; host and none are no such network.',
+    )
   return value
 }

@@ -33,7 +33,9 @@ export function lockedPart(members: Members): string {
 
 /** Names of the locked members that are not as they should be. */
 export function differences(found: Members, wanted: Members): string[] {
-  const names = [...new Set([...Object.keys(wanted), ...Object.keys(found)])].filter((name) => !FREE.has(name))
+  const names = [...new Set([...Object.keys(wanted), ...Object.keys(found)])].filter(
+    (name) => !FREE.has(name),
+  )
   return names.filter((name) => !isDeepStrictEqual(found[name], wanted[name]))
 }
 

@@ -10,8 +10,8 @@ import type { Sample } from './samples.ts'
 /** The kernel says no by itself and at once; a way out that leads nowhere stays silent for longer. */
 const REFUSAL_MS_MAX = 2_000
 
-/** Said by this kernel, and by no machine that a packet reached. */
-const REFUSALS = ['EHOSTUNREACH', 'EACCES', 'EPERM', 'ENETUNREACH']
+/** Said by this kernel, and by no machine that a packet reached; the last is that of a kernel without IPv6. */
+const REFUSALS = ['EHOSTUNREACH', 'EACCES', 'EPERM', 'ENETUNREACH', 'EADDRNOTAVAIL']
 
 /** What kept a direct connection from being refused; undefined when it was. */
 export async function leakOf(host: string, port: number, signal: AbortSignal): Promise<string | undefined> {
@@ -22,7 +22,7 @@ export async function leakOf(host: string, port: number, signal: AbortSignal): P
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     if (REFUSALS.includes(code)) return undefined
-    return code === 'ECONNREFUSED' ? 'it answers (ECONNREFUSED)' : 'nothing refuses the packets'
+    return code === 'ABORT_ERR' ? 'nothing refuses the packets' : `it answers (${code})`
   } finally {
     socket.destroy()
   }
@@ -38,16 +38,23 @@ interface Answered {
 /** @throws when the proxy does not answer. */
 export async function askTunnel({ host, port }: Sample, signal: AbortSignal): Promise<Answered> {
   const name = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`
-  const asked = httpRequest({ host: '127.0.0.1', port: PROXY_PORT, method: 'CONNECT', path: name, agent: false, signal })
+  const asked = httpRequest({
+    host: '127.0.0.1',
+    port: PROXY_PORT,
+    method: 'CONNECT',
+    path: name,
+    agent: false,
+    signal,
+  })
   asked.end()
-  const [answer, socket]: [IncomingMessage, Socket] = await new Promise((resolve, reject) => {
-    asked.once('connect', (answer, socket: Socket) => resolve([answer, socket]))
+  const [answer, socket, head]: [IncomingMessage, Socket, Buffer] = await new Promise((resolve, reject) => {
+    asked.once('connect', (answer, socket: Socket, head) => resolve([answer, socket, head]))
     asked.once('error', reject)
   })
   socket.on('error', () => socket.destroy())
   const status = answer.statusCode ?? 0
   if (status === 200) return { status, body: '', socket }
-  let body = ''
+  let body = head.toString()
   for await (const piece of socket.setEncoding('utf8')) body += String(piece)
   return { status, body, socket }
 }

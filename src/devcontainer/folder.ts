@@ -33,7 +33,9 @@ export async function readRecord(root: string): Promise<z.infer<typeof Recorded>
   const value = readConfiguration(text)
   const parsed = Recorded.safeParse(value)
   if (parsed.success) return parsed.data
-  throw refusal(`${FOLDER}/${RECORD} is not what init wrote. Take it from the repository's history, or remove it.`)
+  throw refusal(
+    `${FOLDER}/${RECORD} is not what init wrote. Take it from the repository's history, or remove it.`,
+  )
 }
 
 /** One sentence a file that is not as policy and choices make it; empty when all are. */
@@ -53,7 +55,9 @@ function configurationDrift(found: string, wanted: string): string[] {
   const members = readConfiguration(found)
   if (typeof members === 'string') return [`${FOLDER}/${CONFIGURATION} cannot be judged: ${members}.`]
   const names = differences(members, objectOf(wanted))
-  return names.length === 0 ? [] : [`${FOLDER}/${CONFIGURATION}: ${names.join(', ')} differ from what init writes.`]
+  return names.length === 0
+    ? []
+    : [`${FOLDER}/${CONFIGURATION}: ${names.join(', ')} differ from what init writes.`]
 }
 
 export interface Written {

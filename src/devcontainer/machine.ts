@@ -24,5 +24,10 @@ export function defaultGateways(routes = readFileSync('/proc/net/route', 'utf8')
     .split('\n')
     .map((line) => line.split('\t'))
     .filter(([, destination, gateway]) => destination === '00000000' && gateway !== '00000000')
-    .map(([, , gateway = '']) => (gateway.match(/../g) ?? []).reverse().map((byte) => Number.parseInt(byte, 16)).join('.'))
+    .map(([, , gateway = '']) =>
+      (gateway.match(/../g) ?? [])
+        .reverse()
+        .map((byte) => Number.parseInt(byte, 16))
+        .join('.'),
+    )
 }

@@ -33,7 +33,12 @@ export function managedSettingsFile(policy: Policy, environment: Readonly<Record
   const walls = managedSettings(
     {
       read: [HELD_FOLDER],
-      write: [...readOnly.filter((path) => path !== '/'), LOCK_FOLDER, SETTINGS_FOLDER, `${WORKSPACE}/${FOLDER}`],
+      write: [
+        ...readOnly.filter((path) => path !== '/'),
+        LOCK_FOLDER,
+        SETTINGS_FOLDER,
+        `${WORKSPACE}/${FOLDER}`,
+      ],
     },
     { isConfined: true },
   )

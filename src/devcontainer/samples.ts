@@ -51,8 +51,9 @@ function requestsOf({ rules, path: prefix }: Endpoint): { method: string; path: 
 }
 
 function queryOf(query: Readonly<Record<string, readonly string[]>>): string {
-  const pairs = Object.entries(query).map(([name, globs]) => [name, filled(globs[0] ?? '')])
-  return pairs.length === 0 ? '' : `?${new URLSearchParams(pairs)}`
+  const parameters = new URLSearchParams()
+  for (const [name, globs] of Object.entries(query)) parameters.set(name, filled(globs[0] ?? ''))
+  return parameters.size === 0 ? '' : `?${parameters}`
 }
 
 function filled(glob: string): string {

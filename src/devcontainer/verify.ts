@@ -14,13 +14,22 @@ import type { Policy } from '../policy/read/schema.ts'
 import { within } from '../within.ts'
 import { askTunnel, leakOf, reach } from './dial.ts'
 import { defaultGateways, powersOf } from './machine.ts'
-import { CERTIFICATES, HELD_FOLDER, LOCK_FOLDER, LOCK_POLICY, MANAGED_SETTINGS, PROXY_PORT } from './places.ts'
+import {
+  CERTIFICATES,
+  HELD_FOLDER,
+  LOCK_FOLDER,
+  LOCK_POLICY,
+  MANAGED_SETTINGS,
+  PROXY_PORT,
+} from './places.ts'
 import { type Sample, samplesOf } from './samples.ts'
 
 /** For everything, the proxy's start included. */
 const VERIFY_MS = 15_000
 const NAME_MS = 1_000
 const PROXY_POLL_MS = 50
+/** For one host behind the proxy. */
+const REACH_MS = 8_000
 
 const ENGINE_NAMES = '127.0.0.11'
 /** Nobody's name, and addresses for documentation: what reaches them has found a way out. */
@@ -52,12 +61,16 @@ export async function verifyLock(signal: AbortSignal): Promise<Verdict> {
       judgeDirect(samples, limit),
       judgeProxy(policy, samples, limit),
     ])
-    return {
-      held: parts.flatMap(({ held }) => held),
-      problems: parts.flatMap(({ problems }) => problems),
-      notes: parts.flatMap(({ notes }) => notes),
-    }
+    return joined(parts)
   })
+}
+
+function joined(parts: readonly Verdict[]): Verdict {
+  return {
+    held: parts.flatMap(({ held }) => held),
+    problems: parts.flatMap(({ problems }) => problems),
+    notes: parts.flatMap(({ notes }) => notes),
+  }
 }
 
 function verdict(what: string, problems: readonly string[]): Verdict {
@@ -89,7 +102,14 @@ function judgeFiles(): Verdict {
       return false
     }
   }
-  const problems = [LOCK_FOLDER, LOCK_POLICY, MANAGED_SETTINGS, join(MANAGED_SETTINGS, '..'), '/app', '/usr/local/bin']
+  const problems = [
+    LOCK_FOLDER,
+    LOCK_POLICY,
+    MANAGED_SETTINGS,
+    join(MANAGED_SETTINGS, '..'),
+    '/app',
+    '/usr/local/bin',
+  ]
     .filter((path) => may(path, constants.W_OK))
     .map((path) => `this user can write ${path}`)
   if (!may(MANAGED_SETTINGS, constants.R_OK)) problems.push(`${MANAGED_SETTINGS} is not there`)
@@ -143,21 +163,17 @@ async function judgeDirect(samples: readonly Sample[], signal: AbortSignal): Pro
       return leak === undefined ? [] : [`${host} port ${port}, directly: ${leak}`]
     }),
   )
-  return verdict(`direct connections are refused (${[...new Set(targets.map(({ host }) => host))].join(', ')})`, leaks.flat())
+  return verdict(
+    `direct connections are refused (${[...new Set(targets.map(({ host }) => host))].join(', ')})`,
+    leaks.flat(),
+  )
 }
 
 async function judgeProxy(policy: Policy, samples: readonly Sample[], signal: AbortSignal): Promise<Verdict> {
   try {
     await untilProxy(signal)
-    const refused = await judgeRefusal(policy, signal)
-    const reached = await judgeReach(samples, signal)
-    const model = await judgeModel(signal)
-    const parts = [refused, reached, model]
-    return {
-      held: parts.flatMap(({ held }) => held),
-      problems: parts.flatMap(({ problems }) => problems),
-      notes: parts.flatMap(({ notes }) => notes),
-    }
+    const parts = [judgeRefusal(policy, signal), judgeReach(samples, signal), judgeModel(signal)]
+    return joined(await Promise.all(parts))
   } catch (error) {
     return verdict('', [`the proxy on port ${PROXY_PORT} does not answer: ${toMessage(error)}`])
   }
@@ -183,7 +199,10 @@ async function judgeRefusal(policy: Policy, signal: AbortSignal): Promise<Verdic
   socket.destroy()
   const isRefused = status === 403 && body.includes('policy_denied')
   const problem = `the proxy answers ${status} for ${OUTSIDE.host}, which the policy does not allow`
-  return verdict(`the proxy refuses what the policy does not allow (${OUTSIDE.host})`, isRefused ? [] : [problem])
+  return verdict(
+    `the proxy refuses what the policy does not allow (${OUTSIDE.host})`,
+    isRefused ? [] : [problem],
+  )
 }
 
 /** One that answers proves the way; the others are named. */
@@ -195,29 +214,43 @@ async function judgeReach(samples: readonly Sample[], signal: AbortSignal): Prom
       const { host, port, method, path } = sample
       const what = `${host}:${port}${method === undefined ? '' : ` ${method} ${path}`}`
       try {
-        held.push(`reached through the proxy: ${what} (${await reach(sample, ca, signal)})`)
+        const answer = await within({ signal, timeoutMs: REACH_MS }, (limit) => reach(sample, ca, limit))
+        held.push(`reached through the proxy: ${what} (${answer})`)
       } catch (error) {
         failures.push(`not reached through the proxy: ${what}: ${toMessage(error)}`)
       }
     }),
   )
   if (samples.length === 0)
-    return { held, problems: [], notes: ['the policy names no host that can be tried without changing anything'] }
+    return {
+      held,
+      problems: [],
+      notes: ['the policy names no host that can be tried without changing anything'],
+    }
   return held.length === 0 ? { held, problems: failures, notes: [] } : { held, problems: [], notes: failures }
 }
 
 /** Any answer counts as life, and none is no fault of the lock. */
 async function judgeModel(signal: AbortSignal): Promise<Verdict> {
+  const note = (text: string): Verdict => ({ held: [], problems: [], notes: [text] })
+  try {
+    const status = await within({ signal, timeoutMs: REACH_MS }, askModel)
+    if (status === 404) return note('no model: the proxy has no credential for one')
+    if (status === 502) return note('the model is not reached (502)')
+    return verdict(`reached through the proxy: the model (${status})`, [])
+  } catch (error) {
+    return note(`the model is not reached: ${toMessage(error)}`)
+  }
+}
+
+async function askModel(signal: AbortSignal): Promise<number> {
   const asked = httpRequest({ host: '127.0.0.1', port: PROXY_PORT, path: '/v1/models', agent: false, signal })
   asked.end()
-  const status = await new Promise<number>((resolve, reject) => {
+  return await new Promise((resolve, reject) => {
     asked.once('response', (answer: IncomingMessage) => {
       answer.resume()
       resolve(answer.statusCode ?? 0)
     })
     asked.once('error', reject)
   })
-  if (status === 404) return { held: [], problems: [], notes: ['no model: the proxy has no credential for one'] }
-  if (status === 502) return { held: [], problems: [], notes: ['the model is not reached (502)'] }
-  return { held: [`reached through the proxy: the model (${status})`], problems: [], notes: [] }
 }

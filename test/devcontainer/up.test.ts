@@ -1,5 +1,5 @@
 // The real dev container CLI and a real dockerd: docs/devcontainer.md is done as it stands there, and then broken.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { chownSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
@@ -8,6 +8,8 @@ import { TEST_IMAGE, whyNoEngine } from '../support/engine.ts'
 
 const KEY = 'sk-ant-api03-held-by-the-proxy-0123456789'
 const NETWORK = 'agents'
+/** The image's user. */
+const SANDBOX_UID = 10001
 
 const POLICY = `version: 1
 filesystem_policy:
@@ -46,9 +48,11 @@ const SCRIPT: Script = {
 
 /** Of the documentation, in order. */
 const examples = (language: string): string[] =>
-  [...readFileSync('docs/devcontainer.md', 'utf8').matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, 'gm'))].map(
-    ([, text = '']) => text,
-  )
+  [
+    ...readFileSync('docs/devcontainer.md', 'utf8').matchAll(
+      new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, 'gm'),
+    ),
+  ].map(([, text = '']) => text)
 
 const reason = whyNoEngine()
 // A skip is a failure in CI: there it runs, and fails by the reason.
@@ -67,10 +71,14 @@ describe.skipIf(skipped)(`a dev container${reason === undefined ? '' : ` (${reas
     writeFileSync(join(folder, '.env'), 'TOKEN=of-the-repository\n')
     const made = await host(`git init -q; mkdir .claude\n${initialise}${credential}`, { KEY })
     expect(made).toMatchObject({ code: 0, stderr: '' })
+    // Who is root here gives it to the agent; git as root would not work in it before.
+    chownSync(folder, SANDBOX_UID, 0)
     writeFileSync(join(folder, '.claude/settings.json'), JSON.stringify(RELAXED))
     neighbour = await container.surround(NETWORK)
     const environment = join(bench.home, '.config/agui-runner/devcontainer.env')
-    writeFileSync(environment, `ANTHROPIC_BASE_URL=http://${neighbour.host}:${neighbour.port}\n`, { flag: 'a' })
+    writeFileSync(environment, `ANTHROPIC_BASE_URL=http://${neighbour.host}:${neighbour.port}\n`, {
+      flag: 'a',
+    })
   }, 120_000)
   afterAll(() => container?.close(), 60_000)
 
@@ -78,7 +86,10 @@ describe.skipIf(skipped)(`a dev container${reason === undefined ? '' : ` (${reas
 
   test('up verifies the lock, and the model is reached with a key that nobody inside has', async () => {
     const said = await container.host(open)
-    expect(said).toMatchObject({ code: 0, stdout: expect.stringMatching(/"outcome":"success"[^]*\nNothing yet\.\n$/) })
+    expect(said).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/"outcome":"success"[^]*\nNothing yet\.\n$/),
+    })
     const verified = said.stderr.replaceAll('\r', '')
     expect(verified).toContain('ok    names do not resolve (127.0.0.11)')
     expect(verified).toContain(`ok    direct connections are refused (${neighbour.host}, `)
@@ -113,14 +124,25 @@ describe.skipIf(skipped)(`a dev container${reason === undefined ? '' : ` (${reas
     expect(said).toMatchObject({ code: 0, stdout: 'done\n' })
     const sent = JSON.stringify(container.bench.gateway.requests.at(-1)?.body)
     expect(sent).not.toContain('of-the-repository')
-    expect(sent.match(/Permission to use (Read|Bash)[^"]*?denied|denied by your permission settings/g)?.length).toBe(2)
+    expect(
+      sent.match(/Permission to use (Read|Bash)[^"]*?denied|denied by your permission settings/g)?.length,
+    ).toBe(2)
     expect(readFileSync(join(container.folder, 'made.txt'), 'utf8')).toBe('made\n')
   }, 60_000)
 
   test('a second up, after a stop, has the lock again', async () => {
-    container.engine.docker('stop', '--time', '5', ...container.engine.docker('ps', '-q').split('\n').slice(0, 1))
+    container.engine.docker(
+      'stop',
+      '--time',
+      '5',
+      ...container.engine.docker('ps', '-q').split('\n').slice(0, 1),
+    )
     const said = await container.host('devcontainer up --workspace-folder .')
-    expect([said.code, outcome(said), said.stderr]).toEqual([0, 'success', expect.stringContaining('is locked.')])
+    expect([said.code, outcome(said), said.stderr]).toEqual([
+      0,
+      'success',
+      expect.stringContaining('is locked.'),
+    ])
   }, 60_000)
 
   /** What root does to the rules, and what `verify` then says. */
@@ -128,15 +150,33 @@ describe.skipIf(skipped)(`a dev container${reason === undefined ? '' : ` (${reas
   const NFT = '/usr/sbin/nft'
   const CHAIN = 'inet agui_egress output'
   test.each([
-    ['no rules', `${NFT} delete table inet agui_egress`, /name service 127\.0\.0\.11 answers[^]*directly: it answers/],
-    ['loopback before names', `${NFT} insert rule ${CHAIN} oif lo accept`, /name service 127\.0\.0\.11 answers/],
+    [
+      'no rules',
+      `${NFT} delete table inet agui_egress`,
+      /name service 127\.0\.0\.11 answers[^]*directly: it answers/,
+    ],
+    [
+      'loopback before names',
+      `${NFT} insert rule ${CHAIN} oif lo accept`,
+      /name service 127\.0\.0\.11 answers/,
+    ],
     ['one port open', `${NFT} insert rule ${CHAIN} tcp dport 443 accept`, /port 443, directly/],
-    ['packets dropped, not refused', `${NFT} insert rule ${CHAIN} tcp dport 53 drop`, /port 53, directly: nothing refuses/],
-    ['the network away', `ip link set eth0 down 2>/dev/null || ${NFT} insert rule ${CHAIN} meta skuid 10003 reject`, /not reached through the proxy: world/],
+    [
+      'packets dropped, not refused',
+      `${NFT} insert rule ${CHAIN} tcp dport 53 drop`,
+      /port 53, directly: nothing refuses/,
+    ],
+    [
+      'the policy’s host away',
+      `${NFT} insert rule ${CHAIN} meta skuid 10003 tcp dport 80 reject`,
+      /not reached through the proxy: world/,
+    ],
   ])('%s: verify says so and ends with 1', async (_, breaking, expected) => {
     expect(await container.inside(breaking, 'root')).toMatchObject({ code: 0 })
     const said = await container.inside(VERIFY)
-    expect(await container.inside(`${NFT} -f /etc/agui-runner/devcontainer/egress.nft`, 'root')).toMatchObject({ code: 0 })
+    expect(
+      await container.inside(`${NFT} -f /etc/agui-runner/devcontainer/egress.nft`, 'root'),
+    ).toMatchObject({ code: 0 })
     expect(said).toMatchObject({ code: 1, stderr: expect.stringMatching(expected) })
     expect(said.stderr).toContain('is not locked: do not work in it')
   })
@@ -151,8 +191,18 @@ describe.skipIf(skipped)(`a dev container${reason === undefined ? '' : ` (${reas
       container.host('agui-runner devcontainer init'),
       container.host('devcontainer up --workspace-folder . --remove-existing-container'),
     ])
-    expect(checked).toMatchObject({ code: 1, stderr: expect.stringContaining('egress.nft is not what policy.yaml makes') })
-    expect(written).toMatchObject({ code: 2, stderr: expect.stringContaining('egress.nft: edited since init wrote it') })
-    expect([up.code, outcome(up), up.stderr]).toEqual([1, 'error', expect.stringMatching(/FAIL {2}.*directly: it answers/)])
+    expect(checked).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('egress.nft is not what policy.yaml makes'),
+    })
+    expect(written).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('egress.nft: edited since init wrote it'),
+    })
+    expect([up.code, outcome(up), up.stderr]).toEqual([
+      1,
+      'error',
+      expect.stringMatching(/FAIL {2}.*directly: it answers/),
+    ])
   }, 60_000)
 })

@@ -1,7 +1,7 @@
 // A repository whose dev container is made, and an engine for it, with the programs of a developer's machine.
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import type { Script } from '../../src/mock/script.ts'
@@ -9,8 +9,6 @@ import { DOCKER, openEngine, TEST_IMAGE, type TestEngine } from './engine.ts'
 import { type Bench, openBench } from './runner.ts'
 
 const ROOT = new URL('../..', import.meta.url).pathname
-/** The image's user. */
-const SANDBOX_UID = 10001
 export const ALLOWED_HOST = 'world.example'
 const WORLD = `require('http').createServer((q, s) => s.end('the world: ' + q.method)).listen(80)`
 
@@ -46,7 +44,6 @@ export async function openDevContainer(script: Script): Promise<DevContainer> {
   const folder = join(bench.directory, 'repository')
   const programs = join(bench.directory, 'bin')
   for (const made of [folder, programs]) mkdirSync(made)
-  chownSync(folder, SANDBOX_UID, 0)
   for (const [name, command] of [
     ['agui-runner', `node ${ROOT}dist/main.js`],
     ['devcontainer', `node ${ROOT}node_modules/@devcontainers/cli/devcontainer.js`],
@@ -82,7 +79,8 @@ export async function openDevContainer(script: Script): Promise<DevContainer> {
       const model = Number(new URL(bench.gateway.directUrl).port)
       relay = createServer((client) => {
         const upstream = connect(model, '127.0.0.1')
-        for (const one of [client, upstream]) one.on('error', () => [client, upstream].map((it) => it.destroy()))
+        for (const one of [client, upstream])
+          one.on('error', () => [client, upstream].map((it) => it.destroy()))
         client.pipe(upstream).pipe(client)
       })
       relay.listen(0, host)

@@ -135,6 +135,9 @@ function importImage(host: string, stage: string): void {
     join(stage, 'etc/passwd'),
     'root:x:0:0::/root:/bin/sh\nsandbox:x:10001:10001::/sandbox:/bin/bash\n',
   )
+  mkdirSync(join(stage, 'usr/local/bin'), { recursive: true })
+  const claude = '#!/bin/sh\nexec /app/wrappers/openshell-claude-wrapper.sh "$@"\n'
+  writeFileSync(join(stage, 'usr/local/bin/claude'), claude, { mode: 0o755 })
   const gitCore = execFileSync('git', ['--exec-path'], { encoding: 'utf8' }).trim()
   const programs = [
     ...PROGRAMS.map((name) => execFileSync('which', [name], { encoding: 'utf8' }).trim()),
