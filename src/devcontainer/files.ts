@@ -101,15 +101,17 @@ function dockerfile(): string {
 ARG BASE_IMAGE
 FROM \${BASE_IMAGE}
 USER root
-RUN echo 'egress:x:${EGRESS_UID}:${EGRESS_UID}::/nonexistent:/usr/sbin/nologin' >>/etc/passwd && \\
-    echo 'egress:x:${EGRESS_UID}:' >>/etc/group && \\
-    mkdir -p ${LOCK_FOLDER} ${SETTINGS_FOLDER} ${HELD_FOLDER} ${CERTIFICATES} && \\
-    touch ${HELD_ENVIRONMENT} && \\
-    chmod 0700 ${HELD_FOLDER} && \\
-    chown ${EGRESS_UID} ${CERTIFICATES}
 COPY egress.nft entry.sh policy.yaml ${LOCK_FOLDER}/
 COPY managed-settings.json ${MANAGED_SETTINGS}
-RUN chmod -R a+rX,go-w ${LOCK_FOLDER} ${SETTINGS_FOLDER}
+# The agent's user gets the developer's uid only where nobody has it yet, and the base's \`node\` is 1000.
+RUN sed -i '/^[^:]*:[^:]*:[1-9][0-9][0-9][0-9]:/d' /etc/passwd /etc/group && \\
+    echo 'egress:x:${EGRESS_UID}:${EGRESS_UID}::/nonexistent:/usr/sbin/nologin' >>/etc/passwd && \\
+    echo 'egress:x:${EGRESS_UID}:' >>/etc/group && \\
+    mkdir -p ${HELD_FOLDER} ${CERTIFICATES} && \\
+    touch ${HELD_ENVIRONMENT} && \\
+    chmod 0700 ${HELD_FOLDER} && \\
+    chown ${EGRESS_UID} ${CERTIFICATES} && \\
+    chmod -R a+rX,go-w ${LOCK_FOLDER} ${SETTINGS_FOLDER}
 ENTRYPOINT ["/bin/sh", "${LOCK_FOLDER}/entry.sh"]
 CMD []
 `

@@ -28,7 +28,10 @@ const OTHER_USERS = ['sudo', 'su', 'doas', 'runuser', 'setpriv', 'nsenter', 'nft
  * Claude Code's managed settings, which no settings of a repository or a user can take back: what it may not read, write
  * and call, and where its model and its way out are.
  */
-export function managedSettingsFile(policy: Policy, environment: Readonly<Record<string, string>>): object {
+export function managedSettingsFile(
+  policy: Policy,
+  environment: Readonly<Record<string, string>>,
+): { env: Readonly<Record<string, string>>; permissions: { deny: string[] } } {
   const { readOnly } = effectiveGrants(policy, WORKSPACE)
   const walls = managedSettings(
     {

@@ -7,6 +7,7 @@ import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { z } from 'zod'
 import { RunnerError, toMessage } from '../errors.ts'
 import { decideEgress } from '../policy/decide/egress.ts'
 import { loadPolicy } from '../policy/read/load.ts'
@@ -14,6 +15,7 @@ import type { Policy } from '../policy/read/schema.ts'
 import { within } from '../within.ts'
 import { askTunnel, leakOf, reach } from './dial.ts'
 import { defaultGateways, powersOf } from './machine.ts'
+import { managedSettingsFile } from './managed-settings-file.ts'
 import {
   CERTIFICATES,
   HELD_FOLDER,
@@ -56,7 +58,7 @@ export async function verifyLock(signal: AbortSignal): Promise<Verdict> {
   return await within({ signal, timeoutMs: VERIFY_MS }, async (limit) => {
     const parts = await Promise.all([
       judgeUser(),
-      judgeFiles(),
+      judgeFiles(policy),
       judgeNames(samples),
       judgeDirect(samples, limit),
       judgeProxy(policy, samples, limit),
@@ -92,8 +94,8 @@ async function judgeUser(): Promise<Verdict> {
   return verdict('this user is not root, cannot become it and cannot change the rules', problems)
 }
 
-/** What the lock and the settings are made of is root's. */
-function judgeFiles(): Verdict {
+/** What the lock and the settings are made of is root's, and the settings are those of this policy at least. */
+function judgeFiles(policy: Policy): Verdict {
   const may = (path: string, mode: number): boolean => {
     try {
       accessSync(path, mode)
@@ -112,9 +114,25 @@ function judgeFiles(): Verdict {
   ]
     .filter((path) => may(path, constants.W_OK))
     .map((path) => `this user can write ${path}`)
-  if (!may(MANAGED_SETTINGS, constants.R_OK)) problems.push(`${MANAGED_SETTINGS} is not there`)
+  const lacking = lackingRules(policy)
+  if (lacking > 0)
+    problems.push(
+      `${MANAGED_SETTINGS} lacks ${lacking} rules of the policy's: \`agui-runner devcontainer init\` writes them`,
+    )
   if (may(HELD_FOLDER, constants.X_OK)) problems.push(`this user can look into ${HELD_FOLDER}`)
   return verdict('policy and managed settings cannot be written, credentials cannot be read', problems)
+}
+
+const Managed = z.object({ permissions: z.object({ deny: z.array(z.string()) }) })
+
+function lackingRules(policy: Policy): number {
+  const { deny } = managedSettingsFile(policy, {}).permissions
+  try {
+    const { permissions } = Managed.parse(JSON.parse(readFileSync(MANAGED_SETTINGS, 'utf8')))
+    return deny.filter((rule) => !permissions.deny.includes(rule)).length
+  } catch {
+    return deny.length
+  }
 }
 
 /** No name service answers, not even that it knows nothing. */

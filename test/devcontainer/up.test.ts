@@ -1,5 +1,5 @@
 // The real dev container CLI and a real dockerd: docs/devcontainer.md is done as it stands there, and then broken.
-import { chownSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
@@ -8,8 +8,6 @@ import { TEST_IMAGE, whyNoEngine } from '../support/engine.ts'
 
 const KEY = 'sk-ant-api03-held-by-the-proxy-0123456789'
 const NETWORK = 'agents'
-/** The image's user. */
-const SANDBOX_UID = 10001
 
 const POLICY = `version: 1
 filesystem_policy:
@@ -71,8 +69,6 @@ describe.skipIf(skipped)(`a dev container${reason === undefined ? '' : ` (${reas
     writeFileSync(join(folder, '.env'), 'TOKEN=of-the-repository\n')
     const made = await host(`git init -q; mkdir .claude\n${initialise}${credential}`, { KEY })
     expect(made).toMatchObject({ code: 0, stderr: '' })
-    // Who is root here gives it to the agent; git as root would not work in it before.
-    chownSync(folder, SANDBOX_UID, 0)
     writeFileSync(join(folder, '.claude/settings.json'), JSON.stringify(RELAXED))
     neighbour = await container.surround(NETWORK)
     const environment = join(bench.home, '.config/agui-runner/devcontainer.env')
@@ -99,7 +95,7 @@ describe.skipIf(skipped)(`a dev container${reason === undefined ? '' : ` (${reas
     const asked = container.bench.gateway.requests.filter(({ path }) => path.startsWith('/v1/messages'))
     expect(new Set(asked.map(({ headers }) => headers['x-api-key']))).toEqual(new Set([KEY]))
     const found = await container.inside(
-      '(env; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline /etc/agui-runner/held/environment) 2>/dev/null | tr "\\0" "\\n" | grep -c sk-ant',
+      '(env; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline /etc/agui-runner/held/environment) 2>/dev/null | tr "\\0" "\\n" | grep -c sk-an[t]',
     )
     expect(found).toMatchObject({ stdout: '0\n' })
   }, 60_000)
@@ -148,13 +144,9 @@ describe.skipIf(skipped)(`a dev container${reason === undefined ? '' : ` (${reas
   /** What root does to the rules, and what `verify` then says. */
   const VERIFY = 'node /app/dist/main.js devcontainer verify'
   const NFT = '/usr/sbin/nft'
+  const SETTINGS = '/etc/claude-code/managed-settings.json'
   const CHAIN = 'inet agui_egress output'
   test.each([
-    [
-      'no rules',
-      `${NFT} delete table inet agui_egress`,
-      /name service 127\.0\.0\.11 answers[^]*directly: it answers/,
-    ],
     [
       'loopback before names',
       `${NFT} insert rule ${CHAIN} oif lo accept`,
@@ -171,12 +163,16 @@ describe.skipIf(skipped)(`a dev container${reason === undefined ? '' : ` (${reas
       `${NFT} insert rule ${CHAIN} meta skuid 10003 tcp dport 80 reject`,
       /not reached through the proxy: world/,
     ],
+    [
+      'settings without rules',
+      `cp ${SETTINGS} /tmp/kept; echo '{}' >${SETTINGS}`,
+      /managed-settings\.json lacks \d+ rules/,
+    ],
   ])('%s: verify says so and ends with 1', async (_, breaking, expected) => {
     expect(await container.inside(breaking, 'root')).toMatchObject({ code: 0 })
     const said = await container.inside(VERIFY)
-    expect(
-      await container.inside(`${NFT} -f /etc/agui-runner/devcontainer/egress.nft`, 'root'),
-    ).toMatchObject({ code: 0 })
+    const mending = `${NFT} -f /etc/agui-runner/devcontainer/egress.nft; [ ! -e /tmp/kept ] || cat /tmp/kept >${SETTINGS}`
+    expect(await container.inside(mending, 'root')).toMatchObject({ code: 0 })
     expect(said).toMatchObject({ code: 1, stderr: expect.stringMatching(expected) })
     expect(said.stderr).toContain('is not locked: do not work in it')
   })

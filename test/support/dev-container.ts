@@ -1,14 +1,16 @@
 // A repository whose dev container is made, and an engine for it, with the programs of a developer's machine.
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Script } from '../../src/mock/script.ts'
 import { DOCKER, openEngine, TEST_IMAGE, type TestEngine } from './engine.ts'
 import { type Bench, openBench } from './runner.ts'
 
 const ROOT = new URL('../..', import.meta.url).pathname
+/** The usual one of a person on Linux. */
+const PERSON = 1000
 export const ALLOWED_HOST = 'world.example'
 const WORLD = `require('http').createServer((q, s) => s.end('the world: ' + q.method)).listen(80)`
 
@@ -23,7 +25,7 @@ export interface DevContainer {
   readonly engine: TestEngine
   /** The repository. */
   readonly folder: string
-  /** Shell text on the host, in the repository. */
+  /** Shell text of an ordinary user on the host, in the repository. */
   host(text: string, env?: Record<string, string>): Promise<Said>
   /** Shell text in the container that `up` has made. */
   inside(text: string, user?: string): Promise<Said>
@@ -44,6 +46,10 @@ export async function openDevContainer(script: Script): Promise<DevContainer> {
   const folder = join(bench.directory, 'repository')
   const programs = join(bench.directory, 'bin')
   for (const made of [folder, programs]) mkdirSync(made)
+  for (const own of [bench.directory, bench.home, folder]) chownSync(own, PERSON, PERSON)
+  const socket = new URL(engine.host).pathname
+  chmodSync(dirname(socket), 0o711)
+  chmodSync(socket, 0o666)
   for (const [name, command] of [
     ['agui-runner', `node ${ROOT}dist/main.js`],
     ['devcontainer', `node ${ROOT}node_modules/@devcontainers/cli/devcontainer.js`],
@@ -66,7 +72,8 @@ export async function openDevContainer(script: Script): Promise<DevContainer> {
     bench,
     engine,
     folder,
-    host: (text, env) => run('sh', ['-euc', text], env),
+    host: (text, env) =>
+      run('setpriv', [`--reuid=${PERSON}`, `--regid=${PERSON}`, '--clear-groups', 'sh', '-euc', text], env),
     inside(text, user = 'sandbox') {
       const id = engine.docker('ps', '--quiet', '--filter', 'label=devcontainer.local_folder')
       return run(DOCKER, ['exec', '-u', user, '-w', '/sandbox/workspace', id, 'sh', '-c', text])
@@ -90,6 +97,8 @@ export async function openDevContainer(script: Script): Promise<DevContainer> {
     },
     async close() {
       relay?.close()
+      // The engine itself would wait for each of them.
+      engine.docker('rm', '--force', ...engine.docker('ps', '--all', '--quiet').split('\n'))
       await engine.close()
       await bench.close()
     },
