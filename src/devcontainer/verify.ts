@@ -12,7 +12,7 @@ import { RunnerError, toMessage } from '../errors.ts'
 import { decideEgress } from '../policy/decide/egress.ts'
 import { loadPolicy } from '../policy/read/load.ts'
 import type { Policy } from '../policy/read/schema.ts'
-import { within } from '../within.ts'
+import { unlessAborted, within } from '../within.ts'
 import { askTunnel, leakOf, reach } from './dial.ts'
 import { defaultGateways, powersOf } from './machine.ts'
 import { managedSettingsFile } from './managed-settings-file.ts'
@@ -59,7 +59,7 @@ export async function verifyLock(signal: AbortSignal): Promise<Verdict> {
     const parts = await Promise.all([
       judgeUser(),
       judgeFiles(policy),
-      judgeNames(samples),
+      judgeNames(samples, limit),
       judgeDirect(samples, limit),
       judgeProxy(policy, samples, limit),
     ])
@@ -136,7 +136,7 @@ function lackingRules(policy: Policy): number {
 }
 
 /** No name service answers, not even that it knows nothing. */
-async function judgeNames(samples: readonly Sample[]): Promise<Verdict> {
+async function judgeNames(samples: readonly Sample[], signal: AbortSignal): Promise<Verdict> {
   const name = samples.find(({ host }) => isIP(host) === 0)?.host ?? OUTSIDE.host
   const servers = [...new Set([...getServers(), ENGINE_NAMES])]
   const answers = await Promise.all(
@@ -146,7 +146,10 @@ async function judgeNames(samples: readonly Sample[]): Promise<Verdict> {
       return (await isAnswered(resolver, name)) ? [`the name service ${server} answers`] : []
     }),
   )
-  const isResolved = await lookup(name).then(
+  // As programs ask, by whatever else this system has for names.
+  const isResolved = await within({ signal, timeoutMs: NAME_MS }, (limit) =>
+    unlessAborted(limit, lookup(name)),
+  ).then(
     () => !readFileSync('/etc/hosts', 'utf8').includes(name),
     () => false,
   )
