@@ -3,8 +3,8 @@ import { relative, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { Command, InvalidArgumentError } from 'commander'
 import { loadConfig } from '../config.ts'
+import { Choices } from '../devcontainer/choices.ts'
 import type { Wanted } from '../devcontainer/files.ts'
-import type { Choices } from '../devcontainer/folder.ts'
 import { RunnerError } from '../errors.ts'
 import { loadPolicy } from '../policy/read/load.ts'
 import type { CliContext } from './context.ts'
@@ -41,9 +41,13 @@ function initCommand({ version }: CliContext): Command {
     .option(
       '--image <reference>',
       "the runner's image, or one based on it, by an exact tag or digest",
-      toImage,
+      valid('image'),
     )
-    .option('--network <name>', "an engine's network that is there; its default unless given", toNetwork)
+    .option(
+      '--network <name>',
+      "an engine's network that is there; its default unless given",
+      valid('network'),
+    )
     .option('--force', 'write over what a person edited, and say so')
     .exitOverride()
     .action(async (folder: string, flags: InitFlags) => {
@@ -160,22 +164,10 @@ function policyIn(root: string, file: string): string {
   )
 }
 
-/** As engines write it; nothing of it may be read as an option. */
-function toImage(value: string): string {
-  if (
-    !/^[a-z0-9][a-z0-9._/:-]*(?::[\w][\w.-]*|@sha256:[0-9a-f]{64})$/.test(value) ||
-    value.endsWith(':latest')
-  )
-    throw new InvalidArgumentError(
-      'Give an exact tag or digest, such as agui-runner:0.1.0; `latest` is none.',
-    )
-  return value
-}
-
-function toNetwork(value: string): string {
-  if (!/^[A-Za-z0-9][\w.-]*$/.test(value) || ['host', 'none'].includes(value))
-    throw new InvalidArgumentError(
-      'Give the name of a network of the engine; host and none are no such network.',
-    )
-  return value
+function valid(field: 'image' | 'network'): (value: string) => string {
+  return (value) => {
+    const parsed = Choices.shape[field].safeParse(value)
+    if (parsed.success && parsed.data !== undefined) return parsed.data
+    throw new InvalidArgumentError(parsed.error?.issues[0]?.message ?? 'It is none.')
+  }
 }

@@ -1,9 +1,10 @@
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { toMessage } from '../errors.ts'
-import { within } from '../within.ts'
+import { unlessAborted, within } from '../within.ts'
 import { PROXY_PORT } from './places.ts'
 import type { Sample } from './samples.ts'
 
@@ -20,11 +21,39 @@ export async function leakOf(host: string, port: number, signal: AbortSignal): P
     await within({ signal, timeoutMs: REFUSAL_MS_MAX }, (limit) => once(socket, 'connect', { signal: limit }))
     return 'it is reached'
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    if (REFUSALS.includes(code)) return undefined
-    return code === 'ABORT_ERR' ? 'nothing refuses the packets' : `it answers (${code})`
+    return leakIn(error)
   } finally {
     socket.destroy()
+  }
+}
+
+function leakIn(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (REFUSALS.includes(code)) return undefined
+  return code === 'ECONNREFUSED' ? `it answers (${code})` : 'nothing refuses the packets'
+}
+
+/** The same of a datagram. */
+export async function datagramLeakOf(
+  host: string,
+  port: number,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const socket = createSocket(isIP(host) === 6 ? 'udp6' : 'udp4')
+  const heard = once(socket, 'message').then(() => 'it answers')
+  // Its error is the connection's too.
+  heard.catch(() => undefined)
+  try {
+    return await within({ signal, timeoutMs: REFUSAL_MS_MAX }, async (limit) => {
+      socket.connect(port, host)
+      await once(socket, 'connect', { signal: limit })
+      socket.send('x')
+      return await unlessAborted(limit, heard)
+    })
+  } catch (error) {
+    return leakIn(error)
+  } finally {
+    socket.close()
   }
 }
 

@@ -5,6 +5,7 @@ import { lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { RunnerError, toMessage } from '../errors.ts'
+import { Choices } from './choices.ts'
 import { differences, keepFree, lockedPart, readConfiguration } from './configuration-file.ts'
 import { CONFIGURATION, devcontainerFiles, jsonText, type Wanted } from './files.ts'
 import { FOLDER } from './places.ts'
@@ -12,15 +13,7 @@ import { FOLDER } from './places.ts'
 /** Which choices the files were made with, and their hashes. */
 const RECORD = 'agui-runner.json'
 
-const Recorded = z.strictObject({
-  /** From the repository's root. */
-  policy: z.string().min(1),
-  image: z.string().min(1),
-  network: z.string().min(1).optional(),
-  files: z.record(z.string(), z.string()),
-})
-
-export type Choices = Omit<z.infer<typeof Recorded>, 'files'>
+const Recorded = Choices.extend({ files: z.record(z.string(), z.string()) })
 
 /**
  * What the files of this repository were made with; undefined where there are none of ours.

@@ -13,7 +13,7 @@ import { decideEgress } from '../policy/decide/egress.ts'
 import { loadPolicy } from '../policy/read/load.ts'
 import type { Policy } from '../policy/read/schema.ts'
 import { unlessAborted, within } from '../within.ts'
-import { askTunnel, leakOf, reach } from './dial.ts'
+import { askTunnel, datagramLeakOf, leakOf, reach } from './dial.ts'
 import { defaultGateways, powersOf } from './machine.ts'
 import { managedSettingsFile } from './managed-settings-file.ts'
 import {
@@ -180,8 +180,11 @@ async function judgeDirect(samples: readonly Sample[], signal: AbortSignal): Pro
   ]
   const leaks = await Promise.all(
     targets.map(async ({ host, port }) => {
-      const leak = await leakOf(host, port, signal)
-      return leak === undefined ? [] : [`${host} port ${port}, directly: ${leak}`]
+      const [tcp, udp] = await Promise.all([leakOf(host, port, signal), datagramLeakOf(host, port, signal)])
+      return [
+        ...(tcp === undefined ? [] : [`${host} port ${port}, directly: ${tcp}`]),
+        ...(udp === undefined ? [] : [`${host} port ${port} by UDP, directly: ${udp}`]),
+      ]
     }),
   )
   return verdict(
@@ -207,8 +210,8 @@ async function untilProxy(signal: AbortSignal): Promise<void> {
       const { socket } = await askTunnel(OUTSIDE, signal)
       return void socket.destroy()
     } catch (error) {
+      await wait(PROXY_POLL_MS)
       if (signal.aborted) throw error
-      await wait(PROXY_POLL_MS, undefined, { signal })
     }
   }
 }

@@ -1,6 +1,7 @@
 // `devcontainer init` and `check` on real folders.
 import { spawnSync } from 'node:child_process'
 import {
+  chmodSync,
   cpSync,
   mkdirSync,
   mkdtempSync,
@@ -244,6 +245,26 @@ test('a record that cannot be read is said; with --force init begins anew', asyn
   await expect(readRecord(root)).rejects.toThrow('agui-runner.json is not what init wrote')
   expect((await init(true)).changed).toEqual(['agui-runner.json'])
   expect(await drift()).toEqual([])
+})
+
+test.each([
+  ['the host’s network', { network: 'host' }],
+  ['an option for an image', { image: '--privileged' }],
+])('%s in the record is no choice', async (_, choice) => {
+  await init()
+  const record = JSON.parse(readFileSync(place('agui-runner.json'), 'utf8'))
+  writeFileSync(place('agui-runner.json'), JSON.stringify({ ...record, ...choice }))
+  await expect(readRecord(root)).rejects.toThrow('agui-runner.json is not what init wrote')
+})
+
+test('a folder that this user may not write: exit 2, and it says so', () => {
+  chmodSync(root, 0o755)
+  const { status, stderr } = spawnSync(process.execPath, [MAIN, 'devcontainer', 'init'], {
+    ...{ cwd: root, encoding: 'utf8' },
+    ...(process.getuid?.() === 0 ? { uid: 64_999, gid: 64_999 } : {}),
+  })
+  if (process.getuid?.() === 0)
+    expect([status, stderr]).toEqual([2, expect.stringMatching(/\.devcontainer cannot be written: EACCES/)])
 })
 
 test('what verify asks for is allowed by the policy and changes nothing', async () => {

@@ -154,9 +154,10 @@ describe.skipIf(skipped)(`a dev container${reason === undefined ? '' : ` (${reas
     ],
     [
       'one port open, one silent, and the policy’s host away',
-      `for rule in 'tcp dport 443 accept' 'tcp dport 53 drop' 'tcp dport 80 reject'; do ${NFT} insert rule ${CHAIN} $rule; done`,
+      `for rule in 'tcp dport 443 accept' 'udp dport 443 accept' 'tcp dport 53 drop' 'tcp dport 80 reject'; do ${NFT} insert rule ${CHAIN} $rule; done`,
       [
         /port 443, directly: it answers/,
+        /port 443 by UDP, directly: it answers/,
         /port 53, directly: nothing refuses/,
         /not reached through the proxy: world/,
       ],
