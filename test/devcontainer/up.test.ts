@@ -102,7 +102,7 @@ describe.skipIf(skipped)(`a dev container${reason === undefined ? '' : ` (${reas
 
   test('inside: the policy’s host by the proxy and by no other way; the lock is nobody’s to write', async () => {
     const lines = await container.inside(`
-      curl -s http://${ALLOWED_HOST}/; echo
+      curl -s -H 'Authorization: Bearer for-the-world' http://${ALLOWED_HOST}/; echo
       curl -s -o /dev/null -w 'post=%{http_code}\\n' -d x http://${ALLOWED_HOST}/
       curl -s -o /dev/null -w 'other=%{http_connect}\\n' https://other.example/
       curl -s --noproxy '*' -m 5 http://${neighbour.host}:${neighbour.port}/; echo direct=$?
@@ -111,7 +111,17 @@ describe.skipIf(skipped)(`a dev container${reason === undefined ? '' : ` (${reas
       mv .devcontainer elsewhere 2>/dev/null; echo move=$?
       echo own >own.txt; echo own=$?`)
     expect(lines.stdout.split('\n')).toEqual([
-      ...['the world: GET', 'post=403', 'other=403', 'direct=7', 'name=6', 'write=2', 'move=1', 'own=0', ''],
+      ...[
+        'the world: GET Bearer for-the-world',
+        'post=403',
+        'other=403',
+        'direct=7',
+        'name=6',
+        'write=2',
+        'move=1',
+        'own=0',
+        '',
+      ],
     ])
   })
 

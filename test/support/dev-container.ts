@@ -12,7 +12,7 @@ const ROOT = new URL('../..', import.meta.url).pathname
 /** The usual one of a person on Linux. */
 const PERSON = 1000
 export const ALLOWED_HOST = 'world.example'
-const WORLD = `require('http').createServer((q, s) => s.end('the world: ' + q.method)).listen(80)`
+const WORLD = `require('http').createServer((q, s) => s.end(['the world:', q.method, q.headers.authorization].join(' '))).listen(80)`
 
 export interface Said {
   code: number
