@@ -4,7 +4,7 @@ import { parseEnv } from 'node:util'
 import { Command, InvalidArgumentError } from 'commander'
 import { loadConfig } from '../config.ts'
 import { Choices } from '../devcontainer/choices.ts'
-import type { Wanted } from '../devcontainer/files.ts'
+import type { Wanted } from '../devcontainer/devcontainer-files.ts'
 import { RunnerError } from '../errors.ts'
 import { loadPolicy } from '../policy/read/load.ts'
 import type { CliContext } from './context.ts'
@@ -51,7 +51,7 @@ function initCommand({ version }: CliContext): Command {
     .option('--force', 'write over what a person edited, and say so')
     .exitOverride()
     .action(async (folder: string, flags: InitFlags) => {
-      const { readRecord, writeFiles } = await import('../devcontainer/folder.ts')
+      const { readRecord, writeFiles } = await import('../devcontainer/devcontainer-folder.ts')
       const root = resolve(folder)
       if (!existsSync(root)) throw new RunnerError('config_invalid', `${root} is not there.`)
       const isForced = flags.force === true
@@ -78,7 +78,7 @@ function checkCommand(): Command {
     .argument('[folder]', "the repository's root", '.')
     .exitOverride()
     .action(async (folder: string) => {
-      const { findDrift, readRecord } = await import('../devcontainer/folder.ts')
+      const { findDrift, readRecord } = await import('../devcontainer/devcontainer-folder.ts')
       const root = resolve(folder)
       const record = await readRecord(root)
       if (record === undefined)
@@ -89,10 +89,8 @@ function checkCommand(): Command {
       const { policy, image, network } = record
       const choices = { policy: policyIn(root, policy), image, network }
       const sentences = await findDrift(root, await want(root, choices), choices)
-      if (sentences.length === 0) return void process.stdout.write(`.devcontainer is what ${policy} makes\n`)
-      for (const sentence of sentences) process.stderr.write(`${sentence}\n`)
-      process.stderr.write('`agui-runner devcontainer init` writes it anew.\n')
-      process.exitCode = EXIT_DIFFERS
+      if (sentences.length === 0) process.stdout.write(`.devcontainer is what ${policy} makes\n`)
+      else fail([...sentences, '`agui-runner devcontainer init` writes it anew.'])
     })
 }
 
@@ -105,13 +103,19 @@ function verifyCommand(): Command {
       const { held, problems, notes } = await verifyLock(new AbortController().signal)
       for (const line of held) process.stdout.write(`ok    ${line}\n`)
       for (const line of notes) process.stderr.write(`note  ${line}\n`)
-      for (const line of problems) process.stderr.write(`FAIL  ${line}\n`)
-      if (problems.length === 0) return void process.stdout.write('The way out is locked.\n')
-      process.stderr.write(
-        'agui-runner: the way out of this dev container is not locked: do not work in it.\n',
-      )
-      process.exitCode = EXIT_DIFFERS
+      if (problems.length === 0) process.stdout.write('The way out is locked.\n')
+      else
+        fail([
+          ...problems.map((line) => `FAIL  ${line}`),
+          'agui-runner: the way out of this dev container is not locked: do not work in it.',
+        ])
     })
+}
+
+/** What was looked at is not as it should be, which is no failure of the command. */
+function fail(lines: readonly string[]): void {
+  process.stderr.write(lines.map((line) => `${line}\n`).join(''))
+  process.exitCode = EXIT_DIFFERS
 }
 
 interface ProxyFlags {
@@ -129,7 +133,7 @@ function proxyCommand(context: CliContext): Command {
     .action(async ({ policy: policyFile, certificates }: ProxyFlags) => {
       const { detectRoute } = await import('../model-route/route.ts')
       const { openContainerBroker } = await import('../broker/container-broker.ts')
-      const { PROXY_PORT } = await import('../devcontainer/places.ts')
+      const { POLICY_PROXY_PORT } = await import('../devcontainer/container-places.ts')
       const env = { ...context.env, ...parseEnv(readFileSync(0, 'utf8')) }
       const { wrappersDirectory } = loadConfig(env, context)
       const policy = await loadPolicy(policyFile)
@@ -139,10 +143,10 @@ function proxyCommand(context: CliContext): Command {
       }
       const stopping = stopSignal(() => undefined)
       const broker = await openContainerBroker({
-        ...{ route, env, policy, certificates, port: PROXY_PORT },
+        ...{ route, env, policy, certificates, port: POLICY_PROXY_PORT },
         onDenied: (what) => print({ msg: 'denied', at: new Date().toISOString(), ...what }),
       })
-      print({ msg: 'ready', port: PROXY_PORT, model: route.kind })
+      print({ msg: 'ready', port: POLICY_PROXY_PORT, model: route.kind })
       await stopping.stopped
       await broker.close()
       process.exit()

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { isJsonObject, parseStrictJson, UnreadableError } from '../policy/request/strict-json.ts'
-import { jsonText } from './files.ts'
+import { jsonText } from './devcontainer-files.ts'
 
 /** Of a devcontainer.json these are people's own: they run inside, behind the lock, or only say what a tool shows. */
 const FREE = new Set([

@@ -5,7 +5,7 @@ import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { toMessage } from '../errors.ts'
 import { unlessAborted, within } from '../within.ts'
-import { PROXY_PORT } from './places.ts'
+import { POLICY_PROXY_PORT } from './container-places.ts'
 import type { Sample } from './samples.ts'
 
 /** The kernel says no by itself and at once; a way out that leads nowhere stays silent for longer. */
@@ -69,7 +69,7 @@ export async function askTunnel({ host, port }: Sample, signal: AbortSignal): Pr
   const name = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`
   const asked = httpRequest({
     host: '127.0.0.1',
-    port: PROXY_PORT,
+    port: POLICY_PROXY_PORT,
     method: 'CONNECT',
     path: name,
     agent: false,

@@ -1,4 +1,4 @@
-import { EGRESS_UID } from './places.ts'
+import { EGRESS_UID } from './container-places.ts'
 
 /**
  * nftables rules by user. The order is measured (docs/devcontainer.md): the engine's name service is on loopback, so it is

@@ -1,7 +1,7 @@
 import { managedSettings } from '../claude/launch/managed-settings.ts'
 import { effectiveGrants } from '../policy/decide/file-access.ts'
 import type { Policy } from '../policy/read/schema.ts'
-import { FOLDER, HELD_FOLDER, LOCK_FOLDER, SETTINGS_FOLDER, WORKSPACE } from './places.ts'
+import { FOLDER, HELD_FOLDER, LOCK_FOLDER, SETTINGS_FOLDER, WORKSPACE } from './container-places.ts'
 
 /** Wherever they are. Claude Code's file tools keep to it, and what it can read off a command line; programs do not. */
 const SECRET_FILES = [

@@ -13,17 +13,17 @@ import { decideEgress } from '../policy/decide/egress.ts'
 import { loadPolicy } from '../policy/read/load.ts'
 import type { Policy } from '../policy/read/schema.ts'
 import { unlessAborted, within } from '../within.ts'
-import { askTunnel, datagramLeakOf, leakOf, reach } from './dial.ts'
-import { defaultGateways, powersOf } from './machine.ts'
-import { managedSettingsFile } from './managed-settings-file.ts'
 import {
   CERTIFICATES,
   HELD_FOLDER,
   LOCK_FOLDER,
   LOCK_POLICY,
   MANAGED_SETTINGS,
-  PROXY_PORT,
-} from './places.ts'
+  POLICY_PROXY_PORT,
+} from './container-places.ts'
+import { askTunnel, datagramLeakOf, leakOf, reach } from './dial.ts'
+import { defaultGateways, powersOf } from './machine.ts'
+import { managedSettingsFile } from './managed-settings-file.ts'
 import { type Sample, samplesOf } from './samples.ts'
 
 /** For everything, the proxy's start included. */
@@ -39,7 +39,7 @@ const OUTSIDE: Sample = { host: 'agui-runner-verify.invalid', port: 443 }
 const NOWHERE = ['192.0.2.1', '2001:db8::1']
 
 /** The container is locked when there are no problems. */
-export interface Verdict {
+export interface LockReport {
   held: string[]
   problems: string[]
   /** What could not be tried, or does not answer. */
@@ -47,7 +47,7 @@ export interface Verdict {
 }
 
 /** @throws {RunnerError} `config_invalid` where this is no dev container of ours. */
-export async function verifyLock(signal: AbortSignal): Promise<Verdict> {
+export async function verifyLock(signal: AbortSignal): Promise<LockReport> {
   if (!existsSync(LOCK_POLICY))
     throw new RunnerError(
       'config_invalid',
@@ -67,7 +67,7 @@ export async function verifyLock(signal: AbortSignal): Promise<Verdict> {
   })
 }
 
-function joined(parts: readonly Verdict[]): Verdict {
+function joined(parts: readonly LockReport[]): LockReport {
   return {
     held: parts.flatMap(({ held }) => held),
     problems: parts.flatMap(({ problems }) => problems),
@@ -75,11 +75,11 @@ function joined(parts: readonly Verdict[]): Verdict {
   }
 }
 
-function verdict(what: string, problems: readonly string[]): Verdict {
+function reportOf(what: string, problems: readonly string[]): LockReport {
   return { held: problems.length === 0 ? [what] : [], problems: [...problems], notes: [] }
 }
 
-async function judgeUser(): Promise<Verdict> {
+async function judgeUser(): Promise<LockReport> {
   const problems = process.getuid?.() === 0 ? ['this user is root'] : powersOf()
   const nft = (...args: string[]): Promise<boolean> =>
     promisify(execFile)('/usr/sbin/nft', args).then(
@@ -91,11 +91,11 @@ async function judgeUser(): Promise<Verdict> {
     await nft('delete', ...probe)
     problems.push('this user can change the rules')
   }
-  return verdict('this user is not root, cannot become it and cannot change the rules', problems)
+  return reportOf('this user is not root, cannot become it and cannot change the rules', problems)
 }
 
 /** What the lock and the settings are made of is root's, and the settings are those of this policy at least. */
-function judgeFiles(policy: Policy): Verdict {
+function judgeFiles(policy: Policy): LockReport {
   const may = (path: string, mode: number): boolean => {
     try {
       accessSync(path, mode)
@@ -120,7 +120,7 @@ function judgeFiles(policy: Policy): Verdict {
       `${MANAGED_SETTINGS} lacks ${lacking} rules of the policy's: \`agui-runner devcontainer init\` writes them`,
     )
   if (may(HELD_FOLDER, constants.X_OK)) problems.push(`this user can look into ${HELD_FOLDER}`)
-  return verdict('policy and managed settings cannot be written, credentials cannot be read', problems)
+  return reportOf('policy and managed settings cannot be written, credentials cannot be read', problems)
 }
 
 const Managed = z.object({ permissions: z.object({ deny: z.array(z.string()) }) })
@@ -136,7 +136,7 @@ function lackingRules(policy: Policy): number {
 }
 
 /** No name service answers, not even that it knows nothing. */
-async function judgeNames(samples: readonly Sample[], signal: AbortSignal): Promise<Verdict> {
+async function judgeNames(samples: readonly Sample[], signal: AbortSignal): Promise<LockReport> {
   const name = samples.find(({ host }) => isIP(host) === 0)?.host ?? OUTSIDE.host
   const servers = [...new Set([...getServers(), ENGINE_NAMES])]
   const answers = await Promise.all(
@@ -154,7 +154,7 @@ async function judgeNames(samples: readonly Sample[], signal: AbortSignal): Prom
     () => false,
   )
   const problems = [...answers.flat(), ...(isResolved ? [`${name} resolves`] : [])]
-  return verdict(`names do not resolve (${servers.join(', ')})`, problems)
+  return reportOf(`names do not resolve (${servers.join(', ')})`, problems)
 }
 
 async function isAnswered(resolver: Resolver, name: string): Promise<boolean> {
@@ -168,7 +168,7 @@ async function isAnswered(resolver: Resolver, name: string): Promise<boolean> {
 }
 
 /** The next machine on the way is asked on a port that it does not serve: even its refusal would be an answer. */
-async function judgeDirect(samples: readonly Sample[], signal: AbortSignal): Promise<Verdict> {
+async function judgeDirect(samples: readonly Sample[], signal: AbortSignal): Promise<LockReport> {
   const neighbours = [...defaultGateways(), ...getServers().filter((server) => !server.startsWith('127.'))]
   const targets: Sample[] = [
     ...neighbours.flatMap((host) => [
@@ -187,19 +187,23 @@ async function judgeDirect(samples: readonly Sample[], signal: AbortSignal): Pro
       ]
     }),
   )
-  return verdict(
+  return reportOf(
     `direct connections are refused (${[...new Set(targets.map(({ host }) => host))].join(', ')})`,
     leaks.flat(),
   )
 }
 
-async function judgeProxy(policy: Policy, samples: readonly Sample[], signal: AbortSignal): Promise<Verdict> {
+async function judgeProxy(
+  policy: Policy,
+  samples: readonly Sample[],
+  signal: AbortSignal,
+): Promise<LockReport> {
   try {
     await untilProxy(signal)
     const parts = [judgeRefusal(policy, signal), judgeReach(samples, signal), judgeModel(signal)]
     return joined(await Promise.all(parts))
   } catch (error) {
-    return verdict('', [`the proxy on port ${PROXY_PORT} does not answer: ${toMessage(error)}`])
+    return reportOf('', [`the proxy on port ${POLICY_PROXY_PORT} does not answer: ${toMessage(error)}`])
   }
 }
 
@@ -216,21 +220,21 @@ async function untilProxy(signal: AbortSignal): Promise<void> {
   }
 }
 
-async function judgeRefusal(policy: Policy, signal: AbortSignal): Promise<Verdict> {
+async function judgeRefusal(policy: Policy, signal: AbortSignal): Promise<LockReport> {
   if (decideEgress(policy, OUTSIDE).verdict !== 'deny')
-    return verdict('', ['the policy lets every host through: there is no lock to verify'])
+    return reportOf('', ['the policy lets every host through: there is no lock to verify'])
   const { status, body, socket } = await askTunnel(OUTSIDE, signal)
   socket.destroy()
   const isRefused = status === 403 && body.includes('policy_denied')
   const problem = `the proxy answers ${status} for ${OUTSIDE.host}, which the policy does not allow`
-  return verdict(
+  return reportOf(
     `the proxy refuses what the policy does not allow (${OUTSIDE.host})`,
     isRefused ? [] : [problem],
   )
 }
 
 /** One that answers proves the way; the others are named. */
-async function judgeReach(samples: readonly Sample[], signal: AbortSignal): Promise<Verdict> {
+async function judgeReach(samples: readonly Sample[], signal: AbortSignal): Promise<LockReport> {
   const ca = readFileSync(join(CERTIFICATES, 'ca-bundle.pem'), 'utf8')
   const [held, failures]: [string[], string[]] = [[], []]
   await Promise.all(
@@ -255,20 +259,26 @@ async function judgeReach(samples: readonly Sample[], signal: AbortSignal): Prom
 }
 
 /** Any answer counts as life, and none is no fault of the lock. */
-async function judgeModel(signal: AbortSignal): Promise<Verdict> {
-  const note = (text: string): Verdict => ({ held: [], problems: [], notes: [text] })
+async function judgeModel(signal: AbortSignal): Promise<LockReport> {
+  const note = (text: string): LockReport => ({ held: [], problems: [], notes: [text] })
   try {
     const status = await within({ signal, timeoutMs: REACH_MS }, askModel)
     if (status === 404) return note('no model: the proxy has no credential for one')
     if (status === 502) return note('the model is not reached (502)')
-    return verdict(`reached through the proxy: the model (${status})`, [])
+    return reportOf(`reached through the proxy: the model (${status})`, [])
   } catch (error) {
     return note(`the model is not reached: ${toMessage(error)}`)
   }
 }
 
 async function askModel(signal: AbortSignal): Promise<number> {
-  const asked = httpRequest({ host: '127.0.0.1', port: PROXY_PORT, path: '/v1/models', agent: false, signal })
+  const asked = httpRequest({
+    host: '127.0.0.1',
+    port: POLICY_PROXY_PORT,
+    path: '/v1/models',
+    agent: false,
+    signal,
+  })
   asked.end()
   return await new Promise((resolve, reject) => {
     asked.once('response', (answer: IncomingMessage) => {

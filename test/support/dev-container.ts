@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { Script } from '../../src/mock/script.ts'
 import { DOCKER, openEngine, TEST_IMAGE, type TestEngine } from './engine.ts'
 import { type Bench, openBench } from './runner.ts'
@@ -52,7 +53,7 @@ export async function openDevContainer(script: Script): Promise<DevContainer> {
   chmodSync(socket, 0o666)
   for (const [name, command] of [
     ['agui-runner', `node ${ROOT}dist/main.js`],
-    ['devcontainer', `node ${ROOT}node_modules/@devcontainers/cli/devcontainer.js`],
+    ['devcontainer', `node ${fileURLToPath(import.meta.resolve('@devcontainers/cli/devcontainer.js'))}`],
     ['docker', DOCKER],
   ] as const) {
     writeFileSync(join(programs, name), `#!/bin/sh\nexec ${command} "$@"\n`)

@@ -2,8 +2,6 @@
 import { PLACEHOLDER_KEY } from '../model-route/credentials.ts'
 import type { Policy } from '../policy/read/schema.ts'
 import { proxiedEnvironment } from '../sandbox/egress/proxied-environment.ts'
-import { egressRules } from './egress-rules.ts'
-import { managedSettingsFile } from './managed-settings-file.ts'
 import {
   CERTIFICATES,
   EGRESS_UID,
@@ -14,11 +12,13 @@ import {
   LOCK_FOLDER,
   LOCK_POLICY,
   MANAGED_SETTINGS,
-  PROXY_PORT,
-  PROXY_URL,
+  POLICY_PROXY_PORT,
+  POLICY_PROXY_URL,
   SETTINGS_FOLDER,
   WORKSPACE,
-} from './places.ts'
+} from './container-places.ts'
+import { egressRules } from './egress-rules.ts'
+import { managedSettingsFile } from './managed-settings-file.ts'
 
 export interface Wanted {
   policy: Policy
@@ -54,11 +54,11 @@ export function jsonText(value: unknown): string {
 /** The model is behind the proxy, too: it is the broker of docs/credentials.md and has the key. */
 function agentEnvironment(): Record<string, string> {
   return {
-    ANTHROPIC_BASE_URL: PROXY_URL,
+    ANTHROPIC_BASE_URL: POLICY_PROXY_URL,
     // Of the two, the one that Claude Code takes without asking a person.
     ANTHROPIC_AUTH_TOKEN: PLACEHOLDER_KEY,
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
-    ...proxiedEnvironment(PROXY_URL, CERTIFICATES),
+    ...proxiedEnvironment(POLICY_PROXY_URL, CERTIFICATES),
   }
 }
 
@@ -92,7 +92,7 @@ function configuration({ image, network }: Wanted, containerEnv: Record<string, 
     postStartCommand: verify,
     waitFor: 'postStartCommand',
     // On the developer's own loopback any web page could ask the model through it.
-    portsAttributes: { [PROXY_PORT]: { onAutoForward: 'ignore' } },
+    portsAttributes: { [POLICY_PROXY_PORT]: { onAutoForward: 'ignore' } },
   }
 }
 

@@ -7,8 +7,8 @@ import { z } from 'zod'
 import { RunnerError, toMessage } from '../errors.ts'
 import { Choices } from './choices.ts'
 import { differences, keepFree, lockedPart, readConfiguration } from './configuration-file.ts'
-import { CONFIGURATION, devcontainerFiles, jsonText, type Wanted } from './files.ts'
-import { FOLDER } from './places.ts'
+import { FOLDER } from './container-places.ts'
+import { CONFIGURATION, devcontainerFiles, jsonText, type Wanted } from './devcontainer-files.ts'
 
 /** Which choices the files were made with, and their hashes. */
 const RECORD = 'agui-runner.json'

@@ -3,8 +3,8 @@
 /** The one user whose packets leave. The image's own users are 10001 and 10002. */
 export const EGRESS_UID = 10_003
 
-export const PROXY_PORT = 3128
-export const PROXY_URL = `http://127.0.0.1:${PROXY_PORT}`
+export const POLICY_PROXY_PORT = 3128
+export const POLICY_PROXY_URL = `http://127.0.0.1:${POLICY_PROXY_PORT}`
 
 /** The rules, the policy and the entry: root's, like everything that the lock stands on. */
 export const LOCK_FOLDER = '/etc/agui-runner/devcontainer'
