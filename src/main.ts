@@ -38,6 +38,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   token: async () => (await import('./cli/token.ts')).tokenCommand(context),
   openshell: async () => (await import('./cli/openshell.ts')).openshellCommand(context),
   'mock-gateway': async () => (await import('./cli/mock-gateway.ts')).mockGatewayCommand(),
+  devcontainer: async () => (await import('./cli/devcontainer.ts')).devcontainerCommand(context),
   policy: async () =>
     (await import('./cli/policy.ts')).policyCommand(context.env['POLICY_FILE'] || undefined),
 }

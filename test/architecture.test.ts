@@ -82,7 +82,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'within',
   ],
   tunnel: [],
-  'sandbox/bwrap': ['errors', 'policy/decide', 'policy/read', 'process-table'],
+  'sandbox/bwrap': ['errors', 'policy/decide', 'policy/read', 'process-table', 'sandbox/egress'],
   'sandbox/egress': ['policy/decide', 'policy/read', 'policy/request', 'proxy-settings', 'tunnel', 'within'],
   sandbox: [
     'errors',
@@ -95,6 +95,16 @@ const IMPORTS: Record<string, readonly string[]> = {
     'tunnel',
   ],
   mock: ['tunnel'],
+  devcontainer: [
+    'claude/launch',
+    'errors',
+    'model-route',
+    'policy/decide',
+    'policy/read',
+    'policy/request',
+    'sandbox/egress',
+    'within',
+  ],
   page: [],
   console: ['errors', 'package-directory', 'page'],
   'console/browser': ['console/browser/state', 'console/browser/view'],
@@ -192,6 +202,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'claude/launch',
     'claude/process',
     'config',
+    'devcontainer',
     'errors',
     'github-app',
     'launch',
@@ -236,6 +247,7 @@ const PACKAGE_ONLY_IN: Record<string, readonly string[]> = {
     'cli',
     'launch',
     'openshell',
+    'devcontainer',
   ],
 }
 
