@@ -14,7 +14,7 @@ import { openCredentials, redactorOf } from './credentials.ts'
 import { openEnforcement } from './enforcement.ts'
 import { lazyMetrics, runnerSources } from './metric-sources.ts'
 import type { RunnerOptions } from './options.ts'
-import { startOtlp } from './otlp.ts'
+import { providerOf, startOtlp } from './otlp.ts'
 import { openLink } from './platform-link.ts'
 import { readinessOf } from './readiness.ts'
 import { type OpenServer, openServer } from './server.ts'
@@ -94,7 +94,8 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   await threads.recover()
   onOpened?.('threads')
   link = await openLink({ ...options, redactor, storage, threads })
-  const metrics = lazyMetrics(runnerSources({ enforcement, threads, log, link }))
+  const provider = providerOf(kind)
+  const metrics = lazyMetrics(runnerSources({ enforcement, threads, log, link, provider }))
   endOtlp = await startOtlp({ ...options, metrics, routeKind: route.kind })
   server = await openServer({
     ...options,

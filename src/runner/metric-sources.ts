@@ -10,6 +10,8 @@ interface Counted {
   threads: Threads
   log: EventLog
   link: PlatformLink | undefined
+  /** As `gen_ai.provider.name`. */
+  provider: string
 }
 
 /** Loaded with the first call: the server listens before. */
@@ -21,7 +23,7 @@ export function lazyMetrics(sources: MetricSources): () => Promise<Metrics> {
   }
 }
 
-export function runnerSources({ enforcement, threads, log, link }: Counted): MetricSources {
+export function runnerSources({ enforcement, threads, log, link, provider }: Counted): MetricSources {
   const queues = (): number[] => threads.list().map(({ queue }) => queue.length)
   return {
     threads() {
@@ -37,6 +39,7 @@ export function runnerSources({ enforcement, threads, log, link }: Counted): Met
     lags: () => log.lags(),
     logBytes: () => log.usedBytes(),
     egress: () => enforcement.counts,
+    provider,
     link:
       link === undefined
         ? undefined

@@ -54,7 +54,7 @@ function wayTo(address: string, env: Env): OtlpWay {
 }
 
 /** By the names of OpenTelemetry's conventions. */
-function providerOf(kind: ModelRouteKind | undefined): string {
+export function providerOf(kind: ModelRouteKind | undefined): string {
   if (kind === 'bedrock') return 'aws.bedrock'
   return kind === 'vertex' ? 'gcp.vertex_ai' : 'anthropic'
 }

@@ -16,6 +16,7 @@ import {
   runEnded,
   runStarted,
 } from '../channels.ts'
+import { countModelCalls } from './gen-ai-metrics.ts'
 
 /** What is looked up when somebody asks, rather than counted as it happens. */
 export interface MetricSources {
@@ -30,6 +31,8 @@ export interface MetricSources {
   logBytes(): Promise<number>
   /** Connections and requests that the policy has judged, by what became of them. */
   egress(): Readonly<Record<string, number>>
+  /** Who answers the model's requests, as `gen_ai.provider.name`; undefined where no run is. */
+  provider?: string
   /** The link to a control plane, where there is one. */
   link?: (() => Promise<{ state: string; behind: number }>) | undefined
 }
@@ -82,6 +85,7 @@ export function openMetrics(sources: MetricSources): Metrics {
     ...countProcesses(prom, registry),
   ]
   lookUp(prom, registry, sources)
+  if (sources.provider !== undefined) subscriptions.push(...countModelCalls(prom, registry, sources.provider))
   if (sources.link !== undefined) subscriptions.push(...countLink(prom, registry, sources.link))
   measureProcess(prom, registry, loop)
   return {

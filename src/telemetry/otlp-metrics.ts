@@ -11,6 +11,7 @@ import {
   type MetricProducer,
 } from '@opentelemetry/sdk-metrics'
 import { z } from 'zod'
+import { attributeOf, conventional } from './gen-ai-metrics.ts'
 import type { Metrics } from './metrics.ts'
 
 const Labels = z.record(z.string(), z.union([z.string(), z.number()]))
@@ -25,7 +26,10 @@ const Metric = z.object({
 type Value = z.infer<typeof Value>
 type Metric = z.infer<typeof Metric>
 
-/** The metrics of `GET /metrics`, by the same names, for whoever takes OTLP: there is one table of them. */
+/**
+ * The metrics of `GET /metrics` for whoever takes OTLP: there is one table of them. Their names are the same; those that
+ * OpenTelemetry itself has a name for have that one.
+ */
 export function otlpMetrics(metrics: () => Promise<Metrics>, name: string): MetricProducer {
   const startTime = millisToHrTime(Date.now())
   return {
@@ -50,9 +54,12 @@ interface TimeSpan {
 }
 
 function toMetricData(metric: Metric, span: TimeSpan): MetricData {
-  const { name, help, type, values } = metric
+  const { help, type } = metric
+  const known = conventional(metric.name)
+  const { name, unit } = known ?? { name: metric.name, unit: unitOf(metric.name) }
+  const values = known === undefined ? metric.values : metric.values.map(withAttributes)
   const base = {
-    descriptor: { name, description: help, unit: unitOf(name), valueType: 1 },
+    descriptor: { name, description: help, unit, valueType: 1 },
     aggregationTemporality: AggregationTemporality.CUMULATIVE,
   }
   if (type === 'histogram') {
@@ -62,6 +69,11 @@ function toMetricData(metric: Metric, span: TimeSpan): MetricData {
   return type === 'counter'
     ? { ...base, dataPointType: DataPointType.SUM, dataPoints, isMonotonic: true }
     : { ...base, dataPointType: DataPointType.GAUGE, dataPoints }
+}
+
+function withAttributes({ labels, ...value }: Value): Value {
+  const named = Object.entries(labels).map(([label, of]) => [label === 'le' ? label : attributeOf(label), of])
+  return { ...value, labels: Object.fromEntries(named) }
 }
 
 /** By the convention of the names. */

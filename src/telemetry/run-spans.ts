@@ -6,6 +6,7 @@ import {
   defaultTextMapSetter,
   ROOT_CONTEXT,
   type Span,
+  type SpanContext,
   SpanKind,
   SpanStatusCode,
   type TextMapPropagator,
@@ -15,6 +16,7 @@ import {
 import type { ModelCall } from '../agent/trace.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import {
+  claudeExited,
   claudeStarted,
   modelAsked,
   policyDenied,
@@ -51,6 +53,8 @@ const WAITING_CALLS_MAX = 1000
 export function traceRuns(options: RunSpansOptions): () => void {
   const runs = new Map<string, RunTrace>()
   const waiting = new Map<string, string>()
+  /** By thread: its process, and the run whose span that hands on to what it starts. */
+  const starters = new Map<string, { pid: number | undefined; context: SpanContext }>()
   const of = ({ threadId, runId = '' }: { threadId: string; runId?: string }): RunTrace | undefined =>
     runs.get(JSON.stringify([threadId, runId]))
   const subscriptions = [
@@ -62,9 +66,22 @@ export function traceRuns(options: RunSpansOptions): () => void {
       const run = of(said)
       if (run !== undefined) for (const event of said.events) run.take(event)
     }),
-    runAnswered.subscribe((run) => of(run)?.note('agui_runner.first_event')),
+    runAnswered.subscribe((answered) => {
+      const run = of(answered)
+      run?.note('agui_runner.first_event')
+      run?.workedIn(starters.get(answered.threadId)?.context)
+    }),
     modelAsked.subscribe((asked) => of(asked)?.asked(asked.call)),
-    claudeStarted.subscribe((started) => of(started)?.note('agui_runner.process.started')),
+    claudeStarted.subscribe((started) => {
+      const { threadId, pid } = started
+      const run = of(started)
+      run?.note('agui_runner.process.started')
+      if (run === undefined) starters.delete(threadId)
+      else starters.set(threadId, { pid, context: run.context })
+    }),
+    claudeExited.subscribe(({ threadId, pid }) => {
+      if (starters.get(threadId)?.pid === pid) starters.delete(threadId)
+    }),
     policyDenied.subscribe((denied) =>
       of(denied)?.note('agui_runner.policy.denied', {
         'agui_runner.denied.by': denied.by,
@@ -133,6 +150,15 @@ class RunTrace {
 
   note(name: string, attributes: Attributes = {}): void {
     this.#root.addEvent(name, attributes)
+  }
+
+  get context(): SpanContext {
+    return this.#root.spanContext()
+  }
+
+  /** Its process was started for another run: what that starts is a part of that one's trace. */
+  workedIn(other: SpanContext | undefined): void {
+    if (other !== undefined && other.spanId !== this.context.spanId) this.#root.addLink({ context: other })
   }
 
   take(event: AguiEvent): void {

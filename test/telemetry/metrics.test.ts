@@ -1,9 +1,20 @@
+import {
+  ATTR_ERROR_TYPE,
+  ATTR_GEN_AI_OPERATION_NAME,
+  ATTR_GEN_AI_PROVIDER_NAME,
+  ATTR_GEN_AI_REQUEST_MODEL,
+  ATTR_GEN_AI_RESPONSE_MODEL,
+  ATTR_GEN_AI_TOKEN_TYPE,
+  METRIC_GEN_AI_CLIENT_OPERATION_DURATION,
+  METRIC_GEN_AI_CLIENT_TOKEN_USAGE,
+} from '@opentelemetry/semantic-conventions/incubating'
 import { afterEach, expect, test } from 'vitest'
 import {
   claudeExited,
   claudeStarted,
   httpAnswered,
   logAppended,
+  modelAsked,
   policyDenied,
   readerClosed,
   readerOpened,
@@ -12,6 +23,7 @@ import {
   runStarted,
 } from '../../src/channels.ts'
 import { type MetricSources, type Metrics, openMetrics } from '../../src/telemetry/metrics.ts'
+import { otlpMetrics } from '../../src/telemetry/otlp-metrics.ts'
 
 const SOURCES: MetricSources = {
   threads: () => ({ idle: 2, running: 1 }),
@@ -122,4 +134,39 @@ test('closed metrics leave nobody listening, so that publishing costs nothing', 
   const all = [runStarted, runAnswered, runEnded, logAppended, readerOpened, readerClosed]
   for (const channel of [...all, claudeStarted, claudeExited, policyDenied, httpAnswered])
     expect(channel.hasSubscribers).toBe(false)
+})
+
+test("OpenTelemetry's own metrics of requests to models have its names, units and attributes", async () => {
+  const metrics = open({ ...SOURCES, provider: 'anthropic' })
+  const run = { threadId: 't', runId: 'r' }
+  const call = { startedAt: 0, endedAt: 300, model: 'claude', usage: { inputTokens: 40, outputTokens: 7 } }
+  modelAsked.publish({ ...run, call })
+  modelAsked.publish({ ...run, call: { startedAt: 0, endedAt: 50, error: 'overloaded' } })
+  expect(await samples(metrics)).toMatchObject({
+    'gen_ai_client_operation_duration_seconds_sum{gen_ai_operation_name="chat",gen_ai_provider_name="anthropic",error_type="overloaded"}': 0.05,
+  })
+  const { resourceMetrics } = await otlpMetrics(async () => metrics, 'test').collect()
+  const all = resourceMetrics.scopeMetrics.flatMap(({ metrics: each }) => each)
+  const find = (wanted: string) => all.find(({ descriptor: { name } }) => name === wanted)
+  const tokens = find(METRIC_GEN_AI_CLIENT_TOKEN_USAGE)
+  expect(tokens?.descriptor.unit).toBe('{token}')
+  const common = {
+    [ATTR_GEN_AI_OPERATION_NAME]: 'chat',
+    [ATTR_GEN_AI_PROVIDER_NAME]: 'anthropic',
+    [ATTR_GEN_AI_REQUEST_MODEL]: 'claude',
+    [ATTR_GEN_AI_RESPONSE_MODEL]: 'claude',
+  }
+  const bounds = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864]
+  const point = (type: string, sum: number) => ({
+    attributes: { ...common, [ATTR_GEN_AI_TOKEN_TYPE]: type },
+    value: { count: 1, sum, buckets: { boundaries: bounds } },
+  })
+  expect(tokens?.dataPoints).toMatchObject([point('input', 40), point('output', 7)])
+  const duration = find(METRIC_GEN_AI_CLIENT_OPERATION_DURATION)
+  expect(duration?.descriptor.unit).toBe('s')
+  const seconds = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
+  expect(duration?.dataPoints).toMatchObject([
+    { attributes: common, value: { sum: 0.3, buckets: { boundaries: seconds } } },
+    { attributes: { [ATTR_ERROR_TYPE]: 'overloaded' }, value: { sum: 0.05 } },
+  ])
 })
