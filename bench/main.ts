@@ -13,6 +13,7 @@ import { idleMemory } from './measures/idle-memory.ts'
 import { longThread } from './measures/long-thread.ts'
 import { redaction } from './measures/redaction.ts'
 import { redis } from './measures/redis.ts'
+import { redisReaders } from './measures/redis-readers.ts'
 import { replay } from './measures/replay.ts'
 import { startUp } from './measures/start-up.ts'
 import { stoppedReader } from './measures/stopped-reader.ts'
@@ -39,6 +40,7 @@ const MEASURES: readonly Measure[] = [
   doorUnderLoad,
   replay,
   redis,
+  redisReaders,
   growth,
   longThread,
   consolePage,

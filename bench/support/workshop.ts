@@ -41,6 +41,7 @@ export interface RunnerOptions {
   isForked?: boolean
   /** Of another build. */
   main?: string
+  command?: 'serve' | 'read'
 }
 
 export interface WorkshopOptions {
@@ -119,10 +120,10 @@ export class Workshop {
     }
   }
 
-  /** Starts `agui-runner serve` and waits until it listens. */
+  /** Starts `agui-runner serve`, or `read`, and waits until it listens. */
   async runner(options: RunnerOptions = {}): Promise<RunnerHandle> {
     const env = this.environment(options.state ?? this.folder(), options.env)
-    const command = [...(options.nodeArguments ?? []), options.main ?? this.main, 'serve']
+    const command = [...(options.nodeArguments ?? []), options.main ?? this.main, options.command ?? 'serve']
     const stdio = ['ignore', 'pipe', 'pipe', ...(options.isForked === true ? ['ipc' as const] : [])] as const
     return await this.#listening(
       spawn(process.execPath, command, { env, cwd: this.directory, stdio: [...stdio] }),

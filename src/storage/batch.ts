@@ -1,3 +1,4 @@
+import assert from 'node:assert'
 import { EventType } from '@ag-ui/core'
 import { z } from 'zod'
 import type { AguiEvent } from '../agui/event.ts'
@@ -46,9 +47,11 @@ export class Batch {
   readonly terminal: boolean
   readonly isText: boolean
   readonly sse: Buffer
+  /** As it is stored: `sse` is the end of it. Undefined of a part of a batch. */
+  readonly #stored: Buffer | undefined
   #frames: readonly Frame[] | undefined
 
-  private constructor(header: Header, sse: Buffer) {
+  private constructor(header: Header, sse: Buffer, stored?: Buffer) {
     this.runId = header.runId
     this.at = header.at
     this.first = header.first
@@ -56,6 +59,7 @@ export class Batch {
     this.terminal = header.terminal
     this.isText = header.isText
     this.sse = sse
+    this.#stored = stored
   }
 
   static of(runId: string, events: readonly AguiEvent[], place: { first: number; at: number }): Batch {
@@ -72,19 +76,22 @@ export class Batch {
       terminal,
       isText: events.every(isDelta),
     }
-    return new Batch(header, Buffer.from(text))
+    // In one piece, so that whoever stores it copies nothing together.
+    const head = `${JSON.stringify(header)}\n`
+    const stored = Buffer.from(head + text)
+    return new Batch(header, stored.subarray(Buffer.byteLength(head)), stored)
   }
 
   /** @throws when the bytes are not a stored batch: the store is damaged. */
   static decode(stored: Buffer): Batch {
     const end = stored.indexOf(NEWLINE)
-    return new Batch(Header.parse(JSON.parse(stored.toString('utf8', 0, end))), stored.subarray(end + 1))
+    const header = Header.parse(JSON.parse(stored.toString('utf8', 0, end)))
+    return new Batch(header, stored.subarray(end + 1), stored)
   }
 
-  /** In two parts, so that the large one is copied once. */
-  encode(): readonly [header: Buffer, sse: Buffer] {
-    const { runId, at, first, last, terminal, isText } = this
-    return [Buffer.from(`${JSON.stringify({ runId, at, first, last, terminal, isText })}\n`), this.sse]
+  encode(): Buffer {
+    assert(this.#stored !== undefined, 'a part of a batch is not stored')
+    return this.#stored
   }
 
   /** The part of this batch after `seq`; the batch itself when all of it is. */

@@ -6,6 +6,8 @@ export interface TenancyWatcher {
   onLapsed(threadId: string): void
   /** Another process writes the thread: nothing that this one says of it is kept. */
   onLost(threadId: string): void
+  /** Somebody here reads a thread that this process does not write. Called several times in the time of a lease. */
+  onFollowed(threadId: string): void
 }
 
 /** Which threads this process writes: of each thread one process does, at any time. */
@@ -25,6 +27,11 @@ export interface Tenancy {
   whereabouts(threadId: string): Promise<RunnerError>
   /** Gives the thread up, for whoever asks next. */
   release(threadId: string): Promise<void>
+  /**
+   * Makes this process the writer while `work` lasts, of a thread that nobody has; else nothing is done. It holds no lease:
+   * who claims the thread meanwhile has it at once, and `work` ends with `elsewhere`.
+   */
+  visit(threadId: string, work: () => Promise<void>): Promise<void>
   watch(watcher: TenancyWatcher): void
 }
 
@@ -35,5 +42,6 @@ export const SOLE_TENANT: Tenancy = {
   wasOurs: async () => true,
   whereabouts: async () => new RunnerError('internal', 'Every thread lives here.'),
   release: async () => undefined,
+  visit: async () => undefined,
   watch: () => undefined,
 }

@@ -21,6 +21,13 @@ export const RESTARTED: Cut = {
   message: 'The runner was stopped in the middle of this run and has started again.',
 }
 
+/** Of a run in a runner that has lost its lease, by whoever ends it in its place. */
+export const LOST: Cut = {
+  code: 'lease_lost',
+  message:
+    'Nothing was heard of the runner of this run for longer than THREAD_LEASE_MS: it has died, hangs, or cannot reach the store. Send a new run to go on.',
+}
+
 /** A run that ended without its terminal event. */
 interface CutRun {
   /** Whether the terminal event is in the log, or the run never began. */
@@ -32,7 +39,7 @@ interface CutRun {
 }
 
 export interface CutOptions {
-  agent: AgentSession
+  agent: Pick<AgentSession, 'memory'>
   log: EventLog
   writer: ThreadWriter
   queue: Queue

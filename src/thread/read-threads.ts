@@ -1,3 +1,4 @@
+import { inBackground } from '../background.ts'
 import { isCode, RunnerError } from '../errors.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { ServedThreads } from './served-threads.ts'
@@ -11,6 +12,12 @@ export class ReadThreads implements ServedThreads {
   constructor(storage: Storage, stored: StoredThreads) {
     this.#storage = storage
     this.#stored = stored
+    storage.tenancy.watch({
+      // None is this process's.
+      onLapsed: () => undefined,
+      onLost: () => undefined,
+      onFollowed: (threadId) => inBackground({ name: 'ending a lost run', threadId }, stored.sweep(threadId)),
+    })
   }
 
   submit({ threadId }: { threadId: string }): Promise<never> {

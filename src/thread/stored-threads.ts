@@ -1,6 +1,8 @@
 import type { AgentMemory, AgentView } from '../agent/agent.ts'
+import { backgroundFailed } from '../channels.ts'
 import { isCode } from '../errors.ts'
 import type { Storage } from '../storage/storage.ts'
+import { LostRuns } from './lost-runs.ts'
 import { isEntry, parseHead } from './queue-entry.ts'
 import { areFacts, isSeenMessage, type StoredThread, type ThreadFacts, ThreadTable } from './thread-table.ts'
 import { describeThread, type ThreadDescription } from './told.ts'
@@ -39,11 +41,14 @@ export class StoredThreads {
   readonly #storage: Storage
   readonly #table: ThreadTable
   readonly #look: (memory: AgentMemory) => AgentView
+  readonly #lost: LostRuns
+  #isReported = false
 
   constructor(storage: Storage, look: (memory: AgentMemory) => AgentView) {
     this.#storage = storage
     this.#table = new ThreadTable(storage)
     this.#look = look
+    this.#lost = new LostRuns(storage, this.#table)
   }
 
   async has(threadId: string): Promise<boolean> {
@@ -53,6 +58,20 @@ export class StoredThreads {
   async view(threadId: string): Promise<ThreadView | undefined> {
     const facts = await this.#table.get(threadId)
     return facts === undefined ? undefined : await this.#viewOf(threadId, facts)
+  }
+
+  /**
+   * Ends the run that is open in the thread when nobody works on it any more. A failure is no reader's failure: it is
+   * reported once, and the next call tries again.
+   */
+  async sweep(threadId: string): Promise<void> {
+    try {
+      await this.#lost.end(threadId)
+    } catch (error) {
+      if (this.#isReported || isCode(error, 'storage_unavailable', 'shutting_down')) return
+      this.#isReported = true
+      backgroundFailed.publish({ name: 'ending a lost run', threadId, error })
+    }
   }
 
   /** Returns the readable threads. An unreadable one is reported by `view` and at the runner's start. */
@@ -71,7 +90,9 @@ export class StoredThreads {
     }
   }
 
-  async #viewOf(threadId: string, facts: ThreadFacts): Promise<ThreadView> {
+  async #viewOf(threadId: string, stored: ThreadFacts): Promise<ThreadView> {
+    if (stored.openRun !== undefined) await this.sweep(threadId)
+    const facts = (stored.openRun && (await this.#table.get(threadId))) ?? stored
     const [lastSeq, queued] = await Promise.all([
       this.#storage.log.head(threadId),
       this.#storage.tables.queue.entries(threadId),

@@ -198,8 +198,8 @@ export class Thread {
   }
 
   /** Ends in the log the run that a dead runner left open. Call it before any client is served. */
-  async recover(): Promise<void> {
-    await this.#closeCut(RESTARTED)
+  async recover(cut: Cut): Promise<void> {
+    await this.#closeCut(cut)
   }
 
   /** Ends a cut run in the log. On a full disk it stays open until there is room. */

@@ -5,6 +5,7 @@ import { isCode, RunnerError } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import type { Storage } from '../storage/storage.ts'
 import { Waiters } from '../storage/waiters.ts'
+import { LOST, RESTARTED } from './cut-run.ts'
 import { Departures } from './departures.ts'
 import { Oversize } from './oversize.ts'
 import { type QueueLimits, Queues } from './queue.ts'
@@ -66,6 +67,8 @@ export class Threads {
     storage.tenancy.watch({
       onLapsed: (threadId) => this.#threads.get(threadId)?.cutRun(lapsed()),
       onLost: (threadId) => this.#abandon(threadId),
+      onFollowed: (threadId) =>
+        inBackground({ name: 'ending a lost run', threadId }, this.#stored.sweep(threadId)),
     })
     for (const stored of await this.#table.all()) {
       try {
@@ -83,7 +86,7 @@ export class Threads {
     await this.#orRelease(threadId, async () => {
       const facts = read()
       if (facts === undefined) await this.#options.storage.drop(threadId)
-      else await (await this.#restore(threadId, facts)).recover()
+      else await (await this.#restore(threadId, facts)).recover(RESTARTED)
     })
   }
 
@@ -326,7 +329,7 @@ export class Threads {
     this.#checkNumber()
     if (facts !== undefined) {
       const thread = await this.#restore(threadId, facts)
-      await thread.recover()
+      await thread.recover(LOST)
       thread.next()
       return thread
     }

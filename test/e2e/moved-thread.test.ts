@@ -101,7 +101,7 @@ test('a thread goes on in another runner, with its session, and the log has no g
   const cut = seen.findIndex(({ event }) => event.type === 'RUN_ERROR')
   expect(seen.slice(cut - 1, cut + 2).map(({ event }) => [event.type, event['code']])).toEqual([
     ['TEXT_MESSAGE_END', undefined],
-    ['RUN_ERROR', 'runner_restarted'],
+    ['RUN_ERROR', 'lease_lost'],
     ['RUN_STARTED', undefined],
   ])
 })
@@ -157,6 +157,40 @@ test('what waits for somebody moves as well: an approval, a client’s tool, the
   }
 })
 
+test('the run of a dead runner ends for its readers though nobody takes the thread, and its runner goes on when it is back', async () => {
+  const first = await start('first')
+  const reader = bench.spawn({ EVENT_LOG_URL: redis.url, THREAD_LEASE_MS: '1000' }, ['read'])
+  const url = String((await reader.line(({ msg }) => msg === 'listening'))['url'])
+  await run(first.url, runInput('dead', 'hello'))
+  const seen: ClientEvent[] = []
+  void post(first.url, runInput('dead', 'hang on')).catch(() => undefined)
+  for await (const { event } of frames(await fetch(`${url}/sessions/dead/events`))) {
+    seen.push(event)
+    if (event.type === 'TEXT_MESSAGE_CONTENT' && event['delta'] === 'partial') {
+      await post(`${first.url}/sessions/dead/messages`, { content: 'said before', delivery: 'queue' })
+      await first.stop('SIGKILL')
+    }
+    if (event.type === 'RUN_ERROR') break
+  }
+  expect(seen.slice(-3)).toMatchObject([
+    { type: 'TEXT_MESSAGE_END' },
+    { type: 'CUSTOM', name: 'agui-runner.message_queued' },
+    { type: 'RUN_ERROR', code: 'lease_lost' },
+  ])
+  expect(await bodyOf(await fetch(`${url}/sessions/dead`))).toMatchObject({
+    state: 'failed',
+    queue: [{ messageIds: [expect.any(String)] }],
+  })
+  const following = await fetch(`${url}/sessions/dead/events?after=${seen.length}`)
+  await start('first')
+  const words: ClientEvent[] = []
+  for await (const { event } of frames(following)) {
+    words.push(event)
+    if (event.type === 'RUN_FINISHED') break
+  }
+  expect(textOf(words)).toBe('You said: said before')
+})
+
 test('a runner that was stopped for longer than its lease leaves the thread to the other, and lives on', async () => {
   const first = await start('first')
   const second = await start('second')
@@ -171,7 +205,7 @@ test('a runner that was stopped for longer than its lease leaves the thread to t
     }
   }
   // The client of the first one is told how its run ended by the log, which the second one wrote.
-  expect(seen.at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'runner_restarted' })
+  expect(seen.at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'lease_lost' })
   const stored = async (url: string): Promise<string> =>
     await (await fetch(`${url}/sessions/fenced/events?follow=false`)).text()
   expect(await stored(first.url)).toBe(await stored(second.url))

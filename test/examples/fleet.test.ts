@@ -81,7 +81,7 @@ test('a thread moves when its runner is killed, and whoever reads sees one log',
   await reading
   expect(seen.map(({ id }) => id)).toEqual(seen.map((_, index) => index + 1))
   expect(seen.find(({ event }) => event.type === 'RUN_ERROR')?.event).toMatchObject({
-    code: 'runner_restarted',
+    code: 'lease_lost',
   })
   expect(await stop()).toEqual([0, null])
   expect(['first', 'second', 'reader'].filter(isThere)).toEqual([])

@@ -235,6 +235,12 @@ test.each<
     { maxmemory: '50mb', 'maxmemory-policy': 'allkeys-lru' },
     /noeviction/,
   ],
+  [
+    'leases that may go',
+    ({ url }) => url,
+    { maxmemory: '50mb', 'maxmemory-policy': 'volatile-ttl' },
+    /noeviction/,
+  ],
   ['a read-only replica', ({ url }) => url, { replicaof: '127.0.0.1 1' }, /read-only replica/],
   ['WAITAOF on a server that has none', ({ url }) => `${url}?waitAof=true`, { appendonly: 'yes' }, /WAITAOF/],
 ])(

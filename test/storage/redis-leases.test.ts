@@ -112,6 +112,37 @@ test('a writer that was stopped for longer than its lease writes nothing more', 
   ])
 })
 
+test('a visit is for a thread that nobody has, leaves it to its runner, and gives way to a claim at once', async () => {
+  const [a, b] = [await open('a'), await open('b')]
+  await appendTo(a, 't', 'r', deltas(3))
+  const visited: string[] = []
+  const visit = (what: string, claims?: () => Promise<void>): Promise<void> =>
+    b.tenancy.visit('t', async () => {
+      visited.push(what)
+      await claims?.()
+      await appendTo(b, 't', what, [delta(what)])
+    })
+  await visit('held')
+  await a.tenancy.release('t')
+  await visit('free')
+  expect(await server.ask('EXISTS', threadKey('t', 'lease'))).toBe(0)
+  expect(await a.tenancy.wasOurs('t')).toBe(true)
+  await visit('claimed', () => a.tenancy.claim('t'))
+  await visit('held')
+  await a.tenancy.release('t')
+  // Who comes from this process itself waits until the visit is over, and then has a lease.
+  let claiming: Promise<void> | undefined
+  await visit('own', async () => {
+    claiming = b.tenancy.claim('t')
+  })
+  await claiming
+  expect(await server.ask('EXISTS', threadKey('t', 'lease'))).toBe(1)
+  expect(visited).toEqual(['free', 'claimed', 'own'])
+  const records = await readRecords((await open('c')).log, 't')
+  expect(seqsOf(records)).toEqual(span(1, 5))
+  expect(records.map(({ runId }) => runId)).toEqual(['r', 'r', 'r', 'free', 'own'])
+})
+
 test('a claim that Redis has lost is made again, and what was confirmed under it is sent again', async () => {
   const a = await open('a')
   for (const text of ['one', 'two', 'three']) await appendTo(a, 't', 'r', [delta(text)])

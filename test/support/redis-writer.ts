@@ -16,6 +16,7 @@ const storage = await RedisStorage.open({
 storage.tenancy.watch({
   onLapsed: () => console.log('lapsed'),
   onLost: () => console.log('lost'),
+  onFollowed: () => undefined,
 })
 try {
   for (;;) {

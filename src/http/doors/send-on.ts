@@ -11,13 +11,15 @@ const REQUEST_HEADERS = [
 ]
 const REPLY_HEADERS = ['content-type', 'cache-control', 'x-accel-buffering', 'retry-after']
 const CONNECT_MS = 5000
+/** A runner that stands still takes connections and says nothing; a deletion there may take the steps of a stop. */
+const ANSWER_MS = 60_000
 
 /** The request to the runner at `url`, and its answer to the client. @throws when that one cannot be reached. */
 export async function sendOn(url: string, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   const dispatcher = new Agent({
     connect: { timeout: CONNECT_MS },
     bodyTimeout: 0,
-    headersTimeout: 0,
+    headersTimeout: ANSWER_MS,
     pipelining: 0,
   })
   const method = z.enum(['POST', 'PUT', 'PATCH', 'DELETE', 'GET']).parse(request.method)

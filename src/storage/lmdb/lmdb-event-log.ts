@@ -30,7 +30,7 @@ export interface AppendOptions {
 /** The log's database in the store. */
 const BATCHES = 'batches'
 
-const CODEC: Codec<Batch> = { encode: (batch) => batch.encode(), decode: (stored) => Batch.decode(stored) }
+const CODEC: Codec<Batch> = { encode: (batch) => [batch.encode()], decode: (stored) => Batch.decode(stored) }
 
 interface Thread {
   /** Last seq given out; runs ahead of `head` while a commit is under way. */

@@ -1,7 +1,11 @@
+import { randomUUID } from 'node:crypto'
 import { RunnerError, toMessage } from '../../errors.ts'
 import { type Argument, connectionTo } from './connection.ts'
-import { FORMAT, FORMAT_KEY, THREADS_KEY } from './keys.ts'
+import { CHECK_KEY, FORMAT, FORMAT_KEY, THREADS_KEY } from './keys.ts'
 import type { RedisPlace } from './redis-place.ts'
+import { RIGHTS } from './scripts.ts'
+
+type Ask = (command: string, ...args: Argument[]) => Promise<unknown>
 
 /** Scripts with flags came with it; Valkey names the Redis that it is like. */
 const MAJOR_MIN = 7
@@ -23,13 +27,17 @@ export async function checkServer(place: RedisPlace): Promise<void> {
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`no answer within ${CHECK_MS} ms`)), CHECK_MS)
   })
-  const ask = (command: string, ...args: Argument[]): Promise<unknown> => connection.call(command, args)
+  const ask: Ask = (command, ...args) => connection.call(command, args)
   const check = async (): Promise<void> => {
     await connection.connect()
     // The client goes on in database 0 when it cannot have the one that was named.
     if (place.kind !== 'cluster') await ask('SELECT', place.db)
     checkFacts(factsOf(String(await ask('INFO'))), place)
-    await checkKeys(ask)
+    const isNew = await checkKeys(ask)
+    await checkRights(place, ask)
+    await connection.subscribe(CHECK_KEY)
+    await connection.unsubscribe(CHECK_KEY)
+    if (isNew) await ask('SET', FORMAT_KEY, FORMAT, 'NX')
   }
   try {
     await Promise.race([check(), late])
@@ -59,7 +67,8 @@ function checkFacts(facts: ReadonlyMap<string, string>, { kind, waitAof }: Redis
   if (facts.get('role') !== 'master')
     throw notFit('is a read-only replica; name the master, or its sentinels')
   const policy = facts.get('maxmemory_policy') ?? ''
-  if (facts.get('maxmemory') !== '0' && policy.startsWith('allkeys'))
+  // Those that end by themselves are leases, and logs with an age.
+  if (facts.get('maxmemory') !== '0' && policy !== 'noeviction')
     throw notFit(`throws keys away when its memory is full (maxmemory-policy ${policy}); set noeviction`)
   if (!waitAof) return
   const [major = 0, minor = 0] = version.split('.').map(Number)
@@ -68,14 +77,30 @@ function checkFacts(facts: ReadonlyMap<string, string>, { kind, waitAof }: Redis
     throw notFit('has no append-only file; set appendonly yes, or leave waitAof out')
 }
 
-async function checkKeys(ask: (command: string, ...args: Argument[]) => Promise<unknown>): Promise<void> {
+/** @returns whether nothing of ours is there yet. */
+async function checkKeys(ask: Ask): Promise<boolean> {
   const [format, threads] = await Promise.all([ask('TYPE', FORMAT_KEY), ask('TYPE', THREADS_KEY)])
   const found = format === 'string' ? String(await ask('GET', FORMAT_KEY)) : undefined
-  if (found === FORMAT && (threads === 'set' || threads === 'none')) return
+  if (found === FORMAT && (threads === 'set' || threads === 'none')) return false
   const isEmpty = format === 'none' && threads === 'none'
   if (!isEmpty)
     throw notFit(`holds something else under the keys ${FORMAT_KEY} and ${THREADS_KEY}; use another database`)
-  await ask('SET', FORMAT_KEY, FORMAT, 'NX')
+  return true
+}
+
+/** One that the user may not give would come out in the middle of a run. */
+async function checkRights({ waitReplicas, waitAof }: RedisPlace, ask: Ask): Promise<void> {
+  const { lua, sha } = RIGHTS
+  const key = `${CHECK_KEY}:${randomUUID()}`
+  for (const [command, script] of [
+    ['EVAL', lua],
+    ['EVALSHA', sha],
+  ] as const) {
+    const refused = String(await ask(command, script, 1, key, CHECK_KEY))
+    if (refused !== '') throw notFit(`refuses its user a command (${refused})`)
+  }
+  if (waitReplicas > 0) await ask('WAIT', 0, 0)
+  if (waitAof) await ask('WAITAOF', 0, 0, 0)
 }
 
 function refusal(error: unknown, then: unknown): RunnerError {

@@ -107,6 +107,12 @@ export class RedisClient {
     this.#changes.disconnect()
   }
 
+  /** As `run`, of a command. */
+  async command(command: string, ...args: Argument[]): Promise<unknown> {
+    this.checkOpen()
+    return await this.#call(command, args)
+  }
+
   async #call(command: string, args: readonly Argument[]): Promise<unknown> {
     return await this.#guarded(bufferCall(this.#commands, command, args))
   }

@@ -29,7 +29,13 @@ export function connectionTo(place: RedisPlace, retry: (times: number) => number
   const tls = isTls ? { tls: {} } : {}
   if (kind === 'cluster') {
     const redisOptions = { ...common, ...tls }
-    return new Cluster([...nodes], { redisOptions, lazyConnect: true, clusterRetryStrategy: retry })
+    // While its slot moves to another node a thread is refused there and here (TRYAGAIN), for as long as that takes.
+    const maxRedirections = Number.POSITIVE_INFINITY
+    return new Cluster([...nodes], {
+      ...{ redisOptions, maxRedirections },
+      lazyConnect: true,
+      clusterRetryStrategy: retry,
+    })
   }
   return new Redis({
     ...common,

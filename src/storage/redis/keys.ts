@@ -4,6 +4,8 @@ const PREFIX = 'agui'
 /** Says whose the keys are, and in which form. */
 export const FORMAT_KEY = `${PREFIX}:format`
 export const FORMAT = 'agui-runner 1'
+/** Begins the key that is tried at the start, and is the channel. */
+export const CHECK_KEY = `${PREFIX}:check`
 /** A set with the name of every thread, and perhaps of some that are no more. */
 export const THREADS_KEY = `${PREFIX}:threads`
 

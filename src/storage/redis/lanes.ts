@@ -1,10 +1,10 @@
-import type { RunnerError } from '../../errors.ts'
+import { isCode, type RunnerError } from '../../errors.ts'
 import type { Tenancy, TenancyWatcher } from '../tenancy.ts'
 import type { RedisClient } from './client.ts'
 import { nameOf, THREADS_KEY, threadKey } from './keys.ts'
 import type { RedisEventLog } from './redis-event-log.ts'
 import { elsewhere, nowhere, type Tenant } from './tenant.ts'
-import { WriteLane } from './write-lane.ts'
+import { type LaneOptions, WriteLane } from './write-lane.ts'
 
 export interface LanesOptions {
   client: RedisClient
@@ -25,6 +25,7 @@ export class Lanes implements Tenancy {
   readonly #options: LanesOptions
   readonly #lanes = new Map<string, WriteLane>()
   readonly #lapsed = new Set<WriteLane>()
+  readonly #visits = new Map<string, Promise<void>>()
   readonly #timer: NodeJS.Timeout
   #watcher: TenancyWatcher | undefined
 
@@ -42,7 +43,27 @@ export class Lanes implements Tenancy {
   }
 
   async claim(threadId: string): Promise<void> {
+    await this.#visits.get(threadId)?.catch(() => undefined)
     await this.laneOf(threadId).claim()
+  }
+
+  async visit(threadId: string, work: () => Promise<void>): Promise<void> {
+    if (this.#lanes.has(threadId)) return
+    const visiting = this.#visit(threadId, work).finally(() => this.#visits.delete(threadId))
+    this.#visits.set(threadId, visiting)
+    await visiting
+  }
+
+  async #visit(threadId: string, work: () => Promise<void>): Promise<void> {
+    const lane = this.#open(threadId, { isVisit: true })
+    try {
+      await lane.claim()
+      await work()
+    } catch (error) {
+      if (!isCode(error, 'elsewhere')) throw error
+    } finally {
+      await lane.release().finally(() => this.#forget(threadId, lane))
+    }
   }
 
   async wasOurs(threadId: string): Promise<boolean> {
@@ -73,7 +94,7 @@ export class Lanes implements Tenancy {
     const lane = this.laneOf(threadId)
     const dropping = lane.drop()
     // The id may be used anew at once; what comes then is written when the old records are gone.
-    const next = this.#open(threadId, dropping)
+    const next = this.#open(threadId, { after: dropping.catch(() => undefined) })
     this.#options.log.dropped(threadId)
     await dropping
     if (!next.isHeld && !next.isWriting) {
@@ -101,12 +122,12 @@ export class Lanes implements Tenancy {
     await Promise.allSettled([...this.#lanes.keys()].map((threadId) => this.release(threadId)))
   }
 
-  #open(threadId: string, after?: Promise<unknown>): WriteLane {
+  #open(threadId: string, how: Pick<LaneOptions, 'after' | 'isVisit'> = {}): WriteLane {
     const { log } = this.#options
     const lane: WriteLane = new WriteLane({
       ...this.#options,
+      ...how,
       threadId,
-      after: after?.catch(() => undefined),
       hold: (claimed) => log.held(threadId, claimed, () => lane.isWriting),
       onLost: () => {
         this.#forget(threadId, lane)
@@ -115,7 +136,7 @@ export class Lanes implements Tenancy {
     })
     this.#lanes.set(threadId, lane)
     // Refused: whoever asks next asks anew.
-    if (after === undefined) lane.claim().catch(() => this.#forget(threadId, lane))
+    if (how.after === undefined) lane.claim().catch(() => this.#forget(threadId, lane))
     return lane
   }
 
@@ -130,9 +151,10 @@ export class Lanes implements Tenancy {
 
   #renewAll(): void {
     for (const [threadId, lane] of this.#lanes) {
-      if (!lane.isHeld) continue
+      if (!lane.isLeased) continue
       this.#renew(threadId, lane).catch(() => this.#lapse(threadId, lane))
     }
+    for (const threadId of this.#options.log.followed) this.#watcher?.onFollowed(threadId)
   }
 
   async #renew(threadId: string, lane: WriteLane): Promise<void> {

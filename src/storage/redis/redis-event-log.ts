@@ -1,16 +1,17 @@
 import { logAppended } from '../../channels.ts'
 import type { RunnerError } from '../../errors.ts'
 import { unlessAborted } from '../../within.ts'
-import { Batch } from '../batch.ts'
+import type { Batch } from '../batch.ts'
 import type { EventLog } from '../event-log.ts'
 import { checkKept, damagedGap } from '../replay.ts'
 import { SharedSteps } from '../shared-steps.ts'
 import { RecentBatches, Tails, upTo } from '../tails.ts'
 import { Waiters } from '../waiters.ts'
 import type { RedisClient } from './client.ts'
+import { decoded, ENTRIES_MIN, entriesFor, READ_BYTES_MAX, wholeFrom } from './entries.ts'
 import { channelOf, threadKey, threadKeys } from './keys.ts'
-import { bytesOfReply } from './reply.ts'
-import { READ } from './scripts.ts'
+import { bytesOfReply, valuesOfEntries, valuesOfReply } from './reply.ts'
+import { STATE } from './scripts.ts'
 
 /** What this process knows of a thread while it writes it, or somebody here reads it. */
 interface Feed {
@@ -28,6 +29,8 @@ interface Feed {
   /** Set while it hears of the commits of others. */
   followed: Promise<void> | undefined
   readers: number
+  /** How many entries the next step out of Redis asks for. */
+  entries: number
   readonly tail: RecentBatches
   readonly waiting: Waiters
 }
@@ -51,8 +54,6 @@ export interface HeldFeed {
 
 /** When Redis could not be asked, it is again after so long. */
 const REFRESH_MS = 1000
-/** Bytes one step of a replay takes out of Redis. */
-const READ_BYTES_MAX = 256 * 1024
 /** So many entries behind a damaged one are looked at for one that is whole. */
 const GAP_ENTRIES = 64
 
@@ -129,6 +130,14 @@ export class RedisEventLog implements EventLog {
   async lags(): Promise<number[]> {
     this.#client.checkOpen()
     return [...this.#readers].map(({ feed, seq }) => Math.max(0, feed.head - seq))
+  }
+
+  /** Threads that somebody here reads and another process writes, or none. */
+  get followed(): readonly string[] {
+    const feeds = [...this.#feeds.values()]
+    return feeds.flatMap(({ threadId, readers, isWriting }) =>
+      readers > 0 && isWriting === undefined ? [threadId] : [],
+    )
   }
 
   /** Of the threads that this process writes. */
@@ -247,14 +256,18 @@ export class RedisEventLog implements EventLog {
 
   async #refresh(feed: Feed): Promise<void> {
     feed.heard = 0
-    const reply = bytesOfReply(await this.#client.askScript(READ, threadKeys(feed.threadId), [0, 0]))
-    if (feed.isWriting !== undefined) return
+    const reply = bytesOfReply(await this.#client.askScript(STATE, threadKeys(feed.threadId), []))
     const [born = '', head = 0, oldest = 1] = reply.map(String)
     // A message comes on another connection: it may be younger than this answer, and here first.
     this.#learn(feed, { born, head: Math.max(feed.heard, Number(head)), oldest: Number(oldest) })
   }
 
   #learn(feed: Feed, { born, head, oldest }: Pick<Feed, 'born' | 'head' | 'oldest'>): void {
+    if (feed.isWriting !== undefined) {
+      // Everything else its writer knows better.
+      feed.oldest = Math.max(feed.oldest, oldest)
+      return
+    }
     if (feed.born !== '' && feed.born !== born) {
       this.#end(feed)
       return
@@ -302,13 +315,23 @@ export class RedisEventLog implements EventLog {
 
   async #load(feed: Feed, seq: number): Promise<readonly Batch[]> {
     const { threadId } = feed
-    const reply = bytesOfReply(await this.#client.run(READ, threadKeys(threadId), [seq, READ_BYTES_MAX]))
-    const [born = '', head = 0, oldest = 1] = reply.slice(0, 3).map(String)
-    if (feed.isWriting === undefined) {
+    // In this order: what is known of the thread is not older than its entries.
+    const [entries, meta] = await Promise.all([
+      this.#client.command('XRANGE', threadKey(threadId, 'log'), seq + 1, '+', 'COUNT', feed.entries),
+      this.#client.command('HMGET', threadKey(threadId, 'meta'), 'born', 'head', 'oldest', 'largest'),
+    ])
+    const stored = valuesOfEntries(entries)
+    const [born = '', head = 0, oldest = 1, largest = Number.POSITIVE_INFINITY] = valuesOfReply(meta).map(
+      (value) => value?.toString(),
+    )
+    // A log that is gone by its age is known to the script only.
+    if (stored.length === 0) await this.#refresh(feed)
+    else {
       this.#learn(feed, { born, head: Math.max(feed.head, Number(head)), oldest: Number(oldest) })
-    } else feed.oldest = Math.max(feed.oldest, Number(oldest))
+      feed.entries = entriesFor(stored, Number(largest))
+    }
     if (feed.isDropped) return []
-    const batches = wholeFrom(reply.slice(3), seq).filter(({ first }) => first <= feed.head)
+    const batches = wholeFrom(stored, seq).filter(({ first }) => first <= feed.head)
     if (batches.length > 0) return this.#steps.take(threadId, seq, () => batches)
     checkKept(feed, seq)
     if (seq >= feed.head) return []
@@ -319,38 +342,10 @@ export class RedisEventLog implements EventLog {
   async #gap(feed: Feed, seq: number): Promise<RunnerError> {
     const key = threadKey(feed.threadId, 'log')
     const entries = await this.#client.ask('XRANGE', key, `${seq + 1}`, '+', 'COUNT', GAP_ENTRIES)
-    const later = batchesOf(entries).find((batch) => batch !== undefined && batch.first > seq + 1)
+    const later = valuesOfEntries(entries)
+      .map(decoded)
+      .find((batch) => batch !== undefined && batch.first > seq + 1)
     return damagedGap(seq, later?.first ?? feed.head + 1)
-  }
-}
-
-/** The values of stream entries; undefined for what is no batch. */
-function batchesOf(entries: unknown): (Batch | undefined)[] {
-  if (!Array.isArray(entries)) return []
-  return entries.map((entry: unknown) => {
-    const value: unknown = Array.isArray(entry) && Array.isArray(entry[1]) ? entry[1][1] : undefined
-    return Buffer.isBuffer(value) ? decoded(value) : undefined
-  })
-}
-
-/** From the one that holds what follows `seq`, up to the first that is not whole. */
-function wholeFrom(stored: readonly Buffer[], seq: number): readonly Batch[] {
-  const batches: Batch[] = []
-  let next = seq + 1
-  for (const bytes of stored) {
-    const batch = decoded(bytes)
-    if (batch === undefined || batch.first > next || batch.last < next) break
-    batches.push(batch.after(seq))
-    next = batch.last + 1
-  }
-  return batches
-}
-
-function decoded(bytes: Buffer): Batch | undefined {
-  try {
-    return Batch.decode(bytes)
-  } catch {
-    return undefined
   }
 }
 
@@ -365,6 +360,7 @@ function emptyFeed(threadId: string): Feed {
     isWriting: undefined,
     followed: undefined,
     readers: 0,
+    entries: ENTRIES_MIN,
     tail: new RecentBatches(),
     waiting: new Waiters(),
   }

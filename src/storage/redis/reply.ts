@@ -23,6 +23,17 @@ export function valuesOfReply(reply: unknown): readonly (Buffer | undefined)[] {
   })
 }
 
+/** The one value of each entry of a stream. */
+export function valuesOfEntries(reply: unknown): readonly Buffer[] {
+  if (!Array.isArray(reply)) throw strange()
+  return reply.map((entry: unknown) => {
+    const [, fields]: readonly unknown[] = Array.isArray(entry) ? entry : []
+    const [, value]: readonly unknown[] = Array.isArray(fields) ? fields : []
+    if (Buffer.isBuffer(value)) return value
+    throw strange()
+  })
+}
+
 function strange(): RunnerError {
   return new RunnerError('internal', 'Redis answered a command in a way that no Redis does.')
 }

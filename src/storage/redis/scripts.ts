@@ -27,8 +27,8 @@ if meta[5] and redis.call('EXISTS', KEYS[3]) == 0 then oldest = string.format('%
  * Makes somebody the writer of a thread, unless another holds it. The fence is a number that each claim raises, and the
  * process behind it: whoever writes shows it.
  *
- * ARGV: lease as JSON, runner id, process id, lease in ms, 0 or the number of the fence that Redis has lost, id of the
- * life that begins with it.
+ * ARGV: lease as JSON, runner id, process id, lease in ms (0 for a visit, which leaves the thread to its runner), 0 or the
+ * number of the fence that Redis has lost, id of the life that begins with it.
  */
 export const CLAIM = script(
   'allow-oom',
@@ -48,9 +48,12 @@ local number, least = tonumber(string.match(fence, '^%d+') or '0'), tonumber(ARG
 if least > 0 and number > least then return {'held', ''} end
 number = math.max(number, least) + 1
 fence = string.format('%d:%s', number, ARGV[3])
-redis.call('HSET', KEYS[1], 'fence', fence, 'n', '0', 'runner', ARGV[2])
+redis.call('HSET', KEYS[1], 'fence', fence, 'n', '0')
 redis.call('HSETNX', KEYS[1], 'born', ARGV[6])
-redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[4])
+if ARGV[4] ~= '0' then
+  redis.call('HSET', KEYS[1], 'runner', ARGV[2])
+  redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[4])
+end
 local meta = redis.call('HMGET', KEYS[1], 'head', 'oldest', 'bytes', 'born', 'age')
 local head, oldest = meta[1] or '0', meta[2] or '1'
 ${AGED_LOG}
@@ -86,53 +89,55 @@ return {'done', 'empty'}
  * One commit: the next one of its writer, or nothing. One that was made already is made no second time, so that it can be
  * sent again when nobody knows whether the first one arrived.
  *
- * ARGV: fence, number of the commit, first and last seq (0 for no batch), batch, retention in bytes, channel, retention in
- * ms (0 for none) and the moment until which all is too old, how many blobs, (id, value) each, then (index of the key,
- * field, 1 to set or 0 to remove, value) of each write.
+ * ARGV: fence, number of the commit, first and last seq (0 for no batch), batch, retention in bytes, retention in ms (0 for
+ * none) and the moment until which all is too old, how many blobs, (id, value) each, then (index of the key, field, 1 to set
+ * or 0 to remove, value) of each write. Without writes only the first four keys are needed. Returns the bytes of the log and
+ * its first seq when it is made.
  */
 const COMMIT_BODY = `
-local meta = redis.call('HMGET', KEYS[1], 'fence', 'n', 'bytes', 'blobBytes', 'oldest', 'born', 'age')
+local meta = redis.call('HMGET', KEYS[1], 'fence', 'n', 'bytes', 'oldest', 'born', 'largest', 'blobBytes', 'age')
 if meta[1] ~= ARGV[1] then return {'fenced', meta[1] or '', redis.call('GET', KEYS[2]) or ''} end
-local bytes, blobBytes, oldest = tonumber(meta[3] or '0'), tonumber(meta[4] or '0'), meta[5] or '1'
+local bytes, oldest = tonumber(meta[3] or '0'), meta[4] or '1'
 local n, done = tonumber(ARGV[2]), tonumber(meta[2])
-if n <= done then return {'done', string.format('%d', bytes), oldest} end
+if n <= done then return string.format('%d %s', bytes, oldest) end
 if n > done + 1 then return {'behind', string.format('%d', done)} end
-local limit, age, oldAt = tonumber(ARGV[6]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local hasBlobs = tonumber(ARGV[10]) > 0
-if meta[7] and redis.call('EXISTS', KEYS[4]) == 0 then blobBytes = 0 end
-if meta[7] and redis.call('EXISTS', KEYS[3]) == 0 then
-  bytes = 0
-  if ARGV[4] ~= '0' then oldest = ARGV[3] end
-end
-local function isOld(batch)
-  local ok, header = pcall(cjson.decode, string.match(batch, '^%C*'))
-  return ok and type(header.at) == 'number' and header.at <= oldAt
+local hasBatch, blobs = ARGV[4] ~= '0', tonumber(ARGV[9])
+local limit, age, oldAt = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local blobBytes = tonumber(meta[7] or '0')
+if meta[8] then
+  if redis.call('EXISTS', KEYS[4]) == 0 then blobBytes = 0 end
+  if redis.call('EXISTS', KEYS[3]) == 0 then
+    bytes = 0
+    if hasBatch then oldest = ARGV[3] end
+  end
 end
 local hasAged = false
-if ARGV[4] ~= '0' then
+if hasBatch then
   redis.call('XADD', KEYS[3], ARGV[4] .. '-' .. ARGV[3], 'batch', ARGV[5])
   bytes = bytes + #ARGV[5]
   local least
   while bytes > limit or age > 0 do
     local two = redis.call('XRANGE', KEYS[3], least or '-', '+', 'COUNT', 2)
     if #two < 2 then break end
+    local batch = two[1][2][2]
     if bytes <= limit then
-      if not isOld(two[1][2][2]) then break end
+      local ok, header = pcall(cjson.decode, string.match(batch, '^%C*'))
+      if not ok or type(header.at) ~= 'number' or header.at > oldAt then break end
       hasAged = true
     end
-    bytes = bytes - #two[1][2][2]
+    bytes = bytes - #batch
     oldest = string.format('%d', tonumber(string.match(two[1][1], '^%d+')) + 1)
     least = two[2][1]
   end
   if least then redis.call('XTRIM', KEYS[3], 'MINID', least) end
 end
-local at = 11
-for _ = 1, tonumber(ARGV[10]) do
+local at = 10
+for _ = 1, blobs do
   redis.call('HSET', KEYS[4], ARGV[at], ARGV[at + 1])
   blobBytes = blobBytes + #ARGV[at + 1]
   at = at + 2
 end
-if (hasBlobs and blobBytes > limit) or hasAged then
+if (blobs > 0 and blobBytes > limit) or hasAged then
   local ids = redis.call('HKEYS', KEYS[4])
   table.sort(ids)
   for i = 1, #ids do
@@ -150,18 +155,22 @@ while ARGV[at] do
 end
 if age > 0 then
   for i = 3, 4 do redis.call('PEXPIRE', KEYS[i], age) end
-  redis.call('HSET', KEYS[1], 'age', ARGV[8])
-elseif meta[7] then
+  redis.call('HSET', KEYS[1], 'age', ARGV[7])
+elseif meta[8] then
   for i = 3, 4 do redis.call('PERSIST', KEYS[i]) end
   redis.call('HDEL', KEYS[1], 'age')
 end
-if ARGV[4] ~= '0' then
-  redis.call('HSET', KEYS[1], 'n', ARGV[2], 'bytes', string.format('%d', bytes), 'blobBytes', string.format('%d', blobBytes), 'oldest', oldest, 'head', ARGV[4])
-  redis.call('PUBLISH', ARGV[7], meta[6] .. ' ' .. ARGV[4])
+if blobs > 0 or meta[8] or hasAged then redis.call('HSET', KEYS[1], 'blobBytes', string.format('%d', blobBytes)) end
+if oldest ~= meta[4] then redis.call('HSET', KEYS[1], 'oldest', oldest) end
+local kept = string.format('%d', bytes)
+if hasBatch then
+  if #ARGV[5] > tonumber(meta[6] or '0') then redis.call('HSET', KEYS[1], 'largest', string.format('%d', #ARGV[5])) end
+  redis.call('HSET', KEYS[1], 'n', ARGV[2], 'bytes', kept, 'head', ARGV[4])
+  redis.call('PUBLISH', string.gsub(KEYS[1], 'meta$', 'changes'), meta[5] .. ' ' .. ARGV[4])
 else
-  redis.call('HSET', KEYS[1], 'n', ARGV[2], 'bytes', string.format('%d', bytes), 'blobBytes', string.format('%d', blobBytes), 'oldest', oldest)
+  redis.call('HSET', KEYS[1], 'n', ARGV[2], 'bytes', kept)
 end
-return {'done', string.format('%d', bytes), oldest}
+return kept .. ' ' .. oldest
 `
 
 export const COMMIT = script('', COMMIT_BODY)
@@ -183,26 +192,42 @@ return {'done'}
 `,
 )
 
-/** A step of a replay, from the batch that holds what follows. ARGV: the seq before, bytes that are enough. */
-export const READ = script(
+/** What is there of a thread now: id of its life, last and first seq. */
+export const STATE = script(
   'no-writes',
   `
 local meta = redis.call('HMGET', KEYS[1], 'born', 'head', 'oldest', 'bytes', 'age')
 local head, oldest = meta[2] or '0', meta[3] or '1'
 ${AGED_LOG}
-local reply = {meta[1] or '', head, oldest}
-local from, bytes = string.format('%d', tonumber(ARGV[1]) + 1), 0
-while bytes < tonumber(ARGV[2]) do
-  local entries = redis.call('XRANGE', KEYS[3], from, '+', 'COUNT', 8)
-  for _, entry in ipairs(entries) do
-    if bytes >= tonumber(ARGV[2]) then break end
-    bytes = bytes + #entry[2][2]
-    reply[#reply + 1] = entry[2][2]
-    from = '(' .. entry[1]
+return {meta[1] or '', head, oldest}
+`,
+)
+
+/**
+ * Tries each command that a runner needs, on a key that is a string while this runs and is not there afterwards. Returns
+ * the command that its user may not give, with Redis' words. KEYS: one that is not there. ARGV: a channel.
+ */
+export const RIGHTS = script(
+  'allow-oom',
+  `
+local key, refused = KEYS[1], ''
+for _, command in ipairs({
+  {'UNLINK', key}, {'SET', key, '', 'PX', 1000}, {'PEXPIRE', key, 1000}, {'PERSIST', key},
+  {'TYPE', key}, {'GET', key}, {'EXISTS', key}, {'PUBLISH', ARGV[1], ''},
+  {'SADD', key, ''}, {'SREM', key, ''}, {'SMEMBERS', key},
+  {'HGET', key, ''}, {'HMGET', key, ''}, {'HEXISTS', key, ''}, {'HGETALL', key}, {'HKEYS', key}, {'HSTRLEN', key, ''},
+  {'HSET', key, '', ''}, {'HSETNX', key, '', ''}, {'HDEL', key, ''},
+  {'LLEN', key}, {'LRANGE', key, 0, 0}, {'RPUSH', key, ''},
+  {'XADD', key, '*', '', ''}, {'XRANGE', key, '-', '+'}, {'XTRIM', key, 'MAXLEN', 0},
+}) do
+  local reply = redis.pcall(unpack(command))
+  if type(reply) == 'table' and reply.err and not string.find(reply.err, 'WRONGTYPE', 1, true) then
+    refused = command[1] .. ': ' .. reply.err
+    break
   end
-  if #entries < 8 then break end
 end
-return reply
+redis.pcall('UNLINK', key)
+return refused
 `,
 )
 

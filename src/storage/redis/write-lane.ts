@@ -32,7 +32,9 @@ export interface LaneOptions {
   retentionMs: number
   now(): number
   /** What has to be over before the thread is claimed: the removal of an earlier life. */
-  after: Promise<unknown> | undefined
+  after?: Promise<unknown> | undefined
+  /** Without a lease, for a moment. */
+  isVisit?: boolean
   /** Gives what is committed to the readers of this process. */
   hold(claimed: Claimed): HeldFeed
   /** Another process writes the thread. */
@@ -42,6 +44,7 @@ export interface LaneOptions {
 interface Entry {
   n: number
   script: RedisScript
+  keys: readonly string[]
   args: readonly Argument[]
   bytes: number
   batch: Batch | undefined
@@ -55,6 +58,7 @@ interface Entry {
 const JOURNAL_MS = 10_000
 const JOURNAL_BYTES_MAX = 4 * 1024 * 1024
 
+const DONE = { kind: 'done', facts: [] }
 const INDEX = new Map(Object.keys(THREAD_TYPES).map((name, index) => [name, index + 1]))
 const indexOf = (key: ThreadKey): number => INDEX.get(key) ?? 0
 
@@ -90,6 +94,11 @@ export class WriteLane {
   constructor(options: LaneOptions) {
     this.#options = options
     this.#keys = threadKeys(options.threadId)
+  }
+
+  /** Whether it has a lease, which has to be renewed. */
+  get isLeased(): boolean {
+    return this.isHeld && this.#options.isVisit !== true
   }
 
   get isHeld(): boolean {
@@ -198,7 +207,7 @@ export class WriteLane {
   }
 
   async #claim(least = 0): Promise<Claimed> {
-    const { after, client, tenant, threadId, hold } = this.#options
+    const { after, client, tenant, threadId, hold, isVisit = false } = this.#options
     await after
     // A Redis that has lost all has lost its mark too.
     await Promise.all([
@@ -207,7 +216,7 @@ export class WriteLane {
     ])
     const asked = performance.now()
     const { lease, runnerId, processId, leaseMs } = tenant
-    const args = [lease, runnerId, processId, leaseMs, least, this.#born]
+    const args = [lease, runnerId, processId, isVisit ? 0 : leaseMs, least, this.#born]
     const [kind, first = '', ...facts] = textsOfReply(await client.askScript(CLAIM, this.#keys, args))
     if (kind === 'held') throw elsewhere(threadId, first)
     if (kind === 'foreign') {
@@ -248,8 +257,8 @@ export class WriteLane {
   }
 
   #entryOf({ blobs = [], writes = [], isLast = false }: Commit, batch: Batch | undefined): Entry {
-    const { retentionBytes, retentionMs, threadId, now } = this.#options
-    const body = batch === undefined ? '' : Buffer.concat(batch.encode())
+    const { retentionBytes, retentionMs, now } = this.#options
+    const body = batch?.encode() ?? ''
     const stored = blobs.flatMap((blob) => [blob.id, Buffer.concat(encodeBlob(blob))])
     const args = [
       this.#n,
@@ -257,7 +266,6 @@ export class WriteLane {
       batch?.last ?? 0,
       body,
       retentionBytes,
-      channelOf(threadId),
       retentionMs,
       now() - retentionMs,
       blobs.length,
@@ -266,7 +274,8 @@ export class WriteLane {
     ]
     const bytes = args.reduce<number>((sum, each) => sum + (Buffer.isBuffer(each) ? each.length : 16), 0)
     const script = isLast ? LAST_COMMIT : COMMIT
-    return { n: this.#n, script, args, bytes, batch, isSettled: false, refusal: undefined, at: now() }
+    const keys = writes.length === 0 ? this.#keys.slice(0, indexOf('blobs')) : this.#keys
+    return { n: this.#n, script, keys, args, bytes, batch, isSettled: false, refusal: undefined, at: now() }
   }
 
   /** Until Redis has made it, or refused it. */
@@ -284,9 +293,12 @@ export class WriteLane {
   async #send(entry: Entry): Promise<{ kind: string; facts: readonly string[] }> {
     const { client } = this.#options
     try {
-      const reply = await client.run(entry.script, this.#keys, [this.#fence, ...entry.args])
+      const reply = await client.run(entry.script, entry.keys, [this.#fence, ...entry.args])
+      if (Buffer.isBuffer(reply)) {
+        if (entry.refusal === undefined) this.#settle(entry, reply.toString())
+        return DONE
+      }
       const [kind = '', ...facts] = textsOfReply(reply)
-      if (kind === 'done' && entry.refusal === undefined) this.#settle(entry, facts)
       return { kind, facts }
     } catch (error) {
       throw this.#refuse(entry, error)
@@ -294,8 +306,9 @@ export class WriteLane {
   }
 
   /** It is made, and so is all before it. */
-  #settle(entry: Entry, [bytes, oldest]: readonly string[]): void {
+  #settle(entry: Entry, now: string): void {
     if (entry.isSettled) return
+    const [bytes, oldest] = now.split(' ')
     // They are numbered without a gap, and settled in order.
     const end = entry.n - (this.#journal[0]?.n ?? entry.n) + 1
     let begin = end
