@@ -104,6 +104,12 @@ test('a run is one trace below the traceparent of its POST, which goes on to com
   const results = all.filter(({ type }) => type === 'TOOL_CALL_RESULT').map(({ content }) => String(content))
   expect(results.find((text) => text.startsWith('bash has'))).toBe(`bash has ${ours}`)
   expect(results.find((text) => text.startsWith('{'))).toContain(`"TRACEPARENT": "${ours}"`)
+  expect(root?.links).toEqual([])
+  // The process is the same and hands on the span of the run that started it: a later run leads there.
+  const again = runInput('looks', 'hello')
+  await events(await post(runner.url, again, { traceparent: `00-${PARENT.repeat(2)}-${PARENT}-01` }))
+  const [later] = named(await traceOf(again.runId), 'invoke_agent Claude Code')
+  expect(later).toMatchObject({ traceId: PARENT.repeat(2), links: [root?.spanId] })
   // Nothing of what was said or done.
   expect(JSON.stringify(spans)).not.toMatch(/secret answer|bash has/)
 })

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, expect, test } from 'vitest'
+import { threadKey } from '../../src/storage/redis/keys.ts'
 import { RedisStorage } from '../../src/storage/redis/redis-storage.ts'
 import { appendTo, delta, deltas, readRecords, seqsOf, span, turn } from '../support/event-log.ts'
 import { freePort, RedisServer } from '../support/redis-server.ts'
@@ -148,8 +149,46 @@ test('a cluster of three: threads are spread, each in one slot, and readers of e
   const sizes = await Promise.all(servers.map((server) => server.ask('DBSIZE')))
   for (const size of sizes) expect(Number(size)).toBeGreaterThan(2)
   for (const threadId of threads) await writer.drop(threadId)
+  await moveSlot(servers, writer, reader)
   const refused = await Promise.all(servers.map((server) => server.ask('ACL', 'LOG')))
   expect(refused.flat()).toEqual([])
   const left = await Promise.all(servers.map((server) => server.ask('KEYS', '*')))
   expect(left.flat()).toEqual(['agui:format'])
 }, 60_000)
+
+/** Its keys go to another node one by one, and until all are there the thread waits: nothing is lost, nothing comes twice. */
+async function moveSlot(
+  servers: readonly RedisServer[],
+  writer: RedisStorage,
+  reader: RedisStorage,
+): Promise<void> {
+  const threadId = 'moves'
+  await appendTo(writer, threadId, 'r', [delta('1')])
+  const key = threadKey(threadId, 'log')
+  // The others say where it is.
+  const held = await Promise.all(servers.map((server) => server.ask('EXISTS', key).catch(() => 0)))
+  const [from, to] = [servers[held.indexOf(1)], servers[held.indexOf(0)]]
+  if (from === undefined || to === undefined) throw new Error('no such servers')
+  const slot = String(await from.ask('CLUSTER', 'KEYSLOT', key))
+  const [source, target] = (await Promise.all([from, to].map((each) => each.ask('CLUSTER', 'MYID')))).map(String)
+  await to.ask('CLUSTER', 'SETSLOT', slot, 'IMPORTING', source ?? '')
+  await from.ask('CLUSTER', 'SETSLOT', slot, 'MIGRATING', target ?? '')
+  const move = (one: string) => from.ask('MIGRATE', '127.0.0.1', String(to.port), one, '0', '5000')
+  await move(key)
+  const reading = (async () => {
+    for await (const batches of reader.log.read(threadId, 0, new AbortController().signal))
+      if ((batches.at(-1)?.last ?? 0) >= 20) return
+  })()
+  const committing = span(2, 20).map((seq) => appendTo(writer, threadId, 'r', [delta(`${seq}`)]))
+  // More often than the client tries by itself.
+  const triedAgain = async (): Promise<number> =>
+    Number(/errorstat_TRYAGAIN:count=(\d+)/.exec(String(await from.ask('INFO', 'errorstats')))?.[1] ?? 0)
+  while ((await triedAgain()) < 20 * committing.length) await turn()
+  for (const one of Object(await from.ask('CLUSTER', 'GETKEYSINSLOT', slot, '100'))) await move(one)
+  for (const server of [to, from]) await server.ask('CLUSTER', 'SETSLOT', slot, 'NODE', target ?? '')
+  const committed = await Promise.all(committing)
+  expect(committed.map(({ first }) => first)).toEqual(span(2, 20))
+  await reading
+  expect(seqsOf(await readRecords(reader.log, threadId))).toEqual(span(1, 20))
+  await writer.drop(threadId)
+}

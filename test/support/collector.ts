@@ -21,6 +21,8 @@ export interface CollectedSpan {
   status: number
   attributes: Record<string, unknown>
   events: string[]
+  /** Ids of the spans that it is linked with. */
+  links: string[]
   resource: Record<string, unknown>
 }
 
@@ -150,6 +152,7 @@ const Traces = z.object({
               status: z.object({ code: z.number().default(0) }).optional(),
               attributes: Attributes,
               events: z.array(z.object({ name: z.string() })),
+              links: z.array(z.object({ spanId: Id })),
             }),
           ),
         }),
@@ -162,10 +165,11 @@ function spansOf(bytes: Buffer): CollectedSpan[] {
   return Traces.parse(decode(TRACES, bytes)).resourceSpans.flatMap(({ resource, scopeSpans }) =>
     scopeSpans
       .flatMap(({ spans }) => spans)
-      .map(({ startTimeUnixNano: startMs, endTimeUnixNano: endMs, status, events, ...span }) => ({
+      .map(({ startTimeUnixNano: startMs, endTimeUnixNano: endMs, status, events, links, ...span }) => ({
         ...span,
         ...{ startMs, endMs, status: status?.code ?? 0, resource: resource.attributes },
         events: events.map(({ name }) => name),
+        links: links.map(({ spanId }) => spanId),
       })),
   )
 }
