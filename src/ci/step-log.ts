@@ -6,11 +6,13 @@ import { SECRET_CHARS_MIN } from '../redaction/encoded-forms.ts'
 
 /** Nothing that is printed afterwards shows it: neither whole, nor a line of it, nor as a Basic header holds it. */
 export function mask(secrets: readonly string[]): void {
-  const forms = secrets.flatMap((secret) => [
-    secret,
-    ...secret.split(/\r?\n|\\n/),
-    Buffer.from(`x-access-token:${secret}`).toString('base64'),
-  ])
+  const forms = secrets
+    .filter((secret) => secret !== '')
+    .flatMap((secret) => [
+      secret,
+      ...secret.split(/\r?\n|\\n/),
+      Buffer.from(`x-access-token:${secret}`).toString('base64'),
+    ])
   for (const form of new Set(forms)) if (form.length >= SECRET_CHARS_MIN) setSecret(form)
 }
 

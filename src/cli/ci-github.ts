@@ -2,7 +2,7 @@ import { request } from 'undici'
 import { z } from 'zod'
 import { type GitHubUpstream, openGitHub } from '../broker/github-upstream.ts'
 import type { Env } from '../config.ts'
-import { RunnerError } from '../errors.ts'
+import { RunnerError, toMessage } from '../errors.ts'
 import { type GitHubApp, mintToken, type Permissions, revokeToken } from '../github-app/app-token.ts'
 
 const ASK_MS = 20_000
@@ -88,8 +88,14 @@ async function ask(
   const url = new URL(address)
   const dispatcher = await github.connections(url)
   const headers = { authorization, 'user-agent': 'agui-runner' }
-  const answer = await request(url, { dispatcher, headers, signal: AbortSignal.timeout(ASK_MS) })
-  return { status: answer.statusCode, text: await answer.body.text() }
+  try {
+    const answer = await request(url, { dispatcher, headers, signal: AbortSignal.timeout(ASK_MS) })
+    return { status: answer.statusCode, text: await answer.body.text() }
+  } catch (error) {
+    throw new RunnerError('github_failed', `${url.host} cannot be reached: ${toMessage(error)}.`, {
+      cause: error,
+    })
+  }
 }
 
 async function withGitHub<T>(env: Env, work: (github: GitHubUpstream) => Promise<T>): Promise<T> {

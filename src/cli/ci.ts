@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { setOutput, summary } from '@actions/core'
 import { Command } from 'commander'
+import { ForeignReport } from '../ci/foreign-report.ts'
 import { INPUT_NAMES, type Inputs, JOB_TOKEN, readInputs, variableOf } from '../ci/inputs.ts'
 import { type Job, judgeJob, readJob } from '../ci/job.ts'
 import { type RefusedRequest, readRefused } from '../ci/refused-requests.ts'
@@ -26,6 +27,7 @@ const HURRY_MS = 4000
 const LEAVE_MS = 6500
 const WARNINGS_MAX = 10
 const RESULT_BYTES_MAX = 64 * 1024
+const PROBLEM_BYTES_MAX = 4096
 
 /** What the environment of a step holds and a run has no use for. */
 const OF_THE_STEP = [
@@ -55,7 +57,8 @@ async function runStep(context: CliContext): Promise<number> {
     const code = error instanceof RunnerError ? error.code : 'internal'
     const problem = printable(toMessage(error))
     annotate(code, problem)
-    await tell({ outcome: 'error', exitCode, problem })
+    const isStep = env['GITHUB_OUTPUT'] && env['GITHUB_STEP_SUMMARY']
+    if (isStep) await tell({ outcome: 'error', exitCode, problem })
     return exitCode
   }
 }
@@ -98,13 +101,11 @@ class Step {
       join(this.#folder, name),
     ) as [string, string, string]
     const { actor, event, repository, workspace } = this.#job
-    process.stdout.write(
-      `agui-runner ${this.#context.version} on ${repository}: ${event} by ${printable(actor)}\n`,
-    )
-    const words = new ForeignWords(log)
-    const say = (line: string): void => words.line(`agui-runner: ${printable(line)}`)
     const context = { ...this.#context, env: await this.#environment(), workingDirectory: workspace }
     const flags = parseRunFlags(this.#arguments({ events, audit }), context.version)
+    const words = new ForeignWords(log)
+    const say = (line: string): void => words.line(`agui-runner: ${printable(line)}`)
+    say(`${context.version} on ${repository}: ${event} by ${actor}`)
     const oneOff = new OneOff(context, flags, {
       stdin: Readable.from([]),
       say,
@@ -192,18 +193,21 @@ class Step {
     report: OneOffReport,
     files: { log: string; events: string; audit: string },
   ): Promise<number> {
-    const { outcome, exitCode, mode, branch, durationMs, text = '', usage = [] } = report
+    const { exitCode, mode, branch, durationMs } = report
+    const said = ForeignReport.parse(report)
+    const { outcome, usage } = said
+    const text = printable(said.text)
     const refused = await readRefused(files.audit)
     warnOfEgress(refused)
-    const problem = this.#isCancelled ? undefined : problemOf(report)
-    if (problem !== undefined) annotate(report.error?.code ?? outcome, problem)
+    const problem = this.#isCancelled ? undefined : problemOf(said, exitCode)
+    if (problem !== undefined) annotate(said.error?.code ?? outcome, problem)
     const { serverUrl, repository } = this.#job
     const ours = `${serverUrl}/${repository}/pull/`
     const pullRequests = (report.pullRequests ?? []).filter(
       (address) => address.startsWith(ours) && /^\d+$/.test(address.slice(ours.length)),
     )
     const sum = (name: 'inputTokens' | 'outputTokens'): number =>
-      usage.reduce((total, one) => total + (one[name] ?? 0), 0)
+      usage.reduce((total, one) => total + one[name], 0)
     await tell({
       ...{ outcome, exitCode, problem, mode, branch, durationMs, text, pullRequests, refused },
       model: usage[0]?.model,
@@ -239,7 +243,7 @@ async function tell({ result, files, ...end }: Told): Promise<void> {
 }
 
 /** What is wrong and what to do about it; undefined when nothing is. */
-function problemOf({ outcome, exitCode, error, reason = '' }: OneOffReport): string | undefined {
+function problemOf({ outcome, error, reason }: ForeignReport, exitCode: number): string | undefined {
   if (outcome === 'success') return undefined
   if (outcome === 'interrupt')
     return 'The run waits for an answer, which nobody can give here: set permission-mode, or ask for less.'
@@ -247,16 +251,16 @@ function problemOf({ outcome, exitCode, error, reason = '' }: OneOffReport): str
     return reason === TIME_LIMIT
       ? 'The time limit is reached: raise timeout-minutes, or ask for less.'
       : `The run was cancelled: ${printable(reason)}.`
-  const said = printable(error.message)
+  const said = cutBytes(printable(error.message), PROBLEM_BYTES_MAX)
   if (exitCode !== EXIT.failed) return said
-  return `${said} ${ADVICE[error.code] ?? `docs/errors.md says what to do about ${error.code}.`}`
+  return `${said} ${ADVICE.get(error.code) ?? 'docs/errors.md says what to do about that code.'}`
 }
 
-const ADVICE: Readonly<Record<string, string>> = {
-  model_unauthorized: 'Mend the secret behind anthropic-api-key or anthropic-oauth-token.',
-  model_rate_limited: 'Run the job again later.',
-  model_overloaded: 'Run the job again later.',
-}
+const ADVICE = new Map([
+  ['model_unauthorized', 'Mend the secret behind anthropic-api-key or anthropic-oauth-token.'],
+  ['model_rate_limited', 'Run the job again later.'],
+  ['model_overloaded', 'Run the job again later.'],
+])
 
 /** Hosts that were refused are the most usual reason for a task that did not work out. */
 function warnOfEgress(refused: readonly RefusedRequest[]): void {

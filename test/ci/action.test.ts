@@ -1,4 +1,5 @@
 // What the action refuses, by its own action.yml: exit 2, one annotation, and nothing is started.
+import { spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import {
   chmodSync,
@@ -15,6 +16,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { fromMarkdown } from 'mdast-util-from-markdown'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ForeignReport } from '../../src/ci/foreign-report.ts'
 import { INPUT_NAMES, readInputs, variableOf } from '../../src/ci/inputs.ts'
 import { judgeJob, readJob } from '../../src/ci/job.ts'
 import { summaryOf } from '../../src/ci/summary.ts'
@@ -189,6 +191,15 @@ test('an image, a prompt and a policy that are not there are found before anythi
   expectRefused(latest, /image must be an exact tag/)
 })
 
+test('outside of a step it says so, and that is 2', () => {
+  const ended = spawnSync(process.execPath, [join(release, 'dist/main.js'), 'ci'], {
+    env: {},
+    encoding: 'utf8',
+  })
+  expect([ended.status, ended.stderr]).toEqual([2, ''])
+  expect(ended.stdout).toMatch(/^::error title=[^\n]*::This is for a step of GitHub Actions, [^\n]*\n$/)
+})
+
 test('every input is set by the action, and every one that is set is read', () => {
   expect(Object.keys(ACTION.inputs)).toEqual([...INPUT_NAMES])
   const [run] = ACTION.runs.steps
@@ -268,6 +279,18 @@ test.each([
     value,
   ])
   expect(() => readInputs({ JOB_TOKEN: TOKEN, ...Object.fromEntries(env) })).toThrow(words)
+})
+
+test('whatever a container reports has a shape that can be shown', () => {
+  expect(
+    ForeignReport.parse({
+      ...{ outcome: '# forged', text: { a: 1 }, error: 'x', reason: 7 },
+      usage: [{ model: [], inputTokens: '](x)', outputTokens: -1 }],
+    }),
+  ).toEqual({
+    ...{ outcome: 'error', text: '', reason: '', error: { code: 'internal', message: expect.any(String) } },
+    usage: [{ model: undefined, inputTokens: 0, outputTokens: 0 }],
+  })
 })
 
 test('whatever the agent says, the summary holds it as one block of code', () => {

@@ -141,10 +141,11 @@ export function actionCases(outside: () => Outside): void {
     ])
   })
 
-  test('action: a cancelled step has ended, and nothing is left, before GitHub’s runner asks again', async () => {
+  test('action: a cancelled step has ended, and nothing is left, before GitHub’s runner asks again, also where the container hangs', async () => {
     const inputs = exampleInputs('agent.yml', { 'inputs.task': 'slow', 'secrets.ANTHROPIC_API_KEY': KEY })
     const { has, cancel, result } = await start(EVENTS.dispatch, inputs)
     await has('one')
+    outside().engine.docker('pause', outside().engine.docker('ps', '--quiet'))
     await cancel()
     const { conclusion, codes, outputs, annotations, obeyed } = await result
     // SIGTERM and SIGKILL would end it by their names.
