@@ -53,7 +53,7 @@ function configurationDrift(found: string, wanted: string): string[] {
     : [`${FOLDER}/${CONFIGURATION}: ${names.join(', ')} differ from what init writes.`]
 }
 
-export interface Written {
+export interface WrittenFile {
   /** New, or other than before. */
   changed: string[]
   /** Of these, the ones that a person had edited. */
@@ -69,7 +69,7 @@ export interface Written {
 export async function writeFiles(
   root: string,
   { wanted, choices, isForced }: { wanted: Wanted; choices: Choices; isForced: boolean },
-): Promise<Written> {
+): Promise<WrittenFile> {
   const record = isForced ? await readRecord(root).catch(() => undefined) : await readRecord(root)
   await refuseLink(root)
   const [other] = await otherConfigurations(root)
