@@ -1,3 +1,4 @@
+import { proxiedEnvironment } from '../egress/proxied-environment.ts'
 import { insideClaude } from './mount-view.ts'
 import { PROXY_HOST, PROXY_PORT } from './network-namespace.ts'
 import { INSIDE_TLS, type Places } from './places.ts'
@@ -8,27 +9,7 @@ export const MODEL_ALIAS = 'model.agui-runner.internal'
 /** Where Claude Code is told of its model; on one route one of them is. */
 const MODEL_ADDRESSES = ['ANTHROPIC_BASE_URL', 'ANTHROPIC_VERTEX_BASE_URL', 'ANTHROPIC_BEDROCK_BASE_URL']
 
-const PROXY = `http://${PROXY_HOST}:${PROXY_PORT}`
-const LOOPBACK = '127.0.0.1,localhost,::1'
-
-/** Set as the supervisor does (openshell.md 3.1). */
-const NETWORK = {
-  HTTP_PROXY: PROXY,
-  HTTPS_PROXY: PROXY,
-  ALL_PROXY: PROXY,
-  http_proxy: PROXY,
-  https_proxy: PROXY,
-  grpc_proxy: PROXY,
-  NO_PROXY: LOOPBACK,
-  no_proxy: LOOPBACK,
-  NODE_USE_ENV_PROXY: '1',
-  NODE_EXTRA_CA_CERTS: `${INSIDE_TLS}/openshell-ca.pem`,
-  DENO_CERT: `${INSIDE_TLS}/openshell-ca.pem`,
-  SSL_CERT_FILE: `${INSIDE_TLS}/ca-bundle.pem`,
-  REQUESTS_CA_BUNDLE: `${INSIDE_TLS}/ca-bundle.pem`,
-  CURL_CA_BUNDLE: `${INSIDE_TLS}/ca-bundle.pem`,
-  GIT_SSL_CAINFO: `${INSIDE_TLS}/ca-bundle.pem`,
-}
+const NETWORK = proxiedEnvironment(`http://${PROXY_HOST}:${PROXY_PORT}`, INSIDE_TLS)
 
 /** Would lead out of the view, or past it. */
 const DROPPED = [

@@ -1,0 +1,28 @@
+const LOOPBACK = '127.0.0.1,localhost,::1'
+
+/**
+ * What leads programs to the policy's proxy and makes them trust it, as OpenShell's supervisor sets it (openshell.md 3.1).
+ *
+ * `certificates` is the folder, as they see it, that `writeCertificates` wrote.
+ */
+export function proxiedEnvironment(proxy: string, certificates: string): Record<string, string> {
+  const own = `${certificates}/openshell-ca.pem`
+  const bundle = `${certificates}/ca-bundle.pem`
+  return {
+    HTTP_PROXY: proxy,
+    HTTPS_PROXY: proxy,
+    ALL_PROXY: proxy,
+    http_proxy: proxy,
+    https_proxy: proxy,
+    grpc_proxy: proxy,
+    NO_PROXY: LOOPBACK,
+    no_proxy: LOOPBACK,
+    NODE_USE_ENV_PROXY: '1',
+    NODE_EXTRA_CA_CERTS: own,
+    DENO_CERT: own,
+    SSL_CERT_FILE: bundle,
+    REQUESTS_CA_BUNDLE: bundle,
+    CURL_CA_BUNDLE: bundle,
+    GIT_SSL_CAINFO: bundle,
+  }
+}
