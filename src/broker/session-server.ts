@@ -59,9 +59,9 @@ export class SessionServer {
     })
   }
 
-  /** Listens on loopback, on a port that is free. Returns its address. */
-  async listenOnLoopback(): Promise<string> {
-    this.#server.listen(0, '127.0.0.1')
+  /** Listens on loopback, by default on a port that is free. Returns its address. */
+  async listenOnLoopback(port = 0): Promise<string> {
+    this.#server.listen(port, '127.0.0.1')
     await once(this.#server, 'listening')
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
   }
@@ -115,8 +115,7 @@ export class SessionServer {
     let reason: string | undefined
     try {
       this.#identify(request)
-      if (egress !== undefined && /^http:\/\//i.test(request.url ?? ''))
-        return egress.plain(request, response)
+      if (egress !== undefined && isForElsewhere(request)) return egress.plain(request, response)
       if (asked.path === '') throw new Refusal('Only a path may be asked for here.', 400)
       if (door === undefined) throw new Refusal(`${asked.path} leads to no door.`, 404)
       await door.answer(exchange)
@@ -148,7 +147,14 @@ export class SessionServer {
   #identify(request: IncomingMessage): void {
     const { session } = this.#options
     if (this.#guard.isShut) throw new Refusal(SHUT, 429)
-    const shown = tokensIn(request.headers).filter((token) => token !== PLACEHOLDER_KEY)
+    const { 'proxy-authorization': ours } = request.headers
+    // What else such a request shows is for the host that it goes to.
+    const headers = isForElsewhere(request)
+      ? ours === undefined
+        ? {}
+        : { 'proxy-authorization': ours }
+      : request.headers
+    const shown = tokensIn(headers).filter((token) => token !== PLACEHOLDER_KEY)
     if (shown.some((token) => isTokenOf(session.digest, token))) return
     if (shown.length === 0 && !session.needsToken) return
     if (shown.length > 0) this.#guard.noteWrong()
@@ -166,6 +172,11 @@ export class SessionServer {
     })
     return controller.signal
   }
+}
+
+/** In the absolute form, as a proxy is asked. */
+function isForElsewhere({ url = '' }: IncomingMessage): boolean {
+  return /^http:\/\//i.test(url)
 }
 
 /** The rest of a refused body is not read: its connection ends with the answer. */
