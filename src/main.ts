@@ -36,6 +36,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   gateway: async () => (await import('./cli/gateway.ts')).gatewayCommand(context),
   token: async () => (await import('./cli/token.ts')).tokenCommand(context),
   'mock-gateway': async () => (await import('./cli/mock-gateway.ts')).mockGatewayCommand(),
+  devcontainer: async () => (await import('./cli/devcontainer.ts')).devcontainerCommand(context),
   policy: async () =>
     (await import('./cli/policy.ts')).policyCommand(context.env['POLICY_FILE'] || undefined),
 }

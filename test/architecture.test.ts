@@ -80,7 +80,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'within',
   ],
   tunnel: [],
-  'sandbox/bwrap': ['errors', 'policy/decide', 'policy/read', 'process-table'],
+  'sandbox/bwrap': ['errors', 'policy/decide', 'policy/read', 'process-table', 'sandbox/egress'],
   'sandbox/egress': ['policy/decide', 'policy/read', 'policy/request', 'proxy-settings', 'tunnel', 'within'],
   sandbox: [
     'errors',
@@ -93,6 +93,16 @@ const IMPORTS: Record<string, readonly string[]> = {
     'tunnel',
   ],
   mock: ['tunnel'],
+  devcontainer: [
+    'claude/launch',
+    'errors',
+    'model-route',
+    'policy/decide',
+    'policy/read',
+    'policy/request',
+    'sandbox/egress',
+    'within',
+  ],
   page: [],
   console: ['errors', 'package-directory', 'page'],
   'console/browser': ['console/browser/state', 'console/browser/view'],
@@ -185,6 +195,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'claude/launch',
     'claude/process',
     'config',
+    'devcontainer',
     'errors',
     'github-app',
     'launch',
@@ -218,7 +229,16 @@ const PACKAGE_ONLY_IN: Record<string, readonly string[]> = {
   'prom-client': ['telemetry'],
   '@opentelemetry/api': ['telemetry'],
   pino: ['telemetry'],
-  'node:child_process': ['claude', 'model-route', 'workspace', 'sandbox', 'storage', 'cli', 'launch'],
+  'node:child_process': [
+    'claude',
+    'model-route',
+    'workspace',
+    'sandbox',
+    'storage',
+    'cli',
+    'launch',
+    'devcontainer',
+  ],
 }
 
 /** Compiled and served for the page; the rest of src/ runs in Node. */

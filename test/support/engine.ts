@@ -37,6 +37,8 @@ const PROGRAMS = [
     'grep',
   ],
   ...['readlink', 'id', 'chmod', 'dirname', 'basename', 'uname', 'head', 'tr', 'cut', 'wc'],
+  // What a dev container starts with.
+  ...['chown', 'nft', 'setpriv', 'sleep', 'getent'],
 ]
 /** As the client that came with the engine. */
 export const DOCKER = '/usr/bin/docker'
@@ -131,8 +133,12 @@ function importImage(host: string, stage: string): void {
   for (const folder of ['sandbox', 'sandbox/workspace']) chownSync(join(stage, folder), 10001, 0)
   writeFileSync(
     join(stage, 'etc/passwd'),
-    'root:x:0:0::/root:/bin/sh\nsandbox:x:10001:10001::/sandbox:/bin/bash\n',
+    'root:x:0:0::/root:/bin/sh\nnode:x:1000:1000::/:/bin/sh\nsandbox:x:10001:10001::/sandbox:/bin/bash\n',
   )
+  writeFileSync(join(stage, 'etc/group'), 'root:x:0:\nnode:x:1000:\nsandbox:x:10001:\n')
+  mkdirSync(join(stage, 'usr/local/bin'), { recursive: true })
+  const claude = '#!/bin/sh\nexec /app/wrappers/openshell-claude-wrapper.sh "$@"\n'
+  writeFileSync(join(stage, 'usr/local/bin/claude'), claude, { mode: 0o755 })
   const gitCore = execFileSync('git', ['--exec-path'], { encoding: 'utf8' }).trim()
   const programs = [
     ...PROGRAMS.map((name) => execFileSync('which', [name], { encoding: 'utf8' }).trim()),

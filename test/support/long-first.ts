@@ -5,6 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** Each takes tens of seconds. Begun last, one of them would keep a single worker busy when everything else is done. */
 const LONG = new Set([
   'test/browser/pages.test.ts',
+  'test/devcontainer/up.test.ts',
   'test/e2e/approvals.test.ts',
   'test/e2e/binary.test.ts',
   'test/e2e/first-prompt.test.ts',

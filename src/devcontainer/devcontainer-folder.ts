@@ -1,0 +1,175 @@
+// `.devcontainer` as it is on the disk beside what it should be. Whether a person edited a file is known by the hashes
+// that were written with it.
+import { createHash } from 'node:crypto'
+import { lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { RunnerError, toMessage } from '../errors.ts'
+import { Choices } from './choices.ts'
+import { differences, keepFree, lockedPart, readConfiguration } from './configuration-file.ts'
+import { FOLDER } from './container-places.ts'
+import { CONFIGURATION, devcontainerFiles, jsonText, type Wanted } from './devcontainer-files.ts'
+
+/** Which choices the files were made with, and their hashes. */
+const RECORD = 'agui-runner.json'
+
+const Recorded = Choices.extend({ files: z.record(z.string(), z.string()) })
+
+/**
+ * What the files of this repository were made with; undefined where there are none of ours.
+ *
+ * @throws {RunnerError} `config_invalid` when it cannot be read.
+ */
+export async function readRecord(root: string): Promise<z.infer<typeof Recorded> | undefined> {
+  const text = await readText(root, RECORD)
+  if (text === undefined) return undefined
+  const value = readConfiguration(text)
+  const parsed = Recorded.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw refusal(
+    `${FOLDER}/${RECORD} is not what init wrote. Take it from the repository's history, or remove it.`,
+  )
+}
+
+/** One sentence a file that is not as policy and choices make it; empty when all are. */
+export async function findDrift(root: string, wanted: Wanted, choices: Choices): Promise<string[]> {
+  const sentences = await otherConfigurations(root)
+  for (const [name, text] of withRecord(wanted, choices)) {
+    const found = await readText(root, name)
+    if (found === undefined) sentences.push(`${FOLDER}/${name} is missing.`)
+    else if (name !== CONFIGURATION) {
+      if (found !== text) sentences.push(`${FOLDER}/${name} is not what ${choices.policy} makes.`)
+    } else sentences.push(...configurationDrift(found, text))
+  }
+  return sentences
+}
+
+function configurationDrift(found: string, wanted: string): string[] {
+  const members = readConfiguration(found)
+  if (typeof members === 'string') return [`${FOLDER}/${CONFIGURATION} cannot be judged: ${members}.`]
+  const names = differences(members, objectOf(wanted))
+  return names.length === 0
+    ? []
+    : [`${FOLDER}/${CONFIGURATION}: ${names.join(', ')} differ from what init writes.`]
+}
+
+export interface Written {
+  /** New, or other than before. */
+  changed: string[]
+  /** Of these, the ones that a person had edited. */
+  overwritten: string[]
+}
+
+/**
+ * Writes what is not as it should be. A second time it writes nothing.
+ *
+ * @throws {RunnerError} `config_invalid` when a file is not ours, or edited by a person, and not `isForced`; then nothing
+ *   was written. Also when the folder cannot be written.
+ */
+export async function writeFiles(
+  root: string,
+  { wanted, choices, isForced }: { wanted: Wanted; choices: Choices; isForced: boolean },
+): Promise<Written> {
+  const record = isForced ? await readRecord(root).catch(() => undefined) : await readRecord(root)
+  await refuseLink(root)
+  const [other] = await otherConfigurations(root)
+  if (other !== undefined && !isForced) throw refusal(`${other} Remove it, or leave it with --force.`)
+  const texts = new Map<string, string>()
+  const overwritten: string[] = []
+  for (const [name, text] of withRecord(wanted, choices)) {
+    const found = await readText(root, name)
+    const next = found === undefined || name !== CONFIGURATION ? text : mergedConfiguration(found, text)
+    if (found === next) continue
+    texts.set(name, next)
+    const known = name === RECORD || found === undefined || record?.files[name] === hashOf(name, found)
+    if (!known && !isSameLock(name, found, text)) overwritten.push(name)
+  }
+  if (overwritten.length > 0 && !isForced) throw refusal(whyNot(overwritten, record !== undefined))
+  try {
+    await mkdir(join(root, FOLDER), { recursive: true })
+    for (const [name, text] of texts) await replace(join(root, FOLDER, name), text)
+  } catch (error) {
+    throw refusal(`${join(root, FOLDER)} cannot be written: ${toMessage(error)}.`)
+  }
+  return { changed: [...texts.keys()], overwritten }
+}
+
+function whyNot(names: readonly string[], isOurs: boolean): string {
+  const files = names.map((name) => `${FOLDER}/${name}`).join(', ')
+  return isOurs
+    ? `${files}: edited since init wrote it. Take the edit back, or let it go with --force.`
+    : `${files}: there already, and not from this command. Move it away, or let it go with --force.`
+}
+
+/** Every file, and the record of them. */
+function withRecord(wanted: Wanted, choices: Choices): ReadonlyMap<string, string> {
+  const files = devcontainerFiles(wanted)
+  const hashes = Object.fromEntries([...files].map(([name, text]) => [name, hashOf(name, text)]))
+  return new Map([...files, [RECORD, jsonText({ ...choices, files: hashes })]])
+}
+
+/** Of a devcontainer.json without what is people's own; of one that cannot be read, of its text. */
+function hashOf(name: string, text: string): string {
+  const members = name === CONFIGURATION ? readConfiguration(text) : text
+  return createHash('sha256')
+    .update(typeof members === 'string' ? text : lockedPart(members))
+    .digest('hex')
+}
+
+function isSameLock(name: string, found: string, wanted: string): boolean {
+  return name === CONFIGURATION && configurationDrift(found, wanted).length === 0
+}
+
+function mergedConfiguration(found: string, wanted: string): string {
+  const members = readConfiguration(found)
+  if (typeof members === 'string') return wanted
+  // A person's order and blanks stay where nothing is wrong.
+  return differences(members, objectOf(wanted)).length === 0 ? found : keepFree(members, objectOf(wanted))
+}
+
+function objectOf(text: string): Readonly<Record<string, unknown>> {
+  const members = readConfiguration(text)
+  if (typeof members === 'string') throw new Error(`what was written here is no configuration: ${members}`)
+  return members
+}
+
+/** Tools would offer it beside ours, and its way out is open. */
+async function otherConfigurations(root: string): Promise<string[]> {
+  const name = '.devcontainer.json'
+  const found = await lstat(join(root, name)).catch(() => undefined)
+  return found === undefined ? [] : [`${name} is another dev container of this folder, without the lock.`]
+}
+
+/** A link leads elsewhere, and is not what the container mounts. */
+async function refuseLink(root: string): Promise<void> {
+  const folder = join(root, FOLDER)
+  const found = await lstat(folder).catch(() => undefined)
+  if (found !== undefined && !found.isDirectory()) throw refusal(`${folder} is no folder.`)
+}
+
+async function readText(root: string, name: string): Promise<string | undefined> {
+  const file = join(root, FOLDER, name)
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
+      return undefined
+    throw refusal(`${file} cannot be read: ${toMessage(error)}.`)
+  }
+}
+
+/** Whole or not at all. */
+async function replace(file: string, text: string): Promise<void> {
+  const draft = `${file}.new`
+  try {
+    await writeFile(draft, text, { mode: 0o644 })
+    await rename(draft, file)
+  } catch (error) {
+    await rm(draft, { force: true })
+    throw error
+  }
+}
+
+function refusal(message: string): RunnerError {
+  return new RunnerError('config_invalid', message)
+}
