@@ -28,7 +28,7 @@ export function readConfiguration(text: string): Members | string {
 /** The part that the lock stands on, in one spelling. */
 export function lockedPart(members: Members): string {
   const locked = Object.entries(members).filter(([name]) => !FREE.has(name))
-  return jsonText(Object.fromEntries(locked))
+  return jsonText(Object.fromEntries(locked.sort(([one], [other]) => (one < other ? -1 : 1))))
 }
 
 /** Names of the locked members that are not as they should be. */
