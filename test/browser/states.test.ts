@@ -52,7 +52,7 @@ const SCRIPT: Script = {
           input: { file_path: '{{cwd}}/notes.txt', old_string: 'two', new_string: 'three' },
         },
         bash('echo "no such test" && exit 3'),
-        { tool: 'Grep', input: { pattern: 'three', path: '{{cwd}}' } },
+        { tool: 'Read', input: { file_path: '{{cwd}}/notes.txt', offset: 1, limit: 2 } },
       ],
     },
     { when: { prompt: '^change' }, reply: 'Changed.' },
