@@ -52,7 +52,7 @@ const SCRIPT: Script = {
           input: { file_path: '{{cwd}}/notes.txt', old_string: 'two', new_string: 'three' },
         },
         bash('echo "no such test" && exit 3'),
-        { tool: 'Grep', input: { pattern: 'three', path: '{{cwd}}' } },
+        { tool: 'Read', input: { file_path: '{{cwd}}/notes.txt', offset: 1, limit: 2 } },
       ],
     },
     { when: { prompt: '^change' }, reply: 'Changed.' },
@@ -283,7 +283,7 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
     [
       'threads that are searched for',
       async () => {
-        await page.locator('h1').click()
+        await page.locator('header h1').click()
         await page.keyboard.press('/')
         await page.keyboard.type('nothing has these words')
         await seen(page.getByText('No thread has these words.'))
@@ -293,7 +293,7 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
       'changed files',
       async () => {
         await page.getByLabel('Search threads').fill('')
-        await page.locator('h1').click()
+        await page.locator('header h1').click()
         await page.keyboard.press('f')
         const dialog = page.getByRole('dialog', { name: 'Files of the workspace' })
         await dialog.getByText('src/add.ts').click()
@@ -352,7 +352,7 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
   test('the whole page is reached by Tab, from the top down', async () => {
     await open('read')
     await seen(page.getByRole('heading', { name: 'report' }))
-    await page.locator('h1').click()
+    await page.locator('header h1').click()
     const names: string[] = []
     const focused =
       'document.activeElement.id || document.activeElement.title || document.activeElement.textContent'

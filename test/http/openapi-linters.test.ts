@@ -21,7 +21,9 @@ describe.runIf(process.env['AGUI_LINTERS'] === '1')('AGUI_LINTERS=1', () => {
   beforeAll(async () => {
     const runner = await openScriptedRunner({ script: { rules: [] } })
     writeFileSync(join(directory, 'openapi.json'), await (await fetch(`${runner.url}/openapi.json`)).text())
-    writeFileSync(join(directory, '.spectral.json'), '{"extends":["spectral:oas"]}')
+    // A WebSocket is answered with 101, which Spectral takes for no success.
+    const rules = { 'operation-success-response': 'off' }
+    writeFileSync(join(directory, '.spectral.json'), JSON.stringify({ extends: ['spectral:oas'], rules }))
     await runner.close()
   })
   afterAll(() => rmSync(directory, { recursive: true, force: true }))
@@ -33,8 +35,11 @@ describe.runIf(process.env['AGUI_LINTERS'] === '1')('AGUI_LINTERS=1', () => {
         cwd: directory,
         timeout: LINT_MS_MAX,
       })
-      const said = await run.catch((error: { stdout: string; stderr: string }) => error.stdout + error.stderr)
-      expect(said).not.toBeTypeOf('string')
+      const found = await run.then(
+        () => '',
+        (error: { stdout: string; stderr: string }) => error.stdout + error.stderr,
+      )
+      expect(found).toBe('')
     },
     LINT_MS_MAX,
   )

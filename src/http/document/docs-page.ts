@@ -60,7 +60,7 @@ export function renderDocs(document: OpenApiDocument): Page {
 function renderRoute({ method, path, operation }: Route): string {
   const { operationId, summary, description, parameters = [], requestBody, responses } = operation
   const parts = [
-    description === undefined ? '' : `<p>${text(description)}</p>`,
+    description === undefined || description === summary ? '' : `<p>${text(description)}</p>`,
     renderParameters(parameters),
     requestBody === undefined
       ? ''

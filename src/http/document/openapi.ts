@@ -44,7 +44,13 @@ export interface DocumentedResponse {
 
 export interface OpenApiDocument {
   openapi: '3.1.0'
-  info: { title: string; version: string; description: string; license: { name: string; identifier: string } }
+  info: {
+    title: string
+    version: string
+    description: string
+    contact: { name: string }
+    license: { name: string; identifier: string }
+  }
   servers: { url: string; description: string }[]
   tags: { name: string; description: string }[]
   paths: Record<string, Record<string, Operation>>
@@ -57,10 +63,20 @@ const DESCRIPTION =
   'the same code is in RUN_ERROR. Requests need the token of AGUI_TOKEN when one is set, a Host of this runner, and ' +
   'no Origin but its own or a listed one.'
 
-/** A stream as it reads: frames of Event and OwnEvent; `id` is the record's seq. */
-const FRAMES = AGUI_EXAMPLES.filter(({ type }) => /^(RUN_STARTED|TEXT_|RUN_FINISHED)/.test(type))
-  .map((event, index) => `id: ${index + 1}\ndata: ${JSON.stringify(event)}\n\n`)
-  .join('')
+const SSE = 'text/event-stream'
+const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` })
+
+/** Frames of events; the `id` of each is the seq of its record. */
+const STREAM = {
+  schema: {
+    type: 'string',
+    contentMediaType: SSE,
+    contentSchema: { anyOf: [ref('Event'), ref('OwnEvent')] },
+  },
+  example: AGUI_EXAMPLES.filter(({ type }) => /^(RUN_STARTED|TEXT_|RUN_FINISHED)/.test(type))
+    .map((event, index) => `id: ${index + 1}\ndata: ${JSON.stringify(event)}\n\n`)
+    .join(''),
+}
 
 /** What a route may answer besides, by how open it is. */
 const BY_DOORS: Record<NonNullable<RouteFacts['isOpen']> | 'closed', readonly ErrorCode[]> = {
@@ -96,6 +112,7 @@ export function toDocument(routes: readonly DocumentedRoute[]): OpenApiDocument 
       title: 'agui-runner',
       version: readVersion(),
       description: DESCRIPTION,
+      contact: { name: 'agui-runner' },
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [
@@ -143,7 +160,7 @@ function toOperation(route: DocumentedRoute, schemas: Record<string, Json>): Ope
     operationId,
     tags: [facts.tag],
     summary: facts.summary,
-    ...(facts.details === undefined ? {} : { description: facts.details }),
+    description: facts.details ?? facts.summary,
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(facts.body === undefined ? {} : { requestBody: toRequestBody(facts.body, facts.example, schemas) }),
     responses: toResponses(facts, schemas),
@@ -212,7 +229,7 @@ function toResponses(facts: RouteFacts, schemas: Record<string, Json>): Operatio
   for (const status of new Set([...codes].map((code) => ERRORS[code].status))) {
     if (responses[status] !== undefined) continue
     const of = [...codes].filter((code) => ERRORS[code].status === status)
-    const schema = { $ref: '#/components/schemas/Error' }
+    const schema = ref('Error')
     responses[status] = { description: of.join(', '), content: { 'application/json': { schema } } }
   }
   return responses
@@ -224,11 +241,7 @@ function toResponse(
 ): DocumentedResponse {
   const content: Record<string, { schema: Json; example?: string }> = {}
   if (json !== undefined) content['application/json'] = { schema: toReference(json, schemas, 'output') }
-  for (const type of media)
-    content[type] = {
-      schema: { type: 'string' },
-      ...(type === 'text/event-stream' ? { example: FRAMES } : {}),
-    }
+  for (const type of media) content[type] = type === SSE ? STREAM : { schema: { type: 'string' } }
   return { description: says, ...(Object.keys(content).length === 0 ? {} : { content }) }
 }
 
@@ -239,7 +252,7 @@ function toReference(
 ): Json {
   if (!('name' in schema)) return toSchema(schema, io)
   schemas[schema.name] ??= toSchema(schema.schema, io)
-  return { $ref: `#/components/schemas/${schema.name}` }
+  return ref(schema.name)
 }
 
 /** OpenAPI 3.1 takes JSON Schema 2020-12 as it is. */
