@@ -112,6 +112,21 @@ test('a writer that was stopped for longer than its lease writes nothing more', 
   ])
 })
 
+test('who asks for the head while another reader begins is told the head', async () => {
+  const [a, b] = [await open('a'), await open('b')]
+  await appendTo(a, 't', 'r', deltas(3))
+  const leaving = new AbortController()
+  // Both connections are there.
+  await readRecords(b.log, 't')
+  const asking = b.log.head('t')
+  const checking = b.log.checkReplay('t', 3)
+  const reading = b.log.read('t', 3, leaving.signal)[Symbol.asyncIterator]().next()
+  expect(await asking).toBe(3)
+  await checking
+  leaving.abort()
+  expect(await reading).toMatchObject({ done: true })
+})
+
 test('a visit is for a thread that nobody has, leaves it to its runner, and gives way to a claim at once', async () => {
   const [a, b] = [await open('a'), await open('b')]
   await appendTo(a, 't', 'r', deltas(3))

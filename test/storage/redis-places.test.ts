@@ -170,7 +170,9 @@ async function moveSlot(
   const [from, to] = [servers[held.indexOf(1)], servers[held.indexOf(0)]]
   if (from === undefined || to === undefined) throw new Error('no such servers')
   const slot = String(await from.ask('CLUSTER', 'KEYSLOT', key))
-  const [source, target] = (await Promise.all([from, to].map((each) => each.ask('CLUSTER', 'MYID')))).map(String)
+  const [source, target] = (await Promise.all([from, to].map((each) => each.ask('CLUSTER', 'MYID')))).map(
+    String,
+  )
   await to.ask('CLUSTER', 'SETSLOT', slot, 'IMPORTING', source ?? '')
   await from.ask('CLUSTER', 'SETSLOT', slot, 'MIGRATING', target ?? '')
   const move = (one: string) => from.ask('MIGRATE', '127.0.0.1', String(to.port), one, '0', '5000')

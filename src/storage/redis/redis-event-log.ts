@@ -224,7 +224,8 @@ export class RedisEventLog implements EventLog {
     if (known?.isWriting !== undefined) return known
     const feed = known ?? emptyFeed(threadId)
     await this.#refresh(feed)
-    return this.#feeds.get(threadId) ?? feed
+    // Its life has ended meanwhile: the next one is asked for.
+    return feed.isDropped ? await this.#known(threadId) : feed
   }
 
   /** Resolves when what is known of the thread is true, and stays so. */
