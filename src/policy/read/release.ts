@@ -34,7 +34,7 @@ function isAtLeast(release: Release, other: Release): boolean {
 export function looseWord(release: Release, path: Path, message: string): Finding {
   const isRefused = isAtLeast(release, TYPED)
   const severity = isRefused ? 'error' : 'warning'
-  return { severity, path, message: `${message} (OpenShell ${formatRelease(TYPED)} and newer refuse it)` }
+  return { severity, path, message: `${message}; OpenShell ${formatRelease(TYPED)} and newer refuse it` }
 }
 
 const ENDPOINT_KEYS: Readonly<Record<string, Release>> = {
