@@ -9,6 +9,7 @@ import { decideEgress } from '../policy/decide/egress.ts'
 import { decideFile } from '../policy/decide/file-access.ts'
 import { formatProblem, loadPolicy, parsePolicy } from '../policy/read/load.ts'
 import { PolicyError } from '../policy/read/policy-error.ts'
+import { formatRelease, parseRelease, RELEASE_DEFAULT, type Release } from '../policy/read/release.ts'
 import { toWholeNumber } from '../whole-number.ts'
 import { forControlPlaneCommand } from './policy-for-control-plane.ts'
 
@@ -37,6 +38,7 @@ function findPolicy(): string {
 interface CheckOptions {
   json?: true
   fileMode?: true
+  openshell?: Release
 }
 
 function checkCommand(defaultFile: string): Command {
@@ -45,6 +47,11 @@ function checkCommand(defaultFile: string): Command {
     .argument('[file]', 'the policy', defaultFile)
     .option('--json', 'print one JSON object')
     .option('--file-mode', "follow openshell-sandbox --policy-data, not the gateway's strict loader")
+    .option(
+      '--openshell <version>',
+      `whose loader reads it (${formatRelease(RELEASE_DEFAULT)}); 0.1.0 refuses what older ones let pass`,
+      readRelease,
+    )
     .exitOverride()
     .action(check)
 }
@@ -58,11 +65,18 @@ async function check(file: string, options: CheckOptions): Promise<void> {
     return
   }
   const mode = options.fileMode === true ? 'file' : 'typed'
-  const { policy, problems } = parsePolicy(text, { file, mode })
+  const release = options.openshell ?? RELEASE_DEFAULT
+  const { policy, problems } = parsePolicy(text, { file, mode, release })
   const isValid = policy !== undefined
   if (options.json === true) print(JSON.stringify({ file, mode, valid: isValid, problems }))
   else print([...problems.map(formatProblem), ...(isValid ? [`${file}: valid`] : [])].join('\n'))
   process.exitCode = isValid ? 0 : EXIT_INVALID
+}
+
+function readRelease(text: string): Release {
+  const release = parseRelease(text)
+  if (release === undefined) throw new InvalidArgumentError('A version is 0.0.83, v0.1.5 or 0.1.')
+  return release
 }
 
 interface ExplainOptions {

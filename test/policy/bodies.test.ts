@@ -282,6 +282,35 @@ describe('JSON-RPC requests', () => {
   })
 })
 
+test.each([
+  ['initialize', {}, 'protocolVersion'],
+  ['initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'a' } }, 'clientInfo.version'],
+  ['resources/read', { uri: 5 }, 'uri'],
+  ['prompts/get', { name: 'p', arguments: { a: 1 } }, 'arguments.a'],
+  ['tasks/cancel', undefined, 'taskId'],
+  ['logging/setLevel', { level: 'loud' }, 'level'],
+  ['completion/complete', { ref: { type: 'ref/tool' }, argument: { name: 'a', value: 'b' } }, 'ref.type'],
+  ['notifications/progress', { progress: 1 }, 'progressToken'],
+])('%s with %j lacks what MCP asks for', (method, params, member) => {
+  const id = method.startsWith('notifications/') ? {} : { id: 1 }
+  const body = Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...id, method, params }))
+  const { calls, error } = readJsonRpc(body, { isMcp: true, hasStrictToolNames: true })
+  expect([calls, error]).toEqual([[], `the ${member} of ${method} is missing or of the wrong type`])
+  expect(readJsonRpc(body, { isMcp: false, hasStrictToolNames: false }).error).toBeUndefined()
+})
+
+test('what MCP leaves open is left open', () => {
+  for (const [method, params] of [
+    ['initialize', { protocolVersion: '1', capabilities: {}, clientInfo: { name: 'a', version: '1', more: 1 } }],
+    ['tools/list', { cursor: 5 }],
+    ['vendor/thing', { anything: [1] }],
+    ['__proto__', {}],
+  ]) {
+    const body = Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }))
+    expect(readJsonRpc(body, { isMcp: true, hasStrictToolNames: true }).error).toBeUndefined()
+  }
+})
+
 test('a tool call without an id has its tool too: a server may run it', () => {
   const body = Buffer.from('{"jsonrpc":"2.0","method":"tools/call","params":{"name":"rm"}}')
   const { calls } = readJsonRpc(body, { isMcp: true, hasStrictToolNames: true })

@@ -6,6 +6,8 @@ import { formatProblem, parsePolicy } from '../../src/policy/read/load.ts'
 const ENDPOINT_KEYS =
   'host, port, ports, path, protocol, enforcement, access, rules, deny_rules, allowed_ips, tls, allow_encoded_slash, websocket_credential_rewrite, request_body_credential_rewrite, allow_uninspected_credentials, persisted_queries, graphql_persisted_queries, graphql_max_body_bytes, json_rpc, mcp, credential_signing, signing_service, signing_region, credential_binding'
 
+const SINCE = '; OpenShell 0.1.0 and newer refuse it'
+
 test.each([
   [
     'unknown-keys.yaml',
@@ -45,7 +47,7 @@ test.each([
   [
     'hosts-and-rules.yaml',
     [
-      '1:10: warning: the documented version is 1; OpenShell does not check it',
+      `1:10: warning: the documented version is 1${SINCE}`,
       '5:15: "*" matches every host',
       '7:15: "*.com" covers a whole top-level domain',
       '9:15: after the first label a wildcard must be the whole label: "api.*x.example.com"',
@@ -55,8 +57,8 @@ test.each([
       '17:3: warning: no binaries: grants nobody',
       '21:19: unknown protocol "http" (tcp, rest, websocket, graphql, sql, json-rpc, mcp)',
       '24:19: protocol rest needs rules or access: nothing would be allowed',
-      '28:17: warning: unknown preset "readonly" allows nothing (read-only, read-write, full)',
-      '29:22: warning: "block" means audit; only enforce blocks',
+      `28:17: warning: unknown preset "readonly" allows nothing (read-only, read-write, full)${SINCE}`,
+      `29:22: warning: "block" means audit; only enforce blocks${SINCE}`,
       '33:11: deny_rules need a protocol',
       '33:11: deny_rules need rules or access to deny from',
       '33:37: warning: glob "/a[" has an unclosed "[": what touches it is refused',

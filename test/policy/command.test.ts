@@ -48,6 +48,15 @@ test('check in file mode lets pass what that loader ignores; warnings do not fai
   ])
 })
 
+test('check for a release of OpenShell says what that one refuses', () => {
+  const file = `${BROKEN}/hosts-and-rules.yaml`
+  expect(policy('check', '--openshell', 'v0.1.5', file).stdout.split('\n')).toContain(
+    `${file}:29:22: "block" means audit; only enforce blocks; OpenShell 0.1.0 and newer refuse it`,
+  )
+  const { status, stderr } = policy('check', '--openshell', 'latest', file)
+  expect([status, stderr]).toEqual([2, expect.stringContaining('A version is 0.0.83, v0.1.5 or 0.1.')])
+})
+
 test('check --json is one object', () => {
   const { status, stdout } = policy('check', '--json', `${BROKEN}/ambiguous.yaml`)
   const report: unknown = JSON.parse(stdout)

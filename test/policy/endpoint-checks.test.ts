@@ -16,7 +16,8 @@ describe('one endpoint', () => {
     ['{ host: "a.{b,c}.com", port: 1, protocol: tcp }', 'braces'],
     [`{ host: ${'a'.repeat(64)}.com, port: 1, protocol: tcp }`, 'longer than 63'],
     [`{ host: ${'abcdefgh.'.repeat(30)}com, port: 1, protocol: tcp }`, 'longer than 253'],
-    ['{ host: "é.example.com", port: 1, protocol: tcp }', 'non-ASCII'],
+    ['{ host: "[ab].example.com", port: 1, protocol: tcp }', 'more than letters, digits'],
+    ['{ host: "é.example.com", port: 1, protocol: tcp }', 'more than letters, digits'],
     ['{ port: 1, protocol: tcp, allowed_ips: [10.1.0.0/16] }', 'needs a DNS host'],
     ['{ host: a.example.com, port: 1, protocol: TCP, access: full }', 'takes no access'],
     [

@@ -114,7 +114,7 @@ test('paths are counted and measured', () => {
 
 test('a compatibility that is no word of OpenShell is warned about', () => {
   expect(problemsOf('version: 1\nlandlock: {compatibility: strict}')).toEqual([
-    'p:2:27: warning: "strict" means best_effort; only hard_requirement is strict',
+    'p:2:27: warning: "strict" means best_effort; only hard_requirement is strict; OpenShell 0.1.0 and newer refuse it',
   ])
 })
 

@@ -5,6 +5,7 @@ import { compileGlob, GlobError } from '../match/glob.ts'
 import { parseHostPattern } from '../match/host-pattern.ts'
 import type { Finding, Path, Severity } from './document.ts'
 import { allowsAllMcpMethods, isTcp, jsonRpcBodyLimit, l7Protocol, portsOf } from './endpoint.ts'
+import { looseWord } from './release.ts'
 import { type EndpointSite, globWarning } from './site.ts'
 
 export function checkEndpoint(site: EndpointSite): Finding[] {
@@ -19,7 +20,7 @@ export function checkEndpoint(site: EndpointSite): Finding[] {
   checkPathAndGraphql(site, report)
   if (site.mode === 'file') checkUntyped(site, report)
   warnAboutEndpoint(site, (path, message) => report(path, message, 'warning'))
-  return findings
+  return [...findings, ...findLooseWords(site)]
 }
 
 type Report = (path: Path, message: string, severity?: Severity) => void
@@ -60,10 +61,11 @@ function tcpHostProblem(host: string): string | undefined {
     throw error
   }
   const labels = host.split('.').map((label) => (label === '**' ? 'x' : label.replaceAll('*', 'x')))
+  // As the library reads names with which OpenShell answers them (hickory).
+  if (!labels.every((label) => /^\w[\w-]*$/.test(label))) return 'a label holds more than letters, digits, _ and -'
   if (labels.some((label) => label.length > 63)) return 'a label is longer than 63 bytes'
   if (labels.join('.').length > 253) return 'it is longer than 253 bytes'
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the class is "not ASCII"
-  return /[^\x00-\x7f]/.test(host) ? 'it holds non-ASCII characters' : undefined
+  return undefined
 }
 
 function checkHostWildcard({ endpoint: { host } }: EndpointSite, report: Report): void {
@@ -189,19 +191,10 @@ function checkUntyped({ endpoint, path, has }: EndpointSite, report: Report): vo
 }
 
 function warnAboutEndpoint({ endpoint }: EndpointSite, warn: (path: Path, message: string) => void): void {
-  const { protocol, tls, access, enforcement } = endpoint
+  const { protocol, tls, access } = endpoint
   warnAboutGlobs(endpoint, warn)
-  if (tls === 'terminate' || tls === 'passthrough') {
-    warn(['tls'], `"${tls}" is deprecated: termination is automatic, and only skip turns it off`)
-  }
   if (tls === 'skip' && protocol !== '' && portsOf(endpoint).includes(443)) {
     warn(['tls'], 'tls skip on port 443 leaves nothing for the protocol to inspect')
-  }
-  if (access !== '' && !['read-only', 'read-write', 'full'].includes(access)) {
-    warn(['access'], `unknown preset "${access}" allows nothing (read-only, read-write, full)`)
-  }
-  if (!['', 'enforce', 'audit'].includes(enforcement)) {
-    warn(['enforcement'], `"${enforcement}" means audit; only enforce blocks`)
   }
   if (protocol === '' && (access !== '' || endpoint.rules.length > 0)) {
     warn([access !== '' ? 'access' : 'rules'], 'needs a protocol: without one every request is allowed')
@@ -223,6 +216,25 @@ function warnAboutEndpoint({ endpoint }: EndpointSite, warn: (path: Path, messag
   if (endpoint.request_body_credential_rewrite && protocol !== 'rest') {
     warn(['request_body_credential_rewrite'], 'is ignored unless the protocol is rest')
   }
+}
+
+/** What one release reads as its default, and a later one refuses. */
+function findLooseWords({ endpoint, path, release }: EndpointSite): Finding[] {
+  const { protocol, tls, access, enforcement } = endpoint
+  const loose: [key: string, message: string][] = []
+  if (tls === 'terminate' || tls === 'passthrough') {
+    loose.push(['tls', `"${tls}" is deprecated: termination is automatic, and only skip turns it off`])
+  } else if (!['', 'skip'].includes(tls)) loose.push(['tls', `"${tls}" means nothing; only skip turns termination off`])
+  if (access !== '' && !['read-only', 'read-write', 'full'].includes(access)) {
+    loose.push(['access', `unknown preset "${access}" allows nothing (read-only, read-write, full)`])
+  }
+  if (!['', 'enforce', 'audit'].includes(enforcement)) {
+    loose.push(['enforcement', `"${enforcement}" means audit; only enforce blocks`])
+  }
+  if (endpoint.mcp !== undefined && protocol.toLowerCase() !== 'mcp') {
+    loose.push(['mcp', 'mcp does nothing without protocol mcp'])
+  }
+  return loose.map(([key, message]) => looseWord(release, [...path, key], message))
 }
 
 function warnAboutGlobs(

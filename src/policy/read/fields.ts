@@ -63,7 +63,7 @@ export const optional = <T>(section: FieldSchema<T>): FieldSchema<T | undefined>
 
 function readGlobs(tree: YamlTree, mode: PolicyMode): GlobList | undefined {
   if (tree instanceof Scalar)
-    return isText(tree) ? [scalarText(tree)].filter((glob) => glob !== '') : undefined
+    return isText(tree) ? [scalarText(tree)].filter((glob) => glob !== '' || mode === 'file') : undefined
   if (Array.isArray(tree)) return undefined
   const { any, glob, ...others } = tree
   if (Object.keys(others).length > 0 || (any !== undefined && glob !== undefined)) return undefined

@@ -1,10 +1,11 @@
 // From text to a policy and everything that is wrong with it.
 import { readFile } from 'node:fs/promises'
 import { findAmbiguities } from './ambiguity.ts'
-import { type Finding, PolicyDocument, type Problem } from './document.ts'
+import { type Finding, type Path, PolicyDocument, type Problem } from './document.ts'
 import { checkEndpoint } from './endpoint-checks.ts'
 import type { PolicyMode } from './fields.ts'
 import { PolicyError } from './policy-error.ts'
+import { checkRelease, RELEASE_DEFAULT, type Release } from './release.ts'
 import { checkRules } from './rule-checks.ts'
 import { type Policy, policySchema } from './schema.ts'
 import { endpointSites } from './site.ts'
@@ -20,8 +21,12 @@ export interface ParsedPolicy {
 /**
  * What OpenShell's loader would say (openshell.md 1.0 to 1.4). `file` is only a name for the problems.
  * `mode` is `typed` by default: the gateway's strict loader.
+ * `release` is whose loader; by default that of whose rules the rest of the runner follows.
  */
-export function parsePolicy(text: string, options: { file: string; mode?: PolicyMode }): ParsedPolicy {
+export function parsePolicy(
+  text: string,
+  options: { file: string; mode?: PolicyMode; release?: Release },
+): ParsedPolicy {
   const mode = options.mode ?? 'typed'
   const document = new PolicyDocument(text, options.file)
   const tree = document.toTree()
@@ -29,7 +34,7 @@ export function parsePolicy(text: string, options: { file: string; mode?: Policy
   // Once: to compile it would take longer than to walk it.
   const read = policySchema(mode).safeParse(tree, { jitless: true })
   const findings = read.success
-    ? checkPolicy(read.data, mode, document)
+    ? checkPolicy(read.data, document, { mode, release: options.release ?? RELEASE_DEFAULT })
     : read.error.issues.flatMap((issue) => toFindings(issue))
   const problems = findings.map((finding) => document.locate(finding)).sort(byPlace)
   const isRefused = problems.some((problem) => problem.severity === 'error')
@@ -58,13 +63,19 @@ export function formatProblem(problem: Problem): string {
   return `${file}:${line}:${column}: ${severity === 'warning' ? 'warning: ' : ''}${message}`
 }
 
-function checkPolicy(policy: Policy, mode: PolicyMode, document: PolicyDocument): Finding[] {
-  const sites = endpointSites(policy, mode, (path) => document.has(path))
+function checkPolicy(
+  policy: Policy,
+  document: PolicyDocument,
+  { mode, release }: { mode: PolicyMode; release: Release },
+): Finding[] {
+  const reading = { mode, release, has: (path: Path) => document.has(path) }
+  const sites = endpointSites(policy, reading)
   return [
     ...(mode === 'typed' ? [...checkIdentity(policy), ...checkFilesystem(policy)] : []),
-    ...warnAboutStatics(policy),
+    ...warnAboutStatics(policy, release),
     ...checkMiddlewares(policy),
     ...sites.flatMap((site) => [...checkEndpoint(site), ...checkRules(site)]),
+    ...checkRelease(policy, sites, reading),
     ...(mode === 'typed' ? findAmbiguities(sites) : []),
     ...warnAboutBinaries(policy),
   ]

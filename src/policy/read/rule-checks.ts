@@ -47,14 +47,16 @@ export function checkRules(site: EndpointSite): Finding[] {
   return [...findings, ...checkPersistedQueries(site)]
 }
 
-function checkMatchers({ matcher, report }: RuleSite): void {
+function checkMatchers({ endpoint, kind, matcher, report }: RuleSite): void {
+  // OpenShell looks at the query of every deny rule, and of the allow rules of two protocols.
+  const readsQuery = kind === 'deny' || ['rest', 'websocket'].includes(endpoint.protocol)
   const named: [Path, GlobList][] = [
     ...Object.entries(matcher.query).map(([key, globs]): [Path, GlobList] => [['query', key], globs]),
     ...Object.entries(matcher.params).map(([key, globs]): [Path, GlobList] => [['params', key], globs]),
     ...(matcher.tool === undefined ? [] : [[['tool'], matcher.tool] as [Path, GlobList]]),
   ]
   for (const [at, globs] of named) {
-    if (globs.length === 0) report(at, 'a matcher needs at least one glob')
+    if (globs.length === 0 && (at[0] !== 'query' || readsQuery)) report(at, 'a matcher needs at least one glob')
     for (const glob of globs) warnAboutGlob(report, at, glob)
   }
   warnAboutGlob(report, ['path'], matcher.path)
@@ -88,17 +90,23 @@ function checkMcpAndJsonRpc(site: RuleSite): void {
   else if (endpoint.protocol === 'json-rpc') checkJsonRpcRule(site)
   else {
     if (matcher.tool !== undefined) report(['tool'], 'tool needs protocol mcp')
-    if (Object.keys(matcher.params).length > 0) report(['params'], 'params need protocol mcp')
+    if (hasParams(site)) report(['params'], 'params need protocol mcp')
   }
 }
 
-function checkJsonRpcRule({ matcher, report }: RuleSite): void {
+/** A typed `{}` is as good as absent; an untyped one is looked at. */
+function hasParams({ matcher, mode, rulePath, has }: RuleSite): boolean {
+  return Object.keys(matcher.params).length > 0 || (mode === 'file' && has([...rulePath, 'params']))
+}
+
+function checkJsonRpcRule(site: RuleSite): void {
+  const { matcher, report } = site
   if (matcher.method === '') report([], 'a json-rpc rule needs a method')
   else if (matcher.method !== '*' && usesWildcard(matcher.method)) {
     report(['method'], `a json-rpc method is "*" or an exact name, not "${matcher.method}"`)
   }
   if (matcher.tool !== undefined) report(['tool'], 'tool needs protocol mcp')
-  if (Object.keys(matcher.params).length > 0) report(['params'], 'json-rpc rules take no params')
+  if (hasParams(site)) report(['params'], 'json-rpc rules take no params')
   checkNoPathOrQuery(matcher, report)
 }
 

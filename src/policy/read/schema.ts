@@ -3,6 +3,7 @@ import { z } from 'zod'
 import {
   absent,
   boolean,
+  type FieldSchema,
   integer,
   list,
   map,
@@ -83,7 +84,7 @@ function endpointSchema(mode: PolicyMode) {
     graphql_max_body_bytes: or(integer(0, U32_MAX), 0),
     // These two stanzas, like the middlewares, are read strictly in both modes.
     json_rpc: optional(section({ max_body_bytes: bodyBytes }, true)),
-    mcp: optional(mcpSchema(bodyBytes)),
+    mcp: optional(mcpSchema(bodyBytes, text)),
     credential_signing: or(text, ''),
     signing_service: or(text, ''),
     signing_region: or(text, ''),
@@ -92,9 +93,14 @@ function endpointSchema(mode: PolicyMode) {
   return section(shape, isTyped)
 }
 
-function mcpSchema(bodyBytes: z.ZodType<number, unknown>) {
+function mcpSchema(bodyBytes: z.ZodType<number, unknown>, text: FieldSchema<string>) {
   const option = optional(boolean)
-  const shape = { max_body_bytes: bodyBytes, strict_tool_names: option, allow_all_known_mcp_methods: option }
+  const shape = {
+    versions: optional(list(text)),
+    max_body_bytes: bodyBytes,
+    strict_tool_names: option,
+    allow_all_known_mcp_methods: option,
+  }
   return section(shape, true)
 }
 

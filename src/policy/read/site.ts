@@ -1,10 +1,12 @@
 // Where a check stands: one endpoint of one rule, and how to look at what is written there.
 import type { Path } from './document.ts'
 import type { PolicyMode } from './fields.ts'
+import type { Release } from './release.ts'
 import type { Endpoint, Policy } from './schema.ts'
 
 export interface EndpointSite {
   mode: PolicyMode
+  release: Release
   /** The key in network_policies. */
   rule: string
   endpoint: Endpoint
@@ -13,14 +15,16 @@ export interface EndpointSite {
   has: (path: Path) => boolean
 }
 
-export function endpointSites(policy: Policy, mode: PolicyMode, has: EndpointSite['has']): EndpointSite[] {
+export function endpointSites(
+  policy: Policy,
+  reading: Pick<EndpointSite, 'mode' | 'release' | 'has'>,
+): EndpointSite[] {
   return Object.entries(policy.network_policies).flatMap(([rule, { endpoints }]) =>
     endpoints.map((endpoint, index) => ({
-      mode,
+      ...reading,
       rule,
       endpoint,
       path: ['network_policies', rule, 'endpoints', index],
-      has,
     })),
   )
 }

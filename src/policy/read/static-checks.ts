@@ -3,6 +3,7 @@
 import { GlobError } from '../match/glob.ts'
 import { type HostPattern, parseHostPattern, selectorMayMatch } from '../match/host-pattern.ts'
 import type { Finding, Path, Severity } from './document.ts'
+import { looseWord, type Release } from './release.ts'
 import type { Middleware, Policy } from './schema.ts'
 
 const PATHS_MAX = 256
@@ -62,15 +63,13 @@ function pathMessages(path: string, list: 'read_only' | 'read_write'): string[] 
 }
 
 /** Says nothing that stops a policy: what loads, but does not do what it reads like. */
-export function warnAboutStatics(policy: Policy): Finding[] {
+export function warnAboutStatics(policy: Policy, release: Release): Finding[] {
   const findings: Finding[] = []
-  if (policy.version !== 1) {
-    findings.push(finding(['version'], 'the documented version is 1; OpenShell does not check it', 'warning'))
-  }
+  if (policy.version !== 1) findings.push(looseWord(release, ['version'], 'the documented version is 1'))
   const compatibility = policy.landlock?.compatibility ?? ''
   if (!['', 'best_effort', 'hard_requirement'].includes(compatibility)) {
     const message = `"${compatibility}" means best_effort; only hard_requirement is strict`
-    findings.push(finding(['landlock', 'compatibility'], message, 'warning'))
+    findings.push(looseWord(release, ['landlock', 'compatibility'], message))
   }
   const { read_only: readOnly = [], read_write: readWrite = [] } = policy.filesystem_policy ?? {}
   for (const [index, path] of readOnly.entries()) {

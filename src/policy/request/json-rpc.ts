@@ -1,5 +1,6 @@
 // The body of a JSON-RPC or MCP request as the rules see it (net/l7/jsonrpc.rs).
 import type { JsonRpcRequest } from './body.ts'
+import { mcpParamsProblem } from './mcp-params.ts'
 import {
   isJsonObject,
   type JsonObject,
@@ -75,6 +76,8 @@ function readCall(message: JsonObject, reading: JsonRpcReading): Call {
   if (params !== undefined && params !== null && !isJsonObject(params)) {
     throw new UnreadableError('the params of a message are not an object')
   }
+  const problem = mcpParamsProblem(method, params ?? {}, Object.hasOwn(message, 'id'))
+  if (problem !== undefined) throw new UnreadableError(`the ${problem} of ${method} is missing or of the wrong type`)
   if (method !== 'tools/call') return { method }
   // Without an id too: OpenShell reads no tool there, but a server may run it.
   const tool = toolOf(params)
