@@ -4,20 +4,20 @@ import { z } from 'zod'
 import type { Env } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { readGoogleCredential } from '../openshell/google-refresh.ts'
+import { policyMessage, rulesMessage } from '../openshell/policy-message.ts'
+import { type ProviderType, providerType } from '../openshell/provider-types.ts'
+import type { ProviderSecrets } from '../openshell/providers.ts'
 import {
   checkPlan,
   type InferencePlan,
   type OnEnd,
   type ProviderPlan,
   type SandboxPlan,
-} from '../openshell/plan.ts'
-import { policyMessage, rulesMessage } from '../openshell/policy-message.ts'
-import { type ProviderType, providerType } from '../openshell/provider-types.ts'
-import type { ProviderSecrets } from '../openshell/providers.ts'
+} from '../openshell/sandbox-plan.ts'
 import { loadPolicy } from '../policy/read/load.ts'
 import { readKnownSecrets } from '../redaction/known-secrets.ts'
 
-export interface LaunchFlags {
+export interface SandboxFlags {
   gateway: string
   workspace: string
   name?: string
@@ -62,8 +62,8 @@ const JsonObject = z.record(z.string(), z.unknown())
  *
  * @throws {RunnerError} `config_invalid`. @throws {PolicyError}
  */
-export async function planLaunch(
-  flags: LaunchFlags,
+export async function planSandbox(
+  flags: SandboxFlags,
   { command, env }: { command: readonly string[]; env: Env },
 ): Promise<PlannedLaunch> {
   const name = flags.name ?? `agui-${randomBytes(6).toString('hex')}`
@@ -139,7 +139,7 @@ async function readProvider(
 }
 
 async function readInference(
-  { inference, inferenceUrl, model, verify }: LaunchFlags,
+  { inference, inferenceUrl, model, verify }: SandboxFlags,
   env: Env,
 ): Promise<{ plan: InferencePlan; values: ProviderSecrets[string] } | undefined> {
   if (inference === undefined) {

@@ -2,17 +2,17 @@ import { randomBytes } from 'node:crypto'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { RunnerError } from '../errors.ts'
 import { exec } from '../openshell/exec.ts'
-import type { Gateway } from '../openshell/gateway.ts'
-import { LAUNCH_PACE, launchSandbox } from '../openshell/launch.ts'
-import { LABEL } from '../openshell/plan.ts'
+import type { Gateway } from '../openshell/gateway-client.ts'
 import { putAway } from '../openshell/put-away.ts'
 import { described, findSandbox } from '../openshell/sandbox.ts'
+import { LAUNCH_PACE, launchSandbox } from '../openshell/sandbox-launch.ts'
+import { SANDBOX_LABEL } from '../openshell/sandbox-plan.ts'
 import { inside, inWorkspace, type SandboxAt, type SandboxName } from '../openshell/service.ts'
 import type { CliContext } from './context.ts'
 import { credentialFileOption, withCredentialFile } from './credential-file.ts'
 import { EXIT } from './exit.ts'
 import { addGatewayOptions, atGateway, collect, type GatewayFlags, parsePort } from './openshell-gateway.ts'
-import { type LaunchFlags, planLaunch, secretValues } from './openshell-plan.ts'
+import { planSandbox, type SandboxFlags, secretValues } from './openshell-plan.ts'
 
 const LINES_MAX = 2000
 const LIST_MAX = 1000
@@ -28,7 +28,7 @@ export function openshellCommand(context: CliContext): Command {
     .addCommand(stopCommand(context))
 }
 
-type AllLaunchFlags = LaunchFlags & GatewayFlags & { dryRun?: boolean; credentialFile?: string }
+type AllFlags = SandboxFlags & GatewayFlags & { dryRun?: boolean; credentialFile?: string }
 
 function launchCommand(context: CliContext): Command {
   return new Command('launch')
@@ -36,7 +36,7 @@ function launchCommand(context: CliContext): Command {
       'make a sandbox, run the runner in it, and stay until a signal; lines of JSON say what there is',
     )
     .argument('[command...]', 'in the place of /runner/entrypoint.sh')
-    .action(async (command: string[], flags: AllLaunchFlags) => {
+    .action(async (command: string[], flags: AllFlags) => {
       process.exitCode = await launchAndStay(context, command, flags)
     })
 }
@@ -86,9 +86,9 @@ function addLaunchOptions(command: Command, { env, version }: CliContext): Comma
 }
 
 /** @returns the exit code. */
-async function launchAndStay(context: CliContext, command: string[], flags: AllLaunchFlags): Promise<number> {
+async function launchAndStay(context: CliContext, command: string[], flags: AllFlags): Promise<number> {
   const env = withCredentialFile(context.env, flags.credentialFile)
-  const { plan, secrets } = await planLaunch(flags, { command, env })
+  const { plan, secrets } = await planSandbox(flags, { command, env })
   if (flags.dryRun === true) {
     process.stdout.write(`${JSON.stringify(plan, null, 2)}\n`)
     return EXIT.ok
@@ -100,8 +100,10 @@ async function launchAndStay(context: CliContext, command: string[], flags: AllL
     })
     const launched = await launchSandbox({
       ...{ gateway, plan, secrets, run, signal, say },
-      onOutput: (data) => void process.stderr.write(data),
-      onMade: ({ name, phase }) => print({ msg: 'made', sandbox: name, phase }),
+      onOutput: (data) => {
+        process.stderr.write(data)
+      },
+      onSandbox: ({ name, phase }, isMade) => print({ msg: isMade ? 'made' : 'found', sandbox: name, phase }),
     })
     print({ msg: 'launched', sandbox: plan.name, address: launched.address })
     const end = await Promise.race([stopped, launched.ended])
@@ -122,7 +124,9 @@ function execCommand(context: CliContext): Command {
     .action(async (name: string, command: string[], flags: GatewayFlags) => {
       const code = await atGateway(flags, context, async ({ gateway, signal }) => {
         const at = await needSandbox(gateway, { name, workspace: flags.workspace }, signal)
-        const onOutput = (data: Uint8Array, stream: 'stdout' | 'stderr') => void process[stream].write(data)
+        const onOutput = (data: Uint8Array, stream: 'stdout' | 'stderr') => {
+          process[stream].write(data)
+        }
         return await exec(gateway, { ...inside(at), command }, { signal, onOutput })
       })
       process.exitCode = code
@@ -181,7 +185,8 @@ async function printAll(gateway: Gateway, workspace: string, signal: AbortSignal
   const request = { limit: LIST_MAX, page_size: LIST_MAX, ...inWorkspace(workspace) }
   const { sandboxes } = await gateway.call('ListSandboxes', request, signal)
   for (const sandbox of sandboxes)
-    if (sandbox.labels[LABEL] !== undefined) process.stdout.write(`${sandbox.name} ${described(sandbox)}\n`)
+    if (sandbox.labels[SANDBOX_LABEL] !== undefined)
+      process.stdout.write(`${sandbox.name} ${described(sandbox)}\n`)
 }
 
 async function needSandbox(gateway: Gateway, at: SandboxName, signal: AbortSignal): Promise<SandboxAt> {

@@ -25,7 +25,8 @@ export const int32 = scalar('int32')
 /** A number of 64 bits is read as a text: a double would round it. */
 export const int64 = scalar('int64')
 export const one = <const T extends string>(type: T, id: number) => ({ type, id })
-export const list = <const T extends string>(type: T, id: number) => ({ type, id, rule: 'repeated' }) as const
+export const listOf = <const T extends string>(type: T, id: number) =>
+  ({ type, id, rule: 'repeated' }) as const
 export const mapOf = <const T extends string>(type: T, id: number) =>
   ({ type, id, keyType: 'string' }) as const
 

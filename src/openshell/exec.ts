@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { status } from '@grpc/grpc-js'
-import type { Gateway } from './gateway.ts'
+import type { Gateway } from './gateway-client.ts'
 import { GatewayFailure, isFailure } from './gateway-failure.ts'
 import type { RequestOf } from './service.ts'
 

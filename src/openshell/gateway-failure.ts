@@ -39,11 +39,19 @@ export class GatewayFailure extends Error {
   /** `details` is the gateway's text. */
   constructor(call: string, code: status, details: string) {
     const advice = ADVICE[code]
-    const said = details === '' ? '' : `: ${details.replace(/[\s.]+$/, '')}`
+    const said = details === '' ? '' : `: ${inOneLine(details)}`
     super(`${call} failed (${status[code]})${said}${advice === undefined ? '' : `; ${advice}`}`)
     this.code = code
     this.remedy = REMEDIES[code] ?? 'again'
   }
+}
+
+/** The library adds a time, and notes of its own. */
+function inOneLine(details: string): string {
+  return details
+    .replace(/\s*\([^()]*Z\)\. Resolution note:.*$/s, '')
+    .replace(/\s+/g, ' ')
+    .replace(/[ .]+$/, '')
 }
 
 export function isFailure(error: unknown, remedy: GatewayRemedy): error is GatewayFailure {

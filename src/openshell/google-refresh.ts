@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { RefreshPlan } from './plan.ts'
+import type { RefreshPlan } from './sandbox-plan.ts'
 
 /** OpenShell's numbers of the two ways in which a gateway fetches tokens of Google. */
 const STRATEGY = { refreshToken: 3, serviceAccount: 5 } as const

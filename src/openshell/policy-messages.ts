@@ -1,4 +1,4 @@
-import { bool, double, int32, list, mapOf, one, text, uint32 } from '../grpc/definition.ts'
+import { bool, double, int32, listOf, mapOf, one, text, uint32 } from '../grpc/definition.ts'
 
 /** Of an allow rule and of a deny rule. */
 const MATCHER = {
@@ -8,7 +8,7 @@ const MATCHER = {
   query: mapOf('L7QueryMatcher', 4),
   operation_type: text(5),
   operation_name: text(6),
-  fields: list('string', 7),
+  fields: listOf('string', 7),
   params: mapOf('L7QueryMatcher', 9),
 } as const
 
@@ -17,10 +17,10 @@ export const ENDPOINT = {
   host: text(1),
   port: uint32(2),
   protocol: text(3),
-  rules: list('L7Rule', 7),
-  allowed_ips: list('string', 8),
-  ports: list('uint32', 9),
-  deny_rules: list('L7DenyRule', 10),
+  rules: listOf('L7Rule', 7),
+  allowed_ips: listOf('string', 8),
+  ports: listOf('uint32', 9),
+  deny_rules: listOf('L7DenyRule', 10),
   allow_encoded_slash: bool(11),
   persisted_queries: text(12),
   graphql_persisted_queries: mapOf('GraphqlOperation', 13),
@@ -50,23 +50,23 @@ export const POLICY_MESSAGES = {
     },
   },
   FilesystemPolicy: {
-    fields: { include_workdir: bool(1), read_only: list('string', 2), read_write: list('string', 3) },
+    fields: { include_workdir: bool(1), read_only: listOf('string', 2), read_write: listOf('string', 3) },
   },
   LandlockPolicy: { fields: { compatibility: text(1) } },
   ProcessPolicy: { fields: { run_as_user: text(1), run_as_group: text(2) } },
   NetworkPolicyRule: {
-    fields: { name: text(1), endpoints: list('NetworkEndpoint', 2), binaries: list('NetworkBinary', 3) },
+    fields: { name: text(1), endpoints: listOf('NetworkEndpoint', 2), binaries: listOf('NetworkBinary', 3) },
   },
   NetworkBinary: { fields: { path: text(1) } },
   McpOptions: { fields: { strict_tool_names: bool(1), allow_all_known_mcp_methods: bool(2) } },
   NetworkCredentialBinding: { fields: { provider: text(1) } },
   GraphqlOperation: {
-    fields: { operation_type: text(1), operation_name: text(2), fields: list('string', 3) },
+    fields: { operation_type: text(1), operation_name: text(2), fields: listOf('string', 3) },
   },
   L7Rule: { fields: { allow: one('L7Allow', 1) } },
   L7Allow: { fields: MATCHER },
   L7DenyRule: { fields: MATCHER },
-  L7QueryMatcher: { fields: { glob: text(1), any: list('string', 2) } },
+  L7QueryMatcher: { fields: { glob: text(1), any: listOf('string', 2) } },
   NetworkMiddlewareConfig: {
     fields: {
       name: text(1),
@@ -77,7 +77,7 @@ export const POLICY_MESSAGES = {
       order: int32(6),
     },
   },
-  MiddlewareEndpointSelector: { fields: { include: list('string', 1), exclude: list('string', 2) } },
+  MiddlewareEndpointSelector: { fields: { include: listOf('string', 1), exclude: listOf('string', 2) } },
   Struct: { fields: { fields: mapOf('Value', 1) } },
   Value: {
     fields: {
@@ -89,5 +89,5 @@ export const POLICY_MESSAGES = {
       list_value: one('ListValue', 6),
     },
   },
-  ListValue: { fields: { values: list('Value', 1) } },
+  ListValue: { fields: { values: listOf('Value', 1) } },
 } as const

@@ -1,7 +1,7 @@
 import { RunnerError } from '../errors.ts'
-import type { Gateway } from './gateway.ts'
+import type { Gateway } from './gateway-client.ts'
 import { GatewayFailure, isFailure } from './gateway-failure.ts'
-import { type InferencePlan, LABEL, type ProviderPlan, type SandboxPlan } from './plan.ts'
+import { type InferencePlan, type ProviderPlan, SANDBOX_LABEL, type SandboxPlan } from './sandbox-plan.ts'
 import { inWorkspace, named, type SandboxName } from './service.ts'
 
 /** Values for the names of a plan, by the provider's name. None of them is in the plan. */
@@ -36,14 +36,14 @@ export async function provideProviders(
       'sandbox_failed',
       'This gateway has no routes to a model (OpenShell 0.1): leave --inference out, and attach the credential with --provider.',
     )
-  for (const provider of providers) await provideProvider(gateway, provider, { [LABEL]: name }, wants)
+  for (const provider of providers) await provideProvider(gateway, provider, { [SANDBOX_LABEL]: name }, wants)
   if (inference !== undefined) await provideRoute(gateway, inference, wants)
 }
 
 /** It is the gateway's, so it is changed only where it is not so. */
 async function enableProfiles(gateway: Gateway, signal: AbortSignal): Promise<void> {
   const { settings } = await gateway.call('GetGatewayConfig', {}, signal)
-  if (settings[PROVIDERS_V2]?.bool_value === true) return
+  if (settings.some(({ key, value }) => key === PROVIDERS_V2 && value.bool_value)) return
   const request = { global: true, setting_key: PROVIDERS_V2, setting_value: { bool_value: true } }
   await gateway.call('UpdateConfig', request, signal)
 }
@@ -122,7 +122,7 @@ export async function removeProviders(
   const request = { limit: PAGE, page_size: PAGE, ...inWorkspace(workspace) }
   const { providers } = await gateway.call('ListProviders', request, signal)
   const names = providers.flatMap(({ metadata: { name, labels } }) =>
-    labels[LABEL] === sandbox ? [name] : [],
+    labels[SANDBOX_LABEL] === sandbox ? [name] : [],
   )
   for (const name of names) await gateway.call('DeleteProvider', named({ name, workspace }), signal)
   return names

@@ -1,6 +1,6 @@
 import { RunnerError, toMessage } from '../errors.ts'
 import { within } from '../within.ts'
-import type { Gateway } from './gateway.ts'
+import type { Gateway } from './gateway-client.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { removeProviders } from './providers.ts'
 import { described, findSandbox, isOurs, removeSandbox, type SandboxPace } from './sandbox.ts'

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { RunnerError } from '../errors.ts'
 import { within } from '../within.ts'
-import type { Gateway } from './gateway.ts'
+import type { Gateway } from './gateway-client.ts'
 import { isFailure } from './gateway-failure.ts'
-import { LABEL, RUN_LABEL, type SandboxPlan } from './plan.ts'
 import { structMessage } from './policy-message.ts'
+import { RUN_LABEL, SANDBOX_LABEL, type SandboxPlan } from './sandbox-plan.ts'
 import { inWorkspace, named, type Sandbox, type SandboxName } from './service.ts'
 
 /** Milliseconds. */
@@ -50,7 +50,7 @@ export async function provideSandbox(
     providers: [...providers.map((provider) => provider.name), ...attached],
     ...(policy === undefined ? {} : { policy }),
   }
-  const labels = { ...plan.labels, [LABEL]: name, [RUN_LABEL]: run }
+  const labels = { ...plan.labels, [SANDBOX_LABEL]: name, [RUN_LABEL]: run }
   const request = { name, spec, labels, ...inWorkspace(workspace) }
   try {
     const sandbox = await gateway.call('CreateSandbox', request, signal)
@@ -67,7 +67,7 @@ export async function provideSandbox(
 
 /** Whether a launcher of this kind made it. */
 export function isOurs({ name, labels }: Sandbox): boolean {
-  return labels[LABEL] === name
+  return labels[SANDBOX_LABEL] === name
 }
 
 /**

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { loadService, type Method, method, type Written } from '../grpc/definition.ts'
-import { MESSAGES_0_0, MESSAGES_0_1 } from './messages.ts'
+import { MESSAGES_0_0, MESSAGES_0_1 } from './wire-messages.ts'
 
 /** Two wire forms: that of OpenShell 0.0.88 to 0.0.116, and that of 0.1. */
 export type Protocol = '0.0' | '0.1'
@@ -164,7 +164,11 @@ export const ANSWERS = {
   ConfigureProviderRefresh: Anything,
   RotateProviderCredential: Anything,
   GetGatewayConfig: z.object({
-    settings: z.record(z.string(), z.object({ bool_value: z.boolean().optional() })).default({}),
+    settings: z
+      .array(
+        z.object({ key: text, value: z.object({ bool_value: z.boolean().default(false) }).prefault({}) }),
+      )
+      .default([]),
   }),
   UpdateConfig: Anything,
   GetSandboxLogs: z.object({ logs: z.array(LogLine).default([]) }),

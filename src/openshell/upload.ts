@@ -6,9 +6,9 @@ import { basename, dirname, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { RunnerError, toMessage } from '../errors.ts'
 import { exec } from './exec.ts'
-import type { Gateway } from './gateway.ts'
+import type { Gateway } from './gateway-client.ts'
 import { isFailure } from './gateway-failure.ts'
-import type { UploadPlan } from './plan.ts'
+import type { UploadPlan } from './sandbox-plan.ts'
 import { inside, type SandboxAt } from './service.ts'
 
 /** Of one exec's stdin: a request has at most 1 MiB. */

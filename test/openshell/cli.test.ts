@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { planLaunch } from '../../src/cli/openshell-plan.ts'
+import { planSandbox } from '../../src/cli/openshell-plan.ts'
 import { GatewayServer } from '../support/openshell-gateway.ts'
 
 let folder = ''
@@ -196,7 +196,7 @@ test('the plan holds every name and no value of a credential, and equal flags gi
     inference: 'vertex',
     model: 'm',
   }
-  const [first, second] = await Promise.all([1, 2].map(() => planLaunch(flags, { command: [], env })))
+  const [first, second] = await Promise.all([1, 2].map(() => planSandbox(flags, { command: [], env })))
   expect(first).toEqual(second)
   const json = JSON.stringify(first?.plan)
   for (const secret of [SECRET, 'jira-very-secret', 'pk-very-secret']) expect(json).not.toContain(secret)
@@ -234,7 +234,7 @@ test.each<[object, RegExp]>([
   [{ name: 'a-name-of-twenty-cha' }, /name: a-z, 0-9/],
 ])('%j is refused before any gateway is asked', async (flags, message) => {
   const env = { ANTHROPIC_API_KEY: SECRET }
-  const planned = planLaunch({ ...FLAGS, ...flags }, { command: [], env })
+  const planned = planSandbox({ ...FLAGS, ...flags }, { command: [], env })
   const error: unknown = await planned.catch((thrown: unknown) => thrown)
   expect(String(error)).toMatch(message)
   expect(String(error)).not.toContain('very-secret')

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { status } from '@grpc/grpc-js'
 import { afterEach, describe, expect, test } from 'vitest'
-import type { ProviderPlan } from '../../src/openshell/plan.ts'
+import type { ProviderPlan } from '../../src/openshell/sandbox-plan.ts'
 import { type OpenShellBench, openShellBench } from '../support/openshell-launch.ts'
 
 let bench: OpenShellBench | undefined
@@ -137,7 +137,9 @@ test('a sandbox that was there before is gone on with, and left', async () => {
   expect(bench.server.sandboxes.get('box')?.phase).toBe('STOPPED')
 
   const second = await bench.launch({ run: 'run-2', plan: { uploads: [{ source: '/', target: '/x' }] } })
-  expect(bench.said).toContain('nothing is uploaded into a sandbox that was there before')
+  expect(bench.said).toEqual(
+    expect.arrayContaining(['found box', 'nothing is uploaded into a sandbox that was there before']),
+  )
   expect(await (await fetch(`${second.address}/env`)).json()).toMatchObject({ IS_RESUME: 'true' })
   expect(await second.close()).toEqual({
     state: 'left',

@@ -6,11 +6,11 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { protocolOf } from '../../src/openshell/gateway-version.ts'
-import { MESSAGES_0_0, MESSAGES_0_1 } from '../../src/openshell/messages.ts'
 import { inside, inWorkspace, openshellServices } from '../../src/openshell/service.ts'
+import { MESSAGES_0_0, MESSAGES_0_1 } from '../../src/openshell/wire-messages.ts'
 
-/** JSON in protobuf's own words, and a date: of no package of OpenShell. */
-const WELL_KNOWN = /^(?:Struct|Value|ListValue|Timestamp)\./
+/** JSON in protobuf's own words, a date, and a map's entry: of no package of OpenShell. */
+const WELL_KNOWN = /^(?:Struct|Value|ListValue|Timestamp|SettingEntry)\./
 /** Not in 0.1, and not called there. */
 const ROUTES = /^[GS]etInferenceRoute/
 /** What is a number in 0.1 has a name of its own here. */
@@ -25,6 +25,7 @@ const linesOf = (messages: typeof MESSAGES_0_0 | typeof MESSAGES_0_1): string[] 
     .flatMap(([name, { fields }]) =>
       Object.entries(fields).map(([key, field]) => {
         const { type, id, rule, keyType } = { rule: undefined, keyType: undefined, ...field }
+        if (type === 'SettingEntry') return `${name}.${key}=${id} map<SettingValue>`
         const kind = keyType !== undefined ? `map<${type}>` : rule !== undefined ? `list<${type}>` : type
         return `${name}.${NAMES[key] ?? key}=${id} ${kind}`
       }),

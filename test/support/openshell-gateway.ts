@@ -13,7 +13,7 @@ import {
   type sendUnaryData,
   status,
 } from '@grpc/grpc-js'
-import { LABEL } from '../../src/openshell/plan.ts'
+import { SANDBOX_LABEL } from '../../src/openshell/sandbox-plan.ts'
 import {
   type Message,
   openshellServices,
@@ -207,7 +207,12 @@ export class GatewayServer {
         return { version }
       }
       case 'GetGatewayConfig':
-        return { settings: { providers_v2_enabled: { bool_value: this.hasProfiles } } }
+        return {
+          settings: [
+            { key: 'unset' },
+            { key: 'providers_v2_enabled', value: { bool_value: this.hasProfiles } },
+          ],
+        }
       case 'UpdateConfig':
         return this.#updateConfig(request as RequestOf<'UpdateConfig'>)
       case 'SetInferenceRoute': {
@@ -443,7 +448,7 @@ export class GatewayServer {
   get leftovers(): string[] {
     const providers = [...this.providers.values()].map(({ metadata }) => metadata)
     return [...this.sandboxes.values(), ...providers].flatMap(({ name, labels }) =>
-      labels[LABEL] === undefined ? [] : [name],
+      labels[SANDBOX_LABEL] === undefined ? [] : [name],
     )
   }
 }

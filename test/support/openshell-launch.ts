@@ -5,10 +5,10 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { Access, type AccessOptions } from '../../src/openshell/access.ts'
-import { Gateway } from '../../src/openshell/gateway.ts'
-import { type LaunchedSandbox, type LaunchPace, launchSandbox } from '../../src/openshell/launch.ts'
-import type { SandboxPlan } from '../../src/openshell/plan.ts'
+import { Gateway } from '../../src/openshell/gateway-client.ts'
 import type { ProviderSecrets } from '../../src/openshell/providers.ts'
+import { type LaunchedSandbox, type LaunchPace, launchSandbox } from '../../src/openshell/sandbox-launch.ts'
+import type { SandboxPlan } from '../../src/openshell/sandbox-plan.ts'
 import { proxySettings } from '../../src/proxy-settings.ts'
 import { GatewayServer, type GatewayServerOptions } from './openshell-gateway.ts'
 
@@ -51,11 +51,11 @@ export interface OpenShellBench {
   readonly said: string[]
   plan(changes?: Partial<SandboxPlan>): SandboxPlan
   gateway(access?: Partial<AccessOptions>): Promise<Gateway>
-  launch(options?: LaunchOptions): Promise<LaunchedSandbox>
+  launch(options?: SandboxLaunchOptions): Promise<LaunchedSandbox>
   close(): Promise<void>
 }
 
-interface LaunchOptions {
+interface SandboxLaunchOptions {
   plan?: Partial<SandboxPlan>
   secrets?: ProviderSecrets
   signal?: AbortSignal
@@ -113,7 +113,7 @@ export async function openShellBench({ hasRunner, ...options }: BenchOptions = {
         ...{ gateway: await bench.gateway(), plan: bench.plan(plan), secrets, run, signal },
         say: (line) => void said.push(line),
         onOutput: (data) => void said.push(Buffer.from(data).toString('utf8')),
-        onMade: ({ name }) => void said.push(`made ${name}`),
+        onSandbox: ({ name }, isMade) => void said.push(`${isMade ? 'made' : 'found'} ${name}`),
         pace: { ...QUICK, ...pace },
       })
       launched.push(one)

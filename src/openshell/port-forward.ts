@@ -4,11 +4,11 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { RunnerError, toMessage } from '../errors.ts'
-import { type ForwardStream, failureOf, type Gateway } from './gateway.ts'
+import { type ForwardStream, failureOf, type Gateway } from './gateway-client.ts'
 import type { Place } from './runner-health.ts'
 import { ForwardFrame, inside, type SandboxAt } from './service.ts'
 
-export interface ForwardOptions {
+export interface PortForwardOptions {
   gateway: Gateway
   sandbox: SandboxAt
   /** TCP on the sandbox's 127.0.0.1. */
@@ -27,13 +27,13 @@ const REVOKE_MS = 5000
 
 /** A port here that leads to one in the sandbox, by the gateway (control-plane.md 2.3). */
 export class Forward {
-  readonly #options: ForwardOptions
+  readonly #options: PortForwardOptions
   readonly #server: Server
   readonly #open = new Set<Socket>()
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
 
-  private constructor(options: ForwardOptions) {
+  private constructor(options: PortForwardOptions) {
     this.#options = options
     // A client that has said everything still waits for its answer.
     this.#server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -47,7 +47,7 @@ export class Forward {
   }
 
   /** @throws {RunnerError} `config_invalid` when it cannot listen there. */
-  static async open(options: ForwardOptions): Promise<Forward> {
+  static async open(options: PortForwardOptions): Promise<Forward> {
     const forward = new Forward(options)
     const { listen } = options
     const place = typeof listen === 'number' ? { host: HOST, port: listen } : { path: listen }

@@ -19,7 +19,7 @@ import {
   type Services,
 } from './service.ts'
 
-export interface GatewayOptions {
+export interface GatewayClientOptions {
   access: Access
   proxies: ProxySettings
   pace?: Partial<GatewayPace>
@@ -49,7 +49,7 @@ export class Gateway {
   #protocol: Protocol = '0.0'
   #services: Services = openshellServices('0.0')
 
-  private constructor({ access, proxies, pace }: GatewayOptions) {
+  private constructor({ access, proxies, pace }: GatewayClientOptions) {
     this.#access = access
     this.#pace = { ...PACE, ...pace }
     this.#client = connector({ server: access.server, tls: access.tls, proxies }, KEEPALIVE)()
@@ -61,7 +61,7 @@ export class Gateway {
    * @throws {RunnerError} `config_invalid` for a proxy that cannot be used, `sandbox_failed` for a version that is too old.
    * @throws {GatewayFailure}
    */
-  static async open(options: GatewayOptions, signal: AbortSignal): Promise<Gateway> {
+  static async open(options: GatewayClientOptions, signal: AbortSignal): Promise<Gateway> {
     const gateway = new Gateway(options)
     try {
       const { version } = await gateway.call('Health', {}, signal)

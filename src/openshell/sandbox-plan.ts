@@ -71,7 +71,7 @@ export interface UploadPlan {
 }
 
 /** Of everything that a launcher makes; its value is the sandbox's name. */
-export const LABEL = 'agui-runner.sandbox'
+export const SANDBOX_LABEL = 'agui-runner.sandbox'
 /** Of one launch: which of two made it. */
 export const RUN_LABEL = 'agui-runner.run'
 

@@ -1,17 +1,17 @@
 import { RunnerError, toMessage } from '../errors.ts'
 import { unlessAborted } from '../within.ts'
 import { EXEC_PACE, type ExecPace, execUntilExit } from './exec.ts'
-import { Forward } from './forward.ts'
-import type { Gateway } from './gateway.ts'
-import { RUN_LABEL, type SandboxPlan } from './plan.ts'
+import type { Gateway } from './gateway-client.ts'
+import { Forward } from './port-forward.ts'
 import { type ProviderSecrets, provideProviders } from './providers.ts'
 import { putAway, type SandboxState } from './put-away.ts'
 import { untilHealthy } from './runner-health.ts'
 import { provideSandbox, SANDBOX_PACE, type SandboxPace, untilReady } from './sandbox.ts'
+import { RUN_LABEL, type SandboxPlan } from './sandbox-plan.ts'
 import { inside, inWorkspace, type Sandbox, type SandboxAt } from './service.ts'
 import { UPLOAD_PAUSES, upload } from './upload.ts'
 
-export interface LaunchOptions {
+export interface SandboxLaunchOptions {
   gateway: Gateway
   plan: SandboxPlan
   secrets: ProviderSecrets
@@ -22,8 +22,8 @@ export interface LaunchOptions {
   say(line: string): void
   /** What the command writes. */
   onOutput(data: Uint8Array): void
-  /** The sandbox exists: whoever kills this process from here on leaves it behind. */
-  onMade(sandbox: Sandbox): void
+  /** The sandbox exists, made or found: whoever kills this process from here on leaves it behind. */
+  onSandbox(sandbox: Sandbox, isMade: boolean): void
   pace?: Partial<LaunchPace>
 }
 
@@ -62,7 +62,7 @@ export interface LaunchedSandbox {
  *
  * @throws {RunnerError} `sandbox_failed`, or what was wrong before: why, and what is left at the gateway.
  */
-export async function launchSandbox(options: LaunchOptions): Promise<LaunchedSandbox> {
+export async function launchSandbox(options: SandboxLaunchOptions): Promise<LaunchedSandbox> {
   const launch = new Launch(options)
   try {
     return await launch.start()
@@ -75,7 +75,7 @@ export async function launchSandbox(options: LaunchOptions): Promise<LaunchedSan
 }
 
 class Launch {
-  readonly #options: LaunchOptions
+  readonly #options: SandboxLaunchOptions
   readonly #pace: LaunchPace
   /** Ends the command's stream; the command itself runs on until its sandbox ends. */
   readonly #closing = new AbortController()
@@ -84,18 +84,18 @@ class Launch {
   #ended: Promise<CommandEnd> | undefined
   #closed: Promise<SandboxState> | undefined
 
-  constructor(options: LaunchOptions) {
+  constructor(options: SandboxLaunchOptions) {
     this.#options = options
     this.#pace = { ...LAUNCH_PACE, ...options.pace }
   }
 
   async start(): Promise<LaunchedSandbox> {
-    const { gateway, plan, secrets, run, signal, say, onMade } = this.#options
+    const { gateway, plan, secrets, run, signal, say, onSandbox } = this.#options
     const { name, workspace } = plan
     this.#mayHaveMade = true
     await provideProviders(gateway, plan, { workspace, secrets, signal, say })
     const { sandbox: made, isMade } = await provideSandbox(gateway, plan, { run, signal })
-    onMade(made)
+    onSandbox(made, isMade)
     if (!isMade) say(`the sandbox ${name} was there before (${made.phase}); what it was made with stays`)
     const sandbox = await untilReady(gateway, plan, { pace: this.#pace.sandbox, signal })
     const at = { id: sandbox.id, name, workspace }
@@ -104,9 +104,17 @@ class Launch {
     else if (plan.uploads.length > 0) say('nothing is uploaded into a sandbox that was there before')
     const ended = this.#run(at, isMade ? {} : { IS_RESUME: 'true' })
     this.#ended = ended
-    const forward = await Forward.open({ gateway, sandbox: at, ...plan.forward, say })
+    let answers = false
+    const forward = await Forward.open({
+      ...{ gateway, sandbox: at, ...plan.forward },
+      // Until then nothing listens in the sandbox, and that is no news.
+      say: (line) => {
+        if (answers) say(line)
+      },
+    })
     this.#forward = forward
     await this.#untilHealthy(forward, ended)
+    answers = true
     return { address: forward.address, ended, close: () => this.close() }
   }
 

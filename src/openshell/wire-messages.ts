@@ -1,7 +1,7 @@
 // What a launcher says to an OpenShell gateway and hears from it, of the packages openshell.v1, openshell.inference.v1,
 // openshell.sandbox.v1 and openshell.datamodel.v1. On the wire no message has a name, so all of them stand in one table; what a
 // launcher has no use for is left out. The numbers are facts, held against OpenShell's own in test/openshell/protocol.test.ts.
-import { bool, bytes, int32, int64, list, mapOf, one, TIMESTAMP, text, uint32 } from '../grpc/definition.ts'
+import { bool, bytes, int32, int64, listOf, mapOf, one, TIMESTAMP, text, uint32 } from '../grpc/definition.ts'
 import { ENDPOINT, POLICY_MESSAGES } from './policy-messages.ts'
 
 const NOTHING = { fields: {} } as const
@@ -21,16 +21,16 @@ const COMMON = {
       environment: mapOf('string', 5),
       template: one('SandboxTemplate', 6),
       policy: one('SandboxPolicy', 7),
-      providers: list('string', 8),
-      command: list('string', 12),
+      providers: listOf('string', 8),
+      command: listOf('string', 12),
     },
   },
   SandboxTemplate: { fields: { image: text(1), driver_config: one('Struct', 11) } },
-  SandboxStatus: { fields: { conditions: list('SandboxCondition', 5), phase: int32(6) } },
+  SandboxStatus: { fields: { conditions: listOf('SandboxCondition', 5), phase: int32(6) } },
   SandboxCondition: { fields: { status: text(2), reason: text(3), message: text(4) } },
   SandboxResponse: ANSWERED_BY_SANDBOX,
   DeleteSandboxResponse: NOTHING,
-  ListSandboxesResponse: { fields: { sandboxes: list('Sandbox', 1) } },
+  ListSandboxesResponse: { fields: { sandboxes: listOf('Sandbox', 1) } },
 
   ExecSandboxEvent: {
     fields: {
@@ -59,17 +59,20 @@ const COMMON = {
   },
   ProviderResponse: { fields: { provider: one('Provider', 1) } },
   DeleteProviderResponse: NOTHING,
-  ListProvidersResponse: { fields: { providers: list('Provider', 1) } },
+  ListProvidersResponse: { fields: { providers: listOf('Provider', 1) } },
   ConfigureProviderRefreshResponse: NOTHING,
   RotateProviderCredentialResponse: NOTHING,
 
   GetGatewayConfigRequest: NOTHING,
-  GetGatewayConfigResponse: { fields: { settings: mapOf('SettingValue', 1) } },
+  // On the wire a map is a list of its entries. A gateway leaves the value of an entry out when it is empty, which protobufjs
+  // cannot read in a map of messages.
+  GetGatewayConfigResponse: { fields: { settings: listOf('SettingEntry', 1) } },
+  SettingEntry: { fields: { key: text(1), value: one('SettingValue', 2) } },
   SettingValue: { fields: { bool_value: bool(2) } },
   UpdateConfigResponse: NOTHING,
   PolicyMergeOperation: { fields: { add_rule: one('AddNetworkRule', 1) } },
   AddNetworkRule: { fields: { rule_name: text(1), rule: one('NetworkPolicyRule', 2) } },
-  GetSandboxLogsResponse: { fields: { logs: list('SandboxLogLine', 1) } },
+  GetSandboxLogsResponse: { fields: { logs: listOf('SandboxLogLine', 1) } },
 
   SetInferenceRouteRequest: {
     fields: { provider_name: text(1), model_id: text(2), no_verify: bool(5), workspace: text(7) },
@@ -84,15 +87,15 @@ const CONFIG = {
   setting_key: text(3),
   setting_value: one('SettingValue', 4),
   global: bool(6),
-  merge_operations: list('PolicyMergeOperation', 7),
+  merge_operations: listOf('PolicyMergeOperation', 7),
 } as const
 const REFRESH = { provider: text(1), credential_key: text(2) } as const
 const MATERIAL = {
   strategy: int32(3),
   material: mapOf('string', 4),
-  secret_material_keys: list('string', 5),
+  secret_material_keys: listOf('string', 5),
 } as const
-const EXEC = { command: list('string', 2), environment: mapOf('string', 4), stdin: bytes(6) } as const
+const EXEC = { command: listOf('string', 2), environment: mapOf('string', 4), stdin: bytes(6) } as const
 const CREATE = { spec: one('SandboxSpec', 1), name: text(2), labels: mapOf('string', 3) } as const
 const INIT = { service_id: text(4), tcp: one('TcpRelayTarget', 6), authorization_token: text(7) } as const
 const LINE = { level: text(3), message: text(5), source: text(6) } as const
