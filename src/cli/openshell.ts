@@ -4,7 +4,7 @@ import { RunnerError } from '../errors.ts'
 import { exec } from '../openshell/exec.ts'
 import type { Gateway } from '../openshell/gateway-client.ts'
 import { putAway } from '../openshell/put-away.ts'
-import { described, findSandbox } from '../openshell/sandbox.ts'
+import { stateText, findSandbox } from '../openshell/sandbox.ts'
 import { LAUNCH_PACE, launchSandbox } from '../openshell/sandbox-launch.ts'
 import { SANDBOX_LABEL } from '../openshell/sandbox-plan.ts'
 import { inside, inWorkspace, type SandboxAt, type SandboxName } from '../openshell/service.ts'
@@ -186,7 +186,7 @@ async function printAll(gateway: Gateway, workspace: string, signal: AbortSignal
   const { sandboxes } = await gateway.call('ListSandboxes', request, signal)
   for (const sandbox of sandboxes)
     if (sandbox.labels[SANDBOX_LABEL] !== undefined)
-      process.stdout.write(`${sandbox.name} ${described(sandbox)}\n`)
+      process.stdout.write(`${sandbox.name} ${stateText(sandbox)}\n`)
 }
 
 async function needSandbox(gateway: Gateway, at: SandboxName, signal: AbortSignal): Promise<SandboxAt> {

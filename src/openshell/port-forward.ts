@@ -5,7 +5,7 @@ import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { RunnerError, toMessage } from '../errors.ts'
 import { type ForwardStream, failureOf, type Gateway } from './gateway-client.ts'
-import type { Place } from './runner-health.ts'
+import type { RunnerAddress } from './runner-health.ts'
 import { ForwardFrame, inside, type SandboxAt } from './service.ts'
 
 export interface PortForwardOptions {
@@ -61,7 +61,7 @@ export class Forward {
     return forward
   }
 
-  get place(): Place {
+  get place(): RunnerAddress {
     const { listen } = this.#options
     if (typeof listen === 'string') return { socketPath: listen }
     const address = this.#server.address()

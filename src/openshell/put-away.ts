@@ -3,7 +3,7 @@ import { within } from '../within.ts'
 import type { Gateway } from './gateway-client.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { removeProviders } from './providers.ts'
-import { described, findSandbox, isOurs, removeSandbox, type SandboxPace } from './sandbox.ts'
+import { stateText, findSandbox, isOurs, removeSandbox, type SandboxPace } from './sandbox.ts'
 import { named, type Sandbox, type SandboxName } from './service.ts'
 
 /** What is left at the gateway, in a word and in one sentence. */
@@ -73,7 +73,7 @@ async function stop(
 function left(found: Sandbox, why = ''): SandboxState {
   return {
     state: 'left',
-    sentence: `The sandbox ${found.name} stays, ${described(found)}${why}; ${remedy(found.name)}`,
+    sentence: `The sandbox ${found.name} stays, ${stateText(found)}${why}; ${remedy(found.name)}`,
   }
 }
 

@@ -4,7 +4,7 @@ import { RunnerError } from '../errors.ts'
 import { within } from '../within.ts'
 
 /** Where something listens on this machine. */
-export type Place = { host: string; port: number } | { socketPath: string }
+export type RunnerAddress = { host: string; port: number } | { socketPath: string }
 
 /** Milliseconds. */
 const LOOK_MS = 250
@@ -16,7 +16,7 @@ const CALL_MS = 10_000
  * @throws {RunnerError} `sandbox_failed` when it takes longer than `timeoutMs`.
  */
 export async function untilHealthy(
-  place: Place,
+  place: RunnerAddress,
   { signal: outer, timeoutMs }: { signal: AbortSignal; timeoutMs: number },
 ): Promise<void> {
   await within({ signal: outer, timeoutMs }, async (signal) => {
@@ -32,7 +32,7 @@ export async function untilHealthy(
   })
 }
 
-function isHealthy(place: Place, signal: AbortSignal): Promise<boolean> {
+function isHealthy(place: RunnerAddress, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     const asked = request(
       { ...place, path: '/health', signal, timeout: CALL_MS, agent: false },

@@ -88,7 +88,7 @@ export async function untilReady(
       for (;;) {
         const sandbox = await lookAt(gateway, at, signal)
         if (sandbox?.phase === 'READY') return sandbox
-        last = sandbox === undefined ? last : described(sandbox)
+        last = sandbox === undefined ? last : stateText(sandbox)
         failedAt = sandbox?.phase === 'ERROR' ? (failedAt ?? performance.now()) : undefined
         if (failedAt !== undefined && performance.now() - failedAt >= pace.error)
           throw failed(`The sandbox ${at.name} is ${last}`)
@@ -151,7 +151,7 @@ export async function removeSandbox(
 }
 
 /** `ERROR (ImagePullFailed: no such image)`. */
-export function described({ phase, conditions }: Sandbox): string {
+export function stateText({ phase, conditions }: Sandbox): string {
   const words = conditions
     .filter(({ status, message }) => status.toLowerCase() !== 'true' && message !== '')
     .map(({ reason, message }) => (reason === '' ? message : `${reason}: ${message}`))
