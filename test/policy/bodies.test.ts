@@ -284,7 +284,11 @@ describe('JSON-RPC requests', () => {
 
 test.each([
   ['initialize', {}, 'protocolVersion'],
-  ['initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'a' } }, 'clientInfo.version'],
+  [
+    'initialize',
+    { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'a' } },
+    'clientInfo.version',
+  ],
   ['resources/read', { uri: 5 }, 'uri'],
   ['prompts/get', { name: 'p', arguments: { a: 1 } }, 'arguments.a'],
   ['tasks/cancel', undefined, 'taskId'],
@@ -301,7 +305,10 @@ test.each([
 
 test('what MCP leaves open is left open', () => {
   for (const [method, params] of [
-    ['initialize', { protocolVersion: '1', capabilities: {}, clientInfo: { name: 'a', version: '1', more: 1 } }],
+    [
+      'initialize',
+      { protocolVersion: '1', capabilities: {}, clientInfo: { name: 'a', version: '1', more: 1 } },
+    ],
     ['tools/list', { cursor: 5 }],
     ['vendor/thing', { anything: [1] }],
     ['__proto__', {}],

@@ -16,12 +16,7 @@ describe('a key that came later', () => {
   test.each<[string, string, Release, Release]>([
     ['mcp.versions', `${MCP}, mcp: {versions: ["2025-11-25"]}`, [0, 0, 111], [0, 1, 0]],
     ['protocol mcp', MCP, [0, 0, 71], [0, 0, 72]],
-    [
-      'protocol json-rpc',
-      'protocol: json-rpc, rules: [{allow: {method: ping}}]',
-      [0, 0, 56],
-      [0, 0, 72],
-    ],
+    ['protocol json-rpc', 'protocol: json-rpc, rules: [{allow: {method: ping}}]', [0, 0, 56], [0, 0, 72]],
     ['protocol tcp', 'protocol: tcp', [0, 0, 110], [0, 0, 111]],
     ['credential_binding', 'credential_binding: {provider: p}', [0, 0, 102], [0, 0, 103]],
     ['allow_uninspected_credentials', 'allow_uninspected_credentials: true', [0, 0, 109], [0, 0, 110]],
@@ -94,5 +89,6 @@ test('a release is written as people write it', () => {
     [0, 1, 5],
     [0, 1, 0],
   ])
-  for (const text of ['', '1', 'latest', '0.1.x', '0.0.83-dev', '-0.1']) expect(parseRelease(text)).toBeUndefined()
+  for (const text of ['', '1', 'latest', '0.1.x', '0.0.83-dev', '-0.1'])
+    expect(parseRelease(text)).toBeUndefined()
 })

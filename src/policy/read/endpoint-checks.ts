@@ -62,7 +62,8 @@ function tcpHostProblem(host: string): string | undefined {
   }
   const labels = host.split('.').map((label) => (label === '**' ? 'x' : label.replaceAll('*', 'x')))
   // As the library reads names with which OpenShell answers them (hickory).
-  if (!labels.every((label) => /^\w[\w-]*$/.test(label))) return 'a label holds more than letters, digits, _ and -'
+  if (!labels.every((label) => /^\w[\w-]*$/.test(label)))
+    return 'a label holds more than letters, digits, _ and -'
   if (labels.some((label) => label.length > 63)) return 'a label is longer than 63 bytes'
   if (labels.join('.').length > 253) return 'it is longer than 253 bytes'
   return undefined
@@ -224,7 +225,8 @@ function findLooseWords({ endpoint, path, release }: EndpointSite): Finding[] {
   const loose: [key: string, message: string][] = []
   if (tls === 'terminate' || tls === 'passthrough') {
     loose.push(['tls', `"${tls}" is deprecated: termination is automatic, and only skip turns it off`])
-  } else if (!['', 'skip'].includes(tls)) loose.push(['tls', `"${tls}" means nothing; only skip turns termination off`])
+  } else if (!['', 'skip'].includes(tls))
+    loose.push(['tls', `"${tls}" means nothing; only skip turns termination off`])
   if (access !== '' && !['read-only', 'read-write', 'full'].includes(access)) {
     loose.push(['access', `unknown preset "${access}" allows nothing (read-only, read-write, full)`])
   }

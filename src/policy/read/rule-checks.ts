@@ -56,7 +56,8 @@ function checkMatchers({ endpoint, kind, matcher, report }: RuleSite): void {
     ...(matcher.tool === undefined ? [] : [[['tool'], matcher.tool] as [Path, GlobList]]),
   ]
   for (const [at, globs] of named) {
-    if (globs.length === 0 && (at[0] !== 'query' || readsQuery)) report(at, 'a matcher needs at least one glob')
+    if (globs.length === 0 && (at[0] !== 'query' || readsQuery))
+      report(at, 'a matcher needs at least one glob')
     for (const glob of globs) warnAboutGlob(report, at, glob)
   }
   warnAboutGlob(report, ['path'], matcher.path)

@@ -77,7 +77,8 @@ function readCall(message: JsonObject, reading: JsonRpcReading): Call {
     throw new UnreadableError('the params of a message are not an object')
   }
   const problem = mcpParamsProblem(method, params ?? {}, Object.hasOwn(message, 'id'))
-  if (problem !== undefined) throw new UnreadableError(`the ${problem} of ${method} is missing or of the wrong type`)
+  if (problem !== undefined)
+    throw new UnreadableError(`the ${problem} of ${method} is missing or of the wrong type`)
   if (method !== 'tools/call') return { method }
   // Without an id too: OpenShell reads no tool there, but a server may run it.
   const tool = toolOf(params)
