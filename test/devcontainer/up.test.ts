@@ -1,5 +1,6 @@
 // The real dev container CLI and a real dockerd: docs/devcontainer.md is done as it stands there, and then broken.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
@@ -76,7 +77,13 @@ describe.skipIf(skipped)(`a dev container${reason === undefined ? '' : ` (${reas
       flag: 'a',
     })
   }, 120_000)
-  afterAll(() => container?.close(), 60_000)
+  afterAll(async () => {
+    const bridge = `/sys/class/net/br-${container?.engine.docker('network', 'inspect', NETWORK, '--format', '{{.Id}}').slice(0, 12)}`
+    expect(existsSync(bridge)).toBe(true)
+    await container?.close()
+    const tables = execFileSync('/usr/sbin/nft', ['list', 'tables'], { encoding: 'utf8' })
+    expect([existsSync(bridge), tables.includes('agui_egress')]).toEqual([false, false])
+  }, 60_000)
 
   const outcome = ({ stdout }: Said): string => JSON.parse(stdout.trim().split('\n').at(-1) ?? '').outcome
 

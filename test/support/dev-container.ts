@@ -98,8 +98,6 @@ export async function openDevContainer(script: Script): Promise<DevContainer> {
     },
     async close() {
       relay?.close()
-      // The engine itself would wait for each of them.
-      engine.docker('rm', '--force', ...engine.docker('ps', '--all', '--quiet').split('\n'))
       await engine.close()
       await bench.close()
     },

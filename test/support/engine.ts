@@ -76,9 +76,20 @@ export async function openEngine(): Promise<TestEngine> {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
     }).trim()
+  /** The daemon itself would wait for each container, and leave the bridges of networks on this machine. */
+  const clear = (): void => {
+    const containers = docker('ps', '--all', '--quiet')
+    if (containers !== '') docker('rm', '--force', '--volumes', ...containers.split('\n'))
+    docker('network', 'prune', '--force')
+  }
   const close = async (): Promise<void> => {
     if (daemon.exitCode === null && daemon.signalCode === null) {
       const exited = once(daemon, 'exit')
+      try {
+        clear()
+      } catch {
+        // It listens no more; what is left is removed with its folder.
+      }
       daemon.kill('SIGTERM')
       await exited
     }
