@@ -1,19 +1,12 @@
-import { readFileSync } from 'node:fs'
-import { createSecureContext, rootCertificates } from 'node:tls'
-import {
-  ChannelCredentials,
-  Client,
-  type ClientOptions,
-  Metadata,
-  type ServiceError,
-  status,
-} from '@grpc/grpc-js'
-import { RunnerError, toMessage } from '../errors.ts'
-import type { HttpProxy, ProxySettings } from '../proxy-settings.ts'
+import { type Client, Metadata, status } from '@grpc/grpc-js'
+import { toMessage } from '../errors.ts'
+import { cancelledBy, connector, isServiceError, trust } from '../grpc/channel.ts'
+import type { Method } from '../grpc/definition.ts'
+import type { ProxySettings } from '../proxy-settings.ts'
 import type { Target } from '../tunnel/connect.ts'
 import { LinkFailure, type Remedy } from './link-failure.ts'
 import type { LinkPush } from './outgoing.ts'
-import { type Method, SessionMessage, Stored, sessionService } from './protocol.ts'
+import { SessionMessage, Stored, sessionService } from './protocol.ts'
 
 export interface MessageServerOptions {
   server: Target
@@ -38,38 +31,18 @@ const SURE: ReadonlySet<status> = new Set([status.RESOURCE_EXHAUSTED, status.FAI
 /** What the library says when the request has left for nobody. */
 const NOT_SENT = /^(?:No connection established|Name resolution failed|Failed to connect)/
 
-/** What is left of the library's own pause between attempts to connect, in milliseconds: the link has its own. */
-const RECONNECT_MS = { min: 100, max: 1000 }
-
 /** The control plane's message service, as a runner may call it. */
 export class MessageServer {
   readonly #options: MessageServerOptions
   readonly #service = sessionService()
-  readonly #credentials: ChannelCredentials
-  readonly #address: string
-  readonly #channel: ClientOptions
+  readonly #connect: () => Client
   #pushing: Client | undefined
 
   /** @throws {RunnerError} `config_invalid` for a CA file that cannot be read, or a proxy that cannot be used. */
   constructor(options: MessageServerOptions) {
     this.#options = options
     const { server, useTls, caFiles, proxies } = options
-    this.#credentials = useTls
-      ? ChannelCredentials.createFromSecureContext(trust(caFiles))
-      : ChannelCredentials.createInsecure()
-    const proxy = proxies.proxyFor(server)
-    this.#address = proxy === undefined ? nameOf(server) : nameOf(proxy)
-    this.#channel = {
-      // Which proxy is decided here: the library reads some of the variables, and in other ways.
-      'grpc.enable_http_proxy': 0,
-      'grpc.use_local_subchannel_pool': 1,
-      'grpc.initial_reconnect_backoff_ms': RECONNECT_MS.min,
-      'grpc.min_reconnect_backoff_ms': RECONNECT_MS.min,
-      'grpc.max_reconnect_backoff_ms': RECONNECT_MS.max,
-      'grpc.service_config_disable_resolution': 1,
-      'grpc.enable_retries': 0,
-      ...(proxy === undefined ? {} : throughProxy(proxy, server)),
-    }
+    this.#connect = connector({ server, proxies, tls: useTls ? trust({ caFiles }) : undefined })
   }
 
   /** Returns the seq under which it was stored. @throws {LinkFailure} */
@@ -120,13 +93,11 @@ export class MessageServer {
       )
       // It is listened to below; what it says when it is cancelled before that is nobody's.
       stream.on('error', () => undefined)
-      const stop = (): void => stream.cancel()
-      signal.addEventListener('abort', stop, { once: true })
-      if (signal.aborted) stop()
+      const release = cancelledBy(signal, stream)
       try {
         for await (const message of stream) yield SessionMessage.parse(message)
       } finally {
-        signal.removeEventListener('abort', stop)
+        release()
         stream.cancel()
       }
     } catch (error) {
@@ -143,10 +114,6 @@ export class MessageServer {
   #disconnect(): void {
     this.#pushing?.close()
     this.#pushing = undefined
-  }
-
-  #connect(): Client {
-    return new Client(this.#address, this.#credentials, this.#channel)
   }
 }
 
@@ -172,15 +139,13 @@ function unary(
       metadataOf(token),
       { deadline: Date.now() + deadlineMs },
       (error, answer) => {
-        signal.removeEventListener('abort', stop)
+        release()
         if (error !== null) return reject(failureOf(error))
         const stored = Stored.safeParse(answer)
         resolve(stored.success ? stored.data.seq : 0)
       },
     )
-    const stop = (): void => call.cancel()
-    signal.addEventListener('abort', stop, { once: true })
-    if (signal.aborted) stop()
+    const release = cancelledBy(signal, call)
   })
 }
 
@@ -210,44 +175,6 @@ function failureOf(error: unknown): LinkFailure {
   const remedy = REFUSALS[code] ?? 'again'
   const isUnsure = remedy === 'again' && !SURE.has(code) && !NOT_SENT.test(details)
   return new LinkFailure(`${status[code]}: ${details}`, { remedy, isUnsure })
-}
-
-function isServiceError(error: unknown): error is ServiceError {
-  return error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error
-}
-
-function nameOf({ host, port }: Target): string {
-  return `dns:${host.includes(':') ? `[${host}]` : host}:${port}`
-}
-
-/** The library's own words for a CONNECT, which it else takes from the environment. */
-function throughProxy({ isSecure, authorization }: HttpProxy, server: Target): ClientOptions {
-  if (isSecure) {
-    const message = `The way to ${server.host} leads through an https proxy, which gRPC cannot use; name an http one, or the host in NO_PROXY.`
-    throw new RunnerError('config_invalid', message)
-  }
-  const credentials = authorization?.replace(/^Basic /, '')
-  return {
-    'grpc.http_connect_target': nameOf(server),
-    'grpc.default_authority': nameOf(server).slice('dns:'.length),
-    ...(credentials === undefined
-      ? {}
-      : { 'grpc.http_connect_creds': Buffer.from(credentials, 'base64').toString() }),
-  }
-}
-
-/** @throws {RunnerError} `config_invalid` */
-function trust(files: readonly string[]) {
-  return createSecureContext({ ca: [...rootCertificates, ...files.map(readAuthority)] })
-}
-
-/** PEM. @throws {RunnerError} `config_invalid`. */
-export function readAuthority(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new RunnerError('config_invalid', `The CA file ${file} cannot be read: ${toMessage(error)}.`)
-  }
 }
 
 function timeOf(ms: number): { completed_at: { seconds: string; nanos: number } } {

@@ -1,5 +1,6 @@
 import { inBackground } from '../background.ts'
 import { isCode } from '../errors.ts'
+import { readPem } from '../grpc/channel.ts'
 import type { LinkSettings } from '../link-settings.ts'
 import type { ProxySettings } from '../proxy-settings.ts'
 import type { Redactor } from '../redaction/redactor.ts'
@@ -14,7 +15,7 @@ import { Inbox } from './inbox.ts'
 import { LinkFailure } from './link-failure.ts'
 import { LinkState, type LinkStateName } from './link-state.ts'
 import { LinkTokens } from './link-tokens.ts'
-import { MessageServer, readAuthority } from './message-server.ts'
+import { MessageServer } from './message-server.ts'
 import { Outbox } from './outbox.ts'
 import { Progress } from './progress.ts'
 import type { SessionMessage } from './protocol.ts'
@@ -217,7 +218,7 @@ async function interruptsOf(threads: Pick<Threads, 'view'>, threadId: string) {
 /** One that was named and cannot be read ends the start; one of the environment's was somebody else's to name. */
 function authorities(common: readonly string[], own: string | undefined): string[] {
   if (own === undefined) return [...common]
-  readAuthority(own)
+  readPem(own, 'CA file')
   return [...common, own]
 }
 

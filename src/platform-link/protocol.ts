@@ -1,20 +1,8 @@
-import { fromJSON, type MethodDefinition } from '@grpc/proto-loader'
 import { z } from 'zod'
+import { int32, int64, loadService, type Method, method, TIMESTAMP, text, time } from '../grpc/definition.ts'
 
-const text = (id: number) => ({ type: 'string', id })
-const int32 = (id: number) => ({ type: 'int32', id })
-/** A number of 64 bits is a text here: a double would round it. */
-const int64 = (id: number) => ({ type: 'int64', id })
-const time = (id: number) => ({ type: 'google.protobuf.Timestamp', id })
 const optional = <T extends object>(field: T) => ({ ...field, options: { proto3_optional: true } })
-const method = (requestType: string, responseType: string, responseStream = false) => ({
-  requestType,
-  responseType,
-  responseStream,
-  comment: '',
-})
 
-const TIMESTAMP = { fields: { seconds: int64(1), nanos: int32(2) } }
 const PUSH = { session_id: text(1), event_type: text(2), payload: text(3) }
 const STORED = {
   id: text(1),
@@ -40,7 +28,7 @@ const SESSIONS = {
   SessionService: {
     methods: {
       PushSessionMessage: method('PushSessionMessageRequest', 'SessionMessage'),
-      WatchSessionMessages: method('WatchSessionMessagesRequest', 'SessionMessage', true),
+      WatchSessionMessages: method('WatchSessionMessagesRequest', 'SessionMessage', { response: true }),
       PushSessionEvent: method('PushSessionEventRequest', 'SessionEvent'),
     },
   },
@@ -53,17 +41,12 @@ const DEFINITION = {
   },
 }
 
-/** How a method's path, request and answer are written. */
-export type Method = MethodDefinition<object, object>
-
 export type SessionService = Readonly<
   Record<'PushSessionMessage' | 'WatchSessionMessages' | 'PushSessionEvent', Method>
 >
 
 export function sessionService(): SessionService {
-  const service = fromJSON(DEFINITION, { keepCase: true, longs: String })['ambient.v1.SessionService']
-  const { PushSessionMessage, WatchSessionMessages, PushSessionEvent } = Object(service)
-  return { PushSessionMessage, WatchSessionMessages, PushSessionEvent }
+  return loadService(DEFINITION, 'ambient.v1.SessionService')
 }
 
 const seq = z.coerce.number().int().min(0)

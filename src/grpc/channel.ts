@@ -1,0 +1,102 @@
+// The way to one gRPC server: address, TLS and proxy. Decided here, for the library reads some of the variables, in its own way.
+import { readFileSync } from 'node:fs'
+import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
+import { ChannelCredentials, Client, type ClientOptions, type ServiceError } from '@grpc/grpc-js'
+import { RunnerError, toMessage } from '../errors.ts'
+import type { HttpProxy, ProxySettings } from '../proxy-settings.ts'
+import type { Target } from '../tunnel/connect.ts'
+
+export interface ServerAddress {
+  server: Target
+  /** Undefined: in the clear. */
+  tls: SecureContext | undefined
+  proxies: ProxySettings
+}
+
+/** What is left of the library's own pause between attempts to connect, in milliseconds: callers have their own. */
+const RECONNECT_MS = { min: 100, max: 1000 }
+
+/**
+ * Makes clients of that server, each with a connection of its own; whoever makes one closes it.
+ *
+ * @throws {RunnerError} `config_invalid` for a proxy that cannot be used.
+ */
+export function connector(
+  { server, tls, proxies }: ServerAddress,
+  options: ClientOptions = {},
+): () => Client {
+  const credentials =
+    tls === undefined ? ChannelCredentials.createInsecure() : ChannelCredentials.createFromSecureContext(tls)
+  const proxy = proxies.proxyFor(server)
+  const address = nameOf(proxy ?? server)
+  const channel = {
+    'grpc.enable_http_proxy': 0,
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.initial_reconnect_backoff_ms': RECONNECT_MS.min,
+    'grpc.min_reconnect_backoff_ms': RECONNECT_MS.min,
+    'grpc.max_reconnect_backoff_ms': RECONNECT_MS.max,
+    'grpc.service_config_disable_resolution': 1,
+    'grpc.enable_retries': 0,
+    ...(proxy === undefined ? {} : throughProxy(proxy, server)),
+    ...options,
+  }
+  return () => new Client(address, credentials, channel)
+}
+
+/** Cancels the call when `signal` is aborted. @returns what lets go of the signal. */
+export function cancelledBy(signal: AbortSignal, call: { cancel(): void }): () => void {
+  const stop = (): void => call.cancel()
+  signal.addEventListener('abort', stop, { once: true })
+  if (signal.aborted) stop()
+  return () => signal.removeEventListener('abort', stop)
+}
+
+export function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error
+}
+
+function nameOf({ host, port }: Target): string {
+  return `dns:${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/** The library's own words for a CONNECT, which it else takes from the environment. */
+function throughProxy({ isSecure, authorization }: HttpProxy, server: Target): ClientOptions {
+  if (isSecure) {
+    const message = `The way to ${server.host} leads through an https proxy, which gRPC cannot use; name an http one, or the host in NO_PROXY.`
+    throw new RunnerError('config_invalid', message)
+  }
+  const credentials = authorization?.replace(/^Basic /, '')
+  return {
+    'grpc.http_connect_target': nameOf(server),
+    'grpc.default_authority': nameOf(server).slice('dns:'.length),
+    ...(credentials === undefined
+      ? {}
+      : { 'grpc.http_connect_creds': Buffer.from(credentials, 'base64').toString() }),
+  }
+}
+
+export interface TrustOptions {
+  /** PEM files of authorities that are trusted beside the built-in ones. */
+  caFiles: readonly string[]
+  /** PEM, of the caller: mTLS. */
+  client?: { cert: string; key: string } | undefined
+}
+
+/** @throws {RunnerError} `config_invalid` for a file that cannot be read or is no PEM. */
+export function trust({ caFiles, client }: TrustOptions): SecureContext {
+  const ca = [...rootCertificates, ...caFiles.map((file) => readPem(file, 'CA file'))]
+  try {
+    return createSecureContext({ ca, ...client })
+  } catch (error) {
+    throw new RunnerError('config_invalid', `TLS: a certificate or key is not usable: ${toMessage(error)}.`)
+  }
+}
+
+/** @throws {RunnerError} `config_invalid`. */
+export function readPem(file: string, what: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new RunnerError('config_invalid', `The ${what} ${file} cannot be read: ${toMessage(error)}.`)
+  }
+}
