@@ -35,6 +35,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   doctor: async () => (await import('./cli/doctor.ts')).doctorCommand(context),
   gateway: async () => (await import('./cli/gateway.ts')).gatewayCommand(context),
   token: async () => (await import('./cli/token.ts')).tokenCommand(context),
+  openshell: async () => (await import('./cli/openshell.ts')).openshellCommand(context),
   'mock-gateway': async () => (await import('./cli/mock-gateway.ts')).mockGatewayCommand(),
   policy: async () =>
     (await import('./cli/policy.ts')).policyCommand(context.env['POLICY_FILE'] || undefined),

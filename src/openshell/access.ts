@@ -1,0 +1,102 @@
+import { readFile } from 'node:fs/promises'
+import type { SecureContext } from 'node:tls'
+import { Metadata } from '@grpc/grpc-js'
+import { RunnerError, toMessage } from '../errors.ts'
+import { readPem, trust } from '../grpc/channel.ts'
+import type { Target } from '../tunnel/connect.ts'
+
+export interface AccessOptions {
+  /** `http://` or `https://` HOST:PORT. */
+  gateway: string
+  /** PEM files. `tlsCert` and `tlsKey` are the caller's own (mTLS). */
+  tlsCa?: string | undefined
+  tlsCert?: string | undefined
+  tlsKey?: string | undefined
+  /** Holds an OIDC token. */
+  tokenFile?: string | undefined
+  /** Holds a token of Cloudflare Access, which stands before the gateway. */
+  edgeTokenFile?: string | undefined
+}
+
+/** Of a token, in a header and in a cookie. */
+const TOKEN = /^[A-Za-z0-9._~+/=-]{1,16384}$/
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/i
+
+/** Where the gateway is, and what a caller shows there. */
+export class Access {
+  readonly server: Target
+  readonly tls: SecureContext | undefined
+  readonly #options: AccessOptions
+  readonly #tokens = new Set<string>()
+
+  /** @throws {RunnerError} `config_invalid`. */
+  constructor(options: AccessOptions) {
+    const { gateway, tlsCa, tlsCert, tlsKey, tokenFile, edgeTokenFile } = options
+    const url = addressOf(gateway)
+    const isTls = url.protocol === 'https:'
+    const host = url.hostname.replace(/^\[|\]$/g, '')
+    if ((tlsCert === undefined) !== (tlsKey === undefined))
+      throw invalid('--tls-cert and --tls-key belong together')
+    if (tokenFile !== undefined && edgeTokenFile !== undefined)
+      throw invalid('--token-file and --edge-token-file exclude each other')
+    if (!isTls && (tlsCa ?? tlsCert) !== undefined)
+      throw invalid(`${gateway} is not https, so no certificate is shown there`)
+    if (!isTls && (tokenFile ?? edgeTokenFile) !== undefined && !LOOPBACK.test(host))
+      throw invalid(`a token would go to ${host} in the clear; use https`)
+    this.#options = options
+    this.server = { host, port: Number(url.port || (isTls ? 443 : 80)) }
+    const client =
+      tlsCert === undefined || tlsKey === undefined
+        ? undefined
+        : { cert: readPem(tlsCert, 'certificate'), key: readPem(tlsKey, 'key') }
+    this.tls = isTls ? trust({ caFiles: tlsCa === undefined ? [] : [tlsCa], client }) : undefined
+  }
+
+  /**
+   * What a call bears. The file is read each time: whoever signs in anew replaces it.
+   *
+   * @throws {RunnerError} `config_invalid` for a file that cannot be read or holds no token.
+   */
+  async metadata(): Promise<Metadata> {
+    const { tokenFile, edgeTokenFile } = this.#options
+    const metadata = new Metadata()
+    if (tokenFile !== undefined) metadata.set('authorization', `Bearer ${await this.#read(tokenFile)}`)
+    if (edgeTokenFile !== undefined) {
+      const token = await this.#read(edgeTokenFile)
+      metadata.set('cf-access-jwt-assertion', token)
+      metadata.set('cookie', `CF_Authorization=${token}`)
+    }
+    return metadata
+  }
+
+  /** Every token that was sent: none of them belongs into a log. */
+  get secrets(): readonly string[] {
+    return [...this.#tokens]
+  }
+
+  async #read(file: string): Promise<string> {
+    const text = await readFile(file, 'utf8').catch((error: unknown) => {
+      throw invalid(`the token file ${file} cannot be read: ${toMessage(error)}`)
+    })
+    const token = text.trim()
+    if (!TOKEN.test(token)) throw invalid(`the file ${file} holds no token, or more than one`)
+    this.#tokens.add(token)
+    return token
+  }
+}
+
+function addressOf(gateway: string): URL {
+  const url = URL.canParse(gateway) ? new URL(gateway) : undefined
+  const isAddress =
+    url !== undefined &&
+    /^https?:$/.test(url.protocol) &&
+    url.username === '' &&
+    url.password === '' &&
+    /^\/?$/.test(url.pathname + url.search + url.hash)
+  if (!isAddress) throw invalid('the gateway is http://HOST:PORT or https://HOST:PORT, and nothing behind it')
+  return url
+}
+
+function invalid(message: string): RunnerError {
+  return new RunnerError('config_invalid', `openshell: ${message}.`)
+}

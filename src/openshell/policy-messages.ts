@@ -1,0 +1,93 @@
+import { bool, double, int32, listOf, mapOf, one, text, uint32 } from '../grpc/definition.ts'
+
+/** Of an allow rule and of a deny rule. */
+const MATCHER = {
+  method: text(1),
+  path: text(2),
+  command: text(3),
+  query: mapOf('L7QueryMatcher', 4),
+  operation_type: text(5),
+  operation_name: text(6),
+  fields: listOf('string', 7),
+  params: mapOf('L7QueryMatcher', 9),
+} as const
+
+/** What an endpoint has in every version. */
+export const ENDPOINT = {
+  host: text(1),
+  port: uint32(2),
+  protocol: text(3),
+  rules: listOf('L7Rule', 7),
+  allowed_ips: listOf('string', 8),
+  ports: listOf('uint32', 9),
+  deny_rules: listOf('L7DenyRule', 10),
+  allow_encoded_slash: bool(11),
+  persisted_queries: text(12),
+  graphql_persisted_queries: mapOf('GraphqlOperation', 13),
+  graphql_max_body_bytes: uint32(14),
+  path: text(15),
+  websocket_credential_rewrite: bool(16),
+  request_body_credential_rewrite: bool(17),
+  credential_signing: text(19),
+  signing_service: text(20),
+  signing_region: text(21),
+  json_rpc_max_body_bytes: uint32(22),
+  mcp: one('McpOptions', 23),
+  credential_binding: one('NetworkCredentialBinding', 24),
+  allow_uninspected_credentials: bool(25),
+} as const
+
+/** A policy as the gateway takes it (OpenShell's package openshell.sandbox.v1), and JSON as protobuf writes it. */
+export const POLICY_MESSAGES = {
+  SandboxPolicy: {
+    fields: {
+      version: uint32(1),
+      filesystem: one('FilesystemPolicy', 2),
+      landlock: one('LandlockPolicy', 3),
+      process: one('ProcessPolicy', 4),
+      network_policies: mapOf('NetworkPolicyRule', 5),
+      network_middlewares: mapOf('NetworkMiddlewareConfig', 6),
+    },
+  },
+  FilesystemPolicy: {
+    fields: { include_workdir: bool(1), read_only: listOf('string', 2), read_write: listOf('string', 3) },
+  },
+  LandlockPolicy: { fields: { compatibility: text(1) } },
+  ProcessPolicy: { fields: { run_as_user: text(1), run_as_group: text(2) } },
+  NetworkPolicyRule: {
+    fields: { name: text(1), endpoints: listOf('NetworkEndpoint', 2), binaries: listOf('NetworkBinary', 3) },
+  },
+  NetworkBinary: { fields: { path: text(1) } },
+  McpOptions: { fields: { strict_tool_names: bool(1), allow_all_known_mcp_methods: bool(2) } },
+  NetworkCredentialBinding: { fields: { provider: text(1) } },
+  GraphqlOperation: {
+    fields: { operation_type: text(1), operation_name: text(2), fields: listOf('string', 3) },
+  },
+  L7Rule: { fields: { allow: one('L7Allow', 1) } },
+  L7Allow: { fields: MATCHER },
+  L7DenyRule: { fields: MATCHER },
+  L7QueryMatcher: { fields: { glob: text(1), any: listOf('string', 2) } },
+  NetworkMiddlewareConfig: {
+    fields: {
+      name: text(1),
+      middleware: text(2),
+      config: one('Struct', 3),
+      on_error: text(4),
+      endpoints: one('MiddlewareEndpointSelector', 5),
+      order: int32(6),
+    },
+  },
+  MiddlewareEndpointSelector: { fields: { include: listOf('string', 1), exclude: listOf('string', 2) } },
+  Struct: { fields: { fields: mapOf('Value', 1) } },
+  Value: {
+    fields: {
+      null_value: int32(1),
+      number_value: double(2),
+      string_value: text(3),
+      bool_value: bool(4),
+      struct_value: one('Struct', 5),
+      list_value: one('ListValue', 6),
+    },
+  },
+  ListValue: { fields: { values: listOf('Value', 1) } },
+} as const

@@ -1,0 +1,82 @@
+import { RunnerError, toMessage } from '../errors.ts'
+import { within } from '../within.ts'
+import type { Gateway } from './gateway-client.ts'
+import { GatewayFailure } from './gateway-failure.ts'
+import { removeProviders } from './providers.ts'
+import { described, findSandbox, isOurs, removeSandbox, type SandboxPace } from './sandbox.ts'
+import { named, type Sandbox, type SandboxName } from './service.ts'
+
+/** What is left at the gateway, in a word and in one sentence. */
+export interface SandboxState {
+  state: 'none' | 'deleted' | 'stopped' | 'left' | 'unknown'
+  sentence: string
+}
+
+export interface PutAwayWants {
+  pace: SandboxPace
+  /** Milliseconds for all of it. */
+  timeoutMs: number
+  signal: AbortSignal
+  /** The gateway knows what there is: an answer that was lost may have made a sandbox. */
+  decide(found: Sandbox): 'delete' | 'stop' | 'leave'
+}
+
+/** Deletes the sandbox of this name and what was made for it, stops it, or leaves it. Never fails: it says what is left. */
+export async function putAway(
+  gateway: Gateway,
+  at: SandboxName,
+  { pace, timeoutMs, signal: outer, decide }: PutAwayWants,
+): Promise<SandboxState> {
+  try {
+    return await within({ signal: outer, timeoutMs }, async (signal) => {
+      const found = await findSandbox(gateway, at, signal)
+      if (found === undefined || !isOurs(found)) {
+        await removeProviders(gateway, at, signal)
+        return { state: 'none', sentence: 'Nothing of it is left at the gateway.' }
+      }
+      const what = decide(found)
+      if (what === 'leave') return left(found)
+      if (what === 'stop') return await stop(gateway, at, { found, signal })
+      await removeSandbox(gateway, at, { pace, signal })
+      await removeProviders(gateway, at, signal)
+      return { state: 'deleted', sentence: `The sandbox ${at.name} is deleted.` }
+    })
+  } catch (error) {
+    if (!(error instanceof GatewayFailure || error instanceof RunnerError || error instanceof DOMException))
+      throw error
+    const why = toMessage(error).replace(/\.$/, '')
+    return {
+      state: 'unknown',
+      sentence: `What is left at the gateway is not known (${why}); ${remedy(at.name)}`,
+    }
+  }
+}
+
+/** One that cannot be stopped keeps its files all the same. */
+async function stop(
+  gateway: Gateway,
+  at: SandboxName,
+  { found, signal }: { found: Sandbox; signal: AbortSignal },
+): Promise<SandboxState> {
+  try {
+    await gateway.call('StopSandbox', named(at), signal)
+  } catch (error) {
+    if (!(error instanceof GatewayFailure) || error.remedy !== 'refused') throw error
+    return left(found, `, for ${error.message}`)
+  }
+  return {
+    state: 'stopped',
+    sentence: `The sandbox ${at.name} is stopped and keeps its files; ${remedy(at.name)}`,
+  }
+}
+
+function left(found: Sandbox, why = ''): SandboxState {
+  return {
+    state: 'left',
+    sentence: `The sandbox ${found.name} stays, ${described(found)}${why}; ${remedy(found.name)}`,
+  }
+}
+
+function remedy(name: string): string {
+  return `\`agui-runner openshell stop ${name}\` removes it.`
+}

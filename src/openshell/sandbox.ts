@@ -1,0 +1,167 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { RunnerError } from '../errors.ts'
+import { within } from '../within.ts'
+import type { Gateway } from './gateway-client.ts'
+import { isFailure } from './gateway-failure.ts'
+import { structMessage } from './policy-message.ts'
+import { RUN_LABEL, SANDBOX_LABEL, type SandboxPlan } from './sandbox-plan.ts'
+import { inWorkspace, named, type Sandbox, type SandboxName } from './service.ts'
+
+/** Milliseconds. */
+export interface SandboxPace {
+  /** Between two looks. */
+  look: number
+  /** Until it is ready. */
+  ready: number
+  /** A driver that tries again shows an error meanwhile. */
+  error: number
+  /** Until it is gone. */
+  gone: number
+}
+
+export const SANDBOX_PACE: SandboxPace = { look: 2000, ready: 600_000, error: 15_000, gone: 90_000 }
+
+/**
+ * Versions differ in what they run when nothing is said: nothing, or a login shell. What a launch runs is an exec beside it,
+ * whose output comes back and which can be begun again.
+ */
+const MAIN_PROCESS = ['sleep', 'infinity']
+
+/**
+ * Makes the sandbox, or takes one of this name that a launch before this one has made. `run` is this launch.
+ *
+ * @throws {RunnerError} `sandbox_failed` when the name is taken by another's.
+ * @throws {GatewayFailure}
+ */
+export async function provideSandbox(
+  gateway: Gateway,
+  plan: SandboxPlan,
+  { run, signal }: { run: string; signal: AbortSignal },
+): Promise<{ sandbox: Sandbox; isMade: boolean }> {
+  const { name, workspace, image, environment, driverConfig, providers, attached, policy } = plan
+  const template = {
+    image,
+    ...(Object.keys(driverConfig).length === 0 ? {} : { driver_config: structMessage(driverConfig) }),
+  }
+  const spec = {
+    command: MAIN_PROCESS,
+    environment,
+    template,
+    providers: [...providers.map((provider) => provider.name), ...attached],
+    ...(policy === undefined ? {} : { policy }),
+  }
+  const labels = { ...plan.labels, [SANDBOX_LABEL]: name, [RUN_LABEL]: run }
+  const request = { name, spec, labels, ...inWorkspace(workspace) }
+  try {
+    const sandbox = await gateway.call('CreateSandbox', request, signal)
+    return { sandbox, isMade: true }
+  } catch (error) {
+    // It is also said to be there when the answer to a first attempt was lost.
+    if (!isFailure(error, 'taken')) throw error
+  }
+  const sandbox = await gateway.call('GetSandbox', named(plan), signal)
+  if (!isOurs(sandbox))
+    throw failed(`The name ${name} is taken by a sandbox that no launch of agui-runner made; choose another`)
+  return { sandbox, isMade: sandbox.labels[RUN_LABEL] === run }
+}
+
+/** Whether a launcher of this kind made it. */
+export function isOurs({ name, labels }: Sandbox): boolean {
+  return labels[SANDBOX_LABEL] === name
+}
+
+/**
+ * Waits until the sandbox is ready; starts one that is stopped.
+ *
+ * @throws {RunnerError} `sandbox_failed` when it has failed, is being deleted, or takes too long.
+ * @throws {GatewayFailure}
+ */
+export async function untilReady(
+  gateway: Gateway,
+  at: SandboxName,
+  { pace, signal: outer }: { pace: SandboxPace; signal: AbortSignal },
+): Promise<Sandbox> {
+  let last = 'not seen'
+  let failedAt: number | undefined
+  try {
+    return await within({ signal: outer, timeoutMs: pace.ready }, async (signal) => {
+      for (;;) {
+        const sandbox = await lookAt(gateway, at, signal)
+        if (sandbox?.phase === 'READY') return sandbox
+        last = sandbox === undefined ? last : described(sandbox)
+        failedAt = sandbox?.phase === 'ERROR' ? (failedAt ?? performance.now()) : undefined
+        if (failedAt !== undefined && performance.now() - failedAt >= pace.error)
+          throw failed(`The sandbox ${at.name} is ${last}`)
+        if (sandbox?.phase === 'DELETING') throw failed(`The sandbox ${at.name} is being deleted`)
+        if (sandbox?.phase === 'COMPLETED') throw failed(`The sandbox ${at.name} has ended by itself`)
+        if (sandbox?.phase === 'STOPPED') await gateway.call('StartSandbox', named(at), signal)
+        await delay(pace.look, undefined, { signal })
+      }
+    })
+  } catch (error) {
+    if (outer.aborted || !(error instanceof Error) || !isLate(error)) throw error
+    throw failed(
+      `The sandbox ${at.name} is not ready after ${Math.round(pace.ready / 1000)} seconds; it is ${last}`,
+    )
+  }
+}
+
+/** Undefined when the gateway cannot say now. */
+async function lookAt(gateway: Gateway, at: SandboxName, signal: AbortSignal): Promise<Sandbox | undefined> {
+  try {
+    return await gateway.call('GetSandbox', named(at), signal)
+  } catch (error) {
+    if (isFailure(error, 'again')) return undefined
+    if (isFailure(error, 'absent')) throw failed(`The sandbox ${at.name} is gone; somebody deleted it`)
+    throw error
+  }
+}
+
+/** Undefined when there is none. @throws {GatewayFailure} */
+export async function findSandbox(
+  gateway: Gateway,
+  at: SandboxName,
+  signal: AbortSignal,
+): Promise<Sandbox | undefined> {
+  try {
+    return await gateway.call('GetSandbox', named(at), signal)
+  } catch (error) {
+    if (isFailure(error, 'absent')) return undefined
+    throw error
+  }
+}
+
+/** Deletes it and waits until it is gone. @throws {RunnerError} `sandbox_failed`. @throws {GatewayFailure} */
+export async function removeSandbox(
+  gateway: Gateway,
+  at: SandboxName,
+  { pace, signal: outer }: { pace: SandboxPace; signal: AbortSignal },
+): Promise<void> {
+  try {
+    await within({ signal: outer, timeoutMs: pace.gone }, async (signal) => {
+      await gateway.call('DeleteSandbox', named(at), signal)
+      while ((await findSandbox(gateway, at, signal)) !== undefined)
+        await delay(pace.look, undefined, { signal })
+    })
+  } catch (error) {
+    if (isFailure(error, 'absent')) return
+    if (outer.aborted || !(error instanceof Error) || !isLate(error)) throw error
+    throw failed(`The sandbox ${at.name} is not gone after ${Math.round(pace.gone / 1000)} seconds`)
+  }
+}
+
+/** `ERROR (ImagePullFailed: no such image)`. */
+export function described({ phase, conditions }: Sandbox): string {
+  const words = conditions
+    .filter(({ status, message }) => status.toLowerCase() !== 'true' && message !== '')
+    .map(({ reason, message }) => (reason === '' ? message : `${reason}: ${message}`))
+  return words.length === 0 ? phase : `${phase} (${words.join('; ')})`
+}
+
+function isLate(error: Error): boolean {
+  return error.name === 'TimeoutError' || error.name === 'AbortError'
+}
+
+function failed(message: string): RunnerError {
+  return new RunnerError('sandbox_failed', `${message}.`)
+}
