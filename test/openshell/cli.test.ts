@@ -116,7 +116,7 @@ test('the real runner answers at the address; SIGTERM deletes the sandbox, and n
   expect(code).toBe(0)
   expect(stdout + stderr).not.toContain(SECRET)
   expect(gateway.leftovers).toEqual([])
-  await gateway.until(() => gateway.running === 0)
+  await gateway.until(() => gateway.commands.running === 0)
 })
 
 test('a launcher that is killed: what it left is told, used and removed', async () => {

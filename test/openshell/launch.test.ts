@@ -87,7 +87,7 @@ describe.each(['0.0', '0.1'] as const)('a gateway of %s', (protocol) => {
 
       expect(await launched.close()).toEqual({ state: 'deleted', sentence: 'The sandbox box is deleted.' })
       expect(server.leftovers).toEqual([])
-      await server.until(() => server.running === 0)
+      await server.until(() => server.commands.running === 0)
       expect([...server.sshTokens.keys()]).toEqual([])
     } finally {
       rmSync(folder, { recursive: true, force: true })
@@ -109,7 +109,7 @@ test.each([false, true])(
     const { server } = bench
     Object.assign(server.faults, { cuts: 3, isQuietCut })
     const launched = await bench.launch()
-    await server.until(() => server.output.match(/attached/g)?.length === 3)
+    await server.until(() => server.commands.output.match(/attached/g)?.length === 3)
     await fetch(`${launched.address}/exit/3`)
     expect(await launched.ended).toEqual({ code: 3 })
     expect(await launched.close()).toMatchObject({ state: 'deleted' })
@@ -122,7 +122,7 @@ test('a stream that breaks more often than it is begun again: the session’s st
   const launched = await bench.launch()
   server.faults.refuse = (method) =>
     method === 'ExecSandbox' ? { code: status.UNAVAILABLE, details: 'supervisor relay failed' } : undefined
-  server.cutStreams()
+  server.commands.cutStreams()
   expect(await launched.ended).toMatchObject({
     failure: { message: expect.stringContaining('supervisor relay failed') },
   })
@@ -218,7 +218,7 @@ test.each(FAILURES)(
     expect(error).toMatchObject({ code: 'sandbox_failed', message: expect.stringMatching(sentence) })
     expect(String(error)).not.toContain('secret')
     expect(server.leftovers).toEqual([])
-    expect(server.running).toBe(0)
+    expect(server.commands.running).toBe(0)
   },
 )
 
@@ -237,7 +237,7 @@ test('a policy that is refused: the sandbox that was made for it is gone', async
 test.each([
   [['PROVISIONING', 'ERROR', 'ERROR', 'PROVISIONING', 'READY'], undefined],
   [['ERROR'], /^The sandbox box is ERROR \(Failed: no such image\)\. The sandbox box is deleted\.$/],
-  [['PROVISIONING'], /^The sandbox box is not ready after 2 seconds; it is PROVISIONING/],
+  [['PROVISIONING'], /^The sandbox box is not ready after 0 seconds; it is PROVISIONING/],
   [['DELETING'], /^The sandbox box is being deleted/],
   [['COMPLETED'], /^The sandbox box has ended by itself/],
 ] as const)('phases %j', async (phases, sentence) => {
@@ -249,8 +249,9 @@ test.each([
     if (method === 'GetSandbox' && box !== undefined) box.message = 'no such image'
     return undefined
   }
+  const pace = { sandbox: { look: 5, ready: 400, error: 60, gone: 2000 } }
   if (sentence === undefined) await bench.launch()
-  else await expect(bench.launch()).rejects.toThrow(sentence)
+  else await expect(bench.launch({ pace })).rejects.toThrow(sentence)
   if (sentence !== undefined) expect(server.leftovers).toEqual([])
 })
 
@@ -363,7 +364,7 @@ test('a runner that never answers', async () => {
   await expect(bench.launch({ plan: { command: ['sleep', '600'] }, pace: { health: 300 } })).rejects.toThrow(
     /^The runner does not answer GET \/health after 0 seconds\. The sandbox box is deleted\.$/,
   )
-  await bench.server.until(() => bench?.server.running === 0)
+  await bench.server.until(() => bench?.server.commands.running === 0)
 })
 
 test('a launch that is stopped on its way leaves nothing', async () => {

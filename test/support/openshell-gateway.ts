@@ -1,6 +1,5 @@
 // An OpenShell gateway, as control-plane.md section 3 has it: a real gRPC server made of the launcher's own definitions, in
 // either form of the wire. A command in a sandbox is a real process, and a forward leads to a real port of this machine.
-import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import {
@@ -21,6 +20,7 @@ import {
   type Protocol,
   type RequestOf,
 } from '../../src/openshell/service.ts'
+import { type CommandFaults, SandboxCommands } from './sandbox-commands.ts'
 
 type Phase = (typeof PHASES)[number]
 type Fields = Record<string, unknown>
@@ -47,17 +47,13 @@ export interface FakeProvider {
   refresh?: { strategy: number; material: Record<string, string>; secret: readonly string[] }
 }
 
-export interface Faults {
+export interface Faults extends CommandFaults {
   /** Consulted before a call is done; `nth` counts the calls of this name from 1. */
   refuse?: (method: string, nth: number) => Refusal | undefined
   /** The call is done, and its answer is this. */
   loseAnswer?: (method: string, nth: number) => Refusal | undefined
   /** What a sandbox is, at each look; the last stays. */
   phases?: Phase[]
-  /** Streams of commands that are cut as soon as the command has written something. */
-  cuts?: number
-  /** Such a stream ends without an error and without an exit. */
-  isQuietCut?: boolean
   /** Answers nothing at all. */
   isSilent?: boolean
   rotateFails?: boolean
@@ -82,8 +78,6 @@ export class GatewayServer {
   readonly providers = new Map<string, FakeProvider>()
   route: { provider: string; model: string; noVerify: boolean } | undefined
   hasProfiles = false
-  /** What commands wrote, heard by the launcher or not. */
-  output = ''
   faults: Faults = {}
   /** The workspace of each call, its name, and what it bore. */
   readonly calls: {
@@ -97,9 +91,8 @@ export class GatewayServer {
   /** Called before a caller hears that its token is not taken. */
   onUnauthorized: () => void = () => undefined
   readonly sshTokens = new Map<string, { sandbox: string; open: number }>()
-  readonly #children = new Set<ChildProcess>()
+  readonly commands = new SandboxCommands(() => this.#changed())
   readonly #sockets = new Set<Socket>()
-  readonly #streams = new Set<() => void>()
   readonly #changes = new Set<() => void>()
   #port = 0
 
@@ -148,7 +141,7 @@ export class GatewayServer {
   close(): void {
     this.#server.forceShutdown()
     for (const socket of this.#sockets) socket.destroy()
-    this.#killAll()
+    this.commands.kill()
   }
 
   count(method: string): number {
@@ -158,16 +151,6 @@ export class GatewayServer {
   /** Resolves when it holds; looked at whenever something is asked, or a command ends. */
   async until(holds: () => boolean): Promise<void> {
     while (!holds()) await new Promise<void>((resolve) => this.#changes.add(resolve))
-  }
-
-  /** As a gateway does that is restarted: the commands run on. */
-  cutStreams(): void {
-    for (const cut of this.#streams) cut()
-  }
-
-  /** Commands that run. */
-  get running(): number {
-    return this.#children.size
   }
 
   #changed(): void {
@@ -327,7 +310,7 @@ export class GatewayServer {
     }
     if (name === 'StartSandbox') found.phase = 'READY'
     // What runs in a sandbox ends with it.
-    if (name === 'DeleteSandbox' || name === 'StopSandbox') this.#killAll()
+    if (name === 'DeleteSandbox' || name === 'StopSandbox') this.commands.kill()
     return { sandbox: shown(found) }
   }
 
@@ -368,59 +351,12 @@ export class GatewayServer {
     const sandbox = refused ?? this.#find(call.request)
     if (isRefusal(sandbox)) return void call.emit('error', sandbox)
     const { command = [], environment = {}, stdin } = call.request as RequestOf<'ExecSandbox'>
-    const [file = '', ...words] = command
-    const child = spawn(file, words, {
-      env: { PATH: process.env['PATH'], ...sandbox.spec.environment, ...environment },
-      detached: true,
-      stdio: ['pipe', 'pipe', 'pipe'],
+    this.commands.run(call, {
+      command,
+      env: { ...sandbox.spec.environment, ...environment },
+      stdin: stdin ?? Buffer.alloc(0),
+      faults: this.faults,
     })
-    this.#children.add(child)
-    this.#changed()
-    let isCut = false
-    const cut = (): void => {
-      isCut = true
-      this.#streams.delete(cut)
-      if (this.faults.isQuietCut === true) call.end()
-      else call.emit('error', refusal(status.UNAVAILABLE, 'exec relay closed'))
-    }
-    this.#streams.add(cut)
-    const write = (event: object): void => {
-      this.#changed()
-      if (isCut || call.cancelled) return
-      call.write(event)
-      if ((this.faults.cuts ?? 0) <= 0) return
-      this.faults.cuts = (this.faults.cuts ?? 0) - 1
-      cut()
-    }
-    child.stdout.on('data', (data: Buffer) => {
-      this.output += data.toString()
-      write({ stdout: { data } })
-    })
-    child.stderr.on('data', (data: Buffer) => write({ stderr: { data } }))
-    child.stdin.on('error', () => undefined)
-    child.stdin.end(stdin)
-    child.once('error', () => this.#ended(child))
-    child.once('close', (code) => {
-      this.#ended(child)
-      this.#streams.delete(cut)
-      if (isCut || call.cancelled) return
-      call.write({ exit: { exit_code: code ?? 1 } })
-      call.end()
-    })
-  }
-
-  #ended(child: ChildProcess): void {
-    this.#children.delete(child)
-    this.#changed()
-  }
-
-  #killAll(): void {
-    for (const { pid } of this.#children)
-      try {
-        if (pid !== undefined) process.kill(-pid, 'SIGKILL')
-      } catch {
-        // It has ended.
-      }
   }
 
   #forward(call: ServerDuplexStream<RequestOf<'ForwardTcp'>, object>): void {
