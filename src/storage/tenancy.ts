@@ -28,8 +28,9 @@ export interface Tenancy {
   /** Gives the thread up, for whoever asks next. */
   release(threadId: string): Promise<void>
   /**
-   * Makes this process the writer while `work` lasts, of a thread that nobody has; else nothing is done. It holds no lease:
-   * who claims the thread meanwhile has it at once, and `work` ends with `elsewhere`.
+   * Makes this process the writer while `work` lasts, of a thread that nobody has had since an earlier call, for the time of
+   * a lease; else nothing is done. It holds no lease: who claims the thread meanwhile has it at once, and `work` ends with
+   * `elsewhere`.
    */
   visit(threadId: string, work: () => Promise<void>): Promise<void>
   watch(watcher: TenancyWatcher): void

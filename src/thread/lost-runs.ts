@@ -25,9 +25,11 @@ export class LostRuns {
 
   /** Resolves when no run is open in the thread that nobody works on. */
   async end(threadId: string): Promise<void> {
-    const underWay = this.#underWay.get(threadId) ?? this.#end(threadId)
-    this.#underWay.set(threadId, underWay)
-    await underWay.finally(() => this.#underWay.delete(threadId))
+    const underWay = this.#underWay.get(threadId)
+    if (underWay !== undefined) return await underWay
+    const ending = this.#end(threadId).finally(() => this.#underWay.delete(threadId))
+    this.#underWay.set(threadId, ending)
+    await ending
   }
 
   async #end(threadId: string): Promise<void> {

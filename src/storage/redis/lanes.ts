@@ -26,6 +26,8 @@ export class Lanes implements Tenancy {
   readonly #lanes = new Map<string, WriteLane>()
   readonly #lapsed = new Set<WriteLane>()
   readonly #visits = new Map<string, Promise<void>>()
+  /** Threads that nobody had when they were looked at, and since when. */
+  readonly #vacantSince = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
   #watcher: TenancyWatcher | undefined
 
@@ -48,10 +50,21 @@ export class Lanes implements Tenancy {
   }
 
   async visit(threadId: string, work: () => Promise<void>): Promise<void> {
-    if (this.#lanes.has(threadId)) return
+    if (this.#lanes.has(threadId) || !(await this.#isForsaken(threadId)) || this.#lanes.has(threadId)) return
     const visiting = this.#visit(threadId, work).finally(() => this.#visits.delete(threadId))
     this.#visits.set(threadId, visiting)
     await visiting
+  }
+
+  /** Whether nobody has had it for the time of a lease: a runner that was late renews its lease before. */
+  async #isForsaken(threadId: string): Promise<boolean> {
+    const { client, tenant } = this.#options
+    const isLeased = Number(await client.ask('EXISTS', threadKey(threadId, 'lease'))) === 1
+    const since = this.#vacantSince.get(threadId) ?? performance.now()
+    const isForsaken = !isLeased && performance.now() - since >= tenant.leaseMs
+    if (isLeased || isForsaken) this.#vacantSince.delete(threadId)
+    else this.#vacantSince.set(threadId, since)
+    return isForsaken
   }
 
   async #visit(threadId: string, work: () => Promise<void>): Promise<void> {

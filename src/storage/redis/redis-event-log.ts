@@ -9,7 +9,7 @@ import { RecentBatches, Tails, upTo } from '../tails.ts'
 import { Waiters } from '../waiters.ts'
 import type { RedisClient } from './client.ts'
 import { channelOf, threadKey, threadKeys } from './keys.ts'
-import { decoded, ENTRIES_MIN, entriesFor, READ_BYTES_MAX, wholeFrom } from './replay-steps.ts'
+import { decoded, ENTRIES_MIN, entriesFor, READ_BYTES_MAX, wholeFrom } from './log-entries.ts'
 import { bytesOfReply, valuesOfEntries, valuesOfReply } from './reply.ts'
 import { STATE } from './scripts.ts'
 
