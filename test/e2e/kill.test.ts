@@ -3,8 +3,10 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { messagesOf } from '../support/agui-replay.ts'
 import { type ClientEvent, post, run, runInput, textOf } from '../support/client.ts'
+import { createRandom } from '../support/random.ts'
 import { RedisServer } from '../support/redis-server.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { Witness } from '../support/witness.ts'
 
 const KILLS = Number(process.env['AGUI_KILLS'] ?? 6)
 const SEED = Number(process.env['AGUI_SEED'] ?? Date.now() % 1_000_000)
@@ -33,43 +35,6 @@ beforeAll(async () => {
 })
 afterAll(() => bench.close())
 
-/** The same moments again for the same seed, as far as the machine lets it. */
-function createRandom(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
-}
-
-/** Every record any client was ever given, as it came over the wire; a seq that comes again must be the same. */
-class Witness {
-  readonly records = new Map<number, string>()
-
-  /** Reads until the connection breaks; tells of each record. */
-  async watch(response: Response, onRecord: () => void): Promise<void> {
-    let text = ''
-    const decoder = new TextDecoder()
-    try {
-      for await (const chunk of response.body ?? []) {
-        text += decoder.decode(chunk, { stream: true })
-        const whole = text.lastIndexOf('\n\n') + 2
-        for (const [seq, json] of recordsIn(text.slice(0, whole))) {
-          const known = this.records.get(seq)
-          if (known !== undefined && known !== json)
-            throw new Error(`record ${seq} was ${known}, now is ${json}`)
-          this.records.set(seq, json)
-          onRecord()
-        }
-        text = text.slice(whole)
-      }
-    } catch (error) {
-      // The runner was killed: that is what this is about.
-      if (!(error instanceof TypeError)) throw error
-    }
-  }
-}
-
 function recordsIn(text: string): [seq: number, json: string][] {
   return [...text.matchAll(/^id: (\d+)\ndata: (.*)$/gm)].map(([, seq, json]) => [Number(seq), json ?? ''])
 }
@@ -97,13 +62,13 @@ async function killAt(runner: RunnerProcess, witness: Witness, records: number):
     if (seen >= records) kill()
   }
   const posted = post(runner.url, input)
-    .then((response) => witness.watch(response, onRecord))
+    .then(({ body }) => witness.watch(body, onRecord))
     .catch((error: unknown) => {
       if (!(error instanceof TypeError)) throw error
     })
     .finally(() => kill())
   const followed = fetch(`${runner.url}/sessions/${THREAD}/events?after=${before}`)
-    .then((response) => witness.watch(response, () => undefined))
+    .then(({ body }) => witness.watch(body, () => undefined))
     .catch((error: unknown) => {
       if (!(error instanceof TypeError)) throw error
     })
@@ -181,10 +146,7 @@ test.each([
       const log = await logOf(runner)
       expect(log.map(([seq]) => seq)).toEqual(log.map((_record, index) => index + 1))
       const held = new Map(log)
-      for (const [seq, json] of witness.records) {
-        if (held.get(seq) !== json)
-          throw new Error(`record ${seq} was told as ${json} and now is ${held.get(seq)}`)
-      }
+      expect(witness.differences(held)).toEqual([])
       const ends = endsOf(log.map(([, json]) => JSON.parse(json)))
       for (const runId of killed)
         expect(['runner_restarted', 'success', undefined]).toContain(ends.get(runId))

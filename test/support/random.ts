@@ -1,5 +1,8 @@
+/** A whole number from 0 to below. */
+export type Random = (below: number) => number
+
 /** The same numbers again for the same seed. */
-export function createRandom(seed: number): (below: number) => number {
+export function createRandom(seed: number): Random {
   let state = seed
   return (below) => {
     state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
