@@ -5,7 +5,7 @@ import type { Random } from '../support/random.ts'
 import { GATEWAY_FAULTS } from './prompts.ts'
 import type { World } from './world.ts'
 
-export interface Fault {
+interface Fault {
   name: string
   /** Resolves when it is over. */
   happen(world: World, random: Random): Promise<void>
