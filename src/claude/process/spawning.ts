@@ -1,8 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import type { Readable } from 'node:stream'
 import type { SpawnOptions } from '@anthropic-ai/claude-agent-sdk'
 import { policyDenied } from '../../channels.ts'
 import { RunnerError } from '../../errors.ts'
+import { putBehind } from './priority.ts'
 import { MARK_VARIABLE } from './process-tree.ts'
+import { inTurns } from './turns.ts'
 
 /** What a sandbox has ready for one process. */
 export interface Prepared {
@@ -60,7 +63,8 @@ export function spawnDetached(
   const { stdin, stdout } = child
   if (stdin === null || stdout === null)
     throw new RunnerError('claude_start_failed', 'Claude Code has no pipes.')
-  return Object.assign(child, { stdin, stdout })
+  if (child.pid !== undefined) putBehind(child.pid)
+  return Object.assign(child, { stdin, stdout: inTurns(stdout) })
 }
 
-type Streams = { stdin: NonNullable<ChildProcess['stdin']>; stdout: NonNullable<ChildProcess['stdout']> }
+type Streams = { stdin: NonNullable<ChildProcess['stdin']>; stdout: Readable }
