@@ -23,6 +23,8 @@ const LIMITS = {
   INTERRUPT_GRACE_MS: '500',
   CLAUDE_CONNECT_MAX_RETRIES: '1',
   SSE_KEEPALIVE_MS: '1000',
+  // A starved machine takes long, and a hang is one all the same.
+  SHUTDOWN_GRACE_MS: '60000',
 }
 
 /** What a process holds. */
