@@ -3,7 +3,7 @@ import { within } from '../within.ts'
 import type { Gateway } from './gateway-client.ts'
 import { GatewayFailure } from './gateway-failure.ts'
 import { removeProviders } from './providers.ts'
-import { stateText, findSandbox, isOurs, removeSandbox, type SandboxPace } from './sandbox.ts'
+import { findSandbox, isOurs, removeSandbox, type SandboxPace, stateText } from './sandbox.ts'
 import { named, type Sandbox, type SandboxName } from './service.ts'
 
 /** What is left at the gateway, in a word and in one sentence. */

@@ -1,19 +1,34 @@
-import { readFileSync, writeFileSync } from 'node:fs'
-import { constants, getPriority, setPriority } from 'node:os'
+import type { ChildProcess } from 'node:child_process'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism, constants, getPriority, setPriority } from 'node:os'
 
-/** An agent has a third of the server's share of a processor that both want, and all of one that nobody else wants. */
+/** A third of the server's share of a processor that both want (sched(7)), and all of one that nobody else wants. */
 const BEHIND = 5
 const { PRIORITY_LOW } = constants.priority
 
+const living = new Set<number>()
+
 /**
- * Puts a process that was just started, and all that it will start, behind this one: agents at full speed keep every
- * processor busy, and the server, which all readers wait for, would be one of many that want one.
- *
- * Where Linux shares a processor between sessions first (sched(7), autogroup), an agent is a session of its own, and the
- * value of the session is the one that counts. Only root may set more than one of those in a tenth of a second.
+ * Keeps a processor for the server, which all readers wait for: when more agents live than there are processors, they
+ * stand behind it, and so does what they start from then on. Fewer are left as they are: on a machine that others keep busy
+ * an agent that stands behind this server stands behind everybody.
  */
-export function putBehind(pid: number): void {
-  unlessRefused(() => setPriority(pid, behind(getPriority())))
+export function putBehind(agent: ChildProcess): void {
+  const { pid } = agent
+  if (pid === undefined) return
+  living.add(pid)
+  agent.once('exit', () => living.delete(pid))
+  if (living.size > availableParallelism()) for (const each of living) lower(each)
+}
+
+/**
+ * Where Linux shares a processor between sessions first (autogroup in sched(7)), an agent is a session of its own, and the
+ * session's value is the one that counts. Only root may set more than one of those in a tenth of a second.
+ */
+function lower(pid: number): void {
+  unlessRefused(() => {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), behind(getPriority()))
+  })
   unlessRefused(() => {
     const own = / nice (-?\d+)/.exec(readFileSync('/proc/self/autogroup', 'utf8'))?.[1]
     if (own !== undefined) writeFileSync(`/proc/${pid}/autogroup`, String(behind(Number(own))))

@@ -63,7 +63,7 @@ export function spawnDetached(
   const { stdin, stdout } = child
   if (stdin === null || stdout === null)
     throw new RunnerError('claude_start_failed', 'Claude Code has no pipes.')
-  if (child.pid !== undefined) putBehind(child.pid)
+  putBehind(child)
   return Object.assign(child, { stdin, stdout: inTurns(stdout) })
 }
 
