@@ -7,6 +7,7 @@ export interface StepEnd {
   /** What was wrong, with what to do. */
   problem: string | undefined
   mode: string | undefined
+  modeReason: string | undefined
   model: string | undefined
   durationMs: number
   inputTokens: number
@@ -53,9 +54,9 @@ export function summaryOf(end: StepEnd): string {
 }
 
 function factsOf(end: StepEnd): [name: string, value: string][] {
-  const { mode, model, durationMs, inputTokens, outputTokens, branch, pullRequests } = end
+  const { mode, modeReason = '', model, durationMs, inputTokens, outputTokens, branch, pullRequests } = end
   return [
-    ...(mode === undefined ? [] : [['mode', code(mode)] as [string, string]]),
+    ...(mode === undefined ? [] : [['mode', code(`${mode}: ${modeReason}`)] as [string, string]]),
     ...(model === undefined ? [] : [['model', code(model)] as [string, string]]),
     ['time', `${Math.round(durationMs / 1000)} s`],
     ...(inputTokens + outputTokens === 0

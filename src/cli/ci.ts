@@ -193,7 +193,7 @@ class Step {
     report: OneOffReport,
     files: { log: string; events: string; audit: string },
   ): Promise<number> {
-    const { exitCode, mode, branch, durationMs } = report
+    const { exitCode, mode, modeReason, branch, durationMs } = report
     const said = ForeignReport.parse(report)
     const { outcome, usage } = said
     const text = printable(said.text)
@@ -209,7 +209,7 @@ class Step {
     const sum = (name: 'inputTokens' | 'outputTokens'): number =>
       usage.reduce((total, one) => total + one[name], 0)
     await tell({
-      ...{ outcome, exitCode, problem, mode, branch, durationMs, text, pullRequests, refused },
+      ...{ outcome, exitCode, problem, mode, modeReason, branch, durationMs, text, pullRequests, refused },
       model: usage[0]?.model,
       inputTokens: sum('inputTokens'),
       outputTokens: sum('outputTokens'),
@@ -230,14 +230,27 @@ interface Told extends Partial<StepEnd> {
 
 /** The outputs, and the page. */
 async function tell({ result, files, ...end }: Told): Promise<void> {
-  const { outcome, exitCode, mode = '', branch = '', text = '', pullRequests = [] } = end
+  const { outcome, exitCode, mode, modeReason, branch, text = '', pullRequests = [] } = end
   const outputs = {
-    ...{ outcome, 'exit-code': exitCode, mode, branch, 'pr-url': pullRequests[0] ?? '' },
+    ...{
+      outcome,
+      'exit-code': exitCode,
+      mode,
+      'mode-reason': modeReason,
+      branch,
+      'pr-url': pullRequests[0] ?? '',
+    },
     ...{ 'log-file': files?.log, 'events-file': files?.events, 'audit-file': files?.audit },
     result: cutBytes(result === undefined ? text : JSON.stringify(result), RESULT_BYTES_MAX),
   }
   for (const [name, value] of Object.entries(outputs)) setOutput(name, value ?? '')
-  const nothing = { problem: undefined, mode: undefined, model: undefined, branch: undefined }
+  const nothing = {
+    problem: undefined,
+    mode: undefined,
+    modeReason: undefined,
+    model: undefined,
+    branch: undefined,
+  }
   const none = { durationMs: 0, inputTokens: 0, outputTokens: 0, pullRequests: [], refused: [], text: '' }
   await summary.addRaw(summaryOf({ ...nothing, ...none, ...end })).write()
 }

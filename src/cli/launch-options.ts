@@ -140,8 +140,11 @@ export interface LaunchWants {
   say(line: string): void
 }
 
+/** With what decided about its network. */
+export type FoundSettings = LaunchSettings & { modeReason: string }
+
 /** Everything that a launch is made of, found on this machine. */
-export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants): Promise<LaunchSettings> {
+export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants): Promise<FoundSettings> {
   const { env, workingDirectory } = context
   const event = env['GITHUB_EVENT_PATH']
   const eventJson = event ? await readFile(event, 'utf8').catch(() => undefined) : undefined
@@ -163,6 +166,7 @@ export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants)
     isolation,
     run,
     mode,
+    modeReason: reason,
     workspace: {
       kind,
       branch: `${flags.branchPrefix}${run}`,

@@ -1,7 +1,7 @@
 import { newId, Refusal, Runner } from '@agui-runner/client'
 import type { AskedOnce } from '../agui/asked.ts'
 import { isCode, RunnerError, toMessage } from '../errors.ts'
-import type { Launched, LaunchSettings } from '../launch/launch.ts'
+import type { Launched } from '../launch/launch.ts'
 import { type OneOffEnd, runOneOff } from '../one-off/one-off.ts'
 import { EventsFile } from '../one-off/output.ts'
 import { nobody, type Person, personAt } from '../one-off/person.ts'
@@ -9,7 +9,7 @@ import { type PromptSources, readPrompt } from '../one-off/read-prompt.ts'
 import type { CliContext } from './context.ts'
 import { EXIT, exitCodeOfError } from './exit.ts'
 import { HereThreads, openHere } from './here.ts'
-import type { LaunchFlags } from './launch-options.ts'
+import type { FoundSettings, LaunchFlags } from './launch-options.ts'
 import { withoutSecrets } from './secrets.ts'
 
 interface RunOwnFlags {
@@ -43,6 +43,7 @@ export interface OneOffReport extends Told {
   refused: readonly { tool: string; message: string }[]
   /** Of a container, when it is gone. */
   mode?: string
+  modeReason?: string
   branch?: string
   pullRequests?: readonly string[]
 }
@@ -67,7 +68,7 @@ export class OneOff {
   #reason: string | undefined
   #fatal: unknown
   #launched: Launched | undefined
-  #options: LaunchSettings | undefined
+  #options: FoundSettings | undefined
 
   constructor(context: CliContext, flags: RunFlags, surroundings: OneOffSurroundings) {
     this.#context = context
@@ -199,7 +200,7 @@ export class OneOff {
     }
   }
 
-  async #launchOptions(): Promise<LaunchSettings> {
+  async #launchOptions(): Promise<FoundSettings> {
     const { launchOptionsOf } = await import('./launch-options.ts')
     const { signal } = this.#stopping
     return await launchOptionsOf({
@@ -232,12 +233,13 @@ export class OneOff {
   }
 
   /** What is of a container, when it is gone. */
-  #left(): Pick<OneOffReport, 'mode' | 'branch' | 'pullRequests'> {
+  #left(): Pick<OneOffReport, 'mode' | 'modeReason' | 'branch' | 'pullRequests'> {
     if (this.#options === undefined) return {}
-    const { mode, workspace } = this.#options
+    const { mode, modeReason, workspace } = this.#options
     const pullRequests = this.#launched?.pullRequests
     return {
       mode,
+      modeReason,
       ...(workspace.kind === 'clone' ? { branch: workspace.branch } : {}),
       ...(pullRequests === undefined ? {} : { pullRequests }),
     }

@@ -312,7 +312,16 @@ test('whatever the agent says, the summary holds it as one block of code', () =>
   fc.assert(
     fc.property(words, words, (text, problem) => {
       const markdown = summaryOf({
-        ...{ outcome: 'error', exitCode: 3, problem, mode: 'private', model: text, durationMs: 1, text },
+        ...{
+          outcome: 'error',
+          exitCode: 3,
+          problem,
+          mode: 'private',
+          modeReason: text,
+          model: text,
+          durationMs: 1,
+          text,
+        },
         ...{ inputTokens: 1, outputTokens: 1, branch: text, pullRequests: [] },
         refused: [{ door: 'egress', request: text, reason: problem }],
       })

@@ -116,7 +116,7 @@ export function actionCases(outside: () => Outside): void {
         message: expect.stringMatching(/^CONNECT pypi\.example:443: /),
       },
     ])
-    expect(summary).toMatch(/### agui-runner: success \(0\)\n\n- mode: ` private `/)
+    expect(summary).toMatch(/### agui-runner: success \(0\)\n\n- mode: ` private: the event says of /)
     expect(summary).toContain(`\n\`\`\`\`\`text\n${HOSTILE}\n\`\`\`\`\`\n`)
     expect(summary).toContain(`- pull request: ${server.url}/acme/app/pull/7\n`)
     for (const name of ['log-file', 'events-file', 'audit-file'])
