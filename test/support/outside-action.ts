@@ -124,7 +124,7 @@ export function actionCases(outside: () => Outside): void {
     expect(readFileSync(outputs['log-file'] ?? '', 'utf8')).toContain(HOSTILE)
     expect(readFileSync(outputs['events-file'] ?? '', 'utf8')).toContain('"RUN_FINISHED"')
     expect(`${log}${summary}${JSON.stringify(outputs)}`).not.toMatch(/held.outside/)
-  })
+  }, 60_000)
 
   test('action: a run that fails is one annotation, with what to do', async () => {
     const { result } = await start(EVENTS.schedule, { 'prompt-file': 'task.md', workspace: 'none' })
@@ -139,7 +139,7 @@ export function actionCases(outside: () => Outside): void {
         ),
       },
     ])
-  })
+  }, 60_000)
 
   test('action: a cancelled step has ended, and nothing is left, before GitHub’s runner asks again, also where the container hangs', async () => {
     const inputs = exampleInputs('agent.yml', { 'inputs.task': 'slow', 'secrets.ANTHROPIC_API_KEY': KEY })
@@ -155,7 +155,7 @@ export function actionCases(outside: () => Outside): void {
       outcome: 'cancelled',
       result: expect.stringContaining('one'),
     })
-  })
+  }, 60_000)
 
   test('the shell lines of docs/ci.md: two agents beside each other, and a look at what one of them did', async () => {
     const { bench, engine } = outside()
