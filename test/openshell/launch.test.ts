@@ -1,6 +1,6 @@
 // A launch from nothing to nothing, and what each failure of the platform's table leaves (control-plane.md 3.8). Commands and
 // ports are real; the gateway is made of the facts.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { status } from '@grpc/grpc-js'
@@ -100,6 +100,22 @@ describe.each(['0.0', '0.1'] as const)('a gateway of %s', (protocol) => {
     const answers = await Promise.all(Array.from({ length: 8 }, async () => (await fetch(address)).status))
     expect(answers).toEqual(Array.from({ length: 8 }, () => 200))
   })
+})
+
+test('a socket in the place of a port is its user’s alone, and goes with the launch; one that is there is refused', async () => {
+  bench = await openShellBench()
+  const folder = mkdtempSync(join(tmpdir(), 'agui-openshell-test-'))
+  const listen = join(folder, 'runner.sock')
+  const forward = { port: 8001, listen }
+  const launched = await bench.launch({ plan: { forward } })
+  expect(launched.address).toBe(listen)
+  expect(statSync(listen).mode & 0o777).toBe(0o600)
+  await expect(bench.launch({ plan: { name: 'box-2', forward } })).rejects.toThrow(
+    /^--listen .*runner\.sock: .*EADDRINUSE.*\. The sandbox box-2 is deleted\.$/,
+  )
+  await launched.close()
+  expect(existsSync(listen)).toBe(false)
+  rmSync(folder, { recursive: true, force: true })
 })
 
 test.each([false, true])(
