@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest'
 import { threadAddress, threadOfAddress } from '../../src/console/browser/model/address.ts'
-import { formatAge, formatBytes, formatCount } from '../../src/console/browser/model/format.ts'
+import {
+  formatAge,
+  formatBytes,
+  formatContext,
+  formatCost,
+  formatCount,
+  formatTokens,
+} from '../../src/console/browser/model/format.ts'
+import { languageOf } from '../../src/console/browser/model/workspace-shapes.ts'
 
 test('numbers carry their unit', () => {
   expect([formatCount(1, 'line'), formatCount(1200, 'line')]).toEqual(['1 line', '1,200 lines'])
@@ -13,6 +21,22 @@ test('numbers carry their unit', () => {
     'now',
     '5 min ago',
     '3 h ago',
+  ])
+})
+
+test('costs, tokens and context are short, and none reads as nothing', () => {
+  expect([0, 0.004, 0.416].map(formatCost)).toEqual(['$0.00', '< $0.01', '$0.42'])
+  expect([999, 1200, 200_000, 3_400_000].map(formatTokens)).toEqual(['999', '1.2k', '200k', '3.4M'])
+  expect(formatContext({ tokens: 24_000, window: 200_000 })).toBe('12% of 200k context')
+  expect(formatContext({ tokens: 24, window: 200_000 })).toBe('< 1% of 200k context')
+  expect(formatContext({ tokens: 24_000, window: undefined })).toBe('24k tokens of context')
+})
+
+test('a file has the language of its ending, or of its name', () => {
+  expect(['a/b.test.TS', 'Dockerfile', '.gitignore'].map(languageOf)).toEqual([
+    'ts',
+    'dockerfile',
+    'gitignore',
   ])
 })
 

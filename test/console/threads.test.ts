@@ -32,6 +32,23 @@ test('a thread is found by its title, its id and what its state says', () => {
   expect(THREADS.map(shownName)).toEqual(['Write the tests', 'b', 'c', 'd', 'e'])
 })
 
+test('a thread whose last run was stopped says so, and one that has gone on since does not', () => {
+  const state = (more: object): string => readSession({ threadId: 't', ...more }).state
+  expect(state({ state: 'idle', lastOutcome: 'cancelled' })).toBe('stopped')
+  expect(state({ state: 'running', lastOutcome: 'cancelled' })).toBe('running')
+  expect(state({ state: 'idle', lastOutcome: 'success' })).toBe('idle')
+})
+
+test('a run that asked needs nobody any more when the conversation has gone on', () => {
+  const asking = { type: 'RUN_FINISHED', outcome: { type: 'interrupt', interrupts: [] } }
+  const timeline = timelineOf(STARTED, asking)
+  expect(timeline.runs.map(({ isAnswered }) => isAnswered)).toEqual([undefined])
+  const rev = timeline.runs[0]?.rev ?? 0
+  timeline.apply({ ...STARTED, runId: 'next' })
+  expect(timeline.runs.map(({ isAnswered }) => isAnswered)).toEqual([true, undefined])
+  expect(timeline.runs[0]?.rev).toBeGreaterThan(rev)
+})
+
 test('nothing is said to run while the runner is not heard', () => {
   expect(stateWords('running', true).word).toBe('running')
   expect(stateWords('running', false).word).toBe('unknown')

@@ -303,4 +303,22 @@ describe('usage', () => {
     second.translate(result(input(2), { total_cost_usd: 0.75 }))
     expect(second.end?.costUsd).toBe(0.25)
   })
+
+  test.each([
+    ['as the session does', 'm'],
+    ['otherwise', 'gateway/m'],
+  ])('the context is what the last request held, where answers call the model %s', (_how, model) => {
+    const answer = (id: string, usage: object, parent?: string) => ({
+      type: 'assistant',
+      parent_tool_use_id: parent ?? null,
+      message: { id, model, content: [], usage },
+    })
+    const translator = new Translator()
+    translator.translate({ type: 'system', subtype: 'init', session_id: 's', model: 'm' })
+    translator.translate(answer('1', { input_tokens: 5000 }))
+    translator.translate(answer('2', { input_tokens: 7, cache_read_input_tokens: 100, output_tokens: 3 }))
+    translator.translate(answer('3', { input_tokens: 9000 }, 'toolu_of_a_subagent'))
+    translator.translate(result({ m: { ...counts, contextWindow: 200_000 } }))
+    expect(translator.end?.context).toEqual({ tokens: 110, window: 200_000 })
+  })
 })
