@@ -16,9 +16,10 @@ const LINTERS: readonly (readonly [name: string, ...words: string[]])[] = [
 ]
 
 describe.runIf(process.env['AGUI_LINTERS'] === '1')('AGUI_LINTERS=1', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'agui-openapi-'))
+  let directory: string
 
   beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'agui-openapi-'))
     const runner = await openScriptedRunner({ script: { rules: [] } })
     writeFileSync(join(directory, 'openapi.json'), await (await fetch(`${runner.url}/openapi.json`)).text())
     // A WebSocket is answered with 101, which Spectral takes for no success.
