@@ -14,8 +14,11 @@ if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(seconds)) {
 }
 setup()
 console.log(`seed ${seed}, ${seconds} s`)
+const stopping = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM'] as const)
+  process.once(name, () => stopping.abort(new Error(`ended by ${name}`)))
 try {
-  await storm({ seed, seconds, tell: (line) => console.log(line) })
+  await storm({ seed, seconds, signal: stopping.signal, tell: (line) => console.log(line) })
 } catch (error) {
   console.error(error)
   console.error(`again: npm run chaos -- --seed ${seed} --seconds ${seconds}`)

@@ -19,14 +19,17 @@ export interface StormOptions {
   seed: number
   /** Rounds of all faults begin within so long; one does in any case. */
   seconds: number
+  /** Ends it before. */
+  signal: AbortSignal
   tell(line: string): void
 }
 
 /** @throws when an event is lost or not what it was, a run does not end, or something is left at the end of a round. */
-export async function storm({ seed, seconds, tell }: StormOptions): Promise<Tally> {
+export async function storm({ seed, seconds, signal, tell }: StormOptions): Promise<Tally> {
   const world = await World.open()
   const total: Tally = { events: 0, ends: {} }
   const faults: string[] = []
+  signal.addEventListener('abort', () => world.fail(signal.reason))
   const until = performance.now() + seconds * 1000
   try {
     await new ChaosThread('calm', world, createRandom(seed)).live()

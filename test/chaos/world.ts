@@ -17,7 +17,7 @@ const DISK_BYTES = 96 * 1024 * 1024
 /** Short, so that each limit is met: what is hung is found out while others work. */
 const LIMITS = {
   CLAUDE_PROCESSES_MAX: '6',
-  RUN_IDLE_TIMEOUT_MS: '4000',
+  RUN_IDLE_TIMEOUT_MS: '8000',
   CLAUDE_CONTROL_TIMEOUT_MS: '3000',
   CLAUDE_STOP_STEP_MS: '500',
   INTERRUPT_GRACE_MS: '500',
