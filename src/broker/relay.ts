@@ -21,7 +21,7 @@ export interface Passing {
   onAnswer?: ((answer: AnswerHead) => AnswerReader | undefined) | undefined
 }
 
-export interface AnswerHead {
+interface AnswerHead {
   statusCode: number
   headers: IncomingHttpHeaders
 }
