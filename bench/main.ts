@@ -10,6 +10,7 @@ import { enforcement } from './measures/enforcement.ts'
 import { fanOut } from './measures/fan-out.ts'
 import { growth } from './measures/growth.ts'
 import { idleMemory } from './measures/idle-memory.ts'
+import { launch } from './measures/launch.ts'
 import { longThread } from './measures/long-thread.ts'
 import { redaction } from './measures/redaction.ts'
 import { redis } from './measures/redis.ts'
@@ -29,6 +30,7 @@ const MEASURES: readonly Measure[] = [
   idleMemory,
   warmRun,
   coldRun,
+  launch,
   warmedThread,
   throughput,
   cpuPerEvent,

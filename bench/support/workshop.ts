@@ -65,6 +65,7 @@ export class Workshop {
   readonly againstMain: string | undefined
   readonly #closers: (() => Promise<void> | void)[] = []
   #modelEnvironment: Record<string, string> = {}
+  #modelUrl = ''
   #launch: Promise<Command> | undefined
   #folders = 0
 
@@ -118,6 +119,11 @@ export class Workshop {
       ...this.#modelEnvironment,
       ...extra,
     }
+  }
+
+  /** The mock's model without its gateway, for who holds a key. */
+  get modelUrl(): string {
+    return this.#modelUrl
   }
 
   /** Starts `agui-runner serve`, or `read`, and waits until it listens. */
@@ -177,7 +183,7 @@ export class Workshop {
     const app = join(this.directory, 'app')
     mkdirSync(app)
     copyFileSync(join(REPOSITORY, 'package.json'), join(app, 'package.json'))
-    for (const name of ['node_modules', 'wrappers', 'policy.yaml']) {
+    for (const name of ['node_modules', 'wrappers', 'policy.yaml', 'entrypoint.sh']) {
       symlinkSync(join(REPOSITORY, name), join(app, name))
     }
     const words = ['run', '--silent', 'bundle', '--', `--outdir=${join(app, 'dist')}`]
@@ -192,7 +198,8 @@ export class Workshop {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#closer(child)
-    const { environment } = await firstLine(child, (line) => 'environment' in line)
+    const { environment, directUrl } = await firstLine(child, (line) => 'environment' in line)
+    this.#modelUrl = String(directUrl)
     this.#modelEnvironment = Object.fromEntries(
       Object.entries(environment ?? {}).map(([name, value]) => [name, String(value)]),
     )

@@ -8,6 +8,7 @@ import type { GitHubUpstream } from './github-upstream.ts'
 import { readUntilFlush } from './pkt-line.ts'
 import { judgePush, refusalReport } from './push.ts'
 import { Refusal } from './refusal.ts'
+import { hasBody, passOn } from './relay.ts'
 import { rightTo } from './session.ts'
 
 /** Of the commands of a push, up to their flush; a few hundred branches. */
@@ -46,7 +47,6 @@ export class GitDoor implements Door {
     if (pushed === 'refused') return
     const token = await shownToken(this.#credential)
     const headers = token === undefined ? passing : { ...passing, authorization: basic(token) }
-    const { hasBody, passOn } = await import('./relay.ts')
     const body = isListing || !hasBody(request) ? null : (pushed ?? request)
     const url = new URL(`${this.#upstream.serverUrl}/${repository}.git/${isListing ? 'info/refs' : service}`)
     url.search = asked.query

@@ -7,6 +7,7 @@ import type { Door, Exchange } from './door.ts'
 import { type GitHubCredential, refuseUnauthorized, shownToken } from './github-credential.ts'
 import type { GitHubUpstream } from './github-upstream.ts'
 import { Refusal } from './refusal.ts'
+import { passOn } from './relay.ts'
 import { rightTo, type Session } from './session.ts'
 import { readWhole } from './whole-body.ts'
 
@@ -66,7 +67,6 @@ export class GitHubDoor implements Door {
     if (body === null && rest !== '' && (!isPlain(rest) || !READABLE.test(rest))) throw notListed(exchange)
     const url = new URL(`${this.#upstream.apiUrl}/repos/${repository}${rest === '' ? '' : `/${rest}`}`)
     url.search = asked.query
-    const { passOn } = await import('./relay.ts')
     const token = await shownToken(this.#credential)
     try {
       const dispatcher = await this.#upstream.connections(url)

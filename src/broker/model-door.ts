@@ -5,7 +5,7 @@ import { isJsonObject, parseStrictJson, UnreadableError } from '../policy/reques
 import { usageReader } from './answer-cost.ts'
 import type { Door, Exchange, RequestLine } from './door.ts'
 import { Refusal } from './refusal.ts'
-import type { Passing } from './relay.ts'
+import { hasBody, headersOn, type Passing, passOn } from './relay.ts'
 import { readWhole } from './whole-body.ts'
 
 /** Anthropic's own limit on a request, in bytes; where a body has to be read before it passes. */
@@ -82,7 +82,6 @@ export class ModelDoor implements Door {
     const { request, response, asked, session, signal, noted } = exchange
     const passage = this.#upstream.api.admit(asked)
     if (passage === undefined) throw new Refusal(`${asked.method} ${asked.path} is not on this door's list.`)
-    const { headersOn, hasBody, passOn } = await import('./relay.ts')
     const isWanted = session.rights.models !== undefined || session.rights.limits.costUsd !== undefined
     const mustRead = passage.isSigned === true || (passage.modelIn === 'body' && isWanted)
     const body = mustRead ? await readWhole(request, BODY_BYTES_MAX) : undefined

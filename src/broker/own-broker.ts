@@ -30,7 +30,7 @@ export async function openOwnBroker(options: RouteEnvironment): Promise<OwnBroke
     url: await server.listenOnLoopback(),
     token,
     async warm() {
-      await Promise.all([upstream.connections(), import('./relay.ts')])
+      await upstream.connections()
     },
     async close() {
       await server.close()

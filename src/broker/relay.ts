@@ -21,7 +21,7 @@ export interface Passing {
   onAnswer?: ((answer: AnswerHead) => AnswerReader | undefined) | undefined
 }
 
-export interface AnswerHead {
+interface AnswerHead {
   statusCode: number
   headers: IncomingHttpHeaders
 }
@@ -69,8 +69,8 @@ export async function passOn(response: ServerResponse, onward: Onward, passing: 
 }
 
 /**
- * One answer on its way back. What one read of the upstream's socket brought goes out as one write: many small frames
- * cost a write a read, and nothing waits longer than the reading itself.
+ * One answer on its way back. What one read of the upstream's socket brought, the head among it, goes out as one write:
+ * many small frames cost a write a read, and nothing waits longer than the reading itself.
  */
 class Answer implements Dispatcher.DispatchHandler {
   /** Resolves when it is over, whole or broken; rejects when it has not begun. */
@@ -82,6 +82,7 @@ class Answer implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined
   #reader: AnswerReader | undefined
   #pieces: Buffer[] = []
+  #isFlushing = false
   #left: { reason: unknown } | undefined
 
   constructor(response: ServerResponse, passing: Passing) {
@@ -114,12 +115,13 @@ class Answer implements Dispatcher.DispatchHandler {
     // What it throws ends the exchange, before anything was said.
     this.#reader = this.#passing.onAnswer?.({ statusCode, headers })
     this.#response.writeHead(statusCode, headersOn(this.#passing.answer, headers))
-    this.#response.flushHeaders()
     this.#response.on('drain', () => controller.resume())
+    this.#flushSoon(controller)
   }
 
   onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
-    if (this.#pieces.push(piece) === 1) process.nextTick(() => this.#flush(controller))
+    this.#pieces.push(piece)
+    this.#flushSoon(controller)
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
@@ -141,10 +143,21 @@ class Answer implements Dispatcher.DispatchHandler {
     this.#resolve()
   }
 
+  #flushSoon(controller: Dispatcher.DispatchController): void {
+    if (this.#isFlushing) return
+    this.#isFlushing = true
+    process.nextTick(() => {
+      this.#isFlushing = false
+      if (this.#response.writableEnded) return
+      if (this.#pieces.length === 0) this.#response.flushHeaders()
+      else this.#flush(controller)
+    })
+  }
+
   #flush(controller: Dispatcher.DispatchController): void {
-    const [first, ...more] = this.#pieces
+    const [first] = this.#pieces
     if (first === undefined) return
-    const bytes = more.length === 0 ? first : Buffer.concat(this.#pieces)
+    const bytes = this.#pieces.length === 1 ? first : Buffer.concat(this.#pieces)
     this.#pieces = []
     this.#reader?.feed(bytes)
     if (!this.#response.write(bytes)) controller.pause()

@@ -13,6 +13,8 @@ import type { Session } from './session.ts'
 import { isTokenOf, TokenGuard, tokensIn } from './token.ts'
 
 const HEAD_BYTES_MAX = 16 * 1024
+/** Of what one reader has not taken yet; above it the upstream waits. Several reads of a socket, so that one does not. */
+const BUFFERED_BYTES_MAX = 256 * 1024
 const CONNECTIONS_MAX = 256
 /** Longer than any client keeps a connection unused. */
 const KEEP_ALIVE_MS = 120_000
@@ -44,7 +46,10 @@ export class SessionServer {
   constructor(options: SessionServerOptions) {
     this.#options = options
     this.#server = createServer(
-      { maxHeaderSize: HEAD_BYTES_MAX, requestTimeout: 0, keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true },
+      {
+        ...{ maxHeaderSize: HEAD_BYTES_MAX, highWaterMark: BUFFERED_BYTES_MAX },
+        ...{ requestTimeout: 0, keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true },
+      },
       (request, response) => {
         this.#answer(request, response).catch(() => response.destroy())
       },

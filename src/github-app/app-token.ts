@@ -88,7 +88,9 @@ export async function mintToken(app: GitHubApp, wanted: TokenRequest, api: GitHu
         refresh: true,
       }),
     )
-    return { token, expiresAt: Date.parse(expiresAt) }
+    const endsAt = Date.parse(expiresAt)
+    if (Number.isNaN(endsAt)) throw new Error(`it names no end of the token: ${expiresAt}`)
+    return { token, expiresAt: endsAt }
   } catch (error) {
     throw notFound(
       error,

@@ -1,7 +1,9 @@
 import { RunnerError, toMessage } from '../errors.ts'
 import type { AppToken } from './app-token.ts'
 
-/** Of a token's time; the last 15 minutes of GitHub's hour are for getting the next one. */
+/** GitHub's own. */
+const LIFETIME_MS_MAX = 3_600_000
+/** Of a token's time; the last 15 minutes of the hour are for getting the next one. */
 const RENEWED_AFTER = 3 / 4
 /** How soon GitHub is asked again after a refusal, and how long a new token is good whatever this machine's clock says. */
 const AGAIN_MS = 60_000
@@ -116,7 +118,7 @@ export class HeldToken {
     try {
       const { token, expiresAt } = await mint(this.#ending.signal)
       const now = clock.now()
-      const lifetime = Math.max(expiresAt - now, AGAIN_MS)
+      const lifetime = Math.min(Math.max(expiresAt - now, AGAIN_MS), LIFETIME_MS_MAX)
       this.#held = this.#held.filter(({ endsAt }) => endsAt > now)
       this.#held.push({ token, mintedAt: now, endsAt: now + lifetime, isRejected: false })
       this.#failure = undefined

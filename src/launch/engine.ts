@@ -102,21 +102,21 @@ export class Engine {
     return (await talk(this.facts.kind, args, this.#env)).stdout.trim() === 'true'
   }
 
-  /** What carries our label, of containers and networks. */
+  /** What carries our label, of containers and networks. Lists have labels in two ways, what is inspected in one. */
   async labelled(kind: 'container' | 'network'): Promise<Labelled[]> {
-    const labels = [LABEL.run, LABEL.pid, LABEL.started].map((label) => `{{.Label "${label}"}}`)
-    const id = kind === 'container' ? '{{.Names}}' : '{{.Name}}'
-    const list = kind === 'container' ? ['ps', '--all'] : ['network', 'ls']
-    const text = await this.run([
-      ...list,
-      '--filter',
-      `label=${LABEL.run}`,
-      '--format',
-      [id, ...labels].join('\t'),
-    ])
-    return text.split('\n').flatMap((line) => {
+    const all = kind === 'container' ? ['--all'] : []
+    const list = await this.run([kind, 'ls', ...all, '--quiet', '--filter', `label=${LABEL.run}`])
+    if (list === '') return []
+    const place = kind === 'container' ? '.Config.Labels' : '.Labels'
+    const labels = [LABEL.run, LABEL.pid, LABEL.started].map((label) => `{{index ${place} "${label}"}}`)
+    const format = ['{{.Name}}', ...labels].join('\t')
+    // What is gone meanwhile is an error beside the others.
+    const inspect = [kind, 'inspect', '--format', format, ...list.split('\n')]
+    const { stdout } = await talk(this.facts.kind, inspect, this.#env)
+    return stdout.split('\n').flatMap((line) => {
       const [name = '', run = '', pid = '', started = ''] = line.split('\t')
-      return name === '' ? [] : [{ kind, name, run, pid: Number(pid), startedAt: Date.parse(started) }]
+      const found = { kind, run, pid: Number(pid), startedAt: Date.parse(started) }
+      return name === '' ? [] : [{ ...found, name: name.replace(/^\//, '') }]
     })
   }
 

@@ -67,7 +67,7 @@ export interface Launched {
 
 /** A container that is about to start has so long, in milliseconds; then whatever is wrong is told. */
 const HEALTH_MS = 60_000
-/** What comes behind it, the model's answer, may be late: that is warned of. */
+/** What comes behind it, the model's answer, has so long. */
 const READY_MS = 15_000
 const RETRY_MS = 100
 /** The image's own; root's files are given to it. */
@@ -127,6 +127,7 @@ export async function launch(options: LaunchSettings): Promise<Launched> {
     await running.start()
     signal.throwIfAborted()
     await running.untilHealthy()
+    void running.warnUnlessReady()
   } catch (error) {
     await running.close()
     throw error
@@ -190,7 +191,7 @@ class RunningLaunch implements Launched {
   }
 
   async untilHealthy(): Promise<void> {
-    const { signal, say } = this.#options
+    const { signal } = this.#options
     const until = performance.now() + HEALTH_MS
     while ((await this.#status('/health')) !== 200) {
       if (this.#end !== undefined) throw this.#end
@@ -202,8 +203,13 @@ class RunningLaunch implements Launched {
         )
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
     }
+  }
+
+  /** The model behind the runner may answer late, or not: nobody waits to be warned of it. */
+  async warnUnlessReady(): Promise<void> {
     const ready = await this.#status('/ready', READY_MS)
-    if (ready !== 200) say(`the runner is there, and not ready (GET /ready: ${ready ?? 'no answer'})`)
+    if (ready === 200 || this.#closing.signal.aborted) return
+    this.#options.say(`the runner is there, and not ready (GET /ready: ${ready ?? 'no answer'})`)
   }
 
   async #status(path: string, timeoutMs = 5000): Promise<number | undefined> {

@@ -163,6 +163,26 @@ test('it is renewed a quarter of an hour before its end, once; what is asked mea
   expect(github.asked.filter((line) => line.startsWith('POST '))).toHaveLength(2)
 })
 
+test.each(['2100-01-01T00:00:00Z', '1999-01-01T00:00:00Z'])(
+  'an end of %s is not believed: the next token is had within the hour, and not at once',
+  async (expiresAt) => {
+    github.expiresAt = expiresAt
+    const session = await open([['app', 'write']])
+    expect(await session.read()).toMatchObject({ status: 200 })
+    expect(github.minted).toHaveLength(1)
+    const renewed = github.nextMint()
+    clock.pass(HOUR_MS)
+    await renewed
+    expect(await session.read()).toMatchObject({ status: 200 })
+    expect(github.minted).toHaveLength(2)
+  },
+)
+
+test('an end that is no time is an answer that cannot be used', async () => {
+  github.expiresAt = 'soon'
+  await expect(open([['app', 'write']])).rejects.toThrow(/it names no end of the token: soon/)
+})
+
 test('a machine that slept waits for one new token, for all that ask', async () => {
   const session = await open([['app', 'write']])
   clock.pass(2 * HOUR_MS, false)

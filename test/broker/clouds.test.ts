@@ -2,47 +2,22 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Sha256 } from '@aws-crypto/sha256-js'
-import { HttpRequest } from '@smithy/protocol-http'
-import { SignatureV4 } from '@smithy/signature-v4'
 import { afterEach, describe, expect, test } from 'vitest'
 import { SESSION_HEADER } from '../../src/model-route/credentials.ts'
-import { broker, closeAfterTest, closeAll, type Seen, upstream } from './door-run.ts'
+import { AWS as CANARY, expectedSignature } from '../support/bedrock.ts'
+import { broker, closeAfterTest, closeAll, upstream } from './door-run.ts'
 
 afterEach(closeAll)
 
 /** No text at all: a frame of AWS's event stream has lengths and checksums. */
 const BINARY = Buffer.from([0, 0, 0, 1, 0xff, 0xfe, 0x0d, 0x0a, 0x80, 0, 0xc3, 0x28])
-const SECRET = 'wJalrXUtnFEMI-canary-key'
+const { id: ID, secret: SECRET } = CANARY
 
 async function cloud() {
   return await upstream((_, response) => {
     response.writeHead(200, { 'content-type': 'application/vnd.amazon.eventstream', 'x-amzn-requestid': 'r' })
     response.end(BINARY)
   })
-}
-
-/** Signs what arrived with the secret again, at the time that it names. */
-async function expectedSignature({ method, url, headers, body }: Seen): Promise<string | undefined> {
-  const at = String(headers['x-amz-date']).replace(
-    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/,
-    '$1-$2-$3T$4:$5:$6Z',
-  )
-  const names = /SignedHeaders=([^,]+)/.exec(String(headers.authorization))?.[1]?.split(';') ?? []
-  // Worked out anew, from the body that came.
-  const given = names.filter((name) => name !== 'x-amz-content-sha256')
-  const signed = Object.fromEntries(given.map((name) => [name, String(headers[name])]))
-  const credentials = { accessKeyId: 'AKIA', secretAccessKey: SECRET }
-  const signer = new SignatureV4({ service: 'bedrock', region: 'eu-west-1', sha256: Sha256, credentials })
-  const request = new HttpRequest({
-    method,
-    protocol: 'http:',
-    hostname: 'x',
-    path: url,
-    headers: signed,
-    body,
-  })
-  return (await signer.sign(request, { signingDate: new Date(at) })).headers['authorization']
 }
 
 const MODEL = '/model/eu.anthropic.claude-opus-4-5-20251101-v1%3A0'
@@ -52,7 +27,7 @@ describe('Bedrock', () => {
 
   test('is asked with a signature over the body, and its binary stream comes back as it is', async () => {
     const { url: base, seen } = await cloud()
-    const keys = { AWS_ACCESS_KEY_ID: 'AKIA', AWS_SECRET_ACCESS_KEY: SECRET }
+    const keys = { AWS_ACCESS_KEY_ID: ID, AWS_SECRET_ACCESS_KEY: SECRET }
     const { url, token } = await broker({ ...AWS, ...keys, ANTHROPIC_BEDROCK_BASE_URL: base })
     const answer = await fetch(`${url}${MODEL}/invoke-with-response-stream`, {
       ...{ method: 'POST', body: '{"max_tokens":1}' },

@@ -21,9 +21,15 @@ const SEARCH = [
   'env | grep -acf "$TMPDIR/key"',
   'cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | grep -acf "$TMPDIR/key"',
 ].join('; ')
+/** Where little is: a confined agent has a /tmp of its own. */
+const SEARCH_FILES = `${SEARCH}; grep -rslaf "$TMPDIR/key" --exclude=key /proc/mounts "$PWD" "$HOME" /tmp /etc 2>/dev/null | wc -l`
 
 const SCRIPT = {
   rules: [
+    {
+      when: { prompt: 'search files', round: 0 },
+      reply: [{ tool: 'Bash', input: { command: SEARCH_FILES } }],
+    },
     { when: { prompt: 'search', round: 0 }, reply: [{ tool: 'Bash', input: { command: SEARCH } }] },
     { when: {}, reply: 'Hello' },
   ],
@@ -35,9 +41,9 @@ const credentialsOf = async (runner: RunnerProcess): Promise<string> => {
   return checks.find(({ name }: { name: string }) => name === 'credentials').message
 }
 
-/** How often the agent finds the key in its environment, and in all that /proc shows it. */
-async function search(runner: RunnerProcess): Promise<string[]> {
-  const all: ClientEvent[] = await run(runner.url, runInput(crypto.randomUUID(), 'search'))
+/** How often the agent finds the key: in its environment, in all that /proc shows it, and when it is asked to in mounts and files. */
+async function search(runner: RunnerProcess, prompt = 'search'): Promise<string[]> {
+  const all: ClientEvent[] = await run(runner.url, runInput(crypto.randomUUID(), prompt))
   expect(all.at(-1)).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'success' } })
   const result = all.find(({ type }) => type === 'TOOL_CALL_RESULT')
   return String(result?.['content']).match(/\d+/g) ?? []
@@ -57,7 +63,7 @@ test.skipIf(reason !== undefined)(
   async () => {
     const env = { ...direct(bench), CLAUDE_CODE_OAUTH_TOKEN: KEY, POLICY_ENFORCEMENT: 'required' }
     const runner = await bench.start(env)
-    expect(await search(runner)).toEqual(['0', '0'])
+    expect(await search(runner, 'search files')).toEqual(['0', '0', '0'])
     const asked = bench.gateway.requests.filter(({ method }) => method === 'POST')
     expect(asked.length).toBeGreaterThan(0)
     for (const { headers } of asked) {

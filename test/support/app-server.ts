@@ -33,6 +33,8 @@ export interface AppServer {
   readonly minted: MintedToken[]
   /** The answer to the App in the place of the right one. */
   refusal: { status: number; message: string } | undefined
+  /** What is said of a token's end, in the place of an hour from now. */
+  expiresAt: string | undefined
   /** Whoever wants a token waits for it. */
   gate: Promise<void> | undefined
   /** Resolves when the next request for a token has come. */
@@ -96,7 +98,8 @@ export async function startAppServer(now: () => number = Date.now): Promise<AppS
     // As long as GitHub's own of this year.
     const token = `gh${'s'}_4242_${String(minted.length).padStart(60, 'a')}.${'b'.repeat(60)}.c`
     minted.push({ ...wanted, token, endsAt: now() + HOUR_MS, isRevoked: false })
-    return [201, { token, expires_at: new Date(now() + HOUR_MS).toISOString(), permissions: {} }]
+    const end = server.expiresAt ?? new Date(now() + HOUR_MS).toISOString()
+    return [201, { token, expires_at: end, permissions: {} }]
   }
   const http = createServer(async (request, response) => {
     const [status, body] = await answerTo(request)
@@ -110,6 +113,7 @@ export async function startAppServer(now: () => number = Date.now): Promise<AppS
     asked,
     minted,
     refusal: undefined,
+    expiresAt: undefined,
     gate: undefined,
     nextMint: () =>
       new Promise((resolve) => {

@@ -1,18 +1,40 @@
-// Vertex AI behind a launch: the container says which cloud, the broker has its credential.
+// The clouds behind a launch: the agent's place says which one, the broker has its credential.
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { KEY, type Outside } from './outside.ts'
+import { AWS, startBedrock } from './bedrock.ts'
+import { KEY, type Launchers } from './outside.ts'
 
 const SUBJECT = 'canary-subject-held-outside'
 
-export function cloudCases(outside: () => Outside): void {
+export function cloudCases(outside: () => Launchers): void {
   const closers: (() => unknown)[] = []
   afterAll(() => {
     for (const close of closers) close()
+  })
+
+  test('Bedrock: the model is asked with a signature, whose key nothing inside has; its binary stream is understood', async () => {
+    const { bench, run } = outside()
+    const cloud = await startBedrock(bench.gateway.directUrl, { 'x-api-key': KEY })
+    closers.push(() => cloud.close())
+    const done = await run(['--workspace', 'none', '-p', 'hello'], {
+      env: {
+        ...{ ANTHROPIC_API_KEY: '', ANTHROPIC_BASE_URL: '', CLAUDE_CODE_USE_BEDROCK: '1' },
+        ...{ AWS_REGION: AWS.region, AWS_ACCESS_KEY_ID: AWS.id, AWS_SECRET_ACCESS_KEY: AWS.secret },
+        ANTHROPIC_BEDROCK_BASE_URL: cloud.url,
+      },
+    })
+    expect(done).toEqual({
+      code: 0,
+      stdout: 'You said: hello\n',
+      stderr: expect.stringContaining('private:'),
+    })
+    expect(cloud.asked).not.toEqual([])
+    for (const asked of cloud.asked)
+      expect(asked).toEqual({ path: expect.stringMatching(/^\/model\/[^/]+\/invoke/), isSigned: true })
   })
 
   test('Vertex: the model is asked with a token of Google’s, which nothing inside has', async () => {
