@@ -57,7 +57,11 @@ export class WorkspaceFiles {
     this.#listEntriesMax = listEntriesMax
   }
 
-  /** @throws {RunnerError} `not_found`, `path_outside_workspace`, `invalid_input`. */
+  /**
+   * Lists a folder, or a file as its only entry.
+   *
+   * @throws {RunnerError} `not_found`, `path_outside_workspace`, `invalid_input`.
+   */
   async list(path: string): Promise<Listing> {
     const place = await this.guard.resolve(path)
     if (place !== '') {
@@ -69,7 +73,11 @@ export class WorkspaceFiles {
     return await (await this.guard.openFolder(place)).use((folder) => this.#listFolder(place, folder))
   }
 
-  /** @throws {RunnerError} `not_found`, `path_outside_workspace`, `invalid_input` for a folder. */
+  /**
+   * Opens a file to read it once.
+   *
+   * @throws {RunnerError} `not_found`, `path_outside_workspace`, `invalid_input` for a folder.
+   */
   async read(path: string): Promise<OpenedFile> {
     const { handle, stats } = await this.#openFile(path)
     const { size } = stats
