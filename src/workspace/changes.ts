@@ -7,7 +7,7 @@ import { isMissing } from './repository.ts'
 import type { FileChange } from './repository-changes.ts'
 import { SHOWN_BYTES_MAX, toShownText } from './shown-text.ts'
 
-/** A repository and what differs from its HEAD. */
+/** A repository and the files that differ from its HEAD. */
 export interface RepositoryChanges {
   /** The path from the root of the workspace; `''` is the workspace itself. */
   repository: string
@@ -56,8 +56,8 @@ export class WorkspaceChanges {
   /**
    * Returns a file of a repository as it is in HEAD and as it is now.
    *
-   * @throws {RunnerError} `not_found`; `too_large`; `path_outside_workspace`; `invalid_input` for what is no text, a folder
-   * or a link; `git_failed`.
+   * @throws {RunnerError} `not_found`; `too_large`; `path_outside_workspace`; `invalid_input` for a file that is no text,
+   * a folder or a link; `git_failed`.
    */
   async file(place: string, path: string, signal: AbortSignal): Promise<ChangedTexts> {
     const now = await this.#now(place, path)

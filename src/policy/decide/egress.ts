@@ -12,7 +12,7 @@ const UNKNOWN_BINARY = 'the binary is not known: any that the rule lists counts'
 
 /**
  * Decides in OpenShell's order: inference.local, binary integrity, rules, destination, TLS, request. A caller that
- * cannot know the binary leaves it out; the reason then says that any listed binary counted.
+ * cannot know the binary leaves it out. The reason then says that any listed binary counted.
  */
 export function decideEgress(policy: Policy, request: EgressRequest): Decision {
   if (isInference(request)) return decideInference(request)
