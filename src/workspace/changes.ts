@@ -56,8 +56,8 @@ export class WorkspaceChanges {
   /**
    * Returns a file of a repository as it is in HEAD and as it is now.
    *
-   * @throws {RunnerError} `not_found`; `too_large`; `path_outside_workspace`; `invalid_input` for a binary file, a folder
-   * or a link; `git_failed`.
+   * @throws {RunnerError} `not_found`; `too_large`; `path_outside_workspace`; `git_failed`; `invalid_input` for a file
+   * that is no text, a folder or a link.
    */
   async file(place: string, path: string, signal: AbortSignal): Promise<ChangedTexts> {
     const now = await this.#now(place, path)
