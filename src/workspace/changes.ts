@@ -7,27 +7,27 @@ import { isMissing } from './repository.ts'
 import type { FileChange } from './repository-changes.ts'
 import { SHOWN_BYTES_MAX, toShownText } from './shown-text.ts'
 
-/** A repository and what differs from its HEAD. */
+/** A repository and the files that differ from its HEAD. */
 export interface RepositoryChanges {
-  /** From the root of the workspace; `''` is the workspace itself. */
+  /** The path from the root of the workspace; `''` is the workspace itself. */
   repository: string
-  /** `HEAD` when none is checked out. */
+  /** The branch checked out; `HEAD` when there is none. */
   branch: string
   files: FileChange[]
-  /** There are more than `FILES_MAX`. */
+  /** Whether there are more than `FILES_MAX` files. */
   truncated: boolean
 }
 
-/** Both sides of a file; the one that does not exist is absent. */
+/** A file's text in HEAD and now. A side that does not exist is absent. */
 export interface ChangedTexts {
   before?: string
   after?: string
 }
 
-/** Files of one repository that are listed. */
+/** Upper bound of files listed for one repository. */
 const FILES_MAX = 1000
 
-/** What differs from git's HEAD in the workspace, for a person who looks at it. */
+/** The differences between the workspace and git's HEAD, to show them to a person. */
 export class WorkspaceChanges {
   readonly #repositories: Repositories
   readonly #files: WorkspaceFiles
@@ -37,7 +37,7 @@ export class WorkspaceChanges {
     this.#files = files
   }
 
-  /** Every repository that can be read, those without a change too. @throws {RunnerError} `git_failed`. */
+  /** Returns every readable repository, also those without a change. @throws {RunnerError} `git_failed`. */
   async list(signal: AbortSignal): Promise<RepositoryChanges[]> {
     const { guard } = this.#files
     const root = await guard.resolve('')
@@ -54,10 +54,10 @@ export class WorkspaceChanges {
   }
 
   /**
-   * A file of a repository as HEAD has it and as it is now.
+   * Returns a file of a repository as it is in HEAD and as it is now.
    *
-   * @throws {RunnerError} `not_found`; `too_large`; `path_outside_workspace`; `invalid_input` for what is no text, a folder
-   * or a link; `git_failed`.
+   * @throws {RunnerError} `not_found`; `too_large`; `path_outside_workspace`; `git_failed`; `invalid_input` for a file
+   * that is no text, a folder or a link.
    */
   async file(place: string, path: string, signal: AbortSignal): Promise<ChangedTexts> {
     const now = await this.#now(place, path)

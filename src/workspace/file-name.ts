@@ -1,15 +1,15 @@
 import { isUtf8 } from 'node:buffer'
 
-// A file's name is bytes to the kernel. A byte that is no UTF-8 is written as `\xE9`, and a backslash before what would
-// read so as `\x5C`: every other name is written as it is.
+// To the kernel a file's name is bytes. A byte that is not UTF-8 is written as an escape such as `\xE9`. A backslash
+// before text that would read as an escape is written as `\x5C`. Every other name is written as it is.
 const ESCAPED = /\\x(5C|[89A-F][0-9A-F])/
 const READS_AS_ESCAPED = /\\(?=x(?:5C|[89A-F][0-9A-F]))/g
-/** UTF-8's characters, and as a group the byte that belongs to none. Over bytes as Latin-1. */
+/** Matches one UTF-8 character or, as a group, a byte that belongs to none. The text is bytes read as Latin-1. */
 const CHARACTER =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are bytes
   /[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}|([\x80-\xff])/g
 
-/** A name or a path as text, of which `toBytes` makes the same bytes again. */
+/** Returns a name or a path as text, from which `toBytes` restores the same bytes. */
 export function nameToText(bytes: Buffer): string {
   if (isUtf8(bytes)) return bytes.toString('utf8').replace(READS_AS_ESCAPED, '\\x5C')
   const marked = bytes
@@ -26,7 +26,7 @@ export function toBytes(text: string): Buffer {
   return Buffer.concat(parts.map((part, index) => Buffer.from(part, index % 2 === 0 ? 'utf8' : 'hex')))
 }
 
-/** As Node's file system takes it. */
+/** Returns a path for Node's file functions: a Buffer when the text holds an escape. */
 export function toPath(text: string): string | Buffer {
   return ESCAPED.test(text) ? toBytes(text) : text
 }

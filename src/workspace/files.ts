@@ -8,24 +8,25 @@ import { outside, quoted, splitPath, type WorkspaceGuard, type WorkspacePath } f
 import { tooLarge } from './shown-text.ts'
 
 export interface FileEntry {
-  /** As text (file-name.ts). */
+  /** The name as text, in the encoding of file-name.ts. */
   name: string
-  /** From the workspace's root, with a leading slash. */
+  /** The path from the workspace's root, with a leading slash. */
   path: string
   isDir: boolean
+  /** In bytes. */
   size: number
-  /** Whole seconds, UTC. */
+  /** ISO 8601, in UTC and whole seconds. */
   modifiedAt: string
 }
 
 export interface Listing {
   entries: FileEntry[]
-  /** There are more than `LIST_ENTRIES_MAX`. */
+  /** Whether the folder has more than `LIST_ENTRIES_MAX` entries. */
   truncated: boolean
 }
 
 export interface OpenedFile {
-  /** At most `size` bytes; fewer when the file was cut meanwhile. Closes the file when it ends or is destroyed. */
+  /** `size` bytes, or fewer when the file is truncated meanwhile. Closes the file when it ends or is destroyed. */
   stream: Readable
   size: number
   modifiedAt: string
@@ -36,17 +37,17 @@ export interface FileWriteOptions {
   signal: AbortSignal
 }
 
-/** Entries of one folder that are listed. */
+/** Upper bound of entries listed of one folder. */
 const LIST_ENTRIES_MAX = 10_000
-/** Entries looked at together: as many as the thread pool can use, and some to spare. */
+/** Entries inspected at the same time: as many as the thread pool can use, and some to spare. */
 const LIST_STEP = 64
-/** Opened without waiting: a pipe that was put in a file's place would never answer. */
+/** Opens without blocking, because opening a pipe in the place of a file would wait forever. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
-/** Files and folders of ours that are not finished have this in front. */
+/** Prefix of the names of the runner's unfinished files and folders. */
 const UNFINISHED_PREFIX = '.agui-runner-'
 
-/** The files of the workspace, for clients. */
+/** The files of the workspace, as clients read and write them. */
 export class WorkspaceFiles {
   readonly guard: WorkspaceGuard
   readonly #listEntriesMax: number
@@ -56,7 +57,11 @@ export class WorkspaceFiles {
     this.#listEntriesMax = listEntriesMax
   }
 
-  /** @throws {RunnerError} `not_found`, `path_outside_workspace`, `invalid_input`. */
+  /**
+   * Lists a folder, or a file as its only entry.
+   *
+   * @throws {RunnerError} `not_found`, `path_outside_workspace`, `invalid_input`.
+   */
   async list(path: string): Promise<Listing> {
     const place = await this.guard.resolve(path)
     if (place !== '') {
@@ -68,19 +73,23 @@ export class WorkspaceFiles {
     return await (await this.guard.openFolder(place)).use((folder) => this.#listFolder(place, folder))
   }
 
-  /** @throws {RunnerError} `not_found`, `path_outside_workspace`, `invalid_input` for a folder. */
+  /**
+   * Opens a file to read it once.
+   *
+   * @throws {RunnerError} `not_found`, `path_outside_workspace`, `invalid_input` for a folder.
+   */
   async read(path: string): Promise<OpenedFile> {
     const { handle, stats } = await this.#openFile(path)
     const { size } = stats
     const modifiedAt = toTime(stats)
-    // What is appended meanwhile is not sent: the length was announced.
+    // Bytes appended meanwhile are not sent, because the length was announced already.
     if (size > 0) return { stream: handle.createReadStream({ start: 0, end: size - 1 }), size, modifiedAt }
-    // A range cannot be empty: without one the stream would send what the file has grown to.
+    // The range of a stream cannot be empty. Without a range the stream would send bytes appended meanwhile.
     await handle.close()
     return { stream: Readable.from([]), size, modifiedAt }
   }
 
-  /** What is there: the file, or what the folder holds. @throws {RunnerError} as `read` and `list`. */
+  /** Opens a file or lists a folder. @throws {RunnerError} as `read` and `list`. */
   async open(path: string): Promise<OpenedFile | Listing> {
     const place = await this.guard.resolve(path)
     const { folder: parent, name } = splitPath(place)
@@ -89,12 +98,12 @@ export class WorkspaceFiles {
     return stats?.isDirectory() ? await this.list(path) : await this.read(path)
   }
 
-  /** A small text file. @throws {RunnerError} as `read`, and `too_large`. */
+  /** Reads a small text file as UTF-8. @throws {RunnerError} as `read`, and `too_large`. */
   async readText(path: string, limit: { bytesMax: number }): Promise<string> {
     return (await this.readBytes(path, limit)).toString('utf8')
   }
 
-  /** A small file. @throws {RunnerError} as `read`, and `too_large`. */
+  /** Reads a small file. @throws {RunnerError} as `read`, and `too_large`. */
   async readBytes(path: string, { bytesMax }: { bytesMax: number }): Promise<Buffer> {
     const { handle, stats } = await this.#openFile(path)
     try {
@@ -108,7 +117,8 @@ export class WorkspaceFiles {
   }
 
   /**
-   * Replaces the file, making the folders before it: all of the new content, or the old. Returns its bytes.
+   * Writes or replaces a file, and makes the folders above it. A file is replaced completely or not at all. Returns the
+   * size in bytes.
    *
    * @throws {RunnerError} `too_large`, `storage_full`, `path_outside_workspace`, `invalid_input` for a folder.
    */
@@ -135,7 +145,7 @@ export class WorkspaceFiles {
     }
   }
 
-  /** The file, or the link itself. @throws {RunnerError} `not_found`, `path_outside_workspace`, `invalid_input`. */
+  /** Removes a file, or a link itself. @throws {RunnerError} `not_found`, `path_outside_workspace`, `invalid_input`. */
   async remove(path: string): Promise<void> {
     const entry = await this.guard.resolveEntry(path)
     const folder = await this.guard.openFolder(entry.folder)
@@ -172,7 +182,7 @@ export class WorkspaceFiles {
     return { entries, truncated }
   }
 
-  /** A link is listed as what it leads to when that is in the workspace, else as the link. */
+  /** Describes an entry. A link is described as its target when that is in the workspace, else as the link. */
   async #entry(place: WorkspacePath, folder: Folder, name: string): Promise<FileEntry | undefined> {
     const stats = await folder.lstat(name)
     if (stats === undefined) return undefined
@@ -200,7 +210,7 @@ export class WorkspaceFiles {
     const { folder: parent, name } = splitPath(place)
     const folder = await this.guard.openFolder(parent)
     return await folder.use(async () => {
-      // Looked at before it is opened: to open a device may already do something.
+      // The entry is inspected before it is opened, because opening a device may already have an effect.
       const before = await folder.lstat(name)
       if (before === undefined) throw missing(path)
       refuseSpecial(before, path)
@@ -235,7 +245,7 @@ export class WorkspaceFiles {
     const { folder, name, path, mode, owner } = target
     const unfinished = unfinishedName()
     const handle = await folder.openFile(unfinished, WRITE_FLAGS, 0o666).catch((error: unknown) => {
-      // Somebody removed the folder that was just opened.
+      // The folder was removed after it was opened.
       throw hasErrno(error, 'ENOENT') ? missing(path) : error
     })
     try {
@@ -247,12 +257,12 @@ export class WorkspaceFiles {
         await handle.close()
       }
       const { size } = (await folder.lstat(unfinished)) ?? { size: 0 }
-      // The folder may have been moved out while the content came.
+      // The folder may have been moved out of the workspace while the content arrived.
       if (!isBelow(await folder.realPath(), this.guard.root)) throw outside(path)
       await folder.rename(unfinished, folder, name)
       return size
     } catch (error) {
-      // The cause is thrown; that the remains may stay is not worth hiding it.
+      // A failure to clean up must not hide the error that is thrown.
       await folder.unlink(unfinished).catch(() => undefined)
       if (hasErrno(error, 'EISDIR')) throw isFolder(path)
       if (hasErrno(error, 'ENOENT')) throw missing(path)
@@ -261,7 +271,7 @@ export class WorkspaceFiles {
   }
 }
 
-/** A name that nothing else has, for what is not finished. */
+/** Returns a unique name for an unfinished file or folder. */
 export function unfinishedName(): string {
   return `${UNFINISHED_PREFIX}${randomUUID()}`
 }

@@ -22,9 +22,9 @@ export interface FileOwner {
 }
 
 /**
- * A folder held open. What is done below it goes through its descriptor (`/proc/self/fd/N/name` is Linux's `openat`,
- * which Node lacks), so it happens in this very folder whatever its path leads to by then. No name is ever followed.
- * Names are taken and given as text (file-name.ts).
+ * A folder held open. Every operation goes through its descriptor (`/proc/self/fd/N/name` is Linux's `openat`, which
+ * Node lacks). It acts on this very folder, even when the folder's path leads elsewhere by then. Links are never
+ * followed. Names are text, in the encoding of file-name.ts.
  */
 export class Folder {
   readonly #handle: FileHandle
@@ -37,22 +37,22 @@ export class Folder {
     return new Folder(await open(path, FOLDER_FLAGS))
   }
 
-  /** Leads to this folder while it is open, also as the working directory of a child process. */
+  /** A path to this folder while it is open, also valid as the working directory of a child process. */
   get place(): string {
     return `/proc/self/fd/${this.#handle.fd}`
   }
 
-  /** Where the kernel says it is. */
+  /** Returns the folder's current path, as the kernel reports it. */
   async realPath(): Promise<string> {
     return nameToText(await readlink(this.place, 'buffer'))
   }
 
-  /** Fails with ENOTDIR when the name is a link. */
+  /** Opens a subfolder; fails with ENOTDIR when the name is a link. */
   openFolder(name: string): Promise<Folder> {
     return Folder.open(this.#at(name))
   }
 
-  /** Fails with ELOOP when the name is a link. */
+  /** Opens a file; fails with ELOOP when the name is a link. */
   openFile(name: string, flags: number, mode?: number): Promise<FileHandle> {
     return open(this.#at(name), flags | constants.O_NOFOLLOW, mode)
   }
@@ -66,7 +66,7 @@ export class Folder {
     }
   }
 
-  /** False when something of that name is there already. */
+  /** Makes a subfolder. Returns false when the name exists already. */
   async makeFolder(name: string): Promise<boolean> {
     try {
       await mkdir(this.#at(name))
@@ -78,7 +78,7 @@ export class Folder {
   }
 
   async *names(): AsyncGenerator<string> {
-    // Latin-1 is the bytes themselves; Node's types know of no Buffer here.
+    // Latin-1 keeps the bytes as they are; Node's types allow no Buffer here.
     const entries = await opendir(this.place, { encoding: 'latin1' })
     for await (const { name } of entries) yield nameToText(Buffer.from(name, 'latin1'))
   }
@@ -91,23 +91,23 @@ export class Folder {
     return rmdir(this.#at(name))
   }
 
-  /** Replaces what `toName` is, a link itself and not what it leads to. */
+  /** Moves an entry over `toName` in `to`. A link of that name is replaced itself, not its target. */
   rename(name: string, to: Folder, toName: string): Promise<void> {
     return rename(this.#at(name), to.#at(toName))
   }
 
-  /** Of the entry itself, a link included. */
+  /** Changes the owner of the entry; of a link, that of the link itself. */
   giveEntry(name: string, { uid, gid }: FileOwner): Promise<void> {
     return lchown(this.#at(name), uid, gid)
   }
 
-  /** Lets its owner remove what lies in it, as read-only caches do not. */
+  /** Adds the owner's permissions, so that entries can be removed. Read-only caches lack them. */
   async makeWritable(): Promise<void> {
     const { mode } = await this.#handle.stat()
     if ((mode & 0o700) !== 0o700) await this.#handle.chmod((mode & 0o777) | 0o700)
   }
 
-  /** What was renamed in it is on disk. */
+  /** Writes the folder to disk, so that finished renames survive a crash. */
   sync(): Promise<void> {
     return this.#handle.sync()
   }
@@ -116,7 +116,7 @@ export class Folder {
     return this.#handle.close()
   }
 
-  /** Closes it behind the work. */
+  /** Runs `work` with this folder and closes it afterwards. */
   async use<T>(work: (folder: Folder) => Promise<T>): Promise<T> {
     try {
       return await work(this)
@@ -131,7 +131,7 @@ export class Folder {
   }
 }
 
-/** Whether it can only be an entry of the folder it is looked up in. */
+/** Whether the text can only name an entry of the folder in which it is looked up. */
 function isName(text: string): boolean {
   return text !== '' && text !== '.' && text !== '..' && !text.includes('/') && !text.includes('\0')
 }

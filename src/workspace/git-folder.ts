@@ -4,7 +4,7 @@ import { outside, type WorkspacePath } from './guard.ts'
 
 const POINTER_BYTES_MAX = 8192
 
-/** Where git keeps what it knows of the folder; undefined when the folder is no repository. */
+/** Returns the folder in which git keeps a repository's data; undefined when `place` is no repository. */
 export async function findGitFolder(
   files: WorkspaceFiles,
   place: WorkspacePath,
@@ -18,11 +18,11 @@ export async function findGitFolder(
   const path = below(place, '.git')
   if (stats.isDirectory()) return await files.guard.resolve(path)
   if (!stats.isFile()) throw outside(path)
-  // A worktree's, or a submodule's.
+  // In a worktree or a submodule, `.git` is a file that names the folder.
   return await followPointer(files, place, '.git')
 }
 
-/** The folder that a file of git's names; undefined when there is no such file. */
+/** Returns the folder that a pointer file of git names; undefined when there is no such file. */
 export async function followPointer(
   files: WorkspaceFiles,
   folder: WorkspacePath,
@@ -36,7 +36,7 @@ export async function followPointer(
   if (text === undefined) return undefined
   const target = text.replace(/^gitdir: /, '').trimEnd()
   if (target.startsWith('/')) return await files.guard.resolve(target)
-  // Relative ones climb; what is judged is where they end, and everything on the way is a folder that was proven.
+  // A relative path may climb with `..` from a folder that was proven. The guard judges where the path ends.
   const names = folder.split('/').filter(Boolean)
   for (const part of target.split('/')) {
     if (part === '..' && names.pop() === undefined) throw outside(path)
@@ -45,7 +45,7 @@ export async function followPointer(
   return await files.guard.resolve(names.join('/'))
 }
 
-/** The workspace itself has no name to write in front. */
+/** Joins a folder and a name. The workspace itself has no name to write in front. */
 export function below(folder: WorkspacePath, name: string): string {
   return folder === '' ? name : `${folder}/${name}`
 }

@@ -9,20 +9,20 @@ import { type Credential, type GitProtocol, withoutUserInfo } from './repository
 export type GitEnv = Readonly<Record<string, string | undefined>>
 
 export interface GitOptions {
-  /** Only what git needs of it is passed on. */
+  /** The runner's environment. Only the variables that git needs are passed on. */
   env: GitEnv
   protocols: readonly GitProtocol[]
   timeoutMs: number
 }
 
 export interface GitCall {
-  /** Where it runs. */
+  /** The working directory of the git process. */
   folder: Folder
   signal: AbortSignal
   credential?: Credential | undefined
-  /** Settings that win over every file's. */
+  /** Settings that win over those of every configuration file. */
   config?: readonly (readonly [key: string, value: string])[]
-  /** Beside those of the options. */
+  /** Protocols that are allowed in addition to those of `GitOptions`. */
   protocols?: readonly GitProtocol[]
 }
 
@@ -30,16 +30,16 @@ export interface GitResult {
   code: number
   stdout: string
   stderr: string
-  /** What `stdout` was made of; of the content of a file only these are what it holds. */
+  /** The raw bytes of `stdout`. The content of a file must be taken from here, because `stdout` has escapes. */
   bytes: Buffer
 }
 
-/** Of each output; a status of more than this is nobody's reading. */
+/** Upper bound of each output, in bytes. Nobody reads a longer status. */
 const OUTPUT_BYTES_MAX = 4 * 1024 * 1024
 const MESSAGE_CHARS_MAX = 500
 const CREDENTIAL_FD = 3
 
-/** The way out, as for any program, and where programs are. */
+/** Variables passed to git: the search path, the proxies and the certificates. */
 const PASSED = [
   'PATH',
   'HTTPS_PROXY',
@@ -55,11 +55,11 @@ const PASSED = [
 ]
 
 /**
- * Wins over the configuration of a repository, which whoever wrote the workspace has written: nothing in it makes git
- * start a program or speak to anybody else.
+ * Settings that win over a repository's own configuration, which anyone who writes to the workspace controls. Nothing
+ * there can make git start a program or connect to another host.
  */
 const SETTINGS: readonly (readonly [string, string])[] = [
-  // A runner that is root starts Claude Code as another user, whose repository this then is; git would refuse it.
+  // A root runner starts Claude Code as another user. Git would refuse the repositories of that user.
   ['safe.directory', '*'],
   ['core.hooksPath', '/dev/null'],
   ['core.fsmonitor', 'false'],
@@ -74,7 +74,7 @@ const SETTINGS: readonly (readonly [string, string])[] = [
   ['protocol.ext.allow', 'never'],
   ['submodule.recurse', 'false'],
   ['fetch.recurseSubmodules', 'false'],
-  // Into one new file rather than into folders that may lead elsewhere.
+  // A fetch writes one new pack file, not loose objects into folders that may lead elsewhere.
   ['fetch.unpackLimit', '1'],
   ['gc.auto', '0'],
   ['maintenance.auto', 'false'],
@@ -83,12 +83,12 @@ const SETTINGS: readonly (readonly [string, string])[] = [
 ]
 
 /**
- * Prints what it reads from the descriptor and keeps nothing. The descriptor is a socket, which, unlike a variable or
- * a file, nobody else can read through /proc.
+ * A credential helper that prints what it reads from the descriptor and keeps nothing. The descriptor is a socket.
+ * Unlike a variable or a file, a socket cannot be read by other processes through /proc.
  */
 const CREDENTIAL_HELPER = `!f() { if test "$1" = get; then cat <&${CREDENTIAL_FD}; fi; }; f`
 
-/** The `git` program, as little of it as can be: no settings of user or machine, no prompts, no inherited variables. */
+/** The `git` program without settings of user or machine, without prompts, with only the variables it needs. */
 export class Git {
   readonly #options: GitOptions
 
@@ -100,7 +100,7 @@ export class Git {
     return this.#options.protocols
   }
 
-  /** @throws {RunnerError} `git_failed` when it says so, takes too long or cannot be started. */
+  /** Returns git's output. @throws {RunnerError} `git_failed` when git fails, exceeds a limit or cannot be started. */
   async run(args: readonly string[], call: GitCall): Promise<string> {
     const { code, stdout, stderr } = await this.tryRun(args, call)
     if (code === 0) return stdout
@@ -110,7 +110,7 @@ export class Git {
     )
   }
 
-  /** As `run`, for when failure is an answer. */
+  /** Like `run`, but returns an exit code other than 0 instead of throwing. */
   tryRun(args: readonly string[], call: GitCall): Promise<GitResult> {
     const { timeoutMs } = this.#options
     return within({ signal: call.signal, timeoutMs }, (limit) => this.#runWithin(limit, args, call))
@@ -122,7 +122,7 @@ export class Git {
     const child = spawn('git', [...args], {
       cwd: call.folder.place,
       env: this.#environment(call),
-      // A group of its own: what git started for the transfer goes with it.
+      // A process group of its own: the helpers that git starts for a transfer are killed with it.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', credential === undefined ? 'ignore' : 'pipe'],
     })
@@ -154,7 +154,7 @@ export class Git {
     const { env } = this.#options
     const settings = [...SETTINGS, ...config]
     if (credential !== undefined) {
-      // Behind the empty one above, which forgets every other helper; git asks it for this origin only.
+      // The empty helper in SETTINGS comes first and clears all others. Git uses this helper for one origin only.
       settings.push([`credential.${credential.origin}.helper`, CREDENTIAL_HELPER])
     }
     const passed = PASSED.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]]))
@@ -170,9 +170,9 @@ export class Git {
       GIT_TERMINAL_PROMPT: '0',
       GIT_ASKPASS: '',
       GIT_OPTIONAL_LOCKS: '0',
-      // Wins over every `protocol.*` setting.
+      // This wins over every `protocol.*` setting.
       GIT_ALLOW_PROTOCOL: [...this.#options.protocols, ...protocols].join(':'),
-      // Not as `-c`: a key may hold a `=` there, and arguments are for everybody to read.
+      // Settings are not passed with `-c`: a key may hold a `=`, and every process can read arguments.
       GIT_CONFIG_COUNT: String(settings.length),
       ...Object.fromEntries(
         settings.flatMap(([key, value], index) => [
@@ -187,7 +187,7 @@ export class Git {
 function giveCredential(child: ChildProcess, { username, password }: Credential): void {
   const pipe = child.stdio[CREDENTIAL_FD]
   if (pipe === null || pipe === undefined || !('write' in pipe)) return
-  // A server that does not ask leaves it unread.
+  // The pipe stays unread when the server asks for no credential.
   pipe.on('error', () => {})
   pipe.end(`username=${username}\npassword=${password}\n`)
 }
@@ -197,7 +197,7 @@ function killGroup({ pid }: ChildProcess): void {
   try {
     process.kill(-pid, 'SIGKILL')
   } catch {
-    // It has ended by itself.
+    // The process has already ended.
   }
 }
 
@@ -216,18 +216,18 @@ function collect(
     get overflown() {
       return bytes > OUTPUT_BYTES_MAX
     },
-    // It lists files whose names may be no UTF-8.
+    // The output may list files whose names are not UTF-8.
     text: () => nameToText(Buffer.concat(chunks)),
     bytes: () => Buffer.concat(chunks),
   }
 }
 
-/** Behind the options that name folders. */
+/** Returns the git command, which follows the options that name folders. */
 function commandOf(args: readonly string[]): string {
   return args.find((arg) => !arg.startsWith('-')) ?? ''
 }
 
-/** What git said last, fit to be shown. */
+/** Returns git's last lines, shortened and without credentials. */
 function lastWords(stderr: string, credential: Credential | undefined): string {
   const lines = stderr.split(/[\r\n]+/).filter((line) => line.trim() !== '')
   const text = withoutUserInfo(lines.slice(-3).join(' ')).slice(0, MESSAGE_CHARS_MAX)

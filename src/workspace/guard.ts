@@ -6,12 +6,12 @@ import { type FileOwner, Folder, hasErrno } from './folder.ts'
 declare const proven: unique symbol
 
 /**
- * Where something of the workspace is, relative to it, as text (file-name.ts) and without links: `''` is the workspace itself. Only the guard
- * makes one. It was true when it was made; `openFolder` holds against what happened since.
+ * A path relative to the workspace, as text (file-name.ts) and without links; `''` is the workspace itself. Only the
+ * guard makes such paths. A path was proven when it was made; `openFolder` detects later changes.
  */
 export type WorkspacePath = string & { readonly [proven]: true }
 
-/** An entry of a proven folder; the name itself is not followed. */
+/** An entry of a proven folder. The name itself may be a link, which is not followed. */
 export interface WorkspaceEntry {
   folder: WorkspacePath
   name: string
@@ -20,15 +20,15 @@ export interface WorkspaceEntry {
 /** Linux's limits, in bytes. */
 const NAME_BYTES_MAX = 255
 const PATH_BYTES_MAX = 4096
-/** So much of a refused path is quoted back. */
+/** Upper bound of a path quoted in a message, in UTF-16 code units. */
 const QUOTED_CHARS_MAX = 200
 
 /**
- * Proves that what a client names lies in the workspace, as the kernel sees it: links are followed before the path is
- * judged, one that leads out or nowhere is refused, and what is opened is opened without following anything more.
+ * Proves that a client's path lies in the workspace, as the kernel sees it. Links are followed before the path is
+ * judged, and a link that leads out or nowhere is refused. Files are then opened without following any other link.
  */
 export class WorkspaceGuard {
-  /** Without links. */
+  /** The absolute path of the workspace, without links. */
   readonly root: string
   readonly #hidden: ReadonlySet<string>
 
@@ -37,7 +37,12 @@ export class WorkspaceGuard {
     this.#hidden = new Set(hidden)
   }
 
-  /** @param hidden names in the workspace that belong to somebody else: what they and everything below them is, is not said. */
+  /**
+   * Opens the guard of a workspace.
+   *
+   * @param hidden names in the workspace that belong to the control plane. They are not listed; paths to or below them
+   * are refused.
+   */
   static async open(
     root: string,
     { hidden = [] }: { hidden?: Iterable<string> } = {},
@@ -45,15 +50,16 @@ export class WorkspaceGuard {
     return new WorkspaceGuard(await realpath(root), hidden)
   }
 
-  /** Whether an entry of the workspace itself is one that nobody is told of. */
+  /** Whether the entry is directly in the workspace and has a hidden name. */
   isHidden({ folder, name }: WorkspaceEntry): boolean {
     return folder === '' && this.#hidden.has(name)
   }
 
   /**
-   * Follows links. What is behind the deepest thing that exists is taken as it is written.
+   * Resolves a path and follows its links. The part behind the deepest existing entry is taken as it is written.
    *
-   * @throws {RunnerError} `path_outside_workspace`; `invalid_input` for a path that no file can have.
+   * @throws {RunnerError} `path_outside_workspace`; `invalid_input` for a path that no file can have; `not_found` for a
+   * path through a file.
    */
   async resolve(path: string): Promise<WorkspacePath> {
     const names = this.#parse(path)
@@ -62,7 +68,7 @@ export class WorkspaceGuard {
       const place = [this.root, ...names].join('/')
       const real = await this.#realpath(place, path)
       if (real !== undefined) return this.#prove(missing.length === 0 ? real : joined(real, missing), path)
-      // It is there and leads nowhere: to write through a dangling link would make a file where it points.
+      // The entry is a dangling link. To write through it would make a file where it points.
       if (await exists(place)) throw outside(path)
       const name = names.pop()
       if (name === undefined) throw new RunnerError('not_found', 'The workspace folder is gone.')
@@ -71,7 +77,7 @@ export class WorkspaceGuard {
   }
 
   /**
-   * The entry a path names, which may be a link and need not exist.
+   * Returns the entry that a path names. The entry may be a link and need not exist.
    *
    * @throws {RunnerError} as `resolve`, and `path_outside_workspace` for the workspace itself.
    */
@@ -89,7 +95,7 @@ export class WorkspaceGuard {
     return entry
   }
 
-  /** Name by name, each looked up in the one before it through its descriptor, no link followed. */
+  /** Opens a folder name by name, each through the descriptor of the folder above it. No link is followed. */
   async openFolder(path: WorkspacePath, { create = false } = {}): Promise<Folder> {
     let folder = await this.#openRoot()
     const owner = create ? await this.foreignOwner() : undefined
@@ -98,7 +104,7 @@ export class WorkspaceGuard {
       folder = await parent.use(() => step(parent, name, { create, owner, path }))
     }
     try {
-      // It may have been moved away with all that is in it.
+      // The folder may have been moved out of the workspace meanwhile.
       this.#prove(await folder.realPath(), path)
       return folder
     } catch (error) {
@@ -107,7 +113,7 @@ export class WorkspaceGuard {
     }
   }
 
-  /** The folder of exactly this path, no link in it; undefined when there is none. */
+  /** Returns the folder of exactly this path, without links; undefined when there is none. */
   async findFolder(path: string): Promise<WorkspacePath | undefined> {
     try {
       const place = await this.resolve(path)
@@ -120,19 +126,19 @@ export class WorkspaceGuard {
     }
   }
 
-  /** The absolute path, for messages that say where something is. */
+  /** Returns the absolute path, for messages and for arguments of git. */
   absolute(path: WorkspacePath): string {
     return path === '' ? this.root : joined(this.root, [path])
   }
 
-  /** Whose the workspace is, when a runner that is root works for somebody else: then so is what it makes there. */
+  /** Returns the workspace's owner when a root runner works for another user. New files must get that owner. */
   async foreignOwner(): Promise<FileOwner | undefined> {
     if (process.getuid?.() !== 0) return undefined
     const { uid, gid } = await lstat(this.root)
     return uid === 0 ? undefined : { uid, gid }
   }
 
-  /** Whose what replaces `before` is to be; undefined when it is the runner's in any case. */
+  /** Returns the owner that a file replacing `before` must get; undefined when it may stay the runner's. */
   async ownerOf(before: FileOwner | undefined): Promise<FileOwner | undefined> {
     if (process.getuid?.() !== 0) return undefined
     return before ?? (await this.foreignOwner())
@@ -151,7 +157,7 @@ export class WorkspaceGuard {
   }
 
   #parse(path: string): string[] {
-    // Node would take each half for the one replacement character.
+    // Node would replace each half with the same replacement character.
     if (/\p{Surrogate}/u.test(path)) {
       throw new RunnerError('invalid_input', 'A path cannot hold half a character (a lone surrogate).')
     }
@@ -165,7 +171,7 @@ export class WorkspaceGuard {
       relative = path.slice(this.root.length)
     }
     const names = relative.split('/').filter((name) => name !== '' && name !== '.')
-    // Not normalized away: `a/..` is elsewhere when `a` is a link.
+    // `..` is not normalized away, because `a/..` is elsewhere when `a` is a link.
     if (names.includes('..')) throw outside(path)
     if (names.some((name) => toBytes(name).length > NAME_BYTES_MAX)) {
       throw new RunnerError('invalid_input', `The name of a file has at most ${NAME_BYTES_MAX} bytes.`)
@@ -173,7 +179,7 @@ export class WorkspaceGuard {
     return names
   }
 
-  /** Undefined when there is nothing. */
+  /** Returns the path without links; undefined when nothing is there. */
   async #realpath(place: string, path: string): Promise<string | undefined> {
     try {
       return nameToText(await realpath(toPath(place), 'buffer'))
@@ -183,7 +189,7 @@ export class WorkspaceGuard {
         throw new RunnerError('not_found', `"${quoted(path)}" goes through a file as if it were a folder.`)
       }
       if (hasErrno(error, 'ENAMETOOLONG')) throw new RunnerError('invalid_input', 'The path is too long.')
-      // What cannot be looked at cannot be shown to be inside.
+      // A path that cannot be read cannot be shown to be inside.
       if (hasErrno(error, 'ELOOP', 'EACCES', 'EPERM')) throw outside(path)
       throw error
     }
@@ -199,7 +205,7 @@ export class WorkspaceGuard {
   }
 }
 
-/** Of something proven, its folder is as proven. */
+/** Splits a proven path. Its folder is proven too. */
 export function splitPath(path: WorkspacePath): WorkspaceEntry {
   const slash = path.lastIndexOf('/')
   return { folder: path.slice(0, Math.max(slash, 0)) as WorkspacePath, name: path.slice(slash + 1) }
@@ -230,7 +236,7 @@ async function step(
     }
     if (!hasErrno(error, 'ENOTDIR', 'ELOOP')) throw error
     const stats = await parent.lstat(name)
-    // Proven a moment ago, a link now: somebody swapped it.
+    // The path was proven a moment ago and is a link now, so it was swapped.
     if (stats === undefined || stats.isSymbolicLink()) throw outside(path)
     throw new RunnerError('invalid_input', `"${quoted(name)}" is not a folder.`, { cause: error })
   }

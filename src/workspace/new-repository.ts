@@ -14,10 +14,10 @@ export interface NewRepositoryRequest {
 }
 
 /**
- * The repository of the folder, made when it holds none, with this `origin`. A new one appears with its origin set, or
- * not at all.
+ * Opens the repository of a folder, or makes one, and sets its `origin`. A new repository appears with its origin set,
+ * or not at all.
  *
- * @throws {RunnerError} `invalid_input` when it is no folder, or a repository without a working tree.
+ * @throws {RunnerError} `invalid_input` when the path is no folder, or a repository without a working tree.
  */
 export async function openWithOrigin(
   options: RepositoryOptions,
@@ -49,13 +49,13 @@ export async function openWithOrigin(
   return known
 }
 
-/** What git itself takes for its folder. */
+/** Whether git would take the folder itself for a git folder. */
 async function isBare(folder: Folder): Promise<boolean> {
   const parts = await Promise.all(['HEAD', 'objects', 'refs'].map((part) => folder.lstat(part)))
   return parts.every((part) => part !== undefined)
 }
 
-/** `false` when somebody else made one meanwhile. */
+/** Makes the repository. Returns false when another process made one meanwhile. */
 async function init(
   { git, files }: RepositoryOptions,
   folder: Folder,
@@ -82,7 +82,7 @@ async function init(
     if (hasErrno(error, 'ENOTEMPTY', 'EEXIST', 'ENOTDIR')) return false
     throw error
   } finally {
-    // Also when the client has left.
+    // The cleanup goes on when the client has left.
     await removeTree(folder, unfinished, { signal: new AbortController().signal })
   }
 }

@@ -9,8 +9,8 @@ import { withScratch } from './scratch-folder.ts'
 const CONFIG_BYTES_MAX = 1024 * 1024
 
 /**
- * Names the remote `origin`. git works on a copy of the settings, which is then put back by the guard's own way of
- * writing: git itself would follow a link.
+ * Sets the remote `origin`. Git edits a copy of the settings, which is then written back through the guard, because git
+ * itself would follow a link.
  */
 export async function setOrigin(
   gitFolder: WorkspacePath,

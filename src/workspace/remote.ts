@@ -23,19 +23,19 @@ export interface RemoteOptions {
 }
 
 export interface Found {
-  /** Undefined when the remote has none of the name. */
+  /** Undefined when the remote has no ref of that name. */
   revision: Revision | undefined
-  /** How the remote names its objects. */
+  /** The hash format of the remote's object ids. */
   format: ObjectFormat
 }
 
 export interface FetchOptions {
   format: ObjectFormat
-  /** Without what was before. */
+  /** Whether to leave out the history. */
   shallow?: boolean | undefined
 }
 
-/** A repository elsewhere, for the length of one request. Every method throws `git_failed` when git cannot. */
+/** A remote repository, for the length of one request. Every method throws `git_failed` when git fails. */
 export class Remote {
   readonly #options: RemoteOptions
 
@@ -48,11 +48,11 @@ export class Remote {
     return this.#options.url.url
   }
 
-  /** What it has under a name. The whole id of a commit is taken as it is: a server lists none. */
+  /** Looks up a branch, tag or ref. A full commit id is accepted as it is, because servers do not list commits. */
   async find(name: string): Promise<Found> {
     const refs = refsOf(name)
     const listed = await withScratch((_path, folder) =>
-      // Of no repository, so that whatever lies around the scratch folder has no say.
+      // Git gets no repository, so that no settings around the scratch folder apply.
       this.#ask(folder, ['--git-dir=/nonexistent', 'ls-remote', '--quiet', '--', this.url, 'HEAD', ...refs]),
     )
     const ids = new Map(
@@ -65,21 +65,21 @@ export class Remote {
     return { revision: pick(name, refs, ids), format }
   }
 
-  /** Clones into a new folder of this one; with a commit as revision nothing is checked out yet. */
+  /** Clones into a new folder in `folder`. With a tag or a commit as revision nothing is checked out yet. */
   async clone(
     folder: Folder,
     name: string,
     { revision, shallow }: { revision: Revision | undefined; shallow?: boolean | undefined },
   ): Promise<void> {
     const options = ['--quiet', '--template=', '--no-recurse-submodules', ...(shallow ? ['--depth=1'] : [])]
-    // git clones branches; to a commit `goTo` goes.
+    // A branch is checked out by the clone, anything else later by `goTo`.
     if (revision !== undefined) {
       options.push('branch' in revision ? `--branch=${revision.branch}` : '--no-checkout')
     }
     await this.#ask(folder, ['clone', ...options, '--', this.url, name])
   }
 
-  /** Brings a clone of it to the revision. @throws {RunnerError} `not_found` when neither has it. */
+  /** Brings a clone to the revision. @throws {RunnerError} `not_found` when neither remote nor clone has it. */
   async bring(repository: Repository, name: string): Promise<void> {
     const { signal } = this.#options
     const branch = branchOf(name)
@@ -87,12 +87,12 @@ export class Remote {
     const { revision, format } = await this.find(name)
     if (revision !== undefined) await this.goTo(repository, revision, { format })
     else if (branch !== undefined && (await repository.has(`${BRANCHES}${branch}`, signal))) {
-      // One that was made here.
+      // The branch was made in the clone.
       await repository.switchTo(branch, signal)
     } else throw unknownRevision(name)
   }
 
-  /** @throws {RunnerError} `not_found` for a commit that the server does not have. */
+  /** Checks out a revision, fetched if needed. @throws {RunnerError} `not_found` when the server lacks the commit. */
   async goTo(repository: Repository, revision: Revision, options: FetchOptions): Promise<void> {
     const { signal } = this.#options
     if ('branch' in revision) {
@@ -104,16 +104,16 @@ export class Remote {
       await this.fetchInto(repository, revision, options).catch((error: unknown) => {
         throw isUnknownCommit(error) ? unknownRevision(revision.id) : error
       })
-      // A tag may lead to a folder or a file.
+      // A tag may point to a tree or a blob.
       if (!(await repository.hasCommit(revision.id, signal))) throw unknownRevision(revision.id)
     }
     await repository.detachAt(revision.id, signal)
   }
 
   /**
-   * Fetches a branch (all of them when none is named) or a commit into a repository of the workspace. The git that
-   * holds the credential works in an empty repository of its own, whose settings nobody else wrote; what it brought is
-   * then taken over without it.
+   * Fetches a branch (all branches when none is named) or a commit into a repository of the workspace. The git process
+   * with the credential works in an empty repository of its own, whose settings nobody else wrote. A second process
+   * without the credential then takes the objects over.
    */
   async fetchInto(
     repository: Repository,
@@ -133,7 +133,7 @@ export class Remote {
 
   async #ask(folder: Folder, args: readonly string[]): Promise<string> {
     const { git, credential, signal } = this.#options
-    // Exactly for this URL, which wins over whatever is said of less of it.
+    // A setting for the exact URL wins over settings for a shorter part of it.
     const config: [string, string][] = [[`http.${this.url}.sslVerify`, 'true']]
     return await git.run(args, { folder, signal, credential, config })
   }
@@ -160,12 +160,12 @@ async function refspecsFor(
     return { from: `+${which}:${which}`, take: '+refs/heads/*:refs/remotes/origin/*' }
   }
   const { source } = what
-  // A tag keeps its name, unless the repository has one of its own by it.
+  // A tag keeps its name, unless the repository already has a tag of that name.
   const isNewTag = source.startsWith('refs/tags/') && !(await repository.has(source, signal))
   return { from: `+${source}:refs/pin/it`, take: isNewTag ? `refs/pin/it:${source}` : 'refs/pin/it' }
 }
 
-/** Whether there is nothing to do, and nothing to ask the remote: a tag of that name would be another thing. */
+/** Whether the branch is checked out and known to be the remote's. Otherwise the name may be a tag there. */
 async function isOn(repository: Repository, branch: string, signal: AbortSignal): Promise<boolean> {
   const head = await repository.head(signal)
   if (head.isDetached || head.branch !== branch) return false

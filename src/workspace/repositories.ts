@@ -27,7 +27,7 @@ export interface RepositoriesOptions {
 
 export interface RemoteRequest {
   url: string
-  /** A branch, a tag, a ref by its whole name, or a commit by its whole id; the remote's default when undefined. */
+  /** A branch, a tag, a full ref name or a full commit id; the remote's default when undefined. */
   branch: string | undefined
   tokens: GivenTokens
   signal: AbortSignal
@@ -35,18 +35,18 @@ export interface RemoteRequest {
 
 export interface AddedRepository {
   name: string
-  /** Absolute. */
+  /** The absolute path of its folder. */
   path: string
   newlyCloned: boolean
   head: Head
-  /** What is not as one would think, in words. */
+  /** Differences from the request that the user should know, as sentences. */
   problems: string[]
 }
 
-/** What a clone is when it is done. */
+/** The result of a clone. */
 export interface Clone {
   head: Head
-  /** Of folders that it leaves empty. */
+  /** The folders of its submodules, which stay empty. */
   submodules: string[]
 }
 
@@ -54,18 +54,18 @@ export interface RepositoryDescription {
   url: string
   name: string
   branches: string[]
-  /** `HEAD`, as git says, when none is checked out. */
+  /** The branch checked out; `HEAD`, as in git, when there is none. */
   currentActiveBranch: string
   defaultBranch: string
   detached?: true
   commit?: string | undefined
 }
 
-/** Where clones lie in the workspace. */
+/** The folder of the workspace that holds the clones. */
 const REPOS_FOLDER = 'repos'
 const REPOS_MAX = 200
 
-/** The repositories of the workspace, driven by `git` itself. */
+/** The repositories of the workspace, operated with the `git` program. */
 export class Repositories {
   readonly #options: RepositoriesOptions
 
@@ -74,7 +74,8 @@ export class Repositories {
   }
 
   /**
-   * Clones into `repos/<name>`. One that is there is brought to the revision instead, or kept as it is.
+   * Clones into `repos/<name>`. A clone that is already there is brought to the revision instead, or left as it is when
+   * `keep` is set or no branch is given.
    *
    * @throws {RunnerError} `invalid_input`, also when another repository is there; `not_found` for a revision that the
    * remote lacks; `path_outside_workspace`, `git_failed`.
@@ -101,7 +102,7 @@ export class Repositories {
     }
   }
 
-  /** Returns what is not as it was asked for, in words. */
+  /** Brings an existing clone to the revision, or leaves it. Returns the differences from the request. */
   async #useKnown(
     repository: Repository,
     request: RemoteRequest & { name: string; keep?: boolean },
@@ -126,7 +127,7 @@ export class Repositories {
     return []
   }
 
-  /** Looked at before anything is done. @throws {RunnerError} `invalid_input`. */
+  /** Validates a request before anything is done. @throws {RunnerError} `invalid_input`. */
   #parse({ url, branch }: RemoteRequest): RepositoryUrl {
     if (branch !== undefined) parseRevisionName(branch)
     return parseRepositoryUrl(url, this.#options.git.protocols)
@@ -140,7 +141,7 @@ export class Repositories {
   }
 
   /**
-   * What it is; undefined when somebody else put a repository there first.
+   * Clones into `<into>/<name>`. Returns undefined when another process put a repository there first.
    *
    * @throws {RunnerError} as `add`.
    */
@@ -168,12 +169,12 @@ export class Repositories {
     })
   }
 
-  /** The repository in a folder of the workspace, if one is there. @throws {RunnerError} `path_outside_workspace`. */
+  /** Returns the repository in a folder of the workspace, if any. @throws {RunnerError} `path_outside_workspace`. */
   async find(path: string): Promise<Repository | undefined> {
     return await Repository.open(this.#options, await this.#options.files.guard.resolve(path))
   }
 
-  /** Idempotent. @throws {RunnerError} `path_outside_workspace`, `invalid_input`. */
+  /** Removes `repos/<name>`; safe to call twice. @throws {RunnerError} `path_outside_workspace`, `invalid_input`. */
   async remove(name: string, signal: AbortSignal): Promise<void> {
     const { guard } = this.#options.files
     const entry = await guard.resolveEntry(`${REPOS_FOLDER}/${parseRepositoryName(name)}`)
@@ -192,14 +193,14 @@ export class Repositories {
         const repository = await this.find(`${REPOS_FOLDER}/${name}`)
         if (repository !== undefined) listed.push({ name, ...(await repository.describe(signal)) })
       } catch (error) {
-        // One that is broken or leads elsewhere hides itself, not the others.
+        // A repository that is broken or leads elsewhere is left out; the others are still listed.
         if (!(error instanceof RunnerError)) throw error
       }
     }
     return listed
   }
 
-  /** The workspace itself, when it is one, and the clones; those that are broken or lead elsewhere are left out. */
+  /** Returns the workspace's own repository, if any, and the clones. Leaves out those that are broken or outside. */
   async all(): Promise<{ place: string; repository: Repository }[]> {
     const places = ['', ...(await this.#names()).map((name) => `${REPOS_FOLDER}/${name}`)]
     const found = await Promise.all(
@@ -219,7 +220,7 @@ export class Repositories {
     return repository === undefined ? NO_REPOSITORY : await repository.status(signal)
   }
 
-  /** @throws {RunnerError} `not_found` when no repository is there. */
+  /** Returns the fetched branches of the remote. @throws {RunnerError} `not_found` when no repository is there. */
   async branches(path: string, signal: AbortSignal): Promise<string[]> {
     const repository = await this.find(path)
     if (repository === undefined) {
@@ -228,7 +229,7 @@ export class Repositories {
     return await repository.remoteBranches(signal)
   }
 
-  /** Returns the remote as it was set, and why it could not be fetched, if so. */
+  /** Sets `origin`, in a new repository if needed, and fetches. Returns the URL and the reason of a failed fetch. */
   async configureRemote(
     path: string,
     request: RemoteRequest,
@@ -276,13 +277,13 @@ export class Repositories {
     return { head: await cloned.head(signal), submodules: await cloned.submodules(signal) }
   }
 
-  /** To whose the workspace is. */
+  /** Gives an entry with its contents to the workspace's owner, when a root runner works for another user. */
   async #give(parent: Folder, name: string): Promise<void> {
     const owner = await this.#options.files.guard.foreignOwner()
     if (owner !== undefined) await giveTree(parent, name, owner)
   }
 
-  /** Those of its submodules' folders in which nothing is. */
+  /** Returns the submodule folders that are empty. */
   async #emptyFolders(repository: Repository, signal: AbortSignal): Promise<string[]> {
     const empty: string[] = []
     for (const path of await repository.submodules(signal)) {
@@ -296,23 +297,23 @@ export class Repositories {
   }
 }
 
-/** They are reported and not fetched, for they may lie on any host. */
+/** Reports submodules that are left empty. They are not fetched, because they may be on any host. */
 export function emptySubmodules(paths: readonly string[]): string[] {
   if (paths.length === 0) return []
   return [`Submodules are not fetched; these folders are empty: ${paths.map(quoted).join(', ')}.`]
 }
 
-/** Empty, but there: local enforcement protects what is there (docs/enforcement.md). */
+/** Makes an empty `.git/hooks`, so that local enforcement finds a folder to protect (docs/enforcement.md). */
 async function addHooksFolder(parent: Folder, name: string): Promise<void> {
   const clone = await parent.openFolder(name)
   const git = await clone.use(() => clone.openFolder('.git'))
   await git.use(() => git.makeFolder('hooks'))
 }
 
-/** Clearing up goes on when the client has left. */
+/** A signal that is never aborted: cleaning up goes on when the client has left. */
 const NEVER = new AbortController().signal
 
-/** What of it is to be fetched, or why nothing can be: a remote may be named before it can be reached. */
+/** Returns the branch to fetch, or why none can be fetched: a remote may be set before it can be reached. */
 async function findBranch(
   remote: Remote,
   branch: string | undefined,
@@ -328,7 +329,7 @@ async function findBranch(
   }
 }
 
-/** What git cannot do is returned; everything else is thrown on. */
+/** Returns the message of a git failure; throws any other error again. */
 function toProblem(error: unknown): string {
   if (error instanceof RunnerError && error.code === 'git_failed') return error.message
   throw error

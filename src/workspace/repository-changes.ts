@@ -1,21 +1,21 @@
 /** A file that differs from HEAD. */
 export interface FileChange {
-  /** From the root of its repository. */
+  /** The path from the root of its repository. */
   path: string
-  /** `untracked`: git does not know it yet. `conflicted`: a merge waits for somebody to resolve it. */
+  /** `untracked`: not in the index. `conflicted`: a merge conflict is not resolved yet. */
   state: 'added' | 'modified' | 'deleted' | 'untracked' | 'conflicted'
-  /** Lines; absent where git counts none: of an untracked or a binary file. */
+  /** Added lines; like `removed`, absent where git counts none: for untracked and binary files. */
   added?: number
   removed?: number
   isBinary?: true
 }
 
-/** Of `git status --porcelain=v1 -z` and `git diff --numstat -z HEAD`, by path. */
+/** Parses `git status --porcelain=v1 -z` and `git diff --numstat -z HEAD`. Returns the files sorted by path. */
 export function toFileChanges(porcelain: string, numstat: string): FileChange[] {
   const files = new Map<string, FileChange>()
   for (const entry of porcelain.split('\0').filter((line) => line !== '')) {
     const [code, path] = [entry.slice(0, 2), entry.slice(3)]
-    // A file that was taken out of the index and is still there has two entries.
+    // A file that was removed from the index but still exists has two entries.
     files.set(path, { path, state: files.has(path) ? 'modified' : stateOf(code) })
   }
   for (const entry of numstat.split('\0')) {
@@ -30,7 +30,7 @@ export function toFileChanges(porcelain: string, numstat: string): FileChange[] 
 
 const UNMERGED = ['DD', 'AU', 'UD', 'UA', 'DU', 'AA', 'UU']
 
-/** Git's two letters: the index against HEAD, and the folder against the index. */
+/** Maps git's two letters: the index against HEAD, then the working tree against the index. */
 function stateOf(code: string): FileChange['state'] {
   if (code === '??') return 'untracked'
   if (UNMERGED.includes(code)) return 'conflicted'

@@ -1,11 +1,11 @@
-/** What the routes say of a repository's state. */
+/** A repository's state, as the routes return it. */
 export interface RepositoryStatus {
   initialized: boolean
   hasChanges: boolean
-  /** As git has it: `HEAD` when it is on none. */
+  /** The branch checked out; `HEAD`, as in git, when there is none. */
   branch?: string
   detached?: true
-  /** What is checked out, when it is no branch. */
+  /** The id of the commit checked out when HEAD is detached. */
   commit?: string | undefined
   remoteUrl?: string
   hasRemote?: boolean
@@ -19,7 +19,7 @@ export interface RepositoryStatus {
   untracked: string[]
 }
 
-/** What git says of a folder that holds no repository. */
+/** The status of a folder that holds no repository. */
 export const NO_REPOSITORY: RepositoryStatus = {
   initialized: false,
   hasChanges: false,
@@ -30,7 +30,7 @@ export const NO_REPOSITORY: RepositoryStatus = {
 
 const PATHS_MAX = 1000
 
-/** Of `git status --porcelain=v1 -z`. */
+/** Parses `git status --porcelain=v1 -z`. `count` covers all files; each list has at most `PATHS_MAX` paths. */
 export function toChanges(porcelain: string): {
   count: number
   lists: Pick<RepositoryStatus, 'modified' | 'staged' | 'untracked'>
@@ -51,7 +51,7 @@ export function toChanges(porcelain: string): {
   return { count: lines.length, lists }
 }
 
-/** Of `git diff --numstat -z`. */
+/** Sums up `git diff --numstat -z`. */
 export function toLineCounts(numstat: string): {
   filesAdded: number
   filesRemoved: number

@@ -3,26 +3,26 @@ import { RunnerError } from '../errors.ts'
 export type GitProtocol = 'https' | 'http' | 'file'
 
 export interface RepositoryUrl {
-  /** Without credentials. */
+  /** The URL without credentials. */
   url: string
   protocol: GitProtocol
-  /** `https://host:port`: where a credential may go. */
+  /** `https://host:port`, the only place to which a credential may be sent. */
   origin: string
   host: string
-  /** The last part of the path without `.git`. */
+  /** A folder name: the last part of the path without `.git`. */
   name: string
-  /** What stood in front of the host. */
+  /** The decoded credentials of the URL, if it had any. */
   userInfo: { username: string; password: string } | undefined
 }
 
 export interface Credential {
-  /** Given to this origin only. */
+  /** The only origin to which the credential is sent. */
   origin: string
   username: string
   password: string
 }
 
-/** Which hosts are GitHub's and GitLab's: nobody else is given their tokens. */
+/** The host names of GitHub and GitLab. Their tokens are sent to no other host. */
 export interface TokenHosts {
   github: readonly string[]
   gitlab: readonly string[]
@@ -39,8 +39,8 @@ const BRANCH_CHARS_MAX = 250
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 
 /**
- * @throws {RunnerError} `invalid_input` unless it is a URL of one of the protocols. The message does not repeat it: it
- * may hold a password.
+ * @throws {RunnerError} `invalid_input` unless the text is a URL of one of the protocols. The message does not repeat
+ * the text, which may hold a password.
  */
 export function parseRepositoryUrl(text: string, protocols: readonly GitProtocol[]): RepositoryUrl {
   const forms = protocols.map((protocol) => `${protocol}://`).join(' or ')
@@ -57,7 +57,7 @@ export function parseRepositoryUrl(text: string, protocols: readonly GitProtocol
   return { url, protocol, origin: `${protocol}://${host}`, host: hostname, name, userInfo }
 }
 
-/** The name of a folder for what a URL leads to. */
+/** Returns a folder name for the repository that a URL leads to. */
 export function folderNameOf(url: string): string {
   const path = url.replace(/\/+$/, '')
   return path
@@ -67,8 +67,8 @@ export function folderNameOf(url: string): string {
 }
 
 /**
- * The credential that the server gets, if any: what stood in the URL, or the token of its host. In clear text only to
- * this machine itself.
+ * Returns the credential for the server, if any: that of the URL, else the token for its host. Over plain HTTP it is
+ * only sent to this machine itself.
  */
 export function credentialFor(
   { origin, protocol, host, userInfo }: RepositoryUrl,
@@ -87,9 +87,9 @@ export function credentialFor(
 }
 
 /**
- * The name of a folder for a repository.
+ * Returns the name when it is valid as the folder of a repository.
  *
- * @throws {RunnerError} `path_outside_workspace` for a path, `invalid_input` for what else is no good name.
+ * @throws {RunnerError} `path_outside_workspace` for a path, `invalid_input` for any other invalid name.
  */
 export function parseRepositoryName(name: string): string {
   if (/[/\\\0]/.test(name) || name === '.' || name === '..') {
@@ -107,7 +107,7 @@ export function parseRepositoryName(name: string): string {
   return name
 }
 
-/** The rules of `git check-ref-format --branch`, and no more special words. */
+/** Whether git accepts the name for a branch: the rules of `git check-ref-format --branch` without its shorthands. */
 export function isBranchName(name: string): boolean {
   if (name.length > BRANCH_CHARS_MAX || hasControl(name)) return false
   if (name.startsWith('-') || name === 'HEAD' || name === '@' || /[ ~^:?*[\\]/.test(name)) return false
@@ -118,8 +118,8 @@ export function isBranchName(name: string): boolean {
 }
 
 /**
- * Whether two URLs lead to one repository, as far as their text shows: neither who asks, nor by which protocol, nor a
- * `.git` at the end makes another. The older form of ssh (`git@host:path`) is understood, for git writes such origins.
+ * Whether two URLs lead to the same repository, as far as their text shows. User, protocol and a `.git` at the end make
+ * no difference. The older form of ssh (`git@host:path`) is accepted, because git writes such origins.
  */
 export function isSameRepository(one: string, other: string): boolean {
   return identity(one) === identity(other)
@@ -133,7 +133,7 @@ function identity(text: string): string {
   return `${host.toLowerCase()}/${path.replace(/^\/+/, '')}`
 }
 
-/** A URL as it was given, but for what stands in front of its host. */
+/** Returns a URL without its user name and password. A text that is no URL is returned unchanged. */
 export function withoutCredentials(url: string): string {
   if (!URL.canParse(url)) return url
   const parsed = new URL(url)
@@ -143,13 +143,13 @@ export function withoutCredentials(url: string): string {
   return parsed.href
 }
 
-/** A text without what stands in front of the hosts in it. */
+/** Returns a text without the credentials of the URLs in it. */
 export function withoutUserInfo(url: string): string {
   return url.replace(/(\w:\/\/)[^/@\s]*@/g, '$1')
 }
 
 function readUserInfo({ username, password }: URL): { username: string; password: string } {
-  // A bare token stands where the name would; the server wants it as the password.
+  // A bare token is in the place of the user name. The server expects it as the password.
   const [name, secret] = password === '' ? ['x-access-token', username] : [username, password]
   const decoded = { username: decode(name), password: decode(secret) }
   if (hasControl(decoded.username) || hasControl(decoded.password)) {
@@ -162,7 +162,7 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    // A lone percent sign: it was meant as it stands.
+    // A lone percent sign is taken literally.
     return text
   }
 }

@@ -15,16 +15,16 @@ export interface RepositoryOptions {
   files: WorkspaceFiles
 }
 
-/** What is checked out. */
+/** The revision that is checked out. */
 export interface Head {
-  /** As git has it: `HEAD` when it is on none. */
+  /** The branch checked out; `HEAD`, as in git, when there is none. */
   branch: string
-  /** None in a repository that is empty. */
+  /** The id of the commit; undefined in a repository without a commit. */
   commit: string | undefined
   isDetached: boolean
 }
 
-/** What git writes to or is led by; none of it may be a link out of the workspace. */
+/** Paths that git reads or writes in its folder. None of them may be a link out of the workspace. */
 const PARTS = [
   'HEAD',
   'config',
@@ -50,10 +50,10 @@ const LINE_COUNTS = [
 const BRANCHES_MAX = 1000
 const SUBMODULES_MAX = 100
 
-/** A repository in the workspace, and so not to be trusted: its settings and folders may have been laid out as a trap. */
+/** A repository in the workspace. It is not trusted: its settings and folders may be a trap. */
 export class Repository {
   readonly place: WorkspacePath
-  /** `.git`, or what it points to. */
+  /** The `.git` folder, or the folder that a `.git` file names. */
   readonly gitFolder: WorkspacePath
   readonly #git: Git
   readonly #files: WorkspaceFiles
@@ -69,7 +69,7 @@ export class Repository {
   }
 
   /**
-   * Undefined when the folder is no repository.
+   * Opens the repository of a folder. Returns undefined when the folder is no repository.
    *
    * @throws {RunnerError} `path_outside_workspace` when a part of it lies elsewhere.
    */
@@ -108,7 +108,7 @@ export class Repository {
     })
   }
 
-  /** Every file that differs from HEAD, by path. In a repository without a commit every file does. */
+  /** Returns the branch and every file that differs from HEAD, by path. Before the first commit every file differs. */
   async changes(signal: AbortSignal): Promise<{ branch: string; files: FileChange[] }> {
     return await this.#within(signal, async (run, tryRun) => {
       const porcelain = await run([...STATUS, '--untracked-files=all', '--'])
@@ -119,9 +119,9 @@ export class Repository {
   }
 
   /**
-   * The bytes of a file as HEAD has it; undefined when HEAD has no such file.
+   * Returns the bytes of a file in HEAD; undefined when HEAD has no such file.
    *
-   * @throws {RunnerError} `too_large`.
+   * @throws {RunnerError} `too_large` for more than `bytesMax` bytes.
    */
   async atHead(path: string, bytesMax: number, signal: AbortSignal): Promise<Buffer | undefined> {
     return await this.#within(signal, async (_run, tryRun, tryCall) => {
@@ -133,7 +133,7 @@ export class Repository {
     })
   }
 
-  /** Of the remote, as far as they were fetched. */
+  /** Returns the branches of the remote that were fetched. */
   async remoteBranches(signal: AbortSignal): Promise<string[]> {
     return await this.#within(signal, (run) => refNames(run, 'refs/remotes/origin/'))
   }
@@ -164,7 +164,7 @@ export class Repository {
     return await this.#within(signal, (_run, tryRun) => headOf(tryRun))
   }
 
-  /** Empty when it has none. */
+  /** Returns the URL of `origin` without credentials; empty when there is none. */
   async origin(signal: AbortSignal): Promise<string> {
     return await this.#within(signal, (_run, tryRun) => this.#remoteUrl(tryRun))
   }
@@ -177,7 +177,7 @@ export class Repository {
     return await this.#within(signal, async (_run, tryRun) => (await commitOf(tryRun, id)) !== undefined)
   }
 
-  /** Whether it has the branch, or has the tag or the commit checked out. The remote is not asked. */
+  /** Whether the repository has the branch, or has the tag or commit checked out. The remote is not asked. */
   async answersTo(name: string, signal: AbortSignal): Promise<boolean> {
     return await this.#within(signal, async (_run, tryRun) => {
       const branch = branchOf(name)
@@ -187,12 +187,12 @@ export class Repository {
     })
   }
 
-  /** Whether what the name means here is checked out. */
+  /** Whether the commit that the name means in this repository is checked out. */
   async isAt(name: string, signal: AbortSignal): Promise<boolean> {
     return await this.#within(signal, (_run, tryRun) => isAt(tryRun, name))
   }
 
-  /** The folders that its submodules would fill, as they stand in what is checked out. */
+  /** Returns the folders of the submodules that HEAD names. */
   async submodules(signal: AbortSignal): Promise<string[]> {
     return await this.#within(signal, async (_run, tryRun) => {
       const pattern = '^submodule\\..*\\.path$'
@@ -202,7 +202,7 @@ export class Repository {
     })
   }
 
-  /** Takes over of a repository on this machine what the refspec says. */
+  /** Fetches a refspec from a repository on this machine. */
   async takeFrom(path: string, refspec: string, signal: AbortSignal): Promise<void> {
     const options = ['--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules']
     await this.#within(signal, (run) => run(['fetch', ...options, '--update-shallow', '--', path, refspec]), {
@@ -210,7 +210,7 @@ export class Repository {
     })
   }
 
-  /** Goes to a branch, made from the remote's when there is none. */
+  /** Checks out a branch, made from the remote's branch when there is none. */
   async switchTo(branch: string, signal: AbortSignal): Promise<void> {
     await this.#within(signal, async (run, tryRun) => {
       if (await hasRef(tryRun, `refs/heads/${branch}`)) {
@@ -222,7 +222,7 @@ export class Repository {
     })
   }
 
-  /** Goes to a commit, or to the one that a tag leads to; on no branch then. */
+  /** Checks out a commit, or the commit that a tag leads to. HEAD is then detached. */
   async detachAt(id: string, signal: AbortSignal): Promise<void> {
     await this.#within(signal, (run) => run(['switch', '--quiet', '--detach', '--end-of-options', id]))
   }
@@ -239,7 +239,7 @@ export class Repository {
   ): Promise<T> {
     const folder = await this.#files.guard.openFolder(this.place)
     return await folder.use(async () => {
-      // A path that is no UTF-8 cannot be an argument; mostly it need not be.
+      // A path that is not UTF-8 cannot be an argument. In most repositories `.git` is enough.
       const isBelow = this.gitFolder === below(this.place, '.git')
       const gitFolder = isBelow ? '.git' : this.#files.guard.absolute(this.gitFolder)
       const place = [`--git-dir=${gitFolder}`, '--work-tree=.']
@@ -255,7 +255,7 @@ export class Repository {
     })
   }
 
-  /** Empties the settings under which a repository names programs to run on files; reading them runs nothing. */
+  /** Returns empty values for the settings that name programs to run on files. Reading those settings runs nothing. */
   async #disarmed(
     folder: Folder,
     place: readonly string[],
@@ -273,12 +273,12 @@ export class Repository {
 }
 
 type Run = (args: readonly string[]) => Promise<string>
-/** Undefined when git says no. */
+/** Returns git's output; undefined when git fails. */
 type TryRun = (args: readonly string[]) => Promise<string | undefined>
 type TryCall = (args: readonly string[]) => Promise<GitResult>
 
 async function headOf(tryRun: TryRun): Promise<Head> {
-  // Not `--short`, which says `heads/x` where a tag has the name too.
+  // `--short` is not used: it returns `heads/x` where a tag has the same name.
   const ref = (await tryRun(['symbolic-ref', '--quiet', 'HEAD']))?.trim()
   const branch = ref?.replace(/^refs\/heads\//, '') ?? 'HEAD'
   return { branch, commit: await commitOf(tryRun, 'HEAD'), isDetached: ref === undefined }
@@ -292,7 +292,7 @@ async function isAt(tryRun: TryRun, name: string): Promise<boolean> {
   return false
 }
 
-/** As the routes give it. */
+/** Returns the head in the form that the routes return. */
 function headFacts({ branch, commit, isDetached }: Head): {
   branch: string
   detached?: true
@@ -305,7 +305,7 @@ async function hasRef(tryRun: TryRun, ref: string): Promise<boolean> {
   return (await tryRun(['show-ref', '--verify', '--quiet', '--', ref])) !== undefined
 }
 
-/** Undefined when there is none: the objects are looked for too. */
+/** Returns the id of a commit; undefined when there is none. `^{commit}` makes git check the object too. */
 async function commitOf(tryRun: TryRun, name: string): Promise<string | undefined> {
   return (await tryRun(['rev-parse', '--verify', '--quiet', `${name}^{commit}`]))?.trim()
 }
@@ -318,7 +318,7 @@ async function refNames(run: Run, prefix: string): Promise<string[]> {
     .map((ref) => ref.slice(prefix.length))
 }
 
-/** Whether a failure of the file system, or of ours, means that nothing is there. */
+/** Whether an error of the file system, or a RunnerError, means that nothing is there. */
 export function isMissing(error: unknown): boolean {
   return hasErrno(error, 'ENOENT') || (error instanceof RunnerError && error.code === 'not_found')
 }

@@ -4,13 +4,13 @@ import { isBranchName } from './repository-url.ts'
 
 export type ObjectFormat = 'sha1' | 'sha256'
 
-/** A branch, which may move on, or one commit. */
+/** A branch, which may move, or one commit. */
 export type Revision = { branch: string } | Pin
 
 export interface Pin {
-  /** What a server gives it by: a ref, or the id itself. */
+  /** The name to fetch it by: a ref, or the id itself. */
   source: string
-  /** Of the commit, or of a tag that leads to it. */
+  /** The id of the commit, or of a tag that leads to it. */
   id: string
 }
 
@@ -18,24 +18,24 @@ const OBJECT_ID = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/i
 export const BRANCHES = 'refs/heads/'
 const TAGS = 'refs/tags/'
 
-/** @throws {RunnerError} `invalid_input` for what is the name of nothing that git has. */
+/** Returns a valid revision name. @throws {RunnerError} `invalid_input` for a name that git cannot have. */
 export function parseRevisionName(name: string): string {
   if (isBranchName(name)) return name
   throw new RunnerError('invalid_input', 'The branch is none that git could have.')
 }
 
-/** The whole id of a commit: never a branch, even where one has that name. */
+/** Whether the name is a full commit id. It never means a branch, even where a branch has that name. */
 export function isObjectId(name: string): boolean {
   return OBJECT_ID.test(name)
 }
 
-/** The branch that a name means, if it can mean one. */
+/** Returns the branch that a name can mean; undefined when it can only mean something else. */
 export function branchOf(name: string): string | undefined {
   if (name.startsWith(BRANCHES)) return name.slice(BRANCHES.length)
   return isObjectId(name) || name.startsWith('refs/') ? undefined : name
 }
 
-/** The refs that a name can mean, the first before the others, as for git: a branch before a tag. */
+/** Returns the refs that a name can mean, in order: a branch before a tag, as for `git clone --branch`. */
 export function refsOf(name: string): string[] {
   if (isObjectId(name)) return []
   return name.startsWith('refs/') ? [name] : [`${BRANCHES}${name}`, `${TAGS}${name}`]

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Folder } from './folder.ts'
 
-/** An empty folder, outside the workspace, for one piece of work. */
+/** Runs `work` with an empty folder outside the workspace, and removes the folder afterwards. */
 export async function withScratch<T>(work: (path: string, folder: Folder) => Promise<T>): Promise<T> {
   const path = await mkdtemp(join(tmpdir(), 'agui-runner-git-'))
   try {

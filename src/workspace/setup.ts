@@ -8,9 +8,9 @@ import type { WorkflowChoice, Workflows } from './workflows.ts'
 
 export interface WantedRepository {
   url: string
-  /** The remote's own default when undefined. */
+  /** A revision, as in `RemoteRequest.branch`; the remote's default when undefined. */
   branch: string | undefined
-  /** The URL's last part when undefined. */
+  /** The name of its folder in `repos`; the last part of the URL when undefined. */
   name: string | undefined
 }
 
@@ -22,27 +22,27 @@ export interface SetupOptions {
     workflow: WorkflowChoice | undefined
     tokens: GivenTokens
   }
-  /** Everything together; what is not there by then is a problem. */
+  /** Time limit of the whole setup, in milliseconds. A part that is not done by then is reported as a problem. */
   timeoutMs: number
-  /** A sandbox's way out may come later than the sandbox: how often what git could not fetch is tried again. */
+  /** How often a failed git call is retried: a sandbox's network may be ready later than the sandbox. */
   retriesMax: number
   retryDelayMs: number
-  /** Something is there. */
+  /** Called when a repository or the workflow is in place. */
   onDone(facts: { repository: string; newlyCloned: boolean } | { workflow: string }): void
-  /** Something is not, or not as it was wanted. */
+  /** Called when a repository or the workflow is missing, or differs from what was wanted. */
   onProblem(problem: SetupProblem): void
 }
 
 export interface SetupProblem {
-  /** `repository 2 (app)`, `workflow`: no URL, which may hold a password. */
+  /** `repository 2 (app)` or `workflow`. Never a URL, which may hold a password. */
   what: string
   message: string
 }
 
-/** Clones that run together. */
+/** Upper bound of clones that run at the same time. */
 const CLONES_MAX = 4
 
-/** Brings into the workspace what the environment names: the workflow and the repositories. Nothing in it throws. */
+/** Brings the environment's workflow and repositories into the workspace. Failures are reported, never thrown. */
 export class WorkspaceSetup {
   readonly problems: SetupProblem[] = []
   readonly #options: SetupOptions
@@ -54,7 +54,7 @@ export class WorkspaceSetup {
     this.#options = options
   }
 
-  /** Idempotent. */
+  /** Starts the setup; safe to call twice. The promise resolves when every part was tried. */
   start(): Promise<void> {
     this.#done ??= this.#run().finally(() => {
       this.#isDone = true
@@ -62,18 +62,18 @@ export class WorkspaceSetup {
     return this.#done
   }
 
-  /** Whether there is nothing more to wait for. */
+  /** Whether the setup has ended, with or without problems. */
   get isDone(): boolean {
     return this.#isDone
   }
 
-  /** Whether the environment names anything. */
+  /** Whether the environment names a repository or a workflow. */
   get isWanted(): boolean {
     const { repositories, workflow } = this.#options.wanted
     return repositories.length > 0 || workflow !== undefined
   }
 
-  /** Resolves when everything was tried, or when `signal` is aborted. */
+  /** Waits for the setup, which it starts if necessary. Resolves when every part was tried or `signal` is aborted. */
   async finished(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return
     const waiting = new AbortController()
@@ -82,7 +82,7 @@ export class WorkspaceSetup {
     waiting.abort()
   }
 
-  /** Stops what is under way. Idempotent. */
+  /** Stops the parts in progress and waits for their end. Safe to call twice. */
   async close(): Promise<void> {
     this.#closing.abort()
     this.#done ??= Promise.resolve()
@@ -106,7 +106,7 @@ export class WorkspaceSetup {
     await Promise.all([this.#startWorkflow(signal), ...clones])
   }
 
-  /** Of entries that would have one folder the first has it. */
+  /** Leaves out entries whose folder an earlier entry has. Reports those that differ in URL or branch. */
   #withOwnNames(): { wanted: WantedRepository; index: number }[] {
     const taken = new Map<string, { url: string; branch: string | undefined; index: number }>()
     return this.#options.wanted.repositories.flatMap((wanted, index) => {

@@ -1,9 +1,9 @@
 import { RunnerError } from '../errors.ts'
 import { type FileOwner, type Folder, hasErrno } from './folder.ts'
 
-/** One open descriptor a level; nothing that is made by hand or by a tool is as deep. */
+/** Upper bound of nested levels, each of which holds a descriptor open. Neither people nor tools nest as deep. */
 const DEPTH_MAX = 256
-/** For what appears in a folder while it is emptied. */
+/** Upper bound of attempts to empty a folder in which new entries appear. */
 const ROUNDS_MAX = 5
 
 export interface RemoveTreeOptions {
@@ -11,9 +11,11 @@ export interface RemoveTreeOptions {
 }
 
 /**
- * Removes an entry with all that is in it. Each folder is opened without following anything and emptied through its
- * descriptor, so a folder that is swapped for a link meanwhile costs the link, never what it leads to. (Node's own
- * `rm` goes by paths.)
+ * Removes an entry with its contents; returns false when there is none. Each folder is opened without following links
+ * and emptied through its descriptor. When a folder is swapped for a link meanwhile, the link is removed, never its
+ * target. (Node's own `rm` works with paths.)
+ *
+ * @throws {RunnerError} `invalid_input` for a folder that is nested too deep or keeps being filled.
  */
 export async function removeTree(
   folder: Folder,
@@ -27,8 +29,8 @@ export async function removeTree(
 }
 
 /**
- * Gives an entry with all that is in it to `owner`, the inner before the outer: until the last step nobody but the
- * runner can change what it walks through.
+ * Gives an entry with its contents to `owner`, inner entries before outer ones. Until the last step only the runner can
+ * change the folders on its way.
  */
 export async function giveTree(parent: Folder, name: string, owner: FileOwner, depth = 0): Promise<void> {
   if (depth > DEPTH_MAX) {
@@ -60,7 +62,7 @@ async function removeEntry(
     if (hasErrno(error, 'ENOENT')) return
     if (!hasErrno(error, 'ENOTDIR', 'ELOOP')) throw error
     await gone(parent.unlink(name)).catch(async (changed: unknown) => {
-      // A folder again, by now.
+      // The entry has become a folder again.
       if (!hasErrno(changed, 'EISDIR')) throw changed
       await removeEntry(parent, name, { signal, depth: depth + 1 })
     })
@@ -80,20 +82,20 @@ async function removeEntry(
   })
 }
 
-/** `false` when there is something in it again. */
+/** Removes an emptied folder. Returns false when it has entries again. */
 async function isRemoved(parent: Folder, name: string): Promise<boolean> {
   try {
     await gone(parent.removeFolder(name))
     return true
   } catch (error) {
     if (hasErrno(error, 'ENOTEMPTY', 'EEXIST')) return false
-    // It was swapped for something else, which is not what was asked to go.
+    // It was swapped for something else, whose removal was not requested.
     if (hasErrno(error, 'ENOTDIR')) return true
     throw error
   }
 }
 
-/** Somebody else may have removed it first. */
+/** Waits for a removal. An entry that another process removed first is no error. */
 async function gone(removal: Promise<void>): Promise<void> {
   await removal.catch((error: unknown) => {
     if (!hasErrno(error, 'ENOENT')) throw error

@@ -3,14 +3,14 @@ import { RunnerError } from '../errors.ts'
 import type { WorkspaceFiles } from './files.ts'
 import { type ActiveWorkflow, WORKFLOWS_FOLDER } from './workflows.ts'
 
-/** What of a workflow reaches Claude Code. */
+/** The switches that decide which parts of a workflow Claude Code uses. */
 export interface WorkflowSwitches {
   settingSources: readonly string[]
   slashCommands: boolean
 }
 
 interface Offer {
-  /** What has to be switched on before it works when it is sent; not there when it works. */
+  /** What is missing before it works: a route to call or a setting. Absent when it works. */
   needs?: string[]
 }
 
@@ -46,11 +46,11 @@ export interface WorkflowMetadata {
   config: Record<string, unknown>
 }
 
-/** Of one description; the head of a command's file is short. */
+/** Upper bound of one description file, in bytes. A larger file counts as absent. */
 const FILE_BYTES_MAX = 256 * 1024
-/** Commands, agents and skills looked at, each. */
+/** Upper bound of entries read in one folder. */
 const ITEMS_MAX = 500
-/** Behind every command that has an order. */
+/** The order of a command without one: it sorts after all others. */
 const ORDER_LAST = 2 ** 31 - 1
 
 const text = z.string().catch('').default('')
@@ -62,7 +62,7 @@ const AmbientConfig = z.object({
   rubric: z.unknown().optional(),
 })
 
-/** What the active workflow offers: its commands, agents and skills, and its own settings. */
+/** Reads commands, agents, skills and settings of the active workflow, or of one that is found when none was chosen. */
 export async function readWorkflowMetadata(
   files: WorkspaceFiles,
   active: ActiveWorkflow | undefined,
@@ -95,7 +95,7 @@ function marked<T extends Offer>(needs: string[]): (offer: T) => T & Offer {
   return (offer) => (needs.length === 0 ? offer : { ...offer, needs })
 }
 
-/** One that an earlier process, or the control plane, put there. */
+/** Finds a workflow folder that an earlier process or the control plane put there. */
 async function findWorkflow(files: WorkspaceFiles): Promise<string | undefined> {
   for (const { name, isDir } of await listed(files, WORKFLOWS_FOLDER)) {
     if (!isDir || name === 'default' || name.startsWith('.')) continue
@@ -164,7 +164,7 @@ async function readConfig(files: WorkspaceFiles, path: string): Promise<z.output
   try {
     parsed = JSON.parse(content ?? '{}')
   } catch {
-    // A workflow's author wrote it wrong; the rest of the workflow is still there to be shown.
+    // The author's file is malformed; the rest of the workflow is still shown.
     parsed = {}
   }
   return AmbientConfig.safeParse(parsed).data ?? AmbientConfig.parse({})
@@ -174,7 +174,7 @@ async function readHead(files: WorkspaceFiles, path: string): Promise<ReadonlyMa
   return parseHead((await readIfThere(files, path)) ?? '')
 }
 
-/** The `key: value` lines between the first two `---`; not YAML, as the platform reads them. */
+/** Parses the `key: value` lines between the first two `---`, not as YAML, but as the platform reads them. */
 function parseHead(content: string): ReadonlyMap<string, string> {
   const head = new Map<string, string>()
   const end = content.indexOf('\n---', 4)
@@ -194,7 +194,7 @@ function parseHead(content: string): ReadonlyMap<string, string> {
   return head
 }
 
-/** Nothing for what is absent, too large or leads out of the workspace: a workflow is somebody else's. */
+/** Returns undefined for a file that is absent, too large or outside the workspace: a workflow is not trusted. */
 async function readIfThere(files: WorkspaceFiles, path: string): Promise<string | undefined> {
   try {
     return await files.readText(path, { bytesMax: FILE_BYTES_MAX })

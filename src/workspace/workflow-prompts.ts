@@ -2,15 +2,15 @@ import { z } from 'zod'
 import { RunnerError } from '../errors.ts'
 import type { WorkspaceFiles } from './files.ts'
 
-/** What a workflow says to the agent, from its `.ambient/ambient.json`. */
+/** A workflow's prompts for the agent, from its `.ambient/ambient.json`. */
 export interface WorkflowPrompts {
-  /** Sent when a session begins with the workflow. */
+  /** The prompt that is sent when a session begins with the workflow. */
   startupPrompt?: string
-  /** Part of the system prompt while the workflow is active. */
+  /** Text added to the system prompt while the workflow is active. */
   systemPrompt?: string
 }
 
-/** Of the file, and so of every prompt in it. */
+/** Upper bound of the file, and so of every prompt in it, in bytes. */
 const FILE_BYTES_MAX = 256 * 1024
 
 const text = z
@@ -21,8 +21,8 @@ const text = z
 const AmbientFile = z.object({ startupPrompt: text, systemPrompt: text })
 
 /**
- * Nothing for a workflow without the file, as many are. `problem` says why a file that is there was not taken; it
- * never quotes it.
+ * Reads a workflow's prompts. Many workflows have no such file, and so no prompts. `problem` says why an existing file
+ * was not used; it never quotes the file.
  */
 export async function readWorkflowPrompts(
   files: WorkspaceFiles,

@@ -20,32 +20,32 @@ export interface WorkflowsOptions {
   repositories: Repositories
   files: WorkspaceFiles
   protocols: readonly GitProtocol[]
-  /** Where the choice outlives the process; without one it does not. */
+  /** Storage that keeps the choice across restarts; without it the choice ends with the process. */
   memory?: WorkflowMemory
 }
 
-/** What is remembered across restarts. */
+/** Storage for the active workflow across restarts. */
 export interface WorkflowMemory {
-  /** What was saved last. */
+  /** The value that an earlier process saved last; undefined when there is none. It is not validated yet. */
   readonly saved: unknown
   save(value: unknown): Promise<void>
 }
 
 export interface WorkflowChoice {
-  /** None: the workflow that was active is no more. */
+  /** The repository's URL; empty when no workflow is to be active. */
   gitUrl: string
-  /** As `RemoteRequest.branch`; the remote's default when empty. */
+  /** A revision, as in `RemoteRequest.branch`; the remote's default when empty. */
   branch: string
-  /** A folder of the repository; all of it when empty. */
+  /** The folder of the repository to install; the whole repository when empty. */
   path: string
 }
 
 export interface ActiveWorkflow extends WorkflowChoice, WorkflowPrompts {
-  /** The folder's name in `workflows`; none when no workflow is active. */
+  /** The name of its folder in `workflows`; undefined when no workflow is active. */
   name?: string | undefined
-  /** What was checked out, as far as it is known. */
+  /** The revision that was checked out; undefined when it is unknown. */
   head?: Head | undefined
-  /** What is wrong with it, in words. */
+  /** Problems found in the workflow, as sentences. */
   problems?: string[] | undefined
 }
 
@@ -54,7 +54,7 @@ interface ChangeRequest {
   signal: AbortSignal
 }
 
-/** Door of stored data. URLs are stored without credentials. */
+/** Schema that validates the stored data. URLs are stored without credentials. */
 const Choice = z.object({ gitUrl: z.string(), branch: z.string(), path: z.string() })
 const Stored = z.object({
   active: Choice.extend({
@@ -64,7 +64,7 @@ const Stored = z.object({
     head: z.object({ branch: z.string(), commit: z.string().optional(), isDetached: z.boolean() }).optional(),
     problems: z.array(z.string()).optional(),
   }).optional(),
-  /** The environment's choice that was followed last: one that is still the same does not undo a later change. */
+  /** The environment's choice that was activated last. While it is unchanged, it does not undo a later choice. */
   followed: Choice.optional(),
 })
 type Stored = z.infer<typeof Stored>
@@ -74,11 +74,11 @@ const UNREAD =
 
 export const WORKFLOWS_FOLDER = 'workflows'
 
-/** Which workflow is active. Changes are made one after the other. */
+/** The active workflow of the workspace. Changes are made one after the other. */
 export class Workflows {
   readonly #options: WorkflowsOptions
   #stored: Stored
-  /** What was saved is of no use, in words; reported by the next start. */
+  /** Why the saved data could not be used, as sentences; reported by the next `start`. */
   #unread: string[] = []
   #revision = 0
   #changing: Promise<unknown> = Promise.resolve()
@@ -90,9 +90,9 @@ export class Workflows {
     if (!loaded.success) this.#unread = [`${UNREAD} (${z.prettifyError(loaded.error)})`]
   }
 
-  /** Undefined until one was chosen on this state folder. */
+  /** The last choice, even a choice of no workflow; undefined before the first choice on this store. */
   get active(): ActiveWorkflow | undefined {
-    // JSON has no `undefined`, which zod's types allow for.
+    // JSON cannot hold `undefined`, which zod's types allow.
     return this.#stored.active as ActiveWorkflow | undefined
   }
 
@@ -101,16 +101,16 @@ export class Workflows {
     return active?.name !== undefined && isSame(active, choice)
   }
 
-  /** Another number after every change of what lies in the active workflow's folder. */
+  /** The number of changes of the active workflow's folder since the process started. */
   get revision(): number {
     return this.#revision
   }
 
   /**
-   * Whether anything changed.
+   * Activates a workflow. Returns whether anything changed.
    *
-   * @throws {RunnerError} `invalid_input`, `git_failed`, `not_found` for a revision or a folder that the repository lacks;
-   * then the workflow before stays.
+   * @throws {RunnerError} `invalid_input`, `git_failed`, `path_outside_workspace`; `not_found` for a revision or folder
+   * that the repository lacks. The previous workflow then stays active.
    */
   async change(choice: WorkflowChoice, request: ChangeRequest): Promise<boolean> {
     return await this.#inTurn(async () => {
@@ -123,8 +123,10 @@ export class Workflows {
   }
 
   /**
-   * What a start has to do: follows the environment's choice, once, and brings back a folder that is gone. Returns
-   * what stayed wrong, in words.
+   * Activates the environment's choice once, and fetches the active workflow again when its folder is missing. Called
+   * when the runner starts. Returns the problems that remain, as sentences.
+   *
+   * @throws {RunnerError} as `change`.
    */
   async start(wanted: WorkflowChoice | undefined, request: ChangeRequest): Promise<string[]> {
     return await this.#inTurn(async () => {
@@ -137,7 +139,7 @@ export class Workflows {
     const { active, followed } = this.#stored
     if (wanted === undefined || (followed !== undefined && isSame(followed, wanted))) {
       if (active?.name === undefined || (await this.#isThere(active.name))) return []
-      // Only the environment's URL may hold what the server asks for.
+      // The stored URL has no credentials; the environment's URL may hold them.
       const again = wanted !== undefined && isSame(wanted, active) ? wanted : active
       return await this.#activate(again, request)
     }
@@ -154,7 +156,7 @@ export class Workflows {
     return await turn
   }
 
-  /** Returns what is wrong with the workflow itself, if anything. */
+  /** Fetches and installs the workflow. Returns the problems found in it. */
   async #activate(choice: WorkflowChoice, request: ChangeRequest): Promise<string[]> {
     const { gitUrl, branch, path } = choice
     if (gitUrl === '') {
@@ -180,13 +182,16 @@ export class Workflows {
     }
   }
 
-  /** The control plane may have put it there itself, where git has no way out. */
+  /**
+   * Uses the folder that is already there when git cannot fetch: the control plane may have put it there itself.
+   * Throws `error` again when that folder is not the chosen workflow.
+   */
   async #adopt(choice: WorkflowChoice, error: unknown, signal: AbortSignal): Promise<string[]> {
     const isOffline = error instanceof RunnerError && error.code === 'git_failed'
     const name = isOffline ? parseRepositoryUrl(choice.gitUrl, this.#options.protocols).name : undefined
     if (name === undefined || !(await this.#isThere(name))) throw error
     const { active } = this.#stored
-    // What was fetched for another choice is not this one's.
+    // A folder that was fetched for another choice is not the chosen workflow.
     if (active?.name === name && !isSame(active, choice)) throw error
     const found = await this.#recognize(choice, name, signal)
     if (found === undefined) throw error
@@ -195,8 +200,8 @@ export class Workflows {
   }
 
   /**
-   * A folder that somebody else put there; undefined when it is not what was chosen. Mere files show no commit, so they
-   * are taken for a branch only.
+   * Inspects a folder that this runner did not fetch. Returns undefined when it is not the chosen workflow. Plain files
+   * show no commit, so they are accepted only for a choice that can be a branch.
    */
   async #recognize(
     { gitUrl, branch }: WorkflowChoice,
@@ -211,7 +216,7 @@ export class Workflows {
     return isIt ? { head } : undefined
   }
 
-  /** Returns what is wrong with it. */
+  /** Saves the choice as the active workflow. Returns the problems found in it. */
   async #remember(
     choice: WorkflowChoice,
     {
@@ -221,7 +226,7 @@ export class Workflows {
     }: { name: string; head?: Head | undefined; submodules?: string[] | undefined },
   ): Promise<string[]> {
     const { files } = this.#options
-    // Now, and not when they are needed: by then the agent may have written others.
+    // The prompts are read now, not when they are needed: by then the agent may have changed the file.
     const { prompts, problem } = await readWorkflowPrompts(files, `${WORKFLOWS_FOLDER}/${name}`)
     const below = `${choice.path.split('/').filter(Boolean).join('/')}/`
     const empty = submodules.filter((folder) => below === '/' || `${folder}/`.startsWith(below))
@@ -241,7 +246,7 @@ export class Workflows {
     return (await this.#options.files.guard.findFolder(`${WORKFLOWS_FOLDER}/${name}`)) !== undefined
   }
 
-  /** Puts the clone, or the folder of it, where the workflow before was. */
+  /** Moves the clone, or the chosen folder of it, to `workflows/<name>` and removes the folder that was there. */
   async #install(
     unfinished: string,
     { name, path, signal }: { name: string; path: string; signal: AbortSignal },
@@ -249,7 +254,7 @@ export class Workflows {
     const { guard } = this.#options.files
     const clone = await guard.resolve(`${WORKFLOWS_FOLDER}/${unfinished}`)
     const wanted = await guard.resolve(`${clone}/${path}`)
-    // A link of the repository's may lead to somebody else's folder in the workspace.
+    // A link in the repository may lead to another folder of the workspace.
     if (wanted !== clone && !wanted.startsWith(`${clone}/`)) {
       throw new RunnerError('path_outside_workspace', 'The workflow is not in its own repository.')
     }
@@ -263,7 +268,7 @@ export class Workflows {
     await source.use(async () => {
       const target = await guard.openFolder(await guard.resolve(WORKFLOWS_FOLDER))
       await target.use(async () => {
-        // Two steps of the file system apart, not a clone's length.
+        // The folder is missing only between two renames, not for the length of a clone.
         const before = unfinishedName()
         await target.rename(name, target, before).catch((error: unknown) => {
           if (!hasErrno(error, 'ENOENT')) throw error
@@ -280,7 +285,7 @@ export class Workflows {
       const folder = await guard.openFolder(await guard.resolve(WORKFLOWS_FOLDER))
       await folder.use(() => removeTree(folder, unfinished, { signal: new AbortController().signal }))
     } catch (error) {
-      // Nothing was made.
+      // The `workflows` folder was never made.
       if (!isMissing(error)) throw error
     }
   }

@@ -4,27 +4,27 @@ import type { SetupProblem } from './setup.ts'
 import { WORKFLOWS_FOLDER, type Workflows } from './workflows.ts'
 
 export interface WorkingPlaceOptions {
-  /** As it was configured; the guard's root is where that leads. */
+  /** The configured path of the workspace; the guard's root is the same path without links. */
   workspace: string
   guard: WorkspaceGuard
   workflows: Workflows
   setup: { readonly problems: readonly SetupProblem[] }
 }
 
-/** Where the agent works. */
+/** The agent's working directory, with the facts that a start needs. */
 export interface WorkingDirectory {
-  /** Absolute, and a folder when it was looked at. */
+  /** The absolute path. It was a folder at the time of the check. */
   directory: string
   additionalDirectories: readonly string[]
-  /** A part of the system prompt. */
+  /** The part of the system prompt that describes the place. */
   instructions: string | undefined
-  /** Whoever has begun under another key should begin anew. */
+  /** The identity of the place. A process that was started under another key should be started again. */
   key: string
-  /** What is not there although the environment wanted it. */
+  /** Problems of the setup: parts that the environment wants and that are missing or different. */
   problems: readonly string[]
 }
 
-/** The active workflow's folder with the workspace beside it, else the workspace. */
+/** Chooses the working directory: the active workflow's folder with the workspace beside it, else the workspace. */
 export class WorkingPlace {
   readonly #options: WorkingPlaceOptions
 
@@ -32,7 +32,12 @@ export class WorkingPlace {
     this.#options = options
   }
 
-  /** @param stay a directory of an earlier start that cannot be left; it is, when it is no folder of the workspace's any more. */
+  /**
+   * Returns the working directory for a start.
+   *
+   * @param stay the directory of an earlier start, to be kept. It is ignored when it is no longer a folder of the
+   * workspace.
+   */
   async current(stay?: string): Promise<WorkingDirectory> {
     const { workspace, workflows, setup } = this.#options
     const { active, revision } = workflows
@@ -49,7 +54,7 @@ export class WorkingPlace {
     }
   }
 
-  /** A folder of the workspace itself: the agent may have put a link to elsewhere in its place. */
+  /** Whether it is a folder of the workspace itself: the agent may have replaced it with a link to elsewhere. */
   async #isOwn(directory: string): Promise<boolean> {
     const { workspace, guard } = this.#options
     if (directory === workspace) return true

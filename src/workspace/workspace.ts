@@ -9,9 +9,9 @@ import { type WorkflowMemory, Workflows } from './workflows.ts'
 import { WorkingPlace } from './working-place.ts'
 
 export interface WorkspaceOptions extends Omit<SetupOptions, 'repositories' | 'workflows'> {
-  /** There already. */
+  /** The path of the workspace, a folder that exists. */
   directory: string
-  /** git takes the way out from it, nothing else. */
+  /** The environment, from which git gets its path, proxies and certificates, and nothing else. */
   env: GitEnv
   tokenHosts: TokenHosts
   memory: WorkflowMemory
@@ -27,14 +27,14 @@ export interface Workspace {
   place: WorkingPlace
 }
 
-/** A control plane's own, in the workspace: its launcher, its cursor and its authority (control-plane.md 2.1). */
+/** The control plane's folder in the workspace, with its launcher, cursor and authority (control-plane.md 2.1). */
 export const PLATFORM_FOLDER = '.acp-runtime'
 
 const PROTOCOLS: readonly GitProtocol[] = ['https', 'http']
-/** A clone of something large over a slow line; a hang is not waited for. */
+/** Time limit of one git call, in milliseconds: enough for a large clone over a slow line, but it ends a hang. */
 const GIT_TIMEOUT_MS = 300_000
 
-/** The workspace, and what the environment wants in it on its way. */
+/** Opens the workspace. The setup with the environment's repositories and workflow is made, but not started. */
 export async function openWorkspace(options: WorkspaceOptions): Promise<Workspace> {
   const { directory, env, tokenHosts, memory } = options
   const guard = await WorkspaceGuard.open(directory, { hidden: [PLATFORM_FOLDER] })

@@ -1,4 +1,4 @@
-// May a connection go to these addresses? One mode applies, chosen in this order (openshell.md 1.7).
+// Decides whether a connection may go to its addresses. One mode applies, chosen in order (openshell.md 1.7).
 import {
   type Address,
   isAlwaysBlocked,
@@ -16,13 +16,13 @@ const GATEWAY_ALIASES = ['host.openshell.internal', 'host.containers.internal', 
 const CONTROL_PLANE_PORTS = [2379, 2380, 6443, 10250, 10255]
 
 export interface DestinationRules {
-  /** Of the first endpoint that carries settings. */
+  /** The `allowed_ips` of the first endpoint that carries settings. */
   allowedIps: readonly string[]
-  /** Is the host written out in a rule, without a wildcard? Then it may be private. */
+  /** Whether a rule names the host without a wildcard. The address may then be private. */
   isDeclared: boolean
 }
 
-/** The reason for refusing, or undefined. */
+/** Returns the reason to refuse the destination; undefined when it may pass. */
 export function refuseDestination(request: EgressRequest, rules: DestinationRules): string | undefined {
   const host = request.host.replace(/^\[(.*)\]$/, '$1')
   const literal = parseAddress(host)

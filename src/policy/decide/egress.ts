@@ -1,4 +1,4 @@
-// One outgoing connection or request against the network rules (openshell.md 1.5 to 1.7).
+// Judges one outgoing connection or request by the network rules (openshell.md 1.5 to 1.7).
 
 import { compileGlob, GlobError } from '../match/glob.ts'
 import { hasExtendedConfig, l7Protocol, portsOf } from '../read/endpoint.ts'
@@ -11,8 +11,8 @@ import { judgeRequest } from './l7.ts'
 const UNKNOWN_BINARY = 'the binary is not known: any that the rule lists counts'
 
 /**
- * In OpenShell's order: inference.local, binary integrity, rules, destination, TLS, request. A caller that
- * cannot know the binary leaves it out; the reason then says that any listed binary counted.
+ * Decides in OpenShell's order: inference.local, binary integrity, rules, destination, TLS, request. A caller that
+ * cannot know the binary leaves it out. The reason then says that any listed binary counted.
  */
 export function decideEgress(policy: Policy, request: EgressRequest): Decision {
   if (isInference(request)) return decideInference(request)
@@ -94,7 +94,7 @@ function describeBinary({ binary, ancestors = [] }: EgressRequest): string {
 
 function endpointMatches(endpoint: Endpoint, { host, port }: EgressRequest): boolean {
   const admitsPort = portsOf(endpoint).includes(port)
-  // A malformed host glob is an error for every connection, so it is looked at before the port.
+  // A malformed host glob is an error for every connection, so it is evaluated before the port.
   if (endpoint.host.includes('*')) {
     return compileGlob(endpoint.host.toLowerCase(), '.').matches(host.toLowerCase()) && admitsPort
   }
@@ -106,7 +106,7 @@ function equalsIgnoringCase(left: string, right: string): boolean {
   return left.toLowerCase() === right.toLowerCase()
 }
 
-/** The binary or any ancestor; only a `*` makes a path a glob. Nothing listed grants nobody. */
+/** Whether the rule lists the binary or an ancestor. Only a `*` makes a path a glob. An empty list grants nobody. */
 function binaryMatches(rule: NetworkRule, { binary, ancestors = [] }: EgressRequest): boolean {
   if (binary === undefined) return rule.binaries.length > 0
   const paths = [binary, ...ancestors]

@@ -4,19 +4,19 @@
 import type { Policy } from '../read/schema.ts'
 import type { Decision, FileRequest } from './decision.ts'
 
-/** Added by the supervisor when there are network rules, unless the policy lists the path itself. */
+/** Paths that the supervisor adds when there are network rules, unless the policy lists the path itself. */
 const BASELINE_READ_ONLY = ['/usr', '/lib', '/etc', '/app', '/var/log', '/proc', '/dev/urandom']
 const BASELINE_READ_WRITE = ['/tmp']
 
-/** Canonical lists; a path is in one of them only. */
+/** The granted paths, as they are written. When a path is in both lists, `readWrite` wins. */
 interface Grants {
   readOnly: readonly string[]
   readWrite: readonly string[]
 }
 
 /**
- * Whether the sandbox would let the operation through, by its file rules alone: ownership and modes may
- * still refuse. A policy whose sandbox refuses to start (`missing`, `symlinks`) denies everything.
+ * Decides whether the sandbox's file rules let the operation pass. Ownership and modes may still refuse it. A policy
+ * whose sandbox refuses to start (`missing`, `symlinks`) denies everything.
  */
 export function decideFile(policy: Policy, request: FileRequest): Decision {
   const grants = effectiveGrants(policy, request.workdir)
@@ -45,7 +45,7 @@ export function decideFile(policy: Policy, request: FileRequest): Decision {
   return { verdict: 'allow', stage: 'file', rule, reason: `${path} is below ${rule} (${list})` }
 }
 
-/** The read_only and read_write paths that hold in the end: listed, workdir, baseline. */
+/** Returns the read_only and read_write paths in force: listed, workdir, baseline. */
 export function effectiveGrants(policy: Policy, workdir: string | undefined): Grants {
   const {
     include_workdir: hasWorkdir = true,
@@ -72,7 +72,7 @@ function findStartProblem(policy: Policy, grants: Grants, request: FileRequest):
   return absent === undefined ? undefined : `${absent} does not exist and hard_requirement is set`
 }
 
-/** Without `.`, `..`, doubled or trailing slashes; undefined unless absolute. */
+/** Returns a path without `.`, `..`, doubled or trailing slashes; undefined unless it is absolute. */
 function canonical(path: string): string | undefined {
   if (!path.startsWith('/')) return undefined
   const segments: string[] = []

@@ -1,4 +1,4 @@
-// inference.local answers before any rule is looked at (openshell.md 4.1, 4.2).
+// Requests to inference.local are decided before any rule (openshell.md 4.1, 4.2).
 
 import { canonicalTarget, TargetError } from '../request/target.ts'
 import type { Decision, EgressRequest } from './decision.ts'

@@ -1,4 +1,4 @@
-// One HTTP request on an admitted connection: which endpoint judges it, and what it says (openshell.md 1.6).
+// Judges one HTTP request on an admitted connection by its endpoint (openshell.md 1.6).
 
 import { endpointPathMatches, pathSpecificity } from '../match/selector.ts'
 import { bodyReading, l7Protocol } from '../read/endpoint.ts'
@@ -11,7 +11,7 @@ import { type CanonicalRequest, denies, type MatchedRule, permits } from './rule
 
 type Request = EgressRequest & { method: string }
 
-/** `inspected` are the endpoints among `matched` that name a protocol. GlobError passes through. */
+/** Judges a request. `inspected` are the endpoints among `matched` with an L7 protocol. Throws GlobError. */
 export function judgeRequest(
   matched: readonly MatchedRule[],
   inspected: readonly Endpoint[],
@@ -49,7 +49,7 @@ export function judgeRequest(
   return isWebSocket && decision.verdict !== 'deny' ? { ...decision, isWebSocket } : decision
 }
 
-/** An upgrade has no body; its messages come later, one by one. */
+/** Whether a body must be read first. An upgrade has no body; its messages come later, one by one. */
 function isUnread(config: Endpoint, request: Request): boolean {
   const isFrame = request.method.toUpperCase() === 'WEBSOCKET_TEXT'
   return request.isBodyUnread === true && (isFrame || l7Protocol(config) !== 'websocket')
@@ -65,7 +65,7 @@ function readTarget(inspected: readonly Endpoint[], request: Request): Canonical
   }
 }
 
-/** A target in absolute form names the authority, with the port of its scheme; else the Host header does. */
+/** Whether a target in absolute form and the Host header, where they exist, name the connection's host and port. */
 function authorityMatches({ hostHeader, host, port, path = '/' }: Request): boolean {
   const expected = plainHost(host)
   const absolute = absoluteTarget(path)
@@ -79,7 +79,7 @@ function authorityMatches({ hostHeader, host, port, path = '/' }: Request): bool
   return named?.host === expected && (named.port === undefined ? isDefaultPort : named.port === port)
 }
 
-/** A single endpoint is not asked for its path here: the rules look at it, so audit can let it pass. */
+/** Returns the endpoint with the most specific path. The path of a single endpoint is left to the rules and `audit`. */
 function selectEndpoint(inspected: readonly Endpoint[], path: string): Endpoint | undefined {
   if (inspected.length === 1) return inspected[0]
   return inspected
@@ -91,7 +91,7 @@ function selectEndpoint(inspected: readonly Endpoint[], path: string): Endpoint 
     )
 }
 
-/** Refused whatever the enforcement says. */
+/** Returns a violation that is refused whatever the enforcement says. */
 function protocolViolation(config: Endpoint, request: Request): string | undefined {
   const protocol = l7Protocol(config)
   const isFrame = request.method.toUpperCase() === 'WEBSOCKET_TEXT'
@@ -127,7 +127,7 @@ function judgeByRules(
   }
 }
 
-/** A JSON-RPC batch passes when each of its calls would. */
+/** Splits a JSON-RPC batch into its calls: the batch passes when each of them would. */
 function splitBatch(request: CanonicalRequest): CanonicalRequest[] {
   const batch: JsonRpcRequest | undefined = request.jsonRpc
   if (batch?.isBatch !== true || batch.calls.length === 0) return [request]
@@ -141,7 +141,7 @@ interface RuleVerdict {
   rule: string
 }
 
-// Every rule is looked at even when the answer is clear, because a malformed glob anywhere refuses.
+// Every rule is evaluated, even when the answer is clear, because a malformed glob anywhere refuses the request.
 function judgeOne(matched: readonly MatchedRule[], request: CanonicalRequest): RuleVerdict {
   const rulesWhere = (judge: typeof permits): string[] =>
     matched.flatMap(({ name, endpoints }) =>

@@ -1,5 +1,5 @@
-// The L7 part of OpenShell's Rego, endpoint by endpoint (openshell.md 1.6). Protocol names are compared as
-// written there, so `protocol: MCP` does not get MCP's rules; the checks in rule-checks.ts do the same.
+// The L7 part of OpenShell's Rego, endpoint by endpoint (openshell.md 1.6). Protocol names are case-sensitive, as
+// there: `protocol: MCP` does not get MCP's rules. The checks in rule-checks.ts do the same.
 
 import { compileGlob } from '../match/glob.ts'
 import { allowsAllMcpMethods } from '../read/endpoint.ts'
@@ -16,12 +16,12 @@ export interface MatchedRule {
 
 export interface CanonicalRequest extends EgressRequest {
   method: string
-  /** Canonical, without the query. */
+  /** The canonical path, without the query. */
   path: string
   query: ReadonlyMap<string, readonly string[]>
 }
 
-/** Does an allow rule of this endpoint cover the request? */
+/** Whether an allow rule of this endpoint covers the request. Throws GlobError for a malformed glob. */
 export function permits(endpoint: Endpoint, request: CanonicalRequest): boolean {
   if (!pathCovers(endpoint, request)) return false
   const rules = effectiveRules(endpoint)
@@ -34,7 +34,7 @@ export function permits(endpoint: Endpoint, request: CanonicalRequest): boolean 
   return byRule || byOperation || mcpPermits(endpoint, request)
 }
 
-/** Does a deny rule of this endpoint, or its protocol's own authority, block the request? */
+/** Whether a deny rule of this endpoint, or its protocol itself, blocks the request. Throws GlobError. */
 export function denies(endpoint: Endpoint, request: CanonicalRequest): boolean {
   if (!pathCovers(endpoint, request)) return false
   const rules = endpoint.deny_rules.map((rule) => normalised(endpoint, rule))
@@ -47,14 +47,14 @@ export function denies(endpoint: Endpoint, request: CanonicalRequest): boolean {
     rules.filter((rule) => rule.operation_type !== ''),
     (rule) => some(operations, (operation) => operationMatches(endpoint, rule, operation, 'deny')),
   )
-  // Once such an endpoint saw GraphQL, nothing else may let the operation through.
+  // On these endpoints, only their GraphQL rules may permit a GraphQL operation.
   const judgesGraphql = endpoint.protocol === 'graphql' || endpoint.protocol === 'websocket'
   const isUnpermitted =
     judgesGraphql && request.graphql !== undefined && !graphqlPermits(endpoint, request.graphql)
   return byRule || byOperation || isUnpermitted || (isResponse && request.method === 'POST')
 }
 
-/** No short cut: an error in any element counts. */
+/** Like `Array.some`, but without a short cut: an error in any element counts. */
 function some<T>(items: readonly T[], predicate: (item: T) => boolean): boolean {
   return items.map(predicate).includes(true)
 }
@@ -106,7 +106,7 @@ function effectiveRules(endpoint: Endpoint): RuleMatcher[] {
   return protocol === 'mcp' && allowsAllMcpMethods(endpoint) ? [{ ...EMPTY_RULE, method: '*' }] : []
 }
 
-/** MCP's spelling: `tool` is params.name, and an absent method follows from it. */
+/** Normalizes an MCP rule: `tool` becomes params.name, and an absent method follows from it. */
 function normalised(endpoint: Endpoint, rule: RuleMatcher): RuleMatcher {
   if (endpoint.protocol !== 'mcp') return rule
   const name = rule.params['name'] ?? rule.tool
@@ -122,13 +122,13 @@ function httpRuleMatches(rule: RuleMatcher, request: CanonicalRequest): boolean 
   return methodMatches(rule.method, request.method) && pathMatches(rule.path, request.path)
 }
 
-/** HEAD is a GET without a body; OPTIONS is never implied. */
+/** Whether the methods match. GET covers HEAD; OPTIONS is never implied. */
 function methodMatches(expected: string, actual: string): boolean {
   const [want, have] = [expected.toUpperCase(), actual.toUpperCase()]
   return want === '*' || (want !== '' && want === have) || (want === 'GET' && have === 'HEAD')
 }
 
-/** Every value of every configured key matches, and none is missing. */
+/** Whether every value of every configured key matches, and no key is missing. */
 function queryAllows({ query }: RuleMatcher, request: CanonicalRequest): boolean {
   return !some(Object.entries(query), ([key, globs]) => {
     const values = request.query.get(key)
@@ -136,7 +136,7 @@ function queryAllows({ query }: RuleMatcher, request: CanonicalRequest): boolean
   })
 }
 
-/** One matching value per configured key is enough; a missing key means the rule does not apply. */
+/** Whether each configured key has a matching value. When a key is missing, the rule does not apply. */
 function queryDenies({ query }: RuleMatcher, request: CanonicalRequest): boolean {
   return !some(Object.entries(query), ([key, globs]) => {
     const values = request.query.get(key) ?? []
@@ -167,7 +167,7 @@ function jsonRpcRuleMatches(
   })
 }
 
-/** What MCP grants beyond rules: all known methods, responses to the server, the receive stream. */
+/** Whether MCP grants the request beyond rules: known methods, responses to the server, the receive stream. */
 function mcpPermits(endpoint: Endpoint, { method, jsonRpc }: CanonicalRequest): boolean {
   if (endpoint.protocol !== 'mcp' || jsonRpc === undefined || jsonRpc.error !== undefined) return false
   if (method === 'GET') {
@@ -208,7 +208,7 @@ function isRegisteredIfNeeded(endpoint: Endpoint, operation: GraphqlOperation): 
   return endpoint.persisted_queries === 'allow_registered' && registered(endpoint, operation) !== undefined
 }
 
-/** Allow: every root field is covered by the rule's fields. Deny: one is. */
+/** Whether a rule matches an operation. To allow, its fields must cover every root field; to deny, one is enough. */
 function operationMatches(
   endpoint: Endpoint,
   rule: RuleMatcher,

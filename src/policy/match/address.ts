@@ -1,7 +1,7 @@
 // IP addresses as OpenShell's destination check classifies them (openshell.md 1.7, core/net.rs).
 import { isIPv4, isIPv6 } from 'node:net'
 
-/** `value` is the address as a number, `bits` its width. */
+/** An IP address: `value` is its number, `bits` its width. */
 export interface Address {
   bits: 32 | 128
   value: bigint
@@ -11,7 +11,7 @@ export interface Network extends Address {
   prefix: number
 }
 
-/** Strict textual forms only: no leading zeros, no zone, no brackets. Undefined for anything else. */
+/** Parses strict textual forms only: no leading zeros, no zone, no brackets. Returns undefined for anything else. */
 export function parseAddress(text: string): Address | undefined {
   if (isIPv4(text)) return { bits: 32, value: joinGroups(text.split('.').map(Number), 8n) }
   if (!isIPv6(text) || text.includes('%')) return undefined
@@ -37,7 +37,7 @@ function joinGroups(groups: readonly number[], width: bigint): bigint {
   return groups.reduce((value, group) => (value << width) | BigInt(group), 0n)
 }
 
-/** `10.0.0.0/8`, `fc00::/7` or a single address. Host bits may be set, as ipnet allows. */
+/** Parses `10.0.0.0/8`, `fc00::/7` or a single address, else returns undefined. Host bits may be set, as in ipnet. */
 export function parseNetwork(text: string): Network | undefined {
   const [base = '', prefixText, ...rest] = text.split('/')
   const address = parseAddress(base)
@@ -85,19 +85,19 @@ function unmapped(address: Address): Address {
   return networkContains(MAPPED, address) ? { bits: 32, value: address.value & 0xffffffffn } : address
 }
 
-/** Loopback, link-local, unspecified, also when IPv4-mapped: no policy can allow these. */
+/** Whether the address is loopback, link-local or unspecified, also IPv4-mapped. No policy can allow these. */
 export function isAlwaysBlocked(address: Address): boolean {
   const plain = unmapped(address)
   return ALWAYS_BLOCKED.some((blocked) => networkContains(blocked, plain))
 }
 
-/** Everything that is not a public address; wildcard hosts may not resolve to one. */
+/** Whether the address is not public. Wildcard hosts may not resolve to such an address. */
 export function isInternal(address: Address): boolean {
   const plain = unmapped(address)
   return isAlwaysBlocked(address) || INTERNAL.some((internal) => networkContains(internal, plain))
 }
 
-/** An `allowed_ips` entry that reaches into a blocked range refuses every connection. */
+/** Whether a network reaches into a blocked range. As an `allowed_ips` entry it refuses every connection. */
 export function overlapsAlwaysBlocked(candidate: Network): boolean {
   return ALWAYS_BLOCKED.some(
     (blocked) => overlaps(candidate, blocked) || overlaps(candidate, toMapped(blocked)),

@@ -1,4 +1,4 @@
-// What globs compile to. A match costs at most (pattern length × text length) steps: no backtracking.
+// The automaton that globs compile to. A match takes at most (pattern length × text length) steps: no backtracking.
 
 /** A set of bytes: index = byte, 1 = member. */
 export type ByteSet = Uint8Array
@@ -10,7 +10,7 @@ export const EMPTY: Node = { all: [] }
 export const ANY: Node = { bytes: byteSet(() => true) }
 export const ANYTHING: Node = { star: ANY }
 
-/** With `bytes`: consume one of them and go on. Without: go to all of `jumps`, consuming nothing. */
+/** With `bytes`, an instruction consumes one of them and goes on; else it goes to all `jumps` and consumes nothing. */
 interface Instruction {
   bytes?: ByteSet
   jumps: readonly number[]
@@ -35,7 +35,7 @@ export class Automaton {
     this.#emit(root)
   }
 
-  /** Whole-text match; text is compared byte by byte as UTF-8. */
+  /** Whether the whole text matches. It is compared byte by byte, as UTF-8. */
   matches(text: string): boolean {
     let current = this.#closure([0])
     for (const byte of Buffer.from(text, 'utf8')) {

@@ -1,8 +1,8 @@
-// The globs of OpenShell's Rego rules: regorus `glob.match` over globset with a literal separator. Patterns
-// and texts are UTF-8 bytes, as there: `?` is one byte. Its other dialect is in selector.ts.
+// The globs of OpenShell's Rego rules: regorus `glob.match` over globset with a literal separator. Patterns and texts
+// are UTF-8 bytes, as there: `?` is one byte. OpenShell's other glob dialect is in selector.ts.
 import { ANYTHING, Automaton, type ByteSet, byteSet, EMPTY, literal, type Node } from './automaton.ts'
 
-/** A pattern OpenShell cannot evaluate: whatever touches it is refused (openshell.md 1.6). */
+/** The error for a pattern that OpenShell cannot evaluate. A request that needs it is refused (openshell.md 1.6). */
 export class GlobError extends Error {
   override readonly name = 'GlobError'
 }
@@ -11,7 +11,7 @@ export interface Glob {
   matches(text: string): boolean
 }
 
-/** The regex engine behind globset stops at this depth of nested braces. */
+/** The depth of nested braces at which the regex engine behind globset stops. */
 const NEST_MAX = 250
 
 const SLASH: Node = literal('/')
@@ -19,8 +19,8 @@ const NOT_SLASH: Node = { bytes: byteSet((byte) => byte !== 0x2f) }
 const SEGMENT: Node = { star: NOT_SLASH }
 
 /**
- * `*` and `?` stop at `delimiter`; `**` as a whole component crosses it; `{a,b}`, `[a-c]`, `[!a]` and `\x`
- * work. With '.', `a.**` needs at least one label (openshell.md 1.5, 1.6).
+ * Compiles a glob. `*` and `?` stop at `delimiter`; `**` as a whole component crosses it; `{a,b}`, `[a-c]`, `[!a]` and
+ * `\x` work. With '.', `a.**` needs at least one label (openshell.md 1.5, 1.6).
  * Throws GlobError for a malformed pattern; so does `matches` for a text holding NUL.
  */
 export function compileGlob(pattern: string, delimiter: '.' | '/'): Glob {
@@ -28,7 +28,7 @@ export function compileGlob(pattern: string, delimiter: '.' | '/'): Glob {
   return { matches: (text) => automaton.matches(toSlashes(text, delimiter)) }
 }
 
-// regorus: a delimiter other than '/' is given slashes on both sides, and a real slash becomes NUL.
+// As in regorus, a delimiter other than '/' gets slashes on both sides, and a real slash becomes NUL.
 function toSlashes(text: string, delimiter: '.' | '/'): string {
   if (text.includes('\0')) throw new GlobError('a NUL byte cannot be matched')
   return delimiter === '/' ? text : text.replaceAll('/', '\0').replaceAll('.', '/./')
@@ -63,7 +63,7 @@ class GlobsetParser {
     while (this.#at < this.#chars.length) this.#step()
     if (this.#groups.length > 0) throw new GlobError("unclosed '{'")
     const tokens = this.#branches[0] ?? []
-    // `**` alone matches everything, not only what ends in a separator.
+    // `**` alone matches everything, not only text that ends in a separator.
     return tokens.length === 1 && tokens[0]?.kind === 'recursive-prefix' ? ANYTHING : sequence(tokens)
   }
 
@@ -99,7 +99,7 @@ class GlobsetParser {
   #close(): void {
     const start = this.#groups.pop()
     if (start === undefined) throw new GlobError("unmatched '}'")
-    // An empty alternative is dropped, not matched as nothing (globset, empty_alternates off).
+    // An empty alternative is dropped and does not match the empty text (globset, empty_alternates off).
     const choices = this.#branches.splice(start).filter((branch) => branch.length > 0)
     this.#push(choices.length === 0 ? EMPTY : { any: choices.map(sequence) })
   }
@@ -117,7 +117,7 @@ class GlobsetParser {
       this.#push(SEGMENT)
       return
     }
-    // The slash after it is part of it, and so is the one before, which was pushed already.
+    // `**` includes the slash after it and the slash before it, which was pushed already.
     if (next === '/') this.#at += 1
     if (isFirst) this.#push(PREFIX, 'recursive-prefix')
     else this.#pushRecursive(next === '/' ? MIDDLE : SUFFIX)

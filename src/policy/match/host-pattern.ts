@@ -1,12 +1,12 @@
-// Host patterns of middleware selectors and tcp endpoints, label by label (core/host_pattern.rs). Network
-// rules match hosts with glob.ts; the two agree on every pattern the checks let through.
+// Host patterns of middleware selectors and tcp endpoints, label by label (core/host_pattern.rs). Network rules match
+// hosts with glob.ts. Both agree on every pattern that the checks accept.
 import { GlobError } from './glob.ts'
 import { compileSelector, parseSelector } from './selector.ts'
 
-/** Labels in lower case. Made only by parseHostPattern. */
+/** The labels of a pattern, in lower case. Made only by parseHostPattern. */
 export type HostPattern = readonly string[]
 
-/** Throws GlobError with the reason. */
+/** Parses a host pattern. Throws GlobError with the reason when it is malformed. */
 export function parseHostPattern(pattern: string): HostPattern {
   if (pattern === '') throw new GlobError('it is empty')
   if (/\s/.test(pattern)) throw new GlobError('it holds a blank')
@@ -24,7 +24,7 @@ function labelsOverlap(left: string, right: string): boolean {
   return isLiteral(right) ? compileSelector(left).matches(right) : true
 }
 
-/** Can one host match both? Two wildcards in the same label are taken to overlap. */
+/** Whether one host can match both patterns. Two wildcards in the same label are taken to overlap. */
 function hostPatternsOverlap(left: HostPattern, right: HostPattern): boolean {
   const pending: [number, number][] = [[0, 0]]
   const seen = new Set<string>()
@@ -44,7 +44,7 @@ function hostPatternsOverlap(left: HostPattern, right: HostPattern): boolean {
   return false
 }
 
-/** Can the selector see a host that `candidate` admits? Exclusions count only when they surely cover it. */
+/** Whether the selector may match a host that `candidate` admits. Exclusions count only when they surely cover it. */
 export function selectorMayMatch(
   selector: { include: readonly HostPattern[]; exclude: readonly HostPattern[] },
   candidate: HostPattern,

@@ -1,5 +1,5 @@
-// The globs of OpenShell's Rust code (the `glob` crate): which endpoint a path belongs to, which hosts a
-// middleware sees. They differ from the Rego globs in glob.ts: here `*` crosses every separator.
+// The globs of OpenShell's Rust code (the `glob` crate), for the paths of endpoints and the hosts of middlewares.
+// They differ from the Rego globs in glob.ts: here `*` crosses every separator.
 import { ANY, ANYTHING, Automaton, byteSet, EMPTY, literal, type Node } from './automaton.ts'
 import { type Glob, GlobError } from './glob.ts'
 
@@ -13,8 +13,8 @@ export type SelectorToken =
   | { kind: 'class'; negated: boolean; ranges: readonly (readonly [string, string])[] }
 
 /**
- * Braces are literal and there is no escape. Throws GlobError where the crate refuses the pattern: three
- * stars, `**` beside anything but a slash, an unclosed or empty class.
+ * Parses a pattern. Braces are literal and there is no escape. Throws GlobError where the crate refuses the pattern:
+ * three stars, `**` beside anything but a slash, an unclosed or empty class.
  */
 export function parseSelector(pattern: string): SelectorToken[] {
   const chars = [...pattern]
@@ -39,7 +39,7 @@ export function compileSelector(pattern: string): Glob {
   return { matches: (text) => automaton.matches(text) }
 }
 
-/** Does an endpoint's `path` select this canonical request path? `/a/**` includes `/a`; a bad glob only itself. */
+/** Whether an endpoint's `path` covers a canonical request path. `/a/**` covers `/a`; a bad glob only itself. */
 export function endpointPathMatches(pattern: string, path: string): boolean {
   if (pattern === '' || pattern === '**' || pattern === '/**' || pattern === path) return true
   if (pattern.endsWith('/**')) {
@@ -54,7 +54,7 @@ export function endpointPathMatches(pattern: string, path: string): boolean {
   }
 }
 
-/** Rank among endpoints that match the same path: more literal characters win. */
+/** Returns the rank among endpoints that match the same path: the number of characters other than `*`. */
 export function pathSpecificity(pattern: string): number {
   return [...pattern].filter((char) => char !== '*').length
 }

@@ -18,7 +18,7 @@ import type { EndpointSite } from './site.ts'
 
 const BODY_LIMIT_DEFAULT = 65_536
 
-/** Every pair once; the later endpoint carries the message. */
+/** Compares every pair once. The later endpoint of a pair carries the finding. */
 export function findAmbiguities(sites: readonly EndpointSite[]): Finding[] {
   return sites.flatMap((right, index) =>
     sites.slice(0, index).flatMap((left): Finding[] => {
@@ -64,7 +64,7 @@ function connectionSettings(endpoint: Endpoint): Settings {
 const selectsPipeline = (endpoint: Endpoint): boolean =>
   hasExtendedConfig(endpoint) || endpoint.credential_binding !== undefined
 
-/** What is compared depends on the other side too: body limits only between endpoints of one protocol. */
+/** Returns the settings to compare. They depend on the other side: body limits count only within one protocol. */
 function requestSettings(endpoint: Endpoint, other: Endpoint): Settings {
   const protocol = endpoint.protocol.toLowerCase()
   const isSame = protocol === other.protocol.toLowerCase()
@@ -150,7 +150,7 @@ function complement(ranges: readonly Range[]): Range[] {
   return next > CODE_POINT_MAX ? gaps : [...gaps, [next, CODE_POINT_MAX]]
 }
 
-/** Is there a text both patterns match? A walk over pairs of positions: bounded by their product. */
+/** Whether one text matches both patterns. The walk over pairs of positions is bounded by their product. */
 function languagesMeet(left: readonly Step[], right: readonly Step[]): boolean {
   const pending: [number, number][] = [[0, 0]]
   const seen = new Set<number>()

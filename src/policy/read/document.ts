@@ -1,5 +1,5 @@
-// YAML text with positions: the schema sees a tree of plain objects, arrays and scalars; every message finds
-// its line and column again through the path of keys that leads to it.
+// YAML text with positions. The schema sees a tree of plain objects, arrays and scalars. Every message finds its line
+// and column through the path of keys that leads to its place.
 import {
   type Document,
   isAlias,
@@ -18,7 +18,7 @@ import { scalarText } from './scalar.ts'
 export type Severity = 'error' | 'warning'
 export type Path = readonly (string | number)[]
 
-/** What a rule has to say about one place. `at: 'key'` points at the key instead of its value. */
+/** A check's message about one place. `at: 'key'` points at the key instead of its value. */
 export interface Finding {
   severity: Severity
   path: Path
@@ -35,7 +35,7 @@ export interface Problem {
   message: string
 }
 
-/** Depth and size at which OpenShell's own YAML reader, or a reader's patience, ends. */
+/** Upper bounds of nested levels, as in OpenShell's own YAML reader, and of values in one document. */
 const DEPTH_MAX = 128
 const NODES_MAX = 200_000
 
@@ -49,19 +49,19 @@ export class PolicyDocument {
 
   constructor(text: string, file: string) {
     this.#file = file
-    // A stack exhausted by nesting is one of the parser's own errors.
+    // The parser reports a stack exhausted by nesting as one of its errors.
     this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false })
     for (const { message, pos } of this.#document.errors) {
       this.#problems.push(this.#problemAt(pos[0], 'error', message))
     }
   }
 
-  /** What is wrong with the YAML itself. */
+  /** The problems of the YAML itself. */
   get problems(): readonly Problem[] {
     return this.#problems
   }
 
-  /** The whole document, aliases followed; undefined when it is no readable YAML. */
+  /** Returns the whole document with its aliases followed; undefined when it is no readable YAML. */
   toTree(): YamlTree | undefined {
     if (this.#problems.length > 0) return undefined
     const tree = new TreeBuilder(this.#document)
@@ -74,14 +74,14 @@ export class PolicyDocument {
     }
   }
 
-  /** Is anything written at this path? */
+  /** Whether anything is written at this path. */
   has(path: Path): boolean {
     return this.#find(path).depth === path.length
   }
 
   locate(finding: Finding): Problem {
     const { depth, offset, keyOffset } = this.#find(finding.path)
-    // What is not there (a missing key) is reported where it would have to be: at its parent.
+    // A missing key is reported where it would have to be: at its parent.
     const isExact = depth === finding.path.length
     return this.#problemAt(
       isExact && finding.at === 'key' ? keyOffset : offset,
@@ -142,7 +142,7 @@ class TreeBuilder {
     if (!isMap(node)) return new Scalar(null)
     const entries = node.items.map((pair): [string, YamlTree] => {
       const key = keyText(pair)
-      // Object keys of this name would be lost on the way.
+      // An object key `__proto__` would be lost on the way.
       if (key === undefined || key === '__proto__') {
         throw new TreeError(`${key ?? 'this'} cannot be a key`, offsetOf(pair.key))
       }
@@ -168,7 +168,7 @@ function keyText(pair: Pair): string | undefined {
   return isScalar(pair.key) ? scalarText(pair.key) : undefined
 }
 
-/** `key:` with nothing after it. */
+/** Whether the scalar is `key:` with nothing after it. */
 export function isEmptyPlain(scalar: Scalar): boolean {
   return scalar.value === null && scalarText(scalar) === ''
 }

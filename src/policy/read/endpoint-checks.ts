@@ -1,4 +1,4 @@
-// One endpoint at a time (openshell.md 1.4). What only the typed loader refuses is marked by `mode`.
+// Checks of one endpoint at a time (openshell.md 1.4). Checks that only one loader makes depend on `mode`.
 import { isIP } from 'node:net'
 import { overlapsAlwaysBlocked, parseNetwork } from '../match/address.ts'
 import { compileGlob, GlobError } from '../match/glob.ts'
@@ -61,7 +61,7 @@ function tcpHostProblem(host: string): string | undefined {
     throw error
   }
   const labels = host.split('.').map((label) => (label === '**' ? 'x' : label.replaceAll('*', 'x')))
-  // As the library reads names with which OpenShell answers them (hickory).
+  // These are the rules of hickory, the library with which OpenShell answers DNS.
   if (!labels.every((label) => /^\w[\w-]*$/.test(label)))
     return 'a label holds more than letters, digits, _ and -'
   if (labels.some((label) => label.length > 63)) return 'a label is longer than 63 bytes'
@@ -186,7 +186,7 @@ function checkUntyped({ endpoint, path, has }: EndpointSite, report: Report): vo
   for (const list of ['rules', 'deny_rules'] as const) {
     if (has([...path, list]) && !has([...path, list, 0])) report([list], `${list} must not be empty`)
   }
-  // A typed 0 is an absent value; an untyped one is looked at.
+  // In typed mode 0 counts as absent; in file mode it is checked.
   const limit = 'graphql_max_body_bytes'
   if (has([...path, limit]) && endpoint[limit] === 0) report([limit], 'must be a positive integer')
 }
@@ -219,7 +219,7 @@ function warnAboutEndpoint({ endpoint }: EndpointSite, warn: (path: Path, messag
   }
 }
 
-/** What one release reads as its default, and a later one refuses. */
+/** Finds words that one release reads as its default and a later release refuses. */
 function findLooseWords({ endpoint, path, release }: EndpointSite): Finding[] {
   const { protocol, tls, access, enforcement } = endpoint
   const loose: [key: string, message: string][] = []

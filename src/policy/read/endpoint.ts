@@ -5,7 +5,7 @@ import type { Endpoint, RuleMatcher } from './schema.ts'
 const L7_PROTOCOLS = ['rest', 'websocket', 'graphql', 'sql', 'json-rpc', 'mcp'] as const
 type L7Protocol = (typeof L7_PROTOCOLS)[number]
 
-/** Case does not matter here; undefined for "", tcp and unknown names. */
+/** Returns the L7 protocol, whatever its case; undefined for "", tcp and unknown names. */
 export function l7Protocol(endpoint: Endpoint): L7Protocol | undefined {
   return L7_PROTOCOLS.find((protocol) => protocol === endpoint.protocol.toLowerCase())
 }
@@ -14,13 +14,13 @@ export function isTcp(endpoint: Endpoint): boolean {
   return endpoint.protocol.toLowerCase() === 'tcp'
 }
 
-/** `ports` wins over `port`; 0 counts as unset in `port` only (openshell.md 1.3). */
+/** Returns the ports. `ports` wins over `port`; 0 counts as unset in `port` only (openshell.md 1.3). */
 export function portsOf(endpoint: Endpoint): readonly number[] {
   if (endpoint.ports.length > 0) return endpoint.ports
   return endpoint.port > 0 ? [endpoint.port] : []
 }
 
-/** Only such endpoints carry settings of a connection; a plain L4 one merely admits it. */
+/** Whether the endpoint carries settings of a connection. A plain L4 endpoint only admits it. */
 export function hasExtendedConfig(endpoint: Endpoint): boolean {
   return (
     (endpoint.protocol !== '' && !isTcp(endpoint)) || endpoint.allowed_ips.length > 0 || endpoint.tls !== ''
@@ -35,15 +35,15 @@ export function hasStrictToolNames(endpoint: Endpoint): boolean {
   return endpoint.mcp?.strict_tool_names ?? true
 }
 
-/** The mcp stanza wins, as one wire field holds both. 0 means the default. */
+/** Returns the limit in bytes; 0 means the default. The mcp stanza wins, because one wire field holds both. */
 export function jsonRpcBodyLimit(endpoint: Endpoint): number {
   return endpoint.mcp === undefined ? (endpoint.json_rpc?.max_body_bytes ?? 0) : endpoint.mcp.max_body_bytes
 }
 
-/** OpenShell's default for every protocol whose bodies are read. */
+/** OpenShell's default limit, in bytes, for every protocol whose bodies are read. */
 const BODY_BYTES_DEFAULT = 64 * 1024
 
-/** Undefined for an endpoint that judges requests without their bodies. */
+/** Returns how bodies are read; undefined for an endpoint that judges requests without their bodies. */
 export function bodyReading(endpoint: Endpoint): BodyReading | undefined {
   const protocol = l7Protocol(endpoint)
   const hasGraphqlMessages = protocol === 'websocket' && hasGraphqlPolicy(endpoint)
@@ -60,7 +60,7 @@ export function endpointLabel(endpoint: Endpoint): string {
   return `${endpoint.host || '<any host>'}:${portsOf(endpoint).join(',')}${endpoint.path}`
 }
 
-/** Does a websocket endpoint judge GraphQL operations? */
+/** Whether a websocket endpoint judges GraphQL operations. */
 export function hasGraphqlPolicy(endpoint: Endpoint): boolean {
   return (
     Object.keys(endpoint.graphql_persisted_queries).length > 0 ||

@@ -1,4 +1,4 @@
-// How single values of a policy file are read: what counts as a string, a list, a map, a matcher.
+// Readers of single values of a policy file: strings, lists, maps, matchers.
 import { Scalar } from 'yaml'
 import { z } from 'zod'
 import { isEmptyPlain, type YamlTree } from './document.ts'
@@ -10,12 +10,12 @@ import { booleanOf, integerOf, scalarKind, scalarText } from './scalar.ts'
  */
 export type PolicyMode = 'typed' | 'file'
 
-/** Alternative globs of one query, tool or params matcher. Empty: the matcher says nothing, which is refused. */
+/** The alternative globs of one query, tool or params matcher. An empty list is refused where OpenShell reads it. */
 export type GlobList = readonly string[]
 
 export type FieldSchema<T> = z.ZodType<T, unknown>
 
-/** `read` returns undefined for what it does not accept. */
+/** Makes a schema from `read`, which returns undefined for a value that it does not accept. */
 function leaf<T>(expected: string, read: (tree: YamlTree) => T | undefined): FieldSchema<T> {
   return z.unknown().transform((input, context): T => {
     const value = input === undefined ? undefined : read(input as YamlTree)
@@ -30,7 +30,7 @@ const scalar = <T>(expected: string, read: (node: Scalar) => T | undefined): Fie
 
 const isText = (node: Scalar): boolean => scalarKind(node) === 'text'
 
-// serde takes any plain scalar for a string (`run_as_user: 1000`); the untyped loader only real strings.
+// serde takes any plain scalar for a string (`run_as_user: 1000`); the untyped loader takes only real strings.
 const anyText = scalar('a string', scalarText)
 const realText = scalar('a string', (node) => (isText(node) ? scalarText(node) : undefined))
 
@@ -42,7 +42,7 @@ export const integer = (min: number, max: number): FieldSchema<number> =>
     return value !== undefined && value >= min && value <= max ? value : undefined
   })
 
-/** `key:` with nothing after it is an empty list or map; any other scalar is of the wrong kind. */
+/** Reads `key:` with nothing after it as an empty list or map. Any other scalar is of the wrong kind. */
 const collection = (tree: unknown, empty: unknown): unknown => {
   if (!(tree instanceof Scalar)) return tree
   return isEmptyPlain(tree) ? empty : scalarText(tree)
@@ -54,7 +54,7 @@ export const list = <T>(item: FieldSchema<T>): FieldSchema<T[]> =>
 export const map = <T>(value: FieldSchema<T>): FieldSchema<Record<string, T>> =>
   z.preprocess((tree) => collection(tree, {}), z.record(z.string(), value, 'must be a map'))
 
-/** An absent or null section. */
+/** Accepts an absent or null section as undefined. */
 export const optional = <T>(section: FieldSchema<T>): FieldSchema<T | undefined> =>
   z.preprocess(
     (tree) => (tree instanceof Scalar && scalarKind(tree) === 'null' ? undefined : tree),
@@ -74,7 +74,7 @@ function readGlobs(tree: YamlTree, mode: PolicyMode): GlobList | undefined {
   return globs.includes(undefined) ? undefined : globs.filter((text) => text !== undefined)
 }
 
-/** MCP params may be nested; OpenShell flattens them to dotted names. */
+/** Reads MCP params. They may be nested; OpenShell flattens them to dotted names. */
 function readParams(tree: YamlTree, mode: PolicyMode): Record<string, GlobList> | undefined {
   if (tree instanceof Scalar || Array.isArray(tree)) return undefined
   const flat: Record<string, GlobList> = {}
@@ -91,7 +91,7 @@ function readParams(tree: YamlTree, mode: PolicyMode): Record<string, GlobList> 
 export const absent = <T>(schema: FieldSchema<T>, fallback: T): FieldSchema<T> =>
   schema.optional().transform((value) => value ?? fallback)
 
-/** A map with known keys; others are refused or ignored. */
+/** Reads a map with known keys. Other keys are refused when `isStrict`, else ignored. */
 export const section = <Shape extends z.core.$ZodLooseShape>(shape: Shape, isStrict: boolean) => {
   const error = (issue: { code?: string | undefined; input?: unknown }): string => {
     if (issue.code === 'unrecognized_keys') return `known here: ${Object.keys(shape).join(', ')}`
@@ -103,7 +103,7 @@ export const section = <Shape extends z.core.$ZodLooseShape>(shape: Shape, isStr
   )
 }
 
-/** The readers that differ by mode. */
+/** Returns the readers that differ by mode. */
 export function modeReaders(mode: PolicyMode) {
   const isTyped = mode === 'typed'
   return {
@@ -111,10 +111,10 @@ export function modeReaders(mode: PolicyMode) {
     text: isTyped ? anyText : realText,
     globs: leaf('a glob string or {any: [globs]}', (tree) => readGlobs(tree, mode)),
     params: leaf('a map of matchers', (tree) => readParams(tree, mode)),
-    /** The default where absent; in file mode also where the type is wrong. For scalars only. */
+    /** Uses the default where a scalar is absent, and in file mode also where its type is wrong. */
     or: <T>(schema: FieldSchema<T>, fallback: T): FieldSchema<T> =>
       isTyped ? absent(schema, fallback) : schema.catch(fallback),
-    /** A list of scalars; file mode drops those of the wrong type. */
+    /** Reads a list of scalars. File mode drops scalars of the wrong type. */
     listOf: <T>(item: FieldSchema<T>): FieldSchema<T[]> => {
       const readable = (tree: unknown): unknown =>
         Array.isArray(tree) ? tree.filter((element) => item.safeParse(element).success) : tree

@@ -1,4 +1,4 @@
-// From text to a policy and everything that is wrong with it.
+// Reads a policy from text, with everything that is wrong with it.
 import { readFile } from 'node:fs/promises'
 import { findAmbiguities } from './ambiguity.ts'
 import { type Finding, type Path, PolicyDocument, type Problem } from './document.ts'
@@ -15,14 +15,14 @@ import { checkFilesystem, checkIdentity, checkMiddlewares, warnAboutStatics } fr
 export interface ParsedPolicy {
   /** Absent when the loader would refuse the file, that is when any problem is an error. */
   policy?: Policy
-  /** In the order of the file. */
+  /** All problems, in the order of the file. */
   problems: Problem[]
 }
 
 /**
- * What OpenShell's loader would say (openshell.md 1.0 to 1.4). `file` is only a name for the problems.
+ * Parses a policy as OpenShell's loader would (openshell.md 1.0 to 1.4). `file` is only a name for the problems.
  * `mode` is `typed` by default: the gateway's strict loader.
- * `release` is whose loader; by default that of whose rules the rest of the runner follows.
+ * `release` is the release of the loader; by default the release whose rules the rest of the runner follows.
  */
 export function parsePolicy(
   text: string,
@@ -32,7 +32,7 @@ export function parsePolicy(
   const document = new PolicyDocument(text, options.file)
   const tree = document.toTree()
   if (tree === undefined) return { problems: [...document.problems] }
-  // Once: to compile it would take longer than to walk it.
+  // The schema is used once: to compile it would take longer than to walk it.
   const read = policySchema(mode).safeParse(tree, { jitless: true })
   const findings = read.success
     ? checkPolicy(read.data, document, { mode, release: options.release ?? RELEASE_DEFAULT })
@@ -43,9 +43,9 @@ export function parsePolicy(
 }
 
 /**
- * Reads and parses `file` as the typed loader does; warnings pass.
+ * Reads and parses `file` as the typed loader does. Warnings are ignored.
  *
- * @throws {PolicyError} when OpenShell would refuse it.
+ * @throws {PolicyError} when the file cannot be read or OpenShell would refuse it.
  */
 export async function loadPolicy(file: string): Promise<Policy> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
@@ -58,7 +58,7 @@ export async function loadPolicy(file: string): Promise<Policy> {
   throw new PolicyError(`OpenShell would refuse the policy:\n${lines}`, { problems })
 }
 
-/** `FILE:LINE:COL: message`, as compilers print it. */
+/** Returns `FILE:LINE:COL: message`, as compilers print it. */
 export function formatProblem(problem: Problem): string {
   const { file, line, column, severity, message } = problem
   return `${file}:${line}:${column}: ${severity === 'warning' ? 'warning: ' : ''}${message}`

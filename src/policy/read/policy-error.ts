@@ -1,6 +1,6 @@
 import type { Problem } from './document.ts'
 
-/** OpenShell would refuse the policy, or it cannot be read. `message` has a line per problem. */
+/** The error for a policy that OpenShell would refuse or that cannot be read. `message` has a line per problem. */
 export class PolicyError extends Error {
   override readonly name = 'PolicyError'
   readonly problems: readonly Problem[]

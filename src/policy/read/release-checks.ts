@@ -1,5 +1,5 @@
-// What older releases of OpenShell do not know yet, and what 0.1.0 brought and took away (docs/policy.md, "Releases"). The rest
-// of this folder has the rules of 0.0.111.
+// Checks for features that older releases of OpenShell lack, and for what 0.1.0 added and removed (docs/policy.md,
+// "Releases"). The rest of this folder has the rules of 0.0.111.
 import type { Finding, Path } from './document.ts'
 import type { PolicyMode } from './fields.ts'
 import { formatRelease, isAtLeast, looseWord, type Release, TYPED } from './release.ts'
@@ -33,7 +33,7 @@ export function checkRelease(policy: Policy, sites: readonly EndpointSite[], rea
   return [...findTooNew(sites, reading), ...findGone(policy, reading), ...sites.flatMap(checkMcpVersions)]
 }
 
-/** One unknown key voids the file for the typed loader; a file-mode supervisor passes over it. */
+/** Finds features that are newer than the release. For the typed loader one unknown key voids the file. */
 function findTooNew(sites: readonly EndpointSite[], { mode, release, has }: Reading): Finding[] {
   const needs = (path: Path, what: string, since: Release): Finding[] =>
     isAtLeast(release, since)

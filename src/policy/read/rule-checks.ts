@@ -1,4 +1,4 @@
-// The entries of rules and deny_rules, protocol by protocol (openshell.md 1.4, net/l7/mod.rs).
+// Checks of the entries of rules and deny_rules, protocol by protocol (openshell.md 1.4, net/l7/mod.rs).
 
 import { GlobError } from '../match/glob.ts'
 import { compileSelector } from '../match/selector.ts'
@@ -48,7 +48,7 @@ export function checkRules(site: EndpointSite): Finding[] {
 }
 
 function checkMatchers({ endpoint, kind, matcher, report }: RuleSite): void {
-  // OpenShell looks at the query of every deny rule, and of the allow rules of two protocols.
+  // OpenShell checks the query of every deny rule, and of the allow rules of two protocols.
   const readsQuery = kind === 'deny' || ['rest', 'websocket'].includes(endpoint.protocol)
   const named: [Path, GlobList][] = [
     ...Object.entries(matcher.query).map(([key, globs]): [Path, GlobList] => [['query', key], globs]),
@@ -95,7 +95,7 @@ function checkMcpAndJsonRpc(site: RuleSite): void {
   }
 }
 
-/** A typed `{}` is as good as absent; an untyped one is looked at. */
+/** Whether the rule has params. `{}` counts as absent in typed mode, but not in file mode. */
 function hasParams({ matcher, mode, rulePath, has }: RuleSite): boolean {
   return Object.keys(matcher.params).length > 0 || (mode === 'file' && has([...rulePath, 'params']))
 }
@@ -167,8 +167,8 @@ function checkGraphql(site: RuleSite): void {
   }
   if (matcher.fields.includes('')) report(['fields'], 'a field glob must not be empty')
   if (!isWebsocket) return
-  // The typed loader writes an empty method and path into every allow entry before it looks for them, so
-  // there such an entry can never pass. The deny side is not affected.
+  // The typed loader writes an empty method and path into every allow entry before it checks for them. An allow entry
+  // with GraphQL fields can therefore never pass there. The deny side is not affected.
   const hasTransport = matcher.method !== '' || matcher.path !== '' || Object.keys(matcher.query).length > 0
   if (hasFields && (hasTransport || (mode === 'typed' && kind === 'allow'))) {
     report([], 'a websocket rule cannot mix method, path or query with GraphQL fields')
@@ -183,7 +183,7 @@ function checkOperationType({ matcher, report, ...site }: RuleSite): void {
   report([], `operation_type must be query, mutation or subscription, not "${matcher.operation_type}"`)
 }
 
-/** Only the typed loader, and only for protocol graphql, insists on the exact words. */
+/** Whether the type is valid. Only the typed loader, and only for protocol graphql, insists on the exact words. */
 function isOperation(type: string, { mode, endpoint }: EndpointSite): boolean {
   if (mode === 'typed' && endpoint.protocol === 'graphql') return OPERATIONS.includes(type)
   return [...OPERATIONS, '*'].includes(type.toLowerCase())

@@ -1,25 +1,25 @@
-// What a YAML scalar is to OpenShell: its loaders are serde_yml, whose rules are neither YAML 1.1's nor 1.2's
-// (serde_yaml 0.9 `visit_untagged_scalar`): `01` and `1_000` are text, `0b1` is one, `1.0` is no integer.
+// The types of YAML scalars in OpenShell. Its loaders use serde_yml, whose rules are neither YAML 1.1's nor 1.2's
+// (serde_yaml 0.9 `visit_untagged_scalar`): `01` and `1_000` are text, `0b1` is the integer 1, `1.0` is no integer.
 import { Scalar } from 'yaml'
 
 export type ScalarKind = 'null' | 'boolean' | 'integer' | 'float' | 'text'
 
 const INTEGER = /^[+-]?(?:0|[1-9]\d*|0x[0-9a-fA-F]+|0o[0-7]+|0b[01]+)$/
-/** What Rust takes for a finite number, and YAML's words for the others. */
+/** Rust's form of a finite number. `NO_FINITE` has YAML's words for the others. */
 const FLOAT = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
 const NO_FINITE = /^(?:[+-]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$/
-/** Text by YAML 1.2's word, and by serde's. */
+/** A number with leading zeros, which serde reads as text and refers to YAML 1.2 for it. */
 const LEADING_ZERO = /^[+-]?0\d+$/
 const NULL = /^(?:|~|null|Null|NULL)$/
 const BOOLEAN = /^(?:true|True|TRUE|false|False|FALSE)$/
 
-/** The text as written: `5` and `"5"` both read "5". */
+/** Returns the text as written: `5` and `"5"` both return "5". */
 export function scalarText(scalar: Scalar): string {
   return scalar.source ?? String(scalar.value ?? '')
 }
 
 export function scalarKind(scalar: Scalar): ScalarKind {
-  // One that stands for nothing written has no type.
+  // A scalar that stands for an absent value has no type.
   if (scalar.type !== Scalar.PLAIN && scalar.type !== undefined) return 'text'
   const text = scalarText(scalar)
   if (NULL.test(text)) return 'null'
@@ -33,7 +33,7 @@ export function booleanOf(scalar: Scalar): boolean | undefined {
   return scalarKind(scalar) === 'boolean' ? scalarText(scalar).toLowerCase() === 'true' : undefined
 }
 
-/** `-0` is none where no sign may be: Rust reads no minus into an unsigned number. */
+/** Returns the integer, if it is one. Unsigned excludes even `-0`: Rust reads no minus into an unsigned number. */
 export function integerOf(scalar: Scalar, { isSigned }: { isSigned: boolean }): number | undefined {
   if (scalarKind(scalar) !== 'integer') return undefined
   const text = scalarText(scalar)

@@ -23,7 +23,7 @@ const I32_MAX = 2_147_483_647
 const U16_MAX = 65_535
 const U32_MAX = 4_294_967_295
 
-/** Reads a Tree; issues carry the path of keys to what they are about. */
+/** Returns a schema that reads a YamlTree. Its issues carry the path of keys to the value that they are about. */
 export function policySchema(mode: PolicyMode) {
   const { isTyped, text, or, listOf } = modeReaders(mode)
   const process = section({ run_as_user: or(text, ''), run_as_group: or(text, '') }, isTyped)
@@ -60,7 +60,7 @@ function endpointSchema(mode: PolicyMode) {
     { operation_type: or(text, ''), operation_name: or(text, ''), fields: listOf(text) },
     isTyped,
   )
-  // An untyped rule without allow grants nothing.
+  // In file mode a rule without `allow` grants nothing.
   const allow = isTyped ? matcher : absent(matcher, matcher.parse({}))
   const bodyBytes = absent(integer(0, U32_MAX), 0)
   const shape = {

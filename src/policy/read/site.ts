@@ -1,4 +1,4 @@
-// Where a check stands: one endpoint of one rule, and how to look at what is written there.
+// The place of a check: one endpoint of one rule, with access to the text that is written there.
 import type { Path } from './document.ts'
 import type { PolicyMode } from './fields.ts'
 import type { Release } from './release.ts'
@@ -11,7 +11,7 @@ export interface EndpointSite {
   rule: string
   endpoint: Endpoint
   path: Path
-  /** Is anything written at this path? Tells `[]` from absent. */
+  /** Whether anything is written at this path. Tells `[]` from absent. */
   has: (path: Path) => boolean
 }
 
@@ -29,7 +29,7 @@ export function endpointSites(
   )
 }
 
-/** OpenShell loads a pattern with unbalanced brackets, warns, and then refuses whatever touches it. */
+/** Returns a warning for unbalanced brackets: OpenShell loads such a pattern, then refuses requests that need it. */
 export function globWarning(pattern: string): string | undefined {
   for (const [open, close] of ['[]', '{}']) {
     let depth = 0

@@ -1,4 +1,4 @@
-// Identity, file paths and middlewares (openshell.md 1.2, 1.3).
+// Checks of identity, file paths and middlewares (openshell.md 1.2, 1.3).
 
 import { GlobError } from '../match/glob.ts'
 import { type HostPattern, parseHostPattern, selectorMayMatch } from '../match/host-pattern.ts'
@@ -62,7 +62,7 @@ function pathMessages(path: string, list: 'read_only' | 'read_write'): string[] 
   return messages
 }
 
-/** Says nothing that stops a policy: what loads, but does not do what it reads like. */
+/** Reports settings that load but do not do what they say. Since release 0.1.0 some of them are errors. */
 export function warnAboutStatics(policy: Policy, release: Release): Finding[] {
   const findings: Finding[] = []
   if (policy.version !== 1) findings.push(looseWord(release, ['version'], 'the documented version is 1'))
@@ -148,7 +148,7 @@ function uninspectable(policy: Policy): { rule: string; host: string; pattern: H
         try {
           return [{ rule, host, pattern: parseHostPattern(host) }]
         } catch (error) {
-          // A host no selector can match is no conflict; its own check reports it.
+          // A host that no selector can match is no conflict. The check of the host reports it.
           if (error instanceof GlobError) return []
           throw error
         }

@@ -1,35 +1,35 @@
-// What a request's body asks for, as far as a policy can speak of it.
+// The contents of a request's body that a policy can judge.
 
-/** How to read a body, or a message, for its endpoint. */
+/** How a body, or a WebSocket message, is read for its endpoint. */
 export interface BodyReading {
   protocol: 'graphql' | 'json-rpc' | 'mcp'
-  /** Longest body. */
+  /** Upper bound of the body, in bytes. */
   bytesMax: number
-  /** MCP: tools have names of the form that the specification recommends. */
+  /** For MCP: whether tool names must have the form that the specification recommends. */
   hasStrictToolNames: boolean
 }
 
 export interface GraphqlOperation {
-  /** query, mutation or subscription; "" for a persisted query of unknown kind. */
+  /** `query`, `mutation` or `subscription`; "" for a persisted query of unknown kind. */
   type: string
   name?: string | undefined
-  /** Root fields. */
+  /** The root fields that the operation selects. */
   fields?: readonly string[] | undefined
   persisted?: { hash?: string; id?: string }
 }
 
 export interface GraphqlRequest {
   operations: readonly GraphqlOperation[]
-  /** Why the body could not be read; refuses the request even under audit. */
+  /** Why the body could not be read. The request is then refused even under `audit`. */
   error?: string | undefined
 }
 
 export interface JsonRpcRequest {
   calls: readonly { method: string; tool?: string }[]
   isBatch?: boolean | undefined
-  /** A result or error frame sent by the client. */
+  /** Whether the client sent a result or an error. */
   hasResponse?: boolean | undefined
-  /** A bodyless GET that accepts text/event-stream. */
+  /** Whether the request is a GET without a body that accepts text/event-stream. */
   isReceiveStream?: boolean | undefined
   error?: string | undefined
 }

@@ -1,4 +1,4 @@
-// A GraphQL document and no further than the rules ask: which operation would run, and which root fields it selects.
+// Reads of a GraphQL document only what the rules need: the operation that would run, and its root fields.
 import {
   BREAK,
   type DocumentNode,
@@ -14,20 +14,20 @@ import { UnreadableError } from './strict-json.ts'
 export interface DocumentOperation {
   type: 'query' | 'mutation' | 'subscription'
   name: string | undefined
-  /** Root fields without their aliases, fragments resolved, sorted. */
+  /** The root fields, sorted, with fragments resolved and without aliases. */
   fields: string[]
 }
 
 type Fragments = ReadonlyMap<string, FragmentDefinitionNode>
 
-/** OpenShell's limits (net/l7/graphql.rs). */
+/** OpenShell's limits of tokens and of nested levels (net/l7/graphql.rs). */
 const TOKENS_MAX = 20_000
 const DEPTH_MAX = 128
 
-/** What may be in another: a selection set, a list or an object. */
+/** The kinds of nodes that add a nested level. */
 const NESTING: ReadonlySet<Kind> = new Set([Kind.SELECTION_SET, Kind.LIST, Kind.OBJECT, Kind.LIST_TYPE])
 
-/** The operation that a server runs for `operationName`. Throws UnreadableError when that is not certain. */
+/** Returns the operation that a server runs for `operationName`. Throws UnreadableError when that is not certain. */
 export function readDocument(source: string, operationName: string | undefined): DocumentOperation {
   const { operations, fragments } = definitionsOf(parseDocument(source))
   const names = operations.map(({ name }) => name?.value)
@@ -57,12 +57,12 @@ function parsed(source: string): DocumentNode {
   try {
     return parse(source, { noLocation: true, maxTokens: TOKENS_MAX })
   } catch {
-    // Its message holds words of the document. One that exhausts the stack is none to read either.
+    // The parser's message quotes the document, so it is dropped. A document that exhausts the stack ends here too.
     throw new UnreadableError('the document has a syntax error, or is too long or too deep')
   }
 }
 
-/** One more than may be is not counted on. */
+/** Returns the number of nested levels; counting stops beyond `DEPTH_MAX`. */
 function depthOf(document: DocumentNode): number {
   let depth = 0
   let deepest = 0

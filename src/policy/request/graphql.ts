@@ -14,7 +14,7 @@ import { canonicalTarget } from './target.ts'
 
 export interface GraphqlHttpRequest {
   method: string
-  /** Request target as on the wire, query included. */
+  /** The request target as on the wire, query included. */
   target: string
   body: Uint8Array
 }
@@ -24,7 +24,7 @@ const ENVELOPE_KEYS = ['query', 'operationName', 'variables', 'extensions', ...D
 const MESSAGE_KEYS = ['type', 'id', 'payload']
 const CONTROL_TYPES = ['connection_init', 'connection_terminate', 'ping', 'pong', 'complete', 'stop']
 
-/** What it cannot read has `error` and no operations. */
+/** Reads a GraphQL request over HTTP. For an unreadable request, `error` is set and `operations` is empty. */
 export function readGraphql(request: GraphqlHttpRequest): GraphqlRequest {
   return readable(() => {
     if (request.method.toUpperCase() === 'GET') return readGet(request)
@@ -33,7 +33,7 @@ export function readGraphql(request: GraphqlHttpRequest): GraphqlRequest {
   })
 }
 
-/** A text message of graphql-transport-ws or graphql-ws. Undefined when it asks for no operation. */
+/** Reads a text message of graphql-transport-ws or graphql-ws. Returns undefined when it starts no operation. */
 export function readGraphqlMessage(message: Uint8Array): GraphqlRequest | undefined {
   let isControl = false
   const request = readable(() => {
@@ -65,7 +65,7 @@ function readable(read: () => GraphqlOperation[]): GraphqlRequest {
 
 function readGet({ target, body }: GraphqlHttpRequest): GraphqlOperation[] {
   if (body.length > 0) throw new UnreadableError('a GET has no body')
-  // Some servers part at a semicolon too; in a document it stands inside of strings only, escaped here.
+  // Some servers also split the query at a semicolon. A client can percent-encode a semicolon of the document itself.
   if (target.includes(';')) throw new UnreadableError('the query of the request holds a semicolon')
   const { query } = canonicalTarget(target, { allowEncodedSlash: true })
   refuseLookAlikes([...query.keys()].map(plainKey), ENVELOPE_KEYS)
@@ -82,7 +82,7 @@ function readGet({ target, body }: GraphqlHttpRequest): GraphqlOperation[] {
 
 function readPost({ target, body }: GraphqlHttpRequest): GraphqlOperation[] {
   const { query } = canonicalTarget(target, { allowEncodedSlash: true })
-  // Servers exist that read the document there even when the body has one.
+  // Some servers read the document from the target even when the body has one.
   const keys = [...query.keys()].map(plainKey)
   if (keys.some((key) => ENVELOPE_KEYS.includes(key))) {
     throw new UnreadableError('a POST has the operation in its body, not in its target')
@@ -94,7 +94,7 @@ function readPost({ target, body }: GraphqlHttpRequest): GraphqlOperation[] {
   return value.flatMap((item: unknown) => readEnvelope(item))
 }
 
-/** `query[]` and `query[a]` are parameters called `query` to some. */
+/** Returns the name of a parameter as some servers read it: `query[]` and `query[a]` are `query` to them. */
 function plainKey(key: string): string {
   return key.replace(/[[.].*$/s, '').trim()
 }
@@ -123,7 +123,7 @@ function readEnvelope(value: unknown): GraphqlOperation[] {
   return stored
 }
 
-/** Undefined for null and for what is not there. */
+/** Returns a text member; undefined when it is null or missing. */
 function textOf(value: JsonObject, key: string): string | undefined {
   const text = member(value, key)
   if (text === undefined || text === null) return undefined

@@ -12,7 +12,7 @@ import {
 
 export interface JsonRpcReading {
   isMcp: boolean
-  /** MCP: a tool's name has the form that the specification recommends. */
+  /** For MCP: whether tool names must have the form that the specification recommends. */
   hasStrictToolNames: boolean
 }
 
@@ -21,7 +21,7 @@ type Call = JsonRpcRequest['calls'][number]
 const MESSAGE_KEYS = ['jsonrpc', 'id', 'method', 'params', 'result', 'error']
 const TOOL_NAME = /^[A-Za-z0-9_.-]{1,128}$/
 
-/** What it cannot read has `error` and no calls. */
+/** Reads a JSON-RPC or MCP body. For an unreadable body, `error` is set and `calls` is empty. */
 export function readJsonRpc(body: Uint8Array, reading: JsonRpcReading): JsonRpcRequest {
   try {
     return toRequest(parseStrictJson(body), reading)
@@ -40,7 +40,7 @@ function toRequest(value: unknown, reading: JsonRpcReading): JsonRpcRequest {
   return { calls: made, isBatch, hasResponse: made.length < calls.length }
 }
 
-/** Undefined for a response. */
+/** Returns the call of a message; undefined for a response. */
 function readMessage(message: unknown, reading: JsonRpcReading): Call | undefined {
   if (!isJsonObject(message)) throw new UnreadableError('a message is not an object')
   refuseLookAlikes(Object.keys(message), MESSAGE_KEYS)
@@ -80,7 +80,7 @@ function readCall(message: JsonObject, reading: JsonRpcReading): Call {
   if (problem !== undefined)
     throw new UnreadableError(`the ${problem} of ${method} is missing or of the wrong type`)
   if (method !== 'tools/call') return { method }
-  // Without an id too: OpenShell reads no tool there, but a server may run it.
+  // The tool is read even without an id: OpenShell reads none there, but a server may run it.
   const tool = toolOf(params)
   if (reading.hasStrictToolNames && !TOOL_NAME.test(tool)) {
     throw new UnreadableError('the name of the tool is not of the form that strict_tool_names asks for')

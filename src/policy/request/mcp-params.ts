@@ -1,5 +1,5 @@
-// What the parameters of MCP's own methods must hold (tower-mcp-types 0.12, by which OpenShell 0.0.111 reads them). OpenShell
-// refuses a message that lacks it, whatever the rules and the enforcement say.
+// The required parameters of MCP's own methods (tower-mcp-types 0.12, with which OpenShell 0.0.111 reads them).
+// OpenShell refuses a message that lacks them, whatever the rules and the enforcement say.
 import { z } from 'zod'
 
 const text = z.string()
@@ -12,7 +12,7 @@ const reference = z.discriminatedUnion('type', [
 ])
 const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency']
 
-/** Of messages that have an id. */
+/** Schemas for messages with an id, by method. */
 const REQUESTS: Readonly<Record<string, z.ZodType>> = {
   initialize: z.looseObject({
     protocolVersion: text,
@@ -33,13 +33,13 @@ const REQUESTS: Readonly<Record<string, z.ZodType>> = {
     argument: z.looseObject({ name: text, value: text }),
   }),
 }
-/** Of messages that have none. */
+/** Schemas for messages without an id, by method. */
 const NOTIFICATIONS: Readonly<Record<string, z.ZodType>> = {
   'notifications/cancelled': z.looseObject({ requestId: token.nullish() }),
   'notifications/progress': z.looseObject({ progressToken: token, progress: z.number() }),
 }
 
-/** The member that is missing or of the wrong type; undefined when there is none, and for methods that are not MCP's. */
+/** Returns the member that is missing or of the wrong type; undefined when there is none or the method is unknown. */
 export function mcpParamsProblem(method: string, params: object, hasId: boolean): string | undefined {
   const table = hasId ? REQUESTS : NOTIFICATIONS
   const schema = Object.hasOwn(table, method) ? table[method] : undefined

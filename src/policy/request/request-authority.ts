@@ -1,10 +1,10 @@
-// Whom a request is for: by its Host header, and by its target in absolute form. Servers differ in which of them they
-// go by, so they have to say the same (RFC 9112 3.2.2; OpenShell's net/l7/rest.rs, validate_absolute_form_authority).
+// The host that a request is for, by its Host header and by a target in absolute form. Servers differ in which of the
+// two they follow, so both must agree (RFC 9112 3.2.2; OpenShell's net/l7/rest.rs, validate_absolute_form_authority).
 
 export interface RequestAuthority {
-  /** Lower case, without brackets and trailing dots. */
+  /** The host in lower case, without brackets and trailing dots. */
   host: string
-  /** Undefined when it is not written. */
+  /** The port; undefined when it is not written. */
   port: number | undefined
 }
 
@@ -12,7 +12,7 @@ const SCHEME_PORTS: Readonly<Record<string, number>> = { http: 80, https: 443 }
 const ABSOLUTE = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)/i
 const AUTHORITY = /^(\[[0-9a-f:.]+\]|[^\s:@[\]\\,]+)(?::(\d{1,5}))?$/i
 
-/** Undefined for what is no authority: empty, several, with user information, with a port that is no number. */
+/** Returns undefined for a text that is empty, holds several hosts or user information, or has a non-numeric port. */
 export function parseAuthority(text: string): RequestAuthority | undefined {
   const [, name, port] = AUTHORITY.exec(text.trim()) ?? []
   if (name === undefined) return undefined
@@ -27,13 +27,13 @@ export function plainHost(text: string): string {
 }
 
 export interface AbsoluteTarget {
-  /** Undefined when it cannot be read. */
+  /** Undefined when the authority cannot be read. */
   authority: RequestAuthority | undefined
-  /** Of the scheme; undefined for one that is not HTTP's. */
+  /** The default port of the scheme; undefined for schemes other than http and https. */
   defaultPort: number | undefined
 }
 
-/** Undefined for a target in another form: `/a?next=http://b` names nobody. */
+/** Returns undefined for a target in another form: `/a?next=http://b` names no host. */
 export function absoluteTarget(target: string): AbsoluteTarget | undefined {
   const [, scheme, authority] = ABSOLUTE.exec(target) ?? []
   if (scheme === undefined) return undefined
@@ -41,9 +41,9 @@ export function absoluteTarget(target: string): AbsoluteTarget | undefined {
 }
 
 /**
- * Why a server could take the request for another host's than this proxy does; undefined when it cannot.
+ * Returns why a server could take the request for another host than this proxy does; undefined when it cannot.
  *
- * @param hosts every Host header.
+ * @param hosts the values of all Host headers.
  */
 export function authorityProblem(target: string, hosts: readonly string[]): string | undefined {
   if (hosts.length > 1) return 'there are several Host headers'

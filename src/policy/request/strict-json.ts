@@ -1,17 +1,17 @@
-// JSON of which there is one reading only. Parsers differ in what they do with the rest: which of two equal keys
-// counts, whether `Method` is `method`, how deep is too deep. What is judged here is read by somebody else there.
+// Accepts only JSON that every parser reads alike. Parsers differ in which of two equal keys counts, whether `Method`
+// is `method`, and how deep is too deep. A body that is judged here is read by the server's own parser.
 
-/** serde_json's limit, which OpenShell reads bodies with. */
+/** The depth limit of serde_json, with which OpenShell reads bodies. */
 const DEPTH_MAX = 127
 
-/** Why a body or message cannot be judged, in words that hold nothing of it. */
+/** The error for a body or message that cannot be judged. Its message quotes nothing of the body. */
 export class UnreadableError extends Error {
   override readonly name = 'UnreadableError'
 }
 
 export type JsonObject = Readonly<Record<string, unknown>>
 
-/** Throws UnreadableError for what is no UTF-8, no JSON, nested too deep, or has a key twice or half a character. */
+/** Parses JSON. Throws UnreadableError for invalid UTF-8 or JSON, deep nesting, a repeated key or a lone surrogate. */
 export function parseStrictJson(bytes: Uint8Array): unknown {
   const text = decodeUtf8(bytes)
   let value: unknown
@@ -28,14 +28,14 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Undefined when there is none; an inherited member does not count. */
+/** Returns a member; undefined when there is none. An inherited member does not count. */
 export function member(object: JsonObject, name: string): unknown {
   return Object.hasOwn(object, name) ? object[name] : undefined
 }
 
 /**
- * Throws UnreadableError when a key is one of `names` but for its case. Some parsers (Go's, which much of JSON-RPC
- * and MCP is served by) take it for that name, Unicode's own foldings included.
+ * Throws UnreadableError when a key differs from one of `names` in case only. Some parsers (Go's, with which much of
+ * JSON-RPC and MCP is served) take it for that name, Unicode case folding included.
  */
 export function refuseLookAlikes(keys: Iterable<string>, names: readonly string[]): void {
   const folded = new Set(names.map(fold))
@@ -46,7 +46,7 @@ export function refuseLookAlikes(keys: Iterable<string>, names: readonly string[
   }
 }
 
-/** Upper case first: U+017F has no lower case of its own, and its upper case is S. */
+/** Folds case. Upper case comes first: U+017F has no lower case of its own, and its upper case is S. */
 function fold(text: string): string {
   return text.toUpperCase().toLowerCase()
 }
@@ -59,7 +59,7 @@ function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-/** `text` is JSON already, so every quote opens a string that ends. */
+/** Throws for a repeated key, a lone surrogate or deep nesting. `text` is valid JSON, so every string in it ends. */
 function refuseAmbiguity(text: string): void {
   /** The keys of each open object, and undefined for each open array. */
   const open: (Set<string> | undefined)[] = []
@@ -90,7 +90,7 @@ function refuseSecond(keys: Set<string> | undefined, key: string): void {
   keys?.add(key)
 }
 
-/** Just behind the closing quote. */
+/** Returns the index just after the closing quote. */
 function stringEnd(text: string, start: number): number {
   let at = start + 1
   while (text[at] !== '"') at += text[at] === '\\' ? 2 : 1
@@ -100,7 +100,7 @@ function stringEnd(text: string, start: number): number {
 function unescaped(literal: string): string {
   if (!literal.includes('\\')) return literal.slice(1, -1)
   const text = String(JSON.parse(literal))
-  // Half of a surrogate pair: everybody writes something else in its place.
+  // A lone surrogate, which every parser replaces with something else.
   if (/\p{Surrogate}/u.test(text)) throw new UnreadableError('a string holds half a character')
   return text
 }

@@ -1,23 +1,23 @@
-// A request target becomes one canonical path before any rule sees it (openshell.md 1.6, net/l7/path.rs).
+// Turns a request target into one canonical path before any rule sees it (openshell.md 1.6, net/l7/path.rs).
 
 const PATH_BYTES_MAX = 4096
-/** Stands for a decoded `%2F`, so that it is not taken for a separator; raw control bytes were refused before. */
+/** Stands for a decoded `%2F`, so that it is not taken for a separator. Control bytes are refused before. */
 const ENCODED_SLASH = '\x01'
 
-/** Why a target is refused. Refused also where enforcement is `audit`. */
+/** The error for a target that is refused, also where enforcement is `audit`. */
 export class TargetError extends Error {
   override readonly name = 'TargetError'
 }
 
 export interface CanonicalTarget {
   path: string
-  /** Decoded; every value of a repeated key, in order. */
+  /** The decoded parameters. A repeated key has all its values, in order. */
   query: ReadonlyMap<string, readonly string[]>
 }
 
 /**
- * `target` is what follows the method in the request line: origin-form, or absolute-form `http://host/path`.
- * Percent-decodes, strips `;params`, resolves dot segments, collapses slashes, re-encodes what is no pchar.
+ * Returns the canonical path and the query of a request target, in origin-form or absolute-form `http://host/path`.
+ * Percent-decodes, strips `;params`, resolves dot segments, collapses slashes, re-encodes all but pchars.
  * Throws TargetError for control or non-ASCII bytes, `#`, bad escapes, `%2F` unless `allowEncodedSlash`,
  * climbing above the root, and paths over 4096 bytes.
  */
@@ -43,7 +43,7 @@ function canonicalPath(raw: string, allowEncodedSlash: boolean): string {
   if (!raw.startsWith('/')) throw new TargetError('the target is not an absolute path')
   if (raw.length > PATH_BYTES_MAX) throw new TargetError(`the path is longer than ${PATH_BYTES_MAX} bytes`)
   const decoded = decodePath(raw, allowEncodedSlash)
-  // Parameters go first: `..;x` must be a dot segment when the dots are resolved.
+  // Parameters are stripped first: `..;x` must be a dot segment when the dots are resolved.
   const segments = decoded
     .slice(1)
     .split('/')
@@ -57,7 +57,7 @@ function canonicalPath(raw: string, allowEncodedSlash: boolean): string {
   return `/${resolved.map(encodeSegment).join('/')}`
 }
 
-/** Latin-1 text: one character per byte. */
+/** Returns the decoded path as Latin-1 text: one character per byte. */
 function decodePath(raw: string, allowEncodedSlash: boolean): string {
   return raw.replace(/%(.{0,2})/g, (_, digits: string) => {
     if (!/^[0-9a-f]{2}$/i.test(digits)) throw new TargetError('invalid percent-encoding')
@@ -103,7 +103,7 @@ function decodeComponent(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))
   } catch {
-    // The only failure is bad escapes or bytes that are no UTF-8.
+    // It fails only for bad escapes and for bytes that are not UTF-8.
     throw new TargetError('the query holds invalid percent-encoding')
   }
 }
