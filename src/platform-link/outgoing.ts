@@ -17,7 +17,7 @@ export type LinkPush =
       completedAt?: number
     }
 
-/** A record of the log. */
+/** What is used of a record of the log. */
 interface Said {
   seq: number
   at: number

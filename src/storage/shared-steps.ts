@@ -1,6 +1,6 @@
 import type { Batch } from './batch.ts'
 
-/** Upper bound for all threads together, in bytes. Steps outlive their readers, who come one after the other. */
+/** Upper bound for all threads together, in bytes. Steps outlive their readers, since others may follow. */
 const BYTES_MAX = 4 * 1024 * 1024
 
 /**

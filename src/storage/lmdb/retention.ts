@@ -13,7 +13,7 @@ export interface RetentionOptions {
   thread(threadId: string): { head: number; oldest: number }
 }
 
-/** Retention is checked again after this many appended bytes, or this share of its limit if that is less. */
+/** Appended bytes after which retention is checked again, or this share of its limit if that is less. */
 const RETENTION_CHECK_BYTES = 4 * 1024 * 1024
 const RETENTION_CHECK_SHARE = 1 / 32
 /** Batches that retention removes together; the event loop turns in between. */
@@ -50,7 +50,7 @@ export class Retention {
     if (this.#uncheckedBytes < this.#checkBytes) return undefined
     this.#running ??= this.#run()
       .catch((error: unknown) => {
-        // The next look tries again; the record that led here is written.
+        // The next check tries again; the record that led here is written.
         if (!isCode(error, 'storage_full')) throw error
       })
       .finally(() => {

@@ -73,7 +73,7 @@ export class Room {
     }
   }
 
-  /** @throws {RunnerError} `storage_full` when a small run would not find room. */
+  /** Checks for room. @throws {RunnerError} `storage_full` when a small run would not find any. */
   check(): void {
     this.#ensure(LAST_WORDS_PAGES, TRANSACTION_PAGES + LAST_WORDS_PAGES)
   }

@@ -42,7 +42,7 @@ interface Feed {
 export interface Claimed {
   head: number
   oldest: number
-  /** Id of the thread's life: another one when it was deleted and made anew. */
+  /** Id of the thread's life: another one when the thread was deleted and made anew. */
   born: string
 }
 

@@ -6,7 +6,7 @@ import { RunnerError } from '../../errors.ts'
 export interface Tenant {
   /** Id of the runner, kept across restarts: a runner that starts again can have its threads at once. */
   runnerId: string
-  /** Id of this process: late writes of the runner's earlier process are told apart by it. */
+  /** Id of this process: it distinguishes late writes of the runner's earlier process. */
   processId: string
   lease: string
   leaseMs: number

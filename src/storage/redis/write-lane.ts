@@ -74,7 +74,7 @@ export class WriteLane {
   #claiming: Promise<Claimed> | undefined
   #catching: Promise<void> | undefined
   #fence = ''
-  /** Id of the thread's life. */
+  /** Id of the thread's life: another one when the thread was deleted and made anew. */
   #born: string = randomUUID()
   #n = 0
   /** Last assigned seq; runs ahead of `#head` while a commit is in progress. */
