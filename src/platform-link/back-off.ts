@@ -1,10 +1,10 @@
-/** Milliseconds. */
+/** The first and the longest pause, in milliseconds. */
 export interface Pace {
   first: number
   longest: number
 }
 
-/** The pauses between attempts: each twice the one before, with a part left to chance so that a fleet does not come at once. */
+/** The pauses between attempts. Each is twice the previous one, with jitter so that a fleet does not come at once. */
 export class BackOff {
   readonly #pace: Pace
   #next: number
@@ -16,18 +16,18 @@ export class BackOff {
     this.#next = pace.first
   }
 
-  /** It went well: the next pause is the shortest. */
+  /** Makes the next pause the shortest one, after a success. */
   reset(): void {
     this.#next = this.#pace.first
   }
 
-  /** Ends the pause under way, and lets none be longer than the first: whoever waits has little time. */
+  /** Ends the pause in progress and lets no later one be longer than the first, since little time is left. */
   hurry(): void {
     this.#isHurried = true
     this.#wake?.()
   }
 
-  /** Ends early when `signal` is aborted. */
+  /** Waits for the next pause; ends early when `signal` is aborted or `hurry` is called. */
   pause(signal: AbortSignal): Promise<void> {
     const ms = (this.#isHurried ? this.#pace.first : this.#next) * (0.8 + 0.4 * Math.random())
     this.#next = Math.min(this.#next * 2, this.#pace.longest)

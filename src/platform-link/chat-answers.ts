@@ -1,4 +1,4 @@
-// The platform's chat has no form: a question is shown in words there, and the person's next words are the answer.
+// The platform's chat has no forms: it shows a question as text, and the person's next message is the answer.
 import type { Interrupt, ResumeEntry } from '@ag-ui/core'
 import { z } from 'zod'
 import { type AskedOnce, chosenOf, toAsked } from '../agui/asked.ts'
@@ -6,10 +6,10 @@ import { type AskedOnce, chosenOf, toAsked } from '../agui/asked.ts'
 const YES = /^(?:y|yes|ok|okay|sure|approved?|allow|accept|go ahead|do it)[.!]*$/i
 const ALWAYS = /^(?:a|always|yes,? always)[.!]*$/i
 const NO = /^(?:n|no|deny|decline|refuse|reject|cancel)[.!]*$/i
-/** What is shown of a call's arguments; a file that is written may be long. */
+/** Characters that are shown of a tool call's arguments; a file that is written may be long. */
 const INPUT_CHARS = 2000
 
-/** What an MCP server asks for (docs/events.md). */
+/** Schema of a form that an MCP server asks for (docs/events.md). */
 const Form = z.object({
   properties: z.object({
     action: z.unknown(),
@@ -19,7 +19,7 @@ const Form = z.object({
   }),
 })
 
-/** Of several questions the first: the others come when it is answered. */
+/** Returns the text of the first question; the others follow when it is answered. Empty when there is none. */
 export function questionText([first, ...others]: readonly Interrupt[]): string {
   if (first === undefined) return ''
   const more = others.length === 0 ? '' : `\n\n(${others.length} more to answer behind this one.)`
@@ -55,7 +55,7 @@ function wordsOf({ kind, message, tool, input, choices }: AskedOnce, interrupt: 
   }
 }
 
-/** A person's words as the answer to the first question. */
+/** Returns a person's text as the answer to the first question; nothing when there is no question. */
 export function answersOf([first]: readonly Interrupt[], words: string): ResumeEntry[] {
   if (first === undefined) return []
   const said = words.trim()
@@ -70,7 +70,7 @@ function payloadOf({ kind, choices }: AskedOnce, interrupt: Interrupt, said: str
   return NO.test(said) ? { approved: false } : { approved: false, message: said }
 }
 
-/** A line for each question; what is no such list is said of all of them. */
+/** Takes one line for each question. A text with another number of lines is the answer to every question. */
 function choicesOf(choices: AskedOnce['choices'], said: string): Record<string, string | string[]> {
   const lines = said.split('\n').flatMap((line) => (line.trim() === '' ? [] : [line.trim()]))
   const each = lines.length === choices.length ? lines : choices.map(() => said)
@@ -81,7 +81,7 @@ function choicesOf(choices: AskedOnce['choices'], said: string): Record<string, 
 
 type Fields = readonly (readonly [name: string, type: string])[]
 
-/** Undefined for what is no form. */
+/** Returns undefined when the interrupt asks for no form. */
 function fieldsOf({ responseSchema }: Interrupt): Fields | undefined {
   const form = Form.safeParse(responseSchema)
   if (!form.success || form.data.properties.action === undefined) return undefined
@@ -106,7 +106,7 @@ function linesOf(said: string): (readonly [string, string])[] {
   })
 }
 
-/** What does not fit stays a text, which the server's schema then refuses by name. */
+/** Converts a value to a field's type. A value that does not fit stays text; the server's schema refuses it by name. */
 function asType(type: string | undefined, value: string): unknown {
   if ((type === 'number' || type === 'integer') && value !== '' && !Number.isNaN(Number(value)))
     return Number(value)
@@ -116,7 +116,7 @@ function asType(type: string | undefined, value: string): unknown {
   return value
 }
 
-/** In a fence that it does not end. */
+/** Returns the text in a code fence, which is longer than any run of backticks in the text. */
 function codeOf(text: string): string {
   const shown = text.length > INPUT_CHARS ? `${text.slice(0, INPUT_CHARS)}…` : text
   const fence = '`'.repeat(Math.max(3, ...[...shown.matchAll(/`+/g)].map(([run]) => run.length + 1)))

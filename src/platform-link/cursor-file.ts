@@ -13,13 +13,13 @@ export interface CursorFileOptions {
   file: string
   workspace: string
   sessionId: string
-  /** The file has to be there: without it what was said before would be run again. */
+  /** Whether the session goes on. The file must exist then: without it, earlier messages would be run again. */
   isResume: boolean
 }
 
 /**
- * The control plane's file of the last message that its runner has accepted (control-plane.md 1.6). It lies in the workspace, where
- * the agent writes too: no link is followed on the way to it.
+ * The control plane's file with the seq of the last message that its runner has accepted (control-plane.md 1.6). It
+ * lies in the workspace, where the agent writes too, so no link is followed on the way to it.
  */
 export class CursorFile {
   readonly #place: { guard: WorkspaceGuard; entry: WorkspaceEntry }
@@ -35,7 +35,7 @@ export class CursorFile {
     this.#seq = seq
   }
 
-  /** Made when it is not there. @throws {RunnerError} `config_invalid` for one that cannot be relied on. */
+  /** Opens the file, or creates it. @throws {RunnerError} `config_invalid` for a file that cannot be relied on. */
   static async open({ file, workspace, sessionId, isResume }: CursorFileOptions): Promise<CursorFile> {
     try {
       const place = await placeOf(file, workspace)
@@ -57,7 +57,7 @@ export class CursorFile {
     return this.#seq
   }
 
-  /** Whole or not at all, and on disk when it resolves. */
+  /** Writes the file atomically; resolves when it is on disk. */
   async save(seq: number): Promise<void> {
     const { guard, entry } = this.#place
     const folder = await guard.openFolder(entry.folder, { create: true })
@@ -92,7 +92,7 @@ async function placeOf(
   return { guard, entry }
 }
 
-/** Undefined when there is none. */
+/** Returns undefined when there is no file. */
 async function readCursor(folder: Folder, name: string): Promise<string | undefined> {
   const stats = await folder.lstat(name)
   if (stats === undefined) return undefined

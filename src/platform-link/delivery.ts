@@ -15,21 +15,21 @@ export interface DeliveryOptions {
   state: LinkState
   logger: Pick<Logger, 'info' | 'warn'>
   pace: Pace
-  /** Milliseconds for finding out whether a message without an answer was stored all the same. */
+  /** Time limit for finding out whether a message without an answer was stored, in milliseconds. */
   lookMs: number
 }
 
 /**
- * Pushes one after the other, each until it is acknowledged. The server stores again what is pushed again, and a push has no
- * id; so a message whose answer was lost is first looked for among those that the server has. Events cannot be looked for:
- * one whose answer was lost may be stored twice.
+ * Sends pushes one after the other, each until it is acknowledged. A push has no id, and the server stores a repeated
+ * push twice. So a message whose answer was lost is first searched among the server's messages. Events cannot be
+ * searched: an event whose answer was lost may be stored twice.
  */
 export class Delivery {
   readonly #options: DeliveryOptions
   readonly #backOff: BackOff
-  /** The server's seq of the last message that it has acknowledged. */
+  /** The server's seq of the last acknowledged message. */
   #acknowledged = 0
-  /** The next message may have been pushed already, by an earlier process. */
+  /** Whether an earlier process may have pushed the next message already. */
   #isUnsure = false
   #takesEvents = true
   #last: Promise<unknown> = Promise.resolve()
@@ -43,18 +43,22 @@ export class Delivery {
     return this.#acknowledged
   }
 
-  /** Goes on where an earlier process has stopped. */
+  /** Goes on where an earlier process stopped. `acknowledged` is the server's seq. */
   resume(acknowledged: number, { isUnsure }: { isUnsure: boolean }): void {
     this.#acknowledged = acknowledged
     this.#isUnsure = isUnsure
   }
 
-  /** There is little time left. */
+  /** Shortens all pauses, since little time is left. */
   hurry(): void {
     this.#backOff.hurry()
   }
 
-  /** Resolves when it is stored, or is nothing that the server takes. @throws {LinkFailure} `refused`; the signal's reason. */
+  /**
+   * Sends a push. Resolves when it is stored, or left out since the server does not accept it.
+   *
+   * @throws {LinkFailure} `refused`; the signal's reason.
+   */
   deliver(push: LinkPush, signal: AbortSignal): Promise<void> {
     const delivered = this.#last.then(() => this.#deliver(push, signal))
     this.#last = delivered.catch(() => undefined)
@@ -80,7 +84,7 @@ export class Delivery {
         const failure = asFailure(error)
         isUnsure ||= failure.isUnsure
         if (this.#isLeftOut(push, failure)) return
-        // A token that was good may have ended; one that is new and refused as well says that the runner is.
+        // A token that was good may have expired. If a new one is refused as well, the runner itself is refused.
         const isTokens = failure.remedy === 'token' || failure.remedy === 'refused'
         if (isTokens) refusals += 1
         const isRenewed = isTokens && token !== undefined && this.#options.tokens.forget(token)
@@ -103,7 +107,7 @@ export class Delivery {
     linkPushed.publish({ to: push.to, isTaken: true })
   }
 
-  /** Whether it never will be taken: the rest goes on without it. */
+  /** Whether the server will never accept the push: the others go on without it. */
   #isLeftOut(push: LinkPush, { remedy, message }: LinkFailure): boolean {
     const { logger } = this.#options
     if (remedy === 'unsupported' && push.to === 'events') {
@@ -118,7 +122,7 @@ export class Delivery {
     return true
   }
 
-  /** One is under way at a time, so what is the same and came behind the last acknowledged one is it. */
+  /** Whether the server has the message. Only one is in progress, so an equal one after the last acknowledged is it. */
   async #isStored(
     push: LinkPush,
     { token, signal }: { token: string | undefined; signal: AbortSignal },

@@ -17,26 +17,26 @@ export interface InboxOptions {
   state: LinkState
   logger: Pick<Logger, 'info' | 'warn' | 'debug'>
   pace: Pace
-  /** Milliseconds after which a watch is begun anew: what the server did not deliver comes then. */
+  /** Milliseconds after which the watch is begun again, to get messages that the server did not deliver. */
   watchMs: number
   threadId: string
-  /** The last message of an earlier process, or of an earlier start. */
+  /** Seq of the last message that an earlier process or start has accepted. */
   after: number
-  /** Whether a message is one that is run in another way, or was. */
+  /** Whether a message is run in another way, or was run before. */
   isOld(message: SessionMessage): boolean
   submit(input: RunAgentInput): Promise<unknown>
   interrupts(): Promise<readonly Interrupt[]>
-  /** Keeps for good that the message was accepted. */
+  /** Stores durably that the messages up to `seq` are accepted. */
   save(seq: number): Promise<void>
-  /** Says something to the person in the platform's chat. */
+  /** Sends a text to the person in the platform's chat. */
   tell(text: string): Promise<void>
 }
 
-/** Watches what the platform's people say, and runs it: each message once, one behind the other. */
+/** Watches the messages of people on the platform and submits each as a run: once, and one after the other. */
 export class Inbox {
   readonly #options: InboxOptions
   readonly #backOff: BackOff
-  /** The last message that was seen, whoever said it. */
+  /** Seq of the last message that was seen, of any type. */
   #seen: number
   #accepted: number
 
@@ -47,7 +47,7 @@ export class Inbox {
     this.#accepted = options.after
   }
 
-  /** Until `signal` is aborted. @throws {LinkFailure} `refused`. */
+  /** Runs until `signal` is aborted. @throws {LinkFailure} `refused`. */
   async run(signal: AbortSignal): Promise<void> {
     const { tokens, state, logger } = this.#options
     let refusals = 0
@@ -63,7 +63,7 @@ export class Inbox {
         const failure = error instanceof LinkFailure ? error : asFailure(error)
         const { remedy, message } = failure
         const isTokens = remedy === 'token' || remedy === 'refused'
-        // A watch that delivered was let in: its token has ended meanwhile.
+        // A watch that delivered messages was accepted: its token has expired meanwhile.
         refusals = !isTokens || this.#seen > before ? 0 : refusals + 1
         const isRenewed = isTokens && token !== undefined && tokens.forget(token)
         const isFinal = remedy === 'unsupported' || (remedy === 'token' && !isRenewed)
@@ -73,7 +73,7 @@ export class Inbox {
           logger.debug({ reason: message }, 'the watch is begun with a new token')
         else state.interrupted(message)
       }
-      // Also behind a clean end: a server that closes at once is not asked in a loop.
+      // Also after a clean end: a server that closes at once must not be called in a tight loop.
       await this.#backOff.pause(signal)
     }
   }
@@ -90,7 +90,7 @@ export class Inbox {
     })
   }
 
-  /** Resolves when it is accepted for good. What cannot be accepted now is tried again: nothing is passed over. */
+  /** Resolves when the message is accepted for good. Tries again if it cannot be accepted yet: none is skipped. */
   async #take(message: SessionMessage, signal: AbortSignal): Promise<void> {
     const { seq, event_type } = message
     const { isOld, save, logger, threadId } = this.#options
@@ -127,7 +127,7 @@ export class Inbox {
   }
 }
 
-/** What ends by itself, or when the person or the operator acts. */
+/** Whether the cause of an error ends by itself, or when the person or the operator acts. */
 function isForNow(error: unknown): boolean {
   return isCode(
     error,
@@ -142,7 +142,7 @@ function isForNow(error: unknown): boolean {
   )
 }
 
-/** The runner stops: what was not accepted is said again to the next one. */
+/** Waits while the runner stops. The next runner gets the message again, since it was not accepted. */
 function untilAborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     signal.addEventListener('abort', () => resolve(), { once: true })

@@ -5,8 +5,8 @@ import { runIdOf } from './message-run.ts'
 import type { SessionMessage } from './protocol.ts'
 
 /**
- * A person's message as a run: plain words, or a run input as JSON (control-plane.md 1.4). Words that come while something
- * waits for a person are the answer.
+ * Converts a person's message to a run input. The message is plain text, or a run input as JSON (control-plane.md 1.4).
+ * A text that comes while an interrupt is open is the answer to it.
  */
 export function toRunInput(
   { seq, payload }: Pick<SessionMessage, 'seq' | 'payload'>,
@@ -21,7 +21,7 @@ export function toRunInput(
   return { ...common, messages: [{ id: runId, role: 'user', content: payload }] }
 }
 
-/** Undefined for what is no run input: then it is words, whatever they look like. */
+/** Returns undefined for a payload that is no run input: it is then plain text, whatever it looks like. */
 function readInput(payload: string, ids: { threadId: string; runId: string }): RunAgentInput | undefined {
   if (!payload.trimStart().startsWith('{')) return undefined
   try {

@@ -1,13 +1,13 @@
 /**
- * What a call to the control plane failed with, by what is to be done: try `again`; get another `token`; know that it is
- * `refused` for good; leave out what it does not know (`unsupported`) or does not take (`unfit`).
+ * What to do after a failed call to the control plane: try `again`; get another `token`; give up, since the runner is
+ * `refused` for good; leave out a call that it does not know (`unsupported`) or a payload that it rejects (`unfit`).
  */
 export type Remedy = 'again' | 'token' | 'refused' | 'unsupported' | 'unfit'
 
 export class LinkFailure extends Error {
   override readonly name = 'LinkFailure'
   readonly remedy: Remedy
-  /** It may have been done all the same: only the answer is missing. */
+  /** Whether the call may have succeeded all the same: only the answer is missing. */
   readonly isUnsure: boolean
 
   constructor(message: string, { remedy, isUnsure = false }: { remedy: Remedy; isUnsure?: boolean }) {

@@ -2,7 +2,7 @@ import type { Logger } from '../telemetry/logger.ts'
 
 export type LinkStateName = 'connecting' | 'connected' | 'refused' | 'closed'
 
-/** Whether the control plane is reached, told to the log when it changes. */
+/** The state of the link to the control plane. Changes are logged. */
 export class LinkState {
   readonly #logger: Pick<Logger, 'info' | 'warn' | 'error'>
   #name: LinkStateName = 'connecting'
@@ -16,7 +16,7 @@ export class LinkState {
     return this.#name
   }
 
-  /** Why it is not connected. */
+  /** Why the link is not connected; undefined while it is, and before the first failure. */
   get reason(): string | undefined {
     return this.#reason
   }
@@ -27,7 +27,7 @@ export class LinkState {
     this.#logger.info('the platform link is connected')
   }
 
-  /** A cut every few minutes is normal life; being without for longer shows in the reason. */
+  /** Records an interruption. A cut every few minutes is normal; a reason that stays the same is logged once. */
   interrupted(reason: string): void {
     const isNews = this.#reason !== reason
     if (this.#name === 'refused' || this.#name === 'closed') return

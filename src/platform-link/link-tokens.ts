@@ -8,18 +8,18 @@ import type { ProxySettings } from '../proxy-settings.ts'
 import { unlessAborted, within } from '../within.ts'
 import { LinkFailure } from './link-failure.ts'
 
-/** Bytes of an answer that are read. */
+/** Upper bound of an answer, in bytes. */
 const ANSWER_BYTES_MAX = 16_384
-/** Milliseconds that one request may take. */
+/** Time limit of one request, in milliseconds. */
 const REQUEST_MS_MAX = 10_000
-/** A token that ends within these milliseconds is not used for anything new. */
+/** A token that expires within this time, in milliseconds, is not used for a new call. */
 const LEFT_MS_MIN = 30_000
-/** A token of a session's own begins so; it lives at most so many milliseconds. */
+/** The form of a session's own token, and the longest time that it lives, in milliseconds. */
 const SESSION_TOKEN = /^acp-runner-v1\.[\x21-\x7e]{1,8192}$/
 const LIFETIME_MS_MAX = 300_000
 
 const SessionToken = z.object({ token: z.string().regex(SESSION_TOKEN), expires_at: z.number() })
-/** Nothing is said of how long it lives. */
+/** The answer with a token whose lifetime is not given. */
 const OwnToken = z.object({ token: z.string().regex(/^[\x21-\x7e]{1,8192}$/) })
 
 interface Held {
@@ -34,20 +34,20 @@ export interface LinkTokensOptions {
   proxies: ProxySettings
 }
 
-/** The token that calls to the control plane bear, asked for when there is none (control-plane.md 1.5). */
+/** The token for calls to the control plane, requested when there is none (control-plane.md 1.5). */
 export class LinkTokens {
   readonly #options: LinkTokensOptions
   readonly #stop = new AbortController()
   #held: Held | undefined
   #asking: Promise<Held> | undefined
 
-  /** @throws {RunnerError} `config_invalid` for a public key that is none. */
+  /** @throws {RunnerError} `config_invalid` for a text that is no public key. */
   constructor(options: LinkTokensOptions) {
     this.#options = options
     if (options.source.kind === 'session') readKey(options.source.publicKey)
   }
 
-  /** Undefined where none is needed. @throws {LinkFailure} */
+  /** Returns the token; undefined when none is needed. @throws {LinkFailure} */
   async current(signal: AbortSignal): Promise<string | undefined> {
     const { source } = this.#options
     if (source.kind === 'none') return undefined
@@ -60,7 +60,7 @@ export class LinkTokens {
     return this.#held.token
   }
 
-  /** The server does not take this one any more. Whether another can be had. */
+  /** Discards a token that the server no longer accepts. Returns whether another one can be requested. */
   forget(token: string | undefined): boolean {
     if (this.#held?.token === token) this.#held = undefined
     return this.#options.source.kind === 'bootstrap' || this.#options.source.kind === 'session'
@@ -81,12 +81,12 @@ export class LinkTokens {
       return { token, until: Number.POSITIVE_INFINITY }
     }
     const { token, expires_at } = parseAnswer(SessionToken, body)
-    // A clock that differs must neither keep a dead token nor ask for a new one at each call.
+    // With a wrong clock, an expired token must not be kept, and a new one not be requested at each call.
     const lifetime = Math.min(Math.max(expires_at * 1000 - now, 2 * LEFT_MS_MIN), LIFETIME_MS_MAX)
     return { token, until: now + lifetime - LEFT_MS_MIN }
   }
 
-  /** Redirects are not followed: they would carry the secret elsewhere. */
+  /** Sends a request. Redirects are not followed: they would carry the secret elsewhere. */
   async #request(url: string, bearer: string): Promise<{ status: number; body: string }> {
     const { caFiles, proxies } = this.#options
     const { hostname: host, port, protocol } = new URL(url)
@@ -118,7 +118,7 @@ function bearerOf(source: Extract<TokenSource, { url: string }>): string {
   return publicEncrypt(key, Buffer.from(source.sessionId)).toString('base64')
 }
 
-/** PEM, or the base64 of PEM. @throws {RunnerError} `config_invalid`. */
+/** Reads an RSA public key: PEM, or the base64 of PEM. @throws {RunnerError} `config_invalid`. */
 function readKey(text: string): KeyObject {
   try {
     const key = createPublicKey(
@@ -126,13 +126,13 @@ function readKey(text: string): KeyObject {
     )
     if (key.asymmetricKeyType === 'rsa') return key
   } catch {
-    // Said below, without what OpenSSL makes of it.
+    // Reported below, without OpenSSL's message.
   }
   const message = 'AMBIENT_CP_TOKEN_PUBLIC_KEY: must be an RSA public key, as PEM or as its base64.'
   throw new RunnerError('config_invalid', message)
 }
 
-/** Nothing of the body is said: it is a secret. */
+/** Parses an answer. The error contains nothing of the body, which is a secret. */
 function parseAnswer<T>(schema: z.ZodType<T>, body: string): T {
   try {
     return schema.parse(JSON.parse(body))

@@ -1,6 +1,6 @@
 const RUN_PREFIX = 'platform-message-'
 
-/** The id of the run that a message becomes: the store knows by it that the message was run. */
+/** Returns the id of a message's run. By this id the store knows that the message was run. */
 export function runIdOf(seq: number): string {
   return `${RUN_PREFIX}${seq}`
 }

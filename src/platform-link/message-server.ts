@@ -15,7 +15,7 @@ export interface MessageServerOptions {
   caFiles: readonly string[]
   proxies: ProxySettings
   sessionId: string
-  /** Milliseconds for one push. */
+  /** Time limit of one push, in milliseconds. */
   callMs: number
 }
 
@@ -28,10 +28,10 @@ const REFUSALS: Readonly<Partial<Record<status, Remedy>>> = {
   [status.OUT_OF_RANGE]: 'unfit',
 }
 const SURE: ReadonlySet<status> = new Set([status.RESOURCE_EXHAUSTED, status.FAILED_PRECONDITION])
-/** What the library says when the request has left for nobody. */
+/** The library's error texts for a request that was not sent. */
 const NOT_SENT = /^(?:No connection established|Name resolution failed|Failed to connect)/
 
-/** The control plane's message service, as a runner may call it. */
+/** A client of the control plane's message service, with the calls that a runner may make. */
 export class MessageServer {
   readonly #options: MessageServerOptions
   readonly #service = sessionService()
@@ -45,7 +45,7 @@ export class MessageServer {
     this.#connect = connector({ server, proxies, tls: useTls ? trust({ caFiles }) : undefined })
   }
 
-  /** Returns the seq under which it was stored. @throws {LinkFailure} */
+  /** Sends a push. Returns the seq under which it was stored, or 0 when the answer has none. @throws {LinkFailure} */
   async push(push: LinkPush, token: string | undefined, signal: AbortSignal): Promise<number> {
     const { PushSessionMessage, PushSessionEvent } = this.#service
     const { sessionId, callMs } = this.#options
@@ -62,15 +62,15 @@ export class MessageServer {
       }
       return await unary(PushSessionEvent, request, call)
     } catch (error) {
-      // The connection may be a dead one, which nobody has closed.
+      // The connection may be dead without having been closed.
       if (error instanceof LinkFailure && error.isUnsure) this.#disconnect()
       throw error
     }
   }
 
   /**
-   * The messages behind `after`, then what comes, until `signal` is aborted or the server ends it. On a connection of its
-   * own, so that a new watch finds out whether the server is there.
+   * Yields the messages after `after`, then each new one, until `signal` is aborted or the server ends the stream. Uses
+   * a connection of its own, so that a new watch finds out whether the server can be reached.
    *
    * @throws {LinkFailure}
    */
@@ -91,7 +91,7 @@ export class MessageServer {
         request,
         metadataOf(token),
       )
-      // It is listened to below; what it says when it is cancelled before that is nobody's.
+      // The loop below handles errors. This handler ignores one from a cancellation before the loop.
       stream.on('error', () => undefined)
       const release = cancelledBy(signal, stream)
       try {
@@ -163,7 +163,7 @@ function ready(client: Client, timeoutMs: number, signal: AbortSignal): Promise<
 
 function metadataOf(token: string | undefined): Metadata {
   const metadata = new Metadata()
-  // One value exactly: the server takes two for none.
+  // Exactly one value: the server treats two values as none.
   if (token !== undefined) metadata.set('authorization', `Bearer ${token}`)
   return metadata
 }

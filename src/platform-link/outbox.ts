@@ -18,11 +18,11 @@ export interface OutboxOptions {
 
 const Expired = z.object({ oldestSeq: z.number() })
 
-/** Reads the thread's log and pushes what it says, in its order, from where the last process has stopped. */
+/** Reads the thread's log and pushes it in order, from where the last process stopped. */
 export class Outbox {
   readonly #options: OutboxOptions
   #pushed: Pushed = NOTHING_PUSHED
-  /** All records up to it are pushed. */
+  /** The seq up to which all records are pushed. */
   #at = 0
   readonly #waiting = new Set<() => void>()
 
@@ -30,23 +30,23 @@ export class Outbox {
     this.#options = options
   }
 
-  /** How many records of the log are not pushed yet. */
+  /** Returns the number of records of the log that are not pushed yet. */
   async behind(): Promise<number> {
     return Math.max(0, (await this.#options.log.head(this.#options.threadId)) - this.#at)
   }
 
-  /** Until `signal` is aborted. @throws {LinkFailure} `refused`; the signal's reason. */
+  /** Runs until `signal` is aborted. @throws {LinkFailure} `refused`; the signal's reason. */
   async run(signal: AbortSignal): Promise<void> {
     const { log, threadId, progress, delivery } = this.#options
     this.#pushed = await progress.pushed()
     const { acknowledged, seq, restart } = this.#pushed
     const head = await log.head(threadId)
-    // What was on its way when the last process ended may have arrived.
+    // A push that was in progress when the last process ended may have arrived.
     delivery.resume(acknowledged, { isUnsure: head > seq || restart < seq })
     while (!signal.aborted) {
       try {
         await this.#read(signal)
-        // The thread was deleted; what comes under its id is another one.
+        // The thread was deleted: a new thread of its id is pushed from its start.
         this.#pushed = { ...NOTHING_PUSHED, acknowledged: delivery.acknowledged }
       } catch (error) {
         this.#pushed = await this.#skip(error, signal)
@@ -77,7 +77,7 @@ export class Outbox {
     }
   }
 
-  /** What is pushed of one record: `before` is where to read anew until all of it is, `after` where then. */
+  /** Pushes one record. The next process reads again from `before` until all of it is pushed, then from `after`. */
   async #push(
     pushes: readonly LinkPush[],
     { seq, before, after, signal }: { seq: number; before: number; after: number; signal: AbortSignal },
@@ -93,7 +93,7 @@ export class Outbox {
     }
   }
 
-  /** This process knows it all the same: only the next one would push again what is not stored. */
+  /** Stores the progress. A failure is only logged: the next process would then push some records again. */
   async #save(): Promise<void> {
     const { progress, logger } = this.#options
     try {
@@ -103,14 +103,14 @@ export class Outbox {
     }
   }
 
-  /** Goes on behind what retention or damage has taken, and says so. */
+  /** Skips records that retention removed or that are damaged, and reports the gap. */
   async #skip(error: unknown, signal: AbortSignal): Promise<Pushed> {
     const details = isCode(error, 'replay_expired') ? Expired.safeParse(error.details).data : undefined
     if (details === undefined) throw error
     const { delivery, logger } = this.#options
     const { acknowledged, restart } = this.#pushed
     const last = details.oldestSeq - 1
-    // Behind the head it is another thread of this id.
+    // Nothing to skip: `restart` is past the head, so this is another thread of the same id.
     if (last <= restart) return { ...NOTHING_PUSHED, acknowledged }
     const gap = { firstSeq: restart + 1, lastSeq: last }
     logger.warn(gap, 'records were gone before they were pushed to the platform')

@@ -4,20 +4,20 @@ import { type Effect, effectOf, type ItemKind, isDelta } from '../agui/items.ts'
 import { ownName } from '../agui/own-events.ts'
 import { questionText } from './chat-answers.ts'
 
-/** What is said to the control plane: a message, which its chat shows, or an event, which its audit trail keeps. */
+/** One push to the control plane: a message, which its chat shows, or an event, which its audit trail keeps. */
 export type LinkPush =
   | { to: 'messages'; type: string; payload: string }
   | {
       to: 'events'
       type: string
       payload: string
-      /** How many events of the log it stands for. */
+      /** Number of the log's events that this push stands for. */
       count: number
-      /** Of what took some time, when it was over; milliseconds since the epoch. */
+      /** When a grouped item ended, in milliseconds since the epoch. */
       completedAt?: number
     }
 
-/** A record of the log. */
+/** What is used of a record of the log. */
 interface Said {
   seq: number
   at: number
@@ -31,17 +31,17 @@ interface Group {
   fragments: number
 }
 
-/** Items that are one event of the audit trail, from their first event to their last. */
+/** Kinds of items that are one event of the audit trail, from their first event to their last. */
 const GROUPED: ReadonlySet<ItemKind> = new Set(['text', 'reasoning', 'tool'])
-/** They come every few seconds, and say that something goes on. The audit trail has them. */
+/** Names of custom events that come every few seconds as a sign of progress. Only the audit trail gets them. */
 const TICKING: ReadonlySet<string> = new Set([ownName('tool_progress'), ownName('thinking_tokens')])
-/** What the control plane's clients show of a result. */
+/** Characters that the control plane's clients show of a result. */
 const RESULT_CHARS_MAX = 2000
 const CUT = '... (truncated)'
-/** A server of gRPC reads no more than 4 MiB at once unless it is told to, and a character may be six bytes of JSON. */
+/** Upper bound of a payload. A gRPC server reads 4 MiB by default, and a character may be six bytes of JSON. */
 const PAYLOAD_CHARS_MAX = 512 * 1024
 
-/** A thread's records as what is pushed of them (control-plane.md 1.3), fed in the log's order. */
+/** Converts a thread's records to pushes (control-plane.md 1.3). The records are passed in the log's order. */
 export class Outgoing {
   readonly #open = new Map<string, Group>()
   #seq: number
@@ -51,12 +51,12 @@ export class Outgoing {
     this.#seq = after
   }
 
-  /** Whoever reads the log anew behind this one lacks nothing: what is open now began later. */
+  /** The seq after which a new reader misses nothing: every item that is open now began later. */
   get restart(): number {
     return Math.min(this.#seq, ...[...this.#open.values()].map(({ seq }) => seq - 1))
   }
 
-  /** What the record completes, in the order in which it is to be pushed. */
+  /** Returns the pushes that the record completes, in order. */
   apply({ seq, at, event }: Said): LinkPush[] {
     this.#seq = seq
     const effect = effectOf(event)
@@ -82,7 +82,7 @@ export class Outgoing {
     group.fragments += 1
   }
 
-  /** What began before the first record that is still there is not known: it is left out. */
+  /** Returns the pushes of a completed item; none when it began before the first record that the log still has. */
   #close({ key }: Effect, { at, event }: Pick<Said, 'at' | 'event'>): LinkPush[] {
     const group = this.#open.get(key)
     this.#open.delete(key)
@@ -106,7 +106,7 @@ export class Outgoing {
 function messagesOfGroup(start: AguiEvent, content: string): LinkPush[] {
   if (start.type === EventType.TEXT_MESSAGE_START) {
     const text = content.trim()
-    // A person's words are the control plane's own: it takes them from nobody else.
+    // The control plane has a person's messages itself and accepts them from nobody else.
     return text === '' || (start.role ?? 'assistant') !== 'assistant' ? [] : [message('assistant', text)]
   }
   if (start.type !== EventType.TOOL_CALL_START) return []
@@ -131,7 +131,7 @@ function messagesOf(event: AguiEvent): LinkPush[] {
     case EventType.RUN_ERROR: {
       const { code } = event
       const error = cut(event.message, RESULT_CHARS_MAX)
-      // The control plane's page takes the sign of work away for the second one only.
+      // The control plane's page removes its sign of work only for the second message.
       return [message('error', { error, ...(code === undefined ? {} : { code }) }), ended()]
     }
     case EventType.CUSTOM: {
@@ -176,7 +176,7 @@ function argumentsOf(text: string): unknown {
 
 function cut(text: string, max: number): string {
   if (text.length <= max) return text
-  // Never in the middle of a character.
+  // Never cuts between the two halves of a surrogate pair.
   const end = /[\ud800-\udbff]/.test(text.charAt(max - 1)) ? max - 1 : max
   return `${text.slice(0, end)}${CUT}`
 }

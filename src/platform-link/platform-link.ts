@@ -22,7 +22,7 @@ import type { SessionMessage } from './protocol.ts'
 
 export interface PlatformLinkOptions {
   settings: LinkSettings
-  /** Absolute. */
+  /** Absolute path. */
   workspace: string
   proxies: ProxySettings
   /** PEM files that every TLS connection of this process trusts: the sandbox's own authority. */
@@ -31,14 +31,14 @@ export interface PlatformLinkOptions {
   threads: Pick<Threads, 'submit' | 'view'>
   redactor: Pick<Redactor, 'redactText'>
   logger: Logger
-  /** What is run beside the link: a message that is in it is not run twice. */
+  /** The prompt that is run beside the link: a message that is part of it is not run again. */
   firstPrompt: string | undefined
-  /** Milliseconds for pushing what is left when the runner stops. */
+  /** Time limit for pushing the rest when the runner stops, in milliseconds. */
   flushMs: number
   times?: LinkTimes
 }
 
-/** Milliseconds. */
+/** Durations in milliseconds. */
 interface LinkTimes {
   retry: Pace
   call: number
@@ -47,25 +47,25 @@ interface LinkTimes {
 }
 
 const TIMES: LinkTimes = { retry: { first: 1000, longest: 30_000 }, call: 10_000, look: 2000, watch: 60_000 }
-/** A message that is older than the start by more was said before it. */
+/** Milliseconds by which a message must be older than the start to count as sent before it. */
 const BEFORE_START_MS = 5000
 
 export interface PlatformLink {
-  /** Call when runs can be taken in. */
+  /** Starts the link. Call when runs can be accepted. */
   start(): void
   state(): { name: LinkStateName; reason: string | undefined }
-  /** Records of the log that are not pushed. */
+  /** Returns the number of records of the log that are not pushed yet. */
   behind(): Promise<number>
   /**
-   * Takes nothing more in, and pushes what the log has; bounded by `flushMs`. Call when no run is under way any more.
-   * Idempotent.
+   * Accepts no more messages and pushes the rest of the log, within `flushMs`. Call when no run is in progress any
+   * more. Safe to call twice.
    */
   close(): Promise<void>
 }
 
 /**
- * The session in the control plane as a reader of the log and a submitter of runs, which goes through the same doors inside as
- * every client.
+ * Opens the link to the session in the control plane. It reads the log and submits runs by the same interfaces as every
+ * client.
  *
  * @throws {RunnerError} `config_invalid`.
  */
@@ -166,7 +166,7 @@ class OpenLink implements PlatformLink {
     }
   }
 
-  /** What refuses one half refuses both. Any other failure is a fault of ours, and told as one. */
+  /** Waits for one half of the link; its failure ends both halves. Throws unless it is a refusal: that is our fault. */
   async #follow(work: Promise<void>, signal: AbortSignal): Promise<void> {
     try {
       await work
@@ -181,7 +181,7 @@ class OpenLink implements PlatformLink {
   }
 }
 
-/** Where the inbox goes on, and what it passes over (control-plane.md 1.6). */
+/** Returns the seq after which the inbox goes on, and which messages it skips (control-plane.md 1.6). */
 async function startOf(
   { settings, workspace, firstPrompt }: PlatformLinkOptions,
   progress: Progress,
@@ -198,7 +198,7 @@ async function startOf(
   return {
     after: 0,
     save,
-    // The prompt that the sandbox was started for comes as a message too; what else was said meanwhile is new.
+    // The prompt that the sandbox was started for comes as a message too. On a resume, all earlier messages are old.
     isOld: ({ created_at, payload }) =>
       created_at != null &&
       created_at < startedAt &&
@@ -215,7 +215,7 @@ async function interruptsOf(threads: Pick<Threads, 'view'>, threadId: string) {
   }
 }
 
-/** One that was named and cannot be read ends the start; one of the environment's was somebody else's to name. */
+/** Adds the link's own CA file. @throws {RunnerError} `config_invalid` when that file cannot be read. */
 function authorities(common: readonly string[], own: string | undefined): string[] {
   if (own === undefined) return [...common]
   readPem(own, 'CA file')

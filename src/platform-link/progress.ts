@@ -1,21 +1,21 @@
 import { z } from 'zod'
 import type { Storage } from '../storage/storage.ts'
 
-/** Door of stored data. */
+/** Schema of the stored progress. */
 const Pushed = z.object({
-  /** The log is read anew behind this seq. */
+  /** The seq after which the next process reads the log. */
   restart: z.number(),
-  /** The last record of which something was pushed, and how much of it. */
+  /** The last record of which something was pushed, and how many of its pushes were made. */
   seq: z.number(),
   parts: z.number(),
-  /** The control plane's own seq of the last message that it has acknowledged. */
+  /** The control plane's own seq of the last message that it acknowledged. */
   acknowledged: z.number(),
 })
 export type Pushed = z.infer<typeof Pushed>
 
 export const NOTHING_PUSHED: Pushed = { restart: 0, seq: 0, parts: 0, acknowledged: 0 }
 
-/** How far the link has come on a thread, in the store. */
+/** The stored progress of the link on a thread. */
 export class Progress {
   readonly #storage: Storage
   readonly #threadId: string
@@ -33,12 +33,12 @@ export class Progress {
     await this.#put('pushed', pushed)
   }
 
-  /** The last of the control plane's messages that was accepted; undefined before the first start. */
+  /** Returns the seq of the control plane's last accepted message; undefined when none was saved. */
   async accepted(): Promise<number | undefined> {
     return z.number().safeParse(await this.#get('accepted')).data
   }
 
-  /** Resolves when it is on disk. */
+  /** Saves the seq; resolves when it is on disk. */
   async saveAccepted(seq: number): Promise<void> {
     await this.#put('accepted', seq)
     await this.#storage.flushed()
@@ -58,7 +58,7 @@ export class Progress {
   }
 }
 
-/** The table belongs to no thread, so an entry names its own. */
+/** Returns the key of an entry. The table belongs to no thread, so the key names the thread. */
 function keyOf(threadId: string, what: string): readonly [string] {
   return [`platform-link ${what} ${threadId}`]
 }

@@ -14,8 +14,8 @@ const STORED = {
 }
 
 /**
- * What a runner's token may call of the control plane's `ambient.v1.SessionService`, and what it says and hears there. The
- * numbers of the fields are facts of that service (control-plane.md 1.1).
+ * The methods of the control plane's `ambient.v1.SessionService` that a runner's token may call, and their messages.
+ * The field numbers are that service's (control-plane.md 1.1).
  */
 const SESSIONS = {
   PushSessionMessageRequest: { fields: PUSH },
@@ -54,7 +54,7 @@ const Time = z
   .object({ seconds: z.coerce.number().default(0), nanos: z.number().default(0) })
   .transform(({ seconds, nanos }) => seconds * 1000 + nanos / 1e6)
 
-/** Door of what the control plane sends. An absent member is one with the default of its type. */
+/** Schema of a message from the control plane. An absent member has the default of its type. */
 export const SessionMessage = z.object({
   seq: seq.default(0),
   event_type: z.string().default(''),
@@ -64,5 +64,5 @@ export const SessionMessage = z.object({
 })
 export type SessionMessage = z.infer<typeof SessionMessage>
 
-/** The same of a message and of an event, as the answer to a push. */
+/** Schema of the answer to a push, the same for a message and for an event. */
 export const Stored = z.object({ seq: seq.default(0) })

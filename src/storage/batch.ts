@@ -5,7 +5,7 @@ import type { AguiEvent } from '../agui/event.ts'
 import { isDelta } from '../agui/items.ts'
 
 export interface LogRecord {
-  /** Per thread, from 1, without gaps; also the SSE id. */
+  /** The record's number within its thread, from 1 without gaps; also its SSE id. */
   seq: number
   runId: string
   /** Commit time, milliseconds since the epoch. */
@@ -19,15 +19,15 @@ export interface Frame {
   json: string
 }
 
-/** A stored batch is its header, one line of JSON, and then the frames; door of the stored data. */
+/** Schema of a stored batch's header. A stored batch is the header as one line of JSON, followed by the frames. */
 const Header = z.object({
   runId: z.string(),
   at: z.number(),
   first: z.number(),
   last: z.number(),
-  /** The events of this batch end their run. */
+  /** Whether the batch ends its run. */
   terminal: z.boolean(),
-  /** Each event adds text to an open item, as nearly all do: such batches are the same to every reader. */
+  /** Whether every event adds text to an open item, as in most batches. Such a batch is the same for every reader. */
   isText: z.boolean().default(false),
 })
 type Header = z.infer<typeof Header>
@@ -36,8 +36,8 @@ const NEWLINE = 0x0a
 const FRAME_END = '\n\n'
 
 /**
- * Consecutive records of one run that were committed together, already in the form every SSE reader gets:
- * `id: <seq>\ndata: <json>\n\n` each. Encoded once, stored as it is, shared by all readers.
+ * Consecutive records of one run that were committed together, already encoded for SSE readers:
+ * `id: <seq>\ndata: <json>\n\n` per record. A batch is encoded once, stored as it is and shared by all readers.
  */
 export class Batch {
   readonly runId: string
@@ -47,7 +47,7 @@ export class Batch {
   readonly terminal: boolean
   readonly isText: boolean
   readonly sse: Buffer
-  /** As it is stored: `sse` is the end of it. Undefined of a part of a batch. */
+  /** The stored form: the header, then `sse`. Undefined when this is only a part of a batch. */
   readonly #stored: Buffer | undefined
   #frames: readonly Frame[] | undefined
 
@@ -76,13 +76,13 @@ export class Batch {
       terminal,
       isText: events.every(isDelta),
     }
-    // In one piece, so that whoever stores it copies nothing together.
+    // Encoded into one buffer, so that the store need not concatenate header and frames.
     const head = `${JSON.stringify(header)}\n`
     const stored = Buffer.from(head + text)
     return new Batch(header, stored.subarray(Buffer.byteLength(head)), stored)
   }
 
-  /** @throws when the bytes are not a stored batch: the store is damaged. */
+  /** Decodes a stored batch. @throws when the bytes are not one: the store is damaged. */
   static decode(stored: Buffer): Batch {
     const end = stored.indexOf(NEWLINE)
     const header = Header.parse(JSON.parse(stored.toString('utf8', 0, end)))
@@ -94,7 +94,7 @@ export class Batch {
     return this.#stored
   }
 
-  /** The part of this batch after `seq`; the batch itself when all of it is. */
+  /** Returns the part of this batch after `seq`: the batch itself when all of its records are. */
   after(seq: number): Batch {
     if (seq < this.first) return this
     let start = 0
@@ -117,7 +117,7 @@ export class Batch {
     return this.#frames
   }
 
-  /** The events were made by this program and typed then; the store keeps them verbatim. */
+  /** Returns the records. Their events need no check: this program made them, and the store keeps them verbatim. */
   records(): LogRecord[] {
     const { runId, at } = this
     return this.frames.map(({ seq, json }) => ({ seq, runId, at, event: JSON.parse(json) as AguiEvent }))

@@ -1,31 +1,31 @@
 import type { Batch } from './batch.ts'
 
 /**
- * The only meeting place of agents and clients: per thread a sequence of records, from 1 without gaps. A record
- * is committed before any reader sees it; `Storage.commit` appends.
+ * The log of all threads, and the only path from agents to clients. Each thread has a sequence of records, numbered
+ * from 1 without gaps. `Storage.commit` appends; a record is committed before any reader sees it.
  */
 export interface EventLog {
   /**
-   * Everything after `after`, then what comes, at the reader's own pace, until `signal` is aborted, the thread is
-   * dropped or the log closed. A thread that has no record yet is waited for. Readers that are at the same place are
-   * given the same arrays.
+   * Yields the records after `after`, then each new one once it is committed, at the reader's own pace. Ends when
+   * `signal` is aborted, the thread is dropped or the log is closed. Waits when the thread has no record yet. Readers
+   * at the same seq share the same arrays.
    *
-   * @throws {RunnerError} `replay_expired` when what follows `after` is not there any more: retention has passed it,
-   * or it is damaged. Details hold `oldestSeq`, the first to go on with, and `lost`, the seqs that are damaged.
+   * @throws {RunnerError} `replay_expired` when the records after `after` are removed by retention or damaged, or when
+   * `after` is past the head. Details hold `oldestSeq`, the first seq to go on with, and `lost`, the damaged seqs.
    */
   read(threadId: string, after: number, signal: AbortSignal): AsyncIterable<readonly Batch[]>
   /**
-   * Asked before a response starts, while a status can still be chosen.
+   * Checks whether `read` could start there. Called before a response starts, while its status can still be chosen.
    *
    * @throws {RunnerError} `replay_expired` as `read` would.
    */
   checkReplay(threadId: string, after: number): Promise<void>
-  /** The last committed seq; 0 when there is none. */
+  /** Returns the last committed seq; 0 when the thread has no record. */
   head(threadId: string): Promise<number>
-  /** How many records each open reader is behind its thread's last. */
+  /** Returns for each open reader how many records it is behind its thread's head. */
   lags(): Promise<readonly number[]>
-  /** Bytes that the records take in the store. */
+  /** Returns the size of the records in the store, in bytes. */
   usedBytes(): Promise<number>
-  /** Takes no more appends, and ends each reader behind the last record. Idempotent. */
+  /** Refuses further appends and ends each reader after the last record. Safe to call twice. */
   close(): Promise<void>
 }

@@ -1,6 +1,6 @@
 import { RunnerError } from '../errors.ts'
 
-/** Whether a storage is open. Every verb of the port asks it first, so that a closed one refuses all of them alike. */
+/** Whether a storage is open. Every method of the port checks it first, so that a closed storage refuses all alike. */
 export class Gate {
   #isOpen = true
 

@@ -3,7 +3,7 @@ import { isCode } from '../errors.ts'
 import type { Batch } from './batch.ts'
 import type { EventLog } from './event-log.ts'
 
-/** Seqs of records that are damaged, both included. */
+/** A range of damaged records: its first and its last seq. */
 const Lost = z.object({ first: z.number(), last: z.number() })
 export type Lost = z.infer<typeof Lost>
 
@@ -11,14 +11,14 @@ const Expired = z.object({ oldestSeq: z.number(), lost: Lost.optional() })
 
 export interface KeptOptions {
   after: number
-  /** The last seq that is wanted. */
+  /** The last seq to read. */
   head: number
   signal: AbortSignal
-  /** Called where records are damaged; those that retention has removed are passed over. */
+  /** Called for each range of damaged records. Records that retention has removed are skipped without a call. */
   onLost?(lost: Lost): void
 }
 
-/** What is still there of a thread's records behind `after`, up to `head`. */
+/** Yields the records after `after`, up to `head`, that the store still has. */
 export async function* readKept(
   log: EventLog,
   threadId: string,
@@ -32,11 +32,11 @@ export async function* readKept(
         at = batches.at(-1)?.last ?? at
         if (at >= head) return
       }
-      // Dropped, or closed: there is no more.
+      // The thread was dropped or the log closed: no more records follow.
       return
     } catch (error) {
       const { success, data } = Expired.safeParse(isCode(error, 'replay_expired') ? error.details : undefined)
-      // Behind the head it is another thread of this id.
+      // Nothing to skip: `at` is past the head, so this is another thread of the same id.
       if (!success || data.oldestSeq - 1 <= at) throw error
       if (data.lost !== undefined) onLost?.(data.lost)
       at = data.oldestSeq - 1

@@ -1,19 +1,19 @@
 import { RunnerError } from '../errors.ts'
 
-/** @throws {RunnerError} `replay_expired` when what follows `after` is not what it was. */
+/** @throws {RunnerError} `replay_expired` when retention removed records after `after`, or `after` is past the head. */
 export function checkKept({ oldest, head }: { oldest: number; head: number }, after: number): void {
   if (after + 1 < oldest) {
     const message = `Records up to ${oldest - 1} of this thread are gone by retention; read after ${oldest - 1}, or connect anew.`
     throw new RunnerError('replay_expired', message, { details: { oldestSeq: oldest } })
   }
   if (after > head) {
-    // The thread was deleted and made anew: what comes up to `after` would be missed in silence.
+    // The thread was deleted and made anew: the reader would silently miss its records up to `after`.
     const message = `This thread has ${head} records, so record ${after} was another thread's of this id; read after 0, or connect anew.`
     throw new RunnerError('replay_expired', message, { details: { oldestSeq: oldest } })
   }
 }
 
-/** What follows `seq` is damaged, or has vanished from the store; `oldestSeq` is the first to go on with. */
+/** Returns the error for damaged or missing records after `seq`; `oldestSeq` is the first seq to go on with. */
 export function damagedGap(seq: number, oldestSeq: number): RunnerError {
   const lost = { first: seq + 1, last: oldestSeq - 1 }
   const message = `Records ${lost.first} to ${lost.last} of this thread are damaged in the store; read after ${lost.last}, or connect anew.`

@@ -1,17 +1,17 @@
 import type { Batch } from './batch.ts'
 
-/** Of all threads together, and kept when the readers have gone: they come one behind the other. */
+/** Upper bound for all threads together, in bytes. Steps outlive their readers, since others may follow. */
 const BYTES_MAX = 4 * 1024 * 1024
 
 /**
- * What replays took out of the store last. Readers that come together, after a lost network or with a page that many
- * open, take the same steps: the second one copies and decodes nothing.
+ * The steps that replays last took out of the store. Readers that come together, after a lost network or with a page
+ * that many open, take the same steps: only the first reader copies and decodes.
  */
 export class SharedSteps {
   readonly #steps = new Map<string, readonly Batch[]>()
   #bytes = 0
 
-  /** The step behind `seq`: the one of whoever took it last, else what `read` takes out of the store. */
+  /** Returns the step after `seq`: the kept one, else the one that `read` takes out of the store. */
   take(threadId: string, seq: number, read: () => readonly Batch[]): readonly Batch[] {
     const known = this.known(threadId, seq)
     if (known !== undefined) return known

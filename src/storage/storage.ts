@@ -6,55 +6,55 @@ import type { Tables, Write } from './table.ts'
 import type { Tenancy } from './tenancy.ts'
 import type { Transcripts } from './transcripts.ts'
 
-/** What is committed together: all of it is stored, or nothing. */
+/** Changes that are committed together: all of them are stored, or none. */
 export interface Commit {
-  /** The one thread that all of it belongs to; any name for the table `workspace`. */
+  /** The thread that all changes belong to; any name for the table `workspace`. */
   threadId: string
   /** Events for the thread's log, at least one; they become one batch. */
   append?: { runId: string; events: readonly AguiEvent[] }
-  /** What the events name because it was too large for them. */
+  /** Values that the events refer to because they were too large for an event. */
   blobs?: readonly (Blob & { id: string })[]
   writes?: readonly Write[]
-  /** Belongs to the end of a run: may use the room that is kept for it when the disk is full. Blobs may not. */
+  /** Whether this ends a run: it may use the room that is kept for run ends on a full disk. Blobs may not. */
   isLast?: boolean
 }
 
 /**
- * All that a runner keeps: logs, blobs, and small tables. Every verb is a promise, so that a store on another machine can
- * stand in for the embedded one. A closed storage refuses every verb but `close`, with `shutting_down`.
- * `test/storage/contract.ts` is what each backend has to pass.
+ * Everything that a runner stores: logs, blobs and small tables. Every method is asynchronous, so that a store on
+ * another machine can replace the embedded one. A closed storage refuses every method but `close`, with
+ * `shutting_down`. Each backend has to pass `test/storage/contract.ts`.
  */
 export interface Storage {
   readonly log: EventLog
   readonly blobs: Blobs
   readonly tables: Tables
   readonly tenancy: Tenancy
-  /** Undefined of a store that no other machine can reach: what the agent keeps beside it is not elsewhere either. */
+  /** Undefined for a store that no other machine can reach: the agent's own files are on this machine as well. */
   readonly transcripts?: Transcripts
   /**
-   * Resolves when all of it is committed, with the batch that was appended. Commits of one thread are made in the order of
-   * the calls; readers of the log see a batch only when it is committed.
+   * Commits the changes; resolves with the appended batch once they are committed. Commits of one thread are made in
+   * the order of the calls. Readers of the log see a batch only after its commit.
    *
-   * @throws {RunnerError} `storage_full`: nothing of it was written, and nothing will be; `shutting_down` for an append to
-   * a closed log; `internal` when the store cannot be written.
+   * @throws {RunnerError} `storage_full`: no change was written, and none will be; `shutting_down` for an append to a
+   * closed log; `internal` when the store cannot be written.
    */
   commit(commit: Commit & Required<Pick<Commit, 'append'>>): Promise<Batch>
   commit(commit: Commit): Promise<Batch | undefined>
-  /** Resolves when all that was committed is on disk: it then survives a power cut. */
+  /** Resolves when every finished commit is on disk and survives a power cut. */
   flushed(): Promise<void>
   /**
-   * Asked before a run is taken in.
+   * Checks for room. Called before a run is accepted.
    *
-   * @throws {RunnerError} `storage_full` when it would not find room.
+   * @throws {RunnerError} `storage_full` when the run would not find room.
    */
   checkRoom(): Promise<void>
   /**
-   * Forgets all of a thread and ends its readers; resolves when that is on disk. Its entry in the table of threads goes
-   * last, so that a deletion that was cut off is found.
+   * Removes everything of a thread and ends its readers; resolves when that is on disk. The entry in the table of
+   * threads is removed last, so that an interrupted deletion is found.
    *
-   * @throws {RunnerError} `storage_full`; then call again.
+   * @throws {RunnerError} `storage_full`; call again then.
    */
   drop(threadId: string): Promise<void>
-  /** Closes the log first. Idempotent. */
+  /** Closes the log, then the store. Safe to call twice. */
   close(): Promise<void>
 }

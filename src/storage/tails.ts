@@ -1,16 +1,16 @@
 import type { Batch } from './batch.ts'
 
-/** Bytes of batches a thread keeps in memory for the readers that keep up. */
+/** Upper bound of the batches that one thread keeps in memory for readers that keep up, in bytes. */
 const TAIL_BYTES_MAX = 1024 * 1024
-/** The same for all threads together; the thread that was quiet longest gives its share up. */
+/** Upper bound for all threads together, in bytes. The thread that was quiet longest gives up its batches. */
 const TAILS_BYTES_MAX = 16 * 1024 * 1024
 
-/** A thread's youngest batches, so that readers who keep up share them without touching the store. */
+/** A thread's latest batches. Readers that keep up share them without touching the store. */
 export class RecentBatches {
   batches: Batch[] = []
   bytes = 0
 
-  /** From the one that holds what follows `seq`; undefined when that is not here. */
+  /** Returns the batches from the one that holds the record after `seq`; undefined when that record is not here. */
   from(seq: number): readonly Batch[] | undefined {
     const [eldest] = this.batches
     if (eldest === undefined || eldest.first > seq + 1) return undefined
@@ -20,7 +20,7 @@ export class RecentBatches {
 
 /** The tails of all threads, which share one limit. */
 export class Tails {
-  /** Those that hold something, the one that was quiet longest first. */
+  /** The tails that hold batches; the tail that was quiet longest is first. */
   readonly #tails = new Set<RecentBatches>()
   #bytes = 0
 
@@ -32,7 +32,7 @@ export class Tails {
     while (tail.bytes > TAIL_BYTES_MAX && tail.batches.length > 1) {
       this.#grow(tail, -(tail.batches.shift()?.sse.length ?? 0))
     }
-    // To the end of the set: now it is the last one to have been quiet.
+    // Moves this tail to the end of the set: it is the most recently active one.
     this.#tails.delete(tail)
     this.#tails.add(tail)
     for (const quiet of this.#tails) {
@@ -53,7 +53,7 @@ export class Tails {
   }
 }
 
-/** The first batches that are `bytesMax` together, or one that is more. */
+/** Returns the first batches, each through `toPart`, until they have `bytesMax` bytes; the first may be larger. */
 export function upTo(
   bytesMax: number,
   batches: Iterable<Batch>,

@@ -1,4 +1,4 @@
-/** Those who wait for the next change of one thing. */
+/** The callers that wait for the next change of one thing. */
 export class Waiters {
   readonly #waiting = new Set<() => void>()
 

@@ -1,10 +1,10 @@
-// A certificate authority for one run of the runner, written out in DER: a library for it would cost the start
-// more than everything else here. Its key never leaves the process.
+// A certificate authority for one life of the runner process. It encodes DER itself: a library for it would cost more
+// start-up time than everything else here. Its key never leaves the process.
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 import { isIP } from 'node:net'
 import { createSecureContext, type SecureContext } from 'node:tls'
 
-/** What a TLS server shows: PEM texts, held in memory only. */
+/** Certificate and key of a TLS server, as PEM texts that are held in memory only. */
 export interface Leaf {
   readonly cert: string
   readonly key: string
@@ -13,16 +13,16 @@ export interface Leaf {
 export interface Authority {
   /** PEM of the authority's own certificate. */
   readonly pem: string
-  /** A P-256 certificate for `host`, a DNS name or an IPv4 address. */
+  /** Issues a P-256 certificate for `host`, a DNS name or an IPv4 address. */
   issue(host: string): Leaf
-  /** The same, ready to be shown; kept for the next connection to that host. */
+  /** Returns a TLS context with such a certificate; kept for the next connection to that host. */
   contextFor(host: string): SecureContext
 }
 
-/** A clock that is a little behind must not refuse a certificate made a second ago. */
+/** Certificates start this long in the past, in milliseconds: a peer's clock may be a little behind. */
 const BACKDATE_MS = 60 * 60 * 1000
 const VALIDITY_MS = 30 * 24 * 60 * 60 * 1000
-/** Kept; a policy rarely names more hosts. */
+/** Upper bound of the kept contexts; a policy rarely names more hosts. */
 const CONTEXTS_MAX = 256
 
 const OID = {
@@ -99,7 +99,7 @@ interface Contents {
 function certify({ issuer, subject, publicKey, signer, extensions }: Contents): Buffer {
   const algorithm = sequence(objectId(OID.ecdsaSha256))
   const serial = randomBytes(16)
-  // Positive, and without a leading zero.
+  // A serial number must be positive and have no leading zero byte.
   serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40
   const now = Date.now()
   const body = sequence(
@@ -133,7 +133,7 @@ function nameOf(text: string): Buffer {
   return sequence(der(0x31, sequence(objectId(OID.commonName), der(0x0c, Buffer.from(text)))))
 }
 
-/** UTCTime: YYMMDDhhmmssZ. */
+/** Encodes a UTCTime: YYMMDDhhmmssZ. */
 function time(at: number): Buffer {
   const digits = new Date(at).toISOString().replace(/[^0-9]/g, '')
   return der(0x17, Buffer.from(`${digits.slice(2, 14)}Z`))

@@ -1,4 +1,4 @@
-// The words of a CONNECT proxy, said and understood in one way by the sandbox, the mock and whoever else is one.
+// The HTTP messages of a CONNECT proxy, written and read in one way by the sandbox's proxy, the mock's and any other.
 import type { Duplex } from 'node:stream'
 
 export interface Target {
@@ -14,7 +14,10 @@ export const HEAD_TOO_LARGE = 'HTTP/1.1 431 Request Header Fields Too Large\r\n\
 /** Longest head of a CONNECT that the real proxy reads, in bytes (openshell.md 1.5). */
 export const HEAD_BYTES_MAX = 8192
 
-/** `host:port` or `[v6]:port`, nothing else; the host as the client wrote it, an IPv6 address without brackets. */
+/**
+ * Parses `host:port` or `[v6]:port`; returns undefined for anything else. The host is as the client wrote it, an IPv6
+ * address without brackets.
+ */
 export function parseTarget(text: string): Target | undefined {
   const match = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+)):(\d{1,5})$/i.exec(text)
   const host = match?.[1] ?? match?.[2] ?? ''
@@ -22,7 +25,7 @@ export function parseTarget(text: string): Target | undefined {
   return host === '' || host.length > 255 || port < 1 || port > 65535 ? undefined : { host, port }
 }
 
-/** A whole answer for a socket that has no response object. `phrase` is what tools show to a person. */
+/** Returns a complete HTTP response for a socket without a response object. Tools show `phrase` to a person. */
 export function jsonAnswer(status: number, phrase: string, body: string): string {
   return [
     `HTTP/1.1 ${status} ${phrase}`,
@@ -34,13 +37,13 @@ export function jsonAnswer(status: number, phrase: string, body: string): string
   ].join('\r\n')
 }
 
-/** Writes a last answer and closes both directions: a peer that keeps its side open must not keep ours. */
+/** Writes a last response and closes both directions: a peer that keeps its side open must not keep ours open. */
 export function endWith(socket: Duplex, text: string): void {
   if (!socket.writable) return void socket.destroy()
   socket.end(text, () => socket.destroy())
 }
 
-/** Carries bytes both ways; one side's end is passed on, and the breaking of one destroys the other. */
+/** Carries bytes both ways. The end of one side is passed on; when one side breaks, the other is destroyed. */
 export function join(client: Duplex, upstream: Duplex): void {
   client.on('error', () => upstream.destroy())
   upstream.on('error', () => client.destroy())

@@ -4,7 +4,7 @@ import { keyText, type Store } from './store.ts'
 
 export interface LmdbBlobsOptions {
   store: Store
-  /** Above this many bytes a thread's oldest go first. */
+  /** Size of all blobs in bytes above which a new blob replaces its thread's oldest ones. */
   retentionBytes: number
 }
 
@@ -21,7 +21,7 @@ export class LmdbBlobs implements Blobs {
     this.#blobs = options.store.table(BLOBS, CODEC)
   }
 
-  /** The write of a blob, and the removals that make room for it. */
+  /** Yields the removals that make room for a blob, then its write. */
   *claims(threadId: string, { id, ...blob }: Blob & { id: string }): Generator<() => ClaimedWrite> {
     const { length } = blob.bytes
     const { store, retentionBytes } = this.#options
@@ -33,7 +33,7 @@ export class LmdbBlobs implements Blobs {
     return this.#blobs.get([keyText(threadId), id])
   }
 
-  /** The thread that needs the room gives it: its oldest. */
+  /** Yields removals of the thread's own oldest blobs, of at least `bytes` bytes if it has so many. */
   *#removals(threadId: string, bytes: number): Generator<() => ClaimedWrite> {
     let left = bytes
     for (const { key, bytes: stored } of this.#blobs.getStored(range(threadId))) {
@@ -43,7 +43,7 @@ export class LmdbBlobs implements Blobs {
     }
   }
 
-  /** @throws {RunnerError} `storage_full`. */
+  /** Removes a thread's blobs. @throws {RunnerError} `storage_full`. */
   async drop(threadId: string): Promise<void> {
     await this.#blobs.removeAll(range(threadId))
   }

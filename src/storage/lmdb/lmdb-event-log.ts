@@ -15,43 +15,43 @@ import { keyText, type Store } from './store.ts'
 
 export interface LmdbEventLogOptions {
   store: Store
-  /** Above this many bytes on disk the oldest records go first. */
+  /** Size on disk in bytes above which the oldest records are removed. */
   retentionBytes: number
   now?: () => number
 }
 
 export interface AppendOptions {
-  /** As in a commit. */
+  /** As `Commit.isLast`. */
   isLast?: boolean
-  /** What is committed together with the batch. */
+  /** Writes that are committed together with the batch. */
   others?: Iterable<() => ClaimedWrite>
 }
 
-/** The log's database in the store. */
+/** Name of the log's table in the store. */
 const BATCHES = 'batches'
 
 const CODEC: Codec<Batch> = { encode: (batch) => [batch.encode()], decode: (stored) => Batch.decode(stored) }
 
 interface Thread {
-  /** Last seq given out; runs ahead of `head` while a commit is under way. */
+  /** Last assigned seq; runs ahead of `head` while a commit is in progress. */
   assigned: number
   head: number
-  /** First seq that retention has left. */
+  /** The first seq that retention has kept. */
   oldest: number
   dropped: boolean
-  /** Given to the store and not published yet, in order. */
+  /** Batches that are handed to the store and not published yet, in order. */
   writing: Batch[]
-  /** While the records of a dropped thread of the same id are being removed. */
+  /** Set while the records of a dropped thread of the same id are being removed. */
   cleared: Promise<void> | undefined
   readonly tail: RecentBatches
   readonly waiting: Waiters
 }
 
-/** Bytes one step of a replay takes out of the store. */
+/** Approximate size of one replay step out of the store, in bytes. */
 const READ_BYTES_MAX = 256 * 1024
 /**
- * When a thread's last batch is damaged nobody knows its last seq. The thread goes on behind so many: no seq that a
- * client has seen is given out again.
+ * Seqs that are skipped when a thread's last batch is damaged, since its last seq is unknown then. So no seq that a
+ * client has seen is assigned again.
  */
 const SEQS_SKIPPED = 1_000_000
 
@@ -78,7 +78,7 @@ export class LmdbEventLog implements EventLog {
     this.#now = options.now ?? Date.now
   }
 
-  /** As `Storage.commit`; what this throws, it throws before it returns. */
+  /** As `Storage.commit`. `storage_full` is thrown before this returns, unless a dropped thread is being removed. */
   append(
     threadId: string,
     runId: string,
@@ -107,7 +107,7 @@ export class LmdbEventLog implements EventLog {
     const thread = this.#thread(threadId)
     const reader = { thread, seq: after }
     this.#readers.add(reader)
-    // One that is left alone between two steps never comes to its end below.
+    // A reader that is abandoned between two steps never reaches the `finally` block below.
     const leave = (): boolean => this.#readers.delete(reader)
     signal.addEventListener('abort', leave)
     try {
@@ -116,7 +116,7 @@ export class LmdbEventLog implements EventLog {
         const { seq } = reader
         checkKept(this.#known(threadId), seq)
         if (seq >= thread.head) {
-          // A closed log still gives what it holds, and what was being written: a run's last words reach its readers.
+          // A closed log still yields its records and the pending ones, so that readers get the end of a run.
           if (this.#closed && thread.assigned === thread.head) return
           await thread.waiting.next(signal)
           continue
@@ -153,13 +153,13 @@ export class LmdbEventLog implements EventLog {
     return this.#store.usedBytes(BATCHES)
   }
 
-  /** Forgets the thread's records and ends its readers. */
+  /** Removes the thread's records and ends its readers. */
   async drop(threadId: string): Promise<void> {
     const thread = this.#thread(threadId)
     thread.dropped = true
     this.#tails.forget(thread.tail)
     this.#steps.clear()
-    // The id may be used anew at once; what comes then is written when the old records are gone.
+    // The id may be reused at once. New records are written after the old ones are removed.
     const next = emptyThread()
     next.cleared = this.#clear(threadId)
     this.#threads.set(threadId, next)
@@ -177,7 +177,7 @@ export class LmdbEventLog implements EventLog {
     await this.#store.flushed()
   }
 
-  /** Without waiting when it can: then `storage_full` is thrown at once, not later. */
+  /** Writes without waiting when possible: `storage_full` is then thrown at once, not later. */
   #write(thread: Thread, key: BatchKey, batch: Batch, options: AppendOptions): Promise<void> {
     if (thread.cleared !== undefined) {
       thread.writing.push(batch)
@@ -195,7 +195,7 @@ export class LmdbEventLog implements EventLog {
     options: AppendOptions,
   ): Promise<void> {
     await thread.cleared
-    // Dropped again while it waited: the removal that goes on may have passed this key already.
+    // The thread was dropped again meanwhile: the removal in progress may have passed this key already.
     if (thread.dropped) return
     if (!thread.writing.includes(batch))
       throw new RunnerError('storage_full', 'What goes before it is not written.')
@@ -214,7 +214,7 @@ export class LmdbEventLog implements EventLog {
     try {
       await written
     } catch (error) {
-      // What follows would stand behind a hole.
+      // Later batches are withdrawn as well: they would follow a gap.
       const at = thread.writing.indexOf(batch)
       if (at >= 0) thread.writing.splice(at)
       thread.assigned = thread.writing.at(-1)?.last ?? thread.head
@@ -230,7 +230,7 @@ export class LmdbEventLog implements EventLog {
     return thread
   }
 
-  /** Without remembering it: anyone may ask about threads that never were. */
+  /** Returns a thread's state. Does not remember it: clients may ask about threads that never existed. */
   #known(threadId: string): Thread {
     const known = this.#threads.get(threadId)
     if (known !== undefined) return known
@@ -250,9 +250,9 @@ export class LmdbEventLog implements EventLog {
     await this.#batches.removeAll(range(threadId, 0))
   }
 
-  /** A thread without a record is remembered only while somebody waits for one. */
+  /** Forgets a thread without a record, unless a reader waits for one. */
   #forgetUnused(threadId: string, thread: Thread): void {
-    // While old records are being removed the store would give their seq to a thread that is loaded anew.
+    // While old records are being removed, a thread that is loaded again would go on at their seq.
     const isUsed = thread.assigned > 0 || thread.waiting.size > 0 || thread.cleared !== undefined
     if (!isUsed && this.#threads.get(threadId) === thread) this.#threads.delete(threadId)
   }
@@ -263,7 +263,7 @@ export class LmdbEventLog implements EventLog {
     thread.waiting.wake()
   }
 
-  /** What follows `seq`, at least one batch: from the shared tail when the reader keeps up, else from the store. */
+  /** Returns what follows `seq`, at least one batch: from the shared tail if possible, else from the store. */
   #take(threadId: string, thread: Thread, seq: number): readonly Batch[] {
     const youngest = thread.tail.batches.at(-1)
     if (youngest !== undefined && youngest.first === seq + 1) return [youngest]
@@ -275,7 +275,7 @@ export class LmdbEventLog implements EventLog {
     })
   }
 
-  /** What follows `seq` is damaged, or has vanished from the store. */
+  /** Returns the error for damaged or missing records after `seq`. */
   #gap(threadId: string, { head }: Thread, seq: number): RunnerError {
     let oldestSeq = head + 1
     for (const { key, value } of this.#batches.getStored(range(threadId, seq + 1))) {
@@ -286,7 +286,7 @@ export class LmdbEventLog implements EventLog {
     return damagedGap(seq, oldestSeq)
   }
 
-  /** From the one that holds what follows `seq`, up to the first that is not whole or not there. */
+  /** Yields the batches from the one that holds the record after `seq`, up to the first damaged or missing one. */
   *#from(threadId: string, { tail, head }: Thread, seq: number): Generator<Batch> {
     const kept = tail.from(seq)
     if (kept !== undefined) return yield* kept
@@ -299,7 +299,7 @@ export class LmdbEventLog implements EventLog {
     let next = seq + 1
     for (const { key, value } of this.#batches.getStored(range(threadId, holder?.[1] ?? next))) {
       const [, first] = key
-      // Written but not yet published: the commit's own answer does that.
+      // This batch is written but not published yet; the end of its commit publishes it.
       if (first > head) return
       if (value === undefined || value.first !== first || first > next || value.last < next) return
       yield value

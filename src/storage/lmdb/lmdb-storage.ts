@@ -9,15 +9,15 @@ import type { StoreOptions } from './state-folder.ts'
 import { idOfKey, keyText, Store } from './store.ts'
 
 export interface LmdbStorageOptions extends StoreOptions {
-  /** Above so many bytes the oldest records go, and a thread's oldest blobs. */
+  /** Size in bytes above which the oldest records, and a thread's oldest blobs, are removed. */
   retentionBytes: number
-  /** Milliseconds since the epoch; the clock when left out. */
+  /** Returns milliseconds since the epoch; `Date.now` when left out. */
   now?: () => number
 }
 
-/** The storage port on the LMDB environment of one folder: what is written in one turn is one transaction. */
+/** The storage port on the LMDB environment of one folder. All writes of one turn are one transaction. */
 export class LmdbStorage implements Storage {
-  /** The damaged store in whose place this one was begun, and what was wrong with it. */
+  /** The damaged store that this one replaces, and its problem; undefined when there was none. */
   readonly replaced: Store['replaced']
   readonly log: LmdbEventLog
   readonly blobs: LmdbBlobs
@@ -44,7 +44,7 @@ export class LmdbStorage implements Storage {
   }
 
   /**
-   * @param directory made when it is not there.
+   * @param directory created when it is missing.
    * @throws {RunnerError} `storage_damaged`, found before anything is mapped; `storage_full`.
    */
   static async open(directory: string, options: LmdbStorageOptions): Promise<LmdbStorage> {
@@ -101,16 +101,16 @@ export class LmdbStorage implements Storage {
 
 type LmdbKey = string | [name: string, member: string | number]
 
-/** How names stand in keys. */
+/** How names are encoded in keys. */
 interface Names {
   write(name: string): string
   read(name: string): string
 }
 const ANY_TEXT: Names = { write: keyText, read: idOfKey }
-/** What was written before names could be any text. */
+/** Names as they are: the encoding from before names could be any text. */
 const PLAIN: Names = { write: (name) => name, read: (name) => name }
 
-/** The port's keys and those of the store. */
+/** A table of the port. It translates the port's keys to those of the store. */
 class LmdbTable<V> implements Table<V> {
   readonly #table: StoreTable<V, LmdbKey>
   readonly #names: Names
@@ -156,7 +156,7 @@ class LmdbTable<V> implements Table<V> {
     return member === undefined ? written : [written, member]
   }
 
-  /** LMDB sorts numbers before texts. */
+  /** Returns the key range of a name's members. LMDB sorts numbers before texts. */
   #membersOf(name: string): { start: LmdbKey; end: LmdbKey } {
     const written = this.#names.write(name)
     return { start: [written, 0], end: [written, '\uffff'] }

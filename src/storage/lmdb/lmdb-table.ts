@@ -6,32 +6,32 @@ import { isFull, type Room, storageFull } from './room.ts'
 import { seal, unseal } from './seal.ts'
 
 export interface Codec<V> {
-  /** In parts, so that a large value is copied once. */
+  /** Encodes a value in parts, so that a large value is copied only once. */
   encode(value: V): readonly Uint8Array[]
   decode(bytes: Buffer): V
 }
 
 export interface TableWriteOptions {
-  /** Belongs to the end of something: may use the room that is kept for it when the disk is full. */
+  /** Whether the write ends something, such as a run: it may use the room that is kept for that on a full disk. */
   isLast?: boolean
 }
 
-/** An entry as it lies in the store; `value` is `undefined` when it is not what was written. */
+/** An entry as stored, and its size in bytes. `value` is undefined when it is not what was written. */
 export interface StoredEntry<V, K> {
   key: K
   value: V | undefined
   bytes: number
 }
 
-/** A write that has its room. Either of the two is called, once. */
+/** A write whose room is claimed. One of the two methods is called, once. */
 export interface ClaimedWrite {
-  /** Resolves when committed; what is written in one turn is committed together. */
+  /** Writes; resolves when committed. All writes of one turn are committed together. */
   write(): Promise<void>
   release(): void
 }
 
 /**
- * Resolves when all of them are committed, in one transaction.
+ * Makes all writes in one transaction; resolves when they are committed.
  *
  * @throws {RunnerError} `storage_full`, before it returns: then none of them is written.
  */
@@ -50,7 +50,7 @@ export function writeTogether(claims: Iterable<() => ClaimedWrite>): Promise<unk
 const REMOVALS_TOGETHER = 128
 
 /**
- * One database of the store: every value under a checksum, every write with its room claimed first. All of its verbs throw
+ * One database of the store. Every value has a checksum, and every write claims its room first. All methods throw
  * `shutting_down` when the store is closed: lmdb itself would hang, or end the process.
  */
 export class StoreTable<V, K extends Key> {
@@ -71,7 +71,7 @@ export class StoreTable<V, K extends Key> {
     this.#gate = options.gate
   }
 
-  /** @throws {RunnerError} `storage_damaged`. */
+  /** Returns undefined when there is no entry. @throws {RunnerError} `storage_damaged`. */
   get(key: K): V | undefined {
     const stored = this.#reading(() => this.#database.get(key))
     return stored === undefined ? undefined : this.#whole(key, this.#decode(stored))
@@ -97,7 +97,7 @@ export class StoreTable<V, K extends Key> {
   }
 
   /**
-   * Resolves when committed. The room is claimed at once: what this throws, it throws before it returns.
+   * Writes a value; resolves when committed. The room is claimed before this returns: `storage_full` is thrown at once.
    *
    * @throws {RunnerError} `storage_full`.
    */
@@ -105,7 +105,7 @@ export class StoreTable<V, K extends Key> {
     return this.claimPut(key, value, options).write()
   }
 
-  /** Resolves when committed. @throws {RunnerError} `storage_full`, as `put`. */
+  /** Removes an entry; resolves when committed. @throws {RunnerError} `storage_full`, as `put`. */
   remove(key: K): Promise<void> {
     return this.claimRemoval(key).write()
   }
@@ -121,7 +121,7 @@ export class StoreTable<V, K extends Key> {
     return this.#claim(0, true, () => this.#database.remove(key))
   }
 
-  /** Removes the entries in steps, as many at once as there is room for. @throws {RunnerError} `storage_full`. */
+  /** Removes a range of entries in steps, as many at once as have room. @throws {RunnerError} `storage_full`. */
   async removeAll(range: RangeOptions): Promise<void> {
     this.#gate.check()
     await this.#database.committed
@@ -151,7 +151,7 @@ export class StoreTable<V, K extends Key> {
             throw await commitFailure(error, this.name)
           })
         } catch (error) {
-          // lmdb takes no such key.
+          // lmdb does not accept this key.
           settle()
           throw error
         }
@@ -165,7 +165,7 @@ export class StoreTable<V, K extends Key> {
     try {
       return this.#codec.decode(bytes)
     } catch {
-      // In a value without a checksum this shows that it is damaged.
+      // Only this shows that a value without a checksum is damaged.
       return undefined
     }
   }
@@ -183,7 +183,7 @@ export class StoreTable<V, K extends Key> {
     }
   }
 
-  /** LMDB notices some damage itself. */
+  /** Runs a read. Reports the damage that LMDB itself notices. */
   #reading<T>(work: () => T): T {
     this.#gate.check()
     try {
@@ -198,11 +198,11 @@ export class StoreTable<V, K extends Key> {
   }
 }
 
-/** lmdb gives the cause of a failed commit by a second promise, which rejects as well. */
+/** Returns the error of a failed commit. lmdb has its cause in a second promise, which rejects as well. */
 async function commitFailure(error: unknown, name: string): Promise<RunnerError> {
   const told = error instanceof Error && 'commitError' in error ? error.commitError : error
   const cause = await Promise.resolve(told).catch((reason: unknown) => reason)
-  // The system's error number is all that lmdb keeps of it.
+  // lmdb keeps only the system's error number, so the text of that error decides.
   const isNoRoom = isFull(cause) || /No space left|Disk quota|File too large/.test(toMessage(cause))
   if (isNoRoom) return storageFull(name, cause)
   return new RunnerError('internal', `The store cannot be written: ${toMessage(cause)}`, { cause })

@@ -9,17 +9,17 @@ export interface RetentionOptions {
   batches: StoreTable<Batch, BatchKey>
   bytesMax: number
   usedBytes(): number
-  /** What the log knows of a thread: its last seq, and the first that is left. */
+  /** Returns the log's state of a thread: its last seq, and the first seq that is kept. */
   thread(threadId: string): { head: number; oldest: number }
 }
 
-/** Retention is looked at again after this many appended bytes, or this share of its limit if that is less. */
+/** Appended bytes after which retention is checked again, or this share of its limit if that is less. */
 const RETENTION_CHECK_BYTES = 4 * 1024 * 1024
 const RETENTION_CHECK_SHARE = 1 / 32
 /** Batches that retention removes together; the event loop turns in between. */
 const REMOVAL_STEP = 128
 
-/** What retention may take away. */
+/** A batch that retention may remove. */
 interface Removable {
   first: number
   last: number
@@ -39,18 +39,18 @@ export class Retention {
     this.#checkBytes = Math.min(RETENTION_CHECK_BYTES, options.bytesMax * RETENTION_CHECK_SHARE)
   }
 
-  /** Resolves when what is under way has ended. */
+  /** Resolves when no removal is in progress. */
   get settled(): Promise<void> {
     return this.#running ?? Promise.resolve()
   }
 
-  /** So many bytes were appended; from time to time they are made room for. */
+  /** Counts appended bytes. Returns the removal in progress when enough have come, else undefined. */
   added(bytes: number): Promise<void> | undefined {
     this.#uncheckedBytes += bytes
     if (this.#uncheckedBytes < this.#checkBytes) return undefined
     this.#running ??= this.#run()
       .catch((error: unknown) => {
-        // The next look tries again; the record that led here is written.
+        // The next check tries again; the record that led here is written.
         if (!isCode(error, 'storage_full')) throw error
       })
       .finally(() => {
@@ -59,14 +59,14 @@ export class Retention {
     return this.#running
   }
 
-  /** Removes the oldest batches, whichever thread they are of, until the store is below its limit. */
+  /** Removes the oldest batches of all threads until the store is below its limit. */
   async #run(): Promise<void> {
     this.#uncheckedBytes = 0
-    // What comes before the next look, and while it goes on, has room as well.
+    // Leaves room for what is appended before the next check, and during it.
     const ceiling = this.#options.bytesMax - 2 * this.#checkBytes
     if (this.#options.usedBytes() <= ceiling) return
     const cursors = this.#threadIds().map((threadId) => ({ threadId, next: this.#removable(threadId, 0) }))
-    // Down by one more look, so that it does not run at every one.
+    // Removes one more check's worth of bytes, so that not every check has to remove something.
     for (;;) {
       let excess = this.#options.usedBytes() - (ceiling - this.#checkBytes)
       const removals: Promise<void>[] = []
@@ -85,7 +85,7 @@ export class Retention {
     }
   }
 
-  /** The batch that may go next; a thread's last one stays, since its seq is where the thread goes on. */
+  /** Returns a thread's next removable batch. Its last batch stays, since the thread goes on at that seq. */
   #removable(threadId: string, seq: number): Removable | undefined {
     const [entry] = this.#options.batches.getStored({ ...range(threadId, seq + 1), limit: 1 })
     if (entry === undefined || (entry.value?.last ?? 0) >= this.#options.thread(threadId).head)
@@ -108,7 +108,7 @@ export class Retention {
   }
 }
 
-/** What is damaged goes first; nobody can read it. */
+/** A damaged batch counts as the oldest, since nobody can read it. */
 function removableOf({ key, value, bytes }: StoredEntry<Batch, BatchKey>): Removable {
   const [, first] = key
   return { first, last: value?.last ?? first, at: value?.at ?? 0, bytes }

@@ -9,15 +9,15 @@ export interface RoomOptions {
   lastPage(): number
 }
 
-/** A value up to this size shares a page with others. */
+/** Largest value that shares a page with others, in bytes. */
 const INLINE_BYTES_MAX = 1024
-/** What one write changes besides its value: a leaf, and a branch above it. Their copies are new pages. */
+/** Pages that one write takes besides its value: new copies of a leaf and of a branch above it. */
 const PATH_PAGES = 2
-/** What one transaction changes besides: roots, the lists of databases and of free pages. */
+/** Pages that one transaction takes besides: roots, the lists of databases and of free pages. */
 const TRANSACTION_PAGES = 32
-/** Kept for what must be said when everything else is refused: how runs end, and what a deletion writes. */
+/** Pages kept for writes that must succeed when all others are refused: the ends of runs, and deletions. */
 const LAST_WORDS_PAGES = 64
-/** The file grows by so many pages at once while the disk has plenty; by few when it has not. */
+/** Pages by which the file grows at once; fewer unless the disk has room for `PLENTY` such steps. */
 const STEP_PAGES = 256
 const SMALL_STEP_PAGES = 16
 const PLENTY = 64
@@ -26,16 +26,16 @@ const ZEROS = Buffer.alloc(STEP_PAGES * 4096)
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
 /**
- * The part of the data file that is behind LMDB's last page. It is taken from the disk, as zeros, before a write may use
- * it: LMDB must not be the one who learns that a disk is full, since it then aborts the process on values above a page.
- * What is appended lands behind the file's end whoever moved that (O_APPEND), so it never meets LMDB's own writes.
+ * The part of the data file behind LMDB's last page. It is taken from the disk, as zeros, before a write may use it: on
+ * a full disk LMDB would abort the process for a value larger than a page. The zeros are appended with O_APPEND, behind
+ * the current end of the file, so they never overwrite LMDB's own writes.
  */
 export class Room {
   readonly #options: RoomOptions
   readonly #file: number
-  /** Pages behind the last one that no admitted write has a claim on; too low rather than too high. */
+  /** Pages behind the last one that no admitted write has claimed; too low rather than too high. */
   #left = 0
-  /** Claimed by writes that are not committed yet. */
+  /** Pages claimed by writes that are not committed yet. */
   #claimed = 0
 
   constructor(options: RoomOptions) {
@@ -44,9 +44,10 @@ export class Room {
   }
 
   /**
-   * Claims what a write of so many bytes may need; of a removal they are 0. Give it back with `settle` when the write is committed, or failed.
+   * Claims the pages that a write of `bytes` bytes may need; a removal has 0 bytes. Pass the returned number of pages
+   * to `settle` when the write is committed or has failed.
    *
-   * @param isLast may use what is kept for last words.
+   * @param isLast whether the write may use the pages kept for last words.
    * @throws {RunnerError} `storage_full`.
    */
   claim(bytes: number, isLast: boolean): number {
@@ -61,7 +62,7 @@ export class Room {
     this.#claimed -= pages
   }
 
-  /** How many removals may be committed together, on a full disk fewer than on another. */
+  /** Returns how many removals may be committed together: `max`, or fewer on a full disk. */
   removals(max: number): number {
     try {
       this.#ensure(max * PATH_PAGES, TRANSACTION_PAGES)
@@ -72,7 +73,7 @@ export class Room {
     }
   }
 
-  /** @throws {RunnerError} `storage_full` when a small run would not find room. */
+  /** Checks for room. @throws {RunnerError} `storage_full` when a small run would not find any. */
   check(): void {
     this.#ensure(LAST_WORDS_PAGES, TRANSACTION_PAGES + LAST_WORDS_PAGES)
   }
@@ -90,7 +91,7 @@ export class Room {
     const needed = pages + spare
     if (this.#left >= needed) return
     this.#measure()
-    // A commit that ends meanwhile is counted twice, by its pages and by its claim: what is missing then is asked for again.
+    // A commit that ends meanwhile counts twice, by its pages and by its claim. The file then grows once more.
     while (this.#left < needed) {
       const isGrown = this.#grow(needed - this.#left)
       if (!isGrown && this.#left < needed) throw storageFull(this.#options.path)
@@ -102,7 +103,7 @@ export class Room {
     this.#left = Math.floor(fstatSync(this.#file).size / pageBytes) - lastPage() - 1 - this.#claimed
   }
 
-  /** By at least so many pages, when the disk has them; says whether it has. */
+  /** Grows the file by at least `pages` pages if the disk has them. Returns whether it has. */
   #grow(pages: number): boolean {
     const { pageBytes, path } = this.#options
     const { bavail, bsize } = statfsSync(path)

@@ -1,8 +1,8 @@
 import { crc32 } from 'node:zlib'
 
 /**
- * How a value is stored: this byte, the checksum of what follows (CRC-32, four bytes, little-endian), the value. A value
- * without it was written before there were checksums and begins as JSON text does; it is taken as it is.
+ * The first byte of a stored value. The value's CRC-32 follows (four bytes, little-endian), then the value. A value
+ * without this byte was written before there were checksums and begins as JSON text does; it is accepted as it is.
  */
 const FORMAT = 1
 const HEAD_BYTES = 5
@@ -17,7 +17,7 @@ export function seal(...parts: readonly Uint8Array[]): Buffer {
   return Buffer.concat([head, ...parts])
 }
 
-/** The value; `undefined` when it is not what was stored. */
+/** Returns the value; undefined when it is not what was stored. */
 export function unseal(stored: Buffer): Buffer | undefined {
   const [format] = stored
   if (format === undefined) return undefined

@@ -18,23 +18,23 @@ import { inspect } from './store-inspection.ts'
 import { Damage } from './tree-walk.ts'
 
 export interface StoreOptions {
-  /** What happens to a store that cannot be used; `refuse` when left out. */
+  /** What happens to a store that cannot be used: `reset` sets it aside; `refuse`, the default, throws. */
   recovery?: 'refuse' | 'reset'
-  /** Whether a whole value, of a table of which each is needed, is one that this version can work on. */
+  /** Whether this version can use an intact value. Called for tables of which every value is needed. */
   isReadable?(table: string, value: Buffer): boolean
 }
 
 export const DATA_FILE = 'log.mdb'
 const LOCK_FILE = 'log.mdb-lock'
-/** There while the store is being opened, and still there when that has ended the process. */
+/** Marker file: exists while the store is being opened, and stays if that ended the process. */
 const MARKER = 'opening'
-/** LMDB's table of 126 readers, which it maps and writes to: on a full disk a page of it that is not there is a signal. */
+/** Size of LMDB's table of 126 readers, in bytes. LMDB maps it; on a full disk a missing page raises a signal. */
 const LOCK_BYTES = 3 * 4096
 const PROBE_MS = 60_000
-/** The tables of many values, any of which may be lost and reported as a gap. Of the others each value is needed. */
+/** Tables of which any value may be lost and reported as a gap. Of the other tables every value is needed. */
 const GAPS_ALLOWED = new Set(['batches', 'blobs'])
 
-/** A program of its own; its arguments say where lmdb and the store are. */
+/** A program for a process of its own. Its arguments are the paths of lmdb and of the store. */
 const READ_ALL = `
   const [, lmdb, path] = process.argv
   const root = require(lmdb).open({ path, maxDbs: 16, compression: false })
@@ -43,9 +43,9 @@ const READ_ALL = `
 `
 
 /**
- * Makes the folder one that LMDB can map: looks through what is there, and refuses or sets aside what is damaged.
+ * Prepares a folder that LMDB can map: checks what is there, and refuses or sets aside a damaged store.
  *
- * @returns what was set aside, and why.
+ * @returns what was set aside, and why; undefined when nothing was.
  * @throws {RunnerError} `storage_damaged`, `storage_full`.
  */
 export function prepareStore(
@@ -69,12 +69,12 @@ export function prepareStore(
   return { setAside, problem }
 }
 
-/** Between `begin` and `end` a signal would leave its mark. */
+/** Writes the marker, which `end` removes: it stays if a signal ends the process in between. */
 export function markOpening(directory: string): { end(): void } {
   const marker = join(directory, MARKER)
   try {
     writeFileSync(marker, '')
-    // Of zeros that are really there, before it is mapped.
+    // Written as zeros that are on the disk before LMDB maps the file.
     const lock = join(directory, LOCK_FILE)
     if (!existsSync(lock) || statSync(lock).size < LOCK_BYTES) writeFileSync(lock, Buffer.alloc(LOCK_BYTES))
   } catch (error) {
@@ -98,7 +98,7 @@ function problemOf(directory: string, isReadable: StoreOptions['isReadable'] & {
     const isMarked = existsSync(join(directory, MARKER))
     if (!existsSync(data))
       return !isMarked && existsSync(join(directory, LOCK_FILE)) ? `${DATA_FILE} in it is gone` : undefined
-    // Cut off while it was made: nothing was in it.
+    // The process ended while it created the file: nothing was in it.
     if (isMarked && statSync(data).size === 0) return undefined
     const found = inspect(data, {
       isChecked: (table) => !GAPS_ALLOWED.has(table),
@@ -121,7 +121,7 @@ function problemOf(directory: string, isReadable: StoreOptions['isReadable'] & {
   }
 }
 
-/** Also a link that leads nowhere; a pipe would be waited for. */
+/** Whether the path is anything but a file, such as a dangling link. Opening a pipe would block. */
 function isOtherThanFile(path: string): boolean {
   const isThere = lstatSync(path, { throwIfNoEntry: false }) !== undefined
   return isThere && statSync(path, { throwIfNoEntry: false })?.isFile() !== true
@@ -131,7 +131,7 @@ function makeFolder(directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o770 })
 }
 
-/** A copy of the file may have holes where the original had reserved zeros; they are no room on the disk. */
+/** Cuts unused holes off. A copy may have holes where the original reserved zeros; they take no room on the disk. */
 function giveUpHoles(path: string, { pageBytes, lastPage }: { pageBytes: number; lastPage: number }): void {
   const { size, blocks } = statSync(path)
   const used = (lastPage + 1) * pageBytes
@@ -141,7 +141,7 @@ function giveUpHoles(path: string, { pageBytes, lastPage }: { pageBytes: number;
 /**
  * Opens and reads the data file in a process of its own.
  *
- * @returns what that one died of.
+ * @returns how that process failed; undefined when it did not.
  */
 export function probeStore(path: string): string | undefined {
   const lmdb = createRequire(import.meta.url).resolve('lmdb')

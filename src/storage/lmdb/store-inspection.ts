@@ -3,7 +3,7 @@ import { Damage, type PageTree, pageTreeOf, TreeWalk, type TreeWalkOptions } fro
 
 export interface Inspection {
   pageBytes: number
-  /** The highest page that any of its snapshots uses. */
+  /** The highest page number that any snapshot of the file uses. */
   lastPage: number
 }
 
@@ -15,7 +15,7 @@ const MAGIC = 0xbeefc0de
 const VERSION = 2
 const PAGE_BYTES_MIN = 512
 const PAGE_BYTES_MAX = 0x8000
-/** In the flags of a snapshot that was committed and not flushed yet. */
+/** Flag of a snapshot that was committed and not flushed yet. */
 const NOT_FLUSHED = 0x1000
 
 interface Meta {
@@ -29,10 +29,10 @@ interface Meta {
 }
 
 /**
- * Looks through the file before LMDB maps it: a mapped page that is not there is a signal, and a pointer on a damaged one
- * leads anywhere. Every page of every tree is read, of large values the first one.
+ * Checks the file before LMDB maps it: access to a missing page raises a signal, and a pointer on a damaged page leads
+ * anywhere. Reads every page of every tree; of a large value only the first page, unless its table is checked.
  *
- * @throws {Damage} and errors of the file system.
+ * @throws {Damage}, and errors of the file system.
  */
 export function inspect(
   path: string,
@@ -113,7 +113,7 @@ function metaOf(page: Buffer): Meta {
   }
 }
 
-/** As LMDB chooses: the younger one, unless the machine went down before it was flushed. */
+/** Chooses as LMDB does: the newer snapshot, unless the machine went down before it was flushed. */
 function pick(a: Meta, b: Meta): Meta {
   const latest = a.txnId >= b.txnId ? a : b
   if (b.txnId === 0n) return a

@@ -7,15 +7,15 @@ import { type Codec, StoreTable } from './lmdb-table.ts'
 import { Room } from './room.ts'
 import { DATA_FILE, markOpening, prepareStore, type StoreOptions, unusable } from './state-folder.ts'
 
-/** Keys to JSON values; their shape is checked by whoever reads them. */
+/** A table of JSON values. The reader of a value checks its shape. */
 export type LmdbTable<K extends Key> = StoreTable<unknown, K>
 
-/** Keys to bytes. */
+/** A table of bytes. */
 export type Records<K extends Key> = StoreTable<Buffer, K>
 
 /**
- * An id as a part of a key: lmdb cuts a long string at a NUL and takes half characters for one another. JSON has
- * neither, and holds an id of 256 characters within the longest key.
+ * Encodes an id as a part of a key. lmdb cuts a long string at a NUL and confuses lone surrogates. JSON has neither,
+ * and an id of 256 characters as JSON fits in the longest key.
  */
 export function keyText(id: string): string {
   return JSON.stringify(id)
@@ -30,7 +30,7 @@ const JSON_CODEC: Codec<unknown> = {
   decode: (bytes) => JSON.parse(bytes.toString()),
 }
 
-/** For `require` the package is one file, for `import` twenty, which take longer to load. With a log in Redis it is neither. */
+/** Loads lmdb on first use: a log in Redis needs none. `require` loads one file, `import` twenty, which is slower. */
 function loadLmdb(): typeof import('lmdb') {
   return createRequire(import.meta.url)('lmdb')
 }
@@ -38,11 +38,11 @@ function loadLmdb(): typeof import('lmdb') {
 const BYTES_CODEC: Codec<Buffer> = { encode: (bytes) => [bytes], decode: (bytes) => bytes }
 
 /**
- * The state folder's one LMDB environment; the event log and the thread facts are tables in it, so that what is
- * written in one turn is committed together.
+ * The one LMDB environment of a state folder. The event log and the thread facts are tables in it, so that all writes
+ * of one turn are committed together.
  */
 export class Store {
-  /** The damaged store in whose place this one was begun, and what was wrong with it. */
+  /** The damaged store that this one replaces, and its problem; undefined when there was none. */
   readonly replaced: { setAside: string; problem: string } | undefined
   readonly #root: RootDatabase
   readonly #room: Room
@@ -57,7 +57,7 @@ export class Store {
   }
 
   /**
-   * @param directory made when it is not there.
+   * @param directory created when it is missing.
    * @throws {RunnerError} `storage_damaged`, found before anything is mapped; `storage_full`.
    */
   static open(directory: string, { recovery = 'refuse', isReadable = () => true }: StoreOptions = {}): Store {
@@ -80,7 +80,7 @@ export class Store {
     }
   }
 
-  /** What `open` opens is made in one transaction, which waits for the disk once and not for every table. */
+  /** Runs `open` in one transaction, so that creating its tables waits for the disk once, not once per table. */
   opening<T>(open: () => T): T {
     return this.#root.transactionSync(open)
   }
@@ -100,7 +100,7 @@ export class Store {
     return this.table<unknown, K>(name, JSON_CODEC)
   }
 
-  /** @throws {RunnerError} `shutting_down` when it is closed. */
+  /** @throws {RunnerError} `shutting_down` when the store is closed. */
   checkOpen(): void {
     this.#gate.check()
   }
@@ -117,7 +117,7 @@ export class Store {
     await this.#root.flushed
   }
 
-  /** Bytes of the pages in use by one table. */
+  /** Returns the size of the pages that one table uses, in bytes. */
   usedBytes(name: string): number {
     const stats = this.#tables.get(name)?.getStats()
     const pages = ['treeBranchPageCount', 'treeLeafPageCount', 'overflowPages']
@@ -131,7 +131,7 @@ export class Store {
   }
 }
 
-/** Ahead of the first write. On a full disk what is stored can still be read. */
+/** Reserves room before the first write. A full disk is no error here, since the stored data can still be read. */
 function reserve(room: Room): void {
   try {
     room.check()

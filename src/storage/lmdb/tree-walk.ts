@@ -1,4 +1,4 @@
-/** What is wrong with a data file; `message` goes behind "The store in FOLDER cannot be used: ". */
+/** A flaw of a data file. `message` goes behind "The store in FOLDER cannot be used: ". */
 export class Damage extends Error {
   override readonly name = 'Damage'
 }
@@ -10,7 +10,7 @@ export interface PageTree {
   leaves: number
   overflow: number
   entries: number
-  /** `undefined` of an empty one. */
+  /** Page number of the root; undefined for an empty tree. */
   root: number | undefined
 }
 
@@ -19,7 +19,7 @@ export interface TreeWalkOptions {
   pageBytes: number
   lastPage: number
   isChecked(table: string): boolean
-  /** What a value is not, and should be; `undefined` when nothing is wrong. Asked for the tables that `isChecked` names. */
+  /** Returns what a value should be and is not; undefined when it is intact. Called for tables of `isChecked`. */
   flawOf(value: Buffer, table: string): string | undefined
 }
 
@@ -41,7 +41,7 @@ interface Node {
   page: Buffer
   flags: number
   key: Buffer
-  /** Where the value, or the note of its pages, begins. */
+  /** Offset in the page of the value, or of the reference to its overflow pages. */
   at: number
   bytes: number
 }
@@ -52,14 +52,14 @@ interface Walked {
   leaves: number
   overflow: number
   entries: number
-  /** The key before; the next is above it, or the same when it is only a branch's word for it. */
+  /** The previous key. The next key is above it, or equal to it if the previous key is a branch's separator. */
   before: Buffer | undefined
   isBeforeExact: boolean
   compare(a: Buffer, b: Buffer): number
   take(node: Node): void
 }
 
-/** Goes through every page of the trees of one snapshot and looks whether each is what its parent says. */
+/** Checks every page of the trees of one snapshot: each must be what its parent says. Throws `Damage` if not. */
 export class TreeWalk {
   readonly #options: TreeWalkOptions
   readonly #seen: Uint8Array
@@ -69,7 +69,7 @@ export class TreeWalk {
     this.#seen = new Uint8Array(options.lastPage + 1)
   }
 
-  /** The list of free pages: what it names is written over next. */
+  /** Checks the list of free pages: LMDB overwrites the pages that it names. */
   freePages(tree: PageTree): void {
     this.#tree('free pages', tree, compareIntegers, (node) => {
       const list = this.#value(node, 'free pages')
@@ -161,7 +161,7 @@ export class TreeWalk {
     })
   }
 
-  /** What a leaf's node holds; of a large value without `isWanted` only the head of its pages is looked at. */
+  /** Returns the value of a leaf's node. Without `isWanted`, only the head of a large value's pages is read. */
   #value(node: Node, name: string, isWanted = true): Buffer {
     if ((node.flags & BIG) === 0) return node.page.subarray(node.at, node.at + node.bytes)
     const number = Number(node.page.readBigUInt64LE(node.at))
@@ -186,7 +186,7 @@ export class TreeWalk {
   }
 }
 
-/** LMDB's record of a tree. */
+/** Decodes LMDB's record of a tree. */
 export function pageTreeOf(page: Buffer, at: number): PageTree {
   const root = page.readBigUInt64LE(at + 40)
   return {
@@ -204,7 +204,7 @@ function pagesOf(node: Node): number {
   return Number(node.page.readBigUInt64LE(node.at + 2 * PAGE_NUMBER_BYTES))
 }
 
-/** A branch's node keeps the page's number where a leaf's has its size and flags. */
+/** Returns the number of a child page. A branch's node has it where a leaf's node has size and flags. */
 function childOf({ bytes, flags }: Node): number {
   return bytes + flags * 2 ** 32
 }

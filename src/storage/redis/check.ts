@@ -7,15 +7,15 @@ import { RIGHTS } from './scripts.ts'
 
 type Ask = (command: string, ...args: Argument[]) => Promise<unknown>
 
-/** Scripts with flags came with it; Valkey names the Redis that it is like. */
+/** The first major version with script flags. Valkey reports the Redis version that it is compatible with. */
 const MAJOR_MIN = 7
 const CHECK_MS = 5000
 
 /**
- * Looks whether what EVENT_LOG_URL names can hold the log, and marks it as ours when nothing of ours is there yet. That
- * mark is the first thing written, and only when everything else is right.
+ * Checks whether the Redis of EVENT_LOG_URL can hold the log, and marks it as ours when nothing of ours is there yet.
+ * The mark is written only after all checks have passed.
  *
- * @throws {RunnerError} `config_invalid`, `storage_unavailable`, in one sentence that holds no password.
+ * @throws {RunnerError} `config_invalid`, `storage_unavailable`; the message is one sentence without the password.
  */
 export async function checkServer(place: RedisPlace): Promise<void> {
   const connection = connectionTo(place, () => null)
@@ -30,7 +30,7 @@ export async function checkServer(place: RedisPlace): Promise<void> {
   const ask: Ask = (command, ...args) => connection.call(command, args)
   const check = async (): Promise<void> => {
     await connection.connect()
-    // The client goes on in database 0 when it cannot have the one that was named.
+    // The client would silently stay in database 0 when it cannot select the named one.
     if (place.kind !== 'cluster') await ask('SELECT', place.db)
     checkFacts(factsOf(String(await ask('INFO'))), place)
     const isNew = await checkKeys(ask)
@@ -58,7 +58,7 @@ function checkFacts(facts: ReadonlyMap<string, string>, { kind, waitAof }: Redis
   const version = facts.get('redis_version') ?? ''
   if (!(Number.parseInt(version, 10) >= MAJOR_MIN))
     throw notFit(`is Redis ${version}; it must be ${MAJOR_MIN}.0 or later`)
-  // Sentinels name the next master before it is one.
+  // Sentinels name the next master before it is promoted.
   if (facts.get('role') !== 'master' && kind === 'sentinel')
     throw new RunnerError(
       'storage_unavailable',
@@ -67,7 +67,7 @@ function checkFacts(facts: ReadonlyMap<string, string>, { kind, waitAof }: Redis
   if (facts.get('role') !== 'master')
     throw notFit('is a read-only replica; name the master, or its sentinels')
   const policy = facts.get('maxmemory_policy') ?? ''
-  // Those that end by themselves are leases, and logs with an age.
+  // Evicting only keys with an expiry is no better: those are leases, and logs with an age.
   if (facts.get('maxmemory') !== '0' && policy !== 'noeviction')
     throw notFit(`throws keys away when its memory is full (maxmemory-policy ${policy}); set noeviction`)
   if (!waitAof) return
@@ -77,7 +77,7 @@ function checkFacts(facts: ReadonlyMap<string, string>, { kind, waitAof }: Redis
     throw notFit('has no append-only file; set appendonly yes, or leave waitAof out')
 }
 
-/** @returns whether nothing of ours is there yet. */
+/** Checks what is stored under our keys. @returns whether nothing of ours is there yet. */
 async function checkKeys(ask: Ask): Promise<boolean> {
   const [format, threads] = await Promise.all([ask('TYPE', FORMAT_KEY), ask('TYPE', THREADS_KEY)])
   const found = format === 'string' ? String(await ask('GET', FORMAT_KEY)) : undefined
@@ -88,7 +88,7 @@ async function checkKeys(ask: Ask): Promise<boolean> {
   return true
 }
 
-/** One that the user may not give would come out in the middle of a run. */
+/** Checks every command at the start: a forbidden one would otherwise fail in the middle of a run. */
 async function checkRights({ waitReplicas, waitAof }: RedisPlace, ask: Ask): Promise<void> {
   const { lua, sha } = RIGHTS
   const key = `${CHECK_KEY}:${randomUUID()}`

@@ -5,17 +5,17 @@ import { type Argument, CONNECT_MS, type Connection, connectionTo } from './conn
 import type { RedisPlace } from './redis-place.ts'
 import type { RedisScript } from './scripts.ts'
 
-/** What a question may take; commits may take for ever, for they end with the lease. */
+/** Time limit of a query, in milliseconds. Commits have none: they end with the lease. */
 const ASK_MS = CONNECT_MS
 const RETRY_MS_MAX = 1000
 const retry = (times: number): number => Math.min(50 * times, RETRY_MS_MAX)
 
-/** Redis says no to every write until its operator has done something. */
+/** Errors with which Redis refuses every write until its operator acts. */
 const REFUSALS = /^(OOM|MISCONF|NOREPLICAS)\b/
 
 /**
- * Two connections to one Redis: one for commands, one that hears of changes. Both come back by themselves, and what was
- * not answered is sent again: every command here may be given twice.
+ * Two connections to one Redis: one for commands, one for change messages. Both reconnect by themselves, and unanswered
+ * commands are sent again: every command here may run twice.
  */
 export class RedisClient {
   readonly #commands: Connection
@@ -31,36 +31,36 @@ export class RedisClient {
     this.#changes.on('message', (channel: string, message: string) => this.#listeners.get(channel)?.(message))
   }
 
-  /** Does not connect before it is asked for something. @param onBack called whenever changes may have been missed. */
+  /** Creates a client that connects on first use. @param onBack called whenever messages may have been missed. */
   static open(place: RedisPlace, onBack: () => void): RedisClient {
     const commands = connectionTo(place, retry)
     const changes = connectionTo(place, retry)
-    // Whoever waits learns it from the command that fails; without a listener the process would end.
+    // Callers learn of an error from the command that fails. Without a listener the process would end.
     for (const connection of [commands, changes]) connection.on('error', () => undefined)
     changes.on('ready', onBack)
     return new RedisClient(commands, changes, place)
   }
 
   /**
-   * A command whose answer is needed now.
+   * Runs a command whose answer is needed now.
    *
-   * @throws {RunnerError} `storage_unavailable` when there is none in time, and as `call`.
+   * @throws {RunnerError} `storage_unavailable` when no answer comes in time, and as `run`.
    */
   async ask(command: string, ...args: Argument[]): Promise<unknown> {
     this.checkOpen()
     return await this.#inTime(this.#call(command, args))
   }
 
-  /** As `ask`. */
+  /** As `ask`, for a script. */
   async askScript(script: RedisScript, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     return await this.#inTime(this.run(script, keys, args))
   }
 
   /**
-   * Waits for as long as it takes, also over lost connections.
+   * Runs a script. Waits for as long as it takes, also across lost connections.
    *
-   * @throws {RunnerError} `storage_full` when Redis takes nothing now, `storage_damaged` when it holds something else
-   * under our keys, `shutting_down` when this is closed.
+   * @throws {RunnerError} `storage_full` when Redis refuses every write, `storage_damaged` when it holds something else
+   * under our keys, `shutting_down` when the client is closed, `internal` for any other refusal.
    */
   async run(script: RedisScript, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     this.checkOpen()
@@ -72,7 +72,7 @@ export class RedisClient {
     }
   }
 
-  /** Resolves when what this client has written is where the place says that it must be. */
+  /** Resolves when this client's writes are where `waitReplicas` and `waitAof` require them to be. */
   async settle(): Promise<void> {
     this.checkOpen()
     const { waitReplicas, waitAof } = this.#place
@@ -84,7 +84,7 @@ export class RedisClient {
     await Promise.all(nodes.map((node) => this.#guarded(bufferCall(node, command, args))))
   }
 
-  /** Resolves when every message from now on will be heard. */
+  /** Subscribes to a channel. Resolves when every later message will be received. */
   async listen(channel: string, onMessage: (message: string) => void): Promise<void> {
     this.checkOpen()
     this.#listeners.set(channel, onMessage)
@@ -96,7 +96,7 @@ export class RedisClient {
     this.#changes.unsubscribe(channel).catch(() => undefined)
   }
 
-  /** @throws {RunnerError} `shutting_down` when it is closed. */
+  /** @throws {RunnerError} `shutting_down` when the client is closed. */
   checkOpen(): void {
     this.#gate.check()
   }
@@ -107,7 +107,7 @@ export class RedisClient {
     this.#changes.disconnect()
   }
 
-  /** As `run`, of a command. */
+  /** As `run`, for a command. */
   async command(command: string, ...args: Argument[]): Promise<unknown> {
     this.checkOpen()
     return await this.#call(command, args)
@@ -125,7 +125,7 @@ export class RedisClient {
     }
   }
 
-  /** What comes late is not heard. */
+  /** Waits `ASK_MS` for an answer; ignores a later one. @throws {RunnerError} `storage_unavailable`. */
   async #inTime<T>(answer: Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
@@ -158,7 +158,7 @@ function unavailable(): RunnerError {
   return new RunnerError('storage_unavailable', message)
 }
 
-/** Bulk strings as bytes. */
+/** Sends a command. Resolves with the reply, its bulk strings as buffers. */
 function bufferCall(connection: Connection, command: string, args: readonly Argument[]): Promise<unknown> {
   return connection.callBuffer(command, [...args])
 }

@@ -6,13 +6,13 @@ export type Connection = Redis | Cluster
 
 export const CONNECT_MS = 5000
 const KEEPALIVE_MS = 10_000
-/** This server is the master no more; the client asks for the new one, and sends the command again. */
+/** Errors of a server that is no longer the master: the client asks for the new one and sends the command again. */
 const DEMOTED = /^(READONLY|MASTERDOWN)\b/
 
 /**
- * Connects when it is first used.
+ * Returns a connection that connects on first use.
  *
- * @param retry milliseconds until the next attempt after so many; `null` for none.
+ * @param retry returns the milliseconds before the next attempt, by the number of attempts so far; `null` for none.
  */
 export function connectionTo(place: RedisPlace, retry: (times: number) => number | null): Connection {
   const { kind, nodes, path, isTls, username, password, db, master } = place
@@ -29,7 +29,7 @@ export function connectionTo(place: RedisPlace, retry: (times: number) => number
   const tls = isTls ? { tls: {} } : {}
   if (kind === 'cluster') {
     const redisOptions = { ...common, ...tls }
-    // While its slot moves to another node a thread is refused there and here (TRYAGAIN), for as long as that takes.
+    // While a thread's slot moves between two nodes, both refuse its commands (TRYAGAIN), for as long as that takes.
     const maxRedirections = Number.POSITIVE_INFINITY
     return new Cluster([...nodes], {
       ...{ redisOptions, maxRedirections },

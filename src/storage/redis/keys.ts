@@ -1,27 +1,27 @@
-/** All keys begin with it; what is under it is this program's alone. */
+/** Prefix of all keys. Only this program uses keys with it. */
 const PREFIX = 'agui'
 
-/** Says whose the keys are, and in which form. */
+/** Key of the mark that says whose the keys are and in which format. */
 export const FORMAT_KEY = `${PREFIX}:format`
 export const FORMAT = 'agui-runner 1'
-/** Begins the key that is tried at the start, and is the channel. */
+/** Prefix of the key that the start-up check tries, and name of the channel that it tries. */
 export const CHECK_KEY = `${PREFIX}:check`
-/** A set with the name of every thread, and perhaps of some that are no more. */
+/** Key of a set with the name of every thread, and perhaps of some that no longer exist. */
 export const THREADS_KEY = `${PREFIX}:threads`
 
-/** What each of a thread's keys is; in the order in which scripts get them. */
+/** Redis type of each of a thread's keys, in the order in which scripts get them. */
 export const THREAD_TYPES = {
   /** Fields: fence, n, head, oldest, bytes, blobBytes, born, runner, facts. */
   meta: 'hash',
-  /** Who holds the thread, as JSON; goes by itself when it is not renewed. */
+  /** The holder of the thread, as JSON; expires when it is not renewed. */
   lease: 'string',
-  /** One entry a batch, its id `<last seq>-<first seq>`. */
+  /** One entry per batch, with the id `<last seq>-<first seq>`. */
   log: 'stream',
   blobs: 'hash',
   runs: 'hash',
   messages: 'hash',
   queue: 'hash',
-  /** Names of the agent's transcripts, each of which is a list beside it. */
+  /** Names of the agent's transcripts. Each transcript is a list under its own key. */
   transcripts: 'set',
 } as const
 
@@ -29,7 +29,7 @@ export type ThreadKey = keyof typeof THREAD_TYPES
 
 const NAMES = Object.keys(THREAD_TYPES)
 
-/** One hash tag, so that in a cluster all of a thread is on one node and is changed together. */
+/** Returns the prefix of a thread's keys. Its hash tag keeps them on one cluster node, to be changed together. */
 export function threadTag(threadId: string): string {
   return `${PREFIX}:{thread/${nameOf(threadId)}}`
 }
@@ -42,7 +42,7 @@ export function threadKeys(threadId: string): string[] {
   return NAMES.map((name) => `${threadTag(threadId)}:${name}`)
 }
 
-/** The channel on which each batch is announced, as `<born> <head>`, and the end, as `<born> dropped`. */
+/** Returns the channel that announces each batch, as `<born> <head>`, and the thread's end, as `<born> dropped`. */
 export function channelOf(threadId: string): string {
   return `${threadTag(threadId)}:changes`
 }
@@ -51,17 +51,17 @@ export function transcriptKey(threadId: string, name: string): string {
   return `${threadTag(threadId)}:transcript/${nameOf(name)}`
 }
 
-/** What belongs to one runner and its workspace, by its id. */
+/** Returns the key of a runner's workspace facts. */
 export function workspaceKey(runnerId: string): string {
   return `${PREFIX}:{runner/${nameOf(runnerId)}}:workspace`
 }
 
-/** Any text, half characters too, as one that has no brace and no colon in it. */
+/** Encodes any text, lone surrogates too, as a name without braces and colons. */
 export function nameOf(id: string): string {
   return encodeURIComponent(JSON.stringify(id).slice(1, -1))
 }
 
-/** Undefined for what `nameOf` does not give. */
+/** Decodes a name. Returns undefined for a text that `nameOf` does not return. */
 export function idOfName(name: string): string | undefined {
   try {
     return String(JSON.parse(`"${decodeURIComponent(name)}"`))

@@ -15,9 +15,9 @@ export interface LanesOptions {
   now(): number
 }
 
-/** A lease is renewed so often before it ends. */
+/** Renewals per lease period. */
 const RENEWALS = 3
-/** After a sleep longer than the lease Redis is asked first; it has so long to answer. */
+/** Milliseconds in which Redis may still confirm a lease that ended while the process slept. */
 const LATE_MS = 1000
 
 /** The threads that this process writes, and their leases. */
@@ -26,7 +26,7 @@ export class Lanes implements Tenancy {
   readonly #lanes = new Map<string, WriteLane>()
   readonly #lapsed = new Set<WriteLane>()
   readonly #visits = new Map<string, Promise<void>>()
-  /** Threads that nobody had when they were looked at, and since when. */
+  /** Threads that were seen without a lease, and since when (`performance.now()`). */
   readonly #vacantSince = new Map<string, number>()
   readonly #timer: NodeJS.Timeout
   #watcher: TenancyWatcher | undefined
@@ -56,7 +56,7 @@ export class Lanes implements Tenancy {
     await visiting
   }
 
-  /** Whether nobody has had it for the time of a lease: a runner that was late renews its lease before. */
+  /** Whether the thread had no lease for a whole lease period: a runner that is only late renews before that. */
   async #isForsaken(threadId: string): Promise<boolean> {
     const { client, tenant } = this.#options
     const isLeased = Number(await client.ask('EXISTS', threadKey(threadId, 'lease'))) === 1
@@ -98,7 +98,7 @@ export class Lanes implements Tenancy {
     if (isEmpty) await this.#unlist(threadId)
   }
 
-  /** Of one that this process holds, or asks for now. */
+  /** Returns the thread's lane. Without one, opens a lane, which claims the thread. */
   laneOf(threadId: string): WriteLane {
     return this.#lanes.get(threadId) ?? this.#open(threadId)
   }
@@ -106,7 +106,7 @@ export class Lanes implements Tenancy {
   async drop(threadId: string): Promise<void> {
     const lane = this.laneOf(threadId)
     const dropping = lane.drop()
-    // The id may be used anew at once; what comes then is written when the old records are gone.
+    // The id may be reused at once. New records are written after the old ones are removed.
     const next = this.#open(threadId, { after: dropping.catch(() => undefined) })
     this.#options.log.dropped(threadId)
     await dropping
@@ -124,12 +124,12 @@ export class Lanes implements Tenancy {
     return [...this.#lanes.values()].reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
-  /** Renews no more. */
+  /** Stops renewing leases. */
   stop(): void {
     clearInterval(this.#timer)
   }
 
-  /** Gives every thread up, for whoever asks next. */
+  /** Gives up every thread, so that other processes can claim it. */
   async close(): Promise<void> {
     this.stop()
     await Promise.allSettled([...this.#lanes.keys()].map((threadId) => this.release(threadId)))
@@ -148,7 +148,7 @@ export class Lanes implements Tenancy {
       },
     })
     this.#lanes.set(threadId, lane)
-    // Refused: whoever asks next asks anew.
+    // A refused lane is forgotten, so that the next caller claims again.
     if (how.after === undefined) lane.claim().catch(() => this.#forget(threadId, lane))
     return lane
   }
@@ -182,7 +182,7 @@ export class Lanes implements Tenancy {
     }
   }
 
-  /** Whoever asks for the thread from now on gets it, when Redis can be reached from there. */
+  /** Reports that a lease has ended: any process that reaches Redis can now claim the thread. */
   #lapse(threadId: string, lane: WriteLane): void {
     if (!lane.isHeld || this.#lapsed.has(lane) || performance.now() < lane.leasedUntil) return
     this.#lapsed.add(lane)

@@ -1,20 +1,23 @@
 import { Batch } from '../batch.ts'
 
-/** Bytes one step of a replay takes out of Redis, about. */
+/** Approximate size of one replay step out of Redis, in bytes. */
 export const READ_BYTES_MAX = 256 * 1024
-/** No step of more than `ENTRIES_MIN` entries is larger, whatever comes. */
+/** Upper bound of a step of more than `ENTRIES_MIN` entries, in bytes, even if each entry is the largest one. */
 const READ_BYTES_LIMIT = 8 * 1024 * 1024
 export const ENTRIES_MIN = 8
 const ENTRIES_MAX = 2048
 
-/** How many are asked for next: about `READ_BYTES_MAX` as those before were, and not far above if each were the largest. */
+/**
+ * Returns how many entries to request next: about `READ_BYTES_MAX` if they are like those before, and at most
+ * `READ_BYTES_LIMIT` if each has `largest` bytes.
+ */
 export function entriesFor(before: readonly Buffer[], largest: number): number {
   const bytes = before.reduce((sum, each) => sum + each.length, 0)
   const wanted = Math.round((READ_BYTES_MAX * before.length) / bytes)
   return Math.max(ENTRIES_MIN, Math.min(wanted, ENTRIES_MAX, Math.floor(READ_BYTES_LIMIT / largest)))
 }
 
-/** From the one that holds what follows `seq`, up to the first that is not whole. */
+/** Returns the batches from the one that holds the record after `seq`, up to the first damaged or missing one. */
 export function wholeFrom(stored: readonly Buffer[], seq: number): readonly Batch[] {
   const batches: Batch[] = []
   let next = seq + 1

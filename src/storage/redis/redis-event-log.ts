@@ -13,51 +13,54 @@ import { decoded, ENTRIES_MIN, entriesFor, READ_BYTES_MAX, wholeFrom } from './l
 import { bytesOfReply, valuesOfEntries, valuesOfReply } from './reply.ts'
 import { STATE } from './scripts.ts'
 
-/** What this process knows of a thread while it writes it, or somebody here reads it. */
+/** What this process knows about a thread while it writes the thread or has readers of it. */
 interface Feed {
   readonly threadId: string
   head: number
-  /** The largest seq that a message named since Redis was asked last. */
+  /** The largest seq that a channel message named since the last refresh. */
   heard: number
-  /** First seq that retention has left. */
+  /** The first seq that retention has kept. */
   oldest: number
-  /** Id of the thread's life; empty while it has none. */
+  /** Id of the thread's life; empty while none is known. */
   born: string
   isDropped: boolean
-  /** Set while this process writes the thread: then nobody else does, and its own commits tell all. */
+  /**
+   * Set while this process writes the thread. No other process writes then, so its own commits are all that happens.
+   * Returns whether a write is pending.
+   */
   isWriting: (() => boolean) | undefined
-  /** Set while it hears of the commits of others. */
+  /** Set while this process listens for the commits of others; resolves when the feed is current. */
   followed: Promise<void> | undefined
   readers: number
-  /** How many entries the next step out of Redis asks for. */
+  /** Number of entries that the next read from Redis requests. */
   entries: number
   readonly tail: RecentBatches
   readonly waiting: Waiters
 }
 
-/** What a writer finds when the thread becomes its own. */
+/** The state of a thread that a writer finds with its claim. */
 export interface Claimed {
   head: number
   oldest: number
-  /** Id of the thread's life: another one when it was deleted and made anew. */
+  /** Id of the thread's life: another one when the thread was deleted and made anew. */
   born: string
 }
 
-/** How a writer tells the readers of its process. */
+/** Callbacks by which a writer informs the readers of its process. */
 export interface HeldFeed {
   published(batches: readonly Batch[], oldest: number): void
-  /** Nothing is on its way any more. */
+  /** No write is pending any more. */
   settled(): void
   left(): void
   dropped(): void
 }
 
-/** When Redis could not be asked, it is again after so long. */
+/** Milliseconds until Redis is asked again after a failure. */
 const REFRESH_MS = 1000
-/** So many entries behind a damaged one are looked at for one that is whole. */
+/** Number of entries after a damaged one that are searched for an intact one. */
 const GAP_ENTRIES = 64
 
-/** Reads the threads that this process writes, and those of others as they write them. */
+/** The log of the threads that this process writes, and of other processes' threads while they write them. */
 export class RedisEventLog implements EventLog {
   readonly #client: RedisClient
   readonly #feeds = new Map<string, Feed>()
@@ -83,7 +86,7 @@ export class RedisEventLog implements EventLog {
     const reader = { feed, seq: after }
     feed.readers += 1
     this.#readers.add(reader)
-    // One that is left alone between two steps never comes to its end below.
+    // A reader that is abandoned between two steps never reaches the `finally` block below.
     const leave = (): void => {
       if (!this.#readers.delete(reader)) return
       feed.readers -= 1
@@ -97,7 +100,7 @@ export class RedisEventLog implements EventLog {
         const { seq } = reader
         checkKept(feed, seq)
         if (seq >= feed.head) {
-          // A closed log still gives what it holds, and what was being written: a run's last words reach its readers.
+          // A closed log still yields its records and the pending ones, so that readers get the end of a run.
           if (this.#isClosed && feed.isWriting?.() !== true) return
           await feed.waiting.next(signal)
           continue
@@ -132,7 +135,7 @@ export class RedisEventLog implements EventLog {
     return [...this.#readers].map(({ feed, seq }) => Math.max(0, feed.head - seq))
   }
 
-  /** Threads that somebody here reads and another process writes, or none. */
+  /** Threads that have readers here and that this process does not write. */
   get followed(): readonly string[] {
     const feeds = [...this.#feeds.values()]
     return feeds.flatMap(({ threadId, readers, isWriting }) =>
@@ -140,7 +143,7 @@ export class RedisEventLog implements EventLog {
     )
   }
 
-  /** Of the threads that this process writes. */
+  /** Counts only the threads that this process writes. */
   async usedBytes(): Promise<number> {
     this.#client.checkOpen()
     return this.#usedBytes()
@@ -151,7 +154,7 @@ export class RedisEventLog implements EventLog {
     for (const { waiting } of this.#feeds.values()) waiting.wake()
   }
 
-  /** This process writes the thread from now on, until it has `left`. */
+  /** Makes this process the thread's writer until the returned feed's `left` is called. */
   held(threadId: string, { head, oldest, born }: Claimed, isWriting: () => boolean): HeldFeed {
     const before = this.#feed(threadId)
     if (before.born !== '' && before.born !== born) this.#end(before)
@@ -179,7 +182,7 @@ export class RedisEventLog implements EventLog {
     feed.waiting.wake()
   }
 
-  /** Others may write the thread. */
+  /** Ends this process's time as the writer: others may write the thread from now on. */
   #left(feed: Feed): void {
     feed.isWriting = undefined
     this.#tails.forget(feed.tail)
@@ -193,14 +196,14 @@ export class RedisEventLog implements EventLog {
     if (feed !== undefined) this.#end(feed)
   }
 
-  /** Messages may have been missed. */
+  /** Refreshes every feed with readers of another process's thread, since messages may have been missed. */
   refreshAll(): void {
     for (const feed of this.#feeds.values()) {
       if (feed.readers > 0 && feed.isWriting === undefined) this.#refreshSoon(feed)
     }
   }
 
-  /** Also when Redis cannot be asked now. */
+  /** Refreshes a feed in the background; tries again while Redis cannot be asked. */
   #refreshSoon(feed: Feed): void {
     this.#follow(feed)
       .then(() => this.#refresh(feed))
@@ -218,17 +221,17 @@ export class RedisEventLog implements EventLog {
     return feed
   }
 
-  /** Without remembering it: anyone may ask about threads that never were. */
+  /** Returns a thread's current state. Does not remember it: clients may ask about threads that never existed. */
   async #known(threadId: string): Promise<Feed> {
     const known = this.#feeds.get(threadId)
     if (known?.isWriting !== undefined) return known
     const feed = known ?? emptyFeed(threadId)
     await this.#refresh(feed)
-    // Its life has ended meanwhile: the next one is asked for.
+    // The thread was dropped meanwhile: its successor's state is requested.
     return feed.isDropped ? await this.#known(threadId) : feed
   }
 
-  /** Resolves when what is known of the thread is true, and stays so. */
+  /** Listens for a thread's changes. Resolves when the feed is current, and stays so. */
   #follow(feed: Feed): Promise<void> {
     if (feed.isWriting !== undefined) return Promise.resolve()
     feed.followed ??= this.#client
@@ -245,7 +248,7 @@ export class RedisEventLog implements EventLog {
     if (feed.isWriting !== undefined || feed.isDropped) return
     const [born = '', what = ''] = message.split(' ')
     if (feed.born === '' && what !== 'dropped') feed.born = born
-    // One of another life, or the end of this one: Redis says which.
+    // The message is from another life of the thread, or ends this one. Redis says which.
     if (born !== feed.born || what === 'dropped') {
       this.#refreshSoon(feed)
       return
@@ -259,13 +262,13 @@ export class RedisEventLog implements EventLog {
     feed.heard = 0
     const reply = bytesOfReply(await this.#client.askScript(STATE, threadKeys(feed.threadId), []))
     const [born = '', head = 0, oldest = 1] = reply.map(String)
-    // A message comes on another connection: it may be younger than this answer, and here first.
+    // Messages come on another connection: one may be newer than this answer and yet arrive first.
     this.#learn(feed, { born, head: Math.max(feed.heard, Number(head)), oldest: Number(oldest) })
   }
 
   #learn(feed: Feed, { born, head, oldest }: Pick<Feed, 'born' | 'head' | 'oldest'>): void {
     if (feed.isWriting !== undefined) {
-      // Everything else its writer knows better.
+      // The writer in this process knows everything else better.
       feed.oldest = Math.max(feed.oldest, oldest)
       return
     }
@@ -277,7 +280,7 @@ export class RedisEventLog implements EventLog {
     feed.waiting.wake()
   }
 
-  /** The thread is no more; what is called so from now on is another one. */
+  /** Ends the feed of a removed thread. A new thread of the same id gets a new feed. */
   #end(feed: Feed): void {
     feed.isDropped = true
     this.#steps.clear()
@@ -296,7 +299,7 @@ export class RedisEventLog implements EventLog {
     if (feed.followed !== undefined) this.#client.unlisten(channelOf(feed.threadId))
   }
 
-  /** What follows `seq`: from the shared tail when the reader keeps up, else from Redis. */
+  /** Returns what follows `seq`: from the shared tail when the reader keeps up, else from Redis. */
   async #take(feed: Feed, seq: number): Promise<readonly Batch[]> {
     const { threadId, tail } = feed
     const youngest = tail.batches.at(-1)
@@ -316,7 +319,7 @@ export class RedisEventLog implements EventLog {
 
   async #load(feed: Feed, seq: number): Promise<readonly Batch[]> {
     const { threadId } = feed
-    // In this order: what is known of the thread is not older than its entries.
+    // In this order, so that the thread's state is not older than its entries.
     const [entries, meta] = await Promise.all([
       this.#client.command('XRANGE', threadKey(threadId, 'log'), seq + 1, '+', 'COUNT', feed.entries),
       this.#client.command('HMGET', threadKey(threadId, 'meta'), 'born', 'head', 'oldest', 'largest'),
@@ -325,7 +328,7 @@ export class RedisEventLog implements EventLog {
     const [born = '', head = 0, oldest = 1, largest = Number.POSITIVE_INFINITY] = valuesOfReply(meta).map(
       (value) => value?.toString(),
     )
-    // A log that is gone by its age is known to the script only.
+    // Only the script detects a log that has expired.
     if (stored.length === 0) await this.#refresh(feed)
     else {
       this.#learn(feed, { born, head: Math.max(feed.head, Number(head)), oldest: Number(oldest) })
@@ -339,7 +342,7 @@ export class RedisEventLog implements EventLog {
     throw await this.#gap(feed, seq)
   }
 
-  /** What follows `seq` is damaged, or has vanished from the store. */
+  /** Returns the error for damaged or missing records after `seq`. */
   async #gap(feed: Feed, seq: number): Promise<RunnerError> {
     const key = threadKey(feed.threadId, 'log')
     const entries = await this.#client.ask('XRANGE', key, `${seq + 1}`, '+', 'COUNT', GAP_ENTRIES)

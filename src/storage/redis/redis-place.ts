@@ -2,22 +2,22 @@ import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
 import { wholeNumber } from '../../whole-number.ts'
 
-/** What EVENT_LOG_URL says. */
+/** The parsed EVENT_LOG_URL. */
 export interface RedisPlace {
   kind: 'single' | 'sentinel' | 'cluster'
-  /** The server, the sentinels, or nodes of the cluster. */
+  /** The server, the sentinels, or nodes of the cluster; empty for a Unix socket. */
   nodes: readonly { host: string; port: number }[]
-  /** Of a Unix socket; then there are no nodes. */
+  /** Path of the Unix socket; undefined without one. */
   path: string | undefined
   isTls: boolean
   username: string | undefined
   password: string | undefined
   db: number
-  /** What the sentinels call the master. */
+  /** The sentinels' name for the master; empty without sentinels. */
   master: string
-  /** Replicas that must have what was committed before it counts as flushed. */
+  /** Number of replicas that must have a commit before it counts as flushed. */
   waitReplicas: number
-  /** Whether it must be in the append-only file on disk before it counts as flushed. */
+  /** Whether a commit must be in the append-only file on disk before it counts as flushed. */
   waitAof: boolean
 }
 
@@ -39,7 +39,7 @@ const Query = z.strictObject({
   db: wholeNumber().default(0),
 })
 
-/** @throws {RunnerError} `config_invalid`, without the value: it may hold a password. */
+/** Parses EVENT_LOG_URL. @throws {RunnerError} `config_invalid`, without the value: it may hold a password. */
 export function parsePlace(text: string): RedisPlace {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const isUnix = url?.protocol === 'unix:'

@@ -17,25 +17,28 @@ import { PROBE } from './scripts.ts'
 import { tenantOf } from './tenant.ts'
 
 export interface RedisStorageOptions {
-  /** As `EVENT_LOG_URL`. */
+  /** The value of `EVENT_LOG_URL`. */
   url: string
-  /** This runner in all its lives. */
+  /** Id of this runner, kept across restarts. */
   runnerId: string
-  /** Where other runners send those who ask for its threads. */
+  /** URL that other runners name to clients that ask for this runner's threads. */
   runnerUrl: string
-  /** For how long a thread stays a runner's that is not heard of. */
+  /** Milliseconds for which a thread stays with a runner that does not renew its lease. */
   leaseMs: number
-  /** Above so many bytes a thread's oldest records go, and its oldest blobs. */
+  /** Size in bytes above which a thread's oldest records are removed; the same limit applies to its blobs. */
   retentionBytes: number
-  /** What is older goes, and all of a thread that nothing was written to for so long; 0 for never. */
+  /**
+   * Age in milliseconds above which records and blobs are removed: all of them when nothing was written to the thread
+   * for so long. 0 for never.
+   */
   retentionMs?: number
   now?: () => number
 }
 
-/** What is on its way when the log closes has so long to arrive. */
+/** Milliseconds for which `close` waits for pending commits. */
 const LAST_COMMITS_MS = 5000
 
-/** The storage port on one Redis that many runners share. docs/redis.md says what is under which key. */
+/** The storage port on one Redis that many runners share. docs/redis.md describes the keys. */
 export class RedisStorage implements Storage {
   readonly log: RedisEventLog
   readonly blobs: Blobs
@@ -71,7 +74,7 @@ export class RedisStorage implements Storage {
     }
   }
 
-  /** @throws {RunnerError} `config_invalid`, `storage_unavailable`: then nothing was written. */
+  /** Opens the storage. @throws {RunnerError} `config_invalid`, `storage_unavailable`: nothing was stored then. */
   static async open(options: RedisStorageOptions): Promise<RedisStorage> {
     await checkServer(parsePlace(options.url))
     return new RedisStorage(options)
@@ -139,7 +142,7 @@ export class RedisStorage implements Storage {
   }
 }
 
-/** Of a thread's own hash, JSON by member. */
+/** Returns the options of a table with JSON values by member, in one hash per thread. */
 function jsonIn(client: RedisClient, table: ThreadKey) {
   return {
     client,

@@ -6,15 +6,15 @@ import { damagedEntry, textsOfReply, valuesOfReply } from './reply.ts'
 
 export interface RedisTableOptions<V> {
   client: RedisClient
-  /** Where the values of one name are. */
+  /** Returns the Redis key that holds the values of one name. */
   keyOf(name: string): string
-  /** The field of a key's value. */
+  /** Returns the hash field of a key's value. */
   fieldOf(key: Key): string
-  /** @throws when it is not what was stored. */
+  /** @throws when the bytes are not what was stored. */
   decode(stored: Buffer): V
 }
 
-/** The values of one name are a hash. */
+/** A table in Redis. The values of one name are a hash. */
 export class RedisTable<V> implements Table<V> {
   protected readonly options: RedisTableOptions<V>
 
@@ -29,7 +29,7 @@ export class RedisTable<V> implements Table<V> {
   async getAll(keys: readonly Key[]): Promise<readonly (V | undefined)[]> {
     const { client, keyOf, fieldOf } = this.options
     client.checkOpen()
-    // One thread's at a time: in a cluster they are on one node.
+    // One command per name: in a cluster, only the keys of one thread are on one node.
     const names = new Set(keys.map(([name]) => name))
     const found = await Promise.all(
       [...names].map(async (name) => {
@@ -65,7 +65,7 @@ export class RedisTable<V> implements Table<V> {
     return value
   }
 
-  /** Undefined for what is damaged. */
+  /** Returns undefined for a missing or damaged value. */
   #wholeOf(stored: Buffer | undefined): V | undefined {
     if (stored === undefined) return undefined
     try {
@@ -76,7 +76,7 @@ export class RedisTable<V> implements Table<V> {
   }
 }
 
-/** Facts by thread. The list of threads is on one node, and may name some that are no more. */
+/** Facts by thread. The list of threads is on one node, and may name threads that no longer exist. */
 export class ThreadsTable extends RedisTable<unknown> {
   constructor(client: RedisClient) {
     super({
@@ -93,7 +93,7 @@ export class ThreadsTable extends RedisTable<unknown> {
     return (await Promise.all(ids.map((id) => this.#entryOf([id])))).flat()
   }
 
-  /** One, or none. */
+  /** Returns one entry, or none when there is no value. */
   async #entryOf(key: Key): Promise<TableEntry<unknown>[]> {
     try {
       const value = await this.get(key)

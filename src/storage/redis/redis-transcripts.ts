@@ -4,10 +4,10 @@ import { idOfName, threadKey, transcriptKey } from './keys.ts'
 import type { Lanes } from './lanes.ts'
 import { textsOfReply } from './reply.ts'
 
-/** Lines that one step of reading takes out of Redis. */
+/** Lines per read from Redis. */
 const LINES = 256
 
-/** Each transcript is a list. */
+/** The transcripts in Redis. Each transcript is a list. */
 export class RedisTranscripts implements Transcripts {
   readonly #client: RedisClient
   readonly #lanes: Lanes

@@ -2,7 +2,7 @@ import { RunnerError } from '../../errors.ts'
 import { storeDamaged } from '../damage.ts'
 import type { Key } from '../table.ts'
 
-/** A list of bulk strings; door of what Redis answers. */
+/** Checks that Redis answered with a list of bulk strings. @throws {RunnerError} `internal` for any other reply. */
 export function bytesOfReply(reply: unknown): readonly Buffer[] {
   if (!Array.isArray(reply) || !reply.every((part) => Buffer.isBuffer(part))) throw strange()
   return reply
@@ -13,7 +13,7 @@ export function textsOfReply(reply: unknown): readonly string[] {
   return bytesOfReply(reply).map((part) => part.toString())
 }
 
-/** A list in which what is not there is `null`. */
+/** As `bytesOfReply`, for a list with `null` for missing values; they become undefined. */
 export function valuesOfReply(reply: unknown): readonly (Buffer | undefined)[] {
   if (!Array.isArray(reply)) throw strange()
   return reply.map((part: unknown) => {
@@ -23,7 +23,7 @@ export function valuesOfReply(reply: unknown): readonly (Buffer | undefined)[] {
   })
 }
 
-/** The one value of each entry of a stream. */
+/** Returns the one value of each entry of a stream. */
 export function valuesOfEntries(reply: unknown): readonly Buffer[] {
   if (!Array.isArray(reply)) throw strange()
   return reply.map((entry: unknown) => {
@@ -38,7 +38,7 @@ function strange(): RunnerError {
   return new RunnerError('internal', 'Redis answered a command in a way that no Redis does.')
 }
 
-/** A value that is not what this program writes. */
+/** Returns the error for a value that this program did not write. */
 export function damagedEntry(key: Key): RunnerError {
   return storeDamaged(`the entry ${JSON.stringify(key)} is not what was written`)
 }

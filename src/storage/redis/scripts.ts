@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { THREAD_TYPES } from './keys.ts'
 
 /**
- * Each script is one step that Redis makes whole or not at all, also into its append-only file and to its replicas. All
- * get the keys of one thread, in the order of `THREAD_TYPES`.
+ * A Lua script and its SHA-1 digest in hex. Redis runs a script as one atomic step, also in its append-only file and on
+ * its replicas. Unless a script says otherwise, KEYS are those of one thread, in the order of `THREAD_TYPES`.
  */
 export interface RedisScript {
   lua: string
@@ -19,16 +19,16 @@ const TYPES = Object.values(THREAD_TYPES)
   .map((type) => `'${type}'`)
   .join(', ')
 
-/** A log that has gone whole, by its age: nothing of it is kept. Where no age is set, it has been lost. */
+/** Lua for a log that expired as a whole: no record is left. Without an age, a missing log was lost instead. */
 const AGED_LOG = `
 if meta[5] and redis.call('EXISTS', KEYS[3]) == 0 then oldest = string.format('%d', tonumber(head) + 1) end`
 
 /**
- * Makes somebody the writer of a thread, unless another holds it. The fence is a number that each claim raises, and the
- * process behind it: whoever writes shows it.
+ * Makes a process the writer of a thread, unless another runner holds it. The fence is a number that each claim raises,
+ * followed by the process id. Every write has to show the fence.
  *
- * ARGV: lease as JSON, runner id, process id, lease in ms (0 for a visit, which leaves the thread to its runner), 0 or the
- * number of the fence that Redis has lost, id of the life that begins with it.
+ * ARGV: lease as JSON, runner id, process id, lease in ms (0 for a visit, which leaves the thread to its runner), 0 or
+ * the number of the fence that Redis has lost, id of the life that begins if the thread is new.
  */
 export const CLAIM = script(
   'allow-oom',
@@ -61,7 +61,7 @@ return {'claimed', fence, head, oldest, meta[3] or '0', meta[4]}
 `,
 )
 
-/** ARGV: fence, lease as JSON, lease in ms. */
+/** Renews a lease. ARGV: fence, lease as JSON, lease in ms. */
 export const RENEW = script(
   'allow-oom',
   `
@@ -72,7 +72,7 @@ return {'done'}
 `,
 )
 
-/** Nothing stays of a thread that never had anything. ARGV: fence. */
+/** Gives a thread up. Removes all keys of a thread without records, facts and queue. ARGV: fence. */
 export const RELEASE = script(
   'allow-oom',
   `
@@ -86,13 +86,13 @@ return {'done', 'empty'}
 )
 
 /**
- * One commit: the next one of its writer, or nothing. One that was made already is made no second time, so that it can be
- * sent again when nobody knows whether the first one arrived.
+ * Makes one commit if it is its writer's next one. A commit that was made before is not made twice, so a commit can be
+ * sent again when its answer was lost.
  *
  * ARGV: fence, number of the commit, first and last seq (0 for no batch), batch, retention in bytes, retention in ms (0 for
- * none) and the moment until which all is too old, how many blobs, (id, value) each, then (index of the key, field, 1 to set
- * or 0 to remove, value) of each write. Without writes only the first four keys are needed. Returns the bytes of the log and
- * its first seq when it is made.
+ * none), the time in ms since the epoch up to which everything is too old, number of blobs, (id, value) of each, then
+ * (index of the key, field, 1 to set or 0 to remove, value) of each write. Without writes only the first four keys are
+ * needed. Returns the log's bytes and its first seq, as one text, when the commit is made.
  */
 const COMMIT_BODY = `
 local meta = redis.call('HMGET', KEYS[1], 'fence', 'n', 'bytes', 'oldest', 'born', 'largest', 'blobBytes', 'age')
@@ -174,10 +174,10 @@ return kept .. ' ' .. oldest
 `
 
 export const COMMIT = script('', COMMIT_BODY)
-/** The same when the memory is full: what must be said when everything else is refused. */
+/** The same commit, also when the memory is full: for the end of a run, when everything else is refused. */
 export const LAST_COMMIT = script('allow-oom', COMMIT_BODY)
 
-/** Forgets all of a thread. Where nothing is, it was done before. ARGV: fence, channel, prefix of the transcripts' keys. */
+/** Removes all of a thread, unless that was done before. ARGV: fence, channel, prefix of the transcripts' keys. */
 export const DROP = script(
   'allow-oom',
   `
@@ -192,7 +192,7 @@ return {'done'}
 `,
 )
 
-/** What is there of a thread now: id of its life, last and first seq. */
+/** Returns the current state of a thread: id of its life, last and first seq. */
 export const STATE = script(
   'no-writes',
   `
@@ -204,8 +204,9 @@ return {meta[1] or '', head, oldest}
 )
 
 /**
- * Tries each command that a runner needs, on a key that is a string while this runs and is not there afterwards. Returns
- * the command that its user may not give, with Redis' words. KEYS: one that is not there. ARGV: a channel.
+ * Tries each command that a runner needs, on a key that is a string meanwhile and is removed at the end. Returns the
+ * first command that the user may not run, with Redis' message, else an empty text. KEYS: an unused key. ARGV: a
+ * channel.
  */
 export const RIGHTS = script(
   'allow-oom',
@@ -231,12 +232,12 @@ return refused
 `,
 )
 
-/** Is refused when any write would be. */
+/** Does nothing. Redis refuses it whenever it would refuse a write. */
 export const PROBE = script('', `return {'done'}`)
 
 /**
- * Adds lines to one of the agent's transcripts. KEYS: those of the thread, and the transcript's. ARGV: fence, name of the
- * transcript, how many lines it had, lines.
+ * Appends lines to one of the agent's transcripts, unless they arrived before. KEYS: those of the thread, then the
+ * transcript's. ARGV: fence, name of the transcript, its number of lines so far, the lines.
  */
 export const TRANSCRIBE = script(
   '',

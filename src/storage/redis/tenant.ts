@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
 
-/** This process as others see it in a lease. */
+/** The identity of this process, as its leases show it to others. */
 export interface Tenant {
-  /** Of the runner in all its lives: a runner that starts again has its threads at once. */
+  /** Id of the runner, kept across restarts: a runner that starts again can have its threads at once. */
   runnerId: string
-  /** Of this process: what an earlier life of the runner still writes is not this one's. */
+  /** Id of this process: it distinguishes late writes of the runner's earlier process. */
   processId: string
   lease: string
   leaseMs: number
@@ -19,7 +19,7 @@ export function tenantOf(runnerId: string, url: string, leaseMs: number): Tenant
   return { runnerId, processId, lease: JSON.stringify({ id: runnerId, url, process: processId }), leaseMs }
 }
 
-/** @param lease as Redis holds it. */
+/** Returns an `elsewhere` error. @param lease as Redis holds it (JSON); empty when unknown. */
 export function elsewhere(threadId: string, lease = ''): RunnerError {
   const parsed = lease === '' ? undefined : Lease.safeParse(parseJson(lease))
   const url = parsed?.success === true ? parsed.data.url : undefined

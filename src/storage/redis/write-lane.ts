@@ -31,13 +31,13 @@ export interface LaneOptions {
   retentionBytes: number
   retentionMs: number
   now(): number
-  /** What has to be over before the thread is claimed: the removal of an earlier life. */
+  /** Settles before the thread is claimed: the removal of an earlier thread of the same id. */
   after?: Promise<unknown> | undefined
-  /** Without a lease, for a moment. */
+  /** Whether the thread is written for a moment only, without a lease. */
   isVisit?: boolean
-  /** Gives what is committed to the readers of this process. */
+  /** Called after a claim. Returns the feed that takes commits to the readers of this process. */
   hold(claimed: Claimed): HeldFeed
-  /** Another process writes the thread. */
+  /** Called when another process writes the thread. */
   onLost(): void
 }
 
@@ -49,12 +49,12 @@ interface Entry {
   bytes: number
   batch: Batch | undefined
   isSettled: boolean
-  /** Why it is not written, and will not be. */
+  /** Why the entry is not written, now or later; undefined when it is not refused. */
   refusal: unknown
   at: number
 }
 
-/** What was confirmed stays here for so long: a Redis that crashed or failed over may have lost it, and gets it again. */
+/** Milliseconds for which confirmed commits are kept, to send them again to a Redis that lost them in a crash. */
 const JOURNAL_MS = 10_000
 const JOURNAL_BYTES_MAX = 4 * 1024 * 1024
 
@@ -63,7 +63,7 @@ const INDEX = new Map(Object.keys(THREAD_TYPES).map((name, index) => [name, inde
 const indexOf = (key: ThreadKey): number => INDEX.get(key) ?? 0
 
 /**
- * What one process writes for one thread. Commits are numbered and Redis makes each once, in order, and only for the
+ * The commits of one process for one thread. Commits are numbered. Redis makes each once, in order, and only for the
  * process that shows the thread's fence. So they are sent without waiting for each other, and again after a fault.
  */
 export class WriteLane {
@@ -74,21 +74,21 @@ export class WriteLane {
   #claiming: Promise<Claimed> | undefined
   #catching: Promise<void> | undefined
   #fence = ''
-  /** Id of the thread's life. */
+  /** Id of the thread's life: another one when the thread was deleted and made anew. */
   #born: string = randomUUID()
   #n = 0
-  /** Last seq given out; runs ahead of `#head` while a commit is under way. */
+  /** Last assigned seq; runs ahead of `#head` while a commit is in progress. */
   #assigned = 0
   #head = 0
   readonly #pending = new Set<Promise<unknown>>()
-  /** How many lines each has, when the last one has arrived. */
+  /** Number of lines of each transcript, once its last append has arrived. */
   readonly #transcripts = new Map<string, Promise<number>>()
   #feed: HeldFeed | undefined
   #isLost = false
   #isDropped = false
-  /** Of its records in Redis. */
+  /** Size of the thread's records in Redis, in bytes. */
   bytes = 0
-  /** Until then the thread is this process's, on its own clock. */
+  /** When the lease ends, by this process's clock (`performance.now()`). */
   leasedUntil = 0
 
   constructor(options: LaneOptions) {
@@ -96,7 +96,7 @@ export class WriteLane {
     this.#keys = threadKeys(options.threadId)
   }
 
-  /** Whether it has a lease, which has to be renewed. */
+  /** Whether the lane has a lease, which has to be renewed. */
   get isLeased(): boolean {
     return this.isHeld && this.#options.isVisit !== true
   }
@@ -105,7 +105,7 @@ export class WriteLane {
     return this.#fence !== '' && !this.#isLost && !this.#isDropped
   }
 
-  /** Whether a commit is on its way whose answer is not here yet. */
+  /** Whether a commit or a transcript append is not answered yet. */
   get isWriting(): boolean {
     return this.#pending.size > 0
   }
@@ -114,7 +114,11 @@ export class WriteLane {
     return this.#fence
   }
 
-  /** @throws {RunnerError} `elsewhere`, `storage_damaged`, `storage_full`, `storage_unavailable`. */
+  /**
+   * Claims the thread on the first call; later calls return the same promise.
+   *
+   * @throws {RunnerError} `elsewhere`, `storage_damaged`, `storage_full`, `storage_unavailable`.
+   */
   claim(): Promise<Claimed> {
     this.#claiming ??= this.#claim()
     return this.#claiming
@@ -127,11 +131,11 @@ export class WriteLane {
     return work
   }
 
-  /** As `Transcripts.append`; of one transcript in the order of the calls. */
+  /** As `Transcripts.append`. Appends to one transcript are made in the order of the calls. */
   transcribe(name: string, lines: readonly string[]): Promise<void> {
     const before = this.#transcripts.get(name) ?? this.#lengthOf(name)
     const after = before.then((length) => this.#transcribe(name, lines, length))
-    // One that failed is asked for anew.
+    // After a failed append, the length is requested again.
     const known = after.catch(() => this.#lengthOf(name))
     this.#transcripts.set(name, known)
     known.catch(() => this.#transcripts.delete(name))
@@ -153,7 +157,7 @@ export class WriteLane {
     return Number(first)
   }
 
-  /** Forgets all of the thread. What was being written before it is written first. */
+  /** Removes all of the thread, after its pending writes. */
   async drop(): Promise<void> {
     await this.claim()
     await this.settled()
@@ -165,7 +169,7 @@ export class WriteLane {
     this.#feed?.dropped()
   }
 
-  /** @returns whether nothing is left of the thread, since it never had anything. */
+  /** Gives the thread up. @returns whether nothing is left of it, since it never had anything. */
   async release(): Promise<boolean> {
     if (!this.isHeld) return false
     await this.settled()
@@ -175,7 +179,7 @@ export class WriteLane {
     return reply[1] === 'empty'
   }
 
-  /** The lease begins again. Resolves whether the thread is still this process's. */
+  /** Renews the lease. Resolves whether this process still has the thread. */
   async renew(): Promise<boolean> {
     const { client, tenant } = this.#options
     const asked = performance.now()
@@ -186,13 +190,13 @@ export class WriteLane {
       this.leasedUntil = asked + tenant.leaseMs
       return true
     }
-    // A Redis that has lost the claim itself gets it again, unless another was quicker.
+    // If Redis has lost the claim itself, it is made again, unless another process was quicker.
     const isOurs = await this.#claimAgain()
     if (!isOurs) this.#lose(lease)
     return isOurs
   }
 
-  /** Resolves when nothing is on its way. */
+  /** Resolves when no write is pending. */
   async settled(): Promise<void> {
     while (this.#pending.size > 0) await Promise.allSettled(this.#pending)
   }
@@ -209,7 +213,7 @@ export class WriteLane {
   async #claim(least = 0): Promise<Claimed> {
     const { after, client, tenant, threadId, hold, isVisit = false } = this.#options
     await after
-    // A Redis that has lost all has lost its mark too.
+    // A Redis that has lost everything has lost the format mark too.
     await Promise.all([
       client.ask('SET', FORMAT_KEY, FORMAT, 'NX'),
       client.ask('SADD', THREADS_KEY, nameOf(threadId)),
@@ -229,7 +233,7 @@ export class WriteLane {
     const claimed = { head, oldest, born: facts[3] ?? '' }
     this.#born = claimed.born
     this.bytes = bytes
-    // Again: what it had is sent again.
+    // In a repeated claim the lane keeps its own state: what Redis has lost is sent again.
     if (least > 0) return claimed
     this.#head = head
     this.#assigned = head
@@ -278,7 +282,7 @@ export class WriteLane {
     return { n: this.#n, script, keys, args, bytes, batch, isSettled: false, refusal: undefined, at: now() }
   }
 
-  /** Until Redis has made it, or refused it. */
+  /** Sends a commit until Redis has made or refused it. */
   async #deliver(entry: Entry): Promise<void> {
     for (;;) {
       const reply = await this.#send(entry)
@@ -305,11 +309,11 @@ export class WriteLane {
     }
   }
 
-  /** It is made, and so is all before it. */
+  /** Marks a commit and all commits before it as made, and publishes their batches. */
   #settle(entry: Entry, now: string): void {
     if (entry.isSettled) return
     const [bytes, oldest] = now.split(' ')
-    // They are numbered without a gap, and settled in order.
+    // Entries are numbered without a gap and settled in order.
     const end = entry.n - (this.#journal[0]?.n ?? entry.n) + 1
     let begin = end
     while (this.#journal[begin - 1]?.isSettled === false) begin -= 1
@@ -322,7 +326,7 @@ export class WriteLane {
     this.#forgetOld()
   }
 
-  /** What follows would stand behind a hole. */
+  /** Refuses a commit and all later ones, which would follow a gap. Returns the error to throw. */
   #refuse(entry: Entry, error: unknown): unknown {
     const at = this.#journal.indexOf(entry)
     if (at < 0 || entry.isSettled) return entry.refusal ?? error
@@ -335,7 +339,7 @@ export class WriteLane {
     return error
   }
 
-  /** Redis has lost what it had confirmed, or what goes before is still on its way: it gets all of it, in order. */
+  /** Sends the missing commits before an entry, in order: Redis has lost them, or they are still on their way. */
   async #catchUp(done: number, { n: upTo }: Entry): Promise<void> {
     this.#catching ??= this.#sendAll(done + 1, upTo).finally(() => {
       this.#catching = undefined
@@ -356,7 +360,7 @@ export class WriteLane {
     }
   }
 
-  /** Where the claim is lost and nobody else has the thread. Resolves whether it is ours again. */
+  /** Claims the thread again after Redis has lost the claim. Resolves whether this process has the thread. */
   async #claimAgain(): Promise<boolean> {
     if (this.#isLost || this.#isDropped) return false
     const [number = '0'] = this.#fence.split(':')
