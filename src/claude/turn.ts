@@ -57,7 +57,7 @@ export class Turn {
   #isBroken = false
   /** The last known entry of the session's file. */
   #lastEntry: string | undefined
-  /** The entry of this turn that the session may be taken back to: a summary of everything before, or a whole answer. */
+  /** The entry of this turn to which the session may be taken back: a summary of all before, or a whole answer. */
   #safeEntry: string | undefined
   /** The entry of the summary when the session was compacted in this turn. Earlier entries then no longer exist. */
   #summaryEntry: string | undefined
