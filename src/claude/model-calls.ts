@@ -45,7 +45,7 @@ const SYNTHETIC = '<synthetic>'
 
 /** One sender of requests to the model: the agent itself, or the subagent of one tool call. */
 interface Lane {
-  /** As in `ModelCall`. */
+  /** The owner's fields of `ModelCall`. */
   owner: { parentToolCallId?: string }
   /** Time of the request, in milliseconds since the epoch; for a subagent the earliest possible time. */
   askedAt?: number | undefined

@@ -14,7 +14,7 @@ export interface ClaudeAgentOptions extends LaunchOptions {
   slashCommands: boolean
   processesMax: number
   startTimeoutMs: number
-  /** How long Claude Code may take to answer a control request before it counts as hung. */
+  /** Time that Claude Code has to answer a control request before it counts as hung. */
   controlTimeoutMs: number
   /** Time that Claude Code has for each step of its end: end of input, SIGTERM, SIGKILL. */
   stopStepMs: number

@@ -87,7 +87,7 @@ export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options 
     // A workspace's settings can redirect model traffic and start programs (claude-code.md 7.3).
     settingSources: [...launch.settingSources],
     strictMcpConfig: true,
-    // Not on the command line, where other users could read their environment.
+    // The servers are not on the command line, where other users could read their environment.
     mcpServersDelivery: 'initialize',
     settings: { skipWebFetchPreflight: true, ...STRANGERS },
     managedSettings: managedSettings(denied, { isConfined: launch.permissionMode === 'never-ask' }),

@@ -75,7 +75,7 @@ export function parseSdkOverrides(
   const { systemPrompt, ...others } = parsed.data
   const words = [systemPrompt, others.appendSystemPrompt].filter((part) => part !== undefined)
   const appended = words.length === 0 ? {} : { appendSystemPrompt: words.join('\n\n') }
-  // JSON has no `undefined`, which zod's types allow for.
+  // Parsed JSON contains no `undefined`, which zod's types allow.
   const overrides = { ...others, ...appended } as SdkOverrides
   checkEffect(overrides, modelNamed(place.model ?? overrides.model, place.env))
   return { overrides, unknown: Object.keys(given ?? {}).filter((key) => !KNOWN.includes(key)) }

@@ -23,7 +23,7 @@ const KILL_MS = 2000
 const ASK_AFRESH = 'Set CLAUDE_CLI_PATH to another binary, or unset it for the one that is installed here.'
 
 export interface ClaudeBinaryOptions {
-  /** The wrapper. */
+  /** Path of the wrapper, which becomes the binary. */
   executable: string
   env: Record<string, string>
   /** Working directory of the started process. Nothing in it is read. */

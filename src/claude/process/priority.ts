@@ -48,6 +48,6 @@ function unlessRefused(work: () => void): void {
   try {
     work()
   } catch {
-    // See above.
+    // Ignored, as said above.
   }
 }

@@ -21,7 +21,7 @@ export interface ClaudeProcessOptions extends Spawning {
   /** Options of the SDK's `query`. The executable in them is the wrapper. */
   sdk: Options
   startTimeoutMs: number
-  /** How long Claude Code may take to answer a control request before it counts as hung. */
+  /** Time that Claude Code has to answer a control request before it counts as hung. */
   controlTimeoutMs: number
   /** Time that Claude Code has for each step of its end: end of input, SIGTERM, SIGKILL. */
   stopStepMs: number

@@ -54,8 +54,8 @@ const HOOK_STOPS = ['hook_stopped', 'tool_deferred', 'stop_hook_blocked', 'stop_
 /** Returns why a hook has ended the turn. Undefined when no hook did. */
 export function hookStopOf(result: ResultMessage, { isToldToGoOn }: TurnSigns): string | undefined {
   const { terminal_reason: reason } = result
-  // After some rounds Claude Code overrides a Stop hook that never lets the model stop. The hook's last message then has
-  // no answer.
+  // After some rounds Claude Code overrides a Stop hook that never lets the model stop. The hook's last message then
+  // has no answer.
   if (reason === 'completed' && isToldToGoOn) return 'stop_hook_blocked'
   return HOOK_STOPS.find((stop) => stop === reason)
 }
