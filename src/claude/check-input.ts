@@ -5,16 +5,17 @@ import { checkSame, type Switches } from './launch/switches.ts'
 import { checkWords } from './translate/prompt.ts'
 
 interface Around {
-  /** What is open of elicitations. */
+  /** The questions that wait for a person. Only elicitations among them are checked. */
   asked: readonly object[]
-  /** Under way, or waiting for somebody. */
+  /** The turn that is in progress or waits for somebody. */
   turn: { isParked: boolean; switches: Switches } | undefined
-  /** It is to go into the turn under way. */
+  /** Whether the input is for the turn in progress. */
   isSteering: boolean
 }
 
 /**
- * What of an input is Claude's to refuse, beside its switches.
+ * Checks the parts of an input that only this agent understands: tools, messages, answers. Compares the switches with
+ * those of the turn that the input continues; their own values are checked elsewhere.
  *
  * @throws {RunnerError} `invalid_input`, naming the wrong part.
  */

@@ -27,10 +27,11 @@ export class ClaudeAgent implements Agent {
   }
 
   /**
-   * A slot for one process, to be held until that process and all that it started are gone. When all are held, the
-   * one that is idle longest goes. Nothing is claimed before a process could work; what that waits for ends with `signal`.
+   * Claims a slot for one process. It is held until that process and all that it started have ended. When all slots are
+   * held, the process that started earliest among the idle ones is stopped. Before the claim this waits until a process
+   * could work; that wait ends with `signal`.
    *
-   * @throws {RunnerError} `too_many_processes` when every process is at work; why none could work.
+   * @throws {RunnerError} `too_many_processes` when every process is at work; another code when no process could work.
    */
   async claim(session: SlotHolder, signal: AbortSignal): Promise<Lease> {
     const { prepared, beforeStart } = this.options
@@ -47,7 +48,7 @@ export class ClaudeAgent implements Agent {
           `CLAUDE_PROCESSES_MAX (${this.#slots.max}) Claude Code processes are at work; try again when a run has ended.`,
         )
       }
-      // Whoever comes first behind it has the slot: others may wait for the same one.
+      // Several claims may wait for the same process. The first one takes the slot; the others try again.
       await idle.rest()
     }
   }

@@ -43,15 +43,15 @@ export class Conversation implements AgentSession {
   #run: { runId: string; begun: Promise<void> } | undefined
   #seenModel: string | undefined
   #isWarned = false
-  /** The process has in mind what the conversation was taken back from. */
+  /** Whether the process still remembers the part that the conversation was taken back from. */
   #isAhead = false
-  /** Approved of what a process had asked that is gone; for the one that the run goes to. */
+  /** Accepted answers to questions of a process that has ended. The process of the next run gets them. */
   #grants: Grant[] = []
 
   constructor(agent: Owner, threadId: string, memory: AgentMemory) {
     this.#agent = agent
     this.#threadId = threadId
-    // A runner that was killed may have sent what no memory holds.
+    // A killed runner may have sent something that no memory holds.
     this.#memory = { ...parseMemory(memory), isUnproven: true }
     this.#process = new WarmProcess({
       agent,
@@ -71,7 +71,10 @@ export class Conversation implements AgentSession {
     return this.#process.current
   }
 
-  /** Stored ahead of a run, which a kill may cut: the session may be there then, and asking for it costs one start. */
+  /**
+   * `begun` is always true, because this is stored ahead of a run that a kill may cut. The session may exist then, and
+   * trying to resume it costs one start.
+   */
   get memory(): AgentMemory {
     return { ...this.#memory, begun: true }
   }
@@ -117,7 +120,7 @@ export class Conversation implements AgentSession {
 
   async setModel(model: string): Promise<string | undefined> {
     const before = this.describe().model
-    // The next run sets it in the process: nobody waits here for one that is hung.
+    // The next run sets it in the process, so that this call does not wait for a hung process.
     this.#memory.model = model
     return before
   }
@@ -132,7 +135,7 @@ export class Conversation implements AgentSession {
   }
 
   #give({ blocks, surroundings }: Prompt, message: Steered): boolean {
-    // An id of its own: Claude Code names the message by it, and takes none but a UUID.
+    // A new id, because Claude Code reports on the message by it and accepts only a UUID.
     const uuid = randomUUID()
     if (this.#warm === undefined || this.#turn?.steer(uuid, message) !== true) return false
     this.#turn.give(blocks)
@@ -152,7 +155,7 @@ export class Conversation implements AgentSession {
     this.#run = { runId: request.runId, begun: context.begun }
     this.#process.use()
     try {
-      // Answers act at once, and a process is ended with what it has in mind.
+      // Answers take effect at once, and ending a process loses its memory: both must wait for the commit.
       if (this.#isAhead || isOwed(this.#memory)) await context.begun
       if (this.#isAhead) await this.rest()
       this.#isAhead = false
@@ -188,7 +191,7 @@ export class Conversation implements AgentSession {
     return openTaskOutput(taskOutputPlaces(this.#agent.options), { taskId, claudeSessionId })
   }
 
-  /** Stops the process; the next run resumes its session. Resolves when all of it is gone, and its slot is free. */
+  /** Stops the process; the next run resumes its session. Resolves when all of it has ended and its slot is free. */
   rest(): Promise<void> {
     return this.#process.rest()
   }
@@ -197,7 +200,7 @@ export class Conversation implements AgentSession {
     return this.#process.close()
   }
 
-  /** The answers go to the process that waits for them, and the turn goes on where it stopped. */
+  /** Gives the answers to the process that waits for them. The turn continues where it stopped. */
   async #goOn(warm: Warm, run: { turn: Turn; request: RunRequest; context: RunContext }): Promise<RunEnd> {
     const { turn, request, context } = run
     const further = furtherPrompt(request, { ...this.#agent.options, turn })
@@ -219,19 +222,19 @@ export class Conversation implements AgentSession {
       this.#memory = left.memory
       return { outcome: 'success', pendingToolCallIds: left.pendingToolCallIds }
     }
-    // It stays open until the process has heard of it: there may come to be none.
+    // The memory keeps the questions open until a process has got the answers: the start may fail.
     prompt.blocks.unshift(...left.blocks)
     this.#grants = left.grants
     const end = await this.#takeOn(prompt, { request, context, isResumed })
     if (!isUnproven || !isRejected(end)) return end
-    // It may be what an unfinished run left in the session that was refused, and not these words.
+    // The model may have refused what an unfinished run left in the session, and not this prompt.
     tell(context, [
       ownEvent('session_reset', { claudeSessionId: this.#memory.claudeSessionId, reason: LEFT }),
     ])
     return await this.#takeOn(prompt, { request, context, isResumed: this.#begin() })
   }
 
-  /** Goes on with the session where it is, or with a new one when it is nowhere. */
+  /** Continues the session in the directory where it is found, or starts a new one when it is found nowhere. */
   async #takeOn(
     prompt: Prompt,
     run: { request: RunRequest; context: RunContext; isResumed: boolean },
@@ -241,7 +244,10 @@ export class Conversation implements AgentSession {
     return end === NO_CONVERSATION ? await this.#takeAfresh(prompt, run.request, run.context) : end
   }
 
-  /** An older Claude Code finds a session only in the directory it began in. Whether that is another one. */
+  /**
+   * Moves the conversation to the directory in which it began, because an older Claude Code finds a session only there.
+   * Returns `false` when that is the current directory or was tried already.
+   */
   async #returnToOrigin(): Promise<boolean> {
     const staysIn = otherOrigin(this.#memory.origin, await this.#process.place())
     if (staysIn === undefined) return false
@@ -250,7 +256,7 @@ export class Conversation implements AgentSession {
     return true
   }
 
-  /** The stored session is gone: says so once and goes on with a new one. */
+  /** Reports once that the stored session is missing, and continues with a new session. */
   async #takeAfresh(prompt: Prompt, request: RunRequest, context: RunContext): Promise<RunEnd> {
     const lost = this.#memory
     await this.rest()
@@ -263,8 +269,8 @@ export class Conversation implements AgentSession {
   }
 
   /**
-   * Whether there is a conversation to resume; from now on there is. Called before anything is awaited, so that it
-   * is stored together with the run's start.
+   * Returns whether there is a conversation to resume, and notes that there is one from now on. Called before anything
+   * is awaited, so that the note is stored together with the run's start.
    */
   #begin(): boolean {
     const { begun } = this.#memory
@@ -303,14 +309,14 @@ export class Conversation implements AgentSession {
     this.#inBackground('ending a run with its process', failWithProcess(turn, claude))
     await tellSwitches(warm, switches, context.signal)
     await mcp.retry(claude, context.signal)
-    // Of a command Claude Code asks nobody; of all other words it asks the gate.
+    // Claude Code calls the gate for every prompt except slash commands. With these the prompt waits here.
     if (this.#agent.options.slashCommands) await context.begun
     claude.send(userLine(prompt.blocks, randomUUID()))
     mcp.watch(claude, turn, context.signal)
     return await this.#follow(warm, turn, context)
   }
 
-  /** The turn until its end, or until it waits for somebody. */
+  /** Follows the turn until it ends or waits for somebody. */
   async #follow({ claude, host }: Warm, turn: Turn, context: RunContext): Promise<TurnEnd> {
     const ended = turn.follow(context)
     const stop = (): void => this.#stop(claude, turn, ended)
@@ -320,7 +326,7 @@ export class Conversation implements AgentSession {
       const end = await ended
       if (end !== NO_CONVERSATION) this.#memory = memoryAfter(this.#memory, end, { turn, host })
       this.#seenModel = turn.translator.init?.model ?? this.#seenModel
-      // Its process has in mind what the conversation is taken back from.
+      // The process still remembers the part that the conversation is taken back from.
       if (turn.hasLeftovers || isRejected(end)) await this.rest()
       return end
     } finally {

@@ -1,15 +1,15 @@
 import { isRecord, readAssistant, readUser } from './translate/messages.ts'
 
-/** What a turn has put into the session's file. */
+/** Uuids of entries that a turn has put into the session's file. */
 export interface Entries {
   last: string | undefined
-  /** Up to here the model has taken it, or it is a summary of all before. */
+  /** The last entry up to which the model has accepted everything, or a summary of everything before. */
   safe: string | undefined
-  /** The summary of all before, when the session was compacted in the turn. */
+  /** The summary of everything before, when the session was compacted in the turn. */
   summary: string | undefined
 }
 
-/** Whether a picture or a document is among the content blocks, or in a tool's result among them. */
+/** Whether the content blocks, or a tool result among them, contain a picture or a document. */
 export function hasMedia(blocks: unknown): boolean {
   if (!Array.isArray(blocks)) return false
   return blocks.some(
@@ -19,7 +19,10 @@ export function hasMedia(blocks: unknown): boolean {
   )
 }
 
-/** The uuid of a message that is an entry of the session's file, and not a subagent's or the harness's. */
+/**
+ * Returns the uuid of a message that is an entry of the session's file. Undefined for a subagent's message and for one
+ * that the harness made or replayed.
+ */
 export function entryOf(message: unknown): string | undefined {
   if (!isRecord(message)) return undefined
   const { type } = message

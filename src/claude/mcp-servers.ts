@@ -5,12 +5,12 @@ import type { ClaudeProcess } from './process/process.ts'
 import { isRecord, kindOf, readInit } from './translate/messages.ts'
 import type { Turn } from './turn.ts'
 
-/** Quiet for so long, a first turn says what it waits for; a server that is tried again gets as long. */
+/** After this time without output a turn reports the servers it waits for. A reconnect may take as long. */
 const SLOW_AFTER_MS = 2000
 
-/** The MCP servers of one Claude process, as far as a run has to wait for them or lacks them. */
+/** The MCP servers of one Claude process that a run waits for or lacks. */
 export class McpServers {
-  /** Claude Code asks them nothing any more: it was refused once, and keeps that for 15 minutes. */
+  /** Servers that refused Claude Code. It remembers a refusal for 15 minutes and asks them nothing meanwhile. */
   #refused: string[] = []
 
   hear(message: unknown): void {
@@ -19,18 +19,18 @@ export class McpServers {
     this.#refused = servers.flatMap(({ name, status }) => (status === 'needs-auth' ? [name] : []))
   }
 
-  /** Tries those again that refused: a policy or a credential may be another one since. */
+  /** Reconnects to the servers that refused, because the policy or a credential may have changed. */
   async retry(claude: ClaudeProcess, signal: AbortSignal): Promise<void> {
     const refused = this.#refused.splice(0)
     if (refused.length === 0) return
     const tried = Promise.all(refused.map((name) => claude.retryServer(name)))
     const bounds = { signal, timeoutMs: SLOW_AFTER_MS }
     await within(bounds, (own) => unlessAborted(own, tried)).catch(() => {
-      // The run goes on without it; Claude Code goes on trying.
+      // The run continues without the server; Claude Code keeps trying.
     })
   }
 
-  /** Names the servers that a turn waits for, when it is still silent then. */
+  /** Reports the servers that a turn waits for when the turn is still silent after SLOW_AFTER_MS. */
   watch(claude: ClaudeProcess, turn: Turn, signal: AbortSignal): void {
     const tell = async (): Promise<void> => {
       if (turn.isOver || turn.translator.init !== undefined || signal.aborted) return

@@ -6,32 +6,35 @@ import { ClientCall } from './host/client-tools.ts'
 import { Asked } from './host/questions.ts'
 import { isTranslatorMemory } from './translate/translator-memory.ts'
 
-/** What outlives the process of a conversation. Door of stored data. */
+/** The part of a conversation that outlives its process. Stored data is checked by this schema. */
 const Memory = z.object({
   claudeSessionId: z.string(),
-  /** Prompts were sent under this id, so there is a conversation to resume. */
+  /** Whether prompts were sent under this id, so that there is a conversation to resume. */
   begun: z.boolean(),
-  /** Turns that came to a result: what would be lost with the session's file. */
+  /** Number of turns that have ended. They would be lost with the session's file. */
   turns: z.number(),
   /** Questions that wait for a person. */
   asked: z.array(Asked),
   /** Calls that wait for the client's result. */
   calls: z.array(ClientCall),
-  /** What runs said that brought a part of these results, when no process was there to hear it. */
+  /** Words of runs that brought only a part of these results while no process could take them. */
   unsaid: z.array(z.string()).default([]),
-  /** The last entry of the last turn that succeeded: the model has taken everything up to it. */
+  /** The last entry of the last successful turn. The model has accepted everything up to it. */
   proven: z.object({ sessionId: z.string(), uuid: z.string() }).optional(),
-  /** The last entry of the conversation: where it can be cut so that all of it is kept. */
+  /** The last entry of the conversation. A cut behind it keeps all of the conversation. */
   last: z.object({ sessionId: z.string(), uuid: z.string() }).optional(),
-  /** The entry in which the session was compacted last. Claude Code finds none before it. */
+  /** The entry of the session's last summary. Claude Code finds no entry before it. */
   summary: z.string().optional(),
-  /** Something was sent behind `proven`, and nobody knows that the model takes it. */
+  /** Whether something was sent after `proven` that the model has not accepted yet. */
   isUnproven: z.boolean().default(false),
-  /** What is behind `proven` in the session's file is no part of the conversation. */
+  /** Whether the entries after `proven` in the session's file are no part of the conversation. */
   isTakenBack: z.boolean().default(false),
-  /** Chosen with POST /model. */
+  /** The model chosen with POST /model. */
   model: z.string().optional(),
-  /** Unknown of a conversation that began before it was kept: then it was the workspace, with nothing said of it. */
+  /**
+   * Where the conversation began. Empty for a conversation that is older than this field: that one began in the
+   * workspace, without instructions about it.
+   */
   origin: z
     .object({
       directory: z.string().optional(),
@@ -40,18 +43,18 @@ const Memory = z.object({
       workspace: z.string().optional(),
     })
     .default({}),
-  /** Absent before the first turn has ended: JSON has no undefined. */
+  /** The translator's memory. Absent before the first turn has ended, because JSON has no undefined. */
   translator: z.unknown().refine(isTranslatorMemory).optional(),
 })
 export type Memory = z.infer<typeof Memory>
 
-/** Whether this version can go on with it. */
+/** Whether this version can continue with the stored memory. */
 export function isMemory(stored: AgentMemory): boolean {
   return isEmpty(stored) || Memory.safeParse(stored).success
 }
 
 /**
- * A stored memory as it was; a fresh one on a new thread, which has stored nothing.
+ * Parses a stored memory. Returns a fresh memory for a new thread, which has stored nothing.
  *
  * @throws {RunnerError} `storage_damaged`.
  */
@@ -59,7 +62,11 @@ export function parseMemory(stored: AgentMemory): Memory {
   return isEmpty(stored) ? freshMemory() : readMemory(stored)
 }
 
-/** What a stored memory says of a conversation that has no process here. @throws {RunnerError} `storage_damaged`. */
+/**
+ * Describes a conversation that has no process here by its stored memory.
+ *
+ * @throws {RunnerError} `storage_damaged`.
+ */
 export function lookAt(stored: AgentMemory, defaultModel: string | undefined): AgentView {
   const known = isEmpty(stored) ? undefined : readMemory(stored)
   const model = known?.model ?? defaultModel

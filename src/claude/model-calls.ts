@@ -2,7 +2,7 @@ import type { TokenUsage } from '@ag-ui/core'
 import { z } from 'zod'
 import type { ModelCall } from '../agent/trace.ts'
 
-/** What is read of a message; everything else passes. */
+/** The fields that are read of a message. Others are ignored. */
 const Heard = z.looseObject({
   type: z.string(),
   subtype: z.string().optional().catch(undefined),
@@ -38,24 +38,24 @@ const StreamEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('message_stop') }),
 ])
 
-/** Deltas are most of what is heard, and say nothing of a call. */
+/** The most frequent event. It says nothing about a model call. */
 const DELTA = 'content_block_delta'
-/** As the model's name in a message that Claude Code made up. */
+/** The model's name in a message that Claude Code made up. */
 const SYNTHETIC = '<synthetic>'
 
-/** Whoever asks the model: the agent itself, or the subagent of one tool call. */
+/** One sender of requests to the model: the agent itself, or the subagent of one tool call. */
 interface Lane {
-  /** As in `ModelCall`. */
+  /** The owner's fields of `ModelCall`. */
   owner: { parentToolCallId?: string }
-  /** Since when it has asked, or could have. */
+  /** Time of the request, in milliseconds since the epoch; for a subagent the earliest possible time. */
   askedAt?: number | undefined
   answer?: { id: string; call: ModelCall; usage: Usage; isStreamed: boolean } | undefined
 }
 
 /**
- * The requests to the model, read out of what Claude Code says. Of the agent itself Claude Code says when it asks, and
- * streams the answer. Of a subagent it gives whole blocks only: there a call begins with what the model was last given,
- * lasts until its last block, and the tokens of its answer are not known.
+ * Derives the requests to the model from Claude Code's messages. For the agent itself Claude Code reports each request
+ * and streams the answer. For a subagent it sends whole blocks only: a call begins with the last input to the model and
+ * lasts until its last block, and the tokens of its answer are unknown.
  */
 export class ModelCalls {
   readonly #lanes = new Map<string, Lane>()
@@ -65,7 +65,7 @@ export class ModelCalls {
     this.#toolCallId = toolCallId
   }
 
-  /** The calls that this message shows to be over. */
+  /** Takes a message of Claude Code. Returns the calls that it shows to be over. */
   hear(raw: unknown, now = Date.now()): ModelCall[] {
     if (isDelta(raw)) return []
     const { data: heard } = Heard.safeParse(raw)
@@ -90,7 +90,7 @@ export class ModelCalls {
     }
   }
 
-  /** Nothing more is heard. What has no whole answer by now gets none, for this reason. */
+  /** Ends the calls in progress when no message follows. `error` says why a call has no whole answer. */
   close(error: string | undefined, now = Date.now()): ModelCall[] {
     const open = [...this.#lanes.values()].flatMap((lane) =>
       error === undefined || lane.answer?.isStreamed === false ? end(lane) : failed(lane, error, now),
@@ -109,7 +109,7 @@ export class ModelCalls {
 
   #retried(lane: Lane, { error = 'unknown', retry_delay_ms: delay = 0 }: z.infer<typeof Heard>, now: number) {
     const ended = failed(lane, error, now)
-    // It is asked again behind a pause.
+    // Claude Code asks again after a pause.
     lane.askedAt = now + delay
     return ended
   }
@@ -140,7 +140,7 @@ export class ModelCalls {
       lane.answer.call.endedAt = now
       return []
     }
-    // One that was streamed was heard before, and of the agent itself all are.
+    // All answers of the agent itself are streamed, so this one was counted already.
     if (parent === '') return []
     const ended = end(lane)
     const { output_tokens: _unknown, ...usage } = message.usage ?? {}
@@ -183,7 +183,7 @@ function end(lane: Lane): ModelCall[] {
   return [{ ...answer.call, ...(usage !== undefined && { usage }) }]
 }
 
-/** The call that waits, or whose answer came in part; none when nothing was asked. */
+/** Ends the pending call, or the one whose answer came in part, with an error. Empty when nothing was asked. */
 function failed(lane: Lane, error: string, now: number): ModelCall[] {
   const { askedAt } = lane
   lane.askedAt = undefined
@@ -194,7 +194,7 @@ function failed(lane: Lane, error: string, now: number): ModelCall[] {
     : [{ ...lane.owner, startedAt: Math.min(askedAt, now), endedAt: now, error }]
 }
 
-/** Anthropic counts cached prompt tokens beside the input; AG-UI counts them into it. */
+/** Converts the counts: Anthropic counts cached prompt tokens beside the input, AG-UI includes them in it. */
 function toTokenUsage(usage: Usage): TokenUsage | undefined {
   const { input_tokens: input, output_tokens: output } = usage
   const { cache_read_input_tokens: cached, cache_creation_input_tokens: written } = usage

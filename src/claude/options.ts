@@ -9,53 +9,53 @@ export interface ClaudeAgentOptions extends LaunchOptions {
   /** The complete environment of the wrapper. */
   env: Record<string, string>
   workspace: string
-  /** Marks every process of this runner; the next runner on the same state folder finds leftovers by it. */
+  /** Mark of every process of this runner. The next runner on the same state folder finds leftovers by it. */
   mark: string
   slashCommands: boolean
   processesMax: number
   startTimeoutMs: number
-  /** How long Claude Code may take to answer a control request before it counts as hung. */
+  /** Time that Claude Code has to answer a control request before it counts as hung. */
   controlTimeoutMs: number
-  /** How long it has at each step of its end: end of input, SIGTERM, SIGKILL. */
+  /** Time that Claude Code has for each step of its end: end of input, SIGTERM, SIGKILL. */
   stopStepMs: number
-  /** A process that has had no run for this long is stopped; the next run resumes. */
+  /** Time without a run after which a process is stopped. The next run resumes its session. */
   idleMs: number
-  /** How long a turn may take to stop by itself before its process is killed. */
+  /** Time that a turn has to stop by itself before its process is killed. */
   interruptGraceMs: number
-  /** When set, an approval that comes later counts as a refusal; 0 for never. */
+  /** Time after which an approval counts as a refusal; 0 for never. */
   interruptExpiresMs: number
-  /** Who Claude Code is and its temporary folder, where those are not what its environment says. */
+  /** Claude Code's user id and temporary folder where its environment does not decide them. */
   inside: Inside | undefined
-  /** Called before each start of the wrapper, for what then starts it; undefined for an ordinary process. */
+  /** Called before each start of the wrapper; returns what starts it. Undefined for an ordinary process. */
   prepareStart?: ClaudeProcessOptions['prepareStart']
-  /** When a run has ended: ends what its commands left running, where that may not go on. */
+  /** Called when a run has ended. Ends the processes that its commands left running where those may not continue. */
   endLeftovers?: ClaudeProcessOptions['endLeftovers']
-  /** Where the next run works. `stay`: a directory that a conversation cannot leave, taken while it is there. */
+  /** Returns the place of the next run. `stay` is a directory that the conversation cannot leave while it exists. */
   place(stay: string | undefined): Promise<ClaudePlace>
-  /** What every run waits for; also resolves when `signal` is aborted. */
+  /** Resolves when the workspace is set up, which every run waits for. Also resolves when `signal` is aborted. */
   prepared(signal: AbortSignal): Promise<void>
-  /** Where sessions are mirrored; undefined when no other machine could go on with them. */
+  /** The store that sessions are mirrored to; undefined when no other machine could continue them. */
   transcripts: TranscriptStore | undefined
-  /** Of the workspace, among those of other runners; undefined when there are none. */
+  /** Id of this workspace among those of other runners; undefined when there are no others. */
   workspaceId: string | undefined
-  /** Called before each start; throws when a run could not work, with the reason. */
+  /** Called before each start. Throws the reason when a run could not work. */
   beforeStart(): Promise<void>
 }
 
-/** What of a conversation decides who gives its slot to another. */
+/** The part of a conversation by which one is chosen to give up its slot. */
 export interface SlotHolder {
   readonly busy: boolean
-  /** Ends the process; resolves when its slot is free. */
+  /** Ends the process. Resolves when its slot is free. */
   rest(): Promise<void>
 }
 
-/** What has many conversations: their settings and their slots. */
+/** The owner of many conversations, with their settings and their slots. */
 export interface Owner {
   readonly options: ClaudeAgentOptions
   /**
-   * A slot for one process of the conversation.
+   * Claims a slot for one process of the conversation.
    *
-   * @throws {RunnerError} when no process could work, or all slots are at work.
+   * @throws {RunnerError} when no process could work, or every slot's process is at work.
    */
   claim(conversation: SlotHolder, signal: AbortSignal): Promise<Lease>
 }

@@ -7,10 +7,13 @@ import type { Asked, Grant } from './host/questions.ts'
 import type { Memory } from './memory.ts'
 import { type Prompt, skippedTools, toPrompt } from './translate/prompt.ts'
 
-/** What waited for somebody when the process ended. */
+/** The questions and calls that waited for an answer when the process ended. */
 export type Unanswered = Pick<Memory, 'asked' | 'calls' | 'unsaid'>
 
-/** What a run does with what waited: it goes before its prompt, or waits on, with what the run brings. */
+/**
+ * Decides what a run does with the pending questions and calls. Either `blocks` tell the model their answers before the
+ * prompt, or results are still missing and `memory` keeps everything that the run brought.
+ */
 export function leftOpen(
   before: Memory,
   request: RunRequest,
@@ -25,9 +28,11 @@ export function leftOpen(
 }
 
 /**
- * The process that had asked is gone, and its questions with it; none of the calls has run. The model is told what
- * became of each. An approved call that it makes again passes once (`grants`); any other is asked for anew. So a
- * tool runs once or is asked for again, never twice, and never is one dropped in silence.
+ * Returns the answers as text for the model, after the process that asked has ended. None of its calls has run. The
+ * text says what became of each. An approved call that the model makes again passes once (`grants`); any other is
+ * asked for anew. So a tool runs once or is asked for again. It never runs twice, and none is dropped in silence.
+ *
+ * @returns undefined when nothing was pending.
  */
 export function answersAfterRestart(
   { asked, calls, unsaid }: Unanswered,
@@ -56,17 +61,17 @@ function answerLine(asked: Asked, resume: readonly ResumeEntry[], grants: Grant[
   return `- ${call}: approved. Make the call now with exactly this input: ${JSON.stringify(updatedInput)}`
 }
 
-/** Whether something waits for somebody. */
+/** Whether a question or a call is pending. */
 export function isOwed({ asked, calls }: Pick<Memory, 'asked' | 'calls'>): boolean {
   return asked.length + calls.length > 0
 }
 
-/** The results of the client's own tools that a run brings. */
+/** Returns the results of the client's own tools that a run brings. */
 export function resultsOf({ messages }: Pick<RunRequest, 'messages'>): ToolMessage[] {
   return messages.filter((message) => message.role === 'tool')
 }
 
-/** What of the words and the results cannot be given to the model. */
+/** Describes the parts of the messages, results and tools that the model cannot be given. */
 export function skippedParts(
   request: RunRequest,
   { turn, slashCommands }: { turn: { tools: readonly Tool[] } | undefined; slashCommands: boolean },
@@ -75,7 +80,7 @@ export function skippedParts(
   return [...toPrompt(request, { slashCommands }).skipped, ...skippedResults(resultsOf(request)), ...tools]
 }
 
-/** The call in which the server asked is gone with the process: made again, it gets the answer without a question. */
+/** The call in which the server asked has ended with the process. When it is made again, `grants` holds the answer. */
 function elicitedLine(asked: Elicited, resume: readonly ResumeEntry[], grants: Grant[]): string {
   const { elicitation, interrupt } = asked
   const question = `The MCP server ${elicitation.server} asked during its call: ${JSON.stringify(elicitation.message)}`
@@ -88,7 +93,7 @@ function elicitedLine(asked: Elicited, resume: readonly ResumeEntry[], grants: G
   return `- ${question}: answered. Make the call now with exactly the same input; the server then gets the answer.`
 }
 
-/** The calls with what the client has given for them now or before. */
+/** Returns the calls with the results that the client has sent now or before. */
 export function withResults(calls: readonly ClientCall[], results: readonly ToolMessage[]): ClientCall[] {
   return calls.map(({ brought, ...call }) => {
     const result = call.result ?? resultFor(call, results) ?? brought
@@ -96,7 +101,7 @@ export function withResults(calls: readonly ClientCall[], results: readonly Tool
   })
 }
 
-/** The calls as they are stored ahead of the run that brings these results: a kill in its middle loses none of them. */
+/** Returns the calls to store ahead of the run that brings these results, so that a kill in its middle loses none. */
 export function withBrought(calls: readonly ClientCall[], results: readonly ToolMessage[]): ClientCall[] {
   return calls.map((call) => {
     const brought = resultFor(call, results) ?? call.brought
@@ -108,7 +113,7 @@ function resultFor(call: ClientCall, results: readonly ToolMessage[]): ToolMessa
   return results.find(({ toolCallId }) => toolCallId === call.toolCallId)
 }
 
-/** The words of a run that only brings results, for the run that brings the last of them. */
+/** Returns the new words of a run that only brings results. They are kept for the run that brings the last result. */
 export function unsaidOf({ blocks }: Prompt, { unsaid }: Pick<Unanswered, 'unsaid'>): string[] {
   const words = blocks.flatMap((block) =>
     block.type === 'text' && block.text.trim() !== '' ? [block.text] : [],
@@ -117,8 +122,8 @@ export function unsaidOf({ blocks }: Prompt, { unsaid }: Pick<Unanswered, 'unsai
 }
 
 /**
- * What a client that only brings results still owes after them: the model is told when all are there, as it would be
- * by the process that asked. A client that says more goes on without them.
+ * Returns the ids of the calls whose results a client still owes when it brings only results. The model gets them when
+ * all are there, as it would from the process that asked. A client that also says something continues without them.
  */
 export function stillOwed(
   { asked, calls }: Pick<Unanswered, 'asked' | 'calls'>,

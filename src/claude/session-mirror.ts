@@ -2,7 +2,7 @@ import { chown, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promise
 import { dirname, join } from 'node:path'
 import type { Options, SessionKey, SessionStoreEntry } from '@anthropic-ai/claude-agent-sdk'
 
-/** Where transcripts are kept that another machine can go on with. */
+/** A store of transcripts from which another machine can continue. */
 export interface TranscriptStore {
   append(threadId: string, name: string, lines: readonly string[]): Promise<void>
   names(threadId: string): Promise<readonly string[]>
@@ -12,18 +12,18 @@ export interface TranscriptStore {
 export interface SessionMirrorOptions {
   store: TranscriptStore
   threadId: string
-  /** CLAUDE_CONFIG_DIR. */
+  /** Path of CLAUDE_CONFIG_DIR. */
   claudeState: string
 }
 
-/** What Claude Code writes of a subagent beside its transcript; the SDK hands it over as an entry of this type. */
+/** Type of the entry in which the SDK passes the facts that Claude Code writes beside a subagent's transcript. */
 const METADATA = 'agent_metadata'
-/** A name is `<project>/<session>`, and of a subagent `<project>/<session>/<path>`. */
+/** Form of a name: `<project>/<session>`, for a subagent `<project>/<session>/<path>`. */
 const NAME = /^([^/]+)\/([^/]+)(?:\/(.+))?$/
 
 /**
- * One thread's Claude session in the store: its transcript and those of its subagents, as Claude Code writes them, and
- * back again where that one has no longer, or never had, the files.
+ * Mirrors one thread's Claude session: stores its transcript and those of its subagents as Claude Code writes them.
+ * Restores the files on a machine that has lost them or never had them.
  */
 export class SessionMirror {
   readonly #options: SessionMirrorOptions
@@ -33,8 +33,9 @@ export class SessionMirror {
   }
 
   /**
-   * The SDK is given nothing to load: it would start Claude Code on a configuration folder of its own, which no sandbox
-   * shows and where no task finds its output. `restore` puts the files where they were.
+   * The SDK options that mirror a session. The SDK gets nothing to load: it would start Claude Code with a
+   * configuration folder of its own. No sandbox shows that folder, and no task finds its output there. `restore` writes
+   * the files instead.
    */
   get options(): Pick<Options, 'sessionStore' | 'sessionStoreFlush'> {
     const { store, threadId } = this.#options
@@ -48,12 +49,12 @@ export class SessionMirror {
           ),
         load: async () => null,
       },
-      // A runner may be killed at any moment.
+      // Flush at once: a runner may be killed at any moment.
       sessionStoreFlush: 'eager',
     }
   }
 
-  /** Makes the session's files what the store has, where they are not that, or more, already. */
+  /** Writes the session's files from the store, except those that already contain the store's last entry. */
   async restore(sessionId: string): Promise<void> {
     const { store, threadId } = this.#options
     for (const name of await store.names(threadId)) {
@@ -78,7 +79,7 @@ export class SessionMirror {
     await this.#write(`${file}.meta.json`, JSON.stringify(facts))
   }
 
-  /** Whole or not at all, and of whoever owns the folder, who may be another user than the runner. */
+  /** Writes the file as a whole or not at all. Its owner is the folder's owner, who may not be the runner's user. */
   async #write(file: string, text: string): Promise<void> {
     const { uid, gid } = await stat(this.#options.claudeState)
     const made = await mkdir(dirname(file), { recursive: true, mode: 0o700 })
@@ -96,7 +97,7 @@ export class SessionMirror {
   }
 }
 
-/** Undefined where sessions are not mirrored. */
+/** Returns the mirror of a thread's session. Undefined where sessions are not mirrored. */
 export function mirrorOf(
   {
     transcripts: store,
@@ -114,7 +115,7 @@ function nameOf({ projectKey, sessionId, subpath }: SessionKey): string {
   return [projectKey, sessionId, ...(subpath === undefined ? [] : [subpath])].join('/')
 }
 
-/** What comes out of a store that others can write leads nowhere else. */
+/** Whether a name stays inside its folder. Others can write to the store too. */
 function isSafe(name: string): boolean {
   return !name
     .split(/[/\\]/)
@@ -126,7 +127,7 @@ function typeOf(line: string): string {
   return typeof entry === 'object' && entry !== null && 'type' in entry ? String(entry.type) : ''
 }
 
-/** The store may have spaced it in another way: an entry is known by its id. */
+/** Whether the file contains the entry. Compares ids, because the store may change the spacing. */
 async function hasLine(file: string, line: string): Promise<boolean> {
   const text = await readFile(file, 'utf8').catch(() => undefined)
   if (text === undefined) return false

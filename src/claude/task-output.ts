@@ -4,14 +4,14 @@ import { type OpenedFile, WorkspaceFiles } from '../workspace/files.ts'
 import { WorkspaceGuard } from '../workspace/guard.ts'
 
 export interface TaskOutputPlaces {
-  /** Claude Code's own temporary folder: `$TMPDIR/claude-<uid>`. */
+  /** Path of Claude Code's own temporary folder: `$TMPDIR/claude-<uid>`. */
   temporary: string
-  /** Where it keeps transcripts: `$CLAUDE_CONFIG_DIR/projects`. */
+  /** Path of the folder of its transcripts: `$CLAUDE_CONFIG_DIR/projects`. */
   transcripts: string
   uid: number
 }
 
-/** Where a Claude Code that is started so writes what tasks say. */
+/** Returns the folders to which a Claude Code with this environment writes the output of tasks. */
 export function taskOutputPlaces({ env, inside }: WritingClaude): TaskOutputPlaces {
   const uid = inside?.uid ?? process.getuid?.() ?? -1
   const temporary = inside?.temporary ?? env['CLAUDE_CODE_TMPDIR'] ?? env['TMPDIR'] ?? '/tmp'
@@ -21,7 +21,7 @@ export function taskOutputPlaces({ env, inside }: WritingClaude): TaskOutputPlac
 
 interface WritingClaude {
   env: Readonly<Record<string, string>>
-  /** Who it is, and its temporary folder, where that is decided after its environment. */
+  /** Claude Code's user id and temporary folder where these are decided after its environment. */
   inside: Inside | undefined
 }
 
@@ -35,13 +35,14 @@ export interface TaskOutputRequest {
   claudeSessionId: string
 }
 
-/** Folders of working directories that a session may have had. */
+/** Most project folders that are searched; Claude Code has one for each working directory. */
 const PROJECTS_MAX = 1000
 
 /**
- * What a task wrote, by its exact name in the folder of its own session: `<project>/<session>/tasks/<task>.output`,
- * which for a subagent is a link to its transcript, `<project>/<session>/subagents/agent-<task>.jsonl`. Nothing is
- * searched for by a part of its name, and nothing else is given out (peers.md 50).
+ * Opens what a task wrote, by its exact name in the folder of its own session:
+ * `<project>/<session>/tasks/<task>.output`. For a subagent that is a link to its transcript,
+ * `<project>/<session>/subagents/agent-<task>.jsonl`. Nothing is searched for by a part of its name, and no other file
+ * is opened (peers.md 50).
  *
  * @throws {RunnerError} `not_found`, `output_not_allowed`.
  */
@@ -88,7 +89,7 @@ async function isThere(files: WorkspaceFiles, path: string): Promise<boolean> {
   }
 }
 
-/** The one place the link may lead to is this session's own transcript of this very task. */
+/** Opens the target of the link. The link may lead only to this session's own transcript of this task. */
 async function openTranscript(
   places: TaskOutputPlaces,
   { taskId, claudeSessionId }: TaskOutputRequest,
@@ -101,7 +102,7 @@ async function openTranscript(
   return await files.read(real)
 }
 
-/** Undefined when it is not there, or is not ours: anybody may make a folder of that name in `/tmp`. */
+/** Returns undefined when the folder does not exist or has another owner: any user may create that name in `/tmp`. */
 async function openPlace(path: string, uid: number): Promise<WorkspaceFiles | undefined> {
   const stats = await lstat(path).catch(() => undefined)
   if (stats?.isDirectory() !== true || stats.uid !== uid) return undefined

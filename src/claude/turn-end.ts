@@ -1,6 +1,6 @@
 import type { RunEnd } from '../agent/agent.ts'
 
-/** The Claude session that a process should resume is not there; nothing of the turn has happened. */
+/** End of a turn that has not begun, because the Claude session that the process should resume does not exist. */
 export const NO_CONVERSATION = Symbol('no conversation')
 
 export type TurnEnd = RunEnd | typeof NO_CONVERSATION

@@ -10,15 +10,15 @@ export function hasType(message: unknown, type: string): boolean {
   return typeof message === 'object' && message !== null && 'type' in message && message.type === type
 }
 
-/** What became of a user message, by the uuid it was sent with (2.1.329; undocumented). */
+/** Returns the state of a user message, by the uuid it was sent with (2.1.329; undocumented). */
 export function lifeOf(message: unknown): { id: string; state: string } | undefined {
-  // Looked at before it is parsed: this is asked of every delta.
+  // The type is compared before parsing, because this runs for every delta.
   if (!hasType(message, 'command_lifecycle')) return undefined
   const parsed = CommandLifecycle.safeParse(message)
   return parsed.success ? { id: parsed.data.command_uuid, state: parsed.data.state } : undefined
 }
 
-/** The session's file is gone, or the entry in it that was to be resumed at. */
+/** Error of a missing session file, or of a missing entry to resume at. */
 const NO_SUCH_PLACE = /^No (?:conversation|message) found/
 
 export function saysNoConversation(message: unknown): boolean {

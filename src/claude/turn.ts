@@ -14,36 +14,36 @@ import { Translator } from './translate/translator.ts'
 import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
 import { hasType, lifeOf, saysNoConversation } from './turn-signs.ts'
 
-/** A user message on its way into the turn; `isTold` when readers have it already. */
+/** A user message on its way into the turn. `isTold`: the readers have it already. */
 export type Steered = Pick<UserMessage, 'id' | 'content'> & { isTold: boolean }
 
 export interface TurnOptions {
-  /** What the thread's last turn left. */
+  /** Translator memory of the thread's last turn. */
   memory: unknown
   clientToolPrefix: string | undefined
-  /** Of the run that begins it; those that go on with it cannot change them. */
+  /** Switches of the run that begins the turn. Runs that continue it cannot change them. */
   switches: Switches
   surroundings: string
   tools: readonly Tool[]
-  /** How the run ends for which somebody else has to act, when that is so now. */
+  /** Returns the end of a run that waits for a person or the client. Undefined when nothing is pending. */
   question(): RunEnd | undefined
 }
 
-/** Quiet for so long after a question came, what else the turn had to say has been said. */
+/** Time without output after which a turn with a pending question is parked. */
 const PARK_AFTER_MS = 50
 
 /**
- * One prompt and all that Claude Code says until its result. A turn that waits for a person is parked: its run
- * ends, Claude Code keeps waiting, and the run that brings the answer goes on with the turn.
+ * One prompt and everything that Claude Code says until its result. A turn that waits for a person is parked: its run
+ * ends, Claude Code keeps waiting, and the run that brings the answer continues the turn.
  */
 export class Turn {
   readonly translator: Translator
   readonly switches: Switches
-  /** Of the client, that it began with. */
+  /** The client's tools that the turn began with. */
   readonly tools: readonly Tool[]
-  /** What the application last said in it beside the messages. */
+  /** The context and state that the application last sent, as prompt text. */
   surroundings: string
-  /** Resolves when Claude Code has taken the prompt in. */
+  /** Resolves when Claude Code has accepted the prompt. */
   readonly begun: Promise<void>
   readonly #question: () => RunEnd | undefined
   readonly #calls: ModelCalls
@@ -52,20 +52,20 @@ export class Turn {
   #begin!: () => void
   #over: TurnEnd | undefined
   #parkTimer: NodeJS.Timeout | undefined
-  /** Somebody else has to act; the run ends as soon as the turn is quiet. */
+  /** Whether a person or the client has to act. The run then ends as soon as the turn is quiet. */
   #isAsking = false
   #isBroken = false
-  /** Of the session's file, the last that was heard of. */
+  /** The last known entry of the session's file. */
   #lastEntry: string | undefined
-  /** Where the session may be taken back to within this turn: a summary of all before, or an answer that was whole. */
+  /** The entry of this turn to which the session may be taken back: a summary of all before, or a whole answer. */
   #safeEntry: string | undefined
-  /** The summary, when the session was compacted in this turn: earlier entries are gone then. */
+  /** The entry of the summary when the session was compacted in this turn. Earlier entries then no longer exist. */
   #summaryEntry: string | undefined
   #isSummaryNext = false
   #isMediaUntried = false
-  /** Said while nobody ran: sent by the run that goes on. */
+  /** Messages that came while no run was in progress. The run that continues the turn translates them. */
   #unheard: unknown[] = []
-  /** Sent, and not taken in yet. */
+  /** Steered messages that Claude Code has not taken in yet, by uuid. */
   readonly #steered = new Map<string, Steered>()
 
   constructor(options: TurnOptions) {
@@ -97,7 +97,7 @@ export class Turn {
     return this.#over === undefined && this.#context === undefined
   }
 
-  /** Tells the turn to this run until it ends, or waits for a person. */
+  /** Emits the turn's events to this run until the turn ends or waits for a person. */
   async follow(context: RunContext): Promise<TurnEnd> {
     this.#context = context
     this.#ended = promiseWithEnd()
@@ -107,7 +107,7 @@ export class Turn {
     return await this.#ended.promise
   }
 
-  /** Takes a message in; the promise asks for the next one to wait. What cannot be sent ends the turn, no more. */
+  /** Handles a message. A returned promise asks the next one to wait. A failure ends the turn and is not thrown. */
   onMessage(message: unknown): Promise<void> | undefined {
     return this.#guard(() => this.#take(message))
   }
@@ -132,7 +132,7 @@ export class Turn {
     const { end } = this.translator
     if (end !== undefined && hasType(message, 'result')) {
       const { facts: _facts, ...runEnd } = end
-      // What was steered in after the last step becomes a turn of its own, with a result of its own: the run goes on.
+      // A message steered in after the last step gets a turn and a result of its own. The run continues until then.
       const goesOn = this.#steered.size > 0 && end.outcome === 'success'
       if (goesOn) this.#safeEntry = this.#lastEntry
       else this.#finish(runEnd)
@@ -152,19 +152,19 @@ export class Turn {
     else this.give(isRecord(message) && isRecord(message['message']) ? message['message']['content'] : [])
   }
 
-  /** Call with content on its way to the model. */
+  /** Notes content that is on its way to the model. */
   give(blocks: unknown): void {
     this.#isMediaUntried ||= hasMedia(blocks)
   }
 
-  /** A picture or document is on its way that the model has not answered to: it may refuse it. */
+  /** Whether the model has not yet answered to a picture or document of this turn, and may still refuse it. */
   get isMediaUntried(): boolean {
     return this.#isMediaUntried
   }
 
   /**
-   * Call when questions have come or gone. The run ends only when the turn has nothing more to say: a question comes
-   * as soon as its call is complete, while the message it stands in, and other tools, may still go on.
+   * Parks the turn soon if a question is pending. Call it when questions have come or gone. The run ends only when the
+   * turn is quiet: a question comes as soon as its call is complete, while its message and other tools may continue.
    */
   considerParking(): void {
     clearTimeout(this.#parkTimer)
@@ -188,32 +188,32 @@ export class Turn {
     if (onModelCall !== undefined) for (const call of over(this.#calls)) onModelCall(call)
   }
 
-  /** Events of the host's own, for the run under way. */
+  /** Emits the host's own events to the run in progress. */
   tell(events: readonly AguiEvent[]): void {
     const context = this.#context
     if (context !== undefined) this.#guard(() => tell(context, events))
   }
 
-  /** Whether Claude Code still says, or would answer in a turn of its own, what belongs to no run. */
+  /** Whether Claude Code may still send messages, or answer a steered message, that belong to no run. */
   get hasLeftovers(): boolean {
     return this.#over !== undefined && (this.#steered.size > 0 || this.#isBroken)
   }
 
-  /** Expects the message to be taken in; `false` when the turn is over. */
+  /** Notes a message that Claude Code will take in. Returns `false` when the turn is over. */
   steer(uuid: string, message: Steered): boolean {
     if (this.#over !== undefined) return false
     this.#steered.set(uuid, message)
     return true
   }
 
-  /** The process ended without a result, or never came to answer. */
+  /** Ends the turn when the process ended without a result or never answered. */
   fail(error: RunnerError): void {
     const { code, message } = error
     const isStopped = this.#context?.signal.aborted === true
     this.#finish(isStopped ? { outcome: 'cancelled' } : { outcome: 'error', code, message })
   }
 
-  /** A steered message shows in the stream when Claude Code takes it in; the run's own prompt is in RUN_STARTED. */
+  /** Returns a steered message's events once Claude Code takes it in. The run's own prompt is in RUN_STARTED. */
   #steeredEvents({ id, state }: { id: string; state: string }): AguiEvent[] {
     const message = this.#steered.get(id)
     if (message === undefined || state !== 'started') return []
@@ -232,13 +232,13 @@ export class Turn {
     this.#over = end
     clearTimeout(this.#parkTimer)
     this.#tellCalls((calls) => calls.close(reasonOf(end)))
-    // It may be the telling that has failed: the turn is over all the same.
+    // Emitting may be what failed. The turn is over all the same.
     const close = async (): Promise<void> => this.#context?.emit(this.translator.close())
     inBackground({ name: 'telling the end of a turn' }, close())
     this.#ended.end(end)
   }
 
-  /** A failure in here has no caller that could report it: it is this run's, and the run ends with it. */
+  /** Ends the run with an error when `work` throws, because no caller could report the failure. */
   #guard<T>(work: () => T): T | undefined {
     try {
       return work()
@@ -250,7 +250,7 @@ export class Turn {
   }
 }
 
-/** Why what was asked of the model then got no answer. */
+/** Returns why the model calls in progress at this end got no answer. */
 function reasonOf(end: TurnEnd): string | undefined {
   if (end === NO_CONVERSATION) return 'no_conversation'
   if (end.outcome === 'error') return end.code
@@ -270,12 +270,12 @@ function promiseWithEnd(): PromiseWithEnd {
   return { promise, end: (value) => end(value) }
 }
 
-/** Events so few that nobody waits for them to be written. */
+/** Emits events that are so few that nobody waits until they are written. */
 export function tell({ emit }: RunContext, events: readonly AguiEvent[]): void {
   inBackground({ name: 'telling events' }, Promise.resolve(emit(events)))
 }
 
-/** The streamed arguments were the model's; this says what runs instead. */
+/** Returns the event with the arguments that run in place of the model's streamed ones. */
 export function editedEvents({ interrupt }: ToolAsked, args: Record<string, unknown>): AguiEvent[] {
   const { toolCallId } = interrupt
   return toolCallId === undefined ? [] : [ownEvent('tool_call_edited', { toolCallId, args })]

@@ -11,21 +11,24 @@ import { type Needs, startKey, startWarm, type Warm } from './warm.ts'
 
 export interface WarmProcessOptions {
   agent: Owner
-  /** Whoever gives the slot up when another conversation needs it. */
+  /** The holder of the slot, asked to rest when another conversation needs it. */
   holder: SlotHolder
   threadId: string
   memory(): Memory
-  /** The turn that hears what the process says, and is asked about it; undefined between turns. */
+  /** The turn that gets the process's messages and answers its questions; undefined between turns. */
   turn(): Turn | undefined
-  /** Settles as the start of the run under way is committed, or is not. */
+  /** Resolves when the start of the run in progress is committed. Rejects when it cannot be. */
   begun(): Promise<void>
-  /** The process is let go of: nothing of its turn comes any more. */
+  /** Called when the process is given up. Its turn gets no more messages. */
   onLeave(): void
-  /** The thread, and the run that is under way. */
+  /** Returns the thread and its run in progress, for observers. */
   observed(): { threadId: string; runId?: string }
 }
 
-/** The one process of a conversation, and the host that answers it: started when a run needs it, stopped when it is idle. */
+/**
+ * The one process of a conversation, with the host that answers it. It is started when a run needs it and stopped when
+ * it is idle.
+ */
 export class WarmProcess {
   readonly #options: WarmProcessOptions
   readonly #keeper: Keeper<Warm>
@@ -40,47 +43,47 @@ export class WarmProcess {
     })
   }
 
-  /** The process that lives. */
+  /** The living process, if there is one. */
   get current(): Warm | undefined {
     return this.#keeper.current
   }
 
-  /** Whether somebody waits for a process. */
+  /** Whether a caller waits for a process. */
   get isStarting(): boolean {
     return this.#keeper.isStarting
   }
 
-  /** A process that fits the run: the one that lives, or another when that was started with other settings. */
+  /** Returns a process that fits the run: the living one, or a new one when the settings at its start were others. */
   ensure(needs: Needs, signal?: AbortSignal): Promise<Warm> {
     const fitting = this.#fit(needs, signal)
     return signal === undefined ? fitting : unlessAborted(signal, fitting)
   }
 
-  /** Where the next run works. */
+  /** Returns the place of the next run. */
   place(): Promise<ClaudePlace> {
     const { agent, memory } = this.#options
     return agent.options.place(memory().origin.staysIn)
   }
 
-  /** Nobody uses it now: it rests when that lasts. */
+  /** Marks the process as idle. It is stopped after `idleMs`, unless `use` is called before. */
   idle(): void {
     this.use()
     const stop = (): void => this.#inBackground('stopping an idle Claude Code', this.rest())
     this.#idleTimer = setTimeout(stop, this.#options.agent.options.idleMs).unref()
   }
 
-  /** Somebody uses it, until `idle` is called. */
+  /** Marks the process as used until `idle` is called. */
   use(): void {
     clearTimeout(this.#idleTimer)
   }
 
-  /** Stops the process. Resolves when all of it is gone, and its slot is free. */
+  /** Stops the process. Resolves when all of it has ended and its slot is free. */
   rest(): Promise<void> {
     this.use()
     return this.#keeper.rest()
   }
 
-  /** The same for ever. Idempotent. */
+  /** Like `rest`, and no process starts afterwards. Safe to call twice. */
   close(): Promise<void> {
     this.use()
     return this.#keeper.close()

@@ -14,25 +14,25 @@ import { ClaudeProcess, type ClaudeProcessOptions } from './process/process.ts'
 import { mirrorOf } from './session-mirror.ts'
 import { resumePoint } from './taken-back.ts'
 
-/** A process with what it was started with and what it was set to since. */
+/** A process, with the settings it was started with and those that were set since. */
 export interface Warm {
   claude: ClaudeProcess
   host: Host
   mcp: McpServers
   place: ClaudePlace
-  /** The settings that only another process could change, as JSON. */
+  /** The settings that only a new process could change, as JSON. */
   startKey: string
   model: string | undefined
   thinkingTokens: number | undefined
 }
 
-/** What a run needs of the process. */
+/** The properties that a run needs of the process. */
 export interface Needs {
   isResumed: boolean
   switches: Switches
   tools: RunRequest['tools']
   hasState: boolean
-  /** Of the run that starts it. Later runs of the same process cannot name theirs: Claude Code takes none. */
+  /** Trace of the run that starts the process. A running Claude Code accepts no other, so later runs keep this one. */
   trace?: TraceCarrier | undefined
 }
 
@@ -54,7 +54,7 @@ export interface WarmStart
   threadId: string
 }
 
-/** Starts the process of a conversation, which begins with it unless it is resumed: then its origin is set. */
+/** Starts the process of a conversation. Restores a resumed session's files, or sets the origin of a new session. */
 export async function startWarm(
   options: ClaudeAgentOptions,
   memory: Memory,
@@ -110,13 +110,13 @@ export async function startWarm(
   return { claude, host, mcp, place, startKey: startKey(switches, place), model, thinkingTokens: undefined }
 }
 
-/** By the names that Claude Code reads, and hands on to the commands and MCP servers that it starts. */
+/** Returns the trace as variables that Claude Code reads and passes to the commands and MCP servers that it starts. */
 function traceEnvironment({ traceparent, tracestate }: TraceCarrier = {}): Record<string, string> {
   if (traceparent === undefined) return {}
   return { TRACEPARENT: traceparent, ...(tracestate !== undefined && { TRACESTATE: tracestate }) }
 }
 
-/** Sets in a process what can be changed while it lives; nothing is awaited when nothing has changed. */
+/** Changes the settings of a living process. Sends only those that differ from its current ones. */
 export async function tellSwitches(
   warm: Warm,
   { model, maxThinkingTokens }: Switches,

@@ -3,7 +3,7 @@ import type { CanUseTool, PermissionResult, PermissionUpdate } from '@anthropic-
 import { z } from 'zod'
 import { type Answer, readAnswer, toInterrupt } from './interrupts.ts'
 
-/** A tool call that waits for a person. Stored, so that a restart does not forget the question. Door of stored data. */
+/** A tool call that waits for a person. Stored, so that the question survives a restart, and checked by this schema. */
 export const ToolAsked = z.object({
   interrupt: z.custom<Interrupt>((value) => typeof value === 'object' && value !== null && 'id' in value),
   tool: z.string(),
@@ -18,11 +18,11 @@ export interface Answered {
 }
 
 export interface ApprovalsOptions {
-  /** When set, an answer that comes later than so many milliseconds counts as a refusal; 0 for never. */
+  /** Time after which an answer counts as a refusal, in milliseconds; 0 for never. */
   expiresMs: number
-  /** The AG-UI id of the call that Claude Code names. */
+  /** Returns the AG-UI id of the call that Claude Code names. */
   toolCallId(toolUseId: string): string
-  /** A question has come, or has become void. */
+  /** Called when a question has come, was answered or has become void. */
   onChange(): void
 }
 
@@ -32,13 +32,13 @@ interface Waiting extends ToolAsked {
 }
 
 /**
- * The questions of one Claude process: every `can_use_tool` waits here until a person's answer comes with a later
- * run. Nothing runs without one; nobody answering is not a yes.
+ * The questions of one Claude process. Every `can_use_tool` waits here until a later run brings a person's answer. No
+ * call runs without an answer, and a missing answer is not an approval.
  */
 export class Approvals {
   readonly #options: ApprovalsOptions
   readonly #waiting = new Map<string, Waiting>()
-  /** Calls that were approved before a restart and are expected again: tool and input as JSON. */
+  /** Calls that were approved before a restart and may be made again. `input` is canonical JSON. */
   readonly #granted: { tool: string; input: string; updatedInput: Record<string, unknown> }[] = []
 
   constructor(options: ApprovalsOptions) {
@@ -54,7 +54,7 @@ export class Approvals {
     }))
   }
 
-  /** For the SDK. Claude Code sets no deadline (measured: 720 s). */
+  /** Callback for the SDK. Claude Code sets no deadline (measured: 720 s). */
   readonly canUseTool: CanUseTool = (tool, input, { toolUseID, suggestions = [], signal, title }) => {
     const granted = this.#takeGranted(tool, input)
     if (granted !== undefined) return Promise.resolve({ behavior: 'allow', updatedInput: granted })
@@ -75,7 +75,7 @@ export class Approvals {
   }
 
   /**
-   * Hands the answers to Claude Code. What answers nothing open is left out: late, repeated and unknown answers are
+   * Gives the answers to Claude Code. Ignores answers to no pending question: late, repeated and unknown answers are
    * harmless (agui-1.0-producer.md A8.58).
    */
   answer(entries: readonly ResumeEntry[]): Answered[] {
@@ -88,7 +88,7 @@ export class Approvals {
     })
   }
 
-  /** The next equal call passes without a question, once. */
+  /** Lets the next equal call pass without a question, once. */
   grant(asked: ToolAsked, updatedInput: Record<string, unknown>): void {
     this.#granted.push({ tool: asked.tool, input: canonical(updatedInput), updatedInput })
   }
@@ -103,7 +103,7 @@ export class Approvals {
 
 function toResult(waiting: Waiting, answer: Answer): PermissionResult {
   if (!answer.approved) return { behavior: 'deny', message: answer.message }
-  // Remembered for this session only: any other destination writes a settings file into the workspace or HOME.
+  // The rules hold for this session only: any other destination writes a settings file into the workspace or HOME.
   const rules = waiting.suggestions.map((rule) => ({ ...rule, destination: 'session' as const }))
   return {
     behavior: 'allow',
@@ -112,7 +112,7 @@ function toResult(waiting: Waiting, answer: Answer): PermissionResult {
   }
 }
 
-/** JSON with sorted keys: the same input, whatever order its keys come in. */
+/** Returns JSON with sorted keys, so that equal inputs have equal text. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_key, member: unknown) =>
     typeof member === 'object' && member !== null && !Array.isArray(member)

@@ -13,42 +13,42 @@ import { createToolServer, type HostCall, inputSchemaOf } from './tool-server.ts
 const Result = ToolMessageSchema.pick({ content: true, error: true })
 type Result = z.infer<typeof Result>
 
-/** A call of a client's own tool that the model has no result of yet. Door of stored data. */
+/** A call of a client's own tool for which the model has no result yet. Stored data is checked by this schema. */
 export const ClientCall = z.object({
   toolCallId: z.string(),
   tool: z.string(),
   input: z.record(z.string(), z.unknown()),
-  /** Given before Claude Code came to ask for it; without one the client owes it. */
+  /** The client's result, received before Claude Code asked for it. The client owes it while it is absent. */
   result: Result.optional(),
-  /** Brought by a run that was killed: the client may bring it again, and need not. */
+  /** The result from a run that was killed. The client may send it again but need not. */
   brought: Result.optional(),
 })
 export type ClientCall = z.infer<typeof ClientCall>
 
 interface Call extends Omit<ClientCall, 'toolCallId'> {
-  /** Of the message that announced it. */
+  /** Uuid of the message that announced the call. */
   uuid?: string | undefined
-  /** There once Claude Code asks for the result: it makes such calls one after the other. */
+  /** Set once Claude Code asks for the result, which it does for one call after the other. */
   settle?: (result: CallToolResult) => void
   isOver: boolean
 }
 
 const NO_RESULT: Result = { content: '', error: 'The client went on without giving a result.' }
 
-/** With the server's prefix the model's limit of 64 characters is kept. */
+/** Form of a tool's name. With the server's prefix it stays within the model's limit of 64 characters. */
 const NAME = /^[A-Za-z0-9_-]{1,40}$/
 
 /**
  * The tools that a client runs itself (agui-1.0-producer.md A7). A call waits here until a later run brings its
- * result; it is never answered by us.
+ * result. The runner never makes up a successful one.
  *
- * The model may make several calls in one answer. Claude Code asks for the second result only when it has the first,
- * so a call is known from the message that announces it, and a result may be here before it is asked for.
+ * The model may make several calls in one answer. Claude Code asks for the second result only when it has the first.
+ * So a call is known from the message that announces it, and its result may arrive before Claude Code asks for it.
  */
 export class ClientTools {
   readonly #onChange: () => void
   readonly #toolCallId: (toolUseId: string) => string
-  /** By the id Claude Code streams the call under, in the order it was announced. */
+  /** The calls by Claude Code's id, in the order of their announcement. */
   readonly #calls = new Map<string, Call>()
   #name = ''
   #server: McpSdkServerConfigWithInstance | undefined
@@ -58,7 +58,7 @@ export class ClientTools {
     this.#toolCallId = (toolUseId) => options.toolCallId(toolUseId)
   }
 
-  /** Every call of the turn that the model has no result of. */
+  /** The calls of the turn for which the model has no result. */
   get waiting(): ClientCall[] {
     return [...this.#calls]
       .filter(([, { isOver }]) => !isOver)
@@ -70,12 +70,12 @@ export class ClientTools {
       }))
   }
 
-  /** Whether Claude Code can do no more before the client gives a result. */
+  /** Whether Claude Code waits for a result of the client. */
   get isAsked(): boolean {
     return [...this.#calls.values()].some(({ settle }) => settle !== undefined)
   }
 
-  /** What Claude Code puts before the tools' names; `undefined` when there are none. */
+  /** The prefix that Claude Code adds to the tools' names. Undefined when there are no tools. */
   get prefix(): string | undefined {
     return this.#name === '' ? undefined : `mcp__${this.#name}__`
   }
@@ -85,8 +85,8 @@ export class ClientTools {
   }
 
   /**
-   * The tools of the run that comes. Returns whether they are others than before: the server then has another name,
-   * since Claude Code keeps the tools of a server whose name it knows (claude-code.md section 3).
+   * Sets the tools of the next run. Returns whether they have changed. The server then gets a new name, because Claude
+   * Code keeps the tools of a server whose name it knows (claude-code.md section 3).
    */
   async offer(tools: readonly Tool[]): Promise<boolean> {
     const name = tools.length === 0 ? '' : `ui_${digest(tools)}`
@@ -96,7 +96,7 @@ export class ClientTools {
     return true
   }
 
-  /** Gives the results to their calls. The others wait on, or, with `isLast`, learn that the client gave none. */
+  /** Gives the results to their calls. The other calls keep waiting, or with `isLast` get an error as their result. */
   answer(results: readonly ToolMessage[], { isLast }: { isLast: boolean }): void {
     for (const [toolUseId, call] of [...this.#calls]) {
       if (call.isOver || call.result !== undefined) continue
@@ -109,14 +109,14 @@ export class ClientTools {
     }
   }
 
-  /** Learns from what Claude Code says which calls there are, and which are over without the client. */
+  /** Learns from Claude Code's messages which calls exist and which have ended without the client. */
   hear(message: unknown): void {
     if (!isRecord(message)) return
     if (message['type'] === 'assistant') this.#hearCalls(message)
     else if (message['type'] === 'user') {
       for (const { tool_use_id: id = '' } of blocksOf(readUser(message)?.message.content ?? [])) this.#end(id)
     } else if (message['type'] === 'result') {
-      // What a subagent in the background asked for is still asked for.
+      // Claude Code still waits for the results of a background subagent's calls.
       for (const [id, { settle }] of this.#calls) if (settle === undefined) this.#calls.delete(id)
     }
   }
@@ -152,19 +152,19 @@ export class ClientTools {
     })
   }
 
-  /** Remembered until the turn ends: a message may come twice. */
+  /** Marks the call as over. It is remembered until the turn ends, because its message may come twice. */
   #end(toolUseId: string): void {
     const { tool, input } = this.#calls.get(toolUseId) ?? {}
     if (tool !== undefined && input !== undefined) this.#calls.set(toolUseId, { tool, input, isOver: true })
   }
 }
 
-/** The calls whose results the client owes. */
+/** Returns the ids of the calls whose results the client owes. */
 export function owedIds(calls: readonly ClientCall[]): string[] {
   return calls.flatMap(({ toolCallId, result }) => (result === undefined ? [toolCallId] : []))
 }
 
-/** @throws {RunnerError} `invalid_input` for a tool that the model's API would refuse, by its name. */
+/** @throws {RunnerError} `invalid_input` naming the tool that the model's API would refuse. */
 export function checkTools(tools: readonly Tool[]): void {
   const names = new Set<string>()
   for (const { name, parameters } of tools) {
@@ -181,7 +181,7 @@ export function checkTools(tools: readonly Tool[]): void {
 function toResult({ content, error }: Result): CallToolResult {
   const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
   if (error === undefined) return { content: parts.map(toContent) }
-  // What the tool gave before it failed, or the same words twice.
+  // The content is the tool's output before it failed. A text that only repeats the error is left out.
   const given = parts.filter((part) => part.type !== 'text' || !['', error].includes(part.text))
   return { content: [...given.map(toContent), { type: 'text', text: error }], isError: true }
 }
@@ -198,7 +198,7 @@ function toContent(part: Exclude<Result['content'], string>[number]): CallToolRe
   return { type: 'resource', resource: { uri, mimeType: source.media_type, blob: source.data } }
 }
 
-/** What of the results the model cannot be given, in words. */
+/** Describes the parts of the results that the model cannot be given. */
 export function skippedResults(results: readonly ToolMessage[]): string[] {
   return results.flatMap((result) => {
     const parts = typeof result.content === 'string' ? [] : result.content

@@ -6,14 +6,14 @@ import { parseNulls } from '../../absent-null.ts'
 import { RunnerError } from '../../errors.ts'
 import { isRecord } from '../translate/messages.ts'
 
-/** What an MCP server asks of the person, beside its tools. Door of stored data. */
+/** A question of an MCP server to the person (MCP *elicitation*). Stored data is checked by this schema. */
 export const Elicitation = z.object({
   server: z.string(),
   message: z.string(),
   mode: z.enum(['form', 'url']),
-  /** JSON Schema of what is to be given; `form` only. */
+  /** JSON Schema of the requested content; `form` only. */
   requestedSchema: z.record(z.string(), z.unknown()).optional(),
-  /** Where the person is to go; `url` only. */
+  /** Address for the person to visit; `url` only. */
   url: z.string().optional(),
   elicitationId: z.string().optional(),
 })
@@ -25,7 +25,7 @@ export const Elicited = z.object({
 })
 export type Elicited = z.infer<typeof Elicited>
 
-/** MCP's own answer (`ElicitResult`) is the payload of the resume entry. */
+/** Payload of the resume entry: MCP's own answer (`ElicitResult`). */
 const Payload = z.object({
   action: z.enum(['accept', 'decline', 'cancel']),
   content: z.record(z.string(), z.unknown()).optional(),
@@ -34,20 +34,20 @@ const Payload = z.object({
 const Content = z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]))
 
 export interface ElicitationsOptions {
-  /** Nobody is there to answer: every one is declined. */
+  /** Whether every question is declined, because nobody can answer. */
   isDeclining: boolean
-  /** When set, an answer that comes later than so many milliseconds counts as declined; 0 for never. */
+  /** Time after which an answer counts as declined, in milliseconds; 0 for never. */
   expiresMs: number
-  /** A question has come, or has become void. */
+  /** Called when a question has come, was answered or has become void. */
   onChange(): void
   onDeclined(elicitation: Elicitation): void
 }
 
-/** The questions that MCP servers have for the person: each waits here until the answer comes with a later run. */
+/** The questions of MCP servers to the person. Each waits here until a later run brings the answer. */
 export class Elicitations {
   readonly #options: ElicitationsOptions
   readonly #waiting = new Map<string, Elicited & { settle(result: ElicitationResult): void }>()
-  /** Answered after a restart, and asked again when the model calls the tool again. */
+  /** Answers given after a restart, for the same questions when the model calls the tool again. */
   readonly #granted: { elicitation: Elicitation; result: ElicitationResult }[] = []
 
   constructor(options: ElicitationsOptions) {
@@ -58,7 +58,7 @@ export class Elicitations {
     return [...this.#waiting.values()].map(({ interrupt, elicitation }) => ({ interrupt, elicitation }))
   }
 
-  /** For the SDK, which would decline in the person's name without one. */
+  /** Callback for the SDK, which without it would decline in the person's name. */
   readonly onElicitation: OnElicitation = (request, { signal }) => {
     const elicitation = toElicitation(request)
     const at = this.#granted.findIndex((granted) => isSame(granted.elicitation, elicitation))
@@ -81,7 +81,7 @@ export class Elicitations {
     })
   }
 
-  /** Hands the answers over; what answers nothing open is left out. */
+  /** Gives the answers to the servers. Answers to no pending question are ignored. */
   answer(entries: readonly ResumeEntry[]): void {
     for (const entry of entries) {
       const waiting = this.#waiting.get(entry.interruptId)
@@ -89,13 +89,13 @@ export class Elicitations {
     }
   }
 
-  /** The next equal question is answered so, once. */
+  /** Answers the next equal question with this result, once. */
   grant(elicitation: Elicitation, result: ElicitationResult): void {
     this.#granted.push({ elicitation, result })
   }
 }
 
-/** What a resume entry says of an elicitation. Everything that is no clear answer counts as `cancel`. */
+/** Returns the answer in a resume entry. An unclear answer counts as `cancel`, a late one as `decline`. */
 export function readElicited({ interrupt }: Elicited, entry: ResumeEntry): ElicitationResult {
   if (entry.status === 'cancelled') return { action: 'cancel' }
   if (interrupt.expiresAt !== undefined && Date.parse(interrupt.expiresAt) < Date.now())
@@ -107,9 +107,9 @@ export function readElicited({ interrupt }: Elicited, entry: ResumeEntry): Elici
 }
 
 /**
- * Looks at the answers while they can still be refused: the questions then stay open.
+ * Checks the answers while the request can still be refused. The questions then stay pending.
  *
- * @throws {RunnerError} `invalid_input`, naming what does not fit the requested schema.
+ * @throws {RunnerError} `invalid_input`, naming the values that do not fit the requested schema.
  */
 export function checkAnswers(asked: readonly object[], entries: readonly ResumeEntry[]): void {
   for (const question of asked) {
@@ -140,10 +140,10 @@ function problemsOf({ issues }: z.ZodError, place: string): string[] {
   return issues.map(({ path, message }) => `${[place, ...path.map(String)].join('.')}: ${message}`)
 }
 
-/** A schema that cannot be read here is the server's to hold the answer to. */
+/** Converts the requested schema. Accepts everything when the schema cannot be read: the server then checks. */
 function toZod(schema: Record<string, unknown> = {}): z.ZodType {
   const { properties } = schema
-  // A default is what a form begins with, and not an answer of the person's.
+  // A default is a form's first value and not the person's answer.
   const asked = Object.entries(isRecord(properties) ? properties : {}).map(([name, property]) => {
     if (!isRecord(property)) return [name, property]
     const { default: _begin, ...rest } = property
@@ -168,7 +168,7 @@ function toElicitation(request: ElicitationRequest): Elicitation {
   }
 }
 
-/** An id is made anew with each question. */
+/** Compares all but the ids, which are new for each question. */
 function isSame(one: Elicitation, other: Elicitation): boolean {
   const asked = ({ elicitationId: _, ...rest }: Elicitation): string => JSON.stringify(rest)
   return asked(one) === asked(other)

@@ -16,13 +16,13 @@ import { createToolServer, type HostCall } from './tool-server.ts'
 
 export interface HostOptions {
   expiresMs: number
-  /** Nobody is there to be asked. */
+  /** Whether nobody can be asked. */
   isAutonomous: boolean
-  /** The AG-UI id of the call that Claude Code names. */
+  /** Returns the AG-UI id of the call that Claude Code names. */
   toolCallId(toolUseId: string): string
-  /** Something has begun to wait, or waits no more. */
+  /** Called when a question or call has become pending or is pending no more. */
   onChange(): void
-  /** Events of our own that belong into the run under way. */
+  /** Emits the host's own events to the run in progress. */
   emit(events: readonly AguiEvent[]): void
 }
 
@@ -38,7 +38,7 @@ const STATE_TOOL = {
   },
 }
 
-/** What one Claude process asks of its host, us: approvals, the client's tools, the shared state. */
+/** The host of one Claude process: answers its requests for approvals, the client's tools, the shared state. */
 export class Host {
   readonly approvals: Approvals
   readonly clientTools: ClientTools
@@ -59,30 +59,30 @@ export class Host {
     })
   }
 
-  /** Everything that waits for a person. */
+  /** The questions that wait for a person. */
   get waiting(): Asked[] {
     return [...this.approvals.waiting, ...this.elicitations.waiting]
   }
 
-  /** Hands a person's answers over. Returns those to tool calls. */
+  /** Gives a person's answers to those who asked. Returns the answers to tool calls. */
   respond(entries: readonly ResumeEntry[]): Answered[] {
     this.elicitations.answer(entries)
     return this.approvals.answer(entries)
   }
 
-  /** What was answered before a restart is not asked again, once. */
+  /** Answers the next equal question from before a restart without asking, once. */
   grant(grant: Grant): void {
     if ('result' in grant) this.elicitations.grant(grant.elicitation, grant.result)
     else this.approvals.grant(grant.asked, grant.updatedInput)
   }
 
-  /** Tools that the host runs need nobody's leave. */
+  /** Callback for the SDK. Tools that the host runs need no approval. */
   readonly canUseTool: CanUseTool = async (tool, input, options) =>
     this.#isOwn(tool)
       ? { behavior: 'allow', updatedInput: input }
       : await this.approvals.canUseTool(tool, input, options)
 
-  /** MCP servers for the run that comes; `undefined` when they are what they were. */
+  /** Returns the in-process MCP servers for the next run. Undefined when they have not changed. */
   async offer(
     tools: readonly Tool[],
     hasState: boolean,
@@ -100,14 +100,15 @@ export class Host {
     }
   }
 
-  /** `isLast`: the client goes on, and what it has not answered now it never will. */
+  /** Gives the client's results to their calls. `isLast`: the client continues and will send no further results. */
   answer(results: readonly ToolMessage[], { isLast }: { isLast: boolean }): void {
     this.clientTools.answer(results, { isLast: isLast && this.waiting.length === 0 })
   }
 
   /**
-   * How a run ends for which somebody else has to act. A question to the person goes before the client's own calls:
-   * an interrupt carries no list of them, the client knows which it has not answered (agui-1.0-producer.md A7.52).
+   * Returns the end of a run that waits for a person or the client. Undefined when nothing is pending. A question to
+   * the person goes before the client's own calls: an interrupt carries no list of those calls, and the client knows
+   * which it has not answered (agui-1.0-producer.md A7.52).
    */
   end(): RunEnd | undefined {
     const { waiting } = this

@@ -7,7 +7,7 @@ export interface Question {
   tool: string
   input: Record<string, unknown>
   toolCallId: string
-  /** The sentence Claude Code itself would show. */
+  /** The sentence that Claude Code itself would show. */
   title: string | undefined
   expiresMs: number
 }
@@ -16,7 +16,7 @@ export type Answer =
   | { approved: true; updatedInput: Record<string, unknown>; isEdited: boolean; remember: boolean }
   | { approved: false; message: string }
 
-/** Claude Code's tools that are questions to the person rather than deeds. */
+/** Names of Claude Code's tools that ask the person and do nothing else. */
 const ASK = 'AskUserQuestion'
 const PLAN = 'ExitPlanMode'
 
@@ -33,11 +33,11 @@ const Questions = z.object({
 
 const ApprovalPayload = z.object({
   approved: z.boolean(),
-  /** A full replacement of the call's arguments. */
+  /** Full replacement of the call's arguments. */
   editedArgs: z.record(z.string(), z.unknown()).optional(),
-  /** Why not, in the person's words; the model reads it. */
+  /** The person's reason for a refusal. The model reads it. */
   message: z.string().optional(),
-  /** Ask no more for the like of it in this session. */
+  /** Whether similar calls need no approval for the rest of this session. */
   remember: z.boolean().optional(),
 })
 
@@ -49,7 +49,7 @@ const Approval = z.union([
 const text = z.union([z.string(), z.array(z.string()).transform((labels) => labels.join(', '))])
 const Answers = z.object({ answers: z.record(z.string(), text) })
 
-/** A tool call as the interrupt that asks for it (agui-1.0-producer.md A8.55); ids are never used twice. */
+/** Returns the interrupt that asks for a tool call (agui-1.0-producer.md A8.55). Ids are never used twice. */
 export function toInterrupt(question: Question): Interrupt {
   const { tool, input, toolCallId, title, expiresMs } = question
   const asked = tool === ASK ? Questions.safeParse(input) : undefined
@@ -110,7 +110,7 @@ function answersSchema({ questions }: z.infer<typeof Questions>): Record<string,
   }
 }
 
-/** What a resume entry says of a question. Everything that is not a clear yes is a no. */
+/** Returns the answer in a resume entry. An unclear or late answer counts as a refusal. */
 export function readAnswer(
   asked: { interrupt: Interrupt; tool: string; input: Record<string, unknown> },
   entry: ResumeEntry,

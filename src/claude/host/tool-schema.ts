@@ -6,21 +6,21 @@ export type ObjectSchema = Schema & { type: 'object' }
 const NO_PARAMETERS: ObjectSchema = { type: 'object', properties: {} }
 const UNIONS = ['oneOf', 'anyOf'] as const
 const COMBINATORS = [...UNIONS, 'allOf'] as const
-/** What the model's API takes for the name of an argument. */
+/** Form of an argument's name that the model's API accepts. */
 const ARGUMENT = /^[A-Za-z0-9_.-]{1,64}$/
-/** What stays at the root when the rest goes behind a reference: pointers lead through it. */
+/** Keys that stay at the root when the rest goes behind a reference, because pointers lead through the root. */
 const ROOT_KEYS = ['$schema', '$id', '$defs', 'definitions', 'title', 'description']
-/** Branches and references that are looked at; a person writes far fewer. */
+/** Most branches and references that are examined. A schema written by a person has far fewer. */
 const SCHEMAS_MAX = 1000
 const DEFINITION = 'tool_arguments'
 
 /**
- * JSON Schema of a tool's arguments as the model's API takes it: `type: "object"` at its root, whatever else is there.
- * Returns what is wrong when it is no schema of an object.
+ * Returns the JSON Schema of a tool's arguments as the model's API accepts it: with `type: "object"` at its root.
+ * Returns the problem as a string when the schema admits no object.
  *
- * Claude Code 2.1.332 sends a reference at the root as it is and merges the branches of `oneOf`, `anyOf` and `allOf`
- * into one object, since the API refuses them there; of a branch that has branches itself it would keep nothing. Such
- * a schema goes behind a reference, where it stays whole.
+ * Claude Code 2.1.332 sends a reference at the root unchanged. It merges the branches of `oneOf`, `anyOf` and `allOf`
+ * into one object, because the API refuses them there, and drops a branch that has branches itself. A schema with such
+ * a branch goes behind a reference, where it stays whole.
  */
 export function toInputSchema(parameters: unknown): ObjectSchema | string {
   if (parameters === undefined || parameters === null) return NO_PARAMETERS
@@ -53,7 +53,10 @@ function behindReference(schema: ObjectSchema): ObjectSchema {
   }
 }
 
-/** `known` keeps the work in proportion to the schema, and ends a circle of references: nothing fits one. */
+/**
+ * Whether an object can fit the schema. `known` keeps the work in proportion to the schema and ends a circle of
+ * references, which nothing fits.
+ */
 function admitsObject(schema: unknown, root: Schema, known = new Map<unknown, boolean>()): boolean {
   if (typeof schema === 'boolean') return schema
   if (!isRecord(schema) || known.size > SCHEMAS_MAX) return false
@@ -77,7 +80,7 @@ function mayBeObject(schema: Schema, root: Schema, known: Map<unknown, boolean>)
   return listOf(schema['allOf']).every(admits)
 }
 
-/** What a reference within the document leads to; undefined for any other. */
+/** Returns the target of a reference within the document. Undefined for any other reference. */
 function lookUp(reference: unknown, root: Schema): unknown {
   if (typeof reference !== 'string' || !/^#(?:\/|$)/.test(reference)) return undefined
   const keys = reference.split('/').slice(1)

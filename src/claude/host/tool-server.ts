@@ -19,8 +19,10 @@ export interface HostCall {
 }
 
 /**
- * An MCP server inside this process, over the SDK's control channel: how Claude Code gets tools that somebody else
- * runs. Schemas pass as they are, so the low-level server is used and not the SDK's zod helper.
+ * Creates an MCP server inside this process, over the SDK's control channel. It offers Claude Code the tools that the
+ * client or the host runs. Schemas pass unchanged, so this uses the low-level server and not the SDK's zod helper.
+ *
+ * @throws {RunnerError} `invalid_input` for parameters that are no schema of an object.
  */
 export async function createToolServer(
   name: string,
@@ -34,7 +36,7 @@ export async function createToolServer(
     name: tool,
     description,
     inputSchema: inputSchemaOf(tool, parameters),
-    // Never behind a tool search.
+    // Keeps the tool out of the tool search: it is always loaded.
     _meta: { 'anthropic/alwaysLoad': true },
   }))
   instance.server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: listed }))
@@ -49,7 +51,11 @@ export async function createToolServer(
   return { type: 'sdk', name, instance }
 }
 
-/** @throws {RunnerError} `invalid_input`, naming the tool. */
+/**
+ * Returns the schema of a tool's arguments for the model's API.
+ *
+ * @throws {RunnerError} `invalid_input`, naming the tool.
+ */
 export function inputSchemaOf(tool: string, parameters: unknown): ObjectSchema {
   const schema = toInputSchema(parameters)
   if (typeof schema !== 'string') return schema

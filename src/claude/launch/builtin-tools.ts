@@ -1,8 +1,8 @@
 /**
- * Every tool that Claude Code 2.1.329 and 2.1.332 have of their own, with what was decided for it: whether it is
- * offered, offered only when `SDK_OPTIONS.allowedTools` names it (as Claude Code itself does), or refused, and then why.
- * What stands here as `offered` is all that is offered: a tool that a later Claude Code brings is not there until it
- * has its row. A test holds the table against the real binary.
+ * Every built-in tool of Claude Code 2.1.329 and 2.1.332, with its decision. It is offered, offered only when
+ * `SDK_OPTIONS.allowedTools` names it (as Claude Code itself does), or refused; then the value is the reason. Only
+ * the tools in this table are offered: a tool of a later Claude Code is absent until it has its row. A test compares
+ * the table with the real binary.
  */
 const DECISIONS = {
   Agent: 'offered',
@@ -21,7 +21,7 @@ const DECISIONS = {
   ReadMcpResourceDirTool: 'offered',
   ReadMcpResourceTool: 'offered',
   ReportFindings: 'offered',
-  /** To subagents of the same session only: see run-gate.ts. */
+  /** Sends only to subagents of the same session: see run-gate.ts. */
   SendMessage: 'offered',
   Skill: 'offered',
   SubagentHandback: 'offered',
@@ -67,7 +67,10 @@ const DECISIONS = {
 
 export const BUILTIN_TOOLS: ReadonlyMap<string, string> = new Map(Object.entries(DECISIONS))
 
-/** The built-in tools of a session. Claude Code drops those that make no sense in it, such as questions to nobody. */
+/**
+ * Returns the names of the built-in tools of a session. Claude Code itself drops those that make no sense in it, such
+ * as questions when nobody can answer.
+ */
 export function offeredTools(allowedTools: readonly string[]): string[] {
   const named = new Set(allowedTools.map(nameOf))
   return [...BUILTIN_TOOLS]
@@ -75,7 +78,7 @@ export function offeredTools(allowedTools: readonly string[]): string[] {
     .map(([name]) => name)
 }
 
-/** Why a rule such as `Workflow` or `Bash(git:*)` cannot be allowed; undefined when it can. */
+/** Returns why a rule such as `Workflow` or `Bash(git:*)` cannot be allowed. Undefined when it can. */
 export function refusalOf(rule: string): string | undefined {
   const decision = BUILTIN_TOOLS.get(nameOf(rule))
   return decision === 'offered' || decision === 'on request' ? undefined : decision

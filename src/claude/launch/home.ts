@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { RunnerError, toMessage } from '../../errors.ts'
 
 /**
- * Tries to write where Claude Code and its tools will: an unwritable HOME shows there only as a hang or as tools
- * that fail (openshell.md 5.4).
+ * Tries to write in the folders that Claude Code and its tools write to: HOME and CLAUDE_CONFIG_DIR. Claude Code shows
+ * an unwritable HOME only as a hang or as tools that fail (openshell.md 5.4).
  *
  * @throws {RunnerError} `home_not_writable` with the folder's name.
  */

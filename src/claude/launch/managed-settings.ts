@@ -1,15 +1,15 @@
 import type { Options } from '@anthropic-ai/claude-agent-sdk'
 
-/** Absolute paths, each with all that is below it. */
+/** Paths that a policy denies: absolute, each with everything below it. */
 export interface DeniedPaths {
   read: readonly string[]
   write: readonly string[]
 }
 
 /**
- * The policy's walls once more, as Claude Code's own rules: they stop its file tools and what it can read off a
- * command line, also under bypassPermissions, but no program that Bash starts (claude-code.md 7.1). Nothing in a
- * workspace can take them back.
+ * Returns the policy's denied paths as Claude Code's own rules. The rules stop its file tools and the paths that it
+ * recognises in a command line, also under bypassPermissions. They stop no program that Bash starts (claude-code.md
+ * 7.1). Nothing in a workspace can revoke them.
  */
 export function managedSettings(
   denied: DeniedPaths,

@@ -15,7 +15,7 @@ const remote = {
   ...common,
   url: z.string(),
   headers: strings.default({}),
-  /** A command that prints further headers as JSON. */
+  /** Command that prints further headers as JSON. */
   headersHelper: z.string().exactOptional(),
   oauth: z
     .looseObject({
@@ -28,7 +28,7 @@ const remote = {
     .exactOptional(),
 }
 
-/** As Claude Code 2.1.329 and 2.1.332 take it; what else stands in it they take no notice of. */
+/** The entries as Claude Code 2.1.329 and 2.1.332 accept them. They ignore every other field. */
 const SERVERS = {
   stdio: z.object({
     ...common,
@@ -42,7 +42,7 @@ const SERVERS = {
     type: z.literal(['http', 'streamable-http']).transform(() => 'http' as const),
   }),
   sse: z.object({ ...remote, type: z.literal('sse') }),
-  // The SDK hands it on, though its type leaves it out. Claude Code asks no proxy for a `ws:` address.
+  // The SDK passes it on, though its type omits it. Claude Code uses no proxy for a `ws:` address.
   ws: z
     .object({ ...remote, type: z.literal('ws') })
     .transform((server) => z.custom<McpServerConfig>().parse(server)),
@@ -61,23 +61,23 @@ const Entry = z.looseObject({ type: z.string().exactOptional() })
 
 export interface McpConfig {
   servers: Record<string, McpServerConfig>
-  /** Variables that the file refers to as `${NAME}`: Claude Code needs them, so they pass to it. */
+  /** Names of the variables that the file refers to as `${NAME}`. They are passed to Claude Code, which needs them. */
   variables: string[]
-  /** Sentences about what of the file has no effect, each with the server's name. */
+  /** Sentences about the parts of the file that have no effect, each with the server's name. */
   notes: string[]
 }
 
-/** A server of this name would stand in for one of ours, or is left out by Claude Code, which has its own. */
+/** Names that would replace a server of the runner's, or that Claude Code leaves out because it has its own. */
 const RESERVED = /^(agui|ui_[0-9a-f]+|workspace|claude-in-chrome)$/
 
-/** Claude Code goes by its own limit where a server's is shorter. */
+/** Shortest timeout of a server that Claude Code respects. For a shorter one it uses its own limit. */
 const TIMEOUT_MS_MIN = 1000
 
 /**
- * The MCP servers of `PAYLOAD_MCP_CONFIG_FILE`, in the form of an `.mcp.json`. The only ones there are: none is taken
- * from the workspace. A server that is not as it has to be is left out and named, as Claude Code does without a word.
+ * Reads the MCP servers of `PAYLOAD_MCP_CONFIG_FILE`, which has the form of an `.mcp.json`. No other file is read:
+ * none in the workspace. An invalid server is left out and named in the notes; Claude Code would drop it in silence.
  *
- * @throws {RunnerError} `config_invalid` when the file is not such a file.
+ * @throws {RunnerError} `config_invalid` when the file cannot be read or is not an MCP configuration.
  */
 export async function loadMcpConfig(file: string | undefined): Promise<McpConfig> {
   const text = file === undefined ? undefined : await readIfThere(file)
@@ -110,7 +110,7 @@ function readEntries(file: string, text: string): Record<string, unknown> {
   try {
     value = JSON.parse(text.replace(/^\uFEFF/, ''))
   } catch {
-    // The parser's own words repeat a part of the file, and there may be a key in it.
+    // The parser's own message repeats a part of the file, which may hold a key.
     throw fail('it is not JSON')
   }
   const parsed = McpFile.safeParse(value)
@@ -135,7 +135,7 @@ function readServer(name: string, entry: unknown): { server: McpServerConfig } |
   return parsed.success ? { server: parsed.data } : { problem: problemOf(parsed.error) }
 }
 
-/** By place and kind; without the values, which may be secret. */
+/** Names each problem by its place and kind. Leaves the values out, which may be secret. */
 function problemOf({ issues }: z.ZodError): string {
   return issues
     .map(({ path, message }) => `${path.length === 0 ? 'it' : path.map(String).join('.')}: ${message}`)
@@ -153,14 +153,15 @@ function effectless(entry: unknown, { timeout }: McpServerConfig): string[] {
 }
 
 /**
- * Claude Code asks no server for 15 minutes that has refused it once, in no thread and after no restart, and keeps that in
- * this file. A process that starts asks them all: a policy or a credential may be another one since.
+ * Removes Claude Code's list of the servers that refused it. Claude Code asks no listed server for 15 minutes, in any
+ * thread and also after a restart. Without the list a new process asks all servers: the policy or a credential may
+ * have changed.
  */
 export async function forgetRefusals(claudeState: string): Promise<void> {
   await rm(join(claudeState, 'mcp-needs-auth-cache.json'), { force: true, recursive: true })
 }
 
-/** A control plane names the file also when it has nothing to put there. */
+/** Reads the file. Undefined when it does not exist: a control plane also names a file that it does not write. */
 async function readIfThere(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, 'utf8')

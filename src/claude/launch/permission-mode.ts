@@ -4,15 +4,15 @@ import type { PermissionMode } from './sdk-options.ts'
 export interface PermissionFacts {
   env: Readonly<Record<string, string | undefined>>
   isMock: boolean
-  /** This machine itself holds Claude Code to the policy's writable paths and hosts. */
+  /** Whether this machine itself holds Claude Code to the policy's writable paths and hosts. */
   isEnforced: boolean
 }
 
 /**
- * `PERMISSION_MODE` as it holds here (contract section 3): `never-ask` only where something else than Claude Code's
- * own word holds the tools to the policy, or nothing real is at stake.
+ * Returns the permission mode that `PERMISSION_MODE` means here (contract section 3). `never-ask` is possible only
+ * where something other than Claude Code itself holds the tools to the policy, or where the model gateway is the mock.
  *
- * @throws {RunnerError} `policy_not_enforced` when `never-ask` is asked for without that.
+ * @throws {RunnerError} `policy_not_enforced` when `never-ask` is requested elsewhere.
  */
 export function decidePermissionMode(
   wanted: 'auto' | 'ask' | 'accept-edits' | 'never-ask',

@@ -1,26 +1,26 @@
 import { createHash } from 'node:crypto'
 
-/** Where Claude Code works, and what it is given of it. */
+/** The place where Claude Code works, with the instructions that describe it. */
 export interface ClaudePlace {
-  /** Its working directory. */
+  /** The working directory. */
   directory: string
   additionalDirectories: readonly string[]
-  /** A part of the system prompt. */
+  /** The place's part of the system prompt. */
   instructions: string | undefined
-  /** Another value asks for another process. */
+  /** Identifies the place: a process that was started with another value cannot be used. */
   key: string
-  /** What is not as it was wanted, in words for the user. */
+  /** The ways in which the place differs from the wanted one, in words for the user. */
   problems: readonly string[]
 }
 
-/** What a conversation keeps of the place it began in. */
+/** The facts that a conversation keeps about the place in which it began. */
 export interface Origin {
   directory?: string | undefined
-  /** Digest of what the system prompt was given then. */
+  /** Digest of the instructions that were added to the system prompt then. */
   instructions?: string | undefined
-  /** Set when its session could be resumed nowhere else. */
+  /** The directory outside of which the session could not be resumed. */
   staysIn?: string | undefined
-  /** Id of the workspace, where several runners share a store. */
+  /** Id of the workspace when several runners share a store. */
   workspace?: string | undefined
 }
 
@@ -29,20 +29,24 @@ export function originOf(directory: string, instructions: string | undefined): O
 }
 
 /**
- * Claude Code records the system prompt of a session and sends the record on every resume, whatever a later start
- * says. What has changed is heard only without the record.
+ * Whether the session's recorded system prompt contains these instructions. Claude Code records the system prompt of
+ * a session and sends the record on every resume, whatever a later start says. Changed instructions reach the model
+ * only without the record.
  */
 export function isHeard(origin: Origin, instructions: string | undefined): boolean {
   return origin.instructions === digestOf(instructions)
 }
 
-/** The directory that the conversation began in, when it was another one and has not been tried. */
+/** Returns the directory in which the conversation began, unless it is the current one or was tried already. */
 export function otherOrigin({ directory, staysIn }: Origin, here: ClaudePlace): string | undefined {
   const began = directory ?? here.additionalDirectories[0]
   return staysIn !== undefined || began === here.directory ? undefined : began
 }
 
-/** The problem to report of a conversation that comes from another runner's workspace. From now on this one is its own. */
+/**
+ * Returns the problem to report when the conversation comes from another runner's workspace. Makes this workspace the
+ * conversation's own, so that the problem is reported once.
+ */
 export function moved(
   memory: { origin: Origin },
   { workspaceId }: { workspaceId: string | undefined },

@@ -5,29 +5,29 @@ import type {
   HookJSONOutput,
 } from '@anthropic-ai/claude-agent-sdk'
 
-/** A subagent's id. Other sessions go by a name, six digits or the address of a socket (2.1.329 and 2.1.332). */
+/** Form of a subagent's id. Other sessions have a name, six digits or a socket's address (2.1.329 and 2.1.332). */
 const SUBAGENT_ID = /^a[0-9a-f]{16}$/
 
 export interface RunGateOptions {
-  /** Whether a run, or a turn that waits for a person between two runs, has this process at work. */
+  /** Whether the process works for a run, or for a turn that waits for a person between two runs. */
   isAtWork(): boolean
-  /** Settles as the start of that run is committed, or is not. */
+  /** Resolves when the start of that run is committed. Rejects when it cannot be. */
   begun(): Promise<void>
-  /** Whether the model may yet refuse a picture or document of this turn. */
+  /** Whether the model may still refuse a picture or document of this turn. */
   isMediaUntried(): boolean
-  /** Called with what was refused: the tool's name, or `turn`. */
+  /** Called after a refusal with the tool's name, or with `turn`. */
   onRefused(what: string): void
 }
 
 /**
- * No turn and no tool call without a run. Claude Code asks these hooks before the model hears of a prompt, whoever
- * wrote it (measured: also a task that has ended, another session, a hook that wakes the model), and before each tool
- * call, its subagents' included. Both fail closed. A prompt is written beside the commit of its run's start and waits here
- * for that, so that the model hears of no run that is not in the log.
+ * Returns the hooks that allow no turn and no tool call without a run. Claude Code calls them before the model gets a
+ * prompt, whoever wrote it (measured: also an ended task, another session, a hook that wakes the model). It also calls
+ * them before each tool call, its subagents' included. Both hooks fail closed. A prompt is written while the start of
+ * its run is being committed. The hook holds it until then, so that the model gets no run that is not in the log.
  *
- * To a refused picture Claude Code answers by summing up the good turns and trying again with the picture (measured:
- * 2.1.332); the words that the conversation is taken back to are then gone. It does not heed the hook when the
- * request is too long to go out at all.
+ * The PreCompact hook blocks automatic compaction while the model may still refuse a picture or document. After a
+ * refusal Claude Code would summarise the good turns and try again with the picture (measured: 2.1.332). The entries to
+ * take the conversation back to would then be lost. It ignores the hook when the request is too long to be sent.
  */
 export function runGate({ isAtWork, begun, isMediaUntried, onRefused }: RunGateOptions): HooksOfGate {
   const refuse = (what: string): void => onRefused(what)

@@ -10,27 +10,27 @@ import { toolGuard } from './tool-guard.ts'
 export type PermissionMode = 'never-ask' | 'accept-edits' | 'ask'
 
 export interface LaunchOptions {
-  /** The wrapper; it finds the model route and becomes the binary. */
+  /** Path of the wrapper, which finds the model route and then becomes the binary. */
   executable: string
   model: string | undefined
   permissionMode: PermissionMode
   settingSources: readonly ('user' | 'project' | 'local')[]
-  /** The configured ones; none is taken from the workspace. */
+  /** The configured servers. None is taken from the workspace. */
   mcpServers: Record<string, McpServerConfig>
   overrides: SdkOverrides
   sessionConfig: SessionConfig | undefined
-  /** What the policy keeps from the tools; Claude Code gets it too. */
+  /** The paths that the policy denies to the tools. Claude Code gets them too. */
   denied: DeniedPaths
 }
 
-/** The Claude session to go on with, or the id a new one is to have. */
+/** The Claude session to resume, or the id of the new session. */
 type Conversation = { resume: string; resumeSessionAt?: string } | { sessionId: string }
 
 export interface StartOptions {
   gate: RunGateOptions
   conversation: Conversation
   place: ClaudePlace
-  /** Whether the session's recorded system prompt says what a new one would. */
+  /** Whether the session's recorded system prompt says the same as a new one would. */
   isHeard: boolean
   /** The complete environment of the wrapper. */
   env: Record<string, string>
@@ -38,15 +38,15 @@ export interface StartOptions {
   onElicitation: OnElicitation
   permissionMode: Options['permissionMode']
   servers: Record<string, McpServerConfig>
-  /** Switches that Claude Code takes only at its start. */
+  /** Switches that Claude Code accepts only at its start. */
   switches: Options
 }
 
 /**
- * What makes Claude Code ask the model when no run is under way, or take words in that are not of its own thread: the
- * automatic memory is one for all sessions of a directory, and stands in their system prompts. Said here and not in the managed
- * settings: of those Claude Code keeps only some names, `crossSessionInbound` not among them, and drops the others
- * without a word.
+ * Settings that stop Claude Code from asking the model while no run is in progress, and from taking in words of other
+ * threads. The automatic memory is one of them: all sessions of a directory share it and have it in their system
+ * prompts. These are not managed settings, because Claude Code silently drops most names from those, among them
+ * `crossSessionInbound`.
  */
 const STRANGERS = {
   crossSessionInbound: 'refuse',
@@ -60,9 +60,9 @@ const STRANGERS = {
   promptSuggestionEnabled: false,
 } as const satisfies Exclude<Options['settings'], string | undefined>
 
-/** How Claude Code is asked for (claude-code.md section 0). `--bare` is never used: it leaves three tools. */
+/** Returns the SDK's options for one process (claude-code.md section 0). Never `--bare`, which leaves three tools. */
 export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options {
-  // The budget is a switch of each run.
+  // The thinking budget is a switch of each run.
   const { appendSystemPrompt: _, maxThinkingTokens: __, ...overrides } = launch.overrides
   const { place, isHeard } = start
   const instructions = instructionsOf(launch, place)
@@ -87,13 +87,13 @@ export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options 
     // A workspace's settings can redirect model traffic and start programs (claude-code.md 7.3).
     settingSources: [...launch.settingSources],
     strictMcpConfig: true,
-    // Not on the command line, where other users could read their environment.
+    // The servers are not on the command line, where other users could read their environment.
     mcpServersDelivery: 'initialize',
     settings: { skipWebFetchPreflight: true, ...STRANGERS },
     managedSettings: managedSettings(denied, { isConfined: launch.permissionMode === 'never-ask' }),
     hooks: { ...gate, PreToolUse: [...gate.PreToolUse, ...toolGuard(denied, place.directory)] },
     includePartialMessages: true,
-    // Of the deployer's hooks; those of the SDK are never sent.
+    // For the deployer's hooks. Claude Code sends no events of the SDK's own hooks.
     includeHookEvents: true,
     forwardSubagentText: true,
     tools: offeredTools(overrides.allowedTools ?? []),
@@ -104,7 +104,7 @@ export function sdkOptions(launch: LaunchOptions, start: StartOptions): Options 
   }
 }
 
-/** What the system prompt is given beside Claude Code's own. */
+/** Returns the text that is added to Claude Code's own system prompt. Undefined when there is none. */
 export function instructionsOf(
   { overrides, sessionConfig }: Pick<LaunchOptions, 'overrides' | 'sessionConfig'>,
   place: ClaudePlace,
@@ -124,14 +124,14 @@ function directoryOptions({ sessionConfig }: LaunchOptions, place: ClaudePlace):
   }
 }
 
-/** The session configuration is there to be read. */
+/** Returns the denied paths. The session configuration and its plugin can be read but not written. */
 function deniedPaths({ denied, sessionConfig }: LaunchOptions): DeniedPaths {
   if (sessionConfig === undefined) return denied
   const { directory, plugin } = sessionConfig
   return { ...denied, write: [...denied.write, directory, ...(plugin === undefined ? [] : [plugin])] }
 }
 
-/** Without an asker Claude Code has no questions either: an autonomous session must not stall on one. */
+/** Without `canUseTool` Claude Code asks no questions either: an autonomous session must not stall on a question. */
 function permissionOptions({ permissionMode, canUseTool }: StartOptions): Options {
   return permissionMode === 'bypassPermissions'
     ? { permissionMode, allowDangerouslySkipPermissions: true }

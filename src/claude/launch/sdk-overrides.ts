@@ -3,16 +3,16 @@ import { RunnerError } from '../../errors.ts'
 import { refusalOf } from './builtin-tools.ts'
 import { budgetProblem, modelNamed, ThinkingTokens, takesEffort } from './thinking.ts'
 
-/** The whole of it, or what comes behind Claude Code's own; in Python's SDK both have this name. */
+/** A whole system prompt, or text to append to Claude Code's own. Both have this name in Python's SDK. */
 const SystemPrompt = z.union([
   z.string(),
   z.looseObject({ append: z.string() }).transform(({ append }) => append),
 ])
 
 /**
- * What `SDK_OPTIONS` may set of the Agent SDK's options, under the names of TypeScript's or of Python's SDK. Everything else is
- * left out, and said: where Claude Code runs, what it may do, which settings, hooks and servers it loads and which session
- * it has are the runner's to say, but an agent of a control plane is written for other runners too.
+ * The options of the Agent SDK that `SDK_OPTIONS` may set, under their TypeScript or Python names. Every other key is
+ * left out and reported, not refused: a control plane's agent is written for other runners too. The runner itself
+ * decides where Claude Code runs, what it may do, which settings, hooks and servers it loads, and its session.
  */
 const Overrides = z.object({
   model: z.string().optional(),
@@ -31,7 +31,10 @@ const Overrides = z.object({
   disallowedTools: z.array(z.string()).optional(),
   /** Added to Claude Code's own system prompt. */
   appendSystemPrompt: z.string().optional(),
-  /** Added likewise: Claude Code's own is what its tools are explained in. A control plane puts a session's words here. */
+  /**
+   * Added as well, and not a replacement: Claude Code's own prompt explains its tools. A control plane puts a session's
+   * instructions here.
+   */
   systemPrompt: SystemPrompt.optional(),
 })
 export type SdkOverrides = {
@@ -41,17 +44,17 @@ export type SdkOverrides = {
   >
 }
 
-/** Where the options are to hold. */
+/** The model and environment that the options are for. */
 interface OverridesPlace {
-  /** Goes before the one in the options. */
+  /** Model that overrides the one in the options. */
   model: string | undefined
   env: Record<string, string>
 }
 
 /**
- * `unknown` are the keys that are left out.
+ * Parses `SDK_OPTIONS`, a JSON object. Returns the keys that are left out as `unknown`.
  *
- * @throws {RunnerError} `config_invalid` naming what is wrong or would change nothing.
+ * @throws {RunnerError} `config_invalid` naming the option that is wrong or would change nothing.
  */
 export function parseSdkOverrides(
   text: string | undefined,
@@ -72,7 +75,7 @@ export function parseSdkOverrides(
   const { systemPrompt, ...others } = parsed.data
   const words = [systemPrompt, others.appendSystemPrompt].filter((part) => part !== undefined)
   const appended = words.length === 0 ? {} : { appendSystemPrompt: words.join('\n\n') }
-  // JSON has no `undefined`, which zod's types allow for.
+  // Parsed JSON contains no `undefined`, which zod's types allow.
   const overrides = { ...others, ...appended } as SdkOverrides
   checkEffect(overrides, modelNamed(place.model ?? overrides.model, place.env))
   return { overrides, unknown: Object.keys(given ?? {}).filter((key) => !KNOWN.includes(key)) }
@@ -80,7 +83,7 @@ export function parseSdkOverrides(
 
 const KNOWN: readonly string[] = Object.keys(Overrides.shape)
 
-/** `max_turns` is `maxTurns`. */
+/** Renames the known options from snake_case to camelCase, such as `max_turns` to `maxTurns`. */
 function withOneSpelling(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
   return Object.fromEntries(

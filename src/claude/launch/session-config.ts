@@ -2,22 +2,24 @@ import { mkdir, open, readFile, rm, stat, symlink, writeFile } from 'node:fs/pro
 import { isAbsolute, join } from 'node:path'
 import { toMessage } from '../../errors.ts'
 
-/** What `SESSION_CONFIG_PATH` names: a folder that the control plane mounts beside the workspace. */
+/** The folder that `SESSION_CONFIG_PATH` names. The control plane mounts it beside the workspace. */
 export interface SessionConfig {
   directory: string
-  /** Its CLAUDE.md. */
+  /** Text of its CLAUDE.md; undefined when that is absent or empty. */
   instructions: string | undefined
-  /** A plugin of its skills, and of nothing else in it; undefined when there are none. */
+  /** Folder of a plugin that contains its skills and nothing else; undefined when it has no skills. */
   plugin: string | undefined
 }
 
 const CLAUDE_MD_BYTES_MAX = 256 * 1024
-/** Its skills are called by this name and theirs. */
+/** Name of the plugin. A skill is called by this name and its own. */
 const PLUGIN_NAME = 'session-config'
 
 /**
- * @param pluginDirectory where the plugin is made anew; Claude Code must be able to read it.
- * @returns why it is not used, when it cannot be: a control plane names it also when it has nothing to put there.
+ * Opens the session configuration.
+ *
+ * @param pluginDirectory where the plugin is created anew; Claude Code must be able to read it.
+ * @returns the problem when the folder cannot be used: a control plane also names a folder that it does not fill.
  */
 export async function openSessionConfig(
   path: string,
@@ -37,8 +39,8 @@ export async function openSessionConfig(
 }
 
 /**
- * Claude Code loads a folder's skills only together with the settings of the workspace, which can start programs. A
- * plugin of the skills alone leaves both those and the folder's own hooks out.
+ * Makes a plugin of the skills alone. Claude Code loads a folder's skills only together with the settings of the
+ * workspace, which can start programs. The plugin leaves out those settings and the folder's own hooks.
  */
 async function makePlugin(skills: string, pluginDirectory: string): Promise<string | undefined> {
   const isThere = await stat(skills).then(

@@ -5,28 +5,28 @@ import { RunnerError } from '../../errors.ts'
 import type { LaunchOptions } from './sdk-options.ts'
 import { budgetProblem, modelNamed, ThinkingTokens, thinkingEnvironment } from './thinking.ts'
 
-/** `forwardedProps.claude`: what a client may set for one run (docs/events.md). */
+/** The switches that a client may set for one run in `forwardedProps.claude` (docs/events.md). */
 const Switches = z.strictObject({
   model: z.string().min(1).optional(),
   permissionMode: z.enum(['ask', 'accept-edits', 'never-ask', 'plan']).optional(),
   maxThinkingTokens: ThinkingTokens.optional(),
   maxTurns: z.number().int().min(1).optional(),
   maxCostUsd: z.number().positive().optional(),
-  /** JSON Schema; the run's `result` is then of that shape. */
+  /** JSON Schema that the run's `result` then fits. */
   outputSchema: z.record(z.string(), z.unknown()).optional(),
 })
 export type Switches = z.infer<typeof Switches>
 
-/** What holds for a run that does not ask for something else. */
+/** The values for a run that sets no others. */
 interface Defaults extends Pick<LaunchOptions, 'model' | 'permissionMode' | 'overrides'> {
   env: Record<string, string>
 }
 
 /**
- * What a run asks for, with the runner's own model and budget where it leaves those open.
+ * Returns the switches of a run, with the runner's own model and thinking budget where the run sets none.
  *
- * @throws {RunnerError} `invalid_input` naming the wrong switch, or the one that would change nothing;
- * `policy_not_enforced` for `never-ask` where the runner itself would not be allowed it.
+ * @throws {RunnerError} `invalid_input` naming the switch that is wrong or would change nothing;
+ * `policy_not_enforced` for `never-ask` where the runner itself does not use it.
  */
 export function parseSwitches(forwardedProps: unknown, defaults: Defaults): Switches {
   const { model, overrides, env } = defaults
@@ -57,7 +57,11 @@ function readSwitches(forwardedProps: unknown, { permissionMode }: Defaults): Sw
   return parsed.data
 }
 
-/** @throws {RunnerError} `invalid_input`: a run that goes on with a turn asks for another switch than the turn has. */
+/**
+ * Checks the switches of a run that continues a turn.
+ *
+ * @throws {RunnerError} `invalid_input` when a switch differs from the turn's.
+ */
 export function checkSame(forwardedProps: unknown, begun: Switches): void {
   const had = new Map<string, unknown>(Object.entries(begun))
   const other = Object.entries(givenIn(forwardedProps) ?? {}).find(
@@ -68,7 +72,7 @@ export function checkSame(forwardedProps: unknown, begun: Switches): void {
   throw new RunnerError('invalid_input', message)
 }
 
-/** The switches that Claude Code takes only at its start. Another value needs another process, with resume. */
+/** Returns the switches that Claude Code accepts only at its start. Another value needs a new process, with resume. */
 export function startSwitches(switches: Switches): Options {
   const { maxTurns, maxCostUsd, outputSchema } = switches
   return {
@@ -78,7 +82,7 @@ export function startSwitches(switches: Switches): Options {
   }
 }
 
-/** What the environment of a process must say for the switches. */
+/** Returns the environment variables that the switches require. */
 export function switchEnvironment({ maxThinkingTokens }: Switches): Record<string, string> {
   return thinkingEnvironment(maxThinkingTokens)
 }
@@ -90,7 +94,7 @@ const SDK_MODES = {
   plan: 'plan',
 } as const
 
-/** Our name of a permission mode as Claude Code's. */
+/** Returns Claude Code's name of a permission mode. */
 export function toSdkMode(mode: keyof typeof SDK_MODES): (typeof SDK_MODES)[keyof typeof SDK_MODES] {
   return SDK_MODES[mode]
 }

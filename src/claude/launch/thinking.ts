@@ -1,9 +1,9 @@
 import { z } from 'zod'
 
-/** Below this Claude Code asks for as many all the same. */
+/** The smallest budget, in tokens. Claude Code raises a smaller one to this. */
 const BUDGET_TOKENS_MIN = 1024
 
-/** Of thinking in one answer; 0 switches it off. */
+/** Budget for the thinking in one answer, in tokens. 0 switches thinking off. */
 export const ThinkingTokens = z
   .int()
   .min(0)
@@ -12,15 +12,15 @@ export const ThinkingTokens = z
   })
 
 /**
- * Models of the fourth generation, with their minor version; the eight digits of a date are none. Claude Code asks for
- * its newest Opus in place of 4.0 and 4.1.
+ * Models of the fourth generation, with their minor version; the eight digits of a date are not one. Claude Code uses
+ * its newest Opus in place of Opus 4.0 and 4.1.
  */
 const FOURTH = /(opus|sonnet|haiku)-4(?:[-.](\d{1,2})(?!\d))?/i
 const THIRD = /claude-3-/i
 const ALIAS = /^(?:opus|sonnet|haiku)$/i
 
 /**
- * The model that Claude Code takes for a name. Without a name, or behind an alias, the environment may have one.
+ * Returns the model that Claude Code uses for a name. Without a name, or for an alias, the environment may define it.
  */
 export function modelNamed(name: string | undefined, env: Record<string, string>): string | undefined {
   const chosen = name ?? env['ANTHROPIC_MODEL']
@@ -29,8 +29,8 @@ export function modelNamed(name: string | undefined, env: Record<string, string>
 }
 
 /**
- * Why a budget would change nothing, if so. Claude Code gives a budget to models from 4.0 to 4.6; newer and unknown ones
- * decide by themselves, whatever it is given (measured on the requests of 2.1.332).
+ * Returns why a budget would change nothing. Undefined when it has an effect. Claude Code sends a budget to models from
+ * 4.0 to 4.6. Newer and unknown models decide by themselves, whatever the budget (measured on the requests of 2.1.332).
  */
 export function budgetProblem(tokens: number | undefined, model: string | undefined): string | undefined {
   if (tokens === undefined || tokens === 0 || takesBudget(model)) return undefined
@@ -53,8 +53,8 @@ export function takesEffort(model = ''): boolean {
 }
 
 /**
- * What the environment of a process must say for a budget. For 0 models that decide by themselves heed this variable
- * alone; 4.6 heeds a budget only where it may not decide (2.1.332).
+ * Returns the environment variables that a budget requires. Models that decide by themselves turn thinking off only by
+ * CLAUDE_CODE_DISABLE_THINKING. 4.6 respects a budget only when adaptive thinking is disabled (2.1.332).
  */
 export function thinkingEnvironment(tokens: number | undefined): Record<string, string> {
   if (tokens === undefined) return {}

@@ -3,13 +3,13 @@ import { dirname, resolve } from 'node:path'
 import type { HookCallbackMatcher, HookJSONOutput } from '@anthropic-ai/claude-agent-sdk'
 import type { DeniedPaths } from './managed-settings.ts'
 
-/** Where the file tools name their file; Glob may carry an absolute path in its pattern (claude-code.md 7.5). */
+/** Inputs in which the file tools name their file. Glob's pattern may be an absolute path (claude-code.md 7.5). */
 const PATH_INPUTS = ['file_path', 'notebook_path', 'path', 'pattern']
 const READING_TOOLS = new Set(['Read', 'Glob', 'Grep', 'LSP'])
 
 /**
- * The policy's walls as a hook before every tool call: the one place that sees where a link leads, which Claude Code's
- * own rules do not. It fails closed: a check that breaks, or takes too long, blocks the call.
+ * Returns a hook that checks the policy's denied paths before every tool call. Only this check sees where a link leads;
+ * Claude Code's own rules do not. It fails closed: a check that throws, or takes too long, blocks the call.
  */
 export function toolGuard(denied: DeniedPaths, workspace: string): HookCallbackMatcher[] {
   return [
@@ -43,7 +43,7 @@ async function firstDenied(
   return undefined
 }
 
-/** The real place of the path, or of the deepest part of it that is there. */
+/** Returns the real path. Where the end of the path does not exist, resolves the deepest part that does. */
 async function whereItLeads(path: string): Promise<string> {
   try {
     return await realpath(path)

@@ -1,4 +1,4 @@
-// What stands behind the wrapper: whether it is a Claude Code, and one that this runner can drive.
+// Checks that the wrapper starts a Claude Code, and one that this runner can drive.
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,8 +12,8 @@ import { PromptQueue } from './prompt-queue.ts'
 import type { Prepared } from './spawning.ts'
 
 /**
- * Found by trying pinned releases: the SDK refuses 2.1.316 and everything before it, since a hook that fails would not
- * block the tool there (docs/claude-code.md).
+ * The lowest version that works, found by trying pinned releases. The SDK refuses 2.1.316 and everything before it,
+ * because a hook that fails would not block the tool there (docs/claude-code.md).
  */
 const LOWEST_VERSION = '2.1.317'
 const SAYS = /(\d+\.\d+\.\d+\S*) \(Claude Code\)/
@@ -23,10 +23,10 @@ const KILL_MS = 2000
 const ASK_AFRESH = 'Set CLAUDE_CLI_PATH to another binary, or unset it for the one that is installed here.'
 
 export interface ClaudeBinaryOptions {
-  /** The wrapper. */
+  /** Path of the wrapper, which becomes the binary. */
   executable: string
   env: Record<string, string>
-  /** Of the working directory nothing is read. */
+  /** Working directory of the started process. Nothing in it is read. */
   cwd: string
   mark: string
   startTimeoutMs: number
@@ -36,7 +36,7 @@ export interface ClaudeBinaryOptions {
 export class ClaudeBinary {
   readonly #options: ClaudeBinaryOptions
   readonly #closing = new AbortController()
-  /** Of its own: what it asks is not what runs. */
+  /** A mark of its own: the processes that only check the binary are not those that work. */
   readonly #mark: string
   #known: Promise<string> | undefined
 
@@ -46,10 +46,10 @@ export class ClaudeBinary {
   }
 
   /**
-   * The version, such as `2.1.332`. It is asked for once; after a failure it is asked for again.
+   * Returns the version, such as `2.1.332`. Asks for it once; after a failure the next call asks again.
    *
-   * @throws {RunnerError} `claude_not_found`; `claude_start_failed` when it is no Claude Code or too old a one, with
-   *   the reason and the lowest version that works.
+   * @throws {RunnerError} `claude_not_found`; `claude_start_failed` when the program is no Claude Code or is too old,
+   *   with the reason and the lowest version that works.
    */
   check(): Promise<string> {
     this.#known ??= within(
@@ -69,7 +69,7 @@ export class ClaudeBinary {
     return this.#known
   }
 
-  /** Idempotent. */
+  /** Ends the check in progress. Safe to call twice. */
   close(): Promise<void> {
     this.#closing.abort()
     return this.#known?.then(noop, noop) ?? Promise.resolve()
@@ -81,7 +81,7 @@ export class ClaudeBinary {
     const child = this.#spawn({ command: executable, args: ['--version'], cwd, env }, prepared)
     const end = (): void => {
       if (child.pid !== undefined) signalProcess(-child.pid, 'SIGKILL')
-      // What it has started may hold them for ever.
+      // Processes that it has started may hold the pipes open for ever.
       child.stdout?.destroy()
       child.stderr?.destroy()
     }
@@ -103,7 +103,7 @@ export class ClaudeBinary {
     )
   }
 
-  /** Why the SDK will not drive it, in the SDK's words; asks for what every run asks for. */
+  /** Returns the SDK's own words for why it will not drive the binary. Asks for the hook that every run needs. */
   async #refusal(signal: AbortSignal): Promise<string> {
     const { query } = await import('@anthropic-ai/claude-agent-sdk')
     const { executable, env, cwd } = this.#options
@@ -155,12 +155,12 @@ function failure(message: string): RunnerError {
   return new RunnerError('claude_start_failed', `${message.trim()} ${ASK_AFRESH}`)
 }
 
-/** Any program may be asked, and what it says is shown on terminals. */
+/** Removes control characters: the output may come from any program, and it is shown on terminals. */
 function printable(text: string): string {
   return text.replace(/[\p{C}\ufffd]+/gu, ' ').trim()
 }
 
-/** What it says first; who says more than that is ended. */
+/** Collects the beginning of the output. Calls `end` when the output exceeds SAID_CHARS_MAX. */
 function beginningOf(stream: ChildProcess['stdout'], end: () => void): () => string {
   let text = ''
   stream?.setEncoding('utf8').on('data', (more: string) => {

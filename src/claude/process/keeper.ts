@@ -2,28 +2,31 @@ import { RunnerError } from '../../errors.ts'
 import type { Lease } from '../../lease.ts'
 import type { ClaudeProcess } from './process.ts'
 
-/** A process with the settings that only another one could have, as JSON. */
+/** A process, with the settings that only a new process could change, as JSON. */
 export interface Kept {
   claude: Pick<ClaudeProcess, 'running' | 'exited' | 'close'>
   startKey: string
 }
 
 export interface KeeperOptions {
-  /** A slot for one process. `signal` is aborted when the conversation closes: a start is then waited for no more. */
+  /** Claims a slot for one process. `signal` is aborted when the conversation closes: nobody then waits for a start. */
   claim(signal: AbortSignal): Promise<Lease>
-  /** Called when the process is let go of, before it ends. */
+  /** Called when the process is given up, before it ends. */
   onLeave(): void
-  /** Called with the clearing up after each process, which nobody else need await. */
+  /** Called with the cleanup after each process. Nobody else need await it. */
   onClearing(clearing: Promise<void>): void
 }
 
-/** Keeps the one process of a conversation: never two at a time, each in a slot until all that it started is gone. */
+/**
+ * Keeps the one process of a conversation. There are never two at a time. Each holds its slot until the process and
+ * everything it started have ended.
+ */
 export class Keeper<Process extends Kept> {
   readonly #options: KeeperOptions
   #kept: Process | undefined
-  /** What starts or ends a process goes one behind the other. */
+  /** Settles when the last queued start or end of a process is done. The next one goes behind it. */
   #changing: Promise<unknown> = Promise.resolve()
-  /** When the last process is gone and its slot free. */
+  /** Settles when the last process has ended and its slot is free. */
   #gone: Promise<void> = Promise.resolve()
   #starting = 0
   readonly #closing = new AbortController()
@@ -32,17 +35,17 @@ export class Keeper<Process extends Kept> {
     this.#options = options
   }
 
-  /** The process that lives. */
+  /** The living process, if there is one. */
   get current(): Process | undefined {
     return this.#kept?.claude.running === true ? this.#kept : undefined
   }
 
-  /** Whether somebody waits for a process. */
+  /** Whether a caller waits for a process. */
   get isStarting(): boolean {
     return this.#starting > 0
   }
 
-  /** The process that lives when it was started with these settings, else the one that is launched. */
+  /** Returns the living process when it was started with these settings. Otherwise ends it and launches another. */
   async ensure(
     startKey: () => Promise<string>,
     launch: () => Promise<Process>,
@@ -61,17 +64,20 @@ export class Keeper<Process extends Kept> {
     }
   }
 
-  /** Ends the process, at once for whoever asks for it. Resolves when all of it is gone and its slot is free. */
+  /**
+   * Ends the process. `current` is undefined at once. Resolves when the process and all that it started have ended and
+   * the slot is free.
+   */
   rest(): Promise<void> {
     const leaving = this.#letGo()
     return this.#change(async () => {
       await leaving?.claude.close()
-      // What was being started meanwhile.
+      // A start may have been in progress.
       await this.#stop()
     })
   }
 
-  /** The same for ever. Idempotent. */
+  /** Like `rest`, and no process starts afterwards. Safe to call twice. */
   close(): Promise<void> {
     this.#closing.abort()
     return this.rest()
@@ -94,7 +100,7 @@ export class Keeper<Process extends Kept> {
     }
   }
 
-  /** Also after a process that ended by itself: what it had started may live on. */
+  /** Cleans up after a process, also after one that ended by itself: processes that it started may live on. */
   async #clear(kept: Process): Promise<void> {
     await kept.claude.exited
     if (this.#kept === kept) this.#letGo()
@@ -104,7 +110,7 @@ export class Keeper<Process extends Kept> {
   async #stop(): Promise<void> {
     await this.#letGo()?.claude.close()
     await this.#gone.catch(() => {
-      // `onClearing` is called.
+      // `onClearing` was called with it, and reports the failure.
     })
   }
 

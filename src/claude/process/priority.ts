@@ -2,16 +2,19 @@ import type { ChildProcess } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, constants, getPriority, setPriority } from 'node:os'
 
-/** A third of the server's share of a processor that both want (sched(7)), and all of one that nobody else wants. */
+/**
+ * How far an agent stands behind the server, in nice levels: it gets a third of the server's share of a processor that
+ * both want (sched(7)), and all of one that nobody else wants.
+ */
 const BEHIND = 5
 const { PRIORITY_LOW } = constants.priority
 
 const living = new Set<number>()
 
 /**
- * Keeps a processor for the server, which all readers wait for: when more agents live than there are processors, they
- * stand behind it, and so does what they start from then on. Fewer are left as they are: on a machine that others keep busy
- * an agent that stands behind this server stands behind everybody.
+ * Keeps a processor for the server, which all readers wait for. When more agents live than there are processors, all
+ * agents and what they start from then on get a lower priority. Fewer agents keep theirs: on a machine that others keep
+ * busy, an agent with a lower priority than this server comes after everybody else, too.
  */
 export function putBehind(agent: ChildProcess): void {
   const { pid } = agent
@@ -22,8 +25,9 @@ export function putBehind(agent: ChildProcess): void {
 }
 
 /**
- * Where Linux shares a processor between sessions first (autogroup in sched(7)), an agent is a session of its own, and the
- * session's value is the one that counts. Only root may set more than one of those in a tenth of a second.
+ * Lowers the threads and the session of one agent. Where Linux shares a processor between sessions first (autogroup in
+ * sched(7)), an agent is a session of its own and the session's value counts. Only root may set more than one session
+ * value in a tenth of a second.
  */
 function lower(pid: number): void {
   unlessRefused(() => {
@@ -39,11 +43,11 @@ function behind(priority: number): number {
   return Math.min(priority + BEHIND, PRIORITY_LOW)
 }
 
-/** It may have ended, the system may not have such a thing, or this user may not do it: then it works as it is. */
+/** Ignores a failure: the process has ended, the system lacks the feature, or this user may not use it. */
 function unlessRefused(work: () => void): void {
   try {
     work()
   } catch {
-    // See above.
+    // Ignored, as said above.
   }
 }

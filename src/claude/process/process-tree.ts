@@ -8,17 +8,17 @@ import {
   withDescendants,
 } from '../../process-table.ts'
 
-/** In the environment of everything Claude Code starts; finds children that left its process group. */
+/** Variable in the environment of everything Claude Code starts. It finds children that left its process group. */
 export const MARK_VARIABLE = 'AGUI_RUNNER_PROCESS'
 
 const RESCAN_MS = 20
 
 /**
- * Every living process that descends from `root` or carries `mark` in its environment.
+ * Returns every living process that descends from `root` or carries `mark` in its environment.
  *
  * Claude Code runs each Bash tool in a session of its own, so killing the process group does not reach them
- * (claude-code.md section 5). What both left its parent before this was called and cleared its environment is
- * not found; inside a PID namespace it dies with it.
+ * (claude-code.md section 5). A process that left its parent before this call and also cleared its environment is
+ * not found. Inside a PID namespace it dies with the namespace.
  */
 export function processesOf(mark: string, root?: number): ProcessRef[] {
   const rows = processes()
@@ -27,7 +27,10 @@ export function processesOf(mark: string, root?: number): ProcessRef[] {
   return rows.filter(({ pid }) => found.has(pid) && pid !== process.pid)
 }
 
-/** Kills what is left of a tree, again and again until nothing is, since a dying tree may still fork. */
+/**
+ * Kills what is left of a tree until nothing is left or `timeoutMs` have passed. Repeats, because a dying tree may
+ * still fork.
+ */
 export async function killTree(
   mark: string,
   options: { known?: readonly ProcessRef[]; timeoutMs: number },

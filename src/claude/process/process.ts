@@ -18,42 +18,42 @@ import { PromptQueue } from './prompt-queue.ts'
 import { type Prepared, type Spawning, spawnDetached } from './spawning.ts'
 
 export interface ClaudeProcessOptions extends Spawning {
-  /** What the SDK is asked for; the executable is the wrapper. */
+  /** Options of the SDK's `query`. The executable in them is the wrapper. */
   sdk: Options
   startTimeoutMs: number
-  /** How long Claude Code may take to answer a control request before it counts as hung. */
+  /** Time that Claude Code has to answer a control request before it counts as hung. */
   controlTimeoutMs: number
-  /** How long it has at each step of its end. */
+  /** Time that Claude Code has for each step of its end: end of input, SIGTERM, SIGKILL. */
   stopStepMs: number
-  /** Called before each start, for what then starts it; undefined for an ordinary process. */
+  /** Called before each start; returns what starts the process. Undefined for an ordinary process. */
   prepareStart?: (() => Promise<Prepared>) | undefined
-  /** Ends what this process's commands left running. */
+  /** Ends the processes that this process's commands left running. */
   endLeftovers?: ((child: ChildProcess) => Promise<void>) | undefined
-  /** Every message of Claude Code, in order. A promise makes the next one wait. */
+  /** Called with every message of Claude Code, in order. A returned promise holds the next message back. */
   onMessage(message: SDKMessage): Promise<void> | undefined
 }
 
 export interface Exit {
   code: number | null
   signal: NodeJS.Signals | null
-  /** The last lines it wrote to stderr. */
+  /** The last lines of its stderr. */
   stderr: string
 }
 
 const STDERR_TAIL_CHARS = 4096
-/** Exit code of the wrapper when there is no binary to start. */
+/** Exit code of the wrapper when there is no binary. */
 const NOT_FOUND_EXIT = 127
 
 /** One Claude Code process, started through the wrapper and driven by the SDK over its control protocol. */
 export class ClaudeProcess {
-  /** Resolves, never rejects, when the process is gone and all its output was handled. */
+  /** Resolves when the process has ended and all its output was handled. Never rejects. */
   readonly exited: Promise<Exit>
   readonly #query: Query
   readonly #input: PromptQueue
   readonly #options: ClaudeProcessOptions
   readonly #child: ChildProcess
   #answered = false
-  /** The SDK's own reason for not going on, which then ends the process. */
+  /** The SDK's own reason for refusing the process, which it then ends. */
   #refusal: string | undefined
   #closing: Promise<void> | undefined
 
@@ -71,7 +71,7 @@ export class ClaudeProcess {
     })
   }
 
-  /** Starts the process; `ready` resolves when it answers. The SDK is loaded on the first call, not with the server. */
+  /** Starts the process. `ready` resolves when it answers. The SDK is loaded by the first call, not with the server. */
   static async start(options: ClaudeProcessOptions): Promise<ClaudeProcess> {
     const { query } = await import('@anthropic-ai/claude-agent-sdk')
     const prepared = await options.prepareStart?.()
@@ -104,7 +104,7 @@ export class ClaudeProcess {
         },
       },
     })
-    // With a session store the SDK spawns later, or fails before.
+    // With a session store the SDK spawns later, or fails before it spawns.
     const failed = started.initializationResult().then(
       () => spawning,
       (error: unknown) => {
@@ -118,7 +118,7 @@ export class ClaudeProcess {
     return this.#child.pid
   }
 
-  /** Whether it can be given work: it lives, and nobody has begun to end it. */
+  /** Whether the process can take work: it lives, and nobody has begun to end it. */
   get running(): boolean {
     return this.#isAlive && this.#closing === undefined
   }
@@ -165,10 +165,10 @@ export class ClaudeProcess {
     }
   }
 
-  /** What the end of this process means for a run that was not finished. */
+  /** Returns the error of a run that was not finished when this process ended. */
   failureOf(exit: Exit): RunnerError {
     const how = exit.signal === null ? `exit code ${exit.code}` : `signal ${exit.signal}`
-    // A process that failed by itself has the better words, if it has any.
+    // The stderr of a process that failed by itself says more than the SDK does, if there is any.
     const words = exit.stderr === '' || exit.code === 0 ? [this.#refusal, exit.stderr] : [exit.stderr]
     const said = words.flatMap((word) => (word ? [`: ${word}`] : [])).join('')
     if (this.#answered) {
@@ -189,7 +189,7 @@ export class ClaudeProcess {
     this.#input.push(message)
   }
 
-  /** Ends the running turn; resolves when Claude Code has taken it in. */
+  /** Interrupts the running turn. Resolves when Claude Code has acknowledged the request. */
   async interrupt(): Promise<void> {
     await this.#ask('interrupt', () => this.#query.interrupt())
   }
@@ -209,7 +209,7 @@ export class ClaudeProcess {
     }))
   }
 
-  /** Connects to an MCP server anew; without a limit of its own, since that is the server's time. Never rejects. */
+  /** Reconnects to an MCP server. Has no limit of its own, because the time is the server's. Never rejects. */
   async retryServer(name: string): Promise<void> {
     await this.#query.reconnectMcpServer(name).catch(() => undefined)
   }
@@ -218,7 +218,7 @@ export class ClaudeProcess {
     await this.#ask('stop_task', () => this.#query.stopTask(taskId), signal)
   }
 
-  /** `null` goes back to Claude Code's own. */
+  /** Sets the thinking budget in tokens. `null` restores Claude Code's own. */
   async setThinkingTokens(tokens: number | null, signal?: AbortSignal): Promise<void> {
     await this.#ask('set_max_thinking_tokens', () => this.#query.setMaxThinkingTokens(tokens), signal)
   }
@@ -227,12 +227,12 @@ export class ClaudeProcess {
     await this.#ask('set_model', () => this.#query.setModel(model), signal)
   }
 
-  /** Call when a run has ended. */
+  /** Ends the processes that a run's commands left running. Call it when a run has ended. */
   async endLeftovers(): Promise<void> {
     if (this.#isAlive) await this.#options.endLeftovers?.(this.#child)
   }
 
-  /** Kills at once, without a chance to save anything. */
+  /** Kills the process at once, without a chance to save anything. */
   async kill(): Promise<void> {
     this.#signalGroup('SIGKILL')
     await this.close()
@@ -243,8 +243,9 @@ export class ClaudeProcess {
   }
 
   /**
-   * The stop ladder: end of input (Claude Code saves its session and goes), SIGTERM, SIGKILL, and then whatever
-   * it started that left its group. Idempotent; bounded by three steps of CLAUDE_STOP_STEP_MS.
+   * Stops the process step by step: end of input (Claude Code saves its session and exits), SIGTERM, SIGKILL. Then
+   * kills the processes that it started and that left its group. Safe to call twice. Takes at most three steps of
+   * CLAUDE_STOP_STEP_MS.
    */
   close(): Promise<void> {
     this.#closing ??= this.#stop()
@@ -252,10 +253,10 @@ export class ClaudeProcess {
   }
 
   /**
-   * One control request. `signal` ends the wait, not the request: the limit still holds for that, and a process that
-   * lets it pass is hung (stopped, or out of its event loop) and killed. Nothing else would reach it.
+   * Sends one control request. `signal` ends the wait, not the request. The request keeps its limit: a process that
+   * exceeds it is hung (stopped, or outside of its event loop) and is killed, because nothing else would reach it.
    *
-   * @throws {RunnerError} `claude_unresponsive`; what `ready` and `failureOf` say of a process that ends.
+   * @throws {RunnerError} `claude_unresponsive`; the errors of `ready` and `failureOf` when the process ends.
    */
   async #ask<T>(what: string, request: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const answer = this.ready().then(() => this.#answerTo(what, request))
@@ -284,7 +285,7 @@ export class ClaudeProcess {
 
   async #stop(): Promise<void> {
     const { mark, stopStepMs } = this.#options
-    // Looked at while the tree still hangs together: afterwards its members belong to nobody.
+    // Read while the tree is still connected: afterwards its members have lost their parents.
     const known = this.#isAlive ? processesOf(mark, this.#child.pid) : []
     this.#input.end()
     if (!(await this.#gone())) {
@@ -296,7 +297,7 @@ export class ClaudeProcess {
     await this.exited
   }
 
-  /** The SDK's iterator throws when the process dies; how it died is read off the process itself. */
+  /** Hands every message on. The SDK's iterator throws when the process dies; the exit itself says how it died. */
   async #pump(): Promise<void> {
     try {
       for await (const message of this.#query) {
@@ -307,7 +308,7 @@ export class ClaudeProcess {
         if (wait !== undefined) await wait
       }
     } catch {
-      // See above: `exited` has the reason.
+      // `exited` has the reason, as said above.
     }
   }
 
@@ -333,7 +334,7 @@ function exitOf(child: ChildProcess): Promise<Omit<Exit, 'stderr'>> {
   return new Promise((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }))
     child.once('error', (error) => {
-      // A process that could not be started at all has no pid and never exits.
+      // A process that could not be started has no pid and never exits.
       if (child.pid === undefined)
         resolve({ code: 'code' in error && error.code === 'ENOENT' ? NOT_FOUND_EXIT : -1, signal: null })
     })
@@ -347,19 +348,19 @@ function tailOf(child: ChildProcess): () => string {
     tail = tailFrom(tail + text)
   })
   child.stderr?.on('error', () => {
-    // Its other end is gone; the exit has the reason.
+    // The process is gone; its exit has the reason.
   })
   return () => tail.trim()
 }
 
-/** From the beginning of a line: half of a secret would not be known as one. */
+/** Cuts at the beginning of a line: half of a secret would not be recognised as a secret. */
 function tailFrom(text: string): string {
   if (text.length <= STDERR_TAIL_CHARS) return text
   const cut = text.slice(-STDERR_TAIL_CHARS)
   return cut.slice(cut.indexOf('\n') + 1)
 }
 
-/** What kept a process from answering, as the error of its run. */
+/** Turns what kept a process from answering into the error of its run. */
 export function startFailure(error: unknown): RunnerError {
   return error instanceof RunnerError
     ? error

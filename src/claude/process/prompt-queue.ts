@@ -1,6 +1,6 @@
 import type { SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
 
-/** What the SDK writes to Claude Code's stdin: an async iterable that is pushed to. One reader. */
+/** The messages that the SDK writes to Claude Code's stdin: an async iterable with `push`. It takes one reader. */
 export class PromptQueue implements AsyncIterable<SDKUserMessage> {
   readonly #messages: SDKUserMessage[] = []
   #ended = false
@@ -11,7 +11,7 @@ export class PromptQueue implements AsyncIterable<SDKUserMessage> {
     this.#wake?.()
   }
 
-  /** Ends the iteration after what was pushed: Claude Code's stdin closes. */
+  /** Ends the iteration after the pushed messages. Claude Code's stdin then closes. */
   end(): void {
     this.#ended = true
     this.#wake?.()

@@ -7,11 +7,11 @@ import { putBehind } from './priority.ts'
 import { MARK_VARIABLE } from './process-tree.ts'
 import { inTurns } from './turns.ts'
 
-/** What a sandbox has ready for one process. */
+/** The part of a sandbox that is ready for one process. */
 export interface Prepared {
-  /** In the place of child_process.spawn: piped stdio, a process group of its own. Once. */
+  /** Replaces child_process.spawn: piped stdio, a process group of its own. Call it once. */
   spawn(request: SpawnRequest): ChildProcess
-  /** Call when nothing is to be spawned. */
+  /** Frees what was prepared. Call it when nothing is spawned. */
   release(): void
 }
 
@@ -23,12 +23,12 @@ interface SpawnRequest {
   onDenied?(denial: Denial): void
 }
 
-/** What a policy refused; no secret in it. */
+/** A connection that a policy refused. Holds no secret. */
 export interface Denial {
   host: string
   port: number
   method: string
-  /** Which gate refused, in few distinct words: l4, ssrf, l7, inference. */
+  /** The gate that refused, one of a few words: l4, ssrf, l7, inference. */
   stage: string
   rule?: string
   reason: string
@@ -36,13 +36,18 @@ export interface Denial {
 
 export interface Spawning {
   mark: string
-  /** Whose process it is, and the run that it works on now: for those who observe it. */
+  /** Returns the thread of the process and its run in progress, for observers. */
   observed(): { threadId: string; runId?: string }
-  /** Something outside Claude Code refused a connection of it, or of what it started. */
+  /** Called when something outside Claude Code refused a connection of Claude Code or of a process that it started. */
   onDenied?(denial: Denial): void
 }
 
-/** In a group of its own, so that a signal to the group reaches what Claude Code started and not the runner. */
+/**
+ * Spawns Claude Code in a process group of its own, so that a signal to the group reaches what Claude Code started and
+ * not the runner.
+ *
+ * @throws {RunnerError} `claude_start_failed` when the process has no pipes.
+ */
 export function spawnDetached(
   spawnOptions: SpawnOptions,
   { mark, observed, onDenied }: Spawning,

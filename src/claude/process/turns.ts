@@ -1,10 +1,10 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { type Readable, Transform } from 'node:stream'
 
-/** So many turns in a row are left to new connections. Then a piece is due, however many knock. */
+/** The most turns in a row that are left to new connections. Then a piece is read, however many connections arrive. */
 const LEFT_TURNS_MAX = 32
 
-/** Those whose next piece is there, the one that waits longest first. */
+/** The outputs whose next piece has arrived, longest wait first. */
 const waiting: (() => void)[] = []
 let hasKnocked = false
 let leftTurns = 0
@@ -15,15 +15,15 @@ subscribe('net.server.socket', () => {
 })
 
 /**
- * The same output, in pieces that take turns with those of all others: one piece in a turn of the event loop, and none
- * in a turn in which somebody knocked. libuv accepts one connection a turn; where more wait, a turn in which ten agents at
- * full speed are read keeps them for seconds.
+ * Returns the same output in pieces that take turns with the pieces of all other outputs. One piece is read per turn
+ * of the event loop, and none in a turn that accepted a connection. libuv accepts one connection per turn: if ten
+ * agents at full speed were read in each turn, further connections would wait for seconds.
  */
 export function inTurns(output: Readable): Readable {
   const paced = new Transform({
     transform: (piece: Buffer, _encoding, done) => takeTurn(() => done(null, piece)),
   })
-  // One that is destroyed has no end.
+  // A destroyed stream emits no `end`.
   output.once('close', () => paced.end())
   return output.pipe(paced)
 }

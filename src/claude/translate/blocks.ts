@@ -1,29 +1,29 @@
 import { EventType } from '@ag-ui/core'
 import type { AguiEvent } from '../../agui/event.ts'
 
-/** Whose events these are: empty for the main agent. Spread into every event. */
+/** The owner of events, spread into each of them. Empty for the main agent. */
 export interface EventOwner {
   readonly subagentRunId?: string
 }
 
-/** Stands for half a surrogate pair whose other half never came. */
+/** Replaces half a surrogate pair whose other half never came. */
 const REPLACEMENT = '\ufffd'
 
 export type BlockKind = 'text' | 'reasoning' | 'tool'
 
-/** One content block of a Claude message, on its way out as one AG-UI message or tool call. */
+/** One content block of a Claude message, which becomes one AG-UI message or tool call. */
 export class Block {
   readonly kind: BlockKind
-  /** Message id, or tool call id. */
+  /** The AG-UI message id or tool call id. */
   readonly id: string
-  /** The assistant message a tool call hangs on. */
+  /** The id of the assistant message that a tool call belongs to. */
   readonly carrier: string | undefined
   readonly #owner: EventOwner
   readonly #name: string
   #started = false
   #told = false
   #open = true
-  /** UTF-16 units received; the text itself is not kept. */
+  /** Number of UTF-16 units received. The text itself is not kept. */
   #length = 0
   /** The first half of a surrogate pair, until its second half comes. */
   #held = ''
@@ -45,7 +45,7 @@ export class Block {
     this.carrier = tool?.carrier
   }
 
-  /** Whether anything of it was sent. */
+  /** Whether any event of the block was sent. */
   get told(): boolean {
     return this.#told
   }
@@ -58,7 +58,7 @@ export class Block {
     return this.#length
   }
 
-  /** Opens the message or call. Text opens by its first characters: an empty block makes no message. */
+  /** Opens the message or call. A text block is opened by its first characters, so an empty one makes no message. */
   start(out: AguiEvent[]): void {
     this.#started = true
     this.#told = true
@@ -99,7 +99,7 @@ export class Block {
     this.#emit(delta, out)
   }
 
-  /** A signature over the thinking, or thinking that only the provider can read. */
+  /** Adds a signature over the thinking, or thinking that only the provider can read. */
   encrypt(kind: 'signature' | 'redacted', value: string): void {
     this.#encrypted = this.#encrypted === '' ? `claude-${kind}:${value}` : this.#encrypted + value
   }
@@ -108,7 +108,7 @@ export class Block {
     this.#citations.push(citation)
   }
 
-  /** Ends the message or call for this run; what comes later opens it again, under the same id. */
+  /** Ends the message or call for this run. Later content opens it again under the same id. */
   suspend(out: AguiEvent[]): void {
     if (!this.#open) return
     this.close(out)
@@ -119,7 +119,7 @@ export class Block {
   close(out: AguiEvent[]): void {
     if (!this.#open) return
     if (this.#held !== '') {
-      // Half a pair would not survive protobuf.
+      // Half a surrogate pair would not survive protobuf.
       this.#held = ''
       this.#emit(REPLACEMENT, out)
     }

@@ -5,18 +5,18 @@ import type { UsedIds } from './ids.ts'
 import type { ToolResult } from './tool-result.ts'
 
 export interface Call {
-  /** What AG-UI knows the call as; the tool_use id unless that was taken. */
+  /** The AG-UI id of the call: the tool_use id unless that was taken. */
   readonly id: string
   readonly owner: EventOwner
   readonly block: Block
-  /** The client's own tool: only the client may answer it. */
+  /** Whether the tool is the client's own. Only the client may answer the call. */
   readonly client: boolean
   answered: boolean
-  /** Another call that waits has the same tool_use id: Claude Code runs both, and no result says whose it is. */
+  /** Whether another pending call has the same tool_use id. Claude Code runs both, and no result says whose it is. */
   isShared: boolean
 }
 
-/** A call that its run left without an answer. The answer may come in a later run, or never. */
+/** A call that had no answer at the end of its run. The answer may come in a later run, or never. */
 export interface OpenCall {
   toolUseId: string
   id: string
@@ -25,18 +25,18 @@ export interface OpenCall {
   client?: boolean | undefined
 }
 
-/** Calls of cancelled runs are never answered, so the list would grow for ever. */
+/** Most open calls that are kept. Calls of cancelled runs are never answered, so the list would grow for ever. */
 const OPEN_CALLS_MAX = 100
 
-/** The tool calls of a run, found by the id Claude Code uses for them. */
+/** The tool calls of a run, by Claude Code's id. */
 export class Calls {
-  /** In call order. */
+  /** The calls by tool_use id, in call order. */
   readonly #calls = new Map<string, Call[]>()
   readonly #ids: UsedIds
   readonly #clientPrefix: string | undefined
-  /** Answered without ever having been called, so far. */
+  /** The tool_use ids that were answered without a call. */
   readonly #orphans = new Set<string>()
-  /** Ids of the client's tools that this run called. */
+  /** AG-UI ids of this run's calls of the client's tools. */
   #pending: string[] = []
 
   constructor(options: { ids: UsedIds; clientPrefix: string | undefined; open: readonly OpenCall[] }) {
@@ -50,7 +50,7 @@ export class Calls {
     }
   }
 
-  /** The latest of that id. */
+  /** Returns the latest call with that id. */
   get(toolUseId: string): Call | undefined {
     return this.#calls.get(toolUseId)?.at(-1)
   }
@@ -60,8 +60,8 @@ export class Calls {
   }
 
   /**
-   * Undefined when the call was sent already: a repeated delivery, not a second call; unless the caller knows that it
-   * is another one.
+   * Returns the block of a new call. Undefined when a pending call has the id: that is a repeated delivery, unless
+   * `isAnother` says that it is a second call.
    */
   start(
     toolUseId: string,
@@ -86,13 +86,13 @@ export class Calls {
     this.#calls.set(toolUseId, calls)
   }
 
-  /** @returns the id of the result message, undefined when the call had its answer or is the client's to answer. */
+  /** @returns the id of the result message; undefined when the call was answered already or is the client's own. */
   answer(toolUseId: string, result: ToolResult, owner: EventOwner, out: AguiEvent[]): string | undefined {
     const calls = this.#calls.get(toolUseId)
     const call = calls?.find(({ answered }) => !answered)
     if ((calls !== undefined && call === undefined) || this.#orphans.has(toolUseId)) return undefined
     if (call === undefined) this.#orphans.add(toolUseId)
-    // A tool runs as soon as its block is whole, so its result may overtake the block's own end.
+    // A tool runs as soon as its block is whole, so its result may come before the block's end.
     call?.block.close(out)
     if (call !== undefined) call.answered = true
     if (call?.client === true) return undefined
@@ -116,17 +116,17 @@ export class Calls {
     return messageId
   }
 
-  /** The client's tools that wait for the client, in the order this run called them. */
+  /** Ids of this run's calls of the client's tools, in call order. */
   get pending(): string[] {
     return [...this.#pending]
   }
 
-  /** The run ends; what it called is no longer of the run that follows. */
+  /** Clears `pending` at the end of a run: its calls do not count for the next run. */
   forgetPending(): void {
     this.#pending = []
   }
 
-  /** What still waits for an answer, for a later run. */
+  /** Returns the calls without an answer, for a later run. */
   open(): OpenCall[] {
     return [...this.#calls]
       .flatMap(([toolUseId, calls]) => calls.map((call) => ({ toolUseId, ...call })))

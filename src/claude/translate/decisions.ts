@@ -1,7 +1,7 @@
 /**
- * What becomes of every kind of message that Claude Code can say: `translate` into AG-UI events proper, `custom` into
- * a `CUSTOM agui-runner.*` event, or `drop`. A test walks the SDK's types and fails when a kind has no decision here;
- * docs/events.md explains the shapes. Kinds from a newer Claude Code pass as `CUSTOM agui-runner.unknown`.
+ * The decision for one kind of Claude Code's messages: `translate` by code of its own, `custom` into one
+ * `CUSTOM agui-runner.*` event, or `drop`. A test walks the SDK's types and fails when a kind has no decision here.
+ * docs/events.md explains the shapes. Kinds of a newer Claude Code pass as `CUSTOM agui-runner.unknown`.
  */
 export interface Treatment {
   action: 'translate' | 'custom' | 'drop'

@@ -2,7 +2,7 @@ import type { AguiEvent } from '../../agui/event.ts'
 import { ownEvent } from '../../agui/own-events.ts'
 import type { Denial } from '../process/spawning.ts'
 
-/** `CUSTOM agui-runner.policy_denied`: where something wanted to go, and which rule was in the way. */
+/** Returns `CUSTOM agui-runner.policy_denied`: the refused destination and the rule that refused it. */
 export function toDenialEvent({ host, port, method, rule, reason }: Denial): AguiEvent {
   return ownEvent('policy_denied', { host, port, method, rule, reason })
 }

@@ -7,16 +7,16 @@ const Compaction = z.object({ compact_result: z.literal('failed'), compact_error
 const HookSaid = z.object({ output: z.string() })
 const HookStops = z.object({ continue: z.literal(false), stopReason: z.string() })
 
-/** What Claude Code says on the way of a turn and its `result` does not repeat: how a turn has ended hangs on it. */
+/** Signs from the messages of a turn that its `result` does not repeat. How the turn has ended depends on them. */
 export class EndSigns {
   apiError: ApiError | undefined
-  /** Why the prompt was not taken in: a hook refused it, or a command of it failed. */
+  /** Why the prompt was not accepted: a hook refused it, or its command failed. */
   refusal: string | undefined
-  /** The last words of a hook that wants no more. */
+  /** The reason of the last hook that stopped the turn. */
   hookReason: string | undefined
-  /** Why the model's last answer ended; the harness's words behind it answer to that. */
+  /** Why the model's last answer ended. It is also the reason for the harness's message after it. */
   stopReason = 'other'
-  /** The harness has told the model to go on, and the model has not begun to answer. */
+  /** Whether the harness has told the model to continue and the model has not begun to answer. */
   isToldToGoOn = false
 
   hear(kind: string, message: Record<string, unknown>): void {
@@ -32,7 +32,7 @@ export class EndSigns {
     }
   }
 
-  /** Until the answer says why it ended, it was cut. */
+  /** Notes that an answer begins. It counts as cut until it says why it ended. */
   answerBegins(): void {
     this.stopReason = 'cut'
     this.isToldToGoOn = false

@@ -5,7 +5,7 @@ import type { UsedIds } from './ids.ts'
 import { type ContentBlock, isRecord, readBlock } from './messages.ts'
 import { toToolResult } from './tool-result.ts'
 
-/** AG-UI ids that one Claude message became. */
+/** The AG-UI ids that one Claude message became. */
 export interface Told {
   messageIds: string[]
   toolCallIds: string[]
@@ -14,7 +14,7 @@ export interface Told {
 export interface Whole {
   id: string
   contents: readonly ContentBlock[]
-  /** Cut short by an interrupt. */
+  /** Whether an interrupt cut the message. */
   aborted?: boolean
   aside?: boolean
 }
@@ -24,31 +24,31 @@ interface Response {
   /** The Claude message id, made unique within the thread. */
   readonly base: string
   readonly streamed: boolean
-  /** By index, in the order they came. What is neither message nor call leaves none. */
+  /** The blocks by index, in the order of their arrival. A block that is neither a message nor a call is not in it. */
   readonly blocks: Map<number, Block>
 }
 
-/** Index of a block that came whole within a streamed answer: above all that may still be streamed. */
+/** First index for blocks that come whole within a streamed answer: above all indexes that may still be streamed. */
 const UNSTREAMED_INDEX = 1000
 
-/** A whole message may come late, after the next one began; older than this it never was seen. */
+/** Number of answers kept. A whole message may come late, after the next answer began, but never later than that. */
 const RESPONSES_MAX = 4
 
 /**
- * The messages of one agent, the main one or a subagent. They come streamed, or as whole `assistant` messages, or as
- * both: the `assistant` message of a streamed block arrives before the block's end and repeats it.
+ * The messages of one agent, the main one or a subagent. They come streamed, as whole `assistant` messages, or as
+ * both. The `assistant` message of a streamed block arrives before the block's end and repeats it.
  */
 export class Lane {
   readonly owner: EventOwner
-  /** Between the beginning of a streamed answer and its end. */
+  /** Whether a streamed answer has begun and not ended. */
   isStreaming = false
-  /** The last words that came whole. */
+  /** The last text that came whole. */
   lastText: string | undefined
   readonly #calls: Calls
   readonly #ids: UsedIds
   readonly #responses = new Map<string, Response>()
   #current: Response | undefined
-  /** What this lane said under blocks it could not translate. */
+  /** Called with a block that has no translation. */
   readonly #onUnknown: (block: ContentBlock, out: AguiEvent[]) => void
 
   constructor(
@@ -61,7 +61,7 @@ export class Lane {
     this.#onUnknown = shared.onUnknown
   }
 
-  /** @returns what an earlier answer left unfinished, which this one replaces. */
+  /** @returns the unfinished messages and calls of an earlier answer, which this one replaces. */
   begin(id: string, out: AguiEvent[]): Told {
     const replaced = this.#cut(this.#current, out)
     this.#current = this.#respond(id, true)
@@ -108,8 +108,8 @@ export class Lane {
   }
 
   /**
-   * A whole `assistant` message: confirms what was streamed, and sends what was not. One of another id replaces an
-   * answer that is still being streamed, unless it stands `aside` of the model's answers.
+   * Takes a whole `assistant` message: confirms the streamed blocks and sends the others. A message with another id
+   * replaces an answer that is still streaming, unless it is `aside`, outside of the model's answers.
    */
   whole(message: Whole, out: AguiEvent[]): Told & { replaced: Told } {
     const { id, contents, aborted = false, aside = false } = message
@@ -127,7 +127,7 @@ export class Lane {
     return { ...told, replaced }
   }
 
-  /** The CLI gave up on these blocks and will answer anew. */
+  /** Closes blocks that Claude Code has given up. It will answer anew. */
   abandon(id: string, from: number, out: AguiEvent[]): Told {
     const told = nothing()
     for (const [index, block] of this.#responses.get(id)?.blocks ?? []) {
@@ -139,7 +139,7 @@ export class Lane {
     return told
   }
 
-  /** @returns the calls among what was open, whose arguments are not whole. */
+  /** @returns the calls that were still open, whose arguments are not whole. */
   closeAll(out: AguiEvent[]): Told {
     this.isStreaming = false
     const told = nothing()
@@ -169,7 +169,7 @@ export class Lane {
     return response
   }
 
-  /** Opens what a block becomes. A block that is not a message or a call is sent here and leaves no block behind. */
+  /** Creates a block's message or call. Sends other content, such as a result, at once; it leaves no block. */
   #open(response: Response, index: number, content: ContentBlock, out: AguiEvent[]): Block | undefined {
     const id = `${response.base}:${index}`
     const isStreamed = response.streamed && index < UNSTREAMED_INDEX
@@ -205,7 +205,7 @@ export class Lane {
     }
     if (!content.type.endsWith('tool_use') || content.id === undefined) return undefined
     const carrier = carrierOf(response) ?? id
-    // Each block of an answer is a call of its own, whatever id the model gave it.
+    // Each block of an answer is a call of its own, even when the model repeats an id.
     const told = this.#calls.blocksOf(content.id)
     const isAnother = isStreamed || [...response.blocks.values()].some((block) => told.includes(block))
     return this.#calls.start(content.id, content.name ?? content.type, {
@@ -215,7 +215,7 @@ export class Lane {
     })
   }
 
-  /** The streamed block that this whole one repeats, if there is one. */
+  /** Returns the streamed block that this whole one repeats, and adds what its stream lacked. */
   #confirm(response: Response, content: ContentBlock, aborted: boolean, out: AguiEvent[]): Block | undefined {
     const told = content.type.endsWith('tool_use') ? this.#calls.blocksOf(content.id ?? '') : []
     const kind = kindOfBlock(content)
@@ -224,7 +224,7 @@ export class Lane {
     )
     if (block === undefined) return undefined
     block.delivered = true
-    // Heals a stream that lost its tail.
+    // Adds the end of a stream that was cut.
     if (block.kind === 'text') block.append((content.text ?? '').slice(block.length), out)
     else if (block.length === 0 && !aborted) block.append(fullText(content), out)
     return block
@@ -254,9 +254,9 @@ export class Lane {
 }
 
 /**
- * The assistant message a call belongs to: the text right before it, or the calls right before it. Otherwise the call
- * opens a message of its own, so that in the client's list it stands behind the reasoning that led to it, with its
- * results behind it.
+ * Returns the id of the assistant message that a call belongs to: the text right before it, or the message of the calls
+ * right before it. Undefined otherwise: the call then opens a message of its own. So the client lists it after the
+ * reasoning that led to it and before its results.
  */
 function carrierOf(response: Response): string | undefined {
   const before = [...response.blocks.values()].findLast((block) => block.kind !== 'text' || block.told)

@@ -13,14 +13,14 @@ interface UrlSource {
   url: string
 }
 
-/** A part as the model can be given it, or in words why it cannot (agui-1.0-producer.md A1.8). */
+/** A part in a form that the model accepts, or a description of one that it does not (agui-1.0-producer.md A1.8). */
 export type Medium =
   | { type: 'image'; source: UrlSource | { type: 'base64'; media_type: ImageType; data: string } }
   | { type: 'pdf'; source: UrlSource | { type: 'base64'; media_type: 'application/pdf'; data: string } }
   | { type: 'text'; text: string }
   | { type: 'none'; what: string }
 
-/** Names that are in use for the types the Messages API takes. */
+/** Other names in use, by the media types that the Messages API accepts. */
 const SAME: Record<string, string> = {
   'image/jpg': 'image/jpeg',
   'image/pjpeg': 'image/jpeg',
@@ -49,12 +49,12 @@ export function mediumOf(part: MediaPart): Medium {
   const url: UrlSource = { type: 'url', url: source.value }
   if (part.type === 'image' && declared === '') return { type: 'image', source: url }
   if (part.type === 'document' && declared === '') return { type: 'pdf', source: url }
-  // The provider fetches pictures and PDFs and nothing else.
+  // The provider fetches only pictures and PDFs.
   if (declared === 'application/pdf') return { type: 'pdf', source: url }
   return isImage(declared) ? { type: 'image', source: url } : none
 }
 
-/** Without parameters, and as the Messages API writes it. */
+/** Returns the media type without parameters, in the spelling of the Messages API. */
 function typeOf(declared: string): string {
   const [bare = ''] = declared.split(';')
   const name = bare.trim().toLowerCase()
@@ -67,7 +67,7 @@ function isImage(type: string): type is ImageType {
 
 function ofData(declared: string, value: string): Medium | undefined {
   const type = typeOf(declared)
-  // As the API takes it: without the head of a data URL, line breaks or the alphabet of addresses.
+  // Normal base64 for the API: without the head of a data URL, line breaks or the URL-safe alphabet.
   const bytes = Buffer.from(value.replace(DATA_URL_HEAD, ''), 'base64')
   if (bytes.length === 0) return undefined
   const data = bytes.toString('base64')
@@ -77,7 +77,7 @@ function ofData(declared: string, value: string): Medium | undefined {
   return text === undefined ? undefined : { type: 'text', text }
 }
 
-/** Source files go under many types (a `.ts` is `video/mp2t`), so what is text is seen in the bytes. */
+/** Decides by the bytes whether they are text: source files have many types (a `.ts` is `video/mp2t`). */
 function textIn(bytes: Buffer, charset = 'utf-8'): string | undefined {
   try {
     const text = new TextDecoder(charset, { fatal: true }).decode(bytes)

@@ -1,5 +1,5 @@
-// The door for what Claude Code says. Tolerant on purpose: a vendor adds fields and kinds with every release, so a
-// field of a surprising type reads as absent and a message that makes no sense reads as `undefined`.
+// Schemas for the messages of Claude Code. They are tolerant, because the vendor adds fields and kinds with every
+// release: a field of an unexpected type reads as absent, and an invalid message reads as `undefined`.
 import { z } from 'zod'
 
 const text = z.string().optional().catch(undefined)
@@ -26,7 +26,7 @@ const BlockSchema = z.looseObject({
 
 const ContentSchema = z.union([z.string(), z.array(BlockSchema)])
 
-/** Of one request, as Anthropic counts it: what was cached stands beside the input. */
+/** Tokens of one request, as Anthropic counts them: cached tokens are not included in the input. */
 const RequestUsage = z
   .object({
     input_tokens: amount,
@@ -43,7 +43,7 @@ const AssistantSchema = z.object({
   agent_id: text,
   error: text,
   api_error_status: amount.nullable().catch(null),
-  /** Claude Code's own kind of the failure, for some. */
+  /** Claude Code's own kind of the failure. Only some failures have one. */
   api_error: text,
   aborted: flag,
   supersedes: texts,
@@ -149,7 +149,7 @@ export const readInit = (raw: unknown): InitMessage | undefined => InitSchema.sa
 export const readTask = (raw: unknown): TaskMessage | undefined => TaskSchema.safeParse(raw).data
 export const readBlock = (raw: unknown): ContentBlock | undefined => BlockSchema.safeParse(raw).data
 
-/** The blocks of a message's content; a bare string is one text block. */
+/** Returns the blocks of a message's content. A plain string is one text block. */
 export function blocksOf(content: string | ContentBlock[]): ContentBlock[] {
   return typeof content === 'string' ? [{ type: 'text', text: content }] : content
 }
@@ -158,7 +158,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** What a message is: its `type`, and behind a slash its `subtype` where it has one. */
+/** Returns the kind of a message: its `type`, followed by a slash and its `subtype` if it has one. */
 export function kindOf(message: Record<string, unknown>): string {
   const type = typeof message['type'] === 'string' ? message['type'] : 'untyped'
   return typeof message['subtype'] === 'string' ? `${type}/${message['subtype']}` : type

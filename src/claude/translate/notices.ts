@@ -10,10 +10,10 @@ const flag = z.boolean().optional().catch(undefined)
 const texts = z.array(z.string()).optional().catch(undefined)
 const anything = z.unknown().optional()
 
-/** Undefined when the message does not make sense. */
+/** Converts one message. Returns undefined when the message is invalid. */
 type Notice = (message: unknown) => AguiEvent | undefined
 
-/** One message kind that passes as one CUSTOM event: which fields it keeps, under which names. */
+/** Defines how one kind of message becomes one CUSTOM event: the fields it keeps and their names. */
 function notice<N extends OwnEventName, Shape extends z.ZodRawShape>(
   name: N,
   shape: Shape,
@@ -41,7 +41,7 @@ const hook = (state: 'started' | 'progress' | 'finished'): Notice =>
     }),
   )
 
-/** The kinds that docs/events.md lists as CUSTOM, one row each; tied to DECISIONS by a test. */
+/** The kinds that docs/events.md lists as CUSTOM, one row each. A test compares them with DECISIONS. */
 export const NOTICES: Readonly<Record<string, Notice>> = {
   'system/api_retry': notice(
     'api_retry',
@@ -159,15 +159,15 @@ export const NOTICES: Readonly<Record<string, Notice>> = {
   })),
 }
 
-/** Undefined when the kind has no row or the message does not fit it. */
+/** Returns the CUSTOM event of a message. Undefined when the kind has no row or the message does not fit it. */
 export function toNotice(message: Record<string, unknown>): AguiEvent | undefined {
   return NOTICES[kindOf(message)]?.(message)
 }
 
-/** Larger than this, an unknown message is named but not carried. */
+/** Largest unknown message that is sent, in characters of JSON. Of a larger one only the kind and size are sent. */
 const UNKNOWN_CHARS_MAX = 16_384
 
-/** What a newer Claude Code says and this runner does not know yet, for whoever does. */
+/** Returns `CUSTOM agui-runner.unknown` for a message that this runner does not know, for clients that do. */
 export function toUnknown(message: unknown, kind: string, owner: EventOwner = {}): AguiEvent {
   const json = JSON.stringify(message) ?? 'null'
   const value = json.length > UNKNOWN_CHARS_MAX ? { kind, chars: json.length } : { kind, message }

@@ -9,26 +9,26 @@ import { mediumOf } from './medium.ts'
 type Block = Exclude<SDKUserMessage['message']['content'], string>[number]
 type Part = Exclude<UserMessage['content'], string>[number]
 
-/** Of a turn under way. */
+/** The turn in progress, as far as a further message depends on it. */
 interface Going {
-  /** As a prompt has it. */
+  /** Its context and state, as prompt text. */
   surroundings: string
   tools: readonly Tool[]
 }
 
 export interface Prompt {
   blocks: Block[]
-  /** What the model cannot be given, in words: a part never fails a run (agui-1.0-producer.md A1.8). */
+  /** Descriptions of the parts that the model cannot be given: a part never fails a run (agui-1.0-producer.md A1.8). */
   skipped: string[]
-  /** What the application says beside the messages. */
+  /** The application's context and state, as prompt text. */
   surroundings: string
 }
 
 /**
- * The content blocks of one user message to Claude Code.
+ * Returns the content blocks of one user message to Claude Code.
  *
- * Claude Code reads commands (`/clear`) and file mentions (`@/etc/passwd`) out of the last text block only, so a
- * blank one stands last unless slash commands are wanted (claude-code.md 7.4).
+ * Claude Code reads commands (`/clear`) and file mentions (`@/etc/passwd`) from the last text block only. So the last
+ * block is blank unless slash commands are wanted (claude-code.md 7.4).
  */
 export function toPrompt(
   request: Pick<RunRequest, 'messages' | 'context' | 'state'>,
@@ -64,7 +64,10 @@ function surroundingsOf({ context, state }: Pick<RunRequest, 'context' | 'state'
   return words.join('\n')
 }
 
-/** What a run that goes on with a turn says beside answers and results, if anything that the turn does not know. */
+/**
+ * Returns the prompt of a run that continues a turn, without its answers and results. Undefined when it says nothing
+ * that is new to the turn.
+ */
 export function furtherPrompt(
   request: Pick<RunRequest, 'messages' | 'context' | 'state'>,
   options: { slashCommands: boolean; turn: Pick<Going, 'surroundings'> },
@@ -75,7 +78,7 @@ export function furtherPrompt(
   return isNew ? toPrompt({ ...request, messages }, options) : undefined
 }
 
-/** A message for a turn under way. What the turn knows of its surroundings is not said twice. */
+/** Returns the prompt of a message for the turn in progress. Context and state that the turn has are not repeated. */
 export function steerPrompt(
   message: UserMessage,
   { tools, context, state }: Surroundings,
@@ -92,7 +95,7 @@ export function steerPrompt(
   }
 }
 
-/** Of a run that goes into a turn, or on with it: the tools that the turn does not have, in words. */
+/** Describes the tools of a run that steers or continues a turn which the turn does not have. */
 export function skippedTools(sent: readonly Tool[], { tools }: Pick<Going, 'tools'>): string[] {
   const had = new Set(tools.map((tool) => JSON.stringify(tool)))
   return sent
@@ -100,12 +103,12 @@ export function skippedTools(sent: readonly Tool[], { tools }: Pick<Going, 'tool
     .map(({ name }) => `the tool ${name} as it is now: a turn keeps the tools it began with`)
 }
 
-/** What an assistant had said before the conversation began. */
+/** Returns the words of an assistant from before the conversation began. */
 function spoken(content: string | undefined): Block[] {
   return content ? [textBlock(`<assistant>\n${content}\n</assistant>`)] : []
 }
 
-/** An absent state and an empty one are the same (agui-1.0-producer.md A1.5). */
+/** Whether there is a state. An empty state counts as absent (agui-1.0-producer.md A1.5). */
 export function hasState(state: unknown): boolean {
   return typeof state === 'object' && state !== null && Object.keys(state).length > 0
 }
@@ -131,7 +134,7 @@ function toBlocks(part: Part, skipped: string[]): Block[] {
   }
 }
 
-/** Whether a message has anything that the model can be given. */
+/** Whether a message contains anything that the model can be given. */
 function saysSomething({ content }: UserMessage): boolean {
   if (typeof content === 'string') return content.trim() !== ''
   return content.some((part) =>
@@ -139,17 +142,17 @@ function saysSomething({ content }: UserMessage): boolean {
   )
 }
 
-/** The Messages API refuses an empty text block; a blank one means the same. */
+/** Makes a text block. The Messages API refuses an empty one, so it becomes a blank. */
 function textBlock(value: string): Block {
   return { type: 'text', text: value === '' ? ' ' : value }
 }
 
-/** The uuid comes back when Claude Code takes the message in. */
+/** Makes the user message for Claude Code, which reports the uuid when it takes the message in. */
 export function userLine(blocks: Block[], uuid: ReturnType<typeof randomUUID>): SDKUserMessage {
   return { type: 'user', uuid, message: { role: 'user', content: blocks }, parent_tool_use_id: null }
 }
 
-/** @throws {RunnerError} `invalid_input` when the user's messages hold nothing that the model can be given. */
+/** @throws {RunnerError} `invalid_input` when the user's messages contain nothing that the model can be given. */
 export function checkWords(messages: readonly Message[]): void {
   const said = messages.filter((message) => message.role === 'user')
   const isResult = messages.some(({ role }) => role === 'tool')

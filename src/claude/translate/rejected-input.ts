@@ -1,24 +1,26 @@
 import type { ResultMessage } from './messages.ts'
 
-/** What the last synthetic `assistant` message said about a failed request. */
+/** The facts of a failed request, from the last synthetic `assistant` message. */
 export interface ApiError {
   error: string
   status: number | null
-  /** Claude Code's own kind of the failure, for some. */
+  /** Claude Code's own kind of the failure. Only some failures have one. */
   kind?: string
   message: string
 }
 
-/** Why Claude Code ended the turn (2.1.332): a picture, a document or the whole was refused. */
+/** Reasons for the end of a turn (2.1.332): a picture, a document or the whole input was refused. */
 const REASONS = new Set(['image_error', 'prompt_too_long'])
 const KINDS = /^(?:media_removed|pdf_|image_|tool_history_mismatch|prompt_too_long)/
-/** The API's own words where it names what was said, and not the form of the request (measured with 2.1.329 and 2.1.332). */
+/**
+ * The API's own words when it refuses the content and not the form of the request (measured with 2.1.329 and 2.1.332).
+ */
 const WORDS =
   /\bmessages(?:\.\d+)?(?:\.content)?[.:]|content filtering policy|prompt is too long|exceed context limit|could not process (?:image|document|pdf)|\bPDF\b|image (?:exceeds|was too large|dimensions)|download the file|request too large|orphaned tool_result|`?tool_(?:use|result)`? (?:ids?|blocks?)\b/i
 
 /**
- * Whether the API, or the model itself, refused what it was given to read, which it would refuse in every later request
- * too: Claude Code keeps the words in its session.
+ * Whether the API, or the model itself, refused the input. It would refuse the same input in every later request,
+ * because Claude Code keeps the input in its session.
  */
 export function isRejectedInput(result: ResultMessage, apiError: ApiError | undefined): boolean {
   if (result.stop_reason === 'refusal') return true

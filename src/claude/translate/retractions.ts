@@ -4,15 +4,16 @@ import type { EventOwner } from './blocks.ts'
 import type { Told } from './lane.ts'
 
 /**
- * What Claude Code took back: a cut stream it answers anew, a refused answer, a call it could not parse. AG-UI cannot
- * unsay a message, so the ids are sent; a client that cares removes them, a snapshot leaves them out.
+ * The messages and calls that Claude Code took back: a cut stream that it answers anew, a refused answer, a call that
+ * it could not parse. AG-UI cannot withdraw a message, so the ids are sent. A client may remove the messages; a
+ * snapshot leaves them out.
  */
 export class Retractions {
   /** AG-UI ids by the uuid of the Claude message that made them. */
   readonly #lines = new Map<string, Told>()
   readonly #retracted = new Set<string>()
 
-  /** A message that came before comes again only when the stream is replayed. */
+  /** Whether a message was seen before. It comes again only when the stream is replayed. */
   knows(uuid: string | undefined): boolean {
     return uuid !== undefined && this.#lines.has(uuid)
   }
@@ -35,7 +36,7 @@ export class Retractions {
     this.retract(told, { reason: 'superseded', owner }, out)
   }
 
-  /** Each id once: Claude Code announces the same retraction by several messages. */
+  /** Sends each id once: Claude Code announces the same retraction in several messages. */
   retract(told: Told, how: { reason: string; owner: EventOwner }, out: AguiEvent[]): void {
     const isNew = (id: string): boolean => !this.#retracted.has(id)
     const messageIds = told.messageIds.filter(isNew)

@@ -11,13 +11,13 @@ export interface TurnFacts {
   apiDurationMs?: number
   stopReason?: string
   terminalReason?: string
-  /** What began the turn when no prompt of ours did: `task-notification` and the like. */
+  /** What began the turn if not a prompt of the runner: `task-notification` and the like. */
   origin?: string
-  /** The ids of the user messages that the turn has answered, as they were sent. */
+  /** The uuids of the user messages that the turn has answered, as they were sent to Claude Code. */
   messageIds?: string[]
 }
 
-/** How Claude Code ended the run: all of a `RunEnd` but the waiting for a person, which is not Claude Code's to say. */
+/** The end of a run as Claude Code reports it: a `RunEnd` except for interrupts, which the host decides. */
 export type ClaudeEnd = Exclude<RunEnd, { outcome: 'interrupt' }> & { facts: TurnFacts }
 
 export function toApiError(message: AssistantMessage, text: string): ApiError {
@@ -25,7 +25,7 @@ export function toApiError(message: AssistantMessage, text: string): ApiError {
   return { error, status, message: text, ...(kind === undefined ? {} : { kind }) }
 }
 
-/** The limit that ended the turn, when one did. */
+/** Returns the limit that ended the turn. Undefined when no limit did. */
 export function limitOf(result: ResultMessage): 'turns' | 'cost' | undefined {
   if (result.subtype === 'error_max_turns') return 'turns'
   return result.subtype === 'error_max_budget_usd' ? 'cost' : undefined
@@ -36,32 +36,34 @@ type Ending =
   | { outcome: 'cancelled' }
   | { outcome: 'error'; code: ErrorCode; message: string }
 
-/** What is known of a turn beside its `result`. */
+/** The facts of a turn that its `result` does not contain. */
 export interface TurnSigns {
   apiError: ApiError | undefined
-  /** Why the prompt was not taken in. */
+  /** Why the prompt was not accepted. */
   refusal: string | undefined
   isToldToGoOn: boolean
-  /** A result of a given shape was asked for. */
+  /** Whether the run asked for a result of a given shape. */
   expectsOutput: boolean
 }
 
-/** The model has ended its turn. With a reason that is not here nobody can say that it has finished. */
+/** Stop reasons with which the model has ended its turn. With any other reason it may not have finished. */
 const FINISHED = ['end_turn', 'stop_sequence']
-/** Hooks of the deployer that end a turn, as `terminal_reason`; the first three where the model had more to do. */
+/** Values of `terminal_reason` when a deployer's hook ended the turn. In the first three the model had more to do. */
 const HOOK_STOPS = ['hook_stopped', 'tool_deferred', 'stop_hook_blocked', 'stop_hook_prevented']
 
-/** Why a hook has ended the turn, when one did. */
+/** Returns why a hook has ended the turn. Undefined when no hook did. */
 export function hookStopOf(result: ResultMessage, { isToldToGoOn }: TurnSigns): string | undefined {
   const { terminal_reason: reason } = result
-  // A Stop hook that never lets the model go is overridden after some rounds: its last words stay unanswered.
+  // After some rounds Claude Code overrides a Stop hook that never lets the model stop. The hook's last message then
+  // has no answer.
   if (reason === 'completed' && isToldToGoOn) return 'stop_hook_blocked'
   return HOOK_STOPS.find((stop) => stop === reason)
 }
 
 /**
- * A `result` message as the end of a run. `subtype: success` says only that Claude Code has not failed: the run is a
- * success when the model has ended its turn and what was asked for is there (docs/events.md, "How a run ends").
+ * Converts a `result` message into the end of a run. `subtype: success` says only that Claude Code has not failed. The
+ * run is a success when the model has ended its turn and the requested output exists (docs/events.md, "How a run
+ * ends").
  */
 export function toEnding(result: ResultMessage, signs: TurnSigns): Ending {
   const { subtype, terminal_reason: reason, stop_reason: stop, structured_output: output } = result
@@ -76,7 +78,7 @@ export function toEnding(result: ResultMessage, signs: TurnSigns): Ending {
     const code = codeOf(result, signs.apiError, message)
     return { outcome: 'error', code, message: code === 'model_rejected_input' ? rejected(message) : message }
   }
-  // Without a terminal reason the model was not asked: a command of Claude Code's own, or a refused prompt.
+  // Without a terminal reason the model was not asked: the prompt was Claude Code's own command or was refused.
   if (reason === undefined && signs.refusal !== undefined)
     return { outcome: 'error', code: 'prompt_refused', message: signs.refusal }
   if (output !== undefined && output !== null) return { outcome: 'success', result: output }
@@ -122,7 +124,7 @@ function codeOf(result: ResultMessage, apiError: ApiError | undefined, message: 
     : 'claude_protocol'
 }
 
-/** No answer came from a model at all: the way to it is broken. */
+/** Error texts of a request that reached no model. */
 const UNREACHABLE =
   /ECONN|ENOTFOUND|EAI_AGAIN|EPIPE|ETIMEDOUT|ERR_PROXY_TUNNEL|UNABLE_TO_|CERT_|certificate|unable to connect|couldn't connect|connection (?:refused|reset|error|closed)|timed out|policy_denied|inference service (?:unavailable|error)|inference is not configured/i
 
@@ -152,7 +154,7 @@ function requestCode(
   status: number | null | undefined,
   message: string,
 ): ErrorCode {
-  // First, because a proxy that refuses the way answers 403 as a model does that refuses the key.
+  // This comes first: a proxy that refuses the connection answers 403, like a model provider that refuses the key.
   if (UNREACHABLE.test(message)) return 'model_unreachable'
   return BY_ERROR[error ?? ''] ?? BY_STATUS[status ?? 0] ?? 'model_error'
 }

@@ -1,4 +1,4 @@
-// Claude Code's remarks beside the conversation that need more than a change of names to become CUSTOM events.
+// Conversions into CUSTOM events that need more than a change of names: Claude Code's remarks beside the conversation.
 import { z } from 'zod'
 import type { AguiEvent } from '../../agui/event.ts'
 import { ownEvent } from '../../agui/own-events.ts'
@@ -47,7 +47,7 @@ export function compactedNotice(message: unknown): AguiEvent {
   })
 }
 
-/** Only when there is something to mend: a list of what works would open every run. */
+/** Reports the MCP servers only when one is not connected. Otherwise the list would begin every run. */
 export function mcpNotices(init: InitMessage): AguiEvent[] {
   const servers = init.mcp_servers ?? []
   return servers.some((server) => server.status !== 'connected') ? [ownEvent('mcp_servers', { servers })] : []
@@ -123,7 +123,7 @@ export function fallbackNotice(message: unknown): { event: AguiEvent; retracted:
   return { event, retracted: fallback.retracted_message_uuids }
 }
 
-/** What the end of a run has no field for: the limit or the hook that ended it, a failed request that it survived. */
+/** Returns facts without a field in the run's end: the limit or hook that ended it, a failed request it survived. */
 export function endNotices(
   result: ResultMessage,
   { outcome }: { outcome: string },
@@ -139,7 +139,7 @@ export function endNotices(
   return out
 }
 
-/** A request that failed and did not end the turn. */
+/** Returns the event of a request that failed without ending the run. */
 export function apiErrorNotice(error: ApiError, owner: EventOwner): AguiEvent {
   return ownEvent(
     'api_error',

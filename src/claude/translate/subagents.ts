@@ -7,7 +7,7 @@ import { isRecord, type TaskMessage, type UserMessage } from './messages.ts'
 import { toTaskUsage } from './tasks.ts'
 import { type ToolResult, textOf } from './tool-result.ts'
 
-/** A background subagent that outlives its run goes on under the same id in a later one. */
+/** A background subagent that outlives its run. It continues under the same id in a later run. */
 export interface SuspendedSubagent {
   subagentRunId: string
   name: string
@@ -16,7 +16,7 @@ export interface SuspendedSubagent {
   taskId?: string | undefined
 }
 
-/** A suspended one is ended for the stream, not for itself: what it says next announces it again. */
+/** State of a subagent. `suspended`: ended in the stream but alive; its next message announces it again. */
 type State = 'open' | 'suspended' | 'closed'
 
 interface Subagent {
@@ -28,7 +28,7 @@ interface Subagent {
   taskId: string | undefined
   background: boolean
   state: State
-  /** What its task notification said, until the tool result closes it. */
+  /** The task notification, kept until the tool result closes the subagent. */
   notice: TaskMessage | undefined
 }
 
@@ -41,7 +41,7 @@ interface Announcement {
   background?: boolean | undefined
 }
 
-/** Agents that the agent started. A subagent is known by the tool call that started it, or by its task. */
+/** The subagents of a thread. Each is known by the tool call that started it, or by its task. */
 export class Subagents {
   readonly #byToolUse = new Map<string, Subagent>()
   readonly #byTask = new Map<string, Subagent>()
@@ -65,8 +65,8 @@ export class Subagents {
   }
 
   /**
-   * The lane of what a tool call started; announces the subagent when nothing else did. The task says more than the
-   * call: a subagent that a message resumed still speaks under the call that began it (2.1.329).
+   * Returns the lane of the subagent that a tool call started. Announces the subagent if it is new. The task id comes
+   * first: a subagent that a message resumed still sends under the call that started it (2.1.329).
    */
   lane(toolUseId: string, announcement: Announcement, out: AguiEvent[]): Lane {
     const known = this.#byTask.get(announcement.taskId ?? '') ?? this.#byToolUse.get(toolUseId)
@@ -79,7 +79,7 @@ export class Subagents {
     return this.#find(task)?.lane
   }
 
-  /** A message about a task. @returns whether the task is a subagent's and the message is translated. */
+  /** Takes a message about a task. @returns whether the task is a subagent's and the message is fully translated. */
   take(kind: string, task: TaskMessage, out: AguiEvent[]): boolean {
     if (kind === 'system/task_started') return this.#started(task, out)
     const subagent = this.#find(task)
@@ -91,7 +91,7 @@ export class Subagents {
     return true
   }
 
-  /** The tool call that started a subagent was answered. */
+  /** Ends a subagent in the foreground when the tool call that started it was answered. */
   answered(
     toolUseId: string,
     result: ToolResult,
@@ -104,14 +104,14 @@ export class Subagents {
     if (subagent.background) return
     this.#wake(subagent, out)
     const report = reportOf(structured) ?? subagent.lane.lastText ?? textOf(result)
-    // A stopped one's summary is its task's description, its result the vendor's words about that.
+    // The notice of a stopped subagent repeats its description, and its result is the vendor's text about the stop.
     if (subagent.notice?.status === 'stopped') {
       this.#fail(subagent, 'The subagent was stopped.', 'stopped', out)
     } else if (result.isError) this.#fail(subagent, textOf(result), 'failed', out)
     else this.#finish(subagent, report, out)
   }
 
-  /** Ends what is still open, the innermost first. Those in the background live on. */
+  /** Ends the open subagents, innermost first. Suspends those in the background, which live on. */
   close(out: AguiEvent[]): void {
     for (const subagent of this.#open()) {
       if (subagent.notice !== undefined) this.#finish(subagent, subagent.notice.summary, out)
@@ -120,7 +120,7 @@ export class Subagents {
     }
   }
 
-  /** The run ends, what runs in it waits: all live on. */
+  /** Suspends all open subagents at the end of a run whose turn waits. All of them live on. */
   suspend(out: AguiEvent[]): void {
     for (const subagent of this.#open()) this.#suspend(subagent, out)
   }
@@ -156,7 +156,7 @@ export class Subagents {
     return isAgent
   }
 
-  /** A task ended. In the foreground the tool result says more and comes right behind. */
+  /** Notes that a task ended. In the foreground the tool result says more and follows at once. */
   #notified(subagent: Subagent, task: TaskMessage, out: AguiEvent[]): void {
     subagent.notice = task
     if (subagent.background) this.#finish(subagent, task.summary, out)
@@ -257,7 +257,7 @@ function toAnnouncement(task: TaskMessage): Announcement {
   }
 }
 
-/** The subagent's own words, without the harness's notes to the model before and behind them. */
+/** Returns the subagent's own text, without the harness's notes to the model before and after it. */
 function reportOf(structured: unknown): string | undefined {
   if (!isRecord(structured) || !Array.isArray(structured['content'])) return undefined
   const { harnessNoteCount: notes, harnessTailCount: tail } = structured

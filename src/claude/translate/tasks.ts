@@ -17,7 +17,7 @@ export function toTaskUsage(task: TaskMessage | undefined): TaskUsage | undefine
   }
 }
 
-/** The value of `CUSTOM agui-runner.task`. */
+/** Returns the value of `CUSTOM agui-runner.task`. */
 export function toTaskValue(
   task: TaskMessage,
   state: string,

@@ -4,14 +4,14 @@ import { type ContentBlock, isRecord, readBlock } from './messages.ts'
 export interface ToolResult {
   content: ToolCallResultEvent['content']
   isError: boolean
-  /** The content is what a tool of an MCP server gave as `structuredContent`; text beside that the model never reads. */
+  /** Whether the content is an MCP tool's `structuredContent`. The model never reads the text beside that. */
   isStructured?: boolean
 }
 
 /**
- * A `tool_result` block of a user message, or a `*_tool_result` block that the provider's own tool left.
+ * Converts a `tool_result` block of a user message, or a `*_tool_result` block of the provider's own tool.
  *
- * @param whole what Claude Code says of the result beside its words (`tool_use_result`).
+ * @param whole Claude Code's facts about the result beside its content (`tool_use_result`).
  */
 export function toToolResult(block: ContentBlock, whole?: unknown): ToolResult {
   const content = block['content']
@@ -27,7 +27,7 @@ export function toToolResult(block: ContentBlock, whole?: unknown): ToolResult {
   return { content: texts.length === parts.length ? texts.join('\n') : parts, isError }
 }
 
-/** The words of a result, for places that take no parts. */
+/** Returns the text of a result, for fields that take no parts. */
 export function textOf(result: ToolResult): string {
   if (typeof result.content === 'string') return result.content
   return result.content.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('\n')
@@ -55,7 +55,7 @@ function toMedia(type: 'image' | 'document', source: unknown): ContentPart | und
   return undefined
 }
 
-/** Search results carry page contents that only the provider can read; a client has no use for them. */
+/** Removes page contents from search results: only the provider can read them. */
 function withoutCipher(raw: unknown): unknown {
   if (!isRecord(raw)) return raw
   return Object.fromEntries(Object.entries(raw).filter(([key]) => key !== 'encrypted_content'))

@@ -3,9 +3,9 @@ import type { OpenCall } from './calls.ts'
 import type { SuspendedSubagent } from './subagents.ts'
 import type { UsageTotals } from './usage.ts'
 
-/** What one run's translator hands to the next one of the same thread. Plain JSON; may outlive the process. */
+/** The state that one turn's translator passes to the next one of the thread. Plain JSON; may outlive the process. */
 export interface TranslatorMemory {
-  /** The Claude session, as its last message named it: `/clear` changes it within a run. */
+  /** The Claude session's id in its last message. `/clear` changes it within a run. */
   sessionId?: string
   usage: UsageTotals
   usedIds: [string, number][]
@@ -53,15 +53,15 @@ const TranslatorMemorySchema = z.object({
   ),
 })
 
-/** Whether this version can go on with it: it is what was stored, or a thread's first. */
+/** Whether this version can continue with the stored memory. Undefined, on a new thread, is valid. */
 export function isTranslatorMemory(stored: unknown): boolean {
   return stored === undefined || TranslatorMemorySchema.safeParse(stored).success
 }
 
-/** A stored memory as it was; an empty one for a thread's first run. */
+/** Parses a stored memory. Returns an empty memory for a thread's first run. */
 export function parseTranslatorMemory(stored: unknown): TranslatorMemory {
   const parsed = TranslatorMemorySchema.safeParse(stored)
   if (!parsed.success) return { usage: { models: {} }, usedIds: [], suspended: [], openCalls: [] }
-  // JSON has no undefined, so a parsed memory has none either; the types cannot see that.
+  // The copy removes `undefined` members, which the types of a parsed memory allow.
   return JSON.parse(JSON.stringify(parsed.data))
 }

@@ -40,26 +40,26 @@ import { parseTranslatorMemory, type TranslatorMemory } from './translator-memor
 import { RunUsage } from './usage.ts'
 
 export interface TranslatorOptions {
-  /** What the thread's last translator left in `memory`; absent on a new thread. */
+  /** The `memory` of the thread's last translator; absent on a new thread. */
   memory?: unknown
   /**
-   * Prefix of the MCP tools that stand for the client's own tools. They are shown without it, and never answered
-   * here: their results are the client's to give.
+   * Prefix of the MCP tools that stand for the client's own tools. Events name these tools without it and contain no
+   * results of them: the client has the results.
    */
   clientToolPrefix?: string
-  /** The run is to have a result of a given shape. */
+  /** Whether the run must have a result of a given shape. */
   expectsOutput?: boolean
 }
 
 type Handler = (message: Record<string, unknown>, out: AguiEvent[]) => void
 
-/** A sign that thinking goes on is sent each time so many tokens were added: steady life signs, not one event per delta. */
+/** Number of new thinking tokens after which one event is sent: a steady sign of life, not one event per delta. */
 const THINKING_TOKENS_STEP = 256
 
 /**
- * Claude messages of one run in, AG-UI events out; docs/events.md is its table. A pure reducer: no clock, no I/O, and
- * no lifecycle event of the run, which belongs to the session. Never throws: a message that makes no sense passes as
- * `CUSTOM agui-runner.unknown`.
+ * Translates the Claude messages of one turn into AG-UI events, as docs/events.md lists them. It is a pure reducer: no
+ * clock and no I/O. It sends no lifecycle event of the run; those are the thread's. Never throws: an invalid message
+ * passes as `CUSTOM agui-runner.unknown`.
  */
 export class Translator {
   readonly #ids: UsedIds
@@ -114,22 +114,22 @@ export class Translator {
     })
   }
 
-  /** How Claude Code ended the turn; set by its `result` message. */
+  /** The end of the turn, from Claude Code's `result` message. */
   get end(): ClaudeEnd | undefined {
     return this.#end
   }
 
-  /** The Claude session id, as last seen. */
+  /** The Claude session's id in the last message that had one. */
   get sessionId(): string | undefined {
     return this.#sessionId
   }
 
-  /** What Claude Code said of itself at the start of the turn. */
+  /** Claude Code's `system/init` message of this turn. */
   get init(): InitMessage | undefined {
     return this.#init
   }
 
-  /** For the thread's next run; complete after `close`. */
+  /** The memory for the thread's next translator. It is complete after `close`. */
   get memory(): TranslatorMemory {
     return {
       ...(this.#sessionId === undefined ? {} : { sessionId: this.#sessionId }),
@@ -140,17 +140,17 @@ export class Translator {
     }
   }
 
-  /** The AG-UI id of a tool call that Claude Code speaks of, as in a permission request. */
+  /** Returns the AG-UI id of a tool call that Claude Code names, as in a permission request. */
   toolCallId(toolUseId: string): string {
     return this.#calls.get(toolUseId)?.id ?? toolUseId
   }
 
-  /** Whether the model's answer still streams: more calls may stand in it. */
+  /** Whether the model's answer still streams. It may contain more calls. */
   get isAnswering(): boolean {
     return this.#main.isStreaming
   }
 
-  /** Calls of the client's own tools in this run, in call order. */
+  /** Ids of this run's calls of the client's own tools, in call order. */
   get pendingToolCallIds(): string[] {
     return this.#calls.pending
   }
@@ -163,7 +163,7 @@ export class Translator {
     return out
   }
 
-  /** Ends everything that is still open, whatever the reason. Idempotent. */
+  /** Ends all open messages, calls and subagents. Safe to call twice. */
   close(): AguiEvent[] {
     const out: AguiEvent[] = []
     this.#closeMain(out)
@@ -172,8 +172,8 @@ export class Translator {
   }
 
   /**
-   * Ends the run while the turn goes on, as when it waits for a person: the next run goes on with this translator,
-   * and what was cut is opened again under its own id.
+   * Ends the open messages of a run whose turn continues, as when it waits for a person. The next run uses this
+   * translator too, and a cut message is opened again under its own id.
    */
   suspend(): AguiEvent[] {
     const out: AguiEvent[] = []
@@ -191,12 +191,12 @@ export class Translator {
     })
   }
 
-  /** A call whose arguments never came whole was not made. */
+  /** Closes the main agent's messages. Retracts calls whose arguments are not whole, because they were not made. */
   #closeMain(out: AguiEvent[]): void {
     this.#retractions.retract(this.#main.closeAll(out), { reason: 'cut', owner: {} }, out)
   }
 
-  /** The hot path: a delta costs two lookups and one event. */
+  /** Translates a stream event. This is the hot path: a delta costs two lookups and one event. */
   #stream(message: Record<string, unknown>, out: AguiEvent[]): void {
     const { event, parent_tool_use_id: parent } = message
     if (!isRecord(event)) return
@@ -282,7 +282,7 @@ export class Translator {
     return this.#subagents.lane(parent, { name, description: message.task_description, prompt, taskId }, out)
   }
 
-  /** The words of a failed request are the error's, not the assistant's: they end the run or are sent aside. */
+  /** Keeps the text of a failed request as an error and not as an assistant message. A subagent's is sent at once. */
   #requestFailed(message: AssistantMessage, blocks: ContentBlock[], lane: Lane, out: AguiEvent[]): void {
     const error = toApiError(message, blocks.map((block) => block.text ?? '').join('\n'))
     if (lane === this.#main) this.#signs.apiError = error
@@ -312,7 +312,7 @@ export class Translator {
     if (id !== undefined) this.#retractions.note(message.uuid, { messageIds: [id], toolCallIds: [] })
   }
 
-  /** User-role words that no user wrote: the harness prompts the model to go on, a task reports, an interrupt is noted. */
+  /** Reports user-role text that no user wrote: the harness tells the model to continue, or a task reports. */
   #injected(message: UserMessage, words: string, out: AguiEvent[]): void {
     if (words.startsWith('[Request interrupted by user')) return
     if (this.#summaryExpected) {
@@ -348,7 +348,7 @@ export class Translator {
   #thinkingTokens(message: Record<string, unknown>, out: AguiEvent[]): void {
     const { estimated_tokens: tokens } = message
     if (typeof tokens !== 'number') return
-    // A new thinking block counts from nothing again.
+    // A new thinking block counts from zero again.
     if (tokens < this.#thinkingTold) this.#thinkingTold = 0
     if (tokens - this.#thinkingTold < THINKING_TOKENS_STEP) return
     this.#thinkingTold = tokens
@@ -386,7 +386,7 @@ export class Translator {
     const task = readTask(raw)
     const kind = kindOf(raw)
     if (task === undefined) out.push(toUnknown(raw, kind))
-    // What skips the transcript is housekeeping that the CLI itself hides.
+    // A task that skips the transcript is housekeeping that the CLI itself hides.
     if (task === undefined || task.skip_transcript === true || this.#subagents.take(kind, task, out)) return
     const call = this.#calls.get(task.tool_use_id ?? '')
     const owner = this.#subagents.laneOf(task)?.owner ?? call?.owner

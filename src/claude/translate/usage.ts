@@ -12,15 +12,15 @@ const COUNTS = [
 
 type Totals = Record<string, ModelUsage>
 
-/** What a Claude session has used so far, as its last result said it. */
+/** The usage of a Claude session so far, from its last result. Costs are in US dollars. */
 export interface UsageTotals {
   models: Totals
   costUsd?: number
 }
 
 /**
- * Usage of one run. Claude Code reports totals of the session; a run's share is what they grew by. The totals
- * outlive the process (a resumed session goes on from its transcript's), or start again at nothing.
+ * Usage of one run. Claude Code reports totals of the session; a run's share is their growth. The totals outlive the
+ * process (a resumed session continues from those of its transcript), or start again at zero.
  */
 export class RunUsage {
   #totals: UsageTotals
@@ -36,19 +36,19 @@ export class RunUsage {
     return this.#totals
   }
 
-  /** The conversation was cleared, and the session's totals with it. */
+  /** Clears the session's totals when the conversation was cleared. */
   reset(): void {
     this.#totals = { models: {} }
   }
 
   add(result: ResultMessage): void {
     const { modelUsage: models = {}, model_usage_since_last_result: since } = result
-    // 2.1.329 says itself what the last turn added; older ones only the totals.
+    // 2.1.329 reports the last turn's share itself; older versions report only the totals.
     for (const [model, used] of Object.entries(since ?? models)) {
       const share = since === undefined ? growth(used, this.#totals.models[model]) : used
       this.#run[model] = sum(this.#run[model], share)
     }
-    // A result made up by a dying process has no figures; the next real one goes on from the last real one.
+    // A result that a dying process made up has no figures. The next real result continues from the last real one.
     if (Object.keys(models).length === 0) return
     const { total_cost_usd: cost } = result
     if (cost !== undefined && cost >= 0) {
@@ -58,7 +58,7 @@ export class RunUsage {
     this.#totals = { models, ...(cost === undefined ? {} : { costUsd: cost }) }
   }
 
-  /** The model has answered in the conversation itself, not in a subagent's. */
+  /** Notes an answer of the model in the conversation itself, not in a subagent's. */
   answered({ model, usage }: AssistantMessage['message']): void {
     const { input_tokens, cache_creation_input_tokens, cache_read_input_tokens, output_tokens } = usage ?? {}
     const counts = [input_tokens, cache_creation_input_tokens, cache_read_input_tokens, output_tokens]
@@ -66,7 +66,7 @@ export class RunUsage {
     if (tokens > 0) this.#last = { model, tokens }
   }
 
-  /** What nothing is known of is left out. `model` is the session's, as Claude Code names it. */
+  /** Returns the run's usage. Unknown figures are left out. `model` is Claude Code's name of the session's model. */
   used(model: string | undefined): RunUse {
     const usage = Object.entries(this.#run).flatMap(([model, used]) => toTokenUsage(model, used))
     const context = this.#context(model)
@@ -80,18 +80,18 @@ export class RunUsage {
   #context(model = ''): ContextUse | undefined {
     if (this.#last === undefined) return undefined
     const { models } = this.#totals
-    // A gateway may call the model otherwise in its answers.
+    // A gateway may name the model differently in its answers.
     const window = whole((models[this.#last.model ?? ''] ?? models[model])?.contextWindow)
     return { tokens: this.#last.tokens, ...(window ? { window } : {}) }
   }
 }
 
-/** A difference of sums of dollars has a tail that means nothing. */
+/** Rounds to 9 decimals: a difference of sums has digits beyond that without meaning. */
 function withoutNoise(usd: number): number {
   return Number(usd.toFixed(9))
 }
 
-/** Anthropic counts cached prompt tokens beside the input; AG-UI counts them into it. */
+/** Converts the counts: Anthropic counts cached prompt tokens beside the input, AG-UI includes them in it. */
 function toTokenUsage(model: string, used: ModelUsage): TokenUsage[] {
   const input = whole(used.inputTokens)
   const output = whole(used.outputTokens)
@@ -117,7 +117,7 @@ function toTokenUsage(model: string, used: ModelUsage): TokenUsage[] {
 
 function growth(now: ModelUsage, before: ModelUsage | undefined): ModelUsage {
   if (before === undefined) return now
-  // Less than before means that the count began anew: all of it is new.
+  // A smaller count than before has begun anew: all of it is new.
   const restarted = COUNTS.some((name) => (now[name] ?? 0) < (before[name] ?? 0))
   return restarted ? now : combine(now, before, (a, b) => a - b)
 }
@@ -135,7 +135,7 @@ function combine(a: ModelUsage, b: ModelUsage, of: (a: number, b: number) => num
   return combined
 }
 
-/** A count that AG-UI takes; a bad one would make the run's last event fatal to the client. */
+/** Returns a count that AG-UI accepts. An invalid count would make the run's last event fatal to the client. */
 function whole(value: number | undefined): number | undefined {
   return value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : undefined
 }
