@@ -151,8 +151,8 @@ type Check = (request: FastifyRequest, reply: FastifyReply) => void
 
 /**
  * Returns the checks of the routes, and those of pages, which require no token. Only refused requests count towards the
- * limit of failures, so that a client with the token is always admitted. Behind a proxy all clients have one address,
- * and on loopback the agent's own tools share the address of the control plane.
+ * limit of failures, so that wrong attempts of others never lock out a client with the token. Behind a proxy all
+ * clients have one address, and on loopback the agent's own tools share the address of the control plane.
  */
 function guard(options: ServerOptions, tickets: Tickets): { doors: Check; pageDoors: Check } {
   const failures = new RateLimit({
