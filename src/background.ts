@@ -1,8 +1,8 @@
 import { backgroundFailed } from './channels.ts'
 
-/** A name for background work, and the thread and run that it belongs to, if any. */
+/** Names a piece of background work, and the thread and run that it belongs to, if any. */
 export interface BackgroundWork {
-  /** One of a small set of names, for logs. */
+  /** The name of the work, from a small set. */
   name: string
   threadId?: string
   runId?: string

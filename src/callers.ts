@@ -4,7 +4,10 @@ import { z } from 'zod'
 
 const ORIGINS =
   'must be origins as browsers send them, such as https://app.example or http://localhost:3000: no path, no *, and not null, which any sandboxed page is'
-/** The origin of a browser extension or of an app's own web view. An `Origin` never has one of the excluded schemes. */
+/**
+ * The origin of a browser extension or of an app's own web view. `originOf` handles http and https separately. The
+ * other excluded schemes never occur in an `Origin`.
+ */
 const OTHER_SCHEME =
   /^(?!(?:https?|wss?|ftp|file|data|blob|about|javascript):)[a-z][a-z0-9+.-]*:\/\/[a-z0-9._-]+(?::\d{1,5})?$/
 

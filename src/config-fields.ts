@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { wholeNumber } from './whole-number.ts'
 
-/** Turns an empty environment variable into an unset one. All forms of a variable here use it. */
+/** Returns undefined for an empty environment variable, so that it counts as unset. */
 export const emptyIsUnset = (value: unknown): unknown => (value === '' ? undefined : value)
 
 export const textField = z.preprocess(emptyIsUnset, z.string().optional())

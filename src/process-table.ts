@@ -1,7 +1,7 @@
 // The processes of this machine as the kernel lists them, and their ancestry.
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Index of `starttime` in /proc/PID/stat behind the command name (proc(5), field 22). */
+/** Index of `starttime` in /proc/PID/stat, from the first field after the command name (proc(5), field 22). */
 const STARTED_FIELD = 19
 
 /** A process identified by pid and start time, because a pid alone may belong to another process a moment later. */

@@ -26,7 +26,7 @@ interface AgentParts {
   route: ModelRoute
   credentials: Pick<Credentials, 'agentEnv' | 'agentRoute' | 'alsoPass'>
   permissionMode: PermissionMode
-  /** Marks every process of all runners that use this state folder, in succession. */
+  /** The mark of every process that runners on this state folder start. */
   mark: string
   enforcement: Enforcement
   workspace: Workspace

@@ -70,7 +70,11 @@ export async function checkClaudeStarts(binary: ClaudeBinary): Promise<Said> {
   return { says: version, facts: { version } }
 }
 
-/** Checks that HOME and Claude's state folder can be written. @throws {RunnerError} `home_not_writable`. */
+/**
+ * Checks that HOME and Claude's state folder can be written.
+ *
+ * @throws {RunnerError} `home_not_writable` for HOME; the system's error for the state folder.
+ */
 export async function checkHome(env: Env, claudeState: string): Promise<Said> {
   await probeHome({ HOME: env['HOME'] })
   await checkFolder(claudeState)

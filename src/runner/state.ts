@@ -78,7 +78,7 @@ async function runnerIdOf(stateDirectory: string): Promise<string> {
   return id
 }
 
-/** Checks the storage and the state folder. @throws when a run could not be stored. */
+/** Checks that a run can be stored. @throws {RunnerError} `storage_full`; the system's error for the state folder. */
 export async function checkState({ stateDirectory }: Config, storage: Storage): Promise<Said> {
   await checkRoom(storage)
   return await checkFolder(stateDirectory)

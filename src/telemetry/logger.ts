@@ -9,7 +9,7 @@ export interface LoggerOptions {
   level: string
   /** Path of a rotated copy of the log. It is left out, with a warning, when its folder cannot be written. */
   file?: string
-  /** What stdout gets: a JSON line a record, a readable and coloured line, or nothing where stdout has another use. */
+  /** What stdout gets for each record: a JSON line, a readable coloured line, or nothing where it has another use. */
   console: 'json' | 'pretty' | 'none'
 }
 

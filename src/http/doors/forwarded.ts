@@ -10,7 +10,7 @@ type Older = 'x-forwarded-for' | 'x-forwarded-host' | 'x-forwarded-proto'
  * Copies `Forwarded` (RFC 7239) of a trusted proxy into the older headers, which Fastify reads. The header is ignored
  * when anyone else sends it.
  *
- * The hook throws {RunnerError} `invalid_input` for a malformed header, and for one that contradicts an older header.
+ * Its hook refuses with `invalid_input` a malformed header, and a header that contradicts an older one.
  */
 export function readForwarded(app: FastifyInstance, trustedProxies: readonly string[]): void {
   if (trustedProxies.length === 0) return
@@ -50,8 +50,10 @@ function addressOf(node: string): string {
 }
 
 /**
- * Sets an older header, unless it has a different value already. A proxy that writes one kind passes the client's other
- * kind through, and nothing shows which of the two the proxy wrote.
+ * Sets an older header. A different value in it is refused: a proxy that writes one kind passes the client's other kind
+ * through, and nothing shows which of the two the proxy wrote.
+ *
+ * @throws {RunnerError} `invalid_input`.
  */
 function merge(headers: IncomingHttpHeaders, name: Older, value: string): void {
   const given = headers[name]

@@ -21,13 +21,16 @@ export interface Task {
   usage?: Record<string, unknown>
 }
 
-/** What the platform asks of the agent beside its events. An undefined `threadId` means every thread. */
+/** What the platform asks of the agent beside its events. Without a `threadId`, every thread counts. */
 export interface AgentFacts {
-  /** Returns the MCP servers of a running process. Starts no process. */
+  /**
+   * Returns the MCP servers of one running process, and starts none. Without a thread, the sandbox's own thread counts,
+   * else the first with a process.
+   */
   mcpStatus(threadId: string | undefined, signal: AbortSignal): Promise<McpServerStatus[]>
   tasks(threadId: string | undefined, signal: AbortSignal): Promise<Task[]>
   /**
-   * Asks the agent to stop a task. Returns how the task had ended, and undefined when it was still running.
+   * Asks the agent to stop a running task, and then returns undefined. Returns the status of a task that had ended.
    *
    * @throws {RunnerError} `not_found` when no such task is known, or when no process is left that could stop it.
    */

@@ -128,7 +128,7 @@ async function* linesOf(pieces: AsyncIterable<string>): AsyncGenerator<string> {
   yield open
 }
 
-/** Redacts the parsed values too, because JSON escapes can hide a secret from a search of the text. */
+/** Returns a line as JSON. Redacts its parsed values too, because JSON escapes can hide a secret in the text. */
 function toJson(line: string, redactor: Redactor): string {
   let value: unknown
   try {

@@ -5,7 +5,7 @@ import type { Batch, LogRecord } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
 import { readMessages } from '../../thread/snapshot.ts'
 
-/** Returns the events that bring a client up to date, for after the opening of its run, whose last seq is `seq`. */
+/** Returns the events that bring a client up to date. They follow the opening of its run, whose last seq is `seq`. */
 export type CatchUp = (seq: number) => Promise<AguiEvent[]>
 
 /** Returns the records before a catch-up: the start of the run, and `taken_back` if it follows. */

@@ -7,7 +7,7 @@ import type { Batch, Frame } from '../../storage/batch.ts'
 /** The wire format of the events of one response. */
 export interface Encoding {
   contentType: string
-  /** Sent at the start and whenever the stream is quiet, so that the peer and proxies see a live connection. */
+  /** Sent at the start and in quiet times, so that client and proxies see a live connection; undefined for none. */
   keepalive: Buffer | undefined
   /** Encodes batches. Readers that pass the same array share its bytes. */
   batches(batches: readonly Batch[]): Buffer
