@@ -1,8 +1,9 @@
 import type { z } from 'zod'
 
 /**
- * As `schema.safeParse`, but a null where nothing need be is nothing: serializers of other languages write one for what is
- * absent. A null that the schema takes stays, and what it needs stays refused.
+ * Parses as `schema.safeParse`, but a null counts as absent where the schema does not require a value. Serializers of
+ * other languages write null for an absent member. A null that the schema accepts stays, and a null in place of a
+ * required value is still refused.
  */
 export function parseNulls<T extends z.ZodType>(
   schema: T,
@@ -24,7 +25,7 @@ function placesOf(issues: readonly z.core.$ZodIssue[], at: Path = []): Path[] {
   })
 }
 
-/** The path, when a member of an object is null there: a list would lose its order. */
+/** Returns the path if it leads to a null member of an object. Removing a null from a list would shift its items. */
 function nullAt(value: unknown, path: Path): Path[] {
   const holder = holderAt(value, path)
   const name = path.at(-1)

@@ -1,15 +1,16 @@
-/** Longest and shortest step, in milliseconds; a limit has at least this many of them where they are not too short. */
+/** Bounds of a step, in milliseconds. A limit has at least STEPS steps, unless they were shorter than STEP_MS_MIN. */
 const STEP_MS_MAX = 1000
 const STEP_MS_MIN = 50
 const STEPS = 20
 
 /**
- * A limit that counts only the time in which this process ran. Neither the wall clock nor a monotonic one can: the first
- * is set, and both go on while the process is stopped (SIGSTOP, a frozen cgroup, a virtual machine that sleeps). What
- * is healthy would be judged late at the moment of waking, before its answer that waits in a pipe is read.
+ * A time limit that counts only the time in which this process runs. Clocks cannot measure that: the wall clock can be
+ * set, and monotonic clocks also continue while the process is stopped (SIGSTOP, a frozen cgroup, a sleeping virtual
+ * machine). With a clock, a healthy peer would count as late at the moment of waking, before its answer is read from
+ * the pipe.
  *
- * It counts in steps. A step that took twice its length was slept through, and counts nothing. So the limit is never
- * early; a process that has no time to run meets it late.
+ * The timer counts in steps. A step that took twice its length or more was slept through and does not count. So the
+ * limit is never early, and late in a process that gets little processor time.
  */
 export class AwakeTimer {
   readonly #ms: number
@@ -27,9 +28,9 @@ export class AwakeTimer {
     this.#arm()
   }
 
-  /** The whole time again. Cheap: the timer under way stays. */
+  /** Starts the whole time again. Cheap, because the running timer stays. */
   restart(): void {
-    // The step under way will be counted whole, with the part of it that is over.
+    // The current step will be counted in full, so the part of it that has passed is added.
     this.#left = this.#ms + Math.min(performance.now() - this.#since, this.#step)
   }
 

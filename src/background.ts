@@ -1,16 +1,16 @@
 import { backgroundFailed } from './channels.ts'
 
-/** What the work is, and the thread and run that it belongs to when it does. */
+/** Names a piece of background work, and the thread and run that it belongs to, if any. */
 export interface BackgroundWork {
-  /** In few distinct words. */
+  /** The name of the work, from a small set. */
   name: string
   threadId?: string
   runId?: string
 }
 
 /**
- * Work that nobody awaits. It is the one owner of such promises: a failure goes to the log, and to `onFailure`, which
- * ends the run that it concerns. Never does it end the process.
+ * Owns a promise that nobody awaits. A failure is logged and passed to `onFailure`, which ends the run that it
+ * concerns. It never ends the process.
  */
 export function inBackground(
   work: BackgroundWork,
@@ -22,6 +22,6 @@ export function inBackground(
       backgroundFailed.publish({ ...work, error })
       onFailure?.(error)
     })
-    // The handler may fail as well.
+    // `onFailure` may fail as well.
     .catch((error: unknown) => backgroundFailed.publish({ ...work, error }))
 }

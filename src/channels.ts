@@ -1,5 +1,5 @@
-// What the runner publishes for observers: node:diagnostics_channel channels. Publishing costs nothing while nobody
-// subscribes; on a hot path look at `hasSubscribers` before a message is made.
+// What the runner publishes for observers: node:diagnostics_channel channels. Publishing costs nothing without
+// subscribers. On a hot path, check `hasSubscribers` before you build a message.
 import { channel as openChannel } from 'node:diagnostics_channel'
 import type { TokenUsage } from '@ag-ui/core'
 import type { ModelCall, TraceCarrier } from './agent/trace.ts'
@@ -8,7 +8,7 @@ import type { AguiEvent } from './agui/event.ts'
 export interface Channel<T> {
   readonly hasSubscribers: boolean
   publish(message: T): void
-  /** @returns what takes the subscription back. */
+  /** @returns a function that unsubscribes. */
   subscribe(listener: (message: T) => void): () => void
 }
 
@@ -18,31 +18,31 @@ interface OfRun {
 }
 
 export interface RunStarted extends OfRun {
-  /** When it was admitted, in milliseconds since the epoch. */
+  /** When the run was admitted, in milliseconds since the epoch. */
   at: number
-  /** Whose work it is a part of; a listener may put the run's own span there, for those behind it. */
+  /** The trace that the run is part of. A listener may put the run's own span here, for the systems that it calls. */
   trace: TraceCarrier
 }
 
-/** Events of a run, as readers will get them: without secrets. */
+/** Events of a run as readers will get them, without secrets. */
 export interface RunSaid extends OfRun {
   events: readonly AguiEvent[]
 }
 
-/** The agent asked a model. */
+/** A request of the agent to a model has ended. */
 export interface ModelAsked extends OfRun {
   call: ModelCall
 }
 
 /** The agent's first event of a run. */
 export interface RunAnswered extends OfRun {
-  /** Since the run was admitted. */
+  /** Milliseconds since the run was admitted. */
   ms: number
 }
 
 export interface RunEnded extends OfRun {
   outcome: 'success' | 'interrupt' | 'cancelled' | 'error'
-  /** Of an `error`. */
+  /** The error code of the outcome `error`. */
   code?: string
   usage?: readonly TokenUsage[]
   ms: number
@@ -63,7 +63,7 @@ export interface ReaderClosed extends ReaderOpened {
   ms: number
 }
 
-/** Of a process: whose it is, and the run that it works on, if it does. */
+/** The thread of a process, and the run that it works on, if any. */
 interface OfProcess {
   threadId: string
   runId?: string
@@ -80,15 +80,15 @@ export interface ClaudeExited extends ClaudeStarted {
   wanted: boolean
 }
 
-/** Something was refused because a rule says so, not because a person did. */
+/** A refusal by a rule, not by a person. */
 export interface PolicyDenied extends OfProcess {
   /** Who refused: Claude Code's permission rules, the runner's own enforcement, OpenShell. */
   by: 'claude-code' | 'runner' | 'openshell'
-  /** What was asked for, in few distinct words: a tool's name, `network`, `file`. */
+  /** What was requested, from a small set of names: a tool's name, `network`, `file`. */
   what: string
-  /** Which gate of the policy refused a connection or request, in few distinct words: `l4`, `ssrf`, `l7`. */
+  /** The gate of the policy that refused a connection or request, from a small set of names: `l4`, `ssrf`, `l7`. */
   gate?: string
-  /** Where it was to go. */
+  /** The target host of the refused connection or request. */
   host?: string
   port?: number
   method?: string
@@ -98,32 +98,32 @@ export interface PolicyDenied extends OfProcess {
 
 export interface HttpAnswered {
   method: string
-  /** The route's pattern, never the address that was asked for; `unknown` when there is none. */
+  /** The route's pattern, never the requested URL; `unknown` when no route matched. */
   route: string
   status: number
 }
 
-/** A connection above the limit was hung up on. */
+/** A connection above the limit was closed. */
 export interface ConnectionDropped {
-  /** How many there may be. */
+  /** Upper bound of the open connections. */
   max: number
 }
 
-/** Something was pushed to the control plane. */
+/** A push to the control plane was answered. */
 export interface LinkPushed {
   to: 'messages' | 'events'
-  /** False for what it does not take. */
+  /** Whether the control plane accepted the push. */
   isTaken: boolean
 }
 
-/** The control plane has said something that is accepted. */
+/** A message of the control plane was accepted. */
 export interface LinkReceived {
   threadId: string
 }
 
-/** Work that nobody awaits has failed; the others go on. */
+/** Work that nobody awaits has failed. Other work continues. */
 export interface BackgroundFailed extends Partial<OfRun> {
-  /** What the work was, in few distinct words. */
+  /** The name of the work, from a small set. */
   name: string
   error: unknown
 }
@@ -153,7 +153,7 @@ function named<T>(name: string): Channel<T> {
     },
     publish: (message) => channel.publish(message),
     subscribe(listener) {
-      // Only this file can publish on the name's behalf, and only a T.
+      // Only this file publishes on the channel, and only messages of type T.
       const onMessage = (message: unknown): void => listener(message as T)
       channel.subscribe(onMessage)
       return () => channel.unsubscribe(onMessage)

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { wholeNumber } from './whole-number.ts'
 
-/** Forms of an environment variable; an empty one counts as unset. */
+/** Returns undefined for an empty environment variable, so that it counts as unset. */
 export const emptyIsUnset = (value: unknown): unknown => (value === '' ? undefined : value)
 
 export const textField = z.preprocess(emptyIsUnset, z.string().optional())
-/** The first word is the default. */
+/** A variable with one of the given words. The first is the default. */
 export const oneOfField = <const T extends readonly [string, ...string[]]>(words: T) =>
   z.preprocess(emptyIsUnset, z.enum(words, { error: `must be one of ${words.join(', ')}` }).default(words[0]))
 
@@ -24,7 +24,7 @@ export const flagField = z.preprocess(
 
 const asBranch = z.never('is not read; say as "branch" what is to be checked out').optional()
 
-/** Other words for `branch`. Where one of them were passed over, other code would come than was asked for. */
+/** Other words for `branch`, all refused. If one were ignored, different code than requested would be checked out. */
 export const noOtherRevision = {
   ref: asBranch,
   tag: asBranch,

@@ -19,7 +19,7 @@ const capture = z.preprocess(
     .default('false'),
 )
 
-/** Of OpenTelemetry's variables those that are looked at here; the exporter reads the rest itself (docs/traces.md). */
+/** OpenTelemetry's variables that the runner itself reads. The exporter reads the others (docs/traces.md). */
 export const OTLP_FIELDS = {
   OTEL_SDK_DISABLED: flagField,
   OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
@@ -35,15 +35,15 @@ export const OTLP_FIELDS = {
 } as const
 
 export interface OtlpConfig {
-  /** At which address traces are taken, and metrics; undefined for nowhere. The path may lack. */
+  /** The collector's URL for traces, maybe without a path; undefined when they are not exported. `metrics` likewise. */
   traces: string | undefined
   metrics: string | undefined
   metricsIntervalMs: number
-  /** Whether spans hold what was said and done. */
+  /** Whether spans contain the messages and the arguments and results of tools. */
   capturesContent: boolean
 }
 
-/** Undefined when nothing is exported: then nothing of it is loaded. */
+/** Returns undefined when nothing is exported. The exporter is then never loaded. */
 export function otlpOf(v: z.infer<z.ZodObject<typeof OTLP_FIELDS>>): OtlpConfig | undefined {
   if (v.OTEL_SDK_DISABLED) return undefined
   const common = v.OTEL_EXPORTER_OTLP_ENDPOINT

@@ -16,21 +16,21 @@ import { RunnerError } from './errors.ts'
 import { LINK_FIELDS, linkProblems, linkSettings } from './link-settings.ts'
 import { isNoWorkspace } from './no-workspace.ts'
 
-/** The image's places (openshell.md section 8); elsewhere the current folder's. */
+/** The home folder in the image (openshell.md section 8). Where it does not exist, the current folder is used. */
 const SANDBOX_HOME = '/sandbox'
-/** Where the control plane uploads the prompt (openshell.md 6.1.7). */
+/** The file that the control plane uploads the prompt to (openshell.md 6.1.7). */
 const INITIAL_PROMPT_FILE = '/tmp/initial_prompt.txt'
 const IMAGE_POLICY = '/etc/openshell/policy.yaml'
 
 const KIB = 1024
 const MIB = 1024 * KIB
-/** A file's path of Linux' PATH_MAX bytes, each of them percent-encoded. */
+/** Room for a file path of Linux' PATH_MAX bytes, each percent-encoded. */
 const URL_BYTES = 3 * 4 * KIB
 
-/** As many as a key of the log can hold, whatever they are. */
+/** The number of characters that fit into a key of the log, whichever they are. */
 const ID_CHARS = 256
 
-/** Nothing of a URL is repeated in a message: it may hold a password. */
+/** The message for a wrong URL. It does not repeat the URL, which may contain a password. */
 const REPOSITORY_URL = 'must be an https:// or http:// URL of a repository'
 const repositoryUrl = z
   .string(REPOSITORY_URL)
@@ -42,7 +42,7 @@ const optionalText = z
   .nullish()
   .transform((value) => (value === '' || value === null ? undefined : value))
 const Remote = z.object({ url: repositoryUrl, branch: optionalText, ...noOtherRevision }, 'must be an object')
-/** As the control plane writes them today, and as it did: `{input: {url, branch}, output}`. */
+/** The repositories in the control plane's current form, and in its older form `{input: {url, branch}, output}`. */
 const Repositories = z.array(
   z.preprocess(
     (entry) => {
@@ -75,7 +75,7 @@ function parseJson(json: string): unknown {
   }
 }
 
-/** Of the address of a unix socket the kernel keeps 108 bytes, and a zero ends it. */
+/** Upper bound of a unix socket's path. The kernel keeps 108 bytes, and the last is a zero. */
 const SOCKET_PATH_BYTES = 107
 const socketPath = text.refine(
   (path) => path === undefined || (path.startsWith('/') && Buffer.byteLength(path) <= SOCKET_PATH_BYTES),
@@ -190,13 +190,13 @@ const Environment = z.object({
   ...OTLP_FIELDS,
 })
 
-/** Every variable that is read; docs/configuration.md has a row for each. */
+/** The name of every variable that is read. docs/configuration.md has a row for each. */
 export const VARIABLES: readonly string[] = Object.keys(Environment.shape)
 
 export type Env = Readonly<Record<string, string | undefined>>
 
 export interface ConfigDefaults {
-  /** Where `policy.yaml` and the wrappers lie. */
+  /** The folder of `policy.yaml` and the wrappers. */
   appDirectory: string
   workingDirectory: string
 }
@@ -204,13 +204,13 @@ export interface ConfigDefaults {
 export type Config = ReturnType<typeof loadConfig>
 
 /**
- * The environment as the runner's configuration (contract sections 3 and 7). Pure but for looking whether the
- * image's folders exist.
+ * Returns the runner's configuration from the environment (contract sections 3 and 7). Its only side effect is to look
+ * at the file system: whether some files and folders exist, and where links lead.
  *
  * @throws {RunnerError} `config_invalid` naming every variable that is wrong and the accepted form, never a value.
  */
 export function loadConfig(env: Env, defaults: ConfigDefaults) {
-  // Once: to compile it would take longer than to walk it.
+  // The schema parses once, so compiling it would take longer than interpreting it.
   const parsed = Environment.safeParse(env, { jitless: true })
   const problems = parsed.success
     ? crossProblems(parsed.data)
@@ -228,7 +228,7 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
   return Object.freeze({
     host: v.AGUI_HOST,
     port: v.AGUI_PORT,
-    /** Served instead of the address. */
+    /** The path of the unix socket that is served instead of host and port. */
     socket: v.AGUI_SOCKET,
     gatewaySocket: v.AGUI_GATEWAY_SOCKET,
     token: v.AGUI_TOKEN,
@@ -255,7 +255,7 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
     initialPromptFile: v.INITIAL_PROMPT_FILE ?? INITIAL_PROMPT_FILE,
     isResume: v.IS_RESUME,
     stopOnRunFinished: v.STOP_ON_RUN_FINISHED,
-    /** A control plane takes any other code than 0 for the end of the session, and hears the rest as messages. */
+    /** With a control plane `zero`: it takes any other code as the session's end, and gets failures as messages. */
     exitCodes:
       v.AGUI_EXIT_CODES === 'auto' ? (platformLink === undefined ? 'detailed' : 'zero') : v.AGUI_EXIT_CODES,
     platformLink,
@@ -275,7 +275,7 @@ export function loadConfig(env: Env, defaults: ConfigDefaults) {
     credentials: v.AGUI_CREDENTIALS,
     logFile: v.LOG_FILE ?? `${stateDirectory}/logs/runner.log`,
     logLevel: v.LOG_LEVEL,
-    /** Where traces and metrics go; undefined for nowhere. */
+    /** Where traces and metrics are sent; undefined when they are not exported. */
     otlp: otlpOf(v),
     policyFile:
       v.POLICY_FILE ?? (existsSync(IMAGE_POLICY) ? IMAGE_POLICY : `${defaults.appDirectory}/policy.yaml`),

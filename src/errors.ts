@@ -1,9 +1,8 @@
 /**
- * Every failure the runner reports. The table is the contract's section 8; `docs/errors.md`
- * explains each code and a test ties the two together.
+ * Every failure that the runner reports: the contract's section 8. `docs/errors.md` explains each code, and a test
+ * compares the two.
  *
- * `status` is the HTTP status when the failure comes before a stream started; after that the same code
- * travels in `RUN_ERROR.code`.
+ * `status` is the HTTP status of a failure before a stream starts. Later, the same code is sent in `RUN_ERROR.code`.
  */
 export const ERRORS = {
   invalid_input: { status: 400 },
@@ -68,11 +67,14 @@ export type ErrorCode = keyof typeof ERRORS
 
 export interface RunnerErrorOptions {
   cause?: unknown
-  /** Machine-readable facts for the client, never a secret. */
+  /** Machine-readable facts for the client. They never contain a secret. */
   details?: unknown
 }
 
-/** `message` says what was wrong, where, and what to do; it may be shown to a client, so it holds no secret. */
+/**
+ * A failure with a code of ERRORS. `message` says what was wrong, where, and what to do. It may be shown to a client,
+ * so it contains no secret.
+ */
 export class RunnerError extends Error {
   override readonly name = 'RunnerError'
   readonly code: ErrorCode
@@ -93,7 +95,7 @@ export function isCode(error: unknown, ...codes: ErrorCode[]): error is RunnerEr
   return error instanceof RunnerError && codes.includes(error.code)
 }
 
-/** Text of anything thrown, for logs and for the `cause` part of a message. */
+/** Returns the text of anything thrown, for logs and for the `cause` part of a message. */
 export function toMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

@@ -1,10 +1,10 @@
-/** One slot of a limited number. Whoever holds it is the only one who frees it. */
+/** One slot of a limited number. Only its holder frees it. */
 export interface Lease {
-  /** Idempotent: what was freed once may be somebody else's by now. */
+  /** Frees the slot. Safe to call twice: a second call never frees the slot of a later holder. */
   release(): void
 }
 
-/** A limited number of slots. One is taken before anything is awaited that needs it, and held until that is gone. */
+/** A limited number of slots. Take one before awaiting the work that needs it, and hold it until that work ends. */
 export class Slots<Holder> {
   readonly max: number
   readonly #held = new Map<Lease, Holder>()
@@ -17,12 +17,12 @@ export class Slots<Holder> {
     return this.#held.size
   }
 
-  /** Who holds one, the earliest first. */
+  /** The holders of the taken slots, the earliest first. */
   get holders(): Holder[] {
     return [...this.#held.values()]
   }
 
-  /** A slot, or `undefined` when all of them are held. */
+  /** Takes a slot. Returns `undefined` when all are held. */
   take(holder: Holder): Lease | undefined {
     if (this.#held.size >= this.max) return undefined
     const lease: Lease = {

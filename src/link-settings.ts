@@ -4,10 +4,10 @@ import { emptyIsUnset, flagField as flag, textField as text } from './config-fie
 import { parseTarget, type Target } from './tunnel/connect.ts'
 import { wholeNumber } from './whole-number.ts'
 
-/** Where Kubernetes puts the authority of services of the cluster. */
+/** The file in which Kubernetes provides the certificate authority of the cluster's services. */
 const SERVICE_CA_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/service-ca.crt'
 
-/** What the control plane sets for the message link (control-plane.md 1.7). */
+/** The variables that the control plane sets for the message link (control-plane.md 1.7). */
 export const LINK_FIELDS = {
   AMBIENT_GRPC_ENABLED: flag,
   AMBIENT_GRPC_URL: text.refine(
@@ -37,7 +37,7 @@ export const LINK_FIELDS = {
 const Fields = z.object(LINK_FIELDS)
 type LinkFields = z.infer<typeof Fields>
 
-/** How the runner proves who it is. All of it is secret but the addresses. */
+/** How the runner authenticates to the control plane. Everything but the addresses is secret. */
 export type TokenSource =
   | { kind: 'bootstrap'; url: string; token: string }
   | { kind: 'session'; url: string; publicKey: string; sessionId: string }
@@ -48,19 +48,19 @@ export interface LinkSettings {
   sessionId: string
   server: Target
   useTls: boolean
-  /** PEM, trusted beside the system's for the messages. */
+  /** A PEM file of authorities that the message connection trusts beside the system's. */
   messagesCaFile: string | undefined
-  /** PEM, trusted beside the system's for tokens. */
+  /** A PEM file of authorities that token requests trust beside the system's. */
   tokenCaFile: string | undefined
   tokens: TokenSource
-  /** Where the control plane keeps what the runner has accepted; undefined where it does not. */
+  /** The control plane's file with the seq of the last accepted message; undefined when there is none. */
   cursorFile: string | undefined
-  /** The last message before this start, where the control plane says it. */
+  /** The seq of the last message before this start; undefined when the control plane does not name it. */
   resumeAfterSeq: number | undefined
   isResume: boolean
 }
 
-/** Undefined when no link is asked for. Call when `linkProblems` has none. */
+/** Returns undefined when no link is configured. Call it only when `linkProblems` returns none. */
 export function linkSettings(
   v: LinkFields & { IS_RESUME: boolean; SESSION_ID?: string | undefined },
 ): LinkSettings | undefined {
@@ -80,7 +80,7 @@ export function linkSettings(
   }
 }
 
-/** Whoever has a bootstrap token is of the newest scheme, which takes nothing else (control-plane.md 1.5). */
+/** Chooses the source. A bootstrap token wins: the newest scheme accepts nothing else (control-plane.md 1.5). */
 function tokenSource(v: LinkFields, sessionId: string): TokenSource {
   const { AMBIENT_CP_TOKEN_URL: url, AMBIENT_RUNNER_BOOTSTRAP_TOKEN: token } = v
   if (url !== undefined && token !== undefined) return { kind: 'bootstrap', url, token }

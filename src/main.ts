@@ -8,7 +8,8 @@ import { withoutSecrets } from './cli/secrets.ts'
 import { toMessage } from './errors.ts'
 import { PACKAGE_DIRECTORY } from './package-directory.ts'
 
-// Node 22 and later keep what V8 has compiled: beside the code, where only those can write who can change the code.
+// Node 22 and later can cache compiled code. The cache lies beside the code, where only those who can change the code
+// can write.
 if ('enableCompileCache' in module && typeof module.enableCompileCache === 'function')
   module.enableCompileCache(join(PACKAGE_DIRECTORY, 'node_modules', '.cache', 'agui-runner'))
 
@@ -24,7 +25,7 @@ const context = {
   isTerminal: process.stdout.isTTY,
 }
 
-/** Loaded when named: the server does not wait for the mock's certificates or the policy engine. */
+/** The commands, each loaded when named, so that the server waits for neither the mock nor the policy engine. */
 const COMMANDS: Record<string, () => Promise<Command>> = {
   serve: async () => (await import('./cli/serve.ts')).serveCommand(context),
   read: async () => (await import('./cli/read.ts')).readCommand(context),

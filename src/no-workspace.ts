@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 
-/** Not these, and for the second ones nothing below them either: the agent writes where it works. */
+/** Folders that cannot be the workspace, because the agent writes there. SYSTEM_TREES excludes subfolders as well. */
 const SYSTEM = [
   '/',
   '/home',
@@ -30,7 +30,10 @@ const SYSTEM_TREES = [
   '/usr',
 ]
 
-/** By its own name and by where that leads. `/dev/shm` is memory, not a device. */
+/**
+ * Whether a path is unfit as the workspace, by its own name or by where its links lead. A folder below `/dev/shm` is
+ * fit: it is memory, not a device.
+ */
 export function isNoWorkspace(path: string, home: string | undefined): boolean {
   const names = [path, realOf(path)]
   const homes = home === undefined ? [] : [resolve(home), realOf(home)]
@@ -41,7 +44,7 @@ export function isNoWorkspace(path: string, home: string | undefined): boolean {
   })
 }
 
-/** Of what is there of it: the rest is made later. */
+/** Resolves the links of the part of the path that exists. The rest is created later. */
 function realOf(path: string): string {
   try {
     return realpathSync(path)

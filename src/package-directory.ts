@@ -1,4 +1,4 @@
 import { join } from 'node:path'
 
-/** Where `package.json`, `wrappers/`, `policy.yaml` and `dist/` lie, for this file in `src` as for its bundle in `dist`. */
+/** The folder of `package.json`, `wrappers/`, `policy.yaml` and `dist/`. It is one above `src` and above `dist`. */
 export const PACKAGE_DIRECTORY = join(import.meta.dirname, '..')

@@ -1,10 +1,10 @@
-// The processes of this machine as the kernel names them, and what they descend from.
+// The processes of this machine as the kernel lists them, and their ancestry.
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Index of `starttime` in /proc/PID/stat behind the command name (proc(5), field 22). */
+/** Index of `starttime` in /proc/PID/stat, from the first field after the command name (proc(5), field 22). */
 const STARTED_FIELD = 19
 
-/** A process as the kernel names it: a pid alone may be another's a moment later. */
+/** A process identified by pid and start time, because a pid alone may belong to another process a moment later. */
 export interface ProcessRef {
   pid: number
   /** Start time in clock ticks since boot. */
@@ -15,15 +15,15 @@ export interface ProcessRow extends ProcessRef {
   parent: number
 }
 
-/** All that live. */
+/** Returns every living process. */
 export function processes(): ProcessRow[] {
   return pids().flatMap((pid) => processOf(pid) ?? [])
 }
 
-/** The one with this pid; undefined when none lives. */
+/** Returns the process with this pid, and undefined when no such process lives. */
 export function processOf(pid: number): ProcessRow | undefined {
   const stat = readProc(`${pid}/stat`)
-  // The command name is in brackets and may hold anything, brackets too.
+  // The command name is in brackets and may contain anything, including brackets.
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? []
   const [state, parent] = fields
   const started = fields[STARTED_FIELD]
@@ -35,7 +35,7 @@ export function isLiving({ pid, started }: ProcessRef): boolean {
   return processOf(pid)?.started === started
 }
 
-/** Adds to `roots` all that descends from them. */
+/** Returns the pids of `roots` and of all their descendants. */
 export function withDescendants(rows: readonly ProcessRow[], roots: Iterable<number>): Set<number> {
   const found = new Set(roots)
   for (let size = -1; size !== found.size; ) {
@@ -45,16 +45,16 @@ export function withDescendants(rows: readonly ProcessRow[], roots: Iterable<num
   return found
 }
 
-/** Sends a signal; a process (or group, when negative) that is gone already is fine. */
+/** Sends a signal to a process, or to a process group when `pid` is negative. Ignores one that has ended. */
 export function signalProcess(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
   } catch {
-    // ESRCH: it ended by itself in between.
+    // ESRCH: the process has ended by itself in the meantime.
   }
 }
 
-/** Text of a file below /proc; undefined when the process has ended, or is another user's. */
+/** Returns the text of a file below /proc, and undefined when the process has ended or is another user's. */
 export function readProc(name: string): string | undefined {
   try {
     return readFileSync(`/proc/${name}`, 'utf8')
@@ -64,13 +64,13 @@ export function readProc(name: string): string | undefined {
   }
 }
 
-/** One whose first thread has ended looks like a zombie while its other threads go on. */
+/** Whether other threads still run. A process whose first thread has ended looks like a zombie until they end. */
 function hasThreads(pid: number): boolean {
   return entries(`/proc/${pid}/task`).length > 1
 }
 
 function pids(): number[] {
-  // Without a /proc (not Linux) there are none: the process group is all there is.
+  // Without a /proc (not Linux) the list is empty, and only the process group is known.
   return entries('/proc').map(Number).filter(Number.isInteger)
 }
 
@@ -78,7 +78,7 @@ function entries(folder: string): string[] {
   try {
     return readdirSync(folder)
   } catch {
-    // It is not there, or not there any more.
+    // The folder does not exist, or no longer exists.
     return []
   }
 }

@@ -1,5 +1,5 @@
-// The one reading of HTTPS_PROXY, NO_PROXY and their kin: that of Claude Code 2.1.329 and 2.1.332, measured
-// (docs/decisions/2026-11-28-proxies.md). Whoever asks for the same address goes the same way.
+// The runner's only reading of HTTPS_PROXY, NO_PROXY and the like. It copies Claude Code 2.1.329 and 2.1.332, as
+// measured (docs/decisions/2026-11-28-proxies.md), so that requests for the same address take the same way.
 import { BlockList, isIP } from 'node:net'
 import { RunnerError } from './errors.ts'
 
@@ -12,23 +12,23 @@ export interface ProxyTarget {
 }
 
 export interface HttpProxy {
-  /** TLS is spoken to the proxy itself. */
+  /** Whether the connection to the proxy itself uses TLS. */
   readonly isSecure: boolean
   /** Without brackets. */
   readonly host: string
   readonly port: number
-  /** Value of Proxy-Authorization; a secret. */
+  /** The value of Proxy-Authorization, a secret; undefined when the proxy's URL has no credentials. */
   readonly authorization: string | undefined
 }
 
-/** In the order in which they are looked at, for http and https alike; an empty one counts as unset. */
+/** The variables in the order of precedence, for http and https alike. An empty one counts as unset. */
 const VARIABLES = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY']
 
 export interface ProxySettings {
   /**
-   * Undefined: dial directly.
+   * Returns the proxy for a target, and undefined for a direct connection.
    *
-   * @throws {RunnerError} `config_invalid` when there is one that cannot be used.
+   * @throws {RunnerError} `config_invalid` when the configured proxy cannot be used.
    */
   proxyFor(target: ProxyTarget): HttpProxy | undefined
 }
@@ -45,10 +45,10 @@ export function proxySettings(env: Env): ProxySettings {
 }
 
 /**
- * The proxy of one variable on the way to the target; undefined where `NO_PROXY` leads past it.
+ * Returns the proxy of one variable for a target, and undefined where `NO_PROXY` exempts the target.
  *
- * @throws {RunnerError} `config_invalid` when it cannot be used. With what is no address Claude Code does not start,
- *   whatever `NO_PROXY` says; into ALL_PROXY it looks when it goes there.
+ * @throws {RunnerError} `config_invalid` when the proxy cannot be used. A malformed address is refused whatever
+ *   `NO_PROXY` says, as Claude Code would not start. ALL_PROXY is checked only when a target goes through it.
  */
 export function proxyOn(
   target: ProxyTarget,
@@ -58,16 +58,16 @@ export function proxyOn(
   return isUsable && goesDirect(noProxy, target) ? undefined : readProxy(variable, value)
 }
 
-/** What may stand without a scheme, by the end of the variable's name; in HTTP_PROXY nothing may. */
+/** The forms of an address without a scheme, by the variable's name. In HTTP_PROXY an address needs its scheme. */
 const WITHOUT_SCHEME = [
   ['HTTPS_PROXY', /^(?:\[[0-9a-f:.]+\]|[^\s:/@[\]]+):\d+\/?$/i],
   ['ALL_PROXY', /^(?:\[[0-9a-f:.]+\]|[^\s:/@[\]]+)(?::\d+)?(?:\/\S*)?$/i],
 ] as const
 
 /**
- * The proxy that a variable names.
+ * Returns the proxy that a variable names.
  *
- * @throws {RunnerError} `config_invalid`, without the value: it may hold a password.
+ * @throws {RunnerError} `config_invalid`. Its message omits the value, which may contain a password.
  */
 export function readProxy(variable: string, value: string): HttpProxy {
   const url = addressOf(variable, value)
@@ -97,14 +97,15 @@ function authorizationOf({ username, password }: URL): string | undefined {
     const text = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
     return `Basic ${Buffer.from(text).toString('base64')}`
   } catch {
-    // Not in percent encoding; nothing is sent then.
+    // The credentials are not valid percent encoding, so none are sent.
     return undefined
   }
 }
 
 /**
- * Whether `NO_PROXY` takes the target past the proxy. Its entries are parted by commas or the blanks of ASCII, but for form feeds and vertical tabs: `*`; a name, which
- * covers its subdomains, with or without `.` or `*.` before it; an address; any of them with a port; a CIDR range.
+ * Whether `NO_PROXY` exempts the target from the proxy. Its entries are separated by commas, spaces, tabs, line feeds
+ * or carriage returns. An entry is `*`, a name, an address, or a CIDR range. A name covers its subdomains, with or
+ * without `.` or `*.` before it. A name or an address may have a port.
  */
 function goesDirect(noProxy: string, { host, port }: ProxyTarget): boolean {
   const name = withoutDot(withoutBrackets(host.toLowerCase()))
@@ -117,7 +118,7 @@ function goesDirect(noProxy: string, { host, port }: ProxyTarget): boolean {
 function covers(entry: string, name: string, port: number): boolean {
   const range = /^\[?([0-9a-f:.]+)\]?\/(\d+)$/.exec(entry)
   if (range !== null) return isInRange(name, range[1] ?? '', Number(range[2]))
-  // An IPv6 address without brackets has no port.
+  // A port can follow an IPv6 address only when the address is in brackets.
   const withPort = familyOf(entry) === 6 ? null : /^(\[[^\]]*\]|[^:]*):(\d+)$/.exec(entry)
   if (withPort !== null && Number(withPort[2]) !== port) return false
   const wanted = withoutDot(withoutBrackets(withPort?.[1] ?? entry).replace(/^\*?\./, ''))
@@ -125,11 +126,14 @@ function covers(entry: string, name: string, port: number): boolean {
   return wanted !== '' && (name === wanted || name.endsWith(`.${wanted}`))
 }
 
-/** Bits of the addresses of a family. */
+/** The length of an address in bits, by family. */
 const BITS = { 4: 32, 6: 128 } as const
 const MAPPED_BITS = BITS[6] - BITS[4]
 
-/** An IPv4 address written as an IPv6 one is the IPv4 one, on both sides. What is no address is in no range. */
+/**
+ * Whether an address is in a range. An IPv4-mapped IPv6 address counts as the IPv4 address, on both sides. Text that is
+ * no address is in no range.
+ */
 function isInRange(address: string, network: string, bits: number): boolean {
   const [wanted, of] = [toPlain(address), toPlain(network)]
   const family = familyOf(of)
@@ -142,7 +146,7 @@ function isInRange(address: string, network: string, bits: number): boolean {
 
 function toPlain(address: string): string {
   if (familyOf(address) !== 6) return address
-  // The URL parser writes every address in one way.
+  // The URL parser writes every address in its canonical form.
   const canonical = withoutBrackets(new URL(`http://[${address}]`).hostname)
   const [, high, low] = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(canonical) ?? []
   if (high === undefined || low === undefined) return address
@@ -150,7 +154,7 @@ function toPlain(address: string): string {
   return parts.flatMap((part) => [part >> 8, part & 255]).join('.')
 }
 
-/** 0 for what is no address, and for an address with a zone. */
+/** Returns 4 or 6, and 0 for text that is no address or an address with a zone. */
 function familyOf(text: string): 0 | 4 | 6 {
   const family = text.includes('%') ? 0 : isIP(text)
   return family === 4 || family === 6 ? family : 0

@@ -8,8 +8,8 @@ interface Range {
 const DECIMAL = /^(?:0|-?[1-9]\d*)$/
 
 /**
- * A whole number as every door takes it in a text: decimal digits in their one spelling. `1e3`, `0x10`, `+1`, ` 1`, `01` and
- * nothing at all are no numbers: readers differ on what they stand for, and nothing is not zero.
+ * Returns the whole number that a text spells, and undefined when it spells none or one out of range. Only canonical
+ * decimal digits count. `1e3`, `0x10`, `+1`, ` 1`, `01` and an empty text are refused, because parsers differ on them.
  */
 export function toWholeNumber(
   text: string,
@@ -19,7 +19,7 @@ export function toWholeNumber(
   return number >= min && number <= max ? number : undefined
 }
 
-/** The same as a field of a schema. The unit is for the message. */
+/** Returns the schema of such a number. `unit` is for the message. */
 export function wholeNumber({
   min = 0,
   max = Number.MAX_SAFE_INTEGER,

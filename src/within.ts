@@ -2,15 +2,15 @@ import { AwakeTimer } from './awake-timer.ts'
 
 export interface Bounds {
   signal: AbortSignal
-  /** Milliseconds in which this process runs; no limit when undefined. */
+  /** The time limit, in milliseconds in which this process runs; undefined for no limit. */
   timeoutMs?: number
 }
 
 /**
- * Work with a signal of its own, which is aborted with the other one or when the time is up.
+ * Runs `work` with its own signal. That signal is aborted together with `signal`, or when the time is up.
  *
- * In the place of `AbortSignal.any` and `AbortSignal.timeout` together: Node may collect their sources as garbage while
- * somebody waits, and then nothing ever ends the wait (nodejs/node issues 57736 and 65995).
+ * It stands in for `AbortSignal.any` with `AbortSignal.timeout`. Node may garbage-collect the sources of these signals
+ * during a wait, and then nothing ends the wait (nodejs/node issues 57736 and 65995).
  */
 export async function within<T>(
   { signal, timeoutMs }: Bounds,
@@ -30,7 +30,10 @@ export async function within<T>(
   }
 }
 
-/** The promise's outcome, unless `signal` is aborted first: then the signal's reason, and the promise goes on unheard. */
+/**
+ * Settles as `promise`, or rejects with the signal's reason if `signal` is aborted first. In that case the later
+ * outcome of the promise is ignored.
+ */
 export function unlessAborted<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = (): void => reject(signal.reason)

@@ -42,36 +42,36 @@ export interface ServerOptions
     HeadLimits,
     SentLimits {
   logger: FastifyBaseLogger
-  /** Addresses and networks whose `Forwarded` and `X-Forwarded-*` are believed. */
+  /** Addresses and networks of proxies whose `Forwarded` and `X-Forwarded-*` headers are trusted. */
   trustedProxies?: readonly string[]
   requestBodyBytesMax: number
-  /** What concerns a thread that lives on another runner is sent on to that one. */
+  /** Whether requests for a thread that lives on another runner are forwarded to that runner. */
   forwardRuns: boolean
-  /** Of the request line and the headers together. */
+  /** Upper bound of the request line and the headers together, in bytes. */
   headersBytesMax: number
-  /** A head must be complete within this, else the connection is closed (slow loris). */
+  /** Time within which a head must be complete; later the connection is closed (slow loris). */
   headersTimeoutMs: number
-  /** A whole request, its body included; answers may take for ever. */
+  /** Time within which a whole request must arrive, including its body. The answer is not limited. */
   requestTimeoutMs: number
-  /** How long a connection may wait for its next request. */
+  /** How long an idle connection is kept open for its next request. */
   keepAliveTimeoutMs: number
   subscribersMax: number
-  /** Connections beside those of the subscribers; what comes above is hung up on. */
+  /** Upper bound of the connections beside those of the subscribers. Connections above it are closed at once. */
   otherConnectionsMax: number
-  /** From one address; for pages and probes it is counted apart. */
+  /** Upper bound of the requests from one address. Pages, probes and other routes are counted separately. */
   requestsPerMinuteMax: number
-  /** That the doors have refused, from one address. */
+  /** Upper bound of the requests from one address that the checks of Host, Origin and token refuse. */
   authFailuresPerMinuteMax: number
-  /** Undefined where there is no workspace. */
+  /** The options of the platform's routes; undefined in a process without a workspace. */
   platform: PlatformRoutesOptions | undefined
 }
 
-/** How often time-outs are looked at, at the least; Node's own 30 s would let a slow loris live four times as long. */
+/** Longest interval between two checks for time-outs. With Node's 30 s a slow loris would live four times as long. */
 const TIMEOUT_CHECK_MS = 5000
 
 /**
- * Routes parse with zod and answer plain JSON. Without a word Fastify would load its own validator and serialiser,
- * 170 files, for schemas that no route has.
+ * Stand-ins for Fastify's own validator and serialiser, which it would load by default: 170 files, for schemas that no
+ * route has. Routes parse with zod and answer plain JSON.
  */
 const NO_COMPILERS = {
   buildValidator: () => () => {
@@ -80,7 +80,7 @@ const NO_COMPILERS = {
   buildSerializer: () => () => JSON.stringify,
 }
 
-/** The routes on one instance; does not listen. */
+/** Builds the server with all its routes. It does not listen yet. */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const answerError = createErrorHandler(options.redactor)
   const handleError = options.forwardRuns ? forwardElsewhere(answerError) : answerError
@@ -93,14 +93,14 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     bodyLimit: options.requestBodyBytesMax,
     requestTimeout: options.requestTimeoutMs,
     keepAliveTimeout: options.keepAliveTimeoutMs,
-    // A missing Host is refused by the doors, in the shape of every other error.
+    // A missing Host is refused by `checkPlace`, in the shape of every other error.
     http: {
       maxHeaderSize: options.headersBytesMax,
       headersTimeout: options.headersTimeoutMs,
       connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, Math.ceil(options.headersTimeoutMs / 2)),
       requireHostHeader: false,
     },
-    // An id that is too long gets an answer that says so; the router would know no such route.
+    // An id that is too long gets an answer that says so. With a lower limit the router would answer 404.
     routerOptions: { maxParamLength: options.urlBytesMax },
     forceCloseConnections: 'idle',
     schemaController: { compilersFactory: NO_COMPILERS },
@@ -127,7 +127,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const limited = (check: Check, ...routes: FastifyPluginAsync[]): FastifyPluginAsync =>
     limitedRoutes(options, check, routes)
   await app.register(livenessRoutes(options))
-  // A browser tab can send no token: pages do without, and hold nothing that needs one.
+  // A browser tab cannot send a token when it opens a page. So pages need none, and contain nothing that needs one.
   const pages = [consoleRoutes(), docsRoutes({ ...options, document, check: doors })]
   await app.register(limited(pageDoors, ...pages))
   await app.register(limited(doors, readinessRoutes(options), metricsRoutes(options)))
@@ -150,8 +150,9 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
 type Check = (request: FastifyRequest, reply: FastifyReply) => void
 
 /**
- * The doors, and those of pages, which ask for no token. Whoever has the token gets in, whatever others have tried:
- * behind a proxy all have one address, and on loopback the agent's own tools share it with the control plane.
+ * Returns the checks of the routes, and those of pages, which require no token. Only refused requests count towards the
+ * limit of failures, so that wrong attempts of others never lock out a client with the token. Behind a proxy all
+ * clients have one address, and on loopback the agent's own tools share the address of the control plane.
  */
 function guard(options: ServerOptions, tickets: Tickets): { doors: Check; pageDoors: Check } {
   const failures = new RateLimit({
@@ -177,7 +178,7 @@ function guard(options: ServerOptions, tickets: Tickets): { doors: Check; pageDo
   }
 }
 
-/** Routes behind `check` that share a number of requests a minute, so that a flood elsewhere does not stop a probe. */
+/** Returns a plugin of routes with one rate limit of their own, so that a flood elsewhere does not stop a probe. */
 function limitedRoutes(
   { requestsPerMinuteMax }: ServerOptions,
   check: Check,
@@ -193,12 +194,12 @@ function limitedRoutes(
   }
 }
 
-/** Every route that is registered from now on. HEAD is GET without its body, and treated alike. */
+/** Collects every route that is registered from now on, except HEAD, which is GET without its body. */
 function collectRoutes(app: FastifyInstance): readonly DocumentedRoute[] {
   const routes: DocumentedRoute[] = []
   app.addHook('onRoute', ({ method: methods, url, config }) => {
     for (const method of [methods].flat()) {
-      // When the document is asked for, not when the server starts.
+      // Called when the document is requested, not when the server starts.
       if (method !== 'HEAD') routes.push({ method, url, facts: () => config?.about?.() })
     }
   })
@@ -207,7 +208,7 @@ function collectRoutes(app: FastifyInstance): readonly DocumentedRoute[] {
 
 function observe(app: FastifyInstance): void {
   app.addHook('onRequest', (_request, reply, done) => {
-    // No answer is ever to be taken for a page or a script that it does not say it is.
+    // A browser must never take an answer for a page or a script against its content type.
     reply.header('x-content-type-options', 'nosniff')
     done()
   })
@@ -221,8 +222,8 @@ function observe(app: FastifyInstance): void {
 }
 
 /**
- * What came in is looked at before any route is. An empty body with a JSON content type counts as no body, as `fetch` and proxies
- * send it with a bare POST.
+ * Parses and checks every request before its route's handler runs. An empty body with a JSON content type counts as no
+ * body, because `fetch` and proxies send it with a bare POST.
  */
 function acceptJson(app: FastifyInstance, limits: SentLimits): void {
   const parse = async (_request: FastifyRequest, bytes: Buffer): Promise<unknown> =>

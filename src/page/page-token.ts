@@ -1,7 +1,6 @@
-// The sign-in of a page. A browser tab can send no header of its own when it opens a page, so a page is open to
-// everybody (behind the Host and Origin doors), holds nothing worth a token, and asks for everything else from its
-// script, with the token. A page puts SIGN_IN_STYLE and SIGN_IN_FORM in its own, and begins its script with
-// SIGN_IN_SCRIPT.
+// The sign-in of a page. A browser tab cannot send a token header when it opens a page. So a page is open to everybody
+// (after the Host and Origin checks) and contains nothing that needs a token. Its script fetches everything else with
+// the token. A page includes SIGN_IN_STYLE and SIGN_IN_FORM, and begins its script with SIGN_IN_SCRIPT.
 
 export const SIGN_IN_STYLE = `
 #sign-in{max-width:26rem;margin:4rem auto;padding:0 1.25rem;font:15px/1.5 system-ui,sans-serif}
@@ -11,7 +10,7 @@ export const SIGN_IN_STYLE = `
 #sign-in p{margin:.3rem 0}#sign-in [role=alert]{color:light-dark(#b3261e,#f2938c);min-height:1.5em}
 `
 
-/** Hidden until the script asks. */
+/** The HTML of the form. It is hidden until the script needs the token. */
 export const SIGN_IN_FORM =
   '<main id="sign-in" hidden><form autocomplete="off"><h1>Sign in to agui-runner</h1><label for="sign-in-token">Session token</label>' +
   '<div><input id="sign-in-token" type="password" autocomplete="off" required><button>Sign in</button></div>' +
@@ -19,10 +18,10 @@ export const SIGN_IN_FORM =
   '<noscript><p>This page asks for the session token by a script; scripts are switched off here.</p></noscript>'
 
 /**
- * JavaScript, with two functions for the page's own script:
+ * The JavaScript of the sign-in. It defines two functions for the page's own script:
  * - `keptToken()`: the token of this tab, or null (for the WebSocket subprotocol `bearer.<token>`);
- * - `fetchSignedIn(url, options)`: `fetch` with the token; as long as the runner refuses it, the form is shown with the
- *   reason and the request is made again. Rejects only as `fetch` does.
+ * - `fetchSignedIn(url, options)`: `fetch` with the token. While the runner refuses the token, it shows the form with
+ *   the reason and then sends the request again. It rejects only when `fetch` does.
  */
 export const SIGN_IN_SCRIPT = `
 const TOKEN_KEY = 'agui-runner.token'

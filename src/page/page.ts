@@ -1,23 +1,23 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-/** A page that is complete in itself: one style sheet and one script of its own, nothing from elsewhere. */
+/** A self-contained page with its own style sheet and script, and nothing from other origins. */
 export interface Page {
   title: string
   style: string
-  /** HTML; whoever made it has escaped what is not its own. */
+  /** HTML. The caller has escaped all foreign text in it. */
   body: string
-  /** JavaScript; it may talk to the runner and to nobody else. */
+  /** JavaScript. The page's policy lets it connect to the runner only. */
   script?: string
-  /** Address of an ES module of the runner's own, which may import others; it runs behind `script`, and parses no HTML. */
+  /** The URL of one of the runner's ES modules, which may import others. It runs after `script` and parses no HTML. */
   module?: string
 }
 
 const NONCE_BYTES = 16
 
-/** Sends it under a policy that lets it do no more than be read, and run the script it came with. */
+/** Sends a page with a policy that allows only its own style and script, and connections to the runner. */
 export function sendPage(reply: FastifyReply, { title, style, body, script, module }: Page): FastifyReply {
-  // Goes over to what the module imports. 'self' would let any file of the workspace be a script.
+  // The nonce also covers what the module imports. With 'self', any file of the workspace could be a script.
   const nonce = randomBytes(NONCE_BYTES).toString('base64')
   const scripts = [
     ...(script === undefined ? [] : [`'${hashOf(script)}'`]),
@@ -27,7 +27,7 @@ export function sendPage(reply: FastifyReply, { title, style, body, script, modu
     "default-src 'none'",
     `style-src '${hashOf(style)}'`,
     ...(scripts.length === 0 ? [] : [`script-src ${scripts.join(' ')}`, "connect-src 'self'"]),
-    // Pictures of the conversation: the module has their bytes, and gives them an address of the page's own.
+    // For pictures of the conversation: the module has their bytes and makes `blob:` URLs of them.
     ...(module === undefined
       ? []
       : ['img-src blob:', "require-trusted-types-for 'script'", "trusted-types 'none'"]),
@@ -51,7 +51,7 @@ export function sendPage(reply: FastifyReply, { title, style, body, script, modu
     )
 }
 
-/** Whether a browser opens this as a page: then it may be answered without the token, by a page that holds nothing. */
+/** Whether a browser opens this as a page. It may then be answered without the token, by a page without content. */
 export function wantsPage({ method, headers }: FastifyRequest): boolean {
   return (method === 'GET' || method === 'HEAD') && /\btext\/html\b/.test(headers.accept ?? '')
 }

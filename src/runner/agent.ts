@@ -26,7 +26,7 @@ interface AgentParts {
   route: ModelRoute
   credentials: Pick<Credentials, 'agentEnv' | 'agentRoute' | 'alsoPass'>
   permissionMode: PermissionMode
-  /** Marks every process of the runners on this state folder. */
+  /** The mark of every process that runners on this state folder start. */
   mark: string
   enforcement: Enforcement
   workspace: Workspace
@@ -37,7 +37,7 @@ interface AgentParts {
 const NO_ROUTE =
   'There is no way to a model: set ACP_OPENSHELL_INFERENCE, ANTHROPIC_BASE_URL, ANTHROPIC_API_KEY or another route, or start with --mock.'
 
-/** @throws {RunnerError} `config_invalid`: SDK_OPTIONS are not what they should be. */
+/** Creates the Claude agent. @throws {RunnerError} `config_invalid` when SDK_OPTIONS are malformed. */
 export async function openAgent(
   { config, env, alsoPass = [], logger }: AgentPlace,
   { route, credentials, permissionMode, mark, enforcement, workspace, mcp, storage }: AgentParts,
@@ -100,7 +100,10 @@ export async function openAgent(
   })
 }
 
-/** When the address has been said: to start a process stops this one for 10 ms, and the binary takes a processor. */
+/**
+ * Checks the Claude Code binary in the background, after the server's address is known. Starting a process blocks this
+ * one for 10 ms, and the binary then occupies a processor.
+ */
 export function checkBinarySoon({ binary }: ClaudeAgent, logger: Logger): NodeJS.Immediate {
   const warn = (error: unknown): void => logger.warn({ reason: toMessage(error) }, 'no run will work')
   return setImmediate(() => binary.check().catch(warn))

@@ -12,13 +12,13 @@ interface Begun {
   workspace: Workspace
 }
 
-/** What is done behind the start: nothing of it keeps a client waiting. */
+/** Starts the work that follows the start of the server. No client waits for it. */
 export function begin({ config, logger }: RunnerOptions, parts: Begun): void {
   const { threads, credentials, enforcement, workspace } = parts
   threads.resume()
   inBackground({ name: 'telling of credentials' }, logCredentials(credentials, enforcement, logger))
   inBackground({ name: 'setting the workspace up' }, workspace.setup.start())
   const { sessionId: threadId } = config
-  // The thread's first run reports a failure again.
+  // A failure is reported again by the thread's first run.
   if (threadId !== undefined) inBackground({ name: 'warming up', threadId }, threads.warm(threadId))
 }

@@ -1,4 +1,4 @@
-// What a run needs, each thing tried. /ready asks the runner that lives, doctor asks before there is one.
+// Checks of what a run needs, each by trying it. `/ready` checks the running runner, `doctor` checks before a start.
 import { access, mkdtemp, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { probeHome } from '../claude/launch/home.ts'
@@ -12,10 +12,10 @@ import { findClaude, type ModelRoute } from '../model-route/route.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import { type EnforcementReport, shortfallOf } from '../sandbox/report.ts'
 
-/** One thing that was tried. */
+/** The result of one check. */
 export interface CheckFinding {
   name: string
-  /** `false` when a run could not work because of it. */
+  /** `false` when no run could work. */
   ok: boolean
   says: string
   facts?: Record<string, unknown>
@@ -25,7 +25,7 @@ export type Said = Omit<CheckFinding, 'name' | 'ok'>
 
 export const PROBE_TIMEOUT_MS = 10_000
 
-/** What `work` says; what is wrong, when it throws. */
+/** Runs one check. Returns its result, or the message of what it throws. */
 export async function attempt(name: string, work: () => Promise<Said> | Said): Promise<CheckFinding> {
   try {
     return { name, ok: true, ...(await work()) }
@@ -34,18 +34,18 @@ export async function attempt(name: string, work: () => Promise<Said> | Said): P
   }
 }
 
-/** As clients get it. */
+/** Returns a finding as clients get it, without secrets. */
 export function checkOf({ name, ok, says }: CheckFinding, redactor: Redactor): Check {
   return { name, ok, ...(says === '' ? {} : { message: redactor.redactText(says) }) }
 }
 
-/** @throws {RunnerError} `no_model_route` or one of the `model_` codes, when the route does not answer. */
+/** Asks the model route. @throws {RunnerError} `no_model_route` or a `model_` code when the route does not answer. */
 export async function checkModel(
   route: ModelRoute,
   signal: AbortSignal,
   through: BrokerDoor | undefined,
 ): Promise<Said> {
-  // With the first question, not with the server: undici is a fifth of its start.
+  // Imported for the first check, not with the server, because undici takes a fifth of the start.
   const { probeRoute } = await import('../model-route/probe.ts')
   const began = performance.now()
   const result = await probeRoute(route, { timeoutMs: PROBE_TIMEOUT_MS, signal, through })
@@ -55,7 +55,7 @@ export async function checkModel(
   return { says: `yes, in ${Math.round(performance.now() - began)} ms` }
 }
 
-/** @throws {RunnerError} `claude_not_found`. */
+/** Finds the Claude Code binary. @throws {RunnerError} `claude_not_found`. */
 export async function checkClaudePath(
   place: { env: Env; wrappersDirectory: string },
   signal: AbortSignal,
@@ -64,13 +64,17 @@ export async function checkClaudePath(
   return { says: path, facts: { path } }
 }
 
-/** @throws {RunnerError} `claude_start_failed` with the reason, and the lowest version that works. */
+/** Starts the binary. @throws {RunnerError} `claude_start_failed` with the reason and the lowest version that works. */
 export async function checkClaudeStarts(binary: ClaudeBinary): Promise<Said> {
   const version = await binary.check()
   return { says: version, facts: { version } }
 }
 
-/** @throws {RunnerError} `home_not_writable`. */
+/**
+ * Checks that HOME and Claude's state folder can be written.
+ *
+ * @throws {RunnerError} `home_not_writable` for HOME; the system's error for the state folder.
+ */
 export async function checkHome(env: Env, claudeState: string): Promise<Said> {
   await probeHome({ HOME: env['HOME'] })
   await checkFolder(claudeState)
@@ -78,8 +82,10 @@ export async function checkHome(env: Env, claudeState: string): Promise<Said> {
 }
 
 /**
- * Tried and not asked: root is told that it may write where nobody can. A folder that is not there yet is made when
- * the server starts: then its nearest parent counts.
+ * Checks that a folder can be written, by writing: `access` tells root that it may write even where that fails. A
+ * missing folder will be created when the server starts, so its nearest existing parent is checked instead.
+ *
+ * @throws the system's error when the folder cannot be written.
  */
 export async function checkFolder(folder: string): Promise<Said> {
   try {
@@ -98,7 +104,7 @@ function isThere(path: string): Promise<boolean> {
   )
 }
 
-/** A server that is left out costs no run, and is named all the same. */
+/** Reports the MCP servers. It never fails, because runs work without a server that was left out. */
 export function sayMcpServers({ servers, notes }: McpConfig): Said {
   const names = Object.keys(servers)
   const says = [names.length === 0 ? 'none' : names.join(', '), ...notes].join('; ')

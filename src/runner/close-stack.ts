@@ -1,12 +1,12 @@
 /**
- * What has been opened, each with the way to close it; closed youngest first. As `AsyncDisposableStack`, which Node 20
- * lacks.
+ * A stack of opened parts and of the functions that close them, the latest first. It stands in for
+ * `AsyncDisposableStack`, which Node 20 lacks.
  */
 export class CloseStack {
   readonly #closers: (() => unknown)[] = []
   #closing: Promise<void> | undefined
 
-  /** `value` is closed with the stack. */
+  /** Returns `value`, and closes it with the stack. */
   adopt<T>(value: T, close: (value: T) => unknown): T {
     this.defer(() => close(value))
     return value
@@ -16,7 +16,7 @@ export class CloseStack {
     this.#closers.push(close)
   }
 
-  /** Idempotent. Closes everything, also behind a part that fails. @throws the first failure, when all are closed. */
+  /** Closes all parts, even after one fails. Safe to call twice. @throws the first failure, once all are closed. */
   close(): Promise<void> {
     this.#closing ??= this.#closeAll()
     return this.#closing

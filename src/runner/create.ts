@@ -23,26 +23,26 @@ import { openThreads } from './threads.ts'
 import { prepareWorkspace, startupPromptOf } from './workspace.ts'
 
 export interface Runner {
-  /** Serves; resolves with the address. */
+  /** Starts to listen. Resolves with the address. */
   listen(): Promise<string>
   /** Admits a run that no client has sent. */
   submit(input: RunAgentInput): Promise<unknown>
   stateOf(threadId: string): Promise<ThreadState | undefined>
-  /** What the environment's workflow has to say first, when it is there; waits for the workspace until `signal`. */
+  /** Returns the start-up prompt of the environment's workflow, if any. Waits for the workspace until `signal`. */
   startupPrompt(signal: AbortSignal): Promise<string | undefined>
-  /** Why the model route does not answer; `undefined` when it does. */
+  /** Returns why the model route does not answer, and `undefined` when it answers. */
   routeProblem(signal: AbortSignal): Promise<string | undefined>
-  /** Ends runs and processes, then the server. Idempotent; bounded by SHUTDOWN_GRACE_MS. */
+  /** Ends runs and processes, then the server. Safe to call twice; bounded by SHUTDOWN_GRACE_MS. */
   close(): Promise<void>
 }
 
-/** The composition root. Every part has an owner that closes it, also when a later part cannot be opened. */
+/** Creates the runner: the composition root. Every opened part is closed again when a later part cannot be opened. */
 export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const opened = new CloseStack()
   try {
     return await open(options, opened)
   } catch (error) {
-    // The failure that counts is the first one.
+    // The first failure is the one to report.
     await opened.close().catch(() => undefined)
     throw error
   }
@@ -64,14 +64,14 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   onOpened?.('enforcement')
   const storage = opened.adopt(await openStorage(config, logger), (it) => it.close())
   onOpened?.('store')
-  // Closed behind the log, which ends the readers with their last record: then only bytes are left to send.
+  // The server is closed after the log, which ends its readers with their last record. Only bytes remain to be sent.
   let server: OpenServer | undefined
   opened.defer(() => server?.close())
-  // The same: the last runs end before it.
+  // Closed after the log as well, because the last runs must end first.
   let endOtlp: (() => Promise<void>) | undefined
   opened.defer(() => endOtlp?.())
   const log = opened.adopt(storage.log, (it) => it.close())
-  // Behind the threads, whose last records it pushes.
+  // The link is closed after the threads, because it pushes their last records.
   let link: Awaited<ReturnType<typeof openLink>>
   opened.defer(() => link?.close())
   const permissionMode = decidePermissionMode(config.permissionMode, {
@@ -109,7 +109,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   return {
     async listen() {
       const url = await listen()
-      // Before the first run; not before the first client.
+      // The metrics are loaded before the first run, but not before the first client is served.
       opened.adopt(await metrics(), (it) => it.close())
       begin(options, { threads, credentials, enforcement, workspace })
       opened.adopt(checkBinarySoon(agent, logger), clearImmediate)

@@ -11,36 +11,36 @@ import { type Logger, redactLines } from '../telemetry/logger.ts'
 import type { Said } from './checks.ts'
 import { urlCredentials } from './workspace.ts'
 
-/** Who has what the model route authenticates with, and what the agent has in its place. */
+/** The holder of the model route's credential, and what the agent gets in the credential's place. */
 export interface Credentials {
-  /** What Claude Code's environment is taken from. */
+  /** The environment that Claude Code's own environment is taken from. */
   readonly agentEnv: Env
-  /** The kind of route that the agent finds in it. */
+  /** The kind of route that the agent finds in `agentEnv`. */
   readonly agentRoute: ModelRoute['kind']
-  /** Variables of it that the agent's route would not pass by itself. */
+  /** Names of variables of `agentEnv` that the agent's route does not pass by itself. */
   readonly alsoPass: readonly string[]
-  /** Where the agent asks for the model; undefined when there is none. */
+  /** The base URL of the agent's model requests; undefined when the route has none. */
   readonly modelUrl: string | undefined
-  /** The way of every question to the model through the broker; undefined where none is. */
+  /** The broker that all model requests go through; undefined without a broker. */
   readonly through: BrokerDoor | undefined
-  /** What the agent has in the credential's place; it is redacted as one. */
+  /** The token that the agent gets in place of the credential. It is redacted like a credential. */
   readonly token: string | undefined
-  /** Where the credential is, as /ready and doctor say it. */
+  /** Says where the credential is, for `/ready` and `doctor`. */
   describe(report: EnforcementReport): Promise<Said & { isExposed: boolean }>
-  /** Loads what the first request needs. */
+  /** Loads what the first model request needs. */
   warm(): Promise<void>
-  /** Idempotent. */
+  /** Closes the broker, if any. Safe to call twice. */
   close(): Promise<void>
 }
 
 export interface CredentialsPlace {
   config: Pick<Config, 'credentials' | 'gatewaySocket'>
   env: Env
-  /** What `--credential-file` named; undefined when the environment holds them. */
+  /** The file of `--credential-file`; undefined when the environment has the credentials. */
   credentialFile?: string | undefined
 }
 
-/** Opens the broker where the route has a credential that can be kept from the agent. */
+/** Opens a broker when the route has a credential that can be kept from the agent. Otherwise the agent keeps it. */
 export async function openCredentials(place: CredentialsPlace, route: ModelRoute): Promise<Credentials> {
   const { env } = place
   const why = passedBecause(place, route)
@@ -65,7 +65,7 @@ export async function openCredentials(place: CredentialsPlace, route: ModelRoute
   }
 }
 
-/** With the server, not before it: nobody waits for what this loads or finds. */
+/** Logs where the credential is. Called after the start of the server, so that no client waits for it. */
 export async function logCredentials(
   { describe, warm }: Credentials,
   { report }: { report: EnforcementReport },
@@ -76,7 +76,7 @@ export async function logCredentials(
   else logger.info(`credentials: ${says}`)
 }
 
-/** Knows what the runner was given; from here on the logger holds nothing of it. */
+/** Returns a redactor of the runner's own secrets. From this call on, the logger redacts them too. */
 export function redactorOf(
   { config, env, logger }: { config: Config; env: Env; logger: Logger },
   token: string | undefined,
@@ -96,7 +96,7 @@ interface Passed {
   isExposed: boolean
 }
 
-/** Why the agent keeps its environment; undefined when a broker stands between it and the credential. */
+/** Returns why the agent keeps its environment, and undefined when a broker can hold the credential. */
 function passedBecause({ config, env }: CredentialsPlace, { kind }: ModelRoute): Passed | undefined {
   if (kind === 'none') return { says: 'none', isExposed: false }
   if (config.gatewaySocket !== undefined)
@@ -106,7 +106,7 @@ function passedBecause({ config, env }: CredentialsPlace, { kind }: ModelRoute):
   if (!isCloud && secretsOf(env, kind).length === 0) return { says: 'none needed', isExposed: false }
   const passed = (why: string): Passed => ({ says: `in the agent's environment: ${why}`, isExposed: true })
   if (config.credentials === 'pass') return passed('AGUI_CREDENTIALS=pass')
-  // There the policy asks which program dials, and a request of this one's would not be Claude Code's.
+  // OpenShell's policy judges the program that connects, and the broker's connections would not be Claude Code's.
   if (env['OPENSHELL_SANDBOX'] === '1') return passed('OpenShell judges Claude Code’s own connections')
   if (/^(?:1|true|yes|on)$/i.test(env['OPENSHELL_ENABLED'] ?? ''))
     return passed('OPENSHELL_ENABLED puts the agent where only OpenShell’s proxy is reached')
@@ -128,8 +128,9 @@ function asTheyAre(env: Env, route: ModelRoute, { says, isExposed }: Passed): Cr
 }
 
 /**
- * Where an agent that nothing confines finds the credential: in the environment that this process, or one that started
- * it, began with, which the system shows to the same user; or in a file. What it has in memory only is not looked for.
+ * Returns where an unconfined agent can read the credential, and undefined when nowhere. One place is the initial
+ * environment of this process or of an ancestor, which the system shows to the same user. The other is a file. Memory
+ * is not searched.
  */
 async function readableIn(
   { env, credentialFile }: CredentialsPlace,
@@ -143,7 +144,7 @@ async function readableIn(
     if (secrets.some((secret) => environ.includes(secret))) return `(/proc/${pid}/environ)`
   }
   if (credentialFile === undefined) return undefined
-  // A pipe has been read to its end.
+  // A pipe is empty by now, so only a regular file counts.
   const isFile = await stat(credentialFile).then(
     (it) => it.isFile(),
     () => false,

@@ -6,7 +6,7 @@ import { startEnforcement } from '../sandbox/start.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Said } from './checks.ts'
 
-/** @throws {RunnerError} `policy_invalid`; `policy_not_enforced` under `required`. */
+/** Starts the enforcement. @throws {RunnerError} `policy_invalid`; `policy_not_enforced` under `required`. */
 export function openEnforcement(
   { config, env, logger }: { config: Config; env: Env; logger: Logger },
   modelUrl: string | undefined,
@@ -29,9 +29,10 @@ export function openEnforcement(
 }
 
 /**
- * `required` did not let the runner start; what fails here is a process that could not be started behind the policy.
+ * Reports how the policy is enforced. An unmet `required` fails the start already, so this fails only when a process
+ * could not be started under the policy.
  *
- * @throws {Error} with what kept it from starting.
+ * @throws {Error} with the reason why the process could not be started.
  */
 export function checkEnforcement({ report, problem }: Enforcement): Said {
   if (problem !== undefined) {

@@ -10,11 +10,11 @@ interface Counted {
   threads: Threads
   log: EventLog
   link: PlatformLink | undefined
-  /** As `gen_ai.provider.name`. */
+  /** The value of `gen_ai.provider.name`. */
   provider: string
 }
 
-/** Loaded with the first call: the server listens before. */
+/** Returns a function that loads the metrics on its first call, which comes after the server listens. */
 export function lazyMetrics(sources: MetricSources): () => Promise<Metrics> {
   let metrics: Promise<Metrics> | undefined
   return () => {
@@ -47,7 +47,7 @@ export function runnerSources({ enforcement, threads, log, link, provider }: Cou
   }
 }
 
-/** Where no thread lives. */
+/** Returns the sources of a process that only reads: it has no threads and no agents. */
 export function readerSources(log: EventLog): MetricSources {
   return {
     threads: () => ({}),

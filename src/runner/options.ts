@@ -6,22 +6,22 @@ import type { StateFolder } from './state-folder.ts'
 export interface RunnerOptions {
   config: Config
   version: string
-  /** What the model route is found in and Claude Code's environment is taken from. */
+  /** The environment that names the model route, and that Claude Code's environment is taken from. */
   env: Env
   logger: Logger
   stateFolder: StateFolder
-  /** Where `env` has its credentials from, when that is a file; undefined when the environment itself has them. */
+  /** The file that the credentials of `env` came from; undefined when they came with the environment. */
   credentialFile?: string | undefined
-  /** Variables of `env` that the agent has beside those of its route. */
+  /** Names of variables of `env` that the agent gets beside those of its route. */
   alsoPass?: readonly string[]
-  /** What is to be run first, when the process was started with something. */
+  /** The first prompt, when the process was started with one. */
   firstPrompt?: string | undefined
-  /** The route leads to our own mock: nothing real is behind it. */
+  /** Whether the route leads to the runner's own mock, with no real model behind it. */
   isMock: boolean
-  /** A part of the runner is open; what it throws ends the start, as a failure of the next part would. */
+  /** Called when a part of the runner is open. An error that it throws ends the start. */
   onOpened?(part: string): void
-  /** A run has ended, its terminal event committed. */
+  /** Called when a run has ended and its terminal event is committed. */
   onRunEnded(run: { threadId: string; runId: string; end: RunEnd }): void
-  /** The log cannot be written: nothing more can be promised. */
+  /** Called when the log cannot be written. The runner can no longer keep its promises and must stop. */
   onFatal(error: unknown): void
 }

@@ -11,15 +11,18 @@ interface OtlpParts {
   env: Env
   logger: Logger
   metrics(): Promise<Metrics>
-  /** Undefined where no run is. */
+  /** The kind of the model route; undefined in a process without runs. */
   routeKind?: ModelRouteKind
 }
 
-/** Of what a stop may take. */
+/** Upper bound of the time that the last export may take when the runner stops. */
 const FLUSH_MS = 2000
 const AGENT_NAME = 'Claude Code'
 
-/** Sends traces and metrics where the environment says; nothing is loaded when it says nowhere. Returns what ends it. */
+/**
+ * Exports traces and metrics to the collector that the environment names. Loads nothing when it names none. Returns a
+ * function that ends the export.
+ */
 export async function startOtlp(parts: OtlpParts): Promise<() => Promise<void>> {
   const { config, version, env, logger, metrics, routeKind } = parts
   const { otlp, limits } = config
@@ -40,7 +43,7 @@ export async function startOtlp(parts: OtlpParts): Promise<() => Promise<void>> 
   })
 }
 
-/** As everything goes out: by the proxy of the environment, which in OpenShell is the only way. */
+/** Returns how to reach a collector: through the environment's proxy, which in OpenShell is the only way out. */
 function wayTo(address: string, env: Env): OtlpWay {
   const { protocol, hostname, port } = new URL(address)
   const target = { host: hostname, port: Number(port || (protocol === 'https:' ? 443 : 80)) }
@@ -53,7 +56,7 @@ function wayTo(address: string, env: Env): OtlpWay {
   }
 }
 
-/** By the names of OpenTelemetry's conventions. */
+/** Returns the provider's name in OpenTelemetry's conventions. */
 export function providerOf(kind: ModelRouteKind | undefined): string {
   if (kind === 'bedrock') return 'aws.bedrock'
   return kind === 'vertex' ? 'gcp.vertex_ai' : 'anthropic'

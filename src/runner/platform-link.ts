@@ -18,13 +18,13 @@ interface Linked {
   firstPrompt?: string | undefined
 }
 
-/** Variables that name what every TLS connection here trusts beside the built-in authorities. */
+/** Variables that name files of certificate authorities that every TLS connection trusts beside the built-in ones. */
 const CA_VARIABLES = ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE']
-/** Of the time in which the runner has to stop; the rest is for what stops behind the link. */
+/** The link's share of the shutdown time, from 0 to 1. The parts that are closed after the link get the rest. */
 const FLUSH_SHARE = 0.5
 
 /**
- * The link to the control plane; undefined when none is asked for, and then nothing of it is loaded.
+ * Opens the link to the control plane. Returns undefined, and loads nothing, when none is configured.
  *
  * @throws {RunnerError} `config_invalid`.
  */
@@ -51,7 +51,7 @@ export async function openLink({
   })
 }
 
-/** A run works without it, so it fails no readiness. */
+/** Reports the state of the link. It never fails, because runs work without the link. */
 export async function sayLink(link: PlatformLink): Promise<Said> {
   const { name, reason } = link.state()
   const behind = await link.behind()

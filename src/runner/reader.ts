@@ -25,9 +25,10 @@ export interface ReaderOptions {
 }
 
 /**
- * What reads the threads of other processes out of the Redis that they share: no agent, no workspace, no state folder.
+ * Creates a server that reads the threads of other processes from their shared Redis. It has no agent, no workspace and
+ * no state folder.
  *
- * @throws {RunnerError} `config_invalid` without EVENT_LOG_URL; as `openStorage`.
+ * @throws {RunnerError} `config_invalid` without EVENT_LOG_URL, and the errors of `openStorage`.
  */
 export async function createReader({ config, version, env, logger }: ReaderOptions): Promise<OpenServer> {
   const { eventLogUrl, limits, sessionId, model } = config
@@ -39,11 +40,11 @@ export async function createReader({ config, version, env, logger }: ReaderOptio
   const opened = new CloseStack()
   const storage = opened.adopt(await openSharedStorage(config, eventLogUrl, randomUUID()), (it) => it.close())
   const { log, blobs } = storage
-  // Closed behind the log, which ends the readers with their last record.
+  // The server is closed after the log, which ends its readers with their last record.
   let server: OpenServer | undefined
   opened.defer(() => server?.close())
   opened.adopt(log, (it) => it.close())
-  // A log is read whatever wrote it: what another version's agent remembers is left out here.
+  // A log is readable whichever version wrote it. An unknown agent memory is left out.
   const stored = new StoredThreads(storage, (memory) =>
     isMemory(memory) ? lookAt(memory, model) : { warm: false, interrupts: [] },
   )

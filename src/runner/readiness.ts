@@ -41,7 +41,7 @@ interface Checked {
   link: PlatformLink | undefined
 }
 
-/** Answers of /ready: what the runner that lives needs for a run, each thing tried. */
+/** Returns the checks of `/ready`: each thing that a run needs is tried on the running runner. */
 export function readinessOf(parts: Checked): (signal: AbortSignal) => Promise<Check[]> {
   const { config, env, stateFolder, route, isMock, credentials, enforcement } = parts
   const { redactor, workspace, storage, agent, mcp, link } = parts

@@ -26,21 +26,21 @@ interface Served extends Pick<ServerOptions, 'checks' | 'metrics'> {
   threads: Threads
   blobs: Blobs
   workspace: Workspace
-  /** Whether a person may be asked. */
+  /** Whether the agent may ask a person for permission. */
   isAsking: boolean
 }
 
 export interface OpenServer {
-  /** Resolves with the address. */
+  /** Starts to listen. Resolves with the address: an http URL, or `unix:` and the path of the socket. */
   listen(): Promise<string>
-  /** Ends what streams, then every connection. Idempotent. */
+  /** Lets open answers finish for a moment, then ends every connection. Safe to call twice. */
   close(): Promise<void>
 }
 
-/** What a client has for taking the last bytes when the runner stops. */
+/** How long a client may take to receive the last bytes when the runner stops. */
 const DRAIN_MS = 1000
 
-/** The HTTP server with what each of its rooms needs: the doors alone get the token. */
+/** Builds the HTTP server. Only the checks of each request get the token. */
 export async function openServer(parts: Served): Promise<OpenServer> {
   const { config, redactor, log, threads, blobs, workspace, checks, metrics } = parts
   const { limits, sessionId } = config
@@ -72,7 +72,7 @@ export async function openServer(parts: Served): Promise<OpenServer> {
   return listening(app, config, logger)
 }
 
-/** Who may come in, and with how much. */
+/** Returns the part of the configuration that the server needs to admit and limit requests. */
 export function doorsOf({
   limits,
   token,
@@ -103,7 +103,7 @@ export function listening(
   return {
     async listen() {
       const { level } = logger
-      // Fastify would announce itself, and once per address; the one line that says so is ours.
+      // Silences Fastify's own announcements, one for each address. The runner logs one line itself.
       logger.level = 'warn'
       await app.listen(
         socket === undefined ? { host, port } : { path: socket, readableAll: true, writableAll: true },
@@ -136,7 +136,7 @@ function describeCapabilities({ config, version, isAsking, enforcement }: Served
   })
 }
 
-/** What only the agents know or can do. */
+/** Returns the operations that need the agent of a thread. */
 function livingAgent(threads: Threads): LivingAgent {
   return {
     mcpServers: async (id, signal) =>

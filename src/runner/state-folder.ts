@@ -2,15 +2,15 @@ import { statSync } from 'node:fs'
 import { access, constants } from 'node:fs/promises'
 import { RunnerError } from '../errors.ts'
 
-/** How often the folder is looked at; a folder has no event for everything that can befall it. */
+/** How often the folder is checked. File system events do not cover every way in which it can be lost. */
 const LOOK_MS = 1000
 
-/** What is open in it all the time, below it; the folder itself first. Without the embedded store that is all. */
+/** The paths that stay open, relative to the state folder; first the folder itself. Only it exists without LMDB. */
 const IN_USE = ['', '/store', '/store/log.mdb']
 
 /**
- * The state folder and the store in it stay the ones that were opened. When they are removed, or others stand in their
- * place, the store goes on in files without a name: everything sent from then on is lost with the process.
+ * Watches that the state folder and its store stay the ones that were opened. When they are removed or replaced, the
+ * store still writes to the unlinked files, and everything from then on is lost with the process.
  */
 export class StateFolder {
   readonly #directory: string
@@ -21,7 +21,7 @@ export class StateFolder {
     this.#directory = directory
   }
 
-  /** Call when the store is open. Calls `onLost` once, when the folder or the store is gone or replaced. */
+  /** Starts to watch. Call it once the store is open. Calls `onLost` once, when either is removed or replaced. */
   watch(onLost: (error: RunnerError) => void): void {
     for (const name of IN_USE) {
       const path = `${this.#directory}${name}`
@@ -31,7 +31,7 @@ export class StateFolder {
       try {
         this.#checkSame()
       } catch (error) {
-        // A file system that fails for a moment is no loss; the store reports when it cannot write.
+        // A file system that fails for a moment is no loss. The store itself reports failed writes.
         if (!(error instanceof RunnerError)) return
         this.close()
         onLost(error)
@@ -39,7 +39,7 @@ export class StateFolder {
     }, LOOK_MS).unref()
   }
 
-  /** @throws {RunnerError} when it is gone or replaced; the system's error when it cannot be written. */
+  /** Checks once. @throws {RunnerError} `internal` when removed or replaced; the system's error when not writable. */
   async check(): Promise<void> {
     this.#checkSame()
     await access(this.#directory, constants.W_OK)
@@ -60,7 +60,7 @@ export class StateFolder {
   }
 }
 
-/** Differs for another file in the same place; empty for none. */
+/** Returns device and inode, which differ for another file in the same place, and '' when there is none. */
 function identityOf(path: string): string {
   const stat = statSync(path, { throwIfNoEntry: false })
   return stat === undefined ? '' : `${stat.dev}:${stat.ino}`

@@ -14,8 +14,8 @@ import { checkFolder, type Said } from './checks.ts'
 const LEFTOVER_KILL_MS = 2000
 
 /**
- * The workspace is there, and nothing works in it: what a runner that was killed left behind on this state folder would
- * write to the same Claude sessions. Returns the mark of its processes and of those to come.
+ * Creates the workspace, and kills the processes that a killed runner left behind on this state folder: they would
+ * write to the same Claude sessions. Returns the mark of those processes and of all later ones.
  */
 export async function clearPlace({ workspace, stateDirectory }: Config): Promise<string> {
   await mkdir(workspace, { recursive: true })
@@ -25,9 +25,9 @@ export async function clearPlace({ workspace, stateDirectory }: Config): Promise
 }
 
 /**
- * In the state folder, or in the Redis of EVENT_LOG_URL.
+ * Opens the storage in the state folder, or in the Redis of EVENT_LOG_URL.
  *
- * @param isKnown whether the agent can go on with what it has stored.
+ * @param isKnown whether the agent can continue from a stored memory.
  * @throws {RunnerError} `storage_damaged`, `storage_full`, `storage_unavailable`, `config_invalid`.
  */
 export async function openStorage(
@@ -48,13 +48,13 @@ export async function openStorage(
   return storage
 }
 
-/** In a Redis that many runners share, as the one with this id. */
+/** Opens the storage in a Redis that several runners share, under this runner's id. */
 export async function openSharedStorage(
   { runnerUrl, limits }: Pick<Config, 'runnerUrl' | 'limits'>,
   url: string,
   runnerId: string,
 ): Promise<Storage> {
-  // Loaded when it is used.
+  // Imported only when it is used.
   const { RedisStorage } = await import('../storage/redis/redis-storage.ts')
   return await RedisStorage.open({
     url,
@@ -66,19 +66,19 @@ export async function openSharedStorage(
   })
 }
 
-/** The same for all lives of the runner on this state folder: its threads are its own again when it is restarted. */
+/** Returns the runner's id. It is kept in the state folder, so that a restarted runner owns its threads again. */
 async function runnerIdOf(stateDirectory: string): Promise<string> {
   const file = `${stateDirectory}/runner-id`
   const known = await readFile(file, 'utf8').catch(() => '')
   if (known.trim() !== '') return known.trim()
   const id = randomUUID()
-  // Whole or not at all: half an id would be another runner's.
+  // Written by a rename, because half an id would be a different runner's.
   await writeFile(`${file}.new`, `${id}\n`, { mode: 0o600 })
   await rename(`${file}.new`, file)
   return id
 }
 
-/** @throws when a run could not be stored. */
+/** Checks that a run can be stored. @throws {RunnerError} `storage_full`; the system's error for the state folder. */
 export async function checkState({ stateDirectory }: Config, storage: Storage): Promise<Said> {
   await checkRoom(storage)
   return await checkFolder(stateDirectory)
@@ -90,8 +90,8 @@ export async function checkRoom(storage: Storage): Promise<Said> {
 }
 
 /**
- * A full disk is waited for, and /ready says so; a thread that another runner has is that one's. Whatever else keeps the
- * log from being written ends the runner.
+ * Returns the handler of a failed write to the log. A full disk is only logged, because it may pass and /ready reports
+ * it. So is a thread that another runner has taken over. Every other failure ends the runner.
  */
 export function onLogFailure(logger: Logger, onFatal: (error: unknown) => void): (error: unknown) => void {
   return (error) => {

@@ -6,11 +6,11 @@ import { onLogFailure } from './state.ts'
 interface OpenThreadsOptions extends Omit<ThreadsOptions, 'onRunEnding' | 'onLogFailure'> {
   logger: Logger
   enforcement: Enforcement
-  /** The log cannot be written: nothing more can be promised. */
+  /** Called when the log cannot be written. The runner can no longer keep its promises and must stop. */
   onFatal(error: unknown): void
 }
 
-/** The threads of a storage. Each option is named, so that nothing else of the caller's reaches them. */
+/** Opens the threads of a storage. It names each option, so that no other member of the argument reaches them. */
 export function openThreads({ onFatal, logger, enforcement, ...given }: OpenThreadsOptions): Threads {
   const { agent, storage, redactor, eventBytesMax, threadsMax, runTimeoutMs, runIdleTimeoutMs } = given
   const { queueMax, queueBytesMax, disconnectGraceMs, onRunEnded } = given

@@ -12,7 +12,7 @@ interface WorkspaceNeeds {
   storage: Storage
 }
 
-/** The workspace with what the environment names on its way into it. */
+/** Opens the workspace. Repositories and workflow of the environment are fetched later, by its `setup`. */
 export async function prepareWorkspace({ config, env, logger, storage }: WorkspaceNeeds): Promise<Workspace> {
   const { limits, tokenHosts, repositories, workflow, repositoryTokens } = config
   const key = ['workflow'] as const
@@ -35,13 +35,13 @@ export async function prepareWorkspace({ config, env, logger, storage }: Workspa
   })
 }
 
-/** What waits for the workspace, or lacks something of it. A run works all the same, so only waiting is a failure. */
+/** Reports the problems of the workspace's setup. Runs work despite them. @throws while the setup is in progress. */
 export function checkSetup({ setup }: Workspace): Said {
   if (!setup.isDone) throw new Error('repositories and workflow are being fetched')
   return { says: setup.problems.map(({ what, message }) => `${what}: ${message}`).join('; ') }
 }
 
-/** The start-up prompt of the environment's workflow, when that is the active one; waits until it is there. */
+/** Returns the start-up prompt of the environment's workflow if that one is active. Waits for the setup first. */
 export async function startupPromptOf(
   { setup, workflows }: Workspace,
   { workflow }: Config,
@@ -51,7 +51,7 @@ export async function startupPromptOf(
   return workflow !== undefined && workflows.isActive(workflow) ? workflows.active?.startupPrompt : undefined
 }
 
-/** By names that say what they are, as the environment would have them. */
+/** Returns the credentials in the URLs of repositories, under names that mark them as secrets for the redactor. */
 export function urlCredentials({ repositories, workflow }: Config): Record<string, string> {
   const urls = [...repositories.map(({ url }) => url), ...(workflow === undefined ? [] : [workflow.gitUrl])]
   return Object.fromEntries(
@@ -70,12 +70,12 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    // A lone percent sign: it was meant as it stands.
+    // A lone percent sign is not an escape, so the text is meant literally.
     return text
   }
 }
 
-/** Undefined when none is named, or it is of no use: then the log says why. */
+/** Returns undefined when no session config is named or when it cannot be used. The log has the reason. */
 export async function loadSessionConfig(
   { sessionConfigPath }: Config,
   pluginDirectory: string,

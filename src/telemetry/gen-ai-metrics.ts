@@ -3,8 +3,8 @@ import { modelAsked } from '../channels.ts'
 
 /**
  * OpenTelemetry's own metrics of requests to models
- * (https://github.com/open-telemetry/semantic-conventions-genai, "gen-ai-metrics"): how Prometheus calls each, its name,
- * its unit and the bounds that the convention asks for.
+ * (https://github.com/open-telemetry/semantic-conventions-genai, "gen-ai-metrics"): the name in Prometheus, the name
+ * and the unit in OpenTelemetry, and the bucket bounds that the convention asks for.
  */
 const TOKENS = {
   prometheus: 'gen_ai_client_token_usage',
@@ -25,7 +25,10 @@ const LABELS = [
   'gen_ai_response_model',
 ]
 
-/** Counts each request to a model when it is over. Of a subagent's the tokens of the answer are not known. */
+/**
+ * Counts each request to a model when it ends. The output tokens of a subagent's requests are not known. Returns the
+ * functions that unsubscribe.
+ */
 export function countModelCalls(
   { Histogram }: Pick<typeof PromClient, 'Histogram'>,
   registry: PromClient.Registry,
@@ -68,12 +71,12 @@ export function countModelCalls(
 
 const BY_PROMETHEUS = new Map([TOKENS, DURATION].map((metric) => [metric.prometheus, metric]))
 
-/** As OpenTelemetry calls it; undefined for a metric of the runner's own. */
+/** Returns OpenTelemetry's name and unit of a metric, and undefined for one of the runner's own. */
 export function conventional(prometheus: string): { name: string; unit: string } | undefined {
   return BY_PROMETHEUS.get(prometheus)
 }
 
-/** The attribute behind one of these labels. */
+/** Returns the OpenTelemetry attribute of one of these labels. */
 export function attributeOf(label: string): string {
   return label.replaceAll('_', '.').replace(/^gen\.ai\./, 'gen_ai.')
 }

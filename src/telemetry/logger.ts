@@ -7,41 +7,41 @@ export type { Logger }
 
 export interface LoggerOptions {
   level: string
-  /** Where a rotated copy goes, when it does; left out, with a warning, when it cannot be written. */
+  /** Path of a rotated copy of the log. It is left out, with a warning, when its folder cannot be written. */
   file?: string
-  /** What stdout gets: a JSON line a record; on a terminal a readable one, with colours; nothing where it has another use. */
+  /** What stdout gets for each record: a JSON line, a readable coloured line, or nothing where it has another use. */
   console: 'json' | 'pretty' | 'none'
 }
 
 export interface RunnerLogger {
   logger: Logger
-  /** Writes out what is buffered and closes the file; bounded in time, since the reader of stdout may have stopped. */
+  /** Flushes the buffer and closes the file. Bounded in time, because the reader of stdout may have stopped. */
   close(): Promise<void>
 }
 
-/** What every line of a logger passes through before it is written. */
+/** The filter that every line of a logger passes before it is written. */
 const lineFilters = new WeakMap<Logger, { redact(line: string): string }>()
 
-/** From now on no line of `logger` or of its children holds what `redact` takes out. */
+/** Passes every further line of `logger` and of its children through `redact`. */
 export function redactLines(logger: Logger, redact: (line: string) => string): void {
   const filter = lineFilters.get(logger)
   if (filter !== undefined) filter.redact = redact
 }
 
-/** Rotated at this size; so many older ones are kept. */
+/** The size at which the file is rotated, and how many older files are kept. */
 const LOG_FILE_SIZE = '50M'
 const LOG_FILES_MAX = 3
-/** Bytes kept for a stdout that nobody drains; then lines are dropped rather than the server stopped. */
+/** Upper bound of the buffer for stdout, in bytes. Beyond it, lines are dropped so that the server never stops. */
 const STDOUT_BUFFER_BYTES_MAX = 1024 * 1024
 const FLUSH_MS = 500
 
 /**
- * JSON lines on stdout and a rotated copy in a file. Written asynchronously: stdout may be a pipe that nobody
- * reads, and a synchronous write to it would freeze the server (openshell.md 3.4.2).
+ * Creates a logger with JSON lines on stdout and a rotated copy in a file. Writes asynchronously: stdout may be a pipe
+ * that nobody reads, and a synchronous write to it would freeze the server (openshell.md 3.4.2).
  */
 export async function createLogger(options: LoggerOptions): Promise<RunnerLogger> {
   const destination = pino.destination({ dest: 1, sync: false, maxLength: STDOUT_BUFFER_BYTES_MAX })
-  // EPIPE: the reader of our stdout went away. The file still has everything.
+  // EPIPE means that the reader of stdout has gone. The file still gets every line.
   destination.on('error', () => {})
   const stdout = options.console === 'pretty' ? await prettyStream() : destination
   const problem = options.file === undefined ? undefined : writeProblem(dirname(options.file))
@@ -91,7 +91,7 @@ function rotatingFile(file: string): RotatingFileStream {
     size: LOG_FILE_SIZE,
     rotate: LOG_FILES_MAX,
   })
-  // A disk that fills up later costs the copy, never the server.
+  // A disk that fills up later stops the copy, never the server.
   stream.on('error', () => {})
   return stream
 }

@@ -18,22 +18,22 @@ import {
 } from '../channels.ts'
 import { countModelCalls } from './gen-ai-metrics.ts'
 
-/** What is looked up when somebody asks, rather than counted as it happens. */
+/** Values that are looked up on each request for the metrics, not counted as events happen. */
 export interface MetricSources {
-  /** Threads by their state. */
+  /** Returns the number of threads by state. */
   threads(): Record<string, number>
-  /** Runs that wait behind another, all threads together, and on the thread where most do. */
+  /** Returns the number of queued runs: of all threads together, and of the thread with the longest queue. */
   queued(): { total: number; longest: number }
-  /** Claude Code processes that stand ready. */
+  /** Returns the number of warm Claude Code processes. */
   warm(): number
-  /** How many records each reader of the log is behind its thread's last. */
+  /** Returns for each reader of the log how many records it is behind the last one of its thread. */
   lags(): Promise<readonly number[]>
   logBytes(): Promise<number>
-  /** Connections and requests that the policy has judged, by what became of them. */
+  /** Returns the number of connections and requests that the policy has judged, by verdict. */
   egress(): Readonly<Record<string, number>>
-  /** Who answers the model's requests, as `gen_ai.provider.name`; undefined where no run is. */
+  /** The provider of the model, as `gen_ai.provider.name`; undefined in a process without runs. */
   provider?: string
-  /** The link to a control plane, where there is one. */
+  /** Returns the state of the control plane's link, and the number of unpushed records; undefined without a link. */
   link?: (() => Promise<{ state: string; behind: number }>) | undefined
 }
 
@@ -43,15 +43,15 @@ interface MetricsText {
 }
 
 export interface Metrics {
-  /** In Prometheus' text form. */
+  /** Returns the metrics in Prometheus' text format. */
   read(): Promise<MetricsText>
-  /** The same as values. */
+  /** Returns the same metrics as prom-client's JSON values. */
   collect(): Promise<unknown>
-  /** Takes the subscriptions back. */
+  /** Unsubscribes from all channels. */
   close(): void
 }
 
-/** Bounds in seconds: a warm answer from a mock takes 20 ms, a cold start seconds, a run may take an hour. */
+/** Bucket bounds in seconds. A warm answer from a mock takes 20 ms, a cold start seconds, and a run up to an hour. */
 const ANSWER_SECONDS = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 const RUN_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600]
 const READER_SECONDS = [1, 10, 60, 600, 3600, 86_400]
@@ -61,7 +61,8 @@ const NANOSECONDS = 1e9
 type Prom = Pick<typeof PromClient, 'Counter' | 'Gauge' | 'Histogram' | 'Registry'>
 
 /**
- * By its parts: the whole loads OpenTelemetry's API for exemplars nobody asks for, which is ten of the runner's 90 MiB.
+ * Loads prom-client by its parts. The whole package loads OpenTelemetry's API for exemplars, which are not used: ten of
+ * the runner's 90 MiB.
  */
 function loadProm(): Prom {
   const require = createRequire(import.meta.url)
@@ -73,7 +74,7 @@ function loadProm(): Prom {
   }
 }
 
-/** Counts from now on what the channels publish. */
+/** Starts to count what the channels publish. */
 export function openMetrics(sources: MetricSources): Metrics {
   const prom = loadProm()
   const registry = new prom.Registry()
@@ -214,7 +215,7 @@ function countProcesses({ Counter }: Prom, registry: Registry): Unsubscribe[] {
     connectionDropped.subscribe(() => dropped.inc()),
     claudeStarted.subscribe(() => started.inc()),
     claudeExited.subscribe(({ wanted }) => exited.inc({ wanted: String(wanted) })),
-    // Tools of the client's and of MCP servers have any number of names.
+    // Tools of the client and of MCP servers count under one label value, because they can have any number of names.
     policyDenied.subscribe(({ by, what, gate = '' }) =>
       denied.inc({ by, what: what.startsWith('mcp__') ? 'mcp' : what, gate }),
     ),
@@ -311,7 +312,7 @@ function lookUp({ Counter, Gauge }: Prom, registry: Registry, sources: MetricSou
   gauge('agui_runner_log_size_bytes', 'Bytes of the store that are in use.', () => sources.logBytes())
 }
 
-/** The names are those of every Prometheus client, so that existing dashboards fit. */
+/** Measures the process under the names of every Prometheus client, so that existing dashboards fit. */
 function measureProcess({ Gauge, Counter }: Prom, registry: Registry, loop: IntervalHistogram): void {
   const registers = [registry]
   new Gauge({
@@ -320,7 +321,7 @@ function measureProcess({ Gauge, Counter }: Prom, registry: Registry, loop: Inte
     labelNames: ['quantile'],
     registers,
     collect() {
-      // It measures its own interval: what is above that is delay.
+      // The histogram includes its own sampling interval. Only the time above it is delay.
       const delay = (nanoseconds: number): number =>
         Math.max(0, nanoseconds / NANOSECONDS - LOOP_RESOLUTION_MS / 1000) || 0
       this.set({ quantile: '0.5' }, delay(loop.percentile(50)))

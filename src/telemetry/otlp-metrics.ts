@@ -16,7 +16,7 @@ import type { Metrics } from './metrics.ts'
 
 const Labels = z.record(z.string(), z.union([z.string(), z.number()]))
 const Value = z.object({ value: z.number(), labels: Labels, metricName: z.string().optional() })
-/** As prom-client's registry gives them. */
+/** A metric as prom-client's registry returns it. */
 const Metric = z.object({
   name: z.string(),
   help: z.string(),
@@ -27,8 +27,8 @@ type Value = z.infer<typeof Value>
 type Metric = z.infer<typeof Metric>
 
 /**
- * The metrics of `GET /metrics` for whoever takes OTLP: there is one table of them. Their names are the same; those that
- * OpenTelemetry itself has a name for have that one.
+ * Produces the metrics of `GET /metrics` for OTLP, from the same registry. The names are the same, except for metrics
+ * that OpenTelemetry's conventions name.
  */
 export function otlpMetrics(metrics: () => Promise<Metrics>, name: string): MetricProducer {
   const startTime = millisToHrTime(Date.now())
@@ -76,13 +76,13 @@ function withAttributes({ labels, ...value }: Value): Value {
   return { ...value, labels: Object.fromEntries(named) }
 }
 
-/** By the convention of the names. */
+/** Returns the unit that the suffix of the name stands for. */
 function unitOf(name: string): string {
   if (/_seconds(?:_total)?$/.test(name)) return 's'
   return /_bytes(?:_total)?$/.test(name) ? 'By' : '1'
 }
 
-/** Prometheus counts what is at or below each bound; OTLP what is between two. */
+/** Converts histograms. Prometheus counts the values at or below each bound, OTLP those between two bounds. */
 function histograms(values: readonly Value[], span: TimeSpan): DataPoint<Histogram>[] {
   const groups = new Map<string, { attributes: Attributes; sum: number; upTo: [number, number][] }>()
   for (const { value, labels, metricName = '' } of values) {

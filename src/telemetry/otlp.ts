@@ -14,7 +14,7 @@ import { type RunSpansOptions, traceRuns } from './run-spans.ts'
 export interface OtlpOptions extends Pick<RunSpansOptions, 'agentName' | 'provider' | 'capturesContent'> {
   version: string
   logger: Logger
-  /** How each is sent; undefined for what is not. */
+  /** How to reach the collector of traces; undefined when traces are not exported. `metrics` likewise. */
   traces: OtlpWay | undefined
   metrics: (OtlpWay & { intervalMs: number; read(): Promise<Metrics> }) | undefined
   /** How long the last spans and metrics may take to leave, in milliseconds. */
@@ -22,20 +22,20 @@ export interface OtlpOptions extends Pick<RunSpansOptions, 'agentName' | 'provid
 }
 
 export interface OtlpWay {
-  /** The proxy that leads to the collector; undefined for none. */
+  /** The proxy on the way to the collector; undefined for a direct connection. */
   proxy: { url: string; headers: Record<string, string> } | undefined
 }
 
 const NAME = 'agui-runner'
-/** An attempt to export is given up then: the queue behind it is short. */
+/** Time limit of one export attempt. Later data waits in a small queue meanwhile, so the limit is short. */
 const EXPORT_TIMEOUT_MS = 5000
 
 /**
  * Sends traces and metrics to an OpenTelemetry collector, as the standard variables say (docs/traces.md). This file is
- * loaded when there is one. A collector that is slow, stopped or refuses costs what it does not take, and nothing else:
- * what waits is bounded, and nobody waits for it.
+ * loaded only when a collector is configured. A collector that is slow, stopped or refuses loses data and nothing else:
+ * the pending data is bounded, and no run waits for it.
  *
- * @returns what sends the rest, as far as the time allows, and ends it.
+ * @returns a function that sends the remaining data within `flushMs` and ends the export.
  */
 export function openOtlp(options: OtlpOptions): () => Promise<void> {
   const own = {
@@ -50,7 +50,7 @@ export function openOtlp(options: OtlpOptions): () => Promise<void> {
   ]
   return async () => {
     const late = new Promise<void>((resolve) => setTimeout(resolve, options.flushMs).unref())
-    // Why something did not leave was said when it was tried.
+    // A failed export has been logged when it was tried.
     await Promise.race([late, Promise.allSettled(closers.map((close) => close()))])
   }
 }
@@ -90,7 +90,7 @@ function openMetricsExport(
 
 function exporterOptions({ proxy }: OtlpWay) {
   if (proxy === undefined) return { timeoutMillis: EXPORT_TIMEOUT_MS }
-  // The same for http: what is sent is not for the proxy.
+  // A tunnel is used for http collectors as well, because the data is not for the proxy's eyes.
   const agent = new HttpsProxyAgent(proxy.url, { headers: proxy.headers, keepAlive: true })
   return { timeoutMillis: EXPORT_TIMEOUT_MS, httpAgentOptions: () => agent }
 }
@@ -99,7 +99,7 @@ interface Exporter<T> {
   export(items: T, done: (result: ExportResult) => void): void
 }
 
-/** The log hears of it once when the collector stops taking, and once when it takes again. */
+/** Logs once when the collector stops accepting data, and once when it accepts again. */
 function told<T>(exporter: Exporter<T>, { what, logger }: { what: string; logger: Logger }): void {
   const send = exporter.export.bind(exporter)
   let isLost = false

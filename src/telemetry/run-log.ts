@@ -9,10 +9,10 @@ import {
 import type { Logger } from './logger.ts'
 
 /**
- * Lines for what runs do, whoever has submitted them, each with its thread and run. The ids are the client's; of what
- * was said or done nothing is logged.
+ * Logs what runs do, whichever way they were submitted, each line with its thread and run. The ids are the client's.
+ * The content of messages and tool calls is never logged.
  *
- * @returns what ends it.
+ * @returns a function that ends the logging.
  */
 export function logRuns(logger: Logger): () => void {
   const subscriptions = [

@@ -32,28 +32,28 @@ import { SpanContent } from './span-content.ts'
 export interface RunSpansOptions {
   tracer: Tracer
   propagator: TextMapPropagator
-  /** Of the agent, as `gen_ai.agent.name`. */
+  /** The agent's name, as `gen_ai.agent.name`. */
   agentName: string
-  /** Who answers the model's requests, as `gen_ai.provider.name`. */
+  /** The provider of the model, as `gen_ai.provider.name`. */
   provider: string
-  /** Whether spans hold what was said and done. */
+  /** Whether spans contain the messages and the arguments and results of tools. */
   capturesContent: boolean
 }
 
-/** A call whose run ended before its result came; the result may come in a later run, or never. */
+/** Upper bound of the remembered tool calls whose run ended before their result. A result may come later, or never. */
 const WAITING_CALLS_MAX = 1000
 
 /**
- * One trace a run, out of what the channels say of it, by OpenTelemetry's conventions for generative AI: `invoke_agent` for
- * the run, in it `chat` for each request to the model and `execute_tool` for each tool, and in that `invoke_agent` again
- * for a subagent.
+ * Traces each run from what the channels publish, by OpenTelemetry's conventions for generative AI. A run is an
+ * `invoke_agent` span. It contains a `chat` span for each request to the model, and an `execute_tool` span for each
+ * tool. The tool's span contains another `invoke_agent` span for a subagent.
  *
- * @returns what ends it.
+ * @returns a function that ends the tracing.
  */
 export function traceRuns(options: RunSpansOptions): () => void {
   const runs = new Map<string, RunTrace>()
   const waiting = new Map<string, string>()
-  /** By thread: its process, and the run whose span that hands on to what it starts. */
+  /** By thread: the pid of its process, and the span of the run that started it. The process passes this span on. */
   const starters = new Map<string, { pid: number | undefined; context: SpanContext }>()
   const of = ({ threadId, runId = '' }: { threadId: string; runId?: string }): RunTrace | undefined =>
     runs.get(JSON.stringify([threadId, runId]))
@@ -100,9 +100,9 @@ export function traceRuns(options: RunSpansOptions): () => void {
 
 interface ToolSpan {
   name: string
-  /** Whose call it is; undefined for the agent itself. */
+  /** The id of the subagent run that makes the call; undefined for the agent itself. */
   owner: string | undefined
-  /** Undefined until the tool runs. */
+  /** The tool's span; undefined until the tool runs. */
   span: Span | undefined
   content: SpanContent
 }
@@ -120,7 +120,7 @@ class RunTrace {
   readonly #common: Attributes
   readonly #startedAt: number
   readonly #tools = new Map<string, ToolSpan>()
-  /** By their own ids; those that have ended too, for what is reported of them later. */
+  /** By subagent run id. Ended subagents stay, because their model requests may be reported later. */
   readonly #subagents = new Map<string, SubagentSpan>()
   readonly #content: SpanContent
 
@@ -144,7 +144,7 @@ class RunTrace {
     const parent = propagator.extract(ROOT_CONTEXT, carrier, defaultTextMapGetter)
     const name = `invoke_agent ${agentName}`
     this.#root = tracer.startSpan(name, { kind: SpanKind.INTERNAL, attributes, startTime: at }, parent)
-    // Those behind the run see it as their parent.
+    // Puts the run's span into the carrier, so that the systems that the run calls see it as their parent.
     propagator.inject(trace.setSpan(ROOT_CONTEXT, this.#root), carrier, defaultTextMapSetter)
   }
 
@@ -156,7 +156,7 @@ class RunTrace {
     return this.#root.spanContext()
   }
 
-  /** Its process was started for another run: what that starts is a part of that one's trace. */
+  /** Links the run whose process this run uses: what the process starts belongs to that run's trace. */
   workedIn(other: SpanContext | undefined): void {
     if (other !== undefined && other.spanId !== this.context.spanId) this.#root.addLink({ context: other })
   }
@@ -235,12 +235,12 @@ class RunTrace {
       ...usageAttributes(sum(usage)),
       ...this.#content.ofMessages(),
     })
-    // Somebody wanted it to stop: that is no failure of the run.
+    // A cancelled run was stopped on purpose. That is no failure.
     if (outcome === 'error') fail(this.#root, code ?? 'internal')
     this.#root.end(Date.now())
   }
 
-  /** What waits for somebody has not run: it runs in a later run, or never. */
+  /** Settles a call without a result. After a run without an error it is remembered, as it may run in a later run. */
   #leave(id: string, { name, span }: ToolSpan, error: string | undefined): void {
     if (error === undefined) {
       this.#waiting.set(id, name)
@@ -251,7 +251,7 @@ class RunTrace {
     } else if (span !== undefined) fail(span, error).end(Date.now())
   }
 
-  /** From here on the tool has all that it needs. */
+  /** Returns the span of a call, and starts it on the first use. Returns undefined for an unknown call. */
   #runs(toolCallId: string, startTime: number = Date.now()): Span | undefined {
     const tool = this.#tools.get(toolCallId)
     if (tool === undefined) return undefined
@@ -274,7 +274,7 @@ class RunTrace {
   #answered(event: Extract<AguiEvent, { type: EventType.TOOL_CALL_RESULT }>): void {
     const { toolCallId, content, subagentRunId: owner, metadata } = event
     if (!this.#tools.has(toolCallId)) {
-      // It was called in an earlier run and waited for somebody, until this one began.
+      // The call was made in an earlier run, and waited for an answer until this run began.
       const name = this.#waiting.get(toolCallId)
       if (name === undefined) return
       this.#waiting.delete(toolCallId)
@@ -300,7 +300,7 @@ class RunTrace {
       'gen_ai.agent.name': name,
       'gen_ai.agent.id': subagentRunId,
     }
-    // It may be there before the end of the call that it is for.
+    // A subagent may start before the end of its tool call.
     const call = parentToolCallId === undefined ? undefined : this.#runs(parentToolCallId)
     const parent = parentSubagentRunId === undefined ? undefined : this.#subagents.get(parentSubagentRunId)
     const span = this.#start(
@@ -311,7 +311,7 @@ class RunTrace {
     this.#subagents.set(subagentRunId, { span, parentToolCallId })
   }
 
-  /** The span of whoever asked the model; undefined for the agent itself. */
+  /** Returns the span of the subagent that asked the model, and undefined for the agent itself. */
   #askedFor(toolCallId: string | undefined): Span | undefined {
     if (toolCallId === undefined) return undefined
     const subagents = [...this.#subagents.values()]
@@ -328,7 +328,7 @@ class RunTrace {
   }
 }
 
-/** The words of a failure may repeat what was said: a span has its kind only. */
+/** Marks a span as failed. It gets the kind of the failure only, because a message may repeat the conversation. */
 function fail(span: Span, kind: string): Span {
   span.setStatus({ code: SpanStatusCode.ERROR, message: kind })
   span.setAttribute('error.type', kind)
@@ -362,7 +362,7 @@ function usageAttributes(usage: TokenUsage | undefined): Attributes {
   return Object.fromEntries(COUNT_NAMES.map((name) => [COUNTS[name], usage[name]]))
 }
 
-/** Of several models. */
+/** Adds up the usage of several models. */
 function sum(usage: readonly TokenUsage[]): TokenUsage {
   const counts = COUNT_NAMES.flatMap((name) => {
     const known = usage.flatMap((each) => each[name] ?? [])

@@ -7,13 +7,13 @@ import {
 } from '@ag-ui/core'
 import type { Attributes } from '@opentelemetry/api'
 
-/** Of what one span holds. What comes behind is left out, with a mark. */
+/** Upper bound of the content of one span, in UTF-16 code units. The rest is cut off, with a mark. */
 const CONTENT_CHARS_MAX = 64 * 1024
 const CUT = ' [cut]'
 
 /**
- * What was said and done, for the attributes of a span, in the form of OpenTelemetry's `gen_ai.*.messages`. Holds nothing
- * unless it captures; what it is given has no secrets any more.
+ * The messages or the tool call of a span, for its attributes in the form of OpenTelemetry's `gen_ai.*.messages`. It
+ * keeps nothing unless `captures` is true. Its input must already be free of secrets.
  */
 export class SpanContent {
   readonly #captures: boolean

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { ErrorCode } from '../../errors.ts'
 
-/** A schema that stands in the document once, by its name. */
+/** A schema that the document contains once, under its name. */
 export interface NamedSchema {
   name: string
   schema: z.ZodType
@@ -9,13 +9,13 @@ export interface NamedSchema {
 
 export interface RouteAnswer {
   says: string
-  /** A JSON body. */
+  /** The schema of a JSON body. */
   json?: z.ZodType | NamedSchema
-  /** Any other body, by its media types. */
+  /** The media types of any other body. */
   media?: readonly string[]
 }
 
-/** What the document says of a route, with the schemas that the route itself parses by. */
+/** The description of a route in the document, with the schemas that the route itself parses with. */
 export interface RouteFacts {
   tag: 'runs' | 'threads' | 'workspace' | 'platform' | 'server'
   summary: string
@@ -23,14 +23,14 @@ export interface RouteFacts {
   params?: z.ZodType
   query?: z.ZodType
   headers?: z.ZodType
-  /** JSON; or whatever bytes come. */
+  /** The schema of a JSON body, or `bytes` for a body of any content. */
   body?: z.ZodType | NamedSchema | 'bytes'
-  /** Of a JSON body: what somebody may send to begin with. */
+  /** A JSON body that a reader of the document can send as a first try. */
   example?: unknown
   answers: Readonly<Record<number, RouteAnswer>>
-  /** Beside those that any such route may answer with. */
+  /** The errors of this route, beside those that every route with the same openness can answer with. */
   errors?: readonly ErrorCode[]
-  /** Asked without a token: by anybody, or as a page, behind the doors of Host and Origin. */
+  /** Set for a route that needs no token: `to-all` for anyone, `as-page` behind the Host and Origin checks. */
   isOpen?: 'to-all' | 'as-page'
 }
 
@@ -41,14 +41,14 @@ declare module 'fastify' {
 }
 
 /**
- * The options of a route that the document is to describe: `app.get(url, about(() => ({ … })), handler)`. A function,
- * so that a server which nobody asks for its document makes none of these schemas.
+ * Returns the options of a route that the document describes: `app.get(url, about(() => ({ … })), handler)`. `facts` is
+ * a function, so that the schemas are built only when the document is requested.
  */
 export function about(facts: () => RouteFacts): { config: { about: () => RouteFacts } } {
   return { config: { about: facts } }
 }
 
-/** The usual answer: 200 with JSON. */
+/** Returns the usual answer: 200 with JSON. */
 export function ok(says: string, json: z.ZodType | NamedSchema): Record<number, RouteAnswer> {
   return { 200: { says, json } }
 }

@@ -5,7 +5,7 @@ import type { DocumentedResponse, OpenApiDocument, Operation, Parameter } from '
 
 type Json = Record<string, unknown>
 
-/** The order in which somebody who has never seen the runner wants to read. */
+/** The sections of the page, in the order that suits a reader who does not know the runner. */
 const SECTIONS: readonly { tag: string; title: string }[] = [
   { tag: 'runs', title: 'Runs' },
   { tag: 'threads', title: 'Threads' },
@@ -20,7 +20,7 @@ interface Route {
   operation: Operation
 }
 
-/** The document for a person: every route folded up, to be searched and tried. */
+/** Renders the document as a page: every route folded up, with a search and a form to send requests. */
 export function renderDocs(document: OpenApiDocument): Page {
   const routes = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ method, path, operation })),
@@ -74,7 +74,7 @@ function renderRoute({ method, path, operation }: Route): string {
   )
 }
 
-/** What the script sends: the path with its parameters filled in, and a body to begin with. */
+/** Renders the form that TRY_SCRIPT sends: a field for each parameter, and the example body. */
 function renderTry({ method, path, operation }: Route): string {
   const { requestBody, parameters = [] } = operation
   const example = requestBody?.content['application/json']?.example
@@ -131,11 +131,11 @@ function renderContent(content: Record<string, { schema: Json; example?: unknown
 interface ShownEvent {
   name: string
   example: unknown
-  /** Of the runner's own: what it may hold. */
+  /** The schema of one of the runner's own events; undefined for AG-UI's. */
   schema?: Json
 }
 
-/** Every event that a stream may hold, AG-UI's first. */
+/** Returns every event that a stream may contain, AG-UI's first. */
 function eventsOf({ components: { schemas } }: OpenApiDocument): ShownEvent[] {
   const { examples } = schemas['Event'] ?? {}
   const { oneOf } = schemas['OwnEvent'] ?? {}
@@ -184,7 +184,7 @@ function exampleOf(requestBody: Operation['requestBody']): string {
   return example === undefined ? '{…}' : JSON.stringify(example)
 }
 
-/** A schema in a few words. */
+/** Returns a schema in a few words. */
 function typeOf(schema: Json): string {
   const { type, const: only, enum: values, anyOf, pattern, default: fallback } = schema
   const words = Array.isArray(values)
@@ -225,7 +225,7 @@ table{border-collapse:collapse;width:100%}td{border-top:1px solid var(--line);pa
 td p{margin:.2rem 0}.in{white-space:nowrap}
 `
 
-/** In the tab's address the token has no place: the script asks for the same page with it, and shows what that holds. */
+/** The script of the sign-in page. It fetches the same page with the token in a header and shows the result. */
 const SIGN_IN_AND_SHOW = `${SIGN_IN_SCRIPT}${TRY_SCRIPT}
 async function show() {
   const answer = await fetchSignedIn('docs')
@@ -245,7 +245,7 @@ async function show() {
 show()
 `
 
-/** For a browser that has not shown the token: it holds nothing of the document. */
+/** The page for a browser that has sent no token. It contains nothing of the document. */
 export const DOCS_SIGN_IN: Page = {
   title: 'agui-runner API',
   style: `${STYLE}${SIGN_IN_STYLE}`,

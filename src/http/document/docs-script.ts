@@ -1,6 +1,6 @@
 /**
- * JavaScript of the page of the document: the search, and "Send". It listens on the whole page, for what it works on
- * may come in later, with the token. Stands behind SIGN_IN_SCRIPT.
+ * The JavaScript of the documentation page: the search and the "Send" forms. It listens on the whole page, because the
+ * forms may be inserted later, after the sign-in. It must follow SIGN_IN_SCRIPT.
  */
 export const TRY_SCRIPT = `
 const SHOWN_CHARS_MAX = 50000

@@ -1,4 +1,4 @@
-// One example of every event that a stream may hold, for the document. Tests hold each to its schema.
+// One example of every event that a stream may contain, for the OpenAPI document. Tests check each against its schema.
 import { EventType } from '@ag-ui/core'
 import type { AguiEvent } from '../../agui/event.ts'
 import type { OwnEventName, OwnEventValue } from '../../agui/own-events.ts'
@@ -9,7 +9,7 @@ const thought = { messageId: 'msg_1:reasoning' }
 const call = { toolCallId: 'toolu_1' }
 const subagent = { subagentRunId: 'toolu_2' }
 
-/** Those of AG-UI that the runner sends, in the order in which a run may have them. */
+/** The AG-UI events that the runner sends, in an order that a run may have. */
 export const AGUI_EXAMPLES: readonly AguiEvent[] = [
   {
     type: EventType.RUN_STARTED,
@@ -78,7 +78,7 @@ export const AGUI_EXAMPLES: readonly AguiEvent[] = [
   },
 ]
 
-/** The value of each of the runner's own. */
+/** One value for each of the runner's own events. */
 export const OWN_EXAMPLES: { readonly [N in OwnEventName]: OwnEventValue<N> } = {
   api_retry: { attempt: 1, maxRetries: 10, delayMs: 500, status: 529, error: 'overloaded' },
   api_error: { error: 'overloaded', status: 529, message: 'The request failed and the run goes on.' },

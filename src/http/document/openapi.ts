@@ -7,12 +7,12 @@ import { PACKAGE_DIRECTORY } from '../../package-directory.ts'
 import type { NamedSchema, RouteAnswer, RouteFacts } from './about.ts'
 import { AGUI_EXAMPLES, OWN_EXAMPLES } from './event-examples.ts'
 
-/** One route as Fastify has it. */
+/** One route as Fastify registered it. */
 export interface DocumentedRoute {
   method: string
   /** Fastify's pattern: `/sessions/:threadId`, `/files/*`. */
   url: string
-  /** Undefined when nobody has described the route: it is listed all the same. */
+  /** Returns undefined for a route without a description. The document lists such a route all the same. */
   facts(): RouteFacts | undefined
 }
 
@@ -66,7 +66,7 @@ const DESCRIPTION =
 const SSE = 'text/event-stream'
 const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` })
 
-/** Frames of events; the `id` of each is the seq of its record. */
+/** The body of an event stream: SSE frames, each with the seq of its record as `id`. */
 const STREAM = {
   schema: {
     type: 'string',
@@ -78,7 +78,7 @@ const STREAM = {
     .join(''),
 }
 
-/** What a route may answer besides, by how open it is. */
+/** The errors that a route can answer with in addition to its own, by how open the route is. */
 const BY_DOORS: Record<NonNullable<RouteFacts['isOpen']> | 'closed', readonly ErrorCode[]> = {
   'to-all': [],
   'as-page': ['host_not_allowed', 'origin_not_allowed', 'rate_limited'],
@@ -93,7 +93,7 @@ const TAGS: readonly { name: RouteFacts['tag']; description: string }[] = [
   { name: 'server', description: 'Health, readiness, metrics and this document.' },
 ]
 
-/** The routes as an OpenAPI 3.1 document. */
+/** Returns the routes as an OpenAPI 3.1 document. */
 export function toDocument(routes: readonly DocumentedRoute[]): OpenApiDocument {
   const schemas: Record<string, Json> = {
     Error: errorSchema(),
@@ -131,7 +131,7 @@ export function toDocument(routes: readonly DocumentedRoute[]): OpenApiDocument 
   }
 }
 
-/** `/files/*` has no like in OpenAPI: its rest stands as one parameter. */
+/** The parameter that stands for `*` in `/files/*`. OpenAPI has no such pattern. */
 const REST = 'path'
 
 function toPath(url: string): string {
@@ -179,7 +179,7 @@ function pathParameters(url: string, params: z.ZodType | undefined): Parameter[]
   })
 }
 
-/** The fields of an object's schema; of one that may also be null, too. */
+/** Returns the fields of an object's schema as parameters. The schema may also allow null. */
 function toParameters(schema: z.ZodType | undefined, place: Parameter['in']): Parameter[] {
   if (schema === undefined) return []
   const json = toSchema(schema)
@@ -192,7 +192,7 @@ function toParameters(schema: z.ZodType | undefined, place: Parameter['in']): Pa
     return {
       name,
       in: place,
-      // A default makes it optional, though what comes out always has it.
+      // A field with a default is optional in the input, although the parsed output always has it.
       required: required.includes(name),
       ...(typeof description === 'string' ? { description } : {}),
       schema: rest,
@@ -255,13 +255,13 @@ function toReference(
   return ref(schema.name)
 }
 
-/** OpenAPI 3.1 takes JSON Schema 2020-12 as it is. */
+/** Returns the JSON Schema of a zod schema. OpenAPI 3.1 takes JSON Schema 2020-12 unchanged. */
 function toSchema(schema: z.ZodType, io: 'input' | 'output' = 'input'): Json {
   const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, {
     io,
     unrepresentable: 'any',
     cycles: 'throw',
-    // References into the schema itself would lead nowhere once it stands in the document.
+    // References within the schema would be invalid once the schema is embedded in the document.
     reused: 'inline',
   })
   return rest
@@ -279,7 +279,7 @@ function errorSchema(): Json {
   )
 }
 
-/** Shown by example, for what else they may have is AG-UI's to describe. */
+/** Returns the schema of AG-UI's events, by examples: AG-UI itself specifies their fields. */
 function eventSchema(): Json {
   return {
     description: 'An event of AG-UI 1.0 as the runner sends it; `CUSTOM` is OwnEvent.',
@@ -290,7 +290,7 @@ function eventSchema(): Json {
   }
 }
 
-/** What a stream may hold beside AG-UI's own events. */
+/** Returns the schema of the runner's own events. */
 function ownEventSchema(): Json {
   const values = new Map<string, object>(Object.entries(OWN_EXAMPLES))
   const oneOf = Object.entries(OWN_EVENTS).map(([own, value]) => {

@@ -5,7 +5,7 @@ import { type ErrorCode, RunnerError } from '../../errors.ts'
 import { leaveFor } from './cors.ts'
 import { toErrorBody } from './error-answers.ts'
 
-/** What Node's parser refuses before there is a request, by its code. */
+/** The answers to what Node's parser refuses before there is a request, by Node's error code. */
 const REFUSALS: Record<string, { code: ErrorCode; message: string }> = {
   HPE_HEADER_OVERFLOW: {
     code: 'headers_too_large',
@@ -17,9 +17,12 @@ const REFUSALS: Record<string, { code: ErrorCode; message: string }> = {
   },
 }
 
-/** Answers what is no HTTP request, or does not become one; a listed page may read that as any other answer. */
+/**
+ * Answers bytes that are not an HTTP request, and requests that stay incomplete. Pages of the allowed origins can read
+ * these answers as any other.
+ */
 export function clientErrors(allowedOrigins: readonly string[]) {
-  /** Of the last request on a connection, for one whose body does not come. */
+  /** The origin of the last request on each connection, for a request whose body does not arrive. */
   const origins = new WeakMap<Duplex, string>()
   return {
     onRequest({ headers, socket }: IncomingMessage): void {
@@ -40,12 +43,12 @@ export function clientErrors(allowedOrigins: readonly string[]) {
   }
 }
 
-/** Of a head that was not read to its end. A listed origin is all that is made of it, whoever wrote it. */
+/** Returns the origin in an incomplete head. Its only use is the comparison with the allowed origins. */
 function originIn(head: unknown): string | undefined {
   return Buffer.isBuffer(head) ? /\r\norigin:[ \t]*([^\s]+)/i.exec(head.toString('latin1'))?.[1] : undefined
 }
 
-/** Answers on a bare connection, in the shape of every other error, and hangs up. */
+/** Answers on a bare connection, in the shape of every other error, and closes the connection. */
 export function refuse(socket: Duplex, error: RunnerError, headers: Record<string, string> = {}): void {
   if (!socket.writable) {
     socket.destroy()
@@ -63,7 +66,7 @@ export function refuse(socket: Duplex, error: RunnerError, headers: Record<strin
   socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy())
 }
 
-/** Node would answer an `Expect` other than 100-continue without a body. */
+/** Refuses an `Expect` other than 100-continue with an error body. Node's own answer would have none. */
 export function refuseExpectations(server: Server, allowedOrigins: readonly string[]): void {
   server.on('checkExpectation', ({ headers }: IncomingMessage, response: ServerResponse) => {
     const { status, body } = toErrorBody(

@@ -2,13 +2,13 @@ import fastifyCors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
 
 const EXPOSED = ['Retry-After']
-/** How long a browser need not ask again, in seconds. */
+/** How long a browser may cache the answer to a preflight, in seconds. */
 const LEAVE_SECONDS = 600
 
 /**
- * Lets pages of the listed origins call every route and read its answers, refusals and streams included. Their
- * preflights are answered before the doors, since those bear no token; what they then send passes the doors as ever.
- * Everybody else gets no leave. With no origin listed nothing is said at all.
+ * Lets pages of the listed origins call every route and read its answers, including refusals and streams. Their
+ * preflights carry no token and are answered before the checks of `doors.ts`. The requests that follow are checked as
+ * usual. Other origins get no permission. With an empty list, no CORS header is ever sent.
  */
 export async function allowOrigins(app: FastifyInstance, allowedOrigins: readonly string[]): Promise<void> {
   if (allowedOrigins.length === 0) return
@@ -17,14 +17,14 @@ export async function allowOrigins(app: FastifyInstance, allowedOrigins: readonl
       decide(null, origin !== undefined && allowedOrigins.includes(origin) ? origin : false)
     },
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    // The headers that are asked for are allowed: applications add their own.
+    // Without `allowedHeaders` every requested header is allowed, because applications add their own.
     exposedHeaders: EXPOSED,
     maxAge: LEAVE_SECONDS,
     strictPreflight: false,
   })
 }
 
-/** The same for an answer that Fastify does not make. */
+/** Returns the same headers for an answer that Fastify does not send. */
 export function leaveFor(
   origin: string | undefined,
   allowedOrigins: readonly string[],

@@ -4,11 +4,11 @@ import { RunnerError } from '../../errors.ts'
 import type { Tickets } from './tickets.ts'
 
 export interface DoorOptions {
-  /** Every route behind the door needs it, when set. */
+  /** The token that every checked route requires; undefined when none is required. */
   token: string | undefined
-  /** Host names, without port, that requests may name, beside the loopback ones; `*` allows any. */
+  /** Host names without port that requests may name, beside the loopback names; `*` allows any. */
   allowedHosts: readonly string[]
-  /** Origins (`https://app.example`) whose pages may call, beside the runner's own. */
+  /** Origins (`https://app.example`) whose pages may call the runner, beside its own. */
   allowedOrigins: readonly string[]
 }
 
@@ -16,8 +16,8 @@ const BEARER = 'bearer.'
 const LOOPBACK_NAMES = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i
 
 /**
- * The tokens of one request: in a header of their own and (WebSocket) as subprotocols `bearer.<token>`. A bearer is one
- * when there are no others: beside those it may be meant for a proxy in between.
+ * Returns the tokens of a request: from `X-Ambient-Session-Token` and from WebSocket subprotocols `bearer.<token>`.
+ * `Authorization` counts only without these, because beside them it may be meant for a proxy in between.
  */
 function givenTokens({ headers }: FastifyRequest): string[] {
   const own = headers['x-ambient-session-token']
@@ -31,12 +31,12 @@ function givenTokens({ headers }: FastifyRequest): string[] {
 }
 
 /**
- * Refuses a request whose `Host` is none of ours (DNS rebinding), or that comes from another origin's page.
+ * Refuses a request whose `Host` is not the runner's (DNS rebinding), or that comes from a page of another origin.
  *
  * @throws {RunnerError} `host_not_allowed`, `origin_not_allowed`, `invalid_input`.
  */
 export function checkPlace(request: FastifyRequest, options: DoorOptions): void {
-  // Behind a trusted proxy `host` is the name that the browser asked; a rebound one may be either.
+  // Behind a trusted proxy `host` is the forwarded name. Both names are checked, as either may be the rebound one.
   const { host, protocol } = request
   if (![request.headers.host ?? '', host].every((name) => isAllowedHost(name, options))) {
     throw new RunnerError(
@@ -44,7 +44,7 @@ export function checkPlace(request: FastifyRequest, options: DoorOptions): void 
       'The Host header names no host of this runner; list it in AGUI_ALLOWED_HOSTS.',
     )
   }
-  // A trusted proxy may let through what its client wrote, and the own origin is made of it.
+  // A trusted proxy may pass on a scheme that its client wrote, and the runner's own origin is built from it.
   if (!/^https?$/i.test(protocol))
     throw new RunnerError('invalid_input', 'The scheme that the proxy forwards is neither http nor https.')
   const { origin } = request.headers
@@ -66,21 +66,22 @@ function isAllowedHost(host: string, { allowedHosts }: DoorOptions): boolean {
   return allowedHosts.some((allowed) => allowed === '*' || allowed.toLowerCase() === name.toLowerCase())
 }
 
-/** As a browser writes it, without a port that goes without saying. */
+/** Returns the runner's own origin as a browser writes it, without a default port. */
 function ownOrigin(protocol: string, host: string): string {
   const origin = `${protocol}://${host}`
   return URL.canParse(origin) ? new URL(origin).origin : origin
 }
 
 /**
- * Whatever is shown has to be right: one wrong paper beside a right one is somebody's mistake, or somebody's try.
+ * Refuses a request without a valid token or ticket. All that the request shows must be valid: a wrong token beside a
+ * right one is a mistake or an attack.
  *
- * @throws {RunnerError} `unauthorized`: a ticket or a token is wrong, or there is a token and the request has neither.
+ * @throws {RunnerError} `unauthorized` when a ticket or a token is wrong, or when the required token is missing.
  */
 export function checkToken(request: FastifyRequest, { token }: DoorOptions, tickets: Tickets): void {
   const ticket = tickets.given(request)
   if (ticket !== undefined) tickets.redeem(ticket, request)
-  // Where none is needed, one that is sent all the same is not looked at: it is another program's.
+  // Where no token is required, a sent token is ignored: it is meant for another program.
   if (token === undefined) return
   const given = givenTokens(request)
   if (given.length === 0 ? ticket !== undefined : given.every((each) => isSame(each, token))) return
@@ -90,12 +91,12 @@ export function checkToken(request: FastifyRequest, { token }: DoorOptions, tick
   )
 }
 
-/** Whether there is a token, and the request names none, right or wrong. */
+/** Whether a token is required and the request has none at all, right or wrong. */
 export function lacksToken(request: FastifyRequest, { token }: DoorOptions): boolean {
   return token !== undefined && givenTokens(request).length === 0
 }
 
-/** In constant time, whatever the lengths: digests are compared. */
+/** Compares digests, so that the time depends on neither the content nor the lengths. */
 function isSame(given: string, expected: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(given), digest(expected))

@@ -2,7 +2,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, RunnerError } from '../../errors.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
 
-/** What Fastify itself refuses, by its status. */
+/** The error codes of Fastify's own refusals, by HTTP status. */
 const BY_STATUS: Record<number, ErrorCode> = {
   400: 'invalid_input',
   404: 'not_found',
@@ -17,7 +17,10 @@ export interface ErrorBody {
   error: { code: ErrorCode; message: string; details?: unknown }
 }
 
-/** Any failure as the body a client gets before a stream has started. What is not ours to publish becomes `internal`. */
+/**
+ * Returns the status and body that a client gets for any failure before a stream starts. A failure of an unknown kind
+ * becomes `internal`, without its message.
+ */
 export function toErrorBody(error: unknown, redactor?: Redactor): { status: number; body: ErrorBody } {
   const known = error instanceof RunnerError ? error : fromFastify(error)
   const { code, message, details, status } = known
@@ -36,7 +39,7 @@ export function createErrorHandler(redactor: Redactor): ErrorHandler {
     const { status, body } = toErrorBody(error, redactor)
     if (status >= 500) request.log.error({ err: error }, 'request failed')
     else {
-      // A flood must not fill the log too; the metrics count it.
+      // A flood of requests must not fill the log as well. The metrics count it.
       const level = body.error.code === 'rate_limited' ? 'debug' : 'info'
       request.log[level]({ code: body.error.code, reason: body.error.message }, 'request refused')
     }

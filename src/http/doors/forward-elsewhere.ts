@@ -6,8 +6,8 @@ import { FORWARDED_MARK } from './forwarded-mark.ts'
 const Where = z.object({ url: z.string() })
 
 /**
- * Sends on what concerns a thread that lives on another runner, when the request has come whole, and answers with that
- * one's answer. When it cannot be reached, the client gets the address at which the thread lives.
+ * Forwards a request for a thread that lives on another runner (`elsewhere`), and answers with that runner's answer.
+ * The request's body has arrived in full by then. If the other runner cannot be reached, the client gets its address.
  */
 export function forwardElsewhere(answer: ErrorHandler): ErrorHandler {
   return async (error, request, reply) => {
@@ -16,7 +16,7 @@ export function forwardElsewhere(answer: ErrorHandler): ErrorHandler {
       return await answer(error, request, reply)
     const { url } = where.data
     try {
-      // Loaded when it is used.
+      // Imported only when a request is forwarded.
       const { sendOn } = await import('./send-on.ts')
       await sendOn(url, request, reply)
     } catch (reason) {

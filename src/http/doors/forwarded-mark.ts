@@ -1,2 +1,2 @@
-/** Marks what a runner has sent on: it is sent on once, so that two that are wrong about each other make no circle. */
+/** The header of a forwarded request. It is forwarded once only, so that two runners in error form no loop. */
 export const FORWARDED_MARK = 'x-agui-runner-forwarded'

@@ -7,8 +7,10 @@ import { RunnerError } from '../../errors.ts'
 type Older = 'x-forwarded-for' | 'x-forwarded-host' | 'x-forwarded-proto'
 
 /**
- * Reads `Forwarded` (RFC 7239) of a trusted proxy into the older headers, which Fastify goes by. What anybody else
- * writes is left unread.
+ * Copies `Forwarded` (RFC 7239) of a trusted proxy into the older headers, which Fastify reads. The header is ignored
+ * when anyone else sends it.
+ *
+ * Its hook refuses with `invalid_input` a malformed header, and a header that contradicts an older one.
  */
 export function readForwarded(app: FastifyInstance, trustedProxies: readonly string[]): void {
   if (trustedProxies.length === 0) return
@@ -22,7 +24,7 @@ export function readForwarded(app: FastifyInstance, trustedProxies: readonly str
 
 function olderForm(forwarded: string): [Older, string][] {
   const elements = parseElements(forwarded)
-  // The nearest proxy wrote the last one; only the addresses are a chain.
+  // The nearest proxy wrote the last element. Only the addresses form a chain.
   const { host, proto } = elements.at(-1) ?? {}
   const addresses = elements.flatMap((element) => (element.for === undefined ? [] : [addressOf(element.for)]))
   return [
@@ -42,12 +44,17 @@ function parseElements(forwarded: string): { for?: string; host?: string; proto?
   }
 }
 
-/** Without port and brackets. */
+/** Returns the address of a node identifier without port and brackets. */
 function addressOf(node: string): string {
   return /^\[(.+)\](?::\w+)?$/.exec(node)?.[1] ?? node.replace(/^([\d.]+):\w+$/, '$1')
 }
 
-/** A proxy that writes one kind lets the other through as a client made it: which one it wrote cannot be known. */
+/**
+ * Sets an older header. A different value in it is refused: a proxy that writes one kind passes the client's other kind
+ * through, and nothing shows which of the two the proxy wrote.
+ *
+ * @throws {RunnerError} `invalid_input`.
+ */
 function merge(headers: IncomingHttpHeaders, name: Older, value: string): void {
   const given = headers[name]
   const known = Array.isArray(given) ? given.join(', ') : given

@@ -2,28 +2,28 @@ import { isUtf8 } from 'node:buffer'
 import { RunnerError } from '../../errors.ts'
 
 export interface JsonLimits {
-  /** How deep arrays and objects may stand in one another. */
+  /** How deep arrays and objects may be nested. */
   jsonDepthMax: number
 }
 
-/** No text that could be stored, or sent to the agent, has one half of a character alone. */
+/** A UTF-16 surrogate without its other half. Such a text can neither be stored nor sent to the agent. */
 const LONE_SURROGATE = /\p{Surrogate}/u
-/** Bytes that are UTF-8 hold one in an escape only, and an escape may spell `__proto__` too. */
+/** In valid UTF-8 only an escape can hold a lone surrogate, and an escape may also spell `__proto__`. */
 const WORTH_A_LOOK = /\\u|__proto__/
 const PATH_CHARS_MAX = 200
 
 /**
- * A body or a frame, of which everything can be kept: what is refused here would be changed or fail later, when
- * it is written to the log and nobody waits for an answer any more.
+ * Parses a body or a frame whose whole content can be stored. The refused values would be altered or fail later, when
+ * they are written to the log and no client waits for an answer any more.
  *
  * @param where for the message: "the body", "the frame".
- * @throws {RunnerError} `invalid_input` for what is no JSON or no UTF-8, is nested deeper than `JSON_DEPTH_MAX`, holds
- * half a character (a lone UTF-16 surrogate), or a key `__proto__`.
+ * @throws {RunnerError} `invalid_input` when the bytes are not UTF-8 or not JSON, are nested deeper than
+ * `JSON_DEPTH_MAX`, or contain a lone UTF-16 surrogate or a key `__proto__`.
  */
 export function parseJsonBody(bytes: Buffer, where: string, { jsonDepthMax }: JsonLimits): unknown {
   if (!isUtf8(bytes)) throw new RunnerError('invalid_input', `${capital(where)} is not UTF-8.`)
   const text = bytes.toString().replace(/^\ufeff/, '')
-  // Before it is parsed: ten million brackets would become ten million arrays.
+  // Checked before parsing, because ten million brackets would become ten million arrays.
   checkDepth(text, where, jsonDepthMax)
   let value: unknown
   try {
@@ -39,7 +39,7 @@ export function parseJsonBody(bytes: Buffer, where: string, { jsonDepthMax }: Js
 }
 
 /**
- * Refuses a text whose brackets nest too deep: a body, or a JSON text inside of one that somebody parses later.
+ * Refuses a text whose brackets nest too deep: a body, or a JSON text inside a body that is parsed later.
  *
  * @throws {RunnerError} `invalid_input`.
  */
@@ -70,7 +70,7 @@ function isDeeper(text: string, depthMax: number): boolean {
   return false
 }
 
-/** Where the quote is that ends the string which begins at `start`; -1 when none does. */
+/** Returns the index of the quote that ends the string that begins at `start`, and -1 when no quote ends it. */
 function endOfString(text: string, start: number): number {
   let end = text.indexOf('"', start + 1)
   while (end > 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
@@ -88,7 +88,7 @@ interface Fault {
   what: string
 }
 
-/** The value is no deeper than was allowed, so that the stack suffices. */
+/** Finds the first value that cannot be stored. The recursion is bounded, because the depth was checked before. */
 function faultIn(value: unknown): Fault | undefined {
   if (typeof value === 'string') {
     return LONE_SURROGATE.test(value)

@@ -3,7 +3,7 @@ import { parseNulls } from '../../absent-null.ts'
 import { RunnerError } from '../../errors.ts'
 
 /**
- * What came in over HTTP, as `schema` has it; a null where nothing need be is nothing.
+ * Parses a value of a request with `schema`. A null counts as absent where the schema does not require a value.
  *
  * @param where for the message: "the body", "the query", …
  * @throws {RunnerError} `invalid_input`, naming every wrong field.

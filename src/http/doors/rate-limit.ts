@@ -2,21 +2,21 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RunnerError } from '../../errors.ts'
 
 export interface RateLimitOptions {
-  /** The environment variable that sets it, as the refusal names it. */
+  /** The environment variable that sets the limit, for the message of a refusal. */
   name: string
-  /** So many at once, then as they come back, evenly; 0 for no limit. */
+  /** Size of the bucket, and the number of tokens that it regains evenly in a minute; 0 for no limit. */
   perMinute: number
-  /** Milliseconds; a clock that only goes forward. */
+  /** A monotonic clock, in milliseconds. */
   now?: () => number
 }
 
-/** Keys that are known at a time; the one unused for longest begins anew. */
+/** Upper bound of the keys with a bucket. Beyond it, the key unused for longest loses its bucket. */
 const KEYS_MAX = 10_000
 const MINUTE_MS = 60_000
 
 /**
- * A bucket of tokens for each key. Our own, because one rule has to hold for requests, refused tokens and WebSocket
- * frames, and `@fastify/rate-limit` knows requests only.
+ * A token bucket for each key. `@fastify/rate-limit` covers requests only, and the same rule has to hold for requests,
+ * refused tokens and WebSocket frames.
  */
 export class RateLimit {
   readonly #options: RateLimitOptions
@@ -29,9 +29,9 @@ export class RateLimit {
   }
 
   /**
-   * Takes one.
+   * Takes one token of the key's bucket.
    *
-   * @returns the refusal when nothing is left; it says when there will be.
+   * @returns the refusal when the bucket is empty, with the time until the next token.
    */
   take(key: string): RateLimited | undefined {
     const { name, perMinute } = this.#options
@@ -43,7 +43,7 @@ export class RateLimit {
       const retryAfterSeconds = Math.ceil(((1 - left) * MINUTE_MS) / perMinute / 1000)
       return new RateLimited(name, perMinute, retryAfterSeconds)
     }
-    // To the end: the map is in the order of use.
+    // Moves the key to the end, because the map is in the order of use.
     this.#buckets.delete(key)
     this.#buckets.set(key, { left: left - 1, at: now })
     if (this.#buckets.size > KEYS_MAX) this.#forgetOldest()
@@ -72,8 +72,8 @@ class RateLimited extends RunnerError {
 }
 
 /**
- * Takes one for the address that the request came from: the connection's own, or what a proxy of TRUSTED_PROXIES says;
- * anybody else can write such a header.
+ * Takes one token for the address of the request's client. That is the connection's own address, or the one that a
+ * proxy of TRUSTED_PROXIES names: anyone else can send such a header.
  *
  * @throws {RunnerError} `rate_limited`.
  */

@@ -3,18 +3,18 @@ import type { FastifyRequest } from 'fastify'
 import { RunnerError } from '../../errors.ts'
 
 export interface HeadLimits {
-  /** Of path and query. */
+  /** Upper bound of path and query together, in bytes. */
   urlBytesMax: number
-  /** How many headers. */
+  /** Upper bound of the number of headers. */
   headersMax: number
 }
 
-/** No route is there. */
+/** A path without a route. */
 const NOWHERE = '/nowhere'
 
 /**
- * The address for the router. One that it cannot read it would answer past all hooks, without what every answer says; that
- * one leads nowhere, and `checkHead` refuses it.
+ * Returns the URL for the router. The router would answer an unreadable URL without the hooks, and so without the
+ * headers of every answer. Such a URL is replaced by a path without a route, and `checkHead` then refuses the request.
  */
 export function readableUrl({ url = '/' }: IncomingMessage, { urlBytesMax }: HeadLimits): string {
   return url.length <= urlBytesMax && isReadable(url) ? url : NOWHERE
@@ -30,8 +30,8 @@ function isReadable(url: string): boolean {
 }
 
 /**
- * Refuses what Node's parser lets pass: it counts the bytes of a head as a whole only, and drops headers above 2000
- * without a word.
+ * Refuses what Node's parser accepts. The parser limits only the bytes of the whole head, and silently drops headers
+ * above 2000.
  *
  * @throws {RunnerError} `url_too_long`, `headers_too_large`; `invalid_input` for a path that cannot be decoded.
  */
@@ -39,7 +39,7 @@ export function checkHead(
   { raw, originalUrl }: FastifyRequest,
   { urlBytesMax, headersMax }: HeadLimits,
 ): void {
-  // One character is one byte here; `rawHeaders` holds names and values.
+  // In a URL of a request one character is one byte. `rawHeaders` alternates names and values.
   if (originalUrl.length > urlBytesMax)
     throw new RunnerError('url_too_long', `The URL is longer than URL_BYTES_MAX (${urlBytesMax} bytes).`)
   if (!isReadable(originalUrl))

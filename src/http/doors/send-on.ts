@@ -4,17 +4,20 @@ import { Agent, request as send } from 'undici'
 import { z } from 'zod'
 import { FORWARDED_MARK } from './forwarded-mark.ts'
 
-/** Of the request, what concerns the one who answers. */
+/** The request headers that the other runner needs. */
 const REQUEST_HEADERS = [
   ...['accept', 'authorization', 'content-type', 'x-ambient-session-token'],
   ...['traceparent', 'tracestate'],
 ]
 const REPLY_HEADERS = ['content-type', 'cache-control', 'x-accel-buffering', 'retry-after']
 const CONNECT_MS = 5000
-/** A runner that stands still takes connections and says nothing; a deletion there may take the steps of a stop. */
+/**
+ * How long the other runner may take to begin its answer. A stopped process still accepts connections, and a deletion
+ * may wait for every step of stopping Claude.
+ */
 const ANSWER_MS = 60_000
 
-/** The request to the runner at `url`, and its answer to the client. @throws when that one cannot be reached. */
+/** Sends the request to the runner at `url`, and its answer to the client. @throws when it cannot be reached. */
 export async function sendOn(url: string, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   const dispatcher = new Agent({
     connect: { timeout: CONNECT_MS },

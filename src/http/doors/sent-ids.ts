@@ -3,11 +3,11 @@ import { TOLD } from '../../thread/told-ids.ts'
 import { checkDepth, type JsonLimits } from './json-body.ts'
 
 export interface SentLimits extends JsonLimits {
-  /** Of the ids of threads, runs, messages, tool calls, interrupts, tasks and blobs. */
+  /** Upper bound of an id of a thread, run, message, tool call, interrupt, task or blob, in UTF-16 code units. */
   idCharsMax: number
 }
 
-/** Members that hold an id wherever a request has them: in its path, its query, its body or a frame. */
+/** Members that contain an id wherever they occur in a request: in its path, query or body, or in a frame. */
 const IDS = [
   ...['threadId', 'thread_id', 'runId', 'run_id', 'parentRunId', 'parent_run_id'],
   ...['messageId', 'message_id', 'blobId', 'taskId', 'task_id', 'session'],
@@ -16,17 +16,16 @@ const MESSAGE_IDS = ['id', 'toolCallId']
 const RESUME_IDS = ['interruptId']
 
 /**
- * Looks at every id in what a client sent, and into the JSON texts that a run input carries. Whether the rest is right
- * is the schemas' to say.
+ * Checks every id that a client sent, and the depth of the JSON texts within a run input. The schemas check the rest.
  *
  * @param where for the message: "the path", "the body".
- * @throws {RunnerError} `invalid_input`: an id is empty or longer than `ID_CHARS_MAX`; arguments or a result of a tool
- * nest deeper than `JSON_DEPTH_MAX`.
+ * @throws {RunnerError} `invalid_input` when an id is empty or longer than `ID_CHARS_MAX`, or when a JSON text nests
+ * deeper than `JSON_DEPTH_MAX`: arguments or a result of a tool, or the payload of a resume.
  */
 export function checkSent(sent: unknown, where: string, limits: SentLimits): void {
   if (!isObject(sent)) return
   checkIds(sent, IDS, { where, limits })
-  // A run in a frame, feedback on a message.
+  // `input` is the run in a WebSocket frame, `payload` the feedback on a message.
   for (const member of ['input', 'payload']) checkSent(sent[member], `${where}: ${member}`, limits)
   for (const [index, message] of listOf(sent['messages'])) {
     const place = { where: `${where}: messages[${index}]`, limits }
@@ -40,7 +39,7 @@ export function checkSent(sent: unknown, where: string, limits: SentLimits): voi
   }
   checkResume(sent['resume'], `${where}: resume`, limits)
   const props = sent['forwardedProps']
-  // The rest of it is the application's own.
+  // Other members of `forwardedProps` belong to the application.
   if (!isObject(props)) return
   checkResume(props['resume'], `${where}: forwardedProps.resume`, limits)
   checkIds(props, ['replaces'], { where: `${where}: forwardedProps`, limits })
@@ -70,12 +69,12 @@ function checkIds(holder: Record<string, unknown>, names: readonly string[], { w
   }
 }
 
-/** Of the id that the client chose: the runner adds to that of a message which it steered. */
+/** Returns the length of the id that the client chose, without the suffix that the runner adds to a steered message. */
 function sentChars(id: string): number {
   return id.endsWith(TOLD) ? id.length - TOLD.length : id.length
 }
 
-/** A text that is JSON to whoever reads it. */
+/** Checks the depth of a member that contains JSON as text. */
 function checkInner(holder: unknown, name: string, { where, limits }: Place): void {
   const text = isObject(holder) ? holder[name] : undefined
   if (typeof text === 'string') checkDepth(text, `${where}.${name}`, limits.jsonDepthMax)

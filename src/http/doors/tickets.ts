@@ -6,17 +6,17 @@ import { RunnerError } from '../../errors.ts'
 export interface Ticket {
   ticket: string
   threadId: string
-  /** Milliseconds since 1970. */
+  /** When the ticket expires, in milliseconds since 1970. */
   expiresAt: number
 }
 
 export const TICKET_TTL_MS = 30_000
 export const TICKET_TTL_MS_MAX = 300_000
-/** Open at a time; above it the oldest is void. */
+/** Upper bound of the unused tickets. Beyond it, the oldest becomes invalid. */
 const TICKETS_MAX = 10_000
 const TICKET_BYTES = 32
 
-/** By what a browser opens without headers: an EventSource of one thread, and the WebSocket. */
+/** The routes that take a ticket: those that a browser opens without headers, by EventSource or WebSocket. */
 const ROUTES = new Set([
   '/sessions/:threadId/events',
   '/sessions/:threadId/connect',
@@ -27,12 +27,12 @@ const ROUTES = new Set([
 ])
 
 /**
- * What stands for the token in a URL, where headers cannot be sent: once, for a short time, for one thread. A URL is
- * kept in histories and logs of proxies; by then its ticket is worth nothing.
+ * Tickets that replace the token in a URL, for requests that cannot send headers. A ticket is valid once, for a short
+ * time and for one thread. By the time a URL is read in a browser history or a proxy log, its ticket is invalid.
  */
 export class Tickets {
   readonly #sessionId: string | undefined
-  /** By the digest, so that the time of a look-up reveals nothing; in the order of their issue. */
+  /** The unused tickets, in the order of their issue. The key is a digest, so that look-up times reveal nothing. */
   readonly #open = new Map<string, { threadId: string; expiresAt: number }>()
   readonly #threads = new WeakMap<IncomingMessage, string>()
 
@@ -51,13 +51,13 @@ export class Tickets {
     return { ticket, threadId, expiresAt }
   }
 
-  /** The ticket of a request, on a route that takes one; several are one that nobody has. */
+  /** Returns the ticket of a request on a route that takes one. Several tickets count as one unknown ticket. */
   given({ routeOptions, query }: FastifyRequest): string | undefined {
     if (!ROUTES.has(routeOptions.url ?? '')) return undefined
     return isObject(query) && 'ticket' in query ? (fieldOf(query, 'ticket') ?? '') : undefined
   }
 
-  /** Uses the ticket up, whatever comes of it. @throws {RunnerError} `unauthorized`. */
+  /** Admits the request to the ticket's thread. Always uses the ticket up. @throws {RunnerError} `unauthorized`. */
   redeem(ticket: string, request: FastifyRequest): void {
     const key = digest(ticket)
     const known = this.#open.get(key)
@@ -76,7 +76,7 @@ export class Tickets {
     this.#threads.set(request.raw, threadId)
   }
 
-  /** The only thread that a request was let in for; undefined when it came without a ticket. */
+  /** Returns the only thread that the request may use, and undefined when it came without a ticket. */
   threadOf(request: FastifyRequest): string | undefined {
     return this.#threads.get(request.raw)
   }

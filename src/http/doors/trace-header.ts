@@ -2,8 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { TraceCarrier } from '../../agent/trace.ts'
 
 /**
- * The trace that a request is a part of. What is no `traceparent` names none, and what is no `tracestate` is left out, as
- * W3C Trace Context has it for those who cannot read them.
+ * Returns the trace that a request belongs to. An invalid `traceparent` names no trace, and an invalid `tracestate` is
+ * ignored, as W3C Trace Context demands.
  */
 export function traceOf({ traceparent, tracestate }: IncomingHttpHeaders): TraceCarrier {
   const parsed = TraceCarrier.safeParse({

@@ -2,11 +2,11 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 /**
- * Tells WebSocket handshakes at `path` from everything else that names an `Upgrade`. As soon as anybody listens for
- * upgrades Node hands over every such connection whole; who merely offers HTTP/2 (`Upgrade: h2c`, as Java's client
- * does with each request) would lose its body and wait for ever. Those are read again as the plain requests they are.
+ * Separates WebSocket handshakes at `path` from all other requests with an `Upgrade` header. Once a server listens for
+ * upgrades, Node hands every such connection to the listener. A request that merely offers HTTP/2 (`Upgrade: h2c`, as
+ * Java's client always does) would lose its body and wait forever. Such requests are parsed again without the header.
  *
- * @returns what emits the handshakes; it never listens.
+ * @returns a server that emits the handshakes as `upgrade` events and never listens.
  */
 export function divertUpgrades(server: Server, path: string): Server {
   const handshakes = createServer()
@@ -24,7 +24,7 @@ export function divertUpgrades(server: Server, path: string): Server {
 interface Diverted {
   request: IncomingMessage
   socket: Duplex
-  /** What came behind the request's own head. */
+  /** The bytes that followed the request's own head. */
   head: Buffer
 }
 

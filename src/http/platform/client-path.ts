@@ -2,8 +2,8 @@ import { z } from 'zod'
 import type { WorkspaceGuard } from '../../workspace/guard.ts'
 
 /**
- * A path as the platform writes it: from the workspace's root, whether or not it begins with a slash, as listings give
- * it; or an absolute one that begins with the workspace. What it leads to is the guard's to judge.
+ * Returns a client's path as a path in the workspace. The client may write it relative to the workspace's root, with or
+ * without a leading slash, or absolute with the root as its beginning. The guard judges where the path leads.
  */
 export function toWorkspacePath(path: string, { root }: WorkspaceGuard): string {
   return path === root || path.startsWith(`${root}/`) ? path : path.replace(/^\/+/, '')
@@ -12,7 +12,7 @@ export function toWorkspacePath(path: string, { root }: WorkspaceGuard): string 
 export const PathQuery = z.object({ path: z.string().default('') })
 export const WildcardParams = z.object({ '*': z.string() })
 
-/** `FileEntry` in JSON. */
+/** The schema of a `FileEntry` in JSON. */
 export const fileEntry = () =>
   z.object({
     name: z.string(),

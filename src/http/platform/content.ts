@@ -15,7 +15,7 @@ export interface ContentRoutesOptions {
   workflows: Workflows
   switches: WorkflowSwitches
   fileBytesMax: number
-  /** Of a body that holds a file. */
+  /** Upper bound of a body that contains a file, in bytes. */
   uploadBodyBytesMax: number
 }
 
@@ -85,7 +85,7 @@ const METADATA = about(() => {
   }
 })
 
-/** The files of the workspace, as the Python runner's clients ask for them. */
+/** Registers the file routes of the Python runner's clients. */
 export function contentRoutes(options: ContentRoutesOptions) {
   const { files, workflows, switches, fileBytesMax, uploadBodyBytesMax } = options
   const toPath = (path: string): string => toWorkspacePath(path, files.guard)
@@ -121,7 +121,7 @@ export function contentRoutes(options: ContentRoutesOptions) {
   }
 }
 
-/** Node takes what is no base64 for base64 and drops it. */
+/** Decodes base64 strictly. Node's own decoder silently skips invalid characters. */
 function decodeBase64(text: string): Buffer {
   const compact = text.replace(/\s+/g, '')
   if (compact.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(compact)) {

@@ -11,7 +11,7 @@ const Body = z.object({
   ts: z.number().nullish(),
 })
 
-/** Of the payload, what a log may hold: who and about what, not what they said. */
+/** The fields of the payload that may be logged: the user and the subject, never the user's words. */
 const Facts = z.object({
   userId: z.string().optional().catch(undefined),
   messageId: z.string().optional().catch(undefined),
@@ -26,14 +26,14 @@ const ABOUT = about(() => ({
   answers: ok('The event.', z.object({ type: z.literal('RAW'), event: z.looseObject({ name: z.string() }) })),
 }))
 
-/** A thumb up or down: logged, and handed back as the event that the platform keeps. */
+/** Registers the feedback routes: a thumb up or down is logged and returned as the event that the platform keeps. */
 export function feedbackRoutes() {
   return async (app: FastifyInstance): Promise<void> => {
     for (const url of ['/feedback', '/agui/feedback']) {
       app.post(url, ABOUT, async (request) => {
         const { metaType, payload, threadId } = parse(Body, request.body, 'the body')
         request.log.info({ metaType, threadId, ...Facts.parse(payload) }, 'feedback')
-        // Not recorded anywhere but in the log: the runner has no tracing service of its own.
+        // Recorded in the runner's own log only, because the runner has no tracing service.
         return { type: 'RAW', event: { name: 'ambient:feedback', metaType, payload, recorded: false } }
       })
     }

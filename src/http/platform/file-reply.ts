@@ -3,7 +3,10 @@ import type { FastifyReply } from 'fastify'
 import { RunnerError } from '../../errors.ts'
 import type { OpenedFile } from '../../workspace/files.ts'
 
-/** Somebody else's bytes: given to be saved, never rendered in the runner's origin. */
+/**
+ * Answers with a file of the workspace. The bytes are untrusted: the headers make a browser save them, never render
+ * them in the runner's origin.
+ */
 export function sendFile(reply: FastifyReply, file: OpenedFile): FastifyReply {
   return reply
     .header('content-security-policy', 'sandbox')
@@ -17,8 +20,8 @@ export function sendFile(reply: FastifyReply, file: OpenedFile): FastifyReply {
 }
 
 /**
- * Exactly the bytes that were announced. A file that was cut meanwhile has none for the rest: its reader would wait for
- * them, or take the next answer for them. So the stream breaks, and with it the connection.
+ * Yields exactly the announced bytes. If the file was truncated in the meantime, the stream fails and the connection
+ * closes. Otherwise the client would wait for the missing bytes, or take the next answer for them.
  */
 async function* wholeFile({ stream, size }: OpenedFile): AsyncGenerator<Buffer> {
   let bytes = 0

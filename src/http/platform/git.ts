@@ -172,7 +172,7 @@ const WORKFLOW = about(() => ({
   errors: ['path_outside_workspace', 'not_found', 'git_failed'],
 }))
 
-/** Repositories and the workflow, by both sets of paths. */
+/** Registers the routes of repositories and of the workflow, under both sets of paths. */
 export function gitRoutes({ guard, repositories, workflows, redactor }: GitRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     for (const url of ['/content/git-status', '/git/status']) {
@@ -239,13 +239,13 @@ export function gitRoutes({ guard, repositories, workflows, redactor }: GitRoute
       const { gitUrl, path, head, problems }: ActiveWorkflow = active
       const branch = active.branch || head?.branch || DEFAULT_BRANCH
       const message = changed ? 'Workflow updated' : 'Workflow already active'
-      // The URL is the client's own, its credentials included.
+      // The client's own URL may include credentials.
       return redactor.redactValue({ message, gitUrl, branch, path, ...told(head, problems) })
     })
   }
 }
 
-/** Only what one would not think. */
+/** Returns the fields of an answer that are present only in the unusual cases: a detached HEAD, problems. */
 function told(head: Head | undefined, problems: readonly string[] = []) {
   const { isDetached = false, commit } = head ?? {}
   return {

@@ -4,13 +4,13 @@ import type { KnownTask, TaskLedger } from '../../thread/task-ledger.ts'
 import type { ThreadDescription } from '../../thread/told.ts'
 import type { AgentFacts, McpServerStatus, Task } from './agent-facts.ts'
 
-/** What only the agent of a thread knows or can do. */
+/** The operations that need the agent of a thread. */
 export interface LivingAgent {
-  /** Undefined while no process of the thread is warm. */
+  /** Returns undefined while no process of the thread is warm. */
   mcpServers?(threadId: string, signal: AbortSignal): Promise<McpServerStatus[] | undefined>
-  /** `false` when no process of the thread is there to stop it in. */
+  /** Returns `false` when the thread has no running process with this task. */
   stopTask?(threadId: string, taskId: string, signal: AbortSignal): Promise<boolean>
-  /** Undefined when the thread is not there. @throws {RunnerError} `not_found`, `output_not_allowed`. */
+  /** Returns undefined when the thread does not exist. @throws {RunnerError} `not_found`, `output_not_allowed`. */
   taskOutput?(threadId: string, taskId: string): Promise<TaskOutput | undefined>
 }
 
@@ -27,7 +27,7 @@ interface FoundTask {
   task: KnownTask
 }
 
-/** The facts of the agent as the log has them, and as its processes report them. */
+/** The facts of the agent, from the log and from its running processes. */
 export class LivingThreads implements AgentFacts {
   readonly #options: LivingThreadsOptions
 
@@ -37,7 +37,7 @@ export class LivingThreads implements AgentFacts {
 
   async mcpStatus(threadId: string | undefined, signal: AbortSignal): Promise<McpServerStatus[]> {
     const { living, threads, sessionId } = this.#options
-    // Without a name: the sandbox's own thread, else the first that knows.
+    // Without a thread id, the sandbox's own thread counts, else the first thread that has a running process.
     const named = threadId ?? sessionId
     const asked = named === undefined ? threads.list().map((thread) => thread.threadId) : [named]
     for (const id of asked) {
@@ -83,7 +83,7 @@ export class LivingThreads implements AgentFacts {
     throw new RunnerError('not_found', `No output of task "${taskId}" is there.`)
   }
 
-  /** A task dies with the process that it ran in, and then nobody reports it. */
+  /** Returns `stopped` for a running task whose process has ended, because nothing reports the end of such a task. */
   #statusOf(threadId: string, { status }: KnownTask): string {
     if (status !== 'running') return status
     const thread = this.#describe(threadId)

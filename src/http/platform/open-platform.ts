@@ -18,7 +18,7 @@ export interface PlatformOptions extends WorkflowSwitches {
   uploadBodyBytesMax: number
 }
 
-/** What the platform's routes work on. */
+/** Returns the objects that the platform's routes work on. */
 export function openPlatform(options: PlatformOptions): PlatformRoutesOptions {
   const { workspace, threads, log, living, sessionId, redactor, fileBytesMax, uploadBodyBytesMax } = options
   const { settingSources, slashCommands } = options

@@ -13,7 +13,7 @@ export interface PlatformRoutesOptions
     ShownFileRoutesOptions,
     TaskRoutesOptions {}
 
-/** What the control plane and its API server ask beside runs and events, by both sets of paths. */
+/** Registers the routes of the control plane and its API server beside runs and events, under both sets of paths. */
 export function platformRoutes(options: PlatformRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     await app.register(contentRoutes(options))

@@ -61,7 +61,7 @@ const TEXT = about(() => ({
   errors: ['path_outside_workspace', 'not_found', 'too_large'],
 }))
 
-/** Files of the workspace for a person who looks at them. Unlike the file routes they hold no secret. */
+/** Registers the routes that show files of the workspace to a person. Unlike the file routes, they remove secrets. */
 export function shownFileRoutes({ files, changes, redactor }: ShownFileRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/changes', CHANGES, async (_request, reply) =>

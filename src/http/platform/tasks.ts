@@ -11,7 +11,7 @@ import type { AgentFacts } from './agent-facts.ts'
 
 export interface TaskRoutesOptions {
   facts: AgentFacts
-  /** Outputs and MCP servers are sent without secrets, like everything that a tool says. */
+  /** Removes secrets from outputs and MCP servers, as from everything that a tool returns. */
   redactor: Redactor
 }
 
@@ -21,7 +21,7 @@ const Thread = z
   .nullish()
   .transform((given) => given?.thread_id ?? given?.threadId)
 
-/** A transcript larger than this is not sent: the platform's own limit. */
+/** Upper bound of an output that is sent, in bytes: the platform's own limit. */
 const OUTPUT_BYTES_MAX = 10 * 1024 * 1024
 
 const LIST = about(() => {
@@ -63,7 +63,7 @@ const MCP_STATUS = about(() => {
   }
 })
 
-/** What runs beside the turns, and the MCP servers. */
+/** Registers the routes of the tasks that run beside the turns, and of the MCP servers. */
 export function taskRoutes({ facts, redactor }: TaskRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     for (const base of ['/tasks', '/agui/tasks']) {
@@ -97,11 +97,11 @@ export function taskRoutes({ facts, redactor }: TaskRoutesOptions) {
   }
 }
 
-/** `{"task_id","output":[…]}`, one line of the file after the other: as it is when it is JSON, else as `{"raw"}`. */
+/** Yields `{"task_id","output":[…]}` with one item a line of the file: JSON as it is, any other text as `{"raw"}`. */
 async function* toBody(taskId: string, { stream }: TaskOutput, redactor: Redactor): AsyncGenerator<string> {
   try {
     let text = `{"task_id":${JSON.stringify(taskId)},"output":[`
-    // Before it is cut into lines: a private key has several.
+    // Redacted before the text is cut into lines, because a private key spans several.
     for await (const line of linesOf(redactor.redactPieces(stream.setEncoding('utf8')))) {
       const trimmed = line.trim()
       if (trimmed === '') continue
@@ -114,7 +114,7 @@ async function* toBody(taskId: string, { stream }: TaskOutput, redactor: Redacto
   }
 }
 
-/** Not by `node:readline`, to which U+2028 ends a line: in JSON it stands as it is. */
+/** Splits at `\n` only. `node:readline` also ends a line at U+2028, which JSON may contain unescaped. */
 async function* linesOf(pieces: AsyncIterable<string>): AsyncGenerator<string> {
   let open = ''
   for await (const piece of pieces) {
@@ -128,7 +128,7 @@ async function* linesOf(pieces: AsyncIterable<string>): AsyncGenerator<string> {
   yield open
 }
 
-/** What JSON hides in escapes is found in its values only. */
+/** Returns a line as JSON. Redacts its parsed values too, because JSON escapes can hide a secret in the text. */
 function toJson(line: string, redactor: Redactor): string {
   let value: unknown
   try {

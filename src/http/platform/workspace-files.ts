@@ -53,7 +53,7 @@ const UPLOAD = about(() => ({
 
 const BASES = ['/workspace', '/files']
 
-/** The files of the workspace, as the platform's API server asks for them: the path in the URL, the bytes as body. */
+/** Registers the file routes of the platform's API server: the path in the URL, the bytes as the body. */
 export function workspaceFileRoutes(options: WorkspaceFileRoutesOptions) {
   const { files } = options
   return async (app: FastifyInstance): Promise<void> => {
@@ -79,7 +79,7 @@ export function workspaceFileRoutes(options: WorkspaceFileRoutesOptions) {
 
 function uploadRoutes(options: WorkspaceFileRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
-    // Whatever its type says, the body is the file, and is not read before it is written.
+    // The body is the file, whatever its content type. It is streamed to the file and never parsed.
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
     for (const base of BASES) {
@@ -99,12 +99,12 @@ async function upload(
     if (Number(request.headers['content-length'] ?? 0) > fileBytesMax) {
       throw new RunnerError('too_large', `A file may have at most ${fileBytesMax} bytes (FILE_BYTES_MAX).`)
     }
-    // Not destroyed when it is too long: the answer has to leave by the same socket.
+    // A body that is too long is not destroyed, because the answer needs the same socket.
     const source = body instanceof Readable ? body.iterator({ destroyOnReturn: false }) : []
     const size = await files.write(path, source, { bytesMax: fileBytesMax, signal: leaving(reply) })
     return { message: 'ok', path: `/${path.replace(/^\/+/, '')}`, size }
   } catch (error) {
-    // What is left of the body is not waited for.
+    // The connection closes after the answer, so that the rest of the body need not be read.
     reply.header('connection', 'close')
     if (error instanceof RunnerError || !request.raw.destroyed) throw error
     throw new RunnerError('invalid_input', 'The upload was cut off; nothing was written.', { cause: error })

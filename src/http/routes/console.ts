@@ -26,7 +26,7 @@ const MODULE = about(() => ({
   errors: ['not_found'],
 }))
 
-/** `GET /` for a browser, and what that page loads. Read when first asked for: most servers never are. */
+/** Registers `GET /` for a browser, and the scripts of that page. The files are read on the first request only. */
 export function consoleRoutes() {
   let reading: Promise<Assets> | undefined
   const assets = async (): Promise<Assets> => {
@@ -34,14 +34,14 @@ export function consoleRoutes() {
     try {
       return await reading
     } catch (error) {
-      // It may have been built since.
+      // The next request reads again, because the console may have been built in the meantime.
       reading = undefined
       throw error
     }
   }
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/', PAGE, async (request, reply) => {
-      // Beside what the doors have said that it varies by.
+      // Keeps the `Vary` that an earlier hook has set.
       reply.header('vary', [reply.getHeader('vary'), 'Accept'].flat().filter(Boolean).join(', '))
       if (!wantsPage(request)) {
         const message = 'A run is POST /; the console is here for a browser (Accept: text/html).'

@@ -7,7 +7,11 @@ import { type DoorOptions, lacksToken } from '../doors/doors.ts'
 
 type GetDocument = () => Promise<OpenApiDocument>
 
-/** @param routes every route of the server; complete when the server serves. The document is made when first asked for. */
+/**
+ * Returns a function that builds the document on its first call.
+ *
+ * @param routes every route of the server; complete once the server listens.
+ */
 export function documentOf(routes: readonly DocumentedRoute[]): GetDocument {
   let made: Promise<OpenApiDocument> | undefined
   return () => {
@@ -16,7 +20,7 @@ export function documentOf(routes: readonly DocumentedRoute[]): GetDocument {
   }
 }
 
-/** `GET /openapi.json`. */
+/** Registers `GET /openapi.json`. */
 export function documentRoutes(document: GetDocument) {
   return async (app: FastifyInstance): Promise<void> => {
     app.get(
@@ -33,11 +37,11 @@ export function documentRoutes(document: GetDocument) {
 
 export interface DocsRoutesOptions extends DoorOptions {
   document: GetDocument
-  /** The doors, for whoever is to see the document. */
+  /** Refuses a request that may not see the document, for example one without the token. */
   check(request: FastifyRequest, reply: FastifyReply): void
 }
 
-/** `GET /docs`: the document for a person. */
+/** Registers `GET /docs`: the document as a page. */
 export function docsRoutes(options: DocsRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     app.get(

@@ -21,7 +21,7 @@ export interface EventRoutesOptions {
   threads: ServedThreads
   subscribers: Subscribers
   log: EventLog
-  /** The thread that belongs to this sandbox. */
+  /** The thread that belongs to this sandbox; undefined when there is none. */
   sessionId: string | undefined
 }
 
@@ -34,7 +34,7 @@ const TicketQuery = z.object({
   ticket: z.string().optional().describe('Of POST /tickets, in place of the token.'),
 })
 
-/** The same for every stream: who says no version here reads the log as it is. */
+/** The query of every stream. Without a version, the client reads the log unchanged. */
 const StreamQuery = TicketQuery.extend({
   protocolVersion: ProtocolVersion.default('1.0').describe('0 for a client before AG-UI 1.0.'),
 })
@@ -46,10 +46,10 @@ const Query = StreamQuery.extend({
   wait: flag.default(false).describe('true waits for a thread that is not known yet.'),
 })
 
-/** An empty one is none: that is what an empty id means to an EventSource. */
+/** An empty id counts as absent, as for an EventSource. */
 const Headers = z.object({ 'last-event-id': z.preprocess(emptyIsNone, seq.optional()) })
 
-/** How long `/events/:id/wait` waits for the thread to appear (the existing platform's default). */
+/** How long `/events/:id/wait` waits for the thread to appear, in milliseconds (the existing platform's default). */
 const TAP_WAIT_MS = 2000
 
 const STREAM = { 200: { says: 'Events as they are told.', media: STREAM_TYPES } }
@@ -90,7 +90,7 @@ const OWN_TAP = about(() => ({
   errors: ['not_found', 'too_many_subscribers'],
 }))
 
-/** Subscriptions: replay, then follow, one SSE frame a record with its seq as id. */
+/** Registers the subscriptions: replay, then follow, with one SSE frame a record and its seq as id. */
 export function eventRoutes(options: EventRoutesOptions): FastifyPluginAsync {
   return async (app) => {
     app.get('/sessions/:threadId/events', SUBSCRIBE, (request, reply) => subscribe(options, request, reply))
@@ -116,10 +116,10 @@ async function subscribe(
   const query = parse(Query, request.query, 'the query')
   const { 'last-event-id': lastEventId } = parse(Headers, request.headers, 'the headers')
   await (query.wait ? threads.settled(threadId) : threads.view(threadId))
-  // Who looks at what is there and goes has not come back.
+  // A client that only reads the present records and leaves does not count as back.
   if (query.follow) threads.return(threadId)
   const head = await log.head(threadId)
-  // The header wins: it is what a browser that re-connects knows better than the URL it was given.
+  // The header wins over the query: a browser that reconnects sends its latest id there, with the first URL.
   const wanted = lastEventId ?? query.after ?? 0
   const after = wanted < 0 ? head : wanted
   const encoding = chooseEncoding(request.headers.accept, { dialect: query.protocolVersion, threadId })
@@ -151,7 +151,7 @@ async function connect(
     throw error
   })
   const { events, head } = snapshot
-  // The last one's id says that the snapshot is whole, and behind which record a client that is cut off goes on.
+  // Only the last event has an id: it marks the snapshot as complete, and a client that is cut off resumes after it.
   const last = events.length - 1
   const prefix = Buffer.concat(
     events.map((event, index) => encoding.event(event, index === last ? head : undefined)),
@@ -169,7 +169,7 @@ async function connect(
   return subscribers.send(reply, { threadId, after: head, encoding, prefix, isLast, restate }, seat)
 }
 
-/** The platform's live tap: the run under way or the next one, until its end; any number of readers. */
+/** Streams the run in progress, or the next one, until its end: the platform's live tap, for any number of readers. */
 async function tap(
   { threads, sessionId, subscribers, log }: EventRoutesOptions,
   request: FastifyRequest,

@@ -7,13 +7,13 @@ import { leaving } from '../stream/leaving.ts'
 export interface Check {
   name: string
   ok: boolean
-  /** What is wrong and what to do, when it is. */
+  /** What is wrong and what to do, when the check failed. */
   message?: string
 }
 
 export interface HealthRoutesOptions {
   sessionId: string | undefined
-  /** What a run needs, each tried. */
+  /** Tries each thing that a run needs. */
   checks(signal: AbortSignal): Promise<Check[]>
   capabilities: AgentCapabilities & Record<string, unknown>
 }
@@ -44,7 +44,7 @@ const CAPABILITIES = about(() => ({
   answers: ok('What is built.', z.looseObject({})),
 }))
 
-/** Liveness, open to everybody: it says nothing but that the process serves. */
+/** Registers the liveness routes. They are open to everybody and only say that the process serves. */
 export function livenessRoutes({ sessionId }: HealthRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     for (const url of ['/health', '/healthz']) {

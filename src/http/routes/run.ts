@@ -19,7 +19,7 @@ export interface RunRoutesOptions {
   threads: ServedThreads
   subscribers: Subscribers
   log: EventLog
-  /** What becomes of a run whose stream its sender closes, when the run does not say. */
+  /** What happens to a run whose sender closes the stream, when `forwardedProps.onDisconnect` is not set. */
   onDisconnect: NonNullable<RunProps['onDisconnect']>
 }
 
@@ -59,19 +59,19 @@ const ABOUT = about(() => ({
 }))
 
 /**
- * `POST /`: submit a run, then read the thread's log from its first record, as a client that re-connects would.
- * A client that leaves ends its reader, and the run only when it has asked for that.
+ * Registers `POST /`: submits a run, then streams the thread's log from the run's first record, as for a client that
+ * reconnects. A client that leaves ends its stream, and ends the run only when `onDisconnect` is `interrupt`.
  */
 export function runRoutes(options: RunRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     const run = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
       const { input, dialect, warnings } = parseRunInput(request.body)
       const { threads, subscribers, log } = options
-      // From here on every line of this request says which run it concerns, a refusal too.
+      // From here on every log line of this request names the run, including that of a refusal.
       request.log = request.log.child({ threadId: input.threadId, runId: input.runId })
       for (const warning of warnings) request.log.warn({ warning }, 'input stripped')
       const { onDisconnect = options.onDisconnect } = runPropsOf(input)
-      // All that can refuse the reader comes first: a client that gets no stream starts no run.
+      // Everything that can refuse the reader comes first, so that a client without a stream starts no run.
       const encoding = chooseEncoding(request.headers.accept, { dialect, threadId: input.threadId })
       const seat = subscribers.takeFor(encoding)
       const submitted = await threads
@@ -113,7 +113,7 @@ function closedEarly({ raw }: FastifyReply, tell: () => void): void {
   else raw.once('close', check)
 }
 
-/** A run that only put its messages into the turn of another one is over at once. */
+/** Returns the whole stream of a run whose messages went into the turn of another run: it ends at once. */
 function steeredEvents({ threadId, runId }: RunAgentInput, intoRunId: string, parts: string[]): AguiEvent[] {
   return [
     { type: EventType.RUN_STARTED, threadId, runId, protocolVersion: PROTOCOL_VERSION },

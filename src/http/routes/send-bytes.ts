@@ -1,10 +1,10 @@
 import type { FastifyReply } from 'fastify'
 import type { Blob } from '../../storage/blob.ts'
 
-/** A client or a tool gave it; anything else could not stand in a header. */
+/** The media types that are passed on. They come from a client or a tool, and must be valid in a header. */
 const MEDIA_TYPE = /^[\w.+-]+\/[\w.+-]+(; charset=[\w-]+)?$/
 
-/** What a tool returned is nobody's page: never rendered in the runner's origin. */
+/** Answers with a blob. Its bytes are untrusted, so a browser must not render them in the runner's origin. */
 export function sendBytes(reply: FastifyReply, { contentType, bytes }: Blob): FastifyReply {
   return reply
     .header('content-security-policy', 'sandbox')

@@ -15,14 +15,14 @@ export interface SentRunsOptions {
 
 interface SentRun {
   dialect: Dialect
-  /** It ends when its sender reads the thread no more. */
+  /** Whether the run ends when its sender stops reading the thread. */
   endsWithReader: boolean
-  /** Undefined when it was refused. */
+  /** Resolves with undefined when the run was refused. */
   submitted: Promise<Submitted | undefined>
   isCaughtUp: boolean
 }
 
-/** The runs that one socket has sent, each until its last event. They are read as the answer of `POST /` would be. */
+/** The runs that one socket has sent, each until its last event. Their events are sent as in the answer of `POST /`. */
 export class SentRuns {
   readonly #options: SentRunsOptions
   readonly #threads = new Map<string, Map<string, SentRun>>()
@@ -31,18 +31,18 @@ export class SentRuns {
     this.#options = options
   }
 
-  /** As `Threads.submit`. */
+  /** Submits a run. As `Threads.submit`. */
   async submit(input: RunRequest, how: Pick<SentRun, 'dialect' | 'endsWithReader'>): Promise<Submitted> {
     const { threadId, runId } = input
     const runs = this.#threads.get(threadId) ?? new Map<string, SentRun>()
     this.#threads.set(threadId, runs)
     const before = runs.get(runId)
     const submitting = this.#options.threads.submit(input)
-    // Known before its first event is: that may be read before this resolves.
+    // Registered before the submit resolves, because the run's first event may be read earlier.
     const run = { ...how, submitted: submitting.catch(() => undefined), isCaughtUp: false }
     runs.set(runId, run)
     const submitted = await run.submitted
-    // One that was steered has no events of its own, and another of that id may be under way.
+    // A steered run has no events of its own, and another run with this id may be in progress.
     const isOver = submitted === undefined || submitted.steeredInto !== undefined
     if (isOver && this.#threads.get(threadId)?.get(runId) === run) {
       if (before === undefined) this.#forget(threadId, runId)
@@ -51,7 +51,7 @@ export class SentRuns {
     return await submitting
   }
 
-  /** A batch of a thread as this socket gets it. */
+  /** Returns the frames of a batch for this socket. */
   async frames(reader: Reader, batch: Batch, signal: AbortSignal): Promise<readonly ToldFrame[]> {
     const { threadId } = reader
     const { runId } = batch
@@ -72,7 +72,7 @@ export class SentRuns {
     return [...frames, ...framesFor(own, batch.after(seq))]
   }
 
-  /** The socket reads the thread no more: what was to end with that is left. */
+  /** Notes that the socket has stopped reading the thread, and leaves the runs that end with their reader. */
   leave(threadId: string): void {
     const runs = this.#threads.get(threadId) ?? []
     this.#threads.delete(threadId)

@@ -30,10 +30,10 @@ export interface SocketRoutesOptions extends SentLimits {
   redactor: Redactor
   subscribers: Subscribers
   log: EventLog
-  /** Above so many unsent bytes a socket is not sent more; the log waits for it. */
+  /** Above this number of unsent bytes, a socket gets no further bytes and its reading of the log pauses. */
   subscriberBufferBytesMax: number
   requestBodyBytesMax: number
-  /** Of the client, on one socket. */
+  /** Upper bound of the frames that a client sends on one socket, per minute. */
   socketMessagesPerMinuteMax: number
   tickets: Tickets
   /** As in `RunRoutesOptions`. */
@@ -42,14 +42,14 @@ export interface SocketRoutesOptions extends SentLimits {
 
 interface SocketOptions extends SocketRoutesOptions {
   logger: FastifyBaseLogger
-  /** Of the handshake: for the runs that name none. */
+  /** The trace of the handshake, for runs that name none. */
   trace: TraceCarrier
-  /** Of the ticket that it was opened with. */
+  /** The only thread that the socket may use: the one of its ticket; undefined without a ticket. */
   onlyThread: string | undefined
 }
 
 const PATH = '/ws'
-/** Subscriptions one socket may hold. */
+/** Upper bound of the subscriptions of one socket. */
 const SUBSCRIPTIONS_MAX = 64
 
 const Command = z.discriminatedUnion('type', [
@@ -72,7 +72,7 @@ const Command = z.discriminatedUnion('type', [
 ])
 type Command = z.infer<typeof Command>
 
-/** What a frame that is refused was about, as far as it says so. */
+/** The thread and run that a refused frame names, if any. */
 const Place = z.object({ threadId: z.string().exactOptional(), runId: z.string().exactOptional() }).catch({})
 
 const ABOUT = about(() => ({
@@ -83,18 +83,18 @@ const ABOUT = about(() => ({
   errors: ['invalid_input'],
 }))
 
-/** `GET /ws`: commands in, events of the subscribed threads out, one JSON text frame each. */
+/** Registers `GET /ws`: commands in, events of the subscribed threads out, one JSON text frame each. */
 export function socketRoutes(options: SocketRoutesOptions): FastifyPluginAsync {
   return async (app) => {
     await app.register(fastifyWebsocket, {
       options: {
         server: divertUpgrades(app.server, PATH),
         maxPayload: options.requestBodyBytesMax,
-        // The token may come as a subprotocol, which has to be chosen for a browser to go on.
+        // The token may come as a subprotocol. A browser only continues when the server selects one.
         handleProtocols: (protocols: Set<string>) => [...protocols][0] ?? false,
       },
     })
-    // The plugin hangs up on those it has seen; what the doors refuse it has not, and no time-out of Node's holds here.
+    // The plugin closes only sockets that reach it. A refused handshake does not, and Node's time-outs do not apply.
     app.addHook('onResponse', (request, _reply, done) => {
       if (request.headers.upgrade !== undefined) request.raw.socket.destroySoon()
       done()
@@ -219,7 +219,7 @@ class SocketSession {
       logger.info({ threadId, runId, steeredInto }, 'run submitted')
       if (steeredInto !== undefined)
         await this.#send({ type: 'accepted', threadId, runId, delivery: 'steer', steeredInto, skipped })
-      // Meanwhile another command may have subscribed, or the one that was there left.
+      // In the meantime another command may have subscribed or unsubscribed.
       if (!this.#subscriptions.has(threadId))
         this.#subscribe({ threadId, dialect }, after, seat ?? this.#take(threadId))
       else seat?.release()
@@ -235,7 +235,7 @@ class SocketSession {
     throw new RunnerError('unauthorized', 'The ticket of this socket is for another thread.')
   }
 
-  /** A slot of this socket and one of all readers. */
+  /** Takes a slot of this socket and one of all readers. @throws {RunnerError} `too_many_subscribers`. */
   #take(threadId: string): Lease {
     const own = this.#slots.take(threadId)
     if (own === undefined) {
@@ -260,13 +260,13 @@ class SocketSession {
 
   #subscribe(reader: Reader, after: number, seat: Lease): void {
     const { threadId } = reader
-    // The client left while its run was admitted: nobody would ever end this subscription.
+    // The client left while its run was admitted. Nothing would ever end this subscription.
     if (this.#socket.readyState !== this.#socket.OPEN) {
       seat.release()
       return
     }
     const stop = new AbortController()
-    // At once, so that what takes the place of this subscription finds room.
+    // Released on abort, not at the end of reading, so that a subscription that replaces this one finds a free slot.
     stop.signal.addEventListener('abort', seat.release, { once: true })
     this.#subscriptions.set(threadId, stop)
     const followed = this.#follow(reader, after, stop.signal)
@@ -283,7 +283,7 @@ class SocketSession {
     this.#subscriptions.delete(threadId)
   }
 
-  /** Pulled: `ws` would buffer without bound what the client does not take. */
+  /** Sends a thread's events at the client's pace. Otherwise `ws` would buffer without bound for a slow client. */
   async #follow(reader: Reader, after: number, signal: AbortSignal): Promise<void> {
     const { threadId } = reader
     const thread = JSON.stringify(threadId)
@@ -306,7 +306,7 @@ class SocketSession {
     inBackground({ name: 'answering a frame', ...about }, this.#send({ type: 'error', ...about, ...body }))
   }
 
-  /** Who does not take the answers is not read until it does: they would fill the memory. */
+  /** Sends an answer. Pauses reading while the client does not read its answers, which would fill the memory. */
   async #send(message: object): Promise<void> {
     const sent = this.#sendText(JSON.stringify(message))
     if (this.#socket.isPaused || this.#socket.bufferedAmount <= this.#options.subscriberBufferBytesMax) return
@@ -315,7 +315,7 @@ class SocketSession {
     this.#socket.resume()
   }
 
-  /** Resolves when the text has left for the kernel, or the socket is gone. */
+  /** Sends a text frame. Resolves when the kernel has it, or when the socket is closed. */
   #sendText(text: string): Promise<void> {
     return new Promise((resolve) => {
       if (this.#socket.readyState !== this.#socket.OPEN) resolve()

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ThreadView } from '../../thread/stored-threads.ts'
 
-/** What `GET /sessions` says of a thread; `ThreadDescription` in JSON. */
+/** Returns the schema of a thread in `GET /sessions`: `ThreadDescription` in JSON. */
 export const described = () => ({
   name: 'Session',
   schema: z.looseObject({
@@ -39,7 +39,7 @@ export const described = () => ({
   }),
 })
 
-/** The session id has the name that clients know it by since the first version. */
+/** Returns a thread as clients get it. The session id is named `claudeSessionId`, as since the first version. */
 export function toWire({ agentSessionId, runningAfter: _, ...description }: ThreadView) {
   return agentSessionId === undefined ? description : { ...description, claudeSessionId: agentSessionId }
 }

@@ -13,9 +13,9 @@ import { described, toWire } from './thread-wire.ts'
 export interface ThreadRoutesOptions {
   threads: ServedThreads
   blobs: Blobs
-  /** Interrupts are kept as they were asked, since their answers need it; they are shown without secrets. */
+  /** Removes secrets from open interrupts. They are stored unredacted, because their answers need the originals. */
   redactor: Redactor
-  /** The thread that belongs to this sandbox: what an interrupt without an id means. */
+  /** The thread that belongs to this sandbox: the target of an interrupt or a model change without an id. */
   sessionId: string | undefined
 }
 
@@ -231,7 +231,12 @@ export function threadRoutes({ threads, blobs, redactor, sessionId }: ThreadRout
   }
 }
 
-/** Without a name: the one thread that runs. Nothing running is no error. */
+/**
+ * Interrupts the named thread, and without a name the only running thread. Returns `interrupted: false` when nothing
+ * runs.
+ *
+ * @throws {RunnerError} `invalid_input` when several threads run and none is named.
+ */
 async function interrupt(
   threads: ServedThreads,
   named: string | undefined,

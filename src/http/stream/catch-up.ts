@@ -5,10 +5,10 @@ import type { Batch, LogRecord } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
 import { readMessages } from '../../thread/snapshot.ts'
 
-/** What a client that lacks turns is sent behind the opening of its run, whose last seq is given. */
+/** Returns the events that bring a client up to date. They follow the opening of its run, whose last seq is `seq`. */
 export type CatchUp = (seq: number) => Promise<AguiEvent[]>
 
-/** The records of a run's first batch that a catch-up stands behind: its start, and that it takes the thread back. */
+/** Returns the records before a catch-up: the start of the run, and `taken_back` if it follows. */
 export function openingOf(first: Batch): LogRecord[] {
   const [started, next] = first.records()
   const isTakenBack = next?.event.type === EventType.CUSTOM && readOwn('taken_back', next.event) !== undefined
@@ -16,8 +16,9 @@ export function openingOf(first: Batch): LogRecord[] {
 }
 
 /**
- * What brings a client up to date that lacks turns. A client keeps the order of what it holds and appends the rest: first
- * it gets what it holds without its new messages, then all, so that these come last.
+ * Returns the catch-up for a client that lacks earlier turns: two snapshots. A client keeps the order of the messages
+ * that it holds and appends the others. So the first snapshot has its old messages only, and the second has all, which
+ * puts its new messages last.
  */
 export function catchUpOf(
   held: Message[],

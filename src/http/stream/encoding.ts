@@ -4,14 +4,14 @@ import { type Dialect, toOlder } from '../../agui/dialect.ts'
 import type { AguiEvent } from '../../agui/event.ts'
 import type { Batch, Frame } from '../../storage/batch.ts'
 
-/** How events go over the wire of one response. */
+/** The wire format of the events of one response. */
 export interface Encoding {
   contentType: string
-  /** Written at once and while nothing else is: shows the peer, and proxies between, that the line is alive. */
+  /** Sent at the start and in quiet times, so that client and proxies see a live connection; undefined for none. */
   keepalive: Buffer | undefined
-  /** Readers that are handed the same array share its bytes. */
+  /** Encodes batches. Readers that pass the same array share its bytes. */
   batches(batches: readonly Batch[]): Buffer
-  /** With `seq` as its id, where the form has one: a client that is cut off there goes on behind that record. */
+  /** Encodes an event, with `seq` as its id where the format has ids: a client resumes after that record. */
   event(event: AguiEvent, seq?: number): Buffer
 }
 
@@ -45,12 +45,12 @@ function remembered<Value extends object>(encodeAll: (value: Value) => Buffer): 
 }
 
 const AGUI_MEDIA_TYPE = 'application/vnd.ag-ui.event+proto'
-/** What a stream of events may be sent as. */
+/** The media types of an event stream. */
 export const STREAM_TYPES: readonly string[] = [SSE.contentType, AGUI_MEDIA_TYPE]
 
 let encoder: EventEncoder | undefined
 
-/** The encoder is loaded with the first client that asks for it: most servers never have one. */
+/** Encodes an event in protobuf. The encoder is loaded for the first client that uses it, as most servers need none. */
 function encode(event: AguiEvent): Uint8Array {
   if (encoder === undefined) {
     const module: typeof import('@ag-ui/encoder') = createRequire(import.meta.url)('@ag-ui/encoder')
@@ -59,7 +59,7 @@ function encode(event: AguiEvent): Uint8Array {
   return encoder.encodeBinary(event)
 }
 
-/** AG-UI's protobuf framing; it knows no keep-alive (agui-1.0-producer.md A15.94). */
+/** AG-UI's protobuf framing. It has no keep-alive (agui-1.0-producer.md A15.94). */
 const PROTOBUF: Encoding = {
   contentType: AGUI_MEDIA_TYPE,
   keepalive: undefined,
@@ -67,22 +67,22 @@ const PROTOBUF: Encoding = {
   event: (event) => Buffer.from(encode(event)),
 }
 
-/** Whose events to whom. */
+/** The dialect that a client reads, and the thread that it reads. */
 export interface Reader {
   dialect: Dialect
   threadId: string
 }
 
-/** A frame as one reader gets it; `seq` is undefined for all but the last of those that one record has become. */
+/** A frame for one reader. When a record becomes several frames, only the last has a `seq`. */
 export type ToldFrame = Omit<Frame, 'seq'> & { seq: number | undefined }
 
-/** The records of a batch as this reader gets them, in text: a record may become none, or several. */
+/** Returns the records of a batch as text frames for this reader. A record may become no frame, or several. */
 export function framesFor({ dialect, threadId }: Reader, batch: Batch): readonly ToldFrame[] {
   if (dialect === '1.0' || batch.isText) return batch.frames
   return batch.records().flatMap(({ seq, event }) => framesOf({ dialect, threadId }, event, seq))
 }
 
-/** One event as this reader gets it. */
+/** Returns the frames of one event for this reader. */
 export function framesOf({ dialect, threadId }: Reader, event: AguiEvent, seq?: number): ToldFrame[] {
   const told = dialect === '1.0' ? [event] : toOlder(event, threadId)
   return told.map((each, index) => ({
@@ -91,7 +91,7 @@ export function framesOf({ dialect, threadId }: Reader, event: AguiEvent, seq?: 
   }))
 }
 
-/** A batch is of one thread, so readers of older clients share its bytes as those of 1.0 do. */
+/** The bytes of batches for older clients. A batch belongs to one thread, so all its older readers share them. */
 const olderBytes = new WeakMap<Batch, Buffer>()
 
 function olderSse(reader: Reader): Encoding {
@@ -115,9 +115,10 @@ function olderSse(reader: Reader): Encoding {
 }
 
 /**
- * Older clients are answered in SSE whatever they accept: their protobuf lacks half of the events, and all of them go by
- * the answer's content type. Protobuf only when `Accept` names it: curl and plain fetch send a wildcard and expect text. A departure from
- * the specification's SHOULD, with that reason (agui-1.0-producer.md A15.91).
+ * Chooses the encoding of a stream. Older clients get SSE whatever they accept: their protobuf lacks half of the
+ * events, and all of them follow the answer's content type. Others get protobuf only when `Accept` names it, because
+ * curl and plain fetch send a wildcard and expect text. This departs from the specification's SHOULD
+ * (agui-1.0-producer.md A15.91).
  */
 export function chooseEncoding(accept: string | undefined, reader: Reader): Encoding {
   if (reader.dialect === 'older') return olderSse(reader)

@@ -15,26 +15,26 @@ export interface LogStreamOptions {
   after: number
   encoding: Encoding
   keepaliveMs: number
-  /** Sent ahead of the log's own records. */
+  /** Bytes that are sent before the log's own records. */
   prefix?: Buffer
-  /** Only this run's records. */
+  /** The run whose records are sent; undefined for those of every run. */
   runId?: string
-  /** For a reader that lacks what was before. */
+  /** The catch-up for a reader that lacks earlier turns. */
   catchUp?: CatchUp
-  /** All messages at this seq, for a reader that cannot take messages back; sent where the conversation is taken back. */
+  /** Returns a snapshot of all messages at this seq, sent after `taken_back` to a reader that cannot drop messages. */
   restate?(seq: number): Promise<AguiEvent>
-  /** Whether the stream ends behind this batch. */
+  /** Whether the stream ends after this batch. */
   isLast(batch: Batch): boolean
 }
 
-/** What a stream holds for a client that does not read, beside the socket's own buffer. */
+/** How many bytes a stream buffers for a client that does not read, beside the socket's own buffer. */
 const BUFFER_BYTES = 64 * 1024
 
 const TAKEN_BACK = ownName('taken_back')
 
 /**
- * A thread's log as a response body, pulled at the client's pace: nothing is read from the log while the client
- * does not read. Destroyed (the client left) it lets go of the log at once, also while it waits.
+ * A thread's log as a response body, pulled at the client's pace: nothing is read from the log while the client does
+ * not read. When the client leaves, the stream is destroyed and stops reading the log at once, even while it waits.
  */
 export class LogStream extends Readable {
   readonly #options: LogStreamOptions
@@ -53,7 +53,7 @@ export class LogStream extends Readable {
     const { keepalive } = encoding
     if (options.prefix !== undefined) this.push(options.prefix)
     if (keepalive === undefined) return
-    // The head leaves with the first bytes; a client waits for it no longer than for this.
+    // The response head is sent with the first bytes, so a keep-alive at the start sends it at once.
     if (options.prefix === undefined) this.push(keepalive)
     this.#keepalive = setInterval(() => {
       if (this.readableLength === 0) this.push(keepalive)
@@ -86,7 +86,7 @@ export class LogStream extends Readable {
         const last = wanted.findIndex((batch) => this.#options.isLast(batch))
         const batches = last < 0 ? wanted : wanted.slice(0, last + 1)
         const bytes = await this.#encode(batches)
-        // Before the push, which may ask for more while it runs.
+        // Set before the push, which may call `_read` synchronously.
         this.#wanted = false
         if (this.push(bytes)) this.#wanted = true
         if (last >= 0) return this.#end()
@@ -108,14 +108,17 @@ export class LogStream extends Readable {
     const opening = openingOf(first)
     const seq = opening.at(-1)?.seq ?? first.first
     const told = [...opening.map(({ event }) => event), ...(await catchUp(seq))]
-    // As in `#restated`: the last has the id.
+    // As in `#restated`, only the last frame has the id.
     const frames = told.map((event, index) =>
       encoding.event(event, index === told.length - 1 ? seq : undefined),
     )
     return Buffer.concat([...frames, encoding.batches([first.after(seq), ...others])])
   }
 
-  /** What one record becomes has its id at the last of it: a reader that is cut off in between gets both again. */
+  /**
+   * Encodes the batches, with a snapshot after each `taken_back`. Only the last frame of a record has its id, so that a
+   * reader that is cut off in between gets both frames again.
+   */
   async #restated(batches: readonly Batch[]): Promise<Buffer> {
     const { encoding, restate } = this.#options
     if (restate === undefined || !batches.some(({ isText, sse }) => !isText && sse.includes(TAKEN_BACK))) {
@@ -136,7 +139,10 @@ export class LogStream extends Readable {
     this.push(null)
   }
 
-  /** The log ended: the thread was deleted, or the runner stops. Whoever waits for a run's end must not wait on. */
+  /**
+   * Ends the stream after the log has ended, because the thread was deleted or the runner stops. A reader of one run
+   * gets an error, because it waits for that run's end.
+   */
   #cut(): void {
     if (this.#options.runId === undefined) this.#end()
     else
@@ -148,7 +154,7 @@ export class LogStream extends Readable {
       )
   }
 
-  /** The status has left already: the failure is sent in the stream, and the stream still ends cleanly. */
+  /** Sends the failure as RUN_ERROR and ends the stream cleanly, because the status has been sent already. */
   #fail(error: unknown): void {
     if (this.destroyed) return
     const code = error instanceof RunnerError ? error.code : 'internal'

@@ -16,7 +16,7 @@ export type StreamRequest = Pick<
   'threadId' | 'after' | 'isLast' | 'prefix' | 'runId' | 'encoding' | 'catchUp' | 'restate'
 >
 
-/** Every response that follows the log. */
+/** The responses and WebSocket subscriptions that follow the log. */
 export class Subscribers {
   readonly #options: SubscribersOptions
   readonly #slots: Slots<ReaderOpened['kind']>
@@ -31,8 +31,8 @@ export class Subscribers {
   }
 
   /**
-   * A reader's slot. Taken before work is admitted whose result could then be sent to nobody; `send` frees it with the
-   * stream that it gets, everybody else frees it themselves.
+   * Takes a reader's slot. Call this before admitting work whose result needs a reader. `send` frees the slot with its
+   * stream; every other caller frees it.
    *
    * @throws {RunnerError} `too_many_subscribers`.
    */
@@ -56,14 +56,14 @@ export class Subscribers {
     }
   }
 
-  /** A slot for a stream of this encoding, as `take`. */
+  /** Takes a slot for a stream of this encoding. As `take`. */
   takeFor(encoding: StreamRequest['encoding']): Lease {
     return this.take(encoding.keepalive === undefined ? 'protobuf' : 'sse')
   }
 
-  /** Answers with the thread's log, in the slot given or one of its own. */
+  /** Answers with the thread's log, in the given slot or in a new one. @throws {RunnerError} `too_many_subscribers`. */
   send(reply: FastifyReply, request: StreamRequest, seat?: Lease): FastifyReply {
-    // A body that nobody reads would never end.
+    // An answer to HEAD has no body. Nothing would read the stream, and it would never end.
     if (reply.request.method === 'HEAD') {
       seat?.release()
       return reply.type(request.encoding.contentType).send('')
@@ -77,7 +77,7 @@ export class Subscribers {
       .header('cache-control', 'no-cache, no-transform')
       .header('x-accel-buffering', 'no')
       .send(stream)
-    // What has no keep-alive says nothing before the first event: a client would wait for the status till then.
+    // Without a keep-alive no bytes precede the first event, and the client would wait for the status until then.
     reply.raw.flushHeaders()
     return reply
   }
