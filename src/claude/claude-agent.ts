@@ -28,7 +28,7 @@ export class ClaudeAgent implements Agent {
 
   /**
    * Claims a slot for one process. It is held until that process and all that it started have ended. When all slots are
-   * held, the process that started earliest among the idle ones is stopped. Before the claim this waits until a process
+   * held, the process that has been idle longest is stopped. Before the claim this waits until a process
    * could work; that wait ends with `signal`.
    *
    * @throws {RunnerError} `too_many_processes` when every process is at work; another code when no process could work.
@@ -41,7 +41,9 @@ export class ClaudeAgent implements Agent {
     for (;;) {
       const lease = this.#slots.take(session)
       if (lease !== undefined) return lease
-      const idle = this.#slots.holders.find((other) => !other.busy)
+      const [idle] = this.#slots.holders
+        .filter(({ busy }) => !busy)
+        .sort((one, other) => one.idleSince - other.idleSince)
       if (idle === undefined) {
         throw new RunnerError(
           'too_many_processes',

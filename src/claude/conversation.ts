@@ -93,6 +93,9 @@ export class Conversation implements AgentSession {
   get busy(): boolean {
     return this.#run !== undefined || this.#process.isStarting
   }
+  get idleSince(): number {
+    return this.#process.idleSince
+  }
 
   takeBack(point: string): (() => void) | undefined {
     const [memory, turn, isAhead] = [this.#memory, this.#turn, this.#isAhead]

@@ -45,6 +45,8 @@ export interface ClaudeAgentOptions extends LaunchOptions {
 /** The part of a conversation by which one is chosen to give up its slot. */
 export interface SlotHolder {
   readonly busy: boolean
+  /** When its last work ended, in milliseconds of `performance.now()`. */
+  readonly idleSince: number
   /** Ends the process. Resolves when its slot is free. */
   rest(): Promise<void>
 }

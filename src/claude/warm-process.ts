@@ -33,6 +33,7 @@ export class WarmProcess {
   readonly #options: WarmProcessOptions
   readonly #keeper: Keeper<Warm>
   #idleTimer: NodeJS.Timeout | undefined
+  #idleSince = 0
 
   constructor(options: WarmProcessOptions) {
     this.#options = options
@@ -46,6 +47,11 @@ export class WarmProcess {
   /** The living process, if there is one. */
   get current(): Warm | undefined {
     return this.#keeper.current
+  }
+
+  /** When `idle` was called last, in milliseconds of `performance.now()`. */
+  get idleSince(): number {
+    return this.#idleSince
   }
 
   /** Whether a caller waits for a process. */
@@ -68,6 +74,7 @@ export class WarmProcess {
   /** Marks the process as idle. It is stopped after `idleMs`, unless `use` is called before. */
   idle(): void {
     this.use()
+    this.#idleSince = performance.now()
     const stop = (): void => this.#inBackground('stopping an idle Claude Code', this.rest())
     this.#idleTimer = setTimeout(stop, this.#options.agent.options.idleMs).unref()
   }

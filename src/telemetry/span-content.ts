@@ -18,6 +18,7 @@ const CUT = ' [cut]'
 export class SpanContent {
   readonly #captures: boolean
   #left = CONTENT_CHARS_MAX
+  #isCut = false
   #arguments = ''
   #asked: object[] = []
   readonly #said = new Map<string, { role: string; text: string }>()
@@ -29,12 +30,13 @@ export class SpanContent {
   asked(messages: readonly Message[]): void {
     if (!this.#captures) return
     for (const { role, content } of messages) {
-      if (role === 'user') this.#asked.push(toMessage(role, this.#fit(contentToText(content))))
+      if (role === 'user' && !this.#isCut)
+        this.#asked.push(toMessage(role, this.#fit(contentToText(content))))
     }
   }
 
   said(event: TextMessageStartEvent | TextMessageContentEvent): void {
-    if (!this.#captures || this.#left === 0) return
+    if (!this.#captures || this.#isCut) return
     if ('delta' in event) {
       const message = this.#said.get(event.messageId)
       if (message !== undefined) message.text += this.#fit(event.delta)
@@ -64,10 +66,13 @@ export class SpanContent {
     return { 'gen_ai.tool.call.arguments': this.#arguments, 'gen_ai.tool.call.result': this.#fit(text) }
   }
 
+  /** Returns the part of the text for which there is room. The mark ends the last part, and later text is dropped. */
   #fit(text: string): string {
+    if (this.#isCut) return ''
     const fitting = text.slice(0, this.#left)
     this.#left -= fitting.length
-    return fitting.length < text.length ? fitting + CUT : fitting
+    this.#isCut = fitting.length < text.length
+    return this.#isCut ? fitting + CUT : fitting
   }
 }
 

@@ -36,13 +36,14 @@ export async function followPointer(
   if (text === undefined) return undefined
   const target = text.replace(/^gitdir: /, '').trimEnd()
   if (target.startsWith('/')) return await files.guard.resolve(target)
-  // A relative path may climb with `..` from a folder that was proven. The guard judges where the path ends.
+  // A relative path may climb from its own folder, which has no link in it. Behind a name `..` is refused, as the guard
+  // refuses it: the name may be a link, whose parent is elsewhere.
+  const parts = target.split('/').filter((part) => part !== '.' && part !== '')
+  const climbed = parts.findIndex((part) => part !== '..')
+  const ups = climbed === -1 ? parts.length : climbed
   const names = folder.split('/').filter(Boolean)
-  for (const part of target.split('/')) {
-    if (part === '..' && names.pop() === undefined) throw outside(path)
-    else if (part !== '..' && part !== '.' && part !== '') names.push(part)
-  }
-  return await files.guard.resolve(names.join('/'))
+  if (ups > names.length) throw outside(path)
+  return await files.guard.resolve([...names.slice(0, names.length - ups), ...parts.slice(ups)].join('/'))
 }
 
 /** Joins a folder and a name. The workspace itself has no name to write in front. */

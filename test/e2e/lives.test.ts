@@ -134,6 +134,16 @@ test('above CLAUDE_PROCESSES_MAX the process that is idle longest makes room', a
   expect(JSON.stringify(bench.gateway.requests.at(-1))).toContain('remember red')
 })
 
+test('the process that started first and was used last stays', async () => {
+  bench = await openBench({ script: SCRIPT })
+  const runner = await bench.start({ CLAUDE_PROCESSES_MAX: '2' })
+  for (const threadId of ['first', 'second', 'first', 'third'])
+    await run(runner.url, runInput(threadId, 'hello'))
+  const warm = async (threadId: string): Promise<unknown> =>
+    (await bodyOf(await fetch(`${runner.url}/sessions/${threadId}`))).warm
+  expect(await Promise.all(['first', 'second', 'third'].map(warm))).toEqual([true, false, true])
+})
+
 test('when every process is at work one more run is refused with the limit named', async () => {
   bench = await openBench({ script: SCRIPT })
   const runner = await bench.start({ CLAUDE_PROCESSES_MAX: '1' })

@@ -52,10 +52,13 @@ describe('a runner that is stopped and goes on', () => {
   })
 })
 
+/** Claude Code may write while the folder is removed. */
+const RM = { recursive: true, maxRetries: 10 }
+
 describe('the state folder', () => {
   test.each([
-    ['removed', (state: string) => rmSync(state, { recursive: true })],
-    ['emptied', (state: string) => rmSync(join(state, 'store'), { recursive: true })],
+    ['removed', (state: string) => rmSync(state, RM)],
+    ['emptied', (state: string) => rmSync(join(state, 'store'), RM)],
     [
       'replaced by another',
       (state: string) => {

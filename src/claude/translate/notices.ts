@@ -130,6 +130,11 @@ export const NOTICES: Readonly<Record<string, Notice>> = {
     error: m.error_code,
     lost: m.lost,
   })),
+  // The SDK has given up storing a part of the transcript, from which another runner would continue.
+  'system/mirror_error': notice('session_writes_lost', { error: text }, (m) => ({
+    error: m.error,
+    lost: ['stored transcript'],
+  })),
   tool_use_summary: notice('tool_summary', { summary: z.string(), preceding_tool_use_ids: texts }, (m) => ({
     summary: m.summary,
     toolCallIds: m.preceding_tool_use_ids,
