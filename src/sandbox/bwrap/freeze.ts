@@ -122,7 +122,7 @@ export class Freeze {
     this.#mounts.set(path, { kind: 'write', source: path, target: path })
   }
 
-  /** Makes a path outside every root read-only. Its parents stay as they are: who can rename them can do more. */
+  /** Makes a path above the roots read-only. Its parents are not pinned: renaming them already allows worse. */
   freezeAbove(path: string): void {
     this.#mounts.set(path, { kind: 'read', source: path, target: path })
   }

@@ -65,8 +65,8 @@ export function foldersOfRoot(folders: readonly string[]): string[] {
 }
 
 /**
- * Prepares the private folders for Claude Code's user: the home as it was left, the others empty. Leftovers in them must
- * not make this fail, or the next process would have no sandbox.
+ * Prepares the private folders for Claude Code's user: the home as it was left, the others empty. Leftovers in them
+ * must not make this fail, or the next process would have no sandbox.
  */
 export function preparePlaces(places: Places, { uid, gid }: Identity): void {
   clear(places.temporary)
@@ -100,9 +100,9 @@ function clear(folder: string): void {
 }
 
 /**
- * Gives files that root left in Claude Code's state, a folder of the runner's own, to Claude Code's user. Call only while
- * nothing runs inside: a folder exchanged for a link meanwhile would give away the link's target. Files of other users
- * keep their owner, and so do hard links, whose other name may be anywhere.
+ * Gives files that root left in Claude Code's state, a folder of the runner's own, to Claude Code's user. Call only
+ * while nothing runs inside: a folder exchanged for a link meanwhile would give away the link's target. Files of other
+ * users keep their owner, and so do hard links, whose other name may be anywhere.
  */
 export async function handOver(root: string, identity: Identity): Promise<void> {
   if (process.getuid?.() !== 0) return
