@@ -1,6 +1,6 @@
 import type { Script, ScriptStep } from './script.ts'
 
-/** Pace of the demo's words, in milliseconds: slow enough to see the stream, fast enough not to bore. */
+/** Wait between the demo's words, in milliseconds: slow enough to see the stream, fast enough not to bore. */
 const WORD_MS = 12
 
 type DemoRule = Script['rules'][number]

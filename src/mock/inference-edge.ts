@@ -92,7 +92,7 @@ export function createInferenceEdge(options: InferenceEdgeOptions): InferenceEdg
   return { accept: (socket) => void server.emit('connection', socket) }
 }
 
-/** Answers a request that the parser refuses (both lengths, for instance) with 400, or 413 for too large a head. */
+/** Answers a request that cannot be parsed (both lengths, for instance) with 400, too large a head with 413. Closes. */
 function refuseMalformed(server: Server): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (!socket.writable || error.code?.startsWith('HPE_') !== true) return void socket.destroy()

@@ -7,7 +7,7 @@ import { DELTAS_MAX, type ScriptStep, type StepOf } from './script.ts'
 const CHARS_PER_TOKEN = 4
 /** Input tokens that stand for Claude Code's own system prompt and tools; fixed, so that recordings stay equal. */
 const INPUT_TOKENS_BASE = 100
-/** Unthrottled deltas are made in batches of this many characters. */
+/** Size of a batch of deltas that need no pace, in characters. */
 const BATCH_CHARS = 32 * 1024
 /** Shortest wait between paced deltas, in milliseconds; a timer cannot wait less. */
 const PACE_MS_MIN = 1

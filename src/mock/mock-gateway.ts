@@ -27,7 +27,7 @@ export interface MockGatewayOptions {
   script?: Script | undefined
   /** Policy for every CONNECT and plain proxy request except inference.local:443. Default: all denied. */
   decide?: ((target: Target) => ConnectDecision) | undefined
-  /** The one model the gateway writes into every request; wins over the script's. */
+  /** The one model that the gateway writes into every request; overrides the script's. */
   model?: string | undefined
   /** Limits on a stream. Default: the real gateway's 120 s and 32 MiB; tests use less. */
   limits?: StreamLimits | undefined
@@ -49,7 +49,7 @@ export interface MockGateway {
   use(script: Script): void
   /** Opens a gate: replies that wait in a `gate` step with this name go on, now and later. */
   open(gate: string): void
-  /** Called for each request when it is recorded; returns the way to stop. */
+  /** Calls `listener` for each request when it is recorded; returns a function that stops that. */
   onRequest(listener: (request: RecordedRequest) => void): () => void
   /** Resolves with the oldest recorded request that fits, else the next to arrive. Rejects with the signal's reason. */
   waitForRequest(

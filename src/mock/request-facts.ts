@@ -50,7 +50,7 @@ const contentSchema = z.union([
 ])
 const messageSchema = z.looseObject({ role: z.string(), content: contentSchema })
 
-/** A Messages API request body, as far as the mock looks into it; everything else passes. */
+/** Schema of a Messages API request body, as far as the mock reads it; everything else passes. */
 export const messagesBodySchema = z.looseObject({
   model: z.string(),
   stream: z.boolean().optional(),

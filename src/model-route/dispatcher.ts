@@ -36,10 +36,10 @@ export async function createDispatcher(options: Connections): Promise<Dispatcher
   return new ProxyAgent({ ...patient, uri, ...token, requestTls: tls, proxyTls: tls, proxyTunnel: false })
 }
 
-/** Context of the last files. Parsing the roots blocks the event loop for some 20 ms, so it is done once per files. */
+/** Context for the last CA files, kept because parsing the roots blocks the event loop for some 20 ms. */
 let trusted: { key: string; context: SecureContext } | undefined
 
-/** Trusts Node's bundled roots and the CA files that can be read; a TLS failure names a missing file. */
+/** Trusts Node's bundled roots and the CA files that can be read; a TLS failure's message names an unreadable file. */
 async function trust(files: readonly string[]): Promise<SecureContext> {
   const extra = await Promise.all(files.map((file) => readFile(file, 'utf8').catch(() => '')))
   const key = extra.join('\0')

@@ -16,7 +16,7 @@ export interface Enforcement {
   readonly problem: string | undefined
   /**
    * Ends the processes that a run's commands left in the namespace of `child`: they could make more of what `settle`
-   * removes. Call when a run has ended. Returns the number of ended processes; 0 where nothing is enforced.
+   * removes. Call when a run has ended. Returns the number of ended processes; 0 where the runner confines nothing.
    */
   endLeftovers(child: ChildProcess): Promise<number>
   /** Sets aside what was made inside for git to run outside (docs/enforcement.md). Call after `endLeftovers`. */

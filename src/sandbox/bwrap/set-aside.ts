@@ -60,7 +60,7 @@ async function setAsideBelow(worktree: string, known: KnownRepositories): Promis
 function setAsideTop({ workspace, enclosing, worktrees }: KnownRepositories): string[] {
   if (enclosing.size === 0 || worktrees.has(workspace)) return []
   const isThere = (name: string): boolean => shapeOf(join(workspace, name)) !== 'absent'
-  // A folder that holds these is a repository without a `.git`.
+  // git takes a folder that holds these for a repository, without a `.git`.
   const isBare = ['HEAD', 'objects', 'refs'].every(isThere)
   const names = [...(isThere('.git') ? ['.git'] : []), ...(isBare ? ['HEAD'] : [])]
   return names.flatMap((name) => moveAway(join(workspace, name), workspace))

@@ -25,7 +25,7 @@ interface InspectedRequest extends Pick<EgressRequest, 'isBodyUnread' | 'graphql
 
 export interface Tunnel {
   target: Target
-  /** Returns the client's executable; looked up on the call. */
+  /** Returns the client's executable, which is looked up only when this is called. */
   binary(): string | undefined
   judge(request: InspectedRequest): Decision
   /** Counts and reports the final decision. */

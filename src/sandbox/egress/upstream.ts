@@ -17,7 +17,7 @@ const CONNECT_MS_MAX = 30_000
 const HEAD_BYTES_MAX = 8192
 const HEAD_END = '\r\n\r\n'
 
-/** Connects to an address. @throws when nothing answers within CONNECT_MS_MAX, or the signal's reason. */
+/** Connects to an address. @throws when that fails or takes longer than CONNECT_MS_MAX, or the signal's reason. */
 export async function dialAddress(address: string, port: number, signal: AbortSignal): Promise<Socket> {
   const socket = connect({ host: address, port, noDelay: true })
   return await whenConnected(socket, signal)
