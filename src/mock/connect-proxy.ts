@@ -1,4 +1,4 @@
-// The CONNECT proxy of the sandbox's edge (openshell.md 1.5, 1.7, 4.1).
+// Imitates the CONNECT proxy of the sandbox's edge (openshell.md 1.5, 1.7, 4.1).
 import { once } from 'node:events'
 import {
   createServer,
@@ -25,12 +25,12 @@ import { INFERENCE_HOST, INFERENCE_PORT } from './inference-edge.ts'
 import type { RequestLog } from './request-log.ts'
 import type { ConnectFault } from './script.ts'
 
-/** As the real proxy says it, without a length. */
+/** The real proxy's 400, which has no length. */
 const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\n\r\n'
 /** Longest wait for an allowed target to accept, in milliseconds. */
 const TUNNEL_CONNECT_MS_MAX = 30_000
 
-/** What a policy says about a target; the reason travels to the client. */
+/** A policy's decision on a target; the reason is sent to the client. */
 export interface ConnectDecision {
   allow: boolean
   reason: string
@@ -38,10 +38,10 @@ export interface ConnectDecision {
 
 export interface ConnectProxyOptions {
   decide: (target: Target) => ConnectDecision
-  /** Takes a socket on which TLS to inference.local begins; `trusted` false: show a leaf of another authority. */
+  /** Takes a socket on which TLS to inference.local begins. Without `trusted`, the leaf is another authority's. */
   acceptInference: (socket: Socket, options: { trusted: boolean }) => void
   nextConnectFault: () => ConnectFault['fault'] | undefined
-  /** A request in origin form: the direct route. */
+  /** Answers a request in origin form, which takes the direct route. */
   answerDirect: (request: IncomingMessage, response: ServerResponse) => Promise<void>
   log: RequestLog
 }
@@ -49,7 +49,7 @@ export interface ConnectProxyOptions {
 export function createConnectProxy(options: ConnectProxyOptions): Server {
   const server = createServer({ maxHeaderSize: HEAD_BYTES_MAX, requireHostHeader: false, requestTimeout: 0 })
   server.on('connect', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    // A client that resets must not become an uncaught error; the close that follows ends the tunnel.
+    // A client's reset must not become an uncaught error; the close that follows ends the tunnel.
     socket.on('error', () => socket.destroy())
     answerConnect(request, socket as Socket, head, options).catch(() => socket.destroy())
   })
@@ -104,7 +104,7 @@ async function answerConnect(
   join(socket, upstream)
 }
 
-/** A plain-HTTP proxy request: same policy; `https://` belongs into a CONNECT. */
+/** Answers a plain-HTTP proxy request by the same policy; `https://` belongs in a CONNECT and gets a 400. */
 async function answerAbsolute(
   request: IncomingMessage,
   response: ServerResponse,
@@ -143,7 +143,7 @@ async function answerAbsolute(
 function record(request: IncomingMessage, log: RequestLog): ReturnType<RequestLog['add']> {
   const { method = '', url = '', headers } = request
   const settle = log.add({ route: 'proxy', method, path: url, headers, body: undefined, bytes: 0 })
-  // Whatever goes wrong below, the connection's end is the answer's.
+  // Whatever goes wrong later, the end of the connection ends the answer.
   request.socket.once('close', () => settle({ status: 0, bytes: 0, end: 'broken' }))
   return settle
 }
@@ -154,7 +154,7 @@ async function establish(socket: Socket): Promise<void> {
   })
 }
 
-/** The proxy's 403 (net/proxy.rs): a CONNECT carries the reason, a plain request does not. */
+/** Returns the proxy's 403 (net/proxy.rs): with the reason for a CONNECT, without it for a plain request. */
 function toDenial(options: { target: Target; method: string; path?: string; reason?: string }): string {
   const { target, method, path = '', reason } = options
   const detail = `${method} ${target.host}:${target.port}${path} not permitted by policy`

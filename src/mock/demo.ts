@@ -1,6 +1,6 @@
 import type { Script, ScriptStep } from './script.ts'
 
-/** Pace of the demo's words, in milliseconds: slow enough to see the stream, fast enough not to bore. */
+/** Wait between the demo's words, in milliseconds: slow enough to see the stream, fast enough not to bore. */
 const WORD_MS = 12
 
 type DemoRule = Script['rules'][number]
@@ -12,7 +12,7 @@ const think = (thinking: string): ScriptStep => ({
   everyMs: WORD_MS,
   signature: 'demo',
 })
-/** One text block: words first, then a result in one piece, for it may be long. */
+/** Returns one text block: words first, then a result in one piece, because it may be long. */
 const sayWith = (text: string, quoted: string): ScriptStep[] => [
   { text, pieces: 'words', everyMs: WORD_MS, open: true },
   { text: quoted },
@@ -215,7 +215,7 @@ const LAST_RULES: DemoRule[] = [
   },
 ]
 
-/** What the mock answers when nobody gives it a script: worth seeing, and it always answers. */
+/** The script of a mock that is given none. Its last rule answers every request. */
 export const DEMO: Script = {
   rules: [...SUBAGENT_RULES, ...WRITE_RULES, ...RUN_RULES, ...OTHER_RULES, ...LAST_RULES],
 }

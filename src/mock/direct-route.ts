@@ -1,4 +1,4 @@
-// Plain HTTP to the mock's own port: a Messages API without a gateway before it (ANTHROPIC_BASE_URL, route 1).
+// Serves plain HTTP on the mock's own port: a Messages API without a gateway (ANTHROPIC_BASE_URL, route 1).
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GATEWAY_ANSWERS } from './gateway-faults.ts'
 import {

@@ -1,11 +1,11 @@
 import type { GatewayFault } from './script.ts'
 
-/** An answer the gateway gives for itself (openshell.md 4.4); none has Anthropic's error shape. */
+/** One of the gateway's own answers (openshell.md 4.4); none has Anthropic's error shape. */
 export interface GatewayAnswer {
   readonly status: number
   readonly text: string
   readonly json: boolean
-  /** The gateway closes the connection after it, without a header that says so. */
+  /** Whether the gateway closes the connection after the answer, without a header that says so. */
   readonly close: boolean
 }
 

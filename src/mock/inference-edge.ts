@@ -1,4 +1,4 @@
-// What stands behind `CONNECT inference.local:443` in an OpenShell sandbox (openshell.md 4.2 to 4.4).
+// Imitates the server behind `CONNECT inference.local:443` in an OpenShell sandbox (openshell.md 4.2 to 4.4).
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { Socket } from 'node:net'
@@ -12,10 +12,10 @@ import type { GatewayFault } from './script.ts'
 
 export const INFERENCE_HOST = 'inference.local'
 export const INFERENCE_PORT = 443
-/** Head and body of one request, in bytes. */
+/** Upper bound of one request's head and body, in bytes. */
 const REQUEST_BYTES_MAX = 10 * 1024 * 1024
 export const STREAM_LIMITS: StreamLimits = { idleMs: 120_000, bytesMax: 32 * 1024 * 1024 }
-/** Anthropic's route adds this when the client names no version. */
+/** Value of `anthropic-version` that Anthropic's route adds when the client sends none. */
 const ANTHROPIC_VERSION = '2023-06-01'
 const FORWARDED_HEADERS = [
   'content-type',
@@ -75,7 +75,7 @@ export function createInferenceEdge(options: InferenceEdgeOptions): InferenceEdg
     ALPNProtocols: ['http/1.1'],
     maxHeaderSize: REQUEST_BYTES_MAX,
     requireHostHeader: false,
-    // The gateway has no clock on its clients.
+    // The gateway sets no time limits on its clients.
     requestTimeout: 0,
     headersTimeout: 0,
     keepAliveTimeout: 0,
@@ -92,7 +92,7 @@ export function createInferenceEdge(options: InferenceEdgeOptions): InferenceEdg
   return { accept: (socket) => void server.emit('connection', socket) }
 }
 
-/** Both lengths at once, or one that is no number: 400 and close. What is no HTTP at all gets no answer. */
+/** Answers a request that cannot be parsed (both lengths, for instance) with 400, too large a head with 413. Closes. */
 function refuseMalformed(server: Server): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (!socket.writable || error.code?.startsWith('HPE_') !== true) return void socket.destroy()
@@ -179,7 +179,7 @@ async function write(
   return await relay(response, answer, { controller, limits })
 }
 
-/** Answers for the gateway itself; closes the connection where it would, without saying so in a header. */
+/** Sends the gateway's own answer. Closes the connection where the gateway would, without a header that says so. */
 function refuse(response: ServerResponse, fault: GatewayFault): RequestOutcome {
   const { status, text, json, close } = GATEWAY_ANSWERS[fault]
   response.shouldKeepAlive = !close
@@ -209,7 +209,7 @@ function overwriteModel(body: unknown, model: string): unknown {
   return isObject ? { ...body, model } : body
 }
 
-/** Query dropped, percent-decoded, `;params` dropped, `//` and dot segments resolved; a trailing slash counts. */
+/** Drops the query and `;params`, percent-decodes, and resolves `//` and dot segments; a trailing slash stays. */
 function toCanonicalPath(target: string): string {
   const path = target.split('?', 1)[0] ?? ''
   if (/%2f/i.test(path)) return path

@@ -1,21 +1,21 @@
-// A reply as a sequence of cues: what to send, and where to wait. Pure, so that the timing has one place.
+// Turns a reply into a sequence of cues: what to send, and where to wait. Nothing here waits: `playCues` does.
 
 import { createId, toApiErrorBody, toEvent } from './messages-stream.ts'
 import { DELTAS_MAX, type ScriptStep, type StepOf } from './script.ts'
 
-/** Characters per token, a coarse estimate for usage that nobody gave. */
+/** Characters per token, a coarse estimate for usage that the script does not state. */
 const CHARS_PER_TOKEN = 4
-/** What Claude Code's own system prompt and tools would about cost; fixed, so that recordings stay equal. */
+/** Input tokens that stand for Claude Code's own system prompt and tools; fixed, so that recordings stay equal. */
 const INPUT_TOKENS_BASE = 100
-/** Unthrottled deltas are made in batches of this many characters. */
+/** Size of a batch of deltas that need no pace, in characters. */
 const BATCH_CHARS = 32 * 1024
-/** Shortest wait between paced deltas; a timer cannot do less. */
+/** Shortest wait between paced deltas, in milliseconds; a timer cannot wait less. */
 const PACE_MS_MIN = 1
 
-/** Why a stream does not end well: the socket goes away, or the gateway cuts it (openshell.md 4.4). */
+/** Why a stream breaks: the socket is destroyed (`drop`), or the gateway cuts the stream (openshell.md 4.4). */
 export type StreamFault = 'drop' | 'idle' | 'size' | 'read'
 
-/** A text to send, or what to wait for before going on. */
+/** A text to send, a wait before the next cue, or a fault that ends the stream. */
 export type Cue =
   | string
   | { readonly kind: 'pause'; readonly ms: number }
@@ -25,7 +25,7 @@ export type Cue =
 
 export interface MessageContext {
   readonly model: string
-  /** The prompt's length decides the default input tokens. */
+  /** The prompt, whose length decides the default input tokens. */
   readonly prompt: string
 }
 
@@ -38,7 +38,7 @@ interface Draft {
   chars: number
 }
 
-/** The cues of a streaming answer: message_start … message_stop. */
+/** Yields the cues of a streaming answer, from message_start to message_stop. */
 export function* toStreamCues(steps: readonly ScriptStep[], context: MessageContext): Cues {
   const draft: Draft = { index: -1, open: undefined, chars: 0 }
   const message = { ...toMessageHead(context), content: [], stop_reason: null, stop_sequence: null }
@@ -58,7 +58,7 @@ export function* toStreamCues(steps: readonly ScriptStep[], context: MessageCont
   yield toEvent('message_stop')
 }
 
-/** The whole message for a request with `stream: false`; waits of the steps are cues here too. */
+/** Yields the whole message for a request with `stream: false`; waits of the steps are cues here too. */
 export function* toMessageCues(steps: readonly ScriptStep[], context: MessageContext): Cues {
   const content: Record<string, unknown>[] = []
   for (const step of steps) {
@@ -195,7 +195,7 @@ function toDelta(draft: Draft, delta: Record<string, unknown>): string {
   return toEvent('content_block_delta', { index: draft.index, delta })
 }
 
-/** Cuts a text at character borders; a list is already cut. Joined again, the pieces give the text. */
+/** Cuts a text between characters; a list is already cut. The joined pieces equal the text. */
 function cutPieces(text: string | string[], pieces: number | 'words' | undefined): string[] {
   if (Array.isArray(text)) return text
   if (pieces === undefined) return [text]

@@ -14,12 +14,12 @@ const DEFAULT_MODEL = 'claude-mock'
 export interface MockAnswer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  /** Ends by StreamBreak where the script breaks the stream, by AbortError when the signal fires. */
+  /** The body's texts. Throws StreamBreak where the script breaks the stream, AbortError when the signal fires. */
   readonly pieces: AsyncIterable<string>
   readonly rule?: string | undefined
 }
 
-/** The gateway is to answer for itself instead of the provider. */
+/** A request that the gateway itself is to answer in the provider's place. */
 export interface MockRefusal {
   readonly fault: GatewayFault
   readonly rule: string
@@ -30,7 +30,7 @@ export interface MessagesApi {
   use(script: Script): void
   openGate(name: string): void
   nextConnectFault: RuleBook['nextConnectFault']
-  /** `facts` is what `readFacts` gave for this body. */
+  /** Answers a request; `facts` is the result of `readFacts` for its body. */
   answer(
     facts: RequestFacts | undefined,
     model: string,
@@ -75,7 +75,7 @@ export function createMessagesApi(options: { script: Script; model: string | und
   }
 }
 
-/** What the body of `POST /v1/messages` says; undefined when it is not one. */
+/** Reads the facts from the body of `POST /v1/messages`; undefined when the body is no such request. */
 export function readFacts(body: unknown, headers: IncomingHttpHeaders): RequestFacts | undefined {
   const parsed = messagesBodySchema.safeParse(body)
   return parsed.success ? readRequestFacts(parsed.data, headers) : undefined
@@ -127,7 +127,7 @@ function toScriptedError(error: ScriptedError, headers: Readonly<Record<string, 
   return { ...answer, headers: { ...answer.headers, ...headers, ...error.headers } }
 }
 
-/** A request without streaming gets the same error as a status. */
+/** Turns a stream error into an error status, for a request without streaming. */
 function toStatus({ type, message }: StreamError): ScriptedError {
   const known = Object.entries(DEFAULT_ERROR_TYPES).find(([, name]) => name === type)
   return { status: known === undefined ? 500 : Number(known[0]), type, message }

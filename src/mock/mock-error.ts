@@ -1,4 +1,4 @@
-/** The mock gateway cannot do what it was given: its script is wrong, or its port is taken. Never crosses the wire. */
+/** Error of the mock gateway: its script is wrong, or its port is taken. Never sent to a client. */
 export class MockError extends Error {
   override readonly name = 'MockError'
 }

@@ -19,39 +19,39 @@ const PLACEHOLDER_KEY = 'inference-routing'
 const NO_PROXY = '127.0.0.1,localhost,::1'
 
 export interface MockGatewayOptions {
-  /** Default 0: a free one. */
+  /** The port to listen on. Default 0: a free port. */
   port?: number | undefined
-  /** Where `openshell-ca.pem` and `ca-bundle.pem` are written; the caller removes it. */
+  /** The folder into which `openshell-ca.pem` and `ca-bundle.pem` are written; the caller removes it. */
   directory: string
-  /** Default: the built-in demo. */
+  /** The script that answers. Default: the built-in demo. */
   script?: Script | undefined
-  /** Policy for every CONNECT and plain proxy request but inference.local:443. Default: all denied. */
+  /** Policy for every CONNECT and plain proxy request except inference.local:443. Default: all denied. */
   decide?: ((target: Target) => ConnectDecision) | undefined
-  /** The one model the gateway writes into every request; wins over the script's. */
+  /** The one model that the gateway writes into every request; overrides the script's. */
   model?: string | undefined
-  /** Default: the real gateway's 120 s and 32 MiB; shorter in tests. */
+  /** Limits on a stream. Default: the real gateway's 120 s and 32 MiB; tests use less. */
   limits?: StreamLimits | undefined
 }
 
 export interface MockGateway {
   readonly port: number
-  /** For HTTPS_PROXY. */
+  /** Value for HTTPS_PROXY. */
   readonly proxyUrl: string
-  /** For ANTHROPIC_BASE_URL without a gateway in between. */
+  /** Value for ANTHROPIC_BASE_URL without a gateway in between. */
   readonly directUrl: string
   readonly caFile: string
   readonly caBundleFile: string
-  /** What a process in the sandbox would find, as far as model traffic needs it (openshell.md 3.1). */
+  /** The variables of a process in the sandbox, as far as model traffic needs them (openshell.md 3.1). */
   readonly environment: Readonly<Record<string, string>>
   /** The latest requests, oldest first. */
   readonly requests: readonly RecordedRequest[]
-  /** Swaps the script; used-up rules and open gates start anew, answers under way go on. Throws MockError. */
+  /** Replaces the script. Used-up rules and open gates start anew; answers in progress go on. Throws MockError. */
   use(script: Script): void
   /** Opens a gate: replies that wait in a `gate` step with this name go on, now and later. */
   open(gate: string): void
-  /** Called for each request when it is recorded; returns the way to stop. */
+  /** Calls `listener` for each request when it is recorded; returns a function that stops that. */
   onRequest(listener: (request: RecordedRequest) => void): () => void
-  /** The oldest recorded request that fits, else the first to come; rejects with the signal's reason. */
+  /** Resolves with the oldest recorded request that fits, else the next to arrive. Rejects with the signal's reason. */
   waitForRequest(
     predicate: (request: RecordedRequest) => boolean,
     signal: AbortSignal,
@@ -60,7 +60,10 @@ export interface MockGateway {
   close(): Promise<void>
 }
 
-/** Starts an imitation of OpenShell's sandbox edge on loopback (openshell.md 4.5). */
+/**
+ * Starts an imitation of OpenShell's sandbox edge on loopback (openshell.md 4.5). Throws MockError when the script is
+ * wrong or the port is taken.
+ */
 export async function startMockGateway(options: MockGatewayOptions): Promise<MockGateway> {
   const log = createRequestLog()
   const api = createMessagesApi({ script: options.script ?? DEMO, model: options.model })
@@ -129,8 +132,8 @@ async function listen(server: Server, port: number): Promise<void> {
 }
 
 /**
- * OPENSHELL_SANDBOX is left out on purpose: the mock imitates the edge, not the sandbox, and nothing may believe
- * that a policy is enforced here.
+ * Returns the sandbox's variables. OPENSHELL_SANDBOX is left out on purpose: the mock imitates the edge, not the
+ * sandbox, and nothing may believe that a policy is enforced here.
  */
 function toEnvironment(
   proxy: string,

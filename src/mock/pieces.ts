@@ -2,10 +2,10 @@ import { once, setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cue, StreamFault } from './message-cues.ts'
 
-/** Texts without a wait between them travel together, up to this many characters in one write. */
+/** Characters at which a write is due; texts without a wait between them are collected into one write. */
 const PIECE_CHARS = 32 * 1024
 
-/** Thrown by a scripted stream where it is to break. */
+/** Error that a scripted stream throws where it is to break. */
 export class StreamBreak extends Error {
   override readonly name = 'StreamBreak'
   readonly fault: StreamFault
@@ -38,7 +38,7 @@ export function createGates(): Gates {
   }
 }
 
-/** Plays cues: yields what to write, waits in between. Ends by StreamBreak, or by the signal's AbortError. */
+/** Plays cues: yields the texts to write and waits in between. Throws StreamBreak, or the signal's AbortError. */
 export async function* playCues(
   cues: Iterable<Cue>,
   options: { gates: Gates; signal: AbortSignal },

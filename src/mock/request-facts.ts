@@ -4,21 +4,21 @@ import { z } from 'zod'
 /** One tool result of the latest tool round. */
 export interface RequestToolResult {
   readonly id: string
-  /** Name of the tool that was called, empty when the call is not in the request. */
+  /** Name of the tool that was called; empty when the call is not in the request. */
   readonly tool: string
   /** All text of the result, blocks joined by a line break. */
   readonly text: string
   readonly isError: boolean
 }
 
-/** What a script can ask about one `POST /v1/messages` of Claude Code (shapes measured with 2.1.329 and 2.1.332). */
+/** Facts that a script can match in a `POST /v1/messages` (shapes measured with Claude Code 2.1.329 and 2.1.332). */
 export interface RequestFacts {
   /** The model the client asked for, before the gateway overwrites it. */
   readonly model: string
   readonly stream: boolean
-  /** Last text a person wrote: `<system-reminder>` blocks, system notes and Claude Code's own nudges skipped. */
+  /** The last text that a person wrote, without `<system-reminder>` blocks, system notes and Claude Code's nudges. */
   readonly prompt: string
-  /** What came after that prompt and is none, joined: system-role notes, and messages steered into the turn. */
+  /** System-role notes, and messages steered into the turn, since that prompt; joined by line breaks. */
   readonly note: string
   /** Results of the latest tool round; empty right after a prompt. */
   readonly results: readonly RequestToolResult[]
@@ -29,9 +29,9 @@ export interface RequestFacts {
   readonly subagent: boolean
   /** Names of the tools the request offers. */
   readonly tools: readonly string[]
-  /** All messages of the request as JSON: what the model is given of the conversation. */
+  /** All messages of the request, as JSON. */
   readonly messages: string
-  /** Claude Code's working directory, empty when the request does not name it. */
+  /** Claude Code's working directory; empty when the request does not name it. */
   readonly cwd: string
 }
 
@@ -50,7 +50,7 @@ const contentSchema = z.union([
 ])
 const messageSchema = z.looseObject({ role: z.string(), content: contentSchema })
 
-/** A Messages API request body, as far as the mock looks into it; everything else passes. */
+/** Schema of a Messages API request body, as far as the mock reads it; everything else passes. */
 export const messagesBodySchema = z.looseObject({
   model: z.string(),
   stream: z.boolean().optional(),
@@ -66,7 +66,7 @@ type Block = z.infer<typeof blockSchema>
 const REMINDER = /<system-reminder>[\s\S]*?<\/system-reminder>/g
 /** User-role lines that Claude Code writes itself (claude-code.md section 4, "Errors and endings"). */
 const NUDGE = /^(?:\[Request interrupted by user|Your response above was cut off|Output token limit hit\.)/
-/** Opens a message steered into a turn: a system-role note in 2.1.329, a user text block in 2.1.332. */
+/** Start of a message steered into a turn: a system-role note in 2.1.329, a user text block in 2.1.332. */
 const STEERED = /^The user sent a new message while you were working:/
 const WORKING_DIRECTORY = /\bworking directory:\s*(\S.*)$/im
 const SUBAGENT_MARK = /cc_is_subagent=true|^You are an agent for Claude Code\b/m
@@ -136,7 +136,7 @@ function textOf(blocks: readonly Block[]): string {
   return blocks.flatMap((block) => block.text ?? []).join('\n')
 }
 
-/** 2.1.329 gives it in a system-role message ("Primary working directory"), older ones in the system prompt. */
+/** Finds the working directory: 2.1.329 names it in a system-role message, older versions in the system prompt. */
 function workingDirectory(messages: readonly Message[], system: string): string {
   const notes = messages
     .filter((message) => message.role === 'system')

@@ -1,12 +1,15 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { RequestFacts } from './request-facts.ts'
 
-/** Requests kept for reading back; older ones are forgotten. */
+/** Upper bound of the requests kept for reading back; older ones are dropped. */
 export const REQUESTS_KEPT_MAX = 500
-/** Bodies kept, in bytes of all requests together; the newest request is always kept. */
+/** Upper bound of the bodies kept, in bytes of all requests together; the newest request is always kept. */
 export const REQUEST_BYTES_KEPT_MAX = 64 * 1024 * 1024
 
-/** How a request ended: `left` = the client closed first, `truncated` = cut with the gateway's line, `broken` = socket destroyed. */
+/**
+ * How a request ended. `left`: the client closed first; `truncated`: the stream was cut with the gateway's line;
+ * `broken`: the socket was destroyed.
+ */
 export interface RequestOutcome {
   readonly status: number
   /** Body bytes written. */
@@ -16,7 +19,7 @@ export interface RequestOutcome {
   readonly rule?: string | undefined
 }
 
-/** What the model's provider would have received (openshell.md 4.3). */
+/** The request as the model's provider would have received it (openshell.md 4.3). */
 export interface ForwardedRequest {
   readonly method: string
   /** Canonical, without the query string. */
@@ -25,11 +28,11 @@ export interface ForwardedRequest {
   readonly body: unknown
 }
 
-/** A request the mock has received completely; recorded before it is answered. */
+/** A request that the mock has received completely; recorded before it is answered. */
 export interface RecordedRequest {
-  /** From 1, in order of arrival. */
+  /** Number of the request, from 1, in order of arrival. */
   readonly seq: number
-  /** Milliseconds since the epoch. */
+  /** Time of arrival, in milliseconds since the epoch. */
   readonly at: number
   /** `inference`: through inference.local; `direct`: plain HTTP to the port; `proxy`: CONNECT or absolute form. */
   readonly route: 'inference' | 'direct' | 'proxy'
@@ -54,7 +57,7 @@ interface RequestEntry extends Omit<RecordedRequest, 'seq' | 'at' | 'answered'> 
 
 export interface RequestLog {
   readonly requests: readonly RecordedRequest[]
-  /** Records a request; the function returned is to be called once with its outcome. */
+  /** Records a request; returns a function that takes its outcome. Only the first call counts. */
   add(entry: RequestEntry): (outcome: RequestOutcome) => void
   onRequest(listener: (request: RecordedRequest) => void): () => void
   waitForRequest(

@@ -12,7 +12,7 @@ const TRUNCATIONS = {
   read: 'upstream read error',
 } as const
 
-/** What the gateway does to a stream that stalls or grows; a direct route has none of it. */
+/** The gateway's limits on a stream; the direct route has none. */
 export interface StreamLimits {
   /** Longest silence between two pieces, in milliseconds. */
   readonly idleMs: number
@@ -20,7 +20,7 @@ export interface StreamLimits {
   readonly bytesMax: number
 }
 
-/** Aborts when the client goes away before the answer has ended. */
+/** Returns a controller that aborts when the client leaves before the answer has ended. */
 export function watchClient(response: ServerResponse): AbortController {
   const controller = new AbortController()
   response.once('close', () => {
@@ -30,7 +30,7 @@ export function watchClient(response: ServerResponse): AbortController {
 }
 
 /**
- * Writes the pieces of an answer whose head is already out, at the client's pace, and ends the response.
+ * Writes the pieces of an answer whose head is already sent, at the client's pace, and ends the response.
  * With `limits` a stream that breaks is truncated the gateway's way; without, the socket is destroyed.
  */
 export async function relay(
@@ -80,7 +80,7 @@ export async function relay(
   }
 }
 
-/** The whole body, or `too-large` as soon as more than `bytesMax` has come, or `left` when the client went away. */
+/** Returns the whole body; `too-large` once more than `bytesMax` is certain; `left` when the client has closed. */
 export async function readBody(
   request: IncomingMessage,
   bytesMax: number,
@@ -103,7 +103,7 @@ export async function readBody(
   })
 }
 
-/** Parsed JSON, else the text, else undefined for an empty body. */
+/** Returns the parsed JSON, else the text; undefined for an empty body. */
 export function parseBody(body: Buffer): unknown {
   if (body.length === 0) return undefined
   const text = body.toString('utf8')

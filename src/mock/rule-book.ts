@@ -19,9 +19,9 @@ export interface Match {
 /** A script in use: it counts how often each rule has answered. */
 export interface RuleBook {
   readonly model: string | undefined
-  /** Undefined when no rule fits. Uses the rule up when it has `times`. */
+  /** Returns the first rule that fits and is not used up, and counts its use; undefined when there is none. */
   match(facts: RequestFacts): Match | undefined
-  /** The fault for the next `CONNECT inference.local:443`, if any is left. */
+  /** Returns the fault for the next `CONNECT inference.local:443` and counts it; undefined when none is left. */
   nextConnectFault(): ConnectFault['fault'] | undefined
 }
 
@@ -34,7 +34,7 @@ interface PreparedRule {
   left: number
 }
 
-/** Throws MockError when a script made in code does not fit the schema. */
+/** Creates the rule book of a script. Throws MockError when a script made in code does not fit the schema. */
 export function createRuleBook(script: Script): RuleBook {
   const parsed = scriptSchema.safeParse(script)
   if (!parsed.success) {

@@ -2,7 +2,7 @@ import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { MockError } from './mock-error.ts'
 
-/** Longest a step may wait: one day, so that a misplaced digit does not look like a hang for ever. */
+/** Longest wait of a step, in milliseconds: one day, so that a misplaced digit does not look like a hang for ever. */
 const WAIT_MS_MAX = 24 * 60 * 60 * 1000
 const PIECES_MAX = 1_000_000
 export const DELTAS_MAX = 10_000_000
@@ -20,7 +20,7 @@ const pacing = {
 const pieces = z.union([z.string(), z.array(z.string())])
 const open = z.boolean().optional()
 
-/** The answers a gateway gives for itself (openshell.md 4.4). */
+/** Names of the gateway's own answers (openshell.md 4.4). */
 const GATEWAY_FAULTS = [
   'not-configured',
   'no-compatible-route',
@@ -38,7 +38,7 @@ const STEPS = {
   tool: z.strictObject({
     tool: z.string().min(1),
     input: z.record(z.string(), z.unknown()).optional(),
-    /** Sent instead of `input`, as it is: for arguments that are not JSON. */
+    /** Text that is sent unchanged in the place of `input`, for arguments that are not JSON. */
     rawInput: z.string().optional(),
     id: z.string().optional(),
     open,
@@ -46,7 +46,7 @@ const STEPS = {
   }),
   deltas: z.strictObject({
     deltas: z.strictObject({
-      /** A number, or a template that gives one. */
+      /** A number, or a template that yields one. */
       count: z.union([z.number().int().min(0).max(DELTAS_MAX), z.string()]),
       perSecond: z.number().positive().optional(),
       text: z.string().optional(),
@@ -73,7 +73,7 @@ const STEPS = {
       type: z.string().optional(),
       message: z.string().optional(),
       headers: headers.optional(),
-      /** Sent instead of Anthropic's error shape, as it is. */
+      /** Text that is sent unchanged in the place of Anthropic's error shape. */
       body: z.string().optional(),
     }),
   }),
@@ -91,7 +91,7 @@ export type ScriptStep = { [Kind in keyof typeof STEPS]: z.infer<(typeof STEPS)[
 export type StepOf<Kind extends keyof typeof STEPS> = z.infer<(typeof STEPS)[Kind]>
 export type GatewayFault = (typeof GATEWAY_FAULTS)[number]
 
-/** Tells the kinds of step apart by the key that names them, so that an error speaks about one kind only. */
+/** Finds a step's kind by the key that names it, so that an error is about one kind only. */
 const stepSchema = z.unknown().transform((value, context): ScriptStep => {
   if (typeof value === 'string') return { text: value }
   const kind = kindOf(value)
@@ -122,7 +122,7 @@ const conditionSchema = z.strictObject({
   note: regex.optional(),
   result: resultConditionSchema.optional(),
   model: regex.optional(),
-  /** Matches somewhere in the messages of the request, as JSON. */
+  /** Has to match somewhere in the messages of the request, as JSON. */
   holds: regex.optional(),
   round: countSchema.optional(),
   nudges: countSchema.optional(),
@@ -151,7 +151,7 @@ export const scriptSchema = z.strictObject({
 
 export type ParsedScript = z.infer<typeof scriptSchema>
 export type Rule = z.infer<typeof ruleSchema>
-/** What the mock answers; see docs/mock-gateway.md. The first rule whose `when` fits a request answers it. */
+/** The mock's answers (docs/mock-gateway.md). The first rule whose `when` fits a request answers it. */
 export interface Script extends Omit<ParsedScript, 'rules'> {
   rules: (Omit<Rule, 'reply'> & { reply: string | (string | ScriptStep)[] })[]
 }
@@ -185,7 +185,7 @@ function fail(problems: readonly string[]): never {
   throw new MockError(problems.join('\n'))
 }
 
-/** Where in the text the value at `path` is, or its nearest parent that exists. */
+/** Returns the offset in the text of the value at `path`, or of its nearest parent that exists. */
 function offsetOf(document: ReturnType<typeof parseDocument>, path: readonly PropertyKey[]): number {
   for (let length = path.length; length > 0; length -= 1) {
     const node: unknown = document.getIn(path.slice(0, length), true)

@@ -1,15 +1,15 @@
 import type { ModelRouteKind, RouteEnv } from './route-kind.ts'
 
-/** As in model-route.sh; not a secret. */
+/** Placeholder for an API key, as in model-route.sh; not a secret. */
 export const PLACEHOLDER_KEY = 'inference-routing'
 
-/** A provider's credential, which the sandbox's proxy puts in the place of this text; not a secret. */
+/** Text that the sandbox's proxy replaces with a provider's credential; not a secret. */
 export const PROVIDER_PLACEHOLDER = /^openshell:resolve:env:[A-Za-z_][A-Za-z0-9_]*$/
 
-/** Claude Code asks for this one with every request that an OAuth token goes with. */
+/** Value of `anthropic-beta` that Claude Code sends with every request that carries an OAuth token. */
 const OAUTH_BETA = 'oauth-2025-04-20'
 
-/** The address of `path` on a base address, whose credentials become Basic as in Claude Code's client. */
+/** Returns the address of `path` on a base address. Its credentials become Basic, as in Claude Code's client. */
 export function addressOf(baseUrl: string, path: string): { url: URL; basic: Record<string, string> } {
   const url = new URL(baseUrl)
   const basic = url.username === '' ? {} : { authorization: toBasic(url) }
@@ -22,9 +22,9 @@ export function addressOf(baseUrl: string, path: string): { url: URL; basic: Rec
 const toBasic = ({ username, password }: URL): string =>
   `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')}`
 
-/** What Claude Code would authenticate a request with, lower-case header name to value; the clouds sign instead. */
+/** Returns the headers that Claude Code would authenticate with, by lower-case name; none for clouds, which sign. */
 export function credentialHeaders(env: RouteEnv, kind: ModelRouteKind): Record<string, string> {
-  // The gateway puts its own key in; the runner's stays here (see childEnvironment).
+  // The gateway puts its own key in; the runner's key is not sent (see childEnvironment).
   if (kind === 'gateway') return { 'x-api-key': PLACEHOLDER_KEY }
   if (kind === 'vertex' || kind === 'bedrock' || kind === 'none') return {}
   const key = env['ANTHROPIC_API_KEY'] ?? ''
@@ -34,7 +34,7 @@ export function credentialHeaders(env: RouteEnv, kind: ModelRouteKind): Record<s
   const headers: Record<string, string> = {}
   if (key !== '' && (kind === 'custom' || isCredential(key))) headers['x-api-key'] = key
   if (token !== '') headers['authorization'] = `Bearer ${token}`
-  // Claude Code prefers either of them to the OAuth token.
+  // Claude Code prefers an API key or an auth token to the OAuth token.
   if (key === '' && token === '' && oauth !== '') {
     Object.assign(headers, { authorization: `Bearer ${oauth}`, 'anthropic-beta': OAUTH_BETA })
   }
@@ -42,7 +42,7 @@ export function credentialHeaders(env: RouteEnv, kind: ModelRouteKind): Record<s
   return { ...headers, ...customHeaders(env['ANTHROPIC_CUSTOM_HEADERS'] ?? '') }
 }
 
-/** `ANTHROPIC_CUSTOM_HEADERS` is one `Name: value` per line. */
+/** Parses `ANTHROPIC_CUSTOM_HEADERS`, one `Name: value` per line; names become lower-case. */
 function customHeaders(text: string): Record<string, string> {
   const lines = text.split(/\r?\n/).map((line) => /^([\w!#$%&'*+.^`|~-]+):\s*(.*?)\s*$/.exec(line))
   return Object.fromEntries(
@@ -50,7 +50,7 @@ function customHeaders(text: string): Record<string, string> {
   )
 }
 
-/** Hold what a route authenticates with; the agent gets none of them from a broker but its placeholder. */
+/** Variables that a route authenticates with. Behind a broker the agent gets a placeholder in one of them only. */
 const HEADER_VARIABLES = [
   'ANTHROPIC_API_KEY',
   'ANTHROPIC_AUTH_TOKEN',
@@ -58,7 +58,7 @@ const HEADER_VARIABLES = [
   'ANTHROPIC_CUSTOM_HEADERS',
 ] as const
 
-/** The values that a broker keeps from the agent on this route; empty when it has none to keep. */
+/** Returns the values that a broker keeps from the agent on this route; empty when there are none. */
 export function secretsOf(env: RouteEnv, kind: ModelRouteKind): string[] {
   const values = (names: readonly string[]): string[] => names.map((name) => env[name] ?? '')
   switch (kind) {
@@ -87,18 +87,18 @@ const isCredential = (value: string): boolean =>
   value !== '' && value !== 'notused' && value !== PLACEHOLDER_KEY && !PROVIDER_PLACEHOLDER.test(value)
 
 export interface HeldBy {
-  /** Where the broker listens, without a slash at the end. */
+  /** The broker's address, without a slash at the end. */
   url: string
-  /** What the agent authenticates with there. */
+  /** The token that the agent authenticates with at the broker. */
   token: string
 }
 
-/** A header for the routes on which Claude Code signs nothing itself. */
+/** Header that carries the agent's token on the cloud routes, where Claude Code then signs nothing itself. */
 export const SESSION_HEADER = 'x-agui-session'
 
 /**
- * The environment as the agent may see it when a broker holds the route's credential: a placeholder of the same kind in
- * its place, so that Claude Code's requests have the shape that the credential asks for, and the broker's address.
+ * Returns the environment that the agent may see when a broker holds the route's credential. It holds the broker's
+ * address, and a placeholder of the credential's kind, so that Claude Code's requests have the shape of that kind.
  */
 export function heldEnvironment(
   env: RouteEnv,
@@ -138,6 +138,6 @@ export function heldEnvironment(
   return Object.assign(shown, { ANTHROPIC_BASE_URL: url, [variable]: token })
 }
 
-/** Of the clouds; what only says where and as what stays. */
+/** Variables of cloud credentials. Those in CLOUD_PLACE only name a region and stay. */
 const CLOUD_CREDENTIAL = /^(?:AWS_|GOOGLE_APPLICATION_CREDENTIALS$|CLOUDSDK_|GCE_METADATA_HOST$)/
 const CLOUD_PLACE = new Set(['AWS_REGION', 'AWS_DEFAULT_REGION'])

@@ -4,29 +4,29 @@ import { Agent, type Dispatcher, ProxyAgent } from 'undici'
 import type { HttpProxy } from '../proxy-settings.ts'
 import type { ModelRoute } from './route.ts'
 
-/** How long connecting to a model may take; what comes then is bounded by who asks. */
+/** Upper bound of connecting to a model, in milliseconds; the caller bounds the answer. */
 const CONNECT_MS_MAX = 30_000
 
 export interface Connections {
-  /** On the way; null for none. */
+  /** The proxy on the way; null when there is none. */
   proxy: HttpProxy | null
-  /** PEM files of authorities that are trusted beside the system's. */
+  /** PEM files of authorities that are trusted beside Node's bundled roots. */
   caFiles: readonly string[]
-  /** Milliseconds. */
+  /** Upper bound of connecting, in milliseconds; CONNECT_MS_MAX by default. */
   timeoutMs?: number | undefined
 }
 
-/** How the route's model is reached: through its proxy, trusting its CA files. */
+/** Returns how the route's model is reached: through its proxy, trusting its CA files. */
 export function connectionsOf({ secrets, caFile, caBundle }: ModelRoute): Connections {
   const caFiles = [caFile, caBundle].filter((file) => file !== null)
   return { proxy: secrets.reveal().proxy, caFiles }
 }
 
-/** Connections of that kind. Whoever asked for them destroys them. */
+/** Creates a dispatcher for such connections; the caller destroys it. */
 export async function createDispatcher(options: Connections): Promise<Dispatcher> {
   const { proxy, caFiles, timeoutMs = CONNECT_MS_MAX } = options
   const tls = { secureContext: await trust(caFiles), timeout: timeoutMs }
-  // A model may think for as long as who waits for it is willing to.
+  // A model may think for as long as its caller is willing to wait.
   const patient = { headersTimeout: 0, bodyTimeout: 0 }
   if (proxy === null) return new Agent({ ...patient, connect: tls })
   const host = proxy.host.includes(':') ? `[${proxy.host}]` : proxy.host
@@ -36,10 +36,10 @@ export async function createDispatcher(options: Connections): Promise<Dispatcher
   return new ProxyAgent({ ...patient, uri, ...token, requestTls: tls, proxyTls: tls, proxyTunnel: false })
 }
 
-/** Reading the system's roots stops the event loop for some 20 ms, so they are read once for the same files. */
+/** Context for the last CA files, kept because parsing the roots blocks the event loop for some 20 ms. */
 let trusted: { key: string; context: SecureContext } | undefined
 
-/** The system's roots and the route's own CA files, as far as they can be read; a TLS failure names the file. */
+/** Trusts Node's bundled roots and the CA files that can be read; a TLS failure's message names an unreadable file. */
 async function trust(files: readonly string[]): Promise<SecureContext> {
   const extra = await Promise.all(files.map((file) => readFile(file, 'utf8').catch(() => '')))
   const key = extra.join('\0')

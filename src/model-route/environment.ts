@@ -1,9 +1,9 @@
 import { PROVIDER_PLACEHOLDER } from './credentials.ts'
 import type { ModelRouteKind, RouteEnv } from './route-kind.ts'
 
-/** What passes on every route. A name ending in `*` is a prefix. */
+/** Variables that pass on every route. A name ending in `*` is a prefix. */
 const ALWAYS = [
-  // The process's place.
+  // The process's surroundings.
   'PATH',
   'HOME',
   'TMPDIR',
@@ -19,12 +19,12 @@ const ALWAYS = [
   'XDG_CONFIG_HOME',
   'XDG_DATA_HOME',
   'XDG_STATE_HOME',
-  // Who commits.
+  // The author of commits.
   'GIT_AUTHOR_NAME',
   'GIT_AUTHOR_EMAIL',
   'GIT_COMMITTER_NAME',
   'GIT_COMMITTER_EMAIL',
-  // The way out. A password in a proxy's address passes: there is no way out without it.
+  // Network access. A password in a proxy's address passes: without it the network cannot be reached.
   'HTTPS_PROXY',
   'https_proxy',
   'HTTP_PROXY',
@@ -42,7 +42,7 @@ const ALWAYS = [
   'CURL_CA_BUNDLE',
   'GIT_SSL_CAINFO',
   'DENO_CERT',
-  // What the wrapper reads.
+  // Variables that the wrapper reads.
   'ACP_OPENSHELL_INFERENCE',
   'ANTHROPIC_BASE_URL',
   'CLAUDE_CLI_PATH',
@@ -52,7 +52,7 @@ const ALWAYS = [
   'OPENSHELL_POLICY_RULES',
   'OPENSHELL_PROXY_TLS_DIR',
   'OPENSHELL_SANDBOX',
-  // What an operator may want of Claude Code.
+  // Settings of Claude Code that an operator may want.
   'ANTHROPIC_BETAS',
   'ANTHROPIC_DEFAULT_*',
   'ANTHROPIC_MODEL',
@@ -83,10 +83,10 @@ const ALWAYS = [
 
 const KEYS = ['ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN'] as const
 
-/** What passes on one route only: its credentials and its flags. */
+/** Variables that pass on one route only: its credentials and its flags. */
 const BY_ROUTE = {
   custom: [...KEYS, 'CLAUDE_CODE_OAUTH_TOKEN', 'ANTHROPIC_CUSTOM_HEADERS'],
-  // The gateway throws away what a client authenticates with, so a real key has no business in there.
+  // The gateway discards a client's credential, so a real key is not passed.
   gateway: [],
   vertex: [
     'USE_VERTEX',
@@ -128,7 +128,7 @@ const BY_ROUTE = {
   none: [],
 } as const satisfies Record<ModelRouteKind, readonly string[]>
 
-/** Never, not even as a placeholder or when asked for by name: who has one may drive the runner, or speak for it. */
+/** Variables that never pass, even as placeholders or by `alsoPass`: a holder may drive the runner or speak for it. */
 const NEVER: ReadonlySet<string> = new Set(['AGUI_TOKEN', 'AMBIENT_RUNNER_BOOTSTRAP_TOKEN', 'BOT_TOKEN'])
 
 export interface ChildEnvironmentOptions {
@@ -139,14 +139,14 @@ export interface ChildEnvironmentOptions {
   apiTimeoutMs: number
   /** How long Claude Code may hold deltas back to send them as one, in milliseconds; 0 leaves its default. */
   streamHoldMs: number
-  /** Lets root use bypassPermissions: only where something else confines Claude Code. */
+  /** Whether root may use bypassPermissions; true only where something else confines Claude Code. */
   isSandboxed: boolean
   /** Names of further variables of `env` that pass, such as the ones that an MCP configuration refers to. */
   alsoPass: readonly string[]
 }
 
 /**
- * The environment that the wrapper, and so Claude Code and its tools, are started with: the allowed part of
+ * Returns the environment that the wrapper, and so Claude Code and its tools, are started with: the allowed part of
  * `env`, then the runner's settings, which win. The wrapper adds the route and the settings of every start.
  * Unset and empty variables are left out. Sources: contract section 3, the launch measured for 2.1.329.
  */
@@ -171,13 +171,13 @@ function settings(options: ChildEnvironmentOptions): Record<string, string> {
   return {
     CLAUDE_CODE_MAX_RETRIES: String(options.retriesMax),
     API_TIMEOUT_MS: String(options.apiTimeoutMs),
-    // Tools of the configured MCP servers are there from the first turn, not behind a search.
+    // Tools of the configured MCP servers are available from the first turn, not behind a search.
     ENABLE_TOOL_SEARCH: 'false',
     // One prompt, one result: no turn that Claude Code starts by itself.
     CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: '1',
     // `@/etc/passwd` in a prompt stays text.
     CLAUDE_CODE_DISABLE_FILE_MENTIONS: '1',
-    // A start that fails says why in a result line.
+    // A failed start gives its reason in a result line.
     CLAUDE_CODE_STARTUP_FAILURE_RESULTS: '1',
     ...(options.streamHoldMs > 0 && { CLAUDE_CODE_STREAM_EVENT_HOLD_MS: String(options.streamHoldMs) }),
     ...(options.isSandboxed && { IS_SANDBOX: '1' }),

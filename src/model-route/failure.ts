@@ -2,7 +2,7 @@ import { access, constants } from 'node:fs/promises'
 import { type ErrorCode, toMessage } from '../errors.ts'
 import type { ModelRoute } from './route.ts'
 
-/** Set by the broker on an answer of its own: the code of what kept it from asking the model. */
+/** Header that the broker sets on its own answers: the code of the error that kept it from asking the model. */
 export const FAILURE_HEADER = 'agui-failure'
 
 export interface RouteFailure {
@@ -14,7 +14,7 @@ export interface RouteFailure {
 const CERTIFICATE_CODE =
   /^(?:CERT_|ERR_TLS_|ERR_SSL_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|UND_ERR_PRX_TLS|EPROTO|INVALID_CA)/
 
-/** Why a request did not reach the route's model, and what to do. */
+/** Explains why a request did not reach the route's model, and what to do. */
 export async function explainFailure(route: ModelRoute, error: unknown): Promise<RouteFailure> {
   const code = codeOf(error)
   const why = code ?? (toMessage(error) || 'no reason given')
@@ -56,7 +56,7 @@ async function caAction(caFile: string | null): Promise<string> {
     : `the CA file ${caFile} (NODE_EXTRA_CA_CERTS) cannot be read`
 }
 
-/** The system's or undici's code of a failure, looked for along its causes. */
+/** Returns the first code of the system or undici along a failure's causes; null when there is none. */
 function codeOf(error: unknown): string | null {
   for (let at = error; at instanceof Error; at = at.cause) {
     if ('code' in at && typeof at.code === 'string')

@@ -7,20 +7,20 @@ import { connectionsOf, createDispatcher } from './dispatcher.ts'
 import { explainFailure, FAILURE_HEADER, failure, type RouteFailure, where } from './failure.ts'
 import type { ModelRoute } from './route.ts'
 
-/** More than any error body a gateway sends; what follows is not read. */
+/** Upper bound of an answer's body, in bytes: more than any error body of a gateway. The rest is not read. */
 const BODY_BYTES_MAX = 64 * 1024
 
 const EXCERPT_CHARS_MAX = 200
 
 export interface ProbeOptions {
-  /** Bounds the whole probe: connecting, TLS, answer. */
+  /** Upper bound of the whole probe (connecting, TLS, answer), in milliseconds. */
   timeoutMs: number
   signal: AbortSignal
-  /** Asked in the route's place: the broker that holds the route's credential. */
+  /** The broker that holds the route's credential; it is asked in the route's place. */
   through?: BrokerDoor | undefined
 }
 
-/** The way to the broker that this process runs. */
+/** Address and request headers of the broker that this process runs. */
 export interface BrokerDoor {
   url: string
   headers: Readonly<Record<string, string>>
@@ -32,8 +32,8 @@ export type ProbeResult = { ok: true } | RouteFailure
  * Asks once, without retries, whether the route answers: `GET /v1/models`, which the gateway serves itself or
  * passes on (never count_tokens: the gateway refuses it and closes the connection).
  *
- * Vertex and Bedrock are only reached with a cloud's signature, so they pass unasked. Never throws, except the
- * signal's reason when the caller gives up.
+ * Vertex and Bedrock are only reached with a cloud's signature, so they pass without a request. Throws only the
+ * signal's reason, when the caller gives up.
  */
 export async function probeRoute(
   route: ModelRoute,
@@ -71,7 +71,7 @@ const NO_ROUTE =
 interface Answer {
   status: number
   body: string
-  /** The broker's, when the answer is its own. */
+  /** The broker's error code, when the answer is the broker's own. */
   failure?: string | undefined
 }
 
@@ -100,7 +100,7 @@ async function ask(route: ModelRoute, { timeoutMs, signal, through }: ProbeOptio
   try {
     return await Promise.race([exchange(), stopped])
   } finally {
-    // Closes the sockets now; what the destroyed request still says has been answered by the race.
+    // Closes the sockets now. The race has settled, so the destroyed request's error is not needed.
     dispatcher.destroy().catch(() => undefined)
   }
 }
@@ -116,7 +116,7 @@ async function readStart(body: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** Any answer below 500 shows that the route works, unless it refuses who asks. */
+/** Judges an answer: any status below 500 shows that the route works, unless it refuses the credential. */
 function judgeAnswer(route: ModelRoute, { status, body, failure: code }: Answer): ProbeResult {
   if (isErrorCode(code)) return failure(code, brokerError(body) ?? `${where(route)} cannot be reached`)
   const said = route.kind === 'gateway' ? gatewayError(body) : null
@@ -140,7 +140,7 @@ function judgeAnswer(route: ModelRoute, { status, body, failure: code }: Answer)
   return failure('model_unreachable', `${answered}: ${action}`)
 }
 
-/** The gateway's own bodies are `{"error": text}`; an upstream's text is not repeated, it may name a key. */
+/** Returns the text of the gateway's own body, `{"error": text}`; null for an upstream's, which may name a key. */
 function gatewayError(body: string): string | null {
   try {
     const parsed = GatewayError.safeParse(JSON.parse(body))
@@ -150,7 +150,7 @@ function gatewayError(body: string): string | null {
   }
 }
 
-/** The broker's own sentence, in Anthropic's shape. */
+/** Returns the broker's own sentence from a body in Anthropic's shape; undefined for any other body. */
 function brokerError(body: string): string | undefined {
   try {
     return BrokerError.safeParse(JSON.parse(body)).data?.error.message

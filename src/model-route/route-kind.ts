@@ -1,4 +1,4 @@
-/** By which way a model is reached; decided by `wrappers/model-route.sh` alone. */
+/** The kind of route to a model; decided by `wrappers/model-route.sh` alone. */
 export type ModelRouteKind = 'custom' | 'gateway' | 'vertex' | 'bedrock' | 'oauth' | 'api_key' | 'none'
 
 export type RouteEnv = Readonly<Record<string, string | undefined>>

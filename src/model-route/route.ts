@@ -7,10 +7,10 @@ import { credentialHeaders } from './credentials.ts'
 import type { RouteEnv } from './route-kind.ts'
 import { RouteSecrets } from './route-secrets.ts'
 
-/** How long the shell may take to find the route; it takes 2 ms and starts nothing. */
+/** Upper bound of the shell's search for the route, in milliseconds; it takes 2 ms and starts nothing. */
 const DETECT_TIMEOUT_MS = 10_000
 
-/** The variable that holds what the route authenticates with; `placeholder` is a key that is no secret. */
+/** The variable that holds the route's credential; `placeholder` is a key that is no secret. */
 const Credential = z.enum([
   'placeholder',
   'ANTHROPIC_API_KEY',
@@ -21,19 +21,19 @@ const Credential = z.enum([
 const orNull = <T extends z.ZodType>(schema: T) => z.union([z.literal('').transform(() => null), schema])
 
 const facts = {
-  /** What decided: the name of a variable, or `sandbox CA`. */
+  /** What decided the route: the name of a variable, or `sandbox CA`. */
   reason: z.string().min(1),
-  /** The proxy that requests of this route go through, or null: none, or NO_PROXY leads past it. Credentials in it are redacted. */
+  /** The proxy on the way, its credentials redacted; null when there is none, or NO_PROXY leads past it. */
   proxyUrl: orNull(z.string()),
-  /** `NO_PROXY` as Claude Code gets it, maybe empty. */
+  /** `NO_PROXY` as Claude Code gets it; may be empty. */
   noProxy: z.string(),
-  /** `NODE_EXTRA_CA_CERTS` as Claude Code gets it, or null. Nobody promises that the file exists. */
+  /** `NODE_EXTRA_CA_CERTS` as Claude Code gets it, or null. The file may not exist. */
   caFile: orNull(z.string()),
   /** `SSL_CERT_FILE` as Claude Code gets it, or null. */
   caBundle: orNull(z.string()),
 }
 
-/** An address with everything behind `?` cut off and its credentials redacted. */
+/** An address without its query, its credentials redacted. */
 const baseUrl = z.string().refine((url) => /^https?:/i.test(url) && URL.canParse(url))
 
 const reachedByUrl = { ...facts, baseUrl, credential: Credential }
@@ -54,13 +54,13 @@ const RouteFacts = z.discriminatedUnion('kind', [
 ])
 
 /**
- * The way to a model, as `wrappers/model-route.sh` decided it (contract section 3). Every field may be shown to
- * anyone; what may not is inside `secrets`, which prints as nothing.
+ * The route to a model, as `wrappers/model-route.sh` decided it (contract section 3). Every field may be shown to
+ * anyone, except the content of `secrets`, which prints as nothing.
  */
 export type ModelRoute = Readonly<z.infer<typeof RouteFacts>> & { readonly secrets: RouteSecrets }
 
 export interface DetectOptions {
-  /** The environment to judge, the runner's own. Not modified. */
+  /** The runner's environment, which decides the route. Not modified. */
   env: RouteEnv
   /** The folder that holds `model-route.sh`. */
   wrappersDirectory: string
@@ -70,8 +70,9 @@ export interface DetectOptions {
 /**
  * Finds the model route by running the same shell code that every start of Claude Code runs.
  *
- * Throws `config_invalid` when `ANTHROPIC_BASE_URL` is no http(s) address or the proxy on the way is none, `internal` when the shell code is
- * missing or broken, and the signal's reason when aborted. A missing route is no error: kind `none`.
+ * A missing route is no error: kind `none`. Throws `config_invalid` when `ANTHROPIC_BASE_URL` is no http(s) address or
+ * the proxy on the way cannot be used, `internal` when the shell code is missing or broken, and the signal's reason
+ * when aborted.
  */
 export async function detectRoute({ env, wrappersDirectory, signal }: DetectOptions): Promise<ModelRoute> {
   signal.throwIfAborted()
@@ -96,14 +97,14 @@ export async function detectRoute({ env, wrappersDirectory, signal }: DetectOpti
   return Object.freeze({ ...route, secrets: new RouteSecrets({ baseUrl, proxy, headers }) })
 }
 
-/** The proxy on the way to the model; null when there is none, or `NO_PROXY` leads past it. */
+/** Returns the proxy on the way to the model; null when there is none, or `NO_PROXY` leads past it. */
 function proxyOf(
   { kind, proxyUrl, noProxy }: z.infer<typeof RouteFacts>,
   baseUrl: string | null,
   { env, variable }: { env: RouteEnv; variable: string },
 ): HttpProxy | null {
   if (kind === 'none' || proxyUrl === null) return null
-  // A proxy without a variable is the one that model-route.sh put in, which has no credentials.
+  // Without a variable, the proxy is the one that model-route.sh put in, which has no credentials.
   const proxy = { variable: variable || 'HTTPS_PROXY', value: env[variable] ?? proxyUrl, noProxy }
   if (baseUrl === null) return readProxy(proxy.variable, proxy.value)
   const { hostname: host, port, protocol } = new URL(baseUrl)
@@ -111,7 +112,7 @@ function proxyOf(
 }
 
 /**
- * The binary that the wrappers run: `CLAUDE_CLI_PATH`, else the image's, else the one npm installed.
+ * Returns the binary that the wrappers run: `CLAUDE_CLI_PATH`, else the image's, else the one npm installed.
  * Throws `claude_not_found` with the wrapper's own sentence when there is none.
  */
 export async function findClaude({ env, wrappersDirectory, signal }: DetectOptions): Promise<string> {
@@ -120,7 +121,7 @@ export async function findClaude({ env, wrappersDirectory, signal }: DetectOptio
   return z.string().min(1).parse(printed.get('AGUI_CLAUDE_PATH'))
 }
 
-/** The wrapper that the server starts: where file mode may be meant, the one that knows what switches it on. */
+/** Returns the wrapper that the server starts; the standard one decides about file mode from OPENSHELL_ENABLED. */
 export function wrapperPath(env: RouteEnv, wrappersDirectory: string): string {
   const isDirect = (env['OPENSHELL_ENABLED'] ?? '') === ''
   return join(wrappersDirectory, isDirect ? 'openshell-claude-wrapper.sh' : 'standard-claude-wrapper.sh')
@@ -145,7 +146,7 @@ const splitPair = (pair: string): [string, string] => {
 }
 
 function scriptFailure(file: string, error: Error & { code?: unknown }, stderr: string): RunnerError {
-  // 127 with a sentence is the script's own verdict, without one a broken installation's.
+  // Exit code 127 with a sentence is the script's own verdict; without one the installation is broken.
   if (error.code === 127 && stderr.startsWith('claude-start.sh: ')) {
     return new RunnerError('claude_not_found', stderr.slice('claude-start.sh: '.length).trim(), {
       cause: error,

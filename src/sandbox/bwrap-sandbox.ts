@@ -1,4 +1,4 @@
-// Claude Code behind bubblewrap: its mounts, its network and what is done when it has gone.
+// Runs Claude Code in bubblewrap: its mounts, its network, and the cleanup after its processes have ended.
 import { type ChildProcess, spawn as spawnChild } from 'node:child_process'
 import { chownSync, closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -34,27 +34,27 @@ export interface SpawnRequest {
   args: readonly string[]
   cwd: string
   env: Readonly<Record<string, string | undefined>>
-  /** Called with what this process, or one that it started, was refused. */
+  /** Called for each refusal of this process or one that it started, at most TOLD_MAX times. */
   onDenied?(denial: EgressDecision): void
 }
 
-/** One start, whose mounts are known. It is either spawned, once, or released. */
+/** The start of one process, with its mounts planned. It is either spawned, once, or released. */
 export interface PreparedStart {
-  /** In the place of child_process.spawn: piped stdio, a process group of its own. */
+  /** Spawns the process as child_process.spawn does, with piped stdio and its own process group. */
   spawn(request: SpawnRequest): ChildProcess
-  /** Idempotent; nothing when it was spawned. */
+  /** Gives the start up. Safe to call twice; does nothing after `spawn`. */
   release(): void
 }
 
 export interface BwrapSandboxOptions {
   policy: Policy
-  /** The runner's own, for its proxy and its certificates. */
+  /** The runner's environment: its proxy settings and NODE_EXTRA_CA_CERTS are used. */
   env: Readonly<Record<string, string | undefined>>
   /** Base URL of the model route when it is not inference.local. */
   modelUrl?: string | undefined
-  /** Called with the paths that were renamed, since git would have executed there what was made inside. */
+  /** Called with the paths that were renamed or restored, because git would have executed what was made there. */
   onSetAside?(renamed: readonly string[]): void
-  /** For tests. */
+  /** Replacements for parts of the proxy, for tests. */
   egress?: Pick<EgressProxyOptions, 'lookup' | 'dial' | 'upstreamAuthorities'>
 }
 
@@ -67,24 +67,24 @@ interface Parts {
   tools: Tools
   /** The mapping that shows root's files as the identity's; undefined when the runner is not root. */
   owner: ShiftedOwner | undefined
-  /** What it is used for. */
+  /** Folders owned by root that `owner` is used for. */
   ofRoot: readonly string[]
 }
 
-/** One that was started and lives. */
+/** A process that was started and still runs. */
 interface Running {
   onDenied: SpawnRequest['onDenied']
   told: number
-  /** The first process of its namespace; undefined until bubblewrap has made it. */
+  /** Returns the first process of its PID namespace; undefined until bubblewrap has made it. */
   init: () => ProcessRef | undefined
 }
 
 const FILTER_DESCRIPTOR = 3
 const NOTHING_TO_DO = { command: '/bin/sh', args: ['-c', ':'], cwd: '/', env: { PATH: '/usr/bin:/bin' } }
-/** Refusals that are reported to one process's owner. */
+/** Upper bound of the refusals that are reported to one process's owner. */
 const TOLD_MAX = 500
 const COUNTED = { allow: 'allowed', audit: 'audited', deny: 'denied' } as const
-/** Empty folders of every distribution; root covers one of them, in a mount namespace of its own. */
+/** Folders that are empty on every distribution. Root mounts over one of them, in its own mount namespace. */
 const STAGES = ['/mnt', '/media', '/srv', '/opt']
 
 export class BwrapSandbox {
@@ -100,9 +100,9 @@ export class BwrapSandbox {
   readonly #running = new Map<number, Running>()
   readonly #placeholders = new Placeholders()
   readonly #aftermath: Aftermath
-  /** Of each process that was started, until all of it is gone and what it left is settled. */
+  /** One promise per prepared start, kept until its processes have ended and their leftovers are settled. */
   readonly #unfinished = new Set<Promise<void>>()
-  /** Looks at the workspace and changes of it are made one behind the other. */
+  /** Tail of the queue in which scans and changes of the workspace run one at a time. */
   #turn: Promise<unknown> = Promise.resolve()
   #attempt: { readonly problem: string | undefined } | undefined
   #isClosed = false
@@ -151,14 +151,14 @@ export class BwrapSandbox {
     return this.#attempt?.problem
   }
 
-  /** Call once, before anything starts: finishes what a runner that was killed could not. */
+  /** Finishes the cleanup of a runner that was killed. Call once, before anything starts. */
   recover(): Promise<void> {
     return this.#inTurn(() => this.#aftermath.recover())
   }
 
   prepare(): Promise<PreparedStart> {
     return this.#inTurn(async () => {
-      // What those that live have made does not become known, and so trusted, because another one starts.
+      // Repositories that running processes have made must not become known, and so trusted, at this start.
       if (this.#unfinished.size > 0) await this.#aftermath.settle()
       const guarding = await this.#guard()
       try {
@@ -230,7 +230,7 @@ export class BwrapSandbox {
     return turn
   }
 
-  /** Resolves when nothing is left of what it started: bubblewrap itself ends before the namespace does. */
+  /** Resolves when the whole namespace has ended: bubblewrap itself ends before its namespace does. */
   async #gone(child: ChildProcess, init: Running['init']): Promise<void> {
     await new Promise<void>((resolve) => {
       child.once('close', () => resolve())
@@ -248,7 +248,7 @@ export class BwrapSandbox {
     return this.#inTurn(() => this.#aftermath.settle())
   }
 
-  /** Whom the files must let in, as they are on the disk; undefined when that is the runner itself. */
+  /** Returns the user whose access rights on the disk count; undefined when that is the runner itself. */
   #reader(): Identity | undefined {
     const { identity, ofRoot, places } = this.#parts
     if (process.getuid?.() !== 0) return undefined
@@ -295,7 +295,7 @@ export class BwrapSandbox {
     }
   }
 
-  /** One process through everything, on an empty folder; its failure is the machine's answer. */
+  /** Starts a trial process on an empty workspace. @throws {RunnerError} `policy_not_enforced` with the reason. */
   async tryOut(policy: Policy): Promise<void> {
     const { places, identity } = this.#parts
     const workspace = join(places.state, 'sandbox', 'trial')
@@ -306,7 +306,7 @@ export class BwrapSandbox {
     if (problem !== undefined) throw new RunnerError('policy_not_enforced', problem)
   }
 
-  /** Whether the folders of root's can be shown as another user's; else their owner would have to change. */
+  /** Tries to show root's folders as another user's. @throws {RunnerError} `policy_not_enforced` when that fails. */
   async tryOwners(): Promise<void> {
     const { view, ofRoot } = this.#parts
     const problem = await endOf(this.#launch(NOTHING_TO_DO, view.mounts).child)
@@ -320,12 +320,12 @@ export class BwrapSandbox {
     this.#proxy.close()
     this.#parts.network.close()
     this.#parts.owner?.close()
-    // Those that run on are their owner's to end.
+    // Processes that still run are ended by their owner, the caller of `spawn`.
     if (this.#running.size === 0) await Promise.all(this.#unfinished)
     await this.#turn
   }
 
-  /** The wrappers have the image's name inside; everything else has its own. */
+  /** Returns a command's path inside: wrappers have the image's path there, everything else keeps its own. */
   #insideName(command: string): string {
     const { wrappers } = this.#parts.places
     return isWithin(command, wrappers) ? `${IMAGE_APP}/wrappers${command.slice(wrappers.length)}` : command
@@ -335,14 +335,14 @@ export class BwrapSandbox {
     const isDenied = decision.verdict === 'deny'
     this.counts[COUNTED[decision.verdict]] += 1
     const owner = isDenied && root !== undefined ? this.#running.get(root) : undefined
-    // A program that asks in a loop must not fill the log; what comes later is counted only.
+    // A program that retries in a loop must not fill the log: later refusals are only counted.
     if (owner === undefined || owner.told >= TOLD_MAX) return
     owner.told += 1
     owner.onDenied?.(decision)
   }
 }
 
-/** One that nothing is mounted from or on; undefined would mean that root cannot start anything. */
+/** Returns a stage that no mount has its source in. @throws {RunnerError} `policy_not_enforced` when there is none. */
 function chooseStage({ mounts }: MountView): string {
   const sources = mounts.flatMap((mount) => ('source' in mount && mount.source !== '/' ? [mount.source] : []))
   const free = STAGES.find((stage) => isFolder(stage) && !sources.some((source) => isWithin(source, stage)))
@@ -350,7 +350,7 @@ function chooseStage({ mounts }: MountView): string {
   return free
 }
 
-/** What bubblewrap says of the namespace that it makes. */
+/** Returns a getter for the namespace's first process, which bubblewrap reports on `descriptor`. */
 function firstProcess(child: ChildProcess, descriptor: number): Running['init'] {
   const stream = child.stdio[descriptor]
   let init: ProcessRef | undefined
@@ -361,7 +361,7 @@ function firstProcess(child: ChildProcess, descriptor: number): Running['init'] 
       init ??= initOf(said)
     })
     stream.on('error', () => {
-      // bubblewrap went; then there is nothing to know.
+      // bubblewrap has ended, so nothing more is reported.
     })
   }
   return () => init

@@ -2,7 +2,7 @@ import type { NetworkNamespace } from './bwrap/network-namespace.ts'
 import type { Places } from './bwrap/places.ts'
 import type { BwrapSandboxOptions } from './bwrap-sandbox.ts'
 
-/** By name, for whoever cannot be held to it by a mount. */
+/** Paths that may not be read or written, for callers that no mount confines. */
 export interface UnreachablePaths {
   read: readonly string[]
   write: readonly string[]
@@ -11,6 +11,6 @@ export interface UnreachablePaths {
 export interface EnforcementOptions extends BwrapSandboxOptions {
   mode: 'auto' | 'required' | 'off'
   places: Omit<Places, 'temporary' | 'home' | 'tls'>
-  /** Being opened already, because it needs nothing of the above. Closed with the enforcement, or when none is made. */
+  /** The network namespace when its opening has already begun. Closed with the enforcement, or when none is made. */
   network?: Promise<NetworkNamespace> | undefined
 }

@@ -8,31 +8,31 @@ import { type EnforcementReport, gapsOf, launcherReport, uniformReport } from '.
 
 export interface Enforcement {
   readonly report: EnforcementReport
-  /** Where Claude Code's tools keep temporary files, and whose they are; undefined when nothing is changed. */
+  /** Folder for temporary files inside, and the uid that owns it; undefined when the runner itself confines nothing. */
   readonly inside: { temporary: string; uid: number } | undefined
-  /** What the policy keeps from everything inside, with all that is below. */
+  /** Paths that the policy and the runner keep from Claude Code, each with everything below it. */
   readonly denied: UnreachablePaths
-  /** Why the last process that was to start could not; undefined when it could. */
+  /** Why the last process could not be started; undefined when it was started. */
   readonly problem: string | undefined
   /**
-   * When a run has ended: ends what its commands left running in this process's namespace, which could make more of what
-   * `settle` takes away. Returns how many processes that were. Where nothing is enforced they go on.
+   * Ends the processes that a run's commands left in the namespace of `child`: they could make more of what `settle`
+   * removes. Call when a run has ended. Returns the number of ended processes; 0 where the runner confines nothing.
    */
   endLeftovers(child: ChildProcess): Promise<number>
-  /** Then: takes away what was made inside for git to run outside (docs/enforcement.md). */
+  /** Sets aside what was made inside for git to run outside (docs/enforcement.md). Call after `endLeftovers`. */
   settle(): Promise<void>
-  /** Connections, requests and messages so far; `audited` passed though the policy does not permit them. */
+  /** Connections, requests and messages so far; `audited` ones passed although the policy does not permit them. */
   readonly counts: { readonly allowed: number; readonly audited: number; readonly denied: number }
-  /** Looks at the workspace as it is now, for one process that is to start. */
+  /** Examines the workspace as it is now and prepares the start of one process. */
   prepare(): Promise<PreparedStart>
-  /** Idempotent. Processes that still run lose their way out. */
+  /** Ends the enforcement. Safe to call twice. Processes that still run lose their network. */
   close(): Promise<void>
 }
 
 /**
- * Holds what is started through it to `policy`, as well as this machine can.
+ * Creates the enforcement of the policy for every process started through it, as far as this machine can enforce it.
  *
- * @throws {RunnerError} `policy_not_enforced` under `required`, naming the parts.
+ * @throws {RunnerError} `policy_not_enforced` under `required`, naming the parts that are not enforced.
  */
 export async function createEnforcement(options: EnforcementOptions): Promise<Enforcement> {
   const denied = deniedPaths(options)
@@ -54,14 +54,14 @@ export async function createEnforcement(options: EnforcementOptions): Promise<En
   return enforcement
 }
 
-/** Where OpenShell or a launcher enforces, none of it is loaded. */
+/** Loads the bubblewrap backend. Its modules stay unloaded where OpenShell or a launcher enforces. */
 async function openLocal(options: EnforcementOptions, denied: UnreachablePaths): Promise<Enforcement> {
   const { openBwrap } = await import('./open-bwrap.ts')
   const opened = await openBwrap(options, denied)
   return 'lacking' in opened ? none(opened.lacking, denied) : opened
 }
 
-/** By name: the runner's own files, and what the policy lists as readable only. */
+/** Returns the runner's own files, and the paths that the policy lists as read-only. */
 function deniedPaths({ policy, places }: EnforcementOptions): UnreachablePaths {
   const { state, frozen, hidden, wrappers } = places
   const { readOnly } = effectiveGrants(policy, IMAGE_WORKSPACE)

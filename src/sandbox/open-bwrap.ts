@@ -1,4 +1,4 @@
-// What enforces on a machine without OpenShell; a module that is loaded only there.
+// Opens the bubblewrap backend. This module is loaded only on machines without OpenShell.
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { toMessage } from '../errors.ts'
@@ -17,17 +17,24 @@ import { findTools, tryBackend } from './bwrap/tools.ts'
 import { BwrapSandbox } from './bwrap-sandbox.ts'
 import type { EnforcementOptions, UnreachablePaths } from './enforcement-options.ts'
 
-/** While the policy is read: a process of its own has to start for it. Undefined where its tools are not installed. */
+/**
+ * Opens the network namespace while the policy is read, because that starts a process of its own. Returns undefined
+ * when its tools are not installed.
+ */
 export function openEarly(): Promise<NetworkNamespace> | undefined {
   const found = findTools()
   if ('missing' in found) return undefined
   const network = openNetworkNamespace(found.tools)
-  // Whoever waits for it reports its failure.
+  // The failure is reported where the promise is awaited.
   network.catch(() => undefined)
   return network
 }
 
-/** Closes `options.network` when it fails. @returns the sandbox, or what this machine lacks for one. */
+/**
+ * Opens the sandbox; closes `options.network` when that fails.
+ *
+ * @returns the sandbox, or what this machine lacks for one.
+ */
 export async function openBwrap(
   options: EnforcementOptions,
   denied: UnreachablePaths,
@@ -36,13 +43,13 @@ export async function openBwrap(
     return await openSandbox(options, denied)
   } catch (error) {
     await options.network?.then((network) => network.close()).catch(() => undefined)
-    // What the folders hold, or whose they are, must not decide whether the policy holds: then nothing starts.
+    // A folder's contents or owner must not switch enforcement off: such an error is thrown, and nothing starts.
     if (!(error instanceof MachineLacks)) throw error
     return { lacking: await explain(error) }
   }
 }
 
-/** This machine cannot do it, whatever the workspace. */
+/** Error of a machine that cannot run the sandbox, whatever the workspace holds. */
 class MachineLacks extends Error {}
 
 async function ofMachine<T>(work: () => T | Promise<T>): Promise<T> {

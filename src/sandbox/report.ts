@@ -1,4 +1,4 @@
-// What of the policy holds here, and by what. Every part has an entry, so that nothing is left to be assumed.
+// Reports which parts of the policy are enforced here, and how. Every part has an entry, so nothing is assumed.
 import { isTcp, l7Protocol } from '../policy/read/endpoint.ts'
 import type { Policy } from '../policy/read/schema.ts'
 
@@ -24,13 +24,13 @@ export interface PartReport {
 export interface EnforcementReport {
   backend: 'openshell' | 'launcher' | 'bwrap' | 'none'
   parts: Record<Part, PartReport>
-  /** read_only and read_write as applied: inside names. */
+  /** The read_only and read_write paths as applied, by their names inside. */
   paths: { mounted: string[]; skipped: { path: string; why: string }[] }
-  /** Endpoints whose protocol is not carried here; what is no HTTP is refused on them. */
+  /** Endpoints whose protocol the proxy does not carry; anything but HTTP is refused on them. */
   unsupported: { policy: string; endpoint: string; feature: string; action: 'refused' }[]
-  /** Where this is stricter than OpenShell. */
+  /** Points in which this backend is stricter than OpenShell. */
   stricter: string[]
-  /** Where this allows what the policy does not list. */
+  /** Points in which this backend allows what the policy does not list. */
   looser: string[]
 }
 
@@ -49,7 +49,7 @@ const PARTS: readonly Part[] = [
 
 const UNREAD_PROTOCOLS: ReadonlySet<string> = new Set(['sql'])
 
-/** Every part in the same state: nothing applied, or OpenShell at work. */
+/** Returns a report with every part in the same state, as under OpenShell or without enforcement. */
 export function uniformReport(
   backend: 'openshell' | 'launcher' | 'none',
   part: PartReport,
@@ -58,7 +58,7 @@ export function uniformReport(
   return { backend, parts, paths: { mounted: [], skipped: [] }, unsupported: [], stricter: [], looser: [] }
 }
 
-/** A container, or a process, of `agui-runner launch` around the runner itself (outside.md 2.2). */
+/** Returns the report of a runner that `agui-runner launch` put in a container or process (outside.md 2.2). */
 export function launcherReport(mode: string): EnforcementReport {
   const around: PartReport = {
     state: 'enforced',
@@ -157,7 +157,7 @@ function unsupportedEndpoints(policy: Policy): EnforcementReport['unsupported'] 
   )
 }
 
-/** Names of what is not fully enforced, each with its reason. */
+/** Returns the parts that are not fully enforced, each as `PART: reason`. */
 export function gapsOf({ parts }: EnforcementReport): string[] {
   return PARTS.filter((part) => ['partial', 'not_enforced'].includes(parts[part].state)).map(
     (part) => `${part}: ${parts[part].why ?? parts[part].how}`,
@@ -165,19 +165,19 @@ export function gapsOf({ parts }: EnforcementReport): string[] {
 }
 
 /**
- * One line for a person: what is not enforced and why, which for a machine that lacks a program is what to do. Undefined
- * when all of the policy holds.
+ * Returns one line for a person: what is not enforced and why. For a machine that lacks a program, the reason says what
+ * to install. Returns undefined when the whole policy is enforced.
  */
 export function shortfallOf(report: EnforcementReport): string | undefined {
   const gaps = gapsOf(report)
   if (gaps.length === 0) return undefined
   const { backend, parts } = report
-  // What is missing then is missing for every part.
+  // Without a backend every part has the same reason.
   if (backend === 'none') return `Policy not enforced: ${parts['fs.read'].why}`
   return `Policy not enforced in full: ${gaps.join('; ')}`
 }
 
-/** Is what never-ask rests on held by something else than Claude Code's own word? */
+/** Decides whether writes and network access are confined from outside Claude Code, as never-ask requires. */
 export function isConfining({ backend, parts }: EnforcementReport): boolean {
   if (backend === 'none') return false
   return (['fs.write', 'net.deny_direct', 'net.hosts'] as const).every(

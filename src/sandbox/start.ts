@@ -17,12 +17,12 @@ export interface EnforcementStart {
   logFile: string
   /** Base URL of the model route; undefined when there is none. */
   modelUrl: string | undefined
-  /** Where Claude Code is; rejects when it is not installed. */
+  /** Returns the path of Claude Code; rejects when it is not installed. */
   findClaude(): Promise<string>
   logger: { info(facts: object, text: string): void; warn(facts: object, text: string): void }
 }
 
-/** Stands in where none is read. */
+/** Policy that stands in when no policy file is read. */
 const NOTHING_ALLOWED: Policy = {
   version: 1,
   filesystem_policy: undefined,
@@ -33,7 +33,7 @@ const NOTHING_ALLOWED: Policy = {
 }
 
 /**
- * Enforcement for one runner, with what holds and what does not in its log.
+ * Starts the enforcement of one runner and logs what is enforced and what is not.
  *
  * @throws {RunnerError} `policy_invalid`; `policy_not_enforced` under `required`.
  */
@@ -42,7 +42,7 @@ export async function startEnforcement(start: EnforcementStart): Promise<Enforce
   const isLocal = mode !== 'off' && env['OPENSHELL_SANDBOX'] !== '1' && !env['AGUI_LAUNCH']
   const network = isLocal ? (await import('./open-bwrap.ts')).openEarly() : undefined
   const [policy, claude] = await Promise.all([
-    // An image whose policy is invalid loses its network without a word, so it is read even where OpenShell enforces.
+    // An image with an invalid policy loses its network silently, so the policy is read even where OpenShell enforces.
     mode === 'off'
       ? undefined
       : loadPolicy(policyFile).catch(async (error: unknown) => {
@@ -52,7 +52,7 @@ export async function startEnforcement(start: EnforcementStart): Promise<Enforce
           )
           throw asInvalid(error)
         }),
-    // For its place inside. Whoever starts it reports a missing binary.
+    // Needed for its mount inside. The start of Claude Code itself reports a missing binary.
     isLocal
       ? start.findClaude().then(
           (path) => realpathSync(path),
@@ -82,12 +82,12 @@ export async function startEnforcement(start: EnforcementStart): Promise<Enforce
   const facts = { backend: report.backend, skipped: report.paths.skipped, unsupported: report.unsupported }
   if (shortfall === undefined) logger.info(facts, 'policy enforcement')
   else if (mode === 'off') logger.info(facts, shortfall)
-  // One reason for all parts is in the line; of several each is named.
+  // The line already holds a reason that all parts share; several reasons are listed.
   else logger.warn(report.backend === 'none' ? facts : { ...facts, notEnforced: gapsOf(report) }, shortfall)
   return enforcement
 }
 
-/** From here on it is a failure of the runner, which has its code. */
+/** Turns a PolicyError into the runner's `policy_invalid`; returns other errors unchanged. */
 function asInvalid(error: unknown): unknown {
   if (!(error instanceof PolicyError)) return error
   return new RunnerError('policy_invalid', error.message, { cause: error, details: error.problems })

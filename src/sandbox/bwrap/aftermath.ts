@@ -1,4 +1,4 @@
-// What becomes of what was made inside, when a run or a process has ended (docs/enforcement.md).
+// Cleans up what was made inside when a run or a process has ended (docs/enforcement.md).
 import { join } from 'node:path'
 import { shapeOf } from './freeze.ts'
 import { type KnownRepositories, readKnown, writeKnown } from './known-repositories.ts'
@@ -7,9 +7,9 @@ import { setAside } from './set-aside.ts'
 
 interface AftermathOptions {
   workspace: string
-  /** Where what is known outlives the runner. */
+  /** Path of the file in which the known repositories outlive the runner. */
   file: string
-  /** Called with the paths that were renamed, and the links that were put back. */
+  /** Called with the paths that were renamed and the links that were restored. */
   onSetAside(renamed: readonly string[]): void
 }
 
@@ -25,21 +25,21 @@ export class Aftermath {
     this.#isAtWork = last?.isAtWork === true
   }
 
-  /** Finishes what a runner that was killed could not. */
+  /** Finishes the cleanup of a runner that was killed. */
   async recover(): Promise<void> {
     if (this.#isAtWork) await this.finish()
   }
 
-  /** Repositories that were made while something ran inside, whose end has been seen. */
+  /** Repositories that were made while something ran inside, as found by the last `begin` or `settle`. */
   get strange(): Iterable<string> {
     return this.#known?.strange ?? []
   }
 
   /**
-   * Call before something starts: what is found then is known. Beside something that runs, what was not found before may be
-   * of its making, whenever that was.
+   * Records the repositories found before a start as known. Beside a running process, a repository that was not known
+   * before counts as strange, because that process may have made it.
    *
-   * @throws {Error} it cannot be written down; then nothing may start.
+   * @throws {Error} when the record cannot be written; then nothing may start.
    */
   begin(found: KnownRepositories): void {
     const known = this.#isAtWork && this.#known !== undefined ? foundBeside(found, this.#known) : found
@@ -48,7 +48,7 @@ export class Aftermath {
     writeKnown(this.#options.file, { known, isAtWork: true })
   }
 
-  /** Call when a run has ended, and before something starts beside what runs. */
+  /** Sets aside what was made inside. Call when a run has ended, and before a start beside a running process. */
   async settle(): Promise<void> {
     if (this.#known === undefined) return
     const { workspace, onSetAside } = this.#options
@@ -60,7 +60,7 @@ export class Aftermath {
     this.#known = { ...this.#known, strange: new Set([...[...strange].filter(isThere), ...made]) }
   }
 
-  /** Call when nothing runs inside any more. */
+  /** Settles, and records that nothing runs. Call when nothing runs inside any more. */
   async finish(): Promise<void> {
     await this.settle()
     this.#isAtWork = false
@@ -72,7 +72,7 @@ export class Aftermath {
     try {
       writeKnown(this.#options.file, { known: this.#known, isAtWork: this.#isAtWork })
     } catch {
-      // A full disk: then the next runner does this again.
+      // The disk may be full; then the next runner cleans up again.
     }
   }
 }

@@ -1,4 +1,4 @@
-// Whether a process got as far as running behind the policy.
+// Finds out whether a process got as far as running behind the policy.
 import type { ChildProcess } from 'node:child_process'
 import { toMessage } from '../../errors.ts'
 
@@ -6,11 +6,11 @@ const TRIAL_MS_MAX = 10_000
 const STDERR_TAIL_CHARS = 300
 
 export interface Attempt {
-  /** Why it could not be started; undefined when it could, or is still on its way. */
+  /** Why the process could not be started; undefined when it was started, or is still starting. */
   readonly problem: string | undefined
 }
 
-/** One that ends by itself, badly, and without a word on stdout was not started. */
+/** Watches a start. A process that exits with an error and an empty stdout counts as not started. */
 export function watch(child: ChildProcess): Attempt {
   const tail = tailOf(child)
   const attempt: { problem: string | undefined } = { problem: undefined }
@@ -23,7 +23,7 @@ export function watch(child: ChildProcess): Attempt {
   return attempt
 }
 
-/** What went wrong with a process that has only to end; undefined when nothing did. */
+/** Waits for a trial process to end; returns what went wrong, or undefined when it exited with 0. */
 export async function endOf(child: ChildProcess): Promise<string | undefined> {
   const timer = setTimeout(() => child.kill('SIGKILL'), TRIAL_MS_MAX)
   const tail = tailOf(child)

@@ -1,4 +1,4 @@
-// Which names below a folder are kept from being written inside: each becomes a read-only mount of its own.
+// Keeps names below a folder from being written inside: each becomes a read-only mount of its own.
 import {
   chownSync,
   closeSync,
@@ -19,7 +19,7 @@ import { type Identity, isWithin } from './places.ts'
 
 export type Shape = 'absent' | 'folder' | 'file' | 'link' | 'other' | 'unreadable'
 
-/** What stands there, whatever it is. Follows no link and never throws. */
+/** Returns the kind of what stands at `path`. Follows no link and never throws. */
 export function shapeOf(path: string): Shape {
   try {
     const stat = lstatSync(path, { throwIfNoEntry: false })
@@ -29,33 +29,33 @@ export function shapeOf(path: string): Shape {
     return stat.isSymbolicLink() ? 'link' : 'other'
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
-    // Above it is something that is no folder: the name cannot be there.
+    // A parent is not a folder, so the name cannot exist.
     return code === 'ENOTDIR' || code === 'ELOOP' ? 'absent' : 'unreadable'
   }
 }
 
-/** What a link says; undefined of anything else. */
+/** Returns a link's target as written; undefined for anything else. */
 export function linkAt(path: string): string | undefined {
   try {
     return readlinkSync(path)
   } catch {
-    // It is no link, or not there.
+    // It is not a link, or does not exist.
     return undefined
   }
 }
 
-/** Every link followed; undefined when it leads nowhere. */
+/** Returns the path with every link followed; undefined when it leads nowhere. */
 export function realOf(path: string | undefined): string | undefined {
   if (path === undefined) return undefined
   try {
     return realpathSync(path)
   } catch {
-    // It leads nowhere.
+    // The path leads nowhere.
     return undefined
   }
 }
 
-/** The folders above `path` up to `root`, the outermost first; undefined when one of them is no folder. */
+/** Returns the folders between `root` and `path`, the outermost first; undefined when one of them is not a folder. */
 function foldersAbove(path: string, root: string): string[] | undefined {
   const above: string[] = []
   for (let folder = dirname(path); folder !== root; folder = dirname(folder)) {
@@ -72,8 +72,8 @@ function canPass(folder: string, reader: Identity | undefined): boolean {
 }
 
 /**
- * Collects the mounts of one start. A mount keeps its own name from being renamed or removed, but not the folders
- * above it: those become mounts too.
+ * Collects the mounts of one start. A mount keeps its own name from being renamed or removed, but not the names of the
+ * folders above it, so those folders become mounts too.
  */
 export class Freeze {
   readonly #mounts = new Map<string, Mount>()
@@ -94,7 +94,7 @@ export class Freeze {
     return [...this.#mounts.values()].sort((left, right) => depth(left) - depth(right))
   }
 
-  /** Those that were added. */
+  /** The roots that `addRoot` has added. */
   get outerRoots(): readonly string[] {
     return this.#roots.slice(1)
   }
@@ -103,7 +103,7 @@ export class Freeze {
     return this.#mounts.size
   }
 
-  /** A folder outside the workspace that is to be there too, such as a worktree's repository. */
+  /** Mounts a folder outside the workspace as well, such as a worktree's repository. */
   addRoot(path: string, kind: 'read' | 'write'): void {
     this.#roots.push(path)
     this.#mounts.set(path, { kind, source: path, target: path })
@@ -117,27 +117,27 @@ export class Freeze {
     return this.#mounts.has(path)
   }
 
-  /** Writable, in a folder that is frozen. */
+  /** Makes `path` writable inside a frozen folder. */
   thaw(path: string): void {
     this.#mounts.set(path, { kind: 'write', source: path, target: path })
   }
 
-  /** Read-only, where no folder of ours is above: whoever can rename what is above it can do more than that. */
+  /** Makes a path above the roots read-only. Its parents are not pinned: renaming them already allows worse. */
   freezeAbove(path: string): void {
     this.#mounts.set(path, { kind: 'read', source: path, target: path })
   }
 
-  /** Read-only, with all that is below. False when nothing can be mounted there: a link would be followed. */
+  /** Makes `path` read-only with all below it. Returns false when it cannot be a mount point, for example a link. */
   freeze(path: string): boolean {
     const shape = shapeOf(path)
     if (shape === 'absent' || shape === 'link' || shape === 'unreadable') return false
     return this.#add(path)
   }
 
-  /** As `freeze`; where nothing is, something that means nothing is put for as long as the process lives. */
+  /** Freezes `path` as `freeze` does. Where nothing exists, a meaningless placeholder is made until `release`. */
   freezeOrFill(path: string, filling: Filling): boolean {
     if (!this.isInside(path)) return false
-    // In a folder that is not there either, nobody may make that.
+    // When the parent does not exist either, the parent gets the placeholder.
     const above = dirname(path)
     if (shapeOf(above) === 'absent') return this.freezeOrFill(above, { folder: true })
     const isFilled = this.#placeholders.take(path, filling)
@@ -145,7 +145,7 @@ export class Freeze {
     return this.freeze(path)
   }
 
-  /** Takes the placeholders of this start back. Idempotent. */
+  /** Releases the placeholders of this start. Safe to call twice. */
   release(): void {
     for (const path of this.#held.splice(0)) this.#placeholders.release(path)
   }
@@ -153,12 +153,12 @@ export class Freeze {
   #add(path: string): boolean {
     const root = this.#roots.find((one) => path !== one && isWithin(path, one))
     const above = root === undefined ? undefined : foldersAbove(path, root)
-    // Where the reader cannot go nothing can be mounted for it, and nothing needs to be.
+    // Where the reader cannot go, nothing can be mounted for it, and nothing needs to be.
     if (above === undefined || !above.every((folder) => canPass(folder, this.#reader))) return false
     const pins: string[] = []
     for (const folder of above.reverse()) {
       const mount = this.#mounts.get(folder)
-      // What lies in a frozen folder is frozen; pins there would make it writable.
+      // A path in a frozen folder is frozen already; pins there would make it writable.
       if (mount?.kind === 'read') return true
       if (mount !== undefined) break
       pins.push(folder)
@@ -174,12 +174,12 @@ export class Freeze {
 
 export type Filling = { folder: true } | { text: string }
 
-/** What stands where nothing may be made, shared by the processes that need it, gone with the last of them. */
+/** Files and folders that stand where nothing may be made. Starts share them; the last `release` removes them. */
 export class Placeholders {
   readonly #counts = new Map<string, number>()
   readonly #fillings = new Map<string, Filling>()
 
-  /** Whether what stands there is a placeholder. */
+  /** Makes or shares the placeholder at `path`; returns false when something else stands there. */
   take(path: string, filling: Filling): boolean {
     if (!this.#counts.has(path) && !make(path, filling) && !isLeftOver(path, filling)) return false
     this.#counts.set(path, (this.#counts.get(path) ?? 0) + 1)
@@ -200,7 +200,7 @@ export class Placeholders {
   }
 }
 
-/** It belongs to whom its folder belongs to. */
+/** Creates a placeholder with the owner of its folder; returns whether that was possible. */
 function make(path: string, filling: Filling): boolean {
   try {
     const owner = lstatSync(dirname(path))
@@ -216,12 +216,12 @@ function make(path: string, filling: Filling): boolean {
     if (process.getuid?.() === 0) chownSync(path, owner.uid, owner.gid)
     return true
   } catch {
-    // Something is there, or nothing can be made there: then nobody inside can either.
+    // Something exists there, or nothing can be made there; then nothing can be made from inside either.
     return false
   }
 }
 
-/** Of a runner that was killed. An empty one could be anybody's. */
+/** Decides whether a killed runner left this placeholder. An empty file or folder could be anybody's. */
 function isLeftOver(path: string, filling: Filling): boolean {
   return 'text' in filling && filling.text !== '' && isUnchanged(path, filling)
 }
@@ -232,7 +232,7 @@ function isUnchanged(path: string, filling: Filling): boolean {
   try {
     return lstatSync(path).size === filling.text.length && readFileSync(path, 'utf8') === filling.text
   } catch {
-    // It went, or cannot be read: it is not ours to remove.
+    // It has been removed or cannot be read, so it is left alone.
     return false
   }
 }
@@ -251,7 +251,7 @@ export function childrenOf(folder: string, list: (path: string) => string[]): st
   try {
     return list(folder).map((name) => join(folder, name))
   } catch {
-    // It went, or cannot be read.
+    // It has been removed, or cannot be read.
     return []
   }
 }

@@ -1,11 +1,11 @@
-// What git itself says of a repository: asked of the program, which executes nothing for these two questions.
+// Asks the git program for a repository's settings and gitlinks; git executes nothing for these two queries.
 import { spawn } from 'node:child_process'
 import { lstatSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { shapeOf } from './freeze.ts'
 
 export interface Setting {
-  /** In lower case but for the middle part. */
+  /** The setting's name, in lower case except for the subsection in the middle. */
   key: string
   value: string
 }
@@ -14,14 +14,14 @@ const CONFIG_BYTES_MAX = 1024 * 1024
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 const ASK_MS_MAX = 10_000
 const GITLINK = '160000'
-/** What git opens in a repository before its index, and the index. */
+/** Files that git opens in a repository, up to and including its index. */
 const READ_FIRST = ['HEAD', 'commondir', 'config', 'config.worktree', 'index']
 /**
- * Of a million files only the repositories are listed: a short index can have a list of gigabytes. A git that waits (for a
- * pipe that its settings include) is killed itself: it would outlive the shell and hold our end of its output.
+ * Shell command that lists only the gitlinks: the full list of a short index can have gigabytes. A git that waits (for
+ * a pipe that its settings include) is killed itself: it would outlive the shell and hold its output open.
  */
 const LIST_GITLINKS = `{ timeout -s KILL ${ASK_MS_MAX / 1000} "$@"; [ $? != 137 ] || kill -s KILL $$; } | grep -z '^${GITLINK} '`
-/** git executes nothing with these. */
+/** Options with which git executes nothing. */
 const SETTINGS = ['safe.directory=*', 'core.fsmonitor=false', 'core.hooksPath=/dev/null'].flatMap((one) => [
   '-c',
   one,
@@ -36,12 +36,12 @@ const ENVIRONMENT = {
   GIT_OPTIONAL_LOCKS: '0',
 }
 
-/** The settings that one file has, includes not followed; undefined when git cannot read it. */
+/** Returns the settings of one file, includes not followed; undefined when it is too large or git cannot read it. */
 export async function settingsIn(file: string): Promise<Setting[] | undefined> {
   if (shapeOf(file) !== 'file' || lstatSync(file).size > CONFIG_BYTES_MAX) return undefined
   const words = ['config', '--no-includes', '--list', '--null', '--file', file]
   const { status, text } = await ask('git', [...SETTINGS, ...words], '/')
-  // No git here, no repository, or one that git cannot read.
+  // There is no git here, or git cannot read the file.
   if (status !== 0) return undefined
   return text
     .split('\0')
@@ -57,9 +57,9 @@ export async function settingsIn(file: string): Promise<Setting[] | undefined> {
 const known = new Map<string, { state: string; paths: string[] | undefined }>()
 
 /**
- * Paths, from the worktree's top, that the index holds as other repositories; none when git cannot read it, undefined when
- * git can and we cannot: it is too long for us. git replaces its index, so one that is the same file, of the same time
- * and length, is not read again.
+ * Returns the paths, relative to the worktree, that the index holds as other repositories. Returns none when git cannot
+ * read the index, and undefined when reading takes too long or yields too much. git replaces its index file on a
+ * change, so an index with the same inode, times and size is not read again.
  */
 export async function gitlinksOf(gitDirectory: string, worktree: string): Promise<string[] | undefined> {
   const index = join(gitDirectory, 'index')
@@ -77,7 +77,7 @@ async function readGitlinks(gitDirectory: string, worktree: string): Promise<str
   const place = [`--git-dir=${gitDirectory}`, `--work-tree=${worktree}`]
   const words = ['git', ...SETTINGS, ...place, 'ls-files', '--stage', '-z']
   const { status, text } = await ask('/bin/sh', ['-c', LIST_GITLINKS, 'sh', ...words], worktree)
-  // 1: grep found none.
+  // Status 1: grep found no gitlinks.
   if (status !== 0 && status !== 1) return undefined
   return text
     .split('\0')
@@ -85,7 +85,7 @@ async function readGitlinks(gitDirectory: string, worktree: string): Promise<str
     .map((entry) => entry.slice(entry.indexOf('\t') + 1))
 }
 
-/** A pipe or a device, which git would open and wait for. */
+/** Decides whether `path` is a pipe or a device, which git would open and wait for. */
 function isEndless(path: string): boolean {
   try {
     const stat = statSync(path, { throwIfNoEntry: false })
@@ -96,20 +96,20 @@ function isEndless(path: string): boolean {
 }
 
 interface Answer {
-  /** The exit code; undefined when there was no program, or it was killed. */
+  /** The exit code; undefined when the program does not exist or was killed. */
   status: number | undefined
   text: string
 }
 
-/** What a program says, and how it ends. One that says or takes too much is killed. */
+/** Runs a program and returns its output and exit code; kills it when it prints too much or takes too long. */
 function ask(command: string, parameters: readonly string[], cwd: string): Promise<Answer> {
   const child = spawn(command, parameters, { cwd, env: ENVIRONMENT, stdio: ['ignore', 'pipe', 'ignore'] })
   const kill = (): void => {
-    // What is behind it in the pipe ends with the pipe.
+    // The programs that write to the pipe end with the pipe.
     child.stdout.destroy()
     child.kill('SIGKILL')
   }
-  // Behind that of the list, which ends the program in the pipe.
+  // Later than the timeout in LIST_GITLINKS, which ends git itself.
   const late = setTimeout(kill, ASK_MS_MAX + 1000)
   const chunks: Buffer[] = []
   let bytes = 0

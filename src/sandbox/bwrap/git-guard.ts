@@ -1,52 +1,52 @@
-// What git reads of a repository and could execute for whoever uses it later, outside (git-config, gitrepository-layout,
-// githooks, gitattributes). All of it is frozen; the rest of `.git` is Claude Code's to work with.
+// Freezes the parts of a repository that git could execute for a person later, outside (git-config,
+// gitrepository-layout, githooks, gitattributes). Claude Code may change the rest of `.git`.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { childrenOf, type Freeze, linkAt, realOf, shapeOf } from './freeze.ts'
 import { gitlinksOf, type Setting, settingsIn } from './git-facts.ts'
 import { isWithin } from './places.ts'
 
-/** Says "this very folder", in words that git would not choose: a placeholder is known by them. */
+/** A `commondir` that names its own folder, in a spelling that git never writes: it marks a placeholder. */
 const OWN_COMMON_FOLDER = { text: './././.\n' }
 const NO_SETTINGS = { text: '' }
 const NOTHING_IN_IT = { folder: true } as const
 
 const GITFILE_BYTES_MAX = 4096
-/** Mounts of one start; bubblewrap takes 9000 arguments, three for each. */
+/** Upper bound of the mounts of one start; bubblewrap takes 9000 arguments, three for each mount. */
 const MOUNTS_MAX = 1500
 const NESTED_MAX = 8
 const MODULES_MAX = 64
 const WORKTREES_MAX = 64
 
-/** Their values are names of branches, people and addresses. */
+/** Settings whose values are names of branches, people and addresses. */
 const NO_PROGRAMS = /^(?:branch|remote|user|author|committer|url|http|color)\./
-/** Their values are one name, without words before or behind it. */
+/** Settings whose value is one file name, without words before or after it. */
 const NAMES_FILE = /^(?:include(?:if\..*)?\.path|core\.(?:hookspath|attributesfile))$/s
-/** Of the person's home, or of git's own folder. */
+/** Values that lead into the person's home or git's own folder. */
 const ELSEWHERE = /^(?:~|%\(prefix\))/
-/** Names of branches; not what is made to keep a program from being put there. */
+/** Names of references. No placeholder is made for them. */
 const REFERENCE = /^\+?refs\//
 const SEPARATORS = /[\s'"`=;|&()<>!]+/
 
 export interface Guarding {
   readonly freeze: Freeze
-  /** Never to be mounted. */
+  /** Paths that are never mounted. */
   readonly hidden: readonly string[]
-  /** Found so far: folders with a `.git`. */
+  /** Folders with a `.git`, found so far. */
   readonly worktrees: Set<string>
-  /** Found so far: what is writable below a frozen `modules`. */
+  /** Repositories that stay writable below a frozen `modules`, found so far. */
   readonly thawed: Set<string>
-  /** Found so far: folders whose index is too long to be read. */
+  /** Folders whose index is too long to be read, found so far. */
   readonly unread: Set<string>
-  /** Made while something ran inside, and what is found below those. */
+  /** Repositories made while something ran inside, and the repositories found below them. */
   readonly strange: Set<string>
-  /** Found so far: folders above the workspace that are repositories. */
+  /** Folders above the workspace that are repositories, found so far. */
   readonly enclosing: Set<string>
-  /** Found so far: links that cannot be mounted on, and what they say. */
+  /** Links that cannot be mounted on, with their targets as written, found so far. */
   readonly links: Map<string, string>
 }
 
-/** Freezes what stands at `.git` of a folder, whatever that is. */
+/** Freezes a folder's `.git`, whatever it is: a folder, a file, a link. */
 export async function guardWorktree(worktree: string, guarding: Guarding, depth = 0): Promise<void> {
   const { freeze } = guarding
   const dotGit = join(worktree, '.git')
@@ -59,7 +59,7 @@ export async function guardWorktree(worktree: string, guarding: Guarding, depth 
   else if (freeze.freeze(dotGit) && shape === 'file') await followGitfile(dotGit, worktree, guarding, depth)
 }
 
-/** git follows a link. What it leads to is guarded when it lies here; what lies elsewhere nobody inside can change. */
+/** Guards the target of a linked `.git`, which git follows. A target outside cannot be changed from inside. */
 async function guardLinkedGit(
   dotGit: string,
   worktree: string,
@@ -76,8 +76,8 @@ async function guardLinkedGit(
 }
 
 /**
- * Repositories that the workspace lies in: what their settings name here is frozen. Where the policy lets them be
- * written, they can only be read.
+ * Guards the repositories that the workspace lies in: freezes what their settings name inside, and makes their `.git`
+ * read-only where the policy would let it be written.
  */
 export async function guardEnclosing(
   workspace: string,
@@ -115,7 +115,7 @@ async function guardAbove(
   }
 }
 
-/** The repository that a `.git` file names: there inside, when it names this folder in turn. */
+/** Guards the repository that a `.git` file names. One outside is mounted only when it names this folder in turn. */
 async function followGitfile(
   dotGit: string,
   worktree: string,
@@ -129,7 +129,7 @@ async function followGitfile(
     await guardRepository(gitDirectory, worktree, guarding, depth)
     return
   }
-  // Only what Claude Code could not have written proves that somebody else put the two together.
+  // Only files that Claude Code could not have written prove that somebody else linked the two.
   const isFree = (path: string): boolean => !hidden.some((one) => isWithin(path, one) || isWithin(one, path))
   const common = commonFolderOf(gitDirectory)
   if (common === undefined) {
@@ -166,7 +166,7 @@ function commonFolderOf(gitDirectory: string): string | undefined {
   return realOf(resolve(gitDirectory, named.trim()))
 }
 
-/** Name by name where it looks as git made it; else the whole of it is read-only. */
+/** Freezes a repository name by name when it has git's usual layout; otherwise all of it becomes read-only. */
 async function guardRepository(
   gitDirectory: string,
   worktree: string,
@@ -230,7 +230,7 @@ function hasWorktreeSettings(settings: readonly Setting[] | undefined): boolean 
   return settings?.some(({ key }) => key === 'extensions.worktreeconfig') ?? true
 }
 
-/** Files that settings name: what is included, where hooks and attributes are, and programs that lie in the workspace. */
+/** Freezes what settings name: included files, hooks, attributes, and programs that lie in the workspace. */
 async function guardNamed(
   settings: readonly Setting[],
   { from, worktree }: { from: string; worktree: string },
@@ -258,7 +258,7 @@ async function guardNamed(
 
 function freezeProgram(word: string, folders: readonly string[], freeze: Freeze): void {
   if (word === '' || word.startsWith('-')) return
-  // `$PWD/tools/x`, and what is left of `$(git rev-parse --show-toplevel)/tools/x`.
+  // Covers `$PWD/tools/x`, and the rest of `$(git rev-parse --show-toplevel)/tools/x`.
   const below = word.replace(/^\$\{?\w*\}?(?=\/)/, '').replace(/^\/+/, '')
   if (below !== word && folders[0] !== undefined) {
     const file = resolve(folders[0], below)
@@ -277,7 +277,7 @@ function mayBeProgram(word: string): boolean {
   return /^\.{0,2}[^:]*\//.test(word) && !ELSEWHERE.test(word) && !REFERENCE.test(word)
 }
 
-/** A link can be exchanged, so the folder that it lies in is frozen, and what it leads to. */
+/** Freezes a named path. A link could be exchanged, so its folder and its target are frozen. */
 function freezeNamed(
   path: string,
   freeze: Freeze,
@@ -292,7 +292,7 @@ function freezeNamed(
   else freeze.freezeOrFill(path, filling)
 }
 
-/** The folders of worktrees that somebody has; new ones may be made. */
+/** Guards the folders of existing linked worktrees; new ones may be made. */
 function guardLinkedOnes(gitDirectory: string, guarding: Guarding, isSettled: boolean): void {
   const all = join(gitDirectory, 'worktrees')
   if (shapeOf(all) !== 'folder') {
@@ -317,7 +317,7 @@ function guardLinked(gitDirectory: string, { freeze }: Guarding, isSettled: bool
   else freeze.freeze(settled)
 }
 
-/** Repositories of submodules: each is guarded as any other, and none can be added. */
+/** Guards each submodule's repository like any other; new ones cannot be added. */
 async function guardModules(modules: string, guarding: Guarding, depth: number): Promise<void> {
   const { freeze } = guarding
   if (!freeze.freezeOrFill(modules, NOTHING_IN_IT) || shapeOf(modules) !== 'folder') return
@@ -332,7 +332,7 @@ async function guardModules(modules: string, guarding: Guarding, depth: number):
   }
 }
 
-/** A submodule's name may have slashes. */
+/** Returns the repositories below `folder`, also nested ones: a submodule's name may contain slashes. */
 function repositoriesBelow(folder: string, depth = 0): string[] {
   if (depth > NESTED_MAX) return []
   return childrenOf(folder, readdirSync).flatMap((child) => {
@@ -341,13 +341,13 @@ function repositoriesBelow(folder: string, depth = 0): string[] {
   })
 }
 
-/** The repository of a folder, every link followed; undefined when it has none. */
+/** Returns the real path of a folder's repository; undefined when the folder has none. */
 export function gitDirectoryAt(worktree: string): string | undefined {
   const real = realOf(join(worktree, '.git'))
   return real !== undefined && shapeOf(real) === 'file' ? gitDirectoryOf(real) : real
 }
 
-/** What a `.git` file names, every link followed. */
+/** Returns the real path that a `.git` file names; undefined when it names none. */
 export function gitDirectoryOf(dotGit: string): string | undefined {
   const named = readShort(dotGit)?.match(/^gitdir: (.*?)\n*$/s)?.[1]
   return realOf(named === undefined ? undefined : resolve(dirname(dotGit), named))
@@ -359,7 +359,7 @@ function readShort(path: string): string | undefined {
     const text = readFileSync(path, 'utf8')
     return text.length > GITFILE_BYTES_MAX ? undefined : text
   } catch {
-    // It went, or cannot be read.
+    // It has been removed, or cannot be read.
     return undefined
   }
 }

@@ -3,15 +3,15 @@ import { insideClaude } from './mount-view.ts'
 import { PROXY_HOST, PROXY_PORT } from './network-namespace.ts'
 import { INSIDE_TLS, type Places } from './places.ts'
 
-/** What a model on this machine's own loopback is called inside. */
+/** Host name inside for a model on this machine's own loopback. */
 export const MODEL_ALIAS = 'model.agui-runner.internal'
 
-/** Where Claude Code is told of its model; on one route one of them is. */
+/** Variables with the model's address for Claude Code; one route uses at most one of them. */
 const MODEL_ADDRESSES = ['ANTHROPIC_BASE_URL', 'ANTHROPIC_VERTEX_BASE_URL', 'ANTHROPIC_BEDROCK_BASE_URL']
 
 const NETWORK = proxiedEnvironment(`http://${PROXY_HOST}:${PROXY_PORT}`, INSIDE_TLS)
 
-/** Would lead out of the view, or past it. */
+/** Variables that would lead out of the mount view, or around it. */
 const DROPPED = [
   'all_proxy',
   'SSL_CERT_DIR',
@@ -22,7 +22,7 @@ const DROPPED = [
 ]
 const XDG = ['XDG_CACHE_HOME', 'XDG_CONFIG_HOME', 'XDG_DATA_HOME', 'XDG_STATE_HOME', 'XDG_RUNTIME_DIR']
 
-/** The environment of a process inside: `env` with the ways out, the certificates and the private folders. */
+/** Returns the environment of a process inside: `env` with the proxy, the certificates and the private folders. */
 export function insideEnvironment(
   env: Readonly<Record<string, string | undefined>>,
   { places, modelPort }: { places: Places; modelPort: number | undefined },
@@ -42,7 +42,7 @@ export function insideEnvironment(
     if (modelPort === undefined || model === undefined || !URL.canParse(model)) continue
     const url = new URL(model)
     url.hostname = MODEL_ALIAS
-    // As it was written: a path that ended without a slash still does.
+    // `href` adds a slash to an address without a path; an address written without one stays without.
     inside[name] = model.endsWith('/') ? url.href : url.href.replace(/\/$/, '')
   }
   return inside

@@ -1,9 +1,9 @@
-// Which repositories of the workspace are the person's. It is kept on disk before anything starts inside: a runner that
-// was killed could not tell them from those that were made meanwhile.
+// Records on disk which repositories of the workspace are the person's, before anything starts inside. After a kill,
+// the next runner could not tell them from repositories made meanwhile.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { z } from 'zod'
 
-/** Door of the stored record. */
+/** Schema of the stored record. */
 const Stored = z.object({
   isAtWork: z.boolean(),
   workspace: z.string(),
@@ -15,36 +15,36 @@ const Stored = z.object({
   links: z.array(z.tuple([z.string(), z.string()])),
 })
 
-/** All are absolute paths. */
+/** The known repositories of one workspace. All paths are absolute. */
 export interface KnownRepositories {
   readonly workspace: string
   /** Folders above the workspace that are repositories. */
   readonly enclosing: ReadonlySet<string>
   /** Folders with a `.git`. */
   readonly worktrees: ReadonlySet<string>
-  /** Those of them that were made while something ran inside: no index may name them. */
+  /** Repositories that were made while something ran inside; no index may name them. */
   readonly strange: ReadonlySet<string>
-  /** Repositories that can be written below a frozen `modules`. */
+  /** Repositories that stay writable below a frozen `modules`. */
   readonly thawed: ReadonlySet<string>
   /** Folders whose index is too long to be read. */
   readonly unread: ReadonlySet<string>
-  /** Links that git or Claude Code would follow, and what they said. */
+  /** Links that git or Claude Code would follow, with their targets as written. */
   readonly links: ReadonlyMap<string, string>
 }
 
 interface Recorded {
   known: KnownRepositories
-  /** Something runs inside, or did when its runner was killed. */
+  /** Whether something runs inside, or did when its runner was killed. */
   isAtWork: boolean
 }
 
-/** What the last runner on this state folder knew; undefined when there was none, or it knew another workspace. */
+/** Reads what the last runner on this state folder knew; undefined without one, or when its workspace was another. */
 export function readKnown(file: string, workspace: string): Recorded | undefined {
   let stored: z.infer<typeof Stored>
   try {
     stored = Stored.parse(JSON.parse(readFileSync(file, 'utf8')))
   } catch {
-    // It is not there. It is never there in part.
+    // There is no readable record. It is never half-written.
     return undefined
   }
   if (stored.workspace !== workspace) return undefined
@@ -61,7 +61,7 @@ export function readKnown(file: string, workspace: string): Recorded | undefined
   return { known, isAtWork }
 }
 
-/** Whole or not at all. */
+/** Writes the record atomically: to a new file that is then renamed. */
 export function writeKnown(file: string, { known, isAtWork }: Recorded): void {
   const { workspace, enclosing, worktrees, strange, thawed, unread, links } = known
   const stored: z.infer<typeof Stored> = {

@@ -1,4 +1,4 @@
-// The command line that puts a process behind the mounts and into the network namespace, as nobody but itself.
+// Builds the command line that starts a process behind the mounts, in the network namespace, as the given identity.
 
 import type { Mount } from './mount-view.ts'
 import type { NetworkNamespace } from './network-namespace.ts'
@@ -19,17 +19,17 @@ export interface LaunchFacts {
   cwd: string
   /** Descriptor number of the system call filter in the new process; undefined for none. */
   filter: number | undefined
-  /** The one that bubblewrap writes to what it has made. */
+  /** Descriptor number on which bubblewrap reports what it has made. */
   info: number
-  /** An empty folder that every user reaches; only needed by root. */
+  /** An empty folder that every user can reach; undefined unless the runner is root. */
   stage: string | undefined
-  /** Folders of root's that are shown as the identity's, and the namespace with the mapping. */
+  /** Root's folders that are shown as the identity's, and the path of the namespace with the mapping. */
   shifted?: { roots: readonly string[]; space: string } | undefined
 }
 
 /**
- * Run by root in a mount namespace of its own. bubblewrap runs as another user, who cannot reach folders such as
- * /root/x by name, so root first mounts each source where everybody can reach it.
+ * Shell script that root runs in its own mount namespace. bubblewrap runs as another user, who cannot reach folders
+ * such as /root/x by name, so root first mounts each source where every user can reach it.
  */
 const STAGE_SCRIPT = `set -e
 mount=$1 mkdir=$2 stage=$3 perl=$4 script=$5 space=$6
@@ -58,7 +58,7 @@ done
 shift
 exec "$@"`
 
-/** Everyone may read these and what leads to them. */
+/** Sources that every user can reach by name. */
 const PUBLIC = ['/usr', '/lib', '/lib64', '/etc', '/bin', '/sbin', '/dev', '/']
 
 export function toLaunchLine(facts: LaunchFacts, command: string, parameters: readonly string[]): LaunchLine {
@@ -111,7 +111,7 @@ function stageMounts(
   return { sources: shifted.length === 0 ? plain : [...plain, '+', ...shifted], mounts: staged }
 }
 
-/** Shells expect them. They lead into /proc, so they show nothing that is not there. */
+/** Options for links that shells expect. The links lead into /proc, so they show nothing new. */
 const DESCRIPTOR_LINKS = [
   ['/proc/self/fd', '/dev/fd'],
   ['/proc/self/fd/0', '/dev/stdin'],
@@ -125,7 +125,7 @@ function bwrapOptions({ mounts, cwd, filter, info }: LaunchFacts): string[] {
     ...['--die-with-parent', '--cap-drop', 'ALL', '--hostname', 'sandbox'],
     ...mounts.flatMap(toOption),
     ...(mounts.some(({ target }) => target === '/dev' || target === '/') ? [] : DESCRIPTOR_LINKS),
-    // The root itself is bubblewrap's tmpfs; what was not mounted must not be made up by writing.
+    // The root itself is bubblewrap's tmpfs; nothing that was not mounted may be created in it.
     ...[...mounts.filter(({ kind }) => kind === 'empty').map(({ target }) => target), '/'].flatMap(
       (target) => ['--remount-ro', target],
     ),

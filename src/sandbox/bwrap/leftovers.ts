@@ -1,6 +1,5 @@
-// What a command leaves behind when it ends, in the PID namespace of one Claude Code. It could make, after the run, what
-// git would execute for a person, so it ends with the run. A signal that only stops it would not do: it can have set a
-// timer that wakes it.
+// Ends what a command leaves behind in the PID namespace of one Claude Code. After the run, a leftover could make files
+// that git would execute for a person. Stopping it with a signal is not enough: a timer that it has set could wake it.
 import { setTimeout as delay } from 'node:timers/promises'
 import {
   isLiving,
@@ -14,13 +13,13 @@ import {
 
 const END_MS_MAX = 2000
 const RESCAN_MS = 2
-/** bubblewrap's own is the first process inside; what it was asked to start is the second. */
+/** PID inside of the process that bubblewrap was asked to start; PID 1 is bubblewrap's own. */
 const STARTED_PID = 2
 
 /**
- * Ends what does not descend from the process that was started inside: a command's shell is gone when the command is, and
- * what it leaves then belongs to `init`, bubblewrap's own process inside. When that does not end, all inside does. Returns
- * how many were ended.
+ * Ends every process inside that does not descend from the started process, and returns how many were ended. When a
+ * command ends, its shell ends too, and its leftovers then belong to `init`, bubblewrap's own process inside. Ends the
+ * whole namespace when leftovers remain after END_MS_MAX.
  */
 export async function endLeftovers(init: ProcessRef): Promise<number> {
   const ended = new Set<string>()
@@ -38,7 +37,7 @@ export async function endLeftovers(init: ProcessRef): Promise<number> {
   }
 }
 
-/** `init` ends when nothing is left of its namespace. */
+/** Resolves when `init` has ended, at the latest after END_MS_MAX. `init` ends with the last process inside. */
 export async function untilGone(init: ProcessRef): Promise<void> {
   for (const deadline = Date.now() + END_MS_MAX; isLiving(init) && Date.now() < deadline; )
     await delay(RESCAN_MS)
@@ -53,7 +52,7 @@ function leftoversOf(init: ProcessRef): ProcessRef[] {
   return rows.filter(({ pid }) => inside.has(pid) && !kept.has(pid) && pid !== init.pid)
 }
 
-/** No other process has this number while that one lives; namespaces further in have one number more. */
+/** Decides whether `pid` is the started process, by its number in `init`'s namespace; nested ones add a number. */
 function isStarted(pid: number, init: number): boolean {
   const [own, outer] = [pid, init].map((one) =>
     /^NSpid:\s*(.*)$/m.exec(readProc(`${one}/status`) ?? '')?.[1]?.split(/\s+/),
@@ -61,7 +60,7 @@ function isStarted(pid: number, init: number): boolean {
   return own?.length === outer?.length && own?.at(-1) === String(STARTED_PID)
 }
 
-/** What bubblewrap writes to its --info-fd; undefined when it did not get as far. */
+/** Reads the first process from the text that bubblewrap writes to its --info-fd; undefined while it is incomplete. */
 export function initOf(info: string): ProcessRef | undefined {
   const pid = /"child-pid": (\d+)/.exec(info)?.[1]
   return pid === undefined ? undefined : processOf(Number(pid))

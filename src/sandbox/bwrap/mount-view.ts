@@ -1,4 +1,4 @@
-// The file rules of a policy as a list of mounts: what is not mounted does not exist inside.
+// Turns the file rules of a policy into a list of mounts: what is not mounted does not exist inside.
 import { existsSync, readdirSync, readlinkSync, realpathSync } from 'node:fs'
 import { decideFile, effectiveGrants } from '../../policy/decide/file-access.ts'
 import type { Policy } from '../../policy/read/schema.ts'
@@ -22,11 +22,11 @@ export type Mount =
 export interface MountView {
   readonly mounts: readonly Mount[]
   readonly skipped: readonly { path: string; why: string }[]
-  /** Listed, absent, and the policy's hard_requirement makes that a refusal. */
+  /** Listed read-only paths that are absent although the policy's hard_requirement demands them. */
   readonly missing: readonly string[]
 }
 
-/** The part of the view that stays the same; `protect` finds what each start adds. */
+/** Plans the mounts that every start shares; `protect` plans those that one start adds. */
 export function planMounts(policy: Policy, places: Places): MountView {
   const { readOnly, readWrite } = effectiveGrants(policy, IMAGE_WORKSPACE)
   const grants = [
@@ -54,7 +54,7 @@ function planGrant(path: string, kind: 'read' | 'write', places: Places): Mount[
   if (path === '/proc') return [{ kind: 'proc', target: path }]
   if (path === '/dev/shm') return [{ kind: 'memory', target: path }]
   if (path === '/tmp') {
-    // A mount point below a folder that is written inside could be exchanged for a link before the next start.
+    // A mount point below a folder that is writable inside could be exchanged for a link before the next start.
     const isParent = [places.workspace, places.claudeState, places.temporary].some((own) =>
       isWithin(own, path),
     )
@@ -74,7 +74,7 @@ function planGrant(path: string, kind: 'read' | 'write', places: Places): Mount[
   ]
 }
 
-/** `/bin` and its like, where they are links into what is there. */
+/** Returns the links in `/`, such as `/bin`, whose targets are mounted. */
 function topLinks(mounts: readonly Mount[]): Mount[] {
   const planned = new Set(mounts.map(({ target }) => target))
   if (planned.has('/')) return []
@@ -87,7 +87,7 @@ function topLinks(mounts: readonly Mount[]): Mount[] {
   })
 }
 
-/** Places that the policy knows by the image's names, the runner's own, and covers over what is nobody's business. */
+/** Returns the mounts of the runner's own places, which the image's names grant, and covers over hidden paths. */
 function ownPlaces(policy: Policy, places: Places, mounts: readonly Mount[]): Mount[] {
   const covers = places.hidden.filter((path) => isVisible(path, mounts))
   const own = [
@@ -114,7 +114,7 @@ function ownPlaces(policy: Policy, places: Places, mounts: readonly Mount[]): Mo
   ]
 }
 
-/** The wrappers and the binary, by the names that the image has for them; nothing else of the runner. */
+/** Returns the mounts of the wrappers and the binary under the image's names; nothing else of the runner is shown. */
 function appMounts({ wrappers, claude }: Places, mounts: readonly Mount[]): Mount[] {
   const isImage = mounts.some(({ target }) => target === IMAGE_APP)
   return [
@@ -125,7 +125,7 @@ function appMounts({ wrappers, claude }: Places, mounts: readonly Mount[]): Moun
   ]
 }
 
-/** The name under which the image's policy lists the binary. */
+/** Returns the path under which the image's policy lists the binary. */
 export function insideClaude(): string {
   return `${IMAGE_APP}/node_modules/@anthropic-ai/claude-agent-sdk-linux-${process.arch}/claude`
 }
@@ -137,14 +137,14 @@ function accessTo(policy: Policy, names: readonly string[]): 'read' | 'write' | 
   return may('read') ? 'read' : undefined
 }
 
-/** Whether one of the mounts shows it under its own name. */
+/** Decides whether one of the mounts shows `path` under its own name. */
 export function isVisible(path: string, mounts: readonly Mount[]): boolean {
   return mounts.some(
     (mount) => 'source' in mount && mount.source === mount.target && isWithin(path, mount.target),
   )
 }
 
-/** Outer before inner, and links before what is mounted where they lead. */
+/** Drops later mounts of an equal target, except covers, and sorts outer before inner; the sort is stable. */
 function inOrder(mounts: readonly Mount[]): Mount[] {
   const depth = ({ target }: Mount): number => (target === '/' ? 0 : target.split('/').length - 1)
   const seen = new Set<string>()

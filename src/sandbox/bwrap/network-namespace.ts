@@ -1,29 +1,29 @@
-// An empty network namespace whose one open port leads into this process. Made once per runner: Claude Code's
-// processes are started into it.
+// Opens an empty network namespace whose only open port leads into this process. There is one per runner, and Claude
+// Code's processes are started in it.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { Server } from 'node:net'
 import { RunnerError } from '../../errors.ts'
 import type { Tools } from './tools.ts'
 
-/** Where processes inside find the proxy; the port is OpenShell's (openshell.md 3.1). */
+/** Address of the proxy for processes inside; the port is OpenShell's (openshell.md 3.1). */
 export const PROXY_HOST = '127.0.0.1'
 export const PROXY_PORT = 3128
 
 export interface NetworkNamespace {
-  /** Paths that nsenter opens; they name descriptors of this process, so nothing is inherited. */
+  /** Path of the namespace for nsenter. It names a descriptor of this process, so nothing is inherited. */
   readonly networkPath: string
-  /** Of the user namespace that owns it; undefined when the runner is root and there is none. */
+  /** Path of the user namespace that owns it, likewise; undefined when the runner is root and there is none. */
   readonly userPath: string | undefined
-  /** Listens inside; accepts in this process, so a connection has its client's own port. */
+  /** Server that listens inside and accepts in this process, so a connection has its client's own port. */
   readonly listener: Server
   close(): void
 }
 
 const OPEN_MS_MAX = 10_000
 /**
- * The kernel walks its whole table of connections, one for all namespaces and as large as the machine, to say whose
- * one of them is: 4 ms. A namespace made inside one with this setting (Linux 6.1) has a table of its own.
+ * Size of the namespace's own connection table (Linux 6.1). Without it, finding a connection's owner walks the kernel's
+ * one table for all namespaces, sized for the whole machine: 4 ms. The setting applies to namespaces made inside.
  */
 const CONNECTION_BUCKETS = 1024
 const OWN_TABLE_SCRIPT = `
@@ -31,7 +31,7 @@ echo ${CONNECTION_BUCKETS} 2>/dev/null >/proc/sys/net/ipv4/tcp_child_ehash_entri
 exec "$@"`
 const STDERR_TAIL_CHARS = 500
 
-/** Runs inside for a moment: opens the port and hands the listening socket over. Plain JavaScript for `node -e`. */
+/** Helper that opens the port inside, hands the listening socket over and ends. Plain JavaScript for `node -e`. */
 const HELPER = `
 const server = require('node:net').createServer()
 server.listen(${PROXY_PORT}, '${PROXY_HOST}', () => process.send({ pid: process.pid }, server))
@@ -39,7 +39,7 @@ process.on('message', () => process.exit(0))
 process.on('disconnect', () => process.exit(0))
 `
 
-/** @throws {RunnerError} `policy_not_enforced` with what bubblewrap or the kernel said. */
+/** Opens the namespace. @throws {RunnerError} `policy_not_enforced` with bubblewrap's or the kernel's message. */
 export async function openNetworkNamespace({ bwrap, unshare }: Tools): Promise<NetworkNamespace> {
   const uid = process.getuid?.() ?? 0
   const isRoot = uid === 0

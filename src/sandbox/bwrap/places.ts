@@ -1,4 +1,4 @@
-// Which folders of this machine stand for the image's, and what inside sees of them.
+// Maps folders of this machine to the image's, and prepares them for the processes inside.
 import { randomUUID } from 'node:crypto'
 import { chownSync, type Dirent, lstatSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { lchown, lstat, readdir } from 'node:fs/promises'
@@ -9,28 +9,28 @@ export const IMAGE_HOME = '/sandbox'
 export const IMAGE_WORKSPACE = '/sandbox/workspace'
 export const IMAGE_CLAUDE_STATE = '/sandbox/.runner/claude'
 export const IMAGE_APP = '/app'
-/** Certificates, beside what any policy lists. */
+/** Folder of the certificates inside, mounted whatever the policy lists. */
 export const INSIDE_TLS = '/run/agui-runner/tls'
 
 export interface Places {
   readonly workspace: string
   readonly state: string
-  /** CLAUDE_CONFIG_DIR. */
+  /** Value of CLAUDE_CONFIG_DIR. */
   readonly claudeState: string
-  /** Private to this runner; inside it is also what /tmp and HOME are. */
+  /** Temporary folder of this runner alone; inside it is TMPDIR, and /tmp where the policy lists that. */
   readonly temporary: string
   readonly home: string
   readonly tls: string
   readonly wrappers: string
-  /** The executable itself, no link; undefined when there is none. */
+  /** Real path of Claude Code's executable; undefined when there is none. */
   readonly claude: string | undefined
-  /** Never to be seen inside, wherever they lie. */
+  /** Paths that are never visible inside, wherever they lie. */
   readonly hidden: readonly string[]
-  /** Seen, never written. */
+  /** Paths that are visible inside but never writable. */
   readonly frozen: readonly string[]
 }
 
-/** Nobody's: it owns nothing outside. Used by a runner that is root where there is no user `sandbox`. */
+/** Uid and gid that own nothing outside. A runner that is root uses them where there is no user `sandbox`. */
 const SPARE_ID = 64_998
 const ENTRIES_MAX = 1_000_000
 
@@ -40,9 +40,9 @@ export interface Identity {
 }
 
 /**
- * Whom Claude Code runs as: never root. A runner that is root takes the workspace's owner, so that whatever is made
- * there is that user's; for a workspace of root's it takes the user `sandbox`, to whom it is shown as its own.
- * `passwd` is the text of /etc/passwd.
+ * Chooses the user that Claude Code runs as, never root. A runner that is root takes the workspace's owner, so that new
+ * files there are that user's. For root's own workspace it takes the user `sandbox`, to whom the workspace is shown as
+ * its own. `passwd` is the text of /etc/passwd.
  */
 export function chooseIdentity(passwd: string, workspace: string): Identity {
   const uid = process.getuid?.() ?? SPARE_ID
@@ -58,15 +58,15 @@ export function chooseIdentity(passwd: string, workspace: string): Identity {
   return ids.uid === 0 || ids.gid === 0 ? { uid: SPARE_ID, gid: SPARE_ID } : ids
 }
 
-/** Folders of root's that a runner that is root shows inside as the other user's. */
+/** Returns the folders owned by root that a runner that is root shows inside as the other user's. */
 export function foldersOfRoot(folders: readonly string[]): string[] {
   if (process.getuid?.() !== 0) return []
   return folders.filter((folder) => statOf(folder)?.uid === 0)
 }
 
 /**
- * The private folders, owned by whom Claude Code runs as: the home as it was left, the others empty. What was left in
- * them must not be able to stop this: it would leave the next process without a sandbox.
+ * Prepares the private folders for Claude Code's user: the home as it was left, the others empty. Leftovers in them
+ * must not make this fail, or the next process would have no sandbox.
  */
 export function preparePlaces(places: Places, { uid, gid }: Identity): void {
   clear(places.temporary)
@@ -74,14 +74,14 @@ export function preparePlaces(places: Places, { uid, gid }: Identity): void {
   const home = statOf(places.home)
   if (home !== undefined && (home.uid !== uid || !home.isDirectory())) clear(places.home)
   for (const folder of [places.temporary, places.home]) mkdirSync(folder, { recursive: true, mode: 0o700 })
-  // Certificates are no secret, and whom Claude Code runs as is not always their owner.
+  // Certificates are no secret, and Claude Code's user does not always own them.
   mkdirSync(places.tls, { recursive: true, mode: 0o755 })
   mkdirSync(places.claudeState, { recursive: true, mode: 0o700 })
   if (process.getuid?.() !== 0) return
   for (const folder of [places.temporary, places.home]) chownSync(folder, uid, gid)
 }
 
-/** Out of the way first: a folder without permissions can be renamed, but not emptied. */
+/** Removes a folder. It is renamed first: a folder without permissions can be renamed, but not emptied. */
 function clear(folder: string): void {
   const old = `${folder}.old`
   try {
@@ -100,9 +100,9 @@ function clear(folder: string): void {
 }
 
 /**
- * Gives what root left in a folder of the runner's own, Claude Code's state, to whom Claude Code runs as. Only while nothing
- * runs inside: a folder exchanged for a link in between would give away what the link names. What other users own
- * stays theirs, and so do hard links, whose other name may be anywhere.
+ * Gives files that root left in Claude Code's state, a folder of the runner's own, to Claude Code's user. Call only
+ * while nothing runs inside: a folder exchanged for a link meanwhile would give away the link's target. Files of other
+ * users keep their owner, and so do hard links, whose other name may be anywhere.
  */
 export async function handOver(root: string, identity: Identity): Promise<void> {
   if (process.getuid?.() !== 0) return
@@ -125,7 +125,7 @@ async function give(path: string, { uid, gid }: Identity): Promise<void> {
     if (stat.uid !== 0 || (!stat.isDirectory() && stat.nlink > 1)) return
     await lchown(path, uid, gid)
   } catch {
-    // It went, or the file system has no owners: then its modes decide.
+    // It has been removed, or the file system has no owners; then the modes decide.
   }
 }
 
@@ -133,7 +133,7 @@ export function isFolder(path: string): boolean {
   return statOf(path)?.isDirectory() === true
 }
 
-/** Follows no link. */
+/** Returns the status of `path`, links not followed; undefined when nothing exists there. */
 export function statOf(path: string): ReturnType<typeof lstatSync> | undefined {
   return lstatSync(path, { throwIfNoEntry: false })
 }

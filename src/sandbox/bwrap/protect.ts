@@ -1,5 +1,5 @@
-// What others would run or trust later, outside, is not Claude Code's to change: in the workspace, and in each repository
-// and workflow in it.
+// Keeps Claude Code from changing what others would run or trust later, outside: in the workspace, and in each
+// repository and workflow in it.
 import { lstatSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { childrenOf, Freeze, linkAt, type Placeholders, realOf, shapeOf } from './freeze.ts'
@@ -7,21 +7,21 @@ import { type Guarding, guardEnclosing, guardWorktree } from './git-guard.ts'
 import type { Identity, Places } from './places.ts'
 
 const CLAUDE_NAMES = ['.claude/settings.json', '.claude/settings.local.json', '.mcp.json']
-/** Looked into; the youngest above this are not, which whoever makes folders in a loop cannot turn to use. */
+/** Upper bound of the folders looked into. The oldest count first, so new folders cannot displace older ones. */
 const FOLDERS_MAX = 500
 
 interface Protecting {
   places: Pick<Places, 'workspace' | 'hidden'>
   placeholders: Placeholders
-  /** Whom the files must let in when that is not the runner itself. */
+  /** The user whose access rights on the disk count; undefined when that is the runner itself. */
   reader: Identity | undefined
   /** Repositories that were made while something ran inside. */
   strange: Iterable<string>
-  /** Whether the view, without what is added here, lets a path be written. */
+  /** Whether the view, without the mounts added here, lets a path be written. */
   isWritable(path: string): boolean
 }
 
-/** The mounts that one start adds to the view. Whatever the workspace holds, it does not throw. */
+/** Plans the mounts that one start adds to the view. Does not throw, whatever the workspace holds. */
 export async function protect({
   places,
   placeholders,
@@ -48,12 +48,12 @@ export async function protect({
   return guarding
 }
 
-/** Repositories where a person has them: directly below the workspace or in `repos`. */
+/** Returns the repositories directly below the workspace, in `repos` and in `workflows`. */
 export function repositoriesOf(workspace: string): string[] {
   return placesIn(workspace).filter((path) => shapeOf(join(path, '.git')) !== 'absent')
 }
 
-/** What is no folder at `.claude` is kept as it is. */
+/** Freezes one of Claude Code's files. A `.claude` that is not a folder is frozen itself, and a link is followed. */
 function freezeClaude(folder: string, name: string, guarding: Guarding): void {
   const parent = join(folder, '.claude')
   if (!name.startsWith('.claude/')) freezeFollowed(join(folder, name), guarding)
@@ -64,7 +64,10 @@ function freezeClaude(folder: string, name: string, guarding: Guarding): void {
   }
 }
 
-/** A link is put back later, and what it leads to is frozen unless it is a folder. Returns where a link leads. */
+/**
+ * Freezes `path`. A link is recorded, to be restored later, and its target is frozen unless it is a folder. Returns the
+ * target of a link that leads to a place inside.
+ */
 function freezeFollowed(path: string, { freeze, links }: Guarding): string | undefined {
   const said = linkAt(path)
   if (said === undefined) {
@@ -78,7 +81,7 @@ function freezeFollowed(path: string, { freeze, links }: Guarding): string | und
   return real
 }
 
-/** Repositories lie directly below the workspace or in `repos`; what is in `workflows` counts without being one. */
+/** Returns the folders in `workflows`, and the repositories in `repos` and below the workspace, oldest first. */
 function placesIn(workspace: string): string[] {
   const isRepository = (path: string): boolean => shapeOf(join(path, '.git')) !== 'absent'
   return [
@@ -92,7 +95,7 @@ function placesIn(workspace: string): string[] {
     .map(({ path }) => path)
 }
 
-/** A mount would follow a link. */
+/** Returns the folders in `parent`; links are left out because a mount would follow them. */
 function foldersIn(parent: string): string[] {
   if (shapeOf(parent) !== 'folder') return []
   return childrenOf(parent, readdirSync).filter((path) => shapeOf(path) === 'folder')
@@ -102,7 +105,7 @@ function birthOf(path: string): number {
   try {
     return lstatSync(path).birthtimeMs
   } catch {
-    // It went.
+    // It has been removed.
     return Number.POSITIVE_INFINITY
   }
 }

@@ -1,5 +1,5 @@
-// The system calls that OpenShell's supervisor refuses (openshell.md 3.3), as a filter for bubblewrap. Everything
-// is answered with an error and nothing killed: a killed probe would take Claude Code with it.
+// Builds a filter for bubblewrap from the system calls that OpenShell's supervisor refuses (openshell.md 3.3). A
+// refused call returns an error and kills nothing: a killed probe would take Claude Code with it.
 
 const ERRNO = 0x0005_0000
 const ALLOW = 0x7fff_0000
@@ -17,7 +17,7 @@ const NUMBER_AT = 0
 const MACHINE_AT = 4
 const argumentAt = (index: number): number => 16 + 8 * index
 
-/** Of the x32 form of x86-64's calls. */
+/** Bit that marks the x32 form of x86-64's calls. */
 const X32_BIT = 0x4000_0000
 /** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET. */
 const NEW_NAMESPACE_BITS = 0x0002_0000 | 0x7e00_0000
@@ -32,7 +32,7 @@ const NETLINK_ROUTE = 0
 const PLAIN_FAMILIES = [1, 2, 10]
 
 interface Machine {
-  /** AUDIT_ARCH_*. */
+  /** The machine's AUDIT_ARCH_* value. */
   audit: number
   refused: readonly number[]
   clone: number
@@ -58,8 +58,8 @@ const REFUSED_ARM64 = [
   117, 270, 271, 279, 40, 39, 41, 268, 280, 282, 241, 277, 217, 218, 219, 265, 51, 104, 105, 273, 106, 272,
 ]
 /**
- * With the same number on both: pidfd_send_signal, io_uring (3), open_tree, move_mount, fsopen, fsconfig, fsmount,
- * fspick, pidfd_open, pidfd_getfd, process_madvise, mount_setattr, memfd_secret.
+ * Calls with the same number on both: pidfd_send_signal, io_uring (3), open_tree, move_mount, fsopen, fsconfig,
+ * fsmount, fspick, pidfd_open, pidfd_getfd, process_madvise, mount_setattr, memfd_secret.
  */
 const REFUSED_BOTH = [424, 425, 426, 427, 428, 429, 430, 431, 432, 433, 434, 438, 440, 442, 447]
 
@@ -95,7 +95,7 @@ type Instruction = readonly [code: number, jumpTrue: number, jumpFalse: number, 
 const refuse = (errno: number): Instruction => [RETURN, 0, 0, ERRNO | errno]
 const load = (offset: number): Instruction => [LOAD, 0, 0, offset]
 
-/** The filter as `struct sock_filter[]`; undefined on a machine whose numbers are not listed. */
+/** Returns the filter as `struct sock_filter[]`; undefined on a machine whose call numbers are not listed. */
 export function seccompFilter(machine: NodeJS.Architecture = process.arch): Buffer | undefined {
   const numbers = MACHINES[machine]
   if (numbers === undefined) return undefined
@@ -113,14 +113,14 @@ export function seccompFilter(machine: NodeJS.Architecture = process.arch): Buff
 function assemble(numbers: Machine): Instruction[] {
   return [
     load(MACHINE_AT),
-    // Another machine's calls have other numbers.
+    // Calls of another machine have other numbers, so they are refused.
     [JUMP_EQUAL, 1, 0, numbers.audit],
     refuse(EPERM),
     load(NUMBER_AT),
     [JUMP_AT_LEAST, 0, 1, X32_BIT],
     refuse(EPERM),
     ...numbers.refused.flatMap((number): Instruction[] => [[JUMP_EQUAL, 0, 1, number], refuse(EPERM)]),
-    // Its arguments are in memory, where a filter cannot look; libraries fall back to clone.
+    // clone3 takes its arguments in memory, where a filter cannot look; libraries fall back to clone.
     [JUMP_EQUAL, 0, 1, numbers.clone3],
     refuse(ENOSYS),
     ...when(numbers.clone, hasBits(0, NEW_NAMESPACE_BITS)),
@@ -134,7 +134,7 @@ function assemble(numbers: Machine): Instruction[] {
   ]
 }
 
-/** `check` runs for this call alone and ends in allow or refuse. */
+/** Runs `check` for one call only; `check` must end in allow or refuse. */
 function when(number: number, check: readonly Instruction[]): Instruction[] {
   return [[JUMP_EQUAL, 0, check.length, number], ...check]
 }

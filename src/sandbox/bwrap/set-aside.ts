@@ -1,5 +1,5 @@
-// A repository inside a repository: git runs itself in every one that the index names, with that one's own settings.
-// Which ones those are is Claude Code's to change, so what it made there does not stay where git would find it.
+// Handles repositories inside a repository: git runs itself in each one that the index names, with its own settings.
+// Claude Code can change the index, so a repository that it made does not stay where git would find it.
 import {
   chmodSync,
   closeSync,
@@ -19,15 +19,18 @@ import type { KnownRepositories } from './known-repositories.ts'
 import { isWithin } from './places.ts'
 
 const ASIDE = 'set-aside-by-agui-runner'
-/** Linux's O_PATH, which Node does not name: a folder that may not be read can be gone through. */
+/** Linux's O_PATH, which Node does not name: it opens a folder that may be passed through but not read. */
 const O_PATH = 0o10000000
 const FOLDER_FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW
 
 /**
- * Takes away what was made inside for git to run outside: renames `.git` where an index names a repository that is not the
- * person's, unless it is a submodule whose own folder nobody inside could write, and an index that became too long to be
- * read; below a repository of the person's, what makes the workspace one of its own. Links are put back. Returns what was
- * renamed or put back.
+ * Sets aside what was made inside for git to run outside, and returns the paths that were renamed or restored. Renames:
+ * - `.git` where an index names a repository that is not the person's, unless it is a submodule whose own folder could
+ *   not be written inside;
+ * - an index that became too long to be read;
+ * - below an enclosing repository, what makes the workspace a repository of its own.
+ *
+ * Restores links that were changed.
  */
 export async function setAside(known: KnownRepositories): Promise<string[]> {
   const renamed = restoreLinks(known)
@@ -42,7 +45,7 @@ async function setAsideBelow(worktree: string, known: KnownRepositories): Promis
   if (gitDirectory === undefined || known.unread.has(worktree)) return []
   const isAbove = enclosing.has(worktree)
   const paths = await gitlinksOf(gitDirectory, worktree)
-  // Nobody inside could write the index of one above.
+  // The index of an enclosing repository could not be written inside.
   if (paths === undefined) return isAbove ? [] : moveAway(join(gitDirectory, 'index'), gitDirectory)
   return paths.flatMap((path) => {
     const inner = join(worktree, path)
@@ -53,11 +56,11 @@ async function setAsideBelow(worktree: string, known: KnownRepositories): Promis
   })
 }
 
-/** git would find it before the repository above. */
+/** Renames what would make the workspace a repository, which git would find before the enclosing one. */
 function setAsideTop({ workspace, enclosing, worktrees }: KnownRepositories): string[] {
   if (enclosing.size === 0 || worktrees.has(workspace)) return []
   const isThere = (name: string): boolean => shapeOf(join(workspace, name)) !== 'absent'
-  // A folder that holds these is a repository without a `.git`.
+  // git takes a folder that holds these for a repository, without a `.git`.
   const isBare = ['HEAD', 'objects', 'refs'].every(isThere)
   const names = [...(isThere('.git') ? ['.git'] : []), ...(isBare ? ['HEAD'] : [])]
   return names.flatMap((name) => moveAway(join(workspace, name), workspace))
@@ -82,12 +85,12 @@ function isModule(dotGit: string, above: string, { thawed }: KnownRepositories):
   return ![...thawed].some((one) => own !== one && isWithin(own, one) && !isWithin(own, join(one, 'modules')))
 }
 
-/** Returns what was renamed. */
+/** Renames `path` and returns it; returns an empty list when that is not possible. */
 function moveAway(path: string, root: string): string[] {
   return inFolder(path, root, (place) => renameIn(place, basename(path))) ? [path] : []
 }
 
-/** From folder to folder, so that no link leads it out of `root`. Whether `work` was done in the folder of `path`. */
+/** Opens the parent of `path` folder by folder, so no link leads out of `root`. Returns whether `work` ran there. */
 function inFolder(path: string, root: string, work: (place: string) => void): boolean {
   const names = isWithin(path, root) ? dirname(path).slice(root.length).split('/').slice(1) : ['..']
   if (names.some((name) => name === '' || name === '.' || name === '..')) return false
@@ -102,14 +105,14 @@ function inFolder(path: string, root: string, work: (place: string) => void): bo
     work(`/proc/self/fd/${folder}`)
     return true
   } catch {
-    // It went, or a link is in the way: git does not follow one either.
+    // It has been removed, or a link is in the way, which git does not follow either.
     return false
   } finally {
     if (folder !== undefined) closeSync(folder)
   }
 }
 
-/** What was made inside may be read-only for its owner too, which keeps git from nothing. */
+/** Renames in a folder that may be read-only even for its owner: git would use its contents all the same. */
 function renameIn(place: string, name: string): void {
   const { mode } = statSync(place)
   const isWritable = (mode & 0o300) === 0o300

@@ -1,12 +1,12 @@
-// A workspace of root's, worked on by a process that is not root: ID-mapped mounts (Linux 5.12, mount_setattr(2)) show
-// root's files as the other user's, and what that user makes is root's on the disk. Nothing changes hands.
+// Lets a process that is not root work in root's workspace: ID-mapped mounts (Linux 5.12, mount_setattr(2)) show root's
+// files as the other user's, and files that this user makes belong to root on the disk. No owner is changed.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import type { Identity } from './places.ts'
 
 export interface ShiftedOwner {
-  /** Of the user namespace that holds the mapping; it names a descriptor of this process. */
+  /** Path of the user namespace that holds the mapping; it names a descriptor of this process. */
   readonly path: string
   close(): void
 }
@@ -14,7 +14,7 @@ export interface ShiftedOwner {
 const IDS_END = 4_294_967_295
 const ROOT_ID = 0
 
-/** @param unshare the program. */
+/** Opens a user namespace that maps root to the identity. @param unshare Absolute path of the program. */
 export async function openShiftedOwner(unshare: string, { uid, gid }: Identity): Promise<ShiftedOwner> {
   const holder = spawn(unshare, ['--user', '--', '/bin/sh', '-c', 'echo; read line'], {
     stdio: ['pipe', 'pipe', 'ignore'],
@@ -38,7 +38,7 @@ export async function openShiftedOwner(unshare: string, { uid, gid }: Identity):
   }
 }
 
-/** Root's on the disk is `id`'s inside; what is `id`'s on the disk is nobody's; all others stay. */
+/** Returns the map: root's files on the disk are `id`'s inside, `id`'s are nobody's, all others stay. */
 function mapping(id: number): string {
   const rows = [
     [ROOT_ID, id, 1],
@@ -61,9 +61,9 @@ async function firstWord(holder: ChildProcess): Promise<void> {
 }
 
 /**
- * Mounts each source, with all that is mounted below it, at its target with the owners of the namespace: `mount` of
- * util-linux can since 2.39 only, and Node has no system calls. Arguments: namespace, the
- * folder of the targets, the first one's number, sources up to `--`.
+ * Perl script that mounts each source, with everything mounted below it, at its target with the namespace's owners.
+ * `mount` of util-linux can do so only since 2.39, and Node has no system calls. Arguments: the namespace, the folder
+ * of the targets, the number of the first target, the sources up to `--`.
  */
 export const SHIFT_SCRIPT = `
 use strict;

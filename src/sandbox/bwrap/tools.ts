@@ -1,10 +1,10 @@
-// What this machine can do, found out by doing it: kernels, containers and distributions switch these parts off in
-// more ways than could be looked up.
+// Finds out what this machine can do by trying it: kernels, containers and distributions switch these features off in
+// too many ways to look up.
 import { execFile } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { toMessage } from '../../errors.ts'
 
-/** Absolute paths: what is started as root must not come from a PATH. */
+/** Absolute paths of the programs: a program that root starts must not come from PATH. */
 export interface Tools {
   readonly bwrap: string
   readonly nsenter: string
@@ -16,14 +16,14 @@ export interface Tools {
 }
 
 export interface Trial {
-  /** What was tried, such as `user_namespaces`. */
+  /** The feature that was tried, such as `user_namespaces`. */
   name: string
   ok: boolean
-  /** What the machine said. */
+  /** The machine's message when the trial failed, at most WHY_CHARS_MAX characters. */
   why?: string
 }
 
-/** What Debian, Ubuntu, Fedora and Alpine call the package of each. */
+/** The package of each program on Debian, Ubuntu, Fedora and Alpine. */
 const PACKAGES: Readonly<Record<keyof Tools, string>> = {
   bwrap: 'bubblewrap',
   nsenter: 'util-linux',
@@ -38,7 +38,7 @@ const FOLDERS = ['/usr/bin', '/bin', '/usr/sbin', '/sbin', '/usr/local/bin']
 const TRIAL_MS_MAX = 5000
 const WHY_CHARS_MAX = 300
 
-/** The programs, or the packages that have those that are not here. */
+/** Returns the programs, or the packages of those that are missing. */
 export function findTools(): { tools: Tools } | { missing: string[] } {
   const missing = new Set<string>()
   const find = (name: keyof Tools): string => {
@@ -58,12 +58,12 @@ export function findTools(): { tools: Tools } | { missing: string[] } {
   return missing.size === 0 ? { tools } : { missing: [...missing] }
 }
 
-/** Returns the program's place in the system's own folders. PATH is not asked: root must not start a stranger's program. */
+/** Returns a program's path in the system's own folders, not from PATH: root must not start a stranger's program. */
 export function programPath(name: string): string | undefined {
   return FOLDERS.map((folder) => `${folder}/${name}`).find(isProgram)
 }
 
-/** Tries each part by itself, so that a failure has a name. */
+/** Tries each feature by itself, so that a failure has a name. */
 export async function tryBackend({ bwrap }: Tools): Promise<Trial[]> {
   const inside = (name: string, ...options: string[]): Promise<Trial> =>
     attempt(name, bwrap, [...options, '--ro-bind', '/', '/', '/bin/sh', '-c', ':'])

@@ -1,14 +1,14 @@
-// Whose connection is it? By what the kernel says (openshell.md 1.5): the socket's inode, the processes that hold
-// it, their executables and those of their parents. Nothing a process says about itself counts.
+// Finds the owner of a connection from the kernel's data (openshell.md 1.5): the socket's inode, the processes that
+// hold it, their executables and those of their parents. Nothing a process says about itself counts.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /** One process that holds the client's end of a connection. */
 export interface SocketHolder {
   /** Kernel path of the executable. */
   binary: string
-  /** Nearest first, up to what the runner started. */
+  /** Executables of its ancestors inside, nearest first. */
   ancestors: readonly string[]
-  /** The process that the runner started. */
+  /** Pid of the process that the runner started. */
   root: number
 }
 
@@ -19,12 +19,12 @@ interface Process {
 }
 
 const PROCESSES_MAX = 4096
-/** Columns of /proc/net/tcp. */
+/** Column indexes in /proc/net/tcp. */
 const LOCAL_COLUMN = 1
 const REMOTE_COLUMN = 2
 const INODE_COLUMN = 9
 
-/** Everyone who holds the connection from `port` to `toPort`; empty when nobody does any more. */
+/** Returns the processes that hold the connection from `port` to `toPort`; empty when none holds it any more. */
 export function holdersOf(
   port: number,
   options: { toPort: number; roots: readonly number[] },
@@ -39,7 +39,7 @@ export function holdersOf(
 
 function toHolder({ pid, parent, root }: Process, byPid: ReadonlyMap<number, Process>): SocketHolder {
   const ancestors: string[] = []
-  // bubblewrap itself, between the runner and the first process inside, is nobody's grant.
+  // bubblewrap stands between the runner and the first process inside; it is no ancestor that a rule can name.
   for (let above = byPid.get(parent); above !== undefined; above = byPid.get(above.parent)) {
     if (above.pid === root || above.parent === root) break
     ancestors.push(executableOf(above.pid))
@@ -67,7 +67,7 @@ function childrenOf(pid: number): number[] {
   )
 }
 
-/** Any process inside shows the namespace's sockets. Both ends are looked at, so another's port is not taken. */
+/** Returns the socket's inode. Any process inside shows all sockets; both ports are compared to find the right one. */
 function inodeOf(
   port: number,
   { toPort, roots }: { toPort: number; roots: readonly number[] },
@@ -92,7 +92,7 @@ function holds(pid: number, socket: string): boolean {
   return list(`/proc/${pid}/fd`).some((descriptor) => link(`/proc/${pid}/fd/${descriptor}`) === socket)
 }
 
-/** Of one that has gone: a path that no policy lists. */
+/** Returns the path of a process's executable; for an ended process, a text that no policy lists. */
 function executableOf(pid: number): string {
   return link(`/proc/${pid}/exe`) ?? '(ended)'
 }
@@ -101,7 +101,7 @@ function read(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch {
-    // The process ended in between; what it held, it holds no more.
+    // The process has ended and holds nothing any more.
     return ''
   }
 }

@@ -1,5 +1,4 @@
-// What is answered when something may not pass: to the client in OpenShell's words (openshell.md 1.7), to the runner
-// as data.
+// Builds the answers to refused traffic: OpenShell's words for the client (openshell.md 1.7), data for the runner.
 import type { Decision } from '../../policy/decide/decision.ts'
 import { jsonAnswer, type Target } from '../../tunnel/connect.ts'
 
@@ -10,14 +9,14 @@ export interface EgressDecision {
   stage: Decision['stage']
   host: string
   port: number
-  /** CONNECT for a connection. */
+  /** The request's method; CONNECT for a connection. */
   method: string
-  /** Without its query; for a request only. */
+  /** The request's path without its query; absent for a connection. */
   path?: string
-  /** Key in network_policies that decided. */
+  /** Key of the entry in network_policies that decided. */
   rule?: string
   reason: string
-  /** Kernel path of the executable. */
+  /** Kernel path of the client's executable. */
   binary?: string
 }
 
@@ -46,13 +45,13 @@ export function toEgressDecision(
   }
 }
 
-/** Body of a refused connection or plain request. */
+/** Returns the JSON body for a refused connection or plain request. */
 export function connectionDenial({ target, method, path = '' }: Subject, reason: string): string {
   const detail = `${method} ${target.host}:${target.port}${path.split('?', 1)[0]} not permitted by policy`
   return JSON.stringify({ error: 'policy_denied', detail, reason })
 }
 
-/** Body of a refused request inside an inspected connection. */
+/** Returns the JSON body for a refused request inside an inspected connection. */
 export function requestDenial(
   { target, method, path = '', binary }: Subject,
   { rule, reason }: Decision,
@@ -73,12 +72,12 @@ export function requestDenial(
   })
 }
 
-/** The answer to a request of which it cannot be said whom it is for. */
+/** Returns the JSON body for a request whose host is ambiguous. */
 export function malformedRequest(reason: string): string {
   return JSON.stringify({ error: 'bad_request', detail: reason })
 }
 
-/** The refusal of a connection or a plain request. The reason is in the status line too, where tools show it. */
+/** Returns the raw 403 of a connection or plain request. Its status line names the policy, because tools show it. */
 export function rawDenial(body: string): string {
   return jsonAnswer(403, 'Forbidden by policy', body)
 }

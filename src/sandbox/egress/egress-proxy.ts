@@ -1,4 +1,5 @@
-// The only way out of the network namespace (openshell.md 1.5 to 1.7): CONNECT, and plain http in absolute form.
+// The proxy is the only way out of the network namespace (openshell.md 1.5 to 1.7). It serves CONNECT, and plain http
+// in absolute form.
 import { lookup as lookupName } from 'node:dns/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Server as Listener, Socket } from 'node:net'
@@ -27,24 +28,24 @@ import { hostOf, Inspector } from './inspection.ts'
 import { type RequestBody, readRequestBody } from './request-body.ts'
 import { type Dial, dialAddress, dialThrough } from './upstream.ts'
 
-/** Where the configured model is, when it is not inference.local: open to everything inside, without a rule. */
+/** Address of the configured model when it is not inference.local; open to every process inside, without a rule. */
 export interface ModelEndpoint extends Target {
-  /** Where the runner reaches it, when that has another name inside. */
+  /** The address that the runner dials, when the model has another name inside. */
   dialled?: Target | undefined
 }
 
 export interface EgressProxyOptions {
   policy: Policy
-  /** How this machine itself gets out. */
+  /** This machine's own proxy settings. */
   route: ProxySettings
   model: ModelEndpoint | undefined
   authority: Authority
   upstreamAuthorities?: string | undefined
-  /** Who holds the connection that came from this port; undefined where that cannot be seen, and then anybody does. */
+  /** Returns who holds the connection from `port`. Undefined where that cannot be seen; then any program counts. */
   holdersOf: ((port: number) => readonly SocketHolder[]) | undefined
-  /** `root` is the started process it came from, when that is known. */
+  /** Called for each decision. `root` is the pid of the started process; only a denial has one. */
   onDecision(decision: EgressDecision, root: number | undefined): void
-  /** In the place of the system's name service and of TCP; for tests. */
+  /** Replacements of the system's name service and of TCP, for tests. */
   lookup?: ((host: string) => Promise<readonly string[]>) | undefined
   dial?: typeof dialAddress | undefined
 }
@@ -58,12 +59,12 @@ const NOBODY: Decision = {
   reason: 'the process that asked cannot be identified',
 }
 
-/** Of whom nothing is known: any program that a rule lists counts, and the reason says so. */
+/** A holder of which nothing is known: any program that a rule lists counts, and the reason says so. */
 const ANYBODY = { binary: undefined, ancestors: undefined, root: undefined }
 
 type Holder = SocketHolder | typeof ANYBODY
 
-/** Who asks, and what the rules say about any question of theirs. */
+/** The client of a connection, and the rules' decision on each of its requests. */
 interface Asker {
   readonly root: number | undefined
   readonly binary: string | undefined
@@ -95,18 +96,18 @@ export class EgressProxy {
     })
   }
 
-  /** Answers a CONNECT that some server has taken. */
+  /** Answers a CONNECT that any HTTP server has received. */
   connect(request: IncomingMessage, socket: Socket, head: Buffer): void {
     socket.on('error', () => socket.destroy())
     this.#answerConnect(request, socket, head).catch(() => socket.destroy())
   }
 
-  /** Likewise a request in absolute form. */
+  /** Answers a request in absolute form that any HTTP server has received. */
   plain(request: IncomingMessage, response: ServerResponse): void {
     this.#answerPlain(request, response).catch(() => request.destroy())
   }
 
-  /** Serves what arrives on a listening socket. */
+  /** Serves the connections of a listening socket. */
   serve(listener: Listener): void {
     listener.maxConnections = CONNECTIONS_MAX
     listener.on('connection', (socket: Socket) => {
@@ -117,7 +118,7 @@ export class EgressProxy {
     })
   }
 
-  /** Ends every connection. Idempotent. */
+  /** Ends every connection. Safe to call twice. */
   close(): void {
     for (const socket of this.#sockets) socket.destroy()
   }
@@ -157,14 +158,14 @@ export class EgressProxy {
     })
   }
 
-  /** Taken out before any rule is read: the gateway answers it, and its own proxy opens the TLS. */
+  /** Tunnels inference.local before any rule is read: the gateway answers it, and its own proxy terminates the TLS. */
   async #tunnelInference(socket: Socket, target: Target, signal: AbortSignal): Promise<void> {
     const parent = this.#options.route.proxyFor(target)
     if (parent === undefined) return endWith(socket, BAD_GATEWAY)
     establish(socket, await dialThrough(parent, target, signal).catch(() => undefined))
   }
 
-  /** `https://` belongs into a CONNECT, and a request in origin form was not meant for a proxy. */
+  /** Answers plain http. `https://` belongs in a CONNECT, and origin form is not for a proxy: both get a 400. */
   async #answerPlain(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = 'GET', url = '' } = request
     const [, authority = '', rest = ''] = /^http:\/\/([^/?#@]+)([^#]*)$/i.exec(url) ?? []
@@ -206,7 +207,7 @@ export class EgressProxy {
     await forward(request, response, { agent, path, host, body: body?.bytes })
   }
 
-  /** First without looking the name up: a question to a name server is a way out too. */
+  /** Judges first without looking the name up: a query to a name server is a way out too. */
   async #judge(
     target: Target,
     asker: Asker,
@@ -216,7 +217,7 @@ export class EgressProxy {
     if (first.verdict === 'deny') return { decision: first, addresses: [] }
     const addresses = await this.#lookUp(target.host)
     const hasParent = this.#options.route.proxyFor(target) !== undefined
-    // Behind another proxy a machine may have no names of its own; then that one looks it up and judges.
+    // Behind another proxy a machine may have no name service; then that proxy looks the name up and judges it.
     if (addresses.length === 0 && hasParent) return { decision: first, addresses }
     return { decision: asker.decide({ ...request, ...target, addresses }), addresses }
   }
@@ -228,7 +229,7 @@ export class EgressProxy {
       if (lookup !== undefined) return await lookup(name)
       return (await lookupName(name, { all: true })).map(({ address }) => address)
     } catch {
-      // Judged as a name that has no address.
+      // The name is judged as one without an address.
       return []
     }
   }
@@ -272,13 +273,13 @@ export class EgressProxy {
         const verdicts = holders().map(({ binary, ancestors }) =>
           decideEgress(policy, { ...request, binary, ancestors }),
         )
-        // A socket that several hold may do only what each of them may.
+        // A socket that several processes hold may do only what each of them may do.
         return verdicts.find(({ verdict }) => verdict === 'deny') ?? verdicts[0] ?? NOBODY
       },
     }
   }
 
-  /** Who asked is looked up only where somebody wants to know. */
+  /** Reports a decision. The client is looked up for denials only. */
   #tell(subject: Omit<Subject, 'binary'>, decision: Decision, asker: Asker): void {
     const isDenied = decision.verdict === 'deny'
     const told = isDenied ? { ...subject, binary: asker.binary } : subject
@@ -292,7 +293,7 @@ function establish(socket: Socket, dialled: Dial | undefined): void {
     return
   }
   if ('refusal' in dialled) {
-    // The parent's words, and nothing of the client's in return.
+    // The parent's refusal is passed on; no byte of the client is sent in return.
     socket.write(dialled.refusal)
     dialled.socket.on('error', () => socket.destroy())
     dialled.socket.pipe(socket)

@@ -1,5 +1,5 @@
-// Carrying one request that was allowed on a connection of its own making, so that no byte the client framed reaches
-// the other side.
+// Forwards one allowed request on a connection of the proxy's own, so that no byte the client framed reaches the
+// server.
 import {
   Agent,
   type ClientRequest,
@@ -12,7 +12,7 @@ import {
 import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
-/** Belong to one connection, not to the request. */
+/** Headers that belong to one connection, not to the request. */
 const HOP_BY_HOP = [
   'connection',
   'keep-alive',
@@ -27,7 +27,7 @@ const HOP_BY_HOP = [
   'sec-websocket-extensions',
 ]
 
-/** Opens its connection with `dial`, keeps it for the client's next request, and never has two. */
+/** Agent that opens its connection with `dial`, keeps it for the client's next request, and never has two. */
 export class TunnelAgent extends Agent {
   readonly #dial: () => Promise<Duplex>
 
@@ -50,14 +50,14 @@ export class TunnelAgent extends Agent {
 
 export interface ForwardOptions {
   agent: TunnelAgent
-  /** The request target as it goes out. */
+  /** The request target as it is sent. */
   path: string
   host: string
-  /** The whole body when it was read already; else it is passed on as it comes. */
+  /** The whole body when it has been read already; otherwise the request's body is streamed. */
   body?: Buffer | undefined
 }
 
-/** Resolves when the answer is through; a failure is a 502, or a broken answer when it had begun. */
+/** Resolves when the answer is complete. A failure is answered with 502, or breaks an answer that has begun. */
 export async function forward(
   request: IncomingMessage,
   response: ServerResponse,
@@ -83,7 +83,7 @@ export async function forward(
   }
 }
 
-/** A request whose headers are the client's, but for those of its connection; `framing` says how the body comes. */
+/** Opens a request with the client's headers, except those of its connection; `framing` declares the body. */
 export function openRequest(
   request: IncomingMessage,
   { agent, path, host, framing }: Omit<ForwardOptions, 'body'> & { framing: OutgoingHttpHeaders },
@@ -91,7 +91,7 @@ export function openRequest(
   const left = hopByHop(request)
   const headers = Object.entries(request.headersDistinct).filter(([name]) => !left.has(name))
   return httpRequest({
-    // Its type leaves out that an agent's options may be undefined.
+    // The type of `agent` leaves out that its options may be undefined.
     agent: agent as Agent,
     path,
     method: request.method ?? 'GET',
@@ -100,7 +100,7 @@ export function openRequest(
   })
 }
 
-/** Untouched, and each piece as it comes. */
+/** Passes an answer on unchanged, each piece as it arrives. */
 export async function passAnswer(answer: IncomingMessage, response: ServerResponse): Promise<void> {
   for (const [name, values] of answerHeaders(answer)) response.setHeader(name, values)
   response.writeHead(answer.statusCode ?? 502)
@@ -108,7 +108,7 @@ export async function passAnswer(answer: IncomingMessage, response: ServerRespon
   await pipeline(answer, response)
 }
 
-/** Without those that belong to the connection it came on. */
+/** Returns the headers of an answer without those of its connection. */
 export function answerHeaders({ headersDistinct }: IncomingMessage): [name: string, values: string[]][] {
   return Object.entries(headersDistinct).flatMap(([name, values]): [string, string[]][] =>
     values === undefined || HOP_BY_HOP.includes(name) ? [] : [[name, values]],
@@ -125,8 +125,8 @@ function framingOf({ headers, method }: IncomingMessage, body: Buffer | undefine
 }
 
 /**
- * The fixed ones, and those that the Connection header names. Lengths are never the client's to drop: a body
- * without one would be the next request to the server.
+ * Returns the fixed hop-by-hop headers and those that the Connection header names. `framingOf` sets the length again: a
+ * server would read a body without one as the next request.
  */
 function hopByHop({ headers }: IncomingMessage): ReadonlySet<string> {
   const named = (headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase())

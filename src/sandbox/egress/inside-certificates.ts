@@ -1,4 +1,4 @@
-// The certificates that programs inside trust.
+// Writes the certificates that programs inside trust.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { rootCertificates } from 'node:tls'
@@ -9,7 +9,10 @@ const SYSTEM_ROOTS = [
   '/etc/ssl/cert.pem',
 ]
 
-/** The run's authority, beside what the runner itself was told to trust. */
+/**
+ * Writes two PEM files into `folder`: `openshell-ca.pem` with the run's authority and the runner's extra file, and
+ * `ca-bundle.pem` with the system's roots before them.
+ */
 export function writeCertificates(folder: string, pem: string, extraFile: string | undefined): void {
   const extra = readFirst(extraFile === undefined ? [] : [extraFile]) ?? ''
   const roots = readFirst(SYSTEM_ROOTS) ?? rootCertificates.join('\n')

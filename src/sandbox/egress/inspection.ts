@@ -1,5 +1,5 @@
-// Requests inside an allowed connection, judged one by one. TLS is opened with the run's own authority, and what
-// passes goes out again on a verified connection of the proxy's own.
+// Judges the requests inside an allowed connection one by one. TLS is terminated with the run's own authority; allowed
+// requests are sent on a verified connection of the proxy's own.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -25,24 +25,24 @@ interface InspectedRequest extends Pick<EgressRequest, 'isBodyUnread' | 'graphql
 
 export interface Tunnel {
   target: Target
-  /** Looked up when it is asked for. */
+  /** Returns the client's executable, which is looked up only when this is called. */
   binary(): string | undefined
   judge(request: InspectedRequest): Decision
-  /** Counts and reports what was decided in the end. */
+  /** Counts and reports the final decision. */
   tell(request: InspectedRequest, decision: Decision): void
   dial(): Promise<Socket>
 }
 
 export interface InspectorOptions {
   authority: Authority
-  /** PEM of further authorities that upstream servers may have. */
+  /** PEM of the authorities that upstream servers may have, in the place of Node's own; Node's own by default. */
   upstreamAuthorities?: string | undefined
 }
 
 /** Longest request head, in bytes (openshell.md 1.6). */
 const HEAD_BYTES_MAX = 16_384
 const HANDSHAKE_MS_MAX = 10_000
-/** Each may hold one message that is not whole yet. */
+/** Upper bound of open WebSockets; each may hold one incomplete message. */
 const WEBSOCKETS_MAX = 64
 const TLS_HANDSHAKE_RECORD = 0x16
 
@@ -80,7 +80,7 @@ export class Inspector {
     })
   }
 
-  /** Takes over a socket whose client knows that its tunnel stands. The first byte says whether TLS begins on it. */
+  /** Takes over a socket whose tunnel the client knows to be open. The first byte shows whether TLS begins on it. */
   accept(socket: Socket, tunnel: Tunnel): void {
     socket.once('readable', () => {
       const first: Buffer | null = socket.read(1)
@@ -101,7 +101,7 @@ export class Inspector {
       isServer: true,
       secureContext: context,
       ALPNProtocols: ['http/1.1'],
-      // A name other than the tunnel's would ask a shared front for somebody else's service.
+      // A name other than the tunnel's could reach somebody else's service behind a shared front end.
       SNICallback: (name, done) =>
         name.toLowerCase() === host.toLowerCase() ? done(null, context) : done(new Error('another name')),
     })
@@ -119,7 +119,7 @@ export class Inspector {
     const ca = this.#options.upstreamAuthorities
     return connectTls({
       socket,
-      // An address is no name to ask for, but the certificate has to hold it.
+      // An address cannot be sent as a server name, but the certificate has to contain it.
       ...(isIP(host) === 0 ? { servername: host } : { host }),
       ALPNProtocols: ['http/1.1'],
       ...(ca === undefined ? {} : { ca }),
@@ -153,7 +153,7 @@ export class Inspector {
     await forward(request, response, { agent: tunnel.agent, path, host: hostOf(request), body: body?.bytes })
   }
 
-  /** An upgrade, and CONNECT inside a connection too. */
+  /** Answers an upgrade, and also a CONNECT inside the connection. */
   async #upgrade(upgrade: UpgradeRequest): Promise<void> {
     const { request, socket } = upgrade
     const tunnel = this.#tunnels.get(request.socket)
@@ -179,7 +179,7 @@ export class Inspector {
     socket.once('close', () => {
       this.#websockets -= 1
     })
-    // With the first one: most runners never see any.
+    // Loaded with the first WebSocket: most runners never see one.
     const { readGraphqlMessage } = await import('../../policy/request/graphql.ts')
     const message = { method: 'WEBSOCKET_TEXT', path: url, hostHeader, upgrade: false }
     await carryWebSocket(upgrade, {
@@ -197,7 +197,7 @@ export class Inspector {
   }
 }
 
-/** Why two servers may take the request for two hosts': the body of its answer, after which the connection ends. */
+/** Returns the body of the refusal when two servers could read two hosts from the request; otherwise undefined. */
 function ambiguityOf(request: IncomingMessage, tunnel: Tunnel, asked: InspectedRequest): string | undefined {
   const reason = authorityProblem(asked.path, request.headersDistinct['host'] ?? [])
   if (reason === undefined) return undefined
@@ -214,7 +214,7 @@ function denialOf(
   return requestDenial(subject, decision)
 }
 
-/** A binary message may pass where a text would: a server may read it as one. */
+/** Judges a binary message as a text, because a server may read it as one; GraphQL rules cannot read it. */
 function messageJudge(
   tunnel: Tunnel,
   asked: InspectedRequest,
@@ -237,20 +237,20 @@ function messageJudge(
   }
 }
 
-/** The Host header; what no target equals when there is none, or more than one for servers to choose from. */
+/** Returns the Host header; a text that equals no target when there is none, or more than one. */
 export function hostOf({ headersDistinct }: IncomingMessage): string {
   const [host = '(none)', ...others] = headersDistinct['host'] ?? []
   return others.length === 0 ? host : '(several)'
 }
 
-/** What goes out is what was judged, so that a server cannot read another path out of it. */
+/** Returns the target in the form that was judged, so that a server cannot read another path from it. */
 function canonical(target: string): string {
   try {
     const mark = target.indexOf('?')
     const query = mark < 0 ? '' : target.slice(mark)
     return canonicalTarget(target, { allowEncodedSlash: true }).path + query
   } catch (error) {
-    // Passed by audit or by an endpoint without rules.
+    // The request was allowed by audit or by an endpoint without rules.
     if (error instanceof TargetError) return target
     throw error
   }

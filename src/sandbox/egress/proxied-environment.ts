@@ -1,9 +1,10 @@
 const LOOPBACK = '127.0.0.1,localhost,::1'
 
 /**
- * What leads programs to the policy's proxy and makes them trust it, as OpenShell's supervisor sets it (openshell.md 3.1).
+ * Returns the variables that lead programs to the policy's proxy and make them trust it, as OpenShell's supervisor sets
+ * them (openshell.md 3.1).
  *
- * `certificates` is the folder, as they see it, that `writeCertificates` wrote.
+ * `certificates` is the folder that `writeCertificates` wrote, by the path that those programs see.
  */
 export function proxiedEnvironment(proxy: string, certificates: string): Record<string, string> {
   const own = `${certificates}/openshell-ca.pem`

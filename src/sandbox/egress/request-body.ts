@@ -1,5 +1,5 @@
-// The body of a request whose endpoint judges what it says. It is read whole before anything goes out, and what
-// goes out are its bytes as they were read.
+// Reads the body of a request whose endpoint judges bodies. The whole body is read before anything is sent upstream,
+// and its bytes are sent unchanged.
 import type { IncomingMessage } from 'node:http'
 import type { EgressRequest } from '../../policy/decide/decision.ts'
 import type { BodyReading } from '../../policy/request/body.ts'
@@ -7,15 +7,15 @@ import { readJsonRpc } from '../../policy/request/json-rpc.ts'
 
 export interface RequestBody {
   bytes: Buffer
-  /** What is to be judged; holds an error when it could not be read. */
+  /** The parsed body, for the judge; holds an error when the body could not be read. */
   asked: Pick<EgressRequest, 'graphql' | 'jsonRpc'>
 }
 
 const BODY_MS_MAX = 30_000
-/** `application/graphql-response+json` and its like are JSON too. */
+/** Media types of JSON, including `application/graphql-response+json` and its like. */
 const JSON_TYPE = /^application\/(?:[a-z0-9.-]+\+)?(?:json|json-rpc|jsonrequest)$/
 
-/** Rejects when the client breaks off, or takes longer than it may. */
+/** Reads and parses the body. Rejects when the client breaks off, or takes longer than BODY_MS_MAX. */
 export async function readRequestBody(request: IncomingMessage, reading: BodyReading): Promise<RequestBody> {
   const unreadable = headProblem(request, reading)
   if (unreadable !== undefined) return refused(reading, unreadable)
@@ -25,7 +25,7 @@ export async function readRequestBody(request: IncomingMessage, reading: BodyRea
   if (problem !== undefined) return refused(reading, problem)
   const { method = '', url = '/' } = request
   if (reading.protocol === 'graphql') {
-    // With the first one: most runners never see any.
+    // Loaded with the first GraphQL request: most runners never see one.
     const { readGraphql } = await import('../../policy/request/graphql.ts')
     return { bytes, asked: { graphql: readGraphql({ method, target: url, body: bytes }) } }
   }
@@ -44,7 +44,7 @@ function refused({ protocol }: BodyReading, error: string): RequestBody {
 
 const tooLong = ({ bytesMax }: BodyReading): string => `the body is longer than ${bytesMax} bytes`
 
-/** Reason not to read the body at all. */
+/** Returns the reason not to read the body at all; undefined when there is none. */
 function headProblem({ headers }: IncomingMessage, reading: BodyReading): string | undefined {
   if (Number(headers['content-length'] ?? 0) > reading.bytesMax) return tooLong(reading)
   const coding = headers['transfer-encoding']
@@ -53,7 +53,7 @@ function headProblem({ headers }: IncomingMessage, reading: BodyReading): string
   return undefined
 }
 
-/** A body means to the server what its headers say, so they may say nothing but JSON in UTF-8. */
+/** Returns why the headers do not declare uncompressed JSON in UTF-8: the server reads the body as they say. */
 function typeProblem({ headersDistinct }: IncomingMessage): string | undefined {
   const encodings = headersDistinct['content-encoding'] ?? []
   if (encodings.some((encoding) => !['', 'identity'].includes(encoding.trim().toLowerCase()))) {
@@ -69,13 +69,13 @@ function typeProblem({ headersDistinct }: IncomingMessage): string | undefined {
   return charsets.every((text) => /^charset="?utf-?8"?$/.test(text)) ? undefined : 'the charset is not UTF-8'
 }
 
-/** Undefined when there is more than `bytesMax`; what was not read then stays where it is. */
+/** Returns the body; undefined when it is longer than `bytesMax`, and then the rest stays unread. */
 async function collect(request: IncomingMessage, bytesMax: number): Promise<Buffer | undefined> {
   const pieces: Buffer[] = []
   let length = 0
   const timer = setTimeout(() => request.destroy(new Error('the body did not come in time')), BODY_MS_MAX)
   try {
-    // Leaving the loop must leave the connection for the answer.
+    // Leaving the loop must keep the connection open for the answer.
     for await (const piece of request.iterator({ destroyOnReturn: false })) {
       length += piece.length
       if (length > bytesMax) return undefined
@@ -87,7 +87,7 @@ async function collect(request: IncomingMessage, bytesMax: number): Promise<Buff
   }
 }
 
-/** How an MCP client asks for the server's own messages. */
+/** Decides whether an MCP client asks for the server's own messages: a GET that accepts an event stream. */
 function isReceiveStream({ method, headersDistinct }: IncomingMessage): boolean {
   const accepted = (headersDistinct['accept'] ?? []).join(',').split(',')
   const types = accepted.map((range) => range.split(';', 1)[0]?.trim().toLowerCase())

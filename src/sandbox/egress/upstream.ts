@@ -1,4 +1,4 @@
-// The way on from the proxy: to an address that was judged, or through the runner's own proxy where it has one.
+// Connects the proxy upstream: to an address that was judged, or through the runner's own proxy where it has one.
 import { once } from 'node:events'
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -7,9 +7,9 @@ import type { Target } from '../../tunnel/connect.ts'
 import { within } from '../../within.ts'
 
 export type Dial =
-  /** Bytes may flow. */
+  /** The connection is open in both directions. */
   | { socket: Socket }
-  /** What the parent proxy said instead, to be passed on as it is. */
+  /** The parent proxy's refusal, to be passed on unchanged. */
   | { refusal: Buffer; socket: Socket }
 
 const CONNECT_MS_MAX = 30_000
@@ -17,13 +17,13 @@ const CONNECT_MS_MAX = 30_000
 const HEAD_BYTES_MAX = 8192
 const HEAD_END = '\r\n\r\n'
 
-/** @throws when nothing answers in time, or the signal's reason. */
+/** Connects to an address. @throws when that fails or takes longer than CONNECT_MS_MAX, or the signal's reason. */
 export async function dialAddress(address: string, port: number, signal: AbortSignal): Promise<Socket> {
   const socket = connect({ host: address, port, noDelay: true })
   return await whenConnected(socket, signal)
 }
 
-/** Asks the parent for a tunnel. Nothing of the client's reaches the parent before it has said yes. */
+/** Asks the parent proxy for a tunnel. No byte of the client reaches the parent before it has agreed. */
 export async function dialThrough(parent: HttpProxy, target: Target, signal: AbortSignal): Promise<Dial> {
   const { host, port } = parent
   const socket = parent.isSecure

@@ -1,5 +1,5 @@
-// A WebSocket through an inspected connection: the handshake is the client's but for its extensions, each message
-// of the client's is read whole and judged, and what the server says passes as it is.
+// Carries a WebSocket through an inspected connection. The handshake is the client's without its extensions, each
+// message of the client is read whole and judged, and the server's bytes pass unchanged.
 import { createHash } from 'node:crypto'
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -7,7 +7,7 @@ import { type Duplex, Writable } from 'node:stream'
 import { Receiver, Sender } from 'ws'
 import { answerHeaders, type ForwardOptions, openRequest, passAnswer } from './forward.ts'
 
-// Its types leave these two out.
+// The types of ws leave these two classes out.
 declare module 'ws' {
   class Receiver extends Writable {
     constructor(options: {
@@ -27,31 +27,31 @@ declare module 'ws' {
 }
 
 export interface WebSocketOptions extends Pick<ForwardOptions, 'agent' | 'path' | 'host'> {
-  /** Why a message may not pass; undefined when it may. */
+  /** Returns why a message may not pass; undefined when it may. */
   refusalOf(message: Buffer, isBinary: boolean): string | undefined
-  /** Called when something cannot be read as a message at all. */
+  /** Called when the client's bytes cannot be read as a message. */
   onUnreadable(reason: string): void
 }
 
-/** What the HTTP server hands over with an upgrade. */
+/** The arguments of the HTTP server's upgrade event. */
 export interface UpgradeRequest {
   request: IncomingMessage
   socket: Duplex
-  /** What came behind the request. */
+  /** Bytes that arrived after the request. */
   head: Buffer
 }
 
-/** OpenShell's limits (net/l7/websocket.rs). */
+/** OpenShell's limits of one message, in bytes and in frames (net/l7/websocket.rs). */
 const MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 const FRAGMENTS_MAX = 4096
-/** Reads that one frame may come in; each costs more than its bytes. */
+/** Upper bound of the reads that one frame may arrive in; each read costs more than its bytes. */
 const PIECES_MAX = 65_536
 const ACCEPT_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 const CLOSE = { protocol: 1002, noCode: 1005, utf8: 1007, policy: 1008, tooBig: 1009 } as const
 const CLOSE_REASON_BYTES_MAX = 123
 const BAD_GATEWAY = 'HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
 
-/** Why this is no WebSocket handshake (RFC 6455, 4.2.1), whatever it wants to become. */
+/** Returns why a request is not a WebSocket handshake (RFC 6455, 4.2.1); undefined when it is one. */
 export function handshakeProblem({ method, headers, headersDistinct }: IncomingMessage): string | undefined {
   if (headers.upgrade?.trim().toLowerCase() !== 'websocket')
     return 'only an upgrade to a WebSocket is carried'
@@ -66,7 +66,7 @@ export function handshakeProblem({ method, headers, headersDistinct }: IncomingM
   return versions.length === 1 && versions[0] === '13' ? undefined : 'Sec-WebSocket-Version is not 13'
 }
 
-/** Resolves when both sides are joined, or the server said something else than yes. */
+/** Resolves when both sides are joined, or the server's refusal has been passed on. A failure is answered with 502. */
 export async function carryWebSocket(upgrade: UpgradeRequest, options: WebSocketOptions): Promise<void> {
   const { request, socket: client, head } = upgrade
   const upstream = openRequest(request, {
@@ -98,17 +98,17 @@ export async function carryWebSocket(upgrade: UpgradeRequest, options: WebSocket
   }
 }
 
-/** The server did not want to; what it says instead is an ordinary answer. */
+/** Passes on the ordinary answer of a server that refused the upgrade. */
 async function passRefusal({ request, socket }: UpgradeRequest, answer: IncomingMessage): Promise<void> {
   const response = new ServerResponse(request)
   response.shouldKeepAlive = false
-  // The HTTP server gave the socket away, and it is the one that the request came on.
+  // The HTTP server has handed the socket over; it is the one that the request came on.
   response.assignSocket(socket as Socket)
   response.once('finish', () => endWith(socket, ''))
   await passAnswer(answer, response)
 }
 
-/** Nothing but what was asked for; no extension was, so none may be in use. */
+/** Decides whether the server agreed to the client's handshake. No extension was offered, so none may be in use. */
 function isAgreed(request: IncomingMessage, answer: IncomingMessage): boolean {
   const one = (name: string): string | undefined => {
     const [value, ...others] = answer.headersDistinct[name] ?? []
@@ -143,7 +143,7 @@ class MessageRelay {
     maxBufferedChunks: PIECES_MAX,
   })
   readonly #toServer: Sender
-  /** Nothing of the client's passes any more. */
+  /** Whether the client's messages no longer pass. */
   #isOver = false
 
   constructor(client: Duplex, server: Duplex, options: WebSocketOptions) {
@@ -168,7 +168,7 @@ class MessageRelay {
     client.pipe(this.#intake())
   }
 
-  /** The receiver, at the pace of the server. */
+  /** Returns a stream into the receiver that runs at the server's pace. */
   #intake(): Writable {
     return new Writable({
       write: (piece: Buffer, _encoding, done) => {
@@ -184,7 +184,7 @@ class MessageRelay {
   }
 
   #pass(message: Buffer, isBinary: boolean): void {
-    // One piece may hold several messages, and what is behind a refused one is lost.
+    // One piece may hold several messages; those after a refused one are dropped.
     if (this.#isOver) return
     const refusal = this.#options.refusalOf(message, isBinary)
     if (refusal !== undefined) this.#end(CLOSE.policy, `policy_denied: ${refusal}`)
@@ -216,7 +216,7 @@ class MessageRelay {
   }
 }
 
-/** What was written before still goes out. */
+/** Ends a socket with `text`. Bytes written before are still sent. */
 function endWith(socket: Duplex, text: string): void {
   if (socket.writableFinished) socket.destroy()
   else if (socket.writableEnded) socket.once('finish', () => socket.destroy())
