@@ -140,7 +140,7 @@ test('the process that started first and was used last stays', async () => {
   for (const threadId of ['first', 'second', 'first', 'third'])
     await run(runner.url, runInput(threadId, 'hello'))
   const warm = async (threadId: string): Promise<unknown> =>
-    (await bodyOf(await fetch(`${runner.url}/sessions/${threadId}`))).warm
+    (await bodyOf(await fetch(`${runner.url}/sessions/${threadId}`)))['warm']
   expect(await Promise.all(['first', 'second', 'third'].map(warm))).toEqual([true, false, true])
 })
 

@@ -75,7 +75,9 @@ test('every metric that the dashboard asks for is told, with the labels it asks 
   const asked = new Set<string>()
   for (const { title, targets } of dashboard.panels) {
     for (const { expr, legendFormat } of targets) {
-      const names = [...expr.matchAll(/\b((?:agui_runner|process|gen_ai)_\w+)\{/g)].map((match) => match[1] ?? '')
+      const names = [...expr.matchAll(/\b((?:agui_runner|process|gen_ai)_\w+)\{/g)].map(
+        (match) => match[1] ?? '',
+      )
       expect(names, title).toHaveLength(1)
       const metric = (names[0] ?? '').replace(/_bucket$/, '')
       expect(told, title).toContain(metric)

@@ -199,6 +199,13 @@ test('a repository whose parts lie elsewhere is refused', async () => {
     gitdir: () => writeFileSync(at('trap/.git'), `gitdir: ${place.outside}/git\n`),
     climbing: () => writeFileSync(at('trap/.git'), 'gitdir: ../../outside/git\n'),
     link: () => symlinkSync(join(place.outside, 'git'), at('trap/.git')),
+    // To git the parent of a link is the parent of what it leads to.
+    'a link in a pointer': () => {
+      mkdirSync(join(place.outside, 'git/refs'))
+      mkdirSync(at('trap/.git'))
+      symlinkSync(join(place.outside, 'git/refs'), at('trap/.git/refs'))
+      writeFileSync(at('trap/.git/commondir'), 'refs/..\n')
+    },
   }
   for (const [name, lay] of Object.entries(ways)) {
     mkdirSync(at('trap'))

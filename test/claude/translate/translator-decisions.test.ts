@@ -75,6 +75,15 @@ test.each(Object.keys(DECISIONS))('%s without any of its fields breaks nothing',
   if (DECISIONS[kind]?.action === 'drop') expect(events).toEqual([])
 })
 
+test('a part of the transcript that could not be stored is told of', () => {
+  const key = { projectKey: 'p', sessionId: 's' }
+  const message = { type: 'system', subtype: 'mirror_error', error: 'READONLY', key, session_id: 's' }
+  const value = { error: 'READONLY', lost: ['stored transcript'] }
+  expect(new Translator().translate(message)).toEqual([
+    { type: 'CUSTOM', name: 'agui-runner.session_writes_lost', value },
+  ])
+})
+
 test('a kind that nobody knows passes as agui-runner.unknown', () => {
   const message = { type: 'system', subtype: 'brand_new', detail: [1, 2] }
   expect(new Translator().translate(message)).toEqual([
