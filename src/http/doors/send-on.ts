@@ -13,7 +13,7 @@ const REPLY_HEADERS = ['content-type', 'cache-control', 'x-accel-buffering', 're
 const CONNECT_MS = 5000
 /**
  * How long the other runner may take to begin its answer. A stopped process still accepts connections, and a deletion
- * may wait for every step of stopping Claude.
+ * may wait for every step of stopping the agent.
  */
 const ANSWER_MS = 60_000
 

@@ -105,7 +105,6 @@ export class WriteLane {
     return this.#fence !== '' && !this.#isLost && !this.#isDropped
   }
 
-  /** Whether a commit or a transcript append is not answered yet. */
   get isWriting(): boolean {
     return this.#pending.size > 0
   }
