@@ -96,7 +96,6 @@ export class WriteLane {
     this.#keys = threadKeys(options.threadId)
   }
 
-  /** Whether the lane has a lease, which has to be renewed. */
   get isLeased(): boolean {
     return this.isHeld && this.#options.isVisit !== true
   }
@@ -105,6 +104,7 @@ export class WriteLane {
     return this.#fence !== '' && !this.#isLost && !this.#isDropped
   }
 
+  /** Whether a commit or a transcript append is not answered yet. */
   get isWriting(): boolean {
     return this.#pending.size > 0
   }
@@ -114,9 +114,8 @@ export class WriteLane {
   }
 
   /**
-   * Claims the thread on the first call; later calls return the same promise.
-   *
-   * @throws {RunnerError} `elsewhere`, `storage_damaged`, `storage_full`, `storage_unavailable`.
+   * Claims the thread on the first call; later calls return the same promise. @throws {RunnerError} `elsewhere`,
+   * `storage_damaged`, `storage_full`, `storage_unavailable`.
    */
   claim(): Promise<Claimed> {
     this.#claiming ??= this.#claim()
