@@ -5,11 +5,14 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** Each takes tens of seconds. Begun last, one of them would keep a single worker busy when everything else is done. */
 const LONG = new Set([
   'test/browser/pages.test.ts',
+  'test/browser/states.test.ts',
   'test/devcontainer/up.test.ts',
   'test/e2e/approvals.test.ts',
   'test/e2e/binary.test.ts',
   'test/e2e/first-prompt.test.ts',
   'test/e2e/lives.test.ts',
+  'test/e2e/moved-thread.test.ts',
+  'test/e2e/older-clients.test.ts',
   'test/e2e/rejected-input.test.ts',
   'test/e2e/volume.test.ts',
   'test/e2e/workspace-setup.test.ts',
@@ -22,6 +25,7 @@ const LONG = new Set([
   'test/outside/launch.test.ts',
   'test/sandbox/escapes.test.ts',
   'test/sandbox/runner.test.ts',
+  'test/workspace/revisions.test.ts',
 ])
 
 /** The long files first; within both groups a random order by the seed, so that no file comes to lean on another. */
