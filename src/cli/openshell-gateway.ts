@@ -6,6 +6,7 @@ import { Gateway } from '../openshell/gateway-client.ts'
 import { proxySettings } from '../proxy-settings.ts'
 import { readKnownSecrets } from '../redaction/known-secrets.ts'
 import { createRedactor } from '../redaction/redactor.ts'
+import { toWholeNumber } from '../whole-number.ts'
 import { stopSignal } from './stop-signal.ts'
 
 export interface GatewayFlags {
@@ -75,7 +76,7 @@ export function collect(value: string, previous: string[]): string[] {
 }
 
 export function parsePort(text: string): number {
-  const port = Number(text)
-  if (!Number.isInteger(port) || port < 0 || port > 65535) throw new InvalidArgumentError('Give a port.')
+  const port = toWholeNumber(text, { max: 65_535 })
+  if (port === undefined) throw new InvalidArgumentError('Give a port.')
   return port
 }
