@@ -65,7 +65,7 @@ export function withControlPlane(text: string, { policy, endpoint, tlsEndpoint, 
   if (isMap(rules) && rules.has(RULE))
     throw invalid(`${policy} has a rule ${RULE} already; begin with one without`)
   // Rules that are all commented out leave a null.
-  if (rules === null) document.delete('network_policies')
+  if (rules === undefined) document.delete('network_policies')
   document.setIn(['network_policies', RULE], {
     endpoints: [
       ...endpoint.map(toEndpoint),
