@@ -22,6 +22,7 @@ export interface GatewayFlags {
 export function addGatewayOptions(command: Command, env: Env): Command {
   const gateway = new Option('--gateway <url>', 'https://HOST:PORT; OPENSHELL_GATEWAY_ENDPOINT')
   return command
+    .exitOverride()
     .addOption(
       env['OPENSHELL_GATEWAY_ENDPOINT']
         ? gateway.default(env['OPENSHELL_GATEWAY_ENDPOINT'])

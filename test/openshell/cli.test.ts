@@ -1,5 +1,5 @@
 // `agui-runner openshell` as it is started: the real runner in the sandbox, a launcher that is killed, and what is left of it.
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -225,6 +225,21 @@ test('a folder may be written with the slash at its end', async () => {
     { source: 'a:b', target: '/tmp' },
     { source: './x', target: '/sandbox/workspace' },
   ])
+})
+
+test('wrong usage exits as it does of every command', () => {
+  const { OPENSHELL_GATEWAY_ENDPOINT: _, ...env } = process.env
+  const at = ['--gateway', 'http://127.0.0.1:9']
+  for (const words of [
+    ['stop'],
+    ['launch', '--nope'],
+    ['logs', 'x', ...at, '--level', 'loud'],
+    ['exec', 'x', ...at],
+  ])
+    expect([
+      words,
+      spawnSync(process.execPath, ['dist/main.js', 'openshell', ...words], { env }).status,
+    ]).toEqual([words, 2])
 })
 
 test.each(['0x50', '1e3', '', ' 80', '65536', '-1'])('%j is no port', (text) => {
