@@ -39,7 +39,7 @@ fi
 resolv=/etc/resolv.conf
 if [ -w "$resolv" ]; then
   text=$(cat "$resolv" 2>/dev/null)
-  fixed=$(printf '%s\n' "$text" | sed -E -e '/^[[:space:]]*options[[:space:]]/ s/([[:space:]]ndots:)([2-9]|[1-9][0-9]+)/\11/g')
+  fixed=$(printf '%s\n' "$text" | sed -E -e '/^[[:space:]]*options[[:space:]]/ s/([[:space:]]ndots:)0*([2-9]|[1-9][0-9]+)/\11/g')
   case $fixed in
     '' | "$text") ;;
     *) { printf '%s\n' "$fixed" >"$resolv"; } 2>/dev/null ;;

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { isIPv6 } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { areProxies, PROXIES, WebOrigin } from './callers.ts'
@@ -75,6 +76,11 @@ function parseJson(json: string): unknown {
   }
 }
 
+const HOST_NAMES = 'must list names or addresses of hosts, without scheme and port'
+function isHostName(text: string): boolean {
+  return /^(?:\*|[\w.-]+|\[[0-9a-f:.]+\])$/i.test(text) || isIPv6(text)
+}
+
 /** Upper bound of a unix socket's path. The kernel keeps 108 bytes, and the last is a zero. */
 const SOCKET_PATH_BYTES = 107
 const socketPath = text.refine(
@@ -93,7 +99,7 @@ const Environment = z.object({
   ),
   AGUI_TOKEN: text,
   AGUI_INSECURE: flag,
-  AGUI_ALLOWED_HOSTS: list,
+  AGUI_ALLOWED_HOSTS: list.refine((hosts) => hosts.every(isHostName), HOST_NAMES),
   AGUI_ALLOWED_ORIGINS: list.pipe(z.array(WebOrigin)),
   TRUSTED_PROXIES: list.refine(areProxies, PROXIES),
   GITHUB_HOSTS: list,

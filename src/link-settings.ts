@@ -89,9 +89,17 @@ function tokenSource(v: LinkFields, sessionId: string): TokenSource {
   return v.BOT_TOKEN === undefined ? { kind: 'none' } : { kind: 'fixed', token: v.BOT_TOKEN }
 }
 
+const SECRETS = ['AMBIENT_RUNNER_BOOTSTRAP_TOKEN', 'BOT_TOKEN'] as const
+const HEADER_WORD = /^[\x21-\x7e]+$/
+
 export function linkProblems(v: LinkFields & { SESSION_ID?: string | undefined }): string[] {
   if (!v.AMBIENT_GRPC_ENABLED) return []
-  const problems: string[] = []
+  // Else it would end every call, and stand in the reason.
+  const problems = SECRETS.flatMap((name) =>
+    HEADER_WORD.test(v[name] ?? '-')
+      ? []
+      : [`${name}: must be one word of printable ASCII; is there a line break or a blank at its end?`],
+  )
   if (v.AMBIENT_GRPC_URL === undefined)
     problems.push('AMBIENT_GRPC_URL: must be set when AMBIENT_GRPC_ENABLED is')
   if (v.SESSION_ID === undefined) problems.push('SESSION_ID: must be set when AMBIENT_GRPC_ENABLED is')

@@ -150,6 +150,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   openshell: ['errors', 'grpc', 'policy/read', 'proxy-settings', 'tunnel', 'within'],
   'platform-link': [
     'agui',
+    'awake-timer',
     'background',
     'channels',
     'errors',

@@ -12,7 +12,11 @@ const BOOTSTRAP = {
 const load = (env: Record<string, string>) => loadConfig(env, DEFAULTS)
 
 test('without both variables there is no link, and exits say how a run ended', () => {
-  for (const env of [{}, { AMBIENT_GRPC_URL: 'x:1' }, { ...LINK, AMBIENT_GRPC_ENABLED: 'false' }])
+  for (const env of [
+    {},
+    { AMBIENT_GRPC_URL: 'x:1' },
+    { ...LINK, AMBIENT_GRPC_ENABLED: 'false', BOT_TOKEN: 'of another\n' },
+  ])
     expect(load(env)).toMatchObject({ platformLink: undefined, exitCodes: 'detailed' })
   expect(load(LINK)).toMatchObject({ exitCodes: 'zero' })
   expect(load({ ...LINK, AGUI_EXIT_CODES: 'detailed' })).toMatchObject({ exitCodes: 'detailed' })
@@ -40,6 +44,10 @@ test.each([
   [{ AMBIENT_CP_TOKEN_URL: '' }, 'needs AMBIENT_CP_TOKEN_URL'],
   [{ AMBIENT_RUNNER_BOOTSTRAP_TOKEN: '' }, 'needs AMBIENT_RUNNER_BOOTSTRAP_TOKEN or'],
   [{ AMBIENT_ALLOW_INSECURE_RUNNER_TRANSPORT: 'TRUE', AMBIENT_GRPC_USE_TLS: '' }, 'AMBIENT_GRPC_USE_TLS'],
+  [{ AMBIENT_RUNNER_BOOTSTRAP_TOKEN: 'acp-runner-v1.a.b\n' }, 'AMBIENT_RUNNER_BOOTSTRAP_TOKEN: must be one'],
+  [{ BOT_TOKEN: 'SECRET SECRET' }, 'BOT_TOKEN: must be one word'],
+  [{ BOT_TOKEN: 'SECRET-é' }, 'BOT_TOKEN: must be one word'],
+  [{ RESUME_AFTER_SEQ: '-1' }, 'RESUME_AFTER_SEQ: must be a whole number'],
   [{ RESUME_AFTER_SEQ: '1e3' }, 'RESUME_AFTER_SEQ: must be a whole number'],
 ])('%j is refused, without its value', (wrong, says) => {
   const start = () => load({ ...BOOTSTRAP, ...wrong })

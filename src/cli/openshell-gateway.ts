@@ -6,6 +6,7 @@ import { Gateway } from '../openshell/gateway-client.ts'
 import { proxySettings } from '../proxy-settings.ts'
 import { readKnownSecrets } from '../redaction/known-secrets.ts'
 import { createRedactor } from '../redaction/redactor.ts'
+import { toWholeNumber } from '../whole-number.ts'
 import { stopSignal } from './stop-signal.ts'
 
 export interface GatewayFlags {
@@ -21,6 +22,7 @@ export interface GatewayFlags {
 export function addGatewayOptions(command: Command, env: Env): Command {
   const gateway = new Option('--gateway <url>', 'https://HOST:PORT; OPENSHELL_GATEWAY_ENDPOINT')
   return command
+    .exitOverride()
     .addOption(
       env['OPENSHELL_GATEWAY_ENDPOINT']
         ? gateway.default(env['OPENSHELL_GATEWAY_ENDPOINT'])
@@ -75,7 +77,7 @@ export function collect(value: string, previous: string[]): string[] {
 }
 
 export function parsePort(text: string): number {
-  const port = Number(text)
-  if (!Number.isInteger(port) || port < 0 || port > 65535) throw new InvalidArgumentError('Give a port.')
+  const port = toWholeNumber(text, { max: 65_535 })
+  if (port === undefined) throw new InvalidArgumentError('Give a port.')
   return port
 }

@@ -232,7 +232,8 @@ function readEnvironment(texts: readonly string[]): Record<string, string> {
 function readUpload(text: string): { source: string; target: string } {
   const at = text.lastIndexOf(':')
   if (at <= 0) throw invalid(`--upload ${text}: SOURCE:FOLDER, such as ./project:/sandbox/workspace`)
-  return { source: text.slice(0, at), target: text.slice(at + 1) }
+  // A folder is often written with the slash at its end.
+  return { source: text.slice(0, at), target: text.slice(at + 1).replace(/(?<=.)\/$/, '') }
 }
 
 async function readJson(file: string): Promise<Record<string, unknown>> {

@@ -8,6 +8,7 @@ import { findSandbox, stateText } from '../openshell/sandbox.ts'
 import { LAUNCH_PACE, launchSandbox } from '../openshell/sandbox-launch.ts'
 import { SANDBOX_LABEL } from '../openshell/sandbox-plan.ts'
 import { inside, inWorkspace, type SandboxAt, type SandboxName } from '../openshell/service.ts'
+import { toWholeNumber } from '../whole-number.ts'
 import type { CliContext } from './context.ts'
 import { credentialFileOption, withCredentialFile } from './credential-file.ts'
 import { EXIT } from './exit.ts'
@@ -138,7 +139,9 @@ function logsCommand(context: CliContext): Command {
     .description('what the supervisor and the gateway logged of a sandbox')
     .argument('<name>')
     .option('--lines <count>', 'from the end', parseLines, 200)
-    .option('--level <level>', 'and above it: info, warn, error')
+    .addOption(
+      new Option('--level <level>', 'and above it').choices(['error', 'warn', 'info', 'debug', 'trace']),
+    )
     .action(async (name: string, flags: GatewayFlags & { lines: number; level?: string }) => {
       const { workspace, lines, level = '' } = flags
       await atGateway(flags, context, async ({ gateway, signal }) => {
@@ -196,9 +199,8 @@ async function needSandbox(gateway: Gateway, at: SandboxName, signal: AbortSigna
 }
 
 function parseLines(text: string): number {
-  const lines = Number(text)
-  if (!Number.isInteger(lines) || lines < 1 || lines > LINES_MAX)
-    throw new InvalidArgumentError(`Give 1 to ${LINES_MAX}.`)
+  const lines = toWholeNumber(text, { min: 1, max: LINES_MAX })
+  if (lines === undefined) throw new InvalidArgumentError(`Give 1 to ${LINES_MAX}.`)
   return lines
 }
 

@@ -124,6 +124,13 @@ export async function removeProviders(
   const names = providers.flatMap(({ metadata: { name, labels } }) =>
     labels[SANDBOX_LABEL] === sandbox ? [name] : [],
   )
-  for (const name of names) await gateway.call('DeleteProvider', named({ name, workspace }), signal)
+  for (const name of names) {
+    try {
+      await gateway.call('DeleteProvider', named({ name, workspace }), signal)
+    } catch (error) {
+      // The answer to a first attempt may have been lost.
+      if (!isFailure(error, 'absent')) throw error
+    }
+  }
   return names
 }

@@ -52,7 +52,10 @@ export async function putAway(
   }
 }
 
-/** One that cannot be stopped keeps its files all the same. */
+/**
+ * One that cannot be stopped keeps its files all the same. A gateway that has stopped it already refuses too: the answer
+ * to the first attempt may have been lost.
+ */
 async function stop(
   gateway: Gateway,
   at: SandboxName,
@@ -62,7 +65,9 @@ async function stop(
     await gateway.call('StopSandbox', named(at), signal)
   } catch (error) {
     if (!(error instanceof GatewayFailure) || error.remedy !== 'refused') throw error
-    return left(found, `, for ${error.message}`)
+    const now = await findSandbox(gateway, at, signal)
+    if (now?.phase !== 'STOPPED' && now?.phase !== 'STOPPING')
+      return left(now ?? found, `, for ${error.message}`)
   }
   return {
     state: 'stopped',

@@ -94,7 +94,7 @@ export async function untilReady(
           throw failed(`The sandbox ${at.name} is ${last}`)
         if (sandbox?.phase === 'DELETING') throw failed(`The sandbox ${at.name} is being deleted`)
         if (sandbox?.phase === 'COMPLETED') throw failed(`The sandbox ${at.name} has ended by itself`)
-        if (sandbox?.phase === 'STOPPED') await gateway.call('StartSandbox', named(at), signal)
+        if (sandbox?.phase === 'STOPPED') await startSandbox(gateway, at, signal)
         await delay(pace.look, undefined, { signal })
       }
     })
@@ -103,6 +103,16 @@ export async function untilReady(
     throw failed(
       `The sandbox ${at.name} is not ready after ${Math.round(pace.ready / 1000)} seconds; it is ${last}`,
     )
+  }
+}
+
+/** A gateway refuses to start what it has started: the answer to a first attempt may have been lost. */
+async function startSandbox(gateway: Gateway, at: SandboxName, signal: AbortSignal): Promise<void> {
+  try {
+    await gateway.call('StartSandbox', named(at), signal)
+  } catch (error) {
+    const isStarted = isFailure(error, 'refused') && (await lookAt(gateway, at, signal))?.phase !== 'STOPPED'
+    if (!isStarted) throw error
   }
 }
 

@@ -1,7 +1,7 @@
+import { AwakeTimer } from '../awake-timer.ts'
 import { linkPushed } from '../channels.ts'
 import { toMessage } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { within } from '../within.ts'
 import { BackOff, type Pace } from './back-off.ts'
 import { LinkFailure } from './link-failure.ts'
 import type { LinkState } from './link-state.ts'
@@ -15,7 +15,9 @@ export interface DeliveryOptions {
   state: LinkState
   logger: Pick<Logger, 'info' | 'warn'>
   pace: Pace
-  /** Time limit for finding out whether a message without an answer was stored, in milliseconds. */
+  /** Time limit for a server's first message, in milliseconds. */
+  callMs: number
+  /** Silence after a message, in milliseconds, that means that the server has sent everything. */
   lookMs: number
 }
 
@@ -122,20 +124,69 @@ export class Delivery {
     return true
   }
 
-  /** Whether the server has the message. Only one is in progress, so an equal one after the last acknowledged is it. */
+  /**
+   * Whether the server has the message. Only one is in progress, so an equal one after the last acknowledged is it. A watch
+   * has no end, so it begins at the acknowledged one, which the server has: nothing is concluded before that comes.
+   *
+   * @throws {LinkFailure} `again`: a server that was not heard has not said that it lacks the message.
+   */
   async #isStored(
     push: LinkPush,
     { token, signal }: { token: string | undefined; signal: AbortSignal },
   ): Promise<boolean> {
-    const { server, lookMs } = this.#options
-    return await within({ signal, timeoutMs: lookMs }, async (limit) => {
-      for await (const message of server.watch(this.#acknowledged, { token, signal: limit })) {
-        if (message.event_type !== push.type || message.payload !== push.payload) continue
-        this.#stored(push, message.seq)
+    const { server, callMs, lookMs } = this.#options
+    const last = this.#acknowledged
+    let isHeard = last === 0
+    const quiet = new Quiet(signal)
+    try {
+      const onOpen = (): void => quiet.after(isHeard ? lookMs : callMs)
+      for await (const message of server.watch(Math.max(0, last - 1), {
+        token,
+        signal: quiet.signal,
+        onOpen,
+      })) {
+        isHeard = true
+        quiet.after(lookMs)
+        const { seq, event_type, payload } = message
+        if (seq <= last || event_type !== push.type || payload !== push.payload) continue
+        this.#stored(push, seq)
         return true
       }
-      return false
-    })
+    } finally {
+      quiet.close()
+    }
+    if (isHeard && quiet.signal.aborted) return false
+    const text = 'The control plane was not heard when it was asked whether it has a message.'
+    throw new LinkFailure(text, { remedy: 'again' })
+  }
+}
+
+/** A signal that is aborted when nothing came for a while, or with the other one. */
+class Quiet {
+  readonly #own = new AbortController()
+  readonly #outer: AbortSignal
+  readonly #stop = (): void => this.#own.abort()
+  #timer: AwakeTimer | undefined
+
+  constructor(outer: AbortSignal) {
+    this.#outer = outer
+    outer.addEventListener('abort', this.#stop, { once: true })
+    if (outer.aborted) this.#stop()
+  }
+
+  get signal(): AbortSignal {
+    return this.#own.signal
+  }
+
+  /** The time begins anew. */
+  after(ms: number): void {
+    this.#timer?.close()
+    this.#timer = new AwakeTimer(ms, this.#stop)
+  }
+
+  close(): void {
+    this.#timer?.close()
+    this.#outer.removeEventListener('abort', this.#stop)
   }
 }
 

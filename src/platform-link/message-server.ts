@@ -3,6 +3,7 @@ import { toMessage } from '../errors.ts'
 import { cancelledBy, connector, isServiceError, trust } from '../grpc/channel.ts'
 import type { Method } from '../grpc/definition.ts'
 import type { ProxySettings } from '../proxy-settings.ts'
+import { MARKER } from '../redaction/redacted-text.ts'
 import type { Target } from '../tunnel/connect.ts'
 import { LinkFailure, type Remedy } from './link-failure.ts'
 import type { LinkPush } from './outgoing.ts'
@@ -101,7 +102,7 @@ export class MessageServer {
         stream.cancel()
       }
     } catch (error) {
-      if (!signal.aborted) throw failureOf(error)
+      if (!signal.aborted) throw failureOf(error, token)
     } finally {
       client.close()
     }
@@ -140,7 +141,7 @@ function unary(
       { deadline: Date.now() + deadlineMs },
       (error, answer) => {
         release()
-        if (error !== null) return reject(failureOf(error))
+        if (error !== null) return reject(failureOf(error, token))
         const stored = Stored.safeParse(answer)
         resolve(stored.success ? stored.data.seq : 0)
       },
@@ -168,13 +169,15 @@ function metadataOf(token: string | undefined): Metadata {
   return metadata
 }
 
-function failureOf(error: unknown): LinkFailure {
+/** A server may repeat the token that it refuses, and the text goes into the log. */
+function failureOf(error: unknown, token: string | undefined): LinkFailure {
   if (error instanceof LinkFailure) return error
   if (!isServiceError(error)) return new LinkFailure(toMessage(error), { remedy: 'again' })
   const { code, details } = error
   const remedy = REFUSALS[code] ?? 'again'
   const isUnsure = remedy === 'again' && !SURE.has(code) && !NOT_SENT.test(details)
-  return new LinkFailure(`${status[code]}: ${details}`, { remedy, isUnsure })
+  const said = token === undefined ? details : details.replaceAll(token, MARKER)
+  return new LinkFailure(`${status[code]}: ${said}`, { remedy, isUnsure })
 }
 
 function timeOf(ms: number): { completed_at: { seconds: string; nanos: number } } {

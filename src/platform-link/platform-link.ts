@@ -82,7 +82,7 @@ export async function openPlatformLink(options: PlatformLinkOptions): Promise<Pl
   const start = await startOf(options, progress)
   const state = new LinkState(logger)
   const common = { server, tokens, state, logger, pace: times.retry }
-  const delivery = new Delivery({ ...common, lookMs: times.look })
+  const delivery = new Delivery({ ...common, callMs: times.call, lookMs: times.look })
   const outbox = new Outbox({ log: storage.log, threadId: sessionId, progress, delivery, logger })
   const pushing = new AbortController()
   const inbox = new Inbox({
@@ -195,14 +195,17 @@ async function startOf(
   const known = (await progress.accepted()) ?? (isResume ? resumeAfterSeq : undefined)
   if (known !== undefined) return { after: known, isOld: () => false, save }
   const startedAt = Date.now() - BEFORE_START_MS
+  let first: number | undefined
   return {
     after: 0,
     save,
-    // The prompt that the sandbox was started for comes as a message too. On a resume, all earlier messages are old.
-    isOld: ({ created_at, payload }) =>
-      created_at != null &&
-      created_at < startedAt &&
-      (isResume || firstPrompt?.includes(payload.trim()) === true),
+    // The prompt that the sandbox was started for is also the first message. Later messages are new, even with the same words.
+    // On a resume, all earlier messages are old.
+    isOld({ seq, created_at, payload }) {
+      first ??= seq
+      if (created_at == null || created_at >= startedAt) return false
+      return isResume || (seq === first && firstPrompt?.includes(payload.trim()) === true)
+    },
   }
 }
 

@@ -1,9 +1,10 @@
 // The rule that lets a Node runner reach its control plane, and what becomes of it when the control plane merges its own
 // (control-plane.md 3.7: by the documented rule; the real merge was not run).
 import { readFileSync } from 'node:fs'
+import { CommanderError } from 'commander'
 import { expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
-import { withControlPlane } from '../../src/cli/policy-for-control-plane.ts'
+import { forControlPlaneCommand, withControlPlane } from '../../src/cli/policy-for-control-plane.ts'
 import { decideEgress } from '../../src/policy/decide/egress.ts'
 import { parsePolicy } from '../../src/policy/read/load.ts'
 import type { Policy } from '../../src/policy/read/schema.ts'
@@ -80,8 +81,72 @@ test.each([
   [{ endpoint: [API], tlsEndpoint: [API] }, 'named twice'],
   [{ endpoint: ['api.github.com:443'], tlsEndpoint: [] }, 'rule github_api'],
   [{ node: 'node' }, 'absolute'],
+  [{ endpoint: ['localhost:8080'] }, 'localhost:8080 all the same: localhost resolves to 127.0.0.1'],
+  [{ endpoint: ['127.0.0.1:8080'] }, 'is loopback'],
+  [{ endpoint: ['[::1]:8080'] }, 'is loopback'],
+  [{ endpoint: ['169.254.169.254:80'] }, 'link-local'],
+  [{ endpoint: ['api.team.svc:6443'] }, 'port 6443 belongs to a control plane'],
 ])('%j is refused with a sentence', (wrong, says) => {
   expect(() => withControlPlane(IMAGE, { ...OPTIONS, ...wrong })).toThrow(says)
+})
+
+test('an endpoint of a rule with several ports, or in other letters, is the same endpoint', () => {
+  const rule = `network_policies: { theirs: { endpoints: [{ host: API.team.svc, ports: [80, 8000] }] } }`
+  expect(() => withControlPlane(`version: 1\n${rule}\n`, OPTIONS)).toThrow('the rule theirs')
+})
+
+test.each(['version: 1', 'version: 1\nnetwork_policies:', 'version: 1\nnetwork_policies: {}'])(
+  'a policy without rules gets one: %j',
+  (text) => {
+    expect(Object.keys(read(withControlPlane(`${text}\n`, OPTIONS)).network_policies)).toEqual([
+      'control_plane',
+    ])
+  },
+)
+
+test('addresses are endpoints too', () => {
+  const made = read(withControlPlane(IMAGE, { ...OPTIONS, endpoint: ['10.0.0.7:8080', '[fd00::7]:8080'] }))
+  expect(made.network_policies['control_plane']?.endpoints.map(({ host }) => host)).toEqual([
+    '10.0.0.7',
+    'fd00::7',
+    'api.team.svc',
+  ])
+})
+
+const given = (...endpoints: string[]): readonly string[] => {
+  const command = forControlPlaneCommand('policy.yaml').configureOutput({ writeErr: () => undefined })
+  command
+    .action(() => undefined)
+    .parse(
+      endpoints.flatMap((one) => ['--endpoint', one]),
+      { from: 'user' },
+    )
+  return command.getOptionValue('endpoint')
+}
+
+test('an endpoint is one, however it is spelled', () => {
+  expect(given('API.Team.svc:8000', 'api:0080', '[FD00::7]:1')).toEqual([
+    'api.team.svc:8000',
+    'api:80',
+    '[fd00::7]:1',
+  ])
+})
+
+test.each([
+  'https://api.team.svc:8000',
+  'api.team.svc:443/grpc',
+  '*.team.svc:8000',
+  'api.team.svc.:8000',
+  '.svc:1',
+  'a..b:1',
+  'api.team.svc',
+  'api:0',
+  'api:65536',
+  'fd00::7:80',
+  ' api:80',
+  '',
+])('%j is no endpoint', (text) => {
+  expect(() => given(text)).toThrow(CommanderError)
 })
 
 test('a policy that has the rule already, or is none, is not begun with', () => {

@@ -9,7 +9,10 @@ let runner: ScriptedRunner
 beforeAll(async () => {
   runner = await openScriptedRunner(
     { script: { rules: [{ reply: 'hello' }] } },
-    { SESSION_ID: 'session-1', AGUI_ALLOWED_HOSTS: 'session-1.team.svc.cluster.local,10.1.2.3' },
+    {
+      SESSION_ID: 'session-1',
+      AGUI_ALLOWED_HOSTS: 'session-1.team.svc.cluster.local,10.1.2.3,FD00::5,[fd00::6]',
+    },
   )
 })
 afterAll(() => runner.close())
@@ -91,9 +94,17 @@ test('a file of 16 MiB goes up as base64, and a body above the limit does not', 
 })
 
 test('hosts are those of the configuration: the platform’s Service, and the address that a probe asks', async () => {
-  const hosts = ['session-1.team.svc.cluster.local:8001', '10.1.2.3:8001', '10.9.9.9:8001', 'evil.example']
-  const statuses = await Promise.all(hosts.map(async (host) => (await ask('GET', '/ready', { host })).status))
-  expect(statuses).toEqual([200, 200, 403, 403])
+  const status = async (host: string) => [host, (await ask('GET', '/ready', { host })).status]
+  const ours = [
+    'session-1.team.svc.cluster.local:8001',
+    '10.1.2.3:8001',
+    '10.1.2.3',
+    '[fd00::5]:8001',
+    '[fd00::6]',
+  ]
+  const others = ['10.9.9.9:8001', 'evil.example', '[fd00::7]:8001', '10.1.2.3.evil.example', 'fd00::5:8001']
+  expect(await Promise.all(ours.map(status))).toEqual(ours.map((host) => [host, 200]))
+  expect(await Promise.all(others.map(status))).toEqual(others.map((host) => [host, 403]))
   // Liveness says nothing, and asks nobody who they are.
   expect((await ask('GET', '/health', { host: '10.9.9.9:8001' })).status).toBe(200)
 })

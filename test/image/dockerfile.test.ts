@@ -60,6 +60,17 @@ test('the builder gets what is copied and nothing else', () => {
   expect(new Set(named)).toEqual(new Set(copied.map((path) => `!${path.split('/')[0]}`)))
 })
 
+test('what OpenShell’s supervisor and a managed launcher run is installed, and looked for at the end', () => {
+  const runs = runtime.filter(({ keyword }) => keyword === 'RUN').map(({ text }) => text)
+  for (const name of ['iproute2', 'nftables', 'python3', 'util-linux']) expect(runs[0]).toContain(`'${name}=`)
+  for (const tool of ['ip', 'nft', 'nsenter', 'python3'])
+    expect(runs[0]).toMatch(new RegExp(`command -v ${tool}[ ;]`))
+  for (const path of [/ ip /, /\/usr\/sbin\/nft/, / nsenter /, /\/sandbox\/\.venv\/bin\/python/])
+    expect(runs.at(-1)).toMatch(path)
+  const folder = runtime.filter(({ keyword }) => keyword === 'WORKDIR').at(-1)
+  expect(folder?.words).toEqual(['/sandbox'])
+})
+
 test('the version is the package’s', () => {
   const { version, license } = JSON.parse(readFileSync('package.json', 'utf8'))
   const defaults = runtime.filter(({ keyword }) => keyword === 'ARG').flatMap(({ pairs }) => pairs)

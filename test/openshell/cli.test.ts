@@ -1,5 +1,5 @@
 // `agui-runner openshell` as it is started: the real runner in the sandbox, a launcher that is killed, and what is left of it.
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { parsePort } from '../../src/cli/openshell-gateway.ts'
 import { planSandbox } from '../../src/cli/openshell-plan.ts'
 import { GatewayServer } from '../support/openshell-gateway.ts'
 
@@ -217,7 +218,36 @@ test('the plan holds every name and no value of a credential, and equal flags gi
   })
 })
 
+test('a folder may be written with the slash at its end', async () => {
+  const flags = { ...FLAGS, upload: ['a:b:/tmp/', './x:/sandbox/workspace'] }
+  const { plan } = await planSandbox(flags, { command: [], env: {} })
+  expect(plan.uploads).toEqual([
+    { source: 'a:b', target: '/tmp' },
+    { source: './x', target: '/sandbox/workspace' },
+  ])
+})
+
+test('wrong usage exits as it does of every command', () => {
+  const { OPENSHELL_GATEWAY_ENDPOINT: _, ...env } = process.env
+  const at = ['--gateway', 'http://127.0.0.1:9']
+  for (const words of [
+    ['stop'],
+    ['launch', '--nope'],
+    ['logs', 'x', ...at, '--level', 'loud'],
+    ['exec', 'x', ...at],
+  ])
+    expect([
+      words,
+      spawnSync(process.execPath, ['dist/main.js', 'openshell', ...words], { env }).status,
+    ]).toEqual([words, 2])
+})
+
+test.each(['0x50', '1e3', '', ' 80', '65536', '-1'])('%j is no port', (text) => {
+  expect(() => parsePort(text)).toThrow('Give a port.')
+})
+
 test.each<[object, RegExp]>([
+  [{ upload: ['x:/'] }, /upload: \/ is not a plain absolute path/],
   [{ provider: ['github'] }, /provider box-github: GITHUB_TOKEN is not set here/],
   [{ provider: ['git hub'] }, /no type of a provider/],
   [{ provider: ['cursor'] }, /provider box-cursor: name the variables/],

@@ -299,6 +299,39 @@ test('the answer to the making is lost: what was made is found, used and removed
   expect(server.leftovers).toEqual([])
 })
 
+test('the answer to each call is lost once: nothing is done otherwise', async () => {
+  bench = await openShellBench()
+  const { server } = bench
+  const lost = new Set<string>()
+  server.faults.loseAnswer = (method) => {
+    if (lost.has(method) || method === 'ForwardTcp') return undefined
+    lost.add(method)
+    return { code: status.UNAVAILABLE, details: 'gone' }
+  }
+  const inference = { provider: ANTHROPIC, model: 'm', isVerified: false }
+  const plan = { providers: [GITHUB, VERTEX], inference, rules: { web: RULE } }
+  const first = await bench.launch({ plan: { ...plan, onEnd: 'stop' }, secrets: SECRETS })
+  expect(await first.close()).toMatchObject({ state: 'stopped' })
+  const second = await bench.launch({ plan: { ...plan, onEnd: 'delete' }, secrets: SECRETS })
+  expect(await second.close()).toMatchObject({ state: 'deleted' })
+  expect(server.leftovers).toEqual([])
+  expect([...lost].sort()).toEqual([
+    ...['ConfigureProviderRefresh', 'CreateProvider', 'CreateSandbox', 'CreateSshSession', 'DeleteProvider'],
+    ...['DeleteSandbox', 'GetGatewayConfig', 'GetInferenceRoute', 'GetProvider', 'GetSandbox', 'Health'],
+    ...['ListProviders', 'RevokeSshSession', 'RotateProviderCredential', 'SetInferenceRoute', 'StartSandbox'],
+    ...['StopSandbox', 'UpdateConfig', 'UpdateProvider'],
+  ])
+})
+
+test('one that is stopped already is stopped', async () => {
+  bench = await openShellBench()
+  const { server } = bench
+  const launched = await bench.launch({ plan: { onEnd: 'stop' } })
+  const box = server.sandboxes.get('box')
+  if (box !== undefined) box.phase = 'STOPPED'
+  expect(await launched.close()).toMatchObject({ state: 'stopped' })
+})
+
 test('the gateway dies while the sandbox is made: what is left is not known, and is said so', async () => {
   bench = await openShellBench()
   const { server } = bench

@@ -129,10 +129,11 @@ test('the platform’s words for a provider', () => {
     'nvidia',
     'jira',
     'kubeconfig',
+    'constructor',
   ]
   expect(types.map((type) => providerType(type).type)).toEqual([
     ...['github', 'claude-code', 'claude-code', 'claude-code', 'google-vertex-ai', 'codex', 'nvidia'],
-    ...['generic', 'generic'],
+    ...['generic', 'generic', 'generic'],
   ])
   expect(providerType('anthropic').route).toBe('anthropic')
   expect(providerType('github').route).toBeUndefined()

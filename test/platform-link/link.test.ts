@@ -177,6 +177,42 @@ test.each(Object.keys(FAULTS))('%s: everything arrives in order, and nothing twi
   expect(runner.lines.join('')).not.toMatch(/acp-runner-v1|Bearer/)
 })
 
+test('a server that dies between storing a message and saying so has it once, however long it is away', async () => {
+  bench = await openBench(AGENT)
+  const { plane } = bench
+  const runner = await bench.open()
+  plane.faults.loseAnswer = (type) => {
+    if (type !== 'assistant') return undefined
+    plane.faults = {}
+    plane.kill()
+    return 'silence'
+  }
+  plane.say('look')
+  // It was asked whether it has the message, and was not there.
+  await expect.poll(() => runner.lines.join(''), PATIENT).toContain('No connection')
+  await plane.start()
+  await ended(runner, 1)
+  await expectWhole(runner)
+})
+
+test('a server that is slow to say what it has is waited for', async () => {
+  bench = await openBench(AGENT)
+  const { plane } = bench
+  const runner = await bench.open()
+  plane.say('hello')
+  await ended(runner, 1)
+  plane.faults.watchDelay = 600
+  let isFirst = true
+  plane.faults.loseAnswer = (type) => {
+    const isLost = isFirst && type === 'assistant'
+    if (isLost) isFirst = false
+    return isLost ? status.UNAVAILABLE : undefined
+  }
+  await run(runner.url, local('look'))
+  await ended(runner, 2)
+  await expectWhole(runner)
+})
+
 test('a server that is silent for a while is waited for', async () => {
   bench = await openBench(AGENT)
   const { plane } = bench
@@ -262,6 +298,20 @@ test('a link that is refused for good says so once, and local clients are served
   expect(events.at(-1)).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'success' } })
   expect(runner.lines.filter((line) => line.includes('refused for good'))).toHaveLength(1)
   expect(runner.lines.join('')).not.toContain('SECRET-BODY')
+})
+
+test('a server that repeats the token that it refuses is not repeated', async () => {
+  bench = await openBench(AGENT, { scheme: 'B' })
+  const { plane } = bench
+  const refuse = () => ({
+    code: status.PERMISSION_DENIED,
+    details: `${plane.authorizations.at(-1)} is not yours`,
+  })
+  plane.faults = { refusePush: refuse, refuseWatch: refuse }
+  const runner = await bench.open()
+  await expect.poll(() => runner.link.state().name, PATIENT).toBe('refused')
+  expect(runner.link.state().reason).toContain('[redacted]')
+  expect(`${runner.lines.join('')}${runner.link.state().reason}`).not.toContain('acp-runner-v1')
 })
 
 test('another session’s runner is refused for good, with one new token tried', async () => {

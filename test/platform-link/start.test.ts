@@ -76,6 +76,26 @@ test('the prompt that came as a file is not run again as the first message, and 
   expect(answers()).toEqual(['You said: said meanwhile'])
 })
 
+test('what is among the words of the prompt is a message of its own all the same', async () => {
+  bench.plane.say('make the report', LONG_AGO)
+  bench.plane.say('the report', LONG_AGO)
+  bench.plane.say('', LONG_AGO)
+  bench.plane.say('last', LONG_AGO)
+  await bench.open({ firstPrompt: 'words of the project\n\nmake the report' })
+  await ended(2)
+  expect(answers()).toContain('You said: the report')
+})
+
+test.each(['0', '', undefined])('a resume behind %j', async (after) => {
+  bench.plane.say('old', LONG_AGO)
+  const variables = { IS_RESUME: 'true', ...(after === undefined ? {} : { RESUME_AFTER_SEQ: after }) }
+  await bench.open({ variables })
+  await bench.plane.until(() => bench.plane.watching > 0)
+  bench.plane.say('new')
+  await ended(after === '0' ? 2 : 1)
+  expect(answers()).toEqual(after === '0' ? ['You said: old', 'You said: new'] : ['You said: new'])
+})
+
 test('a resume without files goes on behind RESUME_AFTER_SEQ', async () => {
   const before = bench.plane.say('old', LONG_AGO)
   bench.plane.say('new', LONG_AGO)

@@ -39,6 +39,8 @@ export interface Faults {
   isDeaf?: boolean
   /** Takes what it is sent, and says nothing. */
   isSilent?: boolean
+  /** Milliseconds before a watch is served. */
+  watchDelay?: number
 }
 
 export interface ControlPlaneOptions {
@@ -224,6 +226,11 @@ export class ControlPlane {
     const refusal = this.#refusal(call.metadata, call.request.session_id ?? '') ?? this.faults.refuseWatch?.()
     if (refusal !== undefined) return void call.emit('error', refusal)
     if (this.faults.isSilent === true) return
+    setTimeout(() => this.#serveWatch(call), this.faults.watchDelay ?? 0)
+  }
+
+  #serveWatch(call: ServerWritableStream<{ after_seq: string }, object>): void {
+    if (call.cancelled) return
     const after = Number(call.request.after_seq)
     for (const row of this.messages) if (row.seq > after) call.write(this.#toWire(row))
     this.#watchers.add(call)

@@ -308,7 +308,11 @@ export class GatewayServer {
       if (found.phase !== 'READY') return refusal(status.FAILED_PRECONDITION, 'sandbox must be Ready to stop')
       found.phase = 'STOPPED'
     }
-    if (name === 'StartSandbox') found.phase = 'READY'
+    if (name === 'StartSandbox') {
+      if (found.phase !== 'STOPPED')
+        return refusal(status.FAILED_PRECONDITION, 'sandbox must be Stopped to start')
+      found.phase = 'READY'
+    }
     // What runs in a sandbox ends with it.
     if (name === 'DeleteSandbox' || name === 'StopSandbox') this.commands.kill()
     return { sandbox: shown(found) }

@@ -113,6 +113,7 @@ describe.skipIf(skipped)('in the image (skipped only where bubblewrap cannot run
   test.each([
     ['options ndots:50\n', 'options ndots:1\n'],
     ['options timeout:5 ndots:2\n', 'options timeout:5 ndots:1\n'],
+    ['options ndots:05 rotate\n', 'options ndots:1 rotate\n'],
     ['options\tndots:15 ndots:5\n', 'options\tndots:1 ndots:1\n'],
   ])('the entrypoint makes %j %j', (text, fixed) => {
     writeFileSync(join(image, 'resolv.conf'), text)

@@ -1,13 +1,28 @@
 import { z } from 'zod'
+import { parseNulls } from '../../absent-null.ts'
 import { RunnerError } from '../../errors.ts'
 import { refusalOf } from './builtin-tools.ts'
 import { budgetProblem, modelNamed, ThinkingTokens, takesEffort } from './thinking.ts'
 
+/** Separates the common part of a prompt from the changing one: a hint for caches, not a part of the prompt. */
+const BOUNDARY = '__SYSTEM_PROMPT_DYNAMIC_BOUNDARY__'
+
+const Words = z.union(
+  [z.string(), z.array(z.string()).transform((parts) => joined(parts.filter((part) => part !== BOUNDARY)))],
+  'must be a text, or a list of texts',
+)
+
 /** A whole system prompt, or text to append to Claude Code's own. Both have this name in Python's SDK. */
-const SystemPrompt = z.union([
-  z.string(),
-  z.looseObject({ append: z.string() }).transform(({ append }) => append),
-])
+const SystemPrompt = z.union(
+  [
+    Words,
+    z.looseObject({ type: z.literal('custom'), prompt: Words }).transform(({ prompt }) => prompt),
+    z
+      .looseObject({ type: z.literal('preset').optional(), append: z.string().default('') })
+      .transform(({ append }) => append),
+  ],
+  'must be a text, {"type": "preset", "append": …} or {"type": "custom", "prompt": …}',
+)
 
 /**
  * The options of the Agent SDK that `SDK_OPTIONS` may set, under their TypeScript or Python names. Every other key is
@@ -62,7 +77,7 @@ export function parseSdkOverrides(
 ): { overrides: SdkOverrides; unknown: string[] } {
   if (text === undefined) return { overrides: {}, unknown: [] }
   const given = withOneSpelling(parseJson(text))
-  const parsed = Overrides.safeParse(given)
+  const parsed = parseNulls(Overrides, given)
   if (!parsed.success) {
     const problems = parsed.error.issues.map(
       (issue) => `${issue.path.map(String).join('.') || 'the whole'}: ${issue.message}`,
@@ -73,12 +88,16 @@ export function parseSdkOverrides(
     )
   }
   const { systemPrompt, ...others } = parsed.data
-  const words = [systemPrompt, others.appendSystemPrompt].filter((part) => part !== undefined)
-  const appended = words.length === 0 ? {} : { appendSystemPrompt: words.join('\n\n') }
+  const words = joined([systemPrompt, others.appendSystemPrompt])
+  const appended = words === '' ? {} : { appendSystemPrompt: words }
   // Parsed JSON contains no `undefined`, which zod's types allow.
   const overrides = { ...others, ...appended } as SdkOverrides
   checkEffect(overrides, modelNamed(place.model ?? overrides.model, place.env))
   return { overrides, unknown: Object.keys(given ?? {}).filter((key) => !KNOWN.includes(key)) }
+}
+
+function joined(parts: readonly (string | undefined)[]): string {
+  return parts.filter((part) => part !== undefined && part !== '').join('\n\n')
 }
 
 const KNOWN: readonly string[] = Object.keys(Overrides.shape)

@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { isIPv6 } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import { RunnerError } from '../../errors.ts'
 import type { Tickets } from './tickets.ts'
@@ -63,7 +64,12 @@ export function checkPlace(request: FastifyRequest, options: DoorOptions): void 
 function isAllowedHost(host: string, { allowedHosts }: DoorOptions): boolean {
   const name = host.replace(/:\d*$/, '')
   if (LOOPBACK_NAMES.test(name)) return true
-  return allowedHosts.some((allowed) => allowed === '*' || allowed.toLowerCase() === name.toLowerCase())
+  return allowedHosts.some((allowed) => allowed === '*' || inUrl(allowed) === name.toLowerCase())
+}
+
+/** An address of IPv6 stands in brackets in a Host header, and without them in Kubernetes' `status.podIP`. */
+function inUrl(host: string): string {
+  return (isIPv6(host) ? `[${host}]` : host).toLowerCase()
 }
 
 /** Returns the runner's own origin as a browser writes it, without a default port. */

@@ -1,3 +1,4 @@
+import { SYSTEM_PROMPT_DYNAMIC_BOUNDARY } from '@anthropic-ai/claude-agent-sdk'
 import { expect, test } from 'vitest'
 import { parseSdkOverrides } from '../../../src/claude/launch/sdk-overrides.ts'
 
@@ -9,6 +10,17 @@ test.each([
     { system_prompt: { type: 'preset', preset: 'claude_code', append: 'Be kind.' } },
     { appendSystemPrompt: 'Be kind.' },
   ],
+  [{ system_prompt: { type: 'preset', preset: 'claude_code' } }, {}],
+  [
+    { system_prompt: { type: 'preset', preset: 'claude_code', append: null, excludeDynamicSections: true } },
+    {},
+  ],
+  [
+    { systemPrompt: ['One.', SYSTEM_PROMPT_DYNAMIC_BOUNDARY, 'Two.'] },
+    { appendSystemPrompt: 'One.\n\nTwo.' },
+  ],
+  [{ systemPrompt: { type: 'custom', prompt: 'Be kind.' } }, { appendSystemPrompt: 'Be kind.' }],
+  [{ system_prompt: '', model: null, max_turns: null }, {}],
   [{ systemPrompt: 'One.', appendSystemPrompt: 'Two.' }, { appendSystemPrompt: 'One.\n\nTwo.' }],
   [
     { max_turns: 3, allowed_tools: ['Read'] },
@@ -28,7 +40,8 @@ test('what an agent says for other runners is left out and named', () => {
 
 test.each([
   [{ max_turns: 'many' }, 'maxTurns'],
-  [{ system_prompt: 7 }, 'systemPrompt'],
+  [{ system_prompt: 7 }, 'systemPrompt: must be a text, {'],
+  [{ system_prompt: { type: 'file', path: '/a' } }, 'systemPrompt: must be a text, {'],
   [['system_prompt'], 'the whole'],
 ])('%j is refused where it is wrong', (given, where) => {
   expect(() => parse(given)).toThrow(where)
