@@ -66,7 +66,7 @@ export class GitDoor implements Door {
     }
   }
 
-  /** Asks for credentials with a 401, because git sends an address's credentials only when it is asked. */
+  /** Sends the refusal as text. A 401 asks for credentials, which git only sends when it is asked. */
   refuse(response: ServerResponse, { status, message }: Refusal): void {
     const asking = status === 401 ? { 'www-authenticate': 'Basic realm="agui-runner"' } : {}
     response.writeHead(status, { ...asking, 'content-type': 'text/plain' }).end(`${message}\n`)
