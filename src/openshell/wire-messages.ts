@@ -1,6 +1,6 @@
 // The messages between a launcher and an OpenShell gateway, of the packages openshell.v1, openshell.inference.v1,
 // openshell.sandbox.v1 and openshell.datamodel.v1. A message has no name on the wire, so one table holds all of them.
-// Fields that a launcher does not use are left out. test/openshell/protocol.test.ts compares the numbers with OpenShell.
+// Fields that a launcher does not use are left out. test/openshell/protocol.test.ts checks the numbers with OpenShell.
 import { bool, bytes, int32, int64, listOf, mapOf, one, TIMESTAMP, text, uint32 } from '../grpc/definition.ts'
 import { ENDPOINT, POLICY_MESSAGES } from './policy-messages.ts'
 
