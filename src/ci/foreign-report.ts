@@ -3,8 +3,8 @@ import { z } from 'zod'
 const tokens = z.number().int().nonnegative().catch(0)
 
 /**
- * The report of the runner in the container. It belongs to the agent's user, which could make it report anything, so its
- * shape is checked before it is shown.
+ * The report of the runner in the container. The agent's user owns that process and could make it report anything, so
+ * the report's shape is checked before it is shown.
  */
 export const ForeignReport = z.object({
   outcome: z.enum(['success', 'error', 'cancelled', 'interrupt']).catch('error'),

@@ -85,7 +85,7 @@ export class HeldToken {
     throw this.#failure ?? ended()
   }
 
-  /** Notes that GitHub refused the token. Ignored in the token's first minute: GitHub may not know it everywhere yet. */
+  /** Notes that GitHub refused the token. Ignored in its first minute: GitHub may not know it everywhere yet. */
   reject(token: string): void {
     const good = this.#good
     if (good?.token !== token || this.#options.clock.now() < good.mintedAt + AGAIN_MS) return

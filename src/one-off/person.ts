@@ -14,7 +14,7 @@ type Ask = (text: string) => Promise<string | undefined>
 /** Upper bound of the shown arguments of a tool call, in characters. */
 const INPUT_CHARS = 4000
 
-/** Asks on the terminal. Its line mode stays on, so that Ctrl-C is still a signal. Ctrl-D leaves all interrupts open. */
+/** Asks on the terminal. Its line mode stays on, so Ctrl-C is still a signal. Ctrl-D leaves all interrupts open. */
 export function personAt(input: Readable, output: Writable): Person {
   return {
     async answer(asked, signal) {
