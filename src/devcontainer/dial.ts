@@ -89,8 +89,7 @@ export async function askTunnel({ host, port }: Sample, signal: AbortSignal): Pr
 }
 
 /**
- * Requests the sample through the proxy. TLS is verified with `ca`. On port 80, and when TLS fails, the plain request is
- * tried.
+ * Requests the sample through the proxy. TLS is verified with `ca`. The request is plain on port 80 and when TLS fails.
  *
  * @returns the answer, such as `200`. @throws with the reason when there was none.
  */
