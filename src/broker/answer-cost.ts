@@ -4,9 +4,9 @@ import { z } from 'zod'
 import type { AnswerReader } from './relay.ts'
 import type { Tokens } from './session.ts'
 
-/** An answer that is not streamed is longer than this only when it is no message. */
+/** Longest unstreamed answer that is parsed, in bytes. A message is never longer. */
 const JSON_BYTES_MAX = 8 * 1024 * 1024
-/** Of an answer that was cut, whose count never came. */
+/** Estimate for an answer that was cut before its token count came. */
 const CHARS_A_TOKEN = 4
 
 const count = z.number().nonnegative().nullish()
@@ -27,7 +27,7 @@ const Delta = z.object({
 })
 const Whole = z.object({ type: z.literal('message'), usage: Counted })
 
-/** Reads what an answer has cost, as it passes. `onEnd` hears of it once. */
+/** Reads the token counts of a passing answer. `onEnd` is called once. */
 export function usageReader(isStream: boolean, onEnd: (tokens: Tokens) => void): AnswerReader {
   return isStream ? streamReader(onEnd) : jsonReader(onEnd)
 }
@@ -75,7 +75,7 @@ function jsonReader(onEnd: (tokens: Tokens) => void): AnswerReader {
   }
 }
 
-/** What the later one counts is of the whole answer so far; what it leaves out stays. */
+/** Merges a later count, which is of the whole answer so far. Members that it lacks stay. */
 function withCounts(tokens: Tokens, counted: z.infer<typeof Counted>): Tokens {
   return {
     input: counted.input_tokens ?? tokens.input,

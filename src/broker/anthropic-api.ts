@@ -25,7 +25,7 @@ export function anthropicApi(baseUrl: string, credential: Readonly<Record<string
   }
 }
 
-/** The client's list of betas, and the credential's among them. */
+/** Returns the client's list of betas with the credential's own added. */
 function withBeta(
   headers: Readonly<Record<string, string>>,
   beta: string | undefined,

@@ -2,7 +2,7 @@ import { basename, dirname } from 'node:path'
 import { createStream } from 'rotating-file-stream'
 import type { Noted } from './door.ts'
 
-/** One request, without a header's value, a body or a prompt. */
+/** The record of one request. It holds no header value, body or prompt. */
 export interface AuditLine extends Omit<Noted, 'refusal'> {
   session: string
   door: string | undefined
@@ -14,7 +14,7 @@ export interface AuditLine extends Omit<Noted, 'refusal'> {
   ms?: number
   bytesIn?: number
   bytesOut?: number
-  /** The policy's rule that decided. */
+  /** The policy rule that decided. */
   rule?: string | undefined
 }
 
@@ -27,7 +27,7 @@ export interface Audit {
   close(): Promise<void>
 }
 
-/** JSON lines in a file of its own, mode 0600, rotated. */
+/** Opens the audit: JSON lines in a file of its own, mode 0600, rotated. */
 export function openAudit(file: string, onFailure: (error: Error) => void): Audit {
   const stream = createStream(basename(file), {
     path: dirname(file),

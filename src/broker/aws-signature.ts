@@ -4,14 +4,14 @@ import { HttpRequest } from '@smithy/protocol-http'
 import { SignatureV4 } from '@smithy/signature-v4'
 import type { RouteEnv } from '../model-route/route-kind.ts'
 
-/** The headers with a signature over them and the body. */
+/** Returns the headers with a signature over them and the body. */
 export type Sign = (
   url: URL,
   headers: Record<string, string>,
   body?: Buffer,
 ) => Promise<Record<string, string>>
 
-/** By AWS's own libraries: they find the credentials as every program for its cloud does. */
+/** Creates a signer from AWS's own libraries, which find the credentials as every AWS program does. */
 export function awsSignature(env: RouteEnv, region: string): Sign {
   const credentials = credentialsOf(env)
   const signature = new SignatureV4({ service: 'bedrock', region, sha256: Sha256, credentials })
@@ -30,7 +30,7 @@ export function awsSignature(env: RouteEnv, region: string): Sign {
   }
 }
 
-/** Named in the environment, else along AWS's chain: profiles, roles and the machine's own. */
+/** Takes the credentials from the environment, else from AWS's chain: profiles, roles and the machine's own. */
 function credentialsOf(env: RouteEnv) {
   const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: session } = env
   if (!id || !secret) return defaultProvider()

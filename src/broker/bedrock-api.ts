@@ -4,11 +4,11 @@ import type { Sign } from './aws-signature.ts'
 import type { RequestLine } from './door.ts'
 import type { ModelApi, Passage } from './model-door.ts'
 
-/** Claude Code's own, where nothing names a region. */
+/** Claude Code's default region. */
 const REGION = 'us-east-1'
 const PATH = /^\/model\/([A-Za-z0-9](?:[\w.:-]|%3A|%2F)*)\/(?:invoke-with-response-stream|invoke)$/
 
-/** Amazon Bedrock in the environment's region: with its bearer token, else with AWS's signature. */
+/** Amazon Bedrock in the environment's region, authorized by its bearer token, else by AWS's signature. */
 export function bedrockApi(env: RouteEnv): ModelApi {
   const region = env['AWS_REGION'] || env['AWS_DEFAULT_REGION'] || REGION
   const base = env['ANTHROPIC_BEDROCK_BASE_URL'] || `https://bedrock-runtime.${region}.amazonaws.com`
@@ -33,7 +33,7 @@ export function bedrockApi(env: RouteEnv): ModelApi {
   }
 }
 
-/** AWS's own libraries are loaded with the first request. */
+/** Loads AWS's own libraries with the first request. */
 function signer(env: RouteEnv, region: string): Sign {
   let opened: Promise<Sign> | undefined
   return async (url, headers, body) => {

@@ -10,15 +10,15 @@ import { digestOf, newToken } from './token.ts'
 export interface ContainerBrokerOptions extends RouteEnvironment {
   policy: Policy
   port: number
-  /** Where programs find what they have to trust. */
+  /** The folder of the certificates that programs must trust. */
   certificates: string
-  /** A request to another host that the policy refused; what was asked of the model is not among them. */
+  /** Called for a request to another host that the policy refused. Model requests are not reported. */
   onDenied(what: { host: string; port: number; method: string; reason: string }): void
 }
 
 /**
- * The broker for everything in one container, whose way out is locked for every user but this process's: the model, if there
- * is a credential, and the hosts of the policy. Whoever is in there is the session, so there is no token.
+ * Opens the broker of one container in which only this process's user has a way out. It leads to the model, if there is a
+ * credential, and to the hosts of the policy. Everything in the container is one session, so there is no token.
  *
  * @throws when the port is taken or the certificates cannot be written.
  */

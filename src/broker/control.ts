@@ -9,13 +9,13 @@ const BODY_BYTES_MAX = 256 * 1024
 export interface ControlOptions {
   sessions: Sessions
   doors: Pick<UpstreamDoors, 'ready'>
-  /** What an agent has in the credentials' place. */
+  /** The agent's environment: placeholders instead of credentials. */
   agentEnvironment: Readonly<Record<string, string>>
   /** SHA-256 of the launcher's secret. */
   digest: Buffer
 }
 
-/** What a launcher asks of the broker, on a socket that no agent is given. */
+/** Creates the launchers' API, which listens on a socket that no agent is given. */
 export function createControl(options: ControlOptions): FastifyInstance {
   const { sessions, digest, doors, agentEnvironment } = options
   const app = Fastify({ bodyLimit: BODY_BYTES_MAX, forceCloseConnections: true })

@@ -2,20 +2,20 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Refusal } from './refusal.ts'
 import type { Session } from './session.ts'
 
-/** A request by what stood on its first line. Nothing is decoded: what is compared is what goes out. */
+/** A request's first line. Nothing is decoded: the compared text is the text that goes out. */
 export interface RequestLine {
   method: string
   path: string
-  /** Without the question mark. */
+  /** The query without its question mark. */
   query: string
 }
 
-/** What the audit is told of one request beside its line; never a header's value or a body. */
+/** Facts about one request for the audit, beside its first line. Never a header value or a body. */
 export interface Noted {
   model?: string
   repository?: string
   refs?: readonly string[]
-  /** Why the answer that was given says no. */
+  /** Why the request was refused. */
   refusal?: string
   inputTokens?: number
   outputTokens?: number
@@ -32,17 +32,17 @@ export interface Exchange {
   noted: Noted
 }
 
-/** One kind of upstream, with the list of what may be asked of it and the credential that it wants. */
+/** One kind of upstream, with its allow-list and its credential. */
 export interface Door {
   readonly name: 'model' | 'git' | 'github'
   takes(path: string): boolean
-  /** Answers the whole request. @throws {Refusal} while nothing has been answered. */
+  /** Answers the whole request. @throws {Refusal} as long as nothing has been sent. */
   answer(exchange: Exchange): Promise<void>
-  /** Says no in the words that this door's clients show to a person. */
+  /** Sends the refusal in the form that this door's clients show to a person. */
   refuse(response: ServerResponse, refusal: Refusal): void
 }
 
-/** Undefined for a line that is no plain path, such as a proxy's absolute form. */
+/** Returns undefined for a first line without a plain path, such as a proxy's absolute form. */
 export function readLine({ method = '', url = '' }: IncomingMessage): RequestLine | undefined {
   const [, path, query = ''] = /^(\/[^?#]*)(?:\?([^#]*))?$/.exec(url) ?? []
   return path === undefined ? undefined : { method, path, query }

@@ -1,4 +1,5 @@
-// Every other host, for who has no network: the policy decides by host, port and request. Who dials cannot be seen.
+// The way to every other host for an agent without a network. The policy decides by host, port and request; the dialling
+// program cannot be seen here.
 
 import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -16,9 +17,9 @@ import { createAuthority } from '../tunnel/authority.ts'
 export interface EgressDoor {
   connect(request: IncomingMessage, socket: Socket, head: Buffer): void
   plain(request: IncomingMessage, response: ServerResponse): void
-  /** Puts what programs inside have to trust beside the session's socket. */
+  /** Writes the certificates that programs inside must trust beside the session's socket. */
   writeCertificates(folder: string): void
-  /** Ends its connections. */
+  /** Ends every connection. */
   close(): void
 }
 
@@ -28,7 +29,7 @@ export interface EgressDoorOptions {
   onDecision(decision: EgressDecision): void
 }
 
-/** Inspected requests are opened with an authority of this session's own. */
+/** Opens the door. Inspected connections use a certificate authority of this session's own. */
 export async function openEgressDoor({ policy, env, onDecision }: EgressDoorOptions): Promise<EgressDoor> {
   const authority = createAuthority('agui-runner, this session')
   const extraFile = env['NODE_EXTRA_CA_CERTS'] || undefined

@@ -11,15 +11,15 @@ import { agentEnvironment, UpstreamDoors, type UpstreamsOptions } from './upstre
 const SECRET_BYTES = 32
 
 export interface GatewayOptions extends UpstreamsOptions {
-  /** Where the control socket is made; the sessions' folders stand beside it. */
+  /** Path of the control socket. The sessions' folders are made beside it. */
   control: string
-  /** Where the launcher's secret is written, for this user alone; it must not be there yet. */
+  /** Path of the new file for the launcher's secret, readable by this user alone. It must not exist. */
   secretFile: string
   auditFile: string | undefined
   onAuditFailure(error: Error): void
 }
 
-/** The broker alone: a process that has the credentials, and sessions for agents that have none. */
+/** Opens the broker by itself: a process that holds the credentials, and sessions for agents without any. */
 export async function openGateway(options: GatewayOptions): Promise<{ close(): Promise<void> }> {
   const { control, secretFile, auditFile, env, route } = options
   const secret = randomBytes(SECRET_BYTES).toString('base64url')

@@ -1,4 +1,4 @@
-// git's smart HTTP protocol, carried and not run: what is pushed is read off the push's own commands.
+// git's smart HTTP protocol. It is passed on and not run: the pushed refs are read from the push's own commands.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { toMessage } from '../errors.ts'
@@ -11,7 +11,7 @@ import { Refusal } from './refusal.ts'
 import { hasBody, passOn } from './relay.ts'
 import { rightTo } from './session.ts'
 
-/** Of the commands of a push, up to their flush; a few hundred branches. */
+/** Longest command list of one push, in bytes: room for a few hundred branches. */
 const COMMANDS_BYTES_MAX = 64 * 1024
 
 const PATH =
@@ -66,7 +66,7 @@ export class GitDoor implements Door {
     }
   }
 
-  /** git sends the credentials of an address only when it is asked for them. */
+  /** Sends the refusal as text. A 401 asks for credentials, which git only sends when it is asked. */
   refuse(response: ServerResponse, { status, message }: Refusal): void {
     const asking = status === 401 ? { 'www-authenticate': 'Basic realm="agui-runner"' } : {}
     response.writeHead(status, { ...asking, 'content-type': 'text/plain' }).end(`${message}\n`)
@@ -101,7 +101,7 @@ function onward(request: IncomingMessage, isPush: boolean): Record<string, strin
   }
 }
 
-/** The push as it goes on when it may; when it may not, git has been given its own answer. */
+/** Returns the push's body when it is allowed. Otherwise it has sent git's own refusal. */
 async function readPush({
   request,
   response,
@@ -122,7 +122,7 @@ async function readPush({
   const push = judgePush(read.lines, session.rights.branchPrefix)
   noted.refs = push.refs
   if (push.refs.length === 0) {
-    // git asks so whether it may come with a large push; nothing is allowed to follow.
+    // git sends a lone flush to ask whether a large push may follow. Nothing else may stand behind it.
     if (bytes.length > read.length || !(await pieces.next()).done)
       throw new Refusal('The push is not readable.', 400)
     return bytes
@@ -131,7 +131,7 @@ async function readPush({
     noted.refusal = [...push.refused].map(([ref, why]) => `${ref}: ${why}`).join('; ')
     if (!push.capabilities.has('report-status') && !push.capabilities.has('report-status-v2'))
       throw new Refusal(noted.refusal)
-    // git reads no answer before it has sent everything.
+    // git reads no answer before it has sent its whole request.
     for await (const _ of pieces);
     response.writeHead(200, { 'content-type': `application/x-${PUSH}-result`, 'cache-control': 'no-cache' })
     response.end(refusalReport(push, push.refused))

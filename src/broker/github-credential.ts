@@ -6,19 +6,19 @@ import type { GitHubUpstream } from './github-upstream.ts'
 import { Refusal } from './refusal.ts'
 import type { Rights } from './session.ts'
 
-/** Of all that GitHub is asked for one token, tries included. */
+/** Longest time for one token, in milliseconds, retries included. */
 const MINT_MS_MAX = 60_000
-/** A stop waits for it. */
+/** Longest time for a revocation, in milliseconds. A stop waits for it. */
 const REVOKE_MS_MAX = 5000
 const NEVER = new AbortController().signal
 
-/** What one session's doors show GitHub. */
+/** The credential that one session's doors send to GitHub. */
 export interface GitHubCredential extends Pick<HeldToken, 'name' | 'problem' | 'open' | 'reject' | 'close'> {
-  /** Undefined: only what anybody may read. @throws {RunnerError} when there should be one and is none. */
+  /** Returns undefined for anonymous access. @throws {RunnerError} when a token is due and cannot be had. */
   token(): Promise<string | undefined>
 }
 
-/** One that is somebody else's to renew. */
+/** Creates the credential of a fixed token, which someone else renews. */
 export function fixedCredential(token: string | undefined): GitHubCredential {
   return {
     name: 'GITHUB_TOKEN',
@@ -38,7 +38,7 @@ export interface AppCredentialOptions {
   onProblem(message: string): void
 }
 
-/** The App's own, for the session's repositories and no more rights than it has there. `open` is as `mintToken`. */
+/** Creates an App's credential, limited to the session's repositories and rights. `open` works as in `mintToken`. */
 export async function appCredential(options: AppCredentialOptions): Promise<GitHubCredential> {
   const { app, github, rights, clock, onProblem } = options
   const [{ mintToken, revokeToken }, { HeldToken }] = await Promise.all([
@@ -58,7 +58,7 @@ export async function appCredential(options: AppCredentialOptions): Promise<GitH
     revoke: (token) =>
       atGitHub(github, { signal: NEVER, timeoutMs: REVOKE_MS_MAX }, (api) => revokeToken(token, api)).catch(
         (error: unknown) => {
-          // GitHub knows no such token: it is as good as revoked.
+          // GitHub does not know the token, so it is already revoked.
           if (!(error instanceof RunnerError && error.code === 'config_invalid')) throw error
         },
       ),
@@ -86,7 +86,7 @@ function atGitHub<T>(
   )
 }
 
-/** For a request that is about to go on. @throws {Refusal} with why there is none. */
+/** Returns the token for a request. @throws {Refusal} with the reason when there is none. */
 export async function shownToken(credential: GitHubCredential): Promise<string | undefined> {
   try {
     return await credential.token()
@@ -95,7 +95,7 @@ export async function shownToken(credential: GitHubCredential): Promise<string |
   }
 }
 
-/** The client has nothing that it could answer a 401 with: the credential is the broker's. */
+/** Turns GitHub's 401 into a refusal: the credential is the broker's, so the client could not answer it. */
 export function refuseUnauthorized(
   credential: GitHubCredential,
   token: string | undefined,

@@ -1,4 +1,4 @@
-// GitHub's REST API for one session: its repositories are read, and pull requests of its own branches are opened and edited.
+// GitHub's REST API for one session. It may read its repositories, and open and edit pull requests of its own branches.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { z } from 'zod'
 import { toMessage } from '../errors.ts'
@@ -11,15 +11,15 @@ import { passOn } from './relay.ts'
 import { rightTo, type Session } from './session.ts'
 import { readWhole } from './whole-body.ts'
 
-/** Of what is sent, and of the answer to "create pull request", which is read. */
+/** Longest request body, in bytes; also of the answer to "create pull request", which is read. */
 const BODY_BYTES_MAX = 1024 * 1024
 
 const PATH = /^\/github\/repos\/([A-Za-z0-9][\w.-]*\/[A-Za-z0-9_][\w.-]*?)(?:\/([^?]*))?$/
-/** Segments that are what they look like; an encoded slash or dot could be read as another path. */
+/** A path of plain segments. An encoded slash or dot could be read as another path. */
 const REST =
   /^(?:[\w.~:@+,!$&'()*;=-]|%(?!2[eEfF]|5[cC]|00)[0-9A-Fa-f]{2})+(?:\/(?:[\w.~:@+,!$&'()*;=-]|%(?!2[eEfF]|5[cC]|00)[0-9A-Fa-f]{2})+)*$/
 const QUERY = /^[\w.~:@+,!$'()*;=&%/-]*$/
-/** What may be read; the rest holds keys, alerts that quote secrets, and people's rights. */
+/** The readable resources. The others hold keys, alerts that quote secrets, and people's rights. */
 const READABLE =
   /^(?:actions\/(?:jobs|runs|workflows)|branches|check-runs|check-suites|commits|compare|contents|contributors|git|issues|labels|languages|license|milestones|pulls|readme|releases|statuses|tags|topics)(?:\/|$)/
 const REQUEST_HEADERS = ['accept', 'content-type', 'if-none-match', 'user-agent', 'x-github-api-version']
@@ -88,12 +88,12 @@ export class GitHubDoor implements Door {
     }
   }
 
-  /** In GitHub's own shape. */
+  /** Sends the refusal in GitHub's own shape. */
   refuse(response: ServerResponse, { status, message }: Refusal): void {
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ message }))
   }
 
-  /** The body of a write that may be. @throws {Refusal} for any other. */
+  /** Reads the body of an allowed write. @throws {Refusal} for any other. */
   async #readWrite(exchange: Exchange, repository: string, rest: string): Promise<Buffer> {
     const { request, asked, session } = exchange
     if (asked.query !== '') throw notListed(exchange)
@@ -119,7 +119,7 @@ export class GitHubDoor implements Door {
     return body
   }
 
-  /** Its number is what may be edited later; its address is told to who has launched the agent. */
+  /** Remembers a new pull request: its number for later edits, its address for the launcher. */
   #remember(session: Session, repository: string): { feed(piece: Buffer): void; end(): void } {
     const pieces: Buffer[] = []
     let length = 0
@@ -146,7 +146,7 @@ function onward(
     return typeof value === 'string' ? [[name, value]] : []
   })
   return {
-    // GitHub answers nobody who does not say a name.
+    // GitHub refuses a request without a User-Agent.
     'user-agent': 'agui-runner',
     ...Object.fromEntries(passing),
     'accept-encoding': 'identity',
@@ -165,7 +165,7 @@ function isPlain(rest: string): boolean {
   return REST.test(rest) && rest.split('/').every((segment) => !/^\.{1,2}$/.test(segment))
 }
 
-/** A branch that may be pushed, of the repository itself and not of a fork. */
+/** Accepts a branch that the session may push, of the repository itself and not of a fork. */
 function judgeHead(head: string, repository: string, prefix: string): void {
   const [owner = ''] = repository.split('/')
   const branch = head.toLowerCase().startsWith(`${owner.toLowerCase()}:`)
@@ -175,7 +175,7 @@ function judgeHead(head: string, repository: string, prefix: string): void {
     throw new Refusal(`A pull request may be opened from branches that begin with ${prefix} only.`, 422)
 }
 
-/** Two servers could read two things out of it, or none. */
+/** Parses JSON that every server reads alike: no doubled members. */
 function strictJson(bytes: Buffer): unknown {
   try {
     return parseStrictJson(bytes)

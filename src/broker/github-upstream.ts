@@ -9,7 +9,7 @@ export interface GitHubUpstream {
   readonly serverUrl: string
   /** `https://api.github.com`, likewise. */
   readonly apiUrl: string
-  /** Ways to the host of that address; opened when they are first needed. */
+  /** Returns the connections to the address's host, opened at first use. */
   connections(url: URL): Promise<Dispatcher>
   close(): Promise<void>
 }
@@ -17,9 +17,9 @@ export interface GitHubUpstream {
 const SERVER = 'https://github.com'
 
 /**
- * GitHub, or the server that GITHUB_SERVER_URL and GITHUB_API_URL name.
+ * Opens GitHub, or the server that GITHUB_SERVER_URL and GITHUB_API_URL name.
  *
- * @throws {RunnerError} `config_invalid` for an address that is none.
+ * @throws {RunnerError} `config_invalid` for an invalid address.
  */
 export function openGitHub(env: RouteEnv): GitHubUpstream {
   const serverUrl = addressIn(env, 'GITHUB_SERVER_URL') ?? SERVER

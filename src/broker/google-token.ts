@@ -3,7 +3,7 @@ import type { RouteEnv } from '../model-route/route-kind.ts'
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform'
 
-/** Google's own library finds the credential as every program for its cloud does, and renews the token. */
+/** Returns a source of tokens by Google's own library, which finds the credential as every Google program does. */
 export function googleTokens(env: RouteEnv): () => Promise<string> {
   const keyFile = env['GOOGLE_APPLICATION_CREDENTIALS'] || undefined
   const auth = new GoogleAuth({ scopes: SCOPE, ...(keyFile !== undefined && { keyFilename: keyFile }) })

@@ -8,10 +8,10 @@ import { Refusal } from './refusal.ts'
 import { hasBody, headersOn, type Passing, passOn } from './relay.ts'
 import { readWhole } from './whole-body.ts'
 
-/** Anthropic's own limit on a request, in bytes; where a body has to be read before it passes. */
+/** Anthropic's own limit on a request, in bytes. It bounds bodies that are read before they pass. */
 const BODY_BYTES_MAX = 32 * 1024 * 1024
 
-/** What Claude Code and the SDKs send that a model's API has a use for. */
+/** The headers of Claude Code and the SDKs that a model's API uses. */
 const REQUEST_HEADERS = [
   'accept',
   'content-type',
@@ -27,7 +27,7 @@ const REQUEST_HEADERS = [
 
 const ANSWER_HEADERS = [
   'content-type',
-  // Not asked for; an upstream that encodes all the same is understood.
+  // No encoding is asked for. It passes in case an upstream encodes all the same.
   'content-encoding',
   'request-id',
   'retry-after',
@@ -39,30 +39,30 @@ const ANSWER_HEADERS = [
   'x-amzn-bedrock-*',
 ]
 
-/** Where an admitted request goes, and what makes it welcome there. */
+/** The destination of an admitted request, and its authorization there. */
 export interface Passage {
   url: URL
-  /** Its answer is a model's, which counts its tokens. */
+  /** Whether the answer is a model's and counts its tokens. */
   isMetered: boolean
-  /** Where the model is named: by the path, or in the body. */
+  /** Where the request names the model: in the path or in the body. */
   modelIn: { path: string } | 'body' | undefined
-  /** The signature covers the body, so it is read first. */
+  /** Whether a signature covers the body, which is then read first. */
   isSigned?: boolean
-  /** The headers with the credential. */
+  /** Returns the headers with the credential. */
   authorize(headers: Record<string, string>, body: Buffer | undefined): Promise<Record<string, string>>
 }
 
-/** What may be asked of one kind of model service. */
+/** One kind of model service and its allow-list. */
 export interface ModelApi {
-  /** Undefined: not on the list. */
+  /** Returns undefined for a request that is not on the allow-list. */
   admit(asked: RequestLine): Passage | undefined
 }
 
 export interface ModelUpstream {
   api: ModelApi
-  /** Its connections; opened when they are first needed. */
+  /** Returns the connections, opened at first use. */
   connections(): Promise<Dispatcher>
-  /** Why a request did not get there, in words that may be shown. */
+  /** Explains a failed request in words without secrets. */
   explain(error: unknown): Promise<{ code: string; message: string }>
 }
 
@@ -112,12 +112,12 @@ export class ModelDoor implements Door {
   }
 
   refuse(response: ServerResponse, { status, message }: Refusal): void {
-    // Claude Code shows a 403 and ends; it would ask again after a 401.
+    // Claude Code shows a 403 and ends. After a 401 it would ask again.
     sayError(response, status === 401 ? 403 : status, message)
   }
 }
 
-/** Counts what the answer costs, where somebody wants to know; what is neither SSE nor JSON is not read. */
+/** Counts the answer's tokens if the session has limits. Only SSE and JSON are read. */
 function meterOf({ session, noted }: Exchange, { isMetered }: Passage): Passing['onAnswer'] {
   if (!isMetered || session.isUnlimited) return undefined
   return ({ headers }) => {
@@ -146,7 +146,7 @@ function modelOf({ modelIn }: Passage, body: Buffer | undefined): string | undef
   throw new Refusal('The body names no model.', 400)
 }
 
-/** In Anthropic's shape, whose message Claude Code shows. */
+/** Sends an error in Anthropic's shape, of which Claude Code shows the message. */
 function sayError(response: ServerResponse, status: number, message: string): void {
   const type = status >= 500 ? 'api_error' : status === 400 ? 'invalid_request_error' : 'permission_error'
   const body = JSON.stringify({ type: 'error', error: { type, message } })

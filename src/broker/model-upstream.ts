@@ -6,7 +6,7 @@ import { bedrockApi } from './bedrock-api.ts'
 import type { ModelApi, ModelUpstream } from './model-door.ts'
 import { vertexApi } from './vertex-api.ts'
 
-/** The model that a route leads to, with the route's credential, proxy and certificates. */
+/** Opens the model that a route leads to, with the route's credential, proxy and certificates. */
 export function openUpstream({ route, env }: { route: ModelRoute; env: RouteEnv }): ModelUpstream & {
   close(): Promise<void>
 } {

@@ -6,12 +6,12 @@ import { SessionServer } from './session-server.ts'
 import { digestOf, newToken } from './token.ts'
 
 export interface OwnBroker {
-  /** Where it listens: loopback, a free port. */
+  /** Address on loopback, at a free port. */
   readonly url: string
   readonly token: string
-  /** Loads what the first request needs. */
+  /** Loads the modules of the first request. */
   warm(): Promise<void>
-  /** Idempotent; ends what runs through it. */
+  /** Ends every request in progress. Safe to call twice. */
   close(): Promise<void>
 }
 
@@ -20,7 +20,7 @@ export interface RouteEnvironment {
   env: Readonly<Record<string, string | undefined>>
 }
 
-/** The broker inside the runner's own process: one session, the agent's, and the model's door alone. */
+/** Opens the broker inside the runner's own process: one session for the agent, with only the model's door. */
 export async function openOwnBroker(options: RouteEnvironment): Promise<OwnBroker> {
   const token = newToken()
   const upstream = openUpstream(options)

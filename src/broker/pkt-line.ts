@@ -1,4 +1,4 @@
-// git's pkt-line: four hexadecimal digits of length, themselves counted, then the bytes; 0000 is a flush.
+// git's pkt-line: four hexadecimal digits of length, which count themselves, then the bytes. 0000 is a flush.
 import { Refusal } from './refusal.ts'
 
 const HEAD_BYTES = 4
@@ -6,13 +6,13 @@ const LINE_BYTES_MAX = 65_520
 const FLUSH = '0000'
 
 export interface PktLines {
-  /** Up to the first flush, without their lengths. */
+  /** The lines before the first flush, without their lengths. */
   lines: Buffer[]
-  /** Bytes of these lines and the flush. */
+  /** Bytes of these lines and of the flush. */
   length: number
 }
 
-/** Undefined while the first flush has not come. @throws {Refusal} for what is no pkt-line of a push. */
+/** Returns undefined until the first flush has come. @throws {Refusal} for bytes that are no pkt-line of a push. */
 export function readUntilFlush(bytes: Buffer): PktLines | undefined {
   const lines: Buffer[] = []
   let at = 0
@@ -21,7 +21,7 @@ export function readUntilFlush(bytes: Buffer): PktLines | undefined {
     if (head.length < HEAD_BYTES) return undefined
     if (head === FLUSH) return { lines, length: at + HEAD_BYTES }
     const length = /^[0-9a-f]{4}$/i.test(head) ? Number.parseInt(head, 16) : 0
-    // 1 to 3 are delimiters of another protocol version.
+    // Lengths 1 to 3 are delimiters of another protocol version.
     if (length <= HEAD_BYTES || length > LINE_BYTES_MAX) throw new Refusal('The push is not readable.', 400)
     if (bytes.length < at + length) return undefined
     lines.push(bytes.subarray(at + HEAD_BYTES, at + length))

@@ -2,7 +2,7 @@ import { FLUSH_PKT, pktLine } from './pkt-line.ts'
 import { Refusal } from './refusal.ts'
 
 export interface Push {
-  /** Undefined for the lone flush that git asks with before a large push. */
+  /** The pushed refs; none for the lone flush with which git asks before a large push. */
   refs: readonly string[]
   capabilities: ReadonlySet<string>
 }
@@ -14,13 +14,13 @@ interface Command {
 
 const COMMAND = /^(?:[0-9a-f]{40} ([0-9a-f]{40})|[0-9a-f]{64} ([0-9a-f]{64})) (\S+)$/
 const SHALLOW = /^shallow (?:[0-9a-f]{40}|[0-9a-f]{64})$/
-/** git-check-ref-format, and nothing but printable ASCII: two spellings of one name are not needed. */
+/** A ref by git-check-ref-format, of printable ASCII only, so that a name has one spelling. */
 const REF = /^refs(?:\/(?!\.)[A-Za-z0-9_+=,.@#%&'"!$();<>|{}-]+(?<!\.lock)(?<!\.))+$/
 
 /**
- * What a push wants, and why it may not.
+ * Judges the commands of a push. Returns the refused refs with their reasons.
  *
- * @throws {Refusal} for what cannot be read with certainty.
+ * @throws {Refusal} for commands that cannot be read with certainty.
  */
 export function judgePush(
   lines: readonly Buffer[],
@@ -55,7 +55,7 @@ export function judgePush(
   return { refs: commands.map(({ ref }) => ref), capabilities, refused }
 }
 
-/** What git itself answers when it takes no ref: all of them, for half a push is none. */
+/** Builds git's own report that every ref is refused: half a push is none. */
 export function refusalReport({ refs, capabilities }: Push, refused: ReadonlyMap<string, string>): Buffer {
   const lines = refs.map((ref) => `ng ${ref} ${refused.get(ref) ?? 'another ref of this push is refused'}\n`)
   const report = Buffer.concat([...['unpack ok\n', ...lines].map(pktLine), FLUSH_PKT])

@@ -1,4 +1,4 @@
-/** Why a request goes no further: said to the client, so it holds no secret. */
+/** The refusal of a request. Its message goes to the client and holds no secret. */
 export class Refusal extends Error {
   override readonly name = 'Refusal'
   readonly status: number

@@ -1,4 +1,4 @@
-// One admitted request and its answer, header by header: what is not on a list does not pass.
+// One admitted request and its answer. Only headers on the lists pass.
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
@@ -6,18 +6,18 @@ import type { Dispatcher } from 'undici'
 export interface Onward {
   url: URL
   method: string
-  /** Lower-case names. */
+  /** Headers by lower-case name. */
   headers: Record<string, string>
-  /** As it comes, or whole; null for none. */
+  /** The body as a stream or whole; null for none. */
   body: Readable | Buffer | null
   dispatcher: Dispatcher
   signal: AbortSignal
 }
 
 export interface Passing {
-  /** The answer's headers that pass; a name that ends in `*` is a prefix. */
+  /** The answer's headers that pass. A name that ends in `*` is a prefix. */
   answer: readonly string[]
-  /** Told of the answer before its first byte passes; what it returns sees each piece, and the end. */
+  /** Called with the answer's head before its first byte passes. The returned reader gets each piece and the end. */
   onAnswer?: ((answer: AnswerHead) => AnswerReader | undefined) | undefined
 }
 
@@ -31,12 +31,12 @@ export interface AnswerReader {
   end(): void
 }
 
-/** Whether the head of the request says that a body follows. */
+/** Whether the request's head announces a body. */
 export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
-/** The headers on the list, each once. */
+/** Returns the headers on the list, each once. */
 export function headersOn(list: readonly string[], headers: IncomingHttpHeaders): Record<string, string> {
   const prefixes = list.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1))
   const passes = (name: string): boolean =>
@@ -49,9 +49,9 @@ export function headersOn(list: readonly string[], headers: IncomingHttpHeaders)
 }
 
 /**
- * Sends it on and its answer back, byte by byte as they come.
+ * Sends the request on and its answer back as the bytes come.
  *
- * @throws what kept an answer from coming, while nothing has been sent back; the signal's reason.
+ * @throws the upstream's failure or the signal's reason, as long as nothing has been sent back.
  */
 export async function passOn(response: ServerResponse, onward: Onward, passing: Passing): Promise<void> {
   const { url, dispatcher, signal, ...options } = onward
@@ -69,11 +69,11 @@ export async function passOn(response: ServerResponse, onward: Onward, passing: 
 }
 
 /**
- * One answer on its way back. What one read of the upstream's socket brought, the head among it, goes out as one write:
- * many small frames cost a write a read, and nothing waits longer than the reading itself.
+ * One answer on its way back. The bytes of one read of the upstream's socket, the head included, go out as one write:
+ * many small frames cost one write per read, and no byte waits longer than the read itself.
  */
 class Answer implements Dispatcher.DispatchHandler {
-  /** Resolves when it is over, whole or broken; rejects when it has not begun. */
+  /** Resolves when the answer has ended, whole or broken. Rejects when it never began. */
   readonly done: Promise<void>
   readonly #response: ServerResponse
   readonly #passing: Passing
@@ -94,7 +94,7 @@ class Answer implements Dispatcher.DispatchHandler {
     })
   }
 
-  /** Nobody waits for it any more. */
+  /** Abandons the answer, because its client has left. */
   leave(reason: unknown): void {
     this.#left = { reason }
     this.#controller?.abort(asError(reason))
@@ -112,7 +112,7 @@ class Answer implements Dispatcher.DispatchHandler {
     headers: IncomingHttpHeaders,
   ): void {
     if (statusCode < 200) return
-    // What it throws ends the exchange, before anything was said.
+    // An error of the callback ends the exchange before anything was sent.
     this.#reader = this.#passing.onAnswer?.({ statusCode, headers })
     this.#response.writeHead(statusCode, headersOn(this.#passing.answer, headers))
     this.#response.on('drain', () => controller.resume())
@@ -136,7 +136,7 @@ class Answer implements Dispatcher.DispatchHandler {
       this.#reject(error)
       return
     }
-    // Begun and broken: so it is told, by a connection that breaks.
+    // A begun answer that breaks is passed on as a connection that breaks.
     this.#flush(controller)
     this.#response.destroy()
     this.#reader?.end()

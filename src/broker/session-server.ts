@@ -13,10 +13,10 @@ import type { Session } from './session.ts'
 import { isTokenOf, TokenGuard, tokensIn } from './token.ts'
 
 const HEAD_BYTES_MAX = 16 * 1024
-/** Of what one reader has not taken yet; above it the upstream waits. Several reads of a socket, so that one does not. */
+/** Most unread bytes of one answer before the upstream is paused: several reads of a socket. */
 const BUFFERED_BYTES_MAX = 256 * 1024
 const CONNECTIONS_MAX = 256
-/** Longer than any client keeps a connection unused. */
+/** Longer than any client keeps an unused connection. */
 const KEEP_ALIVE_MS = 120_000
 
 const NO_EGRESS =
@@ -26,21 +26,21 @@ const NO_SESSION = 'This is no session of this broker: its token is wrong, or it
 
 export interface SessionServerOptions {
   session: Session
-  /** The first that takes a path answers. */
+  /** The doors. The first that accepts a path answers. */
   doors: readonly Door[]
   audit?: ((line: AuditLine) => void) | undefined
-  /** The way to every other host; undefined: there is none. */
+  /** The way to every other host; undefined when there is none. */
   egress?: EgressDoor | undefined
 }
 
-/** What one session can reach, and nothing of it without that session's proof. */
+/** The server of one session. It refuses every request without the session's proof. */
 export class SessionServer {
   readonly #options: SessionServerOptions
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #ended = new AbortController()
   readonly #guard = new TokenGuard()
-  /** Of each connection, what its earlier requests were. */
+  /** By connection: the bytes of its earlier requests. */
   readonly #counted = new WeakMap<Socket, { in: number; out: number }>()
 
   constructor(options: SessionServerOptions) {
@@ -64,7 +64,7 @@ export class SessionServer {
     })
   }
 
-  /** Listens on loopback, by default on a port that is free. Returns its address. */
+  /** Listens on loopback, by default on a free port. Returns the address. */
   async listenOnLoopback(port = 0): Promise<string> {
     this.#server.listen(port, '127.0.0.1')
     await once(this.#server, 'listening')
@@ -76,7 +76,7 @@ export class SessionServer {
     await once(this.#server, 'listening')
   }
 
-  /** Ends every request. Idempotent. */
+  /** Ends every request in progress. Safe to call twice. */
   async close(): Promise<void> {
     this.#ended.abort()
     this.#options.egress?.close()
@@ -148,12 +148,12 @@ export class SessionServer {
     })
   }
 
-  /** A token that is shown has to be the session's, also where none is needed; the placeholder is none. */
+  /** Checks the shown token, which must be the session's even where none is needed. A placeholder is no token. */
   #identify(request: IncomingMessage): void {
     const { session } = this.#options
     if (this.#guard.isShut) throw new Refusal(SHUT, 429)
     const { 'proxy-authorization': ours } = request.headers
-    // What else such a request shows is for the host that it goes to.
+    // The other credentials of such a request are for its own host.
     const headers = isForElsewhere(request)
       ? ours === undefined
         ? {}
@@ -179,12 +179,12 @@ export class SessionServer {
   }
 }
 
-/** In the absolute form, as a proxy is asked. */
+/** Whether the request is in the absolute form, as a proxy is asked. */
 function isForElsewhere({ url = '' }: IncomingMessage): boolean {
   return /^http:\/\//i.test(url)
 }
 
-/** The rest of a refused body is not read: its connection ends with the answer. */
+/** Sends a refusal and closes the connection, because the rest of the body is not read. */
 function refuse(door: Door | undefined, { request, response }: Exchange, refusal: Refusal): void {
   if (!request.complete) response.shouldKeepAlive = false
   if (door !== undefined) door.refuse(response, refusal)

@@ -6,7 +6,7 @@ export interface RepositoryRight {
   access: 'read' | 'write'
 }
 
-/** US dollars a million tokens. */
+/** US dollars for a million tokens. */
 interface Price {
   input: number
   output: number
@@ -16,23 +16,23 @@ interface Price {
 
 interface Limits {
   requests?: number | undefined
-  /** Tokens that the model wrote. */
+  /** Limit of the tokens that models write. */
   outputTokens?: number | undefined
   costUsd?: number | undefined
 }
 
-/** What a session may do. Where a field is undefined there is no such limit. */
+/** The rights of a session. An undefined limit does not apply. */
 export interface Rights {
   models?: readonly string[] | undefined
   repositories: readonly RepositoryRight[]
-  /** Of the branches that may be pushed: `agui/`. */
+  /** Prefix of the branches that may be pushed, such as `agui/`. */
   branchPrefix: string
   limits: Limits
-  /** By model; a limit on cost is kept with these. */
+  /** Prices by model, for a limit on cost. */
   prices: Readonly<Record<string, Price>>
 }
 
-/** Tokens of one answer, as the API counts them. */
+/** The tokens of one answer, as the API counts them. */
 export interface Tokens {
   input: number
   output: number
@@ -40,26 +40,26 @@ export interface Tokens {
   cacheWrite: number
 }
 
-/** What a session may do with a repository, whose names know no case. */
+/** Returns the session's right to a repository. Repository names ignore case. */
 export function rightTo({ repositories }: Rights, name: string): RepositoryRight['access'] | undefined {
   return repositories.find((one) => one.name.toLowerCase() === name.toLowerCase())?.access
 }
 
-/** The rights of the agent in this process: a model, and nothing else. */
+/** The rights of the agent of this process: the model and nothing else. */
 export const OWN_AGENT: Rights = { repositories: [], branchPrefix: '', limits: {}, prices: {} }
 
 const MILLION = 1_000_000
 
-/** Who asks, what it may, and what it has used of that. */
+/** One session: its proof, its rights and its usage. */
 export class Session {
   readonly id: string
   readonly rights: Rights
-  /** SHA-256 of its token. */
+  /** SHA-256 of the session's token. */
   readonly digest: Buffer
-  /** Not on a socket of its own, where whoever connects is the session. */
+  /** Whether a token is needed. On a socket of its own every client is the session. */
   readonly needsToken: boolean
   readonly used = { requests: 0, inputTokens: 0, outputTokens: 0, costUsd: 0 }
-  /** Addresses of the pull requests that it has opened, by `owner/name#7`. */
+  /** Addresses of the opened pull requests, by `owner/name#7`. */
   readonly pulls = new Map<string, string>()
 
   constructor(options: Pick<Session, 'id' | 'rights' | 'digest' | 'needsToken'>) {
@@ -69,12 +69,12 @@ export class Session {
     this.needsToken = options.needsToken
   }
 
-  /** Nobody asks what its answers cost. */
+  /** Whether the session has no limits, so that its answers need not be counted. */
   get isUnlimited(): boolean {
     return this.rights === OWN_AGENT
   }
 
-  /** Takes one request to a model from the budget; answers under way count when they have been given. */
+  /** Takes one model request from the budget. An answer in progress counts when it has ended. */
   takeRequest(model: string | undefined): void {
     const { models, limits, prices } = this.rights
     if (models !== undefined && model !== undefined && !models.includes(model))
@@ -90,7 +90,7 @@ export class Session {
     used.requests += 1
   }
 
-  /** Adds what one answer has cost. */
+  /** Adds the cost of one answer. */
   add(model: string | undefined, tokens: Tokens): { costUsd?: number } {
     const price = model === undefined ? undefined : this.rights.prices[model]
     const { used } = this

@@ -9,16 +9,16 @@ import { Session } from './session.ts'
 import { digestOf, newToken } from './token.ts'
 import { type OpenSession, SESSION_SOCKET, type UpstreamDoors } from './upstream-doors.ts'
 
-/** A socket's path, of which the system keeps 108 bytes with an end. */
+/** Longest path of a socket, in bytes: the system keeps 108 with the final zero. */
 const SOCKET_PATH_BYTES_MAX = 107
 const SESSIONS_MAX = 256
-/** Ended ones whose summary is kept. */
+/** Number of ended sessions whose summary is kept. */
 const ENDED_MAX = 1024
 
 const amount = z.number().positive()
 const price = z.number().nonnegative()
 
-/** What a launcher asks for. */
+/** The session that a launcher asks for. */
 export const SessionWish = z.strictObject({
   id: z
     .string()
@@ -52,7 +52,7 @@ export type SessionWish = z.infer<typeof SessionWish>
 
 interface Live {
   session: Session
-  /** Undefined while it is opened. */
+  /** Undefined while the session is being opened. */
   server: OpenSession | undefined
   folder: string
   ttlSeconds: number
@@ -64,7 +64,7 @@ export interface SessionFacts {
   id: string
   state: 'open' | 'ended'
   used: Session['used']
-  /** Addresses of the pull requests that it has opened. */
+  /** Addresses of the opened pull requests. */
   pullRequests: string[]
   expiresAt?: string
 }
@@ -85,7 +85,7 @@ export class Sessions {
     this.#options = options
   }
 
-  /** Its token is told here and never again. @throws {RunnerError} `invalid_input`. */
+  /** Opens a session. Its token is returned here and never again. @throws {RunnerError} `invalid_input`. */
   async open(wish: SessionWish): Promise<SessionFacts & Omit<OpenSession, 'close'> & { token: string }> {
     const id = wish.id ?? randomUUID()
     if (this.#live.has(id) || this.#ended.has(id))
@@ -120,7 +120,7 @@ export class Sessions {
     }
     this.#live.set(id, live)
     try {
-      // Whoever is given the folder may reach the socket; nobody else gets through the folder above.
+      // An agent that is given the folder can reach the socket. Others cannot pass the folder above it.
       await mkdir(folder, { mode: 0o711 })
       live.server = await doors.open({ session, mode, folder, listen, audit })
       if (this.#live.get(id) !== live) await live.server.close()
@@ -132,7 +132,7 @@ export class Sessions {
     return { ...factsOf(live), ...reached, token }
   }
 
-  /** The time it may live begins anew. */
+  /** Restarts the session's lifetime. */
   renew(id: string): SessionFacts | undefined {
     const live = this.#live.get(id)
     if (live === undefined) return this.#ended.get(id)
@@ -150,7 +150,7 @@ export class Sessions {
     return [...this.#live.values()].map(factsOf)
   }
 
-  /** Ends what runs through it; twice is fine. */
+  /** Ends the session and its requests. Safe to call twice. */
   async end(id: string): Promise<SessionFacts | undefined> {
     const live = this.#live.get(id)
     if (live === undefined) return this.#ended.get(id)

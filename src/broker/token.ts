@@ -4,7 +4,7 @@ import { SESSION_HEADER } from '../model-route/credentials.ts'
 
 const TOKEN_BYTES = 32
 
-/** 256 bits; only its digest is kept. */
+/** Creates a token of 256 bits. Only its digest is kept. */
 export function newToken(): string {
   return `agui_${randomBytes(TOKEN_BYTES).toString('base64url')}`
 }
@@ -17,7 +17,7 @@ export function isTokenOf(digest: Buffer, token: string): boolean {
   return timingSafeEqual(digest, digestOf(token))
 }
 
-/** Every credential that a request shows: a key, a bearer token, the password of Basic, our own header. */
+/** Returns every credential of a request: a key, a bearer token, a Basic password, our own header. */
 export function tokensIn(headers: IncomingHttpHeaders): string[] {
   const shown = [headers.authorization, headers['proxy-authorization']].map((header) => {
     const [, scheme = '', value = ''] = /^(bearer|basic) +(\S+)$/i.exec(header ?? '') ?? []
@@ -31,7 +31,7 @@ export function tokensIn(headers: IncomingHttpHeaders): string[] {
 const WRONG_MAX = 10
 const WRONG_MS = 60_000
 
-/** Whoever tries tokens is kept out for a minute after the tenth wrong one in a minute. */
+/** After ten wrong tokens within a minute it refuses further ones for a minute. */
 export class TokenGuard {
   #wrong: number[] = []
 

@@ -21,11 +21,11 @@ import type { Session } from './session.ts'
 import { SessionServer } from './session-server.ts'
 
 export interface UpstreamsOptions extends RouteEnvironment {
-  /** Decides about every other host; undefined: none is reached. */
+  /** Decides about every other host; undefined when none may be reached. */
   policy: Policy | undefined
-  /** Whose tokens GitHub is shown, one a session; undefined: GITHUB_TOKEN's. */
+  /** The App whose tokens GitHub gets, one per session; undefined for GITHUB_TOKEN. */
   app: GitHubApp | undefined
-  /** Told what is wrong with a token while a session goes on. */
+  /** Called when a token fails during a session. */
   onTokenProblem(message: string): void
   /** For tests. */
   clock?: Clock
@@ -33,39 +33,39 @@ export interface UpstreamsOptions extends RouteEnvironment {
 
 export interface SessionPlace {
   session: Session
-  /** Of a private one the other hosts are the broker's matter. */
+  /** In private mode the broker is also the way to other hosts. */
   mode: 'private' | 'public'
-  /** Of the session's own: its socket and certificates are there. */
+  /** The session's own folder, with its socket and certificates. */
   folder: string
-  /** Whoever reaches the socket is the session; on loopback its token is asked for. */
+  /** On a socket every client is the session; on loopback the token is needed. */
   listen: 'socket' | 'loopback'
   audit: ((line: AuditLine) => void) | undefined
 }
 
-/** By what it is reached. */
+/** The address of an open session. */
 export interface OpenSession {
   socket?: string
   url?: string
   close(): Promise<void>
 }
 
-/** Any answer counts as life; `message` says why there is none. */
+/** Whether an upstream answers at all. `message` is the reason when it does not. */
 export interface UpstreamState {
   ok: boolean
   message?: string
 }
 
-/** In its folder. */
+/** Name of the socket in the session's folder. */
 export const SESSION_SOCKET = 'gateway.sock'
 const READY_MS = 15_000
 
-/** What an agent outside of this process may reach, with the credentials of this environment behind it. */
+/** The upstreams of agents in other processes, with the credentials of this environment. */
 export class UpstreamDoors {
   readonly #options: UpstreamsOptions
   readonly #model: ReturnType<typeof openUpstream>
   readonly #github: GitHubUpstream
   readonly #modelDoor: Door
-  /** Of the sessions that are open. */
+  /** The credentials of the open sessions. */
   readonly #credentials = new Set<GitHubCredential>()
 
   /** @throws {RunnerError} `config_invalid`. */
@@ -133,7 +133,7 @@ export class UpstreamDoors {
     return { server, socket }
   }
 
-  /** Asks each upstream once, without a credential of the session's. */
+  /** Asks each upstream once, without a session's credential. */
   async ready(): Promise<Record<string, UpstreamState>> {
     const { route, app } = this.#options
     const { probeRoute } = await import('../model-route/probe.ts')
@@ -150,7 +150,7 @@ export class UpstreamDoors {
     }
   }
 
-  /** What kept a session from its next token; else whether GitHub takes the App's signature now. */
+  /** Returns a session's token failure, else whether GitHub accepts the App's signature now. */
   async #appState(app: GitHubApp): Promise<UpstreamState> {
     const problems = [...this.#credentials].flatMap(({ problem }) => problem ?? [])
     if (problems.length > 0) return { ok: false, message: [...new Set(problems)].join(' ') }
@@ -175,7 +175,7 @@ export class UpstreamDoors {
   }
 
   async close(): Promise<void> {
-    // Also of sessions that are only being opened.
+    // This includes sessions that are only being opened.
     await Promise.all([...this.#credentials].map((credential) => credential.close()))
     await Promise.all([this.#model.close(), this.#github.close()])
   }
@@ -189,11 +189,11 @@ function lineOf(session: string, decision: EgressDecision): AuditLine {
   }
 }
 
-/** Where and as what the clouds are asked; none of it is a credential. */
+/** Variables that name a cloud's region or project. None is a credential. */
 const CLOUD_PLACE =
   /^(?:ANTHROPIC_VERTEX_PROJECT_ID|GOOGLE_CLOUD_PROJECT|GCLOUD_PROJECT|CLOUD_ML_REGION|VERTEX_REGION_\w+|AWS_REGION|AWS_DEFAULT_REGION)$/
 
-/** What an agent's environment has of the route: a placeholder of the credential's kind, or the cloud that is asked. */
+/** Returns the agent's variables of a route: a placeholder of the credential's kind, or the cloud's place. */
 export function agentEnvironment(kind: ModelRouteKind, env: RouteEnvironment['env']): Record<string, string> {
   if (kind === 'oauth') return { CLAUDE_CODE_OAUTH_TOKEN: PLACEHOLDER_KEY }
   if (kind !== 'vertex' && kind !== 'bedrock') return { ANTHROPIC_API_KEY: PLACEHOLDER_KEY }

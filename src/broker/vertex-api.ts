@@ -4,13 +4,13 @@ import type { RouteEnv } from '../model-route/route-kind.ts'
 import type { RequestLine } from './door.ts'
 import type { ModelApi, Passage } from './model-door.ts'
 
-/** Claude Code's own, where CLOUD_ML_REGION says nothing. */
+/** Claude Code's default region, without CLOUD_ML_REGION. */
 const REGION = 'us-east5'
 const PATH =
   /^\/v1\/projects\/([\w-]+)\/locations\/([\w-]+)\/publishers\/anthropic\/models\/([A-Za-z0-9][\w.@-]*):(?:streamRawPredict|rawPredict)$/
 
 /**
- * Google's Vertex AI, under the project and the regions that the environment names.
+ * Google's Vertex AI, in the environment's project and regions.
  *
  * @throws {RunnerError} `config_invalid` without a project.
  */
@@ -52,7 +52,7 @@ function hostOf(region: string): string {
   return `${region}-aiplatform.googleapis.com`
 }
 
-/** Google's own library is loaded with the first request. */
+/** Loads Google's own library with the first request. */
 function tokenSource(env: RouteEnv): () => Promise<string> {
   let opened: Promise<() => Promise<string>> | undefined
   return async () => {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Refusal } from './refusal.ts'
 
-/** @throws {Refusal} when it is longer than `bytesMax`; the reading stops there. */
+/** Reads a whole body. @throws {Refusal} at the first byte beyond `bytesMax`. */
 export async function readWhole(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
   const pieces: Buffer[] = []
   let length = 0

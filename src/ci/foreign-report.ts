@@ -3,8 +3,8 @@ import { z } from 'zod'
 const tokens = z.number().int().nonnegative().catch(0)
 
 /**
- * What the runner in the container said of its run. It is of the agent's user, which could make it say anything: so its
- * shapes are looked at before they are shown.
+ * The report of the runner in the container. The agent's user owns that process and could make it report anything, so
+ * the report's shape is checked before it is shown.
  */
 export const ForeignReport = z.object({
   outcome: z.enum(['success', 'error', 'cancelled', 'interrupt']).catch('error'),

@@ -8,7 +8,7 @@ type Env = Readonly<Record<string, string | undefined>>
 const HOUR_MINUTES = 60
 const TIMEOUT_MINUTES_MAX = 24 * HOUR_MINUTES
 
-/** An input that was not given is an empty text. */
+/** Makes an input optional: GitHub passes one that was not given as an empty text. */
 const given = <T extends z.ZodType>(schema: T) =>
   z.preprocess(
     (text) => (typeof text === 'string' && text.trim() === '' ? undefined : text),
@@ -19,7 +19,7 @@ const choice = <const T extends readonly [string, ...string[]]>(...values: T) =>
 const line = (form: RegExp, is: string) => z.string().trim().regex(form, `must be ${is}`)
 const secret = line(/^[!-~]+$/, 'one line without spaces')
 
-/** By the name of the input in action/action.yml. */
+/** The inputs by their names in action/action.yml. */
 const Inputs = z.object({
   prompt: given(z.string()),
   'prompt-file': given(line(/^\P{Cc}+$/u, 'the path of a file')),
@@ -53,14 +53,14 @@ export type Inputs = z.infer<typeof Inputs>
 
 export const INPUT_NAMES = Inputs.keyof().options
 
-/** `INPUT_PROMPT_FILE`, as action/action.yml sets it. */
+/** Returns the variable of an input as action/action.yml sets it, such as `INPUT_PROMPT_FILE`. */
 export const variableOf = (input: string): string => `INPUT_${input.toUpperCase().replaceAll('-', '_')}`
 
-/** GitHub's own for this job; a default, so an App's identity beside it is no contradiction. */
+/** The variable with GitHub's token for this job. It is the default of github-token, so an App beside it is allowed. */
 export const JOB_TOKEN = 'JOB_TOKEN'
 
 /**
- * @throws {RunnerError} `config_invalid` with everything that is wrong, and no value.
+ * Reads and checks the inputs. @throws {RunnerError} `config_invalid` with every problem, and without a value.
  */
 export function readInputs(env: Env): Inputs {
   const inputs = Object.fromEntries(INPUT_NAMES.map((name) => [name, env[variableOf(name)]]))
@@ -90,7 +90,7 @@ function contradictionsIn(inputs: Inputs, env: Env): string[] {
   return problems
 }
 
-/** GitHub keeps a repository's secrets from some jobs, and says nothing: the input is empty. */
+/** Returns a hint for a missing credential: where GitHub withholds a secret from a job, the input is silently empty. */
 function noSecrets(env: Env): string {
   return env['GITHUB_ACTOR'] === 'dependabot[bot]'
     ? ' (a job of dependabot has the Dependabot secrets only)'

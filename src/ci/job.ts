@@ -4,7 +4,7 @@ import { isCode, RunnerError, toMessage } from '../errors.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
-/** What GitHub's runner sets for every step. */
+/** The variables that GitHub's runner sets for every step. */
 const Variables = z.object({
   GITHUB_EVENT_NAME: z.string().regex(/^[a-z_]+$/),
   GITHUB_EVENT_PATH: z.string().min(1),
@@ -25,7 +25,7 @@ const Event = z.object({
   workflow_run: z.object({ head_repository: Place.nullable() }).optional(),
 })
 
-/** The step that this process is, and what it was started by. */
+/** The step that this process runs, and the event that started it. */
 export interface Job {
   event: string
   /** `owner/name`. */
@@ -33,14 +33,14 @@ export interface Job {
   workspace: string
   temporary: string
   serverUrl: string
-  /** Whose deed the event is. */
+  /** The login of the event's sender, else GITHUB_ACTOR. */
   actor: string
-  /** Where its code comes from, when that is a fork: `owner/name`, or that it is gone. */
+  /** The fork that the code comes from: `owner/name`, or words when it was deleted. Undefined when there is no fork. */
   fork: string | undefined
 }
 
 /**
- * @throws {RunnerError} `config_invalid` outside of a step, and for an event that cannot be read.
+ * Reads the step's variables and event. @throws {RunnerError} `config_invalid` outside of a step, or without an event.
  */
 export async function readJob(env: Env): Promise<Job> {
   const variables = Variables.safeParse(env)
@@ -83,19 +83,19 @@ function forkOf({ pull_request, workflow_run }: z.infer<typeof Event>, own: stri
   return foreign === null ? 'a fork that is gone' : foreign.full_name
 }
 
-/** Only who may write to the repository can bring these about; with `pull_request` it is so where there is no fork. */
+/** Events that only a writer of the repository can cause. For `pull_request` this holds when there is no fork. */
 const OF_WRITERS = new Set([
   ...['create', 'delete', 'deployment', 'deployment_status', 'merge_group', 'pull_request', 'push'],
   ...['release', 'repository_dispatch', 'schedule', 'workflow_dispatch'],
 ])
-/** These run the base's workflow, with its secrets, whoever opened the pull request. */
+/** Events that run the base's workflow with its secrets, whoever opened the pull request. */
 const OF_BASE = new Set(['pull_request_target', 'workflow_run'])
 
 /**
- * Whether the words of this event may become a prompt. Those of an event that anybody can bring about are a stranger's,
+ * Decides whether the text of this event may become a prompt. An event that anybody can cause counts as a stranger's,
  * unless its actor may write to the repository; `rightOf` asks GitHub.
  *
- * @throws {RunnerError} `config_invalid` with who is refused.
+ * @throws {RunnerError} `config_invalid` with the reason when it may not.
  */
 export async function judgeJob(job: Job, rightOf: (login: string) => Promise<string>): Promise<void> {
   const { event, actor, fork, repository } = job

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 
-/** A line of the broker's audit, as far as a person is told of it. */
+/** A line of the broker's audit, reduced to the shown members. */
 const Line = z.object({
   door: z.string().optional(),
   method: z.string(),
@@ -11,14 +11,14 @@ const Line = z.object({
 })
 
 export interface RefusedRequest {
-  /** Of the broker: `git`, `github`, `model`, or `egress` for another host. */
+  /** The broker's door: `git`, `github`, `model`, or `egress` for another host. */
   door: string
-  /** `CONNECT pypi.org:443`. */
+  /** Method and path, such as `CONNECT pypi.org:443`. */
   request: string
   reason: string
 }
 
-/** What the broker refused, each once, in its order. A file that is not there is of a run that did not begin. */
+/** Returns the requests that the broker refused, in order and without repeats. A missing file counts as no requests. */
 export async function readRefused(auditFile: string): Promise<RefusedRequest[]> {
   const text = await readFile(auditFile, 'utf8').catch(() => '')
   const refused = new Map<string, RefusedRequest>()
@@ -33,7 +33,7 @@ export async function readRefused(auditFile: string): Promise<RefusedRequest[]> 
   return [...refused.values()]
 }
 
-/** The last line may be half written. */
+/** Returns undefined for a line that is no JSON: the last one may be incomplete. */
 function parse(json: string): unknown {
   try {
     return JSON.parse(json)

@@ -4,7 +4,7 @@ import { createWriteStream, type WriteStream } from 'node:fs'
 import { error, setSecret, warning } from '@actions/core'
 import { SECRET_CHARS_MIN } from '../redaction/encoded-forms.ts'
 
-/** Nothing that is printed afterwards shows it: neither whole, nor a line of it, nor as a Basic header holds it. */
+/** Has GitHub's runner mask the secrets in all later output: whole, each line of them, and as in a Basic header. */
 export function mask(secrets: readonly string[]): void {
   const forms = secrets
     .filter((secret) => secret !== '')
@@ -16,19 +16,19 @@ export function mask(secrets: readonly string[]): void {
   for (const form of new Set(forms)) if (form.length >= SECRET_CHARS_MIN) setSecret(form)
 }
 
-/** What is wrong, as the one annotation of this step: a line, for GitHub shows no more of it. */
+/** Writes the step's error annotation, as one line because GitHub shows no more. */
 export function annotate(title: string, message: string): void {
   error(message.replace(/\s+/g, ' '), { title: `agui-runner: ${title}` })
 }
 
-/** Beside what is wrong, or where nothing is. */
+/** Writes a warning annotation. */
 export function warn(title: string, message: string): void {
   warning(message, { title: `agui-runner: ${title}` })
 }
 
 /**
- * The log of a step while others' words are in it. GitHub's runner obeys lines such as `::set-output::`; between these two
- * it obeys one line alone, which nobody can guess.
+ * The log of a step while foreign text is written to it. GitHub's runner executes lines such as `::set-output::`. From
+ * construction to `end` it executes only one line, which holds a random token.
  */
 export class ForeignWords {
   readonly #token = randomUUID()
@@ -37,7 +37,7 @@ export class ForeignWords {
   #isEnded = false
   #problem: Error | undefined
 
-  /** What is written is also in that file, mode 0600. */
+  /** Copies the text to `file`, mode 0600. */
   constructor(file: string) {
     this.#copy = createWriteStream(file, { mode: 0o600 })
     this.#copy.on('error', (problem) => {
@@ -46,7 +46,7 @@ export class ForeignWords {
     process.stdout.write(`::stop-commands::${this.#token}\n`)
   }
 
-  /** Waits for a slow reader. What comes after the end is lost: it would be obeyed. */
+  /** Waits for a slow reader. Text after `end` is dropped, because its commands would be executed. */
   async write(text: string): Promise<void> {
     if (text === '' || this.#isEnded) return
     this.#isAtStart = text.endsWith('\n')
@@ -54,12 +54,12 @@ export class ForeignWords {
     if (!process.stdout.write(text)) await once(process.stdout, 'drain')
   }
 
-  /** The same from the start of a line, and not waited for. */
+  /** Writes a line of its own without waiting. */
   line(text: string): void {
     this.write(`${this.#isAtStart ? '' : '\n'}${text}\n`).catch(() => undefined)
   }
 
-  /** Commands count again. @returns why the file has not everything. */
+  /** Enables commands again. @returns why the file is incomplete, if it is. */
   async end(): Promise<Error | undefined> {
     this.#isEnded = true
     process.stdout.write(`${this.#isAtStart ? '' : '\n'}::${this.#token}::\n`)

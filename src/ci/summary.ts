@@ -1,10 +1,10 @@
 import type { RefusedRequest } from './refused-requests.ts'
 
-/** How a step went. */
+/** The result of a step. */
 export interface StepEnd {
   outcome: string
   exitCode: number
-  /** What was wrong, with what to do. */
+  /** The problem, with advice. Undefined when there was none. */
   problem: string | undefined
   mode: string | undefined
   modeReason: string | undefined
@@ -13,19 +13,19 @@ export interface StepEnd {
   inputTokens: number
   outputTokens: number
   branch: string | undefined
-  /** Addresses that the broker had of GitHub. */
+  /** The addresses that the broker received from GitHub. */
   pullRequests: readonly string[]
   refused: readonly RefusedRequest[]
-  /** The agent's last words. */
+  /** The agent's last message. */
   text: string
 }
 
-/** GitHub takes 1 MiB of a step. */
+/** Upper bound of the shown answer, in bytes. GitHub takes a summary of 1 MiB for a step. */
 const TEXT_BYTES_MAX = 512 * 1024
 const REFUSED_MAX = 20
 const SHOWN_CHARS = 300
 
-/** The page that GitHub shows of this step. Whatever others have written stands in code, and cannot leave it. Pure. */
+/** Returns the Markdown that GitHub shows for this step. Foreign text stands in code that it cannot end. Pure. */
 export function summaryOf(end: StepEnd): string {
   const { outcome, exitCode, problem, refused, text } = end
   const hidden = refused.length - REFUSED_MAX
@@ -67,7 +67,7 @@ function factsOf(end: StepEnd): [name: string, value: string][] {
   ]
 }
 
-/** A code span, or a block, ends with as many backticks as it began with: ours are more than any in the text. */
+/** Returns more backticks than any run of them in the text, so that the text cannot end its code span or block. */
 function backticks(text: string, least: number): string {
   let length = least
   for (const [run] of text.matchAll(/`+/g)) length = Math.max(length, run.length + 1)
@@ -89,7 +89,7 @@ function oneLine(text: string): string {
   return text.replace(/\s+/g, ' ').trim().slice(0, SHOWN_CHARS)
 }
 
-/** The beginning of a text, in whole characters. */
+/** Cuts a text to `bytesMax` bytes of UTF-8, in whole characters and with a mark at the end. */
 export function cutBytes(text: string, bytesMax: number): string {
   const bytes = Buffer.from(text)
   if (bytes.length <= bytesMax) return text

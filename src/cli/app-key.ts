@@ -5,25 +5,25 @@ import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { RunnerError, toMessage } from '../errors.ts'
 
-/** A PEM file of RSA 4096 has some 3,300 bytes. */
+/** Upper bound of a key, in bytes. A PEM file of RSA 4096 has about 3,300. */
 const KEY_BYTES_MAX = 32 * 1024
-/** A password manager may ask its owner first. */
+/** Limit of the command, in milliseconds. A password manager may ask its owner first. */
 const COMMAND_MS_MAX = 120_000
 
-/** Where an App's private key is; it is never written anywhere. */
+/** The place of an App's private key, exactly one of the three. The key is never written anywhere. */
 export interface KeySource {
-  /** A PEM file; `-` is stdin. */
+  /** The path of a PEM file; `-` is stdin. */
   file?: string
-  /** The name of a variable. */
+  /** The name of the variable that holds it. */
   variable?: string
   /** A shell command that prints it, as `op read …` and `pass show …` do. */
   command?: string
 }
 
 /**
- * The key as PEM, PKCS#1 or PKCS#8; a literal `\n` counts as a line's end, as in variables that hold one line.
+ * Reads the key as PEM, PKCS#1 or PKCS#8. A literal `\n` counts as a line end, as in variables that hold one line.
  *
- * @throws {RunnerError} `config_invalid`, without anything of the key.
+ * @throws {RunnerError} `config_invalid`, without any part of the key.
  */
 export async function readAppKey(
   source: KeySource,
@@ -56,7 +56,7 @@ function reader(
   return { name: '--key-command', read: () => output(command ?? '', env) }
 }
 
-/** What the command prints. What it says on stderr is its user's to read, so it goes there. */
+/** Runs the command and returns its stdout. Its stderr is passed on to the user. */
 async function output(command: string, env: Readonly<Record<string, string | undefined>>): Promise<string> {
   const options = { env: { ...env }, timeout: COMMAND_MS_MAX, maxBuffer: KEY_BYTES_MAX * 2 }
   try {

@@ -15,7 +15,7 @@ export interface AppFlags {
   keyCommand?: string
 }
 
-/** Which GitHub App, and where its key is. */
+/** Adds the options that name a GitHub App and the place of its key. */
 export function addAppOptions(command: Command): Command {
   return command
     .option('--app-id <id>', "the GitHub App's client id or number, else GITHUB_APP_ID")
@@ -26,9 +26,9 @@ export function addAppOptions(command: Command): Command {
 }
 
 /**
- * Undefined where no App is named.
+ * Reads the App from flags and environment. Returns undefined when neither names an App.
  *
- * @throws {RunnerError} `config_invalid`, without anything of the key.
+ * @throws {RunnerError} `config_invalid`, without any part of the key.
  */
 export async function readApp(flags: AppFlags, env: Env): Promise<GitHubApp | undefined> {
   const appId = flags.appId ?? env['GITHUB_APP_ID']

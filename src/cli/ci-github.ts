@@ -10,11 +10,15 @@ const ASK_MS = 20_000
 export interface GitHubQuestions {
   repository: string
   access: 'read' | 'write'
-  /** What asks: the job's own token, or the one that was given. */
+  /** The token that the question is asked with: the job's own, or the given one. */
   token: string
 }
 
-/** `admin`, `write`, `read` or `none`: what somebody may do with the repository. */
+/**
+ * Returns a user's permission for the repository: `admin`, `write`, `read` or `none`.
+ *
+ * @throws {RunnerError} `config_invalid` for a token that GitHub refuses; `github_failed`.
+ */
 export async function rightOf(
   login: string,
   { repository, token }: GitHubQuestions,
@@ -33,9 +37,9 @@ export async function rightOf(
 const EXPIRED = 'GitHub refuses github-token: it has expired, was revoked, or is another server’s'
 
 /**
- * Asks what git would ask first.
+ * Checks the token with git's own first request.
  *
- * @throws {RunnerError} `config_invalid` for a token that has not the right that is wanted.
+ * @throws {RunnerError} `config_invalid` for a token without the wanted access; `github_failed`.
  */
 export async function checkJobToken(questions: GitHubQuestions, env: Env): Promise<void> {
   const { repository, access, token } = questions
@@ -58,9 +62,9 @@ export async function checkJobToken(questions: GitHubQuestions, env: Env): Promi
 }
 
 /**
- * Makes a token of the App and ends it.
+ * Checks the App: makes a token of it and revokes the token.
  *
- * @throws {RunnerError} `config_invalid` when its key, its installation or its rights are not what is wanted.
+ * @throws {RunnerError} `config_invalid` when its key, installation or permissions are wrong; `github_failed`.
  */
 export async function checkJobApp(
   app: GitHubApp,

@@ -22,14 +22,14 @@ import { EXIT, exitCodeOfError } from './exit.ts'
 import { OneOff, type OneOffReport, TIME_LIMIT } from './one-off-run.ts'
 import { parseRunFlags } from './run.ts'
 
-/** GitHub's runner sends SIGINT, 7.5 s later SIGTERM, and 2.5 s later it kills. In milliseconds behind the SIGINT. */
+/** Milliseconds after the SIGINT of GitHub's runner. It sends SIGTERM 7.5 s after that, and kills 2.5 s later. */
 const HURRY_MS = 4000
 const LEAVE_MS = 6500
 const WARNINGS_MAX = 10
 const RESULT_BYTES_MAX = 64 * 1024
 const PROBLEM_BYTES_MAX = 4096
 
-/** What the environment of a step holds and a run has no use for. */
+/** Variables of a step that a run must not inherit: credentials and inputs. */
 const OF_THE_STEP = [
   ...['ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN', 'CLAUDE_CODE_OAUTH_TOKEN', 'GITHUB_TOKEN', JOB_TOKEN],
   ...['ACTIONS_RUNTIME_TOKEN', 'ACTIONS_ID_TOKEN_REQUEST_TOKEN', 'ACTIONS_ID_TOKEN_REQUEST_URL'],
@@ -37,7 +37,7 @@ const OF_THE_STEP = [
 ]
 const SECRETS = ['anthropic-api-key', 'anthropic-oauth-token', 'github-token', 'app-private-key'] as const
 
-/** `agui-runner ci`: what the first step of action/action.yml runs. */
+/** `agui-runner ci`: the command of the first step in action/action.yml. */
 export function ciCommand(context: CliContext): Command {
   return new Command('ci')
     .description('Run one prompt as a step of GitHub Actions (docs/ci.md)')
@@ -63,9 +63,9 @@ async function runStep(context: CliContext): Promise<number> {
   }
 }
 
-/** Nothing is started before all of this has been found good. */
+/** Checks the job, the inputs and the access to GitHub before anything is started. */
 async function admit(job: Job, env: Env): Promise<Inputs> {
-  // Before the inputs: a fork's job lacks them because it is a fork's.
+  // The job is judged before the inputs: a fork's job lacks its inputs because it is a fork's.
   const token = env[JOB_TOKEN] || env[variableOf('github-token')] || ''
   await judgeJob(job, (login) => rightOf(login, { repository: job.repository, access: 'read', token }, env))
   const inputs = readInputs(env)
@@ -84,7 +84,7 @@ class Step {
   readonly #context: CliContext
   readonly #job: Job
   readonly #inputs: Inputs
-  /** Of the files that stay for later steps. */
+  /** The folder of the files that stay for later steps. */
   readonly #folder: string
   #isCancelled = false
 
@@ -117,7 +117,7 @@ class Step {
     return await this.#finish(report, { log, events, audit })
   }
 
-  /** Resolves when GitHub's runner waits no longer; the next step removes what is left. */
+  /** Interrupts the run when cancelled. Resolves after `LEAVE_MS` or a SIGTERM; the next step removes what is left. */
   async #cancelled(oneOff: OneOff): Promise<OneOffReport> {
     const first = new Promise((resolve) => process.on('SIGINT', resolve).on('SIGTERM', resolve))
     const second = first.then(() => new Promise((resolve) => process.once('SIGTERM', resolve)))
@@ -131,7 +131,7 @@ class Step {
     return { outcome: 'cancelled', exitCode: EXIT.cancelled, ...nothing }
   }
 
-  /** The credentials stand in the environment of the broker, which is this process. */
+  /** Returns the run's environment. It holds the credentials, because this process is the broker. */
   async #environment(): Promise<Env> {
     const { env } = this.#context
     const inputs = this.#inputs
@@ -151,7 +151,7 @@ class Step {
     return { ...Object.fromEntries(rest), ...Object.fromEntries(set) }
   }
 
-  /** Who commits where neither the job nor the checkout says it. */
+  /** Returns the variables of a default committer, for a job and checkout that name none. */
   async #committer(): Promise<Record<string, string>> {
     const { env } = this.#context
     if (env['GIT_AUTHOR_NAME']) return {}
@@ -220,7 +220,7 @@ class Step {
   }
 }
 
-/** What the step ended with, as this command knows it. */
+/** The result of the step, as far as this command knows it. */
 interface Told extends Partial<StepEnd> {
   outcome: string
   exitCode: number
@@ -228,7 +228,7 @@ interface Told extends Partial<StepEnd> {
   files?: { log: string; events: string; audit: string }
 }
 
-/** The outputs, and the page. */
+/** Writes the step's outputs and its summary. */
 async function tell({ result, files, ...end }: Told): Promise<void> {
   const { outcome, exitCode, mode, modeReason, branch, text = '', pullRequests = [] } = end
   const outputs = {
@@ -255,7 +255,7 @@ async function tell({ result, files, ...end }: Told): Promise<void> {
   await summary.addRaw(summaryOf({ ...nothing, ...none, ...end })).write()
 }
 
-/** What is wrong and what to do about it; undefined when nothing is. */
+/** Returns the problem with advice. Undefined after a success. */
 function problemOf({ outcome, error, reason }: ForeignReport, exitCode: number): string | undefined {
   if (outcome === 'success') return undefined
   if (outcome === 'interrupt')
@@ -275,7 +275,7 @@ const ADVICE = new Map([
   ['model_overloaded', 'Run the job again later.'],
 ])
 
-/** Hosts that were refused are the most usual reason for a task that did not work out. */
+/** Warns of refused hosts, the most frequent reason why a task fails. */
 function warnOfEgress(refused: readonly RefusedRequest[]): void {
   const hosts = refused.filter(({ door }) => door === 'egress')
   for (const { request, reason } of hosts.slice(0, WARNINGS_MAX))

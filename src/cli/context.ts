@@ -1,12 +1,12 @@
 import type { Env } from '../config.ts'
 
-/** What a command needs of the process it runs in. */
+/** The facts of the process that commands use. */
 export interface CliContext {
   version: string
   env: Env
-  /** Where `policy.yaml` and `wrappers/` lie. */
+  /** The folder of `policy.yaml` and `wrappers/`. */
   appDirectory: string
   workingDirectory: string
-  /** Whether a person reads stdout. */
+  /** Whether stdout is a terminal. */
   isTerminal: boolean
 }

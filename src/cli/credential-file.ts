@@ -4,7 +4,7 @@ import { Option } from 'commander'
 import type { Env } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 
-/** More than any credential is long. */
+/** Upper bound of the file, in bytes: more than any credentials need. */
 const FILE_BYTES_MAX = 64 * 1024
 
 const NAMES =
@@ -18,9 +18,10 @@ export function credentialFileOption(): Option {
 }
 
 /**
- * `env` with what the file holds. It is read once, so a pipe serves: `--credential-file <(pass show anthropic)`.
+ * Returns `env` with the file's variables. The file is read once, so a pipe works:
+ * `--credential-file <(pass show anthropic)`.
  *
- * @throws {RunnerError} `config_invalid`, without a value.
+ * @throws {RunnerError} `config_invalid`, without a value: unreadable, empty, no credential, or set in `env` too.
  */
 export function withCredentialFile(env: Env, file: string | undefined): Env {
   if (file === undefined) return env

@@ -12,10 +12,10 @@ import { stopSignal } from './stop-signal.ts'
 
 const DETECT_MS = 10_000
 const POLICY = 'policy.yaml'
-/** The habit of `policy check`: what was looked at is not as it should be. */
+/** The exit code of a check that found differences, as with `policy check`. */
 const EXIT_DIFFERS = 1
 
-/** `agui-runner devcontainer`: a dev container whose way out is locked and proven (docs/devcontainer.md). */
+/** `agui-runner devcontainer`: a dev container whose way out is locked and verified (docs/devcontainer.md). */
 export function devcontainerCommand(context: CliContext): Command {
   return new Command('devcontainer')
     .description('a dev container whose only way out is policy.yaml (docs/devcontainer.md)')
@@ -112,7 +112,7 @@ function verifyCommand(): Command {
     })
 }
 
-/** What was looked at is not as it should be, which is no failure of the command. */
+/** Prints the differences and sets the exit code. The command itself has not failed. */
 function fail(lines: readonly string[]): void {
   process.stderr.write(lines.map((line) => `${line}\n`).join(''))
   process.exitCode = EXIT_DIFFERS
@@ -123,7 +123,7 @@ interface ProxyFlags {
   certificates: string
 }
 
-/** What the container's entry starts, as the only user whose packets leave. */
+/** The command that the container's entry starts, as the only user whose packets leave. */
 function proxyCommand(context: CliContext): Command {
   return new Command('proxy')
     .description("inside the dev container: the policy's proxy; its environment is read from stdin")
@@ -158,7 +158,7 @@ async function want(root: string, { policy, image, network }: Choices): Promise<
   return { policy: await loadPolicy(file), policyText: readFileSync(file, 'utf8'), image, network }
 }
 
-/** The files say it for every clone: a name from the root. */
+/** Returns the policy's path from the root, which the files name for every clone. */
 function policyIn(root: string, file: string): string {
   const name = relative(root, resolve(root, file))
   if (name !== '' && !name.startsWith('..') && !name.startsWith('/')) return name

@@ -37,7 +37,7 @@ export function doctorCommand(context: CliContext): Command {
       const findings = await examine({ ...context, env, credentialFile })
       const ok = findings.every((finding) => finding.ok)
       const text = flags.json === true ? JSON.stringify({ ok, findings }) : toText(findings, ok)
-      // Nothing that was found holds one; an address or another program's last words might.
+      // No finding has a secret by design, but an address or another program's output might contain one.
       process.stdout.write(`${await withoutSecrets(text, env)}\n`)
       process.exitCode = ok ? EXIT.ok : EXIT.internal
     })
@@ -63,7 +63,7 @@ async function examine(context: DoctorContext): Promise<CheckFinding[]> {
       attempt('home', () => checkHome(context.env, config.claudeState)),
       attempt('state', () => checkFolder(stateDirectory)),
       attempt('workspace', () => checkFolder(workspace)),
-      // Without it there is a warning and no copy of the log; runs work.
+      // A log folder that cannot be written only costs the copy of the log, so the finding is no failure.
       attempt('log', () => checkFolder(dirname(config.logFile))).then((finding) => ({
         ...finding,
         ok: true,
@@ -124,7 +124,7 @@ async function findRoute(
   return { credentials, findings: [detected, answered] }
 }
 
-/** Who confines the agent decides who can read them. */
+/** Describes who can read the credentials, which depends on the confinement of the agent. */
 async function findCredentials(
   credentials: Credentials | undefined,
   report: EnforcementReport | undefined,
@@ -147,9 +147,9 @@ async function findClaudeCode(config: Config, { env }: CliContext): Promise<Chec
   if (!found.ok) return [found]
   const directory = await mkdtemp(join(tmpdir(), 'agui-runner-doctor-'))
   const child = childEnvironment(
-    // Even to say its version it writes there.
+    // Claude Code writes to this folder even to print its version.
     { ...env, CLAUDE_CONFIG_DIR: directory },
-    // And no key is needed for it.
+    // It needs no key for that.
     {
       routeKind: 'none',
       retriesMax: 0,
@@ -179,11 +179,11 @@ async function findPolicy({ policyFile, policyEnforcement }: Config): Promise<Ch
     const warnings = problems.length === 0 ? '' : `, ${problems.length} warnings (agui-runner policy check)`
     return { says: `${policyFile}: valid${warnings}`, facts: { file: policyFile, warnings: problems.length } }
   })
-  // With enforcement off nobody reads it.
+  // With enforcement off the policy is not read.
   return policyEnforcement === 'off' ? { ...found, ok: true } : found
 }
 
-/** On folders of its own: a runner that lives on the real ones keeps them. */
+/** Starts the enforcement on temporary folders, because a runner may be using the real ones. */
 async function tryEnforcement(
   config: Config,
   { env }: CliContext,
@@ -230,7 +230,7 @@ function findMode(
   })
 }
 
-/** What the environment wants in the workspace. Nothing of it is fetched, and a run works without it. */
+/** Reports the repositories, workflow and session folder that are named. Nothing is fetched; a run works without them. */
 async function findSetup(config: Config, { env }: CliContext): Promise<CheckFinding[]> {
   const { repositories, workflow, sessionConfigPath } = config
   const wanted = [

@@ -1,6 +1,6 @@
 import { isCode } from '../errors.ts'
 
-/** Exit codes (contract sections 2 and 10); from 3 to 5 those of `STOP_ON_RUN_FINISHED` and of `run`. */
+/** Exit codes (contract sections 2 and 10). 3 to 5 are those of `STOP_ON_RUN_FINISHED` and of `run`. */
 export const EXIT = {
   ok: 0,
   internal: 1,
@@ -11,7 +11,7 @@ export const EXIT = {
   sandbox: 6,
 } as const
 
-/** Errors that say: what was asked for is wrong, mend it. By name, so that no command loads what it does not use. */
+/** Names of errors about wrong usage. They are compared by name, so that no command loads modules it does not use. */
 const OF_USAGE = new Set(['PolicyError', 'MockError'])
 
 export function exitCodeOfError(error: unknown): number {

@@ -7,7 +7,7 @@ import type { Runner } from '../runner/create.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { EXIT } from './exit.ts'
 
-/** Run id of the prompt that a sandbox starts with; taken once per state folder, so it is never run twice. */
+/** The run id of a sandbox's first prompt. A state folder takes an id once, so the prompt never runs twice. */
 export const FIRST_RUN_ID = 'initial-prompt'
 
 export interface FirstPromptOptions {
@@ -18,8 +18,8 @@ export interface FirstPromptOptions {
 }
 
 /**
- * The prompt the sandbox was started for: the file wins. `undefined` when there is none, or it is a resume, or the control
- * plane keeps a cursor: then its first message is the prompt (control-plane.md 1.6).
+ * Returns the prompt that the sandbox was started for; the file wins over the variable. Undefined when there is none,
+ * on a resume, and when the control plane keeps a cursor: its first message is the prompt then (control-plane.md 1.6).
  */
 export async function firstPrompt(config: Config): Promise<string | undefined> {
   if (config.isResume || config.platformLink?.cursorFile !== undefined) return undefined
@@ -27,14 +27,14 @@ export async function firstPrompt(config: Config): Promise<string | undefined> {
     const text = await readFile(config.initialPromptFile, 'utf8')
     if (text.trim() !== '') return text
   } catch {
-    // Not there, or not ours to read: the variable counts.
+    // The file is missing or unreadable, so the variable counts.
   }
   return config.initialPrompt
 }
 
 /**
- * What the sandbox was started for and, before it, what the environment's workflow has to say: one message, as the
- * Python runner sends it (openshell.md 6.3). Waits until the repositories and the workflow are there.
+ * Joins the workflow's startup prompt and the sandbox's own prompt to one message, as the Python runner sends it
+ * (openshell.md 6.3). Waits until the repositories and the workflow are fetched. Undefined when there is neither prompt.
  */
 export async function wholeFirstPrompt(
   own: string | undefined,
@@ -45,16 +45,16 @@ export async function wholeFirstPrompt(
   return parts.length === 0 ? undefined : parts.join('\n\n')
 }
 
-/** Whether a first prompt may come of the workflow; only when that is there can be said whether it does. */
+/** Whether the workflow may have a startup prompt. Whether it has one is known once it is fetched. */
 export function mayHaveStartupPrompt({ workflow, isResume }: Config): boolean {
   return workflow !== undefined && !isResume
 }
 
 /**
- * @returns whether the prompt was new to the state folder; when it was not, nothing is run.
+ * @returns whether the prompt was new to the state folder. When it was not, nothing is run.
  *
  * Runs the first prompt on the sandbox's own thread. The network of a new sandbox may not be there yet
- * (openshell.md 1.7): the model route is asked a few times before, and the run says itself what is still wrong.
+ * (openshell.md 1.7), so the model route is tried a few times first. The run itself reports a lasting problem.
  */
 export async function runFirstPrompt(prompt: string, options: FirstPromptOptions): Promise<boolean> {
   const { config, runner, logger } = options
@@ -68,7 +68,7 @@ export async function runFirstPrompt(prompt: string, options: FirstPromptOptions
       messages: [{ id: FIRST_RUN_ID, role: 'user', content: prompt }],
       tools: [],
       context: [],
-      // A client may have been quicker while the workspace was made ready.
+      // A client may have started a run while the workspace was set up.
       forwardedProps: { delivery: 'queue' },
     })
     logger.info({ threadId, runId: FIRST_RUN_ID }, 'initial prompt submitted')
@@ -81,7 +81,7 @@ export async function runFirstPrompt(prompt: string, options: FirstPromptOptions
   }
 }
 
-/** As often as Claude Code itself would try; then the run says what is wrong. */
+/** Waits until the model route answers, for as many tries as Claude Code makes. The run reports a lasting problem. */
 async function untilRouteAnswers({ config, runner, logger, signal }: FirstPromptOptions): Promise<void> {
   const { claudeRetriesMax, connectRetryDelayMs } = config.limits
   for (let attempt = 1; attempt <= claudeRetriesMax && !signal.aborted; attempt++) {
@@ -89,14 +89,14 @@ async function untilRouteAnswers({ config, runner, logger, signal }: FirstPrompt
     if (problem === undefined) return
     logger.warn({ attempt, problem }, 'the model route does not answer yet')
     await delay(connectRetryDelayMs, undefined, { signal }).catch(() => {
-      // The runner stops; the loop sees it.
+      // The runner stops; the loop's condition ends it.
     })
   }
 }
 
 type Exiting = Pick<Config, 'exitCodes'>
 
-/** What the process ends with when it stops after its first run (contract section 2); undefined when it is not over. */
+/** Returns the exit code after the run that the process was started for (contract section 2). Undefined: it goes on. */
 export function exitCodeOf(end: RunEnd, { exitCodes }: Exiting): number | undefined {
   if (exitCodes === 'zero') return end.outcome === 'interrupt' ? undefined : EXIT.ok
   switch (end.outcome) {
@@ -111,7 +111,7 @@ export function exitCodeOf(end: RunEnd, { exitCodes }: Exiting): number | undefi
   }
 }
 
-/** The same for a prompt that an earlier process has run. */
+/** Returns the same for a prompt that an earlier process has run, by its state. */
 export function exitCodeOfState(
   state: Awaited<ReturnType<Runner['stateOf']>>,
   { exitCodes }: Exiting,

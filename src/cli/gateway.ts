@@ -19,7 +19,7 @@ interface Flags extends AppFlags {
   credentialFile?: string
 }
 
-/** `agui-runner gateway`: the holder of credentials alone, until a signal. */
+/** `agui-runner gateway`: the broker alone, until a signal. */
 export function gatewayCommand(context: CliContext): Command {
   const command = new Command('gateway')
     .description('hold the credentials for agents that have none (docs/credentials.md)')

@@ -13,11 +13,11 @@ import { claimFolder } from './instance.ts'
 
 export interface Here {
   readonly runner: Runner
-  /** Ends runs and processes. Idempotent. */
+  /** Ends runs and processes. Safe to call twice. */
   close(): Promise<void>
 }
 
-/** The folder whose threads these are: each has a state folder of its own, so that runs beside each other are no question. */
+/** The threads of one working folder. Each has a state folder of its own, so that several can run at the same time. */
 export class HereThreads {
   readonly #directory: string
 
@@ -29,7 +29,7 @@ export class HereThreads {
     return join(this.#directory, digest(threadId))
   }
 
-  /** The thread of the last run in this folder. */
+  /** Returns the thread of the last run in this folder. Undefined when there was none. */
   async last(): Promise<string | undefined> {
     try {
       return (await readFile(this.#lastFile, 'utf8')).trim() || undefined
@@ -50,7 +50,7 @@ export class HereThreads {
   }
 }
 
-/** Not in the folder itself: there git and the agent would find it. */
+/** Returns the folder of all state. It is outside of the working folder, where git and the agent would find it. */
 function stateHome(env: Env): string {
   const { RUNNER_STATE_DIR, XDG_STATE_HOME, HOME } = env
   if (RUNNER_STATE_DIR) return RUNNER_STATE_DIR
@@ -66,11 +66,15 @@ export interface HereOptions {
   threadId: string
   stateDirectory: string
   model: string | undefined
-  /** The runner cannot go on. */
+  /** Called when the runner cannot go on. */
   onFatal(error: unknown): void
 }
 
-/** A runner in this process on the current folder, behind a loopback port and a token that only this process has. */
+/**
+ * Starts a runner in this process on the current folder, behind a loopback port and a token that only this process has.
+ *
+ * @throws {RunnerError} `thread_busy` when another process runs this thread.
+ */
 export async function openHere({ context, ...options }: HereOptions): Promise<Here> {
   const { threadId, stateDirectory, model, onFatal } = options
   const token = randomBytes(32).toString('base64url')
@@ -83,7 +87,7 @@ export async function openHere({ context, ...options }: HereOptions): Promise<He
     AGUI_PORT: '0',
     AGUI_TOKEN: token,
     SESSION_ID: threadId,
-    // It is the person's at this terminal, and no session of a control plane.
+    // The run belongs to the person at this terminal, so no control plane is connected.
     AMBIENT_GRPC_ENABLED: '',
     ...(model === undefined ? {} : { LLM_MODEL: model }),
   }

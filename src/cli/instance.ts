@@ -6,29 +6,29 @@ import { createInterface } from 'node:readline'
 import { z } from 'zod'
 import { RunnerError } from '../errors.ts'
 
-/** What the first instance leaves for a second one to read. */
+/** The first instance's greeting to a later one: its process id and address. */
 const Greeting = z.object({ pid: z.number(), host: z.string(), port: z.number() })
 export type Greeting = z.infer<typeof Greeting>
 const Farewell = z.object({ exit: z.number() })
 
 export interface Instance {
-  /** Tells everyone who waits the exit code, and lets go of the folder. */
+  /** Sends the exit code to every attached instance, and releases the folder. */
   close(exitCode: number): Promise<void>
 }
 
-/** A second instance that hears nothing from the first for this long says so and goes. */
+/** Limit of the wait for the first instance's greeting, in milliseconds. Then the second one fails. */
 const GREETING_MS = 5000
-/** What one that waits has for taking its farewell; it may be stopped itself. */
+/** Limit of one farewell, in milliseconds. An attached instance may be suspended. */
 const FAREWELL_MS = 1000
-/** How often the folder is asked for when its holder vanishes in between. */
+/** Further attempts to claim the folder when its holder ends in between. */
 const CLAIMS_MAX = 3
 
 /**
- * Makes this process the only runner on its state folder; or, when there is one already, `attached` waits for its
- * end. A control plane runs its start command again when the exec stream breaks, while the first process lives on
+ * Makes this process the only runner on its state folder. When there is one already, `attached` waits for its end.
+ * A control plane runs its start command again when the exec stream breaks, while the first process is still running
  * (openshell.md 3.4.3).
  *
- * The lock is a listening socket, so that the kernel lets go of it whatever the process dies of.
+ * The lock is a listening socket, which the kernel releases however the process ends.
  */
 export async function claimFolder(
   stateDirectory: string,
@@ -40,7 +40,7 @@ export async function claimFolder(
     if (server !== undefined) return { instance: serveInstance(server, self) }
     const attached = await attach(path, stateDirectory)
     if (attached !== undefined) return { attached }
-    // It went while we asked: the folder is free, or somebody else's already.
+    // The holder ended meanwhile: the folder is free, or another process holds it already.
     if (attempt === CLAIMS_MAX) throw silent(stateDirectory)
   }
 }
@@ -54,7 +54,7 @@ function silent(stateDirectory: string): RunnerError {
 
 export interface Attached {
   first: Greeting
-  /** The first one's exit code; 1 when it died without a word, as OpenShell reports a death by signal. */
+  /** The first instance's exit code. 1 when it died without a farewell, as OpenShell reports a death by signal. */
   exitCode: Promise<number>
 }
 
@@ -88,9 +88,9 @@ function sayFarewell(socket: Socket, exitCode: number): Promise<void> {
 }
 
 /**
- * `undefined` when nobody greets because the holder has gone.
+ * Connects to the holder of the folder. Returns undefined when it ended before its greeting.
  *
- * @throws {RunnerError} when the holder takes the connection, or lets it wait, and says nothing.
+ * @throws {RunnerError} `internal` when the holder sends no greeting in time.
  */
 async function attach(path: string, stateDirectory: string): Promise<Attached | undefined> {
   const socket = createConnection(path)
@@ -112,11 +112,11 @@ async function attach(path: string, stateDirectory: string): Promise<Attached | 
   return { first: first.data, exitCode }
 }
 
-/** The next line as JSON; `undefined` when there is none any more. */
+/** Returns a reader of the next line as JSON. It resolves with undefined after the last one. */
 function linesOf(socket: Socket): () => Promise<unknown> {
   socket.on('error', () => socket.destroy())
   const reader = createInterface({ input: socket })
-  // A socket that is destroyed has no end, and whoever waits for its next line would wait for ever.
+  // A destroyed socket emits no end, so without this a reader would wait for the next line for ever.
   socket.once('close', () => reader.close())
   const lines = reader[Symbol.asyncIterator]()
   return async () => {
@@ -124,13 +124,13 @@ function linesOf(socket: Socket): () => Promise<unknown> {
       const { done, value } = await lines.next()
       return done === true ? undefined : JSON.parse(value)
     } catch {
-      // Cut off in mid-line: as good as nothing said.
+      // The line was cut off, which counts as no line.
       return undefined
     }
   }
 }
 
-/** `undefined` when another process listens there. */
+/** Listens at the path. Returns undefined when another process listens there. */
 async function listen(path: string): Promise<Server | undefined> {
   const server = createServer()
   try {
@@ -141,7 +141,7 @@ async function listen(path: string): Promise<Server | undefined> {
     const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
     if (!isTaken) throw error
     if (path.startsWith('\0') || (await answers(path))) return undefined
-    // The file of one that died: only abstract sockets vanish with their owner.
+    // The file belongs to a process that died: only abstract sockets are removed with their owner.
     rmSync(path, { force: true })
     return await listen(path)
   }
@@ -158,7 +158,7 @@ function answers(path: string): Promise<boolean> {
   })
 }
 
-/** Linux has sockets without a file; elsewhere one lies in the state folder. */
+/** Returns an abstract socket on Linux, and elsewhere a file in the state folder. */
 function socketPath(stateDirectory: string): string {
   const name = createHash('sha256').update(stateDirectory).digest('hex').slice(0, 32)
   return process.platform === 'linux' ? `\0agui-runner-${name}` : `${stateDirectory}/runner.sock`

@@ -15,7 +15,7 @@ const DETECT_MS = 10_000
 export interface OwnDoorOptions {
   env: Env
   wrappersDirectory: string
-  /** Of the session. */
+  /** The id of the session. */
   run: string
   mode: LaunchMode
   policyFile: string
@@ -26,9 +26,9 @@ export interface OwnDoorOptions {
 }
 
 /**
- * The broker in this process: one session, and the credentials of this environment.
+ * Prepares the broker in this process, for one session and with the credentials of this environment.
  *
- * @throws {RunnerError} `no_model_route`; `config_invalid`.
+ * @throws {RunnerError} `no_model_route` when the environment names no model route; `config_invalid`.
  */
 export async function findOwnDoor(options: OwnDoorOptions): Promise<LaunchDoor> {
   const { env, wrappersDirectory, run, mode, auditFile, app, say } = options
@@ -43,7 +43,7 @@ export async function findOwnDoor(options: OwnDoorOptions): Promise<LaunchDoor> 
       const doors = new UpstreamDoors({ route, env, policy, app, onTokenProblem: say })
       const onFailure = ({ message }: Error): void => say(`the audit cannot be written: ${message}`)
       const audit = auditFile === undefined ? undefined : openAudit(auditFile, onFailure)
-      // The socket is the proof; the token is told to nobody.
+      // Access to the socket is the proof, so the token is sent to nobody.
       const session = new Session({ id: run, rights, digest: digestOf(newToken()), needsToken: false })
       const write = (line: AuditLine): void => audit?.write(line)
       const close = async (): Promise<void> => {

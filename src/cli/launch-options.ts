@@ -45,7 +45,7 @@ const GIB = 1024 ** 3
 const MEMORY_GIB = 4
 const ASK_MS = 10_000
 const BRANCH = /^[A-Za-z0-9_][\w./-]*$/
-/** As the control of a gateway wants it. */
+/** The form that a gateway's control API requires. */
 const BRANCH_PREFIX = /^[A-Za-z0-9][\w.-]*\/$/
 
 const LIMITS = {
@@ -140,10 +140,10 @@ export interface LaunchWants {
   say(line: string): void
 }
 
-/** With what decided about its network. */
+/** Settings with the reason for the mode. */
 export type FoundSettings = LaunchSettings & { modeReason: string }
 
-/** Everything that a launch is made of, found on this machine. */
+/** Collects the settings of a launch from the flags and this machine. */
 export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants): Promise<FoundSettings> {
   const { env, workingDirectory } = context
   const event = env['GITHUB_EVENT_PATH']
@@ -187,7 +187,7 @@ export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants)
   }
 }
 
-/** An engine's containers, or a process where none answers and none was named. */
+/** Returns a container's isolation, or a process's when no engine answers and none was named. */
 async function isolationOf({ context, flags, say }: LaunchWants): Promise<Isolation> {
   const { isolation, engine, image } = flags
   const ofContainers = async (): Promise<Isolation> =>
@@ -211,7 +211,7 @@ interface DoorWants {
   say(line: string): void
 }
 
-/** The broker in this process, or the one that was named: then the credentials, policy and audit are its own. */
+/** Returns the broker in this process, or the named gateway, which has its own credentials, policy and audit. */
 async function doorOf({ context, flags, repository, ...common }: DoorWants): Promise<LaunchDoor> {
   const { env, appDirectory } = context
   const { gateway, gatewaySecret, audit, policy, branchPrefix, access } = flags
@@ -239,7 +239,7 @@ async function doorOf({ context, flags, repository, ...common }: DoorWants): Pro
   })
 }
 
-/** What GitHub says of a repository; undefined without a token, or an answer. */
+/** Returns GitHub's JSON about a repository. Undefined without a token or an answer. */
 async function askGitHub(env: Env, repository: string): Promise<string | undefined> {
   const github = openGitHub(env)
   const token = env['GITHUB_TOKEN']
@@ -252,7 +252,7 @@ async function askGitHub(env: Env, repository: string): Promise<string | undefin
     const text = await answer.body.text()
     return answer.statusCode === 200 ? text : undefined
   } catch {
-    // Not known, and so not public.
+    // An unknown repository does not count as public.
     return undefined
   } finally {
     await github.close()
@@ -263,7 +263,7 @@ function handedOn(env: Env): Record<string, string> {
   return Object.fromEntries(HANDED_ON.flatMap((name) => (env[name] ? [[name, env[name]]] : [])))
 }
 
-/** The repository that the agent may work with, and who commits there; what the environment says wins. */
+/** Finds the agent's repository and the checkout's committer; the environment's committer wins. */
 async function repositoryOf({
   context: { env, workingDirectory },
   flags,

@@ -66,13 +66,13 @@ async function launchAndStay(context: CliContext, flags: LaunchFlags): Promise<n
     await launched.close()
     if (end !== undefined) throw end
   } catch (error) {
-    // A start that was cut short fails in many ways, and none of them is its reason.
+    // An aborted start fails in many ways, and none of the errors is the reason.
     if (!signal.aborted) throw error
   }
   return EXIT.ok
 }
 
-/** Prints what would be done. The folders that a plan names are made for it, and removed. */
+/** Prints the plan and its commands. The folders that the plan names are made for it, and removed. */
 export async function printDry(options: LaunchSettings): Promise<void> {
   const launcher = { pid: process.pid, startedAt: new Date() }
   const { plan, folder, place } = await prepareLaunch(options, launcher)

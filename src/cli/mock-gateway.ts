@@ -18,7 +18,7 @@ interface Options {
   json?: true
 }
 
-/** `agui-runner mock-gateway`: the imitation of OpenShell's edge alone, until SIGTERM or SIGINT. */
+/** `agui-runner mock-gateway`: only the imitation of OpenShell's edge, until SIGTERM or SIGINT. */
 export function mockGatewayCommand(): Command {
   return new Command('mock-gateway')
     .description('start an imitation of the OpenShell gateway that answers by script')

@@ -7,13 +7,13 @@ import { RunnerError, toMessage } from '../errors.ts'
 import type { LaunchDoor } from '../launch/launch.ts'
 import type { LaunchMode } from '../launch/plan.ts'
 
-/** A launcher that has died leaves its session for so long. */
+/** Lifetime of a session without a heartbeat, in seconds: the gateway ends the session of a launcher that died. */
 const TTL_SECONDS = 600
 const HEARTBEAT_MS = 60_000
 const ANSWER_MS = 30_000
 
 export interface NamedGateway {
-  /** Its control socket. */
+  /** The path of the gateway's control socket. */
   control: string
   secretFile: string
   run: string
@@ -27,9 +27,10 @@ const Ended = z.object({ pullRequests: z.array(z.string()) })
 const Failed = z.object({ error: z.object({ message: z.string() }) })
 
 /**
- * A session with an `agui-runner gateway` that runs already: this process has no credential at all.
+ * Prepares a session at a running `agui-runner gateway`, so that this process needs no credential.
  *
- * @throws {RunnerError} `config_invalid` when its secret cannot be read; `sandbox_failed` when it does not answer as it should.
+ * @throws {RunnerError} `config_invalid` when the secret cannot be read; `sandbox_failed` when the gateway does not
+ *   answer as expected.
  */
 export async function findNamedDoor(named: NamedGateway): Promise<LaunchDoor> {
   const { control, secretFile, run, mode, rights, say } = named

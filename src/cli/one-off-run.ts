@@ -33,15 +33,15 @@ interface Told extends Partial<Omit<OneOffEnd, 'reason'>> {
   exitCode: number
 }
 
-/** A `reason`. */
+/** The `reason` of a run that its time limit cancelled. */
 export const TIME_LIMIT = 'the time limit'
 
-/** How a run went: what `--json` prints. */
+/** The result of a run, as `--json` prints it. */
 export interface OneOffReport extends Told {
   threadId: string | undefined
   durationMs: number
   refused: readonly { tool: string; message: string }[]
-  /** Of a container, when it is gone. */
+  /** This and the following members are of a launch, once it has ended. */
   mode?: string
   modeReason?: string
   branch?: string
@@ -50,9 +50,9 @@ export interface OneOffReport extends Told {
 
 export interface OneOffSurroundings {
   stdin: PromptSources['stdin']
-  /** For whoever started it, one line at a time. */
+  /** Prints one line for the person. */
   say(line: string): void
-  /** The agent's words as they come; the next ones wait for it. */
+  /** Called with the agent's text as it is received. Awaited before the next text. */
   onText(text: string): Promise<void>
 }
 
@@ -64,7 +64,7 @@ export class OneOff {
   readonly #beganAt = performance.now()
   readonly #refused: { tool: string; message: string }[] = []
   readonly #stopping = new AbortController()
-  /** Why the run was ended from here. */
+  /** The reason why this process ended the run. */
   #reason: string | undefined
   #fatal: unknown
   #launched: Launched | undefined
@@ -91,7 +91,7 @@ export class OneOff {
     return await this.#tell(told, typeof threadId === 'string' ? threadId : undefined)
   }
 
-  /** Prints what would be done. @returns a report when that cannot be said. */
+  /** Prints the plan. @returns a report when planning fails. */
   async dryRun(): Promise<OneOffReport | undefined> {
     try {
       const { printDry } = await import('./launch.ts')
@@ -102,14 +102,14 @@ export class OneOff {
     }
   }
 
-  /** Interrupts the run, and reads it to its end. The first reason counts. */
+  /** Interrupts the run, which is still read to its end. The first reason counts. */
   stop(reason: string, line: string | undefined): void {
     this.#reason ??= reason
     if (line !== undefined) this.#say(line)
     this.#stopping.abort()
   }
 
-  /** Ends the container without grace, also where its end is under way. */
+  /** Ends the container without a grace period, also when its end is in progress. */
   async hurry(): Promise<void> {
     await this.#launched?.close(true)
   }
@@ -117,12 +117,12 @@ export class OneOff {
   async #runOn(threadId: string): Promise<Told> {
     try {
       const told = toTold(await this.#perform(threadId))
-      // What the end of the place cut off is no cancelled run.
+      // A run that was cut off by the end of its place has failed; it was not cancelled.
       return this.#fatal === undefined || told.outcome === 'success'
         ? told
         : { ...told, ...failed(this.#fatal) }
     } catch (error) {
-      // A start that was cut short fails in many ways, and none of them is its reason.
+      // An aborted start fails in many ways, and none of the errors is the reason.
       if (this.#fatal === undefined && this.#stopping.signal.aborted)
         return { outcome: 'cancelled', exitCode: EXIT.cancelled }
       return failed(this.#fatal ?? error)
@@ -232,7 +232,7 @@ export class OneOff {
     return { ...told, threadId, durationMs, reason, ...this.#left(), refused: this.#refused }
   }
 
-  /** What is of a container, when it is gone. */
+  /** Returns the report's members that are of a launch. */
   #left(): Pick<OneOffReport, 'mode' | 'modeReason' | 'branch' | 'pullRequests'> {
     if (this.#options === undefined) return {}
     const { mode, modeReason, workspace } = this.#options
@@ -254,7 +254,7 @@ function toTold(end: OneOffEnd): Told {
   return { ...end, exitCode: exitCodeOfOutcome(end) }
 }
 
-/** Nothing was run, or nobody knows how it ended. */
+/** Returns the result of a run that did not start, or whose end is unknown. */
 function failed(error: unknown): Told {
   const message = toMessage(error)
   if (error instanceof Refusal) {

@@ -39,12 +39,12 @@ export function addGatewayOptions(command: Command, env: Env): Command {
 export interface GatewayWork {
   gateway: Gateway
   signal: AbortSignal
-  /** One line for the person, without a secret. */
+  /** Prints one line for the person, with secrets redacted. */
   say(line: string): void
 }
 
 /**
- * Does `work` at the gateway that the flags name, until a signal. What it fails with says no token.
+ * Does `work` at the gateway that the flags name, until a signal. Secrets are redacted from the message of its error.
  *
  * @throws {RunnerError} @throws {GatewayFailure}
  */

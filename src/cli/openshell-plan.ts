@@ -43,13 +43,13 @@ export interface PlannedLaunch {
   secrets: ProviderSecrets
 }
 
-/** What a runner in a sandbox needs to find its model, as the control plane says it (openshell.md 6.2). */
+/** The variables by which a runner in a sandbox finds its model, as the control plane sets them (openshell.md 6.2). */
 const MODEL_ENVIRONMENT = {
   ACP_OPENSHELL_INFERENCE: 'true',
   ANTHROPIC_BASE_URL: 'https://inference.local',
 }
 const PLACEHOLDER_KEY = { ANTHROPIC_API_KEY: 'notused' }
-/** Vertex refuses what is new in a request. */
+/** Vertex refuses the experimental betas in a request. */
 const VERTEX_ENVIRONMENT = { CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS: '1' }
 const VERTEX_REGION = 'us-central1'
 const GOOGLE_FILE = 'GOOGLE_APPLICATION_CREDENTIALS'
@@ -58,7 +58,7 @@ const ENTRYPOINT = ['/runner/entrypoint.sh']
 const JsonObject = z.record(z.string(), z.unknown())
 
 /**
- * What the flags ask for, with the credentials apart.
+ * Makes the plan that the flags describe, with the credentials apart from it.
  *
  * @throws {RunnerError} `config_invalid`. @throws {PolicyError}
  */
@@ -108,7 +108,7 @@ export function secretValues(secrets: ProviderSecrets): string[] {
   ])
 }
 
-/** The plan is printed, and a sandbox's environment is shown to everybody in its workspace. */
+/** Refuses a credential in the plan, which is printed, and in the environment, which the whole workspace can read. */
 function checkSecrets(plan: SandboxPlan, values: readonly string[], env: Env): void {
   const named = Object.entries(plan.environment).filter(
     ([name, value]) => readKnownSecrets({ [name]: value }).length > 0,
@@ -125,7 +125,7 @@ interface ReadProvider {
   values: ProviderSecrets[string]
 }
 
-/** `TYPE`, or `TYPE=NAME,NAME` with the variables of this process that hold the credential. */
+/** Reads `TYPE`, or `TYPE=NAME,NAME` with the variables of this process that hold the credential. */
 async function readProvider(
   text: string,
   { sandbox, env }: { sandbox: string; env: Env },
@@ -175,7 +175,7 @@ async function readInference(
 interface ProviderWants {
   name: string
   type: string
-  /** Of the variables. */
+  /** Names of the variables that hold the credential. */
   names: string[]
   kind: ProviderType
   env: Env

@@ -18,7 +18,7 @@ interface Options {
   node: string
 }
 
-/** `policy for-control-plane`: the policy of one deployment, with which the runner reaches its control plane. */
+/** `policy for-control-plane`: a deployment's policy, with a rule by which the runner reaches its control plane. */
 export function forControlPlaneCommand(defaultFile: string): Command {
   return new Command('for-control-plane')
     .description(
@@ -42,7 +42,7 @@ export function forControlPlaneCommand(defaultFile: string): Command {
     })
 }
 
-/** Comments stay. @throws {RunnerError} `config_invalid`, `policy_invalid`. */
+/** Adds the rule to the policy's text. Its comments stay. @throws {RunnerError} `config_invalid`, `policy_invalid`. */
 export function withControlPlane(text: string, { policy, endpoint, tlsEndpoint, node }: Options): string {
   const all = [...endpoint, ...tlsEndpoint]
   if (all.length === 0) throw invalid('name what the control plane’s own rule names: --endpoint HOST:PORT')

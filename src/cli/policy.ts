@@ -19,8 +19,8 @@ const EXIT_USAGE = 2
 const EXIT_DENIED = 3
 
 /**
- * `policy check`, `policy explain` (contract section 1) and `policy for-control-plane`. `defaultFile` is the policy meant when none is
- * named: the image's, else the one beside this package. Wrong usage throws CommanderError after its message was printed.
+ * `policy check`, `policy explain` (contract section 1) and `policy for-control-plane`. `defaultFile` is the policy
+ * when none is named: the image's, else this package's. Wrong usage throws CommanderError after its message was printed.
  */
 export function policyCommand(defaultFile = findPolicy()): Command {
   return new Command('policy')
@@ -137,7 +137,7 @@ async function explain(options: ExplainOptions, command: Command): Promise<void>
 
 type Question = (policy: Awaited<ReturnType<typeof loadPolicy>>) => Decision
 
-/** Or what is wrong with the options. */
+/** Returns the question that the options ask, or what is wrong with them. */
 function toQuestion(options: ExplainOptions): Question | string {
   const { file, op, host, port, method, path, binary, ancestor, ip } = options
   if (file !== undefined) {

@@ -14,7 +14,7 @@ export function readCommand(context: CliContext): Command {
     .action(async () => process.exit(await read(context)))
 }
 
-/** Until a signal. @returns the exit code. */
+/** Serves until a signal. @returns the exit code. */
 async function read(context: CliContext): Promise<number> {
   const { env, version, isTerminal } = context
   const config = loadConfig(env, context)

@@ -32,14 +32,14 @@ function addRunOptions(command: Command, version: string): Command {
   return addLaunchOptions(own, version)
 }
 
-/** The flags that these arguments of `run` stand for. */
+/** Parses arguments of `run`. @throws CommanderError for wrong ones. */
 export function parseRunFlags(args: readonly string[], version: string): RunFlags {
   return addRunOptions(new Command('run'), version).exitOverride().parse(args, { from: 'user' }).opts()
 }
 
-/** stdout is the answer; everything else is said on stderr. @returns the exit code. */
+/** Runs the prompt. The answer is written to stdout, everything else to stderr. @returns the exit code. */
 async function runAndTell(context: CliContext, flags: RunFlags): Promise<number> {
-  // Nobody may read it, and nothing depends on it.
+  // A closed stderr does not matter to the run.
   process.stderr.on('error', () => {})
   const say = (line: string): void => {
     process.stderr.write(`agui-runner: ${printable(line)}\n`)

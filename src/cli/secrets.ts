@@ -1,6 +1,6 @@
 import type { Env } from '../config.ts'
 
-/** A text for the terminal; the redactor is loaded when there is one. */
+/** Redacts the environment's secrets in a text for the terminal. The redactor is loaded with the first text. */
 export async function withoutSecrets(text: string, env: Env): Promise<string> {
   const { createRedactor } = await import('../redaction/redactor.ts')
   const { readKnownSecrets } = await import('../redaction/known-secrets.ts')

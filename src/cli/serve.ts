@@ -27,11 +27,11 @@ import { stopSignal, whenOrphaned } from './stop-signal.ts'
 export interface ServeOptions extends CliContext {
   env: Env
   isMock: boolean
-  /** What `env` has credentials from; undefined when the environment itself has them. */
+  /** The file that `env`'s credentials were read from. Undefined when the environment itself has them. */
   credentialFile?: string | undefined
-  /** The process is nothing without the one that started it, and ends after it. */
+  /** Whether the process ends when the one that started it has ended. */
   isTiedToParent: boolean
-  /** Called when the server listens, with its address. */
+  /** Called with the server's address when it listens. */
   onListening?(url: string): void
 }
 
@@ -46,7 +46,7 @@ export function serveCommand(context: CliContext): Command {
 }
 
 /**
- * Runs the server until a signal, or waits for the one that serves this state folder already. Ends the process.
+ * Runs the server until a signal, or waits for the runner that serves this state folder already. Ends the process.
  */
 export async function serve(options: ServeOptions): Promise<void> {
   const config = loadConfig(options.env, options)
@@ -93,17 +93,17 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
   try {
     const onFatal = fail('the event log cannot be written')
     const onRunEnded = ({ runId, end }: { runId: string; end: RunEnd }): void => {
-      // A run that a signal has cut short says nothing: the process was asked to go, and goes with 0.
+      // A run that a signal has cut short does not count: the process was asked to end, and exits with 0.
       if (!config.stopOnRunFinished || stopping.signal.aborted) return
       if (awaited === 'first' && runId !== FIRST_RUN_ID) return
       if (awaited === 'platform' && !isPlatformRun(runId)) return
-      // Whoever answers goes on with it in another run.
+      // After an interrupt the answer starts another run, so the end of any run counts from now on.
       awaited = 'any'
       endWith(exitCodeOf(end, config))
     }
     const own = await firstPrompt(config)
     const others = config.platformLink === undefined ? 'any' : 'platform'
-    /** The run that the process was started for: it ends with that. */
+    /** The run whose end also ends the process, with STOP_ON_RUN_FINISHED. */
     let awaited: 'first' | 'platform' | 'any' =
       own !== undefined || mayHaveStartupPrompt(config) ? 'first' : others
     if (config.gatewaySocket !== undefined) {
@@ -156,10 +156,10 @@ function warnOfDoors({ isInsecure, host, token, platformLink }: Config, logger: 
 }
 
 /**
- * The last net: what no owner caught is a fault of ours, and nobody knows what is left half done. So the runner stops in
- * good order, with the runs' ends in the log and the processes ended.
+ * Handles every error that no owner caught. It is a bug of ours with unknown effects, so the runner stops in good
+ * order: the runs' ends are logged and the processes ended.
  *
- * @returns what takes it away.
+ * @returns a function that removes the handlers.
  */
 function catchTheRest(fail: (message: string) => (error: unknown) => void): () => void {
   const onRejection = fail('a promise was rejected that nobody awaits: the runner stops')
@@ -172,7 +172,7 @@ function catchTheRest(fail: (message: string) => (error: unknown) => void): () =
   }
 }
 
-/** The second instance: the exit code of whoever ran last decides the session's state, so it is the first one's. */
+/** Waits as the second instance. The last exit code decides the session's state, so the first one's is returned. */
 async function waitForFirst(
   { first, exitCode }: Attached,
   wanted: { host: string; port: number },
@@ -189,7 +189,7 @@ async function waitForFirst(
   return await exitCode
 }
 
-/** @returns whether everything ended in time and without an error. */
+/** Closes the runner within `graceMs` milliseconds, then the log. @returns whether it ended in time without an error. */
 export async function shutDown(
   runner: Pick<Runner, 'close'> | undefined,
   logging: RunnerLogger,

@@ -12,7 +12,7 @@ import { serve } from './serve.ts'
 
 const DETECT_MS = 10_000
 
-/** `npm start`: the runner on the route the environment names, else on a mock gateway of its own. */
+/** `npm start`: the runner on the model route that the environment names, else on a mock gateway of its own. */
 export function startCommand(context: CliContext): Command {
   return new Command('start')
     .description('Serve, with a mock gateway when the environment names no model route')
@@ -21,7 +21,7 @@ export function startCommand(context: CliContext): Command {
     .action(async ({ mock: isMock, credentialFile }: { mock?: boolean; credentialFile?: string }) => {
       const env = withCredentialFile(context.env, credentialFile)
       const config = loadConfig(env, context)
-      // npm stands between the terminal and this process.
+      // npm stands between the terminal and this process, and does not pass on every signal.
       const isTiedToParent = env['npm_lifecycle_event'] === 'start'
       const { wrappersDirectory } = config
       const route = await detectRoute({ env, wrappersDirectory, signal: AbortSignal.timeout(DETECT_MS) })
@@ -34,7 +34,7 @@ export function startCommand(context: CliContext): Command {
       const mock = await startMockGateway({
         directory: join(config.stateDirectory, 'mock-gateway'),
         decide: ({ host, port }) => {
-          // The edge does not know which binary asks; any that a rule lists counts.
+          // The edge does not know which binary connects, so any binary that a rule lists counts.
           const { verdict, reason } = decideEgress(policy, { host, port })
           return { allow: verdict !== 'deny', reason }
         },

@@ -10,12 +10,12 @@ export interface StopSignal {
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
 /**
- * One wish arrives more than once: Ctrl-C goes to the whole group of the terminal, and npm passes what it gets on to its
- * child as well. What comes within this time is the same one.
+ * Time in which further signals count as the first one, in milliseconds. One Ctrl-C arrives more than once: the
+ * terminal signals the whole process group, and npm passes its own signal on to its child.
  */
 const SAME_MS = 500
 
-/** The first SIGTERM, SIGINT or SIGHUP stops in good order, a later one at once. */
+/** Installs the handlers: the first SIGTERM, SIGINT or SIGHUP stops in good order, a later one exits at once. */
 export function stopSignal(onFirst: () => void): StopSignal {
   const abort = new AbortController()
   let firstAt = 0
@@ -30,12 +30,12 @@ export function stopSignal(onFirst: () => void): StopSignal {
   return { stopped: once(abort.signal, 'abort'), signal: abort.signal, stop: () => abort.abort() }
 }
 
-/** How often the parent is looked for. */
+/** Pause between two checks of the parent, in milliseconds. */
 const PARENT_MS = 500
 
 /**
- * Calls `onOrphan` when the process that started this one has ended. npm passes SIGTERM and SIGINT on, but dies of
- * SIGHUP and SIGKILL without a word.
+ * Calls `onOrphan` when the process that started this one has ended. npm passes SIGTERM and SIGINT on, but not the
+ * SIGHUP or SIGKILL that ends it.
  */
 export function whenOrphaned(onOrphan: () => void): void {
   const parent = process.ppid

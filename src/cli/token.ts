@@ -7,9 +7,9 @@ import type { GitHubApi, Permissions } from '../github-app/app-token.ts'
 import { type AppFlags, addAppOptions, readApp } from './app-options.ts'
 import type { CliContext } from './context.ts'
 
-/** For all that GitHub is asked, tries included. */
+/** Limit of all requests to GitHub, retries included, in milliseconds. */
 const GITHUB_MS_MAX = 60_000
-/** What pushing a branch and opening a pull request needs. */
+/** The permissions for pushing a branch and opening a pull request. */
 const PERMISSIONS: Permissions = { contents: 'write', pull_requests: 'write' }
 
 interface MintFlags extends AppFlags {
@@ -17,7 +17,7 @@ interface MintFlags extends AppFlags {
   permission?: Permissions
 }
 
-/** `agui-runner token`: short-lived tokens of a GitHub App, made where its key is, outside of every sandbox. */
+/** `agui-runner token`: short-lived tokens of a GitHub App, made where its key is, outside of any sandbox. */
 export function tokenCommand(context: CliContext): Command {
   return new Command('token')
     .description('make and revoke a GitHub App’s tokens (docs/credentials.md)')

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** As engines write it; nothing of it may be read as an option. */
+/** An image reference with an exact tag or digest. Its form cannot be read as an option. */
 const Image = z
   .string()
   .regex(
@@ -8,7 +8,7 @@ const Image = z
     'Give an exact tag or digest, such as agui-runner:0.1.0; `latest` is none.',
   )
 
-/** In the host's own network the rules would lock the host. */
+/** The name of a network. `host` is excluded, because there the rules would lock the host. */
 const Network = z
   .string()
   .regex(
@@ -16,9 +16,9 @@ const Network = z
     'Give the name of a network of the engine; host and none are no such network.',
   )
 
-/** What the files are made with beside the policy's text. */
+/** The inputs of the files in addition to the policy's text. */
 export const Choices = z.strictObject({
-  /** From the repository's root. */
+  /** The policy's path from the repository's root. */
   policy: z.string().min(1),
   image: Image,
   network: Network.optional(),

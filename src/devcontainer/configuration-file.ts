@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { isJsonObject, parseStrictJson, UnreadableError } from '../policy/request/strict-json.ts'
 import { jsonText } from './devcontainer-files.ts'
 
-/** Of a devcontainer.json these are people's own: they run inside, behind the lock, or only say what a tool shows. */
+/** The members of devcontainer.json that people may edit: they act inside, behind the lock, or on a display only. */
 const FREE = new Set([
   'name',
   'customizations',
@@ -14,7 +14,7 @@ const FREE = new Set([
 
 type Members = Readonly<Record<string, unknown>>
 
-/** What a devcontainer.json says, or why it cannot be known. */
+/** Parses a devcontainer.json. Returns its members, or the reason why it cannot be read. */
 export function readConfiguration(text: string): Members | string {
   try {
     const value = parseStrictJson(Buffer.from(text))
@@ -25,13 +25,13 @@ export function readConfiguration(text: string): Members | string {
   }
 }
 
-/** The part that the lock stands on, in one spelling. */
+/** Returns the members that the lock depends on, as JSON with sorted names. */
 export function lockedPart(members: Members): string {
   const locked = Object.entries(members).filter(([name]) => !FREE.has(name))
   return jsonText(Object.fromEntries(locked.sort(([one], [other]) => (one < other ? -1 : 1))))
 }
 
-/** Names of the locked members that are not as they should be. */
+/** Returns the names of the locked members that differ. */
 export function differences(found: Members, wanted: Members): string[] {
   const names = [...new Set([...Object.keys(wanted), ...Object.keys(found)])].filter(
     (name) => !FREE.has(name),
@@ -39,7 +39,7 @@ export function differences(found: Members, wanted: Members): string[] {
   return names.filter((name) => !isDeepStrictEqual(found[name], wanted[name]))
 }
 
-/** The wanted one with what is people's own in the one that was found. */
+/** Returns the wanted configuration with the free members of the found one, as JSON. */
 export function keepFree(found: Members, wanted: Members): string {
   const free = Object.entries(found).filter(([name]) => FREE.has(name))
   return jsonText({ ...wanted, ...Object.fromEntries(free) })

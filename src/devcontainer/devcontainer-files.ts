@@ -1,4 +1,4 @@
-// The files of a dev container whose way out is locked, as text: a pure function of the policy and three names.
+// The files of a dev container whose way out is locked, as a pure function of policy, image and network.
 import { PLACEHOLDER_KEY } from '../model-route/credentials.ts'
 import type { Policy } from '../policy/read/schema.ts'
 import { proxiedEnvironment } from '../sandbox/egress/proxied-environment.ts'
@@ -22,11 +22,11 @@ import { managedSettingsFile } from './managed-settings-file.ts'
 
 export interface Wanted {
   policy: Policy
-  /** The file it was read from, byte for byte. */
+  /** The text of the policy's file, unchanged. */
   policyText: string
   /** The runner's image, or one that is based on it. */
   image: string
-  /** An engine's network that is there; undefined: the engine's default. */
+  /** The name of an existing network of the engine. Undefined for the engine's default. */
   network: string | undefined
 }
 
@@ -34,7 +34,7 @@ export const CONFIGURATION = 'devcontainer.json'
 
 const MAIN = 'node /app/dist/main.js devcontainer'
 
-/** By name in `.devcontainer`. */
+/** Returns the texts of the files by their names in `.devcontainer`. */
 export function devcontainerFiles(wanted: Wanted): ReadonlyMap<string, string> {
   const environment = agentEnvironment()
   return new Map([
@@ -51,11 +51,11 @@ export function jsonText(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`
 }
 
-/** The model is behind the proxy, too: it is the broker of docs/credentials.md and has the key. */
+/** Returns the agent's environment. The proxy also serves the model: it is the broker of docs/credentials.md. */
 function agentEnvironment(): Record<string, string> {
   return {
     ANTHROPIC_BASE_URL: POLICY_PROXY_URL,
-    // Of the two, the one that Claude Code takes without asking a person.
+    // Claude Code accepts this variable without asking a person, unlike ANTHROPIC_API_KEY.
     ANTHROPIC_AUTH_TOKEN: PLACEHOLDER_KEY,
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
     ...proxiedEnvironment(POLICY_PROXY_URL, CERTIFICATES),
@@ -67,7 +67,7 @@ function configuration({ image, network }: Wanted, containerEnv: Record<string, 
   return {
     name: 'agui-runner',
     build: { dockerfile: 'Dockerfile', args: { BASE_IMAGE: image }, options: ['--network=none'] },
-    // A mount's source has to be there.
+    // The source of a mount has to exist.
     initializeCommand: `umask 077; mkdir -p "$HOME/${HOST_ENVIRONMENT.replace(/\/[^/]*$/, '')}" && : >>"$HOME/${HOST_ENVIRONMENT}"`,
     containerUser: 'root',
     remoteUser: 'sandbox',
@@ -87,11 +87,11 @@ function configuration({ image, network }: Wanted, containerEnv: Record<string, 
       `source=\${localEnv:HOME}/${HOST_ENVIRONMENT},target=${HELD_ENVIRONMENT},type=bind,readonly`,
     ],
     containerEnv,
-    // Nothing else runs inside before the first, and no tool attaches before the second.
+    // No other command runs inside before the first, and no tool attaches before the second.
     onCreateCommand: verify,
     postStartCommand: verify,
     waitFor: 'postStartCommand',
-    // On the developer's own loopback any web page could ask the model through it.
+    // A forwarded port on the developer's loopback would let any web page use the model.
     portsAttributes: { [POLICY_PROXY_PORT]: { onAutoForward: 'ignore' } },
   }
 }

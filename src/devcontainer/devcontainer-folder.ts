@@ -1,5 +1,5 @@
-// `.devcontainer` as it is on the disk beside what it should be. Whether a person edited a file is known by the hashes
-// that were written with it.
+// Compares `.devcontainer` on the disk with the wanted files, and writes them. The hashes that were written with them
+// show whether a person edited one.
 import { createHash } from 'node:crypto'
 import { lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,15 +10,15 @@ import { differences, keepFree, lockedPart, readConfiguration } from './configur
 import { FOLDER } from './container-places.ts'
 import { CONFIGURATION, devcontainerFiles, jsonText, type Wanted } from './devcontainer-files.ts'
 
-/** Which choices the files were made with, and their hashes. */
+/** The file with the choices that the files were made with, and their hashes. */
 const RECORD = 'agui-runner.json'
 
 const Recorded = Choices.extend({ files: z.record(z.string(), z.string()) })
 
 /**
- * What the files of this repository were made with; undefined where there are none of ours.
+ * Reads the record of this repository's files. Returns undefined when there is none.
  *
- * @throws {RunnerError} `config_invalid` when it cannot be read.
+ * @throws {RunnerError} `config_invalid` when it cannot be read or has another shape.
  */
 export async function readRecord(root: string): Promise<z.infer<typeof Recorded> | undefined> {
   const text = await readText(root, RECORD)
@@ -31,7 +31,7 @@ export async function readRecord(root: string): Promise<z.infer<typeof Recorded>
   )
 }
 
-/** One sentence a file that is not as policy and choices make it; empty when all are. */
+/** Returns a sentence for each file that differs from what policy and choices make. */
 export async function findDrift(root: string, wanted: Wanted, choices: Choices): Promise<string[]> {
   const sentences = await otherConfigurations(root)
   for (const [name, text] of withRecord(wanted, choices)) {
@@ -54,17 +54,17 @@ function configurationDrift(found: string, wanted: string): string[] {
 }
 
 export interface WrittenFile {
-  /** New, or other than before. */
+  /** Names of the files that are new or changed. */
   changed: string[]
-  /** Of these, the ones that a person had edited. */
+  /** Names of the changed files that a person had edited. */
   overwritten: string[]
 }
 
 /**
- * Writes what is not as it should be. A second time it writes nothing.
+ * Writes the files that differ. A second call writes nothing.
  *
- * @throws {RunnerError} `config_invalid` when a file is not ours, or edited by a person, and not `isForced`; then nothing
- *   was written. Also when the folder cannot be written.
+ * @throws {RunnerError} `config_invalid` when a file is not ours or was edited by a person, unless `isForced`; nothing
+ *   is written then. Also when the folder cannot be written.
  */
 export async function writeFiles(
   root: string,
@@ -101,14 +101,14 @@ function whyNot(names: readonly string[], isOurs: boolean): string {
     : `${files}: there already, and not from this command. Move it away, or let it go with --force.`
 }
 
-/** Every file, and the record of them. */
+/** Returns the wanted files and their record, by name. */
 function withRecord(wanted: Wanted, choices: Choices): ReadonlyMap<string, string> {
   const files = devcontainerFiles(wanted)
   const hashes = Object.fromEntries([...files].map(([name, text]) => [name, hashOf(name, text)]))
   return new Map([...files, [RECORD, jsonText({ ...choices, files: hashes })]])
 }
 
-/** Of a devcontainer.json without what is people's own; of one that cannot be read, of its text. */
+/** Hashes a file. For devcontainer.json only the locked part counts, unless it cannot be read. */
 function hashOf(name: string, text: string): string {
   const members = name === CONFIGURATION ? readConfiguration(text) : text
   return createHash('sha256')
@@ -123,7 +123,7 @@ function isSameLock(name: string, found: string, wanted: string): boolean {
 function mergedConfiguration(found: string, wanted: string): string {
   const members = readConfiguration(found)
   if (typeof members === 'string') return wanted
-  // A person's order and blanks stay where nothing is wrong.
+  // When no locked member differs, the person's order and blanks are kept.
   return differences(members, objectOf(wanted)).length === 0 ? found : keepFree(members, objectOf(wanted))
 }
 
@@ -133,14 +133,14 @@ function objectOf(text: string): Readonly<Record<string, unknown>> {
   return members
 }
 
-/** Tools would offer it beside ours, and its way out is open. */
+/** Finds a `.devcontainer.json`, which tools would offer beside ours and whose way out is open. */
 async function otherConfigurations(root: string): Promise<string[]> {
   const name = '.devcontainer.json'
   const found = await lstat(join(root, name)).catch(() => undefined)
   return found === undefined ? [] : [`${name} is another dev container of this folder, without the lock.`]
 }
 
-/** A link leads elsewhere, and is not what the container mounts. */
+/** Refuses a `.devcontainer` that is no folder: a link would lead elsewhere, and is not what the container mounts. */
 async function refuseLink(root: string): Promise<void> {
   const folder = join(root, FOLDER)
   const found = await lstat(folder).catch(() => undefined)
@@ -158,7 +158,7 @@ async function readText(root: string, name: string): Promise<string | undefined>
   }
 }
 
-/** Whole or not at all. */
+/** Writes a file completely or not at all. */
 async function replace(file: string, text: string): Promise<void> {
   const draft = `${file}.new`
   try {

@@ -8,13 +8,13 @@ import { unlessAborted, within } from '../within.ts'
 import { POLICY_PROXY_PORT } from './container-places.ts'
 import type { Sample } from './samples.ts'
 
-/** The kernel says no by itself and at once; a way out that leads nowhere stays silent for longer. */
+/** Limit of a refusal, in milliseconds. The kernel refuses at once; an open way that leads nowhere stays silent. */
 const REFUSAL_MS_MAX = 2_000
 
-/** Said by this kernel, and by no machine that a packet reached; the last is that of a kernel without IPv6. */
+/** Error codes of this kernel itself, which no reached machine causes. The last one is of a kernel without IPv6. */
 const REFUSALS = ['EHOSTUNREACH', 'EACCES', 'EPERM', 'ENETUNREACH', 'EADDRNOTAVAIL']
 
-/** What kept a direct connection from being refused; undefined when it was. */
+/** Tries a direct connection. Returns undefined when this kernel refuses it, else the leak in words. */
 export async function leakOf(host: string, port: number, signal: AbortSignal): Promise<string | undefined> {
   const socket = connect({ host, port })
   try {
@@ -33,7 +33,7 @@ function leakIn(error: unknown): string | undefined {
   return code === 'ECONNREFUSED' ? `it answers (${code})` : 'nothing refuses the packets'
 }
 
-/** The same of a datagram. */
+/** Tries the same with a datagram. */
 export async function datagramLeakOf(
   host: string,
   port: number,
@@ -41,7 +41,7 @@ export async function datagramLeakOf(
 ): Promise<string | undefined> {
   const socket = createSocket(isIP(host) === 6 ? 'udp6' : 'udp4')
   const heard = once(socket, 'message').then(() => 'it answers')
-  // Its error is the connection's too.
+  // An error of the socket also fails the connection below.
   heard.catch(() => undefined)
   try {
     return await within({ signal, timeoutMs: REFUSAL_MS_MAX }, async (limit) => {
@@ -57,14 +57,14 @@ export async function datagramLeakOf(
   }
 }
 
-/** What the proxy said to a CONNECT; the socket is the caller's to destroy. */
+/** The proxy's answer to a CONNECT. The caller destroys the socket. */
 interface Answered {
   status: number
   body: string
   socket: Socket
 }
 
-/** @throws when the proxy does not answer. */
+/** Sends a CONNECT for the sample to the proxy. @throws when the proxy does not answer. */
 export async function askTunnel({ host, port }: Sample, signal: AbortSignal): Promise<Answered> {
   const name = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`
   const asked = httpRequest({
@@ -89,9 +89,9 @@ export async function askTunnel({ host, port }: Sample, signal: AbortSignal): Pr
 }
 
 /**
- * Asks for the sample through the proxy. TLS is verified with `ca`; where no TLS is spoken the plain request is tried.
+ * Requests the sample through the proxy. TLS is verified with `ca`. The request is plain on port 80 and when TLS fails.
  *
- * @returns what answered, such as `200`. @throws with the reason why nothing did.
+ * @returns the answer, such as `200`. @throws with the reason when there was none.
  */
 export async function reach(sample: Sample, ca: string, signal: AbortSignal): Promise<string> {
   if (sample.method === undefined) {

@@ -1,8 +1,8 @@
 import { EGRESS_UID } from './container-places.ts'
 
 /**
- * nftables rules by user. The order is measured (docs/devcontainer.md): the engine's name service is on loopback, so it is
- * refused before loopback is let through.
+ * Returns the nftables rules, which decide by user. Their order is measured (docs/devcontainer.md): the engine's name
+ * service is on loopback, so it is refused before loopback is accepted.
  */
 export function egressRules(): string {
   return `# Only this table: \`flush ruleset\` would take the engine's own rules for its name service away.

@@ -1,10 +1,10 @@
-// What the kernel says of this process and of its way out.
+// Facts of the kernel about this process and its default gateways.
 import { readFileSync } from 'node:fs'
 
-/** NET_ADMIN, SETUID, SETGID, SETPCAP and DAC_READ_SEARCH, which root's entry has and nobody can get back. */
+/** NET_ADMIN, SETUID, SETGID, SETPCAP and DAC_READ_SEARCH: root's entry has them, and no other user can regain them. */
 const ENTRY_CAPABILITIES = [2, 6, 7, 8, 12].reduce((mask, bit) => mask | (1n << BigInt(bit)), 0n)
 
-/** Why this process could become more than it is; empty when it cannot. */
+/** Returns the reasons why this process could gain rights. Empty when it cannot. */
 export function powersOf(status = readFileSync('/proc/self/status', 'utf8')): string[] {
   const field = (name: string): string => new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? ''
   const problems: string[] = []
@@ -18,7 +18,7 @@ export function powersOf(status = readFileSync('/proc/self/status', 'utf8')): st
   return problems
 }
 
-/** Of IPv4, where packets for everybody else go. */
+/** Returns the addresses of the IPv4 default gateways. */
 export function defaultGateways(routes = readFileSync('/proc/net/route', 'utf8')): string[] {
   return routes
     .split('\n')

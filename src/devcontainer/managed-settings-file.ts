@@ -3,7 +3,10 @@ import { effectiveGrants } from '../policy/decide/file-access.ts'
 import type { Policy } from '../policy/read/schema.ts'
 import { FOLDER, HELD_FOLDER, LOCK_FOLDER, SETTINGS_FOLDER, WORKSPACE } from './container-places.ts'
 
-/** Wherever they are. Claude Code's file tools keep to it, and what it can read off a command line; programs do not. */
+/**
+ * Files with secrets, in any folder. The rules bind Claude Code's file tools and the paths that it finds in a command
+ * line, not the programs that it runs.
+ */
 const SECRET_FILES = [
   '.env',
   '.env.*',
@@ -25,8 +28,8 @@ const SECRET_FILES = [
 const OTHER_USERS = ['sudo', 'su', 'doas', 'runuser', 'setpriv', 'nsenter', 'nft']
 
 /**
- * Claude Code's managed settings, which no settings of a repository or a user can take back: what it may not read, write
- * and call, and where its model and its way out are.
+ * Returns Claude Code's managed settings, which no settings of a repository or user can override: the denied files and
+ * commands, and the environment with the addresses of the model and the proxy.
  */
 export function managedSettingsFile(
   policy: Policy,

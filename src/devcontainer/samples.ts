@@ -2,7 +2,7 @@ import { decideEgress } from '../policy/decide/egress.ts'
 import { portsOf } from '../policy/read/endpoint.ts'
 import type { Endpoint, Policy } from '../policy/read/schema.ts'
 
-/** One request that the policy lets through and that changes nothing; without `method` the connection is the question. */
+/** A request that the policy allows and that changes nothing. Without `method` only the connection is tried. */
 export interface Sample {
   host: string
   port: number
@@ -13,7 +13,7 @@ export interface Sample {
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS']
 const SAMPLES_MAX = 16
 
-/** One for each endpoint of the policy that can be tried: whose host is written out, and where something safe is allowed. */
+/** Returns a sample for each endpoint that can be tried: one without a wildcard host that allows a safe request. */
 export function samplesOf(policy: Policy): Sample[] {
   const samples = new Map<string, Sample>()
   for (const { endpoints } of Object.values(policy.network_policies)) {
@@ -39,7 +39,7 @@ function sampleOf(policy: Policy, endpoint: Endpoint, port: number): Sample | un
     .find((request) => decideEgress(policy, { ...request, upgrade: false }).verdict !== 'deny')
 }
 
-/** What its rules name, with a word in each wildcard's place. */
+/** Returns the safe requests that the endpoint's rules name, with `x` for each wildcard. */
 function requestsOf({ rules, path: prefix }: Endpoint): { method: string; path: string }[] {
   const named = rules.flatMap(({ allow }) =>
     SAFE_METHODS.filter((method) => ['', '*', method].includes(allow.method.toUpperCase())).map((method) => ({

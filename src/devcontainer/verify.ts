@@ -1,4 +1,4 @@
-// Whether the way out is locked, tried from inside as the agent's user.
+// Verifies from inside, as the agent's user, that the way out is locked.
 import { execFile } from 'node:child_process'
 import { getServers, lookup, Resolver } from 'node:dns/promises'
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
@@ -26,27 +26,27 @@ import { defaultGateways, powersOf } from './machine.ts'
 import { managedSettingsFile } from './managed-settings-file.ts'
 import { type Sample, samplesOf } from './samples.ts'
 
-/** For everything, the proxy's start included. */
+/** Limit of the whole verification, the proxy's start included, in milliseconds. */
 const VERIFY_MS = 15_000
 const NAME_MS = 1_000
 const PROXY_POLL_MS = 50
-/** For one host behind the proxy. */
+/** Limit of one host behind the proxy, in milliseconds. */
 const REACH_MS = 8_000
 
 const ENGINE_NAMES = '127.0.0.11'
-/** Nobody's name, and addresses for documentation: what reaches them has found a way out. */
+/** A name that nobody owns, and documentation addresses: a packet that is not refused there has a way out. */
 const OUTSIDE: Sample = { host: 'agui-runner-verify.invalid', port: 443 }
 const NOWHERE = ['192.0.2.1', '2001:db8::1']
 
-/** The container is locked when there are no problems. */
+/** The result as sentences. The container is locked when `problems` is empty. */
 export interface LockReport {
   held: string[]
   problems: string[]
-  /** What could not be tried, or does not answer. */
+  /** Checks that were not possible, and hosts that do not answer. */
   notes: string[]
 }
 
-/** @throws {RunnerError} `config_invalid` where this is no dev container of ours. */
+/** Runs all checks. @throws {RunnerError} `config_invalid` outside of a dev container of ours. */
 export async function verifyLock(signal: AbortSignal): Promise<LockReport> {
   if (!existsSync(LOCK_POLICY))
     throw new RunnerError(
@@ -94,7 +94,7 @@ async function judgeUser(): Promise<LockReport> {
   return reportOf('this user is not root, cannot become it and cannot change the rules', problems)
 }
 
-/** What the lock and the settings are made of is root's, and the settings are those of this policy at least. */
+/** Checks that this user can neither write the lock nor enter the held folder, and that no managed rule is missing. */
 function judgeFiles(policy: Policy): LockReport {
   const may = (path: string, mode: number): boolean => {
     try {
@@ -135,7 +135,7 @@ function lackingRules(policy: Policy): number {
   }
 }
 
-/** No name service answers, not even that it knows nothing. */
+/** Checks that no name service answers, not even with an error. */
 async function judgeNames(samples: readonly Sample[], signal: AbortSignal): Promise<LockReport> {
   const name = samples.find(({ host }) => isIP(host) === 0)?.host ?? OUTSIDE.host
   const servers = [...new Set([...getServers(), ENGINE_NAMES])]
@@ -146,7 +146,7 @@ async function judgeNames(samples: readonly Sample[], signal: AbortSignal): Prom
       return (await isAnswered(resolver, name)) ? [`the name service ${server} answers`] : []
     }),
   )
-  // As programs ask, by whatever else this system has for names.
+  // The system's resolver, which programs use, may have further sources of names.
   const isResolved = await within({ signal, timeoutMs: NAME_MS }, (limit) =>
     unlessAborted(limit, lookup(name)),
   ).then(
@@ -167,7 +167,7 @@ async function isAnswered(resolver: Resolver, name: string): Promise<boolean> {
   }
 }
 
-/** The next machine on the way is asked on a port that it does not serve: even its refusal would be an answer. */
+/** Checks that direct connections are refused here. Of a neighbour even a refusal would prove that packets leave. */
 async function judgeDirect(samples: readonly Sample[], signal: AbortSignal): Promise<LockReport> {
   const neighbours = [...defaultGateways(), ...getServers().filter((server) => !server.startsWith('127.'))]
   const targets: Sample[] = [
@@ -207,7 +207,7 @@ async function judgeProxy(
   }
 }
 
-/** It starts beside this process. */
+/** Waits until the proxy answers; it may start at the same time as this process. */
 async function untilProxy(signal: AbortSignal): Promise<void> {
   for (;;) {
     try {
@@ -233,7 +233,7 @@ async function judgeRefusal(policy: Policy, signal: AbortSignal): Promise<LockRe
   )
 }
 
-/** One that answers proves the way; the others are named. */
+/** Checks that a sample is reached. One is enough; the others that fail become notes. */
 async function judgeReach(samples: readonly Sample[], signal: AbortSignal): Promise<LockReport> {
   const ca = readFileSync(join(CERTIFICATES, 'ca-bundle.pem'), 'utf8')
   const [held, failures]: [string[], string[]] = [[], []]
@@ -258,7 +258,7 @@ async function judgeReach(samples: readonly Sample[], signal: AbortSignal): Prom
   return held.length === 0 ? { held, problems: failures, notes: [] } : { held, problems: [], notes: failures }
 }
 
-/** Any answer counts as life, and none is no fault of the lock. */
+/** Notes whether the model answers. A missing answer is a note, because the lock does not cause it. */
 async function judgeModel(signal: AbortSignal): Promise<LockReport> {
   const note = (text: string): LockReport => ({ held: [], problems: [], notes: [text] })
   try {

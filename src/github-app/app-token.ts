@@ -5,39 +5,39 @@ import { type Dispatcher, fetch, type RequestInit, type Response } from 'undici'
 import { z } from 'zod'
 import { RunnerError, toMessage } from '../errors.ts'
 
-/** How often GitHub's own trouble (500 and above, or no answer) is met by trying again, and after how long first. */
+/** Retries after a failure of GitHub itself (500 and above, or no answer), and the first pause, which then doubles. */
 const RETRIES_MAX = 3
 const RETRY_MS = 500
 
-/** GitHub's access levels, by what they are for: `{ contents: 'write' }`. */
+/** GitHub's access levels by permission: `{ contents: 'write' }`. */
 export type Permissions = Readonly<Record<string, 'read' | 'write' | 'admin'>>
 
 export interface GitHubApp {
-  /** Its client id or its number. */
+  /** The App's client id or its number. */
   appId: string
   /** PEM. */
   privateKey: string
-  /** Undefined: the one of the repositories' owner. */
+  /** Undefined for the installation of the repositories' owner. */
   installationId?: number | undefined
 }
 
 export interface GitHubApi {
   /** `https://api.github.com`, without a slash at the end. */
   apiUrl: string
-  /** The way there. */
+  /** The dispatcher that leads to GitHub, through a proxy where one is set. */
   dispatcher: Dispatcher
   signal: AbortSignal
 }
 
 export interface TokenRequest {
-  /** `OWNER/NAME`, all of one owner, at least one. */
+  /** At least one `OWNER/NAME`, all of the same owner. */
   repositories: readonly string[]
   permissions: Permissions
 }
 
 export interface AppToken {
   token: string
-  /** Milliseconds since 1970; GitHub gives an hour. */
+  /** The end of the token in milliseconds since 1970. GitHub grants an hour. */
   expiresAt: number
 }
 
@@ -48,10 +48,10 @@ const Installation = z.object({
 const Failed = z.object({ status: z.number().int() })
 
 /**
- * A token of the App's installation, for these repositories and rights and nothing else.
+ * Makes a token of the App's installation that is limited to these repositories and permissions.
  *
- * @throws {RunnerError} `config_invalid` with what to do: the App is not installed there, lacks a right, or its key is
- * another's. `github_failed` when GitHub cannot be reached.
+ * @throws {RunnerError} `config_invalid`, with advice, when the App is not installed there, lacks a permission, or its
+ *   key is another App's. `github_failed` when GitHub cannot be reached.
  */
 export async function mintToken(app: GitHubApp, wanted: TokenRequest, api: GitHubApi): Promise<AppToken> {
   const { owner, names } = oneOwner(wanted.repositories)
@@ -99,7 +99,11 @@ export async function mintToken(app: GitHubApp, wanted: TokenRequest, api: GitHu
   }
 }
 
-/** @throws {RunnerError} when GitHub does not take the App's signature, or does not answer. */
+/**
+ * Checks that GitHub accepts the App's signature.
+ *
+ * @throws {RunnerError} `config_invalid` when it does not; `github_failed` when GitHub does not answer.
+ */
 export async function checkApp(app: GitHubApp, api: GitHubApi): Promise<void> {
   const ask = askerOf(api)
   try {
@@ -111,7 +115,11 @@ export async function checkApp(app: GitHubApp, api: GitHubApi): Promise<void> {
   }
 }
 
-/** The token is no good any more. @throws {RunnerError} `config_invalid` when GitHub knows no such token. */
+/**
+ * Revokes the token.
+ *
+ * @throws {RunnerError} `config_invalid` when GitHub knows no such token; `github_failed` when it does not answer.
+ */
 export async function revokeToken(token: string, api: GitHubApi): Promise<void> {
   const { signal } = api
   const ask = askerOf(api)
@@ -154,7 +162,7 @@ function isGranted(has: string | undefined, wanted: string): boolean {
   return LEVELS.indexOf(has ?? '') >= LEVELS.indexOf(wanted)
 }
 
-/** Tries again what GitHub could not do, never what it would not. */
+/** Repeats `work` after a failure of GitHub itself, never after a refusal. */
 async function patient<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   for (let tries = 0; ; tries += 1) {
     try {
@@ -176,7 +184,7 @@ function notFound(error: unknown, words: string): RunnerError {
   return toRefusal(error, { ...SIGNATURE, 403: said, 404: words, 422: said })
 }
 
-/** A refusal of GitHub in words that say what to do. */
+/** Converts GitHub's refusal to an error; `words` holds the advice by status. */
 function toRefusal(error: unknown, words: Readonly<Record<number, string>>): RunnerError {
   const status = Failed.safeParse(error).data?.status
   const said = status === undefined ? undefined : words[status]

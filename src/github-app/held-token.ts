@@ -1,20 +1,23 @@
 import { RunnerError, toMessage } from '../errors.ts'
 import type { AppToken } from './app-token.ts'
 
-/** GitHub's own. */
+/** The lifetime of GitHub's tokens, in milliseconds. */
 const LIFETIME_MS_MAX = 3_600_000
-/** Of a token's time; the last 15 minutes of the hour are for getting the next one. */
+/** The part of a token's lifetime after which it is renewed. It leaves 15 minutes of an hour for the renewal. */
 const RENEWED_AFTER = 3 / 4
-/** How soon GitHub is asked again after a refusal, and how long a new token is good whatever this machine's clock says. */
+/**
+ * The pause after a failure before the next attempt, in milliseconds. Also the shortest lifetime that a new token is
+ * given, whatever this machine's clock says, and the time in which its rejection is ignored.
+ */
 const AGAIN_MS = 60_000
-/** What a renewal that is under way has at the end: a token that nobody knows could not be revoked. */
+/** Limit of a renewal in progress at the end, in milliseconds. It is awaited so that its token can be revoked. */
 const CLOSE_MS = 5000
 
-/** The time, and a call at another one. */
+/** The current time and delayed calls. */
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number
-  /** @returns what takes the call back. */
+  /** Calls `work` after `ms` milliseconds. @returns a function that cancels the call. */
   after(ms: number, work: () => void): () => void
 }
 
@@ -28,9 +31,9 @@ export const SYSTEM_CLOCK: Clock = {
 
 export interface HeldTokenOptions {
   mint(signal: AbortSignal): Promise<AppToken>
-  /** Resolves also for one that is no good any more. */
+  /** Revokes a token. Resolves also for a token that is no longer valid. */
   revoke(token: string): Promise<void>
-  /** Called with each new reason why a token could not be had or revoked. */
+  /** Called with each new reason why a token could not be made or revoked. */
   onProblem(message: string): void
   clock: Clock
 }
@@ -42,12 +45,12 @@ interface Held {
   isRejected: boolean
 }
 
-/** One token after the other: each is there before the last one ends, and all are revoked at the end. */
+/** Keeps a valid token: each is renewed before it expires, and all are revoked at the end. */
 export class HeldToken {
   readonly name: string = 'the GitHub App’s token'
   readonly #options: HeldTokenOptions
   readonly #ending = new AbortController()
-  /** Every one that may still be good; the last is given out. */
+  /** Every token that may still be valid. The last one is handed out. */
   #held: Held[] = []
   #renewAt = 0
   #renewal: Promise<void> | undefined
@@ -59,19 +62,19 @@ export class HeldToken {
     this.#options = options
   }
 
-  /** Gets the first token. @throws {RunnerError} of `mint`; whoever has made it closes it then too. */
+  /** Makes the first token. @throws {RunnerError} of `mint`; the caller has to `close` also then. */
   async open(): Promise<void> {
     await this.#renew()
     if (this.#closed !== undefined) throw ended()
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  /** Why the last renewal failed; the token before it may still be good. */
+  /** The reason why the last renewal failed. The token before it may still be valid. */
   get problem(): string | undefined {
     return this.#failure?.message
   }
 
-  /** Waits for a renewal only when there is no token that is good. @throws {RunnerError} with why there is none. */
+  /** Returns a valid token. Waits for a renewal only when there is none. @throws {RunnerError} with the reason. */
   async token(): Promise<string> {
     if (this.#closed !== undefined) throw ended()
     const { clock } = this.#options
@@ -82,7 +85,7 @@ export class HeldToken {
     throw this.#failure ?? ended()
   }
 
-  /** GitHub does not take it. A new one it may not know everywhere yet. */
+  /** Notes that GitHub refused the token. Ignored in its first minute: GitHub may not know it everywhere yet. */
   reject(token: string): void {
     const good = this.#good
     if (good?.token !== token || this.#options.clock.now() < good.mintedAt + AGAIN_MS) return
@@ -90,7 +93,7 @@ export class HeldToken {
     this.#renewAt = 0
   }
 
-  /** Revokes what may still be good. Idempotent. */
+  /** Revokes every token that may still be valid. Safe to call twice. */
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
@@ -103,7 +106,7 @@ export class HeldToken {
       : undefined
   }
 
-  /** One at a time. Resolves when there is a new token, or a failure. */
+  /** Starts a renewal unless one is in progress. Resolves when there is a new token or a failure. */
   #renew(): Promise<void> {
     this.#renewal ??= this.#mint().finally(() => {
       this.#renewal = undefined

@@ -1,4 +1,5 @@
-// The way to one gRPC server: address, TLS and proxy. Decided here, for the library reads some of the variables, in its own way.
+// The connection to one gRPC server: address, TLS and proxy. They are decided here, because the library would read only
+// some of the proxy variables, and in its own way.
 import { readFileSync } from 'node:fs'
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
 import { ChannelCredentials, Client, type ClientOptions, type ServiceError } from '@grpc/grpc-js'
@@ -8,16 +9,16 @@ import type { Target } from '../tunnel/connect.ts'
 
 export interface ServerAddress {
   server: Target
-  /** Undefined: in the clear. */
+  /** Undefined for a connection without TLS. */
   tls: SecureContext | undefined
   proxies: ProxySettings
 }
 
-/** What is left of the library's own pause between attempts to connect, in milliseconds: callers have their own. */
+/** The library's pause between attempts to connect, in milliseconds. It is short: callers have their own pauses. */
 const RECONNECT_MS = { min: 100, max: 1000 }
 
 /**
- * Makes clients of that server, each with a connection of its own; whoever makes one closes it.
+ * Returns a factory of clients for the server, each with a connection of its own. The caller closes them.
  *
  * @throws {RunnerError} `config_invalid` for a proxy that cannot be used.
  */
@@ -43,7 +44,7 @@ export function connector(
   return () => new Client(address, credentials, channel)
 }
 
-/** Cancels the call when `signal` is aborted. @returns what lets go of the signal. */
+/** Cancels the call when `signal` is aborted. @returns a function that removes the listener. */
 export function cancelledBy(signal: AbortSignal, call: { cancel(): void }): () => void {
   const stop = (): void => call.cancel()
   signal.addEventListener('abort', stop, { once: true })
@@ -59,7 +60,7 @@ function nameOf({ host, port }: Target): string {
   return `dns:${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-/** The library's own words for a CONNECT, which it else takes from the environment. */
+/** Returns the library's options for a CONNECT proxy, which it would otherwise take from the environment. */
 function throughProxy({ isSecure, authorization }: HttpProxy, server: Target): ClientOptions {
   if (isSecure) {
     const message = `The way to ${server.host} leads through an https proxy, which gRPC cannot use; name an http one, or the host in NO_PROXY.`
@@ -76,13 +77,13 @@ function throughProxy({ isSecure, authorization }: HttpProxy, server: Target): C
 }
 
 export interface TrustOptions {
-  /** PEM files of authorities that are trusted beside the built-in ones. */
+  /** PEM files of authorities that are trusted in addition to the built-in ones. */
   caFiles: readonly string[]
-  /** PEM, of the caller: mTLS. */
+  /** The client's own certificate and key as PEM, for mTLS. */
   client?: { cert: string; key: string } | undefined
 }
 
-/** @throws {RunnerError} `config_invalid` for a file that cannot be read or is no PEM. */
+/** Creates the TLS context. @throws {RunnerError} `config_invalid` for a file that cannot be read or is no PEM. */
 export function trust({ caFiles, client }: TrustOptions): SecureContext {
   const ca = [...rootCertificates, ...caFiles.map((file) => readPem(file, 'CA file'))]
   try {
@@ -92,7 +93,11 @@ export function trust({ caFiles, client }: TrustOptions): SecureContext {
   }
 }
 
-/** @throws {RunnerError} `config_invalid`. */
+/**
+ * Reads a file; the content is not checked. `what` names it in the error.
+ *
+ * @throws {RunnerError} `config_invalid` when it cannot be read.
+ */
 export function readPem(file: string, what: string): string {
   try {
     return readFileSync(file, 'utf8')

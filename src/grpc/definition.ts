@@ -1,7 +1,7 @@
-// Services of gRPC as data: a table of messages, of which protobufjs makes the wire form and TypeScript the types.
+// gRPC services as data: a table of messages, from which protobufjs makes the wire form and TypeScript the types.
 import { fromJSON, type MethodDefinition } from '@grpc/proto-loader'
 
-/** As protobufjs reads it; with a `keyType` it is a map of texts to `type`. */
+/** A field as protobufjs reads it. With a `keyType` it is a map from strings to `type`. */
 interface Field {
   readonly type: string
   readonly id: number
@@ -20,9 +20,9 @@ export const bytes = scalar('bytes')
 export const bool = scalar('bool')
 export const double = scalar('double')
 export const uint32 = scalar('uint32')
-/** An enum too: on the wire they are one. */
+/** An int32 or an enum, which are the same on the wire. */
 export const int32 = scalar('int32')
-/** A number of 64 bits is read as a text: a double would round it. */
+/** A number of 64 bits. It is read as a string, because a double would round it. */
 export const int64 = scalar('int64')
 export const one = <const T extends string>(type: T, id: number) => ({ type, id })
 export const listOf = <const T extends string>(type: T, id: number) =>
@@ -33,7 +33,7 @@ export const mapOf = <const T extends string>(type: T, id: number) =>
 export const time = (id: number) => one('google.protobuf.Timestamp', id)
 export const TIMESTAMP = { fields: { seconds: int64(1), nanos: int32(2) } }
 
-/** `streams` names the sides that send more than one message. */
+/** Describes a method; `streams` names the sides that send more than one message. */
 export const method = <const Q extends string, const A extends string>(
   requestType: Q,
   responseType: A,
@@ -70,15 +70,15 @@ type Held<M extends Messages, F> = F extends { type: infer T; rule: 'repeated' }
       ? Value<M, T>
       : never
 
-/** What a message of the table is written from. An absent field has the default of its type. */
+/** The object from which a message of the table is written. An absent field has the default of its type. */
 export type Written<M extends Messages, N extends keyof M> = {
   readonly [F in keyof M[N]['fields']]?: Held<M, M[N]['fields'][F]>
 }
 
-/** How a method's path, request and answer are written. */
+/** A method's path and the serializers of its request and answer. */
 export type Method = MethodDefinition<object, object>
 
-/** The methods of one service, by their names. */
+/** Loads the methods of one service, by their names. `service` is its qualified name. */
 export function loadService<N extends string>(
   definition: { nested: Record<string, object> },
   service: string,

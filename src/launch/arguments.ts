@@ -10,17 +10,17 @@ export const LABEL = {
 
 export interface EngineFacts {
   kind: EngineKind
-  /** An engine of an ordinary user maps users; the host's own has to stay the same one inside. */
+  /** Whether an ordinary user runs the engine, which then maps users. The host's user must stay the same inside. */
   isRootless: boolean
 }
 
-/** What `sweep` decides by: the process that launched it, and when. */
+/** The launching process and its time, by which `sweep` decides. */
 export interface Launcher {
   pid: number
   startedAt: Date
 }
 
-/** `ENGINE create …` for the plan. Pure, sorted, and without a value that is secret, as the plan is. */
+/** Returns the arguments of `ENGINE create …` for the plan. Pure, sorted and without secrets. */
 export function createArguments(plan: LaunchPlan, engine: EngineFacts, launcher: Launcher): string[] {
   const { limits, network, user, image } = plan
   if (image === undefined) throw new Error('a container is made of an image')
@@ -36,7 +36,7 @@ export function createArguments(plan: LaunchPlan, engine: EngineFacts, launcher:
     ...(isPodman && engine.isRootless ? ['--userns', 'keep-id'] : []),
     ...['--cap-drop', 'ALL'],
     ...['--security-opt', 'no-new-privileges'],
-    // With SELinux a mounted socket cannot be connected to otherwise; elsewhere it says nothing.
+    // With SELinux a mounted socket cannot be reached otherwise. Elsewhere the option has no effect.
     ...['--security-opt', 'label=disable'],
     ...['--pids-limit', String(limits.pids)],
     ...['--memory', String(limits.memoryBytes)],
@@ -62,7 +62,7 @@ export function createArguments(plan: LaunchPlan, engine: EngineFacts, launcher:
   ]
 }
 
-/** `ENGINE network create …`, for a plan that has a network of its own. */
+/** Returns the arguments of `ENGINE network create …`, for a plan with a network of its own. */
 export function networkArguments(plan: LaunchPlan, launcher: Launcher): string[] | undefined {
   if (plan.network.kind === 'none') return undefined
   return ['network', 'create', ...labelArguments(plan.run, launcher), plan.network.name]
@@ -73,7 +73,7 @@ function labelArguments(run: string, { pid, startedAt }: Launcher): string[] {
   return labels.flatMap((label) => ['--label', label])
 }
 
-/** Podman's own driver knows the size alone. */
+/** Returns the log options. Podman's own driver only knows the size. */
 function logArguments(kind: EngineKind, bytes: number): string[] {
   const size = ['--log-opt', `max-size=${bytes}`]
   return kind === 'podman'
@@ -81,7 +81,7 @@ function logArguments(kind: EngineKind, bytes: number): string[] {
     : ['--log-driver', 'json-file', ...size, '--log-opt', 'max-file=2']
 }
 
-/** Podman asks a registry for a short name, and has what was built here under `localhost/`. */
+/** Adds `localhost/` for podman, which keeps local images there and looks up short names in a registry. */
 function imageFor(image: string, kind: EngineKind): string {
   const first = image.split('/')[0] ?? ''
   const isQualified = image.includes('/') && (/[.:]/.test(first) || first === 'localhost')

@@ -4,12 +4,12 @@ import { promisify } from 'node:util'
 const NAME = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9_][\w.-]*$/
 const ASK_MS = 10_000
 
-/** `owner/name`, as GitHub has it. */
+/** Whether a text is a GitHub repository, `owner/name`. */
 export function isRepositoryName(text: string): boolean {
   return NAME.test(text) && !text.includes('..')
 }
 
-/** The repository on that server that an address of git's names, by https or ssh; undefined for any other place. Pure. */
+/** Returns the repository that a git address names on this server, by https or ssh, else undefined. Pure. */
 export function repositoryAt(remote: string, serverUrl: string): string | undefined {
   const server = new URL(serverUrl)
   const [, sshHost, sshPath] =
@@ -26,13 +26,13 @@ export function repositoryAt(remote: string, serverUrl: string): string | undefi
 }
 
 export interface Checkout {
-  /** Where `origin` leads; undefined where there is none. */
+  /** The URL of `origin`, if there is one. */
   origin: string | undefined
-  /** Whose name stands on a commit made here. */
+  /** The author of commits made here. */
   identity: { name: string; email: string } | undefined
 }
 
-/** What git says of a folder. Only configuration is read: nothing of the folder is executed. */
+/** Reads a folder's git configuration. Nothing of the folder is executed. */
 export async function readCheckout(
   folder: string,
   env: Readonly<Record<string, string | undefined>>,
@@ -45,7 +45,7 @@ export async function readCheckout(
       })
       return stdout.trim() || undefined
     } catch {
-      // It is not set, or this is no repository.
+      // The setting is absent, or the folder is no repository.
       return undefined
     }
   }

@@ -3,7 +3,7 @@ import type { Engine } from './engine.ts'
 import type { Isolation, Place, PlaceRequest } from './isolation.ts'
 import { containerName } from './plan.ts'
 
-/** The containers of docker or podman. */
+/** Isolation by containers of docker or podman. */
 export class ContainerIsolation implements Isolation {
   readonly kind = 'container'
   readonly image: string
@@ -38,7 +38,7 @@ class ContainerPlace implements Place {
     return this.#arguments().map((args) => [this.#engine.facts.kind, ...args])
   }
 
-  /** A name exists for the clean-up before anything runs. */
+  /** Creates the container before it starts it, so that the clean-up always has a name. */
   async start(): Promise<void> {
     for (const args of this.#arguments()) await this.#engine.run(args)
   }

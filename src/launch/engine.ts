@@ -3,7 +3,7 @@ import type { Env } from '../config.ts'
 import { RunnerError } from '../errors.ts'
 import { type EngineFacts, type EngineKind, LABEL } from './arguments.ts'
 
-/** What the engines' own programs read; nothing of it is a credential of ours. */
+/** The variables that the engines' own programs read. None is a credential of ours. */
 const ENGINE_VARIABLES = [
   ...['PATH', 'HOME', 'TMPDIR', 'XDG_RUNTIME_DIR', 'XDG_CONFIG_HOME', 'DBUS_SESSION_BUS_ADDRESS'],
   ...['DOCKER_HOST', 'DOCKER_CONTEXT', 'DOCKER_CONFIG', 'DOCKER_TLS_VERIFY', 'DOCKER_CERT_PATH'],
@@ -11,7 +11,7 @@ const ENGINE_VARIABLES = [
 ]
 const TALK_MS = 60_000
 const LOG_LINES = 20
-/** Of a program's output; the engines' answers are a few lines. */
+/** Most characters of a program's output. The engines' answers are a few lines. */
 const OUTPUT_CHARS = 64 * 1024
 
 interface Talk {
@@ -31,9 +31,9 @@ export class Engine {
   }
 
   /**
-   * The one that was asked for, or the first that answers.
+   * Finds the wanted engine, or the first that answers.
    *
-   * @throws {RunnerError} `sandbox_failed` when none does.
+   * @throws {RunnerError} `sandbox_failed` when none answers.
    */
   static async need(wanted: EngineKind | undefined, env: Env): Promise<Engine> {
     const found = await Engine.find(wanted, env)
@@ -44,7 +44,7 @@ export class Engine {
     )
   }
 
-  /** The same, or a sentence that there is none. */
+  /** As `need`, but returns a sentence when no engine answers. */
   static async find(wanted: EngineKind | undefined, env: Env): Promise<Engine | { lacking: string }> {
     const own = Object.fromEntries(
       ENGINE_VARIABLES.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])),
@@ -59,19 +59,19 @@ export class Engine {
     return { lacking: `No container engine answers (${problems.join('; ')}).` }
   }
 
-  /** @throws {RunnerError} `sandbox_failed`, with the engine's own last line. */
+  /** @throws {RunnerError} `sandbox_failed` with the engine's last line. */
   async run(args: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await talk(this.facts.kind, args, this.#env)
     if (code === 0) return stdout.trim()
     throw new RunnerError('sandbox_failed', `${this.facts.kind} ${args[0]} failed: ${lastLine(stderr)}`)
   }
 
-  /** The same where what is asked for may not be there. */
+  /** As `run`, but returns false on failure, for objects that may not exist. */
   async tried(args: readonly string[]): Promise<boolean> {
     return (await talk(this.facts.kind, args, this.#env)).code === 0
   }
 
-  /** @throws {RunnerError} `config_invalid` when it is not here and cannot be pulled. */
+  /** @throws {RunnerError} `config_invalid` when the image is absent and cannot be pulled. */
   async needImage(image: string): Promise<void> {
     if (await this.tried(['image', 'inspect', image])) return
     const { code, stderr } = await talk(this.facts.kind, ['pull', '--quiet', image], this.#env)
@@ -82,7 +82,7 @@ export class Engine {
     )
   }
 
-  /** Resolves when the container has ended, with its exit code; undefined when it is gone, or the signal came first. */
+  /** Resolves with the exit code of the ended container, or undefined when it is gone or the signal came first. */
   async wait(name: string, signal: AbortSignal): Promise<number | undefined> {
     const { code, stdout } = await talk(this.facts.kind, ['wait', name], this.#env, { signal, timeoutMs: 0 })
     return code === 0 && /^\d+$/.test(stdout.trim()) ? Number(stdout) : undefined
@@ -102,7 +102,7 @@ export class Engine {
     return (await talk(this.facts.kind, args, this.#env)).stdout.trim() === 'true'
   }
 
-  /** What carries our label, of containers and networks. Lists have labels in two ways, what is inspected in one. */
+  /** Returns the containers or networks with our label. The engines' lists differ, so the labels come from `inspect`. */
   async labelled(kind: 'container' | 'network'): Promise<Labelled[]> {
     const all = kind === 'container' ? ['--all'] : []
     const list = await this.run([kind, 'ls', ...all, '--quiet', '--filter', `label=${LABEL.run}`])
@@ -110,7 +110,7 @@ export class Engine {
     const place = kind === 'container' ? '.Config.Labels' : '.Labels'
     const labels = [LABEL.run, LABEL.pid, LABEL.started].map((label) => `{{index ${place} "${label}"}}`)
     const format = ['{{.Name}}', ...labels].join('\t')
-    // What is gone meanwhile is an error beside the others.
+    // An object that is gone meanwhile is an error beside the others.
     const inspect = [kind, 'inspect', '--format', format, ...list.split('\n')]
     const { stdout } = await talk(this.facts.kind, inspect, this.#env)
     return stdout.split('\n').flatMap((line) => {
@@ -130,7 +130,7 @@ export interface Labelled {
   name: string
   run: string
   pid: number
-  /** Milliseconds since 1970; NaN when the label says nothing. */
+  /** Milliseconds since the epoch; NaN without a readable label. */
   startedAt: number
 }
 
@@ -141,7 +141,7 @@ function talk(
   { signal, timeoutMs = TALK_MS }: { signal?: AbortSignal; timeoutMs?: number } = {},
 ): Promise<Talk> {
   return new Promise((resolve) => {
-    // A group of its own: Ctrl-C is for us, who stop the container in good order.
+    // The engine gets a process group of its own, so that Ctrl-C reaches only us, who stop the container in order.
     const child = spawn(program, args, {
       ...{ env, timeout: timeoutMs, detached: true, stdio: ['ignore', 'pipe', 'pipe'] },
       ...(signal === undefined ? {} : { signal }),

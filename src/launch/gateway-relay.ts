@@ -6,14 +6,14 @@ import { dirname, join } from 'node:path'
 type Env = Readonly<Record<string, string | undefined>>
 
 export interface GatewayRelay {
-  /** Names it as the way to the model, to git and to everything else. */
+  /** The variables that make it the way to the model, to git and to every other host. */
   environment: Record<string, string>
   close(): Promise<void>
 }
 
 /**
- * From a port of this loopback to the broker's socket: programs inside dial addresses. Small writes are not held back,
- * which costs 44 ms a request (outside.md 4.1).
+ * Opens a relay from a loopback port to the broker's socket, for programs that can only dial addresses. Small writes are
+ * not held back, which would cost 44 ms per request (outside.md 4.1).
  */
 export async function openGatewayRelay(path: string, env: Env): Promise<GatewayRelay> {
   const open = new Set<Socket>()
@@ -46,7 +46,7 @@ export async function openGatewayRelay(path: string, env: Env): Promise<GatewayR
   }
 }
 
-/** The broker signs for the clouds. */
+/** Returns the variables for the model. The broker signs for the clouds. */
 function modelEnvironment(url: string, env: Env): Record<string, string> {
   if (env['CLAUDE_CODE_USE_VERTEX'] === '1')
     return { CLAUDE_CODE_SKIP_VERTEX_AUTH: '1', ANTHROPIC_VERTEX_BASE_URL: `${url}/v1` }
@@ -55,7 +55,7 @@ function modelEnvironment(url: string, env: Env): Record<string, string> {
   return { ANTHROPIC_BASE_URL: url }
 }
 
-/** As if each were in git's own configuration: `origin` is the repository, by whatever address it is called. */
+/** Returns git settings as variables: every address of the repository leads to the broker. */
 function gitEnvironment(url: string, env: Env): Record<string, string> {
   const repository = env['GITHUB_REPOSITORY']
   if (!repository) return {}
@@ -86,7 +86,7 @@ function gitEnvironment(url: string, env: Env): Record<string, string> {
   }
 }
 
-/** Without a network the broker's policy decides about every host; the model never goes by a proxy (A42). */
+/** Returns the proxy variables of a launch without a network. The model never goes through a proxy (A42). */
 function networkEnvironment(url: string, env: Env): Record<string, string> {
   const loopback = { NO_PROXY: '127.0.0.1,localhost,::1', no_proxy: '127.0.0.1,localhost,::1' }
   if (env['AGUI_LAUNCH'] === 'public') return loopback
@@ -94,7 +94,7 @@ function networkEnvironment(url: string, env: Env): Record<string, string> {
   return { ...loopback, NODE_USE_ENV_PROXY: '1', ...Object.fromEntries(names.map((name) => [name, url])) }
 }
 
-/** Of the authority that the broker opens TLS with, where the policy judges requests. */
+/** Returns the variables of the broker's certificate authority, for inspected connections. */
 function certificateEnvironment(folder: string): Record<string, string> {
   const [own, bundle] = [join(folder, 'openshell-ca.pem'), join(folder, 'ca-bundle.pem')]
   if (!existsSync(own)) return {}

@@ -4,34 +4,34 @@ import type { LaunchPlan } from './plan.ts'
 export interface PlaceRequest {
   plan: LaunchPlan
   launcher: Launcher
-  /** Of the run, for what only the start needs. */
+  /** The run's folder, for files that only the start needs. */
   folder: string
 }
 
-/** What plans are started in: an engine's containers, or namespaces of this machine. */
+/** A way to start plans: an engine's containers, or namespaces of this machine. */
 export interface Isolation {
   readonly kind: 'container' | 'process'
-  /** What a plan is started from; undefined: this machine's own programs. */
+  /** The image of a plan; undefined for this machine's own programs. */
   readonly image: string | undefined
-  /** @throws {RunnerError} `config_invalid` when that is not here and cannot be had. */
+  /** @throws {RunnerError} `config_invalid` when the image is absent and cannot be pulled. */
   need(): Promise<void>
-  /** Nothing is started yet. */
+  /** Creates the place of a plan. Nothing is started yet. */
   place(request: PlaceRequest): Place
 }
 
 /** One plan, started. */
 export interface Place {
-  /** The commands of `start`. Pure. */
+  /** The commands of `start`, for `--dry-run`. */
   readonly commands: readonly (readonly string[])[]
-  /** @throws {RunnerError} `sandbox_failed`; what was made by then is removed by `remove`. */
+  /** @throws {RunnerError} `sandbox_failed`. Call `remove` for the parts that were made by then. */
   start(): Promise<void>
-  /** Why it has ended by itself; undefined when the signal came first. */
+  /** Resolves with the reason when it ends by itself, or undefined when the signal came first. */
   ended(signal: AbortSignal): Promise<string | undefined>
-  /** The last lines of what it said. */
+  /** Returns the last lines of its output. */
   logs(): Promise<string>
-  /** By SIGTERM, and after that time by force. */
+  /** Stops it by SIGTERM, and by force after the grace. */
   stop(graceSeconds: number): Promise<void>
   kill(): Promise<void>
-  /** Leaves nothing of it. */
+  /** Removes every part of it. */
   remove(): Promise<void>
 }

@@ -17,63 +17,63 @@ export interface LaunchSettings {
     source: string
     isGitHidden: boolean
     path: string | undefined
-    /** That a clone is on, and where it begins. */
+    /** The branch of a clone, and where it begins. */
     branch: string
     base: string | undefined
     depth: number | undefined
   }
   environment: Readonly<Record<string, string>>
   limits: LaunchLimits
-  /** Where the folder of this run is made. */
+  /** The folder in which the run's folder is made. */
   parent: string
-  /** No mount may be one of them. */
+  /** Folders that may not be mounted. */
   forbidden: readonly string[]
-  /** Values that may stand in no plan. */
+  /** Values that no plan may contain. */
   secrets: readonly string[]
   door: LaunchDoor
-  /** Ends the start. */
+  /** Aborts the start. */
   signal: AbortSignal
   say(line: string): void
 }
 
-/** The way to the broker, which has the credentials. */
+/** The way to the broker, which holds the credentials. */
 export interface LaunchDoor {
-  /** What the agent has in the credentials' place, of their kind; no secret: the socket is the proof. */
+  /** The agent's placeholders for the credentials. They are no secret: the socket is the proof. */
   environment: Record<string, string>
-  /** Where `gateway.sock` is; `own` is a folder of the run for it. */
+  /** Returns the folder of `gateway.sock`. `own` is a folder of the run for it. */
   folder(own: string): string
   /** Opens the session in that folder. */
   open(folder: string): Promise<LaunchSession>
 }
 
 interface LaunchSession {
-  /** Ends what runs through it. */
+  /** Ends the session and its requests. */
   close(): Promise<{ pullRequests: readonly string[] }>
 }
 
 export interface Launched {
   plan: LaunchPlan
-  /** The runner's HTTP; only this user reaches it. */
+  /** The socket of the runner's HTTP server, for this user alone. */
   socket: string
-  /** For the client of the runner inside. */
+  /** `fetch` for a client of the runner inside. */
   fetch(url: string, options: RequestInit): Promise<Response>
-  /** Resolves when it has ended by itself, with why. */
+  /** Resolves with the reason when it has ended by itself. */
   ended: Promise<RunnerError>
-  /** Addresses of those that the agent has opened; known when it is closed. */
+  /** Addresses of the opened pull requests, known after the close. */
   readonly pullRequests: readonly string[]
-  /** Stops with grace and leaves nothing. Idempotent; `isUrgent` skips the grace, also of a close under way. */
+  /** Stops with grace and removes every part. Safe to call twice. `isUrgent` skips the grace, even of a running close. */
   close(isUrgent?: boolean): Promise<void>
 }
 
-/** A container that is about to start has so long, in milliseconds; then whatever is wrong is told. */
+/** Longest time until the runner is healthy, in milliseconds. */
 const HEALTH_MS = 60_000
-/** What comes behind it, the model's answer, has so long. */
+/** Longest time until the model answers after that, in milliseconds. */
 const READY_MS = 15_000
 const RETRY_MS = 100
-/** The image's own; root's files are given to it. */
+/** The image's user, who is given root's files. */
 const SANDBOX_UID = 10001
 
-/** Everything that a plan needs is there: what `--dry-run` prints, and then removes. */
+/** Prepares everything that a plan names. `--dry-run` prints the plan and removes it all again. */
 export async function prepareLaunch(options: LaunchSettings, launcher: Launcher): Promise<Prepared> {
   const { isolation, run, mode, workspace, limits, environment, forbidden, secrets, parent } = options
   const { image } = isolation
@@ -105,7 +105,7 @@ export async function prepareLaunch(options: LaunchSettings, launcher: Launcher)
   }
 }
 
-/** The user's own; where that is root, whoever owns a mounted folder, else the image's. In group 0, as it allows. */
+/** Returns the inner user: the caller, or for root the owner of the mounted folder, else the image's. The group is 0. */
 async function containerUser({ kind, source }: LaunchSettings['workspace']): Promise<LaunchPlan['user']> {
   const uid = process.getuid?.() ?? 0
   if (uid !== 0) return { uid, gid: 0 }
@@ -114,7 +114,7 @@ async function containerUser({ kind, source }: LaunchSettings['workspace']): Pro
 }
 
 /**
- * A place with a runner in it that answers. Whatever fails, nothing is left.
+ * Starts a runner in its place and waits until it answers. A failure leaves nothing behind.
  *
  * @throws {RunnerError} `sandbox_failed` with the last lines of its log; `config_invalid`.
  */
@@ -160,7 +160,7 @@ class RunningLaunch implements Launched {
     this.#options = options
     this.#prepared = prepared
     this.socket = join(prepared.folder.agent, 'agent.sock')
-    // A stream may be silent for as long as the model thinks; the client has a limit of its own.
+    // A stream may be silent while the model thinks. The client has its own limit.
     this.#agent = new Agent({ connect: { socketPath: this.socket }, bodyTimeout: 0, headersTimeout: 0 })
     this.ended = new Promise((resolve) => {
       this.#tellEnd = resolve
@@ -205,7 +205,7 @@ class RunningLaunch implements Launched {
     }
   }
 
-  /** The model behind the runner may answer late, or not: nobody waits to be warned of it. */
+  /** Warns when the model does not answer. The launch does not wait for it. */
   async warnUnlessReady(): Promise<void> {
     const ready = await this.#status('/ready', READY_MS)
     if (ready === 200 || this.#closing.signal.aborted) return
@@ -223,12 +223,12 @@ class RunningLaunch implements Launched {
   }
 
   async fetch(url: string, options: RequestInit): Promise<Response> {
-    // Node's own fetch and undici's are one, with types of their own.
+    // Node's fetch is undici's, with types of its own.
     return (await fetchBy(url, { ...(options as object), dispatcher: this.#agent })) as unknown as Response
   }
 
   close(isUrgent = false): Promise<void> {
-    // The close that is under way waits for its end, which comes with this.
+    // The kill ends the running close, which waits for the process.
     if (isUrgent && this.#closed !== undefined) return this.#prepared.place.kill().then(() => this.#closed)
     this.#closed ??= this.#close(isUrgent)
     return this.#closed
@@ -255,7 +255,7 @@ class RunningLaunch implements Launched {
     for (const address of this.#pullRequests) say(`opened ${address}`)
   }
 
-  /** @returns whether the clone has nothing left that is kept nowhere else. */
+  /** @returns whether every commit of the clone is kept elsewhere. */
   async #keepCommits(): Promise<boolean> {
     const { workspace, say } = this.#options
     const { plan, folder } = this.#prepared

@@ -11,25 +11,25 @@ export interface WorkspaceRequest {
   kind: WorkspaceKind
   /** The checkout on this machine. */
   source: string
-  /** Where a clone, or an empty folder, is made; it does not exist yet. */
+  /** The place of a clone or an empty folder, which must not exist yet. */
   target: string
   isGitHidden: boolean
-  /** Where git is. */
+  /** PATH for finding git. */
   path: string | undefined
-  /** That a clone is on: the agent's own. */
+  /** The agent's own branch, on which a clone is. */
   branch: string
-  /** Of the checkout, where that branch begins; undefined: at its HEAD. */
+  /** The checkout's branch at which it begins; HEAD by default. */
   base: string | undefined
-  /** Commits of a clone's history; undefined: as many as the checkout has. */
+  /** Commits of a clone's history; by default all of the checkout's. */
   depth: number | undefined
-  /** Whose the files are inside. */
+  /** The owner of the files inside. */
   user: { uid: number; gid: number }
 }
 
 const CLONE_MS = 300_000
 
 /**
- * The folder that is mounted, as its real path, and what becomes of its `.git` (outside.md 2.5).
+ * Prepares the folder to mount. Returns its real path and the protection of its `.git` (outside.md 2.5).
  *
  * @throws {RunnerError} `config_invalid`.
  */
@@ -65,8 +65,8 @@ async function protectionOf(folder: string): Promise<GitProtection> {
 }
 
 /**
- * History yes; its configuration, hooks and whatever token lies in them no. The checkout may be a worktree and may be
- * shallow: nothing is written there, so clones of one checkout may be made at the same time.
+ * Clones the history without the checkout's configuration, hooks and tokens. The checkout may be a worktree and shallow.
+ * Nothing is written to it, so several clones can be made at once.
  */
 async function clone({ source, target, path, branch, base, depth }: WorkspaceRequest): Promise<void> {
   const env = { PATH: path, GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null' }
@@ -76,7 +76,7 @@ async function clone({ source, target, path, branch, base, depth }: WorkspaceReq
   const from = base === undefined ? undefined : await refOf(base, source, git)
   try {
     await git('clone', '--quiet', '--no-local', ...shallow, '--', source, target)
-    // It names a folder of this machine, which is not there inside.
+    // It names a folder of this machine, which does not exist inside.
     await git('-C', target, 'remote', 'remove', 'origin')
     if (from !== undefined)
       await git('-C', target, 'fetch', '--quiet', '--no-tags', ...shallow, '--', source, from)
@@ -90,7 +90,7 @@ async function clone({ source, target, path, branch, base, depth }: WorkspaceReq
   }
 }
 
-/** Its own branch of that name, or the one that it has of origin. */
+/** Returns the ref of the checkout's own branch of this name, else of origin's. */
 async function refOf(
   base: string,
   source: string,
@@ -110,8 +110,8 @@ async function refOf(
 }
 
 /**
- * What was committed in a clone, as refs of the checkout that it was made of: the clone itself goes. Git is never run in
- * it, and none of its hooks (outside.md 2.5).
+ * Fetches the clone's commits as refs of its checkout, before the clone is removed. Git never runs in the clone, and none
+ * of its hooks do (outside.md 2.5).
  *
  * @returns the names of the refs; empty when nothing is new.
  */
@@ -146,7 +146,7 @@ export async function fetchCommits(
   return found.filter(isNew).map(nameIn)
 }
 
-/** Only root gives files away; everybody else's are the container's user's already. */
+/** Gives a folder to the inner user. Only root can and needs to: other callers are that user. */
 export async function giveTo(folder: string, { uid, gid }: { uid: number; gid: number }): Promise<void> {
   if (process.getuid?.() !== 0) return
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })

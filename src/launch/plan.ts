@@ -8,18 +8,18 @@ interface PlanMount {
   readOnly: boolean
 }
 
-/** A launch as data: JSON, without a secret, and equal input gives an equal plan (outside.md 2.4). */
+/** A launch as JSON data without secrets. Equal input gives an equal plan (outside.md 2.4). */
 export interface LaunchPlan {
-  /** Names and the label `agui-runner.run` derive from it. */
+  /** The run's id, in all names and in the label `agui-runner.run`. */
   run: string
   mode: LaunchMode
-  /** `name:tag`, not `latest`, or `name@sha256:…`; undefined: the programs of this machine, and no network but none. */
+  /** `name:tag`, not `latest`, or `name@sha256:…`; undefined for this machine's programs, which then have no network. */
   image: string | undefined
   user: { uid: number; gid: number }
   mounts: PlanMount[]
-  /** In memory; none of it is executed as another user, and there are no devices. */
+  /** Folders in memory, without set-user programs and devices. */
   scratch: { target: string; bytesMax: number; readOnly: boolean }[]
-  /** Anonymous volumes: they keep the image's content and owner below a root that is read-only. */
+  /** Anonymous volumes, which keep the image's content and owner below the read-only root. */
   volumes: string[]
   environment: Record<string, string>
   network: { kind: 'none' } | { kind: 'own'; name: string }
@@ -35,7 +35,7 @@ export interface LaunchLimits {
   stopGraceMs: number
 }
 
-/** How the container sees the `.git` of the workspace. */
+/** How the container sees the workspace's `.git`. */
 export type GitProtection = 'whole' | 'pinned' | 'hidden'
 
 export interface LaunchRequest {
@@ -43,21 +43,21 @@ export interface LaunchRequest {
   mode: LaunchMode
   image: string | undefined
   user: { uid: number; gid: number }
-  /** Folders of the host, each as its real path. */
+  /** The workspace on the host, as its real path. */
   workspace: string
   git: GitProtection
-  /** Holds `gateway.sock`, which leads to the broker. */
+  /** The folder with `gateway.sock`, which leads to the broker. */
   gatewayFolder: string
-  /** Where the runner puts `agent.sock`. */
+  /** The folder in which the runner makes `agent.sock`. */
   agentFolder: string
-  /** Of the user's home and the folders of the engine, as real paths: no mount may be one of them. */
+  /** Real paths that may not be mounted: folders of the user's home and of the engine. */
   forbidden: readonly string[]
-  /** By name, on the list of what may go in. */
+  /** The variables to pass in. Only names on the list are allowed. */
   environment: Readonly<Record<string, string>>
   limits: LaunchLimits
 }
 
-/** Where things are inside. */
+/** The paths inside. */
 export const INSIDE = {
   workspace: '/sandbox/workspace',
   gateway: '/run/agui-runner/gateway',
@@ -66,10 +66,10 @@ export const INSIDE = {
 
 const MIB = 1024 * 1024
 const TMP_BYTES = 256 * MIB
-/** As little as a tmpfs can be. */
+/** Smallest size of a tmpfs, in bytes. */
 const HIDDEN_BYTES = 4096
 
-/** Of the launcher's own environment; nothing on the list holds a secret. */
+/** The launcher's variables that are passed in. None holds a secret. */
 export const HANDED_ON = [
   'LLM_MODEL',
   'LOG_LEVEL',
@@ -88,11 +88,11 @@ export const HANDED_ON = [
   'GIT_COMMITTER_EMAIL',
 ] as const
 
-/** What may be in a container's environment beside what every launch sets. */
+/** The allowed variables of a container, beside those that every launch sets. */
 const PASSING = new Set<string>([
   ...HANDED_ON,
   'SESSION_ID',
-  // The placeholders of the credentials, and which cloud is asked.
+  // These are the credentials' placeholders and the cloud's place.
   'ANTHROPIC_API_KEY',
   'CLAUDE_CODE_OAUTH_TOKEN',
   'CLAUDE_CODE_USE_VERTEX',
@@ -103,16 +103,16 @@ const PASSING = new Set<string>([
   'CLOUD_ML_REGION',
   'AWS_REGION',
   'AWS_DEFAULT_REGION',
-  // The repository that git and the REST API lead to.
+  // These name the repository for git and the REST API.
   'GITHUB_REPOSITORY',
   'GITHUB_SERVER_URL',
 ])
 const PASSING_PREFIX = 'VERTEX_REGION_'
 
 const RUN = /^[a-z0-9][a-z0-9-]{0,40}$/
-/** No reference is taken for an option. */
+/** An image reference. None can be taken for an option. */
 const IMAGE = /^[a-z0-9][a-z0-9._/:-]*(?::(?<tag>\w[\w.-]{0,127})|@sha256:[0-9a-f]{64})$/
-/** An image that is the same one tomorrow. */
+/** Whether a reference names the same image tomorrow. */
 export function isExactImage(text: string): boolean {
   const reference = IMAGE.exec(text)
   return reference !== null && reference.groups?.['tag'] !== 'latest'
@@ -122,9 +122,9 @@ const SYSTEM = ['/', '/proc', '/sys', '/dev', '/run', '/var/run', '/etc', '/usr'
 const SYSTEM_TREES = ['/proc', '/sys', '/dev', '/var/run', '/boot']
 
 /**
- * The launch that a request asks for. Pure.
+ * Plans the launch of a request. Pure.
  *
- * @throws {RunnerError} `config_invalid`, with everything that is wrong.
+ * @throws {RunnerError} `config_invalid` with every problem.
  */
 export function planLaunch(request: LaunchRequest): LaunchPlan {
   const problems = problemsOf(request)
@@ -161,14 +161,14 @@ export function planLaunch(request: LaunchRequest): LaunchPlan {
   }
 }
 
-/** Of the container, and of the network that is its own. */
+/** Returns the name of the run's container and network. */
 export function containerName(run: string): string {
   return `agui-runner-${run}`
 }
 
 /**
- * The host must not execute what the agent wrote. A mount on `.git` itself keeps it from being moved away, which mounts
- * inside it do not (outside.md 2.5).
+ * Protects `.git`, because the host must not execute files that the agent wrote. A mount on `.git` itself keeps it from
+ * being moved away, which mounts inside it do not (outside.md 2.5).
  */
 function protectGit({ git, workspace }: LaunchRequest): Pick<LaunchPlan, 'mounts' | 'scratch'> {
   const target = `${INSIDE.workspace}/.git`
@@ -208,7 +208,7 @@ function folderProblems(request: LaunchRequest): string[] {
   const { workspace, gatewayFolder, agentFolder, forbidden } = request
   const folders = Object.entries({ workspace, gatewayFolder, agentFolder })
   return folders.flatMap(([name, path]) => {
-    // The engines' mount syntax is words with commas.
+    // The engines' mount syntax separates words by commas.
     if (!path.startsWith('/') || /[,\0\r\n"]/.test(path) || path.split('/').includes('..'))
       return [`${name}: an absolute real path without commas and quotes`]
     const isSystem = SYSTEM.includes(path) || SYSTEM_TREES.some((tree) => path.startsWith(`${tree}/`))

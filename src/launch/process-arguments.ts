@@ -1,26 +1,26 @@
 import { containerName, type LaunchPlan } from './plan.ts'
 
-/** This machine, as far as a plan is started from it. */
+/** The parts of this machine that a plan is started from. */
 export interface Machine {
   bwrap: string
-  /** Makes an ordinary user of root; undefined where the launcher is one. */
+  /** Path of setpriv, which drops root; undefined for an ordinary launcher. */
   setpriv: string | undefined
-  /** Of the system and this package, what is there and is shown. */
+  /** The existing folders of the system and of this package that are visible inside. */
   shown: readonly { source: string; target: string }[]
-  /** As in `/bin -> usr/bin`. */
+  /** Links such as `/bin -> usr/bin`. */
   links: readonly { target: string; to: string }[]
-  /** An empty file: a device cannot be bound over another one. */
+  /** An empty file to mount, because a device cannot be mounted over a device. */
   empty: string
-  /** What bubblewrap reads the system call filter from, and writes to what it has made. */
+  /** The descriptors for the system call filter and for bubblewrap's report. */
   descriptors: { filter: number | undefined; info: number }
 }
 
-/** Where a plan's programs are found; this machine's Node is in the first. */
+/** PATH inside. This machine's Node is in the first folder. */
 const PATH = '/app/bin:/usr/local/bin:/usr/bin:/bin'
-/** What setpriv needs, and gives away. */
+/** The capabilities that setpriv needs and drops. */
 const OF_ROOT = ['CAP_SETUID', 'CAP_SETGID', 'CAP_SETPCAP']
 
-/** bubblewrap's command line for the plan: the same view as a container's, of this machine's own programs. Pure. */
+/** Returns bubblewrap's arguments for the plan: a container's view, with this machine's programs. Pure. */
 export function processArguments(plan: LaunchPlan, machine: Machine): string[] {
   const { user, environment } = plan
   const { setpriv, empty, descriptors } = machine
@@ -32,7 +32,7 @@ export function processArguments(plan: LaunchPlan, machine: Machine): string[] {
   return [
     machine.bwrap,
     ...asUser,
-    // Its own network has nothing but loopback: one that leads out would be the machine's.
+    // The network namespace has only loopback. A network that leads out would be the machine's own.
     ...['--unshare-net', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
     ...['--die-with-parent', '--new-session', '--hostname', containerName(plan.run)],
     ...foldersAbove(plan, machine).flatMap((path) => ['--perms', '0755', '--dir', path]),
@@ -62,7 +62,7 @@ export function processArguments(plan: LaunchPlan, machine: Machine): string[] {
   ]
 }
 
-/** bubblewrap makes those for itself alone, and the plan's user may be another. */
+/** Returns the parent folders to create openly: bubblewrap's own would be closed to the plan's user. */
 function foldersAbove({ mounts, volumes, scratch }: LaunchPlan, { shown }: Machine): string[] {
   const targets = [...shown, ...mounts, ...scratch].map(({ target }) => target).concat(volumes)
   const isCovered = (path: string): boolean =>

@@ -17,9 +17,9 @@ const LOG_LINES = 20
 const LOG_CHARS = 64 * 1024
 const DESCRIPTORS = { filter: 3, info: 4 }
 
-/** Programs and libraries of every distribution; nothing below them is one user's. */
+/** Folders of programs and libraries in every distribution. They hold no user's files. */
 const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
-/** What of /etc programs read, and holds no secret. */
+/** Files of /etc that programs read and that hold no secret. */
 const SETTINGS = [
   ...[
     'alternatives',
@@ -32,7 +32,7 @@ const SETTINGS = [
   ],
   ...['ca-certificates', 'ssl/certs', 'ssl/openssl.cnf', 'pki/tls/certs', 'pki/ca-trust', 'crypto-policies'],
 ].map((name) => `/etc/${name}`)
-/** Of this package, as in the image. */
+/** The parts of this package, as in the image. */
 const PACKAGE = ['dist', 'wrappers', 'package.json', 'policy.yaml']
 
 export class ProcessIsolation implements Isolation {
@@ -41,8 +41,8 @@ export class ProcessIsolation implements Isolation {
   readonly #machine: Omit<Machine, 'empty'>
 
   /**
-   * @param appDirectory the folder of this package.
-   * @throws {RunnerError} `sandbox_failed` where bubblewrap is not installed.
+   * @param appDirectory The folder of this package.
+   * @throws {RunnerError} `sandbox_failed` without bubblewrap.
    */
   constructor(appDirectory: string) {
     const [bwrap, setpriv] = ['bwrap', 'setpriv'].map(programPath)
@@ -88,7 +88,7 @@ function viewOf(appDirectory: string): Pick<Machine, 'shown' | 'links'> {
   )
   const [own, around] = [join(app, 'node_modules'), modulesAround(app)]
   if (existsSync(own)) shown.push({ source: realpathSync(own), target: '/app/node_modules' })
-  // Installed as somebody's dependency, it finds its own beside itself.
+  // As a dependency of another package it finds its own dependencies beside itself.
   if (around !== undefined) shown.push({ source: around, target: '/node_modules' })
   return { shown, links: links.map((target) => ({ target, to: readlinkSync(target) })) }
 }
@@ -98,7 +98,7 @@ function modulesAround(app: string): string | undefined {
   return at < 0 ? undefined : app.slice(0, at + '/node_modules'.length)
 }
 
-/** Links are followed, and named by where they are. */
+/** Returns the existing paths with their link targets. */
 function whatIsThere(paths: readonly string[]): { source: string; target: string }[] {
   return paths.flatMap((path) => (existsSync(path) ? [{ source: realpathSync(path), target: path }] : []))
 }
@@ -119,7 +119,7 @@ class ProcessPlace implements Place {
   async start(): Promise<void> {
     this.#prepare()
     const [program = '', ...args] = this.commands[0] ?? []
-    // A group of its own: Ctrl-C is for us, who stop it in good order.
+    // The process gets a group of its own, so that Ctrl-C reaches only us, who stop it in order.
     const child = spawn(program, args, {
       ...{ cwd: '/', env: {}, detached: true, stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'] },
     })
@@ -170,7 +170,7 @@ class ProcessPlace implements Place {
     await this.kill()
   }
 
-  /** With bubblewrap its first process inside dies, and with that one all. */
+  /** Kills bubblewrap. Its first process inside dies with it, and with that one all others. */
   async kill(): Promise<void> {
     if (this.#isRunning) this.#child?.kill('SIGKILL')
     await this.#exited
@@ -185,7 +185,7 @@ class ProcessPlace implements Place {
     return this.#child?.exitCode === null && this.#child.signalCode === null && this.#child.pid !== undefined
   }
 
-  /** The one process that bubblewrap's own has started. */
+  /** Returns the pid of the one child of bubblewrap's inner process. */
   #runner(): number | undefined {
     return processes().find(({ parent }) => parent === this.#init?.pid)?.pid
   }

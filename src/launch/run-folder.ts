@@ -5,17 +5,17 @@ import { RunnerError, toMessage } from '../errors.ts'
 import type { Launcher } from './arguments.ts'
 
 const PREFIX = 'agui-launch-'
-/** Killed while it was made. */
+/** The name of a folder whose launcher was killed while making it. */
 const DRAFT = /^agui-launch-([a-z0-9-]+)\.(\d+)$/
 const Mark = z.object({
   run: z.string(),
   pid: z.number(),
   startedAt: z.number(),
-  /** What the workspace is a clone of. */
+  /** The checkout of which the workspace is a clone. */
   checkout: z.string().optional(),
 })
 
-/** What one launch has on this machine: its sockets, and the workspace when it is a copy. */
+/** The folder of one launch: its sockets, and its workspace if that is a copy. */
 export interface RunFolder {
   path: string
   gateway: string
@@ -24,9 +24,9 @@ export interface RunFolder {
 }
 
 /**
- * Whoever finds it finds its mark too: it is made under a name that has its launcher in it.
+ * Makes the folder together with its mark: until both are there its name contains its launcher.
  *
- * @throws {RunnerError} `sandbox_failed` when the name is taken, or there is no room.
+ * @throws {RunnerError} `sandbox_failed` when the name is taken or the disk is full.
  */
 export async function makeRunFolder(
   parent: string,
@@ -40,7 +40,7 @@ export async function makeRunFolder(
     await mkdir(draft, { mode: 0o700 })
     const mark = { run, pid: launcher.pid, startedAt: launcher.startedAt.getTime(), checkout }
     await writeFile(join(draft, 'launch.json'), JSON.stringify(mark), { mode: 0o600 })
-    // Whoever is inside has to pass through to the socket, and reads nothing else.
+    // The inner user must pass through to the socket and can read nothing else.
     for (const name of ['g', 'a']) await mkdir(join(draft, name), { mode: 0o711 })
     await rename(draft, path)
   } catch (error) {
@@ -53,7 +53,7 @@ export async function makeRunFolder(
   return { path, gateway: join(path, 'g'), agent: join(path, 'a'), workspace: workspaceIn(path) }
 }
 
-/** Of a run's folder: its workspace, when that is a copy. */
+/** Returns the workspace in a run's folder, for a workspace that is a copy. */
 export const workspaceIn = (folder: string): string => join(folder, 'w')
 
 export async function removeRunFolder(path: string): Promise<void> {
@@ -68,7 +68,7 @@ export interface FoundFolder {
   checkout?: string | undefined
 }
 
-/** Of this user's launches, also killed ones. A folder without a mark is somebody else's. */
+/** Finds the folders of this user's launches, killed ones included. A folder without a mark is not ours. */
 export async function findRunFolders(parent: string): Promise<FoundFolder[]> {
   const names = (await readdir(parent)).filter((name) => name.startsWith(PREFIX))
   const found = names.map(async (name): Promise<FoundFolder[]> => {

@@ -6,26 +6,26 @@ import { fetchCommits } from './mounted.ts'
 import { type FoundFolder, findRunFolders, removeRunFolder, workspaceIn } from './run-folder.ts'
 
 export interface SweepRequest {
-  /** That run, whatever its launcher does. */
+  /** The run to remove, even when its launcher lives. */
   run: string | undefined
-  /** Milliseconds; what is older goes also when its launcher lives. */
+  /** Age in milliseconds from which on a run is removed even when its launcher lives. */
   olderThanMs: number | undefined
-  /** Where launches have their folders. */
+  /** The folder that holds the launches' folders. */
   parent: string
-  /** Where git is. */
+  /** PATH for finding git. */
   path: string | undefined
 }
 
 interface Swept {
   kind: 'container' | 'network' | 'folder' | 'commits' | 'kept'
-  /** Of a container or network, a path, a ref; why it was kept. */
+  /** The name of a container or network, a path, a ref, or the reason why something was kept. */
   name: string
 }
 
-/** Removes what carries our label and whose launcher is dead, or is too old, or was named; and nothing else. */
+/** Removes objects with our label whose launcher is dead, that are too old, or that were named, and nothing else. */
 export async function sweep(engine: Engine | undefined, request: SweepRequest): Promise<Swept[]> {
   const swept: Swept[] = []
-  // A network is in use as long as its container is there.
+  // A network is in use until its container is removed.
   for (const kind of ['container', 'network'] as const) {
     for (const found of (await engine?.labelled(kind)) ?? []) {
       if (engine === undefined || !isLeft(found, request)) continue
@@ -38,7 +38,7 @@ export async function sweep(engine: Engine | undefined, request: SweepRequest): 
     try {
       for (const name of await fetchLeft(found, request.path)) swept.push({ kind: 'commits', name })
     } catch (error) {
-      // Who names it knows.
+      // A named run is removed without this check.
       if (request.run === undefined) {
         swept.push({
           kind: 'kept',
@@ -54,8 +54,8 @@ export async function sweep(engine: Engine | undefined, request: SweepRequest): 
 }
 
 /**
- * What the agent had committed when its launcher was killed, as refs of the checkout. A folder of another user's says
- * nothing of which checkout may be written.
+ * Fetches the commits of a killed launch as refs of the checkout. Another user's folder may not decide which checkout is
+ * written.
  */
 async function fetchLeft(
   { path, run, checkout }: FoundFolder,
@@ -63,7 +63,7 @@ async function fetchLeft(
 ): Promise<string[]> {
   if (checkout === undefined || !existsSync(checkout) || statSync(path).uid !== process.getuid?.()) return []
   const target = workspaceIn(path)
-  // Before that a clone is not whole, and no agent was in it.
+  // Without an index the clone is unfinished, and no agent was in it.
   if (!existsSync(join(target, '.git', 'index'))) return []
   return await fetchCommits({ source: checkout, target, path: programs }, run)
 }
@@ -77,7 +77,7 @@ function isLeft(
   return !isAlive(pid)
 }
 
-/** A process of another user's lives too. */
+/** Whether the process lives, of whichever user. */
 function isAlive(pid: number): boolean {
   if (!Number.isInteger(pid) || pid <= 0) return false
   try {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { RunnerError } from '../errors.ts'
 import type { LaunchMode } from './plan.ts'
 
-/** What GitHub says of a repository: to a workflow (`GITHUB_EVENT_PATH`), or to who asks its API. */
+/** A repository as GitHub describes it to a workflow (`GITHUB_EVENT_PATH`) or by its API. */
 const Repository = z.object({
   full_name: z.string().optional(),
   visibility: z.string().optional(),
@@ -12,23 +12,23 @@ const Event = z.object({ repository: Repository.optional() })
 
 export interface ModeDecision {
   mode: LaunchMode
-  /** Told at the start. */
+  /** The reason, which is printed at the start. */
   reason: string
 }
 
 export interface ModeRequest {
   wanted: 'auto' | LaunchMode
-  /** That the agent works with. */
+  /** The agent's repository. */
   repository: string | undefined
   eventJson: string | undefined
-  /** Asks GitHub; undefined when there is nobody to ask, or no answer. */
+  /** Asks GitHub for the visibility. Returns undefined without an answer. */
   ask(repository: string): Promise<string | undefined>
 }
 
 /**
- * `--mode auto`: the open network is for what is known to be public; who does not know is careful.
+ * Decides `--mode auto`: an open network only for a repository that is known to be public.
  *
- * @throws {RunnerError} `config_invalid` for an open network and a repository that is not known to be public.
+ * @throws {RunnerError} `config_invalid` when an open network is asked for a repository that is not known to be public.
  */
 export async function decideMode(request: ModeRequest): Promise<ModeDecision> {
   const { wanted, repository } = request

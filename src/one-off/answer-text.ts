@@ -1,10 +1,10 @@
 import { isOwn, type RunnerEvent } from '@agui-runner/client'
 
-/** What the main agent says: its subagents talk to it, not to the reader. */
+/** The main agent's text. That of its subagents is addressed to it, so it is left out. */
 export class AnswerText {
   readonly #messages = new Map<string, string>()
 
-  /** @returns what a reader of the stream is shown of this event. */
+  /** Adds an event. @returns the text that a reader of the stream is shown for it. */
   add(event: RunnerEvent): string {
     if (isOwn('retracted', event)) return this.#retract(event.value.messageIds)
     if (event.type === 'TEXT_MESSAGE_CONTENT' && event.subagentRunId === undefined) {
@@ -16,7 +16,7 @@ export class AnswerText {
     return text === '' || text.endsWith('\n') ? '' : '\n'
   }
 
-  /** The last message that says something: the answer. */
+  /** The answer: the last message that is not blank. */
   get last(): string {
     return [...this.#messages.values()].findLast((text) => text.trim() !== '') ?? ''
   }

@@ -20,31 +20,31 @@ export interface OneOffOptions {
   model: string | undefined
   costLimitUsd: number | undefined
   person: Person
-  /** Aborted when the run shall end; it is interrupted and read to its end. */
+  /** Abort it to end the run: the run is interrupted and read to its end. */
   signal: AbortSignal
-  /** Each record in order, with what it adds to the answer for who reads along; the next one waits for it. */
+  /** Called for each record in order, with the text that it adds to the shown answer. The next record waits for it. */
   onRecord(record: LogRecord, shown: string): Promise<void>
 }
 
 export interface OneOffEnd {
   outcome: 'success' | 'error' | 'cancelled' | 'interrupt'
-  /** The answer: the agent's last words, as far as they came. */
+  /** The answer: the agent's last message, as far as it was received. */
   text: string
-  /** The run's structured result, when it has one. */
+  /** The run's structured result. Absent when it has none. */
   result?: unknown
   runIds: string[]
   usage: TokenUsage[]
   error?: { code: string; message: string }
-  /** Why it was cancelled, when the run itself has a reason: a limit of cost, a hook. */
+  /** The run's own reason for its cancellation, such as a cost limit or a hook. */
   reason?: string
 }
 
-/** How long an interrupted run is waited for: the runner ends it itself well before. */
+/** Limit of the wait for an interrupted run, in milliseconds. The runner ends the run well before it. */
 const LEAVE_MS = 20_000
 
 /**
- * One prompt on one thread, to its end: what the run asks on the way is answered by the person, and before it what an
- * earlier run has left open. That is a run of its own: an answer and a new prompt are two things to the model.
+ * Runs one prompt on one thread to its end. The person answers the interrupts of the run, and before it those that an
+ * earlier run has left open. The latter get a run of their own: an answer and a new prompt are two things to the model.
  */
 export async function runOneOff(options: OneOffOptions): Promise<OneOffEnd> {
   const { runner, threadId, prompt, signal } = options
@@ -59,7 +59,7 @@ export async function runOneOff(options: OneOffOptions): Promise<OneOffEnd> {
   return (await settle(thread, interruptsOf(reading.end), parts)) ? reading.told() : leftOpen()
 }
 
-/** @returns whether nothing is left open. */
+/** Has the person answer interrupts until none is open. @returns whether none is left open. */
 async function settle(
   thread: Thread,
   open: readonly Interrupt[],
@@ -74,7 +74,7 @@ async function settle(
   return true
 }
 
-/** What an earlier run on this thread has left open. */
+/** Returns the interrupts that an earlier run on this thread has left open. */
 async function openInterrupts(thread: Thread): Promise<readonly Interrupt[]> {
   try {
     return (await thread.describe()).interrupts
@@ -88,7 +88,7 @@ function interruptsOf(end: RunEnd | undefined): readonly Interrupt[] {
   return end?.type === 'RUN_FINISHED' && end.outcome?.type === 'interrupt' ? end.outcome.interrupts : []
 }
 
-/** The runs of one prompt, as they are read. */
+/** Reads the runs of one prompt. */
 class Reading {
   readonly #options: OneOffOptions
   readonly #text = new AnswerText()
@@ -112,7 +112,7 @@ class Reading {
     let run: Run | undefined
     const stop = (): void => {
       timer ??= setTimeout(() => leaving.abort(), LEAVE_MS)
-      // Before the runner has taken it in there is nothing to interrupt; then it is done below.
+      // Until the runner has accepted the run there is nothing to interrupt. `stop` is called again below then.
       if (run !== undefined) thread.interrupt().catch(() => leaving.abort())
     }
     signal.addEventListener('abort', stop, { once: true })
@@ -149,7 +149,7 @@ class Reading {
     }
     const { end } = this
     if (outcome !== undefined) return { outcome, ...common }
-    // Nothing is left of a run that was stopped and not read to its end.
+    // A run that was stopped and not read to its end has no end.
     if (end === undefined) return { outcome: 'cancelled', ...common }
     if (end.type === 'RUN_ERROR') {
       const error = { code: end.code ?? 'internal', message: end.message }

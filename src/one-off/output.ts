@@ -4,12 +4,12 @@ import type { Writable } from 'node:stream'
 import type { LogRecord } from '@agui-runner/client'
 import { RunnerError, toMessage } from '../errors.ts'
 
-/** A stream of ours whose reader may be slow, or leave. */
+/** An output stream whose reader may be slow or leave. */
 export class Output {
   readonly #stream: Writable
   #isLost = false
 
-  /** Calls `onLost` once, when nobody reads any more (`| head`). */
+  /** Calls `onLost` once, when the reader has left (`| head`). */
   constructor(stream: Writable, onLost: () => void) {
     this.#stream = stream
     stream.on('error', () => {
@@ -22,17 +22,17 @@ export class Output {
   async write(text: string): Promise<void> {
     if (this.#isLost || text === '' || this.#stream.write(text)) return
     await once(this.#stream, 'drain').catch(() => {
-      // The reader left: `onLost` was called.
+      // The reader left, and `onLost` was called.
     })
   }
 
-  /** Resolves when everything is with the system. */
+  /** Resolves when everything is written to the system. */
   async flush(): Promise<void> {
     if (!this.#isLost) await new Promise((resolve) => this.#stream.write('', resolve))
   }
 }
 
-/** The run's events as NDJSON, a line as soon as the event was read. */
+/** The run's events as NDJSON: one line `{seq, event}` as soon as the event is read. */
 export class EventsFile {
   readonly #file: FileHandle
   #problem: string | undefined
@@ -41,7 +41,7 @@ export class EventsFile {
     this.#file = file
   }
 
-  /** @throws {RunnerError} `config_invalid` when it cannot be written. */
+  /** Creates the file, mode 0600. @throws {RunnerError} `config_invalid` when it cannot be written. */
   static async open(path: string): Promise<EventsFile> {
     try {
       return new EventsFile(await open(path, 'w', 0o600))
@@ -50,7 +50,7 @@ export class EventsFile {
     }
   }
 
-  /** Why the file has not everything; the run goes on without it. */
+  /** The reason why the file is incomplete. The run goes on without it. */
   get problem(): string | undefined {
     return this.#problem
   }

@@ -4,17 +4,17 @@ import type { ResumeEntry } from '@agui-runner/client'
 import { type AskedChoice, type AskedOnce, chosenOf } from '../agui/asked.ts'
 import { printable } from './printable.ts'
 
-/** Who answers what a run waits for; `undefined` leaves it open, for a later `--continue`. */
+/** Answers the interrupts of a run. `undefined` leaves them open for a later `--continue`. */
 export interface Person {
   answer(asked: readonly AskedOnce[], signal: AbortSignal): Promise<ResumeEntry[] | undefined>
 }
 
 type Ask = (text: string) => Promise<string | undefined>
 
-/** What is shown of a call's arguments; a file that is written may be long. */
+/** Upper bound of the shown arguments of a tool call, in characters. */
 const INPUT_CHARS = 4000
 
-/** Asks on the terminal. The lines are the terminal's own, so that Ctrl-C stays a signal; Ctrl-D leaves all open. */
+/** Asks on the terminal. Its line mode stays on, so Ctrl-C is still a signal. Ctrl-D leaves all interrupts open. */
 export function personAt(input: Readable, output: Writable): Person {
   return {
     async answer(asked, signal) {
@@ -39,7 +39,7 @@ export function personAt(input: Readable, output: Writable): Person {
       } finally {
         signal.removeEventListener('abort', leave)
         lines.close()
-        // What reads a terminal keeps the process alive.
+        // A terminal that is being read keeps the process alive.
         input.pause()
       }
     },
@@ -105,7 +105,7 @@ function cut(text: string): string {
 
 const NOBODY = 'Nobody is there to ask: the run was started without a terminal. Go on without it.'
 
-/** Where nobody can be asked: everything is refused, and said. */
+/** Refuses or cancels every interrupt, and reports each to `onRefused`. For a process without a terminal. */
 export function nobody(onRefused: (asked: AskedOnce) => void): Person {
   return {
     async answer(asked) {

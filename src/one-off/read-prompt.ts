@@ -6,22 +6,22 @@ import { RunnerError, toMessage } from '../errors.ts'
 
 export interface PromptSources {
   text: string | undefined
-  /** `-` is stdin. */
+  /** The path of a file; `-` is stdin. */
   file: string | undefined
   stdin: Readable & { fd?: number; isTTY?: boolean }
   signal: AbortSignal
-  /** Tells the person something. */
+  /** Prints one line for the person. */
   say(line: string): void
 }
 
-/** What a prompt is waited for on stdin when there is one already; as long as `claude -p` waits. */
+/** Limit of the wait for stdin when there is a prompt already, in milliseconds: that of `claude -p`. */
 const STDIN_MS = 3000
 
 /**
- * The prompt: from the argument, a file or stdin. With an argument or a file, what is piped in stands behind it
+ * Reads the prompt from the argument, a file or stdin. With an argument or a file, piped input is appended to it
  * (`git diff | agui-runner run --here --prompt "review"`).
  *
- * @throws {RunnerError} `config_invalid` when there is none, or both are named.
+ * @throws {RunnerError} `config_invalid` when there is no prompt, both are named, or a source cannot be read.
  */
 export async function readPrompt({ text, file, stdin, signal, say }: PromptSources): Promise<string> {
   if (text !== undefined && file !== undefined) throw wrong('give --prompt or --prompt-file, not both')
@@ -42,7 +42,7 @@ async function readPromptFile(file: string): Promise<string> {
   }
 }
 
-/** Whoever starts this from a program may have left stdin open: a pipe that stays silent is not waited for. */
+/** Reads piped input. A program may have left stdin open, so a pipe that stays silent is given up after `STDIN_MS`. */
 async function readPiped(
   stdin: PromptSources['stdin'],
   signal: AbortSignal,
@@ -63,14 +63,14 @@ async function readPiped(
   return undefined
 }
 
-/** A terminal and /dev/null bring nothing. */
+/** Whether stdin may carry input; a terminal and /dev/null do not. */
 function isPiped({ fd, isTTY }: PromptSources['stdin']): boolean {
   if (isTTY === true || fd === undefined) return false
   try {
     const stat = fstatSync(fd)
     return stat.isFIFO() || stat.isFile() || stat.isSocket()
   } catch {
-    // It is closed.
+    // stdin is closed.
     return false
   }
 }
@@ -82,7 +82,7 @@ async function readAll(stdin: Readable, signal: AbortSignal): Promise<string> {
   try {
     for await (const chunk of stdin) chunks.push(Buffer.from(chunk))
   } catch (error) {
-    // What was aborted here is told by who did it.
+    // The caller that aborted reports it.
     if (!signal.aborted) throw wrong(`stdin cannot be read: ${toMessage(error)}`)
   } finally {
     signal.removeEventListener('abort', leave)

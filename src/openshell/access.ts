@@ -8,21 +8,21 @@ import type { Target } from '../tunnel/connect.ts'
 export interface AccessOptions {
   /** `http://` or `https://` HOST:PORT. */
   gateway: string
-  /** PEM files. `tlsCert` and `tlsKey` are the caller's own (mTLS). */
+  /** PEM files. `tlsCert` and `tlsKey` are the client's own (mTLS). */
   tlsCa?: string | undefined
   tlsCert?: string | undefined
   tlsKey?: string | undefined
-  /** Holds an OIDC token. */
+  /** A file that holds an OIDC token. */
   tokenFile?: string | undefined
-  /** Holds a token of Cloudflare Access, which stands before the gateway. */
+  /** A file that holds a token of Cloudflare Access, which stands before the gateway. */
   edgeTokenFile?: string | undefined
 }
 
-/** Of a token, in a header and in a cookie. */
+/** Form of a token that is safe in a header and in a cookie. */
 const TOKEN = /^[A-Za-z0-9._~+/=-]{1,16384}$/
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/i
 
-/** Where the gateway is, and what a caller shows there. */
+/** The gateway's address, and the client's certificate and tokens for it. */
 export class Access {
   readonly server: Target
   readonly tls: SecureContext | undefined
@@ -53,7 +53,7 @@ export class Access {
   }
 
   /**
-   * What a call bears. The file is read each time: whoever signs in anew replaces it.
+   * Returns the metadata of one call. The token file is read each time, because signing in again replaces it.
    *
    * @throws {RunnerError} `config_invalid` for a file that cannot be read or holds no token.
    */
@@ -69,7 +69,7 @@ export class Access {
     return metadata
   }
 
-  /** Every token that was sent: none of them belongs into a log. */
+  /** Every token that was read so far, for redaction. */
   get secrets(): readonly string[] {
     return [...this.#tokens]
   }

@@ -5,11 +5,11 @@ import { GatewayFailure, isFailure } from './gateway-failure.ts'
 import type { RequestOf } from './service.ts'
 
 export interface ExecPace {
-  /** Attempts behind the first one, as the platform has it. */
+  /** Attempts after the first one, as many as the platform makes. */
   retries: number
-  /** Milliseconds between two. */
+  /** Pause between two attempts, in milliseconds. */
   pause: number
-  /** A stream that stood for so many milliseconds was no failed attempt. */
+  /** Lifetime in milliseconds from which on a stream counts as established, so the count of retries begins again. */
   stood: number
 }
 
@@ -20,7 +20,7 @@ export interface ExecWants {
   onOutput(data: Uint8Array, name: 'stdout' | 'stderr'): void
 }
 
-/** What no further attempt changes. Everything else may be a gateway that starts anew, or a supervisor that is away. */
+/** Failures that a further attempt does not change. Any other may be a restarting gateway or an absent supervisor. */
 const FINAL: ReadonlySet<status> = new Set([
   status.INVALID_ARGUMENT,
   status.PERMISSION_DENIED,
@@ -28,7 +28,12 @@ const FINAL: ReadonlySet<status> = new Set([
   status.OUT_OF_RANGE,
 ])
 
-/** Runs a command once. @returns its exit code. @throws {GatewayFailure} when the stream breaks; the command may run on. */
+/**
+ * Runs a command once.
+ *
+ * @returns its exit code.
+ * @throws {GatewayFailure} when the stream breaks; the command may still run.
+ */
 export async function exec(
   gateway: Gateway,
   request: RequestOf<'ExecSandbox'>,
@@ -43,11 +48,11 @@ export async function exec(
 }
 
 /**
- * Runs a command that knows when it runs already: a broken stream does not end it, so the next attempt of a runner's
- * entrypoint waits for the first one and exits as that does.
+ * Runs a command that may be started again while it runs. A broken stream does not end the command, so the next attempt
+ * of a runner's entrypoint waits for the first one and exits with its code.
  *
- * @returns its exit code; undefined when the sandbox is gone.
- * @throws {GatewayFailure} the last one, when no attempt is left.
+ * @returns its exit code; undefined when the sandbox no longer exists.
+ * @throws {GatewayFailure} the first failure that no attempt changes, or the last one when no attempt is left.
  */
 export async function execUntilExit(
   gateway: Gateway,

@@ -25,23 +25,23 @@ export interface GatewayClientOptions {
   pace?: Partial<GatewayPace>
 }
 
-/** Milliseconds. */
+/** The limit and the pauses of calls, in milliseconds. */
 export interface GatewayPace {
-  /** One call. A gateway looks at a model's upstream for 30 s before it answers SetInferenceRoute. */
+  /** Limit of one attempt. A gateway tries a model's upstream for up to 30 s before it answers SetInferenceRoute. */
   call: number
-  /** Before each new attempt of a call that the gateway could not serve now. */
+  /** The pauses before each new attempt of a call that the gateway could not serve. */
   pauses: readonly number[]
 }
 
 const PACE: GatewayPace = { call: 60_000, pauses: [1000, 2000, 4000, 8000] }
-/** A connection that is silent for so long is asked whether it lives, in milliseconds: an exec may say nothing for hours. */
+/** Keepalive of a silent connection: an exec may send nothing for hours. */
 const KEEPALIVE = { 'grpc.keepalive_time_ms': 30_000, 'grpc.keepalive_timeout_ms': 15_000 }
 
 export type ExecPiece = { stdout: Uint8Array } | { stderr: Uint8Array } | { exit: number }
-/** Of frames. */
+/** A duplex stream of ForwardTcp frames. */
 export type ForwardStream = Duplex & { cancel(): void }
 
-/** The gateway's service, as a launcher calls it. */
+/** A client of the gateway's services. */
 export class Gateway {
   readonly #access: Access
   readonly #client: Client
@@ -56,9 +56,9 @@ export class Gateway {
   }
 
   /**
-   * Asks the gateway for its version, which says how it wants to be spoken to.
+   * Connects, and asks the gateway for its version, which decides the wire form.
    *
-   * @throws {RunnerError} `config_invalid` for a proxy that cannot be used, `sandbox_failed` for a version that is too old.
+   * @throws {RunnerError} `config_invalid` for an unusable proxy; `sandbox_failed` for a version that is too old.
    * @throws {GatewayFailure}
    */
   static async open(options: GatewayClientOptions, signal: AbortSignal): Promise<Gateway> {
@@ -85,7 +85,7 @@ export class Gateway {
   }
 
   /**
-   * One question. Asked again while the gateway cannot serve it, and once when a token was replaced meanwhile.
+   * Makes a unary call. Repeats it while the gateway cannot serve it, and once when the token was replaced meanwhile.
    *
    * @throws {GatewayFailure}
    */
@@ -112,9 +112,9 @@ export class Gateway {
   }
 
   /**
-   * What a command in the sandbox writes, and at last how it exits.
+   * Runs a command in the sandbox. Yields its output, and its exit code last.
    *
-   * @throws {GatewayFailure} also when the stream ends without an exit: that says nothing of the command.
+   * @throws {GatewayFailure} also when the stream ends without an exit code; the command may still run then.
    */
   async *exec(request: RequestOf<'ExecSandbox'>, signal: AbortSignal): AsyncGenerator<ExecPiece> {
     signal.throwIfAborted()
@@ -127,7 +127,7 @@ export class Gateway {
       request,
       metadata,
     )
-    // What it says when it is cancelled before somebody listens is nobody's.
+    // A stream that is cancelled before the loop below reads it emits an error that has no other listener.
     stream.on('error', () => undefined)
     const release = cancelledBy(signal, stream)
     try {
@@ -149,7 +149,7 @@ export class Gateway {
     throw new GatewayFailure('ExecSandbox', status.UNAVAILABLE, 'the stream ended before the command did')
   }
 
-  /** One connection into a sandbox; whoever opens it ends or cancels it. */
+  /** Opens one connection into a sandbox. The caller ends or cancels it. */
   async forward(init: Message<'TcpForwardInit'>): Promise<ForwardStream> {
     const { path, requestSerialize, responseDeserialize } = this.#services.ForwardTcp
     const metadata = await this.#access.metadata()

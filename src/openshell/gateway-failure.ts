@@ -1,8 +1,8 @@
 import { status } from '@grpc/grpc-js'
 
 /**
- * What a call to the gateway failed with, by what is to be done (control-plane.md 3.4): try `again`; know that it is
- * `absent` (or somebody else's) or `taken`; sign in; or mend what was asked for (`refused`).
+ * The reaction to a failed call (control-plane.md 3.4): try `again`; accept that the thing is `absent` (or somebody
+ * else's) or its name `taken`; `sign in`; or correct the request (`refused`).
  */
 export type GatewayRemedy = 'again' | 'absent' | 'taken' | 'sign in' | 'refused'
 
@@ -19,7 +19,7 @@ const REMEDIES: Readonly<Partial<Record<status, GatewayRemedy>>> = {
   [status.UNKNOWN]: 'refused',
 }
 
-/** What an operator does about it. */
+/** Advice to the operator, which ends the message. */
 const ADVICE: Readonly<Partial<Record<status, string>>> = {
   [status.UNAUTHENTICATED]:
     'sign in anew, and give the token (--token-file, --edge-token-file) or the certificate (--tls-cert, --tls-key)',
@@ -36,7 +36,7 @@ export class GatewayFailure extends Error {
   readonly code: status
   readonly remedy: GatewayRemedy
 
-  /** `details` is the gateway's text. */
+  /** `call` is the method's name, `details` the gateway's text. */
   constructor(call: string, code: status, details: string) {
     const advice = ADVICE[code]
     const said = details === '' ? '' : `: ${inOneLine(details)}`
@@ -46,7 +46,7 @@ export class GatewayFailure extends Error {
   }
 }
 
-/** The library adds a time, and notes of its own. */
+/** Puts the text on one line, without the time and the notes that the gRPC library appends. */
 function inOneLine(details: string): string {
   return details
     .replace(/\s*\([^()]*Z\)\. Resolution note:.*$/s, '')

@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import type { RefreshPlan } from './sandbox-plan.ts'
 
-/** OpenShell's numbers of the two ways in which a gateway fetches tokens of Google. */
+/** OpenShell's numbers for the two ways in which a gateway fetches Google's tokens. */
 const STRATEGY = { refreshToken: 3, serviceAccount: 5 } as const
 
-/** What GOOGLE_APPLICATION_CREDENTIALS names: the key of a service account, or what `gcloud auth application-default login` leaves. */
+/** The GOOGLE_APPLICATION_CREDENTIALS file: a service account's key, or `gcloud auth application-default login`'s. */
 const GoogleFile = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('service_account'),
@@ -21,12 +21,12 @@ const GoogleFile = z.discriminatedUnion('type', [
 
 export interface GoogleCredential {
   refresh: RefreshPlan
-  /** By the variable's name. */
+  /** The credentials by the name of their variable. */
   credentials: Record<string, string>
   material: Record<string, string>
 }
 
-/** Undefined for a text that is neither of the two files. */
+/** Reads the text of such a file. Returns undefined when it is neither of the two. */
 export function readGoogleCredential(text: string): GoogleCredential | undefined {
   const file = GoogleFile.safeParse(parseJson(text)).data
   if (file === undefined) return undefined

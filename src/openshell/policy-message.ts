@@ -3,7 +3,7 @@ import type { GlobList } from '../policy/read/fields.ts'
 import type { Endpoint, Middleware, NetworkRule, Policy, RuleMatcher } from '../policy/read/schema.ts'
 import type { Message } from './service.ts'
 
-/** A policy file as the gateway takes it. */
+/** Converts a policy file to the gateway's message. */
 export function policyMessage(policy: Policy): Message<'SandboxPolicy'> {
   const { version, filesystem_policy, landlock, process, network_policies, network_middlewares } = policy
   return {
@@ -30,7 +30,7 @@ function ruleMessage({ name, endpoints, binaries }: NetworkRule, key: string): M
   }
 }
 
-/** In 0.1 these words are numbers, and a word that is none of them is 0, which says nothing. */
+/** Words that are numbers in 0.1. An unknown word becomes 0, which is the unspecified value. */
 const TLS = ['', 'skip', 'terminate', 'passthrough']
 const ENFORCEMENT = ['', 'enforce', 'audit']
 const ACCESS = ['', 'read-only', 'read-write', 'full']
@@ -39,7 +39,7 @@ function numberOf(words: readonly string[], word: string): number {
   return Math.max(words.indexOf(word), 0)
 }
 
-/** One port is in `ports` too; the limit of a body is one field for JSON-RPC and MCP. */
+/** A single port stands in `ports` too. JSON-RPC and MCP share one field for the limit of a body. */
 function endpointMessage(endpoint: Endpoint): Message<'NetworkEndpoint'> {
   const { port, ports, rules, deny_rules, json_rpc, mcp, credential_binding, ...same } = endpoint
   const all = ports.length > 0 ? ports : port > 0 ? [port] : []
@@ -63,7 +63,7 @@ function endpointMessage(endpoint: Endpoint): Message<'NetworkEndpoint'> {
   }
 }
 
-/** `tool` is the parameter `name` of a call, unless that is said too. */
+/** Writes `tool` as the parameter `name` of a call, unless `params` has a `name` of its own. */
 function matcherMessage({ query, tool, params, ...same }: RuleMatcher): Message<'L7Allow'> {
   return {
     ...same,
@@ -81,7 +81,7 @@ function globsMessage(globs: GlobList): Message<'L7QueryMatcher'> {
   return globs.length > 1 ? { any: globs } : { glob: globs[0] ?? '' }
 }
 
-/** JSON, or what YAML is read as, the way protobuf writes it. */
+/** Converts JSON, or a tree of the YAML reader, to protobuf's Struct. */
 export function structMessage(object: Readonly<Record<string, unknown>>): Message<'Struct'> {
   return { fields: mapValues(object, valueMessage) }
 }

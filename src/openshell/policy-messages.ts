@@ -1,6 +1,6 @@
 import { bool, double, int32, listOf, mapOf, one, text, uint32 } from '../grpc/definition.ts'
 
-/** Of an allow rule and of a deny rule. */
+/** The fields that an allow rule and a deny rule share. */
 const MATCHER = {
   method: text(1),
   path: text(2),
@@ -12,7 +12,7 @@ const MATCHER = {
   params: mapOf('L7QueryMatcher', 9),
 } as const
 
-/** What an endpoint has in every version. */
+/** The fields of an endpoint that are the same in every version. */
 export const ENDPOINT = {
   host: text(1),
   port: uint32(2),
@@ -37,7 +37,7 @@ export const ENDPOINT = {
   allow_uninspected_credentials: bool(25),
 } as const
 
-/** A policy as the gateway takes it (OpenShell's package openshell.sandbox.v1), and JSON as protobuf writes it. */
+/** The messages of a policy (OpenShell's package openshell.sandbox.v1), and of JSON as protobuf writes it. */
 export const POLICY_MESSAGES = {
   SandboxPolicy: {
     fields: {

@@ -11,21 +11,21 @@ import { ForwardFrame, inside, type SandboxAt } from './service.ts'
 export interface PortForwardOptions {
   gateway: Gateway
   sandbox: SandboxAt
-  /** TCP on the sandbox's 127.0.0.1. */
+  /** The TCP port on the sandbox's 127.0.0.1. */
   port: number
-  /** A port of 127.0.0.1 (0: any), or the path of a socket, which then is this user's alone. */
+  /** A port of 127.0.0.1 (0: any), or the path of a socket, which is created with mode 0600. */
   listen: number | string
   say(line: string): void
 }
 
-/** What a gateway's log calls these connections. */
+/** The name of these connections in a gateway's log. */
 const SERVICE = 'agui-runner-http'
-/** Here, and in the sandbox. */
+/** The address of both ends: on this machine and in the sandbox. */
 const HOST = '127.0.0.1'
-/** Milliseconds; a token that is not revoked ends by itself. */
+/** Limit of one revocation, in milliseconds. A token that is not revoked expires by itself. */
 const REVOKE_MS = 5000
 
-/** A port here that leads to one in the sandbox, by the gateway (control-plane.md 2.3). */
+/** A port or socket here whose connections lead through the gateway to a port in the sandbox (control-plane.md 2.3). */
 export class Forward {
   readonly #options: PortForwardOptions
   readonly #server: Server
@@ -35,7 +35,7 @@ export class Forward {
 
   private constructor(options: PortForwardOptions) {
     this.#options = options
-    // A client that has said everything still waits for its answer.
+    // A client that has ended its side still waits for the answer.
     this.#server = createServer({ allowHalfOpen: true }, (socket) => {
       this.#open.add(socket)
       socket.once('close', () => this.#open.delete(socket))
@@ -46,7 +46,7 @@ export class Forward {
     })
   }
 
-  /** @throws {RunnerError} `config_invalid` when it cannot listen there. */
+  /** Starts to listen. @throws {RunnerError} `config_invalid` when it cannot listen there. */
   static async open(options: PortForwardOptions): Promise<Forward> {
     const forward = new Forward(options)
     const { listen } = options
@@ -85,7 +85,7 @@ export class Forward {
     return this.#closed
   }
 
-  /** One token a connection: a gateway gives each three, and revokes none by itself. */
+  /** Takes one token per connection: a gateway allows three connections a token, and revokes none by itself. */
   async #carry(socket: Socket): Promise<void> {
     const { gateway, sandbox, port } = this.#options
     const { signal } = this.#closing
@@ -101,12 +101,12 @@ export class Forward {
   }
 }
 
-/** Each side's end is passed on; the breaking of one ends the other. */
+/** Copies in both directions. The end of one side is passed on; a failure of one side destroys the other. */
 async function carryBoth(socket: Socket, stream: ForwardStream): Promise<void> {
   let failure: unknown
   const gone = (): void => stream.cancel()
   socket.once('close', gone)
-  // Heard from the first moment; which of the pipelines says it first is chance.
+  // The listener is set before the pipelines, of which either could report the failure first.
   stream.on('error', (error: unknown) => {
     if (!socket.destroyed) failure ??= failureOf('ForwardTcp', error)
     socket.destroy()

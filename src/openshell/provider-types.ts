@@ -1,13 +1,13 @@
-// What a platform calls a provider, and what OpenShell calls it (control-plane.md 3.5, 3.6).
+// The platform's names of provider types and OpenShell's names for them (control-plane.md 3.5, 3.6).
 
 export interface ProviderType {
-  /** OpenShell's, for what is attached to a sandbox. */
+  /** OpenShell's type of a provider that is attached to a sandbox. */
   type: string
-  /** Of the inference route; undefined where none is made of it. An Anthropic key has another type there. */
+  /** OpenShell's type in an inference route, where an Anthropic key has another one. Undefined when it has no route. */
   route?: string
-  /** Variables that hold the credential; empty where whoever launches has to name them. */
+  /** Variables that hold the credential. Empty when the user has to name them. */
   credentials: readonly string[]
-  /** The gateway fetches tokens itself, with what a file of Google's holds. */
+  /** Whether the gateway fetches tokens itself, with the content of one of Google's credential files. */
   isGoogle?: true
 }
 
@@ -39,7 +39,7 @@ const TYPES: ReadonlyMap<string, ProviderType> = new Map(
   }),
 )
 
-/** Of every name: what is not in the table (jira, google, kubeconfig, mlflow, …) is generic. */
+/** Returns the type for a platform's name. Names not in the table (jira, google, kubeconfig, mlflow, …) are generic. */
 export function providerType(platformType: string): ProviderType {
   return TYPES.get(platformType) ?? GENERIC
 }

@@ -4,7 +4,7 @@ import { GatewayFailure, isFailure } from './gateway-failure.ts'
 import { type InferencePlan, type ProviderPlan, SANDBOX_LABEL, type SandboxPlan } from './sandbox-plan.ts'
 import { inWorkspace, named, type SandboxName } from './service.ts'
 
-/** Values for the names of a plan, by the provider's name. None of them is in the plan. */
+/** The values that belong to the names in a plan, by the provider's name. No value is in the plan. */
 export type ProviderSecrets = Readonly<
   Record<string, { credentials: Record<string, string>; material: Record<string, string> }>
 >
@@ -16,14 +16,19 @@ export interface ProviderWants {
   say(line: string): void
 }
 
-/** Profiles of providers, without which none is part of a route (since 0.0.72). */
+/** The setting for provider profiles, without which no provider can be part of a route (since 0.0.72). */
 const PROVIDERS_V2 = 'providers_v2_enabled'
-/** Of the route's provider, which is the workspace's: no sandbox takes it along. */
+/** Labels of the route's provider. It belongs to the workspace, so it is not removed with a sandbox. */
 const ROUTE_LABELS = { 'agui-runner.route': 'inference' }
-/** As many as a gateway shows at once. */
+/** The most providers that a gateway lists at once. */
 const PAGE = 1000
 
-/** Everything that has to be there before the sandbox. @throws {GatewayFailure} @throws {RunnerError} */
+/**
+ * Creates or updates the providers and the route, which have to exist before the sandbox.
+ *
+ * @throws {GatewayFailure}
+ * @throws {RunnerError} `sandbox_failed` for a route on 0.1, and for a provider that is not ours.
+ */
 export async function provideProviders(
   gateway: Gateway,
   { name, providers, inference }: SandboxPlan,
@@ -40,7 +45,7 @@ export async function provideProviders(
   if (inference !== undefined) await provideRoute(gateway, inference, wants)
 }
 
-/** It is the gateway's, so it is changed only where it is not so. */
+/** Enables provider profiles. The setting applies to the whole gateway, so it is written only when it is off. */
 async function enableProfiles(gateway: Gateway, signal: AbortSignal): Promise<void> {
   const { settings } = await gateway.call('GetGatewayConfig', {}, signal)
   if (settings.some(({ key, value }) => key === PROVIDERS_V2 && value.bool_value)) return
@@ -77,13 +82,13 @@ async function provideProvider(
   try {
     await gateway.call('RotateProviderCredential', at, signal)
   } catch (error) {
-    // The gateway fetches it by itself, later.
+    // The gateway fetches the credential later by itself.
     if (!(error instanceof GatewayFailure)) throw error
     say(`the provider ${name} has no credential yet: ${error.message}`)
   }
 }
 
-/** One route a workspace: all of its sandboxes follow. */
+/** Sets the workspace's only route, which applies to all of its sandboxes. */
 async function provideRoute(
   gateway: Gateway,
   { provider, model, isVerified }: InferencePlan,
@@ -113,7 +118,7 @@ async function currentRoute(
   }
 }
 
-/** Removes those that were made for the sandbox, which has to be gone. @returns their names. @throws {GatewayFailure} */
+/** Removes the sandbox's providers once it is removed itself. @returns their names. @throws {GatewayFailure} */
 export async function removeProviders(
   gateway: Gateway,
   { name: sandbox, workspace }: SandboxName,

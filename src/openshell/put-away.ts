@@ -6,7 +6,7 @@ import { removeProviders } from './providers.ts'
 import { findSandbox, isOurs, removeSandbox, type SandboxPace, stateText } from './sandbox.ts'
 import { named, type Sandbox, type SandboxName } from './service.ts'
 
-/** What is left at the gateway, in a word and in one sentence. */
+/** The state that is left at the gateway, as one word and as one sentence. */
 export interface SandboxState {
   state: 'none' | 'deleted' | 'stopped' | 'left' | 'unknown'
   sentence: string
@@ -14,14 +14,17 @@ export interface SandboxState {
 
 export interface PutAwayWants {
   pace: SandboxPace
-  /** Milliseconds for all of it. */
+  /** Limit of the whole cleanup, in milliseconds. */
   timeoutMs: number
   signal: AbortSignal
-  /** The gateway knows what there is: an answer that was lost may have made a sandbox. */
+  /** Decides about the sandbox that the gateway reports: also a call whose answer was lost may have created it. */
   decide(found: Sandbox): 'delete' | 'stop' | 'leave'
 }
 
-/** Deletes the sandbox of this name and what was made for it, stops it, or leaves it. Never fails: it says what is left. */
+/**
+ * Deletes the sandbox of this name with its providers, stops it, or leaves it, as `decide` says. A failure of the
+ * gateway is part of the result.
+ */
 export async function putAway(
   gateway: Gateway,
   at: SandboxName,
@@ -53,8 +56,8 @@ export async function putAway(
 }
 
 /**
- * One that cannot be stopped keeps its files all the same. A gateway that has stopped it already refuses too: the answer
- * to the first attempt may have been lost.
+ * Stops the sandbox. One that cannot be stopped is left and keeps its files. A gateway also refuses when it has stopped it
+ * already: the answer to the first attempt may have been lost.
  */
 async function stop(
   gateway: Gateway,

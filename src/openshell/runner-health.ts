@@ -3,15 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { RunnerError } from '../errors.ts'
 import { within } from '../within.ts'
 
-/** Where something listens on this machine. */
+/** The address of a listener on this machine. */
 export type RunnerAddress = { host: string; port: number } | { socketPath: string }
 
-/** Milliseconds. */
+/** The pause between two attempts and the limit of one, in milliseconds. */
 const LOOK_MS = 250
 const CALL_MS = 10_000
 
 /**
- * Waits until whatever is there answers GET /health with 200.
+ * Waits until the server at `place` answers GET /health with 200.
  *
  * @throws {RunnerError} `sandbox_failed` when it takes longer than `timeoutMs`.
  */

@@ -15,26 +15,26 @@ export interface SandboxLaunchOptions {
   gateway: Gateway
   plan: SandboxPlan
   secrets: ProviderSecrets
-  /** Of this launch alone. */
+  /** The id of this launch, which no other launch has. */
   run: string
-  /** Ends the start. */
+  /** Aborts the start; a launched sandbox is ended by `close`. */
   signal: AbortSignal
   say(line: string): void
-  /** What the command writes. */
+  /** Called with the command's output, stdout and stderr alike. */
   onOutput(data: Uint8Array): void
-  /** The sandbox exists, made or found: whoever kills this process from here on leaves it behind. */
+  /** Called when the sandbox exists, made or found. A process that is killed after this leaves the sandbox behind. */
   onSandbox(sandbox: Sandbox, isMade: boolean): void
   pace?: Partial<LaunchPace>
 }
 
-/** Milliseconds. */
+/** The pauses and limits of a launch, in milliseconds. */
 export interface LaunchPace {
   sandbox: SandboxPace
   exec: ExecPace
   uploadPauses: readonly number[]
-  /** Until the command answers GET /health. */
+  /** Limit until the command answers GET /health. */
   health: number
-  /** For all that is put away at the end. */
+  /** Limit of the whole cleanup at the end. */
   end: number
 }
 
@@ -46,21 +46,22 @@ export const LAUNCH_PACE: LaunchPace = {
   end: 180_000,
 }
 
-/** How the command ended; or that nothing is known of it any more. */
+/** The command's exit code, or the failure after which its state is unknown. */
 type CommandEnd = { code: number } | { failure: Error }
 
 export interface LaunchedSandbox {
-  /** Where the command's HTTP is reached from here: `http://127.0.0.1:PORT`, or a socket's path. */
+  /** The address of the command's HTTP server on this machine: `http://127.0.0.1:PORT`, or a socket's path. */
   address: string
   ended: Promise<CommandEnd>
-  /** Puts away what the plan says, whatever the command does. Idempotent. */
+  /** Cleans up as the plan's `onEnd` says, also while the command runs. Safe to call twice. */
   close(): Promise<SandboxState>
 }
 
 /**
- * A sandbox with a runner in it that answers.
+ * Provides the sandbox of the plan, starts the command in it and waits until the command answers.
  *
- * @throws {RunnerError} `sandbox_failed`, or what was wrong before: why, and what is left at the gateway.
+ * @throws {RunnerError} with the cause's code, else `sandbox_failed`. The message names the cause and the state that is
+ *   left at the gateway.
  */
 export async function launchSandbox(options: SandboxLaunchOptions): Promise<LaunchedSandbox> {
   const launch = new Launch(options)
@@ -77,7 +78,7 @@ export async function launchSandbox(options: SandboxLaunchOptions): Promise<Laun
 class Launch {
   readonly #options: SandboxLaunchOptions
   readonly #pace: LaunchPace
-  /** Ends the command's stream; the command itself runs on until its sandbox ends. */
+  /** Ends the command's stream. The command itself runs on until its sandbox ends. */
   readonly #closing = new AbortController()
   #mayHaveMade = false
   #forward: Forward | undefined
@@ -107,7 +108,7 @@ class Launch {
     let answers = false
     const forward = await Forward.open({
       ...{ gateway, sandbox: at, ...plan.forward },
-      // Until then nothing listens in the sandbox, and that is no news.
+      // Before the first answer nothing listens in the sandbox, so failed connections are not reported.
       say: (line) => {
         if (answers) say(line)
       },
@@ -132,7 +133,7 @@ class Launch {
     return await putAway(gateway, plan, {
       pace: this.#pace.sandbox,
       timeoutMs: this.#pace.end,
-      // Whoever stopped the launch wants this done all the same.
+      // The cleanup runs to its end also when the launch was stopped.
       signal: new AbortController().signal,
       decide({ labels }) {
         if (plan.onEnd !== 'auto') return plan.onEnd
@@ -141,7 +142,7 @@ class Launch {
     })
   }
 
-  /** All or none: one rule that is refused takes back the others. */
+  /** Adds all rules or none: when the gateway refuses one rule, it adds no other. */
   async #addRules(): Promise<void> {
     const { gateway, plan, signal } = this.#options
     const { name, workspace, rules } = plan
@@ -183,7 +184,7 @@ class Launch {
     })
     const wants = { signal: this.#closing.signal, timeoutMs: this.#pace.health }
     const healthy = untilHealthy(forward.place, wants)
-    // Whichever comes second has nobody who hears of it.
+    // The later of the two failures has no other handler.
     for (const one of [early, healthy]) one.catch(() => undefined)
     await unlessAborted(signal, Promise.race([early, healthy]))
   }

@@ -1,58 +1,58 @@
 import { RunnerError } from '../errors.ts'
 import type { Message } from './service.ts'
 
-/** What a launch does at a gateway as data: JSON, without a secret, and equal input gives an equal plan. */
+/** The plan of a launch at a gateway: JSON without a secret. Equal input makes an equal plan. */
 export interface SandboxPlan {
   /** `https://HOST:PORT`. */
   gateway: string
   workspace: string
-  /** Of the sandbox; names of what belongs to it derive from it. */
+  /** The sandbox's name, from which the names of its providers are derived. */
   name: string
   image: string
   labels: Record<string, string>
-  /** Of every process in the sandbox, kept over a stop. */
+  /** The environment of every process in the sandbox, which a stop does not remove. */
   environment: Record<string, string>
-  /** By the driver's name: what it takes beside the image. */
+  /** Further settings of the driver, by the driver's name. */
   driverConfig: Record<string, unknown>
-  /** Made for this sandbox and removed with it. */
+  /** Providers that are created for this sandbox and removed with it. */
   providers: ProviderPlan[]
-  /** Names of providers that are there. */
+  /** Names of existing providers to attach. */
   attached: string[]
-  /** The workspace's one way to a model; undefined leaves it as it is. */
+  /** The workspace's only route to a model. Undefined leaves the route as it is. */
   inference: InferencePlan | undefined
-  /** In the place of the image's /etc/openshell/policy.yaml. */
+  /** The policy that replaces the image's /etc/openshell/policy.yaml. */
   policy: Message<'SandboxPolicy'> | undefined
-  /** Added to the policy when the sandbox is ready, by name. */
+  /** Rules that are added to the policy when the sandbox is ready, by name. */
   rules: Record<string, Message<'NetworkPolicyRule'>>
   uploads: UploadPlan[]
   command: string[]
-  /** TCP in the sandbox, and where it is reached from here: a port of 127.0.0.1 (0: any), or a socket's path. */
+  /** The TCP port in the sandbox, and the listener here: a port of 127.0.0.1 (0: any), or a socket's path. */
   forward: { port: number; listen: number | string }
   onEnd: OnEnd
 }
 
 /**
- * What becomes of the sandbox when the launch ends, in whatever way. `auto` deletes one that this launch made, and leaves
- * one that was there before.
+ * The action on the sandbox when the launch ends or fails. `auto` deletes a sandbox that this launch created, and
+ * leaves one that existed before.
  */
 export type OnEnd = 'auto' | 'delete' | 'stop' | 'leave'
 
 export interface ProviderPlan {
   name: string
-  /** OpenShell's. */
+  /** OpenShell's provider type. */
   type: string
-  /** Names of the variables that it hands into the sandbox. */
+  /** Names of the variables that the provider sets in the sandbox. */
   credentials: string[]
   config: Record<string, string>
   refresh: RefreshPlan | undefined
 }
 
-/** A credential that the gateway fetches, and fetches again before it ends. */
+/** A credential that the gateway fetches, and renews before it expires. */
 export interface RefreshPlan {
   credential: string
-  /** OpenShell's number. */
+  /** OpenShell's number of the refresh strategy. */
   strategy: number
-  /** Names of what it is fetched with. */
+  /** Names of the values that the gateway fetches the credential with. */
   material: string[]
   secretMaterial: string[]
 }
@@ -60,22 +60,22 @@ export interface RefreshPlan {
 export interface InferencePlan {
   provider: ProviderPlan
   model: string
-  /** Whether the gateway asks the model's upstream before it takes the route. */
+  /** Whether the gateway tries the model's upstream before it accepts the route. */
   isVerified: boolean
 }
 
-/** A file or a folder of this machine, and the folder of the sandbox into which it is put. */
+/** A file or folder of this machine, and the folder of the sandbox that receives it. */
 export interface UploadPlan {
   source: string
   target: string
 }
 
-/** Of everything that a launcher makes; its value is the sandbox's name. */
+/** Label of everything that a launch creates. Its value is the sandbox's name. */
 export const SANDBOX_LABEL = 'agui-runner.sandbox'
-/** Of one launch: which of two made it. */
+/** Label with the id of the launch that created the sandbox. */
 export const RUN_LABEL = 'agui-runner.run'
 
-/** Of a sandbox; longer ones fit gateways older than those that this launcher knows. */
+/** Upper bound of a sandbox's name. Only gateways older than the supported ones take longer names. */
 const NAME_CHARS_MAX = 19
 const NAME = /^[a-z0-9]+(?:-[a-z0-9]+)*$/
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]{0,255}$/
@@ -95,9 +95,9 @@ const LIMITS = {
 } as const
 
 /**
- * The plan, when a gateway would take it (control-plane.md 3.4). Pure.
+ * Returns the plan when a gateway would accept it (control-plane.md 3.4). Pure.
  *
- * @throws {RunnerError} `config_invalid`, with everything that is wrong.
+ * @throws {RunnerError} `config_invalid` with every problem, in the message and as `details`.
  */
 export function checkPlan(plan: SandboxPlan): SandboxPlan {
   const problems = [
@@ -178,7 +178,7 @@ function providerProblems({ providers, attached, inference }: SandboxPlan): stri
   ]
 }
 
-/** The gateway makes one line of it, in which a quote is five characters. */
+/** Checks the command as the gateway counts it: one quoted line, in which a single quote takes five characters. */
 function commandProblems(command: readonly string[]): string[] {
   const line = command.reduce((sum, word) => sum + bytesOf(word.replaceAll("'", `'"'"'`)) + 3, 0)
   return [
@@ -198,7 +198,7 @@ function driverProblems(config: Readonly<Record<string, unknown>>): string[] {
     ...(bytesOf(json) > LIMITS.driverConfigBytes
       ? [`driver config: at most ${LIMITS.driverConfigBytes} bytes`]
       : []),
-    // Who the agent is, is the policy's `process` to say; the capabilities are the supervisor's.
+    // The policy's `process` sets the agent's user, and the supervisor its capabilities.
     ...(/"security_?context"\s*:/i.test(json)
       ? [
           'driver config: a security context is the driver’s own to set; the policy’s `process` names the user',

@@ -7,30 +7,30 @@ import { structMessage } from './policy-message.ts'
 import { RUN_LABEL, SANDBOX_LABEL, type SandboxPlan } from './sandbox-plan.ts'
 import { inWorkspace, named, type Sandbox, type SandboxName } from './service.ts'
 
-/** Milliseconds. */
+/** The pauses and limits around a sandbox, in milliseconds. */
 export interface SandboxPace {
-  /** Between two looks. */
+  /** Pause between two polls. */
   look: number
-  /** Until it is ready. */
+  /** Limit until the sandbox is ready. */
   ready: number
-  /** A driver that tries again shows an error meanwhile. */
+  /** Shortest time in ERROR that counts as a failure: a driver that tries again shows ERROR meanwhile. */
   error: number
-  /** Until it is gone. */
+  /** Limit until the sandbox is removed. */
   gone: number
 }
 
 export const SANDBOX_PACE: SandboxPace = { look: 2000, ready: 600_000, error: 15_000, gone: 90_000 }
 
 /**
- * Versions differ in what they run when nothing is said: nothing, or a login shell. What a launch runs is an exec beside it,
- * whose output comes back and which can be begun again.
+ * The sandbox's main process. Versions differ in the default: nothing, or a login shell. The launched command is an
+ * exec beside it, whose output is returned and which can be started again.
  */
 const MAIN_PROCESS = ['sleep', 'infinity']
 
 /**
- * Makes the sandbox, or takes one of this name that a launch before this one has made. `run` is this launch.
+ * Creates the sandbox, or takes one of this name that an earlier launch created. `run` is the id of this launch.
  *
- * @throws {RunnerError} `sandbox_failed` when the name is taken by another's.
+ * @throws {RunnerError} `sandbox_failed` when a sandbox that is not ours has the name.
  * @throws {GatewayFailure}
  */
 export async function provideSandbox(
@@ -56,7 +56,7 @@ export async function provideSandbox(
     const sandbox = await gateway.call('CreateSandbox', request, signal)
     return { sandbox, isMade: true }
   } catch (error) {
-    // It is also said to be there when the answer to a first attempt was lost.
+    // The name is also taken when the answer to a first attempt was lost.
     if (!isFailure(error, 'taken')) throw error
   }
   const sandbox = await gateway.call('GetSandbox', named(plan), signal)
@@ -65,13 +65,13 @@ export async function provideSandbox(
   return { sandbox, isMade: sandbox.labels[RUN_LABEL] === run }
 }
 
-/** Whether a launcher of this kind made it. */
+/** Whether a launch of agui-runner created the sandbox. */
 export function isOurs({ name, labels }: Sandbox): boolean {
   return labels[SANDBOX_LABEL] === name
 }
 
 /**
- * Waits until the sandbox is ready; starts one that is stopped.
+ * Waits until the sandbox is ready. Starts it when it is stopped.
  *
  * @throws {RunnerError} `sandbox_failed` when it has failed, is being deleted, or takes too long.
  * @throws {GatewayFailure}
@@ -106,7 +106,7 @@ export async function untilReady(
   }
 }
 
-/** A gateway refuses to start what it has started: the answer to a first attempt may have been lost. */
+/** Starts the sandbox. A refusal by a gateway that has started it already is no failure: its first answer may be lost. */
 async function startSandbox(gateway: Gateway, at: SandboxName, signal: AbortSignal): Promise<void> {
   try {
     await gateway.call('StartSandbox', named(at), signal)
@@ -116,7 +116,7 @@ async function startSandbox(gateway: Gateway, at: SandboxName, signal: AbortSign
   }
 }
 
-/** Undefined when the gateway cannot say now. */
+/** Returns undefined when the gateway cannot answer now. */
 async function lookAt(gateway: Gateway, at: SandboxName, signal: AbortSignal): Promise<Sandbox | undefined> {
   try {
     return await gateway.call('GetSandbox', named(at), signal)
@@ -127,7 +127,7 @@ async function lookAt(gateway: Gateway, at: SandboxName, signal: AbortSignal): P
   }
 }
 
-/** Undefined when there is none. @throws {GatewayFailure} */
+/** Returns undefined when there is no such sandbox. @throws {GatewayFailure} */
 export async function findSandbox(
   gateway: Gateway,
   at: SandboxName,
@@ -141,7 +141,11 @@ export async function findSandbox(
   }
 }
 
-/** Deletes it and waits until it is gone. @throws {RunnerError} `sandbox_failed`. @throws {GatewayFailure} */
+/**
+ * Deletes the sandbox and waits until it is removed.
+ *
+ * @throws {RunnerError} `sandbox_failed` when that takes too long. @throws {GatewayFailure}
+ */
 export async function removeSandbox(
   gateway: Gateway,
   at: SandboxName,
@@ -160,7 +164,7 @@ export async function removeSandbox(
   }
 }
 
-/** `ERROR (ImagePullFailed: no such image)`. */
+/** Returns phase and conditions as text, such as `ERROR (ImagePullFailed: no such image)`. */
 export function stateText({ phase, conditions }: Sandbox): string {
   const words = conditions
     .filter(({ status, message }) => status.toLowerCase() !== 'true' && message !== '')

@@ -2,12 +2,12 @@ import { z } from 'zod'
 import { loadService, type Method, method, type Written } from '../grpc/definition.ts'
 import { MESSAGES_0_0, MESSAGES_0_1 } from './wire-messages.ts'
 
-/** Two wire forms: that of OpenShell 0.0.88 to 0.0.116, and that of 0.1. */
+/** The wire form: that of OpenShell 0.0.88 to 0.0.116, or that of 0.1. */
 export type Protocol = '0.0' | '0.1'
 
 /**
- * A message as it is sent. It says what both forms have a place for; what a form has none for is not written, so one message
- * serves both.
+ * A message as it is sent. It has the fields of both wire forms. A field that a form lacks is not written, so one
+ * message serves both.
  */
 export type Message<N extends keyof typeof MESSAGES_0_0> = Written<typeof MESSAGES_0_0, N> &
   Written<typeof MESSAGES_0_1, N>
@@ -18,7 +18,7 @@ const OPENSHELL = {
   GetSandbox: method('GetSandboxRequest', 'SandboxResponse'),
   ListSandboxes: method('ListSandboxesRequest', 'ListSandboxesResponse'),
   DeleteSandbox: method('DeleteSandboxRequest', 'DeleteSandboxResponse'),
-  /** Since 0.0.105, as StartSandbox. */
+  /** StopSandbox and StartSandbox exist since 0.0.105. */
   StopSandbox: method('StopSandboxRequest', 'SandboxResponse'),
   StartSandbox: method('StartSandboxRequest', 'SandboxResponse'),
   ExecSandbox: method('ExecSandboxRequest', 'ExecSandboxEvent', { response: true }),
@@ -37,7 +37,7 @@ const OPENSHELL = {
   GetSandboxLogs: method('GetSandboxLogsRequest', 'GetSandboxLogsResponse'),
 } as const
 
-/** Not in 0.1. */
+/** The methods of the inference service, which 0.1 does not have. */
 const INFERENCE = {
   SetInferenceRoute: method('SetInferenceRouteRequest', 'SetInferenceRouteResponse'),
   GetInferenceRoute: method('GetInferenceRouteRequest', 'GetInferenceRouteResponse'),
@@ -46,7 +46,7 @@ const INFERENCE = {
 const METHODS = { ...OPENSHELL, ...INFERENCE }
 type MethodName = keyof typeof METHODS
 
-/** Messages are looked for in their service's package; these stand in one. */
+/** Qualifies the names of messages: they are looked up in their service's package, but all stand in openshell.v1. */
 const qualified = (methods: Record<string, ReturnType<typeof method>>) =>
   Object.fromEntries(
     Object.entries(methods).map(([name, { requestType, responseType, ...rest }]) => [
@@ -70,12 +70,12 @@ export function openshellServices(protocol: Protocol): Services {
   }
 }
 
-/** The names of a workspace in both forms. */
+/** Returns the fields that name a workspace in both wire forms. */
 export function inWorkspace(workspace: string) {
   return { workspace, workspace_scope: { workspace } }
 }
 
-/** A sandbox, by its name alone or with the id that the gateway gave it. */
+/** A sandbox by its name; `SandboxAt` adds the id that the gateway gave it. */
 export interface SandboxName {
   name: string
   workspace: string
@@ -88,7 +88,7 @@ export function named({ name, workspace }: SandboxName) {
   return { name, ...inWorkspace(workspace) }
 }
 
-/** For what happens inside it. */
+/** Returns the fields by which a call into a sandbox names it in both wire forms. */
 export function inside({ id, name, workspace }: SandboxAt) {
   return { sandbox_id: id, sandbox: name, ...inWorkspace(workspace) }
 }
@@ -97,7 +97,7 @@ const text = z.string().default('')
 const labels = z.record(z.string(), z.string()).default({})
 const Meta = z.object({ id: text, name: text, labels })
 
-/** Their names by their numbers. */
+/** The names of the sandbox phases, by their numbers. */
 export const PHASES = [
   'UNSPECIFIED',
   'PROVISIONING',
@@ -131,7 +131,7 @@ const OfSandbox = z.object({ sandbox: SandboxAnswer }).transform(({ sandbox }) =
 const OfProvider = z.object({ provider: ProviderAnswer }).transform(({ provider }) => provider)
 const Anything = z.object({})
 const Data = z.object({ data: z.instanceof(Uint8Array).default(Buffer.alloc(0)) })
-/** When it was logged, in milliseconds since the epoch, of either form. */
+/** A line of a sandbox's log in either wire form; `at` is in milliseconds since 1970. */
 const LogLine = z
   .object({
     timestamp_ms: z.coerce.number().optional(),
@@ -145,7 +145,7 @@ const LogLine = z
     at: timestamp_ms ?? (event_time?.seconds ?? 0) * 1000,
   }))
 
-/** Doors of what a gateway answers. An absent field is one with the default of its type. */
+/** Schemas of a gateway's answers. An absent field has the default of its type. */
 export const ANSWERS = {
   Health: z.object({ version: text }),
   CreateSandbox: OfSandbox,
@@ -183,7 +183,7 @@ export const ExecEvent = z.object({
 })
 export const ForwardFrame = Data
 
-/** Asked once, answered once. */
+/** The name of a unary call. */
 export type CallName = keyof typeof ANSWERS
 export type RequestOf<N extends MethodName> = Message<(typeof METHODS)[N]['requestType']>
 export type AnswerOf<N extends CallName> = z.output<(typeof ANSWERS)[N]>

@@ -11,24 +11,25 @@ import { isFailure } from './gateway-failure.ts'
 import type { UploadPlan } from './sandbox-plan.ts'
 import { inside, type SandboxAt } from './service.ts'
 
-/** Of one exec's stdin: a request has at most 1 MiB. */
+/** Size from which on a part is sent as one exec's stdin, in bytes. A request has at most 1 MiB. */
 const PART_BYTES = 768 * 1024
-/** As the platform has them (control-plane.md 3.8). */
+/** The platform's pauses before each new attempt, in milliseconds (control-plane.md 3.8). */
 export const UPLOAD_PAUSES: readonly number[] = [1000, 2000, 4000, 8000]
 const STDERR_CHARS_MAX = 2000
 
 export interface UploadWants {
   sandbox: SandboxAt
   signal: AbortSignal
-  /** Before each new attempt, in milliseconds. */
+  /** The pauses before each new attempt, in milliseconds. */
   pauses: readonly number[]
 }
 
 /**
- * Puts a file, or what is in a folder, into a folder of the sandbox: as a tar that travels in parts, for an exec takes
- * little. A part that is sent twice replaces itself, so a broken stream is tried again.
+ * Puts a file, or a folder's content, into a folder of the sandbox. It is sent as a tar in parts, because an exec takes
+ * little input. A part that is sent twice replaces itself, so a broken stream is tried again.
  *
- * @throws {RunnerError} `sandbox_failed`, `config_invalid` for a source that cannot be read.
+ * @throws {RunnerError} `sandbox_failed` when a command in the sandbox fails; `config_invalid` for an unreadable
+ *   source.
  * @throws {GatewayFailure}
  */
 export async function upload(
@@ -49,7 +50,7 @@ export async function upload(
     }
     await run('mkdir -p "$2"; cat "$1"/* | tar -xf - -C "$2"', [folder, target])
   } finally {
-    // When that fails too, the sandbox's /tmp goes with the sandbox.
+    // When this fails too, the parts are removed with the sandbox.
     if (!signal.aborted) await run('rm -rf "$1"', [folder]).catch(() => undefined)
   }
 }
@@ -85,7 +86,7 @@ async function runAgain(
   }
 }
 
-/** The tar of a file or of a folder's content, in parts. @throws {RunnerError} `config_invalid`. */
+/** Yields the tar of a file or of a folder's content, in parts. @throws {RunnerError} `config_invalid`. */
 async function* partsOf(source: string, signal: AbortSignal): AsyncGenerator<Buffer> {
   const path = resolve(source)
   const isFolder = await stat(path).then(
@@ -97,7 +98,7 @@ async function* partsOf(source: string, signal: AbortSignal): AsyncGenerator<Buf
   const words = isFolder ? ['-C', path, '.'] : ['-C', dirname(path), '--', basename(path)]
   const tar = spawn('tar', ['-cf', '-', ...words], { stdio: ['ignore', 'pipe', 'pipe'], signal })
   const closed = once(tar, 'close')
-  // It is waited for below; a failure before that is not unheard.
+  // `closed` is awaited below. This handler keeps an earlier failure from being an unhandled rejection.
   closed.catch(() => undefined)
   let said = ''
   tar.stderr.setEncoding('utf8').on('data', (text: string) => {

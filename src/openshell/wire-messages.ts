@@ -1,6 +1,6 @@
-// What a launcher says to an OpenShell gateway and hears from it, of the packages openshell.v1, openshell.inference.v1,
-// openshell.sandbox.v1 and openshell.datamodel.v1. On the wire no message has a name, so all of them stand in one table; what a
-// launcher has no use for is left out. The numbers are facts, held against OpenShell's own in test/openshell/protocol.test.ts.
+// The messages between a launcher and an OpenShell gateway, of the packages openshell.v1, openshell.inference.v1,
+// openshell.sandbox.v1 and openshell.datamodel.v1. A message has no name on the wire, so one table holds all of them.
+// Fields that a launcher does not use are left out. test/openshell/protocol.test.ts checks the numbers with OpenShell.
 import { bool, bytes, int32, int64, listOf, mapOf, one, TIMESTAMP, text, uint32 } from '../grpc/definition.ts'
 import { ENDPOINT, POLICY_MESSAGES } from './policy-messages.ts'
 
@@ -64,8 +64,8 @@ const COMMON = {
   RotateProviderCredentialResponse: NOTHING,
 
   GetGatewayConfigRequest: NOTHING,
-  // On the wire a map is a list of its entries. A gateway leaves the value of an entry out when it is empty, which protobufjs
-  // cannot read in a map of messages.
+  // A map is a list of entries on the wire, and is read as one here. A gateway omits an entry's empty value, and
+  // protobufjs cannot read such an entry in a map of messages.
   GetGatewayConfigResponse: { fields: { settings: listOf('SettingEntry', 1) } },
   SettingEntry: { fields: { key: text(1), value: one('SettingValue', 2) } },
   SettingValue: { fields: { bool_value: bool(2) } },
@@ -101,7 +101,7 @@ const INIT = { service_id: text(4), tcp: one('TcpRelayTarget', 6), authorization
 const LINE = { level: text(3), message: text(5), source: text(6) } as const
 const LOGS = { lines: uint32(2), min_level: text(5) } as const
 
-/** 0.0.88 to 0.0.116: a workspace is a text, and what happens inside a sandbox goes by its id. */
+/** The messages of 0.0.88 to 0.0.116: a workspace is a string, and calls into a sandbox name it by its id. */
 export const MESSAGES_0_0 = {
   ...COMMON,
   CreateSandboxRequest: { fields: { ...CREATE, workspace: text(5) } },
@@ -130,8 +130,8 @@ const SCOPED = { fields: { name: text(1), workspace_scope: one('WorkspaceSelecto
 const scope = (id: number) => ({ workspace_scope: one('WorkspaceSelector', id) })
 
 /**
- * 0.1.0 to 0.1.5: a workspace is a message, often under the number of the text before it; everything goes by the sandbox's
- * name; what were words of a policy are numbers; and there are no routes to a model.
+ * The messages of 0.1.0 to 0.1.5. A workspace is a message, often under the number of the former string. Every call
+ * names the sandbox by its name, some words of a policy are numbers, and there are no routes to a model.
  */
 export const MESSAGES_0_1 = {
   ...COMMON,
