@@ -12,6 +12,7 @@ const LATER = [
   ...['undici', 'ioredis', 'google-auth-library', '@aws-sdk/credential-provider-node', 'graphql'],
   ...['ajv', '@fastify/ajv-compiler', 'fast-json-stringify/index.js', 'light-my-request'],
   ...['pino-pretty', '@opentelemetry/api', '@ag-ui/encoder', 'lmdb/node-index.js'],
+  ...['zod/v4/locales/de.js', 'readable-stream'],
   ...['src/broker', 'src/console', 'src/launch', 'src/mock', 'src/one-off', 'src/storage/redis'],
   ...['src/sandbox/bwrap-sandbox.ts', 'src/sandbox/egress', 'src/policy/request'],
 ]

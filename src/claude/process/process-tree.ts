@@ -45,9 +45,5 @@ export async function killTree(
 }
 
 function carries(pid: number, mark: string): boolean {
-  return (
-    readProc(`${pid}/environ`)
-      ?.split('\0')
-      .some((entry) => entry.startsWith(`${MARK_VARIABLE}=${mark}`)) ?? false
-  )
+  return `\0${readProc(`${pid}/environ`) ?? ''}`.includes(`\0${MARK_VARIABLE}=${mark}`)
 }
