@@ -18,7 +18,8 @@ const SHALLOW = /^shallow (?:[0-9a-f]{40}|[0-9a-f]{64})$/
 const REF = /^refs(?:\/(?!\.)[A-Za-z0-9_+=,.@#%&'"!$();<>|{}-]+(?<!\.lock)(?<!\.))+$/
 
 /**
- * What a push wants, and why it may not.
+ * What a push wants, and why it may not. Push options are orders to the server: Forgejo makes a private repository public
+ * by one (`-o repo.private=false`), GitLab merges by another.
  *
  * @throws {Refusal} for what cannot be read with certainty.
  */
@@ -43,7 +44,8 @@ export function judgePush(
   const prefix = `refs/heads/${branchPrefix}`
   const refused = new Map<string, string>()
   for (const { ref, isDeletion } of commands) {
-    if (
+    if (capabilities.has('push-options')) refused.set(ref, 'push options are not passed on')
+    else if (
       !ref.startsWith(prefix) ||
       ref.length === prefix.length ||
       !REF.test(ref) ||

@@ -1,13 +1,8 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { isRepositoryName } from '../repository-name.ts'
 
-const NAME = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9_][\w.-]*$/
 const ASK_MS = 10_000
-
-/** `owner/name`, as GitHub has it. */
-export function isRepositoryName(text: string): boolean {
-  return NAME.test(text) && !text.includes('..')
-}
 
 /** The repository on that server that an address of git's names, by https or ssh; undefined for any other place. Pure. */
 export function repositoryAt(remote: string, serverUrl: string): string | undefined {

@@ -14,7 +14,7 @@ export interface Isolation {
   /** What a plan is started from; undefined: this machine's own programs. */
   readonly image: string | undefined
   /** @throws {RunnerError} `config_invalid` when that is not here and cannot be had. */
-  need(): Promise<void>
+  need(signal: AbortSignal): Promise<void>
   /** Nothing is started yet. */
   place(request: PlaceRequest): Place
 }
