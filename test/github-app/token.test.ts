@@ -204,10 +204,11 @@ test('a token is revoked, from the variable or stdin, and a second time said to 
     code: 2,
     stderr: expect.stringContaining('no such token'),
   })
-  expect(await token(['revoke'], { stdin: '' })).toMatchObject({
-    code: 2,
-    stderr: expect.stringContaining('on stdin'),
-  })
+  for (const stdin of ['', 'two words\nof it', 'nul\0of it'])
+    expect(await token(['revoke'], { stdin })).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^(?!.*of it).*on stdin/s),
+    })
 })
 
 describe('a key', () => {
