@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { toMessage } from '../errors.ts'
+import { isRepositoryName } from '../repository-name.ts'
 import type { Door, Exchange } from './door.ts'
 import { type GitHubCredential, refuseUnauthorized, shownToken } from './github-credential.ts'
 import type { GitHubUpstream } from './github-upstream.ts'
@@ -14,8 +15,7 @@ import { rightTo } from './session.ts'
 /** Longest command list of one push, in bytes: room for a few hundred branches. */
 const COMMANDS_BYTES_MAX = 64 * 1024
 
-const PATH =
-  /^\/git\/([A-Za-z0-9][\w.-]*\/[A-Za-z0-9_][\w.-]*?)(?:\.git)?\/(info\/refs|git-upload-pack|git-receive-pack)$/
+const PATH = /^\/git\/([^/]+\/[^/]+?)(?:\.git)?\/(info\/refs|git-upload-pack|git-receive-pack)$/
 const REQUEST_HEADERS = ['accept', 'content-type', 'content-length', 'git-protocol', 'user-agent']
 const ANSWER_HEADERS = ['content-type', 'content-encoding', 'cache-control']
 const PUSH = 'git-receive-pack'
@@ -79,7 +79,7 @@ function readPath({ asked }: Exchange): { repository: string; service: string; i
   const isListing = what === 'info/refs'
   const service = isListing ? (/^service=(git-upload-pack|git-receive-pack)$/.exec(query)?.[1] ?? '') : what
   const isRight = method === (isListing ? 'GET' : 'POST') && (isListing || query === '')
-  if (service === '' || !isRight || repository.includes('..')) {
+  if (service === '' || !isRight || !isRepositoryName(repository)) {
     throw new Refusal(`${method} ${path} is nothing that git's smart protocol asks.`)
   }
   return { repository, service, isListing }

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { z } from 'zod'
 import { toMessage } from '../errors.ts'
 import { parseStrictJson, UnreadableError } from '../policy/request/strict-json.ts'
+import { isRepositoryName } from '../repository-name.ts'
 import type { Door, Exchange } from './door.ts'
 import { type GitHubCredential, refuseUnauthorized, shownToken } from './github-credential.ts'
 import type { GitHubUpstream } from './github-upstream.ts'
@@ -14,8 +15,8 @@ import { readWhole } from './whole-body.ts'
 /** Longest request body, in bytes; also of the answer to "create pull request", which is read. */
 const BODY_BYTES_MAX = 1024 * 1024
 
-const PATH = /^\/github\/repos\/([A-Za-z0-9][\w.-]*\/[A-Za-z0-9_][\w.-]*?)(?:\/([^?]*))?$/
-/** A path of plain segments. An encoded slash or dot could be read as another path. */
+const PATH = /^\/github\/repos\/([^/]+\/[^/]+)(?:\/([^?]*))?$/
+/** A path of plain segments. An encoded slash or dot could be read as another path, and so could `..;`. */
 const REST =
   /^(?:[\w.~:@+,!$&'()*;=-]|%(?!2[eEfF]|5[cC]|00)[0-9A-Fa-f]{2})+(?:\/(?:[\w.~:@+,!$&'()*;=-]|%(?!2[eEfF]|5[cC]|00)[0-9A-Fa-f]{2})+)*$/
 const QUERY = /^[\w.~:@+,!$'()*;=&%/-]*$/
@@ -58,7 +59,7 @@ export class GitHubDoor implements Door {
   async answer(exchange: Exchange): Promise<void> {
     const { request, response, asked, session, signal, noted } = exchange
     const [, repository = '', rest = ''] = PATH.exec(asked.path) ?? []
-    if (repository === '' || repository.includes('..') || !QUERY.test(asked.query)) throw notListed(exchange)
+    if (!isRepositoryName(repository) || !QUERY.test(asked.query)) throw notListed(exchange)
     noted.repository = repository
     const access = rightTo(session.rights, repository)
     if (access === undefined) throw new Refusal(`This session has no right to ${repository}.`)
@@ -162,7 +163,7 @@ function notListed({ asked: { method, path } }: Exchange): Refusal {
 }
 
 function isPlain(rest: string): boolean {
-  return REST.test(rest) && rest.split('/').every((segment) => !/^\.{1,2}$/.test(segment))
+  return REST.test(rest) && rest.split('/').every((segment) => !/^\.{1,2}(?:;|$)/.test(segment))
 }
 
 /** Accepts a branch that the session may push, of the repository itself and not of a fork. */

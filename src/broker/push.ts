@@ -18,7 +18,8 @@ const SHALLOW = /^shallow (?:[0-9a-f]{40}|[0-9a-f]{64})$/
 const REF = /^refs(?:\/(?!\.)[A-Za-z0-9_+=,.@#%&'"!$();<>|{}-]+(?<!\.lock)(?<!\.))+$/
 
 /**
- * Judges the commands of a push. Returns the refused refs with their reasons.
+ * Judges the commands of a push. Returns the refused refs with their reasons. Push options are refused, because they are
+ * orders to the server: one makes a private repository public in Forgejo (`-o repo.private=false`), one merges in GitLab.
  *
  * @throws {Refusal} for commands that cannot be read with certainty.
  */
@@ -43,7 +44,8 @@ export function judgePush(
   const prefix = `refs/heads/${branchPrefix}`
   const refused = new Map<string, string>()
   for (const { ref, isDeletion } of commands) {
-    if (
+    if (capabilities.has('push-options')) refused.set(ref, 'push options are not passed on')
+    else if (
       !ref.startsWith(prefix) ||
       ref.length === prefix.length ||
       !REF.test(ref) ||

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { AwakeTimer } from '../awake-timer.ts'
 import { RunnerError } from '../errors.ts'
+import { isRepositoryName } from '../repository-name.ts'
 import type { AuditLine } from './audit.ts'
 import { Session } from './session.ts'
 import { digestOf, newToken } from './token.ts'
@@ -28,9 +29,13 @@ export const SessionWish = z.strictObject({
   repositories: z
     .array(
       z.strictObject({
-        name: z.string().regex(/^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9_][\w.-]*$/, 'owner/name'),
+        name: z.string().refine(isRepositoryName, 'owner/name'),
         access: z.enum(['read', 'write']),
       }),
+    )
+    .refine(
+      (all) => new Set(all.map(({ name }) => name.toLowerCase())).size === all.length,
+      'a repository is named twice',
     )
     .default([]),
   mode: z.enum(['private', 'public']).default('private'),

@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises'
+import { open, readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { isCode, RunnerError, toMessage } from '../errors.ts'
+import { isRepositoryName } from '../repository-name.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -8,7 +9,7 @@ type Env = Readonly<Record<string, string | undefined>>
 const Variables = z.object({
   GITHUB_EVENT_NAME: z.string().regex(/^[a-z_]+$/),
   GITHUB_EVENT_PATH: z.string().min(1),
-  GITHUB_REPOSITORY: z.string().regex(/^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9_][\w.-]*$/),
+  GITHUB_REPOSITORY: z.string().refine(isRepositoryName),
   GITHUB_WORKSPACE: z.string().min(1),
   GITHUB_OUTPUT: z.string().min(1),
   GITHUB_STEP_SUMMARY: z.string().min(1),
@@ -17,10 +18,13 @@ const Variables = z.object({
   GITHUB_SERVER_URL: z.url({ protocol: /^https?$/ }).default('https://github.com'),
 })
 
+/** Without them nobody would learn how the step ended. */
+const SAID_IN = ['GITHUB_OUTPUT', 'GITHUB_STEP_SUMMARY'] as const
+
 const Place = z.object({ full_name: z.string() })
 const Event = z.object({
   repository: Place.optional(),
-  sender: z.object({ login: z.string() }).optional(),
+  sender: z.object({ login: z.string() }).nullish(),
   pull_request: z.object({ head: z.object({ repo: Place.nullable() }) }).optional(),
   workflow_run: z.object({ head_repository: Place.nullable() }).optional(),
 })
@@ -49,6 +53,7 @@ export async function readJob(env: Env): Promise<Job> {
     throw wrong(`This is for a step of GitHub Actions, whose runner sets ${names}`)
   }
   const { data } = variables
+  for (const name of SAID_IN) await needWritable(name, data[name])
   const event = await readEvent(data.GITHUB_EVENT_PATH)
   const { sender, repository } = event
   return {
@@ -62,12 +67,23 @@ export async function readJob(env: Env): Promise<Job> {
   }
 }
 
+/** GitHub's runner has made the file. */
+async function needWritable(name: string, file: string): Promise<void> {
+  try {
+    await (await open(file, 'r+')).close()
+  } catch (error) {
+    throw wrong(`${name} cannot be written: ${toMessage(error)}`)
+  }
+}
+
 async function readEvent(path: string): Promise<z.infer<typeof Event>> {
   try {
     return Event.parse(JSON.parse(await readFile(path, 'utf8')))
   } catch (error) {
     if (error instanceof z.ZodError)
-      throw wrong(`The event at GITHUB_EVENT_PATH is none of GitHub’s (${error.issues[0]?.path.join('.')})`)
+      throw wrong(
+        `The event at GITHUB_EVENT_PATH is none of GitHub’s (${error.issues[0]?.path.join('.') || 'no object'})`,
+      )
     const why = error instanceof SyntaxError ? 'it is not JSON' : toMessage(error)
     throw wrong(`The event at GITHUB_EVENT_PATH cannot be read: ${why}`)
   }

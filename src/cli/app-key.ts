@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { createPrivateKey } from 'node:crypto'
+import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
@@ -21,7 +21,8 @@ export interface KeySource {
 }
 
 /**
- * Reads the key as PEM, PKCS#1 or PKCS#8. A literal `\n` counts as a line end, as in variables that hold one line.
+ * Reads the key and returns it as PEM of PKCS#8 alone. PKCS#1 is read too, and a literal `\n` counts as a line end, as in
+ * variables that hold one line.
  *
  * @throws {RunnerError} `config_invalid`, without any part of the key.
  */
@@ -30,17 +31,21 @@ export async function readAppKey(
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<string> {
   const { name, read } = reader(source, env)
-  let key: string
+  let pem: string
   try {
-    key = (await read()).replaceAll('\\n', '\n').trim()
+    pem = (await read()).replaceAll('\\n', '\n').trim()
   } catch (error) {
     throw refused(name, toMessage(error))
   }
-  if (key === '') throw refused(name, 'it is empty')
-  if (Buffer.byteLength(key) > KEY_BYTES_MAX) throw refused(name, `it is longer than ${KEY_BYTES_MAX} bytes`)
-  if (!isRsa(key))
-    throw refused(name, 'it is no RSA private key in PEM; GitHub shows one once, when it makes it')
-  return key
+  if (pem === '') throw refused(name, 'it is empty')
+  if (Buffer.byteLength(pem) > KEY_BYTES_MAX) throw refused(name, `it is longer than ${KEY_BYTES_MAX} bytes`)
+  const key = rsaKey(pem)
+  if (key === undefined)
+    throw refused(
+      name,
+      'it is no RSA private key in PEM without a passphrase; GitHub shows one once, when it makes it',
+    )
+  return key.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
 function reader(
@@ -56,25 +61,29 @@ function reader(
   return { name: '--key-command', read: () => output(command ?? '', env) }
 }
 
-/** Runs the command and returns its stdout. Its stderr is passed on to the user. */
+/** Runs the command and returns its stdout. Its stderr is passed on to the user, and its stdin is empty. */
 async function output(command: string, env: Readonly<Record<string, string | undefined>>): Promise<string> {
   const options = { env: { ...env }, timeout: COMMAND_MS_MAX, maxBuffer: KEY_BYTES_MAX * 2 }
+  const running = promisify(execFile)('/bin/sh', ['-c', command], options)
+  running.child.stdin?.end()
+  running.child.stderr?.pipe(process.stderr)
   try {
-    const { stdout, stderr } = await promisify(execFile)('/bin/sh', ['-c', command], options)
-    process.stderr.write(stderr)
-    return stdout
+    return (await running).stdout
   } catch (error) {
     // The message of execFile repeats the command and its output.
     const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
-    throw new Error(code === undefined ? 'it was stopped' : `it ended with ${String(code)}`, { cause: error })
+    throw new Error((code ?? null) === null ? 'it was stopped' : `it ended with ${String(code)}`, {
+      cause: error,
+    })
   }
 }
 
-function isRsa(pem: string): boolean {
+function rsaKey(pem: string): KeyObject | undefined {
   try {
-    return createPrivateKey(pem).asymmetricKeyType === 'rsa'
+    const key = createPrivateKey(pem)
+    return key.asymmetricKeyType === 'rsa' ? key : undefined
   } catch {
-    return false
+    return undefined
   }
 }
 

@@ -58,7 +58,8 @@ async function runStep(context: CliContext): Promise<number> {
     const problem = printable(toMessage(error))
     annotate(code, problem)
     const isStep = env['GITHUB_OUTPUT'] && env['GITHUB_STEP_SUMMARY']
-    if (isStep) await tell({ outcome: 'error', exitCode, problem })
+    // Where one of them cannot be written, that is the problem, and the annotation has said it.
+    if (isStep) await tell({ outcome: 'error', exitCode, problem }).catch(() => undefined)
     return exitCode
   }
 }
@@ -96,7 +97,9 @@ class Step {
   }
 
   async run(): Promise<number> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+      throw new RunnerError('config_invalid', `RUNNER_TEMP cannot be written: ${toMessage(error)}.`)
+    })
     const [log, events, audit] = ['run.log', 'events.ndjson', 'audit.ndjson'].map((name) =>
       join(this.#folder, name),
     ) as [string, string, string]

@@ -17,7 +17,7 @@ const OF_USAGE = new Set(['PolicyError', 'MockError'])
 export function exitCodeOfError(error: unknown): number {
   if (isCode(error, 'sandbox_failed')) return EXIT.sandbox
   const isUsage = error instanceof Error && OF_USAGE.has(error.name)
-  return isUsage || isCode(error, 'config_invalid', 'policy_invalid', 'policy_not_enforced')
+  return isUsage || isCode(error, 'config_invalid', 'no_model_route', 'policy_invalid', 'policy_not_enforced')
     ? EXIT.config
     : EXIT.internal
 }

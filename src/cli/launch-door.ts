@@ -7,6 +7,7 @@ import { RunnerError } from '../errors.ts'
 import type { GitHubApp } from '../github-app/app-token.ts'
 import type { LaunchDoor } from '../launch/launch.ts'
 import type { LaunchMode } from '../launch/plan.ts'
+import { NO_ROUTE } from '../model-route/probe.ts'
 import { detectRoute } from '../model-route/route.ts'
 import { loadPolicy } from '../policy/read/load.ts'
 
@@ -33,7 +34,7 @@ export interface OwnDoorOptions {
 export async function findOwnDoor(options: OwnDoorOptions): Promise<LaunchDoor> {
   const { env, wrappersDirectory, run, mode, auditFile, app, say } = options
   const route = await detectRoute({ env, wrappersDirectory, signal: AbortSignal.timeout(DETECT_MS) })
-  if (route.kind === 'none') throw new RunnerError('no_model_route', `${route.reason}.`)
+  if (route.kind === 'none') throw new RunnerError('no_model_route', `${NO_ROUTE}.`)
   const policy = mode === 'private' ? await loadPolicy(options.policyFile) : undefined
   const rights: Rights = { ...options.rights, limits: {}, prices: {} }
   return {

@@ -8,7 +8,7 @@ import type { RepositoryRight } from '../broker/session.ts'
 import { type Env, loadConfig } from '../config.ts'
 import { RunnerError } from '../errors.ts'
 import type { EngineKind } from '../launch/arguments.ts'
-import { isRepositoryName, readCheckout, repositoryAt } from '../launch/checkout.ts'
+import { readCheckout, repositoryAt } from '../launch/checkout.ts'
 import { ContainerIsolation } from '../launch/container-place.ts'
 import { Engine } from '../launch/engine.ts'
 import type { Isolation } from '../launch/isolation.ts'
@@ -17,6 +17,7 @@ import type { WorkspaceKind } from '../launch/mounted.ts'
 import { HANDED_ON, type LaunchMode } from '../launch/plan.ts'
 import { decideMode } from '../launch/visibility.ts'
 import { readKnownSecrets } from '../redaction/known-secrets.ts'
+import { isRepositoryName } from '../repository-name.ts'
 import { toWholeNumber } from '../whole-number.ts'
 import { type AppFlags, addAppOptions, readApp } from './app-options.ts'
 import type { CliContext } from './context.ts'
@@ -150,6 +151,7 @@ export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants)
   const eventJson = event ? await readFile(event, 'utf8').catch(() => undefined) : undefined
   const run = randomBytes(6).toString('hex')
   const kind = flags.workspace ?? (env['CI'] ? 'clone' : 'mount')
+  refuseUnused(flags, kind)
   const repository = await repositoryOf({ context, flags, kind })
   const isolation = await isolationOf({ context, flags, ...wants })
   const isProcess = isolation.kind === 'process' && flags.mode === 'auto'
@@ -185,6 +187,13 @@ export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants)
     signal: wants.signal,
     say: wants.say,
   }
+}
+
+function refuseUnused({ depth, base, git }: LaunchFlags, kind: WorkspaceKind): void {
+  const wrong = (words: string): RunnerError =>
+    new RunnerError('config_invalid', `${words}, and the workspace is ${kind} (--workspace).`)
+  if (kind !== 'clone' && (depth ?? base) !== undefined) throw wrong('--depth and --base are of a clone')
+  if (kind !== 'mount' && git === 'hidden') throw wrong('--git is of a folder that is mounted')
 }
 
 /** Returns a container's isolation, or a process's when no engine answers and none was named. */

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { RunnerError } from '../errors.ts'
 import { parseDuration } from '../one-off/duration.ts'
 import { Output } from '../one-off/output.ts'
 import { printable } from '../one-off/printable.ts'
@@ -9,10 +10,14 @@ import { OneOff, type RunFlags } from './one-off-run.ts'
 import { withoutSecrets } from './secrets.ts'
 import { stopSignal } from './stop-signal.ts'
 
+/** Of Node's timers; a longer one is over at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+
 export function runCommand(context: CliContext): Command {
   return addRunOptions(new Command('run'), context.version)
     .description('Run one prompt and print the answer')
-    .action(async (flags: RunFlags) => {
+    .action(async (flags: RunFlags, command: Command) => {
+      if (flags.here === true) refuseLaunchOptions(command, context.version)
       process.exit(await runAndTell(context, flags))
     })
 }
@@ -37,6 +42,19 @@ export function parseRunFlags(args: readonly string[], version: string): RunFlag
   return addRunOptions(new Command('run'), version).exitOverride().parse(args, { from: 'user' }).opts()
 }
 
+/** Refuses options of a launch beside `--here`, which would have no effect. */
+function refuseLaunchOptions(command: Command, version: string): void {
+  const given = addLaunchOptions(new Command(), version).options.filter(
+    (option) => command.getOptionValueSource(option.attributeName()) === 'cli',
+  )
+  if (given.length === 0) return
+  const names = given.map(({ long }) => long).join(', ')
+  throw new RunnerError(
+    'config_invalid',
+    `--here runs on this machine itself, as its environment says: leave out ${names}, or --here.`,
+  )
+}
+
 /** Runs the prompt. The answer is written to stdout, everything else to stderr. @returns the exit code. */
 async function runAndTell(context: CliContext, flags: RunFlags): Promise<number> {
   // A closed stderr does not matter to the run.
@@ -59,7 +77,8 @@ async function runAndTell(context: CliContext, flags: RunFlags): Promise<number>
 
 function toDuration(text: string): number {
   const ms = parseDuration(text)
-  if (ms === undefined) throw new InvalidArgumentError('Give a number and a unit: 90s, 30m or 2h.')
+  if (ms === undefined || ms > TIMER_MS_MAX)
+    throw new InvalidArgumentError('Give a number and a unit: 90s, 30m or 2h; at most 596h.')
   return ms
 }
 

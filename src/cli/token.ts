@@ -56,7 +56,9 @@ function revokeCommand(env: Env): Command {
     .exitOverride()
     .action(async () => {
       const token = (env['GITHUB_TOKEN'] || (await text(process.stdin))).trim()
-      if (token === '') throw new RunnerError('config_invalid', 'Give the token in GITHUB_TOKEN or on stdin.')
+      // A header cannot hold any other, and who refuses it there repeats it.
+      if (!/^[!-~]+$/.test(token))
+        throw new RunnerError('config_invalid', 'Give the token, one word, in GITHUB_TOKEN or on stdin.')
       const { revokeToken } = await import('../github-app/app-token.ts')
       await withGitHub(env, (api) => revokeToken(token, api))
       process.stderr.write('It is revoked.\n')

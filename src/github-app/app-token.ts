@@ -4,6 +4,7 @@ import { request } from '@octokit/request'
 import { type Dispatcher, fetch, type RequestInit, type Response } from 'undici'
 import { z } from 'zod'
 import { RunnerError, toMessage } from '../errors.ts'
+import { isRepositoryName } from '../repository-name.ts'
 
 /** Retries after a failure of GitHub itself (500 and above, or no answer), and the first pause, which then doubles. */
 const RETRIES_MAX = 3
@@ -143,9 +144,9 @@ function askerOf({ apiUrl, dispatcher, signal }: GitHubApi): typeof request {
 
 function oneOwner(repositories: readonly string[]): { owner: string; names: string[] } {
   const split = repositories.map((repository) => {
-    const [, owner, name] = /^([\w.-]+)\/([\w.-]+)$/.exec(repository) ?? []
-    if (owner === undefined || name === undefined)
-      throw invalid(`"${repository}" is no repository; write OWNER/NAME`)
+    const [owner = '', name = ''] = repository.split('/')
+    if (!isRepositoryName(repository))
+      throw invalid(`${JSON.stringify(repository)} is no repository; write OWNER/NAME`)
     return { owner, name }
   })
   const [first] = split

@@ -1,13 +1,8 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { isRepositoryName } from '../repository-name.ts'
 
-const NAME = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9_][\w.-]*$/
 const ASK_MS = 10_000
-
-/** Whether a text is a GitHub repository, `owner/name`. */
-export function isRepositoryName(text: string): boolean {
-  return NAME.test(text) && !text.includes('..')
-}
 
 /** Returns the repository that a git address names on this server, by https or ssh, else undefined. Pure. */
 export function repositoryAt(remote: string, serverUrl: string): string | undefined {

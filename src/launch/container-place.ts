@@ -14,8 +14,8 @@ export class ContainerIsolation implements Isolation {
     this.image = image
   }
 
-  need(): Promise<void> {
-    return this.#engine.needImage(this.image)
+  need(signal: AbortSignal): Promise<void> {
+    return this.#engine.needImage(this.image, signal)
   }
 
   place(request: PlaceRequest): Place {

@@ -10,6 +10,8 @@ const ENGINE_VARIABLES = [
   ...['CONTAINER_HOST', 'CONTAINERS_CONF', 'CONTAINERS_STORAGE_CONF'],
 ]
 const TALK_MS = 60_000
+/** Longest pull of an image, in milliseconds: a gigabyte from a slow registry. */
+const PULL_MS = 900_000
 const LOG_LINES = 20
 /** Most characters of a program's output. The engines' answers are a few lines. */
 const OUTPUT_CHARS = 64 * 1024
@@ -72,10 +74,12 @@ export class Engine {
   }
 
   /** @throws {RunnerError} `config_invalid` when the image is absent and cannot be pulled. */
-  async needImage(image: string): Promise<void> {
+  async needImage(image: string, signal: AbortSignal): Promise<void> {
     if (await this.tried(['image', 'inspect', image])) return
-    const { code, stderr } = await talk(this.facts.kind, ['pull', '--quiet', image], this.#env)
+    const limits = { signal, timeoutMs: PULL_MS }
+    const { code, stderr } = await talk(this.facts.kind, ['pull', '--quiet', image], this.#env, limits)
     if (code === 0) return
+    signal.throwIfAborted()
     throw new RunnerError(
       'config_invalid',
       `The image ${image} is not here and cannot be pulled: ${lastLine(stderr)}. Build it (docs/image.md) or name another with --image.`,

@@ -14,7 +14,7 @@ export interface Isolation {
   /** The image of a plan; undefined for this machine's own programs. */
   readonly image: string | undefined
   /** @throws {RunnerError} `config_invalid` when the image is absent and cannot be pulled. */
-  need(): Promise<void>
+  need(signal: AbortSignal): Promise<void>
   /** Creates the place of a plan. Nothing is started yet. */
   place(request: PlaceRequest): Place
 }

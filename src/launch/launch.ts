@@ -120,7 +120,7 @@ async function containerUser({ kind, source }: LaunchSettings['workspace']): Pro
  */
 export async function launch(options: LaunchSettings): Promise<Launched> {
   const { isolation, signal } = options
-  await isolation.need()
+  await isolation.need(signal)
   const prepared = await prepareLaunch(options, { pid: process.pid, startedAt: new Date() })
   const running = new RunningLaunch(options, prepared)
   try {

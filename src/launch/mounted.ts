@@ -61,6 +61,15 @@ async function protectionOf(folder: string): Promise<GitProtection> {
       'config_invalid',
       `${folder}/.git is not a folder: a worktree's repository lies elsewhere and cannot be mounted with it. Use --workspace clone, or --git hidden.`,
     )
+  const [hooks, config] = await Promise.all(
+    ['hooks', 'config'].map((name) => lstat(join(folder, '.git', name)).catch(() => undefined)),
+  )
+  // A mount on a link covers what it leads to; the link itself could be replaced.
+  if (hooks?.isDirectory() !== true || config?.isFile() !== true)
+    throw new RunnerError(
+      'config_invalid',
+      `Of ${folder}/.git, hooks has to be a folder and config a file, for both are covered. Make them so, or use --workspace clone, or --git hidden.`,
+    )
   return 'pinned'
 }
 

@@ -64,7 +64,7 @@ export async function probeRoute(
   })
 }
 
-const NO_ROUTE =
+export const NO_ROUTE =
   'No model route: set ANTHROPIC_BASE_URL, ACP_OPENSHELL_INFERENCE, CLAUDE_CODE_USE_VERTEX, ' +
   'CLAUDE_CODE_USE_BEDROCK, CLAUDE_CODE_OAUTH_TOKEN or ANTHROPIC_API_KEY'
 

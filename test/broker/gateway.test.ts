@@ -30,6 +30,7 @@ beforeAll(async () => {
   server.addRepository('acme/app', { main: { 'README.md': 'one' } })
   server.addRepository('acme/secret', { main: { 'README.md': 'two' } })
   for (const name of ['acme/app', 'acme/secret']) server.git(name, 'config', 'http.receivepack', 'true')
+  server.git('acme/app', 'config', 'receive.advertisePushOptions', 'true')
   model = await startMockGateway({ directory: at('mock') })
   gateway = spawn(
     process.execPath,
@@ -147,6 +148,10 @@ describe('control', () => {
     { branchPrefix: 'main' },
     { repositories: [{ name: '../../etc', access: 'write' }] },
     { repositories: [{ name: 'a/b', access: 'admin' }] },
+    {
+      repositories: ['read', 'write'].map((access) => ({ name: access === 'read' ? 'a/b' : 'A/B', access })),
+    },
+    { repositories: [{ name: 'a/b.git', access: 'read' }] },
     { limits: { costUsd: -1 } },
     { unknown: 1 },
   ])('refuses %j', async (wish) => {
@@ -250,10 +255,11 @@ describe('git', () => {
     ['a name that only begins so', ['HEAD:refs/heads/aguix']],
     ['what is no branch', ['HEAD:refs/agui/x']],
     ['everything', ['--mirror']],
+    ['an order to the server', ['--push-option', 'repo.private=false', 'HEAD:agui/two']],
   ])('does not push %s, and git says why', async (_, refs) => {
     const before = heads()
     expect(await run('push', 'origin', ...refs)).toMatch(
-      /\[remote rejected\].*\((?:only branches that begin with agui\/|branches may not)/,
+      /\[remote rejected\].*\((?:only branches that begin with agui\/|branches may not|push options are not)/,
     )
     expect(heads()).toBe(before)
   })

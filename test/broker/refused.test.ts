@@ -216,6 +216,8 @@ const ATTEMPTS: readonly [
       () => at('/git/acme/other.git/info/refs?service=git-upload-pack'),
       () => at('/git/acme/app/../other/info/refs?service=git-upload-pack'),
       () => at('/git/acme/app.git/HEAD'),
+      () => at('/git/acme/app.wiki.git/info/refs?service=git-upload-pack'),
+      () => at('/git/acme/..git/info/refs?service=git-upload-pack'),
     ],
   ],
   [
@@ -240,6 +242,11 @@ const ATTEMPTS: readonly [
       () => at(`${app}/contents/a%2Fb`),
       () => at('/github/repos/acme/%61pp'),
       () => at(`${app}//contents`),
+      () => at('/github/repos/acme/app.git'),
+      () => at('/github/repos/acme/app;x/contents'),
+      () => at('/github//repos/acme/app'),
+      () => at(`${app}/contents/a%00b`),
+      () => at(`${app}/contents/..;/x?ref=a`),
     ],
   ],
   [
@@ -303,6 +310,10 @@ const ATTEMPTS: readonly [
       () => statusOf(connect('other.example:443')),
       () => statusOf(connect('open.example:80')),
       () => statusOf(connect('127.0.0.1:80')),
+      () => statusOf(connect('[::1]:443')),
+      () => statusOf(connect('open.example.:443')),
+      () => statusOf(connect('inference.local:443')),
+      () => statusOf(connect('INFERENCE.LOCAL:443')),
       () => statusOf(plain('GET', 'http://other.example/')),
       () => statusOf(plain('POST', 'http://read.example/')),
     ],
@@ -317,7 +328,9 @@ const ATTEMPTS: readonly [
     'egress',
     'what is no address',
     400,
-    [() => statusOf(connect('open.example')), () => statusOf(connect('a@b:443'))],
+    ['open.example', 'a@b:443', 'open.example:0', 'open.example:65536', '::1:443', 'http://x.example'].map(
+      (target) => () => statusOf(connect(target)),
+    ),
   ],
 ]
 

@@ -127,11 +127,13 @@ describe('refused by the event', () => {
   })
 
   const judge = async (event: { name: string; payload: unknown }, variables = {}): Promise<void> => {
-    const file = join(mkdtempSync(join(directory, 'event-')), 'event.json')
+    const step = mkdtempSync(join(directory, 'event-'))
+    const [file, said] = [join(step, 'event.json'), join(step, 'said')]
     writeFileSync(file, JSON.stringify(event.payload))
+    writeFileSync(said, '')
     const job = await readJob({
       ...{ GITHUB_EVENT_NAME: event.name, GITHUB_EVENT_PATH: file, GITHUB_REPOSITORY: 'acme/app' },
-      ...{ GITHUB_WORKSPACE: '/w', GITHUB_OUTPUT: '/o', GITHUB_STEP_SUMMARY: '/s', RUNNER_TEMP: '/t' },
+      ...{ GITHUB_WORKSPACE: '/w', GITHUB_OUTPUT: said, GITHUB_STEP_SUMMARY: said, RUNNER_TEMP: '/t' },
       ...variables,
     })
     await judgeJob(job, async (login) => ({ ada: 'write', boss: 'admin', reader: 'read' })[login] ?? 'none')
@@ -147,6 +149,13 @@ describe('refused by the event', () => {
     ['JSON of another', { name: 'push', payload: { sender: 'ada' } }, /none of GitHub’s \(sender\)/],
     ['no object', { name: 'push', payload: [] }, /none of GitHub’s/],
     ['no repository', EVENTS.push, /whose runner sets GITHUB_REPOSITORY\./, { GITHUB_REPOSITORY: '' }],
+    [
+      'nowhere to say it',
+      EVENTS.push,
+      /^GITHUB_OUTPUT cannot be written: ENOENT/,
+      { GITHUB_OUTPUT: '/none/o' },
+    ],
+    ['a page that is a folder', EVENTS.push, /^GITHUB_STEP_SUMMARY cannot/, { GITHUB_STEP_SUMMARY: '/tmp' }],
     ['no step', EVENTS.push, /sets GITHUB_OUTPUT, RUNNER_TEMP\./, { GITHUB_OUTPUT: '', RUNNER_TEMP: '' }],
   ] as const)('%s', async (_name, event, words, ...variables) => {
     await expect(judge(event, variables[0])).rejects.toThrow(words)
@@ -157,6 +166,11 @@ describe('refused by the event', () => {
     ...[EVENTS.comment('ada'), EVENTS.comment('boss')],
   ])('$name of who may write is not', async (event) => {
     await expect(judge(event)).resolves.toBeUndefined()
+  })
+
+  test('nor that of a sender who is gone, in a repository whose name begins with a point', async () => {
+    const event = { name: 'push', payload: { ...EVENTS.push.payload, sender: null } }
+    await expect(judge(event, { GITHUB_REPOSITORY: 'acme/.github' })).resolves.toBeUndefined()
   })
 })
 

@@ -1,12 +1,14 @@
 // `agui-runner token` against a GitHub on the loopback that verifies what it is shown.
 import { execFile } from 'node:child_process'
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { readAppKey } from '../../src/cli/app-key.ts'
 import { APP_KEY, issuerOf } from '../support/app-server.ts'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
@@ -162,7 +164,7 @@ test.each([
   ],
   ['the App is another', [...MINT, '--app-id', '1'], 'refuses the App’s signature'],
   ['two owners', [...MINT, '--repository', 'other/app'], 'one owner’s repositories'],
-  ['no repository', ['mint', '--repository', 'app', '--key-file', 'key.pem'], 'write OWNER/NAME'],
+  ['no repository', ['mint', '--repository', '../..', '--key-file', 'key.pem'], 'write OWNER/NAME'],
   ['no key', ['mint', ...APP], '--key-env GITHUB_APP_PRIVATE_KEY: it is empty'],
   ['two keys', [...MINT, '--key-env', 'KEY'], 'name it once'],
   ['a file that is not there', ['mint', ...APP, '--key-file', 'none.pem'], '--key-file none.pem: ENOENT'],
@@ -202,8 +204,52 @@ test('a token is revoked, from the variable or stdin, and a second time said to 
     code: 2,
     stderr: expect.stringContaining('no such token'),
   })
-  expect(await token(['revoke'], { stdin: '' })).toMatchObject({
-    code: 2,
-    stderr: expect.stringContaining('on stdin'),
+  for (const stdin of ['', 'two words\nof it', 'nul\0of it'])
+    expect(await token(['revoke'], { stdin })).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^(?!.*of it).*on stdin/s),
+    })
+})
+
+describe('a key', () => {
+  const pem = (key: KeyObject, more?: { cipher: string; passphrase: string }): string =>
+    key.export({ type: 'pkcs8', format: 'pem', ...more }).toString()
+  const rsa = createPrivateKey(APP_KEY)
+  const env = {
+    PATH: process.env['PATH'],
+    KEY: pem(rsa),
+    SHUT: pem(rsa, { cipher: 'aes-256-cbc', passphrase: 'x' }),
+    ELLIPTIC: pem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
+  }
+  const byCommand = (command: string) => readAppKey({ command }, env)
+
+  test.each([
+    'echo "$KEY"',
+    'echo "Bag Attributes"; echo "$KEY"; echo bye',
+    'echo "$KEY" | sed "s/$/\\r/"',
+    'cat; echo "$KEY"',
+  ])('is what the App signs with, and no more, by %s', async (command) => {
+    expect(await byCommand(command)).toBe(env.KEY)
   })
+
+  test.each([
+    ['kill $$', 'it was stopped'],
+    ['exit 7', 'it ended with 7'],
+    ['echo "$SHUT"', 'in PEM without a passphrase'],
+    ['echo "$ELLIPTIC"', 'no RSA private key'],
+    ['head -c 40000 /dev/zero', 'longer than 32768 bytes'],
+    ['cat /dev/zero', 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER'],
+  ])('is none by %s', async (command, words) => {
+    await expect(byCommand(command)).rejects.toThrow(words)
+  })
+})
+
+test("a command's own words are for whoever started it, also when it fails", async () => {
+  const { code, stderr } = await token([
+    'mint',
+    ...APP,
+    '--key-command',
+    'echo "vault is locked" >&2; exit 6',
+  ])
+  expect([code, stderr]).toEqual([2, expect.stringMatching(/^vault is locked\n.*it ended with 6/s)])
 })

@@ -1,6 +1,6 @@
 // Clones of a checkout as CI leaves one: shallow, on no branch, with what it has of origin.
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -65,4 +65,15 @@ test('what is new comes back, and what is not makes no ref', async () => {
     'refs/agui-runner/work/agui/work',
   )
   git(checkout, 'fsck', '--no-progress')
+})
+
+test('a folder is mounted when what is covered in its .git stands there itself', async () => {
+  const source = join(directory, 'mounted')
+  execFileSync('git', ['init', '-q', source])
+  const mounted = () => prepare('mount', { kind: 'mount', source })
+  expect(await mounted()).toBe(realpathSync(source))
+  renameSync(join(source, '.git', 'hooks'), join(source, 'hooks'))
+  await expect(mounted()).rejects.toThrow('hooks has to be a folder')
+  symlinkSync('../hooks', join(source, '.git', 'hooks'))
+  await expect(mounted()).rejects.toThrow('hooks has to be a folder')
 })

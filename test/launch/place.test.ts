@@ -1,14 +1,19 @@
 // What a launch finds out of its place: whose repository this is, and how far it may be opened.
+
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { repositoryAt } from '../../src/launch/checkout.ts'
+import { Engine } from '../../src/launch/engine.ts'
 import { openGatewayRelay } from '../../src/launch/gateway-relay.ts'
 import { findRunFolders, makeRunFolder } from '../../src/launch/run-folder.ts'
 import { decideMode, type ModeRequest } from '../../src/launch/visibility.ts'
+import { isRepositoryName } from '../../src/repository-name.ts'
 
 const decide = (request: Partial<ModeRequest>) =>
   decideMode({
@@ -68,14 +73,22 @@ test.each([
   ['https://github.com@evil.example/acme/app', undefined],
   ['https://github.com:8443/acme/app', undefined],
   ['git@evil.example:acme/app', undefined],
+  ['https://github.com/acme/.github.git', 'acme/.github'],
+  ['git@github.com:acme/-.git', 'acme/-'],
   ['https://github.com/acme', undefined],
   ['https://github.com/acme/app/extra', undefined],
   ['https://github.com/acme/..', undefined],
+  ['https://github.com/acme/.git', undefined],
   ['/srv/git/acme/app', undefined],
   ['../app', undefined],
 ])('%s on GitHub is %s', (remote, name) => {
   expect(repositoryAt(remote, 'https://github.com')).toBe(name)
 })
+
+test.each(['app', '../..', 'acme/..', 'acme/app.git', 'acme/app/x', '-a/app', 'acme/a%70p', ''])(
+  '%j names no repository',
+  (name) => expect(isRepositoryName(name)).toBe(false),
+)
 
 test('a server with a path of its own', () => {
   expect(repositoryAt('https://ghe.example/git/acme/app.git', 'https://ghe.example/git')).toBe('acme/app')
@@ -122,4 +135,20 @@ test('the relay names itself as the way to whatever the container was given', as
   })
   broker.close()
   rmSync(directory, { recursive: true })
+})
+
+test('an image that is being pulled is not waited for when the launch is ended', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'agui-pull-'))
+  const [docker, pulling] = [join(folder, 'docker'), join(folder, 'pulling')]
+  const script = `case $1 in info) ;; pull) echo >"${pulling}"; exec sleep 600 ;; *) exit 1 ;; esac`
+  writeFileSync(docker, `#!/bin/sh\n${script}\n`)
+  chmodSync(docker, 0o755)
+  execFileSync('mkfifo', [pulling])
+  const engine = await Engine.need('docker', { PATH: `${folder}:${process.env['PATH']}` })
+  const launch = new AbortController()
+  const needed = engine.needImage('agui-runner:0.1.0', launch.signal)
+  await readFile(pulling)
+  launch.abort(new Error('the launch was ended'))
+  await expect(needed).rejects.toThrow('the launch was ended')
+  rmSync(folder, { recursive: true })
 })

@@ -163,7 +163,7 @@ describe('a launch', () => {
     expect(left()).toEqual([])
   }, 60_000)
 
-  test('that cannot be is refused with one sentence: an open network, an engine that was named', async () => {
+  test('that cannot be is refused with one sentence: an open network, an engine that was named, no model', async () => {
     const refused = await outside.run(['--isolation', 'process', '--mode', 'public', '-p', 'x'])
     expect(refused).toMatchObject({
       code: 2,
@@ -171,6 +171,13 @@ describe('a launch', () => {
     })
     const named = await outside.run(['--engine', 'podman', '-p', 'x'])
     expect(named).toMatchObject({ code: 6, stderr: expect.stringContaining('podman: no daemon') })
+    const keyless = await outside.run(['--isolation', 'process', '--workspace', 'none', '-p', 'x'], {
+      env: { ANTHROPIC_API_KEY: '', ANTHROPIC_BASE_URL: '' },
+    })
+    expect(keyless).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('no_model_route: No model route: set ANTHROPIC_BASE_URL'),
+    })
     const dry = await outside.run(['--isolation', 'process', '--dry-run', '-p', 'x'])
     const { plan, argv } = JSON.parse(dry.stdout)
     expect([plan.network.kind, plan.image, argv.length]).toEqual(['none', undefined, 1])

@@ -135,6 +135,13 @@ test.each([
   [['--here', '-p', ' '], 'the prompt is empty'],
   [['--here', '-p', 'a', '--prompt-file', 'b'], 'not both'],
   [['--here', '-p', 'a', '--time-limit', '5'], '90s, 30m or 2h'],
+  [['--here', '-p', 'a', '--time-limit', '597h'], 'at most 596h'],
+  [
+    ['--here', '-p', 'a', '--policy', 'strict.yaml', '--mode', 'private'],
+    'leave out --mode, --policy, or --here',
+  ],
+  [['--workspace', 'none', '--depth', '1', '-p', 'a'], '--depth and --base are of a clone'],
+  [['--workspace', 'clone', '--git', 'hidden', '-p', 'a'], 'the workspace is clone'],
   [['--here', '-p', 'a', '--events', '/nowhere/file'], '--events cannot be written'],
 ])('%j is refused with 2', async (args, words) => {
   const { code, stdout, stderr } = await oneOff(bench, args)
