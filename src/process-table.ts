@@ -69,8 +69,8 @@ function hasThreads(pid: number): boolean {
   return entries(`/proc/${pid}/task`).length > 1
 }
 
-function pids(): number[] {
-  // Without a /proc (not Linux) the list is empty, and only the process group is known.
+/** Of all that live. Without a /proc (not Linux) the list is empty, and only the process group is known. */
+export function pids(): number[] {
   return entries('/proc').map(Number).filter(Number.isInteger)
 }
 

@@ -136,9 +136,9 @@ export class Workshop {
     )
   }
 
-  /** The least that can answer, in a process of its own. */
+  /** The least that can answer, in a process of its own. In the same environment: Node 20 reads the CA of a sandbox first. */
   async bareServer(name: keyof typeof BARE_SERVERS): Promise<RunnerHandle> {
-    const env = { PATH: process.env['PATH'] ?? '' }
+    const env = this.environment(this.folder())
     const command = ['--eval', BARE_SERVERS[name]]
     return await this.#listening(
       spawn(process.execPath, command, { env, cwd: REPOSITORY, stdio: ['ignore', 'pipe', 'pipe'] }),

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import {
   isLiving,
   type ProcessRef,
+  pids,
   processes,
   readProc,
   signalProcess,
@@ -21,6 +22,8 @@ const RESCAN_MS = 20
  * not found. Inside a PID namespace it dies with the namespace.
  */
 export function processesOf(mark: string, root?: number): ProcessRef[] {
+  // Mostly so when a runner starts: then nobody's parent needs to be read.
+  if (root === undefined && !pids().some((pid) => carries(pid, mark))) return []
   const rows = processes()
   const marked = rows.filter(({ pid }) => carries(pid, mark)).map(({ pid }) => pid)
   const found = withDescendants(rows, root === undefined ? marked : [...marked, root])
