@@ -55,6 +55,13 @@ test.each([
   expect(start).not.toThrow(/SECRET|acp-runner/)
 })
 
+test.each(['http://x', 'x:80', 'x/', 'a b', '*.svc.local', 'x,fd00::1:8001x'])(
+  '%j is no list of hosts',
+  (hosts) => {
+    expect(() => load({ AGUI_ALLOWED_HOSTS: hosts })).toThrow('AGUI_ALLOWED_HOSTS: must list names')
+  },
+)
+
 test('insecure transport is allowed by exactly true', () => {
   const env = { ...BOOTSTRAP, AMBIENT_GRPC_USE_TLS: '', AMBIENT_CP_TOKEN_URL: 'http://cp/t' }
   expect(load({ ...env, AMBIENT_ALLOW_INSECURE_RUNNER_TRANSPORT: 'true' }).platformLink?.useTls).toBe(false)
