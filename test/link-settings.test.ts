@@ -15,7 +15,7 @@ test('without both variables there is no link, and exits say how a run ended', (
   for (const env of [
     {},
     { AMBIENT_GRPC_URL: 'x:1' },
-    { ...LINK, AMBIENT_GRPC_ENABLED: 'false', BOT_TOKEN: 'of another\n' },
+    { ...LINK, AMBIENT_GRPC_ENABLED: 'false', AMBIENT_GRPC_URL: 'http://x', BOT_TOKEN: 'of another\n' },
   ])
     expect(load(env)).toMatchObject({ platformLink: undefined, exitCodes: 'detailed' })
   expect(load(LINK)).toMatchObject({ exitCodes: 'zero' })
@@ -38,6 +38,8 @@ test.each([
   [{ SESSION_ID: '' }, 'SESSION_ID: must be set'],
   [{ AMBIENT_GRPC_URL: '' }, 'AMBIENT_GRPC_URL: must be set'],
   [{ AMBIENT_GRPC_URL: 'https://api:9000' }, 'AMBIENT_GRPC_URL: must be host:port'],
+  [{ AMBIENT_GRPC_URL: 'api' }, 'AMBIENT_GRPC_URL: must be host:port'],
+  [{ AMBIENT_GRPC_URL: 'fd00::7:9000' }, 'AMBIENT_GRPC_URL: must be host:port'],
   [{ AMBIENT_GRPC_USE_TLS: 'false' }, 'AMBIENT_GRPC_USE_TLS: must be true'],
   [{ AMBIENT_CP_TOKEN_URL: 'http://cp/token' }, 'must be an https:// URL'],
   [{ AMBIENT_CP_TOKEN_URL: 'https://u:SECRET@cp/token' }, 'no user name and no password'],
