@@ -76,7 +76,8 @@ function parseJson(json: string): unknown {
   }
 }
 
-const HOST_NAMES = 'must list names or addresses of hosts, without scheme and port'
+const HOST_NAMES =
+  'must list names or addresses of hosts, without scheme, port or wildcard; * alone is any host'
 function isHostName(text: string): boolean {
   return /^(?:\*|[\w.-]+|\[[0-9a-f:.]+\])$/i.test(text) || isIPv6(text)
 }

@@ -10,10 +10,7 @@ const SERVICE_CA_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/service-c
 /** The variables that the control plane sets for the message link (control-plane.md 1.7). */
 export const LINK_FIELDS = {
   AMBIENT_GRPC_ENABLED: flag,
-  AMBIENT_GRPC_URL: text.refine(
-    (value) => value === undefined || parseTarget(value) !== undefined,
-    'must be host:port, without a scheme',
-  ),
+  AMBIENT_GRPC_URL: text,
   AMBIENT_GRPC_USE_TLS: flag,
   AMBIENT_GRPC_CA_CERT_FILE: text,
   AMBIENT_CP_CA_CERT_FILE: text,
@@ -102,6 +99,8 @@ export function linkProblems(v: LinkFields & { SESSION_ID?: string | undefined }
   )
   if (v.AMBIENT_GRPC_URL === undefined)
     problems.push('AMBIENT_GRPC_URL: must be set when AMBIENT_GRPC_ENABLED is')
+  else if (parseTarget(v.AMBIENT_GRPC_URL) === undefined)
+    problems.push('AMBIENT_GRPC_URL: must be host:port, without a scheme')
   if (v.SESSION_ID === undefined) problems.push('SESSION_ID: must be set when AMBIENT_GRPC_ENABLED is')
   const { AMBIENT_CP_TOKEN_URL: url, AMBIENT_RUNNER_BOOTSTRAP_TOKEN: bootstrap } = v
   if (url !== undefined && bootstrap === undefined && v.AMBIENT_CP_TOKEN_PUBLIC_KEY === undefined)

@@ -15,7 +15,7 @@ test('without both variables there is no link, and exits say how a run ended', (
   for (const env of [
     {},
     { AMBIENT_GRPC_URL: 'x:1' },
-    { ...LINK, AMBIENT_GRPC_ENABLED: 'false', BOT_TOKEN: 'of another\n' },
+    { ...LINK, AMBIENT_GRPC_ENABLED: 'false', AMBIENT_GRPC_URL: 'http://x', BOT_TOKEN: 'of another\n' },
   ])
     expect(load(env)).toMatchObject({ platformLink: undefined, exitCodes: 'detailed' })
   expect(load(LINK)).toMatchObject({ exitCodes: 'zero' })
@@ -38,6 +38,8 @@ test.each([
   [{ SESSION_ID: '' }, 'SESSION_ID: must be set'],
   [{ AMBIENT_GRPC_URL: '' }, 'AMBIENT_GRPC_URL: must be set'],
   [{ AMBIENT_GRPC_URL: 'https://api:9000' }, 'AMBIENT_GRPC_URL: must be host:port'],
+  [{ AMBIENT_GRPC_URL: 'api' }, 'AMBIENT_GRPC_URL: must be host:port'],
+  [{ AMBIENT_GRPC_URL: 'fd00::7:9000' }, 'AMBIENT_GRPC_URL: must be host:port'],
   [{ AMBIENT_GRPC_USE_TLS: 'false' }, 'AMBIENT_GRPC_USE_TLS: must be true'],
   [{ AMBIENT_CP_TOKEN_URL: 'http://cp/token' }, 'must be an https:// URL'],
   [{ AMBIENT_CP_TOKEN_URL: 'https://u:SECRET@cp/token' }, 'no user name and no password'],
@@ -54,6 +56,13 @@ test.each([
   expect(start).toThrow(says)
   expect(start).not.toThrow(/SECRET|acp-runner/)
 })
+
+test.each(['http://x', 'x:80', 'x/', 'a b', '*.svc.local', 'x,fd00::1:8001x'])(
+  '%j is no list of hosts',
+  (hosts) => {
+    expect(() => load({ AGUI_ALLOWED_HOSTS: hosts })).toThrow('AGUI_ALLOWED_HOSTS: must list names')
+  },
+)
 
 test('insecure transport is allowed by exactly true', () => {
   const env = { ...BOOTSTRAP, AMBIENT_GRPC_USE_TLS: '', AMBIENT_CP_TOKEN_URL: 'http://cp/t' }

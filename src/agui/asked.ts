@@ -38,7 +38,9 @@ export function toAsked({ id, reason, message = '', metadata }: Interrupt): Aske
 
 /** Reads a person's answer: a number, several numbers with commas where the question allows it, or free words. */
 export function chosenOf({ options, multiSelect }: AskedChoice, said: string): string | string[] {
-  const labels = said.split(',').map((part) => options[(toWholeNumber(part.trim()) ?? 0) - 1]?.label)
+  // The list is shown with a dot behind each number.
+  const numbers = said.split(',').map((part) => toWholeNumber(part.trim().replace(/[.)]$/, '')) ?? 0)
+  const labels = numbers.map((number) => options[number - 1]?.label)
   const chosen = labels.filter((label) => label !== undefined)
   if (chosen.length < labels.length) return said
   return multiSelect ? chosen : chosen.length === 1 ? (chosen[0] ?? said) : said

@@ -3,9 +3,10 @@ import type { Interrupt, ResumeEntry } from '@ag-ui/core'
 import { z } from 'zod'
 import { type AskedOnce, chosenOf, toAsked } from '../agui/asked.ts'
 
-const YES = /^(?:y|yes|ok|okay|sure|approved?|allow|accept|go ahead|do it)[.!]*$/i
-const ALWAYS = /^(?:a|always|yes,? always)[.!]*$/i
-const NO = /^(?:n|no|deny|decline|refuse|reject|cancel)[.!]*$/i
+const YES =
+  /^(?:y|yes|ok|okay|sure|approved?|allow|accept|go ahead|do it)(?:,? (?:please|thanks|thank you|go ahead|do it))?[.!]*$/i
+const ALWAYS = /^(?:a|always|yes,? always)(?:,? please)?[.!]*$/i
+const NO = /^(?:n|no|deny|decline|refuse|reject|cancel)(?:,? (?:please|thanks|thank you))?[.!]*$/i
 /** Characters that are shown of a tool call's arguments; a file that is written may be long. */
 const INPUT_CHARS = 2000
 

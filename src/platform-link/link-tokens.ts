@@ -10,6 +10,8 @@ import { LinkFailure } from './link-failure.ts'
 
 /** Upper bound of an answer, in bytes. */
 const ANSWER_BYTES_MAX = 16_384
+/** Answers of something on the way, to a request that came too slowly or too often: they are no refusal. */
+const FOR_NOW: ReadonlySet<number> = new Set([408, 429])
 /** Time limit of one request, in milliseconds. */
 const REQUEST_MS_MAX = 10_000
 /** A token that expires within this time, in milliseconds, is not used for a new call. */
@@ -41,10 +43,10 @@ export class LinkTokens {
   #held: Held | undefined
   #asking: Promise<Held> | undefined
 
-  /** @throws {RunnerError} `config_invalid` for a text that is no public key. */
+  /** @throws {RunnerError} `config_invalid` for a text that is no public key, and for a key that is too short for the session's id. */
   constructor(options: LinkTokensOptions) {
     this.#options = options
-    if (options.source.kind === 'session') readKey(options.source.publicKey)
+    if (options.source.kind === 'session') bearerOf(options.source)
   }
 
   /** Returns the token; undefined when none is needed. @throws {LinkFailure} */
@@ -72,7 +74,7 @@ export class LinkTokens {
 
   async #ask(source: Extract<TokenSource, { url: string }>): Promise<Held> {
     const { status, body } = await this.#request(source.url, bearerOf(source))
-    if (status >= 400 && status < 500)
+    if (status >= 400 && status < 500 && !FOR_NOW.has(status))
       throw new LinkFailure(`The control plane gives no token: ${status}.`, { remedy: 'refused' })
     if (status !== 200) throw again(`The control plane answers ${status} when asked for a token.`)
     const now = Date.now()
@@ -115,7 +117,12 @@ function bearerOf(source: Extract<TokenSource, { url: string }>): string {
   if (source.kind === 'bootstrap') return source.token
   const padding = constants.RSA_PKCS1_OAEP_PADDING
   const key = { key: readKey(source.publicKey), padding, oaepHash: 'sha256' }
-  return publicEncrypt(key, Buffer.from(source.sessionId)).toString('base64')
+  try {
+    return publicEncrypt(key, Buffer.from(source.sessionId)).toString('base64')
+  } catch {
+    const message = 'AMBIENT_CP_TOKEN_PUBLIC_KEY: is too short for the session’s id; 2048 bits are usual.'
+    throw new RunnerError('config_invalid', message)
+  }
 }
 
 /** Reads an RSA public key: PEM, or the base64 of PEM. @throws {RunnerError} `config_invalid`. */

@@ -33,12 +33,17 @@ const form = (properties: object) =>
 test.each<[string, Interrupt, string, unknown]>([
   ['a call', CALL, ' Yes. ', { approved: true }],
   ['a call', CALL, 'always', { approved: true, remember: true }],
+  ['a call', CALL, 'Yes, go ahead!', { approved: true }],
+  ['a call', CALL, 'ok please', { approved: true }],
   ['a call', CALL, 'No', { approved: false }],
+  ['a call', CALL, 'no, thanks.', { approved: false }],
   ['a call', CALL, 'yes, but in /tmp', { approved: false, message: 'yes, but in /tmp' }],
   ['a call', CALL, 'yesterday', { approved: false, message: 'yesterday' }],
   ['a plan', PLAN, 'go ahead', { approved: true }],
   ['a plan', PLAN, 'always', { approved: false, message: 'always' }],
   ['a question', ask(ONE), '2', { answers: { 'Which?': 'Blue' } }],
+  ['a question', ask(ONE), '2.', { answers: { 'Which?': 'Blue' } }],
+  ['a question', ask(MANY), '1., 2)', { answers: { 'Which of them?': ['Red', 'Blue'] } }],
   ['a question', ask(ONE), 'green\nand more', { answers: { 'Which?': 'green\nand more' } }],
   [
     'questions',
@@ -56,6 +61,7 @@ test.each<[string, Interrupt, string, unknown]>([
   ['a form', form({}), 'hm', { action: 'decline' }],
   ['a form', form({ age: { type: 'integer' } }), '7', { action: 'accept', content: { age: 7 } }],
   ['a form', form({ age: { type: 'integer' } }), 'cancel', { action: 'decline' }],
+  ['a form', form({ name: { type: 'string' } }), 'no thanks', { action: 'decline' }],
   [
     'a form',
     form({ name: { type: 'string' }, on: { type: 'boolean' } }),

@@ -1,5 +1,6 @@
 // The link against a control plane made of the facts (control-plane.md 1): what is pushed, what comes in, and what becomes of
 // both when something fails.
+import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -298,6 +299,25 @@ test('a link that is refused for good says so once, and local clients are served
   expect(events.at(-1)).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'success' } })
   expect(runner.lines.filter((line) => line.includes('refused for good'))).toHaveLength(1)
   expect(runner.lines.join('')).not.toContain('SECRET-BODY')
+})
+
+test('a token service that has no time is asked again', async () => {
+  bench = await openBench(AGENT, { scheme: 'B' })
+  const { plane } = bench
+  plane.tokenStatus = 429
+  const runner = await bench.open()
+  await expect.poll(() => plane.asked.length, PATIENT).toBeGreaterThan(1)
+  plane.tokenStatus = 200
+  plane.say('hello')
+  await ended(runner, 1)
+})
+
+test('a public key that is too short for the session’s id ends the start', async () => {
+  bench = await openBench(AGENT, { scheme: 'A' })
+  const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 512 })
+  const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString()
+  const variables = { AMBIENT_CP_TOKEN_PUBLIC_KEY: pem }
+  await expect(bench.open({ variables })).rejects.toThrow('AMBIENT_CP_TOKEN_PUBLIC_KEY: is too short')
 })
 
 test('a server that repeats the token that it refuses is not repeated', async () => {

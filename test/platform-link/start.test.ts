@@ -49,6 +49,8 @@ test.each([
   ['is of another version', text(7, SESSION, 2), 'version'],
   ['has a member more', '{"version":1,"session_id":"session-0001","last_seq":1,"more":1}', 'version'],
   ['is no JSON', '{"version":1', 'no JSON'],
+  ['is empty', '', 'no JSON'],
+  ['has a number that no one has', text(1).replace('1}', '9007199254740993}'), 'version'],
   ['is too long', `${text(1)}${' '.repeat(4096)}`, '4096'],
 ])('a cursor that %s ends the start', async (_how, content, says) => {
   write(content)
