@@ -1,5 +1,5 @@
 // Makes `dist` of the server: ES modules with shared chunks (docs/decisions/2026-11-21-dist-is-a-bundle.md).
-// Usage: node bundle.mjs --outdir=FOLDER [--metafile=FILE]
+// Usage: node src/bundle.mjs --outdir=FOLDER [--metafile=FILE]
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { build } from 'esbuild'
