@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, open, rm } from 'node:fs/promises'
+import { chmod, mkdir, open, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { RunnerError, toMessage } from '../errors.ts'
 import { openAudit } from './audit.ts'
@@ -23,10 +23,15 @@ export interface GatewayOptions extends UpstreamsOptions {
 export async function openGateway(options: GatewayOptions): Promise<{ close(): Promise<void> }> {
   const { control, secretFile, auditFile, env, route } = options
   const secret = randomBytes(SECRET_BYTES).toString('base64url')
-  await writeSecret(secretFile, secret)
   const folder = join(dirname(control), 's')
-  const audit = auditFile === undefined ? undefined : openAudit(auditFile, options.onAuditFailure)
   const doors = new UpstreamDoors(options)
+  try {
+    await claim({ control, folder, secretFile, secret })
+  } catch (error) {
+    await doors.close()
+    throw error
+  }
+  const audit = auditFile === undefined ? undefined : openAudit(auditFile, options.onAuditFailure)
   const sessions = new Sessions({ folder, doors, audit: (line) => audit?.write(line) })
   const app = createControl({
     ...{ sessions, doors, digest: digestOf(secret) },
@@ -39,7 +44,6 @@ export async function openGateway(options: GatewayOptions): Promise<{ close(): P
     await Promise.all([rm(secretFile, { force: true }), rm(folder, { recursive: true, force: true })])
   }
   try {
-    await mkdir(folder, { mode: 0o700 })
     await app.listen({ path: control })
     await chmod(control, 0o600)
   } catch (error) {
@@ -49,12 +53,39 @@ export async function openGateway(options: GatewayOptions): Promise<{ close(): P
   return { close }
 }
 
-async function writeSecret(file: string, secret: string): Promise<void> {
+interface Claim {
+  control: string
+  folder: string
+  secretFile: string
+  secret: string
+}
+
+/** Both, or neither. */
+async function claim({ control, folder, secretFile, secret }: Claim): Promise<void> {
+  await made(`--control ${control}`, () => mkdir(folder, { mode: 0o700 }))
   try {
-    const handle = await open(file, 'wx', 0o600)
-    await handle.writeFile(secret)
-    await handle.close()
+    await made(`--secret-file ${secretFile}`, () => writeSecret(secretFile, secret))
   } catch (error) {
-    throw new RunnerError('config_invalid', `--secret-file ${file}: ${toMessage(error)}`, { cause: error })
+    await rmdir(folder)
+    throw error
+  }
+}
+
+async function writeSecret(file: string, secret: string): Promise<void> {
+  const handle = await open(file, 'wx', 0o600)
+  await handle.writeFile(secret)
+  await handle.close()
+}
+
+/** What is there already is another gateway's: it is neither used nor removed. */
+async function made(flag: string, make: () => Promise<unknown>): Promise<void> {
+  try {
+    await make()
+  } catch (error) {
+    const isTaken = error instanceof Error && 'code' in error && error.code === 'EEXIST'
+    const remedy = isTaken
+      ? '. A gateway runs there, or was killed: take another folder, or remove what it left'
+      : ''
+    throw new RunnerError('config_invalid', `${flag}: ${toMessage(error)}${remedy}.`, { cause: error })
   }
 }

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { relative, resolve } from 'node:path'
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { relative, resolve, sep } from 'node:path'
 import { parseEnv } from 'node:util'
 import { Command, InvalidArgumentError } from 'commander'
 import { loadConfig } from '../config.ts'
@@ -160,12 +160,18 @@ async function want(root: string, { policy, image, network }: Choices): Promise<
 
 /** Returns the policy's path from the root, which the files name for every clone. */
 function policyIn(root: string, file: string): string {
-  const name = relative(root, resolve(root, file))
-  if (name !== '' && !name.startsWith('..') && !name.startsWith('/')) return name
+  const path = resolve(root, file)
+  // A link that leads out is in every clone, and what it leads to in none.
+  const isInside = !existsSync(path) || isBelow(realpathSync(root), realpathSync(path))
+  if (isInside && isBelow(root, path)) return relative(root, path)
   throw new RunnerError(
     'config_invalid',
     `The policy ${file} is not in ${root}: check could not find it in a clone.`,
   )
+}
+
+function isBelow(folder: string, path: string): boolean {
+  return path.startsWith(`${folder}${sep}`)
 }
 
 function valid(field: 'image' | 'network'): (value: string) => string {

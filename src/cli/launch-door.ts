@@ -3,13 +3,14 @@ import { type Rights, Session } from '../broker/session.ts'
 import { digestOf, newToken } from '../broker/token.ts'
 import { agentEnvironment, UpstreamDoors } from '../broker/upstream-doors.ts'
 import type { Env } from '../config.ts'
-import { RunnerError } from '../errors.ts'
+import { RunnerError, toMessage } from '../errors.ts'
 import type { GitHubApp } from '../github-app/app-token.ts'
 import type { LaunchDoor } from '../launch/launch.ts'
 import type { LaunchMode } from '../launch/plan.ts'
 import { NO_ROUTE } from '../model-route/probe.ts'
 import { detectRoute } from '../model-route/route.ts'
 import { loadPolicy } from '../policy/read/load.ts'
+import type { Policy } from '../policy/read/schema.ts'
 
 const DETECT_MS = 10_000
 
@@ -35,7 +36,7 @@ export async function findOwnDoor(options: OwnDoorOptions): Promise<LaunchDoor> 
   const { env, wrappersDirectory, run, mode, auditFile, app, say } = options
   const route = await detectRoute({ env, wrappersDirectory, signal: AbortSignal.timeout(DETECT_MS) })
   if (route.kind === 'none') throw new RunnerError('no_model_route', `${NO_ROUTE}.`)
-  const policy = mode === 'private' ? await loadPolicy(options.policyFile) : undefined
+  const policy = mode === 'private' ? await policyIn(options.policyFile) : undefined
   const rights: Rights = { ...options.rights, limits: {}, prices: {} }
   return {
     environment: agentEnvironment(route.kind, env),
@@ -64,5 +65,14 @@ export async function findOwnDoor(options: OwnDoorOptions): Promise<LaunchDoor> 
         throw error
       }
     },
+  }
+}
+
+/** A report has a code. */
+async function policyIn(file: string): Promise<Policy> {
+  try {
+    return await loadPolicy(file)
+  } catch (error) {
+    throw new RunnerError('policy_invalid', toMessage(error), { cause: error })
   }
 }

@@ -121,7 +121,10 @@ async function containerUser({ kind, source }: LaunchSettings['workspace']): Pro
 export async function launch(options: LaunchSettings): Promise<Launched> {
   const { isolation, signal } = options
   await isolation.need(signal)
-  const prepared = await prepareLaunch(options, { pid: process.pid, startedAt: new Date() })
+  const launcher = { pid: process.pid, startedAt: new Date() }
+  const prepared = await prepareLaunch(options, launcher).catch((error: unknown) => {
+    throw failedStart(error, signal)
+  })
   const running = new RunningLaunch(options, prepared)
   try {
     await running.start()
@@ -130,9 +133,15 @@ export async function launch(options: LaunchSettings): Promise<Launched> {
     void running.warnUnlessReady()
   } catch (error) {
     await running.close()
-    throw error
+    throw failedStart(error, signal)
   }
   return running
+}
+
+/** What this machine has not, such as room on its disk, is told as it is; nobody asked for a wrong thing. */
+function failedStart(error: unknown, signal: AbortSignal): unknown {
+  if (error instanceof RunnerError || signal.aborted) return error
+  return new RunnerError('sandbox_failed', `It cannot be started: ${toMessage(error)}.`, { cause: error })
 }
 
 interface Prepared {

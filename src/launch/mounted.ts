@@ -147,7 +147,9 @@ export async function fetchCommits(
     `+refs/heads/*:${place}/*`,
   )
   const known = new Set(await git('for-each-ref', '--format=%(objectname)', 'refs/heads', 'refs/remotes'))
-  for (const head of await git('rev-parse', 'HEAD')) known.add(head)
+  // A checkout on a branch without a commit has no HEAD.
+  const heads = await git('rev-parse', '--verify', '--quiet', 'HEAD').catch(() => [])
+  for (const head of heads) known.add(head)
   const found = await git('for-each-ref', '--format=%(objectname) %(refname)', place)
   const isNew = (line: string): boolean => !known.has(line.split(' ')[0] ?? '')
   const nameIn = (line: string): string => line.slice(line.indexOf(' ') + 1)

@@ -133,6 +133,24 @@ describe('control', () => {
     expect(await control('DELETE', '/sessions/never')).toMatchObject({ status: 404 })
   })
 
+  test('is one in a folder: a second gateway there leaves the first as it is', async () => {
+    const { socket } = await open()
+    const args = [MAIN, 'gateway', '--control', at('d.sock'), '--secret-file', at('other')]
+    const env = { HOME: directory, ANTHROPIC_BASE_URL: model.directUrl, ANTHROPIC_API_KEY: KEY }
+    const second = promisify(execFile)(process.execPath, args, {
+      env: { PATH: process.env['PATH'], ...env },
+    })
+    await expect(second).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('A gateway runs there, or was killed'),
+    })
+    expect([existsSync(socket), existsSync(at('other')), existsSync(at('d.sock'))]).toEqual([
+      true,
+      false,
+      false,
+    ])
+  })
+
   test('ends a session whose time is over', async () => {
     const { id, socket } = await open({ ttlSeconds: 1 })
     const folder = join(socket, '..')

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -236,6 +237,16 @@ test.each([
   const record = JSON.parse(readFileSync(place('agui-runner.json'), 'utf8'))
   writeFileSync(place('agui-runner.json'), JSON.stringify({ ...record, ...choice }))
   await expect(readRecord(root)).rejects.toThrow('agui-runner.json is not what init wrote')
+})
+
+test('a policy that lies elsewhere, also behind a link: exit 2, and nothing is written', () => {
+  symlinkSync(new URL('../../policy.yaml', import.meta.url).pathname, join(root, 'link.yaml'))
+  for (const policy of ['link.yaml', '../policy.yaml'])
+    expect(run('init', '--policy', policy)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining(`The policy ${policy} is not in`),
+    })
+  expect(existsSync(join(root, '.devcontainer'))).toBe(false)
 })
 
 test('a folder that this user may not write: exit 2, and it says so', () => {

@@ -67,6 +67,16 @@ test('what is new comes back, and what is not makes no ref', async () => {
   git(checkout, 'fsck', '--no-progress')
 })
 
+test('the first commit of a repository comes back too', async () => {
+  const source = join(directory, 'new')
+  execFileSync('git', ['init', '-q', source])
+  const target = await prepare('first', { source })
+  const back = () => fetchCommits({ source, target, path: process.env['PATH'] }, 'first')
+  expect(await back()).toEqual([])
+  git(target, 'commit', '--quiet', '--allow-empty', '--message', 'first')
+  expect(await back()).toEqual(['refs/agui-runner/first/agui/first'])
+})
+
 test('a folder is mounted when what is covered in its .git stands there itself', async () => {
   const source = join(directory, 'mounted')
   execFileSync('git', ['init', '-q', source])

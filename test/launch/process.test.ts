@@ -178,6 +178,17 @@ describe('a launch', () => {
       code: 2,
       stderr: expect.stringContaining('no_model_route: No model route: set ANTHROPIC_BASE_URL'),
     })
+    const [unruled, homeless] = await Promise.all([
+      outside.run(['--isolation', 'process', '--policy', 'nowhere.yaml', '--json', '-p', 'x']),
+      outside.run(['--isolation', 'process', '--workspace', 'none', '--json', '-p', 'x'], {
+        env: { TMPDIR: '/nowhere' },
+      }),
+    ])
+    const codes = [unruled, homeless].map(({ code, stdout }) => [code, JSON.parse(stdout).error.code])
+    expect(codes).toEqual([
+      [2, 'policy_invalid'],
+      [6, 'sandbox_failed'],
+    ])
     const dry = await outside.run(['--isolation', 'process', '--dry-run', '-p', 'x'])
     const { plan, argv } = JSON.parse(dry.stdout)
     expect([plan.network.kind, plan.image, argv.length]).toEqual(['none', undefined, 1])
