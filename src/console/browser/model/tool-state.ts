@@ -4,10 +4,10 @@ export type ToolState = 'called' | 'asks' | 'running' | 'done' | 'failed' | 'cut
 
 /** The state of a call. `cut`: its run has ended and left it without a result. */
 export function toolStateOf(tool: ToolItem): ToolState {
-  const { result, isOpen, isAsking } = tool
+  const { result, isOpen, isAsking, isGoingOn = false } = tool
   if (result !== undefined) return result.isError ? 'failed' : 'done'
   if (isAsking) return 'asks'
-  if (!isRunning(tool)) return 'cut'
+  if (!isGoingOn && !isRunning(tool)) return 'cut'
   return isOpen ? 'called' : 'running'
 }
 

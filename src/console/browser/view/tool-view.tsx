@@ -1,6 +1,5 @@
 import type { ComponentChild, ComponentChildren, VNode } from 'preact'
 import { useMemo } from 'preact/hooks'
-import { REFUSED_WORD } from '../model/decision.ts'
 import type { Json } from '../model/fields.ts'
 import { formatBytes, formatTime } from '../model/format.ts'
 import type { ToolItem } from '../model/model.ts'
@@ -37,13 +36,13 @@ const STATES: Readonly<Record<ToolState, readonly [string, string]>> = {
 }
 
 export function ToolView({ item, isKnown, children }: ToolProps): VNode {
-  const { name, args, isOpen, editedArgs, result, elapsedSeconds, retracted } = item
+  const { name, args, isOpen, editedArgs, result, elapsedSeconds, retracted, decision } = item
   const whole = useMemo(() => argumentsOf(item), [args, isOpen, editedArgs])
   const shape = useMemo(() => (whole === undefined ? undefined : toolShapeOf(name, whole)), [name, whole])
   const state = toolStateOf(item)
   const isAtWork = state === 'called' || state === 'running'
-  const decision = useUi().decisionOn(item.id)
-  const isRefused = state === 'failed' && decision?.word === REFUSED_WORD
+  const ui = useUi()
+  const isRefused = state === 'failed' && decision?.isRefusal === true
   const [word, kind] =
     isAtWork && !isKnown ? ['unknown', 'dim'] : isRefused ? ['refused', 'dim'] : STATES[state]
   const time = elapsedSeconds === undefined ? '' : ` ${Math.round(elapsedSeconds)} s`
@@ -69,7 +68,8 @@ export function ToolView({ item, isKnown, children }: ToolProps): VNode {
         {result !== undefined && <Result item={item} shape={shape} />}
         {decision !== undefined && (
           <p class="dim decision">
-            {decision.word} by you at {formatTime(decision.at)}
+            {decision.word} {ui.isAnsweredHere(decision.interruptId) ? 'by you ' : ''}at{' '}
+            {formatTime(decision.at)}
           </p>
         )}
         {retracted !== undefined && <p class="dim">Taken back by Claude Code: {retracted}</p>}
