@@ -322,9 +322,13 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
     [
       'the keys',
       async () => {
-        await page.keyboard.press('Escape')
-        await page.getByRole('dialog').waitFor({ state: 'detached' })
-        await page.keyboard.press('?')
+        // The key comes before the page hears that the dialog of before is closed.
+        await page.evaluate(`new Promise((heard) => {
+          const dialog = document.querySelector('dialog')
+          dialog.addEventListener('close', () => setTimeout(heard))
+          dialog.close()
+          document.body.dispatchEvent(new KeyboardEvent('keydown', { key: '?', bubbles: true }))
+        })`)
         await seen(page.getByRole('dialog', { name: 'Keyboard' }))
       },
     ],
