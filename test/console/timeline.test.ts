@@ -231,6 +231,9 @@ test('a call that was answered goes on in the run of the answer, and keeps who d
   })
   expect(states()).toEqual(['cut', 'asks'])
   timeline.apply({ type: 'RUN_STARTED', runId: 'three' })
-  timeline.apply({ type: 'RUN_FINISHED', outcome: { type: 'cancelled' } })
-  expect(states()).toEqual(['cut', 'cut'])
+  const refused = { interruptId: 'j', toolCallId: 'b', decision: 'refused', message: 'no', at: 8 }
+  timeline.apply({ type: 'CUSTOM', name: 'agui-runner.answered', value: refused })
+  const metadata = { 'agui-runner': { isError: true } }
+  timeline.apply({ type: 'TOOL_CALL_RESULT', toolCallId: 'b', content: 'no', metadata })
+  expect(states()).toEqual(['cut', 'refused'])
 })

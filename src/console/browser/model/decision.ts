@@ -4,7 +4,7 @@ import { type Json, toNumber, toText } from './fields.ts'
 export interface ToolDecision {
   interruptId: string
   word: string
-  /** By it a call is known as refused and not as failed. */
+  /** A call that was refused has not failed. */
   isRefusal: boolean
   /** Milliseconds since 1970. */
   at: number
