@@ -136,6 +136,14 @@ export const OWN_EVENTS = {
   message_pending: z.object({ messageId: text, content: text }),
   message_queued: z.object({ messageId: text, runId: text }),
   withdrawn: z.object({ messageIds: texts, words: text }),
+  answered: z.object({
+    interruptId: text,
+    toolCallId: text.optional(),
+    decision: z.enum(['approved', 'refused', 'answered', 'dismissed']),
+    scope: z.literal('session').optional(),
+    message: text.optional(),
+    at: amount,
+  }),
   tool_call_edited: z.object({ toolCallId: text, args: z.record(text, z.unknown()) }),
   policy_denied: z.object({
     host: text,

@@ -27,7 +27,7 @@ import { failWithProcess, stopTurn } from './stop-turn.ts'
 import { backAt, GONE, isRejected, LEFT, memoryAfter, pointOf } from './taken-back.ts'
 import { openTaskOutput, taskOutputPlaces } from './task-output.ts'
 import { furtherPrompt, hasState, type Prompt, steerPrompt, toPrompt, userLine } from './translate/prompt.ts'
-import { editedEvents, protocolEnd, type Steered, Turn, tell } from './turn.ts'
+import { protocolEnd, type Steered, Turn, tell } from './turn.ts'
 import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
 import { tellSwitches, type Warm } from './warm.ts'
 import { WarmProcess } from './warm-process.ts'
@@ -208,9 +208,7 @@ export class Conversation implements AgentSession {
     const { turn, request, context } = run
     const further = furtherPrompt(request, { ...this.#agent.options, turn })
     if (further !== undefined) this.#give(further, { id: request.runId, content: '', isTold: true })
-    for (const { asked, answer } of warm.host.respond(request.resume ?? [])) {
-      if (answer.approved && answer.isEdited) tell(context, editedEvents(asked, answer.updatedInput))
-    }
+    tell(context, warm.host.respond(request.resume ?? []))
     warm.host.answer(resultsOf(request), { isLast: request.messages.some(({ role }) => role === 'user') })
     const end = await this.#follow(warm, turn, context)
     return end === NO_CONVERSATION ? protocolEnd('Claude Code lost its session within a turn.') : end
@@ -225,6 +223,7 @@ export class Conversation implements AgentSession {
       this.#memory = left.memory
       return { outcome: 'success', pendingToolCallIds: left.pendingToolCallIds }
     }
+    tell(context, left.events)
     // The memory keeps the questions open until a process has got the answers: the start may fail.
     prompt.blocks.unshift(...left.blocks)
     this.#grants = left.grants

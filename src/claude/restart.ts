@@ -1,14 +1,25 @@
 import type { ResumeEntry, Tool, ToolMessage } from '@ag-ui/core'
 import type { RunRequest } from '../agent/agent.ts'
+import type { AguiEvent } from '../agui/event.ts'
 import { type ClientCall, owedIds, skippedResults } from './host/client-tools.ts'
 import { type Elicited, readElicited } from './host/elicitations.ts'
 import { readAnswer } from './host/interrupts.ts'
-import type { Asked, Grant } from './host/questions.ts'
+import { type Asked, answeredEvent, type Grant } from './host/questions.ts'
 import type { Memory } from './memory.ts'
 import { type Prompt, skippedTools, toPrompt } from './translate/prompt.ts'
 
 /** The questions and calls that waited for an answer when the process ended. */
 export type Unanswered = Pick<Memory, 'asked' | 'calls' | 'unsaid'>
+
+/** What the answers leave behind: for the next process, and for the log. */
+interface Kept {
+  grants: Grant[]
+  events: AguiEvent[]
+}
+
+interface Answers extends Kept {
+  blocks: Prompt['blocks']
+}
 
 /**
  * Decides what a run does with the pending questions and calls. Either `blocks` tell the model their answers before the
@@ -18,11 +29,11 @@ export function leftOpen(
   before: Memory,
   request: RunRequest,
   prompt: Prompt,
-): { memory: Memory; pendingToolCallIds: string[] } | { blocks: Prompt['blocks']; grants: Grant[] } {
+): { memory: Memory; pendingToolCallIds: string[] } | Answers {
   const memory = { ...before, calls: withResults(before.calls, resultsOf(request)) }
   const pendingToolCallIds = stillOwed(memory, request)
   if (pendingToolCallIds.length === 0)
-    return answersAfterRestart(memory, request.resume ?? []) ?? { blocks: [], grants: [] }
+    return answersAfterRestart(memory, request.resume ?? []) ?? { blocks: [], grants: [], events: [] }
   const unsaid = [...memory.unsaid, ...unsaidOf(prompt, memory)]
   return { memory: { ...memory, unsaid }, pendingToolCallIds }
 }
@@ -37,23 +48,25 @@ export function leftOpen(
 export function answersAfterRestart(
   { asked, calls, unsaid }: Unanswered,
   resume: readonly ResumeEntry[],
-): { blocks: Prompt['blocks']; grants: Grant[] } | undefined {
+): Answers | undefined {
   if (!isOwed({ asked, calls })) return undefined
-  const grants: Grant[] = []
-  const lines = [...asked.map((question) => answerLine(question, resume, grants)), ...calls.map(resultLine)]
+  const kept: Kept = { grants: [], events: [] }
+  const lines = [...asked.map((question) => answerLine(question, resume, kept)), ...calls.map(resultLine)]
   const intro =
     'The session was restarted while these tool calls waited for an answer. A call without a real result above has this answer:'
   const words = [`${intro}\n${lines.join('\n')}`, ...unsaid]
-  return { blocks: words.map((text) => ({ type: 'text', text })), grants }
+  return { blocks: words.map((text) => ({ type: 'text', text })), ...kept }
 }
 
-function answerLine(asked: Asked, resume: readonly ResumeEntry[], grants: Grant[]): string {
-  if ('elicitation' in asked) return elicitedLine(asked, resume, grants)
+function answerLine(asked: Asked, resume: readonly ResumeEntry[], { grants, events }: Kept): string {
+  if ('elicitation' in asked) return elicitedLine(asked, resume, { grants, events })
   const { tool, input, interrupt } = asked
   const call = `${tool} ${JSON.stringify(input)}`
   const entry = resume.find(({ interruptId }) => interruptId === interrupt.id)
   if (entry === undefined) return `- ${call}: nobody answered; do not make this call.`
   const answer = readAnswer(asked, entry)
+  // What is remembered was remembered by the process that asked.
+  events.push(answeredEvent(asked, answer.approved ? { ...answer, remember: false } : answer))
   if (!answer.approved) return `- ${call}: refused. ${answer.message}`
   const { updatedInput } = answer
   if (interrupt.reason === 'input_required') return `- ${call}: answered: ${JSON.stringify(updatedInput)}`
@@ -81,12 +94,13 @@ export function skippedParts(
 }
 
 /** The call in which the server asked has ended with the process. When it is made again, `grants` holds the answer. */
-function elicitedLine(asked: Elicited, resume: readonly ResumeEntry[], grants: Grant[]): string {
+function elicitedLine(asked: Elicited, resume: readonly ResumeEntry[], { grants, events }: Kept): string {
   const { elicitation, interrupt } = asked
   const question = `The MCP server ${elicitation.server} asked during its call: ${JSON.stringify(elicitation.message)}`
   const entry = resume.find(({ interruptId }) => interruptId === interrupt.id)
   if (entry === undefined) return `- ${question}: nobody answered; do not make this call again.`
   const result = readElicited(asked, entry)
+  events.push(answeredEvent(asked, result))
   if (result.action !== 'accept')
     return `- ${question}: the person did not accept (${result.action}); do not make this call again.`
   grants.push({ elicitation, result })

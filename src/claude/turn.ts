@@ -2,11 +2,9 @@ import { contentToText, EventType, type Tool, type UserMessage } from '@ag-ui/co
 import type { RunContext, RunEnd } from '../agent/agent.ts'
 import type { ModelCall } from '../agent/trace.ts'
 import type { AguiEvent } from '../agui/event.ts'
-import { ownEvent } from '../agui/own-events.ts'
 import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { type Entries, entryOf, hasMedia } from './entries.ts'
-import type { ToolAsked } from './host/approvals.ts'
 import type { Switches } from './launch/switches.ts'
 import { ModelCalls } from './model-calls.ts'
 import { isRecord } from './translate/messages.ts'
@@ -273,12 +271,6 @@ function promiseWithEnd(): PromiseWithEnd {
 /** Emits events that are so few that nobody waits until they are written. */
 export function tell({ emit }: RunContext, events: readonly AguiEvent[]): void {
   inBackground({ name: 'telling events' }, Promise.resolve(emit(events)))
-}
-
-/** Returns the event with the arguments that run in place of the model's streamed ones. */
-export function editedEvents({ interrupt }: ToolAsked, args: Record<string, unknown>): AguiEvent[] {
-  const { toolCallId } = interrupt
-  return toolCallId === undefined ? [] : [ownEvent('tool_call_edited', { toolCallId, args })]
 }
 
 export function protocolEnd(message: string): RunEnd {

@@ -127,7 +127,7 @@ const SUBAGENT_RULES: DemoRule[] = [
   {
     name: 'answer after the subagent',
     when: { prompt: '\\bsub-?agents?\\b', result: { tool: 'Agent', isError: false } },
-    reply: sayWith('The subagent came back with:\n\n', QUOTED_RESULT),
+    reply: [say('The subagent came back with its report.')],
   },
   {
     name: 'a background task ended',

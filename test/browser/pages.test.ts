@@ -252,6 +252,11 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await seen(page.getByText(/^Allowed by you at \d\d:\d\d/))
     await seen(page.getByText('Run with arguments that a person edited:'))
     expect(existsSync(join(bench.workspace, 'made-by-bash'))).toBe(true)
+    // Another browser finds it in the record.
+    const other = await browser.newPage()
+    await other.goto(`${asking.url}/#/approve`)
+    await seen(other.getByText(/^Allowed at \d\d:\d\d/))
+    await other.close()
     // The list of what is open is asked for when the run begins, and may come after its events.
     await card.waitFor({ state: 'detached' })
   })

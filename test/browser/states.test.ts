@@ -177,6 +177,8 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
       async () => {
         await say('delegate')
         await seen(page.locator('.tool .subagent').getByText('I am the subagent.'))
+        await seen(page.locator('.tool summary').getByText('the report as the model reads it'))
+        expect(await page.getByText('[Subagent hand-back]').filter({ visible: true }).count()).toBe(0)
         await seen(page.getByRole('article').filter({ hasText: 'It came back.' }))
       },
     ],
@@ -232,6 +234,9 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
         await page.getByRole('form', { name: 'May Write run?' }).focus()
         await page.keyboard.press('n')
         await seen(page.getByText(/^Refused by you at \d\d:\d\d/))
+        // It is no failure.
+        await seen(page.locator('.tool.refused').getByText('The person refused this call.'))
+        expect(await page.locator('.tool').getByText('Error', { exact: true }).count()).toBe(0)
         await page.getByRole('form').filter({ hasText: 'Refuse' }).waitFor({ state: 'detached' })
       },
     ],
@@ -286,7 +291,7 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
         await page.locator('header h1').click()
         await page.keyboard.press('/')
         await page.keyboard.type('nothing has these words')
-        await seen(page.getByText('No thread has these words.'))
+        await seen(page.getByText('No title, name or state has these words.'))
       },
     ],
     [
@@ -322,9 +327,13 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
     [
       'the keys',
       async () => {
-        await page.keyboard.press('Escape')
-        await page.getByRole('dialog').waitFor({ state: 'detached' })
-        await page.keyboard.press('?')
+        // The key comes before the page hears that the dialog of before is closed.
+        await page.evaluate(`new Promise((heard) => {
+          const dialog = document.querySelector('dialog')
+          dialog.addEventListener('close', () => setTimeout(heard))
+          dialog.close()
+          document.body.dispatchEvent(new KeyboardEvent('keydown', { key: '?', bubbles: true }))
+        })`)
         await seen(page.getByRole('dialog', { name: 'Keyboard' }))
       },
     ],
@@ -356,7 +365,7 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
     const names: string[] = []
     const focused =
       'document.activeElement.id || document.activeElement.title || document.activeElement.textContent'
-    for (let press = 0; press < 40 && !names.includes('send'); press++) {
+    for (let press = 0; press < 60 && !names.includes('send'); press++) {
       await page.keyboard.press('Tab')
       names.push(String(await page.evaluate(focused)))
     }

@@ -22,6 +22,10 @@ const result = (toolCallId: string, more: Partial<ToolMessage> = {}): ToolMessag
 const nothing: Unanswered = { asked: [], calls: [], unsaid: [] }
 const linesOf = (answers: ReturnType<typeof answersAfterRestart>): string[] =>
   (answers?.blocks ?? []).flatMap((block) => (block.type === 'text' ? block.text.split('\n') : []))
+const answeredEvent = (value: object) => ({
+  ...{ type: 'CUSTOM', name: 'agui-runner.answered' },
+  value: { ...value, at: expect.any(Number) },
+})
 const user = { id: 'u', role: 'user' as const, content: 'go on' }
 const asked = ['a', 'b'].map((id) => ({
   ...{ tool: 'Bash', toolUseId: `call ${id}`, input: { command: id } },
@@ -34,7 +38,8 @@ test('nothing waited: nothing is said', () => {
 
 test('each call is told with what became of it, and one that is approved passes once', () => {
   const answers = answersAfterRestart({ ...nothing, asked, calls: withResults(calls, [result('one')]) }, [
-    { interruptId: 'a', status: 'resolved', payload: { approved: true } },
+    // The process that could remember it is gone.
+    { interruptId: 'a', status: 'resolved', payload: { approved: true, remember: true } },
   ])
   expect(linesOf(answers).slice(1)).toEqual([
     expect.stringMatching(/^- Bash \{"command":"a"\}: approved\. .*exactly this input: \{"command":"a"\}$/),
@@ -43,6 +48,7 @@ test('each call is told with what became of it, and one that is approved passes 
     '- tool-two {"n":1}: the client gave no result.',
   ])
   expect(answers?.grants).toEqual([{ asked: asked[0], updatedInput: { command: 'a' } }])
+  expect(answers?.events).toEqual([answeredEvent({ interruptId: 'a', decision: 'approved' })])
 })
 
 test('a refusal grants nothing', () => {
@@ -50,6 +56,8 @@ test('a refusal grants nothing', () => {
   const answers = answersAfterRestart({ ...nothing, asked: asked.slice(0, 1) }, resume)
   expect(linesOf(answers).join()).toContain('refused')
   expect(answers?.grants).toEqual([])
+  const message = 'The person dismissed the question without an answer.'
+  expect(answers?.events).toEqual([answeredEvent({ interruptId: 'a', decision: 'refused', message })])
 })
 
 test('a result that is there stays when another one comes; a failure is said as one', () => {

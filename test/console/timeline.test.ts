@@ -6,6 +6,7 @@ import { isObject, type Json } from '../../src/console/browser/model/fields.ts'
 import type { Holder, Item, ToolItem } from '../../src/console/browser/model/model.ts'
 import { describeCustom } from '../../src/console/browser/model/notice-texts.ts'
 import { Timeline } from '../../src/console/browser/model/timeline.ts'
+import { toolStateOf } from '../../src/console/browser/model/tool-state.ts'
 import { caseNames, readGolden } from '../support/claude-cases.ts'
 
 const names = caseNames()
@@ -195,4 +196,44 @@ test('runs that the conversation was taken back to before are shown as replaced,
     ['two again', false],
   ])
   expect(transcript.runs[3]?.items).toMatchObject([{ title: 'Taken back' }])
+})
+
+test('a call that was answered goes on in the run of the answer, and keeps who decided what and when', () => {
+  const asked = [
+    { type: 'RUN_STARTED', runId: 'one' },
+    ...['a', 'b'].flatMap((toolCallId) => [
+      { type: 'TOOL_CALL_START', toolCallId, toolCallName: 'Bash' },
+      { type: 'TOOL_CALL_END', toolCallId },
+    ]),
+    {
+      type: 'RUN_FINISHED',
+      runId: 'one',
+      outcome: { type: 'interrupt', interrupts: [{ toolCallId: 'a' }, { toolCallId: 'b' }] },
+    },
+  ]
+  const value = { interruptId: 'i', toolCallId: 'a', decision: 'approved', scope: 'session', at: 7 }
+  const answered = [
+    { type: 'RUN_STARTED', runId: 'two' },
+    { type: 'CUSTOM', name: 'agui-runner.answered', value },
+  ]
+  const timeline = transcriptOf([...asked, ...answered])
+  const states = (): string[] =>
+    allItems(timeline).flatMap((item) => (item.kind === 'tool' ? [toolStateOf(item)] : []))
+  expect(states()).toEqual(['running', 'asks'])
+  const word = 'Always allowed in this session'
+  expect(allItems(timeline)[0]).toMatchObject({
+    decision: { interruptId: 'i', word, isRefusal: false, at: 7 },
+  })
+  // Neither was run, and only "b" is asked again.
+  timeline.apply({
+    type: 'RUN_FINISHED',
+    outcome: { type: 'interrupt', interrupts: [{ toolCallId: 'b' }] },
+  })
+  expect(states()).toEqual(['cut', 'asks'])
+  timeline.apply({ type: 'RUN_STARTED', runId: 'three' })
+  const refused = { interruptId: 'j', toolCallId: 'b', decision: 'refused', message: 'no', at: 8 }
+  timeline.apply({ type: 'CUSTOM', name: 'agui-runner.answered', value: refused })
+  const metadata = { 'agui-runner': { isError: true } }
+  timeline.apply({ type: 'TOOL_CALL_RESULT', toolCallId: 'b', content: 'no', metadata })
+  expect(states()).toEqual(['cut', 'refused'])
 })

@@ -110,6 +110,10 @@ function interruptsOf(all: readonly ClientEvent[]) {
   return end?.['outcome'].interrupts
 }
 
+/** What the log keeps of a person's answers. */
+const answeredIn = (all: readonly ClientEvent[]): unknown[] =>
+  all.flatMap(({ name, value }) => (name === 'agui-runner.answered' ? [value] : []))
+
 const answer = (threadId: string, ...resume: unknown[]) => ({ ...runInput(threadId), messages: [], resume })
 
 test('what no rule allows waits for a person, and runs when approved', async () => {
@@ -134,6 +138,10 @@ test('what no rule allows waits for a person, and runs when approved', async () 
   })
   expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
   expect(made()).toBe(true)
+  const { id: interruptId, toolCallId } = interrupt
+  // Any reader finds it in the log.
+  const log = await events(await fetch(`${url}/sessions/ok/events?from=0&follow=false`))
+  expect(answeredIn(log)).toEqual([{ interruptId, toolCallId, decision: 'approved', at: expect.any(Number) }])
 })
 
 test('a refusal reaches the model in the person’s words, and nothing runs', async () => {
@@ -147,6 +155,7 @@ test('a refusal reaches the model in the person’s words, and nothing runs', as
     }),
   )
   expect(textOf(all)).toContain('not in my house')
+  expect(answeredIn(all)).toMatchObject([{ decision: 'refused', message: 'not in my house' }])
   expect(made()).toBe(false)
 })
 
@@ -158,6 +167,7 @@ test.each([
   const [interrupt] = interruptsOf(await run(url, runInput('nope', 'make a file')))
   const all = await run(url, answer('nope', { interruptId: interrupt.id, ...entry }))
   expect(textOf(all)).toContain('It failed')
+  expect(answeredIn(all)).toMatchObject([{ decision: 'refused' }])
   expect(made()).toBe(false)
 })
 
@@ -308,6 +318,7 @@ test('a question of the model is answered with a choice', async () => {
   const payload = { answers: { 'Which color?': 'Blue' } }
   const all = await run(url, answer('choice', { interruptId: interrupt.id, status: 'resolved', payload }))
   expect(textOf(all)).toContain('"Which color?"="Blue"')
+  expect(answeredIn(all)).toMatchObject([{ decision: 'answered' }])
 })
 
 test.each([
@@ -323,6 +334,7 @@ test.each([
   expect(made()).toBe(false)
   const approval = { interruptId: interrupt.id, status: 'resolved', payload: true }
   const all = await run(url, answer(threadId, approval))
+  expect(answeredIn(all)).toMatchObject([{ interruptId: interrupt.id, decision: 'approved' }])
   expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
   expect(all.filter(({ type }) => type === 'TOOL_CALL_RESULT')).toHaveLength(1)
   expect(made()).toBe(true)

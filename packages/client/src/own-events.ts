@@ -214,6 +214,14 @@ export interface OwnEvents {
     messageIds: readonly string[]
     words: string
   }
+  answered: {
+    interruptId: string
+    toolCallId?: string | undefined
+    decision: 'approved' | 'refused' | 'answered' | 'dismissed'
+    scope?: 'session' | undefined
+    message?: string | undefined
+    at: number
+  }
   tool_call_edited: {
     toolCallId: string
     args: Record<string, unknown>

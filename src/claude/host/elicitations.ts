@@ -82,11 +82,14 @@ export class Elicitations {
   }
 
   /** Gives the answers to the servers. Answers to no pending question are ignored. */
-  answer(entries: readonly ResumeEntry[]): void {
-    for (const entry of entries) {
+  answer(entries: readonly ResumeEntry[]): { asked: Elicited; answer: ElicitationResult }[] {
+    return entries.flatMap((entry) => {
       const waiting = this.#waiting.get(entry.interruptId)
-      waiting?.settle(readElicited(waiting, entry))
-    }
+      if (waiting === undefined) return []
+      const answer = readElicited(waiting, entry)
+      waiting.settle(answer)
+      return [{ asked: waiting, answer }]
+    })
   }
 
   /** Answers the next equal question with this result, once. */

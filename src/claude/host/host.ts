@@ -8,10 +8,10 @@ import type {
 import type { RunEnd } from '../../agent/agent.ts'
 import type { AguiEvent } from '../../agui/event.ts'
 import { ownEvent } from '../../agui/own-events.ts'
-import { type Answered, Approvals } from './approvals.ts'
+import { Approvals } from './approvals.ts'
 import { ClientTools, owedIds } from './client-tools.ts'
 import { Elicitations } from './elicitations.ts'
-import type { Asked, Grant } from './questions.ts'
+import { type Asked, answeredEvent, editedEvents, type Grant } from './questions.ts'
 import { createToolServer, type HostCall } from './tool-server.ts'
 
 export interface HostOptions {
@@ -64,10 +64,14 @@ export class Host {
     return [...this.approvals.waiting, ...this.elicitations.waiting]
   }
 
-  /** Gives a person's answers to those who asked. Returns the answers to tool calls. */
-  respond(entries: readonly ResumeEntry[]): Answered[] {
-    this.elicitations.answer(entries)
-    return this.approvals.answer(entries)
+  /** Gives a person's answers to those who asked. Returns what is kept of them. */
+  respond(entries: readonly ResumeEntry[]): AguiEvent[] {
+    return [
+      ...this.elicitations.answer(entries).map(({ asked, answer }) => answeredEvent(asked, answer)),
+      ...this.approvals
+        .answer(entries)
+        .flatMap(({ asked, answer }) => [answeredEvent(asked, answer), ...editedEvents(asked, answer)]),
+    ]
   }
 
   /** Answers the next equal question from before a restart without asking, once. */

@@ -130,6 +130,7 @@ export const OWN_EXAMPLES: { readonly [N in OwnEventName]: OwnEventValue<N> } = 
   message_pending: { messageId: 'm2', content: 'And then lint.' },
   message_queued: { messageId: 'm2', runId: 'run-2' },
   withdrawn: { messageIds: ['m3'], words: 'Deploy it' },
+  answered: { interruptId: 'i1', toolCallId: 'toolu_1', decision: 'approved', at: 1_795_000_002_000 },
   tool_call_edited: { toolCallId: 'toolu_1', args: { command: 'npm test -- --run' } },
   policy_denied: { host: 'evil.example', port: 443, method: 'CONNECT', reason: 'no rule allows it' },
   gap: { firstSeq: 12, lastSeq: 14 },

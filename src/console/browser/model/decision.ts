@@ -1,8 +1,28 @@
-/** The word of a refusal, by which a call is known as refused and not as failed. */
-export const REFUSED_WORD = 'Refused'
+import { type Json, toNumber, toText } from './fields.ts'
 
-/** What a person decided on a tool call, and when (milliseconds since 1970). */
+/** What a person decided on a call, as the log keeps it. */
 export interface ToolDecision {
+  interruptId: string
   word: string
+  /** A call that was refused has not failed. */
+  isRefusal: boolean
+  /** Milliseconds since 1970. */
   at: number
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  approved: 'Allowed',
+  refused: 'Refused',
+  dismissed: 'Dismissed',
+}
+
+/** Reads the value of `agui-runner.answered`. */
+export function decisionOf({ interruptId, decision, scope, at }: Json): ToolDecision {
+  const word = WORDS[toText(decision) ?? ''] ?? 'Answered'
+  return {
+    interruptId: toText(interruptId) ?? '',
+    word: scope === 'session' ? 'Always allowed in this session' : word,
+    isRefusal: decision === 'refused',
+    at: toNumber(at) ?? 0,
+  }
 }

@@ -1,4 +1,5 @@
 // What the page shows of a thread. Timeline makes it and the components draw it; neither knows of the other.
+import type { ToolDecision } from './decision.ts'
 import type { Json } from './fields.ts'
 
 /** Anything that is shown. `rev` grows with every change of the node or of what it holds, so a component can skip the rest. */
@@ -60,6 +61,9 @@ export interface ToolItem extends Held {
   isOpen: boolean
   /** A person is asked whether it may run. */
   isAsking: boolean
+  /** A person answered, and the run that brought the answer is under way. */
+  isGoingOn?: boolean
+  decision?: ToolDecision
   /** The arguments that a person put in place of the model's. */
   editedArgs?: Json
   elapsedSeconds?: number

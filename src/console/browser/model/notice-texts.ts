@@ -1,4 +1,6 @@
+import { decisionOf } from './decision.ts'
 import { type Json, toList, toNumber, toObject } from './fields.ts'
+import { formatTime } from './format.ts'
 import type { Level } from './model.ts'
 
 export interface Notice {
@@ -71,6 +73,10 @@ const NOTICES: Readonly<Record<string, Describe>> = {
       return `${text(name)} ${text(status)}`
     })
     return warn('MCP servers', states.join(', '))
+  },
+  answered: (value) => {
+    const { word, at } = decisionOf(value)
+    return info(`${word} at ${formatTime(at)}`, words(value['message']))
   },
   tool_summary: ({ summary }) => info('Summary', words(summary)),
   task: ({ state, description, summary, error, lastTool }) =>

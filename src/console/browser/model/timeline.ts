@@ -1,5 +1,6 @@
 import { type Effect, effectOf } from '../../../agui/items.ts'
 import { idOfShown, readContent, readFailure, readUse, roleOf } from './content.ts'
+import { decisionOf } from './decision.ts'
 import { isObject, type Json, ownMetadata, toList, toNumber, toObject, toText } from './fields.ts'
 import type {
   Holder,
@@ -127,10 +128,9 @@ export class Timeline {
     const { type } = toObject(event['outcome'])
     run.state = type === 'interrupt' || type === 'cancelled' ? type : 'success'
     if (event['result'] !== undefined) run.result = event['result']
-    for (const interrupt of toList(toObject(event['outcome'])['interrupts'])) {
-      const tool = this.#toolOf(toObject(interrupt))
-      if (tool !== undefined) tool.isAsking = true
-    }
+    const interrupts = toList(toObject(event['outcome'])['interrupts']).map(toObject)
+    const asking = new Set(interrupts.map((interrupt) => this.#toolOf(interrupt)))
+    for (const tool of this.#pending) tool.isAsking = asking.has(tool)
     this.#endRun(run, event)
   }
 
@@ -139,7 +139,7 @@ export class Timeline {
     const endedAt = toNumber(event['timestamp'])
     Object.assign(run, readUse(event), endedAt === undefined ? {} : { endedAt })
     for (const item of this.#open) this.#close(item)
-    for (const tool of this.#pending) this.#touch(tool)
+    for (const tool of this.#pending) this.#touch(Object.assign(tool, { isGoingOn: false }))
     this.#touch(run)
   }
 
@@ -287,10 +287,13 @@ export class Timeline {
         for (const id of toList(value['messageIds'])) this.#retract(this.#items.get(`reasoning ${id}`), value)
         for (const id of toList(value['toolCallIds'])) this.#retract(this.#items.get(`tool ${id}`), value)
         return
+      case 'agui-runner.answered':
+        this.#changeTool(event, (tool) =>
+          Object.assign(tool, { decision: decisionOf(value), isAsking: false, isGoingOn: true }),
+        )
+        return
       case 'agui-runner.tool_call_edited':
-        this.#changeTool(event, (tool) => {
-          tool.editedArgs = toObject(value['args'])
-        })
+        this.#changeTool(event, (tool) => Object.assign(tool, { editedArgs: toObject(value['args']) }))
         return
       case 'agui-runner.taken_back':
         this.#replace(toNumber(value['afterSeq']) ?? Number.POSITIVE_INFINITY)

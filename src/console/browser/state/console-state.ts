@@ -1,6 +1,5 @@
 import { Refusal, type ResumeEntry } from '@agui-runner/client'
 import { threadAddress, threadOfAddress } from '../model/address.ts'
-import type { ToolDecision } from '../model/decision.ts'
 import type { Readiness } from '../model/readiness.ts'
 import { newThreadId } from '../model/thread-id.ts'
 import { readSession, type ThreadShape } from '../model/thread-shapes.ts'
@@ -9,7 +8,7 @@ import { readOwnThread, runner, startRun } from '../runner/api.ts'
 import { type Link, OpenThread } from '../runner/open-thread.ts'
 import { Poll } from '../runner/poll.ts'
 import { readReadiness } from '../runner/readiness.ts'
-import { Decisions } from './decisions.ts'
+import { AnsweredHere } from './answered-here.ts'
 
 /** How often the list of threads is asked for, in milliseconds: in a tab that is seen, and in a hidden one. */
 const LIST_MS = 3000
@@ -37,7 +36,7 @@ export class ConsoleState {
   #wanted: string | undefined
   /** The thread that the next prompt makes, when the address names none. */
   #newThread = newThreadId()
-  readonly #decisions = new Decisions()
+  readonly #answered = new AnsweredHere()
   readonly #closing: AbortSignal
   readonly #onChange: () => void
   readonly #poll = new Poll(
@@ -126,14 +125,20 @@ export class ConsoleState {
     this.#poll.now()
   }
 
-  async answer(entry: ResumeEntry, decision: ToolDecision, toolCallId: string | undefined): Promise<void> {
-    await startRun(this.threadId, { resume: [entry] })
-    if (toolCallId !== undefined) this.#decisions.keep(toolCallId, decision)
+  async answer(entry: ResumeEntry): Promise<void> {
+    // The event of the answer may come before the answer to the request.
+    this.#answered.add(entry.interruptId)
+    try {
+      await startRun(this.threadId, { resume: [entry] })
+    } catch (error) {
+      this.#answered.delete(entry.interruptId)
+      throw error
+    }
     this.#poll.now()
   }
 
-  decisionOn(toolCallId: string): ToolDecision | undefined {
-    return this.#decisions.on(toolCallId)
+  isAnsweredHere(interruptId: string): boolean {
+    return this.#answered.has(interruptId)
   }
 
   /** Asks whether a run would work. Each check costs real work, so it is made once, and again when a person asks. */

@@ -21,7 +21,7 @@ export function AnswerPanel({ interrupts }: { interrupts: readonly Interrupt[] }
 }
 
 function Card({ interrupt }: { interrupt: Interrupt }): VNode {
-  const { id, toolCallId, expiresAt, elicitation, choices } = interrupt
+  const { id, expiresAt, elicitation, choices } = interrupt
   const ui = useUi()
   const { problem, isBusy, attempt } = useProblem()
   const card = useRef<HTMLFormElement>(null)
@@ -34,8 +34,7 @@ function Card({ interrupt }: { interrupt: Interrupt }): VNode {
       activeElement.id === 'prompt'
     if (isFree) card.current?.focus()
   }, [])
-  const send: Send = (entry, word) =>
-    attempt(() => ui.answer({ interruptId: id, ...entry }, { word, at: Date.now() }, toolCallId))
+  const send: Send = (entry) => attempt(() => ui.answer({ interruptId: id, ...entry }))
   const title = titleOf(interrupt)
   return (
     <form

@@ -22,7 +22,9 @@ export function App({ state }: { state: ConsoleState }): VNode {
   const composer = useRef<ComposerHandle>(null)
   const [isListShown, setListShown] = useState(false)
   const [dialog, setDialog] = useState<'keys' | 'files'>()
-  const closeDialog = (): void => setDialog(undefined)
+  // A dialog tells that it is closed a moment later, when a key may have opened the other one.
+  const closeDialog = (closed: 'keys' | 'files'): void =>
+    setDialog((shown) => (shown === closed ? undefined : shown))
   const [words, setWords] = useState('')
   const rows = useRef(new Rows()).current.of(open?.timeline)
   const found = useMemo(() => rowsWith(rows, words), [rows, words])
@@ -103,8 +105,8 @@ export function App({ state }: { state: ConsoleState }): VNode {
             queueActions={state}
           />
         </main>
-        {dialog === 'files' && <FilesDialog onClose={closeDialog} />}
-        {dialog === 'keys' && <KeyMap onClose={closeDialog} />}
+        {dialog === 'files' && <FilesDialog onClose={() => closeDialog('files')} />}
+        {dialog === 'keys' && <KeyMap onClose={() => closeDialog('keys')} />}
         <p id="status" role="status" class="hidden">
           {state.said}
         </p>

@@ -1,6 +1,5 @@
 import type { VNode } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
-import { REFUSED_WORD } from '../model/decision.ts'
 import { isObject, type Json } from '../model/fields.ts'
 import type { Interrupt } from '../model/thread-shapes.ts'
 import { toolShapeOf } from '../model/tool-shape.ts'
@@ -33,12 +32,12 @@ export function ApprovalCard({
     }
     setProblem('')
     const payload = { approved: true, ...(remember ? { remember } : {}), ...(editedArgs && { editedArgs }) }
-    send({ status: 'resolved', payload }, remember ? 'Always allowed in this session' : 'Allowed')
+    send({ status: 'resolved', payload })
   }
   const refuse = (): void => {
     const said = why.trim()
     const payload = { approved: false, ...(said === '' ? {} : { message: said }) }
-    send({ status: 'resolved', payload }, REFUSED_WORD)
+    send({ status: 'resolved', payload })
   }
   useKeys({ y: () => allow(false), n: refuse, ...(isPlan ? {} : { a: () => allow(true) }) })
   return (

@@ -23,14 +23,14 @@ export function ElicitationCard({
   const fields = useMemo(() => fieldsOf(requestedSchema), [requestedSchema])
   const [given, setGiven] = useState<Readonly<Record<string, Given>>>({})
   const givenFor = ({ name, begin }: FormField): Given => given[name] ?? begin
-  const act = (action: string, word: string, more: object = {}): void =>
-    send({ status: 'resolved', payload: { action, ...more } }, word)
+  const act = (action: string, more: object = {}): void =>
+    send({ status: 'resolved', payload: { action, ...more } })
   const accept = (form: HTMLFormElement | null): void => {
     // The browser has no value for a text that is no number; without this check it would be left out.
     if (form?.reportValidity() === false) return
     const values = fields.map((field) => [field.name, givenValue(field, givenFor(field))])
     const content = Object.fromEntries(values.filter(([, value]) => value !== undefined))
-    act('accept', 'Answered', url === undefined ? { content } : {})
+    act('accept', url === undefined ? { content } : {})
   }
   const isSafe = url !== undefined && /^https?:\/\//i.test(url)
   return (
@@ -61,10 +61,10 @@ export function ElicitationCard({
         <button type="button" class="primary" onClick={({ currentTarget }) => accept(currentTarget.form)}>
           {url === undefined ? 'Answer' : 'Done'}
         </button>
-        <button type="button" class="danger" onClick={() => act('decline', 'Declined')}>
+        <button type="button" class="danger" onClick={() => act('decline')}>
           Decline
         </button>
-        <button type="button" onClick={() => act('cancel', 'Dismissed')}>
+        <button type="button" onClick={() => act('cancel')}>
           Dismiss
         </button>
       </div>

@@ -29,7 +29,7 @@ export function QuestionCard({
       question,
       isMultiple ? answers[index] : answers[index]?.[0],
     ])
-    send({ status: 'resolved', payload: { answers: Object.fromEntries(byQuestion) } }, 'Answered')
+    send({ status: 'resolved', payload: { answers: Object.fromEntries(byQuestion) } })
   }
   return (
     <div>
@@ -51,7 +51,7 @@ export function QuestionCard({
         <button type="button" class="primary" onClick={answer}>
           Answer
         </button>
-        <button type="button" onClick={() => send({ status: 'cancelled' }, 'Dismissed')}>
+        <button type="button" onClick={() => send({ status: 'cancelled' })}>
           Dismiss
         </button>
       </div>

@@ -42,7 +42,9 @@ export function ThreadList({
         />
       )}
       {isListed && threads.length === 0 && <p class="dim">No threads yet.</p>}
-      {threads.length > 0 && shown.length === 0 && <p class="dim">No thread has these words.</p>}
+      {threads.length > 0 && shown.length === 0 && (
+        <p class="dim">No title, name or state has these words.</p>
+      )}
       <ul id="thread-list">
         {shown.map((thread) => (
           <li key={thread.threadId}>

@@ -1,6 +1,5 @@
 import type { ComponentChild, ComponentChildren, VNode } from 'preact'
 import { useMemo } from 'preact/hooks'
-import { REFUSED_WORD } from '../model/decision.ts'
 import type { Json } from '../model/fields.ts'
 import { formatBytes, formatTime } from '../model/format.ts'
 import type { ToolItem } from '../model/model.ts'
@@ -33,19 +32,18 @@ const STATES: Readonly<Record<ToolState, readonly [string, string]>> = {
   running: ['running…', 'live'],
   done: ['done', 'good'],
   failed: ['failed', 'bad'],
+  refused: ['refused', 'dim'],
   cut: ['no result: its run is over', 'dim'],
 }
 
 export function ToolView({ item, isKnown, children }: ToolProps): VNode {
-  const { name, args, isOpen, editedArgs, result, elapsedSeconds, retracted } = item
+  const { name, args, isOpen, editedArgs, result, elapsedSeconds, retracted, decision } = item
   const whole = useMemo(() => argumentsOf(item), [args, isOpen, editedArgs])
   const shape = useMemo(() => (whole === undefined ? undefined : toolShapeOf(name, whole)), [name, whole])
   const state = toolStateOf(item)
   const isAtWork = state === 'called' || state === 'running'
-  const decision = useUi().decisionOn(item.id)
-  const isRefused = state === 'failed' && decision?.word === REFUSED_WORD
-  const [word, kind] =
-    isAtWork && !isKnown ? ['unknown', 'dim'] : isRefused ? ['refused', 'dim'] : STATES[state]
+  const ui = useUi()
+  const [word, kind] = isAtWork && !isKnown ? ['unknown', 'dim'] : STATES[state]
   const time = elapsedSeconds === undefined ? '' : ` ${Math.round(elapsedSeconds)} s`
   return (
     // A call that asks is shown once, in the form that answers it.
@@ -66,10 +64,11 @@ export function ToolView({ item, isKnown, children }: ToolProps): VNode {
           <CallView shape={shape} args={whole} isNamed />
         )}
         {children}
-        {result !== undefined && <Result item={item} shape={shape} />}
+        {result !== undefined && <Result item={item} shape={shape} isFailed={state === 'failed'} />}
         {decision !== undefined && (
           <p class="dim decision">
-            {decision.word} by you at {formatTime(decision.at)}
+            {decision.word} {ui.isAnsweredHere(decision.interruptId) ? 'by you ' : ''}at{' '}
+            {formatTime(decision.at)}
           </p>
         )}
         {retracted !== undefined && <p class="dim">Taken back by Claude Code: {retracted}</p>}
@@ -130,11 +129,13 @@ function Todos({ todos }: { todos: readonly Todo[] }): VNode {
 }
 
 function Result({
-  item: { result },
+  item: { result, items },
   shape,
+  isFailed,
 }: {
   item: ToolItem
   shape: ToolShape | undefined
+  isFailed: boolean
 }): ComponentChild {
   if (result === undefined) return null
   const { text, attachments, isError, blob } = result
@@ -144,10 +145,20 @@ function Result({
   // The summary says already that an edit is done.
   if (shape?.kind === 'edit' && !isError && attachments.length === 0) return null
   if (shape?.kind === 'todos' && !isError) return null
+  // The subagent's own words stand above; the harness repeats them in a frame for the model.
+  if (!isError && items.some(({ kind }) => kind === 'subagent'))
+    return (
+      <details class="notice info">
+        <summary>
+          <b>From Claude Code's harness</b> <span>the report as the model reads it</span>
+        </summary>
+        <LongText text={text} label="Result" />
+      </details>
+    )
   const size = blob?.bytes === undefined ? '' : ` (${formatBytes(blob.bytes)})`
   return (
     <div class={`result${isCommand ? ' terminal' : ''}`}>
-      {isError && <p class="bad label">{code === undefined ? 'Error' : `Exit code ${code}`}</p>}
+      {isFailed && <p class="bad label">{code === undefined ? 'Error' : `Exit code ${code}`}</p>}
       {(shown !== '' || attachments.length === 0) && (
         <LongText text={shown === '' ? '(no output)' : shown} label="Result" />
       )}
