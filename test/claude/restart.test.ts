@@ -96,3 +96,25 @@ test('what was said beside a part of the results is said with the last of them, 
   const answers = answersAfterRestart({ ...nothing, calls, unsaid }, [])
   expect(linesOf(answers).at(-1)).toBe('<context>Bern</context>')
 })
+
+test.each([
+  ['accept', { decision: 'answered' }],
+  ['decline', { decision: 'refused' }],
+  ['cancel', { decision: 'dismissed' }],
+])('the answer %s to a question of an MCP server is kept as what it counted as', (action, kept) => {
+  const elicitation = { server: 'issues', message: 'Which?', mode: 'form' as const }
+  const question = { interrupt: { id: 'a', reason: 'input_required' }, elicitation }
+  const resume = [{ interruptId: 'a', status: 'resolved' as const, payload: { action } }]
+  const answers = answersAfterRestart({ ...nothing, asked: [question] }, resume)
+  expect(answers?.events).toEqual([answeredEvent({ interruptId: 'a', ...kept })])
+})
+
+test('an answer that came too late is kept as a refusal', () => {
+  const expiresAt = new Date(0).toISOString()
+  const late = asked.slice(0, 1).map((one) => ({ ...one, interrupt: { ...one.interrupt, expiresAt } }))
+  const resume = [{ interruptId: 'a', status: 'resolved' as const, payload: true }]
+  const [event] = answersAfterRestart({ ...nothing, asked: late }, resume)?.events ?? []
+  expect(event).toMatchObject({
+    value: { decision: 'refused', message: expect.stringContaining('too late') },
+  })
+})
