@@ -154,6 +154,11 @@ test('a cluster of three: threads are spread, each in one slot, and readers of e
   expect(refused.flat()).toEqual([])
   const left = await Promise.all(servers.map((server) => server.ask('KEYS', '*')))
   expect(left.flat()).toEqual(['agui:format'])
+  for (const server of servers) await server.ask('ACL', 'SETUSER', 'runner', '-asking')
+  await expect(open(url(0), 'c')).rejects.toMatchObject({
+    code: 'config_invalid',
+    message: expect.stringContaining('asking'),
+  })
 }, 60_000)
 
 /** Its keys go to another node one by one, and until all are there the thread waits: nothing is lost, nothing comes twice. */

@@ -21,8 +21,9 @@ export class Refusal extends Error {
   }
 }
 
+/** Reads a refusal. @throws {TypeError} as `fetch` does, when the connection breaks within it. */
 export async function refusalOf(response: Response): Promise<Refusal> {
-  const body: unknown = await response.json().catch(() => undefined)
+  const body = parseJson(await response.text())
   const { code, message, details } = toObject(toObject(body)['error'])
   const seconds = Number(response.headers.get('retry-after'))
   return new Refusal(response.status, {
@@ -38,4 +39,13 @@ export function isPassing(error: unknown): boolean {
   if (!(error instanceof Refusal)) return true
   if (error.status < 500) return [408, 425, 429].includes(error.status)
   return error.code === 'shutting_down' || error.code.startsWith('http_')
+}
+
+/** A proxy's answer may be no JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }

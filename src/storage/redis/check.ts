@@ -89,7 +89,7 @@ async function checkKeys(ask: Ask): Promise<boolean> {
 }
 
 /** Checks every command at the start: a forbidden one would otherwise fail in the middle of a run. */
-async function checkRights({ waitReplicas, waitAof }: RedisPlace, ask: Ask): Promise<void> {
+async function checkRights({ kind, waitReplicas, waitAof }: RedisPlace, ask: Ask): Promise<void> {
   const { lua, sha } = RIGHTS
   const key = `${CHECK_KEY}:${randomUUID()}`
   for (const [command, script] of [
@@ -99,6 +99,8 @@ async function checkRights({ waitReplicas, waitAof }: RedisPlace, ask: Ask): Pro
     const refused = String(await ask(command, script, 1, key, CHECK_KEY))
     if (refused !== '') throw notFit(`refuses its user a command (${refused})`)
   }
+  // The client sends it while a slot moves to another node.
+  if (kind === 'cluster') await ask('ASKING')
   if (waitReplicas > 0) await ask('WAIT', 0, 0)
   if (waitAof) await ask('WAITAOF', 0, 0, 0)
 }
