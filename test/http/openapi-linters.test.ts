@@ -1,5 +1,5 @@
 // The document under the linters of the field. They are heavy (some 900 packages) and no part of the product, so they are
-// fetched by npx where a variable asks for them, as .ci/run does, and are no dependencies.
+// fetched by npx where a variable asks for them, and are no dependencies.
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
