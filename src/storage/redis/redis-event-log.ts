@@ -17,8 +17,6 @@ import { STATE } from './scripts.ts'
 interface Feed {
   readonly threadId: string
   head: number
-  /** The largest seq that a channel message named since the last refresh. */
-  heard: number
   /** The first seq that retention has kept. */
   oldest: number
   /** Id of the thread's life; empty while none is known. */
@@ -253,17 +251,17 @@ export class RedisEventLog implements EventLog {
       this.#refreshSoon(feed)
       return
     }
-    feed.heard = Math.max(feed.heard, Number(what))
     feed.head = Math.max(feed.head, Number(what))
     feed.waiting.wake()
   }
 
   async #refresh(feed: Feed): Promise<void> {
-    feed.heard = 0
+    const before = feed.head
     const reply = bytesOfReply(await this.#client.askScript(STATE, threadKeys(feed.threadId), []))
     const [born = '', head = 0, oldest = 1] = reply.map(String)
-    // Messages come on another connection: one may be newer than this answer and yet arrive first.
-    this.#learn(feed, { born, head: Math.max(feed.heard, Number(head)), oldest: Number(oldest) })
+    // A head that a message or a replay brought meanwhile is newer than this answer, which may come late.
+    const learned = feed.head > before ? feed.head : 0
+    this.#learn(feed, { born, head: Math.max(learned, Number(head)), oldest: Number(oldest) })
   }
 
   #learn(feed: Feed, { born, head, oldest }: Pick<Feed, 'born' | 'head' | 'oldest'>): void {
@@ -357,7 +355,6 @@ function emptyFeed(threadId: string): Feed {
   return {
     threadId,
     head: 0,
-    heard: 0,
     oldest: 1,
     born: '',
     isDropped: false,
