@@ -129,6 +129,7 @@ function GITLINK(name: string): string {
   return `git init -q ${name}; git -C ${name} -c user.name=e -c user.email=e@e commit -q --allow-empty -m x; git update-index --add --cacheinfo 160000,$(git -C ${name} rev-parse HEAD),${name}`
 }
 
+const BARE_ROUNDS = 4
 const LATER = ['status', 'diff', 'log -p', 'checkout -q -f -b later', 'checkout -q -']
 
 describe.skipIf(reason !== undefined)(`git afterwards (${reason ?? 'bubblewrap is here'})`, () => {
@@ -140,13 +141,18 @@ describe.skipIf(reason !== undefined)(`git afterwards (${reason ?? 'bubblewrap i
 
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'agui-git-later-'))
-    for (const world of ['enforced', 'bare']) {
-      const workspace = join(directory, world, 'workspace')
-      lay(workspace, join(directory, world), before)
-      if (world === 'bare') {
-        for (const script of scripts(workspace)) sh(script, workspace)
-      } else await workInside(workspace, join(directory, world), after)
-      outcomes.set(world, executed(workspace, join(directory, world)))
+    const enforced = join(directory, 'enforced')
+    lay(join(enforced, 'workspace'), enforced, before)
+    await workInside(join(enforced, 'workspace'), enforced, after)
+    outcomes.set('enforced', executed(join(enforced, 'workspace'), enforced))
+    // Whether git looks again at what it has in its index hangs on times of files: what did not execute once is tried anew.
+    const bare = new Set<string>()
+    outcomes.set('bare', bare)
+    for (let round = 1; round <= BARE_ROUNDS && harmless(bare).length > 0; round++) {
+      const world = join(directory, `bare-${round}`)
+      lay(join(world, 'workspace'), world, new Map())
+      for (const script of scripts(join(world, 'workspace'))) sh(script, join(world, 'workspace'))
+      for (const one of executed(join(world, 'workspace'), world)) bare.add(one)
     }
   }, 120_000)
   afterAll(() => rmSync(directory, { recursive: true, force: true }))
@@ -156,16 +162,17 @@ describe.skipIf(reason !== undefined)(`git afterwards (${reason ?? 'bubblewrap i
   })
 
   test('without a sandbox they execute: the attempts are real', () => {
-    const harmless = names.filter(
-      (name) => ![...(outcomes.get('bare') ?? [])].some((one) => one.startsWith(`${name}:`)),
-    )
-    expect(harmless).toEqual([])
+    expect(harmless(outcomes.get('bare') ?? new Set())).toEqual([])
   })
 
   test('nothing of the repositories is left behind by the protection', () => {
     for (const [place, entries] of before) expect([place, after.get(place)]).toEqual([place, entries])
   })
 })
+
+function harmless(executions: ReadonlySet<string>): string[] {
+  return Object.keys(ATTACKS).filter((name) => ![...executions].some((one) => one.startsWith(`${name}:`)))
+}
 
 function folderOf(workspace: string, name: string): string {
   return join(workspace, 'repos', String(Object.keys(ATTACKS).indexOf(name)))
