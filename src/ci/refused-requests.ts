@@ -13,7 +13,7 @@ const Line = z.object({
 export interface RefusedRequest {
   /** The broker's door: `git`, `github`, `model`, or `egress` for another host. */
   door: string
-  /** Method and path, such as `CONNECT pypi.org:443`. */
+  /** Method and path, such as `CONNECT api.example:443`. */
   request: string
   reason: string
 }
