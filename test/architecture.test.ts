@@ -196,7 +196,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'workspace',
   ],
   'one-off': ['agui', 'errors'],
-  launch: ['config', 'errors', 'process-table', 'repository-name', 'sandbox/bwrap'],
+  launch: ['config', 'errors', 'process-table', 'repository-name', 'sandbox/bwrap', 'sandbox/egress'],
   ci: ['errors', 'launch', 'redaction', 'repository-name', 'whole-number'],
   cli: [
     'agent',

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
+import { trustingEnvironment } from '../sandbox/egress/proxied-environment.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -96,14 +97,5 @@ function networkEnvironment(url: string, env: Env): Record<string, string> {
 
 /** Returns the variables of the broker's certificate authority, for inspected connections. */
 function certificateEnvironment(folder: string): Record<string, string> {
-  const [own, bundle] = [join(folder, 'openshell-ca.pem'), join(folder, 'ca-bundle.pem')]
-  if (!existsSync(own)) return {}
-  return {
-    NODE_EXTRA_CA_CERTS: own,
-    DENO_CERT: own,
-    SSL_CERT_FILE: bundle,
-    REQUESTS_CA_BUNDLE: bundle,
-    CURL_CA_BUNDLE: bundle,
-    GIT_SSL_CAINFO: bundle,
-  }
+  return existsSync(join(folder, 'openshell-ca.pem')) ? trustingEnvironment(folder) : {}
 }
