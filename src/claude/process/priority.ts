@@ -34,8 +34,9 @@ function lower(pid: number): void {
     for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), behind(getPriority()))
   })
   unlessRefused(() => {
-    const own = / nice (-?\d+)/.exec(readFileSync('/proc/self/autogroup', 'utf8'))?.[1]
-    if (own !== undefined) writeFileSync(`/proc/${pid}/autogroup`, String(behind(Number(own))))
+    // The file is empty for a process that has been in no session since the system started.
+    const own = / nice (-?\d+)/.exec(readFileSync('/proc/self/autogroup', 'utf8'))?.[1] ?? 0
+    writeFileSync(`/proc/${pid}/autogroup`, String(behind(Number(own))))
   })
 }
 
