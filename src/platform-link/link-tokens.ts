@@ -98,12 +98,15 @@ export class LinkTokens {
       return await within({ signal: this.#stop.signal, timeoutMs: REQUEST_MS_MAX }, async (signal) => {
         const headers = { authorization: `Bearer ${bearer}`, accept: 'application/json' }
         const answer = await request(url, { dispatcher, headers, signal })
-        let body = ''
-        for await (const piece of answer.body.setEncoding('utf8')) {
-          body += String(piece)
-          if (body.length > ANSWER_BYTES_MAX) throw new Error(`more than ${ANSWER_BYTES_MAX} bytes came`)
+        const pieces: Buffer[] = []
+        let bytes = 0
+        for await (const piece of answer.body) {
+          const read = Buffer.from(piece)
+          pieces.push(read)
+          bytes += read.length
+          if (bytes > ANSWER_BYTES_MAX) throw new Error(`more than ${ANSWER_BYTES_MAX} bytes came`)
         }
-        return { status: answer.statusCode, body }
+        return { status: answer.statusCode, body: Buffer.concat(pieces).toString() }
       })
     } catch (error) {
       throw again(`The control plane was not reached for a token: ${toMessage(error)}`)

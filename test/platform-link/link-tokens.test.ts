@@ -1,0 +1,35 @@
+// The token service's answers, byte by byte; what the link makes of them is in link.test.ts.
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, expect, test } from 'vitest'
+import { LinkTokens } from '../../src/platform-link/link-tokens.ts'
+import { proxySettings } from '../../src/proxy-settings.ts'
+
+const opened: Server[] = []
+afterEach(() => {
+  for (const server of opened.splice(0)) server.close().closeAllConnections()
+})
+
+async function tokenOf(answer: string): Promise<string | undefined> {
+  const server = createServer((_, response) => response.end(answer)).listen(0, '127.0.0.1')
+  opened.push(server)
+  await once(server, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`
+  const source = { kind: 'bootstrap', url, token: 'bootstrap' } as const
+  const tokens = new LinkTokens({ source, caFiles: [], proxies: proxySettings({}) })
+  try {
+    return await tokens.current(new AbortController().signal)
+  } finally {
+    tokens.close()
+  }
+}
+
+const TOKEN = 'acp-runner-v1.abc'
+const answerWith = (more: string): string =>
+  JSON.stringify({ token: TOKEN, expires_at: Date.now() / 1000 + 300, more })
+
+test('an answer is limited in bytes and not in characters', async () => {
+  await expect(tokenOf(answerWith('€'.repeat(5_000)))).resolves.toBe(TOKEN)
+  await expect(tokenOf(answerWith('€'.repeat(6_000)))).rejects.toThrow('more than 16384 bytes came')
+})
