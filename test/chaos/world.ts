@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { MARK_VARIABLE } from '../../src/claude/process/process-tree.ts'
 import type { Script } from '../../src/mock/script.ts'
-import { isLiving, type ProcessRef, processes, signalProcess } from '../../src/process-table.ts'
+import { isLiving, type ProcessRef, processes, readProc, signalProcess } from '../../src/process-table.ts'
 import { unlessAborted } from '../../src/within.ts'
 import { claudeOf, readProcess } from '../support/processes.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
@@ -35,6 +35,15 @@ export interface Held {
 }
 
 const LOOK_MS = 20
+
+/** SIGKILL in the signal sets of proc(5). */
+const SIGKILL_BIT = 1n << 8n
+
+/** Whether SIGKILL has been sent. The process does nothing more then, and on a starved machine it is still listed for long. */
+function isDying({ pid }: ProcessRef): boolean {
+  const pending = readProc(`${pid}/status`)?.matchAll(/^(?:Sig|Shd)Pnd:\s*([0-9a-f]+)$/gm) ?? []
+  return [...pending].some(([, bits]) => (BigInt(`0x${bits}`) & SIGKILL_BIT) !== 0n)
+}
 
 /** Runs inside the runner: writes on SIGUSR2 where its timers were set, those that keep no process alive too. */
 const PROBE = (file: string): string => `
@@ -145,7 +154,7 @@ export class World {
     })
     this.#runner = replaced
     await replaced
-    const left = started.filter(isLiving)
+    const left = started.filter((ref) => isLiving(ref) && !isDying(ref))
     if (left.length > 0)
       throw new Error(`after ${signal} these outlive the next start: ${JSON.stringify(left)}`)
   }
