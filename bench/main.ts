@@ -12,6 +12,7 @@ import { growth } from './measures/growth.ts'
 import { idleMemory } from './measures/idle-memory.ts'
 import { launch } from './measures/launch.ts'
 import { longThread } from './measures/long-thread.ts'
+import { memoryAfterLoad } from './measures/memory-after-load.ts'
 import { redaction } from './measures/redaction.ts'
 import { redis } from './measures/redis.ts'
 import { redisReaders } from './measures/redis-readers.ts'
@@ -40,6 +41,7 @@ const MEASURES: readonly Measure[] = [
   fanOut,
   stoppedReader,
   doorUnderLoad,
+  memoryAfterLoad,
   replay,
   redis,
   redisReaders,

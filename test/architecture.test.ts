@@ -147,7 +147,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'whole-number',
     'within',
   ],
-  http: ['channels', 'http/document', 'http/doors', 'http/platform', 'http/routes'],
+  http: ['channels', 'errors', 'http/document', 'http/doors', 'http/platform', 'http/routes'],
   telemetry: ['agent', 'agui', 'channels'],
   grpc: ['errors', 'proxy-settings', 'tunnel'],
   openshell: ['errors', 'grpc', 'policy/read', 'proxy-settings', 'tunnel', 'within'],

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readBytes, send } from '../support/client.ts'
 import type { Measure, Row } from '../support/measure.ts'
 import { cpuMs } from '../support/proc.ts'
@@ -15,19 +17,32 @@ export const startUp: Measure = {
   run: measure,
 }
 
+/** Pause between two questions to a server that does not answer yet, in milliseconds. */
+const RETRY_MS = 1
+
 interface Start {
+  /** To the answer of `/health`. */
   ms: number
+  /** To the line that says that it listens: what follows is served at once. */
+  readyMs: number
+  /** Processor time that it has used by then. */
   processorMs: number
 }
 
+type Open = (variables: Record<string, string>) => Promise<RunnerHandle>
+
 async function measure(workshop: Workshop): Promise<Row[]> {
   const { againstMain } = workshop
-  const sides: { name: string; open: () => Promise<RunnerHandle>; starts: Start[] }[] = [
-    { name: 'a bare Fastify', open: () => workshop.bareServer('Fastify'), starts: [] },
-    { name: 'a bare node:http', open: () => workshop.bareServer('node:http'), starts: [] },
+  const sides: { name: string; open: Open; starts: Start[] }[] = [
+    { name: 'a bare Fastify', open: (env) => workshop.bareServer('Fastify', env), starts: [] },
+    { name: 'a bare node:http', open: (env) => workshop.bareServer('node:http', env), starts: [] },
   ]
   if (againstMain !== undefined)
-    sides.push({ name: 'the other build', open: () => workshop.runner({ main: againstMain }), starts: [] })
+    sides.push({
+      name: 'the other build',
+      open: (env) => workshop.runner({ main: againstMain, env }),
+      starts: [],
+    })
   const ours: Start[] = []
   const node: number[] = []
   for (let round = 0; round <= workshop.repetitions(16); round++) {
@@ -35,7 +50,7 @@ async function measure(workshop: Workshop): Promise<Row[]> {
     const keep = <Taken>(list: Taken[], taken: Taken): void => {
       if (round > 0) list.push(taken)
     }
-    keep(ours, await startToHealth(() => workshop.runner()))
+    keep(ours, await startToHealth((env) => workshop.runner({ env })))
     for (const { open, starts } of sides) keep(starts, await startToHealth(open))
     keep(node, await emptyMs(workshop))
   }
@@ -46,7 +61,8 @@ async function measure(workshop: Workshop): Promise<Row[]> {
   }
   const rows = sides.flatMap((side) => [
     rowOf('spawn to /health 200', 'ms', side),
-    rowOf('processor time of it', 'processorMs', side),
+    rowOf('spawn to the line "listening"', 'readyMs', side),
+    rowOf('processor time of that', 'processorMs', side),
   ])
   const [judged] = rows
   const isWithin = (judged?.ratio ?? Number.NaN) <= RATIO_MAX
@@ -58,14 +74,43 @@ async function measure(workshop: Workshop): Promise<Row[]> {
   ]
 }
 
-/** Asked as soon as it says that it listens: polling would take the processor from what is measured. */
-async function startToHealth(open: () => Promise<RunnerHandle>): Promise<Start> {
+/** Asked until there is an answer, as who waits for a server does: its address is known before it listens. */
+async function startToHealth(open: Open): Promise<Start> {
+  const port = await freePort()
   const start = performance.now()
-  const server = await open()
-  await readBytes(await send(`${server.url}/health`))
-  const taken = { ms: performance.now() - start, processorMs: cpuMs(server.pid) }
-  await server.close()
-  return taken
+  const opening = open({ AGUI_PORT: String(port) })
+  const asking = new AbortController()
+  try {
+    const [ms, [server, readyMs]] = await Promise.all([
+      untilHealthy(`http://127.0.0.1:${port}/health`, asking.signal).then(() => performance.now() - start),
+      opening.then((opened) => [opened, performance.now() - start] as const),
+    ])
+    const taken = { ms, readyMs, processorMs: cpuMs(server.pid) }
+    await server.close()
+    return taken
+  } finally {
+    asking.abort()
+  }
+}
+
+async function untilHealthy(url: string, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await readBytes(await send(url))
+      return
+    } catch {
+      await sleep(RETRY_MS)
+    }
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 async function emptyMs(workshop: Workshop): Promise<number> {

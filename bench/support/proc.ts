@@ -10,6 +10,11 @@ export function residentMib(pid: number): number {
   return statusField(pid, 'VmRSS') / KIB
 }
 
+/** Resident memory that no file is behind, in MiB. */
+export function anonymousMib(pid: number): number {
+  return statusField(pid, 'RssAnon') / KIB
+}
+
 /** Processor time that its threads have used so far, in milliseconds; to the nanosecond, where ticks are hundredths of a second. */
 export function cpuMs(pid: number): number {
   const threads = readdirSync(`/proc/${pid}/task`)

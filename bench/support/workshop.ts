@@ -137,8 +137,11 @@ export class Workshop {
   }
 
   /** The least that can answer, in a process of its own. In the same environment: Node 20 reads the CA of a sandbox first. */
-  async bareServer(name: keyof typeof BARE_SERVERS): Promise<RunnerHandle> {
-    const env = this.environment(this.folder())
+  async bareServer(
+    name: keyof typeof BARE_SERVERS,
+    variables: Record<string, string> = {},
+  ): Promise<RunnerHandle> {
+    const env = this.environment(this.folder(), variables)
     const command = ['--eval', BARE_SERVERS[name]]
     return await this.#listening(
       spawn(process.execPath, command, { env, cwd: REPOSITORY, stdio: ['ignore', 'pipe', 'pipe'] }),

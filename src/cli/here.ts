@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { newId, Runner } from '@agui-runner/client'
 import { type Env, loadConfig } from '../config.ts'
 import { RunnerError } from '../errors.ts'
-import { createRunner } from '../runner/create.ts'
+import { openRunner } from '../runner/open.ts'
 import { StateFolder } from '../runner/state-folder.ts'
 import { createLogger } from '../telemetry/logger.ts'
 import type { CliContext } from './context.ts'
@@ -110,7 +110,7 @@ export async function openHere({ context, ...options }: HereOptions): Promise<He
     await claimed.instance.close(0)
   }
   try {
-    const served = await createRunner({
+    const served = await openRunner({
       config,
       version: context.version,
       env,
@@ -121,12 +121,12 @@ export async function openHere({ context, ...options }: HereOptions): Promise<He
       onFatal,
     })
     stateFolder.watch(onFatal)
-    const url = await served.listen().catch(async (error: unknown) => {
+    await served.serve().catch(async (error: unknown) => {
       await served.close()
       throw error
     })
     return {
-      runner: new Runner({ url, token }),
+      runner: new Runner({ url: served.url, token }),
       async close() {
         await served.close()
         await release()

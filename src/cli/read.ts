@@ -1,7 +1,8 @@
 import { Command } from 'commander'
 import { loadConfig } from '../config.ts'
 import { toMessage } from '../errors.ts'
-import { createReader } from '../runner/reader.ts'
+import { openReader } from '../runner/open.ts'
+import type { OpenReader } from '../runner/reader.ts'
 import { createLogger } from '../telemetry/logger.ts'
 import type { CliContext } from './context.ts'
 import { EXIT, exitCodeOfError } from './exit.ts'
@@ -21,12 +22,12 @@ async function read(context: CliContext): Promise<number> {
   const logging = await createLogger({ level: config.logLevel, console: isTerminal ? 'pretty' : 'json' })
   const { logger } = logging
   const stopping = stopSignal(() => logger.info('stopping'))
-  let reader: Awaited<ReturnType<typeof createReader>> | undefined
+  let reader: OpenReader | undefined
   let code: number = EXIT.ok
   try {
-    reader = await createReader({ config, version, env, logger })
-    const url = await reader.listen()
-    logger.info({ url, pid: process.pid }, 'listening')
+    reader = await openReader({ config, version, env, logger })
+    reader.serve()
+    logger.info({ url: reader.url, pid: process.pid }, 'listening')
     await stopping.stopped
   } catch (error) {
     code = exitCodeOfError(error)

@@ -6,7 +6,8 @@ import { type Config, type Env, loadConfig } from '../config.ts'
 import { toMessage } from '../errors.ts'
 import type { GatewayRelay } from '../launch/gateway-relay.ts'
 import { isPlatformRun } from '../platform-link/message-run.ts'
-import { createRunner, type Runner } from '../runner/create.ts'
+import type { Runner } from '../runner/create.ts'
+import { openRunner } from '../runner/open.ts'
 import { StateFolder } from '../runner/state-folder.ts'
 import { createLogger, type Logger, type RunnerLogger } from '../telemetry/logger.ts'
 import type { CliContext } from './context.ts'
@@ -110,7 +111,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
       const { openGatewayRelay } = await import('../launch/gateway-relay.ts')
       relay = await openGatewayRelay(config.gatewaySocket, env)
     }
-    runner = await createRunner({
+    runner = await openRunner({
       config,
       version: options.version,
       env: relay === undefined ? env : { ...env, ...relay.environment },
@@ -125,7 +126,8 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
     })
     warnOfDoors(config, logger)
     stateFolder.watch(onFatal)
-    const url = await runner.listen()
+    await runner.serve()
+    const { url } = runner
     logger.info({ url, pid: process.pid }, 'listening')
     options.onListening?.(url)
     if (awaited === 'first') {

@@ -6,9 +6,8 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify'
-import { connectionDropped, httpAnswered } from '../channels.ts'
+import { httpAnswered } from '../channels.ts'
 import type { DocumentedRoute } from './document/openapi.ts'
-import { clientErrors, refuseExpectations } from './doors/client-errors.ts'
 import { allowOrigins } from './doors/cors.ts'
 import { checkPlace, checkToken, type DoorOptions } from './doors/doors.ts'
 import { createErrorHandler, createNotFoundHandler } from './doors/error-answers.ts'
@@ -47,17 +46,6 @@ export interface ServerOptions
   requestBodyBytesMax: number
   /** Whether requests for a thread that lives on another runner are forwarded to that runner. */
   forwardRuns: boolean
-  /** Upper bound of the request line and the headers together, in bytes. */
-  headersBytesMax: number
-  /** Time within which a head must be complete; later the connection is closed (slow loris). */
-  headersTimeoutMs: number
-  /** Time within which a whole request must arrive, including its body. The answer is not limited. */
-  requestTimeoutMs: number
-  /** How long an idle connection is kept open for its next request. */
-  keepAliveTimeoutMs: number
-  subscribersMax: number
-  /** Upper bound of the connections beside those of the subscribers. Connections above it are closed at once. */
-  otherConnectionsMax: number
   /** Upper bound of the requests from one address. Pages, probes and other routes are counted separately. */
   requestsPerMinuteMax: number
   /** Upper bound of the requests from one address that the checks of Host, Origin and token refuse. */
@@ -65,9 +53,6 @@ export interface ServerOptions
   /** The options of the platform's routes; undefined in a process without a workspace. */
   platform: PlatformRoutesOptions | undefined
 }
-
-/** Longest interval between two checks for time-outs. With Node's 30 s a slow loris would live four times as long. */
-const TIMEOUT_CHECK_MS = 5000
 
 /**
  * Stand-ins for Fastify's own validator and serialiser, which it would load by default: 170 files, for schemas that no
@@ -80,40 +65,23 @@ const NO_COMPILERS = {
   buildSerializer: () => () => JSON.stringify,
 }
 
-/** Builds the server with all its routes. It does not listen yet. */
+/** Builds the server with all its routes. It never listens: a `Listener` gives it its requests and handshakes. */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const answerError = createErrorHandler(options.redactor)
   const handleError = options.forwardRuns ? forwardElsewhere(answerError) : answerError
   const { trustedProxies = [], allowedOrigins } = options
-  const unread = clientErrors(allowedOrigins)
   const app = Fastify({
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     bodyLimit: options.requestBodyBytesMax,
-    requestTimeout: options.requestTimeoutMs,
-    keepAliveTimeout: options.keepAliveTimeoutMs,
-    // A missing Host is refused by `checkPlace`, in the shape of every other error.
-    http: {
-      maxHeaderSize: options.headersBytesMax,
-      headersTimeout: options.headersTimeoutMs,
-      connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, Math.ceil(options.headersTimeoutMs / 2)),
-      requireHostHeader: false,
-    },
     // An id that is too long gets an answer that says so. With a lower limit the router would answer 404.
     routerOptions: { maxParamLength: options.urlBytesMax },
-    forceCloseConnections: 'idle',
     schemaController: { compilersFactory: NO_COMPILERS },
     return503OnClosing: false,
-    clientErrorHandler: unread.answer,
     rewriteUrl: (request) => readableUrl(request, options),
     frameworkErrors: handleError,
   })
-  const max = options.subscribersMax + options.otherConnectionsMax
-  app.server.maxConnections = max
-  app.server.on('drop', () => connectionDropped.publish({ max }))
-  app.server.on('request', unread.onRequest)
-  refuseExpectations(app.server, allowedOrigins)
   observe(app)
   await allowOrigins(app, allowedOrigins)
   readForwarded(app, trustedProxies)

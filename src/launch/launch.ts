@@ -129,7 +129,7 @@ export async function launch(options: LaunchSettings): Promise<Launched> {
   try {
     await running.start()
     signal.throwIfAborted()
-    await running.untilHealthy()
+    await running.untilServing()
     void running.warnUnlessReady()
   } catch (error) {
     await running.close()
@@ -199,10 +199,11 @@ class RunningLaunch implements Launched {
     this.#tellEnd(this.#end)
   }
 
-  async untilHealthy(): Promise<void> {
+  async untilServing(): Promise<void> {
     const { signal } = this.#options
     const until = performance.now() + HEALTH_MS
-    while ((await this.#status('/health')) !== 200) {
+    // A runner that still loads answers /health, and holds everything else until it can serve.
+    while ((await this.#status('/capabilities')) !== 200) {
       if (this.#end !== undefined) throw this.#end
       signal.throwIfAborted()
       if (performance.now() > until)

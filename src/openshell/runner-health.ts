@@ -11,16 +11,17 @@ const LOOK_MS = 250
 const CALL_MS = 10_000
 
 /**
- * Waits until the server at `place` answers GET /health with 200.
+ * Waits until the server at `place` answers GET /health with 200, and then answers anything else: a runner that still
+ * loads answers /health, and holds everything else until it can serve.
  *
  * @throws {RunnerError} `sandbox_failed` when it takes longer than `timeoutMs`.
  */
-export async function untilHealthy(
+export async function untilServing(
   place: RunnerAddress,
   { signal: outer, timeoutMs }: { signal: AbortSignal; timeoutMs: number },
 ): Promise<void> {
   await within({ signal: outer, timeoutMs }, async (signal) => {
-    while (!(await isHealthy(place, signal))) {
+    while (!(await isServing(place, signal))) {
       await delay(LOOK_MS, undefined, { signal }).catch(() => undefined)
       outer.throwIfAborted()
       if (signal.aborted)
@@ -32,17 +33,20 @@ export async function untilHealthy(
   })
 }
 
-function isHealthy(place: RunnerAddress, signal: AbortSignal): Promise<boolean> {
+async function isServing(place: RunnerAddress, signal: AbortSignal): Promise<boolean> {
+  if ((await statusOf('/health', place, signal)) !== 200) return false
+  return (await statusOf('/capabilities', place, signal)) !== undefined
+}
+
+/** @returns the status of the answer; undefined when there is none. */
+function statusOf(path: string, place: RunnerAddress, signal: AbortSignal): Promise<number | undefined> {
   return new Promise((resolve) => {
-    const asked = request(
-      { ...place, path: '/health', signal, timeout: CALL_MS, agent: false },
-      (response) => {
-        response.resume()
-        resolve(response.statusCode === 200)
-      },
-    )
+    const asked = request({ ...place, path, signal, timeout: CALL_MS, agent: false }, (response) => {
+      response.resume()
+      resolve(response.statusCode)
+    })
     asked.once('timeout', () => asked.destroy())
-    asked.once('error', () => resolve(false))
+    asked.once('error', () => resolve(undefined))
     asked.end()
   })
 }

@@ -5,7 +5,7 @@ import type { Gateway } from './gateway-client.ts'
 import { Forward } from './port-forward.ts'
 import { type ProviderSecrets, provideProviders } from './providers.ts'
 import { putAway, type SandboxState } from './put-away.ts'
-import { untilHealthy } from './runner-health.ts'
+import { untilServing } from './runner-health.ts'
 import { provideSandbox, SANDBOX_PACE, type SandboxPace, untilReady } from './sandbox.ts'
 import { RUN_LABEL, type SandboxPlan } from './sandbox-plan.ts'
 import { inside, inWorkspace, type Sandbox, type SandboxAt } from './service.ts'
@@ -114,7 +114,7 @@ class Launch {
       },
     })
     this.#forward = forward
-    await this.#untilHealthy(forward, ended)
+    await this.#untilServing(forward, ended)
     answers = true
     return { address: forward.address, ended, close: () => this.close() }
   }
@@ -176,17 +176,17 @@ class Launch {
     }
   }
 
-  async #untilHealthy(forward: Forward, ended: Promise<CommandEnd>): Promise<void> {
+  async #untilServing(forward: Forward, ended: Promise<CommandEnd>): Promise<void> {
     const { signal, plan } = this.#options
     const early = ended.then((end) => {
       if ('failure' in end) throw end.failure
       throw failed(`${plan.command[0]} ended with ${end.code} before it answered`)
     })
     const wants = { signal: this.#closing.signal, timeoutMs: this.#pace.health }
-    const healthy = untilHealthy(forward.place, wants)
+    const serving = untilServing(forward.place, wants)
     // The later of the two failures has no other handler.
-    for (const one of [early, healthy]) one.catch(() => undefined)
-    await unlessAborted(signal, Promise.race([early, healthy]))
+    for (const one of [early, serving]) one.catch(() => undefined)
+    await unlessAborted(signal, Promise.race([early, serving]))
   }
 }
 

@@ -23,8 +23,10 @@ import { openThreads } from './threads.ts'
 import { prepareWorkspace, startupPromptOf } from './workspace.ts'
 
 export interface Runner {
-  /** Starts to listen. Resolves with the address. */
-  listen(): Promise<string>
+  /** The address: an http URL, or `unix:` and the path of a socket. */
+  readonly url: string
+  /** Serves the clients that the listener holds, and all that come; begins the work that no client waits for. */
+  serve(): Promise<void>
   /** Admits a run that no client has sent. */
   submit(input: RunAgentInput): Promise<unknown>
   stateOf(threadId: string): Promise<ThreadState | undefined>
@@ -39,6 +41,7 @@ export interface Runner {
 /** Creates the runner: the composition root. Every opened part is closed again when a later part cannot be opened. */
 export async function createRunner(options: RunnerOptions): Promise<Runner> {
   const opened = new CloseStack()
+  opened.defer(() => options.listener.close())
   try {
     return await open(options, opened)
   } catch (error) {
@@ -105,16 +108,16 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
     metrics: async () => (await metrics()).read(),
   })
   onOpened?.('server')
-  const { listen } = server
+  const { serve } = server
   return {
-    async listen() {
-      const url = await listen()
-      // The metrics are loaded before the first run, but not before the first client is served.
+    url: options.listener.url,
+    async serve() {
+      // The metrics count from the first run.
       opened.adopt(await metrics(), (it) => it.close())
+      serve()
       begin(options, { threads, credentials, enforcement, workspace })
       opened.adopt(checkBinarySoon(agent, logger), clearImmediate)
       link?.start()
-      return url
     },
     submit: (input) => threads.submit(input),
     startupPrompt: (untilSignal) => startupPromptOf(workspace, config, untilSignal),

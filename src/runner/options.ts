@@ -1,10 +1,13 @@
 import type { RunEnd } from '../agent/agent.ts'
 import type { Config, Env } from '../config.ts'
+import type { Listener } from '../http/listener.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { StateFolder } from './state-folder.ts'
 
 export interface RunnerOptions {
   config: Config
+  /** It listens already. The runner takes it over, and closes it. */
+  listener: Listener
   version: string
   /** The environment that names the model route, and that Claude Code's environment is taken from. */
   env: Env

@@ -3,6 +3,7 @@ import { capabilitiesOf } from '../agui/capabilities.ts'
 import { isMemory, lookAt } from '../claude/memory.ts'
 import type { Config, Env } from '../config.ts'
 import { RunnerError } from '../errors.ts'
+import type { Listener } from '../http/listener.ts'
 import { buildServer } from '../http/server.ts'
 import { Subscribers } from '../http/stream/subscribers.ts'
 import { readKnownSecrets } from '../redaction/known-secrets.ts'
@@ -14,14 +15,21 @@ import { attempt, checkOf } from './checks.ts'
 import { CloseStack } from './close-stack.ts'
 import { lazyMetrics, readerSources } from './metric-sources.ts'
 import { startOtlp } from './otlp.ts'
-import { doorsOf, listening, type OpenServer } from './server.ts'
+import { doorsOf, type OpenServer, serverOf } from './server.ts'
 import { checkRoom, openSharedStorage } from './state.ts'
 
 export interface ReaderOptions {
   config: Config
+  /** It listens already. The reader takes it over, and closes it. */
+  listener: Listener
   version: string
   env: Env
   logger: Logger
+}
+
+export interface OpenReader extends OpenServer {
+  /** As the runner's. */
+  readonly url: string
 }
 
 /**
@@ -30,14 +38,27 @@ export interface ReaderOptions {
  *
  * @throws {RunnerError} `config_invalid` without EVENT_LOG_URL, and the errors of `openStorage`.
  */
-export async function createReader({ config, version, env, logger }: ReaderOptions): Promise<OpenServer> {
+export async function createReader(options: ReaderOptions): Promise<OpenReader> {
+  const opened = new CloseStack()
+  opened.defer(() => options.listener.close())
+  try {
+    return await open(options, opened)
+  } catch (error) {
+    await opened.close().catch(() => undefined)
+    throw error
+  }
+}
+
+async function open(
+  { config, listener, version, env, logger }: ReaderOptions,
+  opened: CloseStack,
+): Promise<OpenReader> {
   const { eventLogUrl, limits, sessionId, model } = config
   if (eventLogUrl === undefined) {
     throw new RunnerError('config_invalid', 'EVENT_LOG_URL: must be set; it names the Redis that is read.')
   }
   const redactor = createRedactor({ values: readKnownSecrets(env) })
   redactLines(logger, redactor.redactText)
-  const opened = new CloseStack()
   const storage = opened.adopt(await openSharedStorage(config, eventLogUrl, randomUUID()), (it) => it.close())
   const { log, blobs } = storage
   // The server is closed after the log, which ends its readers with their last record.
@@ -66,7 +87,7 @@ export async function createReader({ config, version, env, logger }: ReaderOptio
     }),
     platform: undefined,
   })
-  server = listening(app, config, logger)
-  const { listen } = server
-  return { listen, close: () => opened.close() }
+  server = await serverOf(app, listener)
+  const { serve } = server
+  return { url: listener.url, serve, close: () => opened.close() }
 }

@@ -1,6 +1,6 @@
-import type { AddressInfo } from 'node:net'
 import { capabilitiesOf } from '../agui/capabilities.ts'
 import type { Config, Env } from '../config.ts'
+import type { Listener } from '../http/listener.ts'
 import type { LivingAgent } from '../http/platform/living-threads.ts'
 import { openPlatform } from '../http/platform/open-platform.ts'
 import type { ServerOptions } from '../http/server.ts'
@@ -17,6 +17,7 @@ import type { Workspace } from '../workspace/workspace.ts'
 
 interface Served extends Pick<ServerOptions, 'checks' | 'metrics'> {
   config: Config
+  listener: Listener
   version: string
   env: Env
   logger: Logger
@@ -31,18 +32,15 @@ interface Served extends Pick<ServerOptions, 'checks' | 'metrics'> {
 }
 
 export interface OpenServer {
-  /** Starts to listen. Resolves with the address: an http URL, or `unix:` and the path of the socket. */
-  listen(): Promise<string>
+  /** Answers what the listener holds, and all that comes. */
+  serve(): void
   /** Lets open answers finish for a moment, then ends every connection. Safe to call twice. */
   close(): Promise<void>
 }
 
-/** How long a client may take to receive the last bytes when the runner stops. */
-const DRAIN_MS = 1000
-
 /** Builds the HTTP server. Only the checks of each request get the token. */
 export async function openServer(parts: Served): Promise<OpenServer> {
-  const { config, redactor, log, threads, blobs, workspace, checks, metrics } = parts
+  const { config, listener, redactor, log, threads, blobs, workspace, checks, metrics } = parts
   const { limits, sessionId } = config
   const logger = parts.logger.child({})
   const app = await buildServer({
@@ -69,7 +67,7 @@ export async function openServer(parts: Served): Promise<OpenServer> {
       living: livingAgent(threads),
     }),
   })
-  return listening(app, config, logger)
+  return await serverOf(app, listener)
 }
 
 /** Returns the part of the configuration that the server needs to admit and limit requests. */
@@ -95,30 +93,17 @@ export function doorsOf({
   }
 }
 
-export function listening(
+export async function serverOf(
   app: Awaited<ReturnType<typeof buildServer>>,
-  { host, port, socket }: Pick<Config, 'host' | 'port' | 'socket'>,
-  logger: Logger,
-): OpenServer {
+  listener: Listener,
+): Promise<OpenServer> {
+  await app.ready()
   return {
-    async listen() {
-      const { level } = logger
-      // Silences Fastify's own announcements, one for each address. The runner logs one line itself.
-      logger.level = 'warn'
-      await app.listen(
-        socket === undefined ? { host, port } : { path: socket, readableAll: true, writableAll: true },
-      )
-      logger.level = level
-      return socket === undefined ? urlOf(app.server.address(), host) : `unix:${socket}`
+    serve: () => listener.handOver(app.server),
+    async close() {
+      await Promise.all([app.close(), listener.close()])
     },
-    close: () => drain(app),
   }
-}
-
-async function drain(app: Awaited<ReturnType<typeof buildServer>>): Promise<void> {
-  const late = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS)
-  await app.close()
-  clearTimeout(late)
 }
 
 function describeCapabilities({ config, version, isAsking, enforcement }: Served) {
@@ -145,9 +130,4 @@ function livingAgent(threads: Threads): LivingAgent {
       (await (await threads.find(id))?.agent.stopTask(taskId, signal)) ?? false,
     taskOutput: async (id, taskId) => await (await threads.find(id))?.agent.taskOutput(taskId),
   }
-}
-
-function urlOf(address: string | AddressInfo | null, host: string): string {
-  const port = typeof address === 'object' && address !== null ? address.port : 0
-  return `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`
 }

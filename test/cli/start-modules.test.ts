@@ -28,14 +28,27 @@ const ON_SIGNAL = `
   })
 `
 
+/** Each is loaded while the server listens already and answers /health. */
+const WHILE_LISTENING = [
+  ...['fastify', '@fastify/websocket', '@fastify/cors', 'lmdb', '@ag-ui/core', 'ws', 'yaml', 'prom-client'],
+  ...['src/runner/create.ts', 'src/http/server.ts', 'src/http/routes', 'src/thread', 'src/claude'],
+  ...['src/policy', 'src/sandbox', 'src/storage', 'src/redaction'],
+]
+
 const Metafile = z.object({
   outputs: z.record(
     z.string(),
-    z.object({ inputs: z.record(z.string(), z.object({ bytesInOutput: z.number() })) }),
+    z.object({
+      entryPoint: z.string().optional(),
+      imports: z.array(z.object({ path: z.string(), kind: z.string() })),
+      inputs: z.record(z.string(), z.object({ bytesInOutput: z.number() })),
+    }),
   ),
 })
+type Outputs = z.infer<typeof Metafile>['outputs']
 
 const bench = await openBench()
+const outputs = bundle(bench.directory)
 afterAll(() => bench.close())
 
 test('a server that has answered /health has loaded nothing that has its own first use', async () => {
@@ -47,29 +60,59 @@ test('a server that has answered /health has loaded nothing that has its own fir
   const { urls } = z
     .object({ urls: z.array(z.string()) })
     .parse(await runner.line(({ msg }) => msg === 'scripts'))
-  const inputs = bundledInputs(bench.directory)
+  const inputs = new Map(
+    Object.entries(outputs).map(([file, { inputs }]) => [basename(file), namesOf(inputs)]),
+  )
   const loaded = urls.flatMap((url) => inputs.get(basename(url)) ?? [url])
 
   // Without these the list would be of something else.
   expect(loaded.some((path) => path.includes('/fastify/'))).toBe(true)
   expect(loaded.some((path) => path.includes('src/runner/create.ts'))).toBe(true)
-  const tooEarly = LATER.filter((name) => {
-    const part = name.startsWith('src/') ? name : `node_modules/${name}`
-    return loaded.some((path) => path.includes(`${part}/`) || path.endsWith(part))
-  })
-  expect(tooEarly).toEqual([])
+  expect(LATER.filter(isIn(loaded))).toEqual([])
 })
 
-/** What each file of the bundle is made of. Its names come of its content, so that they are those of what runs. */
-function bundledInputs(directory: string): Map<string, string[]> {
+test('a server listens with little more than its configuration', () => {
+  const entries = ['src/main.ts', 'src/cli/serve.ts'].flatMap((entry) =>
+    Object.keys(outputs).filter((file) => outputs[file]?.entryPoint === entry),
+  )
+  expect(entries).toHaveLength(2)
+  const before = [...withImports(entries)].flatMap((file) => namesOf(outputs[file]?.inputs ?? {}))
+  for (const needed of ['src/http/listener.ts', 'src/config.ts', 'zod', 'pino'])
+    expect([needed].filter(isIn(before))).toEqual([needed])
+  expect(WHILE_LISTENING.filter(isIn(before))).toEqual([])
+})
+
+/** Whether one of these files is the named one, or of the named package or folder. */
+function isIn(paths: readonly string[]) {
+  return (name: string): boolean => {
+    const part = name.startsWith('src/') ? name : `node_modules/${name}`
+    return paths.some((path) => path.includes(`${part}/`) || path.endsWith(part))
+  }
+}
+
+/** The names of what is in a file of the bundle. */
+function namesOf(inputs: Outputs[string]['inputs']): string[] {
+  return Object.keys(inputs).filter((input) => (inputs[input]?.bytesInOutput ?? 0) > 0)
+}
+
+/** These files of the bundle, and all that they cannot be loaded without. */
+function withImports(files: readonly string[], found = new Set<string>()): Set<string> {
+  for (const file of files) {
+    if (found.has(file)) continue
+    found.add(file)
+    const needed = (outputs[file]?.imports ?? []).filter(({ kind }) => kind === 'import-statement')
+    withImports(
+      needed.map(({ path }) => path).filter((path) => path in outputs),
+      found,
+    )
+  }
+  return found
+}
+
+/** The files of the bundle. Their names come of their content, so that they are those of what runs. */
+function bundle(directory: string): Outputs {
   const metafile = join(directory, 'bundle.json')
   const words = [`--outdir=${join(directory, 'bundle')}`, `--metafile=${metafile}`]
   execFileSync('npm', ['run', '--silent', 'bundle', '--', ...words])
-  const { outputs } = Metafile.parse(JSON.parse(readFileSync(metafile, 'utf8')))
-  return new Map(
-    Object.entries(outputs).map(([file, { inputs }]) => [
-      basename(file),
-      Object.keys(inputs).filter((input) => (inputs[input]?.bytesInOutput ?? 0) > 0),
-    ]),
-  )
+  return Metafile.parse(JSON.parse(readFileSync(metafile, 'utf8'))).outputs
 }

@@ -6,6 +6,7 @@ import { pino } from 'pino'
 import { afterAll, expect, test } from 'vitest'
 import { runEnded } from '../../src/channels.ts'
 import { loadConfig } from '../../src/config.ts'
+import { Listener } from '../../src/http/listener.ts'
 import { createRunner } from '../../src/runner/create.ts'
 import { StateFolder } from '../../src/runner/state-folder.ts'
 
@@ -23,9 +24,10 @@ async function openUntil(part: string): Promise<string[]> {
     ...{ ANTHROPIC_BASE_URL: 'http://127.0.0.1:9', ANTHROPIC_API_KEY: 'none', AGUI_PORT: '0' },
   }
   const config = loadConfig(env, { appDirectory: process.cwd(), workingDirectory: directory })
+  const listener = await Listener.open({ ...config, ...config.limits })
   const opened: string[] = []
   const creating = createRunner({
-    ...{ config, env, version: '0', isMock: true },
+    ...{ config, listener, env, version: '0', isMock: true },
     logger: pino({ enabled: false }),
     stateFolder: new StateFolder(config.stateDirectory),
     onOpened(name) {

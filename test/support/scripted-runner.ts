@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { type Config, loadConfig } from '../../src/config.ts'
+import { Listener } from '../../src/http/listener.ts'
 import { createRedactor } from '../../src/redaction/redactor.ts'
 import { openServer } from '../../src/runner/server.ts'
 import { openStorage } from '../../src/runner/state.ts'
@@ -80,15 +81,17 @@ export async function openScriptedRunner(
   const parts = { redactor, enforcement, log, blobs, logger, storage }
   const threads = openThreads({ ...limits, ...parts, agent, onRunEnded: () => undefined, onFatal: fail })
   await threads.recover()
+  const listener = await Listener.open({ ...config, ...limits })
+  const { url } = listener
   const server = await openServer({
     ...parts,
-    ...{ config, env, version: '0', threads, isAsking: true },
+    ...{ config, listener, env, version: '0', threads, isAsking: true },
     workspace: await prepareWorkspace({ config, env, logger, storage }),
     checks: async () => [],
     metrics: async () => ({ contentType: 'text/plain', text: '' }),
   })
   const link = await place.link?.({ agent, threads, storage, config })
-  const url = await server.listen()
+  server.serve()
   threads.resume()
   return {
     url,

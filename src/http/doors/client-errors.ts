@@ -1,9 +1,8 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { ConnectionError } from 'fastify'
 import { type ErrorCode, RunnerError } from '../../errors.ts'
-import { leaveFor } from './cors.ts'
 import { toErrorBody } from './error-answers.ts'
+import { leaveFor } from './leave.ts'
 
 /** The answers to what Node's parser refuses before there is a request, by Node's error code. */
 const REFUSALS: Record<string, { code: ErrorCode; message: string }> = {
@@ -21,26 +20,29 @@ const REFUSALS: Record<string, { code: ErrorCode; message: string }> = {
  * Answers bytes that are not an HTTP request, and requests that stay incomplete. Pages of the allowed origins can read
  * these answers as any other.
  */
-export function clientErrors(allowedOrigins: readonly string[]) {
+export function answerClientErrors(server: Server, allowedOrigins: readonly string[]): void {
   /** The origin of the last request on each connection, for a request whose body does not arrive. */
   const origins = new WeakMap<Duplex, string>()
-  return {
-    onRequest({ headers, socket }: IncomingMessage): void {
-      if (headers.origin !== undefined) origins.set(socket, headers.origin)
-    },
-    answer(error: ConnectionError, socket: Duplex): void {
-      if (error.code === 'ECONNRESET') {
-        socket.destroy()
-        return
-      }
-      const { code, message } = REFUSALS[error.code] ?? {
-        code: 'invalid_input',
-        message: `This is no HTTP request that could be read (${error.code}).`,
-      }
-      const origin = originIn(error.rawPacket) ?? origins.get(socket)
-      refuse(socket, new RunnerError(code, message), leaveFor(origin, allowedOrigins))
-    },
-  }
+  server.on('request', ({ headers, socket }: IncomingMessage) => {
+    if (headers.origin !== undefined) origins.set(socket, headers.origin)
+  })
+  server.on('clientError', ({ code: reason = '', rawPacket }: ClientError, socket: Duplex) => {
+    if (reason === 'ECONNRESET') {
+      socket.destroy()
+      return
+    }
+    const { code, message } = REFUSALS[reason] ?? {
+      code: 'invalid_input',
+      message: `This is no HTTP request that could be read (${reason}).`,
+    }
+    const origin = originIn(rawPacket) ?? origins.get(socket)
+    refuse(socket, new RunnerError(code, message), leaveFor(origin, allowedOrigins))
+  })
+}
+
+interface ClientError extends Error {
+  code?: string
+  rawPacket?: unknown
 }
 
 /** Returns the origin in an incomplete head. Its only use is the comparison with the allowed origins. */

@@ -1,7 +1,7 @@
 import fastifyCors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
+import { EXPOSED } from './leave.ts'
 
-const EXPOSED = ['Retry-After']
 /** How long a browser may cache the answer to a preflight, in seconds. */
 const LEAVE_SECONDS = 600
 
@@ -18,23 +18,8 @@ export async function allowOrigins(app: FastifyInstance, allowedOrigins: readonl
     },
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     // Without `allowedHeaders` every requested header is allowed, because applications add their own.
-    exposedHeaders: EXPOSED,
+    exposedHeaders: [...EXPOSED],
     maxAge: LEAVE_SECONDS,
     strictPreflight: false,
   })
-}
-
-/** Returns the same headers for an answer that Fastify does not send. */
-export function leaveFor(
-  origin: string | undefined,
-  allowedOrigins: readonly string[],
-): Record<string, string> {
-  if (allowedOrigins.length === 0) return {}
-  if (origin === undefined || !allowedOrigins.includes(origin)) return { vary: 'Origin' }
-  const exposed = EXPOSED.join(', ')
-  return {
-    vary: 'Origin',
-    'access-control-allow-origin': origin,
-    'access-control-expose-headers': exposed,
-  }
 }

@@ -2,6 +2,7 @@ import type { AgentCapabilities } from '@ag-ui/core'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { about, ok } from '../document/about.ts'
+import { LIVENESS_PATHS, liveness } from '../doors/liveness.ts'
 import { leaving } from '../stream/leaving.ts'
 
 export interface Check {
@@ -44,12 +45,9 @@ const CAPABILITIES = about(() => ({
   answers: ok('What is built.', z.looseObject({})),
 }))
 
-/** Registers the liveness routes. They are open to everybody and only say that the process serves. */
 export function livenessRoutes({ sessionId }: HealthRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
-    for (const url of ['/health', '/healthz']) {
-      app.get(url, LIVENESS, async () => ({ status: 'healthy', session_id: sessionId ?? null }))
-    }
+    for (const url of LIVENESS_PATHS) app.get(url, LIVENESS, async () => liveness(sessionId))
   }
 }
 

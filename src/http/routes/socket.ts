@@ -20,7 +20,7 @@ import { RateLimit } from '../doors/rate-limit.ts'
 import { checkSent, type SentLimits } from '../doors/sent-ids.ts'
 import type { Tickets } from '../doors/tickets.ts'
 import { traceOf } from '../doors/trace-header.ts'
-import { divertUpgrades } from '../doors/upgrades.ts'
+import { SOCKET_PATH } from '../doors/upgrades.ts'
 import type { Reader } from '../stream/encoding.ts'
 import type { Subscribers } from '../stream/subscribers.ts'
 import { SentRuns } from './sent-runs.ts'
@@ -48,7 +48,6 @@ interface SocketOptions extends SocketRoutesOptions {
   onlyThread: string | undefined
 }
 
-const PATH = '/ws'
 /** Upper bound of the subscriptions of one socket. */
 const SUBSCRIPTIONS_MAX = 64
 
@@ -88,7 +87,6 @@ export function socketRoutes(options: SocketRoutesOptions): FastifyPluginAsync {
   return async (app) => {
     await app.register(fastifyWebsocket, {
       options: {
-        server: divertUpgrades(app.server, PATH),
         maxPayload: options.requestBodyBytesMax,
         // The token may come as a subprotocol. A browser only continues when the server selects one.
         handleProtocols: (protocols: Set<string>) => [...protocols][0] ?? false,
@@ -104,7 +102,7 @@ export function socketRoutes(options: SocketRoutesOptions): FastifyPluginAsync {
     })
     app.route({
       method: 'GET',
-      url: PATH,
+      url: SOCKET_PATH,
       ...ABOUT,
       handler() {
         throw new RunnerError('invalid_input', 'This is a WebSocket; ask for it with an Upgrade.')
