@@ -20,12 +20,17 @@ const KNOWN = new Set([
   ...['tools', 'context', 'forwardedProps', 'resume'],
 ])
 /** The existing platform's spellings (openshell.md 6.6). */
-const ALIASES: Record<string, string> = {
-  thread_id: 'threadId',
-  run_id: 'runId',
-  parent_run_id: 'parentRunId',
-  forwarded_props: 'forwardedProps',
-}
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ['thread_id', 'threadId'],
+  ['run_id', 'runId'],
+  ['parent_run_id', 'parentRunId'],
+  ['forwarded_props', 'forwardedProps'],
+])
+/** The spellings of Python's clients in a message; ag-ui-protocol reads both (agent-framework-ag-ui 1.7.0). */
+const MESSAGE_ALIASES: ReadonlyMap<string, string> = new Map([
+  ['tool_calls', 'toolCalls'],
+  ['tool_call_id', 'toolCallId'],
+])
 
 /**
  * Parses the body of `POST /` (agui-1.0-producer.md A1). Unknown members are stripped with a warning, a null in an
@@ -85,15 +90,26 @@ export function parseUserContent(content: unknown, id: string): UserMessage {
 
 function strip(body: Record<string, unknown>, warnings: string[]): Record<string, unknown> {
   const kept: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(body)) {
-    const name = ALIASES[key] ?? key
-    if (!KNOWN.has(name)) warnings.push(`${key}: unknown member`)
-    else if (name === key || !(name in body)) kept[name] = value
+  for (const [name, value] of Object.entries(renamed(body, ALIASES))) {
+    if (KNOWN.has(name)) kept[name] = value
+    else warnings.push(`${name}: unknown member`)
   }
   if (Array.isArray(kept['messages'])) {
     kept['messages'] = stripMessages(kept['messages'], warnings)
   }
   return kept
+}
+
+/** Returns the object with the members' names of AG-UI. A member that is there under both names counts as AG-UI has it. */
+function renamed(
+  object: Record<string, unknown>,
+  aliases: ReadonlyMap<string, string>,
+): Record<string, unknown> {
+  const entries = Object.entries(object).flatMap(([key, value]) => {
+    const name = aliases.get(key) ?? key
+    return name === key || !(name in object) ? [[name, value] as const] : []
+  })
+  return Object.fromEntries(entries)
 }
 
 /** Strips messages of unknown roles. The next message stands for such a one: when the thread knows it, it knows both. */
@@ -118,7 +134,7 @@ function stripMessages(messages: readonly unknown[], warnings: string[]): unknow
 
 function stripMessage(message: unknown, path: string, warnings: string[]): unknown {
   if (!isObject(message)) return message
-  const kept = { ...message }
+  const kept = renamed(message, MESSAGE_ALIASES)
   const { content } = kept
   if (!Array.isArray(content)) return kept
   const skipped: string[] = []

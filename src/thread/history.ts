@@ -249,9 +249,14 @@ function newSystem(
   })
 }
 
-/** Refuses assistant turns that this thread never had: their client believes in another conversation. */
+/**
+ * Refuses assistant turns that this thread never had: their client believes in another conversation. One that says nothing
+ * is what some clients hold after a failed run (agent-framework-ag-ui 1.7.0).
+ */
 function refuseForeignTurns(messages: readonly Message[], firstNew: number, known: KnownMessages): void {
-  const foreign = messages.findIndex((message) => message.role === 'assistant')
+  const foreign = messages.findIndex(
+    (message) => message.role === 'assistant' && (message.content || message.toolCalls?.length),
+  )
   if (foreign < 0) return
   throw conflict(
     known.lastUserMessageId === undefined

@@ -41,6 +41,6 @@ export function knownMessages(known: KnownIds): KnownMessages {
     messageDigest: (id) => digests.get(id) ?? known.lookedUp.messages.get(id)?.said,
     messageTurn: (id) => (digests.has(id) ? undefined : known.lookedUp.messages.get(id)?.by),
     // Steered messages are not in the log yet, so a history without them is whole.
-    lastUserMessageId: underWay.at(-1)?.[0] ?? known.stored.lastUserMessageId,
+    lastUserMessageId: underWay.at(-1)?.[0] ?? known.lookedUp.newestId ?? known.stored.lastUserMessageId,
   }
 }

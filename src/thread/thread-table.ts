@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
-import { aggregateTokenUsage, type TokenUsage } from '@ag-ui/core'
+import { aggregateTokenUsage, type Message, type TokenUsage } from '@ag-ui/core'
 import { TokenUsageSchema } from '@ag-ui/core/schemas'
 import { z } from 'zod'
 import type { AgentMemory, RunEnd } from '../agent/agent.ts'
 import { storeDamaged } from '../storage/damage.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Key, Write } from '../storage/table.ts'
+import { seenUnderOtherIds } from './numbered-anew.ts'
+import { untold } from './told-ids.ts'
 
 /** The facts of a thread that outlive the process, beside its log. Stored data is checked against this schema. */
 const ThreadFacts = z.object({
@@ -46,8 +48,10 @@ type SeenMessage = z.infer<typeof SeenMessage>
 /** What the store knows about the ids in a request. */
 export interface LookedUp {
   hasRun: boolean
-  /** The messages that the thread has seen, by id. */
+  /** The messages that the thread has seen, by the id that the request has for them. */
   messages: ReadonlyMap<string, SeenMessage>
+  /** The request's own id for the newest message that the thread has seen, if it gives its messages new ids. */
+  newestId?: string
 }
 
 /** A thread in the store. */
@@ -84,8 +88,18 @@ export class ThreadTable {
     return stored === undefined ? undefined : factsOf(threadId, stored)
   }
 
-  /** @throws {RunnerError} `storage_damaged`. */
-  async lookUp(threadId: string, runId: string, messageIds: readonly string[]): Promise<LookedUp> {
+  /**
+   * Looks up a run and the messages that a request names. A request that names no known one, and brings a history, is
+   * compared by what its messages say.
+   *
+   * @throws {RunnerError} `storage_damaged`.
+   */
+  async lookUp(
+    threadId: string,
+    runId: string,
+    messageIds: readonly string[],
+    history: readonly Message[] = [],
+  ): Promise<LookedUp> {
     const { runs, messages } = this.#storage.tables
     const [hasRun, found] = await Promise.all([
       runs.has(member(threadId, runId)),
@@ -94,7 +108,26 @@ export class ThreadTable {
     const seen = new Map<string, SeenMessage>()
     for (const [index, id] of messageIds.entries())
       if (found[index] !== undefined) seen.set(id, seenIn(threadId, found[index]))
-    return { hasRun, messages: seen }
+    const isKnown = history.some(({ role, id }) => role === 'user' && (seen.has(id) || seen.has(untold(id))))
+    if (isKnown || !history.some(({ role }) => role === 'assistant')) return { hasRun, messages: seen }
+    const taken = (await this.#taken(threadId)).map(({ message }) => message)
+    const alike = seenUnderOtherIds(history, taken)
+    const newestId = [...alike].find(([, message]) => message === taken.at(-1))?.[0]
+    return { hasRun, messages: new Map([...seen, ...alike]), ...(newestId === undefined ? {} : { newestId }) }
+  }
+
+  /** Reads every message that the thread has taken in, oldest first. @throws {RunnerError} `storage_damaged`. */
+  async #taken(
+    threadId: string,
+  ): Promise<{ key: Key; message: SeenMessage; by: NonNullable<SeenMessage['by']> }[]> {
+    const entries = await this.#storage.tables.messages.entries(threadId)
+    const taken = entries.flatMap(({ key, value }) => {
+      const message = seenIn(threadId, value)
+      return message.by === undefined ? [] : [{ key, message, by: message.by }]
+    })
+    return taken.sort(
+      ({ by: one }, { by: other }) => one.turn - other.turn || (one.nth ?? 0) - (other.nth ?? 0),
+    )
   }
 
   /**
@@ -107,18 +140,12 @@ export class ThreadTable {
     threadId: string,
     turn: number,
   ): Promise<{ forgotten: Write[]; isLast(messageId: string): boolean }> {
-    const entries = await this.#storage.tables.messages.entries(threadId)
-    const forgotten: Write[] = []
-    let last = { turn: -1, nth: -1, name: '' }
-    for (const { key, value } of entries) {
-      const { by } = seenIn(threadId, value)
-      if (by === undefined) continue
-      const { nth = 0 } = by
-      if (by.turn >= turn) forgotten.push({ table: 'messages', key, value: undefined })
-      else if (by.turn > last.turn || (by.turn === last.turn && nth >= last.nth))
-        last = { turn: by.turn, nth, name: String(key[1]) }
-    }
-    return { forgotten, isLast: (messageId) => member(threadId, messageId)[1] === last.name }
+    const taken = await this.#taken(threadId)
+    const last = taken.findLast(({ by }) => by.turn < turn)
+    const forgotten = taken
+      .filter(({ by }) => by.turn >= turn)
+      .map(({ key }): Write => ({ table: 'messages', key, value: undefined }))
+    return { forgotten, isLast: (messageId) => member(threadId, messageId)[1] === last?.key[1] }
   }
 
   /** Marks the thread as being deleted, so that even a restart completes the deletion. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { UserMessage } from '@ag-ui/core'
+import type { Message, UserMessage } from '@ag-ui/core'
 import type { AgentSession, RunEnd, RunRequest } from '../agent/agent.ts'
 import { parseUserContent } from '../agui/input.ts'
 import { inBackground } from '../background.ts'
@@ -58,7 +58,7 @@ export class Thread {
   async submit(input: RunRequest): Promise<Submitted> {
     const { runId } = input
     const { table, writer } = this.#options
-    const known = await this.#lookUp(runId, namedIds(input))
+    const known = await this.#lookUp(runId, namedIds(input), input.messages)
     const runs = this.#runs
     const { queued, steered, back, ...behind } = admit(input, this.#known(known), this.#options)
     if (back !== undefined) {
@@ -261,11 +261,11 @@ export class Thread {
   }
 
   /** Reads what the store knows. The caller decides in the same turn, since running and queued runs are known only here. */
-  async #lookUp(runId: string, messageIds: readonly string[]): Promise<LookedUp> {
+  async #lookUp(runId: string, ids: readonly string[], history?: readonly Message[]): Promise<LookedUp> {
     for (;;) {
       await this.#checkReady()
       const runs = this.#runs
-      const known = await this.#options.table.lookUp(this.threadId, runId, messageIds)
+      const known = await this.#options.table.lookUp(this.threadId, runId, ids, history)
       this.#checkOpen()
       if (runs === this.#runs && this.#run?.run.isOver !== true) return known
     }

@@ -145,6 +145,25 @@ describe("the platform's spelling", () => {
   test('gives way to the standard one', () => {
     expect(parseRunInput({ ...INPUT, thread_id: 'other' }).input.threadId).toBe('t')
   })
+
+  // agent-framework-ag-ui 1.7.0 (_message_adapters.py) has both spellings in one history.
+  test('is understood in a message too, with the call and its result', () => {
+    const call = { id: 'c', type: 'function', function: { name: 'get_weather', arguments: '{}' } }
+    const result = { id: 'r', role: 'tool', content: 'sunny' }
+    const messages = [
+      { id: 'a', role: 'assistant', content: '', tool_calls: [call] },
+      { ...result, toolCallId: 'c' },
+      { ...result, tool_call_id: 'c' },
+      { ...result, toolCallId: 'c', tool_call_id: 'other' },
+    ]
+    const { input, warnings } = parseRunInput({ ...INPUT, messages })
+    const standard = { ...result, toolCallId: 'c' }
+    expect(input.messages).toEqual([
+      { id: 'a', role: 'assistant', content: '', toolCalls: [call] },
+      ...[standard, standard, standard],
+    ])
+    expect(warnings).toEqual([])
+  })
 })
 
 describe('content that comes outside a run input', () => {
