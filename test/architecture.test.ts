@@ -43,6 +43,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'policy/decide',
     'policy/read',
     'policy/request',
+    'process-table',
     'proxy-settings',
     'repository-name',
     'sandbox/egress',

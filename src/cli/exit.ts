@@ -15,7 +15,7 @@ export const EXIT = {
 const OF_USAGE = new Set(['PolicyError', 'MockError'])
 
 export function exitCodeOfError(error: unknown): number {
-  if (isCode(error, 'sandbox_failed')) return EXIT.sandbox
+  if (isCode(error, 'sandbox_failed', 'storage_full')) return EXIT.sandbox
   const isUsage = error instanceof Error && OF_USAGE.has(error.name)
   return isUsage || isCode(error, 'config_invalid', 'no_model_route', 'policy_invalid', 'policy_not_enforced')
     ? EXIT.config

@@ -8,13 +8,13 @@ import type { RepositoryRight } from '../broker/session.ts'
 import { type Env, loadConfig } from '../config.ts'
 import { RunnerError } from '../errors.ts'
 import type { EngineKind } from '../launch/arguments.ts'
-import { readCheckout, repositoryAt } from '../launch/checkout.ts'
+import { readCheckout, repositoryAt, uncommittedIn } from '../launch/checkout.ts'
 import { ContainerIsolation } from '../launch/container-place.ts'
 import { Engine } from '../launch/engine.ts'
 import type { Isolation } from '../launch/isolation.ts'
-import type { LaunchDoor, LaunchSettings } from '../launch/launch.ts'
 import type { WorkspaceKind } from '../launch/mounted.ts'
 import { HANDED_ON, type LaunchMode } from '../launch/plan.ts'
+import type { LaunchDoor, LaunchSettings } from '../launch/prepare.ts'
 import { decideMode } from '../launch/visibility.ts'
 import { readKnownSecrets } from '../redaction/known-secrets.ts'
 import { isRepositoryName } from '../repository-name.ts'
@@ -25,7 +25,7 @@ import type { CliContext } from './context.ts'
 export interface LaunchFlags extends AppFlags {
   mode: 'auto' | LaunchMode
   image: string
-  workspace?: WorkspaceKind
+  workspace: WorkspaceKind
   depth?: number
   base?: string
   git: 'pinned' | 'hidden'
@@ -67,8 +67,10 @@ export function addLaunchOptions(command: Command, version: string): Command {
     .addOption(
       new Option(
         '--workspace <kind>',
-        'a clone of this folder (where CI is set), the folder itself (elsewhere), or an empty one',
-      ).choices(['clone', 'mount', 'none']),
+        'a clone of what is committed here, this folder itself, or an empty one',
+      )
+        .choices(['clone', 'mount', 'none'])
+        .default('clone'),
     )
     .option('--depth <commits>', "how much history a clone has; the checkout's own unless given", toDepth)
     .option('--base <branch>', "where a clone's branch begins; the checkout's HEAD unless given", toBranch)
@@ -150,8 +152,8 @@ export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants)
   const event = env['GITHUB_EVENT_PATH']
   const eventJson = event ? await readFile(event, 'utf8').catch(() => undefined) : undefined
   const run = randomBytes(6).toString('hex')
-  const kind = flags.workspace ?? (env['CI'] ? 'clone' : 'mount')
-  refuseUnused(flags, kind)
+  const kind = flags.workspace
+  refuseUnused(flags)
   const repository = await repositoryOf({ context, flags, kind })
   const isolation = await isolationOf({ context, flags, ...wants })
   const isProcess = isolation.kind === 'process' && flags.mode === 'auto'
@@ -162,6 +164,8 @@ export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants)
         ask: (name) => askGitHub(env, name),
       })
   wants.say(`${mode}: ${reason}`)
+  const missing = kind === 'clone' ? await uncommittedIn(workingDirectory, env) : 0
+  if (missing > 0) wants.say(`changes of ${missing} files here are not committed: a clone lacks them`)
   const door = await doorOf({ context, flags, run, mode, repository: repository.name, say: wants.say })
   const home = env['HOME'] || homedir()
   return {
@@ -189,7 +193,7 @@ export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants)
   }
 }
 
-function refuseUnused({ depth, base, git }: LaunchFlags, kind: WorkspaceKind): void {
+function refuseUnused({ depth, base, git, workspace: kind }: LaunchFlags): void {
   const wrong = (words: string): RunnerError =>
     new RunnerError('config_invalid', `${words}, and the workspace is ${kind} (--workspace).`)
   if (kind !== 'clone' && (depth ?? base) !== undefined) throw wrong('--depth and --base are of a clone')

@@ -4,8 +4,8 @@ import { Agent, request } from 'undici'
 import { z } from 'zod'
 import type { Rights } from '../broker/session.ts'
 import { RunnerError, toMessage } from '../errors.ts'
-import type { LaunchDoor } from '../launch/launch.ts'
 import type { LaunchMode } from '../launch/plan.ts'
+import type { LaunchDoor } from '../launch/prepare.ts'
 
 /** Lifetime of a session without a heartbeat, in seconds: the gateway ends the session of a launcher that died. */
 const TTL_SECONDS = 600

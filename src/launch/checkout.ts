@@ -3,6 +3,8 @@ import { promisify } from 'node:util'
 import { isRepositoryName } from '../repository-name.ts'
 
 const ASK_MS = 10_000
+/** A list of a hundred thousand files. */
+const OUTPUT_BYTES_MAX = 16 * 1024 * 1024
 
 /** Returns the repository that a git address names on this server, by https or ssh, else undefined. Pure. */
 export function repositoryAt(remote: string, serverUrl: string): string | undefined {
@@ -20,6 +22,8 @@ export function repositoryAt(remote: string, serverUrl: string): string | undefi
   return name !== undefined && isRepositoryName(name) ? name : undefined
 }
 
+type Env = Readonly<Record<string, string | undefined>>
+
 export interface Checkout {
   /** The URL of `origin`, if there is one. */
   origin: string | undefined
@@ -28,22 +32,37 @@ export interface Checkout {
 }
 
 /** Reads a folder's git configuration. Nothing of the folder is executed. */
-export async function readCheckout(
-  folder: string,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<Checkout> {
-  const value = async (name: string): Promise<string | undefined> => {
-    try {
-      const { stdout } = await promisify(execFile)('git', ['-C', folder, 'config', '--get', name], {
-        env: { PATH: env['PATH'], HOME: env['HOME'], XDG_CONFIG_HOME: env['XDG_CONFIG_HOME'] },
-        timeout: ASK_MS,
-      })
-      return stdout.trim() || undefined
-    } catch {
-      // The setting is absent, or the folder is no repository.
-      return undefined
-    }
-  }
+export async function readCheckout(folder: string, env: Env): Promise<Checkout> {
+  // Undefined: the setting is absent, or the folder is no repository.
+  const value = async (name: string): Promise<string | undefined> =>
+    (await ask(folder, ['config', '--get', name], env))?.trim() || undefined
   const [origin, name, email] = await Promise.all(['remote.origin.url', 'user.name', 'user.email'].map(value))
   return { origin, identity: name === undefined || email === undefined ? undefined : { name, email } }
+}
+
+/**
+ * Counts the changed, new and deleted files that a clone of the folder's repository lacks. Hooks and submodules are
+ * left out, so that nothing of them is executed.
+ */
+export async function uncommittedIn(folder: string, env: Env): Promise<number> {
+  const quiet = ['-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null']
+  const args = [...quiet, 'status', '--porcelain', '-z', '--no-renames', '--ignore-submodules=dirty']
+  return ((await ask(folder, args, env)) ?? '').split('\0').length - 1
+}
+
+/** Returns what git says in the folder; undefined when it fails. */
+async function ask(folder: string, args: readonly string[], env: Env): Promise<string | undefined> {
+  try {
+    const { stdout } = await promisify(execFile)('git', ['-C', folder, ...args], {
+      env: {
+        ...{ PATH: env['PATH'], HOME: env['HOME'], XDG_CONFIG_HOME: env['XDG_CONFIG_HOME'] },
+        GIT_OPTIONAL_LOCKS: '0',
+      },
+      timeout: ASK_MS,
+      maxBuffer: OUTPUT_BYTES_MAX,
+    })
+    return stdout
+  } catch {
+    return undefined
+  }
 }

@@ -1,55 +1,11 @@
-import { realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Agent, fetch as fetchBy } from 'undici'
-import { RunnerError, toMessage } from '../errors.ts'
-import type { Launcher } from './arguments.ts'
-import type { Isolation, Place } from './isolation.ts'
-import { fetchCommits, giveTo, prepareMounted, type WorkspaceKind } from './mounted.ts'
-import { type LaunchLimits, type LaunchMode, type LaunchPlan, planLaunch } from './plan.ts'
-import { makeRunFolder, type RunFolder, removeRunFolder } from './run-folder.ts'
-
-export interface LaunchSettings {
-  isolation: Isolation
-  run: string
-  mode: LaunchMode
-  workspace: {
-    kind: WorkspaceKind
-    source: string
-    isGitHidden: boolean
-    path: string | undefined
-    /** The branch of a clone, and where it begins. */
-    branch: string
-    base: string | undefined
-    depth: number | undefined
-  }
-  environment: Readonly<Record<string, string>>
-  limits: LaunchLimits
-  /** The folder in which the run's folder is made. */
-  parent: string
-  /** Folders that may not be mounted. */
-  forbidden: readonly string[]
-  /** Values that no plan may contain. */
-  secrets: readonly string[]
-  door: LaunchDoor
-  /** Aborts the start. */
-  signal: AbortSignal
-  say(line: string): void
-}
-
-/** The way to the broker, which holds the credentials. */
-export interface LaunchDoor {
-  /** The agent's placeholders for the credentials. They are no secret: the socket is the proof. */
-  environment: Record<string, string>
-  /** Returns the folder of `gateway.sock`. `own` is a folder of the run for it. */
-  folder(own: string): string
-  /** Opens the session in that folder. */
-  open(folder: string): Promise<LaunchSession>
-}
-
-interface LaunchSession {
-  /** Ends the session and its requests. */
-  close(): Promise<{ pullRequests: readonly string[] }>
-}
+import { isCode, RunnerError, toMessage } from '../errors.ts'
+import { isDiskFull } from './disk-full.ts'
+import { fetchCommits } from './mounted.ts'
+import type { LaunchPlan } from './plan.ts'
+import { type LaunchSession, type LaunchSettings, type PreparedLaunch, prepareLaunch } from './prepare.ts'
+import { removeRunFolder } from './run-folder.ts'
 
 export interface Launched {
   plan: LaunchPlan
@@ -70,53 +26,11 @@ const HEALTH_MS = 60_000
 /** Longest time until the model answers after that, in milliseconds. */
 const READY_MS = 15_000
 const RETRY_MS = 100
-/** The image's user, who is given root's files. */
-const SANDBOX_UID = 10001
-
-/** Prepares everything that a plan names. `--dry-run` prints the plan and removes it all again. */
-export async function prepareLaunch(options: LaunchSettings, launcher: Launcher): Promise<Prepared> {
-  const { isolation, run, mode, workspace, limits, environment, forbidden, secrets, parent } = options
-  const { image } = isolation
-  const user = await containerUser(workspace)
-  const checkout = workspace.kind === 'clone' ? workspace.source : undefined
-  const folder = await makeRunFolder(await realpath(parent), run, launcher, checkout)
-  try {
-    const prepared = await prepareMounted({ ...workspace, target: folder.workspace, user })
-    await giveTo(folder.agent, user)
-    const plan = planLaunch({
-      ...{ run, mode, image, user, limits, environment, forbidden },
-      ...{
-        workspace: prepared.folder,
-        git: prepared.git,
-        gatewayFolder: options.door.folder(folder.gateway),
-        agentFolder: folder.agent,
-      },
-    })
-    const json = JSON.stringify(plan)
-    if (secrets.some((secret) => secret !== '' && json.includes(secret)))
-      throw new RunnerError(
-        'config_invalid',
-        'A credential would stand in the plan: it is in a folder’s name, or in what is handed on.',
-      )
-    return { plan, folder, place: isolation.place({ plan, launcher, folder: folder.path }) }
-  } catch (error) {
-    await removeRunFolder(folder.path)
-    throw error
-  }
-}
-
-/** Returns the inner user: the caller, or for root the owner of the mounted folder, else the image's. The group is 0. */
-async function containerUser({ kind, source }: LaunchSettings['workspace']): Promise<LaunchPlan['user']> {
-  const uid = process.getuid?.() ?? 0
-  if (uid !== 0) return { uid, gid: 0 }
-  const owner = kind === 'mount' ? (await stat(source)).uid : 0
-  return { uid: owner === 0 ? SANDBOX_UID : owner, gid: 0 }
-}
 
 /**
  * Starts a runner in its place and waits until it answers. A failure leaves nothing behind.
  *
- * @throws {RunnerError} `sandbox_failed` with the last lines of its log; `config_invalid`.
+ * @throws {RunnerError} `sandbox_failed` with the last lines of its log; `storage_full`; `config_invalid`.
  */
 export async function launch(options: LaunchSettings): Promise<Launched> {
   const { isolation, signal } = options
@@ -138,16 +52,15 @@ export async function launch(options: LaunchSettings): Promise<Launched> {
   return running
 }
 
-/** What this machine has not, such as room on its disk, is told as it is; nobody asked for a wrong thing. */
+/** What this machine lacks, such as room on its disk, is an error of its own: nobody asked for a wrong thing. */
 function failedStart(error: unknown, signal: AbortSignal): unknown {
-  if (error instanceof RunnerError || signal.aborted) return error
+  if (signal.aborted || isCode(error, 'storage_full')) return error
+  if (isDiskFull(error))
+    return new RunnerError('storage_full', `A disk is full: ${toMessage(error)} Free space there.`, {
+      cause: error,
+    })
+  if (error instanceof RunnerError) return error
   return new RunnerError('sandbox_failed', `It cannot be started: ${toMessage(error)}.`, { cause: error })
-}
-
-interface Prepared {
-  plan: LaunchPlan
-  folder: RunFolder
-  place: Place
 }
 
 class RunningLaunch implements Launched {
@@ -155,7 +68,7 @@ class RunningLaunch implements Launched {
   readonly socket: string
   readonly ended: Promise<RunnerError>
   readonly #options: LaunchSettings
-  readonly #prepared: Prepared
+  readonly #prepared: PreparedLaunch
   readonly #agent: Agent
   readonly #closing = new AbortController()
   #tellEnd: (error: RunnerError) => void = () => undefined
@@ -164,7 +77,7 @@ class RunningLaunch implements Launched {
   #door: LaunchSession | undefined
   #closed: Promise<void> | undefined
 
-  constructor(options: LaunchSettings, prepared: Prepared) {
+  constructor(options: LaunchSettings, prepared: PreparedLaunch) {
     this.plan = prepared.plan
     this.#options = options
     this.#prepared = prepared
@@ -245,10 +158,11 @@ class RunningLaunch implements Launched {
   }
 
   async #close(isUrgent: boolean): Promise<void> {
-    const { plan, folder, place } = this.#prepared
+    const { plan, folder, guard, place } = this.#prepared
     this.#closing.abort()
     await place.stop(isUrgent ? 0 : Math.ceil(plan.limits.stopGraceMs / 1000))
     await place.remove()
+    await guard?.close()
     await this.#endSession()
     await this.#agent.destroy()
     if (await this.#keepCommits()) await removeRunFolder(folder.path)

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process'
 import { lchown, lstat, mkdir, readdir, realpath } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { RunnerError, toMessage } from '../errors.ts'
-import type { GitProtection } from './plan.ts'
+import { isDiskFull } from './disk-full.ts'
 
 export type WorkspaceKind = 'clone' | 'mount' | 'none'
 
@@ -13,7 +13,6 @@ export interface WorkspaceRequest {
   source: string
   /** The place of a clone or an empty folder, which must not exist yet. */
   target: string
-  isGitHidden: boolean
   /** PATH for finding git. */
   path: string | undefined
   /** The agent's own branch, on which a clone is. */
@@ -28,15 +27,20 @@ export interface WorkspaceRequest {
 
 const CLONE_MS = 300_000
 
+interface Mounted {
+  /** The folder to mount, as its real path. */
+  folder: string
+  /** The folder in it that the agent starts in: a clone is of the whole repository. */
+  startIn: string
+}
+
 /**
- * Prepares the folder to mount. Returns its real path and the protection of its `.git` (outside.md 2.5).
+ * Prepares the folder to mount.
  *
- * @throws {RunnerError} `config_invalid`.
+ * @throws {RunnerError} `config_invalid`; `storage_full`.
  */
-export async function prepareMounted(
-  request: WorkspaceRequest,
-): Promise<{ folder: string; git: GitProtection }> {
-  const { kind, source, target, isGitHidden, user } = request
+export async function prepareMounted(request: WorkspaceRequest): Promise<Mounted> {
+  const { kind, source, target, user } = request
   if (kind === 'mount') {
     const folder = await realpath(source)
     const owner = (await lstat(folder)).uid
@@ -45,58 +49,77 @@ export async function prepareMounted(
         'config_invalid',
         `${folder} belongs to the user ${owner}, and the container's user is ${user.uid}: it could not write there. Use --workspace clone, or start as the owner.`,
       )
-    return { folder, git: isGitHidden ? 'hidden' : await protectionOf(folder) }
+    return { folder, startIn: '' }
   }
+  let startIn = ''
   if (kind === 'none') await mkdir(target)
-  else await clone(request)
+  else startIn = await clone(request)
   await giveTo(target, user)
-  return { folder: await realpath(target), git: 'whole' }
-}
-
-async function protectionOf(folder: string): Promise<GitProtection> {
-  const git = await lstat(join(folder, '.git')).catch(() => undefined)
-  if (git === undefined) return 'whole'
-  if (!git.isDirectory())
-    throw new RunnerError(
-      'config_invalid',
-      `${folder}/.git is not a folder: a worktree's repository lies elsewhere and cannot be mounted with it. Use --workspace clone, or --git hidden.`,
-    )
-  const [hooks, config] = await Promise.all(
-    ['hooks', 'config'].map((name) => lstat(join(folder, '.git', name)).catch(() => undefined)),
-  )
-  // A mount on a link covers what it leads to; the link itself could be replaced.
-  if (hooks?.isDirectory() !== true || config?.isFile() !== true)
-    throw new RunnerError(
-      'config_invalid',
-      `Of ${folder}/.git, hooks has to be a folder and config a file, for both are covered. Make them so, or use --workspace clone, or --git hidden.`,
-    )
-  return 'pinned'
+  return { folder: await realpath(target), startIn }
 }
 
 /**
  * Clones the history without the checkout's configuration, hooks and tokens. The checkout may be a worktree and shallow.
  * Nothing is written to it, so several clones can be made at once.
+ *
+ * @returns the checkout's folder in its repository.
  */
-async function clone({ source, target, path, branch, base, depth }: WorkspaceRequest): Promise<void> {
-  const env = { PATH: path, GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null' }
-  const git = (...args: string[]) =>
-    promisify(execFile)('git', ['-c', 'core.hooksPath=/dev/null', ...args], { env, timeout: CLONE_MS })
+async function clone({ source, target, path, branch, base, depth }: WorkspaceRequest): Promise<string> {
+  const env = gitEnvironment(path)
+  const git = async (...args: string[]): Promise<string> => {
+    const whole = ['-c', 'core.hooksPath=/dev/null', ...args]
+    return (await promisify(execFile)('git', whole, { env, timeout: CLONE_MS })).stdout
+  }
   const shallow = depth === undefined ? [] : ['--depth', String(depth)]
   const from = base === undefined ? undefined : await refOf(base, source, git)
+  let startIn: string
   try {
-    await git('clone', '--quiet', '--no-local', ...shallow, '--', source, target)
+    // A bare repository has no folders, and its commands fail.
+    const [top = source, prefix = ''] = await git(
+      '-C',
+      source,
+      'rev-parse',
+      '--show-toplevel',
+      '--show-prefix',
+    )
+      .then((said) => said.split('\n'))
+      .catch(() => [])
+    startIn = prefix.replace(/\/$/, '')
+    await git('clone', '--quiet', '--no-local', ...shallow, '--', top, target)
     // It names a folder of this machine, which does not exist inside.
     await git('-C', target, 'remote', 'remove', 'origin')
     if (from !== undefined)
-      await git('-C', target, 'fetch', '--quiet', '--no-tags', ...shallow, '--', source, from)
+      await git('-C', target, 'fetch', '--quiet', '--no-tags', ...shallow, '--', top, from)
     const start = from === undefined ? [] : ['FETCH_HEAD']
     await git('-C', target, 'switch', '--quiet', '--create', branch, ...start)
   } catch (error) {
+    if (isDiskFull(error))
+      throw new RunnerError(
+        'storage_full',
+        `There is no room for a clone of ${source} in ${dirname(target)}. Free space there, let TMPDIR name another folder, or use --depth 1.`,
+        { cause: error },
+      )
     throw new RunnerError(
       'config_invalid',
       `${source} cannot be cloned: ${toMessage(error).trim().split('\n').at(-1)}. Use --workspace mount or none for a folder without git.`,
     )
   }
+  if (!(await isFolderIn(target, startIn)))
+    throw new RunnerError(
+      'config_invalid',
+      `${source} is not in the commit that is cloned: commit it, or use --workspace mount.`,
+    )
+  return startIn
+}
+
+async function isFolderIn(target: string, path: string): Promise<boolean> {
+  const stat = await lstat(join(target, path)).catch(() => undefined)
+  return stat?.isDirectory() === true
+}
+
+/** Git reads no settings but those of its repository, and its words are those that we look for. */
+function gitEnvironment(path: string | undefined): Record<string, string | undefined> {
+  return { PATH: path, LC_ALL: 'C', GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null' }
 }
 
 /** Returns the ref of the checkout's own branch of this name, else of origin's. */
@@ -130,7 +153,8 @@ export async function fetchCommits(
 ): Promise<string[]> {
   const [uid = 0, gid = 0] = [process.getuid?.(), process.getgid?.()]
   await giveTo(target, { uid, gid })
-  const env = { PATH: path, GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null' }
+  // Where the clone lacks an object, git would fetch it as its settings say, by a program that they name.
+  const env = { ...gitEnvironment(path), GIT_NO_LAZY_FETCH: '1' }
   const git = async (...args: string[]): Promise<string[]> => {
     const whole = ['-C', source, '-c', 'core.hooksPath=/dev/null', ...args]
     const { stdout } = await promisify(execFile)('git', whole, { env, timeout: CLONE_MS })

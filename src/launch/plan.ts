@@ -35,8 +35,15 @@ export interface LaunchLimits {
   stopGraceMs: number
 }
 
-/** How the container sees the workspace's `.git`. */
-export type GitProtection = 'whole' | 'pinned' | 'hidden'
+/**
+ * A part of a mounted workspace that is a mount of its own, so that it cannot be exchanged inside: read-only, writable,
+ * blank (a file without its content) or hidden (a folder without its content).
+ */
+export interface GuardedPart {
+  /** Path relative to the workspace. */
+  path: string
+  access: 'read' | 'write' | 'blank' | 'hidden'
+}
 
 export interface LaunchRequest {
   run: string
@@ -45,7 +52,10 @@ export interface LaunchRequest {
   user: { uid: number; gid: number }
   /** The workspace on the host, as its real path. */
   workspace: string
-  git: GitProtection
+  /** Parts of the workspace, outer before inner. */
+  guarded: readonly GuardedPart[]
+  /** The folder of the workspace to work in, relative to it. */
+  startIn: string
   /** The folder with `gateway.sock`, which leads to the broker. */
   gatewayFolder: string
   /** The folder in which the runner makes `agent.sock`. */
@@ -132,9 +142,9 @@ export function planLaunch(request: LaunchRequest): LaunchPlan {
     throw new RunnerError('config_invalid', `This cannot be launched:\n  ${problems.join('\n  ')}`, {
       details: problems,
     })
-  const { run, mode, image, user, limits, workspace, gatewayFolder, agentFolder } = request
+  const { run, mode, image, user, limits, workspace, startIn, gatewayFolder, agentFolder } = request
   const isPrivate = mode === 'private'
-  const protection = protectGit(request)
+  const guard = guardMounts(request)
   return {
     run,
     mode,
@@ -142,18 +152,18 @@ export function planLaunch(request: LaunchRequest): LaunchPlan {
     user: { ...user },
     mounts: [
       { source: workspace, target: INSIDE.workspace, readOnly: false },
-      ...protection.mounts,
+      ...guard.mounts,
       { source: gatewayFolder, target: INSIDE.gateway, readOnly: true },
       { source: agentFolder, target: INSIDE.agent, readOnly: false },
     ],
-    scratch: [{ target: '/tmp', bytesMax: TMP_BYTES, readOnly: false }, ...protection.scratch],
+    scratch: [{ target: '/tmp', bytesMax: TMP_BYTES, readOnly: false }, ...guard.scratch],
     volumes: ['/sandbox'],
     environment: {
       ...request.environment,
       AGUI_LAUNCH: mode,
       AGUI_GATEWAY_SOCKET: `${INSIDE.gateway}/gateway.sock`,
       AGUI_SOCKET: `${INSIDE.agent}/agent.sock`,
-      WORKSPACE_PATH: INSIDE.workspace,
+      WORKSPACE_PATH: startIn === '' ? INSIDE.workspace : `${INSIDE.workspace}/${startIn}`,
     },
     network: isPrivate ? { kind: 'none' } : { kind: 'own', name: containerName(run) },
     limits: { ...limits },
@@ -166,22 +176,20 @@ export function containerName(run: string): string {
   return `agui-runner-${run}`
 }
 
-/**
- * Protects `.git`, because the host must not execute files that the agent wrote. A mount on `.git` itself keeps it from
- * being moved away, which mounts inside it do not (outside.md 2.5).
- */
-function protectGit({ git, workspace }: LaunchRequest): Pick<LaunchPlan, 'mounts' | 'scratch'> {
-  const target = `${INSIDE.workspace}/.git`
-  if (git === 'whole') return { mounts: [], scratch: [] }
-  if (git === 'hidden') return { mounts: [], scratch: [{ target, bytesMax: HIDDEN_BYTES, readOnly: true }] }
-  const source = `${workspace}/.git`
+/** Returns the mounts of the guarded parts. What is hidden is a folder in memory instead. */
+function guardMounts({ guarded, workspace }: LaunchRequest): Pick<LaunchPlan, 'mounts' | 'scratch'> {
+  const inside = (path: string): string => `${INSIDE.workspace}/${path}`
   return {
-    mounts: [
-      { source, target, readOnly: false },
-      { source: `${source}/hooks`, target: `${target}/hooks`, readOnly: true },
-      { source: '/dev/null', target: `${target}/config`, readOnly: true },
-    ],
-    scratch: [],
+    mounts: guarded
+      .filter(({ access }) => access !== 'hidden')
+      .map(({ path, access }) => ({
+        source: access === 'blank' ? '/dev/null' : `${workspace}/${path}`,
+        target: inside(path),
+        readOnly: access !== 'write',
+      })),
+    scratch: guarded
+      .filter(({ access }) => access === 'hidden')
+      .map(({ path }) => ({ target: inside(path), bytesMax: HIDDEN_BYTES, readOnly: true })),
   }
 }
 
@@ -201,15 +209,14 @@ function problemsOf(request: LaunchRequest): string[] {
     if (/[\0\r\n]/.test(value)) problems.push(`environment: ${name} must be one line`)
   for (const [name, value] of Object.entries(limits))
     if (!Number.isFinite(value) || value <= 0) problems.push(`limits.${name}: more than 0`)
-  return [...problems, ...folderProblems(request)]
+  return [...problems, ...folderProblems(request), ...partProblems(request)]
 }
 
 function folderProblems(request: LaunchRequest): string[] {
   const { workspace, gatewayFolder, agentFolder, forbidden } = request
   const folders = Object.entries({ workspace, gatewayFolder, agentFolder })
   return folders.flatMap(([name, path]) => {
-    // The engines' mount syntax separates words by commas.
-    if (!path.startsWith('/') || /[,\0\r\n"]/.test(path) || path.split('/').includes('..'))
+    if (!path.startsWith('/') || !isMountable(path))
       return [`${name}: an absolute real path without commas and quotes`]
     const isSystem = SYSTEM.includes(path) || SYSTEM_TREES.some((tree) => path.startsWith(`${tree}/`))
     const holds = forbidden.some((one) => one === path || one.startsWith(`${path}/`))
@@ -217,4 +224,17 @@ function folderProblems(request: LaunchRequest): string[] {
       ? [`${name}: ${path} is, or holds, a home, the system or an engine's socket`]
       : []
   })
+}
+
+function partProblems({ guarded, startIn }: LaunchRequest): string[] {
+  const paths = guarded.map(({ path }) => path)
+  const bad = [...paths, startIn].filter((path) => path.startsWith('/') || !isMountable(path))
+  return bad.map(
+    (path) => `workspace: ${JSON.stringify(path)} in it has a comma, quote or line end in its name`,
+  )
+}
+
+/** The engines' mount syntax separates words by commas. */
+function isMountable(path: string): boolean {
+  return !/[,\0\r\n"]/.test(path) && !path.split('/').includes('..')
 }

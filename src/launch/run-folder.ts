@@ -5,14 +5,17 @@ import { RunnerError, toMessage } from '../errors.ts'
 import type { Launcher } from './arguments.ts'
 
 const PREFIX = 'agui-launch-'
-/** The name of a folder whose launcher was killed while making it. */
+/** The name of a folder that its process was killed in making or in removing. */
 const DRAFT = /^agui-launch-([a-z0-9-]+)\.(\d+)$/
+const DRAFT_PID = /\.\d+$/
 const Mark = z.object({
   run: z.string(),
   pid: z.number(),
   startedAt: z.number(),
   /** The checkout of which the workspace is a clone. */
   checkout: z.string().optional(),
+  /** The folder that is mounted as the workspace. */
+  mounted: z.string().optional(),
 })
 
 /** The folder of one launch: its sockets, and its workspace if that is a copy. */
@@ -32,20 +35,20 @@ export async function makeRunFolder(
   parent: string,
   run: string,
   launcher: Launcher,
-  checkout?: string,
+  workspace: Pick<FoundFolder, 'checkout' | 'mounted'> = {},
 ): Promise<RunFolder> {
   const path = join(parent, `${PREFIX}${run}`)
-  const draft = `${path}.${launcher.pid}`
+  const draft = draftOf(path, launcher.pid)
   try {
     await mkdir(draft, { mode: 0o700 })
-    const mark = { run, pid: launcher.pid, startedAt: launcher.startedAt.getTime(), checkout }
+    const mark = { run, pid: launcher.pid, startedAt: launcher.startedAt.getTime(), ...workspace }
     await writeFile(join(draft, 'launch.json'), JSON.stringify(mark), { mode: 0o600 })
     // The inner user must pass through to the socket and can read nothing else.
     for (const name of ['g', 'a']) await mkdir(join(draft, name), { mode: 0o711 })
     await rename(draft, path)
   } catch (error) {
-    await removeRunFolder(draft)
-    const why = isTaken(error)
+    await removeAll(draft)
+    const why = isCoded(error, 'ENOTEMPTY', 'EEXIST')
       ? 'a run of that name is under way, or was killed (agui-runner sweep)'
       : toMessage(error)
     throw new RunnerError('sandbox_failed', `${path} cannot be made: ${why}.`, { cause: error })
@@ -56,8 +59,24 @@ export async function makeRunFolder(
 /** Returns the workspace in a run's folder, for a workspace that is a copy. */
 export const workspaceIn = (folder: string): string => join(folder, 'w')
 
+/** Removes a run's folder. A process that is killed meanwhile leaves it under a name that tells it from a run's. */
 export async function removeRunFolder(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true })
+  const draft = draftOf(path.replace(DRAFT_PID, ''), process.pid)
+  try {
+    await rename(path, draft)
+  } catch (error) {
+    // Another sweep was faster.
+    if (isCoded(error, 'ENOENT')) return
+    throw error
+  }
+  await removeAll(draft)
+}
+
+const draftOf = (path: string, pid: number): string => `${path}.${pid}`
+
+/** Removes a folder in which a git of the killed launcher may still write its last files. */
+async function removeAll(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 5 })
 }
 
 export interface FoundFolder {
@@ -66,6 +85,7 @@ export interface FoundFolder {
   pid: number
   startedAt: number
   checkout?: string | undefined
+  mounted?: string | undefined
 }
 
 /** Finds the folders of this user's launches, killed ones included. A folder without a mark is not ours. */
@@ -73,16 +93,17 @@ export async function findRunFolders(parent: string): Promise<FoundFolder[]> {
   const names = (await readdir(parent)).filter((name) => name.startsWith(PREFIX))
   const found = names.map(async (name): Promise<FoundFolder[]> => {
     const path = join(parent, name)
+    const [, run, pid] = DRAFT.exec(name) ?? []
+    if (run !== undefined) return [{ path, run, pid: Number(pid), startedAt: Number.NaN }]
     try {
       return [{ path, ...Mark.parse(JSON.parse(await readFile(join(path, 'launch.json'), 'utf8'))) }]
     } catch {
-      const [, run, pid] = DRAFT.exec(name) ?? []
-      return run === undefined ? [] : [{ path, run, pid: Number(pid), startedAt: Number.NaN }]
+      return []
     }
   })
   return (await Promise.all(found)).flat()
 }
 
-function isTaken(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOTEMPTY' || error.code === 'EEXIST')
+function isCoded(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code))
 }

@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { toMessage } from '../errors.ts'
 import type { Engine } from './engine.ts'
+import { recoverGuard } from './mount-guard.ts'
 import { fetchCommits } from './mounted.ts'
 import { type FoundFolder, findRunFolders, removeRunFolder, workspaceIn } from './run-folder.ts'
 
@@ -17,8 +18,8 @@ export interface SweepRequest {
 }
 
 interface Swept {
-  kind: 'container' | 'network' | 'folder' | 'commits' | 'kept'
-  /** The name of a container or network, a path, a ref, or the reason why something was kept. */
+  kind: 'container' | 'network' | 'folder' | 'commits' | 'aside' | 'kept'
+  /** The name of a container or network, a path (`aside` for one that was renamed), a ref, or why something was kept. */
   name: string
 }
 
@@ -36,13 +37,14 @@ export async function sweep(engine: Engine | undefined, request: SweepRequest): 
   for (const found of await findRunFolders(request.parent)) {
     if (!isLeft(found, request)) continue
     try {
+      for (const name of await guardLeft(found)) swept.push({ kind: 'aside', name })
       for (const name of await fetchLeft(found, request.path)) swept.push({ kind: 'commits', name })
     } catch (error) {
       // A named run is removed without this check.
       if (request.run === undefined) {
         swept.push({
           kind: 'kept',
-          name: `${found.path}: its commits cannot be fetched: ${toMessage(error)}`,
+          name: `${found.path}: what it worked on cannot be put in order: ${toMessage(error)}`,
         })
         continue
       }
@@ -53,6 +55,12 @@ export async function sweep(engine: Engine | undefined, request: SweepRequest): 
   return swept
 }
 
+/** Finishes the guard of a folder that a killed launch had mounted. Only this user's record counts. */
+async function guardLeft({ path, mounted }: FoundFolder): Promise<string[]> {
+  if (mounted === undefined || !existsSync(mounted) || !isOwn(path)) return []
+  return await recoverGuard(mounted, path)
+}
+
 /**
  * Fetches the commits of a killed launch as refs of the checkout. Another user's folder may not decide which checkout is
  * written.
@@ -61,12 +69,14 @@ async function fetchLeft(
   { path, run, checkout }: FoundFolder,
   programs: string | undefined,
 ): Promise<string[]> {
-  if (checkout === undefined || !existsSync(checkout) || statSync(path).uid !== process.getuid?.()) return []
+  if (checkout === undefined || !existsSync(checkout) || !isOwn(path)) return []
   const target = workspaceIn(path)
   // Without an index the clone is unfinished, and no agent was in it.
   if (!existsSync(join(target, '.git', 'index'))) return []
   return await fetchCommits({ source: checkout, target, path: programs }, run)
 }
+
+const isOwn = (path: string): boolean => statSync(path).uid === process.getuid?.()
 
 function isLeft(
   { run, pid, startedAt }: { run: string; pid: number; startedAt: number },

@@ -1,7 +1,17 @@
 // The broker alone: sessions by its control socket, git and the model through a session's own.
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, watch, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  watch,
+  writeFileSync,
+} from 'node:fs'
 import { type AddressInfo, createServer, connect as dial } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -68,13 +78,22 @@ afterAll(async () => {
   rmSync(directory, { recursive: true })
 })
 
-async function control(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object, secret?: string) {
-  const dispatcher = new Agent({ connect: { socketPath: at('c.sock') } })
+async function control(
+  method: 'GET' | 'POST' | 'DELETE',
+  path: string,
+  body?: object,
+  asked: { secret?: string; place?: string } = {},
+) {
+  const [socketPath, secretFile] =
+    asked.place === undefined
+      ? [at('c.sock'), at('secret')]
+      : [join(asked.place, 'c'), join(asked.place, 'secret')]
+  const dispatcher = new Agent({ connect: { socketPath } })
   const answer = await request(`http://control${path}`, {
     method,
     dispatcher,
     headers: {
-      authorization: `Bearer ${secret ?? readFileSync(at('secret'), 'utf8')}`,
+      authorization: `Bearer ${asked.secret ?? readFileSync(secretFile, 'utf8')}`,
       ...(body !== undefined && { 'content-type': 'application/json' }),
     },
     body: body === undefined ? null : JSON.stringify(body),
@@ -113,7 +132,7 @@ describe('control', () => {
     expect(Buffer.from(readFileSync(at('secret'), 'utf8'), 'base64url')).toHaveLength(32)
     expect(await control('GET', '/health')).toMatchObject({ status: 200 })
     for (const secret of ['', 'x', readFileSync(at('secret'), 'utf8').slice(1)])
-      expect(await control('GET', '/sessions', undefined, secret)).toMatchObject({ status: 401 })
+      expect(await control('GET', '/sessions', undefined, { secret })).toMatchObject({ status: 401 })
   })
 
   test('ends a session once and for all, and says so as often as it is asked', async () => {
@@ -142,13 +161,50 @@ describe('control', () => {
     })
     await expect(second).rejects.toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('A gateway runs there, or was killed'),
+      stderr: expect.stringContaining('A gateway runs there'),
     })
     expect([existsSync(socket), existsSync(at('other')), existsSync(at('d.sock'))]).toEqual([
       true,
       false,
       false,
     ])
+  })
+
+  test('of a gateway that was killed is taken over, with all that it left; what is no gateway’s stays', async () => {
+    const place = mkdtempSync(join(tmpdir(), 'agui-gk-'))
+    const [socket, secret] = [join(place, 'c'), join(place, 'secret')]
+    const start = (): ReturnType<typeof spawn> => {
+      const args = [MAIN, 'gateway', '--control', socket, '--secret-file', secret]
+      const env = { PATH: process.env['PATH'], HOME: place }
+      return spawn(process.execPath, args, {
+        env: { ...env, ANTHROPIC_BASE_URL: model.directUrl, ANTHROPIC_API_KEY: KEY },
+        stdio: ['ignore', 'pipe', 'ignore'],
+      })
+    }
+    const ended = async (child: ReturnType<typeof spawn>, signal: NodeJS.Signals): Promise<unknown[]> => {
+      const end = once(child, 'exit')
+      child.kill(signal)
+      return await end
+    }
+    const killed = start()
+    await once(killed.stdout ?? killed, 'data')
+    expect(await control('POST', '/sessions', { id: 'old' }, { place })).toMatchObject({ status: 201 })
+    const first = readFileSync(secret, 'utf8')
+    await ended(killed, 'SIGKILL')
+    const next = start()
+    await once(next.stdout ?? next, 'data')
+    expect(await control('GET', '/sessions', undefined, { place })).toEqual({
+      status: 200,
+      said: { sessions: [] },
+    })
+    expect(await control('GET', '/sessions', undefined, { place, secret: first })).toMatchObject({
+      status: 401,
+    })
+    expect([await ended(next, 'SIGTERM'), readdirSync(place)]).toEqual([[0, null], []])
+    mkdirSync(join(place, 's/mine'), { recursive: true })
+    const refused = start()
+    expect([await once(refused, 'exit'), readdirSync(place)]).toEqual([[2, null], ['s']])
+    rmSync(place, { recursive: true })
   })
 
   test('ends a session whose time is over', async () => {

@@ -1,11 +1,13 @@
 // Clones of a checkout as CI leaves one: shallow, on no branch, with what it has of origin.
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { uncommittedIn } from '../../src/launch/checkout.ts'
 import { fetchCommits, prepareMounted, type WorkspaceRequest } from '../../src/launch/mounted.ts'
 import { git } from '../support/git-server.ts'
+import { SmallDisk } from '../support/small-disk.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'agui-clone-'))
 const [origin, checkout] = [join(directory, 'origin'), join(directory, 'checkout')]
@@ -25,16 +27,17 @@ beforeAll(() => {
   git(checkout, 'branch', '-qD', 'side')
 })
 
-const prepare = async (name: string, wanted: Partial<WorkspaceRequest>): Promise<string> => {
+const prepareClone = (name: string, wanted: Partial<WorkspaceRequest>) => {
   const [uid = 0, gid = 0] = [process.getuid?.(), process.getgid?.()]
-  const { folder } = await prepareMounted({
-    ...{ kind: 'clone', source: checkout, target: join(directory, name), isGitHidden: false },
+  return prepareMounted({
+    ...{ kind: 'clone', source: checkout, target: join(directory, name) },
     ...{ path: process.env['PATH'], branch: `agui/${name}`, base: undefined, depth: undefined },
     user: { uid, gid },
     ...wanted,
   })
-  return folder
 }
+const prepare = async (name: string, wanted: Partial<WorkspaceRequest>): Promise<string> =>
+  (await prepareClone(name, wanted)).folder
 const subjects = (folder: string): string[] => [
   git(folder, 'branch', '--show-current').trim(),
   ...git(folder, 'log', '--format=%s').trim().split('\n'),
@@ -77,13 +80,78 @@ test('the first commit of a repository comes back too', async () => {
   expect(await back()).toEqual(['refs/agui-runner/first/agui/first'])
 })
 
-test('a folder is mounted when what is covered in its .git stands there itself', async () => {
-  const source = join(directory, 'mounted')
-  execFileSync('git', ['init', '-q', source])
-  const mounted = () => prepare('mount', { kind: 'mount', source })
-  expect(await mounted()).toBe(realpathSync(source))
-  renameSync(join(source, '.git', 'hooks'), join(source, 'hooks'))
-  await expect(mounted()).rejects.toThrow('hooks has to be a folder')
-  symlinkSync('../hooks', join(source, '.git', 'hooks'))
-  await expect(mounted()).rejects.toThrow('hooks has to be a folder')
+test('a folder of a repository is cloned with the whole of it, and is where the agent starts', async () => {
+  const source = join(checkout, 'packages/app')
+  mkdirSync(source, { recursive: true })
+  const cloned = (name: string) => prepareClone(name, { source })
+  await expect(cloned('absent')).rejects.toMatchObject({
+    code: 'config_invalid',
+    message: expect.stringContaining('packages/app is not in the commit that is cloned'),
+  })
+  writeFileSync(join(source, 'file'), '')
+  git(checkout, 'add', '.')
+  git(checkout, 'commit', '-qm', 'app')
+  const { folder, startIn } = await cloned('app')
+  expect([startIn, readdirSync(join(folder, startIn))]).toEqual(['packages/app', ['file']])
+  expect(readdirSync(folder)).toContain('one')
+})
+
+test('what a clone lacks is counted: files that are new, changed and gone, in the whole repository', async () => {
+  const source = join(directory, 'changing')
+  git(directory, 'clone', '-q', origin, source)
+  const count = () => uncommittedIn(join(source, 'deep'), { PATH: process.env['PATH'] })
+  mkdirSync(join(source, 'deep'))
+  expect(await count()).toBe(0)
+  // Neither is run to find this out.
+  git(source, 'config', 'core.fsmonitor', `touch ${join(directory, 'monitored')}; false`)
+  writeFileSync(join(source, 'new\nname'), '')
+  writeFileSync(join(source, 'one'), 'changed')
+  rmSync(join(source, 'two'))
+  expect([await count(), existsSync(join(directory, 'monitored'))]).toEqual([3, false])
+  expect(await uncommittedIn(directory, { PATH: process.env['PATH'] })).toBe(0)
+})
+
+test('what an agent makes of its clone’s settings is not executed when its commits are fetched', async () => {
+  const target = await prepare('settings', {})
+  const marker = join(directory, 'executed')
+  const program = join(target, 'evil')
+  writeFileSync(program, `#!/bin/sh\ntouch ${marker}\nexit 1\n`, { mode: 0o755 })
+  writeFileSync(join(target, 'new'), 'new')
+  git(target, 'add', 'new')
+  git(target, 'commit', '-qm', 'new')
+  const blob = git(target, 'rev-parse', 'HEAD:new').trim()
+  rmSync(join(target, '.git/objects', blob.slice(0, 2), blob.slice(2)))
+  for (const [name, value] of [
+    ['core.fsmonitor', program],
+    ['core.sshCommand', program],
+    ['uploadpack.packObjectsHook', program],
+    ['core.alternateRefsCommand', program],
+    ['extensions.partialClone', 'evil'],
+    ['remote.evil.promisor', 'true'],
+    ['remote.evil.url', `ext::${program}`],
+    ['remote.evil.uploadpack', program],
+    ['protocol.ext.allow', 'always'],
+  ])
+    git(target, 'config', name ?? '', value ?? '')
+  for (const hook of ['post-checkout', 'pre-receive', 'reference-transaction', 'post-index-change'])
+    symlinkSync(program, join(target, '.git/hooks', hook))
+  const back = fetchCommits({ source: checkout, target, path: process.env['PATH'] }, 'settings')
+  await expect(back).rejects.toThrow()
+  expect(existsSync(marker)).toBe(false)
+})
+
+test('no room for a clone is an error of its own, and nothing of it is left', async () => {
+  const folder = join(directory, 'full')
+  const disk = SmallDisk.mount('tmpfs', folder, 1024 * 1024)
+  try {
+    writeFileSync(join(folder, 'most'), Buffer.alloc(960 * 1024))
+    const full = prepare('full', { target: join(folder, 'w') })
+    await expect(full).rejects.toMatchObject({
+      code: 'storage_full',
+      message: expect.stringMatching(/^There is no room for a clone of .*checkout in .*full\./),
+    })
+    expect(readdirSync(folder)).toEqual(['most'])
+  } finally {
+    disk.unmount()
+  }
 })

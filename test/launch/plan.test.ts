@@ -18,7 +18,14 @@ const request: fc.Arbitrary<LaunchRequest> = fc.record({
   ),
   user: fc.record({ uid: fc.integer({ min: 1, max: 2 ** 31 - 1 }), gid: fc.constantFrom(0, 1000) }),
   workspace: folder,
-  git: fc.constantFrom('whole', 'pinned', 'hidden'),
+  guarded: fc.array(
+    fc.record({
+      path: fc.array(word, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/')),
+      access: fc.constantFrom('read', 'write', 'blank', 'hidden'),
+    }),
+    { maxLength: 4 },
+  ),
+  startIn: fc.constantFrom('', 'packages/app'),
   gatewayFolder: folder,
   agentFolder: folder,
   forbidden: fc.constant(['/home/me', '/data/engine.sock']),
@@ -41,6 +48,8 @@ const engine: fc.Arbitrary<EngineFacts> = fc.record({
 const LAUNCHER = { pid: 7, startedAt: new Date(0) }
 const argv = (plan: LaunchPlan, facts: EngineFacts): string[] => createArguments(plan, facts, LAUNCHER)
 const DOCKER: EngineFacts = { kind: 'docker', isRootless: false }
+
+const isBelow = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`)
 
 /** Each value behind that option. */
 const valuesOf = (args: readonly string[], option: string): string[] =>
@@ -104,24 +113,34 @@ describe('whatever is asked for', () => {
   test('what can be written is the workspace and the folder of the agent’s socket', () => {
     always((asked) => {
       const { mounts } = planLaunch(asked)
-      const writable = mounts.filter(({ readOnly }) => !readOnly).map(({ target }) => target)
-      const git = asked.git === 'pinned' ? [`${INSIDE.workspace}/.git`] : []
-      expect(writable).toEqual([INSIDE.workspace, ...git, INSIDE.agent])
+      const writable = mounts.filter(({ readOnly }) => !readOnly)
+      const ofWorkspace = writable.filter(({ source }) => isBelow(source, asked.workspace))
+      expect(writable.filter((mount) => !ofWorkspace.includes(mount)).map(({ target }) => target)).toEqual([
+        INSIDE.agent,
+      ])
+      for (const { source, target } of ofWorkspace)
+        expect(target).toBe(`${INSIDE.workspace}${source.slice(asked.workspace.length)}`)
       expect(mounts.find(({ target }) => target === INSIDE.gateway)?.readOnly).toBe(true)
     })
   })
 
-  test('.git is pinned by a mount on itself, or hidden', () => {
+  test('each guarded part is a mount of its own behind the workspace, without its content where that is hidden', () => {
     always((asked) => {
       const { mounts, scratch } = planLaunch(asked)
-      const at = (target: string) => mounts.find((mount) => mount.target === `${INSIDE.workspace}/${target}`)
-      expect(at('.git') !== undefined).toBe(asked.git === 'pinned')
-      if (asked.git === 'pinned') {
-        expect(at('.git/hooks')?.readOnly).toBe(true)
-        expect(at('.git/config')).toMatchObject({ source: '/dev/null', readOnly: true })
-      }
-      const hidden = scratch.find(({ target }) => target.endsWith('/.git'))
-      expect(hidden?.readOnly).toBe(asked.git === 'hidden' ? true : undefined)
+      const [first, ...others] = mounts
+      expect(first).toEqual({ source: asked.workspace, target: INSIDE.workspace, readOnly: false })
+      const shown = asked.guarded.filter(({ access }) => access !== 'hidden')
+      expect(others.slice(0, shown.length)).toEqual(
+        shown.map(({ path, access }) => ({
+          source: access === 'blank' ? '/dev/null' : `${asked.workspace}/${path}`,
+          target: `${INSIDE.workspace}/${path}`,
+          readOnly: access !== 'write',
+        })),
+      )
+      const hidden = asked.guarded.filter(({ access }) => access === 'hidden')
+      expect(scratch.slice(1).map(({ target, readOnly }) => [target, readOnly])).toEqual(
+        hidden.map(({ path }) => [`${INSIDE.workspace}/${path}`, true]),
+      )
     })
   })
 
@@ -194,6 +213,10 @@ describe('is refused', () => {
     ['workspace', { workspace: 'relative' }],
     ['workspace', { workspace: '/data/a,readonly=false' }],
     ['workspace', { workspace: '/data/../etc' }],
+    ['workspace', { guarded: [{ path: 'sub,readonly=false', access: 'read' }] }],
+    ['workspace', { guarded: [{ path: '../above', access: 'write' }] }],
+    ['workspace', { guarded: [{ path: '/etc', access: 'write' }] }],
+    ['workspace', { startIn: '../above' }],
     ['agentFolder', { agentFolder: '/dev/shm/x' }],
     ['environment', { environment: { LLM_MODEL: 'a\nb' } }],
     ['limits.pids', { limits: { memoryBytes: 1, pids: 0, cpus: 1, logBytes: 1, stopGraceMs: 1 } }],

@@ -77,7 +77,9 @@ describe.each([['this user', undefined], ...(isRoot ? [['somebody else', SOMEBOD
     test('where no engine answers: no network, no key anywhere, the policy holds, nothing is left', async () => {
       const { run } = launchers(user)
       writeFileSync(join(bench.workspace, 'half'), `${KEY.slice(0, 9)}-part-${KEY.slice(9)}`)
-      const { code, stdout, stderr } = await run(['--json', '--image', 'not:there', '-p', 'probe'])
+      const { code, stdout, stderr } = await run([
+        ...['--json', '--workspace', 'mount', '--image', 'not:there', '-p', 'probe'],
+      ])
       expect([code, stderr]).toEqual([
         0,
         expect.stringMatching(
@@ -164,7 +166,9 @@ describe('a launch', () => {
   }, 60_000)
 
   test('that cannot be is refused with one sentence: an open network, an engine that was named, no model', async () => {
-    const refused = await outside.run(['--isolation', 'process', '--mode', 'public', '-p', 'x'])
+    const refused = await outside.run([
+      ...['--isolation', 'process', '--workspace', 'none', '--mode', 'public', '-p', 'x'],
+    ])
     expect(refused).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('a process has no network of its own'),
@@ -179,7 +183,9 @@ describe('a launch', () => {
       stderr: expect.stringContaining('no_model_route: No model route: set ANTHROPIC_BASE_URL'),
     })
     const [unruled, homeless] = await Promise.all([
-      outside.run(['--isolation', 'process', '--policy', 'nowhere.yaml', '--json', '-p', 'x']),
+      outside.run([
+        ...['--isolation', 'process', '--workspace', 'none', '--policy', 'nowhere.yaml', '--json', '-p', 'x'],
+      ]),
       outside.run(['--isolation', 'process', '--workspace', 'none', '--json', '-p', 'x'], {
         env: { TMPDIR: '/nowhere' },
       }),
@@ -189,7 +195,7 @@ describe('a launch', () => {
       [2, 'policy_invalid'],
       [6, 'sandbox_failed'],
     ])
-    const dry = await outside.run(['--isolation', 'process', '--dry-run', '-p', 'x'])
+    const dry = await outside.run(['--isolation', 'process', '--workspace', 'none', '--dry-run', '-p', 'x'])
     const { plan, argv } = JSON.parse(dry.stdout)
     expect([plan.network.kind, plan.image, argv.length]).toEqual(['none', undefined, 1])
     expect(argv[0][0]).toMatch(/\/bwrap$/)

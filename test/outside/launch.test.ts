@@ -3,8 +3,10 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { INSIDE } from '../../src/launch/plan.ts'
 import type { Script } from '../../src/mock/script.ts'
 import { whyNoEngine } from '../support/engine.ts'
+import { attackScript, executed, gitNames, lay } from '../support/git-attacks.ts'
 import { KEY, type Outside, openOutside } from '../support/outside.ts'
 import { ACTION_RULES, actionCases } from '../support/outside-action.ts'
 import { brokenCases } from '../support/outside-broken.ts'
@@ -30,7 +32,10 @@ const TAMPER = [
   'mv .git x 2>/dev/null && echo moved',
   'echo evil >.git/hooks/post-checkout && echo hooked',
   'git config core.fsmonitor evil && echo configured',
+  // What goes before a fetch in CI: a header with the token.
+  'grep -r extraheader .git && echo read',
   'git add new.txt && git -c user.name=a -c user.email=a@example.org commit -qm mounted && git log -1 --format=%s',
+  'sh attack.sh >/dev/null',
 ].join('; ')
 
 const SCRIPT: Script = {
@@ -72,7 +77,7 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
   parallelCases(() => outside)
 
   test('private: no network, no key anywhere, no right to change the system; the broker puts the key in', async () => {
-    const { code, stdout, stderr } = await outside.run(['--json', '-p', 'probe'])
+    const { code, stdout, stderr } = await outside.run(['--workspace', 'mount', '--json', '-p', 'probe'])
     expect([code, stderr]).toEqual([0, expect.stringContaining('private: the visibility')])
     const { text } = JSON.parse(stdout)
     expect(text.split('\n')).toEqual([
@@ -110,23 +115,29 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
     git('add', '.')
     git('commit', '-qm', 'first')
     git('config', 'http.extraheader', `AUTHORIZATION: basic ${KEY}`)
-    const { code, stderr } = await outside.run(['--workspace', 'clone', '-p', 'commit'], { cwd: source })
+    const { code, stderr } = await outside.run(['-p', 'commit'], { cwd: source })
     expect(code).toBe(0)
     const ref = /what was committed is (\S+)/.exec(stderr)?.[1] ?? ''
     expect(git('log', '--format=%s', ref).split('\n')).toEqual(['by the agent', 'first'])
     expect([git('status', '--porcelain'), existsSync(join(source, 'new.txt'))]).toEqual(['', false])
   })
 
-  test('a mounted folder: commits are made in it, and its .git cannot be moved, hooked or configured', async () => {
-    const source = join(outside.bench.workspace, 'mounted')
+  test('a mounted folder: commits are made in it, and nothing that is left in it is executed by git outside', async () => {
+    const world = join(outside.bench.directory, 'mounted')
+    const source = join(world, 'workspace')
+    const before = new Map<string, string[]>()
+    lay(source, world, before)
+    writeFileSync(join(source, 'attack.sh'), attackScript(source, INSIDE.workspace))
     const git = (...args: string[]): string =>
       execFileSync('git', ['-c', 'safe.directory=*', '-C', source, ...args], { encoding: 'utf8' }).trim()
-    mkdirSync(source)
     git('init', '-q', '-b', 'main')
+    git('config', 'http.extraheader', `AUTHORIZATION: basic ${KEY}`)
     const config = readFileSync(join(source, '.git/config'), 'utf8')
     execFileSync('chown', ['-R', '10001:0', source])
-    const { code, stdout } = await outside.run(['-p', 'tamper'], { cwd: source })
+    const { code, stdout } = await outside.run(['--workspace', 'mount', '-p', 'tamper'], { cwd: source })
     expect([code, stdout]).toEqual([0, 'mounted\n'])
+    expect(executed(source, world)).toEqual(new Set())
+    for (const [name, names] of before) expect([name, gitNames(source, name)]).toEqual([name, names])
     expect([git('log', '--format=%s'), readFileSync(join(source, '.git/config'), 'utf8')]).toEqual([
       'mounted',
       config,
@@ -168,7 +179,15 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
   })
 
   test('--dry-run prints the plan and the arguments, without the key, and makes nothing', async () => {
-    const { code, stdout } = await outside.run(['--dry-run', '--mode', 'public', '-p', 'x'])
+    const { code, stdout } = await outside.run([
+      '--dry-run',
+      '--mode',
+      'public',
+      '--workspace',
+      'none',
+      '-p',
+      'x',
+    ])
     expect(code).toBe(0)
     const { plan, argv } = JSON.parse(stdout)
     expect([plan.mode, plan.network.kind]).toEqual(['public', 'own'])

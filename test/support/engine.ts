@@ -33,6 +33,7 @@ const PROGRAMS = [
     'rm',
     'cp',
     'mv',
+    'ln',
     'sed',
     'grep',
   ],

@@ -178,10 +178,19 @@ export type Filling = { folder: true } | { text: string }
 export class Placeholders {
   readonly #counts = new Map<string, number>()
   readonly #fillings = new Map<string, Filling>()
+  readonly #onMade: ((path: string, filling: Filling) => void) | undefined
+
+  /** @param onMade Called after each that is made, not for one that was shared or found. */
+  constructor(onMade?: (path: string, filling: Filling) => void) {
+    this.#onMade = onMade
+  }
 
   /** Makes or shares the placeholder at `path`; returns false when something else stands there. */
   take(path: string, filling: Filling): boolean {
-    if (!this.#counts.has(path) && !make(path, filling) && !isLeftOver(path, filling)) return false
+    if (!this.#counts.has(path)) {
+      if (make(path, filling)) this.#onMade?.(path, filling)
+      else if (!isLeftOver(path, filling)) return false
+    }
     this.#counts.set(path, (this.#counts.get(path) ?? 0) + 1)
     this.#fillings.set(path, filling)
     return true
@@ -237,7 +246,8 @@ function isUnchanged(path: string, filling: Filling): boolean {
   }
 }
 
-function removeUnchanged(path: string, filling: Filling): void {
+/** Removes a placeholder that nobody has used. */
+export function removeUnchanged(path: string, filling: Filling): void {
   try {
     if (!isUnchanged(path, filling)) return
     if ('folder' in filling) rmdirSync(path)

@@ -191,6 +191,7 @@ async function guardRepository(
     freeze.freeze(gitDirectory)
     return
   }
+  guardLinkedHooks(hooks, freeze)
   freeze.freeze(config)
   freeze.freeze(join(gitDirectory, 'info/attributes'))
   const settled = join(gitDirectory, 'config.worktree')
@@ -248,6 +249,7 @@ async function guardNamed(
       await guardNamed((await settingsIn(file)) ?? [], { from: dirname(file), worktree }, guarding, depth + 1)
     } else if (key === 'core.hookspath') {
       freezeNamed(resolve(worktree, value), freeze, NOTHING_IN_IT)
+      guardLinkedHooks(resolve(worktree, value), freeze)
     } else if (key === 'core.attributesfile') {
       freezeNamed(resolve(worktree, value), freeze, NO_SETTINGS)
     } else if (!NO_PROGRAMS.test(key)) {
@@ -275,6 +277,19 @@ function freezeProgram(word: string, folders: readonly string[], freeze: Freeze)
 
 function mayBeProgram(word: string): boolean {
   return /^\.{0,2}[^:]*\//.test(word) && !ELSEWHERE.test(word) && !REFERENCE.test(word)
+}
+
+/** Freezes the programs in the workspace that hooks lead to as links. */
+function guardLinkedHooks(folder: string, freeze: Freeze): void {
+  for (const hook of childrenOf(folder, readdirSync)) {
+    let path = hook
+    for (let depth = 0; depth < NESTED_MAX; depth += 1) {
+      const said = linkAt(path)
+      if (said === undefined) break
+      path = resolve(dirname(path), said)
+      freezeNamed(path, freeze, NO_SETTINGS)
+    }
+  }
 }
 
 /** Freezes a named path. A link could be exchanged, so its folder and its target are frozen. */
@@ -333,7 +348,7 @@ async function guardModules(modules: string, guarding: Guarding, depth: number):
 }
 
 /** Returns the repositories below `folder`, also nested ones: a submodule's name may contain slashes. */
-function repositoriesBelow(folder: string, depth = 0): string[] {
+export function repositoriesBelow(folder: string, depth = 0): string[] {
   if (depth > NESTED_MAX) return []
   return childrenOf(folder, readdirSync).flatMap((child) => {
     if (shapeOf(child) !== 'folder') return []

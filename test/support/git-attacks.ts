@@ -1,0 +1,220 @@
+// What an agent may leave in a repository for somebody's git to execute afterwards, outside: of git-config,
+// gitrepository-layout, githooks and gitattributes, each kind once.
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+const GITS = ['git', ...(process.env['AGUI_OTHER_GIT'] === undefined ? [] : [process.env['AGUI_OTHER_GIT']])]
+
+export interface Attack {
+  /** Made by the person, in a repository with one commit of `a.txt` and `tools/clean.sh`. */
+  before?: string
+  /** Done by the agent; `$EVIL` is a program that leaves the marker. `$LATER` is the folder's path outside. */
+  inside: string
+  /** Where the person works later. */
+  at?: string
+}
+
+const EVIL_CONFIG = `printf '[core]\\n\\trepositoryformatversion = 0\\n\\tbare = false\\n\\tfsmonitor = %s\\n[filter "e"]\\n\\tclean = %s\\n\\tsmudge = %s\\n[diff "e"]\\n\\ttextconv = %s\\n' "$EVIL_LATER" "$EVIL_LATER" "$EVIL_LATER" "$EVIL_LATER"`
+const ATTRIBUTES = "echo '* filter=e diff=e' > .gitattributes"
+
+export const ATTACKS: Record<string, Attack> = {
+  config: { inside: `${EVIL_CONFIG} > .git/config` },
+  'config, exchanged': { inside: `${EVIL_CONFIG} > c; mv -f c .git/config` },
+  'the folder, exchanged': { inside: `mv .git old; cp -r old .git; ${EVIL_CONFIG} > .git/config` },
+  'a common folder': {
+    inside: `cp -r .git evil; ${EVIL_CONFIG} > evil/config; echo ../evil > .git/commondir`,
+  },
+  'settings of a worktree': {
+    before: 'git config extensions.worktreeConfig true',
+    inside: `${EVIL_CONFIG} > .git/config.worktree`,
+  },
+  'settings of a worktree that are there': {
+    before: 'git config extensions.worktreeConfig true; git config --worktree x.y z',
+    inside: `${EVIL_CONFIG} > .git/config.worktree`,
+  },
+  'an included file': {
+    before: 'echo > shared.gitconfig; git config include.path ../shared.gitconfig',
+    inside: `${EVIL_CONFIG} > shared.gitconfig`,
+  },
+  'an included file that is not there': {
+    before: 'git config include.path ../shared.gitconfig',
+    inside: `${EVIL_CONFIG} > shared.gitconfig`,
+  },
+  'a file included by an included one, on a branch': {
+    before:
+      'printf \'[includeIf "onbranch:other"]\\n\\tpath = deep/b.gitconfig\\n\' > a.gitconfig; mkdir deep; echo > deep/b.gitconfig; git config include.path ../a.gitconfig',
+    inside: `${EVIL_CONFIG} > deep/b.gitconfig; mv deep x; mkdir deep; ${EVIL_CONFIG} > deep/b.gitconfig; git checkout -qb other`,
+  },
+  'a hook': {
+    inside:
+      'rm -rf .git/hooks; mkdir .git/hooks; cp $EVIL .git/hooks/post-checkout; cp $EVIL .git/hooks/post-index-change',
+  },
+  'a hook that is a link into the workspace': {
+    before: 'cp tools/clean.sh tools/hook; ln -s ../../tools/hook .git/hooks/post-checkout',
+    inside: 'cp -f $EVIL tools/hook; mv tools x; mkdir tools; cp $EVIL tools/hook',
+  },
+  'a hook by way of another link': {
+    before: 'ln -s clean.sh tools/hook; ln -s ../../tools/hook .git/hooks/post-checkout',
+    inside: 'cp $EVIL evil; ln -sf ../evil tools/hook; mv tools x; mkdir tools; cp $EVIL tools/hook',
+  },
+  'a hook that leads to nothing yet': {
+    before: 'ln -s ../../tools/hook .git/hooks/post-checkout',
+    inside: 'cp -f $EVIL tools/hook; mv tools x; mkdir tools; cp $EVIL tools/hook',
+  },
+  'a hook where no hooks are': {
+    before: 'rm -rf .git/hooks',
+    inside: 'mkdir -p .git/hooks; cp $EVIL .git/hooks/post-checkout',
+  },
+  'a hook elsewhere': {
+    before: 'mkdir -p .husky; echo > .husky/keep; git config core.hooksPath .husky',
+    inside: 'cp $EVIL .husky/post-checkout; mv .husky x; mkdir .husky; cp $EVIL .husky/post-checkout',
+  },
+  'a hook elsewhere, not there': {
+    before: 'git config core.hooksPath .githooks',
+    inside: 'mkdir .githooks; cp $EVIL .githooks/post-checkout',
+  },
+  "a filter's program": {
+    before: `git config filter.e.clean './tools/clean.sh %f'; echo '*.txt filter=e' > .gitattributes`,
+    inside: 'cp -f $EVIL tools/clean.sh; rm -rf tools; mkdir tools; cp $EVIL tools/clean.sh',
+  },
+  "a filter's program behind an interpreter": {
+    before: `git config filter.e.clean 'sh tools/clean.sh'; echo '*.txt filter=e' > .gitattributes`,
+    inside: 'cp -f $EVIL tools/clean.sh; mv tools x; mkdir tools; cp $EVIL tools/clean.sh',
+  },
+  "a filter's program behind one of the person's home": {
+    before: `git config filter.e.clean '~/nothing || sh tools/clean.sh'; echo '*.txt filter=e' > .gitattributes`,
+    inside: 'cp -f $EVIL tools/clean.sh; mv tools x; mkdir tools; cp $EVIL tools/clean.sh',
+  },
+  "a filter's program that is not there": {
+    before: `git config filter.e.clean './tools/new.sh'; echo '*.txt filter=e' > .gitattributes`,
+    inside: 'cp $EVIL tools/new.sh',
+  },
+  'attributes of the repository, and a driver': {
+    inside: `mkdir -p .git/info; echo '* filter=e diff=e' > .git/info/attributes; ${EVIL_CONFIG} >> .git/config`,
+  },
+  'a file monitor of the workspace': {
+    before: 'git config core.fsmonitor tools/clean.sh',
+    inside: 'cp -f $EVIL tools/clean.sh; mv tools x; mkdir tools; cp $EVIL tools/clean.sh',
+  },
+  "a submodule's config": {
+    before: SUBMODULE(),
+    inside: `${EVIL_CONFIG} > .git/modules/sub/config; mv .git/modules x; cp -r x .git/modules; ${EVIL_CONFIG} > .git/modules/sub/config`,
+  },
+  "a submodule's common folder": {
+    before: SUBMODULE(),
+    inside: `cp -r .git/modules/sub evil; ${EVIL_CONFIG} > evil/config; echo $LATER/evil > .git/modules/sub/commondir`,
+  },
+  "a submodule's .git": {
+    before: SUBMODULE(),
+    inside: `cp -r .git/modules/sub evil; ${EVIL_CONFIG} > evil/config; echo gitdir: ../evil > sub/.git; mv sub x; mkdir sub; echo gitdir: ../evil > sub/.git`,
+  },
+  'a repository in the submodule': {
+    before: SUBMODULE(),
+    inside: `cp -r .git/modules/sub .git/modules/sub/evil; ${EVIL_CONFIG} > .git/modules/sub/evil/config; ${GITLINK('inner')}; rm -rf inner/.git; echo gitdir: ../.git/modules/sub/evil > inner/.git`,
+  },
+  'a repository that the index names': { inside: `${GITLINK('inner')}; ${EVIL_CONFIG} > inner/.git/config` },
+  'one in a submodule': {
+    before: SUBMODULE(),
+    inside: `cd sub; ${GITLINK('inner')}; ${EVIL_CONFIG} > inner/.git/config`,
+  },
+  'a worktree of it': {
+    before: 'git worktree add -q linked',
+    inside: `cp -r .git evil; ${EVIL_CONFIG} > evil/config; echo $LATER/evil > .git/worktrees/linked/commondir; mv .git/worktrees .git/x; cp -r .git/x .git/worktrees; echo $LATER/evil > .git/worktrees/linked/commondir`,
+    at: 'linked',
+  },
+}
+
+function SUBMODULE(): string {
+  return 'git init -q --bare ../sub.git; git push -q ../sub.git HEAD:refs/heads/main; git --git-dir=../sub.git symbolic-ref HEAD refs/heads/main; git -c protocol.file.allow=always submodule add -q ../sub.git sub; git commit -qm sub'
+}
+
+function GITLINK(name: string): string {
+  return `git init -q ${name}; git -C ${name} -c user.name=e -c user.email=e@e commit -q --allow-empty -m x; git update-index --add --cacheinfo 160000,$(git -C ${name} rev-parse HEAD),${name}`
+}
+
+const LATER = ['status', 'diff', 'log -p', 'checkout -q -f -b later', 'checkout -q -']
+
+function folderOf(workspace: string, name: string): string {
+  return join(workspace, 'repos', String(Object.keys(ATTACKS).indexOf(name)))
+}
+
+function sh(script: string, cwd: string, env: Record<string, string> = {}): void {
+  try {
+    execFileSync('/bin/sh', ['-c', script], { cwd, env: { ...ENV, ...env }, stdio: 'pipe' })
+  } catch {
+    // An attempt may fail; what counts is what is executed later.
+  }
+}
+
+export const ENV = {
+  PATH: '/usr/bin:/bin',
+  HOME: '/nonexistent',
+  GIT_CONFIG_NOSYSTEM: '1',
+  GIT_AUTHOR_NAME: 't',
+  GIT_AUTHOR_EMAIL: 't@t',
+  GIT_COMMITTER_NAME: 't',
+  GIT_COMMITTER_EMAIL: 't@t',
+}
+
+/** Makes the workspace with a repository for each. Records what their `.git` folders hold. */
+export function lay(workspace: string, world: string, entries: Map<string, string[]>): void {
+  mkdirSync(join(workspace, 'repos'), { recursive: true })
+  for (const [name, { before = '' }] of Object.entries(ATTACKS)) {
+    const folder = folderOf(workspace, name)
+    mkdirSync(join(folder, 'tools'), { recursive: true })
+    writeFileSync(join(folder, 'a.txt'), 'a\n')
+    writeFileSync(join(folder, 'tools/clean.sh'), '#!/bin/sh\nexec cat\n', { mode: 0o755 })
+    const steps = 'git init -q -b main; git add .; git commit -qm one; echo b >> a.txt'
+    sh(`${steps}; ${before.replaceAll('../sub.git', `${world}/sub-${folder.split('/').at(-1)}.git`)}`, folder)
+    entries.set(name, gitNames(workspace, name))
+  }
+}
+
+/** The names in the repository's `.git`. */
+export function gitNames(workspace: string, name: string): string[] {
+  return readdirSync(join(folderOf(workspace, name), '.git')).sort()
+}
+
+/** Does every attempt without any sandbox. */
+export function workBare(workspace: string): void {
+  for (const script of scripts(workspace)) sh(script, workspace)
+}
+
+/** Everything that the agent does, as one script. `shown` is the workspace's path inside. */
+export function attackScript(workspace: string, shown = workspace): string {
+  return scripts(workspace, shown)
+    .map((one) => `( ${one} )`)
+    .join('\n')
+}
+
+/** One per attempt; the program leaves a file beside the workspace, which only what runs outside can do. */
+function scripts(workspace: string, shown = workspace): string[] {
+  return Object.entries(ATTACKS).map(([name, { inside }]) => {
+    const folder = folderOf(workspace, name)
+    const evil = `evil-${folder.split('/').at(-1)}`
+    const program = `#!/bin/sh\\ntouch "${dirname(workspace)}/marker"\\ncat\\n`
+    return `cd ${folderOf(shown, name)} || exit; LATER=${folder}; EVIL=${shown}/${evil}; EVIL_LATER=${workspace}/${evil}; printf '${program}' > $EVIL; chmod 755 $EVIL; touch -d @1 a.txt; ${ATTRIBUTES.replace('>', '>>')}; ${inside}`
+  })
+}
+
+/** `name: git command` of what executed something. */
+export function executed(workspace: string, world: string): Set<string> {
+  const marker = join(world, 'marker')
+  const said = new Set<string>()
+  rmSync(marker, { force: true })
+  for (const [name, { at = '.' }] of Object.entries(ATTACKS)) {
+    const folder = join(folderOf(workspace, name), at)
+    for (const command of GITS.flatMap((git) =>
+      LATER.map((words) => `${git} -c safe.directory='*' ${words}`),
+    )) {
+      sh(`${command} </dev/null`, folder)
+      if (!existsSync(marker)) continue
+      said.add(`${name}: ${command}`)
+      rmSync(marker)
+      // Without a sandbox one is enough.
+      if (/bare-\d+$/.test(world)) break
+    }
+  }
+  return said
+}
