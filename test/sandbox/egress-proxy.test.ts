@@ -2,7 +2,8 @@
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
+import { text } from 'node:stream/consumers'
+import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { afterEach, expect, test } from 'vitest'
 import { parsePolicy } from '../../src/policy/read/load.ts'
 import { proxySettings } from '../../src/proxy-settings.ts'
@@ -10,6 +11,7 @@ import type { EgressDecision } from '../../src/sandbox/egress/denial.ts'
 import { EgressProxy, type EgressProxyOptions } from '../../src/sandbox/egress/egress-proxy.ts'
 import { dialAddress } from '../../src/sandbox/egress/upstream.ts'
 import { createAuthority } from '../../src/tunnel/authority.ts'
+import { type InspectedWorld, openInspectedWorld } from './inspected-world.ts'
 
 const POLICY = `
 version: 1
@@ -170,6 +172,49 @@ test('an upstream server that nobody vouches for is not spoken to', async () => 
   expect(String(answer)).toMatch(/^HTTP\/1.1 502 /)
   expect(heard).toEqual([])
   client.destroy()
+})
+
+async function openInspected(): Promise<InspectedWorld> {
+  const { policy } = parsePolicy(POLICY, { file: 'policy.yaml' })
+  if (policy === undefined) throw new Error('the policy of this test is wrong')
+  const world = await openInspectedWorld(policy)
+  open.push(world)
+  return world
+}
+
+async function reached({ upstream }: InspectedWorld): Promise<TLSSocket> {
+  const [socket] = await once(upstream, 'secureConnection')
+  return socket
+}
+
+test('a server is reached ahead of the first request, and again when it has hung up since', async () => {
+  const world = await openInspected()
+  const first = reached(world)
+  const client = await world.open('api.example.test')
+  const ahead = await first
+  expect(world.heard).toEqual([])
+  ahead.end()
+  await once(ahead, 'close')
+  client.write('GET /mine HTTP/1.1\r\nHost: api.example.test\r\nConnection: close\r\n\r\n')
+  expect(await text(client)).toContain('heard GET /mine')
+})
+
+test('a server that was reached before goes on with its TLS session', async () => {
+  const world = await openInspected()
+  await world.ask('api.example.test', { method: 'GET' })
+  const again = reached(world)
+  await world.open('api.example.test')
+  expect((await again).isSessionReused()).toBe(true)
+})
+
+test('a connection to a server that nobody asks anything ends with its client', async () => {
+  const world = await openInspected()
+  const first = reached(world)
+  const client = await world.open('api.example.test')
+  const ahead = await first
+  client.destroy()
+  await once(ahead, 'close')
+  expect(world.heard).toEqual([])
 })
 
 test('an address behind an allowed name is judged before it is dialled', async () => {

@@ -30,6 +30,7 @@ const HOP_BY_HOP = [
 /** Agent that opens its connection with `dial`, keeps it for the client's next request, and never has two. */
 export class TunnelAgent extends Agent {
   readonly #dial: () => Promise<Duplex>
+  #ahead: Promise<Duplex | undefined> | undefined
 
   constructor(dial: () => Promise<Duplex>) {
     super({ keepAlive: true, maxSockets: 1 })
@@ -40,11 +41,30 @@ export class TunnelAgent extends Agent {
     _options: ClientRequestArgs,
     done?: (error: Error | null, socket: Duplex) => void,
   ): undefined {
-    this.#dial().then(
+    this.#connect().then(
       (socket) => done?.(null, socket),
       // The callback's type knows no failure without a socket.
       (error: Error) => (done as ((error: Error) => void) | undefined)?.(error),
     )
+  }
+
+  /** Opens the connection of the next request ahead of it. A failure is that request's: it dials again. */
+  dialAhead(): void {
+    this.#ahead = this.#dial().then(
+      (socket) => socket.on('error', () => socket.destroy()),
+      () => undefined,
+    )
+  }
+
+  override destroy(): void {
+    super.destroy()
+    void this.#ahead?.then((socket) => socket?.destroy())
+  }
+
+  async #connect(): Promise<Duplex> {
+    const socket = await this.#ahead
+    this.#ahead = undefined
+    return socket?.readable === true && socket.writable ? socket : await this.#dial()
   }
 }
 

@@ -3,7 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { connect as connectTls, TLSSocket } from 'node:tls'
+import { connect as connectTls, createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
 import type { Decision, EgressRequest } from '../../policy/decide/decision.ts'
 import type { GraphqlRequest } from '../../policy/request/body.ts'
 import { authorityProblem } from '../../policy/request/request-authority.ts'
@@ -44,6 +44,8 @@ const HEAD_BYTES_MAX = 16_384
 const HANDSHAKE_MS_MAX = 10_000
 /** Upper bound of open WebSockets; each may hold one incomplete message. */
 const WEBSOCKETS_MAX = 64
+/** Upper bound of the hosts whose TLS session is kept; a policy rarely names more. */
+const SESSIONS_MAX = 256
 const TLS_HANDSHAKE_RECORD = 0x16
 
 interface Inspected extends Tunnel {
@@ -54,6 +56,10 @@ export class Inspector {
   readonly #server: Server
   readonly #options: InspectorOptions
   readonly #tunnels = new WeakMap<object, Inspected>()
+  /** Made for the first connection and shared by all, because reading the authorities takes its time. */
+  #upstreamContext: SecureContext | undefined
+  /** By host: the session to resume, whose server has proved who it is. */
+  readonly #sessions = new Map<string, Buffer>()
   #websockets = 0
 
   constructor(options: InspectorOptions) {
@@ -88,6 +94,8 @@ export class Inspector {
       socket.unshift(first)
       const isTls = first[0] === TLS_HANDSHAKE_RECORD
       const agent = new TunnelAgent(() => this.#dial(tunnel, isTls))
+      // As in OpenShell's proxy the server is reached before the first request. Both handshakes then go on together.
+      agent.dialAhead()
       const client = isTls ? this.#open(socket, tunnel.target.host) : socket
       this.#tunnels.set(client, { ...tunnel, agent })
       client.once('close', () => agent.destroy())
@@ -117,13 +125,21 @@ export class Inspector {
     if (!isTls) return socket
     const { host } = tunnel.target
     const ca = this.#options.upstreamAuthorities
-    return connectTls({
+    this.#upstreamContext ??= createSecureContext(ca === undefined ? {} : { ca })
+    const session = this.#sessions.get(host)
+    const upstream = connectTls({
       socket,
+      secureContext: this.#upstreamContext,
+      ...(session === undefined ? {} : { session }),
       // An address cannot be sent as a server name, but the certificate has to contain it.
       ...(isIP(host) === 0 ? { servername: host } : { host }),
       ALPNProtocols: ['http/1.1'],
-      ...(ca === undefined ? {} : { ca }),
     })
+    upstream.on('session', (ticket: Buffer) => {
+      if (this.#sessions.size >= SESSIONS_MAX) this.#sessions.clear()
+      this.#sessions.set(host, ticket)
+    })
+    return upstream
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
