@@ -57,9 +57,11 @@ function follow(storage: RedisStorage, after = 0) {
   })()
   end.catch(() => undefined)
   const seen = async (count: number): Promise<void> => {
+    const ended = end.then(() => Promise.reject(new Error('the reader has ended')))
+    ended.catch(() => undefined)
     while (got.length < count)
       await Promise.race([
-        end,
+        ended,
         new Promise<void>((resolve) => {
           wake = resolve
         }),
@@ -140,7 +142,7 @@ test.each(['kept', 'lost'])(
     const other = await open('other')
     const late = follow(other)
     await late.seen(3)
-    for (let turns = 0; turns < 20; turns++) await turn()
+    for (let turns = 0; turns < 20; turns++) await Promise.race([ahead.end, behind.end, turn()])
     gate.open()
     await late.seen(5)
     await write(writer, '6')
