@@ -7,6 +7,7 @@ import { putFacts } from '../../src/thread/thread-table.ts'
 import { delta, span } from '../../test/support/event-log.ts'
 import { RedisServer } from '../../test/support/redis-server.ts'
 import { postRun, startRun } from '../support/client.ts'
+import { halves, pin } from '../support/cores.ts'
 import type { Measure, Row } from '../support/measure.ts'
 import { cpuMs, toMib } from '../support/proc.ts'
 import { Readers } from '../support/readers.ts'
@@ -135,57 +136,65 @@ async function processorTime(
   ]
 }
 
-/** What 1,000 readers of another process cost the runner. On a machine with few cores its processor time tells, not the clock. */
+/**
+ * What 1,000 readers of another process cost the runner. Where there are two processors or more, that process and its
+ * clients have one half of them, and everything that a run needs has the other, whether anybody reads or not.
+ */
 async function readersApart(workshop: Workshop, server: RedisServer, runner: RunnerHandle): Promise<Row[]> {
   const env = { EVENT_LOG_URL: server.url, ...MANY }
   const apart = await workshop.runner({ env, command: 'read' })
   const readers = new Readers(workshop)
-  const rates: Record<'ours' | 'reference', number[]> = { ours: [], reference: [] }
+  const cores = halves()
+  const runs = [process.pid, runner.pid, server.pid, workshop.mockPid]
+  if (cores !== undefined) {
+    // This process' children are among the second half.
+    for (const pid of runs) pin(pid, cores.first)
+    for (const pid of [apart.pid, readers.pid]) pin(pid, cores.second)
+  }
+  const used: Record<'ours' | 'reference', number[]> = { ours: [], reference: [] }
   const round = async (side: 'ours' | 'reference'): Promise<number> => {
     const before = cpuMs(runner.pid)
     const { deltas, lastMs } = await postRun(runner.url, { threadId: 'costs', prompt })
-    rates[side].push((deltas / lastMs) * 1000)
-    return ((cpuMs(runner.pid) - before) / deltas) * 1000
+    used[side].push(((cpuMs(runner.pid) - before) / deltas) * 1000)
+    return (deltas / lastMs) * 1000
   }
   const url = `${apart.url}/sessions/costs/events?after=-1&until=run`
   const sides = {
     async ours() {
       const { done } = await readers.connect(url, READERS_APART)
-      const used = await round('ours')
+      const rate = await round('ours')
       const { deltas } = await done
       if (deltas.length !== READERS_APART || !deltas.every((count) => count === DELTAS))
         throw new Error('a reader missed something')
-      return used
+      return rate
     },
     reference: () => round('reference'),
   }
   await interleave(1, sides)
-  for (const side of Object.values(rates)) side.length = 0
-  const pair = await interleave(workshop.repetitions(8), sides)
+  for (const side of Object.values(used)) side.length = 0
+  const rates = await interleave(workshop.repetitions(8), sides)
+  if (cores !== undefined) pin(process.pid, cores.all)
   await apart.close()
-  const [cost, rate] = [
-    compare(pair, 'cost'),
-    { ours: spreadOf(rates.ours), reference: spreadOf(rates.reference) },
+  const [rate, costs] = [
+    compare(rates, 'rate'),
+    { ours: spreadOf(used.ours), reference: spreadOf(used.reference) },
   ]
   const against = 'nobody reads there'
+  const how = cores === undefined ? 'on the one processor of all' : 'on processors of their own'
+  // On one processor the readers take what the run lacks, whoever serves them.
+  const target = cores === undefined ? {} : { target: 'at least 0.95', pass: rate.ratio >= 1 - LOSS_MAX }
   return [
     {
-      label: "1,000 readers apart: the runner's processor time an event",
-      ...{
-        unit: 'µs',
-        ...pair,
-        against,
-        ...cost,
-        target: 'at most 5 % more',
-        pass: cost.ratio <= 1 + LOSS_MAX,
-      },
+      label: `1,000 readers apart, ${how}: deltas of the run`,
+      unit: '/s',
+      ...rates,
+      against,
+      ...rate,
+      ...target,
     },
     {
-      label: '1,000 readers apart: deltas of the run',
-      unit: '/s',
-      ...rate,
-      against,
-      ...compare(rate, 'rate'),
+      label: "1,000 readers apart: the runner's processor time an event",
+      ...{ unit: 'µs', ...costs, against, ...compare(costs, 'cost') },
     },
   ]
 }

@@ -21,6 +21,10 @@ export class Readers {
     this.#child = workshop.child(new URL('./readers-process.ts', import.meta.url))
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
   /**
    * Resolves when all of them have the head of their answer.
    *

@@ -66,6 +66,7 @@ export class Workshop {
   readonly #closers: (() => Promise<void> | void)[] = []
   #modelEnvironment: Record<string, string> = {}
   #modelUrl = ''
+  #mockPid = 0
   #launch: Promise<Command> | undefined
   #folders = 0
 
@@ -124,6 +125,11 @@ export class Workshop {
   /** The mock's model without its gateway, for who holds a key. */
   get modelUrl(): string {
     return this.#modelUrl
+  }
+
+  /** Of the mock gateway. */
+  get mockPid(): number {
+    return this.#mockPid
   }
 
   /** Starts `agui-runner serve`, or `read`, and waits until it listens. */
@@ -201,6 +207,7 @@ export class Workshop {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#closer(child)
+    this.#mockPid = child.pid ?? 0
     const { environment, directUrl } = await firstLine(child, (line) => 'environment' in line)
     this.#modelUrl = String(directUrl)
     this.#modelEnvironment = Object.fromEntries(

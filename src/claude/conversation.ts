@@ -29,7 +29,7 @@ import { openTaskOutput, taskOutputPlaces } from './task-output.ts'
 import { furtherPrompt, hasState, type Prompt, steerPrompt, toPrompt, userLine } from './translate/prompt.ts'
 import { protocolEnd, type Steered, Turn, tell } from './turn.ts'
 import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
-import { tellSwitches, type Warm } from './warm.ts'
+import { tellSwitches, tellTrace, type Warm } from './warm.ts'
 import { WarmProcess } from './warm-process.ts'
 
 /** One thread's Claude session and, while it is warm, the process that holds it. */
@@ -206,6 +206,7 @@ export class Conversation implements AgentSession {
   /** Gives the answers to the process that waits for them. The turn continues where it stopped. */
   async #goOn(warm: Warm, run: { turn: Turn; request: RunRequest; context: RunContext }): Promise<RunEnd> {
     const { turn, request, context } = run
+    await tellTrace(warm, request.trace, { observed: this.#observed, signal: context.signal })
     const further = furtherPrompt(request, { ...this.#agent.options, turn })
     if (further !== undefined) this.#give(further, { id: request.runId, content: '', isTold: true })
     tell(context, warm.host.respond(request.resume ?? []))
@@ -310,6 +311,7 @@ export class Conversation implements AgentSession {
     this.#turn = turn
     this.#inBackground('ending a run with its process', failWithProcess(turn, claude))
     await tellSwitches(warm, switches, context.signal)
+    await tellTrace(warm, trace, { observed: this.#observed, signal: context.signal })
     await mcp.retry(claude, context.signal)
     // Claude Code calls the gate for every prompt except slash commands. With these the prompt waits here.
     if (this.#agent.options.slashCommands) await context.begun

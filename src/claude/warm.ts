@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { RunRequest } from '../agent/agent.ts'
 import type { TraceCarrier } from '../agent/trace.ts'
+import { inBackground } from '../background.ts'
 import { policyDenied } from '../channels.ts'
+import { unlessAborted } from '../within.ts'
 import type { Host } from './host/host.ts'
 import { type ClaudePlace, isHeard, originOf } from './launch/place.ts'
 import type { RunGateOptions } from './launch/run-gate.ts'
@@ -24,6 +27,8 @@ export interface Warm {
   startKey: string
   model: string | undefined
   thinkingTokens: number | undefined
+  /** The variables by which its commands learn of their trace. */
+  trace: Record<string, string>
 }
 
 /** The properties that a run needs of the process. */
@@ -32,7 +37,7 @@ export interface Needs {
   switches: Switches
   tools: RunRequest['tools']
   hasState: boolean
-  /** Trace of the run that starts the process. A running Claude Code accepts no other, so later runs keep this one. */
+  /** Trace of the run. The MCP servers that the process starts keep the trace of the run that started it. */
   trace?: TraceCarrier | undefined
 }
 
@@ -68,6 +73,7 @@ export async function startWarm(
   else memory.origin = { ...originOf(place.directory, instructions), workspace: options.workspaceId }
   const servers = await host.offer(tools, hasState)
   const { model } = switches
+  const variables = traceEnvironment(trace)
   const mcp = new McpServers()
   const claude = await ClaudeProcess.start({
     sdk: {
@@ -84,7 +90,7 @@ export async function startWarm(
             : { sessionId: claudeSessionId },
           place,
           isHeard: isHeard(memory.origin, instructions),
-          env: { ...options.env, ...switchEnvironment(switches), ...traceEnvironment(trace) },
+          env: { ...options.env, ...switchEnvironment(switches), ...variables },
           canUseTool: host.canUseTool,
           onElicitation: host.elicitations.onElicitation,
           permissionMode: toSdkMode(switches.permissionMode ?? options.permissionMode),
@@ -107,13 +113,33 @@ export async function startWarm(
       return onMessage(message)
     },
   })
-  return { claude, host, mcp, place, startKey: startKey(switches, place), model, thinkingTokens: undefined }
+  const key = startKey(switches, place)
+  return { claude, host, mcp, place, startKey: key, model, thinkingTokens: undefined, trace: variables }
 }
 
 /** Returns the trace as variables that Claude Code reads and passes to the commands and MCP servers that it starts. */
 function traceEnvironment({ traceparent, tracestate }: TraceCarrier = {}): Record<string, string> {
   if (traceparent === undefined) return {}
   return { TRACEPARENT: traceparent, ...(tracestate !== undefined && { TRACESTATE: tracestate }) }
+}
+
+/**
+ * Gives the commands that a living process starts from now on the trace of another run. Its MCP servers keep theirs.
+ * Resolves also when Claude Code does not take it, which costs commands their parent and nothing else.
+ */
+export async function tellTrace(
+  warm: Warm,
+  trace: TraceCarrier | undefined,
+  { observed, signal }: { observed: { threadId: string; runId?: string }; signal: AbortSignal },
+): Promise<void> {
+  const variables = traceEnvironment(trace)
+  if (isDeepStrictEqual(variables, warm.trace)) return
+  // A variable that is no longer named would keep its value.
+  const cleared = Object.fromEntries(Object.keys(warm.trace).map((name) => [name, '']))
+  warm.trace = variables
+  const telling = warm.claude.setVariables({ ...cleared, ...variables })
+  inBackground({ name: 'handing on a trace', ...observed }, telling)
+  await unlessAborted(signal, telling).catch(() => undefined)
 }
 
 /** Changes the settings of a living process. Sends only those that differ from its current ones. */

@@ -7,8 +7,8 @@ export function checkKept({ oldest, head }: { oldest: number; head: number }, af
     throw new RunnerError('replay_expired', message, { details: { oldestSeq: oldest } })
   }
   if (after > head) {
-    // The thread was deleted and made anew: the reader would silently miss its records up to `after`.
-    const message = `This thread has ${head} records, so record ${after} was another thread's of this id; read after 0, or connect anew.`
+    // The thread was deleted and made anew, or its store lost records: the reader would silently miss those up to `after`.
+    const message = `This thread goes on after record ${head}: record ${after} was another thread's of this id, or the store has lost it; read after 0, or connect anew.`
     throw new RunnerError('replay_expired', message, { details: { oldestSeq: oldest } })
   }
 }

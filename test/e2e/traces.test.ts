@@ -105,11 +105,15 @@ test('a run is one trace below the traceparent of its POST, which goes on to com
   expect(results.find((text) => text.startsWith('bash has'))).toBe(`bash has ${ours}`)
   expect(results.find((text) => text.startsWith('{'))).toContain(`"TRACEPARENT": "${ours}"`)
   expect(root?.links).toEqual([])
-  // The process is the same and hands on the span of the run that started it: a later run leads there.
-  const again = runInput('looks', 'hello')
-  await events(await post(runner.url, again, { traceparent: `00-${PARENT.repeat(2)}-${PARENT}-01` }))
+  // The process is the same: its commands have the later run's span, and its MCP servers lead to the run that started it.
+  const again = runInput('looks', 'look')
+  const other = PARENT.repeat(2)
+  const next = await events(await post(runner.url, again, { traceparent: `00-${other}-${PARENT}-01` }))
   const [later] = named(await traceOf(again.runId), 'invoke_agent Claude Code')
-  expect(later).toMatchObject({ traceId: PARENT.repeat(2), links: [root?.spanId] })
+  expect(later).toMatchObject({ traceId: other, links: [root?.spanId] })
+  expect(next.find(({ type }) => type === 'TOOL_CALL_RESULT')?.['content']).toBe(
+    `bash has 00-${other}-${later?.spanId}-01`,
+  )
   // Nothing of what was said or done.
   expect(JSON.stringify(spans)).not.toMatch(/secret answer|bash has/)
 })

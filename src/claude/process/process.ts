@@ -227,6 +227,11 @@ export class ClaudeProcess {
     await this.#ask('set_model', () => this.#query.setModel(model), signal)
   }
 
+  /** Sets variables for the commands that Claude Code starts from now on, in place of those that were set so before. */
+  async setVariables(env: Record<string, string>): Promise<void> {
+    await this.#ask('apply_flag_settings', () => this.#query.applyFlagSettings({ env }))
+  }
+
   /** Ends the processes that a run's commands left running. Call it when a run has ended. */
   async endLeftovers(): Promise<void> {
     if (this.#isAlive) await this.#options.endLeftovers?.(this.#child)

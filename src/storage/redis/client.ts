@@ -13,6 +13,13 @@ const retry = (times: number): number => Math.min(50 * times, RETRY_MS_MAX)
 /** Errors with which Redis refuses every write until its operator acts. */
 const REFUSALS = /^(OOM|MISCONF|NOREPLICAS)\b/
 
+export interface RedisWatcher {
+  /** Called whenever Redis can be asked again: it may have lost what it had confirmed. */
+  onBack(): void
+  /** Called whenever messages may have been missed. */
+  onMissed(): void
+}
+
 /**
  * Two connections to one Redis: one for commands, one for change messages. Both reconnect by themselves, and unanswered
  * commands are sent again: every command here may run twice.
@@ -31,13 +38,15 @@ export class RedisClient {
     this.#changes.on('message', (channel: string, message: string) => this.#listeners.get(channel)?.(message))
   }
 
-  /** Creates a client that connects on first use. @param onBack called whenever messages may have been missed. */
-  static open(place: RedisPlace, onBack: () => void): RedisClient {
+  /** Creates a client that connects on first use. */
+  static open(place: RedisPlace, { onBack, onMissed }: RedisWatcher): RedisClient {
     const commands = connectionTo(place, retry)
     const changes = connectionTo(place, retry)
     // Callers learn of an error from the command that fails. Without a listener the process would end.
     for (const connection of [commands, changes]) connection.on('error', () => undefined)
-    changes.on('ready', onBack)
+    commands.on('ready', onBack)
+    // By now the client has sent its subscriptions again. Behind this answer they hold.
+    changes.on('ready', () => changes.ping().then(onMissed, () => undefined))
     return new RedisClient(commands, changes, place)
   }
 

@@ -33,7 +33,7 @@ export class Lanes implements Tenancy {
 
   constructor(options: LanesOptions) {
     this.#options = options
-    this.#timer = setInterval(() => this.#renewAll(), options.tenant.leaseMs / RENEWALS).unref()
+    this.#timer = setInterval(() => this.#tick(), options.tenant.leaseMs / RENEWALS).unref()
   }
 
   get runnerId(): string {
@@ -162,11 +162,18 @@ export class Lanes implements Tenancy {
     await this.#options.client.ask('SREM', THREADS_KEY, nameOf(threadId))
   }
 
-  #renewAll(): void {
+  /** Renews every lease. Each renewal also sends again what Redis has lost. */
+  renewAll(): void {
     for (const [threadId, lane] of this.#lanes) {
       if (!lane.isLeased) continue
       this.#renew(threadId, lane).catch(() => this.#lapse(threadId, lane))
     }
+  }
+
+  #tick(): void {
+    this.renewAll()
+    // In a cluster, the client does not say when it has subscribed again and may have missed messages.
+    this.#options.log.refreshAll()
     for (const threadId of this.#options.log.followed) this.#watcher?.onFollowed(threadId)
   }
 

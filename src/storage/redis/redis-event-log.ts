@@ -5,36 +5,13 @@ import type { Batch } from '../batch.ts'
 import type { EventLog } from '../event-log.ts'
 import { checkKept, damagedGap } from '../replay.ts'
 import { SharedSteps } from '../shared-steps.ts'
-import { RecentBatches, Tails, upTo } from '../tails.ts'
-import { Waiters } from '../waiters.ts'
+import { Tails, upTo } from '../tails.ts'
 import type { RedisClient } from './client.ts'
+import { checkPlace, emptyFeed, type Feed, type Reader } from './feed.ts'
 import { channelOf, threadKey, threadKeys } from './keys.ts'
-import { decoded, ENTRIES_MIN, entriesFor, READ_BYTES_MAX, wholeFrom } from './log-entries.ts'
+import { decoded, entriesFor, READ_BYTES_MAX, wholeFrom } from './log-entries.ts'
 import { bytesOfReply, valuesOfEntries, valuesOfReply } from './reply.ts'
 import { STATE } from './scripts.ts'
-
-/** What this process knows about a thread while it writes the thread or has readers of it. */
-interface Feed {
-  readonly threadId: string
-  head: number
-  /** The first seq that retention has kept. */
-  oldest: number
-  /** Id of the thread's life; empty while none is known. */
-  born: string
-  isDropped: boolean
-  /**
-   * Set while this process writes the thread. No other process writes then, so its own commits are all that happens.
-   * Returns whether a write is pending.
-   */
-  isWriting: (() => boolean) | undefined
-  /** Set while this process listens for the commits of others; resolves when the feed is current. */
-  followed: Promise<void> | undefined
-  readers: number
-  /** Number of entries that the next read from Redis requests. */
-  entries: number
-  readonly tail: RecentBatches
-  readonly waiting: Waiters
-}
 
 /** The state of a thread that a writer finds with its claim. */
 export interface Claimed {
@@ -42,10 +19,14 @@ export interface Claimed {
   oldest: number
   /** Id of the thread's life: another one when the thread was deleted and made anew. */
   born: string
+  fence: string
+  claims: string
 }
 
 /** Callbacks by which a writer informs the readers of its process. */
 export interface HeldFeed {
+  /** The same writer has claimed the thread again, since Redis had lost its claim. */
+  reclaimed(claimed: Claimed): void
   published(batches: readonly Batch[], oldest: number): void
   /** No write is pending any more. */
   settled(): void
@@ -65,7 +46,7 @@ export class RedisEventLog implements EventLog {
   readonly #tails = new Tails()
   readonly #steps = new SharedSteps()
   readonly #reading = new Map<string, Promise<readonly Batch[]>>()
-  readonly #readers = new Set<{ feed: Feed; seq: number }>()
+  readonly #readers = new Set<Reader>()
   readonly #usedBytes: () => number
   #isClosed = false
 
@@ -81,7 +62,7 @@ export class RedisEventLog implements EventLog {
   async *read(threadId: string, after: number, signal: AbortSignal): AsyncGenerator<readonly Batch[]> {
     this.#client.checkOpen()
     const feed = this.#feed(threadId)
-    const reader = { feed, seq: after }
+    const reader: Reader = { feed, seq: after, fence: undefined }
     feed.readers += 1
     this.#readers.add(reader)
     // A reader that is abandoned between two steps never reaches the `finally` block below.
@@ -96,7 +77,7 @@ export class RedisEventLog implements EventLog {
       while (!signal.aborted && !feed.isDropped) {
         this.#client.checkOpen()
         const { seq } = reader
-        checkKept(feed, seq)
+        checkPlace(reader)
         if (seq >= feed.head) {
           // A closed log still yields its records and the pending ones, so that readers get the end of a run.
           if (this.#isClosed && feed.isWriting?.() !== true) return
@@ -104,7 +85,13 @@ export class RedisEventLog implements EventLog {
           continue
         }
         const batches = await unlessAborted(signal, this.#take(feed, seq))
-        if (batches.length === 0) continue
+        // What came under another fence may not follow what this reader has.
+        if (feed.fence !== reader.fence) continue
+        if (batches.length === 0) {
+          // Redis has another fence than this process, which has yet to find out what that means.
+          if (feed.isWriting !== undefined) await feed.waiting.next(signal)
+          continue
+        }
         yield batches
         reader.seq = batches.at(-1)?.last ?? seq
       }
@@ -153,13 +140,17 @@ export class RedisEventLog implements EventLog {
   }
 
   /** Makes this process the thread's writer until the returned feed's `left` is called. */
-  held(threadId: string, { head, oldest, born }: Claimed, isWriting: () => boolean): HeldFeed {
+  held(threadId: string, claimed: Claimed, isWriting: () => boolean): HeldFeed {
     const before = this.#feed(threadId)
-    if (before.born !== '' && before.born !== born) this.#end(before)
+    if (before.born !== '' && before.born !== claimed.born) this.#end(before)
     const feed = this.#feed(threadId)
-    Object.assign(feed, { head, oldest, born, isWriting })
+    Object.assign(feed, { ...claimed, isWriting })
     feed.waiting.wake()
     return {
+      reclaimed: ({ fence, claims }) => {
+        Object.assign(feed, { fence, claims })
+        feed.waiting.wake()
+      },
       published: (batches, first) => this.#published(feed, batches, first),
       settled: () => feed.waiting.wake(),
       left: () => this.#left(feed),
@@ -244,24 +235,24 @@ export class RedisEventLog implements EventLog {
 
   #onMessage(feed: Feed, message: string): void {
     if (feed.isWriting !== undefined || feed.isDropped) return
-    const [born = '', what = ''] = message.split(' ')
-    if (feed.born === '' && what !== 'dropped') feed.born = born
-    // The message is from another life of the thread, or ends this one. Redis says which.
-    if (born !== feed.born || what === 'dropped') {
+    const [born, what, fence] = message.split(' ')
+    // The message is from another life or another writer of the thread, or ends this life. Redis says which.
+    if (born !== feed.born || fence !== feed.fence) {
       this.#refreshSoon(feed)
       return
     }
-    feed.head = Math.max(feed.head, Number(what))
+    feed.heard = Math.max(feed.heard, Number(what))
+    feed.head = Math.max(feed.head, feed.heard)
     feed.waiting.wake()
   }
 
   async #refresh(feed: Feed): Promise<void> {
-    const before = feed.head
+    feed.heard = 0
     const reply = bytesOfReply(await this.#client.askScript(STATE, threadKeys(feed.threadId), []))
-    const [born = '', head = 0, oldest = 1] = reply.map(String)
-    // A head that a message or a replay brought meanwhile is newer than this answer, which may come late.
-    const learned = feed.head > before ? feed.head : 0
-    this.#learn(feed, { born, head: Math.max(learned, Number(head)), oldest: Number(oldest) })
+    const [born = '', head = 0, oldest = 1, fence = '', claims = ''] = reply.map(String)
+    // What a message or a replay brought meanwhile is newer than this answer, which may come late.
+    this.#learn(feed, { born, head: Math.max(feed.heard, Number(head)), oldest: Number(oldest) })
+    if (feed.isWriting === undefined) Object.assign(feed, { fence, claims })
   }
 
   #learn(feed: Feed, { born, head, oldest }: Pick<Feed, 'born' | 'head' | 'oldest'>): void {
@@ -274,6 +265,8 @@ export class RedisEventLog implements EventLog {
       this.#end(feed)
       return
     }
+    // Redis has lost records. Whoever has not read them yet shall have them when they are there again.
+    if (head < feed.head) this.#steps.clear()
     Object.assign(feed, { born, head, oldest })
     feed.waiting.wake()
   }
@@ -300,14 +293,15 @@ export class RedisEventLog implements EventLog {
   /** Returns what follows `seq`: from the shared tail when the reader keeps up, else from Redis. */
   async #take(feed: Feed, seq: number): Promise<readonly Batch[]> {
     const { threadId, tail } = feed
+    const steps = stepsOf(threadId, feed.fence)
     const youngest = tail.batches.at(-1)
     if (youngest !== undefined && youngest.first === seq + 1) return [youngest]
-    const known = this.#steps.known(threadId, seq)
+    const known = this.#steps.known(steps, seq)
     if (known !== undefined) return known
     const kept = tail.from(seq)
     if (kept !== undefined)
-      return this.#steps.take(threadId, seq, () => upTo(READ_BYTES_MAX, kept, (batch) => batch.after(seq)))
-    const key = `${seq} ${threadId}`
+      return this.#steps.take(steps, seq, () => upTo(READ_BYTES_MAX, kept, (batch) => batch.after(seq)))
+    const key = `${seq} ${steps}`
     const underWay = this.#reading.get(key)
     if (underWay !== undefined) return await underWay
     const reading = this.#load(feed, seq).finally(() => this.#reading.delete(key))
@@ -316,27 +310,37 @@ export class RedisEventLog implements EventLog {
   }
 
   async #load(feed: Feed, seq: number): Promise<readonly Batch[]> {
-    const { threadId } = feed
+    const { threadId, fence: before } = feed
     // In this order, so that the thread's state is not older than its entries.
     const [entries, meta] = await Promise.all([
       this.#client.command('XRANGE', threadKey(threadId, 'log'), seq + 1, '+', 'COUNT', feed.entries),
-      this.#client.command('HMGET', threadKey(threadId, 'meta'), 'born', 'head', 'oldest', 'largest'),
+      this.#client.command(
+        'HMGET',
+        threadKey(threadId, 'meta'),
+        'born',
+        'head',
+        'oldest',
+        'largest',
+        'fence',
+      ),
     ])
     const stored = valuesOfEntries(entries)
-    const [born = '', head = 0, oldest = 1, largest = Number.POSITIVE_INFINITY] = valuesOfReply(meta).map(
-      (value) => value?.toString(),
-    )
-    // Only the script detects a log that has expired.
-    if (stored.length === 0) await this.#refresh(feed)
-    else {
-      this.#learn(feed, { born, head: Math.max(feed.head, Number(head)), oldest: Number(oldest) })
+    const [born = '', head = 0, oldest = 1, largest = Number.POSITIVE_INFINITY, fence = ''] = valuesOfReply(
+      meta,
+    ).map((value) => value?.toString())
+    if (stored.length > 0) {
+      feed.heard = Math.max(feed.heard, Number(head))
+      this.#learn(feed, { born, head: Math.max(feed.head, feed.heard), oldest: Number(oldest) })
       feed.entries = entriesFor(stored, Number(largest))
     }
-    if (feed.isDropped) return []
+    // Only the script detects a log that has expired, and returns the claims.
+    if (stored.length === 0 || fence !== before) await this.#refresh(feed)
+    // Under another fence the entries may be other ones by now.
+    if (feed.isDropped || fence !== before) return []
     const batches = wholeFrom(stored, seq).filter(({ first }) => first <= feed.head)
-    if (batches.length > 0) return this.#steps.take(threadId, seq, () => batches)
-    checkKept(feed, seq)
+    if (batches.length > 0) return this.#steps.take(stepsOf(threadId, before), seq, () => batches)
     if (seq >= feed.head) return []
+    checkKept(feed, seq)
     throw await this.#gap(feed, seq)
   }
 
@@ -351,18 +355,7 @@ export class RedisEventLog implements EventLog {
   }
 }
 
-function emptyFeed(threadId: string): Feed {
-  return {
-    threadId,
-    head: 0,
-    oldest: 1,
-    born: '',
-    isDropped: false,
-    isWriting: undefined,
-    followed: undefined,
-    readers: 0,
-    entries: ENTRIES_MIN,
-    tail: new RecentBatches(),
-    waiting: new Waiters(),
-  }
+/** Returns the name of a thread's shared steps. Under another fence there may be other ones. */
+function stepsOf(threadId: string, fence: string): string {
+  return `${fence} ${threadId}`
 }

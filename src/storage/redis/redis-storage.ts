@@ -51,7 +51,10 @@ export class RedisStorage implements Storage {
 
   private constructor(options: RedisStorageOptions) {
     const { url, runnerId, runnerUrl, leaseMs, retentionBytes, retentionMs = 0, now = Date.now } = options
-    this.#client = RedisClient.open(parsePlace(url), () => this.log.refreshAll())
+    this.#client = RedisClient.open(parsePlace(url), {
+      onBack: () => this.tenancy.renewAll(),
+      onMissed: () => this.log.refreshAll(),
+    })
     const client = this.#client
     this.log = new RedisEventLog(client, () => this.tenancy.bytes)
     const tenant = tenantOf(runnerId, runnerUrl, leaseMs)

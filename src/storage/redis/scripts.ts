@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { CLAIMS_KEPT } from './claims.ts'
 import { THREAD_TYPES } from './keys.ts'
 
 /**
@@ -24,11 +25,11 @@ const AGED_LOG = `
 if meta[5] and redis.call('EXISTS', KEYS[3]) == 0 then oldest = string.format('%d', tonumber(head) + 1) end`
 
 /**
- * Makes a process the writer of a thread, unless another runner holds it. The fence is a number that each claim raises,
- * followed by the process id. Every write has to show the fence.
+ * Makes a writer the one of a thread, unless another runner holds it. The fence is a number that each claim raises,
+ * followed by the writer's id. Every write has to show the fence.
  *
- * ARGV: lease as JSON, runner id, process id, lease in ms (0 for a visit, which leaves the thread to its runner), 0 or
- * the number of the fence that Redis has lost, id of the life that begins if the thread is new.
+ * ARGV: lease as JSON, runner id, id of the writer, lease in ms (0 for a visit, which leaves the thread to its runner), id
+ * of the life that begins if the thread is new, 0 or the number of the fence that Redis has lost, the writer's head then.
  */
 export const CLAIM = script(
   'allow-oom',
@@ -44,31 +45,37 @@ if lease then
   if not ok or held.id ~= ARGV[2] then return {'held', lease} end
 end
 local fence = redis.call('HGET', KEYS[1], 'fence') or '0:'
-local number, least = tonumber(string.match(fence, '^%d+') or '0'), tonumber(ARGV[5])
-if least > 0 and number > least then return {'held', ''} end
+local number, least = tonumber(string.match(fence, '^%d+') or '0'), tonumber(ARGV[6])
+local writer = string.match(fence, ':(.*)$')
+if least > 0 and number > least and writer ~= ARGV[3] then return {'held', ''} end
 number = math.max(number, least) + 1
 fence = string.format('%d:%s', number, ARGV[3])
 redis.call('HSET', KEYS[1], 'fence', fence, 'n', '0')
-redis.call('HSETNX', KEYS[1], 'born', ARGV[6])
+redis.call('HSETNX', KEYS[1], 'born', ARGV[5])
 if ARGV[4] ~= '0' then
   redis.call('HSET', KEYS[1], 'runner', ARGV[2])
   redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[4])
 end
-local meta = redis.call('HMGET', KEYS[1], 'head', 'oldest', 'bytes', 'born', 'age')
+local meta = redis.call('HMGET', KEYS[1], 'head', 'oldest', 'bytes', 'born', 'age', 'claims')
 local head, oldest = meta[1] or '0', meta[2] or '1'
+local claims = {}
+for claim in string.gmatch(meta[6] or '', '%S+') do table.insert(claims, claim) end
+table.insert(claims, fence .. '/' .. (least > 0 and ARGV[7] or head))
+claims = table.concat(claims, ' ', math.max(1, #claims - ${CLAIMS_KEPT - 1}))
+redis.call('HSET', KEYS[1], 'claims', claims)
 ${AGED_LOG}
-return {'claimed', fence, head, oldest, meta[3] or '0', meta[4]}
+return {'claimed', fence, head, oldest, meta[3] or '0', meta[4], claims}
 `,
 )
 
-/** Renews a lease. ARGV: fence, lease as JSON, lease in ms. */
+/** Renews a lease. ARGV: fence, lease as JSON, lease in ms. Returns the number of commits that Redis has made under the fence. */
 export const RENEW = script(
   'allow-oom',
   `
-local fence = redis.call('HGET', KEYS[1], 'fence')
-if fence ~= ARGV[1] then return {'fenced', fence or '', redis.call('GET', KEYS[2]) or ''} end
+local meta = redis.call('HMGET', KEYS[1], 'fence', 'n')
+if meta[1] ~= ARGV[1] then return {'fenced', meta[1] or '', redis.call('GET', KEYS[2]) or ''} end
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
-return {'done'}
+return {'done', meta[2]}
 `,
 )
 
@@ -166,7 +173,7 @@ local kept = string.format('%d', bytes)
 if hasBatch then
   if #ARGV[5] > tonumber(meta[6] or '0') then redis.call('HSET', KEYS[1], 'largest', string.format('%d', #ARGV[5])) end
   redis.call('HSET', KEYS[1], 'n', ARGV[2], 'bytes', kept, 'head', ARGV[4])
-  redis.call('PUBLISH', string.gsub(KEYS[1], 'meta$', 'changes'), meta[5] .. ' ' .. ARGV[4])
+  redis.call('PUBLISH', string.gsub(KEYS[1], 'meta$', 'changes'), meta[5] .. ' ' .. ARGV[4] .. ' ' .. ARGV[1])
 else
   redis.call('HSET', KEYS[1], 'n', ARGV[2], 'bytes', kept)
 end
@@ -192,14 +199,14 @@ return {'done'}
 `,
 )
 
-/** Returns the current state of a thread: id of its life, last and first seq. */
+/** Returns the current state of a thread: id of its life, last and first seq, fence, last claims. */
 export const STATE = script(
   'no-writes',
   `
-local meta = redis.call('HMGET', KEYS[1], 'born', 'head', 'oldest', 'bytes', 'age')
+local meta = redis.call('HMGET', KEYS[1], 'born', 'head', 'oldest', 'fence', 'age', 'claims')
 local head, oldest = meta[2] or '0', meta[3] or '1'
 ${AGED_LOG}
-return {meta[1] or '', head, oldest}
+return {meta[1] or '', head, oldest, meta[4] or '', meta[6] or ''}
 `,
 )
 

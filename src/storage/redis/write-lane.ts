@@ -1,27 +1,23 @@
 import assert from 'node:assert'
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { isCode, RunnerError } from '../../errors.ts'
 import { Batch } from '../batch.ts'
-import { encodeBlob } from '../blob.ts'
 import type { Commit } from '../storage.ts'
-import type { Write } from '../table.ts'
 import type { RedisClient } from './client.ts'
-import type { Argument } from './connection.ts'
+import { type Entry, entryOf } from './commit-entry.ts'
 import {
   channelOf,
   FORMAT,
   FORMAT_KEY,
   nameOf,
-  THREAD_TYPES,
   THREADS_KEY,
-  type ThreadKey,
   threadKeys,
   threadTag,
   transcriptKey,
 } from './keys.ts'
 import type { Claimed, HeldFeed } from './redis-event-log.ts'
 import { textsOfReply } from './reply.ts'
-import { CLAIM, COMMIT, DROP, LAST_COMMIT, RELEASE, RENEW, type RedisScript, TRANSCRIBE } from './scripts.ts'
+import { CLAIM, DROP, RELEASE, RENEW, TRANSCRIBE } from './scripts.ts'
 import { elsewhere, type Tenant } from './tenant.ts'
 
 export interface LaneOptions {
@@ -41,26 +37,11 @@ export interface LaneOptions {
   onLost(): void
 }
 
-interface Entry {
-  n: number
-  script: RedisScript
-  keys: readonly string[]
-  args: readonly Argument[]
-  bytes: number
-  batch: Batch | undefined
-  isSettled: boolean
-  /** Why the entry is not written, now or later; undefined when it is not refused. */
-  refusal: unknown
-  at: number
-}
-
 /** Milliseconds for which confirmed commits are kept, to send them again to a Redis that lost them in a crash. */
 const JOURNAL_MS = 10_000
 const JOURNAL_BYTES_MAX = 4 * 1024 * 1024
 
 const DONE = { kind: 'done', facts: [] }
-const INDEX = new Map(Object.keys(THREAD_TYPES).map((name, index) => [name, index + 1]))
-const indexOf = (key: ThreadKey): number => INDEX.get(key) ?? 0
 
 /**
  * The commits of one process for one thread. Commits are numbered. Redis makes each once, in order, and only for the
@@ -72,11 +53,16 @@ export class WriteLane {
   readonly #journal: Entry[] = []
   #journalBytes = 0
   #claiming: Promise<Claimed> | undefined
+  #claimingAgain: Promise<unknown> | undefined
   #catching: Promise<void> | undefined
+  /** Distinguishes this writer from every other one, those of this process included. */
+  readonly #id = randomBytes(6).toString('hex')
   #fence = ''
   /** Id of the thread's life: another one when the thread was deleted and made anew. */
   #born: string = randomUUID()
   #n = 0
+  /** Number of the last confirmed commit. */
+  #done = 0
   /** Last assigned seq; runs ahead of `#head` while a commit is in progress. */
   #assigned = 0
   #head = 0
@@ -177,21 +163,27 @@ export class WriteLane {
     return reply[1] === 'empty'
   }
 
-  /** Renews the lease. Resolves whether this process still has the thread. */
+  /**
+   * Renews the lease, and sends again what Redis has lost: without a next commit nobody would. Resolves whether this
+   * process still has the thread.
+   */
   async renew(): Promise<boolean> {
     const { client, tenant } = this.#options
     const asked = performance.now()
-    const args = [this.#fence, tenant.lease, tenant.leaseMs]
-    const [kind, , lease] = textsOfReply(await client.askScript(RENEW, this.#keys, args))
-    this.#forgetOld()
-    if (kind === 'done') {
-      this.leasedUntil = asked + tenant.leaseMs
-      return true
-    }
+    const confirmed = this.#done
+    const fence = this.#fence
+    const args = [fence, tenant.lease, tenant.leaseMs]
+    const [kind, first, lease] = textsOfReply(await client.askScript(RENEW, this.#keys, args))
+    if (kind === 'done') this.leasedUntil = asked + tenant.leaseMs
     // If Redis has lost the claim itself, it is made again, unless another process was quicker.
-    const isOurs = await this.#claimAgain()
-    if (!isOurs) this.#lose(lease)
-    return isOurs
+    else if (!(await this.#claimAgain(fence))) {
+      this.#lose(lease)
+      return false
+    }
+    const done = kind === 'done' ? Number(first) : 0
+    if (done < confirmed) await this.#catchUp(done, confirmed + 1)
+    this.#forgetOld()
+    return true
   }
 
   /** Resolves when no write is pending. */
@@ -217,8 +209,8 @@ export class WriteLane {
       client.ask('SADD', THREADS_KEY, nameOf(threadId)),
     ])
     const asked = performance.now()
-    const { lease, runnerId, processId, leaseMs } = tenant
-    const args = [lease, runnerId, processId, isVisit ? 0 : leaseMs, least, this.#born]
+    const { lease, runnerId, leaseMs } = tenant
+    const args = [lease, runnerId, this.#id, isVisit ? 0 : leaseMs, this.#born, least, this.#assigned]
     const [kind, first = '', ...facts] = textsOfReply(await client.askScript(CLAIM, this.#keys, args))
     if (kind === 'held') throw elsewhere(threadId, first)
     if (kind === 'foreign') {
@@ -228,11 +220,14 @@ export class WriteLane {
     this.#fence = first
     this.leasedUntil = asked + leaseMs
     const [head = 0, oldest = 1, bytes = 0] = facts.slice(0, 3).map(Number)
-    const claimed = { head, oldest, born: facts[3] ?? '' }
+    const claimed = { head, oldest, born: facts[3] ?? '', fence: first, claims: facts[4] ?? '' }
     this.#born = claimed.born
     this.bytes = bytes
     // In a repeated claim the lane keeps its own state: what Redis has lost is sent again.
-    if (least > 0) return claimed
+    if (least > 0) {
+      this.#feed?.reclaimed(claimed)
+      return claimed
+    }
     this.#head = head
     this.#assigned = head
     this.#feed = hold(claimed)
@@ -251,44 +246,25 @@ export class WriteLane {
       this.#assigned = batch.last
     }
     this.#n += 1
-    const entry = this.#entryOf(commit, batch)
+    const { retentionBytes, retentionMs, now } = this.#options
+    const place = { n: this.#n, keys: this.#keys, now: now() }
+    const entry = entryOf(commit, batch, { ...place, retentionBytes, retentionMs })
     this.#journal.push(entry)
     this.#journalBytes += entry.bytes
     await this.#deliver(entry)
     return batch
   }
 
-  #entryOf({ blobs = [], writes = [], isLast = false }: Commit, batch: Batch | undefined): Entry {
-    const { retentionBytes, retentionMs, now } = this.#options
-    const body = batch?.encode() ?? ''
-    const stored = blobs.flatMap((blob) => [blob.id, Buffer.concat(encodeBlob(blob))])
-    const args = [
-      this.#n,
-      batch?.first ?? 0,
-      batch?.last ?? 0,
-      body,
-      retentionBytes,
-      retentionMs,
-      now() - retentionMs,
-      blobs.length,
-      ...stored,
-      ...writes.flatMap(writeArguments),
-    ]
-    const bytes = args.reduce<number>((sum, each) => sum + (Buffer.isBuffer(each) ? each.length : 16), 0)
-    const script = isLast ? LAST_COMMIT : COMMIT
-    const keys = writes.length === 0 ? this.#keys.slice(0, indexOf('blobs')) : this.#keys
-    return { n: this.#n, script, keys, args, bytes, batch, isSettled: false, refusal: undefined, at: now() }
-  }
-
   /** Sends a commit until Redis has made or refused it. */
   async #deliver(entry: Entry): Promise<void> {
     for (;;) {
+      const fence = this.#fence
       const reply = await this.#send(entry)
       if (entry.refusal !== undefined) throw entry.refusal
       if (reply.kind === 'done') return
-      if (reply.kind === 'behind') await this.#catchUp(Number(reply.facts[0]), entry)
+      if (reply.kind === 'behind') await this.#catchUpTo(entry, Number(reply.facts[0]))
       else if (this.#isDropped) return
-      else if (!(await this.#claimAgain())) throw this.#lose(reply.facts[1])
+      else if (!(await this.#claimAgain(fence))) throw this.#lose(reply.facts[1])
     }
   }
 
@@ -316,7 +292,8 @@ export class WriteLane {
     let begin = end
     while (this.#journal[begin - 1]?.isSettled === false) begin -= 1
     const settled = this.#journal.slice(begin, end)
-    for (const each of settled) each.isSettled = true
+    for (const each of settled) Object.assign(each, { isSettled: true, at: this.#options.now() })
+    this.#done = entry.n
     const batches = settled.flatMap(({ batch }) => (batch === undefined ? [] : [batch]))
     this.#head = batches.at(-1)?.last ?? this.#head
     this.bytes = Number(bytes)
@@ -337,8 +314,17 @@ export class WriteLane {
     return error
   }
 
-  /** Sends the missing commits before an entry, in order: Redis has lost them, or they are still on their way. */
-  async #catchUp(done: number, { n: upTo }: Entry): Promise<void> {
+  /** Sends what is missing before an entry. When that is refused, so is the entry. */
+  async #catchUpTo(entry: Entry, done: number): Promise<void> {
+    try {
+      await this.#catchUp(done, entry.n)
+    } catch (error) {
+      throw this.#refuse(entry, error)
+    }
+  }
+
+  /** Sends the missing commits up to a number, in order: Redis has lost them, or they are still on their way. */
+  async #catchUp(done: number, upTo: number): Promise<void> {
     this.#catching ??= this.#sendAll(done + 1, upTo).finally(() => {
       this.#catching = undefined
     })
@@ -358,12 +344,16 @@ export class WriteLane {
     }
   }
 
-  /** Claims the thread again after Redis has lost the claim. Resolves whether this process has the thread. */
-  async #claimAgain(): Promise<boolean> {
+  /** Claims the thread again after Redis has lost the claim of a fence. Resolves whether this process has the thread. */
+  async #claimAgain(fence: string): Promise<boolean> {
     if (this.#isLost || this.#isDropped) return false
-    const [number = '0'] = this.#fence.split(':')
+    // All commits that were on their way learn of the loss, and one claim is enough.
+    if (this.#fence !== fence) return true
+    this.#claimingAgain ??= this.#claim(Number.parseInt(fence, 10)).finally(() => {
+      this.#claimingAgain = undefined
+    })
     try {
-      await this.#claim(Number(number))
+      await this.#claimingAgain
       return true
     } catch (error) {
       if (isCode(error, 'elsewhere')) return false
@@ -388,12 +378,4 @@ export class WriteLane {
       this.#journalBytes -= this.#journal.shift()?.bytes ?? 0
     }
   }
-}
-
-function writeArguments(write: Write): Argument[] {
-  const [, member = 'facts'] = write.key
-  assert(write.table !== 'workspace', 'the workspace belongs to no thread')
-  const key = indexOf(write.table === 'threads' ? 'meta' : write.table)
-  if (write.value === undefined) return [key, member, 0, '']
-  return [key, member, 1, write.table === 'queue' ? write.value : JSON.stringify(write.value)]
 }
