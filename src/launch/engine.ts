@@ -56,7 +56,7 @@ export class Engine {
       const format = kind === 'docker' ? '{{json .SecurityOptions}}' : '{{.Host.Security.Rootless}}'
       const { code, stdout, stderr } = await talk(kind, ['info', '--format', format], own)
       if (code === 0) return new Engine({ kind, isRootless: /rootless|^true$/m.test(stdout) }, own)
-      problems.push(`${kind}: ${lastLine(stderr)}`)
+      problems.push(`${kind}: ${lastWords(stderr)}`)
     }
     return { lacking: `No container engine answers (${problems.join('; ')}).` }
   }
@@ -65,7 +65,7 @@ export class Engine {
   async run(args: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await talk(this.facts.kind, args, this.#env)
     if (code === 0) return stdout.trim()
-    throw new RunnerError('sandbox_failed', `${this.facts.kind} ${args[0]} failed: ${lastLine(stderr)}`)
+    throw new RunnerError('sandbox_failed', `${this.facts.kind} ${args[0]} failed: ${lastWords(stderr)}`)
   }
 
   /** As `run`, but returns false on failure, for objects that may not exist. */
@@ -82,7 +82,7 @@ export class Engine {
     signal.throwIfAborted()
     throw new RunnerError(
       'config_invalid',
-      `The image ${image} is not here and cannot be pulled: ${lastLine(stderr)}. Build it (docs/image.md) or name another with --image.`,
+      `The image ${image} is not here and cannot be pulled: ${lastWords(stderr)}. Build it (docs/image.md) or name another with --image.`,
     )
   }
 
@@ -160,6 +160,8 @@ function talk(
   })
 }
 
-function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1) || 'it said nothing'
+/** Returns the last two lines: docker says the reason in one line, and in another one what it did not do. */
+function lastWords(text: string): string {
+  const lines = text.trim().split('\n')
+  return lines.slice(-2).join('; ') || 'it said nothing'
 }

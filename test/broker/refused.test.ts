@@ -194,6 +194,25 @@ const ATTEMPTS: readonly [
     ],
   ],
   [
+    'every door',
+    'a request that two readers could read differently',
+    400,
+    [
+      'Content-Length: 4\r\nTransfer-Encoding: chunked',
+      'Content-Length: 4\r\nContent-Length: 5',
+      'Content-Length: +4',
+      'Transfer-Encoding: chunked, identity',
+      'Transfer-Encoding : chunked',
+      'X-A: b\r\n Transfer-Encoding: chunked',
+      'X-A: b\nTransfer-Encoding: chunked',
+      'X-A: b\rTransfer-Encoding: chunked',
+    ].flatMap((headers) =>
+      ['/v1/messages', '/git/acme/app.git/git-receive-pack', `${app}/pulls`].map(
+        (path) => () => statusOf(raw(`POST ${path} HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n0\r\n\r\n`)),
+      ),
+    ),
+  ],
+  [
     'model',
     'a path that is not on the list',
     403,

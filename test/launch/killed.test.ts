@@ -201,4 +201,4 @@ test(`killed at any step (seed ${SEED}): sweep leaves nothing, no file had the k
     if (killed.stdout().includes('committed'))
       expect([point, subjects]).toEqual([point, ['By the agent', 'first']])
   }
-}, 300_000)
+}, 1_200_000)

@@ -35,7 +35,7 @@ const TAMPER = [
   // What goes before a fetch in CI: a header with the token.
   'grep -r extraheader .git && echo read',
   'git add new.txt && git -c user.name=a -c user.email=a@example.org commit -qm mounted && git log -1 --format=%s',
-  'sh attack.sh >/dev/null',
+  'sh attack.sh >/dev/null || true',
 ].join('; ')
 
 const SCRIPT: Script = {

@@ -74,7 +74,7 @@ interface NpmOfThisMachine {
 export function whyNoImage(): string | undefined {
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'the image is for linux/amd64'
   if (process.getuid?.() !== 0) return 'only root can give files to the image’s users'
-  for (const tool of ['bwrap', 'setpriv', 'useradd', 'npm', 'git', 'curl', 'ps']) {
+  for (const tool of ['bwrap', 'setpriv', 'useradd', 'npm', 'git', 'gh', 'curl', 'ps']) {
     if (spawnSync('which', [tool]).status !== 0) return `${tool} is not installed`
   }
   const tried = spawnSync(BWRAP, ['--unshare-pid', '--ro-bind', '/', '/', 'true'], { encoding: 'utf8' })
