@@ -15,6 +15,7 @@ import {
 } from '@opentelemetry/api'
 import type { ModelCall } from '../agent/trace.ts'
 import type { AguiEvent } from '../agui/event.ts'
+import { readOwn } from '../agui/own-events.ts'
 import {
   claudeExited,
   claudeStarted,
@@ -52,7 +53,7 @@ const WAITING_CALLS_MAX = 1000
  */
 export function traceRuns(options: RunSpansOptions): () => void {
   const runs = new Map<string, RunTrace>()
-  const waiting = new Map<string, string>()
+  const waiting = new Map<string, WaitingCall>()
   /** By thread: the pid of its process, and the span of the run that started it. The process passes this span on. */
   const starters = new Map<string, { pid: number | undefined; context: SpanContext }>()
   const of = ({ threadId, runId = '' }: { threadId: string; runId?: string }): RunTrace | undefined =>
@@ -98,13 +99,19 @@ export function traceRuns(options: RunSpansOptions): () => void {
   }
 }
 
-interface ToolSpan {
+/** A call whose run ended before it ran. */
+interface WaitingCall {
   name: string
+  content: SpanContent
+}
+
+interface ToolSpan extends WaitingCall {
   /** The id of the subagent run that makes the call; undefined for the agent itself. */
   owner: string | undefined
   /** The tool's span; undefined until the tool runs. */
   span: Span | undefined
-  content: SpanContent
+  /** When it could run, in milliseconds since the epoch; undefined for the end of its call. */
+  readyAt?: number
 }
 
 interface SubagentSpan {
@@ -115,7 +122,7 @@ interface SubagentSpan {
 /** The spans of one run. */
 class RunTrace {
   readonly #options: RunSpansOptions
-  readonly #waiting: Map<string, string>
+  readonly #waiting: Map<string, WaitingCall>
   readonly #root: Span
   readonly #common: Attributes
   readonly #startedAt: number
@@ -126,7 +133,7 @@ class RunTrace {
 
   constructor(
     { threadId, runId, at, trace: carrier }: RunStarted,
-    waiting: Map<string, string>,
+    waiting: Map<string, WaitingCall>,
     options: RunSpansOptions,
   ) {
     const { tracer, propagator, agentName, provider, capturesContent } = options
@@ -185,6 +192,13 @@ class RunTrace {
       case EventType.TOOL_CALL_RESULT:
         this.#answered(event)
         return
+      case EventType.CUSTOM: {
+        const edited = readOwn('tool_call_edited', event)
+        if (edited === undefined) return
+        this.#recall(edited.toolCallId, event.subagentRunId)
+        this.#tools.get(edited.toolCallId)?.content.edit(JSON.stringify(edited.args))
+        return
+      }
       case EventType.SUBAGENT_STARTED:
         this.#invoked(event)
         return
@@ -233,7 +247,7 @@ class RunTrace {
       'agui_runner.outcome': outcome,
       ...(only?.model !== undefined && { 'gen_ai.response.model': only.model }),
       ...usageAttributes(sum(usage)),
-      ...this.#content.ofMessages(),
+      ...this.#content.ofMessages(outcome),
     })
     // A cancelled run was stopped on purpose. That is no failure.
     if (outcome === 'error') fail(this.#root, code ?? 'internal')
@@ -241,9 +255,9 @@ class RunTrace {
   }
 
   /** Settles a call without a result. After a run without an error it is remembered, as it may run in a later run. */
-  #leave(id: string, { name, span }: ToolSpan, error: string | undefined): void {
+  #leave(id: string, { name, content, span }: ToolSpan, error: string | undefined): void {
     if (error === undefined) {
-      this.#waiting.set(id, name)
+      this.#waiting.set(id, { name, content })
       for (const oldest of this.#waiting.keys()) {
         if (this.#waiting.size <= WAITING_CALLS_MAX) break
         this.#waiting.delete(oldest)
@@ -252,10 +266,10 @@ class RunTrace {
   }
 
   /** Returns the span of a call, and starts it on the first use. Returns undefined for an unknown call. */
-  #runs(toolCallId: string, startTime: number = Date.now()): Span | undefined {
+  #runs(toolCallId: string): Span | undefined {
     const tool = this.#tools.get(toolCallId)
     if (tool === undefined) return undefined
-    const { name, owner } = tool
+    const { name, owner, readyAt: startTime = Date.now() } = tool
     const attributes = {
       ...this.#common,
       'gen_ai.operation.name': 'execute_tool',
@@ -273,16 +287,7 @@ class RunTrace {
 
   #answered(event: Extract<AguiEvent, { type: EventType.TOOL_CALL_RESULT }>): void {
     const { toolCallId, content, subagentRunId: owner, metadata } = event
-    if (!this.#tools.has(toolCallId)) {
-      // The call was made in an earlier run, and waited for an answer until this run began.
-      const name = this.#waiting.get(toolCallId)
-      if (name === undefined) return
-      this.#waiting.delete(toolCallId)
-      const { capturesContent } = this.#options
-      const unknown = new SpanContent(capturesContent)
-      this.#tools.set(toolCallId, { name, owner, span: undefined, content: unknown })
-      this.#runs(toolCallId, this.#startedAt)
-    }
+    this.#recall(toolCallId, owner)
     const span = this.#runs(toolCallId)
     const tool = this.#tools.get(toolCallId)
     this.#tools.delete(toolCallId)
@@ -290,6 +295,14 @@ class RunTrace {
     span.setAttributes(tool.content.ofTool(content))
     if (isError(metadata)) fail(span, 'tool_error')
     span.end(Date.now())
+  }
+
+  /** Takes up a call of an earlier run. It waited for an answer until this run began. */
+  #recall(toolCallId: string, owner?: string): void {
+    const waiting = this.#waiting.get(toolCallId)
+    if (waiting === undefined || this.#tools.has(toolCallId)) return
+    this.#waiting.delete(toolCallId)
+    this.#tools.set(toolCallId, { ...waiting, owner, span: undefined, readyAt: this.#startedAt })
   }
 
   #invoked(event: Extract<AguiEvent, { type: EventType.SUBAGENT_STARTED }>): void {

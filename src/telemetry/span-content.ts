@@ -6,10 +6,19 @@ import {
   type TextMessageStartEvent,
 } from '@ag-ui/core'
 import type { Attributes } from '@opentelemetry/api'
+import type { RunEnded } from '../channels.ts'
 
 /** Upper bound of the content of one span, in UTF-16 code units. The rest is cut off, with a mark. */
 const CONTENT_CHARS_MAX = 64 * 1024
 const CUT = ' [cut]'
+
+/** The conventions have no word for `cancelled`, and allow others. */
+const FINISH_REASONS: Record<RunEnded['outcome'], string> = {
+  success: 'stop',
+  interrupt: 'tool_call',
+  cancelled: 'cancelled',
+  error: 'error',
+}
 
 /**
  * The messages or the tool call of a span, for its attributes in the form of OpenTelemetry's `gen_ai.*.messages`. It
@@ -47,23 +56,36 @@ export class SpanContent {
     if (this.#captures) this.#arguments += this.#fit(argumentsDelta)
   }
 
-  ofMessages(): Attributes {
+  /** Replaces the arguments with those that a person approved instead. */
+  edit(callArguments: string): void {
+    this.#arguments = ''
+    this.add(callArguments)
+  }
+
+  /** @param outcome The run's end. It is the reason why its last message ended; the earlier ones led to tool calls. */
+  ofMessages(outcome: RunEnded['outcome']): Attributes {
     if (!this.#captures) return {}
     const all = [...this.#said.values()]
     const of = (role: string): object[] =>
       all.filter((it) => it.role === role).map((it) => toMessage(role, it.text))
+    const said = of('assistant').map((message, index, { length }) => ({
+      ...message,
+      finish_reason: index < length - 1 ? 'tool_call' : FINISH_REASONS[outcome],
+    }))
     return {
       'gen_ai.input.messages': JSON.stringify([...this.#asked, ...of('user')]),
-      'gen_ai.output.messages': JSON.stringify(
-        of('assistant').map((message) => ({ ...message, finish_reason: 'stop' })),
-      ),
+      'gen_ai.output.messages': JSON.stringify(said),
     }
   }
 
   ofTool(result: string | readonly ContentPart[]): Attributes {
     if (!this.#captures) return {}
     const text = typeof result === 'string' ? result : contentToText([...result])
-    return { 'gen_ai.tool.call.arguments': this.#arguments, 'gen_ai.tool.call.result': this.#fit(text) }
+    return {
+      // They are unknown when a runner before this one had the call.
+      ...(this.#arguments !== '' && { 'gen_ai.tool.call.arguments': this.#arguments }),
+      'gen_ai.tool.call.result': this.#fit(text),
+    }
   }
 
   /** Returns the part of the text for which there is room. The mark ends the last part, and later text is dropped. */

@@ -210,6 +210,19 @@ test('no content, unless it is asked for, and then without secrets', async () =>
   ])
   expect(parsed(tool?.attributes['gen_ai.tool.call.arguments'])).toMatchObject({ token: expect.anything() })
   expect(tool?.attributes['gen_ai.tool.call.result']).toMatch(/^read /)
+
+  // Arize Phoenix 20.26.1 showed that a tool which a person had approved had none.
+  const asking = runInput('content-asks', 'ask')
+  const { interrupts } = (await run(runner.url, asking)).at(-1)?.['outcome'] ?? {}
+  const resume = [{ interruptId: interrupts[0].id, status: 'resolved', payload: { approved: true } }]
+  const answer = { ...runInput('content-asks'), resume }
+  await run(runner.url, answer)
+  await rootOf(answer.runId)
+  const approved = collector.spans.findLast(({ name }) => name === 'execute_tool Delete')
+  expect(approved?.attributes).toMatchObject({
+    'gen_ai.tool.call.arguments': JSON.stringify({ of: 'it' }),
+    'gen_ai.tool.call.result': 'deleted',
+  })
   expect(JSON.stringify(collector.spans)).not.toContain(FAKE_JWT)
 })
 
