@@ -35,7 +35,7 @@ const INDEX = new Map(Object.keys(THREAD_TYPES).map((name, index) => [name, inde
 const indexOf = (key: ThreadKey): number => INDEX.get(key) ?? 0
 
 /** Returns the entry of a commit, with all arguments of its script but the fence. */
-export function entryOf(
+export function commitEntryOf(
   { blobs = [], writes = [], isLast = false }: Commit,
   batch: Batch | undefined,
   { n, keys, now, retentionBytes, retentionMs }: EntryPlace,

@@ -35,7 +35,7 @@ export interface Feed {
 }
 
 /** One reader of a feed. */
-export interface Reader {
+export interface FeedReader {
   readonly feed: Feed
   seq: number
   /** Fence under which `seq` was a place in this log; undefined before the first step. */
@@ -62,13 +62,13 @@ export function emptyFeed(threadId: string): Feed {
 }
 
 /** @throws {RunnerError} `replay_expired` when what a reader has read is not in the log, or is no longer what follows it. */
-export function checkPlace(reader: Reader): void {
+export function checkReader(reader: FeedReader): void {
   const { feed, seq } = reader
   checkKept({ oldest: feed.oldest, head: boundOf(reader) }, seq)
   reader.fence = feed.fence
 }
 
-function boundOf({ feed, seq, fence }: Reader): number {
+function boundOf({ feed, seq, fence }: FeedReader): number {
   if (fence === undefined) return feed.head
   // A reader may be ahead of a Redis that lost records in a crash: their writer sends them again.
   return fence === feed.fence ? seq : commonUpTo(feed.claims, fence)

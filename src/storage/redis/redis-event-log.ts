@@ -7,7 +7,7 @@ import { checkKept, damagedGap } from '../replay.ts'
 import { SharedSteps } from '../shared-steps.ts'
 import { Tails, upTo } from '../tails.ts'
 import type { RedisClient } from './client.ts'
-import { checkPlace, emptyFeed, type Feed, type Reader } from './feed.ts'
+import { checkReader, emptyFeed, type Feed, type FeedReader } from './feed.ts'
 import { channelOf, threadKey, threadKeys } from './keys.ts'
 import { decoded, entriesFor, READ_BYTES_MAX, wholeFrom } from './log-entries.ts'
 import { bytesOfReply, valuesOfEntries, valuesOfReply } from './reply.ts'
@@ -46,7 +46,7 @@ export class RedisEventLog implements EventLog {
   readonly #tails = new Tails()
   readonly #steps = new SharedSteps()
   readonly #reading = new Map<string, Promise<readonly Batch[]>>()
-  readonly #readers = new Set<Reader>()
+  readonly #readers = new Set<FeedReader>()
   readonly #usedBytes: () => number
   #isClosed = false
 
@@ -62,7 +62,7 @@ export class RedisEventLog implements EventLog {
   async *read(threadId: string, after: number, signal: AbortSignal): AsyncGenerator<readonly Batch[]> {
     this.#client.checkOpen()
     const feed = this.#feed(threadId)
-    const reader: Reader = { feed, seq: after, fence: undefined }
+    const reader: FeedReader = { feed, seq: after, fence: undefined }
     feed.readers += 1
     this.#readers.add(reader)
     // A reader that is abandoned between two steps never reaches the `finally` block below.
@@ -77,7 +77,7 @@ export class RedisEventLog implements EventLog {
       while (!signal.aborted && !feed.isDropped) {
         this.#client.checkOpen()
         const { seq } = reader
-        checkPlace(reader)
+        checkReader(reader)
         if (seq >= feed.head) {
           // A closed log still yields its records and the pending ones, so that readers get the end of a run.
           if (this.#isClosed && feed.isWriting?.() !== true) return

@@ -4,7 +4,7 @@ import { isCode, RunnerError } from '../../errors.ts'
 import { Batch } from '../batch.ts'
 import type { Commit } from '../storage.ts'
 import type { RedisClient } from './client.ts'
-import { type Entry, entryOf } from './commit-entry.ts'
+import { commitEntryOf, type Entry } from './commit-entry.ts'
 import {
   channelOf,
   FORMAT,
@@ -248,7 +248,7 @@ export class WriteLane {
     this.#n += 1
     const { retentionBytes, retentionMs, now } = this.#options
     const place = { n: this.#n, keys: this.#keys, now: now() }
-    const entry = entryOf(commit, batch, { ...place, retentionBytes, retentionMs })
+    const entry = commitEntryOf(commit, batch, { ...place, retentionBytes, retentionMs })
     this.#journal.push(entry)
     this.#journalBytes += entry.bytes
     await this.#deliver(entry)
