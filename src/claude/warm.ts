@@ -101,10 +101,10 @@ export async function startWarm(
     endLeftovers: options.endLeftovers,
     observed,
     ...(onDenied === undefined ? {} : { onDenied }),
-    onMessage(message) {
-      host.clientTools.hear(message)
-      mcp.hear(message)
-      return onMessage(message)
+    onMessage(heard) {
+      host.clientTools.hear(heard.message)
+      mcp.hear(heard.message)
+      return onMessage(heard)
     },
   })
   return { claude, host, mcp, place, startKey: startKey(switches, place), model, thinkingTokens: undefined }
