@@ -7,6 +7,7 @@ import { RunnerError, toMessage } from '../errors.ts'
 import { type Entries, entryOf, hasMedia } from './entries.ts'
 import type { Switches } from './launch/switches.ts'
 import { ModelCalls } from './model-calls.ts'
+import type { Heard } from './process/deltas.ts'
 import { isRecord } from './translate/messages.ts'
 import { Translator } from './translate/translator.ts'
 import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
@@ -62,7 +63,7 @@ export class Turn {
   #isSummaryNext = false
   #isMediaUntried = false
   /** Messages that came while no run was in progress. The run that continues the turn translates them. */
-  #unheard: unknown[] = []
+  #unheard: Heard[] = []
   /** Steered messages that Claude Code has not taken in yet, by uuid. */
   readonly #steered = new Map<string, Steered>()
 
@@ -100,20 +101,20 @@ export class Turn {
     this.#context = context
     this.#ended = promiseWithEnd()
     if (this.#over !== undefined) return this.#over
-    for (const message of this.#unheard.splice(0)) await this.onMessage(message)
+    for (const { message, more } of this.#unheard.splice(0)) await this.onMessage(message, more)
     this.considerParking()
     return await this.#ended.promise
   }
 
   /** Handles a message. A returned promise asks the next one to wait. A failure ends the turn and is not thrown. */
-  onMessage(message: unknown): Promise<void> | undefined {
-    return this.#guard(() => this.#take(message))
+  onMessage(message: unknown, more: Heard['more'] = []): Promise<void> | undefined {
+    return this.#guard(() => this.#take(message, more))
   }
 
-  #take(message: unknown): Promise<void> | undefined {
+  #take(message: unknown, more: Heard['more']): Promise<void> | undefined {
     if (this.#over !== undefined) return undefined
     if (this.#context === undefined) {
-      this.#unheard.push(message)
+      this.#unheard.push({ message, more })
       return undefined
     }
     if (saysNoConversation(message)) {
@@ -124,7 +125,7 @@ export class Turn {
     const life = lifeOf(message)
     if (life !== undefined) return this.#context.emit(this.#steeredEvents(life))
     this.#note(message)
-    const events = this.translator.translate(message)
+    const events = this.translator.translate(message, more)
     const wait = this.#context.emit(events)
     this.#tellCalls((calls) => calls.hear(message))
     const { end } = this.translator

@@ -127,7 +127,7 @@ export class WarmProcess {
       isMediaUntried: () => turn()?.isMediaUntried === true,
       observed,
       onDenied: (denial) => turn()?.tell([toDenialEvent(denial)]),
-      onMessage: (message) => turn()?.onMessage(message),
+      onMessage: ({ message, more }) => turn()?.onMessage(message, more),
     })
   }
 

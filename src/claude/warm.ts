@@ -107,10 +107,10 @@ export async function startWarm(
     endLeftovers: options.endLeftovers,
     observed,
     ...(onDenied === undefined ? {} : { onDenied }),
-    onMessage(message) {
-      host.clientTools.hear(message)
-      mcp.hear(message)
-      return onMessage(message)
+    onMessage(heard) {
+      host.clientTools.hear(heard.message)
+      mcp.hear(heard.message)
+      return onMessage(heard)
     },
   })
   const key = startKey(switches, place)

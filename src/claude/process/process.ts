@@ -1,21 +1,16 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import type {
-  McpServerConfig,
-  Options,
-  Query,
-  SDKMessage,
-  SDKUserMessage,
-} from '@anthropic-ai/claude-agent-sdk'
+import type { McpServerConfig, Options, Query, SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { ToolServer } from '../../agent/agent.ts'
 import { inBackground } from '../../background.ts'
 import { claudeExited, claudeStarted, policyDenied } from '../../channels.ts'
 import { RunnerError, toMessage } from '../../errors.ts'
 import { signalProcess } from '../../process-table.ts'
 import { unlessAborted } from '../../within.ts'
+import type { Heard } from './deltas.ts'
 import { killTree, processesOf } from './process-tree.ts'
 import { PromptQueue } from './prompt-queue.ts'
-import { type Prepared, type Spawning, spawnDetached } from './spawning.ts'
+import { type Prepared, type Spawned, type Spawning, spawnDetached } from './spawning.ts'
 
 export interface ClaudeProcessOptions extends Spawning {
   /** Options of the SDK's `query`. The executable in them is the wrapper. */
@@ -30,7 +25,7 @@ export interface ClaudeProcessOptions extends Spawning {
   /** Ends the processes that this process's commands left running. */
   endLeftovers?: ((child: ChildProcess) => Promise<void>) | undefined
   /** Called with every message of Claude Code, in order. A returned promise holds the next message back. */
-  onMessage(message: SDKMessage): Promise<void> | undefined
+  onMessage(heard: Heard): Promise<void> | undefined
 }
 
 export interface Exit {
@@ -51,13 +46,13 @@ export class ClaudeProcess {
   readonly #query: Query
   readonly #input: PromptQueue
   readonly #options: ClaudeProcessOptions
-  readonly #child: ChildProcess
+  readonly #child: Spawned
   #answered = false
   /** The SDK's own reason for refusing the process, which it then ends. */
   #refusal: string | undefined
   #closing: Promise<void> | undefined
 
-  private constructor(query: Query, input: PromptQueue, child: ChildProcess, options: ClaudeProcessOptions) {
+  private constructor(query: Query, input: PromptQueue, child: Spawned, options: ClaudeProcessOptions) {
     this.#query = query
     this.#input = input
     this.#child = child
@@ -89,8 +84,8 @@ export class ClaudeProcess {
     prepared: Prepared | undefined,
   ): Promise<ClaudeProcess> {
     const input = new PromptQueue()
-    let onSpawned: (child: ChildProcess) => void = () => undefined
-    const spawning = new Promise<ChildProcess>((resolve) => {
+    let onSpawned: (child: Spawned) => void = () => undefined
+    const spawning = new Promise<Spawned>((resolve) => {
       onSpawned = resolve
     })
     const started = query({
@@ -309,7 +304,7 @@ export class ClaudeProcess {
         if (message.type === 'system' && message.subtype === 'permission_denied') {
           policyDenied.publish({ ...this.#options.observed(), by: 'claude-code', what: message.tool_name })
         }
-        const wait = this.#options.onMessage(message)
+        const wait = this.#options.onMessage(this.#child.stdout.heard(message))
         if (wait !== undefined) await wait
       }
     } catch {

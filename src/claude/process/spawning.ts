@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import type { Readable } from 'node:stream'
+import { getDefaultHighWaterMark, setDefaultHighWaterMark } from 'node:stream'
 import type { SpawnOptions } from '@anthropic-ai/claude-agent-sdk'
 import { policyDenied } from '../../channels.ts'
 import { RunnerError } from '../../errors.ts'
+import { Deltas } from './deltas.ts'
+import { paced } from './pace.ts'
 import { putBehind } from './priority.ts'
 import { MARK_VARIABLE } from './process-tree.ts'
 import { inTurns } from './turns.ts'
@@ -52,7 +54,7 @@ export function spawnDetached(
   spawnOptions: SpawnOptions,
   { mark, observed, onDenied }: Spawning,
   prepared: Prepared | undefined,
-): ChildProcess & Streams {
+): Spawned {
   const { command, args } = spawnOptions
   const cwd = spawnOptions.cwd ?? process.cwd()
   const env = { ...spawnOptions.env, [MARK_VARIABLE]: mark }
@@ -62,14 +64,27 @@ export function spawnDetached(
     policyDenied.publish({ ...observed(), by: 'runner', what: 'network', ...place })
     onDenied?.(denial)
   }
-  const child =
-    prepared?.spawn({ command, args, cwd, env, onDenied: tell }) ??
-    spawn(command, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = unbuffered(
+    () =>
+      prepared?.spawn({ command, args, cwd, env, onDenied: tell }) ??
+      spawn(command, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] }),
+  )
   const { stdin, stdout } = child
   if (stdin === null || stdout === null)
     throw new RunnerError('claude_start_failed', 'Claude Code has no pipes.')
   putBehind(child)
-  return Object.assign(child, { stdin, stdout: inTurns(stdout) })
+  return Object.assign(child, { stdin, stdout: inTurns(paced(stdout)).pipe(new Deltas()) })
 }
 
-type Streams = { stdin: NonNullable<ChildProcess['stdin']>; stdout: Readable }
+export type Spawned = ChildProcess & { stdin: NonNullable<ChildProcess['stdin']>; stdout: Deltas }
+
+/** Spawns with pipes that read nothing ahead: only then a paused output is left to the system, which gathers it. */
+function unbuffered<T>(work: () => T): T {
+  const bytes = getDefaultHighWaterMark(false)
+  setDefaultHighWaterMark(false, 1)
+  try {
+    return work()
+  } finally {
+    setDefaultHighWaterMark(false, bytes)
+  }
+}

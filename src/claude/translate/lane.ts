@@ -78,19 +78,17 @@ export class Lane {
     block.append(content.text ?? content.thinking ?? '', out)
   }
 
-  delta(index: number, delta: Record<string, unknown>, out: AguiEvent[]): void {
+  /** @param more texts of deltas right behind this one, which differ from it in nothing else. */
+  delta(index: number, delta: Record<string, unknown>, more: readonly string[], out: AguiEvent[]): void {
     const block = this.#current?.blocks.get(index)
     if (block === undefined) return
+    const text = textOf(delta)
+    if (text !== undefined) {
+      block.append(text, out)
+      for (const each of more) block.append(each, out)
+      return
+    }
     switch (delta['type']) {
-      case 'text_delta':
-        if (typeof delta['text'] === 'string') block.append(delta['text'], out)
-        return
-      case 'thinking_delta':
-        if (typeof delta['thinking'] === 'string') block.append(delta['thinking'], out)
-        return
-      case 'input_json_delta':
-        if (typeof delta['partial_json'] === 'string') block.append(delta['partial_json'], out)
-        return
       case 'signature_delta':
         if (typeof delta['signature'] === 'string') block.encrypt('signature', delta['signature'])
         return
@@ -261,6 +259,12 @@ export class Lane {
 function carrierOf(response: Response): string | undefined {
   const before = [...response.blocks.values()].findLast((block) => block.kind !== 'text' || block.told)
   return before?.kind === 'text' ? before.id : before?.carrier
+}
+
+/** Returns the text that the delta adds to its block. */
+function textOf({ type, text, thinking, partial_json: json }: Record<string, unknown>): string | undefined {
+  const added = { text_delta: text, thinking_delta: thinking, input_json_delta: json }[String(type)]
+  return typeof added === 'string' ? added : undefined
 }
 
 function kindOfBlock(content: ContentBlock): string {

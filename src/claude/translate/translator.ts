@@ -155,10 +155,11 @@ export class Translator {
     return this.#calls.pending
   }
 
-  translate(message: unknown): AguiEvent[] {
+  /** @param more texts of deltas right behind the message, which differ from it in nothing else. */
+  translate(message: unknown, more: readonly string[] = []): AguiEvent[] {
     const out: AguiEvent[] = []
     if (!isRecord(message)) out.push(toUnknown(message, 'not an object'))
-    else if (message['type'] === 'stream_event') this.#stream(message, out)
+    else if (message['type'] === 'stream_event') this.#stream(message, more, out)
     else this.#whole(message, out)
     return out
   }
@@ -197,14 +198,14 @@ export class Translator {
   }
 
   /** Translates a stream event. This is the hot path: a delta costs two lookups and one event. */
-  #stream(message: Record<string, unknown>, out: AguiEvent[]): void {
+  #stream(message: Record<string, unknown>, more: readonly string[], out: AguiEvent[]): void {
     const { event, parent_tool_use_id: parent } = message
     if (!isRecord(event)) return
     const lane = typeof parent === 'string' ? this.#subagents.lane(parent, {}, out) : this.#main
     const index = typeof event['index'] === 'number' ? event['index'] : -1
     switch (event['type']) {
       case 'content_block_delta':
-        if (isRecord(event['delta'])) lane.delta(index, event['delta'], out)
+        if (isRecord(event['delta'])) lane.delta(index, event['delta'], more, out)
         return
       case 'content_block_start':
         if (index >= 0) lane.openBlock(index, event['content_block'], out)
