@@ -175,6 +175,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'agui',
     'background',
     'broker',
+    'channels',
     'claude',
     'claude/launch',
     'claude/process',

@@ -16,6 +16,7 @@ import { lazyMetrics, runnerSources } from './metric-sources.ts'
 import type { RunnerOptions } from './options.ts'
 import { providerOf, startOtlp } from './otlp.ts'
 import { openLink } from './platform-link.ts'
+import { collectWhenQuiet } from './quiet.ts'
 import { readinessOf } from './readiness.ts'
 import { type OpenServer, openServer } from './server.ts'
 import { clearPlace, openStorage } from './state.ts'
@@ -59,6 +60,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   const credentials = opened.adopt(await openCredentials(options, route), (it) => it.close())
   const redactor = redactorOf(options, credentials.token)
   opened.defer(logRuns(logger))
+  opened.defer(collectWhenQuiet())
   onOpened?.('credentials')
   const mark = await clearPlace(config)
   const enforcement = opened.adopt(await openEnforcement(options, credentials.modelUrl, signal), (it) =>

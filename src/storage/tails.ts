@@ -4,11 +4,15 @@ import type { Batch } from './batch.ts'
 const TAIL_BYTES_MAX = 1024 * 1024
 /** Upper bound for all threads together, in bytes. The thread that was quiet longest gives up its batches. */
 const TAILS_BYTES_MAX = 16 * 1024 * 1024
+/** A thread that was quiet for so long, in milliseconds, gives up its batches. Its next reader reads the store. */
+const QUIET_MS = 10_000
 
 /** A thread's latest batches. Readers that keep up share them without touching the store. */
 export class RecentBatches {
   batches: Batch[] = []
   bytes = 0
+  /** When the latest one came, on the clock of `performance`. */
+  at = 0
 
   /** Returns the batches from the one that holds the record after `seq`; undefined when that record is not here. */
   from(seq: number): readonly Batch[] | undefined {
@@ -23,6 +27,12 @@ export class Tails {
   /** The tails that hold batches; the tail that was quiet longest is first. */
   readonly #tails = new Set<RecentBatches>()
   #bytes = 0
+  #timer: NodeJS.Timeout | undefined
+  readonly #quietMs: number
+
+  constructor(quietMs = QUIET_MS) {
+    this.#quietMs = quietMs
+  }
 
   add(tail: RecentBatches, batches: readonly Batch[]): void {
     for (const batch of batches) {
@@ -35,6 +45,8 @@ export class Tails {
     // Moves this tail to the end of the set: it is the most recently active one.
     this.#tails.delete(tail)
     this.#tails.add(tail)
+    tail.at = performance.now()
+    this.#timer ??= setTimeout(() => this.#forgetQuiet(), this.#quietMs).unref()
     for (const quiet of this.#tails) {
       if (this.#bytes <= TAILS_BYTES_MAX || quiet === tail) break
       this.forget(quiet)
@@ -45,6 +57,19 @@ export class Tails {
     this.#grow(tail, -tail.bytes)
     tail.batches = []
     this.#tails.delete(tail)
+  }
+
+  #forgetQuiet(): void {
+    const now = performance.now()
+    for (const tail of this.#tails) {
+      const restMs = tail.at + this.#quietMs - now
+      if (restMs > 0) {
+        this.#timer = setTimeout(() => this.#forgetQuiet(), restMs).unref()
+        return
+      }
+      this.forget(tail)
+    }
+    this.#timer = undefined
   }
 
   #grow(tail: RecentBatches, bytes: number): void {
