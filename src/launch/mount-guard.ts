@@ -51,7 +51,7 @@ export class MountGuard {
     const guarding = await protect({
       // No place outside is mounted, such as the repository of a worktree.
       places: { workspace, hidden: ['/'] },
-      placeholders: new Placeholders((path, filling) => noteMade(records, path, filling)),
+      placeholders: new Placeholders((path, filling) => note(records, path, filling)),
       reader: process.getuid?.() === 0 ? user : undefined,
       strange: [],
       // Nothing above the folder is mounted either.
@@ -88,7 +88,7 @@ export async function recoverGuard(workspace: string, records: string): Promise<
 const recordIn = (records: string): string => join(records, 'known-repositories.json')
 const madeFile = (records: string): string => join(records, 'placeholders.ndjson')
 
-function noteMade(records: string, path: string, filling: Filling): void {
+function note(records: string, path: string, filling: Filling): void {
   appendFileSync(madeFile(records), `${JSON.stringify({ path, filling })}\n`, { mode: 0o600 })
 }
 

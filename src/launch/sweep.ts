@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { toMessage } from '../errors.ts'
+import { processes, readProc, signalProcess } from '../process-table.ts'
 import type { Engine } from './engine.ts'
 import { recoverGuard } from './mount-guard.ts'
 import { fetchCommits } from './mounted.ts'
@@ -36,6 +37,7 @@ export async function sweep(engine: Engine | undefined, request: SweepRequest): 
   }
   for (const found of await findRunFolders(request.parent)) {
     if (!isLeft(found, request)) continue
+    endGitIn(found.path)
     try {
       for (const name of await guardLeft(found)) swept.push({ kind: 'aside', name })
       for (const name of await fetchLeft(found, request.path)) swept.push({ kind: 'commits', name })
@@ -74,6 +76,15 @@ async function fetchLeft(
   // Without an index the clone is unfinished, and no agent was in it.
   if (!existsSync(join(target, '.git', 'index'))) return []
   return await fetchCommits({ source: checkout, target, path: programs }, run)
+}
+
+/** Ends a git of the killed launcher, known by its environment, that still works in the folder. */
+function endGitIn(folder: string): void {
+  for (const { pid } of processes()) {
+    const isOfFolder = readProc(`${pid}/cmdline`)?.includes(`\0${folder}/`) === true
+    if (isOfFolder && readProc(`${pid}/environ`)?.includes('GIT_CONFIG_GLOBAL=/dev/null') === true)
+      signalProcess(pid, 'SIGKILL')
+  }
 }
 
 const isOwn = (path: string): boolean => statSync(path).uid === process.getuid?.()

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { z } from 'zod'
 import type { Rule } from '../../src/mock/script.ts'
 import { type GitServer, git, startGitServer } from './git-server.ts'
 import type { Launchers } from './outside.ts'
@@ -23,6 +24,11 @@ const WORK = [
 export const PUSH_RULES: readonly Rule[] = [
   { when: { prompt: 'add a file', round: 0 }, reply: [{ tool: 'Bash', input: { command: WORK } }] },
 ]
+
+const GitLine = z.object({
+  ...{ door: z.string(), verdict: z.string(), method: z.string(), path: z.string() },
+  refs: z.array(z.string()).optional(),
+})
 
 export function pushCases(outside: () => Launchers): void {
   let server: GitServer
@@ -45,10 +51,10 @@ export function pushCases(outside: () => Launchers): void {
     git(checkout, 'config', 'user.email', 'ada@example.org')
     const main = server.git('acme/app', 'rev-parse', 'main')
     const audit = join(bench.directory, 'audit')
-    const { code, stdout, stderr } = await run(
-      ['--workspace', 'clone', '--audit', audit, '--json', '-p', 'add a file'],
-      { cwd: checkout, env: { GITHUB_SERVER_URL: server.url, GITHUB_TOKEN: TOKEN } },
-    )
+    const { code, stdout, stderr } = await run(['--audit', audit, '--json', '-p', 'add a file'], {
+      cwd: checkout,
+      env: { GITHUB_SERVER_URL: server.url, GITHUB_TOKEN: TOKEN },
+    })
     expect([code, stderr]).toEqual([0, expect.stringContaining('private: ')])
     const { text, branch } = JSON.parse(stdout)
     expect(text).toContain('pushed')
@@ -57,13 +63,30 @@ export function pushCases(outside: () => Launchers): void {
     expect(text).toContain('This session has no right to acme/secret')
     expect(text).toContain('Ada: By the agent')
     expect(branch).toMatch(/^agui\/[0-9a-f]{12}$/)
-    expect(server.git('acme/app', 'log', '--format=%an %s', branch).split('\n')).toEqual([
-      'Ada By the agent',
-      'test main',
-    ])
+    const log = server.git('acme/app', 'log', '--all', '--format=%an %s%d')
     expect(server.git('acme/app', 'rev-parse', 'main')).toBe(main)
-    const said = `${stdout}${stderr}${readFileSync(audit, 'utf8')}`
+    const lines = readFileSync(audit, 'utf8')
+    const shown = [
+      /what was committed .*/.exec(stderr)?.[0] ?? '',
+      ...[text, log, linesOfGit(lines)].map((part) => part.trim()),
+    ]
+    const page = readFileSync('docs/launch.md', 'utf8')
+    // The page has this run, with names for what differs from run to run.
+    for (const part of shown)
+      expect(page).toContain(
+        part.replaceAll(branch.slice('agui/'.length), 'RUN').replaceAll(/(127\.0\.0\.1):\d+/g, '$1:PORT'),
+      )
+    const said = `${stdout}${stderr}${lines}`
     expect(said).toContain(`"refs":["refs/heads/${branch}"]`)
     expect(said).not.toMatch(/held.outside/)
   })
+}
+
+/** What `jq` shows of the audit by the command on the page. */
+function linesOfGit(audit: string): string {
+  const lines = audit.trim().split('\n')
+  const all = lines.map((line) => GitLine.parse(JSON.parse(line))).filter(({ door }) => door === 'git')
+  return all
+    .map(({ verdict, method, path, refs = [] }) => [verdict, method, path, ...refs].join(' '))
+    .join('\n')
 }

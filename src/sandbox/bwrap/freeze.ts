@@ -178,18 +178,18 @@ export type Filling = { folder: true } | { text: string }
 export class Placeholders {
   readonly #counts = new Map<string, number>()
   readonly #fillings = new Map<string, Filling>()
-  readonly #onMade: ((path: string, filling: Filling) => void) | undefined
+  readonly #onMaking: ((path: string, filling: Filling) => void) | undefined
 
-  /** @param onMade Called after each that is made, not for one that was shared or found. */
-  constructor(onMade?: (path: string, filling: Filling) => void) {
-    this.#onMade = onMade
+  /** @param onMaking Called before each that is made, not for one that is shared or found. */
+  constructor(onMaking?: (path: string, filling: Filling) => void) {
+    this.#onMaking = onMaking
   }
 
   /** Makes or shares the placeholder at `path`; returns false when something else stands there. */
   take(path: string, filling: Filling): boolean {
     if (!this.#counts.has(path)) {
-      if (make(path, filling)) this.#onMade?.(path, filling)
-      else if (!isLeftOver(path, filling)) return false
+      if (shapeOf(path) === 'absent') this.#onMaking?.(path, filling)
+      if (!make(path, filling) && !isLeftOver(path, filling)) return false
     }
     this.#counts.set(path, (this.#counts.get(path) ?? 0) + 1)
     this.#fillings.set(path, filling)
@@ -239,7 +239,9 @@ function isUnchanged(path: string, filling: Filling): boolean {
   if ('folder' in filling) return true
   if (shapeOf(path) !== 'file') return false
   try {
-    return lstatSync(path).size === filling.text.length && readFileSync(path, 'utf8') === filling.text
+    const { size } = lstatSync(path)
+    // A process that was killed may have made it and not written it yet.
+    return size === 0 || (size === filling.text.length && readFileSync(path, 'utf8') === filling.text)
   } catch {
     // It has been removed or cannot be read, so it is left alone.
     return false
