@@ -7,7 +7,7 @@ import { loadConfig } from '../../src/config.ts'
 import { type MockGateway, startMockGateway } from '../../src/mock/mock-gateway.ts'
 import type { Script } from '../../src/mock/script.ts'
 import { PACKAGE_DIRECTORY } from '../../src/package-directory.ts'
-import { createRunner } from '../../src/runner/create.ts'
+import { openRunner } from '../../src/runner/open.ts'
 import { StateFolder } from '../../src/runner/state-folder.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
 
@@ -103,7 +103,7 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
       return { ...started, url: String(line['url']) }
     },
     async open(env = {}) {
-      const opened = await openRunner(environment(env), directory)
+      const opened = await openHere(environment(env), directory)
       runners.push(opened)
       return opened
     },
@@ -119,13 +119,13 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
   return bench
 }
 
-async function openRunner(env: Record<string, string>, workingDirectory: string): Promise<OpenRunner> {
+async function openHere(env: Record<string, string>, workingDirectory: string): Promise<OpenRunner> {
   const config = loadConfig(env, { appDirectory: PACKAGE_DIRECTORY, workingDirectory })
   mkdirSync(config.stateDirectory, { recursive: true })
   const { logger, close } = await createLogger({
     ...{ level: config.logLevel, file: config.logFile, console: 'none' },
   })
-  const runner = await createRunner({
+  const runner = await openRunner({
     ...{ config, env, logger, version: '0', isMock: false },
     stateFolder: new StateFolder(config.stateDirectory),
     onRunEnded: () => undefined,
@@ -134,8 +134,9 @@ async function openRunner(env: Record<string, string>, workingDirectory: string)
     },
   })
   let closing: Promise<void> | undefined
+  await runner.serve()
   return {
-    url: await runner.listen(),
+    url: runner.url,
     log: () => readFileSync(config.logFile, 'utf8'),
     stop: () => (closing ??= runner.close().then(close)),
   }
