@@ -1,7 +1,7 @@
 // /docs under a token, opened as a person does: by its address.
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 import { missingChromium, openBrowser, openPage } from './chromium.ts'
 
 const reason = missingChromium()
@@ -10,12 +10,12 @@ const FAILURES_MAX = 3
 
 describe.skipIf(reason !== undefined)(`the document under a token (${reason ?? 'Chromium is here'})`, () => {
   let bench: Bench
-  let runner: RunnerProcess
+  let runner: OpenRunner
   let browser: Browser
 
   beforeAll(async () => {
     bench = await openBench()
-    runner = await bench.start({ AGUI_TOKEN: TOKEN, AUTH_FAILURES_PER_MINUTE_MAX: String(FAILURES_MAX) })
+    runner = await bench.open({ AGUI_TOKEN: TOKEN, AUTH_FAILURES_PER_MINUTE_MAX: String(FAILURES_MAX) })
     browser = await openBrowser()
   })
   afterAll(async () => {

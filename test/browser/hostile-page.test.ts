@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bodyOf } from '../support/client.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 import { missingChromium, openBrowser, openPage } from './chromium.ts'
 
 const reason = missingChromium()
@@ -46,14 +46,14 @@ const GETS: Record<string, string> = {
 
 describe.skipIf(reason !== undefined)(`a hostile page (${reason ?? 'Chromium is here'})`, () => {
   let bench: Bench
-  let runner: RunnerProcess
+  let runner: OpenRunner
   let browser: Browser
   let hostile: Server
   let address: string
 
   beforeAll(async () => {
     bench = await openBench()
-    runner = await bench.start()
+    runner = await bench.open()
     hostile = createServer((_request, response) => {
       response.setHeader('content-type', 'text/html').end('<!doctype html><title>hostile</title><body>')
     })

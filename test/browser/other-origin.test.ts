@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 import { missingChromium, openBrowser, openPage } from './chromium.ts'
 
 const reason = missingChromium()
@@ -58,7 +58,7 @@ const TICKET = `
 
 describe.skipIf(reason !== undefined)(`a page of another port (${reason ?? 'Chromium is here'})`, () => {
   let bench: Bench
-  let runner: RunnerProcess
+  let runner: OpenRunner
   let browser: Browser
   const servers: Server[] = []
 
@@ -75,7 +75,7 @@ describe.skipIf(reason !== undefined)(`a page of another port (${reason ?? 'Chro
   beforeAll(async () => {
     bench = await openBench()
     listed = await servePage()
-    runner = await bench.start({
+    runner = await bench.open({
       AGUI_TOKEN: TOKEN,
       AGUI_ALLOWED_ORIGINS: listed,
       AUTH_FAILURES_PER_MINUTE_MAX: '5',

@@ -6,7 +6,7 @@ import type { Browser, Locator, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { bodyOf, run, runInput } from '../support/client.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench, type RunnerProcess } from '../support/runner.ts'
 import { axeFindings, contrastFindings } from './axe.ts'
 import { missingChromium, openBrowser, openPage, type Watched } from './chromium.ts'
 import { type Line, openLine } from './line.ts'
@@ -76,7 +76,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
   let browser: Browser
   let bench: Bench
   let runner: RunnerProcess
-  let asking: RunnerProcess
+  let asking: OpenRunner
   let watched: Watched
   let line: Line | undefined
   /** Words of problems that the test itself makes. */
@@ -86,7 +86,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     bench = await openBench({ script: SCRIPT })
     writeFileSync(join(bench.workspace, 'hostile.html'), HOSTILE)
     const state = { PERMISSION_MODE: 'ask', RUNNER_STATE_DIR: join(bench.directory, 'asking') }
-    ;[browser, runner, asking] = await Promise.all([openBrowser(), bench.start(), bench.start(state)])
+    ;[browser, runner, asking] = await Promise.all([openBrowser(), bench.start(), bench.open(state)])
   })
   afterAll(async () => {
     await browser?.close()
@@ -355,7 +355,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
 
   test('the token is asked for; a wrong one is refused, the right one opens, also after a reload, and /docs', async () => {
     const token = 'the-right-token'
-    const locked = await bench.start({
+    const locked = await bench.open({
       AGUI_TOKEN: token,
       RUNNER_STATE_DIR: join(bench.directory, 'locked'),
       EVENT_BYTES_MAX: '8192',
@@ -397,7 +397,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
   test('what keeps runs from working is told at once; the own thread of the sandbox is open', async () => {
     const empty = { ANTHROPIC_BASE_URL: '', ACP_OPENSHELL_INFERENCE: '', ANTHROPIC_API_KEY: '' }
     const state = { RUNNER_STATE_DIR: join(bench.directory, 'routeless'), SESSION_ID: 'own' }
-    const routeless = await bench.start({ ...empty, ...state })
+    const routeless = await bench.open({ ...empty, ...state })
     const page = await open(routeless.url)
     expected = /503/
     await seen(page.getByText('not ready', { exact: true }))

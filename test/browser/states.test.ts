@@ -9,7 +9,7 @@ import { DEMO } from '../../src/mock/demo.ts'
 import type { Script } from '../../src/mock/script.ts'
 import { post, run, runInput } from '../support/client.ts'
 import { git } from '../support/git-server.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 import { axeFindings, contrastFindings } from './axe.ts'
 import { missingChromium, openBrowser, openPage, type Watched } from './chromium.ts'
 
@@ -73,14 +73,14 @@ const SCRIPT: Script = {
 describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chromium is here'})`, () => {
   let browser: Browser
   let bench: Bench
-  let runner: RunnerProcess
+  let runner: OpenRunner
   let watched: Watched
   let page: Page
 
   beforeAll(async () => {
     bench = await openBench({ script: SCRIPT })
     prepareRepository(bench.workspace)
-    ;[browser, runner] = await Promise.all([openBrowser(), bench.start()])
+    ;[browser, runner] = await Promise.all([openBrowser(), bench.open()])
     watched = await openPage(browser, { viewport: DESK, colorScheme: 'light', reducedMotion: 'reduce' })
     page = watched.page
     await page.goto(runner.url)

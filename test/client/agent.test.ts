@@ -2,7 +2,7 @@
 import { RunnerAgent } from '@agui-runner/client/agent'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 import { startCuttingProxy } from './cutting-proxy.ts'
 
 const SCRIPT: Script = {
@@ -15,10 +15,10 @@ const SCRIPT: Script = {
 }
 
 let bench: Bench
-let runner: RunnerProcess
+let runner: OpenRunner
 beforeAll(async () => {
   bench = await openBench({ script: SCRIPT })
-  runner = await bench.start()
+  runner = await bench.open()
 })
 afterAll(() => bench.close())
 

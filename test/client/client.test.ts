@@ -5,7 +5,7 @@ import { isOwn, Refusal, type Run, Runner, type RunnerEvent } from '@agui-runner
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { frames } from '../support/client.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 
 const TOKEN = 'token-of-the-client-test'
 const SCRIPT: Script = {
@@ -22,11 +22,11 @@ const SCRIPT: Script = {
 }
 
 let bench: Bench
-let server: RunnerProcess
+let server: OpenRunner
 let runner: Runner
 beforeAll(async () => {
   bench = await openBench({ script: SCRIPT })
-  server = await bench.start({ AGUI_TOKEN: TOKEN, PERMISSION_MODE: 'ask', CLAUDE_PROCESSES_MAX: '3' })
+  server = await bench.open({ AGUI_TOKEN: TOKEN, PERMISSION_MODE: 'ask', CLAUDE_PROCESSES_MAX: '3' })
   runner = new Runner({ url: server.url, token: TOKEN })
 })
 afterAll(() => bench.close())
@@ -78,7 +78,7 @@ describe('client tools', () => {
   }
 
   test('with an execute are run, all of an answer, and their results and failures reach the model', async () => {
-    const thread = runner.thread('tools')
+    const thread = runner.thread('one')
     const asked: unknown[] = []
     const tools = [
       {
@@ -110,7 +110,7 @@ describe('client tools', () => {
   })
 
   test('without one are left to the caller, whose results are messages of the next run', async () => {
-    const thread = runner.thread('tools-by-hand')
+    const thread = runner.thread('one')
     const tools = ['get_weather', 'get_time'].map((name) => ({ ...tool, name }))
     await (await thread.run({ content: 'hello', tools })).text()
     script()
@@ -130,7 +130,7 @@ describe('client tools', () => {
 })
 
 test('an interrupt ends the run, and its answer goes on', async () => {
-  const thread = runner.thread('asks')
+  const thread = runner.thread('one')
   const run = await thread.run({ content: 'make it' })
   await eventsOf(run)
   const outcome = run.end?.type === 'RUN_FINISHED' ? run.end.outcome : undefined
@@ -149,7 +149,7 @@ test('an interrupt ends the run, and its answer goes on', async () => {
 })
 
 test('a turn is stopped, and its run ends as cancelled', async () => {
-  const thread = runner.thread('stopped')
+  const thread = runner.thread('one')
   const run = await thread.run({ content: 'hang' })
   const types: string[] = []
   let isStopped: boolean | undefined
@@ -184,7 +184,7 @@ test('messages into a thread that rests, runs and runs on', async () => {
 })
 
 test('a run that is steered into another ends at once and says so', async () => {
-  const asking = new Runner({ url: server.url, token: TOKEN }).thread('steered')
+  const asking = new Runner({ url: server.url, token: TOKEN }).thread('one')
   const first = await asking.run({ content: 'hang' })
   await startUntil(first, 'TEXT_MESSAGE_CONTENT')
   const steered = await asking.run({ content: 'turn left', forwardedProps: { delivery: 'steer' } })
@@ -226,7 +226,7 @@ test('what cannot work is refused where it is asked', async () => {
   await expect(stranger.thread('x').run({ content: 'hello' })).rejects.toMatchObject({ code: 'unauthorized' })
   const nobody = new Runner({ url: 'http://127.0.0.1:1' })
   await expect(nobody.thread('x').run({ content: 'hello', sendMsMax: 0 })).rejects.toBeInstanceOf(TypeError)
-  const thread = runner.thread('twice')
+  const thread = runner.thread('one')
   await (await thread.run({ content: 'hello', runId: 'one' })).text()
   await expect(thread.run({ content: 'again', runId: 'one' })).rejects.toMatchObject({ code: 'run_exists' })
 })

@@ -114,6 +114,7 @@ function interruptsOf(all: readonly ClientEvent[]) {
 const answeredIn = (all: readonly ClientEvent[]): unknown[] =>
   all.flatMap(({ name, value }) => (name === 'agui-runner.answered' ? [value] : []))
 
+/** Most of them ask in one thread: a thread of its own is a start of Claude Code. */
 const answer = (threadId: string, ...resume: unknown[]) => ({ ...runInput(threadId), messages: [], resume })
 
 test('what no rule allows waits for a person, and runs when approved', async () => {
@@ -145,10 +146,10 @@ test('what no rule allows waits for a person, and runs when approved', async () 
 })
 
 test('a refusal reaches the model in the person’s words, and nothing runs', async () => {
-  const [interrupt] = interruptsOf(await run(url, runInput('no', 'make a file')))
+  const [interrupt] = interruptsOf(await run(url, runInput('one', 'make a file')))
   const all = await run(
     url,
-    answer('no', {
+    answer('one', {
       interruptId: interrupt.id,
       status: 'resolved',
       payload: { approved: false, message: 'not in my house' },
@@ -164,19 +165,19 @@ test.each([
   ['without a payload', { status: 'resolved' }],
   ['with rubbish', { status: 'resolved', payload: { approve: 'yes' } }],
 ])('an answer that is %s is a no', async (_how, entry) => {
-  const [interrupt] = interruptsOf(await run(url, runInput('nope', 'make a file')))
-  const all = await run(url, answer('nope', { interruptId: interrupt.id, ...entry }))
+  const [interrupt] = interruptsOf(await run(url, runInput('one', 'make a file')))
+  const all = await run(url, answer('one', { interruptId: interrupt.id, ...entry }))
   expect(textOf(all)).toContain('It failed')
   expect(answeredIn(all)).toMatchObject([{ decision: 'refused' }])
   expect(made()).toBe(false)
 })
 
 test('edited arguments run and are shown', async () => {
-  const [interrupt] = interruptsOf(await run(url, runInput('edit', 'make a file')))
+  const [interrupt] = interruptsOf(await run(url, runInput('one', 'make a file')))
   const editedArgs = { command: 'echo edited', description: 'say it' }
   const all = await run(
     url,
-    answer('edit', {
+    answer('one', {
       interruptId: interrupt.id,
       status: 'resolved',
       payload: { approved: true, editedArgs },
@@ -188,7 +189,7 @@ test('edited arguments run and are shown', async () => {
     toolCallId: interrupt.toolCallId,
     args: editedArgs,
   })
-  const connected = await events(await fetch(`${url}/sessions/edit/connect?follow=false`))
+  const connected = await events(await fetch(`${url}/sessions/one/connect?follow=false`))
   const snapshot = connected.find(({ type }) => type === 'MESSAGES_SNAPSHOT')
   expect(JSON.stringify(snapshot)).toContain('echo edited')
 })
@@ -214,23 +215,23 @@ describe('what was shown without its secrets', () => {
   })
 
   test('is the original when it comes back beside an edited argument', async () => {
-    const { id, shown } = await ask('back')
+    const { id, shown } = await ask('one')
     const elsewhere = { ...shown, file_path: join(bench.workspace, 'note.txt') }
-    const all = await run(url, answer('back', edited(id, elsewhere)))
+    const all = await run(url, answer('one', edited(id, elsewhere)))
     expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
     expect(noteText()).toBe(NOTE.content)
     expect(JSON.stringify(all)).not.toContain(FAKE_JWT)
   })
 
   test('cannot be edited itself: the marker is refused by its place, and the question stays', async () => {
-    const { id, shown } = await ask('marker')
+    const { id, shown } = await ask('one')
     for (const [editedArgs, place] of [
       [{ ...shown, content: `${shown['content']}!` }, 'editedArgs.content'],
       [{ ...shown, file_path: shown['content'] }, 'editedArgs.file_path'],
       [{ ...shown, more: [{ a: '[redacted]' }] }, 'editedArgs.more.0.a'],
       [{ ...shown, '[redacted]': 1 }, 'A key of editedArgs'],
     ]) {
-      const refused = await post(url, answer('marker', edited(id, editedArgs)))
+      const refused = await post(url, answer('one', edited(id, editedArgs)))
       expect(refused.status).toBe(400)
       const { error } = await bodyOf(refused)
       expect(error).toMatchObject({
@@ -238,8 +239,8 @@ describe('what was shown without its secrets', () => {
         message: expect.stringContaining(`${place} holds`),
       })
     }
-    expect(await bodyOf(await fetch(`${url}/sessions/marker`))).toMatchObject({ state: 'interrupted' })
-    const all = await run(url, answer('marker', edited(id, { ...shown, content: 'new words' })))
+    expect(await bodyOf(await fetch(`${url}/sessions/one`))).toMatchObject({ state: 'interrupted' })
+    const all = await run(url, answer('one', edited(id, { ...shown, content: 'new words' })))
     expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
     expect(noteText()).toBe('new words')
   })
@@ -255,10 +256,10 @@ describe('what was shown without its secrets', () => {
   })
 
   test('in a question does not keep its answer from the model', async () => {
-    const [interrupt] = interruptsOf(await run(url, runInput('question', 'which token')))
+    const [interrupt] = interruptsOf(await run(url, runInput('one', 'which token')))
     expect(interrupt.message).toBe('Use [redacted]?')
     const payload = { answers: { 'Use [redacted]?': 'Yes, [redacted]' } }
-    const all = await run(url, answer('question', { interruptId: interrupt.id, status: 'resolved', payload }))
+    const all = await run(url, answer('one', { interruptId: interrupt.id, status: 'resolved', payload }))
     expect(textOf(all)).toContain('"Use [redacted]?"="Yes, [redacted]"')
     const told = bench.gateway.requests.map((request) => JSON.stringify(request)).at(-1)
     expect(told).toContain(`Yes, ${FAKE_JWT}`)
@@ -266,10 +267,10 @@ describe('what was shown without its secrets', () => {
 })
 
 test("the marker as somebody's own word, where nothing was hidden, is a word", async () => {
-  const [interrupt] = interruptsOf(await run(url, runInput('word', 'make a file')))
+  const [interrupt] = interruptsOf(await run(url, runInput('one', 'make a file')))
   const editedArgs = { command: 'echo "it says [redacted]"', description: 'say it' }
   const payload = { approved: true, editedArgs }
-  const all = await run(url, answer('word', { interruptId: interrupt.id, status: 'resolved', payload }))
+  const all = await run(url, answer('one', { interruptId: interrupt.id, status: 'resolved', payload }))
   expect(textOf(all)).toBe('It went: it says [redacted]')
 })
 
@@ -293,7 +294,7 @@ test('a thread that waits takes no other run, and says what it waits for', async
 })
 
 test('several questions are answered one by one or together, each exactly once', async () => {
-  let all = await run(url, runInput('both', 'two files'))
+  let all = await run(url, runInput('one', 'two files'))
   let rounds = 0
   while (all.at(-1)?.['outcome']?.type === 'interrupt') {
     rounds += 1
@@ -302,7 +303,7 @@ test('several questions are answered one by one or together, each exactly once',
       status: 'resolved',
       payload: true,
     }))
-    all = await run(url, answer('both', ...resume))
+    all = await run(url, answer('one', ...resume))
   }
   expect(rounds).toBeGreaterThan(0)
   expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
@@ -312,11 +313,11 @@ test('several questions are answered one by one or together, each exactly once',
 })
 
 test('a question of the model is answered with a choice', async () => {
-  const [interrupt] = interruptsOf(await run(url, runInput('choice', 'ask me')))
+  const [interrupt] = interruptsOf(await run(url, runInput('one', 'ask me')))
   expect(interrupt).toMatchObject({ reason: 'input_required', message: 'Which color?' })
   expect(JSON.stringify(interrupt.responseSchema)).toContain('"enum":["Red","Blue"]')
   const payload = { answers: { 'Which color?': 'Blue' } }
-  const all = await run(url, answer('choice', { interruptId: interrupt.id, status: 'resolved', payload }))
+  const all = await run(url, answer('one', { interruptId: interrupt.id, status: 'resolved', payload }))
   expect(textOf(all)).toContain('"Which color?"="Blue"')
   expect(answeredIn(all)).toMatchObject([{ decision: 'answered' }])
 })

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { bodyOf, run, runInput } from '../support/client.ts'
+import { PATIENT } from '../support/processes.ts'
 import { type Bench, openBench } from '../support/runner.ts'
 
 let bench: Bench
@@ -22,7 +23,7 @@ else require('node:readline').createInterface({ input: process.stdin }).on('line
 
 const NO_CLAUDE = /is none; .*The lowest version that works is 2\.1\.317\..*CLAUDE_CLI_PATH/s
 
-test.each([
+const PROGRAMS: readonly [what: string, content: string, message: RegExp][] = [
   [
     'an old Claude Code',
     `#!${process.execPath}${OLD}`,
@@ -48,28 +49,44 @@ test.each([
     /no answer within 1500 ms/,
   ],
   ['no program at all', '\u007fELF broken', /CLAUDE_CLI_PATH|exec format/i],
-])('%s is told with the reason by the run, /ready and doctor', async (_what, content, message) => {
+]
+
+/** Puts the program there. Returns the settings that name it. */
+function install(content: string): Record<string, string> {
   const path = join(bench.directory, 'claude')
   writeFileSync(path, content, { mode: 0o755 })
   const isSilent = content.includes('sleep')
-  const env = { CLAUDE_CLI_PATH: path, ...(isSilent ? { CLAUDE_START_TIMEOUT_MS: '1500' } : {}) }
-  const runner = await bench.start(env)
-  const said = await runner.line(({ msg }) => msg === 'no run will work')
-  expect(said['reason']).toMatch(message)
-  const [all, ready] = await Promise.all([
-    run(runner.url, runInput('t', 'hello')),
-    fetch(`${runner.url}/ready`).then(bodyOf),
-  ])
-  expect(all.at(-1)).toMatchObject({
-    type: 'RUN_ERROR',
-    code: 'claude_start_failed',
-    message: expect.stringMatching(message),
-  })
-  expect(ready).toMatchObject({ ready: false })
-  expect(ready['checks'].filter(({ ok }: { ok: boolean }) => !ok)).toMatchObject([
-    { name: 'claude_code', message: expect.stringMatching(message) },
-  ])
-  const doctor = bench.spawn(env, ['doctor', '--json'])
+  return { CLAUDE_CLI_PATH: path, ...(isSilent ? { CLAUDE_START_TIMEOUT_MS: '1500' } : {}) }
+}
+
+const warned = (log: string): string[] =>
+  log.split('\n').filter((line) => line.includes('"msg":"no run will work"'))
+
+test.each(PROGRAMS)(
+  '%s is told with the reason by the log, the run and /ready',
+  async (_what, content, message) => {
+    const runner = await bench.open(install(content))
+    await expect.poll(() => warned(runner.log()), PATIENT).toHaveLength(1)
+    expect(JSON.parse(warned(runner.log())[0] ?? '').reason).toMatch(message)
+    const [all, ready] = await Promise.all([
+      run(runner.url, runInput('t', 'hello')),
+      fetch(`${runner.url}/ready`).then(bodyOf),
+    ])
+    expect(all.at(-1)).toMatchObject({
+      type: 'RUN_ERROR',
+      code: 'claude_start_failed',
+      message: expect.stringMatching(message),
+    })
+    expect(ready).toMatchObject({ ready: false })
+    expect(ready['checks'].filter(({ ok }: { ok: boolean }) => !ok)).toMatchObject([
+      { name: 'claude_code', message: expect.stringMatching(message) },
+    ])
+  },
+)
+
+// By the same check as /ready.
+test.each(PROGRAMS.slice(0, 2))('%s is told by doctor', async (_what, content, message) => {
+  const doctor = bench.spawn(install(content), ['doctor', '--json'])
   expect(await doctor.exited).toBe(1)
   const { findings } = await doctor.line((line) => 'findings' in line)
   expect(findings).toContainEqual({
@@ -82,8 +99,8 @@ test.each([
 test('a Claude Code that is put right is found without a new start of the server', async () => {
   const path = join(bench.directory, 'claude')
   writeFileSync(path, '#!/bin/sh\necho no\n', { mode: 0o755 })
-  const runner = await bench.start({ CLAUDE_CLI_PATH: path })
-  await runner.line(({ msg }) => msg === 'no run will work')
+  const runner = await bench.open({ CLAUDE_CLI_PATH: path })
+  await expect.poll(() => warned(runner.log()), PATIENT).toHaveLength(1)
   writeFileSync(path, '#!/bin/sh\necho "2.1.317 (Claude Code)"\n')
   expect(await bodyOf(await fetch(`${runner.url}/ready`))).toMatchObject({ ready: true })
 })

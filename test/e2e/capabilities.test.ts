@@ -43,7 +43,7 @@ const GROUPS = /^(transport|tools|output|state|multiAgent|reasoning|multimodal|e
 
 test('every capability that is declared has a test that proves it', async () => {
   bench = await openBench()
-  const { url } = await bench.start({ PERMISSION_MODE: 'ask' })
+  const { url } = await bench.open({ PERMISSION_MODE: 'ask' })
   const capabilities = await (await fetch(`${url}/capabilities`)).json()
   const titles = readdirSync('test', { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.test.ts') && !file.includes('capabilities'))
@@ -61,7 +61,7 @@ test('every capability that is declared has a test that proves it', async () => 
 
 test('where Claude Code never asks, approvals are not declared', async () => {
   bench = await openBench()
-  const { url } = await bench.start()
+  const { url } = await bench.open()
   const { humanInTheLoop, execution } = (await (await fetch(`${url}/agui/capabilities`)).json()) as Record<
     string,
     unknown

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { post, run, runInput } from '../support/client.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 
 const cat = {
   type: 'object',
@@ -115,13 +115,13 @@ const REFUSED: Record<string, unknown> = {
 const toTool = ([name, parameters]: [string, unknown]) => ({ name, description: name, parameters })
 
 let bench: Bench
-let runner: RunnerProcess
+let runner: OpenRunner
 let shown: Map<string, unknown>
 const Tools = z.object({ tools: z.array(z.object({ name: z.string(), input_schema: z.unknown() })) })
 
 beforeAll(async () => {
   bench = await openBench({ script: { rules: [{ reply: 'hello' }] } })
-  runner = await bench.start()
+  runner = await bench.open()
   const tools = Object.entries(FORMS).map(([name, [parameters]]) => toTool([name, parameters]))
   const all = await run(runner.url, { ...runInput('t', 'hello'), tools })
   expect(all.at(-1)?.['outcome']).toEqual({ type: 'success' })

@@ -18,7 +18,7 @@ let weather: string
 beforeAll(async () => {
   bench = await openBench({ script: { rules: [{ reply: 'hello' }] } })
   runner = await bench.start()
-  await run(runner.url, { ...runInput('probe', 'hello'), tools: [WEATHER] })
+  await run(runner.url, { ...runInput('w', 'hello'), tools: [WEATHER] })
   const offered = offeredTools().filter((name) => name.startsWith('mcp__ui_'))
   expect(offered.map((name) => name.replace(/^mcp__ui_[0-9a-f]+__/, ''))).toEqual([WEATHER.name])
   weather = offered[0] ?? ''
@@ -77,16 +77,16 @@ test('a call of the client’s tool ends the run with the call pending, and the 
 })
 
 test('a failure of the client’s tool reaches the model as one', async () => {
-  const first = await run(runner.url, { ...runInput('f', 'the weather?'), tools: [WEATHER] })
+  const first = await run(runner.url, { ...runInput('w', 'the weather?'), tools: [WEATHER] })
   const [toolCallId] = first.at(-1)?.['outcome'].pendingToolCallIds ?? []
   const result = { id: 'r1', role: 'tool', toolCallId, content: '', error: 'no satellite' }
-  expect(textOf(await run(runner.url, { ...runInput('f'), messages: [result], tools: [WEATHER] }))).toBe(
+  expect(textOf(await run(runner.url, { ...runInput('w'), messages: [result], tools: [WEATHER] }))).toBe(
     'It failed: no satellite',
   )
 })
 
 test('documents in a result reach the model, and what cannot be given is named', async () => {
-  const first = await run(runner.url, { ...runInput('m', 'the weather?'), tools: [WEATHER] })
+  const first = await run(runner.url, { ...runInput('w', 'the weather?'), tools: [WEATHER] })
   const [toolCallId] = first.at(-1)?.['outcome'].pendingToolCallIds ?? []
   const data = (type: string, mimeType: string, value: string) => ({
     type,
@@ -98,7 +98,7 @@ test('documents in a result reach the model, and what cannot be given is named',
     data('audio', 'audio/wav', 'RIFF\0'),
   ]
   const result = { id: 'r1', role: 'tool', toolCallId, content }
-  const all = await run(runner.url, { ...runInput('m'), messages: [result], tools: [WEATHER] })
+  const all = await run(runner.url, { ...runInput('w'), messages: [result], tools: [WEATHER] })
   expect(all.find(({ name }) => name === 'agui-runner.content_skipped')?.['value']).toEqual({
     parts: ['an audio part of type audio/wav'],
   })
@@ -110,8 +110,8 @@ test('documents in a result reach the model, and what cannot be given is named',
 })
 
 test('a client that goes on without a result tells the model that there is none', async () => {
-  await run(runner.url, { ...runInput('skip', 'the weather?'), tools: [WEATHER] })
-  const all = await run(runner.url, { ...runInput('skip', 'never mind'), tools: [WEATHER] })
+  await run(runner.url, { ...runInput('w', 'the weather?'), tools: [WEATHER] })
+  const all = await run(runner.url, { ...runInput('w', 'never mind'), tools: [WEATHER] })
   expect(textOf(all)).toContain('without giving a result')
   expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
 })
@@ -130,23 +130,23 @@ test('the list of a later run counts, also when it changes', async () => {
 })
 
 test('the client’s calls and the server’s own go in one turn', async () => {
-  const first = await run(runner.url, { ...runInput('mixed', 'both please'), tools: [WEATHER] })
+  const first = await run(runner.url, { ...runInput('w', 'both please'), tools: [WEATHER] })
   const { pendingToolCallIds } = first.at(-1)?.['outcome'] ?? {}
   expect(pendingToolCallIds).toHaveLength(1)
   const result = { id: 'r', role: 'tool', toolCallId: pendingToolCallIds[0], content: 'rain' }
-  const second = await run(runner.url, { ...runInput('mixed'), messages: [result], tools: [WEATHER] })
+  const second = await run(runner.url, { ...runInput('w'), messages: [result], tools: [WEATHER] })
   const results = [...first, ...second].filter(({ type }) => type === 'TOOL_CALL_RESULT')
   expect(results.map(({ content }) => content)).toEqual(['from-bash'])
   expect(second.at(-1)).toMatchObject({ outcome: { type: 'success' } })
 })
 
 test('a result that comes after a kill -9 of the runner reaches the model', async () => {
-  const first = await run(runner.url, { ...runInput('restart', 'the weather?'), tools: [WEATHER] })
+  const first = await run(runner.url, { ...runInput('w', 'the weather?'), tools: [WEATHER] })
   const [toolCallId] = first.at(-1)?.['outcome'].pendingToolCallIds ?? []
   await runner.stop('SIGKILL')
   runner = await bench.start()
   const result = { id: 'r1', role: 'tool', toolCallId, content: 'sunny' }
-  const all = await run(runner.url, { ...runInput('restart'), messages: [result], tools: [WEATHER] })
+  const all = await run(runner.url, { ...runInput('w'), messages: [result], tools: [WEATHER] })
   expect(textOf(all)).toContain('get_weather {"city":"Ulm"}: returned: sunny')
 })
 

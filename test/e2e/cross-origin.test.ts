@@ -4,18 +4,18 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { bodyOf, post, run, runInput } from '../support/client.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 
 const TOKEN = 'token-of-the-cross-origin-test'
 const LISTED = 'https://app.example'
 const BEARER = { authorization: `Bearer ${TOKEN}` }
 
 let bench: Bench
-let runner: RunnerProcess
+let runner: OpenRunner
 
 beforeAll(async () => {
   bench = await openBench()
-  runner = await bench.start({
+  runner = await bench.open({
     AGUI_TOKEN: TOKEN,
     AGUI_ALLOWED_ORIGINS: 'https://App.example/, http://127.0.0.1:1',
     AUTH_FAILURES_PER_MINUTE_MAX: '0',
@@ -196,7 +196,7 @@ describe('a ticket', () => {
   })
 
   test('is checked where no token is needed, too', async () => {
-    const open = await bench.start({ RUNNER_STATE_DIR: `${bench.directory}/open` })
+    const open = await bench.open({ RUNNER_STATE_DIR: `${bench.directory}/open` })
     const answer = await ask('GET', '/events/x?ticket=made-up', {}, open.url)
     expect(codeOf(answer)).toEqual([401, 'unauthorized'])
     await open.stop()
@@ -258,9 +258,9 @@ describe('TRUSTED_PROXIES', () => {
     ],
   ]
 
-  let trusting: RunnerProcess
+  let trusting: OpenRunner
   beforeAll(async () => {
-    trusting = await bench.start({
+    trusting = await bench.open({
       AGUI_TOKEN: TOKEN,
       TRUSTED_PROXIES: 'loopback',
       AGUI_ALLOWED_HOSTS: 'agent.example',

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { runInput, userMessage } from '../support/client.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 
 const TOKEN = 'token-of-the-first-session'
 const OTHERS_TOKEN = 'token-of-a-second-session'
@@ -23,14 +23,14 @@ interface Operation {
 }
 
 let bench: Bench
-let runner: RunnerProcess
-let other: RunnerProcess
+let runner: OpenRunner
+let other: OpenRunner
 let operations: Operation[]
 
 beforeAll(async () => {
   bench = await openBench()
-  runner = await bench.start({ AGUI_TOKEN: TOKEN, AUTH_FAILURES_PER_MINUTE_MAX: '0' })
-  other = await bench.start({ AGUI_TOKEN: OTHERS_TOKEN, RUNNER_STATE_DIR: `${bench.directory}/other` })
+  runner = await bench.open({ AGUI_TOKEN: TOKEN, AUTH_FAILURES_PER_MINUTE_MAX: '0' })
+  other = await bench.open({ AGUI_TOKEN: OTHERS_TOKEN, RUNNER_STATE_DIR: `${bench.directory}/other` })
   const { body } = await ask({ method: 'GET', path: '/openapi.json' }, { authorization: `Bearer ${TOKEN}` })
   const { paths }: { paths: Record<string, Record<string, { security?: unknown[] }>> } = JSON.parse(body)
   operations = Object.entries(paths).flatMap(([pattern, methods]) =>

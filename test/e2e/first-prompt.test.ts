@@ -58,14 +58,14 @@ test.each([
   const settings = { CLAUDE_CONFIG_DIR: join(bench.directory, 'claude'), CLAUDE_SETTING_SOURCES: 'user' }
   const env = { ...ONCE, ...settings, INITIAL_PROMPT: 'make it' }
   expect(await (await bench.start(env)).exited).toBe(code)
-  const { url } = await bench.start({ ...env, STOP_ON_RUN_FINISHED: 'false' })
+  const { url } = await bench.open()
   const all = await events(await fetch(`${url}/sessions/session-1/events?follow=false`))
   expect(JSON.stringify(all.slice(-2))).toContain(said)
 })
 
 test('a result that was asked for and is not there is no success', async () => {
   bench = await openBench({ script: SCRIPT })
-  const { url } = await bench.start()
+  const { url } = await bench.open()
   const outputSchema = { type: 'object', properties: { name: { type: 'string' } }, required: ['name'] }
   const input = { ...runInput('shape', 'hello'), forwardedProps: { claude: { outputSchema } } }
   expect((await run(url, input)).at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'schema_not_satisfied' })
@@ -150,7 +150,7 @@ test('configuration errors are told together, by name, with exit code 2 and no v
 
 test('with a token every route but health needs it', async () => {
   bench = await openBench({ script: SCRIPT })
-  const { url } = await bench.start({ AGUI_TOKEN: 'the-token' })
+  const { url } = await bench.open({ AGUI_TOKEN: 'the-token' })
   expect((await fetch(`${url}/health`)).status).toBe(200)
   const without = await post(url, runInput('locked', 'hello'))
   expect([without.status, await without.json()]).toMatchObject([401, { error: { code: 'unauthorized' } }])

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { events, post, run, runInput } from '../support/client.ts'
 import { openRaw, type RawSocket } from '../support/raw-socket.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 import { openSocket } from '../support/socket.ts'
 
 const TOKEN = 'a-token-of-the-test'
@@ -15,12 +15,12 @@ beforeAll(async () => {
 afterAll(() => bench.close())
 
 /** A runner on a state folder of its own. */
-function start(name: string, env: Record<string, string>): Promise<RunnerProcess> {
-  return bench.start({ RUNNER_STATE_DIR: `${bench.directory}/${name}`, ...env })
+function open(name: string, env: Record<string, string>): Promise<OpenRunner> {
+  return bench.open({ RUNNER_STATE_DIR: `${bench.directory}/${name}`, ...env })
 }
 
 test('requests above the limit are told when to come again; probes, health and a stream go on', async () => {
-  const runner = await start('requests', { REQUESTS_PER_MINUTE_MAX: '3' })
+  const runner = await open('requests', { REQUESTS_PER_MINUTE_MAX: '3' })
   const stream = await post(runner.url, runInput('steady', 'hang'))
   const reading = events(stream)
   const statuses: number[] = []
@@ -45,7 +45,7 @@ test('requests above the limit are told when to come again; probes, health and a
 })
 
 test('who fails at the doors too often is refused as that; who has the token is not, from the same address', async () => {
-  const runner = await start('failures', { AGUI_TOKEN: TOKEN, AUTH_FAILURES_PER_MINUTE_MAX: '3' })
+  const runner = await open('failures', { AGUI_TOKEN: TOKEN, AUTH_FAILURES_PER_MINUTE_MAX: '3' })
   const guess = (headers: Record<string, string>): Promise<Response> =>
     fetch(`${runner.url}/sessions`, { headers })
   const statuses: number[] = []
@@ -75,7 +75,7 @@ test('who fails at the doors too often is refused as that; who has the token is 
 })
 
 test('a WebSocket that sends too much is told so, frame by frame, and another one is not', async () => {
-  const runner = await start('frames', { SOCKET_MESSAGES_PER_MINUTE_MAX: '10' })
+  const runner = await open('frames', { SOCKET_MESSAGES_PER_MINUTE_MAX: '10' })
   const flood = await openSocket(runner.url)
   for (let count = 0; count < 50; count += 1) flood.send({ type: 'interrupt', threadId: `nobody ${count}` })
   await flood.frame(() => flood.frames.length === 50)
@@ -107,7 +107,7 @@ function textFrame(text: string): string {
 }
 
 test('a WebSocket that takes no answers is not read on, and its flood costs bounded memory', async () => {
-  const runner = await start('deaf', {
+  const runner = await bench.start({
     SUBSCRIBER_BUFFER_BYTES_MAX: '65536',
     SOCKET_MESSAGES_PER_MINUTE_MAX: '0',
   })
@@ -132,7 +132,7 @@ test('a WebSocket that takes no answers is not read on, and its flood costs boun
 })
 
 test('connections above the limit are hung up on at once, and those that were accepted go on', async () => {
-  const runner = await start('connections', { SUBSCRIBERS_MAX: '2', OTHER_CONNECTIONS_MAX: '6' })
+  const runner = await open('connections', { SUBSCRIBERS_MAX: '2', OTHER_CONNECTIONS_MAX: '6' })
   const running = post(runner.url, runInput('accepted', 'hang'))
   const stream = await running
   const reading = events(stream)

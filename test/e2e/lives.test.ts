@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { bodyOf, events, frames, post, run, runInput, textOf } from '../support/client.ts'
-import { claudeOf, processesWith } from '../support/processes.ts'
+import { claudeOf, PATIENT, processesWith } from '../support/processes.ts'
 import { type Bench, openBench } from '../support/runner.ts'
 
 const SCRIPT: Script = {
@@ -50,7 +50,7 @@ test('SIGTERM ends the open run as cancelled, the stream cleanly, and everything
     all.push(event)
     if (event.type !== 'TOOL_CALL_END') continue
     // The tool runs as soon as its call is complete.
-    while (processesWith('sleep 471').length < 3) await new Promise((resolve) => setImmediate(resolve))
+    await expect.poll(() => processesWith('sleep 471').length, PATIENT).toBeGreaterThanOrEqual(3)
     stopping = runner.stop('SIGTERM')
   }
   expect(all.at(-1)).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'cancelled' } })
@@ -71,7 +71,7 @@ test.each([
   ],
 ])('%s is a clear error within seconds', async (_what, env, code, message) => {
   bench = await openBench({ script: SCRIPT })
-  const runner = await bench.start({ CLAUDE_CONNECT_MAX_RETRIES: '1', ...env })
+  const runner = await bench.open({ CLAUDE_CONNECT_MAX_RETRIES: '1', ...env })
   const started = Date.now()
   const all = await run(runner.url, runInput('broken', 'hello'))
   expect(all.at(-1)).toMatchObject({ type: 'RUN_ERROR', code, message: expect.stringMatching(message) })
@@ -82,7 +82,7 @@ test.each([
 
 test('without a model route the server starts, is not ready, and a run says why', async () => {
   bench = await openBench({ script: SCRIPT })
-  const runner = await bench.start({
+  const runner = await bench.open({
     ANTHROPIC_BASE_URL: '',
     ANTHROPIC_API_KEY: '',
     ACP_OPENSHELL_INFERENCE: '',
@@ -101,7 +101,7 @@ test('without a model route the server starts, is not ready, and a run says why'
 
 test('a Claude process that dies in mid-run is told, and the next run resumes its session', async () => {
   bench = await openBench({ script: SCRIPT })
-  const runner = await bench.start()
+  const runner = await bench.open()
   await run(runner.url, runInput('killed', 'remember blue'))
   const response = await post(runner.url, runInput('killed', 'hang on'))
   const reader = await untilFirstDelta(response)
@@ -117,16 +117,16 @@ test('a Claude process that dies in mid-run is told, and the next run resumes it
 
 test('an idle process is stopped and the next run resumes', async () => {
   bench = await openBench({ script: SCRIPT })
-  const runner = await bench.start({ CLAUDE_IDLE_MS: '50' })
+  const runner = await bench.open({ CLAUDE_IDLE_MS: '50' })
   await run(runner.url, runInput('idle', 'remember green'))
-  while (claudeOf(bench).length > 0) await new Promise((resolve) => setImmediate(resolve))
+  await expect.poll(() => claudeOf(bench), PATIENT).toEqual([])
   await run(runner.url, runInput('idle', 'and now?'))
   expect(JSON.stringify(bench.gateway.requests.at(-1))).toContain('remember green')
 })
 
 test('above CLAUDE_PROCESSES_MAX the process that is idle longest makes room', async () => {
   bench = await openBench({ script: SCRIPT })
-  const runner = await bench.start({ CLAUDE_PROCESSES_MAX: '1' })
+  const runner = await bench.open({ CLAUDE_PROCESSES_MAX: '1' })
   await run(runner.url, runInput('first', 'remember red'))
   await run(runner.url, runInput('second', 'hello'))
   expect(claudeOf(bench)).toHaveLength(1)
@@ -136,7 +136,7 @@ test('above CLAUDE_PROCESSES_MAX the process that is idle longest makes room', a
 
 test('the process that started first and was used last stays', async () => {
   bench = await openBench({ script: SCRIPT })
-  const runner = await bench.start({ CLAUDE_PROCESSES_MAX: '2' })
+  const runner = await bench.open({ CLAUDE_PROCESSES_MAX: '2' })
   for (const threadId of ['first', 'second', 'first', 'third'])
     await run(runner.url, runInput(threadId, 'hello'))
   const warm = async (threadId: string): Promise<unknown> =>
@@ -146,7 +146,7 @@ test('the process that started first and was used last stays', async () => {
 
 test('when every process is at work one more run is refused with the limit named', async () => {
   bench = await openBench({ script: SCRIPT })
-  const runner = await bench.start({ CLAUDE_PROCESSES_MAX: '1' })
+  const runner = await bench.open({ CLAUDE_PROCESSES_MAX: '1' })
   await untilFirstDelta(await post(runner.url, runInput('first', 'hang on')))
   const all = await run(runner.url, runInput('second', 'hello'))
   expect(all.at(-1)).toMatchObject({
@@ -157,11 +157,11 @@ test('when every process is at work one more run is refused with the limit named
 
 test('a Claude session whose file is gone is started anew, which is said once', async () => {
   bench = await openBench({ script: SCRIPT })
-  const first = await bench.start()
+  const first = await bench.open()
   await run(first.url, runInput('lost', 'hello'))
   await first.stop()
   rmSync(join(bench.state, 'claude', 'projects'), { recursive: true })
-  const runner = await bench.start()
+  const runner = await bench.open()
   const again = await run(runner.url, runInput('lost', 'are you there?'))
   expect(again.filter(({ name }) => name === 'agui-runner.session_reset')).toHaveLength(1)
   expect(textOf(again)).toBe('You said: are you there?')
@@ -193,7 +193,7 @@ test('a second instance on the same folder and address waits and ends with the f
   bench = await openBench({ script: SCRIPT })
   const first = await bench.start()
   const second = bench.spawn()
-  while (!second.stderr().includes('attached')) await new Promise((resolve) => setImmediate(resolve))
+  await expect.poll(second.stderr, PATIENT).toContain('attached')
   const other = bench.spawn({ AGUI_PORT: '9' })
   expect(await other.exited).toBe(2)
   expect(other.stderr()).toContain('serves this state folder')
@@ -211,7 +211,7 @@ test('a second instance ends with 1 when the first is killed', async () => {
   bench = await openBench({ script: SCRIPT })
   const first = await bench.start()
   const second = bench.spawn()
-  while (!second.stderr().includes('attached')) await new Promise((resolve) => setImmediate(resolve))
+  await expect.poll(second.stderr, PATIENT).toContain('attached')
   await first.stop('SIGKILL')
   expect(await second.exited).toBe(1)
 })

@@ -23,7 +23,7 @@ test('a first turn that waits for a slow server names it', async () => {
   bench = await openBench({ script: { rules: [{ reply: 'here' }] } })
   const gate = join(bench.directory, 'gate')
   const slow = { command: process.execPath, args: ['-e', SLOW, gate], alwaysLoad: true }
-  const { url } = await bench.start(mcp({ slow }))
+  const { url } = await bench.open(mcp({ slow }))
   const all: ClientEvent[] = []
   for await (const { event } of frames(await post(url, runInput('slow', 'hello')))) {
     all.push(event)
@@ -48,7 +48,7 @@ test('a server that has refused once is asked again: by the next run, by another
   const address = server.address()
   const port = typeof address === 'object' ? address?.port : 0
   const env = mcp({ refusing: { type: 'http', url: `http://127.0.0.1:${port}/mcp`, alwaysLoad: true } })
-  const runner = await bench.start(env)
+  const runner = await bench.open(env)
   const askedBy = async (url: string, threadId: string): Promise<number> => {
     const before = asked
     await run(url, runInput(threadId, 'hello'))
@@ -58,7 +58,7 @@ test('a server that has refused once is asked again: by the next run, by another
   expect(await askedBy(runner.url, 'one')).toBeGreaterThan(0)
   expect(await askedBy(runner.url, 'two')).toBeGreaterThan(0)
   await runner.stop()
-  const { url } = await bench.start(env)
+  const { url } = await bench.open(env)
   expect(await askedBy(url, 'three')).toBeGreaterThan(0)
 })
 

@@ -1,10 +1,10 @@
 // Two runners on one Redis: the first is killed in mid-run and its state folder removed; the second goes on.
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { bodyOf, type ClientEvent, events, frames, post, run, runInput, textOf } from '../support/client.ts'
-import { claudeOf } from '../support/processes.ts'
+import { claudeOf, PATIENT } from '../support/processes.ts'
 import { freePort, RedisServer } from '../support/redis-server.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
@@ -54,12 +54,13 @@ async function start(name: string, env: Record<string, string> = {}): Promise<Ru
 
 /** Until the thread is free: a dead runner's lease has to end first. */
 async function runWhenFree(url: string, input: unknown): Promise<ClientEvent[]> {
-  for (;;) {
-    const response = await post(url, input)
-    if (response.status === 200) return await events(response)
-    const { error } = await bodyOf(response)
-    expect(error).toMatchObject({ code: 'elsewhere' })
-  }
+  const response = await vi.waitUntil(async () => {
+    const asked = await post(url, input)
+    if (asked.status === 200) return asked
+    expect(await bodyOf(asked)).toMatchObject({ error: { code: 'elsewhere' } })
+    return undefined
+  }, PATIENT)
+  return await events(response)
 }
 
 test('a thread goes on in another runner, with its session, and the log has no gap', async () => {
@@ -211,7 +212,7 @@ test('a runner that was stopped for longer than its lease leaves the thread to t
   expect(await stored(first.url)).toBe(await stored(second.url))
   expect((await post(first.url, runInput('fenced', 'and here?'))).status).toBe(409)
   expect(textOf(await run(first.url, runInput('other', 'still here')))).toBe('You said: still here')
-  while (claudeOf(bench).length > 2) await new Promise((resolve) => setImmediate(resolve))
+  await expect.poll(() => claudeOf(bench).length, PATIENT).toBeLessThanOrEqual(2)
 })
 
 function filesIn(directory: string): string[] {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { post, run, runInput, textOf } from '../support/client.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 
 /** One red pixel. */
 const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=='
@@ -10,11 +10,11 @@ const PDF = Buffer.from('%PDF-1.1\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Roo
 )
 
 let bench: Bench
-let runner: RunnerProcess
+let runner: OpenRunner
 
 beforeAll(async () => {
   bench = await openBench({ script: { rules: [{ reply: 'seen' }] } })
-  runner = await bench.start({ EVENT_BYTES_MAX: '4096' })
+  runner = await bench.open({ EVENT_BYTES_MAX: '4096' })
 })
 afterAll(() => bench.close())
 

@@ -6,7 +6,7 @@ import type { Message } from '@ag-ui/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ClientEvent, events, post, run, runInput } from '../support/client.ts'
 import { OLDER_CLIENTS } from '../support/older-clients.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 import { openSocket } from '../support/socket.ts'
 
 const PNG = Buffer.from(
@@ -20,12 +20,12 @@ const WEATHER = {
 }
 
 let bench: Bench
-let runner: RunnerProcess
+let runner: OpenRunner
 
 beforeAll(async () => {
   bench = await openBench({ script: { rules: [{ reply: 'hello' }] } })
   writeFileSync(join(bench.workspace, 'shot.png'), PNG)
-  runner = await bench.start({ PERMISSION_MODE: 'ask' })
+  runner = await bench.open({ PERMISSION_MODE: 'ask' })
   await run(runner.url, { ...runInput('probe', 'hello'), tools: [WEATHER] })
   const tools = bench.gateway.requests.flatMap(({ facts }) => facts?.tools ?? [])
   const weather = tools.find((name) => name.endsWith('__get_weather')) ?? ''
@@ -54,26 +54,26 @@ const CLIENTS = [
 
 describe.each(CLIENTS)('HttpAgent of $version', ({ version, agent: classOf }) => {
   const isOlder = version !== '1.0.0'
-  let custom: string[]
-  const open = async (what: string) => {
+  // One agent for all, as in a page that stays open.
+  let agent: HttpAgent
+  beforeAll(async () => {
     const Agent = await classOf()
-    const agent = new Agent({ url: runner.url, threadId: `${version}-${what}` })
+    agent = new Agent({ url: runner.url, threadId: version })
+  })
+  let custom: string[]
+  const subscriber = {
+    onCustomEvent({ event }: { event: { name: string } }) {
+      custom.push(event.name)
+    },
+  }
+  const run = (input: object = {}) => {
     custom = []
-    const subscriber = {
-      onCustomEvent({ event }: { event: { name: string } }) {
-        custom.push(event.name)
-      },
-    }
-    return {
-      agent,
-      run: (input: object = {}) => agent.runAgent({ runId: crypto.randomUUID(), ...input }, subscriber),
-    }
+    return agent.runAgent({ runId: crypto.randomUUID(), ...input }, subscriber)
   }
   const say = (content: string): Message => ({ id: crypto.randomUUID(), role: 'user', content })
   const last = ({ messages }: HttpAgent): Message | undefined => messages.at(-1)
 
   test('chats', async () => {
-    const { agent, run } = await open('chat')
     for (const words of ['one', 'two']) {
       agent.addMessage(say(words))
       await run()
@@ -82,7 +82,6 @@ describe.each(CLIENTS)('HttpAgent of $version', ({ version, agent: classOf }) =>
   })
 
   test('answers a call of its own tool', async () => {
-    const { agent, run } = await open('tool')
     agent.addMessage(say('the weather?'))
     await run({ tools: [WEATHER] })
     const [call] = agent.messages.flatMap((message) =>
@@ -95,7 +94,6 @@ describe.each(CLIENTS)('HttpAgent of $version', ({ version, agent: classOf }) =>
   })
 
   test('resumes under the id of the run that asked, and reads on', async () => {
-    const { agent, run } = await open('interrupt')
     const runId = crypto.randomUUID()
     agent.addMessage(say('make a file'))
     await run({ runId })
@@ -108,10 +106,9 @@ describe.each(CLIENTS)('HttpAgent of $version', ({ version, agent: classOf }) =>
   })
 
   test('gets a picture that a tool returned, or where to fetch it', async () => {
-    const { agent, run } = await open('image')
     agent.addMessage(say('look at it'))
     await run()
-    const result = agent.messages.find(({ role }) => role === 'tool')
+    const result = agent.messages.findLast(({ role }) => role === 'tool')
     if (!isOlder) {
       expect(result?.content).toMatchObject([{ type: 'image', source: { value: PNG.toString('base64') } }])
       return
@@ -123,7 +120,6 @@ describe.each(CLIENTS)('HttpAgent of $version', ({ version, agent: classOf }) =>
   })
 
   test('reads to the end of a run that was stopped, and can tell it from success', async () => {
-    const { agent, run } = await open('cancel')
     const ended: unknown[] = []
     agent.subscribe({
       onTextMessageContentEvent: async () => {
@@ -180,7 +176,7 @@ describe('streams that have no input to tell a dialect by', () => {
   })
 
   test('older clients are answered in SSE also when they ask for protobuf', async () => {
-    const { protocolVersion: _, ...input } = runInput('sse', 'hi')
+    const { protocolVersion: _, ...input } = runInput(threadId, 'hi')
     const accept = 'application/vnd.ag-ui.event+proto'
     const answer = await post(runner.url, input, { accept })
     expect(answer.headers.get('content-type')).toBe('text/event-stream')

@@ -23,13 +23,13 @@ let names: readonly [paint: string, measure: string]
 beforeAll(async () => {
   bench = await openBench({ script: { rules: [{ reply: 'hello' }] } })
   runner = await bench.start()
-  await run(runner.url, { ...runInput('probe', 'hello'), tools })
+  await run(runner.url, { ...runInput('one', 'hello'), tools })
   const full = (tool: string): string => lastFacts()?.tools.find((name) => name.endsWith(`__${tool}`)) ?? ''
   names = [full('paint'), full('measure')]
 })
 afterAll(() => bench.close())
 
-/** The model answers "go" with what `reply` makes of the two tools' full names; returns a thread of its own. */
+/** The model answers "go" with what `reply` makes of the two tools' full names; returns the thread, which is one for all. */
 function open(reply: (paint: string, measure: string) => Reply): string {
   bench.gateway.use({
     rules: [
@@ -38,7 +38,7 @@ function open(reply: (paint: string, measure: string) => Reply): string {
       { reply: 'Done.' },
     ],
   })
-  return crypto.randomUUID()
+  return 'one'
 }
 
 const lastFacts = () => bench.gateway.requests.filter(({ route }) => route === 'inference').at(-1)?.facts
@@ -123,7 +123,9 @@ test('a call that the model takes its time to write is pending too', async () =>
     { pause: 400 },
     { tool: measure, input: { what: 'slowly' }, pieces: 4, everyMs: 80 },
   ])
-  expect(pending(await run(runner.url, { ...runInput(thread, 'go'), tools }))).toHaveLength(2)
+  const ids = pending(await run(runner.url, { ...runInput(thread, 'go'), tools }))
+  expect(ids).toHaveLength(2)
+  expect(textOf(await bring(thread, ...ids.map((id) => [id, 'done'] as const)))).toBe('Done.')
 })
 
 test('a client that goes on with one result of two tells the model that the other is missing', async () => {

@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { post } from '../support/client.ts'
 import { type GitServer, startGitServer } from '../support/git-server.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 
 const TOKEN = 'glpat-SecretOfThePlatformTest'
 
 let bench: Bench
-let runner: RunnerProcess
+let runner: OpenRunner
 let server: GitServer
 
 beforeAll(async () => {
@@ -16,7 +16,7 @@ beforeAll(async () => {
   server.addRepository('demo', { main: { 'README.md': 'hello\n' }, feature: { f: '1' } })
   server.addRepository('flow', { main: { 'flows/one/.claude/commands/go.md': 'go' } })
   bench = await openBench()
-  runner = await bench.start({ GITLAB_HOSTS: server.host })
+  runner = await bench.open({ GITLAB_HOSTS: server.host })
 })
 afterAll(async () => {
   await bench.close()
@@ -66,7 +66,7 @@ describe('repositories', () => {
       body: { message: 'Repository removed' },
     })
     expect(existsSync(at('repos/demo'))).toBe(false)
-    expect(runner.stderr()).not.toContain(TOKEN)
+    expect(runner.log()).not.toContain(TOKEN)
   })
 
   test('are at the commit that was asked for, and every route says that it is no branch', async () => {

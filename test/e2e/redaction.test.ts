@@ -123,13 +123,13 @@ test('a refusal that repeats what was sent tells it without it', async () => {
 })
 
 test('a snapshot, a WebSocket and what else tells of a thread show it nowhere', async () => {
-  const said = await run(runner.url, runInput('told', `leak ${KNOWN}`))
-  const connected = await (await fetch(`${runner.url}/sessions/told/connect?follow=false`)).text()
+  const said = await run(runner.url, runInput('leaky', `leak ${KNOWN}`))
+  const connected = await (await fetch(`${runner.url}/sessions/leaky/connect?follow=false`)).text()
   expect(connected).toContain('MESSAGES_SNAPSHOT')
   expectClean(connected, '/connect')
 
   const socket = await openSocket(runner.url)
-  socket.send({ type: 'subscribe', threadId: 'told' })
+  socket.send({ type: 'subscribe', threadId: 'leaky' })
   await socket.frame(({ event }) => event?.type === 'RUN_FINISHED')
   socket.send({ type: 'run', input: runInput('told-by-socket', `leak ${FAKE_JWT}`) })
   await socket.frame(({ threadId, event }) => threadId === 'told-by-socket' && event?.type === 'RUN_FINISHED')
@@ -157,7 +157,7 @@ test('an address nobody serves is repeated without it', async () => {
 })
 
 test('a workflow is told of without it', async () => {
-  const own = await bench.start({ RUNNER_STATE_DIR: join(bench.directory, 'flow') })
+  const own = await bench.open({ RUNNER_STATE_DIR: join(bench.directory, 'flow') })
   const workflow = await bodyOf(await post(`${own.url}/workflow`, { gitUrl: '', path: FAKE_JWT }))
   expect(workflow).toMatchObject({ path: '[redacted]' })
   await own.stop()
@@ -167,7 +167,7 @@ test('MCP servers are told without it', async () => {
   const name = `ghp_${fake(36)}`
   const config = join(bench.directory, 'mcp.json')
   writeFileSync(config, JSON.stringify({ mcpServers: { [name]: { command: 'false' } } }))
-  const own = await bench.start({
+  const own = await bench.open({
     RUNNER_STATE_DIR: join(bench.directory, 'mcp'),
     PAYLOAD_MCP_CONFIG_FILE: config,
   })
@@ -278,7 +278,7 @@ test('the files of the runner hold none', async () => {
 })
 
 test('a question is shown without it, and its answer runs what was asked', async () => {
-  const asking = await bench.start({ PERMISSION_MODE: 'ask' })
+  const asking = await bench.open({ PERMISSION_MODE: 'ask' })
   const sse = await (await post(asking.url, runInput('asking', 'ask'))).text()
   expect(sse).toContain('"type":"interrupt"')
   expectClean(sse, 'the interrupt')

@@ -75,12 +75,12 @@ test.each([
   ['what the model stops at with a refusal', 'QXREFUSE', 'safeguards'],
   ['words that the API names', 'QXBLANK', 'text content blocks must be non-empty'],
   ["a tool's result", 'print bad.example', ''],
-])('%s is refused and taken back, with the words that are known', async (name, content, words) => {
-  await say(name, 'GOOD')
-  const end = (await say(name, content)).at(-1)
+])('%s is refused and taken back, with the words that are known', async (_name, content, words) => {
+  await say('one', 'GOOD')
+  const end = (await say('one', content)).at(-1)
   expect(end).toMatchObject(rejected)
   expect(end?.['message']).toContain(words)
-  expect((await say(name, 'NEXT')).at(-1)).toMatchObject(success)
+  expect((await say('one', 'NEXT')).at(-1)).toMatchObject(success)
   expect(given()).toMatch(/GOOD.*NEXT/s)
 })
 

@@ -23,6 +23,7 @@ const SCRIPT = {
 let bench: Bench
 let runner: RunnerProcess
 
+// Most of these runs go on in one thread: a thread of its own is a start of Claude Code.
 beforeAll(async () => {
   bench = await openBench({ script: SCRIPT })
   runner = await bench.start({ SSE_KEEPALIVE_MS: '100' })
@@ -50,16 +51,16 @@ test('a run answers with the events of the real Claude Code, from RUN_STARTED to
 })
 
 test('RUN_STARTED carries the user messages that are new, so that every reader has them', async () => {
-  const first = runInput('echo', 'one')
+  const first = runInput('plain', 'one')
   await run(runner.url, first)
-  const second = { ...runInput('echo', 'two') }
+  const second = { ...runInput('plain', 'two') }
   second.messages.unshift(...first.messages)
   const [started] = await run(runner.url, second)
   expect(started?.['input'].messages).toEqual([second.messages[1]])
 })
 
 test('tools run and their results are told', async () => {
-  const all = await run(runner.url, runInput('tools', 'use a tool'))
+  const all = await run(runner.url, runInput('plain', 'use a tool'))
   const kinds = all.map(({ type }) => type)
   expect(kinds.indexOf('TOOL_CALL_START')).toBeLessThan(kinds.indexOf('TOOL_CALL_RESULT'))
   expect(all.find(({ type }) => type === 'TOOL_CALL_RESULT')).toMatchObject({
@@ -71,15 +72,15 @@ test('tools run and their results are told', async () => {
 
 test('the second run of a thread goes on in the same conversation and the same process', async () => {
   const before = bench.gateway.requests.length
-  await run(runner.url, runInput('memory', 'remember blue'))
-  const spawned = await run(runner.url, runInput('memory', 'what was it?'))
+  await run(runner.url, runInput('plain', 'remember blue'))
+  const spawned = await run(runner.url, runInput('plain', 'what was it?'))
   expect(spawned.at(-1)).toMatchObject({ outcome: { type: 'success' } })
   const requests = bench.gateway.requests.slice(before)
   expect(JSON.stringify(requests.at(-1))).toContain('remember blue')
 })
 
 test.each(['/agui', '/agui/run'])('POST %s is the same route', async (path) => {
-  const all = await run(`${runner.url}${path}`, runInput(`alias-${path}`, 'hello'))
+  const all = await run(`${runner.url}${path}`, runInput('plain', 'hello'))
   expect(textOf(all)).toBe('You said: hello')
 })
 
@@ -103,10 +104,10 @@ test.each([
 })
 
 test('protobuf is sent only when Accept names it', async () => {
-  const wildcard = await post(runner.url, runInput('accept', 'hi'), { accept: '*/*' })
+  const wildcard = await post(runner.url, runInput('plain', 'hi'), { accept: '*/*' })
   expect(wildcard.headers.get('content-type')).toBe('text/event-stream')
   await wildcard.text()
-  const named = await post(runner.url, runInput('accept', 'hi again'), {
+  const named = await post(runner.url, runInput('plain', 'hi again'), {
     accept: 'application/vnd.ag-ui.event+proto',
   })
   expect(named.headers.get('content-type')).toBe('application/vnd.ag-ui.event+proto')
@@ -126,19 +127,19 @@ test('a client that leaves does not end the run, and can read it afterwards', as
 })
 
 test('an interrupt ends the run as cancelled with everything closed, and the session goes on', async () => {
-  const response = await post(runner.url, runInput('stopped', 'hang on'))
+  const response = await post(runner.url, runInput('plain', 'hang on'))
   const all = []
   for await (const { event } of frames(response)) {
     all.push(event)
     if (event.type === 'TEXT_MESSAGE_CONTENT') {
-      const answer = await post(`${runner.url}/sessions/stopped/interrupt`, {})
+      const answer = await post(`${runner.url}/sessions/plain/interrupt`, {})
       expect(await answer.json()).toEqual({ interrupted: true })
     }
   }
   expect(all.at(-1)).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'cancelled' } })
   expect(all.filter(({ type }) => type === 'TEXT_MESSAGE_START')).toHaveLength(1)
   expect(all.filter(({ type }) => type === 'TEXT_MESSAGE_END')).toHaveLength(1)
-  expect(textOf(await run(runner.url, runInput('stopped', 'still there?')))).toBe('You said: still there?')
+  expect(textOf(await run(runner.url, runInput('plain', 'still there?')))).toBe('You said: still there?')
 })
 
 test('an interrupt with nothing running is no error', async () => {
@@ -150,25 +151,25 @@ test('an interrupt with nothing running is no error', async () => {
 })
 
 test('while the model is silent, keep-alives are sent', async () => {
-  const response = await post(runner.url, runInput('quiet', 'hang again'))
+  const response = await post(runner.url, runInput('plain', 'hang again'))
   const decoder = new TextDecoder()
   let text = ''
   for await (const chunk of response.body ?? []) {
     text += decoder.decode(chunk, { stream: true })
     if (text.includes('partial') && text.split(': keep-alive').length > 3) break
   }
-  await post(`${runner.url}/sessions/quiet/interrupt`, {})
+  await post(`${runner.url}/sessions/plain/interrupt`, {})
   expect(text).toContain(': keep-alive\n\n')
 })
 
 test('a busy thread refuses a second run, and a run id is taken once', async () => {
-  const input = runInput('busy', 'hang more')
+  const input = runInput('plain', 'hang more')
   const response = await post(runner.url, input)
   const reader = frames(response)
   await reader.next()
-  const second = await post(runner.url, runInput('busy', 'me too'))
+  const second = await post(runner.url, runInput('plain', 'me too'))
   expect([second.status, (await bodyOf(second))['error']]).toMatchObject([409, { code: 'thread_busy' }])
-  await post(`${runner.url}/sessions/busy/interrupt`, {})
+  await post(`${runner.url}/sessions/plain/interrupt`, {})
   const again = await post(runner.url, { ...input, messages: [userMessage('other')] })
   expect([again.status, (await bodyOf(again))['error']]).toMatchObject([409, { code: 'run_exists' }])
 })
@@ -184,7 +185,7 @@ test('two first runs at once on one thread start one process', async () => {
 
 test('model errors end the run as RUN_ERROR with a code', async () => {
   bench.gateway.use({ rules: [{ reply: [{ error: { status: 401, message: 'no such key' } }] }] })
-  const all = await run(runner.url, runInput('denied', 'hello'))
+  const all = await run(runner.url, runInput('plain', 'hello'))
   bench.gateway.use(SCRIPT)
   expect(all.at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'model_unauthorized' })
 })

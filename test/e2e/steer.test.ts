@@ -88,7 +88,7 @@ function runsOf(all: readonly ClientEvent[]): ClientEvent[][] {
 
 describe('a message that steers', () => {
   test('is seen by the running turn after its tool, and shows in the stream when it is taken in', async () => {
-    const threadId = 'steer-tool'
+    const threadId = 'steer'
     const running = await start(threadId, 'work until go-1', 'TOOL_CALL_END')
     const answer = await say(threadId, 'turn left', 'steer')
     const accepted = await answer.json()
@@ -131,7 +131,7 @@ describe('a message that steers', () => {
   })
 
   test('during a text is answered in the same run', async () => {
-    const threadId = 'steer-text'
+    const threadId = 'steer'
     const running = await start(threadId, 'gated text', 'TEXT_MESSAGE_CONTENT')
     const accepted = Object(await (await say(threadId, 'and this?', 'steer')).json())
     expect(accepted.delivery).toBe('steer')
@@ -146,7 +146,7 @@ describe('a message that steers', () => {
   })
 
   test('several during one tool are all taken in, in order', async () => {
-    const threadId = 'steer-several'
+    const threadId = 'steer'
     const running = await start(threadId, 'work until go-3', 'TOOL_CALL_END')
     const ids: string[] = []
     for (const words of ['one', 'two', 'turn left']) {
@@ -214,7 +214,7 @@ describe('a message that is queued', () => {
   })
 
   test('by a run input answers with the events of that run only', async () => {
-    const threadId = 'queue-post'
+    const threadId = 'steer'
     const running = await start(threadId, 'gated post', 'TEXT_MESSAGE_CONTENT')
     const input = { ...runInput(threadId, 'patient'), forwardedProps: { delivery: 'queue' } }
     const answer = events(await post(runner.url, input))

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ClientEvent, post, run, runInput, textOf } from '../support/client.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 
 const tool = { name: 'colour', description: 'Asks for a colour.', parameters: { type: 'object' } }
 
 let bench: Bench
-let runner: RunnerProcess
+let runner: OpenRunner
 
 beforeAll(async () => {
   bench = await openBench({
@@ -16,7 +16,7 @@ beforeAll(async () => {
       ],
     },
   })
-  runner = await bench.start()
+  runner = await bench.open()
 })
 afterAll(() => bench.close())
 
@@ -131,7 +131,7 @@ test('SDK_OPTIONS hold for each run that says nothing else', async () => {
     },
   })
   try {
-    const there = await own.start({ SDK_OPTIONS: JSON.stringify(options) })
+    const there = await own.open({ SDK_OPTIONS: JSON.stringify(options) })
     const last = () => Object(own.gateway.requests.filter(({ route }) => route === 'inference').at(-1)?.body)
     await run(there.url, runInput('a', 'hello'))
     expect(last()).toMatchObject({

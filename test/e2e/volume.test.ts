@@ -5,10 +5,11 @@ import type { Script } from '../../src/mock/script.ts'
 import { frames, post, run, runInput, textOf } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 import { openSocket } from '../support/socket.ts'
+import { VOLUME } from '../support/volume.ts'
 
 const MIB = 1024 * 1024
-/** Runs of 20,000 events; the whole is 5 (AGUI_VOLUME). */
-const ROUNDS = Number(process.env['AGUI_VOLUME'] ?? 2)
+/** Runs of 20,000 events behind the first one. */
+const ROUNDS = VOLUME
 /** Events of 1600 characters: 22 MiB in all. */
 const WIDE = 13_000
 const BIG = Array.from({ length: 100_000 }, (_, index) => `line ${index} "ü\u{1f600}"\n`)
@@ -74,7 +75,7 @@ test(`${ROUNDS * 20_000} events leave the memory of the server as it was`, { tim
     for await (const _frame of frames(await post(runner.url, runInput(threadId, 'stream 20000')))) count += 1
     return count
   }
-  await stream('memory-0')
+  // The first run is that of the test before.
   const before = residentBytes(runner.pid)
   let events = 0
   for (let index = 1; index <= ROUNDS; index++) events += await stream(`memory-${index % 3}`)

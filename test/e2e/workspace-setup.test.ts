@@ -2,11 +2,13 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { loadConfig } from '../../src/config.ts'
 import type { Script } from '../../src/mock/script.ts'
 import { findClaude } from '../../src/model-route/route.ts'
 import { bodyOf, events, post, run, runInput, textOf } from '../support/client.ts'
 import { type GitServer, git, startGitServer } from '../support/git-server.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { PATIENT } from '../support/processes.ts'
+import { type Bench, type OpenRunner, openBench, type RunnerProcess } from '../support/runner.ts'
 
 const PASSWORD = 'glpat-SecretOfTheSetupTest'
 const SCRIPT: Script = {
@@ -65,13 +67,21 @@ const flow = (path = 'one') => ({
 })
 const start = (env: Record<string, string> = {}): Promise<RunnerProcess> =>
   bench.start({ ...BASE, ...tokens(), ...env })
+/** Where no prompt of the environment's is to run: that is the process's part. */
+const open = (env: Record<string, string> = {}): Promise<OpenRunner> =>
+  bench.open({ ...BASE, ...tokens(), ...env })
 
-async function checkOf(runner: RunnerProcess, name: string) {
+type AnyRunner = Pick<OpenRunner, 'url'>
+
+async function checkOf(runner: AnyRunner, name: string) {
   const { checks } = await bodyOf(await fetch(`${runner.url}/ready`))
   return checks.find((check: { name: string }) => check.name === name)
 }
 
-async function ask(runner: RunnerProcess, prompt: string, threadId = 'session-1') {
+const isSetUp = (runner: AnyRunner): Promise<void> =>
+  expect.poll(() => checkOf(runner, 'workspace_setup'), PATIENT).toMatchObject({ ok: true })
+
+async function ask(runner: AnyRunner, prompt: string, threadId = 'session-1') {
   return await run(runner.url, runInput(threadId, prompt))
 }
 
@@ -99,7 +109,7 @@ describe('REPOS_JSON', () => {
     git(at('repos/app'), 'switch', '--quiet', '--create', 'mine')
     writeFileSync(at('repos/app/mine.txt'), 'mine')
     const requests = server.authorizations.length
-    const again = await start({ REPOS_JSON })
+    const again = await start({ REPOS_JSON, SESSION_ID: '' })
     await again.line(({ repository, newlyCloned }) => repository === 'app' && newlyCloned === false)
     await again.line(({ repository }) => repository === 'my-lib')
     expect(git(at('repos/app'), 'branch', '--show-current').trim()).toBe('mine')
@@ -142,7 +152,7 @@ describe('REPOS_JSON', () => {
     const silent = await startGitServer({ silent: true })
     onTestFinished(() => silent.close())
     const REPOS_JSON = JSON.stringify([{ url: `${silent.url}/app.git` }])
-    const runner = await start({ REPOS_JSON, WORKSPACE_SETUP_TIMEOUT_MS: '1500' })
+    const runner = await open({ REPOS_JSON, WORKSPACE_SETUP_TIMEOUT_MS: '1500' })
     expect((await fetch(`${runner.url}/health`)).status).toBe(200)
     expect(await checkOf(runner, 'workspace_setup')).toMatchObject({ ok: false })
     const all = await ask(runner, 'hello')
@@ -186,21 +196,17 @@ describe('REPOS_JSON', () => {
     expect(said).toContain('ACTIVE_WORKFLOW_GIT_URL: must be')
     expect(said).toContain('WORKSPACE_SETUP_TIMEOUT_MS: must be')
     expect(said).not.toContain(PASSWORD)
-    const many = bench.spawn({
-      REPOS_JSON: JSON.stringify([{ url: 'https://h/a' }, { url: 'https://h/b' }]),
-      REPOS_MAX: '1',
-    })
-    expect(await many.exited).toBe(2)
-    expect(many.stderr()).toContain('REPOS_MAX (1)')
-    const text = bench.spawn({ REPOS_JSON: '{not json' })
-    expect(await text.exited).toBe(2)
-    expect(text.stderr()).toContain('REPOS_JSON: must be a JSON array')
+    const load = (env: Record<string, string>) => () =>
+      loadConfig(env, { appDirectory: bench.directory, workingDirectory: bench.directory })
+    const two = JSON.stringify([{ url: 'https://h/a' }, { url: 'https://h/b' }])
+    expect(load({ REPOS_JSON: two, REPOS_MAX: '1' })).toThrow('REPOS_MAX (1)')
+    expect(load({ REPOS_JSON: '{not json' })).toThrow('REPOS_JSON: must be a JSON array')
   })
 })
 
 describe('ACTIVE_WORKFLOW_GIT_URL', () => {
   test('is where Claude Code works, with the workspace beside it, its words in the system prompt and its settings unread', async () => {
-    const runner = await start({ ...flow(), IS_RESUME: 'true' })
+    const runner = await open({ ...flow(), IS_RESUME: 'true' })
     const text = textOf(await ask(runner, 'where'))
     expect(text).toContain(`[${at('workflows/flow')}]`)
     expect(text).toContain('in-one.txt')
@@ -273,7 +279,7 @@ describe('ACTIVE_WORKFLOW_GIT_URL', () => {
 
 describe('what a workflow offers', () => {
   const SWITCHES = { CLAUDE_SETTING_SOURCES: 'project', CLAUDE_SLASH_COMMANDS: 'true' }
-  const offers = async (runner: RunnerProcess) => {
+  const offers = async (runner: AnyRunner) => {
     const body = await bodyOf(await fetch(`${runner.url}/content/workflow-metadata?session=x`))
     return [...body['commands'], ...body['skills']] as { slashCommand: string; needs?: string[] }[]
   }
@@ -286,8 +292,8 @@ describe('what a workflow offers', () => {
       },
     })
     const workflow = { ACTIVE_WORKFLOW_GIT_URL: `${server.url}/offers.git`, IS_RESUME: 'true' }
-    const bare = await start(workflow)
-    await bare.line(({ workflow: name }) => name === 'offers')
+    const bare = await open(workflow)
+    await isSetUp(bare)
     const wanted = Object.entries(SWITCHES).map(([name, value]) => `${name}=${value}`)
     expect(await offers(bare)).toMatchObject([
       { slashCommand: '/greet', needs: wanted },
@@ -297,8 +303,8 @@ describe('what a workflow offers', () => {
     expect(lastRequest()).not.toContain('WORDS OF THE COMMAND')
     await bare.stop()
 
-    const runner = await start({ ...workflow, ...SWITCHES })
-    await runner.line(({ workflow: name }) => name === 'offers')
+    const runner = await open({ ...workflow, ...SWITCHES })
+    await isSetUp(runner)
     const offered = await offers(runner)
     expect(offered.map(({ needs }) => needs)).toEqual([undefined, undefined])
     for (const { slashCommand } of offered) {
@@ -310,7 +316,7 @@ describe('what a workflow offers', () => {
 })
 
 describe('a workflow that is switched', () => {
-  const switchTo = async (runner: RunnerProcess, path: string): Promise<void> => {
+  const switchTo = async (runner: AnyRunner, path: string): Promise<void> => {
     const headers = { 'X-GitLab-Token': PASSWORD }
     const choice = { gitUrl: `${server.url}/flow.git`, branch: 'main', path }
     const response = await post(`${runner.url}/workflow`, choice, headers)
@@ -321,7 +327,7 @@ describe('a workflow that is switched', () => {
   }
 
   test('is where the next run works, in the same conversation, and outlives a restart', async () => {
-    const runner = await start()
+    const runner = await open()
     expect(textOf(await ask(runner, 'where'))).toContain(`It said: [${bench.workspace}]`)
     await switchTo(runner, 'two')
     const switched = await ask(runner, 'where')
@@ -347,16 +353,16 @@ describe('a workflow that is switched', () => {
   })
 
   test('is not undone by a restart with the variable that was followed before', async () => {
-    const runner = await start({ ...flow(), IS_RESUME: 'true' })
-    await runner.line(({ workflow }) => workflow === 'flow')
+    const runner = await open({ ...flow(), IS_RESUME: 'true', SESSION_ID: '' })
+    await isSetUp(runner)
     await switchTo(runner, 'two')
     await runner.stop()
-    const again = await start({ ...flow(), IS_RESUME: 'true' })
+    const again = await open({ ...flow(), IS_RESUME: 'true' })
     expect(textOf(await ask(again, 'where'))).toContain('in-two.txt')
     await again.stop()
     // Its folder was lost: fetched again.
     rmSync(at('workflows'), { recursive: true })
-    const third = await start({ ...flow('two'), IS_RESUME: 'true' })
+    const third = await open({ ...flow('two'), IS_RESUME: 'true' })
     expect(textOf(await ask(third, 'where'))).toContain('in-two.txt')
   })
 
@@ -371,7 +377,7 @@ describe('a workflow that is switched', () => {
       `#!/bin/sh\nexport CLAUDE_CONFIG_DIR="$CLAUDE_CONFIG_DIR/$(basename "$PWD")"\nexec "${real}" "$@"\n`,
       { mode: 0o755 },
     )
-    const runner = await start({ CLAUDE_CLI_PATH: cli })
+    const runner = await open({ CLAUDE_CLI_PATH: cli })
     await ask(runner, 'remember me')
     await switchTo(runner, 'two')
     const stayed = await ask(runner, 'where')
@@ -384,8 +390,8 @@ describe('a workflow that is switched', () => {
   })
 
   test('is not followed to where a link in its place leads', async () => {
-    const runner = await start({ ...flow(), IS_RESUME: 'true' })
-    await runner.line(({ workflow }) => workflow === 'flow')
+    const runner = await open({ ...flow(), IS_RESUME: 'true' })
+    await isSetUp(runner)
     rmSync(at('workflows/flow'), { recursive: true })
     symlinkSync(bench.home, at('workflows/flow'))
     expect(textOf(await ask(runner, 'where'))).toContain(`It said: [${bench.workspace}]`)
@@ -422,7 +428,7 @@ describe('SESSION_CONFIG_PATH', () => {
         ...(SCRIPT.rules ?? []),
       ],
     })
-    const runner = await start({ SESSION_CONFIG_PATH: directory })
+    const runner = await open({ SESSION_CONFIG_PATH: directory })
     expect(textOf(await ask(runner, 'where'))).toContain(`It said: [${bench.workspace}]`)
     const sent = lastRequest()
     expect(sent).toContain('SKILL WORDS')
@@ -438,9 +444,13 @@ describe('SESSION_CONFIG_PATH', () => {
     ['absent', '/nowhere/session-config', 'no such file'],
     ['a file', '/etc/hostname', 'not a folder'],
   ])('that is %s is not used, with the reason in the log', async (_what, path, reason) => {
-    const runner = await start({ SESSION_CONFIG_PATH: path })
-    const line = await runner.line(({ msg }) => msg === 'SESSION_CONFIG_PATH is not used')
-    expect(line).toMatchObject({ level: 'warn', reason: expect.stringContaining(reason) })
+    const runner = await open({ SESSION_CONFIG_PATH: path, SESSION_ID: '' })
+    await expect.poll(runner.log, PATIENT).toContain('SESSION_CONFIG_PATH is not used')
+    const [line] = runner
+      .log()
+      .split('\n')
+      .filter((text) => text.includes('SESSION_CONFIG_PATH is not used'))
+    expect(JSON.parse(line ?? '')).toMatchObject({ level: 'warn', reason: expect.stringContaining(reason) })
     if (path === '/etc/hostname') expect(textOf(await ask(runner, 'hello'))).toBe('You said: hello')
   })
 })

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { missingNeed } from '../sandbox/needs.ts'
 import { bodyOf, events, frames, post, run, runInput, textOf } from '../support/client.ts'
 import { claudeOf, processesWith, readProcess } from '../support/processes.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench, type RunnerProcess } from '../support/runner.ts'
 
 const LONG = '600000'
 /** A hung process makes no use of the time that it is given. */
@@ -21,31 +21,32 @@ const TOOL = { name: 'lamp', description: 'the client’s', parameters: { type: 
 
 let bench: Bench
 /** Gives an unanswered control request up soon. */
-let hasty: RunnerProcess
+let hasty: OpenRunner
 /** Never does within a test: what ends the wait there is the abort. */
-let patient: RunnerProcess
+let patient: OpenRunner
 
 beforeAll(async () => {
   bench = await openBench({ script: SCRIPT })
-  hasty = await bench.start({ ...SOON, CLAUDE_CONTROL_TIMEOUT_MS: '700' })
-  patient = await startPatient('patient')
+  hasty = await bench.open({ ...SOON, CLAUDE_CONTROL_TIMEOUT_MS: '700' })
+  patient = await bench.open(patience('patient'))
 })
 afterAll(() => bench.close())
 
-function startPatient(name: string, env: Record<string, string> = {}): Promise<RunnerProcess> {
-  return bench.start({
-    RUNNER_STATE_DIR: join(bench.directory, name),
-    CLAUDE_CONTROL_TIMEOUT_MS: LONG,
-    ...SOON,
-    ...env,
-  })
-}
+const patience = (name: string, env: Record<string, string> = {}): Record<string, string> => ({
+  RUNNER_STATE_DIR: join(bench.directory, name),
+  CLAUDE_CONTROL_TIMEOUT_MS: LONG,
+  ...SOON,
+  ...env,
+})
+
+const startPatient = (name: string, env?: Record<string, string>): Promise<RunnerProcess> =>
+  bench.start(patience(name, env))
 
 /** A zombie has no command line: it is dead, and only not yet buried by its parent. */
 const isLiving = (pid: number): boolean => readProcess(pid, 'cmdline') !== ''
 
 /** A thread whose warm process is stopped; gives its pid. */
-async function openHung(runner: RunnerProcess, threadId: string): Promise<number> {
+async function openHung(runner: Pick<OpenRunner, 'url'>, threadId: string): Promise<number> {
   const before = claudeOf(bench)
   await run(runner.url, runInput(threadId, 'hello'))
   const [pid] = claudeOf(bench).filter((each) => !before.includes(each))
@@ -96,7 +97,7 @@ describe('a run with', () => {
   })
 
   test('another model ends at RUN_TIMEOUT_MS too', async () => {
-    const runner = await startPatient('timed', { RUN_TIMEOUT_MS: '4000' })
+    const runner = await bench.open(patience('timed', { RUN_TIMEOUT_MS: '4000' }))
     await openHung(runner, 'timed')
     const all = await run(runner.url, { ...runInput('timed', 'again'), ...OTHER_SETTINGS['another model'] })
     expect(all.at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'run_timeout' })

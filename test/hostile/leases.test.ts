@@ -37,7 +37,7 @@ async function untilAtWork(answer: Response): Promise<{ type: string; code?: str
 test('CLAUDE_PROCESSES_MAX: a thread that runs again while its process makes room for another is counted', async () => {
   const bench = await openBench({ script: SCRIPT })
   onTestFinished(() => bench.close())
-  const runner = await bench.start({ CLAUDE_PROCESSES_MAX: '2' })
+  const runner = await bench.open({ CLAUDE_PROCESSES_MAX: '2' })
   for (const threadId of ['a', 'b']) await run(runner.url, runInput(threadId, 'hello'))
   const working = async (id: string) => untilAtWork(await post(runner.url, runInput(id, 'hang on')))
   // `new` takes the place of `a`, which is stopped for it; at once `a` wants to work again.

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import { bodyOf, frames, post, run, runInput, textOf } from '../support/client.ts'
+import { PATIENT } from '../support/processes.ts'
 import { type Bench, openBench } from '../support/runner.ts'
 
 let bench: Bench
@@ -100,7 +101,7 @@ describe('a second runner on the same folder', () => {
     const port = await freePort()
     const first = await bench.start({ AGUI_PORT: port })
     const second = bench.spawn({ AGUI_PORT: port })
-    while (!second.stderr().includes('attached to the runner')) await new Promise(setImmediate)
+    await expect.poll(second.stderr, PATIENT).toContain('attached to the runner')
     rmSync(bench.state, { recursive: true })
     expect([await first.exited, await second.exited]).toEqual([1, 1])
   })
@@ -110,7 +111,7 @@ describe('a second runner on the same folder', () => {
     const first = await bench.start()
     process.kill(first.pid, 'SIGSTOP')
     onTestFinished(() => wake(first.pid))
-    while (!stopped(first.pid)) await new Promise(setImmediate)
+    await expect.poll(() => stopped(first.pid), PATIENT).toBe(true)
     const second = bench.spawn()
     expect(await second.exited).toBe(1)
     expect(second.stderr()).toContain(
@@ -125,7 +126,7 @@ describe('a second runner on the same folder', () => {
     const port = await freePort()
     const first = await bench.start({ AGUI_PORT: port })
     const second = bench.spawn({ AGUI_PORT: port })
-    while (!second.stderr().includes('attached to the runner')) await new Promise(setImmediate)
+    await expect.poll(second.stderr, PATIENT).toContain('attached to the runner')
     process.kill(second.pid, 'SIGSTOP')
     onTestFinished(() => wake(second.pid))
     expect(await first.stop()).toBe(0)
@@ -182,7 +183,7 @@ describe('the pid that a person has of npm start', () => {
     expect(livingOf(bench).length).toBeGreaterThan(1)
     npm.kill(signal)
     await ended
-    while (livingOf(bench).length > 0) await new Promise(setImmediate)
+    await expect.poll(() => livingOf(bench), PATIENT).toEqual([])
   })
 
   test('Ctrl-C, which reaches the whole group and comes once more from npm, ends it in good order', async () => {

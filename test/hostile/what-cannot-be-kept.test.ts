@@ -5,19 +5,19 @@ import { UsedIds } from '../../src/claude/translate/ids.ts'
 import { loadConfig } from '../../src/config.ts'
 import { parseJsonBody } from '../../src/http/doors/json-body.ts'
 import { bodyOf, events, post, runInput, userMessage } from '../support/client.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 import { openSocket, type TestSocket } from '../support/socket.ts'
 
 const THREADS_MAX = 3
 const LONGEST = 'x'.repeat(256)
 
 let bench: Bench
-let runner: RunnerProcess
+let runner: OpenRunner
 let socket: TestSocket
 
 beforeAll(async () => {
   bench = await openBench()
-  runner = await bench.start({ THREADS_MAX: String(THREADS_MAX) })
+  runner = await bench.open({ THREADS_MAX: String(THREADS_MAX) })
   socket = await openSocket(runner.url)
 })
 afterAll(async () => {
@@ -304,5 +304,5 @@ test('an id of a gateway that is too long to come back is told as a digest', () 
 
 test('afterwards the runner lives and has not failed', async () => {
   expect((await fetch(`${runner.url}/health`)).status).toBe(200)
-  expect(runner.stderr()).not.toMatch(/"level":"(?:error|fatal)"/)
+  expect(runner.log()).not.toMatch(/"level":"(?:error|fatal)"/)
 })

@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { expect, onTestFinished, test } from 'vitest'
 import type { MockGateway } from '../../src/mock/mock-gateway.ts'
@@ -32,12 +33,8 @@ interface Run {
   workspace: string
 }
 
-/** One prompt in a fresh home and workspace, with nothing of this process's environment but PATH. */
-async function runClaude(
-  gateway: MockGateway,
-  prompt: string,
-  environment = gateway.environment,
-): Promise<Run> {
+/** Starts Claude Code in a fresh home and workspace, with nothing of this process's environment but PATH. */
+async function startClaude(environment: Record<string, string>, args: readonly string[]) {
   const root = await mkdtemp(join(tmpdir(), 'mock-gateway-claude-'))
   onTestFinished(() => rm(root, { recursive: true, force: true }))
   const [home, workspace] = [await mkdtemp(join(root, 'home-')), await mkdtemp(join(root, 'work-'))]
@@ -53,11 +50,11 @@ async function runClaude(
         '--setting-sources',
         '',
       ],
-      ...['--permission-mode', 'acceptEdits', '--allowedTools', 'Bash', 'Agent', '--', prompt],
+      ...['--permission-mode', 'acceptEdits', '--allowedTools', 'Bash', 'Agent', ...args],
     ],
     {
       cwd: workspace,
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['pipe', 'pipe', 'inherit'],
       env: {
         PATH: process.env['PATH'],
         HOME: home,
@@ -73,6 +70,17 @@ async function runClaude(
     },
   )
   onTestFinished(() => void child.kill('SIGKILL'))
+  return { child, workspace }
+}
+
+/** One prompt. */
+async function runClaude(
+  gateway: MockGateway,
+  prompt: string,
+  environment = gateway.environment,
+): Promise<Run> {
+  const { child, workspace } = await startClaude(environment, ['--', prompt])
+  child.stdin.end()
   const [output] = await Promise.all([text(child.stdout), once(child, 'exit')])
   const lines: Line[] = output
     .trim()
@@ -81,6 +89,23 @@ async function runClaude(
   const result = lines.findLast((line) => line.type === 'result')
   if (result === undefined) throw new Error(`Claude Code gave no result: ${output}`)
   return { lines, result, workspace }
+}
+
+/** Prompts of one conversation, each when the one before has its result. */
+async function talkTo(gateway: MockGateway, prompts: readonly string[]): Promise<Line[]> {
+  const { child } = await startClaude(gateway.environment, ['--input-format', 'stream-json'])
+  const say = (content = ''): unknown =>
+    child.stdin.write(`${JSON.stringify({ type: 'user', message: { role: 'user', content } })}\n`)
+  const results: Line[] = []
+  say(prompts[0])
+  for await (const text of createInterface({ input: child.stdout })) {
+    const line: Line = JSON.parse(text)
+    if (line.type !== 'result') continue
+    results.push(line)
+    if (results.length === prompts.length) child.stdin.end()
+    else say(prompts[results.length])
+  }
+  return results
 }
 
 const directOf = (gateway: MockGateway): Record<string, string> => ({
@@ -157,19 +182,22 @@ test('the demo thinks, writes the file, runs a command and answers', async () =>
   expect(blocks).toEqual(['thinking', 'text', 'Write', 'text', 'Bash', 'text'])
 })
 
-test.each<[string, string | RegExp]>([
-  ['run echo one two', 'The command printed:\n\n```\none two\n```'],
-  ['please run "false"', /^That did not work/],
-  ['run a command', /Linux|Darwin/],
-  ['think about it', /^I thought about it/],
-  ['ask me something', /no way to reach a person/],
-  ['long 12', '1 2 3 4 5 6 7 8 9 10 11 12 '],
-  ['good morning', /You said: good morning$/],
-])('the demo answers: %s', async (prompt, answer) => {
-  const { result } = await runClaude(await startGateway(), prompt)
-  expect(result['is_error']).toBe(false)
-  if (typeof answer === 'string') expect(result['result']).toBe(answer)
-  else expect(result['result']).toMatch(answer)
+test('the demo answers each of its prompts', async () => {
+  const answers: Record<string, string | RegExp> = {
+    'run echo one two': 'The command printed:\n\n```\none two\n```',
+    'please run "false"': /^That did not work/,
+    'run a command': /Linux|Darwin/,
+    'think about it': /^I thought about it/,
+    'ask me something': /no way to reach a person/,
+    'long 12': '1 2 3 4 5 6 7 8 9 10 11 12 ',
+    'good morning': /You said: good morning$/,
+  }
+  const results = await talkTo(await startGateway(), Object.keys(answers))
+  for (const [index, [prompt, answer]] of Object.entries(answers).entries()) {
+    expect(results[index]?.['is_error'], prompt).toBe(false)
+    if (typeof answer === 'string') expect(results[index]?.['result'], prompt).toBe(answer)
+    else expect(results[index]?.['result'], prompt).toMatch(answer)
+  }
 })
 
 test('the demo fails when asked to, at once', async () => {

@@ -6,6 +6,7 @@ import { OpenItems } from '../../src/agui/grammar.ts'
 import { createRedactor } from '../../src/redaction/redactor.ts'
 import { judge } from '../support/agui-judge.ts'
 import { caseNames, readGolden } from '../support/claude-cases.ts'
+import { VOLUME } from '../support/volume.ts'
 import { FAKE_PEM, FAKE_TOKENS, FAKE_VALUES } from './fake-secrets.ts'
 
 const redactor = createRedactor({ values: Object.values(FAKE_VALUES) })
@@ -57,13 +58,14 @@ describe.each(['text', 'args', 'reasoning'] as const)('a secret that is split in
     }
   })
 
-  test.each(SECRETS)('$name: in three deltas, at every two positions, and in deltas of one', ({ text }) => {
+  test.each(SECRETS)('$name: in three deltas, at pairs of positions, and in deltas of one', ({ text }) => {
     const whole = spelled(text)
     const expected = redactor.redactText(whole)
-    // A long secret's inside is alike everywhere: there every position meets every 23rd other one.
-    const stride = whole.length > 120 ? 23 : 1
+    // Every position meets every fifth other one, and all of them with AGUI_VOLUME=5; each length of the middle comes up.
+    // A long secret's inside is alike everywhere: there it is every 23rd.
+    const stride = whole.length > 120 ? 23 : Math.max(1, 6 - VOLUME)
     for (let one = 1; one < whole.length; one++) {
-      for (let two = one + 1; two < whole.length; two += stride) {
+      for (let two = one + 1 + (one % stride); two < whole.length; two += stride) {
         const out = streamed(kind, [whole.slice(0, one), whole.slice(one, two), whole.slice(two)])
         if (out !== expected) expect(out, `split at ${one} and ${two}`).toBe(expected)
         splits += 1

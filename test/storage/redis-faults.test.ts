@@ -1,12 +1,15 @@
 // What a reader sees of each fault of Redis: nothing but a delay, or a word. docs/redis.md has the table.
 import { once } from 'node:events'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { isCode } from '../../src/errors.ts'
 import type { Batch } from '../../src/storage/batch.ts'
 import { RedisStorage } from '../../src/storage/redis/redis-storage.ts'
 import { appendTo, delta, deltas, readRecords, seqsOf, span, turn } from '../support/event-log.ts'
 import { freePort, RedisServer } from '../support/redis-server.ts'
+
+/** A look without a pause takes the core that Redis needs. */
+const PATIENT = { interval: 20, timeout: 30_000 }
 
 const closing: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -33,14 +36,10 @@ async function open(url: string, runnerId = 'a'): Promise<RedisStorage> {
 
 /** A Sentinel may name the old master for a while yet, and a start there is refused. */
 async function openInTime(url: string): Promise<RedisStorage> {
-  for (;;) {
-    try {
-      return await open(url, 'third')
-    } catch (error) {
-      if (!isCode(error, 'storage_unavailable')) throw error
-      await turn()
-    }
+  const refused = (error: unknown): undefined => {
+    if (!isCode(error, 'storage_unavailable')) throw error
   }
+  return await vi.waitUntil(() => open(url, 'third').catch(refused), PATIENT)
 }
 
 const TOTAL = 300
@@ -158,7 +157,7 @@ test('a memory that is full refuses what is new, takes last words and deletions,
 test('a master that fails over by Sentinel', async () => {
   const master = await start({ 'repl-diskless-sync-delay': '0' }, true)
   const replica = await start({ replicaof: `127.0.0.1 ${master.port}` }, true)
-  while (!String(await replica.ask('INFO', 'replication')).includes('master_link_status:up')) await turn()
+  await expect.poll(() => replica.ask('INFO', 'replication'), PATIENT).toContain('master_link_status:up')
   const ports = await Promise.all(span(1, 3).map(() => freePort()))
   for (const port of ports) {
     const sentinel = await RedisServer.startSentinel({ port, masterPort: master.port })
@@ -183,7 +182,7 @@ test('a cluster: all of a thread is in one slot', async () => {
   const url = `redis://127.0.0.1:${server.port}?cluster=true`
   await server.ask('CONFIG', 'SET', 'cluster-require-full-coverage', 'no')
   await server.ask('CLUSTER', 'ADDSLOTSRANGE', '0', '16382')
-  while (!String(await server.ask('CLUSTER', 'INFO')).includes('cluster_state:ok')) await turn()
+  await expect.poll(() => server.ask('CLUSTER', 'INFO'), PATIENT).toContain('cluster_state:ok')
   await expect(open(url)).rejects.toMatchObject({
     code: 'config_invalid',
     message: expect.stringContaining('16383 of 16384'),
@@ -211,7 +210,7 @@ test('a cluster: all of a thread is in one slot', async () => {
 test('WAIT and WAITAOF are waited for where they are asked for', async () => {
   const master = await start({ 'repl-diskless-sync-delay': '0' }, true)
   const replica = await start({ replicaof: `127.0.0.1 ${master.port}` }, true)
-  while (!String(await replica.ask('INFO', 'replication')).includes('master_link_status:up')) await turn()
+  await expect.poll(() => replica.ask('INFO', 'replication'), PATIENT).toContain('master_link_status:up')
   const storage = await open(`${master.url}?waitReplicas=1`)
   await appendTo(storage, 't', 'r', deltas(3))
   await storage.flushed()

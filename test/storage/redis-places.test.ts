@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import { afterEach, expect, test } from 'vitest'
 import { threadKey } from '../../src/storage/redis/keys.ts'
 import { RedisStorage } from '../../src/storage/redis/redis-storage.ts'
-import { appendTo, delta, deltas, readRecords, seqsOf, span, turn } from '../support/event-log.ts'
+import { appendTo, delta, deltas, readRecords, seqsOf, span } from '../support/event-log.ts'
 import { freePort, RedisServer } from '../support/redis-server.ts'
 
 const closing: (() => unknown)[] = []
@@ -139,8 +139,9 @@ test('a cluster of three: threads are spread, each in one slot, and readers of e
     await first.ask('CLUSTER', 'MEET', '127.0.0.1', String(server.port))
   }
   for (const server of servers)
-    while (!/cluster_state:ok.*cluster_known_nodes:3/s.test(String(await server.ask('CLUSTER', 'INFO'))))
-      await turn()
+    await expect
+      .poll(() => server.ask('CLUSTER', 'INFO'), { interval: 20, timeout: 30_000 })
+      .toMatch(/cluster_state:ok.*cluster_known_nodes:3/s)
   const url = (at: number): string => `redis://runner:secret@127.0.0.1:${servers[at]?.port}?cluster=true`
   const [writer, reader] = [await open(url(0)), await open(url(2), 'b')]
   const threads = span(1, 12).map((number) => `thread ${number}`)
@@ -190,7 +191,9 @@ async function moveSlot(
   // More often than the client tries by itself.
   const triedAgain = async (): Promise<number> =>
     Number(/errorstat_TRYAGAIN:count=(\d+)/.exec(String(await from.ask('INFO', 'errorstats')))?.[1] ?? 0)
-  while ((await triedAgain()) < 20 * committing.length) await turn()
+  await expect
+    .poll(triedAgain, { interval: 20, timeout: 30_000 })
+    .toBeGreaterThanOrEqual(20 * committing.length)
   for (const one of Object(await from.ask('CLUSTER', 'GETKEYSINSLOT', slot, '100'))) await move(one)
   for (const server of [to, from]) await server.ask('CLUSTER', 'SETSLOT', slot, 'NODE', target ?? '')
   const committed = await Promise.all(committing)

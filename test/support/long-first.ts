@@ -2,11 +2,17 @@ import { createHash } from 'node:crypto'
 import { relative } from 'node:path'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
+/** These take longest: engines, an image, a browser. They begin before everything else. */
+const LONGEST = new Set([
+  'test/browser/pages.test.ts',
+  'test/devcontainer/up.test.ts',
+  'test/e2e/workspace-setup.test.ts',
+  'test/image/tree.test.ts',
+  'test/outside/launch.test.ts',
+])
 /** Each takes tens of seconds. Begun last, one of them would keep a single worker busy when everything else is done. */
 const LONG = new Set([
-  'test/browser/pages.test.ts',
   'test/browser/states.test.ts',
-  'test/devcontainer/up.test.ts',
   'test/e2e/approvals.test.ts',
   'test/e2e/binary.test.ts',
   'test/e2e/first-prompt.test.ts',
@@ -15,20 +21,17 @@ const LONG = new Set([
   'test/e2e/older-clients.test.ts',
   'test/e2e/rejected-input.test.ts',
   'test/e2e/volume.test.ts',
-  'test/e2e/workspace-setup.test.ts',
   'test/examples/apps.test.ts',
   'test/hostile/hung-claude.test.ts',
   'test/hostile/process.test.ts',
-  'test/image/tree.test.ts',
   'test/mock/claude-code.test.ts',
   'test/one-off/here.test.ts',
-  'test/outside/launch.test.ts',
   'test/sandbox/escapes.test.ts',
   'test/sandbox/runner.test.ts',
   'test/workspace/revisions.test.ts',
 ])
 
-/** The long files first; within both groups a random order by the seed, so that no file comes to lean on another. */
+/** The long files first; within each group a random order by the seed, so that no file comes to lean on another. */
 export class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const { root, sequence } = this.ctx.config
@@ -36,7 +39,8 @@ export class LongFirst extends BaseSequencer {
     const placeOf = ({ moduleId }: TestSpecification): string => {
       const name = relative(root, moduleId)
       const random = createHash('sha256').update(`${sequence.seed} ${name}`).digest('hex')
-      return `${LONG.has(name) ? 0 : 1} ${random}`
+      const group = [LONGEST, LONG].findIndex((names) => names.has(name))
+      return `${group === -1 ? 2 : group} ${random}`
     }
     return files.toSorted((one, other) => (placeOf(one) < placeOf(other) ? -1 : 1))
   }

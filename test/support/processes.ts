@@ -2,6 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import type { Bench } from './runner.ts'
 
+/** For `expect.poll`: a loop that looks without a pause takes the core that the awaited process needs. */
+export const PATIENT = { timeout: 20_000 }
+
 /** What the kernel has of a process; empty when it has just ended. */
 export function readProcess(pid: string | number, file: 'cmdline' | 'environ'): string {
   try {

@@ -91,13 +91,13 @@ const headFor = ({ commit, branch }: Wanted) => ({
   commit: commit(),
   isDetached: branch === undefined,
 })
-const MISSING: Record<string, () => string> = {
+const MISSING = {
   'a typo': () => 'featrue',
   'a whole name that is none': () => 'refs/heads/v1',
   'a tag that is none': () => 'refs/tags/feature',
   'a part of an id': () => ids.first.slice(0, 10),
   'a commit of another repository': () => '0123456789'.repeat(4),
-}
+} satisfies Record<string, () => string>
 
 test.each(FOUND)('a new clone is at $what', async (wanted) => {
   const { head, problems } = await repositories.add(request(wanted.name()))
@@ -160,9 +160,11 @@ describe('a workflow', () => {
     await expect(changed).rejects.toMatchObject({ message: 'The repository has no folder "no/where".' })
   })
 
-  test('goes to each of them in turn', async () => {
+  // It asks the same of the same repositories: one of each kind of ref is enough here.
+  test('goes to a branch, a commit, a tag and another ref in turn', async () => {
     const workflows = workflowsOf()
-    for (const wanted of FOUND) {
+    const kinds = ['a branch', 'a commit on no branch', 'an annotated tag', 'another ref']
+    for (const wanted of FOUND.filter(({ what }) => kinds.includes(what))) {
       expect(await change(workflows, wanted.name()), wanted.what).toBe(true)
       expect(headOf('workflows/demo'), wanted.what).toBe(wanted.commit())
       expect(workflows.active).toMatchObject({ branch: wanted.name(), head: headFor(wanted) })
@@ -173,8 +175,8 @@ describe('a workflow', () => {
   test('stays where it is for what the repository lacks', async () => {
     const workflows = workflowsOf()
     await change(workflows, 'v1')
-    for (const [what, name] of Object.entries(MISSING)) {
-      await expect(change(workflows, name()), what).rejects.toMatchObject({ code: 'not_found' })
+    for (const what of ['a typo', 'a commit of another repository'] as const) {
+      await expect(change(workflows, MISSING[what]()), what).rejects.toMatchObject({ code: 'not_found' })
     }
     expect(workflows.active).toMatchObject({ branch: 'v1', head: { commit: ids.first } })
     expect(headOf('workflows/demo')).toBe(ids.first)

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { removeTree } from '../../src/workspace/tree.ts'
+import { VOLUME } from '../support/volume.ts'
 import { NO_SIGNAL, openPlace, type Place } from './place.ts'
 
 /** Swaps `d` between a folder and a link to argv[1], for ever; tells its count when asked. */
@@ -39,7 +40,7 @@ const swap = () => {
 }
 swap()
 `
-const TURNS = 1000
+const TURNS = 200 * VOLUME
 
 let place: Place
 
