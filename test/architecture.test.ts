@@ -463,7 +463,9 @@ const EXTERNAL = new Set(['lmdb', '@anthropic-ai/claude-agent-sdk', 'pino-pretty
 test('a package that is loaded on demand is an ES module: the bundle has of any other its default alone', () => {
   const wrong = files.flatMap((file) =>
     [
-      ...readFileSync(file, 'utf8').matchAll(/(?<!typeof )\bimport\('((?:@[\w-]+\/)?[\w-]+)[^']*'\)/g),
+      ...readFileSync(file, 'utf8').matchAll(
+        /(?<!typeof )\bimport\('(?!node:)((?:@[\w-]+\/)?[\w-]+)[^']*'\)/g,
+      ),
     ].flatMap(([, name = '']) => {
       if (EXTERNAL.has(name)) return []
       const { type } = JSON.parse(readFileSync(`node_modules/${name}/package.json`, 'utf8'))
