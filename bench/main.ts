@@ -1,4 +1,4 @@
-// `npm run bench [name…] [-- --quick] [--json] [--app FOLDER] [--against FOLDER]`: our figures, each beside a reference taken in the same run.
+// `npm run bench [name…] [-- --quick] [--json] [--app FOLDER] [--against FOLDER] [--peers FOLDER]`: our figures, each beside a reference taken in the same run.
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { broker } from './measures/broker.ts'
@@ -13,6 +13,7 @@ import { idleMemory } from './measures/idle-memory.ts'
 import { launch } from './measures/launch.ts'
 import { longThread } from './measures/long-thread.ts'
 import { memoryAfterLoad } from './measures/memory-after-load.ts'
+import { peers } from './measures/peers.ts'
 import { redaction } from './measures/redaction.ts'
 import { redis } from './measures/redis.ts'
 import { redisReaders } from './measures/redis-readers.ts'
@@ -48,6 +49,7 @@ const MEASURES: readonly Measure[] = [
   growth,
   longThread,
   consolePage,
+  peers,
 ]
 
 const { values: flags, positionals } = parseArgs({
@@ -57,6 +59,7 @@ const { values: flags, positionals } = parseArgs({
     json: { type: 'boolean', default: false },
     app: { type: 'string' },
     against: { type: 'string' },
+    peers: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
 })
@@ -66,7 +69,9 @@ if (flags.help || unknown.length > 0) {
   const names = MEASURES.map(({ name, title }) => `  ${name.padEnd(16)}${title}`).join('\n')
   const say = flags.help ? console.log : console.error
   if (unknown.length > 0) say(`There is no measure ${unknown.join(', ')}.\n`)
-  say(`npm run bench [name…] [-- --quick] [--json] [--app FOLDER] [--against FOLDER]\n\n${names}`)
+  const words =
+    'npm run bench [name…] [-- --quick] [--json] [--app FOLDER] [--against FOLDER] [--peers FOLDER]'
+  say(`${words}\n\n${names}`)
   process.exitCode = flags.help ? 0 : 2
 } else {
   const chosen = MEASURES.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
@@ -75,7 +80,12 @@ if (flags.help || unknown.length > 0) {
 
 /** @returns whether every figure reached its target. */
 async function runAll(measures: readonly Measure[]): Promise<boolean> {
-  const workshop = await Workshop.open({ isQuick: flags.quick, app: flags.app, against: flags.against })
+  const workshop = await Workshop.open({
+    isQuick: flags.quick,
+    app: flags.app,
+    against: flags.against,
+    peers: flags.peers,
+  })
   const stop = (): void => void workshop.close().finally(() => process.exit(130))
   process.once('SIGINT', stop).once('SIGTERM', stop)
   const results: { name: string; title: string; rows: Row[] }[] = []

@@ -1,8 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { readBytes, send } from '../support/client.ts'
+import { freePort, untilHealthy } from '../support/client.ts'
 import type { Measure, Row } from '../support/measure.ts'
 import { cpuMs } from '../support/proc.ts'
 import { compare, spreadOf } from '../support/statistics.ts'
@@ -16,9 +14,6 @@ export const startUp: Measure = {
   title: 'Start to /health 200 (node dist/main.js serve; --against another build)',
   run: measure,
 }
-
-/** Pause between two questions to a server that does not answer yet, in milliseconds. */
-const RETRY_MS = 1
 
 interface Start {
   /** To the answer of `/health`. */
@@ -91,26 +86,6 @@ async function startToHealth(open: Open): Promise<Start> {
   } finally {
     asking.abort()
   }
-}
-
-async function untilHealthy(url: string, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      await readBytes(await send(url))
-      return
-    } catch {
-      await sleep(RETRY_MS)
-    }
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 async function emptyMs(workshop: Workshop): Promise<number> {

@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
+import { createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { TurnTimes } from './bare-cli.ts'
+
+/** Pause between two questions to a server that does not answer yet, in milliseconds. */
+const RETRY_MS = 1
 
 const agent = new Agent({ keepAlive: true, scheduling: 'lifo' })
 
@@ -80,7 +86,8 @@ interface ClientEvent {
 
 const DATA = 'data: '
 
-async function* eventsOf(response: IncomingMessage): AsyncGenerator<ClientEvent> {
+/** Each frame of an SSE answer, parsed. */
+export async function* eventsOf<Event = ClientEvent>(response: IncomingMessage): AsyncGenerator<Event> {
   let rest = ''
   for await (const text of response.setEncoding('utf8')) {
     const frames = (rest + text).split('\n\n')
@@ -90,4 +97,26 @@ async function* eventsOf(response: IncomingMessage): AsyncGenerator<ClientEvent>
       if (at >= 0) yield JSON.parse(frame.slice(at + DATA.length))
     }
   }
+}
+
+/** Asks until there is a good answer, or `signal`. */
+export async function untilHealthy(url: string, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await readBytes(await send(url))
+      return
+    } catch {
+      await sleep(RETRY_MS)
+    }
+  }
+}
+
+/** A port of the loopback that nobody listens at. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  return typeof address === 'object' && address !== null ? address.port : 0
 }

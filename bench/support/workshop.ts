@@ -51,6 +51,8 @@ export interface WorkshopOptions {
   app: string | undefined
   /** The folder of another build, which some measures compare with. */
   against: string | undefined
+  /** The folder in which the peers are installed. */
+  peers?: string | undefined
 }
 
 /**
@@ -63,6 +65,7 @@ export class Workshop {
   readonly main: string
   /** Of the build to compare with. */
   readonly againstMain: string | undefined
+  readonly peers: string | undefined
   readonly #closers: (() => Promise<void> | void)[] = []
   #modelEnvironment: Record<string, string> = {}
   #modelUrl = ''
@@ -70,9 +73,10 @@ export class Workshop {
   #launch: Promise<Command> | undefined
   #folders = 0
 
-  private constructor(directory: string, { isQuick, app, against }: WorkshopOptions) {
+  private constructor(directory: string, { isQuick, app, against, peers }: WorkshopOptions) {
     this.directory = directory
     this.isQuick = isQuick
+    this.peers = peers
     this.main = mainOf(app ?? join(directory, 'app'))
     this.againstMain = against === undefined ? undefined : mainOf(against)
   }
@@ -171,6 +175,11 @@ export class Workshop {
     const cli = new BareCli(await this.launch())
     this.#closers.push(() => cli.close())
     return cli
+  }
+
+  /** Closes something with the workshop that may be closed before. */
+  closeLater(close: () => Promise<void>): void {
+    this.#closers.push(close)
   }
 
   /** A module of this folder as a process of its own that answers messages. */
