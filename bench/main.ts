@@ -1,4 +1,5 @@
-// `npm run bench [name…] [-- --quick] [--json] [--app FOLDER] [--against FOLDER] [--peers FOLDER]`: our figures, each beside a reference taken in the same run.
+// `npm run bench [name…] [-- --quick] [--json] [--app FOLDER] [--against FOLDER] [--peers FOLDER] [--chart FILE]`: our figures, each beside a reference taken in the same run.
+import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { broker } from './measures/broker.ts'
@@ -23,6 +24,7 @@ import { stoppedReader } from './measures/stopped-reader.ts'
 import { throughput } from './measures/throughput.ts'
 import { warmRun } from './measures/warm-run.ts'
 import { warmedThread } from './measures/warmed-thread.ts'
+import { chartOf } from './support/chart.ts'
 import type { Measure, Row } from './support/measure.ts'
 import { formatTable } from './support/table.ts'
 import { Workshop } from './support/workshop.ts'
@@ -60,6 +62,7 @@ const { values: flags, positionals } = parseArgs({
     app: { type: 'string' },
     against: { type: 'string' },
     peers: { type: 'string' },
+    chart: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
 })
@@ -70,7 +73,7 @@ if (flags.help || unknown.length > 0) {
   const say = flags.help ? console.log : console.error
   if (unknown.length > 0) say(`There is no measure ${unknown.join(', ')}.\n`)
   const words =
-    'npm run bench [name…] [-- --quick] [--json] [--app FOLDER] [--against FOLDER] [--peers FOLDER]'
+    'npm run bench [name…] [-- --quick] [--json] [--app FOLDER] [--against FOLDER] [--peers FOLDER] [--chart FILE]'
   say(`${words}\n\n${names}`)
   process.exitCode = flags.help ? 0 : 2
 } else {
@@ -102,6 +105,8 @@ async function runAll(measures: readonly Measure[]): Promise<boolean> {
     await workshop.close()
     process.off('SIGINT', stop).off('SIGTERM', stop)
   }
+  if (flags.chart !== undefined)
+    writeFileSync(flags.chart, chartOf(results, `npm run bench, ${Object.values(machine).join(', ')}`))
   if (flags.json) console.log(JSON.stringify({ ...machine, quick: flags.quick, measures: results }, null, 2))
   return results.every(({ rows }) => rows.every(({ pass }) => pass !== false))
 }

@@ -28,7 +28,7 @@ function toCells({ label, unit, ours, reference, against, ratio, bestRatio, targ
   ]
 }
 
-function formatFigure(figure: Spread | number, unit: string): string {
+export function formatFigure(figure: Spread | number, unit: string): string {
   if (typeof figure === 'number') return `${round(figure)} ${unit}`
   return `${round(figure.median)} ${unit} (${round(figure.min)}–${round(figure.max)}, n ${figure.count})`
 }
