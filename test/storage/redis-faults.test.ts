@@ -166,6 +166,10 @@ test('a master that fails over by Sentinel', async () => {
   }
   const [first, ...others] = ports
   const nodes = others.map((port) => `&node=127.0.0.1:${port}`).join('')
+  const names = { code: 'config_invalid', message: expect.stringContaining('is a sentinel') }
+  await expect(open(`redis://127.0.0.1:${first}`)).rejects.toMatchObject(names)
+  const another = { code: 'config_invalid', message: expect.stringContaining('no master of this name') }
+  await expect(open(`redis://127.0.0.1:${first}?sentinel=another`)).rejects.toMatchObject(another)
   await expectWhole(`redis://127.0.0.1:${first}?sentinel=main${nodes}`, async () => {
     // The replica has all that was confirmed: what it lacks, a reader may be ahead of.
     await master.ask('CLIENT', 'PAUSE', '10000', 'WRITE')
@@ -176,9 +180,15 @@ test('a master that fails over by Sentinel', async () => {
 
 test('a cluster: all of a thread is in one slot', async () => {
   const server = await start({ 'cluster-enabled': 'yes', 'cluster-announce-ip': '127.0.0.1' }, true)
-  await server.ask('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
-  while (!String(await server.ask('CLUSTER', 'INFO')).includes('cluster_state:ok')) await turn()
   const url = `redis://127.0.0.1:${server.port}?cluster=true`
+  await server.ask('CONFIG', 'SET', 'cluster-require-full-coverage', 'no')
+  await server.ask('CLUSTER', 'ADDSLOTSRANGE', '0', '16382')
+  while (!String(await server.ask('CLUSTER', 'INFO')).includes('cluster_state:ok')) await turn()
+  await expect(open(url)).rejects.toMatchObject({
+    code: 'config_invalid',
+    message: expect.stringContaining('16383 of 16384'),
+  })
+  await server.ask('CLUSTER', 'ADDSLOTSRANGE', '16383', '16383')
   await expectWhole(url, async () => undefined)
   const storage = await open(url)
   const threads = ['a}b', '{', '', 'c']
@@ -241,6 +251,15 @@ test.each<
     { maxmemory: '50mb', 'maxmemory-policy': 'volatile-ttl' },
     /noeviction/,
   ],
+  ['a node of a cluster', ({ url }) => url, { 'cluster-enabled': 'yes' }, /add \?cluster=true/],
+  ['what is no cluster', ({ url }) => `${url}?cluster=true`, {}, /is no cluster/],
+  ['what is no sentinel', ({ url }) => `${url}?sentinel=main`, {}, /is no sentinel/],
+  [
+    'a Redis that lacks a command',
+    ({ url }) => url,
+    { 'rename-command': 'UNLINK gone' },
+    /lacks a command|refuses its user a command/,
+  ],
   ['a read-only replica', ({ url }) => url, { replicaof: '127.0.0.1 1' }, /read-only replica/],
   ['WAITAOF on a server that has none', ({ url }) => `${url}?waitAof=true`, { appendonly: 'yes' }, /WAITAOF/],
 ])(
@@ -266,20 +285,24 @@ test.each<
 
 test('other data under our keys is refused, and stays what it is', async () => {
   const server = await start({}, true)
-  for (const [key, ...args] of [
-    ['agui:format', 'SET', 'theirs'],
-    ['agui:threads', 'SET', 'theirs'],
-    ['agui:threads', 'SADD', 'theirs'],
+  for (const [says, key, command, ...args] of [
+    [/something else/, 'agui:format', 'SET', 'theirs'],
+    [/another version \(agui-runner 2,/, 'agui:format', 'SET', 'agui-runner 2'],
+    [/something else/, 'agui:format', 'RPUSH', 'theirs'],
+    [/something else/, 'agui:threads', 'SET', 'theirs'],
+    [/something else/, 'agui:threads', 'SADD', 'theirs'],
+    [/something else/, 'agui:threads', 'HSET', 'theirs', '1'],
   ] as const) {
-    await server.ask(args[0], key, args[1])
-    await expect(open(server.url)).rejects.toMatchObject({ code: 'config_invalid' })
+    await server.ask(command, key, ...args)
+    const message = expect.stringMatching(says)
+    await expect(open(server.url)).rejects.toMatchObject({ code: 'config_invalid', message })
     expect(await server.ask('DBSIZE')).toBe(1)
     await server.ask('DEL', key)
   }
 })
 
 test.each([
-  ['speaks HTTP', 'HTTP/1.1 400 Bad Request\r\n\r\n', /not a Redis|cannot be reached/],
+  ['speaks HTTP', 'HTTP/1.1 400 Bad Request\r\n\r\n', /is not a Redis/],
   ['is an old Redis', undefined, /6\.2/],
 ])('a server that %s is refused', async (_what, answer, says) => {
   const server = createServer((socket) => {

@@ -10,6 +10,34 @@ type Ask = (command: string, ...args: Argument[]) => Promise<unknown>
 /** The first major version with script flags. Valkey reports the Redis version that it is compatible with. */
 const MAJOR_MIN = 7
 const CHECK_MS = 5000
+/** Number of hash slots of every cluster. */
+const SLOTS = 16_384
+
+/** What a silence may mean. */
+const HINTS = {
+  cluster: ' (a cluster answers while all of its slots are served)',
+  tls: ' (rediss:// is for a port that speaks TLS)',
+  plain: '',
+}
+const kindOf = ({ kind, isTls }: RedisPlace): keyof typeof HINTS =>
+  kind === 'cluster' ? 'cluster' : isTls ? 'tls' : 'plain'
+
+/** What an error message of Redis, or of its client, says about the address. */
+const UNFIT: readonly [says: RegExp, what: string, how?: string][] = [
+  [/^(WRONGPASS|NOAUTH|NOPERM)|invalid password|without any password/, 'refuses the user or the password'],
+  [/Protocol error|Unknown RESP type/, 'is not a Redis: it answers in another protocol'],
+  [
+    /certificate|altnames/i,
+    'has a certificate that is not trusted here',
+    'name its CA in NODE_EXTRA_CA_CERTS',
+  ],
+  [/No such master/, 'has no master of this name', 'name it as its sentinels do'],
+  [/unknown command '?`?sentinel/i, 'is no sentinel', 'leave sentinel out'],
+  [/cluster support disabled/, 'is no cluster', 'leave cluster out'],
+  [/DB index|ERR SELECT/i, 'refuses the database'],
+  [/unknown command/i, 'lacks a command'],
+  [/^(OOM|MISCONF|NOREPLICAS|READONLY)/, 'takes nothing'],
+]
 
 /**
  * Checks whether the Redis of EVENT_LOG_URL can hold the log, and marks it as ours when nothing of ours is there yet.
@@ -25,14 +53,18 @@ export async function checkServer(place: RedisPlace): Promise<void> {
   })
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${CHECK_MS} ms`)), CHECK_MS)
+    timer = setTimeout(
+      () => reject(new Error(`no answer within ${CHECK_MS} ms${HINTS[kindOf(place)]}`)),
+      CHECK_MS,
+    )
   })
   const ask: Ask = (command, ...args) => connection.call(command, args)
   const check = async (): Promise<void> => {
     await connection.connect()
+    if (place.kind === 'cluster') checkSlots(factsOf(String(await ask('CLUSTER', 'INFO'))))
+    checkFacts(factsOf(String(await ask('INFO'))), place)
     // The client would silently stay in database 0 when it cannot select the named one.
     if (place.kind !== 'cluster') await ask('SELECT', place.db)
-    checkFacts(factsOf(String(await ask('INFO'))), place)
     const isNew = await checkKeys(ask)
     await checkRights(place, ask)
     await connection.subscribe(CHECK_KEY)
@@ -54,8 +86,17 @@ function factsOf(info: string): Map<string, string> {
   return new Map(lines.map(([name = '', ...value]) => [name, value.join(':')]))
 }
 
+/** A cluster may serve some of its slots while others are nobody's. Their threads would wait for ever. */
+function checkSlots(facts: ReadonlyMap<string, string>): void {
+  const assigned = facts.get('cluster_slots_assigned')
+  if (assigned !== String(SLOTS)) throw notFit(`is a cluster that serves ${assigned} of ${SLOTS} slots`)
+}
+
 function checkFacts(facts: ReadonlyMap<string, string>, { kind, waitAof }: RedisPlace): void {
   const version = facts.get('redis_version') ?? ''
+  if (facts.get('redis_mode') === 'sentinel') throw notFit('is a sentinel; add ?sentinel=NAME of its master')
+  if (facts.get('cluster_enabled') === '1' && kind !== 'cluster')
+    throw notFit('is a node of a cluster; add ?cluster=true')
   if (!(Number.parseInt(version, 10) >= MAJOR_MIN))
     throw notFit(`is Redis ${version}; it must be ${MAJOR_MIN}.0 or later`)
   // Sentinels name the next master before it is promoted.
@@ -82,6 +123,8 @@ async function checkKeys(ask: Ask): Promise<boolean> {
   const [format, threads] = await Promise.all([ask('TYPE', FORMAT_KEY), ask('TYPE', THREADS_KEY)])
   const found = format === 'string' ? String(await ask('GET', FORMAT_KEY)) : undefined
   if (found === FORMAT && (threads === 'set' || threads === 'none')) return false
+  if (found?.startsWith(FORMAT.replace(/\d+$/, '')) === true && found !== FORMAT)
+    throw notFit(`holds a log of another version (${found}, not ${FORMAT}); use another database`)
   const isEmpty = format === 'none' && threads === 'none'
   if (!isEmpty)
     throw notFit(`holds something else under the keys ${FORMAT_KEY} and ${THREADS_KEY}; use another database`)
@@ -106,15 +149,21 @@ async function checkRights({ kind, waitReplicas, waitAof }: RedisPlace, ask: Ask
 }
 
 function refusal(error: unknown, then: unknown): RunnerError {
-  const message = toMessage(error)
-  if (/^(WRONGPASS|NOAUTH|NOPERM)|invalid password|without any password/.test(message))
-    return notFit(`refuses the user or the password (${message})`, error)
-  if (/Protocol error/.test(message)) return notFit('is not a Redis: it answers in another protocol', error)
-  if (/DB index|ERR SELECT|cluster support disabled/i.test(message))
-    return notFit(`refuses the database (${message})`, error)
-  if (/^(OOM|MISCONF|NOREPLICAS|READONLY)/.test(message)) return notFit(`takes nothing (${message})`, error)
-  const text = `The Redis that EVENT_LOG_URL names cannot be reached: ${message === '' ? toMessage(then) : message}.`
+  const message = reasonOf(error) || reasonOf(then)
+  const unfit = UNFIT.find(([says]) => says.test(message))
+  if (unfit !== undefined) {
+    const [, what, how] = unfit
+    return notFit(`${what} (${message})${how === undefined ? '' : `; ${how}`}`, error)
+  }
+  const text = `The Redis that EVENT_LOG_URL names cannot be reached: ${message}.`
   return new RunnerError('storage_unavailable', text, { cause: error })
+}
+
+/** Returns the message of an error, or of the one that the client wraps, without a full stop. */
+function reasonOf(error: unknown): string {
+  const last = error instanceof Error && 'lastNodeError' in error ? error.lastNodeError : undefined
+  const message = toMessage(last ?? error).replace(/^All sentinels are unreachable.*Last error: /, '')
+  return message.replace(/[\s.]+$/, '')
 }
 
 function notFit(what: string, cause?: unknown): RunnerError {
