@@ -158,6 +158,7 @@ async function readersApart(workshop: Workshop, server: RedisServer, runner: Run
     used[side].push(((cpuMs(runner.pid) - before) / deltas) * 1000)
     return (deltas / lastMs) * 1000
   }
+  await postRun(runner.url, { threadId: 'costs', prompt: 'hello' })
   const url = `${apart.url}/sessions/costs/events?after=-1&until=run`
   const sides = {
     async ours() {

@@ -291,6 +291,7 @@ test('other data under our keys is refused, and stays what it is', async () => {
     [/something else/, 'agui:threads', 'SET', 'theirs'],
     [/something else/, 'agui:threads', 'SADD', 'theirs'],
     [/something else/, 'agui:threads', 'HSET', 'theirs', '1'],
+    [/something else/, 'agui:{runner/a}:workspace', 'SET', 'theirs'],
   ] as const) {
     await server.ask(command, key, ...args)
     const message = expect.stringMatching(says)

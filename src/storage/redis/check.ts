@@ -43,9 +43,10 @@ const UNFIT: readonly [says: RegExp, what: string, how?: string][] = [
  * Checks whether the Redis of EVENT_LOG_URL can hold the log, and marks it as ours when nothing of ours is there yet.
  * The mark is written only after all checks have passed.
  *
+ * @param workspace the key of this runner's workspace facts.
  * @throws {RunnerError} `config_invalid`, `storage_unavailable`; the message is one sentence without the password.
  */
-export async function checkServer(place: RedisPlace): Promise<void> {
+export async function checkServer(place: RedisPlace, workspace: string): Promise<void> {
   const connection = connectionTo(place, () => null)
   let lastError: unknown
   connection.on('error', (error: unknown) => {
@@ -65,7 +66,7 @@ export async function checkServer(place: RedisPlace): Promise<void> {
     checkFacts(factsOf(String(await ask('INFO'))), place)
     // The client would silently stay in database 0 when it cannot select the named one.
     if (place.kind !== 'cluster') await ask('SELECT', place.db)
-    const isNew = await checkKeys(ask)
+    const isNew = await checkKeys(ask, workspace)
     await checkRights(place, ask)
     await connection.subscribe(CHECK_KEY)
     await connection.unsubscribe(CHECK_KEY)
@@ -119,8 +120,11 @@ function checkFacts(facts: ReadonlyMap<string, string>, { kind, waitAof }: Redis
 }
 
 /** Checks what is stored under our keys. @returns whether nothing of ours is there yet. */
-async function checkKeys(ask: Ask): Promise<boolean> {
-  const [format, threads] = await Promise.all([ask('TYPE', FORMAT_KEY), ask('TYPE', THREADS_KEY)])
+async function checkKeys(ask: Ask, workspace: string): Promise<boolean> {
+  const keys = [FORMAT_KEY, THREADS_KEY, workspace]
+  const [format, threads, facts] = await Promise.all(keys.map((key) => ask('TYPE', key)))
+  if (facts !== 'none' && facts !== 'hash')
+    throw notFit(`holds something else under the key ${workspace}; use another database`)
   const found = format === 'string' ? String(await ask('GET', FORMAT_KEY)) : undefined
   if (found === FORMAT && (threads === 'set' || threads === 'none')) return false
   if (found?.startsWith(FORMAT.replace(/\d+$/, '')) === true && found !== FORMAT)

@@ -79,7 +79,7 @@ export class RedisStorage implements Storage {
 
   /** Opens the storage. @throws {RunnerError} `config_invalid`, `storage_unavailable`: nothing was stored then. */
   static async open(options: RedisStorageOptions): Promise<RedisStorage> {
-    await checkServer(parsePlace(options.url))
+    await checkServer(parsePlace(options.url), workspaceKey(options.runnerId))
     return new RedisStorage(options)
   }
 
