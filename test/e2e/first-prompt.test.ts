@@ -26,7 +26,6 @@ afterEach(() => bench.close())
 
 test.each([
   ['a success', { INITIAL_PROMPT: 'hello' }, 0],
-  ['a failure', { INITIAL_PROMPT: 'fail please' }, 3],
   ['a time-out', { INITIAL_PROMPT: 'hang on', RUN_TIMEOUT_MS: '1500' }, 4],
   ['a question to a person', { INITIAL_PROMPT: 'make it', PERMISSION_MODE: 'ask' }, 5],
 ])('the process ends by itself after %s, with its code', async (_what, env, code) => {
@@ -84,7 +83,7 @@ test('the prompt runs on the session’s thread, once and only once per state fo
   expect(again).toEqual(all)
 })
 
-test('a prompt that was run before ends a session that was to end, with the code it had', async () => {
+test('the process ends by itself after a failure, with 3, and again when it is started anew: the prompt was run before', async () => {
   bench = await openBench({ script: SCRIPT })
   const env = { ...ONCE, INITIAL_PROMPT: 'fail please' }
   expect(await (await bench.start(env)).exited).toBe(3)

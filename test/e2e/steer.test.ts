@@ -13,7 +13,7 @@ import {
   textOf,
   userMessage,
 } from '../support/client.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 
 const SCRIPT: Script = {
   rules: [
@@ -36,11 +36,11 @@ const SCRIPT: Script = {
 }
 
 let bench: Bench
-let runner: RunnerProcess
+let runner: OpenRunner
 
 beforeAll(async () => {
   bench = await openBench({ script: SCRIPT })
-  runner = await bench.start({ QUEUE_MAX: '3', CLAUDE_PROCESSES_MAX: '3' })
+  runner = await bench.open({ QUEUE_MAX: '3', CLAUDE_PROCESSES_MAX: '3' })
 })
 afterAll(() => bench.close())
 

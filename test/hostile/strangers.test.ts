@@ -142,7 +142,7 @@ describe('the built-in tools', () => {
     ['ScheduleWakeup', JSON.stringify({ delaySeconds: 60, reason: 'r', prompt: 'again' })],
     ['Monitor', JSON.stringify({ command: 'echo x', description: 'd' })],
   ])('a call of %s runs nothing', async (tool, input) => {
-    const all = await run(runner.url, runInput(`off ${tool}`, `call ${tool} ${input}`))
+    const all = await run(runner.url, runInput('offered', `call ${tool} ${input}`))
     expect(resultOf(all)).toContain(`No such tool available: ${tool}`)
   })
 })
