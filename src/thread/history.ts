@@ -23,6 +23,8 @@ export interface KnownMessages {
   /** Returns `undefined` for a message that is unknown, queued, or part of the run in progress. */
   messageTurn(messageId: string): TakenIn | undefined
   lastUserMessageId: string | undefined
+  /** Whether the thread has had a run, which may have failed. */
+  hasRun?: boolean
   /** Whether the run answers an interrupt and so needs no new message. */
   isAnswered?: boolean
   /** Other parts of the input that have no effect, in words. */
@@ -250,14 +252,12 @@ function newSystem(
 }
 
 /**
- * Refuses assistant turns that this thread never had: their client believes in another conversation. One that says nothing
- * is what some clients hold after a failed run (agent-framework-ag-ui 1.7.0).
+ * Refuses assistant turns that this thread never had: their client believes in another conversation. A thread whose runs have
+ * all failed knows none of their messages, and its clients hold what those runs have said.
  */
 function refuseForeignTurns(messages: readonly Message[], firstNew: number, known: KnownMessages): void {
-  const foreign = messages.findIndex(
-    (message) => message.role === 'assistant' && (message.content || message.toolCalls?.length),
-  )
-  if (foreign < 0) return
+  const foreign = messages.findIndex((message) => message.role === 'assistant')
+  if (foreign < 0 || (known.hasRun === true && known.lastUserMessageId === undefined)) return
   throw conflict(
     known.lastUserMessageId === undefined
       ? `messages[${foreign}] is an assistant's turn, but this thread has none yet`

@@ -11,7 +11,7 @@ export interface KnownIds {
   lookedUp: LookedUp
   underWay: { runId: string; digests: QueuedRun['digests'] } | undefined
   waiting: readonly Waiting[]
-  stored: Pick<ThreadFacts, 'lastUserMessageId' | 'lastRunId'>
+  stored: Pick<ThreadFacts, 'lastUserMessageId' | 'lastRunId' | 'lastOutcome'>
 }
 
 /**
@@ -42,5 +42,6 @@ export function knownMessages(known: KnownIds): KnownMessages {
     messageTurn: (id) => (digests.has(id) ? undefined : known.lookedUp.messages.get(id)?.by),
     // Steered messages are not in the log yet, so a history without them is whole.
     lastUserMessageId: underWay.at(-1)?.[0] ?? known.lookedUp.newestId ?? known.stored.lastUserMessageId,
+    hasRun: known.stored.lastOutcome !== 'none',
   }
 }

@@ -28,11 +28,6 @@ beforeAll(async () => {
           when: { prompt: 'make', round: 0 },
           reply: [{ tool: 'Bash', input: { command: 'touch made' } }],
         },
-        {
-          when: { prompt: '^echo', round: 0 },
-          reply: [{ tool: 'Bash', input: { command: 'echo echoed' } }],
-        },
-        { when: { prompt: '^fail' }, reply: [{ error: { status: 400, message: 'no' } }] },
         { when: { result: { matches: '.*' } }, reply: 'It is done' },
         { reply: 'You said: {{prompt}}' },
       ],
@@ -202,66 +197,6 @@ describe('two tabs on one thread', () => {
       'third',
     ])
     expect(textOf(rest)).toBe('You said: third')
-  })
-})
-
-// agent-framework-ag-ui 1.7.0 (Python) with an agent's session: every run brings the whole history, the person's and the
-// system's messages under new ids, the answers under ours, their calls in Python's spelling. A failed run leaves an answer
-// without words.
-describe('a client that numbers its messages anew with every run', () => {
-  const system = () => ({ ...userMessage('be brief'), role: 'system' })
-  const say = async (threadId: string, ...history: object[]): Promise<ClientEvent[]> => {
-    const messages = [system(), ...history]
-    return await run(runner.url, { thread_id: threadId, run_id: crypto.randomUUID(), messages })
-  }
-  const asked = (): string => JSON.stringify(bench.gateway.requests.at(-1)?.body)
-
-  test('goes on with its conversation, of which nothing is said twice', async () => {
-    const first = await say('anew', userMessage('one'))
-    const answer = {
-      id: first.find(({ type }) => type === 'TEXT_MESSAGE_START')?.['messageId'],
-      role: 'assistant',
-      content: 'a',
-    }
-    const second = await say('anew', userMessage('one'), answer, userMessage('two'))
-    expect(textOf(second)).toBe('You said: two')
-    const history = [userMessage('one'), answer, userMessage('two'), answer]
-    const third = await say('anew', ...history, userMessage('two'))
-    expect(textOf(third)).toBe('You said: two')
-    // It lacks nothing, so it is not brought up to date.
-    expect(third.map(({ type }) => type)).not.toContain('MESSAGES_SNAPSHOT')
-    expect(asked().match(/be brief/g)).toHaveLength(1)
-  })
-
-  test('goes on behind a run that failed, also when it was the first', async () => {
-    const failed = await say('anew-failed', userMessage('fail'))
-    expect(failed.at(-1)?.type).toBe('RUN_ERROR')
-    const nothing = { id: 'e', role: 'assistant', content: '' }
-    expect(textOf(await say('anew-failed', userMessage('fail'), nothing, userMessage('go on')))).toBe(
-      'You said: go on',
-    )
-  })
-
-  test('is not told of results that it only holds', async () => {
-    const first = await say('anew-tools', userMessage('echo'))
-    const id = first.find(({ type }) => type === 'TOOL_CALL_START')?.['toolCallId']
-    const call = { id, type: 'function', function: { name: 'Bash', arguments: '{}' } }
-    const made = { id: 'm', role: 'assistant', content: '', tool_calls: [call] }
-    const result = { id: 'r', role: 'tool', content: 'echoed', toolCallId: id }
-    const next = await say('anew-tools', userMessage('echo'), made, result, userMessage('thanks'))
-    expect(textOf(next)).toBe('You said: thanks')
-    expect(next.map(({ type }) => type)).not.toContain('CUSTOM')
-  })
-
-  test('is refused with another conversation', async () => {
-    await say('anew-other', userMessage('one'))
-    const answer = { id: 'x', role: 'assistant', content: 'words' }
-    const messages = [userMessage('something else'), answer, userMessage('more')]
-    const refused = await post(runner.url, { ...runInput('anew-other'), messages })
-    expect([refused.status, await refused.json()]).toMatchObject([
-      409,
-      { error: { code: 'history_conflict' } },
-    ])
   })
 })
 

@@ -106,6 +106,13 @@ describe('a new thread', () => {
     })
   })
 
+  // With @ag-ui/client 1.0.0 a conversation whose first run failed in the middle was refused for ever.
+  test('takes the answers of its runs when all have failed', () => {
+    const failed = Object.assign(new Thread(), { hasRun: true })
+    expect(failed.take(user('u1'), assistant('a1'), tool('r1'), user('u2'))).toEqual(['u1', 'u2'])
+    expect(failed.refusal(user('x'), assistant('a1'), user('y')).code).toBe('history_conflict')
+  })
+
   test.each<[string, Message[]]>([
     ['nothing', []],
     ['no user message', [{ id: 's', role: 'system', content: 'x' }]],
