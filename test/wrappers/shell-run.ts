@@ -1,16 +1,17 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 
 export const WRAPPERS = resolve('wrappers')
 
-/** Every shell of this machine that could be `/bin/sh`. */
+const SH = '/bin/sh'
+/** Every shell of this machine that could be `/bin/sh`, and that one; once, where it is a link to another. */
 export const SHELLS: readonly (readonly string[])[] = [
-  ['/bin/sh'],
-  ['/bin/dash'],
-  ['/bin/bash', '--posix'],
-  ['/bin/busybox', 'sh'],
-].filter(([file]) => file !== undefined && existsSync(file))
+  [SH],
+  ...[['/bin/dash'], ['/bin/bash', '--posix'], ['/bin/busybox', 'sh']].filter(
+    ([file = '']) => existsSync(file) && realpathSync(file) !== realpathSync(SH),
+  ),
+]
 
 export interface Finished {
   code: number | null
