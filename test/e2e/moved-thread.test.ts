@@ -85,7 +85,7 @@ test('a thread goes on in another runner, with its session, and the log has no g
   })()
   await post(first.url, runInput('moving', 'hang on')).catch(() => undefined)
   await first.exited
-  rmSync(join(bench.directory, 'first'), { recursive: true, force: true })
+  await removeSandbox('first')
 
   const next = await runWhenFree(second.url, runInput('moving', 'what was it?'))
   expect(textOf(next)).toBe('You said: what was it?')
@@ -132,7 +132,7 @@ test('what waits for somebody moves as well: an approval, a client’s tool, the
     break
   }
   await first.stop('SIGKILL')
-  rmSync(join(bench.directory, 'first'), { recursive: true, force: true })
+  await removeSandbox('first')
 
   const second = await start('second', ask)
   const { sessions } = await bodyOf(await fetch(`${second.url}/sessions`))
@@ -214,6 +214,21 @@ test('a runner that was stopped for longer than its lease leaves the thread to t
   expect(textOf(await run(first.url, runInput('other', 'still here')))).toBe('You said: still here')
   await expect.poll(() => claudeOf(bench).length, PATIENT).toBeLessThanOrEqual(2)
 })
+
+/** What is left of a dead runner goes, as with its sandbox: first its Claude Code, which would go on writing. */
+async function removeSandbox(name: string): Promise<void> {
+  const directory = join(bench.directory, name)
+  const left = (): number[] => claudeOf({ ...bench, directory })
+  for (const pid of left()) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It has ended by itself.
+    }
+  }
+  while (left().length > 0) await new Promise((resolve) => setImmediate(resolve))
+  rmSync(directory, { recursive: true, force: true })
+}
 
 function filesIn(directory: string): string[] {
   return readdirSync(directory, { recursive: true, encoding: 'utf8' })

@@ -34,6 +34,10 @@ const SCRIPT = {
         { tool: ECHO, input: {} },
       ],
     },
+    {
+      when: { prompt: 'bare', round: 0 },
+      reply: [{ tool: 'Bash', input: { command: 'echo "bash has $TRACEPARENT."' } }],
+    },
     { when: { prompt: 'break' }, reply: [{ error: { status: 400 } }] },
     { reply: [{ usage: { input: 7, output: 5, cacheRead: 3 } }, { text: 'done' }] },
   ],
@@ -116,6 +120,17 @@ test('a run is one trace below the traceparent of its POST, which goes on to com
   )
   // Nothing of what was said or done.
   expect(JSON.stringify(spans)).not.toMatch(/secret answer|bash has/)
+})
+
+test('without a collector commands have the traceparent of their POST, and none where it had none', async () => {
+  const plain = await bench.start({ RUNNER_STATE_DIR: join(bench.directory, 'plain') })
+  const traceparent = `00-${TRACE}-${PARENT}-01`
+  const said: unknown[] = []
+  for (const headers of [{ traceparent }, {}]) {
+    const all = await events(await post(plain.url, runInput('bare', 'bare'), headers))
+    said.push(all.find(({ type }) => type === 'TOOL_CALL_RESULT')?.['content'])
+  }
+  expect(said).toEqual([`bash has ${traceparent}.`, 'bash has .'])
 })
 
 test("a subagent is an agent in its tool's span, with its own chats and tools; a tool that fails is marked", async () => {
