@@ -14,6 +14,11 @@ export const EXIT = {
 /** Names of errors about wrong usage. They are compared by name, so that no command loads modules it does not use. */
 const OF_USAGE = new Set(['PolicyError', 'MockError'])
 
+/** Returns the code of a server that failed. With a full disk, it has failed; a launch has then come to no process. */
+export function exitCodeOfServer(error: unknown): number {
+  return isCode(error, 'storage_full') ? EXIT.internal : exitCodeOfError(error)
+}
+
 export function exitCodeOfError(error: unknown): number {
   if (isCode(error, 'sandbox_failed', 'storage_full')) return EXIT.sandbox
   const isUsage = error instanceof Error && OF_USAGE.has(error.name)

@@ -5,7 +5,7 @@ import { openReader } from '../runner/open.ts'
 import type { OpenReader } from '../runner/reader.ts'
 import { createLogger } from '../telemetry/logger.ts'
 import type { CliContext } from './context.ts'
-import { EXIT, exitCodeOfError } from './exit.ts'
+import { EXIT, exitCodeOfServer } from './exit.ts'
 import { shutDown } from './serve.ts'
 import { stopSignal } from './stop-signal.ts'
 
@@ -30,7 +30,7 @@ async function read(context: CliContext): Promise<number> {
     logger.info({ url: reader.url, pid: process.pid }, 'listening')
     await stopping.stopped
   } catch (error) {
-    code = exitCodeOfError(error)
+    code = exitCodeOfServer(error)
     logger.fatal({ err: error }, toMessage(error))
   }
   const isClosed = await shutDown(reader, logging, config.limits.shutdownGraceMs)

@@ -12,7 +12,7 @@ import { StateFolder } from '../runner/state-folder.ts'
 import { createLogger, type Logger, type RunnerLogger } from '../telemetry/logger.ts'
 import type { CliContext } from './context.ts'
 import { credentialFileOption, withCredentialFile } from './credential-file.ts'
-import { EXIT, exitCodeOfError } from './exit.ts'
+import { EXIT, exitCodeOfServer } from './exit.ts'
 import {
   exitCodeOf,
   exitCodeOfState,
@@ -141,7 +141,7 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
     }
     await stopping.stopped
   } catch (error) {
-    code = exitCodeOfError(error)
+    code = exitCodeOfServer(error)
     logger.fatal({ err: error }, toMessage(error))
   }
   stateFolder.close()
