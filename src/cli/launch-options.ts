@@ -165,7 +165,7 @@ export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants)
       })
   wants.say(`${mode}: ${reason}`)
   const missing = kind === 'clone' ? await uncommittedIn(workingDirectory, env) : 0
-  if (missing > 0) wants.say(`changes of ${missing} files here are not committed: a clone lacks them`)
+  if (missing > 0) wants.say(`not committed here, so the agent does not see it: changes of ${missing} files`)
   const door = await doorOf({ context, flags, run, mode, repository: repository.name, say: wants.say })
   const home = env['HOME'] || homedir()
   return {

@@ -1,7 +1,8 @@
+import { RunnerError } from '../errors.ts'
 import { createArguments, networkArguments } from './arguments.ts'
 import type { Engine } from './engine.ts'
 import type { Isolation, Place, PlaceRequest } from './isolation.ts'
-import { containerName } from './plan.ts'
+import { containerName, EXACT_IMAGE, isExactImage } from './plan.ts'
 
 /** Isolation by containers of docker or podman. */
 export class ContainerIsolation implements Isolation {
@@ -14,8 +15,11 @@ export class ContainerIsolation implements Isolation {
     this.image = image
   }
 
-  need(signal: AbortSignal): Promise<void> {
-    return this.#engine.needImage(this.image, signal)
+  async need(signal: AbortSignal): Promise<void> {
+    // Before it is looked for, which may be a pull of minutes.
+    if (!isExactImage(this.image))
+      throw new RunnerError('config_invalid', `--image ${JSON.stringify(this.image)}: give ${EXACT_IMAGE}.`)
+    await this.#engine.needImage(this.image, signal)
   }
 
   place(request: PlaceRequest): Place {

@@ -122,6 +122,9 @@ const PASSING_PREFIX = 'VERTEX_REGION_'
 const RUN = /^[a-z0-9][a-z0-9-]{0,40}$/
 /** An image reference. None can be taken for an option. */
 const IMAGE = /^[a-z0-9][a-z0-9._/:-]*(?::(?<tag>\w[\w.-]{0,127})|@sha256:[0-9a-f]{64})$/
+/** The form that an image has to have, for messages. */
+export const EXACT_IMAGE = 'an exact tag, not latest, or a digest: name:1.2.3 or name@sha256:…'
+
 /** Whether a reference names the same image tomorrow. */
 export function isExactImage(text: string): boolean {
   const reference = IMAGE.exec(text)
@@ -197,8 +200,7 @@ function problemsOf(request: LaunchRequest): string[] {
   const { run, image, user, environment, limits } = request
   const problems: string[] = []
   if (!RUN.test(run)) problems.push('run: a-z, 0-9 and -, at most 41 characters, no - in front')
-  if (image !== undefined && !isExactImage(image))
-    problems.push('image: an exact tag, not latest, or a digest: name:1.2.3 or name@sha256:…')
+  if (image !== undefined && !isExactImage(image)) problems.push(`image: ${EXACT_IMAGE}`)
   if (image === undefined && request.mode === 'public')
     problems.push('mode: a process has no network of its own, so it is private')
   if (!Number.isInteger(user.uid) || user.uid <= 0) problems.push('user: not root')

@@ -2,13 +2,14 @@
 
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { repositoryAt } from '../../src/launch/checkout.ts'
+import { ContainerIsolation } from '../../src/launch/container-place.ts'
 import { Engine } from '../../src/launch/engine.ts'
 import { openGatewayRelay } from '../../src/launch/gateway-relay.ts'
 import { findRunFolders, makeRunFolder } from '../../src/launch/run-folder.ts'
@@ -150,5 +151,13 @@ test('an image that is being pulled is not waited for when the launch is ended',
   await readFile(pulling)
   launch.abort(new Error('the launch was ended'))
   await expect(needed).rejects.toThrow('the launch was ended')
+  // What names another image tomorrow is not even pulled.
+  rmSync(pulling)
+  for (const image of ['agui-runner', 'agui-runner:latest', 'Agui-Runner:1', '--help', ''])
+    await expect(new ContainerIsolation(engine, image).need(launch.signal)).rejects.toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringContaining('an exact tag'),
+    })
+  expect(existsSync(pulling)).toBe(false)
   rmSync(folder, { recursive: true })
 })
