@@ -33,7 +33,7 @@ export async function postRun(url: string, prompt: Prompt): Promise<RunTimes> {
   const response = await send(url, { method: 'POST', body })
   const times = { firstMs: 0, lastMs: 0, deltas: 0, endMs: 0 }
   let last: ClientEvent = { type: 'nothing' }
-  for await (const events of eventPiecesOf<ClientEvent>(response)) {
+  for await (const events of eventsOf<ClientEvent>(response)) {
     last = events.at(-1) ?? last
     const deltas = events.filter(({ type }) => type === 'TEXT_MESSAGE_CONTENT').length
     if (deltas === 0) continue
@@ -88,13 +88,8 @@ interface ClientEvent {
 
 const DATA = 'data: '
 
-/** Each frame of an SSE answer, parsed. */
-export async function* eventsOf<Event = ClientEvent>(response: IncomingMessage): AsyncGenerator<Event> {
-  for await (const events of eventPiecesOf<Event>(response)) yield* events
-}
-
-/** The frames of each piece that arrives: a promise a frame would cost a measured client more than parsing it. */
-async function* eventPiecesOf<Event>(response: IncomingMessage): AsyncGenerator<Event[]> {
+/** The frames of an SSE answer, parsed, for each piece that arrives: a promise a frame would cost more than parsing it. */
+export async function* eventsOf<Event>(response: IncomingMessage): AsyncGenerator<Event[], undefined> {
   let rest = ''
   for await (const text of response.setEncoding('utf8')) {
     const frames = (rest + text).split('\n\n')
