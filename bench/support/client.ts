@@ -33,11 +33,13 @@ export async function postRun(url: string, prompt: Prompt): Promise<RunTimes> {
   const response = await send(url, { method: 'POST', body })
   const times = { firstMs: 0, lastMs: 0, deltas: 0, endMs: 0 }
   let last: ClientEvent = { type: 'nothing' }
-  for await (const event of eventsOf(response)) {
-    last = event
-    if (event.type !== 'TEXT_MESSAGE_CONTENT') continue
+  for await (const events of eventsOf<ClientEvent>(response)) {
+    last = events.at(-1) ?? last
+    const deltas = events.filter(({ type }) => type === 'TEXT_MESSAGE_CONTENT').length
+    if (deltas === 0) continue
     times.lastMs = performance.now() - start
-    if (times.deltas++ === 0) times.firstMs = times.lastMs
+    if (times.deltas === 0) times.firstMs = times.lastMs
+    times.deltas += deltas
   }
   times.endMs = performance.now() - start
   if (last.outcome?.type !== 'success') throw new Error(`the run ended with ${JSON.stringify(last)}`)
@@ -86,16 +88,16 @@ interface ClientEvent {
 
 const DATA = 'data: '
 
-/** Each frame of an SSE answer, parsed. */
-export async function* eventsOf<Event = ClientEvent>(response: IncomingMessage): AsyncGenerator<Event> {
+/** The frames of an SSE answer, parsed, for each piece that arrives: a promise a frame would cost more than parsing it. */
+export async function* eventsOf<Event>(response: IncomingMessage): AsyncGenerator<Event[], undefined> {
   let rest = ''
   for await (const text of response.setEncoding('utf8')) {
     const frames = (rest + text).split('\n\n')
     rest = frames.pop() ?? ''
-    for (const frame of frames) {
+    yield frames.flatMap((frame) => {
       const at = frame.indexOf(DATA)
-      if (at >= 0) yield JSON.parse(frame.slice(at + DATA.length))
-    }
+      return at >= 0 ? [JSON.parse(frame.slice(at + DATA.length))] : []
+    })
   }
 }
 

@@ -76,10 +76,10 @@ class PeerSession {
   readonly #url: string
   readonly #sessionId: string
   /** One stream for all turns: a new one would begin with what the server still has of earlier turns. */
-  readonly #messages: AsyncGenerator<Message>
+  readonly #messages: AsyncGenerator<Message[], undefined>
   #calls = 1
 
-  constructor(url: string, sessionId: string, messages: AsyncGenerator<Message>) {
+  constructor(url: string, sessionId: string, messages: AsyncGenerator<Message[], undefined>) {
     this.#url = url
     this.#sessionId = sessionId
     this.#messages = messages
@@ -92,12 +92,17 @@ class PeerSession {
     const times = { firstMs: 0, lastMs: 0, deltas: 0 }
     const params = { sessionId: this.#sessionId, prompt: [{ type: 'text', text }] }
     const answered = call(this.#url, id, 'session/prompt', params)
-    for (;;) {
-      const { value: message } = await this.#messages.next()
-      if (message === undefined || message.id === id) break
-      if (message.params?.update?.sessionUpdate !== 'agent_message_chunk') continue
+    for (let isAnswered = false; !isAnswered; ) {
+      const { value: messages } = await this.#messages.next()
+      if (messages === undefined) break
+      isAnswered = messages.some((message) => message.id === id)
+      const deltas = messages.filter(
+        ({ params: told }) => told?.update?.sessionUpdate === 'agent_message_chunk',
+      ).length
+      if (deltas === 0) continue
       times.lastMs = performance.now() - start
-      if (times.deltas++ === 0) times.firstMs = times.lastMs
+      if (times.deltas === 0) times.firstMs = times.lastMs
+      times.deltas += deltas
     }
     await answered
     return times

@@ -7,7 +7,7 @@ import { paced } from '../../../src/claude/process/pace.ts'
 import { spawnDetached } from '../../../src/claude/process/spawning.ts'
 
 const AT_ONCE = 16
-const EVERY_MS = 4
+const EVERY_MS = 3
 
 // Time passes only where a test says so.
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }))
@@ -85,8 +85,8 @@ test('an output that is destroyed while it waits ends', async () => {
 })
 
 test('what a process writes meanwhile is left to the system, and read at once', async () => {
-  const lines = Array.from({ length: 300 }, (_, index) => `line ${index}`)
-  const script = 'for i in $(seq 0 299); do echo "line $i"; done; echo done >&2; read -r _'
+  const lines = Array.from({ length: 100 }, (_, index) => `line ${index}`)
+  const script = 'for i in $(seq 0 99); do echo "line $i"; done; echo done >&2; read -r _'
   const spawning = { mark: 'pace', observed: () => ({ threadId: 't' }) }
   const options = { command: '/bin/bash', args: ['-c', script], env: { PATH: process.env['PATH'] } }
   const { stdout, stderr, stdin } = spawnDetached(
