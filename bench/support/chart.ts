@@ -33,7 +33,8 @@ export function chartOf(measured: readonly Measured[], caption: string): string 
       row.reference === undefined ? [] : [{ ...row, reference: row.reference }],
     )
     if (pairs.length === 0) continue
-    text(8, title, ' class="head"')
+    // What stands in brackets is for who types the command.
+    text(8, title.replace(/ \(.*\)$/, ''), ' class="head"')
     y += BAR + GAP / 2
     for (const { label, unit, ours, reference, against = 'the reference' } of pairs) {
       const [own, other] = [medianOf(ours), medianOf(reference)]
