@@ -1,6 +1,6 @@
 import { freePort, postRun, untilHealthy } from '../support/client.ts'
 import type { Measure, Row } from '../support/measure.ts'
-import { PEER_PACKAGES, SandboxAgent } from '../support/sandbox-agent.ts'
+import { SandboxAgent } from '../support/sandbox-agent.ts'
 import { compare, interleave, type Pair } from '../support/statistics.ts'
 import type { Workshop } from '../support/workshop.ts'
 
@@ -10,7 +10,7 @@ const HEALTH_MS = 60_000
 
 export const peers: Measure = {
   name: 'peers',
-  title: `Beside ${AGAINST} on the same mock, the same Claude Code (--peers FOLDER, with npm install ${PEER_PACKAGES.join(' ')})`,
+  title: `The same mock and Claude Code behind ${AGAINST} (--peers FOLDER)`,
   run: measure,
 }
 

@@ -33,7 +33,8 @@ export function chartOf(measured: readonly Measured[], caption: string): string 
       row.reference === undefined ? [] : [{ ...row, reference: row.reference }],
     )
     if (pairs.length === 0) continue
-    text(8, title, ' class="head"')
+    // What stands in brackets is for who types the command.
+    text(8, title.replace(/ \(.*\)$/, ''), ' class="head"')
     y += BAR + GAP / 2
     for (const { label, unit, ours, reference, against = 'the reference' } of pairs) {
       const [own, other] = [medianOf(ours), medianOf(reference)]
@@ -47,7 +48,7 @@ export function chartOf(measured: readonly Measured[], caption: string): string 
   }
   text(8, caption)
   const size = `width="${WIDTH}" height="${y + BAR + GAP}" viewBox="0 0 ${WIDTH} ${y + BAR + GAP}"`
-  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img">\n<style>${STYLE}</style>\n${parts.join('\n')}\n</svg>\n`
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size}>\n<title>${escaped(caption)}</title>\n<style>${STYLE}</style>\n${parts.join('\n')}\n</svg>\n`
 }
 
 function medianOf(figure: Spread | number): number {

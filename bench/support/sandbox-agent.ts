@@ -7,9 +7,6 @@ import type { TurnTimes } from './bare-cli.ts'
 import { eventsOf, readJson, send } from './client.ts'
 import type { Command } from './proc.ts'
 
-/** What is installed where `--peers` points: `npm install` of these. */
-export const PEER_PACKAGES = ['sandbox-agent@0.4.2', '@agentclientprotocol/claude-agent-acp@0.101.0'] as const
-
 /** A message of the Agent Client Protocol, as far as this looks at it. */
 interface Message {
   id?: number
@@ -18,7 +15,7 @@ interface Message {
 }
 
 export interface SandboxAgentPlace {
-  /** The folder in which `PEER_PACKAGES` are installed. */
+  /** Where `npm install sandbox-agent@0.4.2 @agentclientprotocol/claude-agent-acp@0.101.0` was run. */
   peers: string
   /** An empty folder for this server. */
   folder: string

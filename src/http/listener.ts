@@ -158,6 +158,10 @@ export class Listener {
     else {
       // What follows on the connection stays in the kernel, however long it is.
       socket.pause()
+      // Node itself reads on when a request is complete, so that requests sent in one go would all be read.
+      setImmediate(() => {
+        if (this.#app === undefined) socket.pause()
+      })
       const pass = (app: Server): void => {
         app.emit('request', request, response)
         socket.resume()
