@@ -33,7 +33,7 @@ export function judgePush(
     const [text = '', more] = splitOnce(line.toString('latin1').replace(/\n$/, ''), '\0')
     if (more !== undefined) {
       if (commands.length > 0) throw new Refusal('The push names capabilities twice.', 400)
-      capabilities = new Set(more.split(' ').filter((name) => name !== ''))
+      capabilities = capabilitiesIn(more)
     }
     if (more === undefined && SHALLOW.test(text)) continue
     const [, short, long, ref = ''] = COMMAND.exec(text) ?? []
@@ -72,6 +72,11 @@ export function refusalReport({ refs, capabilities }: Push, refused: ReadonlyMap
 
 const SIDE_BAND = 995
 const SIDE_BAND_64K = 65_515
+
+/** Returns the names as git's server finds them: between white space of any kind, with a value or without one. */
+function capabilitiesIn(text: string): Set<string> {
+  return new Set(text.split(/\s+/).map((one) => one.replace(/=.*/, '')))
+}
 
 function splitOnce(text: string, by: string): [string, string | undefined] {
   const at = text.indexOf(by)

@@ -385,6 +385,20 @@ describe('git', () => {
     expect(server.authorizations).toHaveLength(before)
   })
 
+  test.each(['push-options', 'push-options=1', '\tpush-options', 'push-options\ratomic'])(
+    'push options that are asked for as %j are not passed on',
+    async (words) => {
+      const before = server.authorizations.length
+      const line = `${zero} ${'1'.repeat(40)} refs/heads/agui/x\0report-status ${words}`
+      const answer = await fetch(`${url}/git/acme/app/git-receive-pack`, {
+        method: 'POST',
+        body: `${pkt(line)}00000000`,
+      })
+      expect(await answer.text()).toContain('ng refs/heads/agui/x push options are not passed on')
+      expect(server.authorizations).toHaveLength(before)
+    },
+  )
+
   test.each([
     '/git/acme/app.git/HEAD',
     '/git/acme/app.git/objects/info/packs',
