@@ -199,7 +199,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   ],
   'one-off': ['agui', 'errors'],
   launch: ['config', 'errors', 'process-table', 'repository-name', 'sandbox/bwrap', 'sandbox/egress'],
-  ci: ['errors', 'launch', 'redaction', 'repository-name', 'whole-number'],
+  ci: ['errors', 'launch', 'redaction', 'repository-name', 'whole-number', 'workspace'],
   cli: [
     'agent',
     'agui',
@@ -228,6 +228,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'telemetry',
     'tunnel',
     'whole-number',
+    'workspace',
   ],
   main: ['cli', 'errors', 'package-directory'],
 }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { RunnerError } from '../errors.ts'
 import { isExactImage } from '../launch/plan.ts'
 import { wholeNumber } from '../whole-number.ts'
+import { isBranchName } from '../workspace/repository-url.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -41,7 +42,7 @@ const Inputs = z.object({
   isolation: given(choice('auto', 'container', 'process')).default('container'),
   workspace: given(choice('clone', 'mount', 'none')).default('clone'),
   depth: given(wholeNumber({ min: 1, unit: 'commits' })),
-  'base-branch': given(line(/^(?!.*\.\.)[A-Za-z0-9_][\w./-]*$/, 'the name of a branch')),
+  'base-branch': given(z.string().trim().refine(isBranchName, 'must be the name of a branch')),
   'branch-prefix': given(line(/^[A-Za-z0-9][\w.-]*\/$/, 'a name with a slash behind it: agui/')).default(
     'agui/',
   ),

@@ -19,6 +19,7 @@ import { decideMode } from '../launch/visibility.ts'
 import { readKnownSecrets } from '../redaction/known-secrets.ts'
 import { isRepositoryName } from '../repository-name.ts'
 import { toWholeNumber } from '../whole-number.ts'
+import { isBranchName } from '../workspace/repository-url.ts'
 import { type AppFlags, addAppOptions, readApp } from './app-options.ts'
 import type { CliContext } from './context.ts'
 
@@ -45,7 +46,6 @@ export interface LaunchFlags extends AppFlags {
 const GIB = 1024 ** 3
 const MEMORY_GIB = 4
 const ASK_MS = 10_000
-const BRANCH = /^[A-Za-z0-9_][\w./-]*$/
 /** The form that a gateway's control API requires. */
 const BRANCH_PREFIX = /^[A-Za-z0-9][\w.-]*\/$/
 
@@ -132,7 +132,7 @@ function toDepth(text: string): number {
 }
 
 function toBranch(text: string): string {
-  if (!BRANCH.test(text) || text.includes('..')) throw new InvalidArgumentError('Give a branch.')
+  if (!isBranchName(text)) throw new InvalidArgumentError('Give a branch.')
   return text
 }
 

@@ -229,14 +229,19 @@ function folderProblems(request: LaunchRequest): string[] {
 }
 
 function partProblems({ guarded, startIn }: LaunchRequest): string[] {
-  const paths = guarded.map(({ path }) => path)
-  const bad = [...paths, startIn].filter((path) => path.startsWith('/') || !isMountable(path))
-  return bad.map(
+  const bad = guarded.map(({ path }) => path).filter((path) => path.startsWith('/') || !isMountable(path))
+  const problems = bad.map(
     (path) => `workspace: ${JSON.stringify(path)} in it has a comma, quote or line end in its name`,
   )
+  // It is no mount of its own, only a variable inside.
+  if (/^\/|[\0\r\n]/.test(startIn) || hasParent(startIn))
+    problems.push(`workspace: ${JSON.stringify(startIn)} is no folder in it to start in`)
+  return problems
 }
 
 /** The engines' mount syntax separates words by commas. */
 function isMountable(path: string): boolean {
-  return !/[,\0\r\n"]/.test(path) && !path.split('/').includes('..')
+  return !/[,\0\r\n"]/.test(path) && !hasParent(path)
 }
+
+const hasParent = (path: string): boolean => path.split('/').includes('..')

@@ -8,6 +8,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { parseRunFlags } from '../../src/cli/run.ts'
 import { repositoryAt } from '../../src/launch/checkout.ts'
 import { ContainerIsolation } from '../../src/launch/container-place.ts'
 import { Engine } from '../../src/launch/engine.ts'
@@ -90,6 +91,18 @@ test.each(['app', '../..', 'acme/..', 'acme/app.git', 'acme/app/x', '-a/app', 'a
   '%j names no repository',
   (name) => expect(isRepositoryName(name)).toBe(false),
 )
+
+test.each([
+  ['feature/#42-größe', true],
+  ['dependabot/npm_and_yarn/@types/node', true],
+  ['main~1', false],
+  ['a..b', false],
+  ['--upload-pack=x', false],
+])('--base %s is a branch: %s', (base, isBranch) => {
+  const parsed = (): unknown => parseRunFlags(['--base', base], '0').base
+  if (isBranch) expect(parsed()).toBe(base)
+  else expect(parsed).toThrow('Give a branch.')
+})
 
 test('a server with a path of its own', () => {
   expect(repositoryAt('https://ghe.example/git/acme/app.git', 'https://ghe.example/git')).toBe('acme/app')

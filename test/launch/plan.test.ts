@@ -217,6 +217,8 @@ describe('is refused', () => {
     ['workspace', { guarded: [{ path: '../above', access: 'write' }] }],
     ['workspace', { guarded: [{ path: '/etc', access: 'write' }] }],
     ['workspace', { startIn: '../above' }],
+    ['workspace', { startIn: '/etc' }],
+    ['workspace', { startIn: 'a\nb' }],
     ['agentFolder', { agentFolder: '/dev/shm/x' }],
     ['environment', { environment: { LLM_MODEL: 'a\nb' } }],
     ['limits.pids', { limits: { memoryBytes: 1, pids: 0, cpus: 1, logBytes: 1, stopGraceMs: 1 } }],
@@ -224,6 +226,14 @@ describe('is refused', () => {
     if (good === undefined) throw new Error('no sample')
     expect(() => planLaunch({ ...good, ...change })).toThrow(`${words}:`)
   })
+})
+
+test('the folder to start in may have a name that no mount could', () => {
+  const [good] = fc.sample(request, { numRuns: 1, seed: 1 })
+  if (good === undefined) throw new Error('no sample')
+  const { environment, mounts } = planLaunch({ ...good, startIn: 'a, "b"' })
+  expect(environment['WORKSPACE_PATH']).toBe(`${INSIDE.workspace}/a, "b"`)
+  expect(JSON.stringify(mounts)).not.toContain('a, ')
 })
 
 describe('a process', () => {
