@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander'
 import { EXIT, exitCodeOfError } from './cli/exit.ts'
 import { withoutSecrets } from './cli/secrets.ts'
 import { toMessage } from './errors.ts'
+import { printable } from './one-off/printable.ts'
 import { PACKAGE_DIRECTORY } from './package-directory.ts'
 
 // Node 22 and later can cache compiled code. The cache lies beside the code, where only those who can change the code
@@ -57,7 +58,8 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.config
   else {
-    const text = await withoutSecrets(toMessage(error), context.env)
+    // A launch's error quotes what was printed inside.
+    const text = printable(await withoutSecrets(toMessage(error), context.env))
     process.stderr.write(`agui-runner: ${text}\n`)
     process.exitCode = exitCodeOfError(error)
   }

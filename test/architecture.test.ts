@@ -230,7 +230,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'whole-number',
     'workspace',
   ],
-  main: ['cli', 'errors', 'package-directory'],
+  main: ['cli', 'errors', 'one-off', 'package-directory'],
 }
 
 /** A package named here is reached from these layers only; every other package from anywhere. */

@@ -6,6 +6,7 @@ import { launch } from '../launch/launch.ts'
 import { type LaunchSettings, prepareLaunch } from '../launch/prepare.ts'
 import { sweep } from '../launch/sweep.ts'
 import { parseDuration } from '../one-off/duration.ts'
+import { printable, printableInLine } from '../one-off/printable.ts'
 import type { CliContext } from './context.ts'
 import { EXIT } from './exit.ts'
 import { addLaunchOptions, type LaunchFlags, launchOptionsOf } from './launch-options.ts'
@@ -33,7 +34,7 @@ export function sweepCommand(context: CliContext): Command {
         parent: tmpdir(),
         path: env['PATH'],
       })
-      for (const { kind, name } of swept) process.stdout.write(`${kind} ${name}\n`)
+      for (const { kind, name } of swept) process.stdout.write(`${kind} ${printableInLine(name)}\n`)
     })
 }
 
@@ -49,7 +50,7 @@ export function launchCommand(context: CliContext): Command {
 /** @returns the exit code. */
 async function launchAndStay(context: CliContext, flags: LaunchFlags): Promise<number> {
   const say = (line: string): void => {
-    process.stderr.write(`agui-runner: ${line}\n`)
+    process.stderr.write(`agui-runner: ${printable(line)}\n`)
   }
   const stopping = stopSignal(() => say('stopping'))
   const { signal } = stopping

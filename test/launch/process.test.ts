@@ -165,6 +165,17 @@ describe('a launch', () => {
     expect(left()).toEqual([])
   }, 60_000)
 
+  test('says nothing that a terminal would obey, neither in its error nor when it is swept', async () => {
+    const folder = join(bench.directory, 'agui-launch-\u001b[2J\nfolder ')
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'launch.json'), JSON.stringify({ run: 'x', pid: 4_194_305, startedAt: 0 }))
+    const { stdout } = await outside.run([], { command: 'sweep' })
+    expect(stdout).toBe(`folder ${bench.directory}/agui-launch-\ufffd[2J\ufffdfolder \n`)
+    const args = ['--isolation', 'process', '--workspace', 'none', '--policy', '\u001b[2J']
+    const refused = await outside.run(args, { command: 'launch' })
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('\ufffd[2J')])
+  })
+
   test('that cannot be is refused with one sentence: an open network, an engine that was named, no model', async () => {
     const refused = await outside.run([
       ...['--isolation', 'process', '--workspace', 'none', '--mode', 'public', '-p', 'x'],
