@@ -136,6 +136,8 @@ export class OneOff {
         'config_invalid',
         'A container has no earlier thread: --continue and --thread go with --here.',
       )
+    if (thread !== undefined && /^\.{0,2}$/.test(thread))
+      throw new RunnerError('config_invalid', `--thread ${JSON.stringify(thread)}: give it another name.`)
     if (isContinued !== true) return thread ?? newId()
     const last = await new HereThreads(this.#context).last()
     if (last === undefined)

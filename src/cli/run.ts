@@ -62,7 +62,11 @@ async function runAndTell(context: CliContext, flags: RunFlags): Promise<number>
   const say = (line: string): void => {
     process.stderr.write(`agui-runner: ${printable(line)}\n`)
   }
-  const stdout = new Output(process.stdout, () => oneOff.stop('nobody reads stdout', undefined))
+  const stdout = new Output(process.stdout, (problem) =>
+    problem === undefined
+      ? oneOff.stop('nobody reads stdout', undefined)
+      : oneOff.stop('stdout cannot be written', `stdout cannot be written: ${problem}`),
+  )
   const onText = async (text: string): Promise<void> => {
     if (flags.json !== true) await stdout.write(context.isTerminal ? printable(text) : text)
   }
@@ -72,7 +76,8 @@ async function runAndTell(context: CliContext, flags: RunFlags): Promise<number>
   if (flags.json === true && report !== undefined)
     await stdout.write(`${await withoutSecrets(JSON.stringify(report), context.env)}\n`)
   await stdout.flush()
-  return report?.exitCode ?? EXIT.ok
+  const exitCode = report?.exitCode ?? EXIT.ok
+  return exitCode === EXIT.ok && stdout.problem !== undefined ? EXIT.internal : exitCode
 }
 
 function toDuration(text: string): number {

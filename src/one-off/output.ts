@@ -8,14 +8,22 @@ import { RunnerError, toMessage } from '../errors.ts'
 export class Output {
   readonly #stream: Writable
   #isLost = false
+  #problem: string | undefined
 
-  /** Calls `onLost` once, when the reader has left (`| head`). */
-  constructor(stream: Writable, onLost: () => void) {
+  /** Calls `onLost` once: with the reason when writing fails, without one when the reader has left (`| head`). */
+  constructor(stream: Writable, onLost: (problem: string | undefined) => void) {
     this.#stream = stream
-    stream.on('error', () => {
-      if (!this.#isLost) onLost()
+    stream.on('error', (error) => {
+      if (this.#isLost) return
       this.#isLost = true
+      if (!('code' in error && error.code === 'EPIPE')) this.#problem = toMessage(error)
+      onLost(this.#problem)
     })
+  }
+
+  /** The reason why the output is incomplete although its reader is there. */
+  get problem(): string | undefined {
+    return this.#problem
   }
 
   /** Waits for a slow reader. */

@@ -97,6 +97,17 @@ describe('a run that is ended from outside is cancelled, with what it said', () 
   })
 })
 
+test.each([
+  ['the object', ['--json', '-p', 'hello'], 1],
+  ['the text', ['-p', 'stream'], 4],
+])('where %s cannot be written is no success', async (_, args, code) => {
+  const full = await oneOff(bench, ['--here', ...args], { stdout: '/dev/full' })
+  expect([full.code, full.stderr]).toEqual([
+    code,
+    expect.stringContaining('stdout cannot be written: ENOSPC'),
+  ])
+})
+
 test('where nobody can be asked, what asks is refused and said, and the run goes on', async () => {
   const { code, stdout, stderr } = await oneOff(bench, ['--here', '--json', '-p', 'make it'], {
     env: { PERMISSION_MODE: 'ask' },
@@ -134,6 +145,7 @@ test.each([
   [['-c', '-p', 'hello'], 'go with --here'],
   [['--here', '-p', ' '], 'the prompt is empty'],
   [['--here', '-p', 'a', '--prompt-file', 'b'], 'not both'],
+  [['--here', '-p', 'a', '--thread', '..'], '--thread "..": give it another name.'],
   [['--here', '-p', 'a', '--time-limit', '5'], '90s, 30m or 2h'],
   [['--here', '-p', 'a', '--time-limit', '597h'], 'at most 596h'],
   [

@@ -20,6 +20,8 @@ export interface OneOffStart {
   input?: string | null
   /** On a terminal of its own: stdin, stdout and stderr are one. */
   onTerminal?: boolean
+  /** The file that stdout goes to. */
+  stdout?: string
   /** Default: the bench's workspace. */
   cwd?: string
   /** Default: `run`. */
@@ -33,7 +35,11 @@ export function startOneOff(bench: Bench, args: readonly string[], options: OneO
   const { env = {}, input = '', onTerminal = false, command: name = 'run' } = options
   const command = [process.execPath, MAIN, name, ...args]
   const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
-  const [program = '', ...rest] = onTerminal ? ['script', '-qec', quoted, '/dev/null'] : command
+  const [program = '', ...rest] = onTerminal
+    ? ['script', '-qec', quoted, '/dev/null']
+    : options.stdout === undefined
+      ? command
+      : ['sh', '-c', `exec ${quoted} >'${options.stdout}'`]
   const child = spawn(program, rest, {
     cwd: options.cwd ?? bench.workspace,
     ...options.user,
