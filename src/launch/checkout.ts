@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { RunnerError, toMessage } from '../errors.ts'
 import { isRepositoryName } from '../repository-name.ts'
 
 const ASK_MS = 10_000
@@ -50,19 +51,41 @@ export async function uncommittedIn(folder: string, env: Env): Promise<number> {
   return ((await ask(folder, args, env)) ?? '').split('\0').length - 1
 }
 
+/**
+ * A repository of another user is cloned when this user's own git takes it (`safe.directory`).
+ *
+ * @throws {RunnerError} `config_invalid` with git's remedy.
+ */
+export async function refuseForeign(folder: string, env: Env): Promise<void> {
+  try {
+    await git(folder, ['rev-parse', '--git-dir'], env)
+  } catch (error) {
+    const [remedy] = /git config --global --add safe\.directory .*/.exec(toMessage(error)) ?? []
+    if (remedy === undefined) return
+    throw new RunnerError(
+      'config_invalid',
+      `${folder} is of a repository that belongs to another user, and git does not take it. If you trust it: ${remedy}`,
+    )
+  }
+}
+
 /** Returns what git says in the folder; undefined when it fails. */
 async function ask(folder: string, args: readonly string[], env: Env): Promise<string | undefined> {
   try {
-    const { stdout } = await promisify(execFile)('git', ['-C', folder, ...args], {
-      env: {
-        ...{ PATH: env['PATH'], HOME: env['HOME'], XDG_CONFIG_HOME: env['XDG_CONFIG_HOME'] },
-        GIT_OPTIONAL_LOCKS: '0',
-      },
-      timeout: ASK_MS,
-      maxBuffer: OUTPUT_BYTES_MAX,
-    })
-    return stdout
+    return await git(folder, args, env)
   } catch {
     return undefined
   }
+}
+
+async function git(folder: string, args: readonly string[], env: Env): Promise<string> {
+  const { stdout } = await promisify(execFile)('git', ['-C', folder, ...args], {
+    env: {
+      ...{ PATH: env['PATH'], HOME: env['HOME'], XDG_CONFIG_HOME: env['XDG_CONFIG_HOME'] },
+      ...{ GIT_OPTIONAL_LOCKS: '0', LC_ALL: 'C' },
+    },
+    timeout: ASK_MS,
+    maxBuffer: OUTPUT_BYTES_MAX,
+  })
+  return stdout
 }

@@ -27,6 +27,11 @@ export interface WorkspaceRequest {
 
 const CLONE_MS = 300_000
 
+/** Whether the user trusts a checkout of somebody else is asked before (`refuseForeign`); here git is given no settings. */
+const TRUSTING = ['-c', 'safe.directory=*', '-c', 'core.hooksPath=/dev/null']
+/** The same for the git that reads the checkout, to which no options are handed on. */
+const TRUSTING_READER = ['--upload-pack', "git -c safe.directory='*' upload-pack"]
+
 interface Mounted {
   /** The folder to mount, as its real path. */
   folder: string
@@ -67,8 +72,7 @@ export async function prepareMounted(request: WorkspaceRequest): Promise<Mounted
 async function clone({ source, target, path, branch, base, depth }: WorkspaceRequest): Promise<string> {
   const env = gitEnvironment(path)
   const git = async (...args: string[]): Promise<string> => {
-    const whole = ['-c', 'core.hooksPath=/dev/null', ...args]
-    return (await promisify(execFile)('git', whole, { env, timeout: CLONE_MS })).stdout
+    return (await promisify(execFile)('git', [...TRUSTING, ...args], { env, timeout: CLONE_MS })).stdout
   }
   const shallow = depth === undefined ? [] : ['--depth', String(depth)]
   const from = base === undefined ? undefined : await refOf(base, source, git)
@@ -85,11 +89,22 @@ async function clone({ source, target, path, branch, base, depth }: WorkspaceReq
       .then((said) => said.split('\n'))
       .catch(() => [])
     startIn = prefix.replace(/\/$/, '')
-    await git('clone', '--quiet', '--no-local', ...shallow, '--', top, target)
+    await git('clone', '--quiet', '--no-local', ...TRUSTING_READER, ...shallow, '--', top, target)
     // It names a folder of this machine, which does not exist inside.
     await git('-C', target, 'remote', 'remove', 'origin')
     if (from !== undefined)
-      await git('-C', target, 'fetch', '--quiet', '--no-tags', ...shallow, '--', top, from)
+      await git(
+        '-C',
+        target,
+        'fetch',
+        '--quiet',
+        '--no-tags',
+        ...TRUSTING_READER,
+        ...shallow,
+        '--',
+        top,
+        from,
+      )
     const start = from === undefined ? [] : ['FETCH_HEAD']
     await git('-C', target, 'switch', '--quiet', '--create', branch, ...start)
   } catch (error) {
@@ -101,7 +116,7 @@ async function clone({ source, target, path, branch, base, depth }: WorkspaceReq
       )
     throw new RunnerError(
       'config_invalid',
-      `${source} cannot be cloned: ${toMessage(error).trim().split('\n').at(-1)}. Use --workspace mount or none for a folder without git.`,
+      `${source} cannot be cloned: ${reasonOf(error)}. Use --workspace mount or none for a folder without git.`,
     )
   }
   if (!(await isFolderIn(target, startIn)))
@@ -110,6 +125,12 @@ async function clone({ source, target, path, branch, base, depth }: WorkspaceReq
       `${source} is not in the commit that is cloned: commit it, or use --workspace mount.`,
     )
   return startIn
+}
+
+/** Returns the line in which git says what is wrong; the others say what else it did not do. */
+function reasonOf(error: unknown): string {
+  const lines = toMessage(error).trim().split('\n')
+  return lines.find((line) => /^(?:fatal|error):/.test(line)) ?? lines.at(-1) ?? ''
 }
 
 async function isFolderIn(target: string, path: string): Promise<boolean> {
@@ -156,7 +177,7 @@ export async function fetchCommits(
   // Where the clone lacks an object, git would fetch it as its settings say, by a program that they name.
   const env = { ...gitEnvironment(path), GIT_NO_LAZY_FETCH: '1' }
   const git = async (...args: string[]): Promise<string[]> => {
-    const whole = ['-C', source, '-c', 'core.hooksPath=/dev/null', ...args]
+    const whole = ['-C', source, ...TRUSTING, ...args]
     const { stdout } = await promisify(execFile)('git', whole, { env, timeout: CLONE_MS })
     return stdout.split('\n').filter((line) => line !== '')
   }

@@ -4,11 +4,12 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, w
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { uncommittedIn } from '../../src/launch/checkout.ts'
+import { refuseForeign, uncommittedIn } from '../../src/launch/checkout.ts'
 import { fetchCommits, prepareMounted, type WorkspaceRequest } from '../../src/launch/mounted.ts'
 import { git } from '../support/git-server.ts'
 import { SmallDisk } from '../support/small-disk.ts'
 
+const isRoot = process.getuid?.() === 0
 const directory = mkdtempSync(join(tmpdir(), 'agui-clone-'))
 const [origin, checkout] = [join(directory, 'origin'), join(directory, 'checkout')]
 afterAll(() => rmSync(directory, { recursive: true }))
@@ -138,6 +139,35 @@ test('what an agent makes of its clone’s settings is not executed when its com
   const back = fetchCommits({ source: checkout, target, path: process.env['PATH'] }, 'settings')
   await expect(back).rejects.toThrow()
   expect(existsSync(marker)).toBe(false)
+})
+
+test.runIf(isRoot)('a checkout of somebody else is cloned when the user’s own git takes it', async () => {
+  const source = join(directory, 'foreign')
+  execFileSync('cp', ['-r', origin, source])
+  execFileSync('chown', ['-R', '12345:12345', source])
+  const env = { PATH: process.env['PATH'], HOME: join(directory, 'home') }
+  mkdirSync(env.HOME)
+  const remedy = `git config --global --add safe.directory ${source}`
+  await expect(refuseForeign(source, env)).rejects.toMatchObject({
+    code: 'config_invalid',
+    message: expect.stringContaining(remedy),
+  })
+  execFileSync('sh', ['-c', remedy], { env })
+  await refuseForeign(source, env)
+  const target = await prepare('trusted', { source, base: 'main' })
+  git(target, 'commit', '-q', '--allow-empty', '-m', 'new')
+  const ref = 'refs/agui-runner/trusted/agui/trusted'
+  expect(await fetchCommits({ source, target, path: env.PATH }, 'trusted')).toEqual([ref])
+})
+
+test('what git cannot clone is refused with its reason', async () => {
+  const source = join(directory, 'broken')
+  execFileSync('cp', ['-r', origin, source])
+  rmSync(join(source, '.git/objects'), { recursive: true })
+  await expect(prepare('never', { source })).rejects.toMatchObject({
+    code: 'config_invalid',
+    message: expect.stringMatching(/cannot be cloned: (?:fatal|error): /),
+  })
 })
 
 test('no room for a clone is an error of its own, and nothing of it is left', async () => {
