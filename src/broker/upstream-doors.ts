@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { request } from 'undici'
 import { toMessage } from '../errors.ts'
 import type { GitHubApp } from '../github-app/app-token.ts'
@@ -130,7 +130,8 @@ export class UpstreamDoors {
     if (listen === 'loopback') return { server, url: await server.listenOnLoopback() }
     const socket = join(folder, SESSION_SOCKET)
     await server.listenOnSocket(socket)
-    return { server, socket }
+    // A launcher may be in another folder than this process.
+    return { server, socket: resolve(socket) }
   }
 
   /** Asks each upstream once, without a session's credential. */

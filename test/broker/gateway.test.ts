@@ -44,8 +44,9 @@ beforeAll(async () => {
   model = await startMockGateway({ directory: at('mock') })
   gateway = spawn(
     process.execPath,
-    [MAIN, 'gateway', '--control', at('c.sock'), '--secret-file', at('secret'), '--audit', at('audit')],
+    [MAIN, 'gateway', '--control', 'c.sock', '--secret-file', 'secret', '--audit', 'audit'],
     {
+      cwd: directory,
       env: {
         ...{
           PATH: process.env['PATH'] ?? '',
