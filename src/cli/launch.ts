@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import type { EngineKind } from '../launch/arguments.ts'
 import { Engine } from '../launch/engine.ts'
 import { launch } from '../launch/launch.ts'
-import { type LaunchSettings, prepareLaunch } from '../launch/prepare.ts'
+import { type LaunchSettings, prepareLaunch, thisLauncher } from '../launch/prepare.ts'
 import { sweep } from '../launch/sweep.ts'
 import { parseDuration } from '../one-off/duration.ts'
 import { printable, printableInLine } from '../one-off/printable.ts'
@@ -75,8 +75,7 @@ async function launchAndStay(context: CliContext, flags: LaunchFlags): Promise<n
 
 /** Prints the plan and its commands. The folders that the plan names are made for it, and removed. */
 export async function printDry(options: LaunchSettings): Promise<void> {
-  const launcher = { pid: process.pid, startedAt: new Date() }
-  const { plan, place, remove } = await prepareLaunch(options, launcher)
+  const { plan, place, remove } = await prepareLaunch(options, thisLauncher())
   await remove()
   process.stdout.write(`${JSON.stringify({ plan, argv: place.commands }, null, 2)}\n`)
 }

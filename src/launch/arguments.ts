@@ -6,6 +6,7 @@ export const LABEL = {
   run: 'agui-runner.run',
   started: 'agui-runner.started',
   pid: 'agui-runner.pid',
+  ticks: 'agui-runner.pid-started',
 } as const
 
 export interface EngineFacts {
@@ -17,6 +18,8 @@ export interface EngineFacts {
 /** The launching process and its time, by which `sweep` decides. */
 export interface Launcher {
   pid: number
+  /** Start time of the process in clock ticks since boot: a later process may have its pid. */
+  started: string
   startedAt: Date
 }
 
@@ -68,8 +71,13 @@ export function networkArguments(plan: LaunchPlan, launcher: Launcher): string[]
   return ['network', 'create', ...labelArguments(plan.run, launcher), plan.network.name]
 }
 
-function labelArguments(run: string, { pid, startedAt }: Launcher): string[] {
-  const labels = [`${LABEL.run}=${run}`, `${LABEL.started}=${startedAt.toISOString()}`, `${LABEL.pid}=${pid}`]
+function labelArguments(run: string, launcher: Launcher): string[] {
+  const labels = [
+    `${LABEL.run}=${run}`,
+    `${LABEL.started}=${launcher.startedAt.toISOString()}`,
+    `${LABEL.pid}=${launcher.pid}`,
+    `${LABEL.ticks}=${launcher.started}`,
+  ]
   return labels.flatMap((label) => ['--label', label])
 }
 

@@ -112,14 +112,16 @@ export class Engine {
     const list = await this.run([kind, 'ls', ...all, '--quiet', '--filter', `label=${LABEL.run}`])
     if (list === '') return []
     const place = kind === 'container' ? '.Config.Labels' : '.Labels'
-    const labels = [LABEL.run, LABEL.pid, LABEL.started].map((label) => `{{index ${place} "${label}"}}`)
+    const labels = [LABEL.run, LABEL.pid, LABEL.ticks, LABEL.started].map(
+      (label) => `{{index ${place} "${label}"}}`,
+    )
     const format = ['{{.Name}}', ...labels].join('\t')
     // An object that is gone meanwhile is an error beside the others.
     const inspect = [kind, 'inspect', '--format', format, ...list.split('\n')]
     const { stdout } = await talk(this.facts.kind, inspect, this.#env)
     return stdout.split('\n').flatMap((line) => {
-      const [name = '', run = '', pid = '', started = ''] = line.split('\t')
-      const found = { kind, run, pid: Number(pid), startedAt: Date.parse(started) }
+      const [name = '', run = '', pid = '', started = '', at = ''] = line.split('\t')
+      const found = { kind, run, pid: Number(pid), started: started || undefined, startedAt: Date.parse(at) }
       return name === '' ? [] : [{ ...found, name: name.replace(/^\//, '') }]
     })
   }
@@ -134,6 +136,8 @@ export interface Labelled {
   name: string
   run: string
   pid: number
+  /** Start time of the launcher in clock ticks; undefined without the label. */
+  started: string | undefined
   /** Milliseconds since the epoch; NaN without a readable label. */
   startedAt: number
 }

@@ -4,7 +4,13 @@ import { isCode, RunnerError, toMessage } from '../errors.ts'
 import { isDiskFull } from './disk-full.ts'
 import { fetchCommits } from './mounted.ts'
 import type { LaunchPlan } from './plan.ts'
-import { type LaunchSession, type LaunchSettings, type PreparedLaunch, prepareLaunch } from './prepare.ts'
+import {
+  type LaunchSession,
+  type LaunchSettings,
+  type PreparedLaunch,
+  prepareLaunch,
+  thisLauncher,
+} from './prepare.ts'
 import { removeRunFolder } from './run-folder.ts'
 
 export interface Launched {
@@ -35,7 +41,7 @@ const RETRY_MS = 100
 export async function launch(options: LaunchSettings): Promise<Launched> {
   const { isolation, signal } = options
   await isolation.need(signal)
-  const launcher = { pid: process.pid, startedAt: new Date() }
+  const launcher = thisLauncher()
   const prepared = await prepareLaunch(options, launcher).catch((error: unknown) => {
     throw failedStart(error, signal)
   })

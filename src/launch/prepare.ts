@@ -1,5 +1,6 @@
 import { realpath, stat } from 'node:fs/promises'
 import { RunnerError } from '../errors.ts'
+import { processOf } from '../process-table.ts'
 import { isWithin } from '../sandbox/bwrap/places.ts'
 import type { Launcher } from './arguments.ts'
 import type { Isolation, Place } from './isolation.ts'
@@ -62,6 +63,12 @@ export interface PreparedLaunch {
   place: Place
   /** Removes the folder, for a plan that is not started. */
   remove(): Promise<void>
+}
+
+/** Returns this process as the launcher of a launch that begins now. */
+export function thisLauncher(): Launcher {
+  const { pid } = process
+  return { pid, started: processOf(pid)?.started ?? '', startedAt: new Date() }
 }
 
 /** Prepares everything that a plan names. `--dry-run` prints the plan and removes it all again. */

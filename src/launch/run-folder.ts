@@ -11,6 +11,7 @@ const DRAFT_PID = /\.\d+$/
 const Mark = z.object({
   run: z.string(),
   pid: z.number(),
+  started: z.string(),
   startedAt: z.number(),
   /** The checkout of which the workspace is a clone. */
   checkout: z.string().optional(),
@@ -41,7 +42,8 @@ export async function makeRunFolder(
   const draft = draftOf(path, launcher.pid)
   try {
     await mkdir(draft, { mode: 0o700 })
-    const mark = { run, pid: launcher.pid, startedAt: launcher.startedAt.getTime(), ...workspace }
+    const { pid, started, startedAt } = launcher
+    const mark = { run, pid, started, startedAt: startedAt.getTime(), ...workspace }
     await writeFile(join(draft, 'launch.json'), JSON.stringify(mark), { mode: 0o600 })
     // The inner user must pass through to the socket and can read nothing else.
     for (const name of ['g', 'a']) await mkdir(join(draft, name), { mode: 0o711 })
@@ -83,6 +85,8 @@ export interface FoundFolder {
   path: string
   run: string
   pid: number
+  /** Start time of the launcher in clock ticks; undefined when it is not known. */
+  started: string | undefined
   startedAt: number
   checkout?: string | undefined
   mounted?: string | undefined
@@ -94,7 +98,7 @@ export async function findRunFolders(parent: string): Promise<FoundFolder[]> {
   const found = names.map(async (name): Promise<FoundFolder[]> => {
     const path = join(parent, name)
     const [, run, pid] = DRAFT.exec(name) ?? []
-    if (run !== undefined) return [{ path, run, pid: Number(pid), startedAt: Number.NaN }]
+    if (run !== undefined) return [{ path, run, pid: Number(pid), started: undefined, startedAt: Number.NaN }]
     try {
       return [{ path, ...Mark.parse(JSON.parse(await readFile(join(path, 'launch.json'), 'utf8'))) }]
     } catch {

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { toMessage } from '../errors.ts'
-import { processes, readProc, signalProcess } from '../process-table.ts'
+import { processes, processOf, readProc, signalProcess } from '../process-table.ts'
 import type { Engine } from './engine.ts'
 import { recoverGuard } from './mount-guard.ts'
 import { fetchCommits } from './mounted.ts'
@@ -90,20 +90,20 @@ function endGitIn(folder: string): void {
 const isOwn = (path: string): boolean => statSync(path).uid === process.getuid?.()
 
 function isLeft(
-  { run, pid, startedAt }: { run: string; pid: number; startedAt: number },
+  { run, startedAt, ...launcher }: Pick<FoundFolder, 'run' | 'pid' | 'started' | 'startedAt'>,
   { run: wanted, olderThanMs }: SweepRequest,
 ): boolean {
   if (wanted !== undefined) return run === wanted
   if (olderThanMs !== undefined && Date.now() - startedAt > olderThanMs) return true
-  return !isAlive(pid)
+  return !isAlive(launcher)
 }
 
-/** Whether the process lives, of whichever user. */
-function isAlive(pid: number): boolean {
+/** Whether the process lives, of whichever user. Another one that has got its pid does not count, as after a reboot. */
+function isAlive({ pid, started }: Pick<FoundFolder, 'pid' | 'started'>): boolean {
   if (!Number.isInteger(pid) || pid <= 0) return false
   try {
     process.kill(pid, 0)
-    return true
+    return started === undefined || (processOf(pid)?.started ?? started) === started
   } catch (error) {
     return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }

@@ -68,7 +68,7 @@ async function prepare(
     signal: new AbortController().signal,
     say: (line) => said.push(line),
   }
-  return await prepareLaunch(settings, { pid, startedAt: new Date() })
+  return await prepareLaunch(settings, { pid, started: '1', startedAt: new Date() })
 }
 
 /** The script to its end. Returns what it printed. */

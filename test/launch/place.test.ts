@@ -13,7 +13,9 @@ import { repositoryAt } from '../../src/launch/checkout.ts'
 import { ContainerIsolation } from '../../src/launch/container-place.ts'
 import { Engine } from '../../src/launch/engine.ts'
 import { openGatewayRelay } from '../../src/launch/gateway-relay.ts'
+import { thisLauncher } from '../../src/launch/prepare.ts'
 import { findRunFolders, makeRunFolder } from '../../src/launch/run-folder.ts'
+import { sweep } from '../../src/launch/sweep.ts'
 import { decideMode, type ModeRequest } from '../../src/launch/visibility.ts'
 import { isRepositoryName } from '../../src/repository-name.ts'
 
@@ -111,7 +113,7 @@ test('a server with a path of its own', () => {
 
 test('a run’s folder is there with its mark, or not at all; a taken name is said', async () => {
   const parent = mkdtempSync(join(tmpdir(), 'agui-folders-'))
-  const launcher = { pid: 4_194_305, startedAt: new Date(0) }
+  const launcher = { pid: 4_194_305, started: '1', startedAt: new Date(0) }
   await makeRunFolder(parent, 'one', launcher)
   await expect(makeRunFolder(parent, 'one', launcher)).rejects.toMatchObject({
     code: 'sandbox_failed',
@@ -120,6 +122,17 @@ test('a run’s folder is there with its mark, or not at all; a taken name is sa
   expect(readdirSync(parent)).toEqual(['agui-launch-one'])
   await expect(makeRunFolder(join(parent, 'none'), 'two', launcher)).rejects.toThrow('ENOENT')
   expect(await findRunFolders(parent)).toMatchObject([{ run: 'one', pid: launcher.pid, startedAt: 0 }])
+  rmSync(parent, { recursive: true })
+})
+
+test('a launch is swept when another process has got its launcher’s pid, and not while that lives', async () => {
+  const parent = mkdtempSync(join(tmpdir(), 'agui-folders-'))
+  const launcher = thisLauncher()
+  await makeRunFolder(parent, 'living', launcher)
+  await makeRunFolder(parent, 'killed', { ...launcher, started: '1' })
+  const swept = await sweep(undefined, { run: undefined, olderThanMs: undefined, parent, path: undefined })
+  expect(swept).toEqual([{ kind: 'folder', name: join(parent, 'agui-launch-killed') }])
+  expect(readdirSync(parent)).toEqual(['agui-launch-living'])
   rmSync(parent, { recursive: true })
 })
 

@@ -45,7 +45,7 @@ const engine: fc.Arbitrary<EngineFacts> = fc.record({
   kind: fc.constantFrom('docker', 'podman'),
   isRootless: fc.boolean(),
 })
-const LAUNCHER = { pid: 7, startedAt: new Date(0) }
+const LAUNCHER = { pid: 7, started: '1', startedAt: new Date(0) }
 const argv = (plan: LaunchPlan, facts: EngineFacts): string[] => createArguments(plan, facts, LAUNCHER)
 const DOCKER: EngineFacts = { kind: 'docker', isRootless: false }
 

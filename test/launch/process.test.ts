@@ -168,7 +168,10 @@ describe('a launch', () => {
   test('says nothing that a terminal would obey, neither in its error nor when it is swept', async () => {
     const folder = join(bench.directory, 'agui-launch-\u001b[2J\nfolder ')
     mkdirSync(folder)
-    writeFileSync(join(folder, 'launch.json'), JSON.stringify({ run: 'x', pid: 4_194_305, startedAt: 0 }))
+    writeFileSync(
+      join(folder, 'launch.json'),
+      JSON.stringify({ run: 'x', pid: 4_194_305, started: '1', startedAt: 0 }),
+    )
     const { stdout } = await outside.run([], { command: 'sweep' })
     expect(stdout).toBe(`folder ${bench.directory}/agui-launch-\ufffd[2J\ufffdfolder \n`)
     const args = ['--isolation', 'process', '--workspace', 'none', '--policy', '\u001b[2J']
