@@ -6,7 +6,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 main=$here/../../dist/main.js
-folder=${1:-$(mktemp -d)}
+folder=$(realpath -m "${1:-$(mktemp -d)}")
 read -r first_port second_port reader_port <<<"${FLEET_PORTS:-8101 8102 8103}"
 redis=
 processes=()

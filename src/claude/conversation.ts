@@ -73,10 +73,11 @@ export class Conversation implements AgentSession {
 
   /**
    * `begun` is always true, because this is stored ahead of a run that a kill may cut. The session may exist then, and
-   * trying to resume it costs one start.
+   * trying to resume it costs one start. For the same reason the workspace is always named.
    */
   get memory(): AgentMemory {
-    return { ...this.#memory, begun: true }
+    const origin = { workspace: this.#agent.options.workspaceId, ...this.#memory.origin }
+    return { ...this.#memory, begun: true, origin }
   }
   memoryAhead(request: RunRequest): AgentMemory {
     return { ...this.memory, calls: withBrought(this.#memory.calls, resultsOf(request)) }

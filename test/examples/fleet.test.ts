@@ -25,7 +25,8 @@ beforeEach(async () => {
   bench = await openBench({ script: SCRIPT })
   folder = join(bench.directory, 'fleet')
   const ports = [await freePort(), await freePort(), await freePort()].join(' ')
-  const child = spawn(START, [folder], {
+  const child = spawn(START, ['fleet'], {
+    cwd: bench.directory,
     env: {
       PATH: process.env['PATH'] ?? '',
       HOME: bench.home,
@@ -83,6 +84,8 @@ test('a thread moves when its runner is killed, and whoever reads sees one log',
   expect(seen.find(({ event }) => event.type === 'RUN_ERROR')?.event).toMatchObject({
     code: 'lease_lost',
   })
+  // Its first run was cut: the thread knows all the same that this is another workspace.
+  expect(seen.find(({ event }) => event['name'] === 'agui-runner.workspace_problems')).toBeDefined()
   expect(await stop()).toEqual([0, null])
   expect(['first', 'second', 'reader'].filter(isThere)).toEqual([])
 })
