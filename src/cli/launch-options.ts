@@ -8,7 +8,7 @@ import type { RepositoryRight } from '../broker/session.ts'
 import { type Env, loadConfig } from '../config.ts'
 import { RunnerError } from '../errors.ts'
 import type { EngineKind } from '../launch/arguments.ts'
-import { readCheckout, refuseForeign, repositoryAt, uncommittedIn } from '../launch/checkout.ts'
+import { readCheckout, repositoryAt, uncommittedIn } from '../launch/checkout.ts'
 import { ContainerIsolation } from '../launch/container-place.ts'
 import { Engine } from '../launch/engine.ts'
 import type { Isolation } from '../launch/isolation.ts'
@@ -154,7 +154,6 @@ export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants)
   const run = randomBytes(6).toString('hex')
   const kind = flags.workspace
   refuseUnused(flags)
-  if (kind === 'clone') await refuseForeign(workingDirectory, env)
   const repository = await repositoryOf({ context, flags, kind })
   const isolation = await isolationOf({ context, flags, ...wants })
   const isProcess = isolation.kind === 'process' && flags.mode === 'auto'

@@ -44,29 +44,32 @@ export async function readCheckout(folder: string, env: Env): Promise<Checkout> 
 /**
  * Counts the changed, new and deleted files that a clone of the folder's repository lacks. Hooks and submodules are
  * left out, so that nothing of them is executed.
+ *
+ * @throws {RunnerError} `config_invalid` for another user's repository that git does not take.
  */
 export async function uncommittedIn(folder: string, env: Env): Promise<number> {
   const quiet = ['-c', 'core.fsmonitor=false', '-c', 'core.hooksPath=/dev/null']
   const args = [...quiet, 'status', '--porcelain', '-z', '--no-renames', '--ignore-submodules=dirty']
-  return ((await ask(folder, args, env)) ?? '').split('\0').length - 1
+  try {
+    return (await git(folder, args, env)).split('\0').length - 1
+  } catch (error) {
+    refuseForeign(folder, error)
+    return 0
+  }
 }
 
 /**
  * A repository of another user is cloned when this user's own git takes it (`safe.directory`).
  *
- * @throws {RunnerError} `config_invalid` with git's remedy.
+ * @throws {RunnerError} `config_invalid` with git's remedy, when that is what git has failed for.
  */
-export async function refuseForeign(folder: string, env: Env): Promise<void> {
-  try {
-    await git(folder, ['rev-parse', '--git-dir'], env)
-  } catch (error) {
-    const [remedy] = /git config --global --add safe\.directory .*/.exec(toMessage(error)) ?? []
-    if (remedy === undefined) return
+function refuseForeign(folder: string, error: unknown): void {
+  const [remedy] = /git config --global --add safe\.directory .*/.exec(toMessage(error)) ?? []
+  if (remedy !== undefined)
     throw new RunnerError(
       'config_invalid',
       `${folder} is of a repository that belongs to another user, and git does not take it. If you trust it: ${remedy}`,
     )
-  }
 }
 
 /** Returns what git says in the folder; undefined when it fails. */

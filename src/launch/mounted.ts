@@ -27,7 +27,7 @@ export interface WorkspaceRequest {
 
 const CLONE_MS = 300_000
 
-/** Whether the user trusts a checkout of somebody else is asked before (`refuseForeign`); here git is given no settings. */
+/** Whether the user trusts a checkout of somebody else is asked before (`uncommittedIn`); here git is given no settings. */
 const TRUSTING = ['-c', 'safe.directory=*', '-c', 'core.hooksPath=/dev/null']
 /** The same for the git that reads the checkout, to which no options are handed on. */
 const TRUSTING_READER = ['--upload-pack', "git -c safe.directory='*' upload-pack"]
