@@ -151,16 +151,22 @@ function talk(
   return new Promise((resolve) => {
     // The engine gets a process group of its own, so that Ctrl-C reaches only us, who stop the container in order.
     const child = spawn(program, args, {
-      ...{ env, timeout: timeoutMs, detached: true, stdio: ['ignore', 'pipe', 'pipe'] },
+      ...{ env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] },
       ...(signal === undefined ? {} : { signal }),
     })
+    // Node's own timeout would keep this process alive for its whole length when the program is absent.
+    const late = timeoutMs === 0 ? undefined : setTimeout(() => child.kill(), timeoutMs)
     const said = { stdout: '', stderr: '' }
     for (const name of ['stdout', 'stderr'] as const)
       child[name].setEncoding('utf8').on('data', (text: string) => {
         said[name] = (said[name] + text).slice(-OUTPUT_CHARS)
       })
-    child.once('error', (error) => resolve({ code: null, stdout: '', stderr: error.message }))
-    child.once('close', (code) => resolve({ code, ...said }))
+    const end = (talked: Talk): void => {
+      clearTimeout(late)
+      resolve(talked)
+    }
+    child.once('error', (error) => end({ code: null, stdout: '', stderr: error.message }))
+    child.once('close', (code) => end({ code, ...said }))
   })
 }
 
