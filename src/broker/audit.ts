@@ -1,5 +1,7 @@
+import { open } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { createStream } from 'rotating-file-stream'
+import { RunnerError, toMessage } from '../errors.ts'
 import type { Noted } from './door.ts'
 
 /** The record of one request. It holds no header value, body or prompt. */
@@ -27,8 +29,17 @@ export interface Audit {
   close(): Promise<void>
 }
 
-/** Opens the audit: JSON lines in a file of its own, mode 0600, rotated. */
-export function openAudit(file: string, onFailure: (error: Error) => void): Audit {
+/**
+ * Opens the audit: JSON lines in a file of its own, mode 0600, rotated.
+ *
+ * @throws {RunnerError} `config_invalid` when it cannot be written. The library would try for ever, and say nothing.
+ */
+export async function openAudit(file: string, onFailure: (error: Error) => void): Promise<Audit> {
+  try {
+    await (await open(file, 'a', 0o600)).close()
+  } catch (error) {
+    throw new RunnerError('config_invalid', `--audit cannot be written: ${toMessage(error)}.`)
+  }
   const stream = createStream(basename(file), {
     path: dirname(file),
     size: FILE_SIZE,

@@ -24,11 +24,11 @@ export async function openGateway(options: GatewayOptions): Promise<{ close(): P
   const { control, secretFile, auditFile, env, route } = options
   const secret = randomBytes(SECRET_BYTES).toString('base64url')
   const doors = new UpstreamDoors(options)
+  const audit = auditFile === undefined ? undefined : await openAudit(auditFile, options.onAuditFailure)
   const folder = await claimPlaces({ control, secretFile, secret }).catch(async (error: unknown) => {
-    await doors.close()
+    await Promise.all([doors.close(), audit?.close()])
     throw error
   })
-  const audit = auditFile === undefined ? undefined : openAudit(auditFile, options.onAuditFailure)
   const sessions = new Sessions({ folder, doors, audit: (line) => audit?.write(line) })
   const app = createControl({
     ...{ sessions, doors, digest: digestOf(secret) },

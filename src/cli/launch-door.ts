@@ -44,7 +44,7 @@ export async function findOwnDoor(options: OwnDoorOptions): Promise<LaunchDoor> 
     async open(folder) {
       const doors = new UpstreamDoors({ route, env, policy, app, onTokenProblem: say })
       const onFailure = ({ message }: Error): void => say(`the audit cannot be written: ${message}`)
-      const audit = auditFile === undefined ? undefined : openAudit(auditFile, onFailure)
+      const audit = auditFile === undefined ? undefined : await openAudit(auditFile, onFailure)
       // Access to the socket is the proof, so the token is sent to nobody.
       const session = new Session({ id: run, rights, digest: digestOf(newToken()), needsToken: false })
       const write = (line: AuditLine): void => audit?.write(line)

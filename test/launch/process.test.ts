@@ -172,7 +172,10 @@ describe('a launch', () => {
       join(folder, 'launch.json'),
       JSON.stringify({ run: 'x', pid: 4_194_305, started: '1', startedAt: 0 }),
     )
-    const { stdout } = await outside.run([], { command: 'sweep' })
+    // Nor is an engine waited for that is not there.
+    const env = { PATH: '/nowhere' }
+    const { stdout, stderr } = await outside.run([], { command: 'sweep', env })
+    expect(stderr).toContain('docker: spawn docker ENOENT; podman: spawn podman ENOENT')
     expect(stdout).toBe(`folder ${bench.directory}/agui-launch-\ufffd[2J\ufffdfolder \n`)
     const args = ['--isolation', 'process', '--workspace', 'none', '--policy', '\u001b[2J']
     const refused = await outside.run(args, { command: 'launch' })
@@ -196,18 +199,25 @@ describe('a launch', () => {
       code: 2,
       stderr: expect.stringContaining('no_model_route: No model route: set ANTHROPIC_BASE_URL'),
     })
-    const [unruled, homeless] = await Promise.all([
+    const [unruled, homeless, unheard] = await Promise.all([
       outside.run([
         ...['--isolation', 'process', '--workspace', 'none', '--policy', 'nowhere.yaml', '--json', '-p', 'x'],
       ]),
       outside.run(['--isolation', 'process', '--workspace', 'none', '--json', '-p', 'x'], {
         env: { TMPDIR: '/nowhere' },
       }),
+      outside.run([
+        ...['--isolation', 'process', '--workspace', 'none', '--audit', '/proc/x/y', '--json', '-p', 'x'],
+      ]),
     ])
-    const codes = [unruled, homeless].map(({ code, stdout }) => [code, JSON.parse(stdout).error.code])
+    const codes = [unruled, homeless, unheard].map(({ code, stdout }) => [
+      code,
+      JSON.parse(stdout).error.code,
+    ])
     expect(codes).toEqual([
       [2, 'policy_invalid'],
       [6, 'sandbox_failed'],
+      [2, 'config_invalid'],
     ])
     const dry = await outside.run(['--isolation', 'process', '--workspace', 'none', '--dry-run', '-p', 'x'])
     const { plan, argv } = JSON.parse(dry.stdout)
