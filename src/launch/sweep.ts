@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { toMessage } from '../errors.ts'
-import { processes, processOf, readProc, signalProcess } from '../process-table.ts'
+import { isLiving, processes, processOf, readProc, signalProcess } from '../process-table.ts'
 import type { Engine } from './engine.ts'
 import { recoverGuard } from './mount-guard.ts'
 import { fetchCommits } from './mounted.ts'
@@ -98,12 +98,17 @@ function isLeft(
   return !isAlive(launcher)
 }
 
-/** Whether the process lives, of whichever user. Another one that has got its pid does not count, as after a reboot. */
+/**
+ * Whether the process lives, of whichever user. Another one that has got its pid does not count, as after a reboot, nor
+ * does a dead one that nobody has waited for, as in a container whose first process does not.
+ */
 function isAlive({ pid, started }: Pick<FoundFolder, 'pid' | 'started'>): boolean {
   if (!Number.isInteger(pid) || pid <= 0) return false
   try {
     process.kill(pid, 0)
-    return started === undefined || (processOf(pid)?.started ?? started) === started
+    // Without a /proc, or where it shows this user's processes alone, more is not known.
+    if (readProc(`${pid}/stat`) === undefined) return true
+    return started === undefined ? processOf(pid) !== undefined : isLiving({ pid, started })
   } catch (error) {
     return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }

@@ -1,12 +1,12 @@
 // What a launch finds out of its place: whose repository this is, and how far it may be opened.
 
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parseRunFlags } from '../../src/cli/run.ts'
 import { repositoryAt } from '../../src/launch/checkout.ts'
@@ -17,6 +17,7 @@ import { thisLauncher } from '../../src/launch/prepare.ts'
 import { findRunFolders, makeRunFolder } from '../../src/launch/run-folder.ts'
 import { sweep } from '../../src/launch/sweep.ts'
 import { decideMode, type ModeRequest } from '../../src/launch/visibility.ts'
+import { processOf } from '../../src/process-table.ts'
 import { isRepositoryName } from '../../src/repository-name.ts'
 
 const decide = (request: Partial<ModeRequest>) =>
@@ -125,13 +126,22 @@ test('a run’s folder is there with its mark, or not at all; a taken name is sa
   rmSync(parent, { recursive: true })
 })
 
-test('a launch is swept when another process has got its launcher’s pid, and not while that lives', async () => {
+test('a launch is swept when its launcher is dead, though its pid is another’s or nobody waits for it', async () => {
   const parent = mkdtempSync(join(tmpdir(), 'agui-folders-'))
   const launcher = thisLauncher()
   await makeRunFolder(parent, 'living', launcher)
-  await makeRunFolder(parent, 'killed', { ...launcher, started: '1' })
+  await makeRunFolder(parent, 'another', { ...launcher, started: '1' })
+  const careless = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60'])
+  const pid = Number(await once(careless.stdout, 'data'))
+  await makeRunFolder(parent, 'zombie', { ...launcher, pid, started: processOf(pid)?.started ?? '' })
+  process.kill(pid, 'SIGKILL')
+  await expect.poll(() => processOf(pid)).toBeUndefined()
   const swept = await sweep(undefined, { run: undefined, olderThanMs: undefined, parent, path: undefined })
-  expect(swept).toEqual([{ kind: 'folder', name: join(parent, 'agui-launch-killed') }])
+  careless.kill('SIGKILL')
+  expect(swept.map(({ name }) => basename(name)).sort()).toEqual([
+    'agui-launch-another',
+    'agui-launch-zombie',
+  ])
   expect(readdirSync(parent)).toEqual(['agui-launch-living'])
   rmSync(parent, { recursive: true })
 })
