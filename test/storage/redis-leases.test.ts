@@ -171,13 +171,25 @@ test('a claim that Redis has lost is made again, and what was confirmed under it
   )
 })
 
-test('another key type under our names is refused before anything of the thread is written', async () => {
-  const a = await open('a')
-  await server.ask('SET', threadKey('t', 'log'), 'mine')
-  await expect(appendTo(a, 't', 'r', [delta('x')])).rejects.toMatchObject({ code: 'storage_damaged' })
-  expect(await server.ask('EXISTS', threadKey('t', 'meta'))).toBe(0)
-  expect(await server.ask('GET', threadKey('t', 'log'))).toBe('mine')
-})
+test.each([
+  ['log', 'SET', 'theirs'],
+  ['lease', 'SET', '5'],
+  ['lease', 'SET', '["theirs"]'],
+  ['lease', 'SET', 'theirs'],
+  ['meta', 'HSET', 'head', '7'],
+  ['meta', 'HSET', 'fence', 'theirs'],
+] as const)(
+  'other data under the key %s (%s) is refused, and stays what it is',
+  async (name, command, ...value) => {
+    const a = await open('a')
+    const key = threadKey('t', name)
+    await server.ask(command, key, ...value)
+    const before = await server.ask('DUMP', key)
+    await expect(appendTo(a, 't', 'r', [delta('x')])).rejects.toMatchObject({ code: 'storage_damaged' })
+    expect(await server.ask('KEYS', 'agui:{*')).toEqual([key])
+    expect(await server.ask('DUMP', key)).toEqual(before)
+  },
+)
 
 test('above its retention a thread loses its oldest records and blobs, and a reader is told', async () => {
   const MIB = 1024 ** 2

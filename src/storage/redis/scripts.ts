@@ -42,9 +42,11 @@ end
 local lease = redis.call('GET', KEYS[2])
 if lease then
   local ok, held = pcall(cjson.decode, lease)
-  if not ok or held.id ~= ARGV[2] then return {'held', lease} end
+  if not ok or type(held) ~= 'table' or type(held.id) ~= 'string' then return {'foreign', KEYS[2]} end
+  if held.id ~= ARGV[2] then return {'held', lease} end
 end
-local fence = redis.call('HGET', KEYS[1], 'fence') or '0:'
+local fence = redis.call('HGET', KEYS[1], 'fence') or (redis.call('EXISTS', KEYS[1]) == 0 and '0:' or '')
+if not string.find(fence, '^%d+:') then return {'foreign', KEYS[1]} end
 local number, least = tonumber(string.match(fence, '^%d+') or '0'), tonumber(ARGV[6])
 local writer = string.match(fence, ':(.*)$')
 if least > 0 and number > least and writer ~= ARGV[3] then return {'held', ''} end
