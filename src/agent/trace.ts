@@ -5,8 +5,7 @@ import { z } from 'zod'
  * Version, trace, span and flags; zeros name nothing. Only a version after 00 may have more
  * (https://www.w3.org/TR/trace-context, "traceparent").
  */
-const TRACEPARENT =
-  /^(?!ff|00.{53}-)[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}(?:-.*)?$/
+const TRACEPARENT = /^(?!ff|00.{53}-)[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}(?:-.*)?$/
 /** The part that this version of the specification knows. It is passed on under that version. */
 const known = (traceparent: string): string => `00${traceparent.slice(2, 55)}`
 /** Printable ASCII of at most 512 characters, since it becomes a variable of the environment. */

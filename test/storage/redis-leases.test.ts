@@ -191,6 +191,26 @@ test.each([
   },
 )
 
+test.each<[what: string, fault: [string, ...string[]], repair: [string, ...string[]]]>([
+  ['a right that is missing', ['ACL', 'SETUSER', 'default', '-hset'], ['ACL', 'SETUSER', 'default', '+hset']],
+  ['a key of another type', ['SET', threadKey('t', 'runs'), 'theirs'], ['DEL', threadKey('t', 'runs')]],
+])(
+  'a commit that fails at %s leaves no batch behind, and the thread goes on',
+  async (_what, fault, repair) => {
+    const a = await open('a')
+    const write = { table: 'runs', key: ['t', 'run'], value: {} } as const
+    const commit = (text: string): Promise<unknown> =>
+      a.commit({ threadId: 't', append: { runId: 'r', events: [delta(text)] }, writes: [write] })
+    await appendTo(a, 't', 'r', [delta('one')])
+    await server.ask(...fault)
+    await expect(commit('refused')).rejects.toThrow()
+    await server.ask(...repair)
+    await commit('two')
+    expect((await readRecords(a.log, 't')).map(({ event }) => event)).toEqual(['one', 'two'].map(delta))
+    await expect(server.ask('XLEN', threadKey('t', 'log'))).resolves.toBe(2)
+  },
+)
+
 test('above its retention a thread loses its oldest records and blobs, and a reader is told', async () => {
   const MIB = 1024 ** 2
   const a = await RedisStorage.open({
