@@ -237,6 +237,12 @@ test.each<
     /password/,
   ],
   ['no password', ({ url }) => url, { requirepass: 'right' }, /password/],
+  [
+    'a user of other keys',
+    ({ port }) => `redis://other:pass@127.0.0.1:${port}`,
+    { user: 'other on >pass ~other:* &* +@all' },
+    /refuses its user a command or a key/,
+  ],
   ['a database that is not there', ({ url }) => `${url}/99`, {}, /database/],
   [
     'keys that may go',
@@ -303,6 +309,7 @@ test('other data under our keys is refused, and stays what it is', async () => {
 
 test.each([
   ['speaks HTTP', 'HTTP/1.1 400 Bad Request\r\n\r\n', /is not a Redis/],
+  ['takes every command', '+OK\r\n', /is not a Redis/],
   ['is an old Redis', undefined, /6\.2/],
 ])('a server that %s is refused', async (_what, answer, says) => {
   const server = createServer((socket) => {

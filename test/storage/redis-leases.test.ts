@@ -171,13 +171,45 @@ test('a claim that Redis has lost is made again, and what was confirmed under it
   )
 })
 
-test('another key type under our names is refused before anything of the thread is written', async () => {
-  const a = await open('a')
-  await server.ask('SET', threadKey('t', 'log'), 'mine')
-  await expect(appendTo(a, 't', 'r', [delta('x')])).rejects.toMatchObject({ code: 'storage_damaged' })
-  expect(await server.ask('EXISTS', threadKey('t', 'meta'))).toBe(0)
-  expect(await server.ask('GET', threadKey('t', 'log'))).toBe('mine')
-})
+test.each([
+  ['log', 'SET', 'theirs'],
+  ['lease', 'SET', '5'],
+  ['lease', 'SET', '["theirs"]'],
+  ['lease', 'SET', 'theirs'],
+  ['meta', 'HSET', 'head', '7'],
+  ['meta', 'HSET', 'fence', 'theirs'],
+] as const)(
+  'other data under the key %s (%s) is refused, and stays what it is',
+  async (name, command, ...value) => {
+    const a = await open('a')
+    const key = threadKey('t', name)
+    await server.ask(command, key, ...value)
+    const before = await server.ask('DUMP', key)
+    await expect(appendTo(a, 't', 'r', [delta('x')])).rejects.toMatchObject({ code: 'storage_damaged' })
+    expect(await server.ask('KEYS', 'agui:{*')).toEqual([key])
+    expect(await server.ask('DUMP', key)).toEqual(before)
+  },
+)
+
+test.each<[what: string, fault: [string, ...string[]], repair: [string, ...string[]]]>([
+  ['a right that is missing', ['ACL', 'SETUSER', 'default', '-hset'], ['ACL', 'SETUSER', 'default', '+hset']],
+  ['a key of another type', ['SET', threadKey('t', 'runs'), 'theirs'], ['DEL', threadKey('t', 'runs')]],
+])(
+  'a commit that fails at %s leaves no batch behind, and the thread goes on',
+  async (_what, fault, repair) => {
+    const a = await open('a')
+    const write = { table: 'runs', key: ['t', 'run'], value: {} } as const
+    const commit = (text: string): Promise<unknown> =>
+      a.commit({ threadId: 't', append: { runId: 'r', events: [delta(text)] }, writes: [write] })
+    await appendTo(a, 't', 'r', [delta('one')])
+    await server.ask(...fault)
+    await expect(commit('refused')).rejects.toThrow()
+    await server.ask(...repair)
+    await commit('two')
+    expect((await readRecords(a.log, 't')).map(({ event }) => event)).toEqual(['one', 'two'].map(delta))
+    await expect(server.ask('XLEN', threadKey('t', 'log'))).resolves.toBe(2)
+  },
+)
 
 test('above its retention a thread loses its oldest records and blobs, and a reader is told', async () => {
   const MIB = 1024 ** 2

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { TraceCarrier } from '../../src/agent/trace.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Script } from '../../src/mock/script.ts'
 import { startOtlp } from '../../src/runner/otlp.ts'
@@ -90,6 +91,9 @@ test('a run over the WebSocket: the traceparent of its frame, else that of the h
   socket.send({ type: 'run', input: runInput('w3', 'hello'), traceparent: 'no' })
   const { error } = await socket.frame(({ type }) => type === 'error')
   expect(error).toMatchObject({ code: 'invalid_input', message: expect.stringContaining('traceparent') })
+  const odd = { traceparent: traceparent('b', 'b'), tracestate: 'a=\0' }
+  socket.send({ type: 'run', input: runInput('w4', 'hello'), ...odd })
+  await socket.frame(({ error: refused }) => String(refused?.message).includes('tracestate'))
   await socket.close()
 })
 
@@ -104,6 +108,12 @@ test.each([
   await events(await post(runner.url, input, { traceparent: header, tracestate: 'x'.repeat(600) }))
   const { parentSpanId, traceId } = await rootOf(input.runId)
   expect([parentSpanId, traceId]).toEqual(['', expect.not.stringMatching(/^(.)\1*$/)])
+})
+
+test('of a traceparent of a later version, what this one knows is passed on', () => {
+  const later = `cc${traceparent('a', 'a').slice(2)}-${'x'.repeat(200_000)}`
+  expect(TraceCarrier.parse({ traceparent: later })).toEqual({ traceparent: traceparent('a', 'a') })
+  expect(TraceCarrier.safeParse({ traceparent: `${traceparent('a', 'a')}-more` }).success).toBe(false)
 })
 
 test('who was not sampled is not recorded', async () => {

@@ -24,7 +24,8 @@ const kindOf = ({ kind, isTls }: RedisPlace): keyof typeof HINTS =>
 
 /** What an error message of Redis, or of its client, says about the address. */
 const UNFIT: readonly [says: RegExp, what: string, how?: string][] = [
-  [/^(WRONGPASS|NOAUTH|NOPERM)|invalid password|without any password/, 'refuses the user or the password'],
+  [/^(WRONGPASS|NOAUTH)|invalid password|without any password/, 'refuses the user or the password'],
+  [/^NOPERM/, 'refuses its user a command or a key', 'docs/redis.md names what it needs'],
   [/Protocol error|Unknown RESP type/, 'is not a Redis: it answers in another protocol'],
   [
     /certificate|altnames/i,
@@ -98,6 +99,7 @@ function checkFacts(facts: ReadonlyMap<string, string>, { kind, waitAof }: Redis
   if (facts.get('redis_mode') === 'sentinel') throw notFit('is a sentinel; add ?sentinel=NAME of its master')
   if (facts.get('cluster_enabled') === '1' && kind !== 'cluster')
     throw notFit('is a node of a cluster; add ?cluster=true')
+  if (version === '') throw notFit('is not a Redis: its INFO names no version')
   if (!(Number.parseInt(version, 10) >= MAJOR_MIN))
     throw notFit(`is Redis ${version}; it must be ${MAJOR_MIN}.0 or later`)
   // Sentinels name the next master before it is promoted.

@@ -42,9 +42,11 @@ end
 local lease = redis.call('GET', KEYS[2])
 if lease then
   local ok, held = pcall(cjson.decode, lease)
-  if not ok or held.id ~= ARGV[2] then return {'held', lease} end
+  if not ok or type(held) ~= 'table' or type(held.id) ~= 'string' then return {'foreign', KEYS[2]} end
+  if held.id ~= ARGV[2] then return {'held', lease} end
 end
-local fence = redis.call('HGET', KEYS[1], 'fence') or '0:'
+local fence = redis.call('HGET', KEYS[1], 'fence') or (redis.call('EXISTS', KEYS[1]) == 0 and '0:' or '')
+if not string.find(fence, '^%d+:') then return {'foreign', KEYS[1]} end
 local number, least = tonumber(string.match(fence, '^%d+') or '0'), tonumber(ARGV[6])
 local writer = string.match(fence, ':(.*)$')
 if least > 0 and number > least and writer ~= ARGV[3] then return {'held', ''} end
@@ -100,6 +102,9 @@ return {'done', 'empty'}
  * none), the time in ms since the epoch up to which everything is too old, number of blobs, (id, value) of each, then
  * (index of the key, field, 1 to set or 0 to remove, value) of each write. Without writes only the first four keys are
  * needed. Returns the log's bytes and its first seq, as one text, when the commit is made.
+ *
+ * Redis does not undo a script that fails. So all that a right or a key's type may forbid is tried before the XADD, after
+ * which no other batch can have these seqs.
  */
 const COMMIT_BODY = `
 local meta = redis.call('HMGET', KEYS[1], 'fence', 'n', 'bytes', 'oldest', 'born', 'largest', 'blobBytes', 'age')
@@ -118,8 +123,22 @@ if meta[8] then
     if hasBatch then oldest = ARGV[3] end
   end
 end
+redis.call('HSET', KEYS[1], 'n', meta[2])
+local at = 10
+for _ = 1, blobs do
+  redis.call('HSET', KEYS[4], ARGV[at], ARGV[at + 1])
+  blobBytes = blobBytes + #ARGV[at + 1]
+  at = at + 2
+end
+while ARGV[at] do
+  local key = KEYS[tonumber(ARGV[at])]
+  if ARGV[at + 2] == '1' then redis.call('HSET', key, ARGV[at + 1], ARGV[at + 3])
+  else redis.call('HDEL', key, ARGV[at + 1]) end
+  at = at + 4
+end
 local hasAged = false
 if hasBatch then
+  redis.call('PUBLISH', string.gsub(KEYS[1], 'meta$', 'changes'), meta[5] .. ' ' .. ARGV[4] .. ' ' .. ARGV[1])
   redis.call('XADD', KEYS[3], ARGV[4] .. '-' .. ARGV[3], 'batch', ARGV[5])
   bytes = bytes + #ARGV[5]
   local least
@@ -138,12 +157,6 @@ if hasBatch then
   end
   if least then redis.call('XTRIM', KEYS[3], 'MINID', least) end
 end
-local at = 10
-for _ = 1, blobs do
-  redis.call('HSET', KEYS[4], ARGV[at], ARGV[at + 1])
-  blobBytes = blobBytes + #ARGV[at + 1]
-  at = at + 2
-end
 if (blobs > 0 and blobBytes > limit) or hasAged then
   local ids = redis.call('HKEYS', KEYS[4])
   table.sort(ids)
@@ -153,12 +166,6 @@ if (blobs > 0 and blobBytes > limit) or hasAged then
     blobBytes = blobBytes - redis.call('HSTRLEN', KEYS[4], ids[i])
     redis.call('HDEL', KEYS[4], ids[i])
   end
-end
-while ARGV[at] do
-  local key = KEYS[tonumber(ARGV[at])]
-  if ARGV[at + 2] == '1' then redis.call('HSET', key, ARGV[at + 1], ARGV[at + 3])
-  else redis.call('HDEL', key, ARGV[at + 1]) end
-  at = at + 4
 end
 if age > 0 then
   for i = 3, 4 do redis.call('PEXPIRE', KEYS[i], age) end
@@ -173,7 +180,6 @@ local kept = string.format('%d', bytes)
 if hasBatch then
   if #ARGV[5] > tonumber(meta[6] or '0') then redis.call('HSET', KEYS[1], 'largest', string.format('%d', #ARGV[5])) end
   redis.call('HSET', KEYS[1], 'n', ARGV[2], 'bytes', kept, 'head', ARGV[4])
-  redis.call('PUBLISH', string.gsub(KEYS[1], 'meta$', 'changes'), meta[5] .. ' ' .. ARGV[4] .. ' ' .. ARGV[1])
 else
   redis.call('HSET', KEYS[1], 'n', ARGV[2], 'bytes', kept)
 end
