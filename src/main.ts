@@ -6,8 +6,8 @@ import { Command, CommanderError } from 'commander'
 import { EXIT, exitCodeOfError } from './cli/exit.ts'
 import { withoutSecrets } from './cli/secrets.ts'
 import { toMessage } from './errors.ts'
-import { printable } from './one-off/printable.ts'
 import { PACKAGE_DIRECTORY } from './package-directory.ts'
+import { printable } from './printable.ts'
 
 // Node 22 and later can cache compiled code. The cache lies beside the code, where only those who can change the code
 // can write.

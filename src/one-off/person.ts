@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import type { ResumeEntry } from '@agui-runner/client'
 import { type AskedChoice, type AskedOnce, chosenOf } from '../agui/asked.ts'
-import { printable } from './printable.ts'
+import { printable } from '../printable.ts'
 
 /** Answers the interrupts of a run. `undefined` leaves them open for a later `--continue`. */
 export interface Person {

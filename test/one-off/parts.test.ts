@@ -5,7 +5,7 @@ import type { AskedOnce } from '../../src/agui/asked.ts'
 import { AnswerText } from '../../src/one-off/answer-text.ts'
 import { parseDuration } from '../../src/one-off/duration.ts'
 import { nobody, personAt } from '../../src/one-off/person.ts'
-import { printable } from '../../src/one-off/printable.ts'
+import { printable } from '../../src/printable.ts'
 
 test.each([
   ['90s', 90_000],

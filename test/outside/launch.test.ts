@@ -122,7 +122,9 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
     expect([git('status', '--porcelain'), existsSync(join(source, 'new.txt'))]).toEqual(['', false])
   })
 
-  test('a mounted folder: commits are made in it, and nothing that is left in it is executed by git outside', async () => {
+  test('a mounted folder: commits are made in it, and nothing that is left in it is executed by git outside', {
+    timeout: 90_000,
+  }, async () => {
     const world = join(outside.bench.directory, 'mounted')
     const source = join(world, 'workspace')
     const before = new Map<string, string[]>()

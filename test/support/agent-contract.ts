@@ -106,6 +106,8 @@ export function agentContract(name: string, open: () => Promise<AgentTenant>): v
       let fail = (_: Error): void => {}
       const stop = new AbortController()
       const begun = new Promise<void>((_, reject) => (fail = reject))
+      // A run that is stopped first waits for it no longer.
+      begun.catch(() => undefined)
       const never = main.run('ZZWORD', { begun, signal: stop.signal }).catch(() => ({ outcome: 'cancelled' }))
       await other.run('hello')
       stop.abort()
