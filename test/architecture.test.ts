@@ -20,6 +20,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   callers: [],
   'whole-number': [],
   'repository-name': [],
+  printable: [],
   'absent-null': [],
   'config-fields': ['whole-number'],
   'no-workspace': [],
@@ -197,7 +198,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'thread',
     'workspace',
   ],
-  'one-off': ['agui', 'errors'],
+  'one-off': ['agui', 'errors', 'printable'],
   launch: ['config', 'errors', 'process-table', 'repository-name', 'sandbox/bwrap', 'sandbox/egress'],
   ci: ['errors', 'launch', 'redaction', 'repository-name', 'whole-number', 'workspace'],
   cli: [
@@ -220,6 +221,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'platform-link',
     'policy/decide',
     'policy/read',
+    'printable',
     'proxy-settings',
     'redaction',
     'repository-name',
@@ -230,7 +232,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'whole-number',
     'workspace',
   ],
-  main: ['cli', 'errors', 'one-off', 'package-directory'],
+  main: ['cli', 'errors', 'package-directory', 'printable'],
 }
 
 /** A package named here is reached from these layers only; every other package from anywhere. */
