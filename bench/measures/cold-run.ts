@@ -3,7 +3,7 @@ import type { Measure, Row } from '../support/measure.ts'
 import { compare, interleave } from '../support/statistics.ts'
 import type { Workshop } from '../support/workshop.ts'
 
-const OVERHEAD_MS_MAX = 20
+const OVERHEAD_MS_MAX = 10
 
 export const coldRun: Measure = {
   name: 'cold-run',

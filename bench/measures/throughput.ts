@@ -4,7 +4,7 @@ import { compare, interleave } from '../support/statistics.ts'
 import type { Workshop } from '../support/workshop.ts'
 
 const DELTAS = 20_000
-const SHARE_MIN = 0.85
+const SHARE_MIN = 0.95
 
 export const throughput: Measure = {
   name: 'throughput',

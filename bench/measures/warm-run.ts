@@ -3,7 +3,7 @@ import type { Measure, Row } from '../support/measure.ts'
 import { compare, interleave } from '../support/statistics.ts'
 import type { Workshop } from '../support/workshop.ts'
 
-const OVERHEAD_MS_MAX = 5
+const OVERHEAD_MS_MAX = 2
 
 export const warmRun: Measure = {
   name: 'warm-run',

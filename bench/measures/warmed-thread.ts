@@ -4,7 +4,7 @@ import type { Measure, Row } from '../support/measure.ts'
 import { compare, interleave } from '../support/statistics.ts'
 import type { Workshop } from '../support/workshop.ts'
 
-const OVERHEAD_MS_MAX = 5
+const OVERHEAD_MS_MAX = 3
 /** Both sides stand ready for so long before they are asked. */
 const SETTLE_MS = 1500
 const POLL_MS = 20
