@@ -226,7 +226,7 @@ test('what cannot work is refused where it is asked', async () => {
   await expect(stranger.thread('x').run({ content: 'hello' })).rejects.toMatchObject({ code: 'unauthorized' })
   const nobody = new Runner({ url: 'http://127.0.0.1:1' })
   await expect(nobody.thread('x').run({ content: 'hello', sendMsMax: 0 })).rejects.toBeInstanceOf(TypeError)
-  const thread = runner.thread('one')
+  const thread = runner.thread('asked-twice')
   await (await thread.run({ content: 'hello', runId: 'one' })).text()
   await expect(thread.run({ content: 'again', runId: 'one' })).rejects.toMatchObject({ code: 'run_exists' })
 })
