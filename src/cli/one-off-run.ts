@@ -67,6 +67,8 @@ export class OneOff {
   /** The reason why this process ended the run. */
   #reason: string | undefined
   #fatal: unknown
+  /** Whether the file of `--events` lacks some of them. */
+  #lacksEvents = false
   #launched: Launched | undefined
   #options: FoundSettings | undefined
 
@@ -88,6 +90,7 @@ export class OneOff {
     const threadId = await this.#threadId().catch((error: unknown) => error)
     const told = typeof threadId === 'string' ? await this.#runOn(threadId) : failed(threadId)
     clearTimeout(timer)
+    if (this.#lacksEvents && told.exitCode === EXIT.ok) told.exitCode = EXIT.internal
     return await this.#tell(told, typeof threadId === 'string' ? threadId : undefined)
   }
 
@@ -171,7 +174,10 @@ export class OneOff {
     } finally {
       await place.close()
       await file?.close()
-      if (file?.problem !== undefined) say(`--events has not everything: ${file.problem}`)
+      if (file?.problem !== undefined) {
+        this.#lacksEvents = true
+        say(`--events has not everything: ${file.problem}`)
+      }
     }
   }
 

@@ -108,6 +108,15 @@ test.each([
   ])
 })
 
+test('a run whose events cannot be written is said, and is no success', async () => {
+  const { code, stdout, stderr } = await oneOff(bench, ['--here', '--events', '/dev/full', '-p', 'hello'])
+  expect([code, stdout, stderr]).toEqual([
+    1,
+    expect.stringContaining('hello'),
+    expect.stringContaining('--events has not everything: ENOSPC'),
+  ])
+})
+
 test('where nobody can be asked, what asks is refused and said, and the run goes on', async () => {
   const { code, stdout, stderr } = await oneOff(bench, ['--here', '--json', '-p', 'make it'], {
     env: { PERMISSION_MODE: 'ask' },
