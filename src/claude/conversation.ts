@@ -27,9 +27,9 @@ import { failWithProcess, stopTurn } from './stop-turn.ts'
 import { backAt, GONE, isRejected, LEFT, memoryAfter, pointOf } from './taken-back.ts'
 import { openTaskOutput, taskOutputPlaces } from './task-output.ts'
 import { furtherPrompt, hasState, type Prompt, steerPrompt, toPrompt, userLine } from './translate/prompt.ts'
-import { protocolEnd, type Steered, Turn, tell } from './turn.ts'
+import { emitUnawaited, protocolEnd, type Steered, Turn } from './turn.ts'
 import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
-import { tellSwitches, tellTrace, type Warm } from './warm.ts'
+import { setSwitches, setTrace, type Warm } from './warm.ts'
 import { WarmProcess } from './warm-process.ts'
 
 /** One thread's Claude session and, while it is warm, the process that holds it. */
@@ -133,8 +133,8 @@ export class Conversation implements AgentSession {
     const turn = this.#turn
     if (turn === undefined) return undefined
     const prompt = steerPrompt(message, run, { ...this.#agent.options, turn })
-    if (!this.#give(prompt, { ...message, isTold: false })) return undefined
-    if (prompt.skipped.length > 0) turn.tell([ownEvent('content_skipped', { parts: prompt.skipped })])
+    if (!this.#give(prompt, { ...message, isShown: false })) return undefined
+    if (prompt.skipped.length > 0) turn.emit([ownEvent('content_skipped', { parts: prompt.skipped })])
     return prompt.skipped
   }
 
@@ -165,7 +165,7 @@ export class Conversation implements AgentSession {
       this.#isAhead = false
       const [turn, warm] = [this.#turn, this.#warm]
       const parts = skippedParts(request, { ...this.#agent.options, turn })
-      if (parts.length > 0) tell(context, [ownEvent('content_skipped', { parts })])
+      if (parts.length > 0) emitUnawaited(context, [ownEvent('content_skipped', { parts })])
       if (warm !== undefined && turn?.isParked === true)
         return await this.#goOn(warm, { turn, request, context })
       return await this.#runAnew(request, context)
@@ -207,10 +207,10 @@ export class Conversation implements AgentSession {
   /** Gives the answers to the process that waits for them. The turn continues where it stopped. */
   async #goOn(warm: Warm, run: { turn: Turn; request: RunRequest; context: RunContext }): Promise<RunEnd> {
     const { turn, request, context } = run
-    await tellTrace(warm, request.trace, { observed: this.#observed, signal: context.signal })
+    await setTrace(warm, request.trace, { observed: this.#observed, signal: context.signal })
     const further = furtherPrompt(request, { ...this.#agent.options, turn })
-    if (further !== undefined) this.#give(further, { id: request.runId, content: '', isTold: true })
-    tell(context, warm.host.respond(request.resume ?? []))
+    if (further !== undefined) this.#give(further, { id: request.runId, content: '', isShown: true })
+    emitUnawaited(context, warm.host.respond(request.resume ?? []))
     warm.host.answer(resultsOf(request), { isLast: request.messages.some(({ role }) => role === 'user') })
     const end = await this.#follow(warm, turn, context)
     return end === NO_CONVERSATION ? protocolEnd('Claude Code lost its session within a turn.') : end
@@ -225,14 +225,14 @@ export class Conversation implements AgentSession {
       this.#memory = left.memory
       return { outcome: 'success', pendingToolCallIds: left.pendingToolCallIds }
     }
-    tell(context, left.events)
+    emitUnawaited(context, left.events)
     // The memory keeps the questions open until a process has got the answers: the start may fail.
     prompt.blocks.unshift(...left.blocks)
     this.#grants = left.grants
     const end = await this.#takeOn(prompt, { request, context, isResumed })
     if (!isUnproven || !isRejected(end)) return end
     // The model may have refused what an unfinished run left in the session, and not this prompt.
-    tell(context, [
+    emitUnawaited(context, [
       ownEvent('session_reset', { claudeSessionId: this.#memory.claudeSessionId, reason: LEFT }),
     ])
     return await this.#takeOn(prompt, { request, context, isResumed: this.#begin() })
@@ -266,7 +266,9 @@ export class Conversation implements AgentSession {
     await this.rest()
     this.#memory = freshMemory(lost.model)
     if (lost.turns > 0) {
-      tell(context, [ownEvent('session_reset', { claudeSessionId: lost.claudeSessionId, reason: GONE })])
+      emitUnawaited(context, [
+        ownEvent('session_reset', { claudeSessionId: lost.claudeSessionId, reason: GONE }),
+      ])
     }
     const end = await this.#take(prompt, { request, context, isResumed: this.#begin() })
     return end === NO_CONVERSATION ? protocolEnd('Claude Code says that a new session does not exist.') : end
@@ -299,7 +301,7 @@ export class Conversation implements AgentSession {
     const known = this.#isWarned ? [] : place.problems
     const problems = [...known, ...moved(this.#memory, this.#agent.options, place)]
     this.#isWarned = true
-    if (problems.length > 0) tell(context, [ownEvent('workspace_problems', { problems })])
+    if (problems.length > 0) emitUnawaited(context, [ownEvent('workspace_problems', { problems })])
     const turn = new Turn({
       memory: this.#memory.translator,
       clientToolPrefix: host.clientTools.prefix,
@@ -311,8 +313,8 @@ export class Conversation implements AgentSession {
     turn.give(prompt.blocks)
     this.#turn = turn
     this.#inBackground('ending a run with its process', failWithProcess(turn, claude))
-    await tellSwitches(warm, switches, context.signal)
-    await tellTrace(warm, trace, { observed: this.#observed, signal: context.signal })
+    await setSwitches(warm, switches, context.signal)
+    await setTrace(warm, trace, { observed: this.#observed, signal: context.signal })
     await mcp.retry(claude, context.signal)
     // Claude Code calls the gate for every prompt except slash commands. With these the prompt waits here.
     if (this.#agent.options.slashCommands) await context.begun

@@ -37,7 +37,7 @@ export class McpServers {
       const servers = await claude.toolServers(signal)
       const pending = servers.flatMap(({ name, status }) => (status === 'pending' ? [name] : []))
       if (pending.length > 0 && turn.translator.init === undefined)
-        turn.tell([ownEvent('mcp_waiting', { servers: pending, waitedMs: SLOW_AFTER_MS })])
+        turn.emit([ownEvent('mcp_waiting', { servers: pending, waitedMs: SLOW_AFTER_MS })])
     }
     // A process that ends meanwhile ends the turn, which reports it.
     const quietly = (): Promise<void> => tell().catch(() => undefined)

@@ -13,8 +13,8 @@ import { Translator } from './translate/translator.ts'
 import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
 import { hasType, lifeOf, saysNoConversation } from './turn-signs.ts'
 
-/** A user message on its way into the turn. `isTold`: the readers have it already. */
-export type Steered = Pick<UserMessage, 'id' | 'content'> & { isTold: boolean }
+/** A user message on its way into the turn. `isShown`: the readers have it already. */
+export type Steered = Pick<UserMessage, 'id' | 'content'> & { isShown: boolean }
 
 export interface TurnOptions {
   /** Translator memory of the thread's last turn. */
@@ -127,7 +127,7 @@ export class Turn {
     this.#note(message)
     const events = this.translator.translate(message, more)
     const wait = this.#context.emit(events)
-    this.#tellCalls((calls) => calls.hear(message))
+    this.#reportCalls((calls) => calls.hear(message))
     const { end } = this.translator
     if (end !== undefined && hasType(message, 'result')) {
       const { facts: _facts, ...runEnd } = end
@@ -176,21 +176,21 @@ export class Turn {
   #park(): undefined {
     const end = this.#question()
     if (end === undefined || this.#context === undefined) return
-    tell(this.#context, this.translator.suspend())
-    this.#tellCalls((calls) => calls.close(undefined))
+    emitUnawaited(this.#context, this.translator.suspend())
+    this.#reportCalls((calls) => calls.close(undefined))
     this.#context = undefined
     this.#ended.end(end)
   }
 
-  #tellCalls(over: (calls: ModelCalls) => ModelCall[]): void {
+  #reportCalls(over: (calls: ModelCalls) => ModelCall[]): void {
     const { onModelCall } = this.#context ?? {}
     if (onModelCall !== undefined) for (const call of over(this.#calls)) onModelCall(call)
   }
 
   /** Emits the host's own events to the run in progress. */
-  tell(events: readonly AguiEvent[]): void {
+  emit(events: readonly AguiEvent[]): void {
     const context = this.#context
-    if (context !== undefined) this.#guard(() => tell(context, events))
+    if (context !== undefined) this.#guard(() => emitUnawaited(context, events))
   }
 
   /** Whether Claude Code may still send messages, or answer a steered message, that belong to no run. */
@@ -217,7 +217,7 @@ export class Turn {
     const message = this.#steered.get(id)
     if (message === undefined || state !== 'started') return []
     this.#steered.delete(id)
-    if (message.isTold) return []
+    if (message.isShown) return []
     const { id: messageId, content } = message
     return [
       { type: EventType.TEXT_MESSAGE_START, messageId, role: 'user' },
@@ -230,7 +230,7 @@ export class Turn {
     if (this.#over !== undefined) return
     this.#over = end
     clearTimeout(this.#parkTimer)
-    this.#tellCalls((calls) => calls.close(reasonOf(end)))
+    this.#reportCalls((calls) => calls.close(reasonOf(end)))
     // Emitting may be what failed. The turn is over all the same.
     const close = async (): Promise<void> => this.#context?.emit(this.translator.close())
     inBackground({ name: 'telling the end of a turn' }, close())
@@ -243,7 +243,9 @@ export class Turn {
       return work()
     } catch (error) {
       this.#isBroken = true
-      this.fail(new RunnerError('internal', `What Claude Code said could not be told: ${toMessage(error)}`))
+      this.fail(
+        new RunnerError('internal', `What Claude Code said could not be translated: ${toMessage(error)}`),
+      )
       return undefined
     }
   }
@@ -270,7 +272,7 @@ function promiseWithEnd(): PromiseWithEnd {
 }
 
 /** Emits events that are so few that nobody waits until they are written. */
-export function tell({ emit }: RunContext, events: readonly AguiEvent[]): void {
+export function emitUnawaited({ emit }: RunContext, events: readonly AguiEvent[]): void {
   inBackground({ name: 'telling events' }, Promise.resolve(emit(events)))
 }
 

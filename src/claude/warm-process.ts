@@ -115,7 +115,7 @@ export class WarmProcess {
       isAutonomous: (needs.switches.permissionMode ?? options.permissionMode) === 'never-ask',
       toolCallId: (toolUseId) => turn()?.translator.toolCallId(toolUseId) ?? toolUseId,
       onChange: () => turn()?.considerParking(),
-      emit: (events) => turn()?.tell(events),
+      emit: (events) => turn()?.emit(events),
     })
     return await startWarm(options, memory(), {
       needs,
@@ -126,7 +126,7 @@ export class WarmProcess {
       begun,
       isMediaUntried: () => turn()?.isMediaUntried === true,
       observed,
-      onDenied: (denial) => turn()?.tell([toDenialEvent(denial)]),
+      onDenied: (denial) => turn()?.emit([toDenialEvent(denial)]),
       onMessage: ({ message, more }) => turn()?.onMessage(message, more),
     })
   }

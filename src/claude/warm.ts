@@ -127,7 +127,7 @@ function traceEnvironment({ traceparent, tracestate }: TraceCarrier = {}): Recor
  * Gives the commands that a living process starts from now on the trace of another run. Its MCP servers keep theirs.
  * Resolves also when Claude Code does not take it, which costs commands their parent and nothing else.
  */
-export async function tellTrace(
+export async function setTrace(
   warm: Warm,
   trace: TraceCarrier | undefined,
   { observed, signal }: { observed: { threadId: string; runId?: string }; signal: AbortSignal },
@@ -137,13 +137,13 @@ export async function tellTrace(
   // A variable that is no longer named would keep its value.
   const cleared = Object.fromEntries(Object.keys(warm.trace).map((name) => [name, '']))
   warm.trace = variables
-  const telling = warm.claude.setVariables({ ...cleared, ...variables })
-  inBackground({ name: 'handing on a trace', ...observed }, telling)
-  await unlessAborted(signal, telling).catch(() => undefined)
+  const setting = warm.claude.setVariables({ ...cleared, ...variables })
+  inBackground({ name: 'handing on a trace', ...observed }, setting)
+  await unlessAborted(signal, setting).catch(() => undefined)
 }
 
 /** Changes the settings of a living process. Sends only those that differ from its current ones. */
-export async function tellSwitches(
+export async function setSwitches(
   warm: Warm,
   { model, maxThinkingTokens }: Switches,
   signal: AbortSignal,

@@ -18,7 +18,7 @@ export function runCommand(context: CliContext): Command {
     .description('Run one prompt and print the answer')
     .action(async (flags: RunFlags, command: Command) => {
       if (flags.here === true) refuseLaunchOptions(command, context.version)
-      process.exit(await runAndTell(context, flags))
+      process.exit(await runAndPrint(context, flags))
     })
 }
 
@@ -56,7 +56,7 @@ function refuseLaunchOptions(command: Command, version: string): void {
 }
 
 /** Runs the prompt. The answer is written to stdout, everything else to stderr. @returns the exit code. */
-async function runAndTell(context: CliContext, flags: RunFlags): Promise<number> {
+async function runAndPrint(context: CliContext, flags: RunFlags): Promise<number> {
   // A closed stderr does not matter to the run.
   process.stderr.on('error', () => {})
   const say = (line: string): void => {

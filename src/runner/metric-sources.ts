@@ -2,8 +2,8 @@ import type { PlatformLink } from '../platform-link/platform-link.ts'
 import type { Enforcement } from '../sandbox/enforcement.ts'
 import type { EventLog } from '../storage/event-log.ts'
 import type { MetricSources, Metrics } from '../telemetry/metrics.ts'
+import type { ThreadState } from '../thread/thread-description.ts'
 import type { Threads } from '../thread/threads.ts'
-import type { ThreadState } from '../thread/told.ts'
 
 interface Counted {
   enforcement: Enforcement

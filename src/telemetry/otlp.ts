@@ -61,7 +61,7 @@ function openTraces(
   resource: Resource,
 ): () => Promise<void> {
   const exporter = new OTLPTraceExporter(exporterOptions(way))
-  told(exporter, { what: 'spans', logger })
+  logLosses(exporter, { what: 'spans', logger })
   const provider = new BasicTracerProvider({ resource, spanProcessors: [new BatchSpanProcessor(exporter)] })
   const propagator = new W3CTraceContextPropagator()
   const unsubscribe = traceRuns({ ...options, tracer: provider.getTracer(NAME, version), propagator })
@@ -77,7 +77,7 @@ function openMetricsExport(
   resource: Resource,
 ): () => Promise<void> {
   const exporter = new OTLPMetricExporter(exporterOptions(way))
-  told(exporter, { what: 'metrics', logger })
+  logLosses(exporter, { what: 'metrics', logger })
   const reader = new PeriodicExportingMetricReader({
     exporter,
     exportIntervalMillis: intervalMs,
@@ -100,7 +100,7 @@ interface Exporter<T> {
 }
 
 /** Logs once when the collector stops accepting data, and once when it accepts again. */
-function told<T>(exporter: Exporter<T>, { what, logger }: { what: string; logger: Logger }): void {
+function logLosses<T>(exporter: Exporter<T>, { what, logger }: { what: string; logger: Logger }): void {
   const send = exporter.export.bind(exporter)
   let isLost = false
   exporter.export = (items, done) =>

@@ -1,12 +1,13 @@
 import type { RunAgentInput, UserMessage } from '@ag-ui/core'
 import type { AgentSession, RunRequest } from '../agent/agent.ts'
+import { RunnerError } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
-import { runPropsOf, threadBusy } from './admission.ts'
 import { openAnswers, owedResults } from './answers.ts'
-import { knownIds, type NewMessages, reconcile } from './history.ts'
-import { checkNew, type KnownIds, knownMessages } from './known.ts'
+import { everyIdOf, type NewMessages, reconcile } from './history.ts'
+import { checkNew, type KnownIds, knownMessages } from './known-ids.ts'
 import type { QueuedRun } from './queue.ts'
-import { asTold } from './told-ids.ts'
+import { runPropsOf } from './run-props.ts'
+import { withSteeredId } from './steered-ids.ts'
 
 interface Admitted extends Pick<NewMessages, 'held' | 'back'> {
   queued: QueuedRun
@@ -17,7 +18,7 @@ interface Admitted extends Pick<NewMessages, 'held' | 'back'> {
 /** Returns the ids of the messages in an input. */
 export function namedIds(input: RunAgentInput): string[] {
   const { replaces } = runPropsOf(input)
-  return knownIds(input.messages, replaces === undefined ? [] : [replaces])
+  return everyIdOf(input.messages, replaces === undefined ? [] : [replaces])
 }
 
 /**
@@ -47,5 +48,14 @@ export function admit(
   const request = { ...input, messages: [...results, ...before, ...messages], resume }
   const isSteering = delivery === 'steer' && results.length + before.length === 0
   agent.check(request, { isSteering: isSteering && busy !== undefined })
-  return { ...about, queued: { request, digests, skipped }, steered: isSteering ? messages.map(asTold) : [] }
+  return {
+    ...about,
+    queued: { request, digests, skipped },
+    steered: isSteering ? messages.map(withSteeredId) : [],
+  }
+}
+
+function threadBusy(runId: string): RunnerError {
+  const message = `Run "${runId}" is under way on this thread; wait for its end, interrupt it, or send forwardedProps.delivery "queue".`
+  return new RunnerError('thread_busy', message, { details: { runId } })
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { contentToText, type Message, type UserMessage } from '@ag-ui/core'
 import type { RunEnd } from '../agent/agent.ts'
 import type { ErrorCode } from '../errors.ts'
-import { untold } from './told-ids.ts'
+import { unsteeredId } from './steered-ids.ts'
 
 /** Message ids with the digests of their content. */
 export type Digests = [id: string, digest: string][]
@@ -20,14 +20,14 @@ export function withShown(digests: Digests, shown: readonly Message[]): Digests 
 }
 
 /** Adds the digests of messages as a turn shows them to readers, who may send that form back: text, without secrets. */
-export function withTold(
+export function withSteered(
   digests: Digests,
-  told: readonly UserMessage[],
+  steered: readonly UserMessage[],
   redactText: (text: string) => string,
 ): Digests {
-  const texts = told.map((message) => ({
+  const texts = steered.map((message) => ({
     ...message,
-    id: untold(message.id),
+    id: unsteeredId(message.id),
     content: contentToText(message.content),
   }))
   const shown = texts.map((message) => ({ ...message, content: redactText(message.content) }))

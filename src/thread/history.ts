@@ -1,7 +1,7 @@
 import type { Message, UserMessage } from '@ag-ui/core'
 import { RunnerError } from '../errors.ts'
 import { type Digests, messageDigestOf, REFUSED } from './digests.ts'
-import { untold } from './told-ids.ts'
+import { unsteeredId } from './steered-ids.ts'
 
 /** The turn that took a message in. */
 export interface TakenIn {
@@ -61,15 +61,15 @@ export interface NewMessages {
 const SAID: ReadonlySet<string> = new Set(['user', 'system', 'developer'])
 
 /** Returns the ids of the user and system messages, and `another`, each with every id that it may be known by. */
-export function knownIds(messages: readonly Message[], another: readonly string[] = []): string[] {
+export function everyIdOf(messages: readonly Message[], another: readonly string[] = []): string[] {
   const said = messages.flatMap(({ role, id }) => (SAID.has(role) ? [id] : []))
-  const ids = [...said, ...another].flatMap((id) => [id, untold(id)])
+  const ids = [...said, ...another].flatMap((id) => [id, unsteeredId(id)])
   return [...new Set(ids)]
 }
 
 /** Returns the id that the message was sent with. It may come back with that one or with the shown one. */
 function sentId(messageId: string, known: KnownMessages): string {
-  const sent = untold(messageId)
+  const sent = unsteeredId(messageId)
   return known.messageDigest(sent) === undefined ? messageId : sent
 }
 

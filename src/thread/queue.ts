@@ -12,9 +12,9 @@ import {
   parseRequest,
   type StoredRun,
 } from './queue-entry.ts'
+import { steeredId } from './steered-ids.ts'
 import { putMessages, putRun } from './thread-table.ts'
 import type { ThreadWriter } from './thread-writer.ts'
-import { toldId } from './told-ids.ts'
 
 /** A run that waits for the run before it. Its client may have left. */
 export interface QueuedRun {
@@ -255,9 +255,9 @@ export class Queue {
    * Notes that a turn has taken in the message that the log shows under this id. Returns the message's id and digests, and
    * undefined for a message that was not queued.
    */
-  takeIn(told: string): QueuedRun['digests'][number] | undefined {
+  takeIn(shownId: string): QueuedRun['digests'][number] | undefined {
     for (const entry of this.#entries) {
-      const id = entry.messageIds.find((each) => each === told || toldId(each) === told)
+      const id = entry.messageIds.find((each) => each === shownId || steeredId(each) === shownId)
       if (id === undefined) continue
       entry.messageIds = entry.messageIds.filter((each) => each !== id)
       this.#taken.add(entry)

@@ -129,10 +129,10 @@ export class Run {
       await this.#append(events, await this.#options.lastWrites(end), { isLast: true })
     } catch (error) {
       this.#isOver = true
-      this.#tellEnd({ outcome: 'error', code: error instanceof RunnerError ? error.code : 'internal' })
+      this.#publishEnd({ outcome: 'error', code: error instanceof RunnerError ? error.code : 'internal' })
       throw error
     }
-    this.#tellEnd(end)
+    this.#publishEnd(end)
     return end
   }
 
@@ -166,14 +166,14 @@ export class Run {
     }
   }
 
-  #tellEnd(end: { outcome: RunEnd['outcome']; code?: string; usage?: RunEnd['usage'] }): void {
+  #publishEnd(end: { outcome: RunEnd['outcome']; code?: string; usage?: RunEnd['usage'] }): void {
     const { outcome, code, usage } = end
     const facts = { ...(code !== undefined && { code }), ...(usage !== undefined && { usage }) }
     runEnded.publish({ ...this.#ids, outcome, ...facts, ms: this.#age })
   }
 
   /** Puts the thread's own events into the stream of this run. */
-  tell(events: readonly AguiEvent[]): void {
+  insert(events: readonly AguiEvent[]): void {
     for (const event of events) this.#show(event, this.#pending)
     this.#keepFlushing()
   }

@@ -4,8 +4,8 @@ import { isCode } from '../errors.ts'
 import type { Storage } from '../storage/storage.ts'
 import { LostRuns } from './lost-runs.ts'
 import { isEntry, parseHead } from './queue-entry.ts'
+import { describeThread, type ThreadDescription } from './thread-description.ts'
 import { areFacts, isSeenMessage, type StoredThread, type ThreadFacts, ThreadTable } from './thread-table.ts'
-import { describeThread, type ThreadDescription } from './told.ts'
 
 export interface ThreadView extends ThreadDescription {
   /** The last seq before the run in progress, if there is one. */

@@ -2,8 +2,8 @@ import type { AgentSession, RunRequest } from '../agent/agent.ts'
 import type { Write } from '../storage/table.ts'
 import { type Back, notAgain } from './history.ts'
 import type { Waiting } from './queue.ts'
+import type { Submitted } from './submitted.ts'
 import type { ThreadTable } from './thread-table.ts'
-import type { Submitted } from './told.ts'
 
 /** How a run starts. */
 export interface Start {

@@ -7,7 +7,7 @@ import { storeDamaged } from '../storage/damage.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Key, Write } from '../storage/table.ts'
 import { seenUnderOtherIds } from './numbered-anew.ts'
-import { untold } from './told-ids.ts'
+import { unsteeredId } from './steered-ids.ts'
 
 /** The facts of a thread that outlive the process, beside its log. Stored data is checked against this schema. */
 const ThreadFacts = z.object({
@@ -108,7 +108,9 @@ export class ThreadTable {
     const seen = new Map<string, SeenMessage>()
     for (const [index, id] of messageIds.entries())
       if (found[index] !== undefined) seen.set(id, seenIn(threadId, found[index]))
-    const isKnown = history.some(({ role, id }) => role === 'user' && (seen.has(id) || seen.has(untold(id))))
+    const isKnown = history.some(
+      ({ role, id }) => role === 'user' && (seen.has(id) || seen.has(unsteeredId(id))),
+    )
     if (isKnown || !history.some(({ role }) => role === 'assistant')) return { hasRun, messages: seen }
     const taken = (await this.#taken(threadId)).map(({ message }) => message)
     const alike = seenUnderOtherIds(history, taken)

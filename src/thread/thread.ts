@@ -8,19 +8,20 @@ import type { Write } from '../storage/table.ts'
 import { admit, namedIds } from './admit.ts'
 import { openAnswers } from './answers.ts'
 import { type Cut, closeCut, RESTARTED } from './cut-run.ts'
-import { knownAfter, withShown, withTold } from './digests.ts'
+import { knownAfter, withShown, withSteered } from './digests.ts'
 import { reconcile, type TakenIn } from './history.ts'
-import { type KnownIds, knownMessages } from './known.ts'
+import { type KnownIds, knownMessages } from './known-ids.ts'
 import type { Queue, QueuedRun, Waiting } from './queue.ts'
 import { openingEvents, pendingEvents, queuedEvents } from './queue-events.ts'
 import { RoomWait } from './room-wait.ts'
 import { Run } from './run.ts'
 import { refusedRun, withdrawnRun } from './run-events.ts'
+import type { Accepted, Submitted, Taken } from './submitted.ts'
 import { lookBehind, type Start, takeBack } from './take-back.ts'
+import { describeThread, type ThreadDescription } from './thread-description.ts'
 import type { ThreadOptions } from './thread-options.ts'
 import { factsAfter, type LookedUp, putFacts, putMessages, putRun, type ThreadFacts } from './thread-table.ts'
 import { firstLine, renamed, titled } from './title.ts'
-import { type Accepted, describeThread, type Submitted, type Taken, type ThreadDescription } from './told.ts'
 
 /** One thread. It admits one run at a time. */
 export class Thread {
@@ -108,14 +109,14 @@ export class Thread {
   ): Promise<Taken | undefined> {
     const { agent, queue, redactor } = this.#options
     const run = this.#run?.run
-    const known = withTold(digests, steered, redactor.redactText)
+    const known = withSteered(digests, steered, redactor.redactText)
     const words = firstLine(request.messages, redactor.redactText)
     const waiting = await queue.add({ request, digests: known, skipped }, words)
     const isThere = run !== undefined && !run.isOver && this.#run?.run === run && queue.has(waiting)
     const inVain = isThere ? steered.map((message) => agent.steer(message, request)) : []
     if (!isThere || inVain.length === 0 || inVain.includes(undefined)) return undefined
     waiting.isSteered = true
-    run.tell(pendingEvents(request.messages))
+    run.insert(pendingEvents(request.messages))
     const parts = new Set([...skipped, ...inVain.flatMap((each) => each ?? [])])
     return { steeredInto: run.runId, skipped: [...parts] }
   }
@@ -197,13 +198,8 @@ export class Thread {
     return this.#options.agent
   }
 
-  /** Ends in the log the run that a dead runner left open. Call it before any client is served. */
-  async recover(cut: Cut): Promise<void> {
-    await this.#closeCut(cut)
-  }
-
-  /** Ends a cut run in the log. On a full disk it stays open until there is room. */
-  async #closeCut(cut: Cut): Promise<void> {
+  /** Ends in the log the run that was cut short, if there is one. On a full disk it stays open until there is room. */
+  async closeCut(cut: Cut): Promise<void> {
     this.#facts = (await closeCut(cut, this.#facts, this.#options)) ?? this.#facts
   }
 
@@ -215,7 +211,7 @@ export class Thread {
       onLogFailure(error)
       return undefined
     }
-    await this.#closeCut(error).catch(onLogFailure)
+    await this.closeCut(error).catch(onLogFailure)
     this.#free()
     return { outcome: 'error', code: error.code, message: error.message }
   }
@@ -277,7 +273,7 @@ export class Thread {
     await this.#options.writer.checkRoom()
     while (this.#run?.run.isOver === true) await this.#settled
     if (this.#run !== undefined || this.#facts.openRun === undefined) return
-    this.#closingCut ??= this.#closeCut(RESTARTED).finally(() => {
+    this.#closingCut ??= this.closeCut(RESTARTED).finally(() => {
       this.#closingCut = undefined
     })
     await this.#closingCut
@@ -342,7 +338,7 @@ export class Thread {
       },
     )
     this.#settled = settled
-    this.#ended = this.#tellEnd(runId, settled)
+    this.#ended = this.#reportEnd(runId, settled)
     inBackground({ name: 'ending a run', threadId, runId }, this.#ended)
     // On failure the caller finds the thread as it was.
     await started.catch(() => settled)
@@ -369,7 +365,7 @@ export class Thread {
     return end
   }
 
-  async #tellEnd(runId: string, settled: Promise<RunEnd | undefined>): Promise<void> {
+  async #reportEnd(runId: string, settled: Promise<RunEnd | undefined>): Promise<void> {
     const end = await settled
     if (end === undefined) return
     const { writer, onRunEnded, onLogFailure } = this.#options

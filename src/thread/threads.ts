@@ -11,11 +11,12 @@ import { Oversize } from './oversize.ts'
 import { type QueueLimits, Queues } from './queue.ts'
 import type { RunLimits } from './run.ts'
 import { StoredThreads, type ThreadView } from './stored-threads.ts'
+import type { Accepted, Submitted } from './submitted.ts'
 import { Thread } from './thread.ts'
+import type { ThreadDescription } from './thread-description.ts'
 import type { ThreadOptions } from './thread-options.ts'
 import { type StoredThread, type ThreadFacts, ThreadTable } from './thread-table.ts'
 import { ThreadWriter } from './thread-writer.ts'
-import type { Accepted, Submitted, ThreadDescription } from './told.ts'
 
 export interface ThreadsOptions extends RunLimits, QueueLimits {
   agent: Agent
@@ -86,7 +87,7 @@ export class Threads {
     await this.#orRelease(threadId, async () => {
       const facts = read()
       if (facts === undefined) await this.#options.storage.drop(threadId)
-      else await (await this.#restore(threadId, facts)).recover(RESTARTED)
+      else await (await this.#restore(threadId, facts)).closeCut(RESTARTED)
     })
   }
 
@@ -329,7 +330,7 @@ export class Threads {
     this.#checkNumber()
     if (facts !== undefined) {
       const thread = await this.#restore(threadId, facts)
-      await thread.recover(LOST)
+      await thread.closeCut(LOST)
       thread.next()
       return thread
     }

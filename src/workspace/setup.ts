@@ -119,7 +119,7 @@ export class WorkspaceSetup {
       }
       if (first.url !== url || first.branch !== branch) {
         const message = `Repository ${first.index + 1} has the folder "${name}"; give this one a "name" of its own.`
-        this.#tell({ what: whatOf(wanted, index), message })
+        this.#report({ what: whatOf(wanted, index), message })
       }
       return []
     })
@@ -130,7 +130,7 @@ export class WorkspaceSetup {
     const { workflow, tokens } = wanted
     await this.#attempt('workflow', signal, async () => {
       const problems = await workflows.start(workflow, { tokens, signal })
-      for (const message of problems) this.#tell({ what: 'workflow', message })
+      for (const message of problems) this.#report({ what: 'workflow', message })
       const name = workflows.active?.name
       if (name !== undefined) onDone({ workflow: name })
     })
@@ -142,7 +142,7 @@ export class WorkspaceSetup {
     await this.#attempt(what, signal, async () => {
       const { tokens } = wanted
       const added = await repositories.add({ ...repository, tokens, signal, keep: true })
-      for (const message of added.problems) this.#tell({ what, message })
+      for (const message of added.problems) this.#report({ what, message })
       onDone({ repository: added.name, newlyCloned: added.newlyCloned })
     })
   }
@@ -161,13 +161,13 @@ export class WorkspaceSetup {
           continue
         }
         const late = `It was not there within WORKSPACE_SETUP_TIMEOUT_MS (${timeoutMs} ms).`
-        this.#tell({ what, message: isLate ? late : toMessage(error) })
+        this.#report({ what, message: isLate ? late : toMessage(error) })
         return
       }
     }
   }
 
-  #tell(problem: SetupProblem): void {
+  #report(problem: SetupProblem): void {
     this.problems.push(problem)
     this.#options.onProblem(problem)
   }

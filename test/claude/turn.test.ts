@@ -34,7 +34,7 @@ function world(question: () => RunEnd | undefined = () => undefined) {
   return { turn, told, stop, context }
 }
 
-const steered = (id: string) => ({ id, content: `words of ${id}`, isTold: false })
+const steered = (id: string) => ({ id, content: `words of ${id}`, isShown: false })
 
 test('ends with its result, once: what comes later is nobody’s', async () => {
   const { turn, told, context } = world()

@@ -168,7 +168,14 @@ test('a busy thread refuses a second run, and a run id is taken once', async () 
   const reader = frames(response)
   await reader.next()
   const second = await post(runner.url, runInput('plain', 'me too'))
-  expect([second.status, (await bodyOf(second))['error']]).toMatchObject([409, { code: 'thread_busy' }])
+  expect([second.status, (await bodyOf(second))['error']]).toMatchObject([
+    409,
+    {
+      code: 'thread_busy',
+      message: expect.stringMatching(/wait.*interrupt.*delivery "queue"/),
+      details: { runId: input.runId },
+    },
+  ])
   await post(`${runner.url}/sessions/plain/interrupt`, {})
   const again = await post(runner.url, { ...input, messages: [userMessage('other')] })
   expect([again.status, (await bodyOf(again))['error']]).toMatchObject([409, { code: 'run_exists' }])

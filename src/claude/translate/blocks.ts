@@ -21,7 +21,7 @@ export class Block {
   readonly #owner: EventOwner
   readonly #name: string
   #started = false
-  #told = false
+  #isShown = false
   #open = true
   /** Number of UTF-16 units received. The text itself is not kept. */
   #length = 0
@@ -46,8 +46,8 @@ export class Block {
   }
 
   /** Whether any event of the block was sent. */
-  get told(): boolean {
-    return this.#told
+  get isShown(): boolean {
+    return this.#isShown
   }
 
   get open(): boolean {
@@ -61,7 +61,7 @@ export class Block {
   /** Opens the message or call. A text block is opened by its first characters, so an empty one makes no message. */
   start(out: AguiEvent[]): void {
     this.#started = true
-    this.#told = true
+    this.#isShown = true
     const messageId = this.id
     if (this.kind === 'text') {
       out.push({ type: EventType.TEXT_MESSAGE_START, messageId, role: 'assistant', ...this.#owner })

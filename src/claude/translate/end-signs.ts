@@ -17,10 +17,10 @@ export class EndSigns {
   /** Why the model's last answer ended. It is also the reason for the harness's message after it. */
   stopReason = 'other'
   /** Whether the harness has told the model to continue and the model has not begun to answer. */
-  isToldToGoOn = false
+  isAskedToGoOn = false
 
   hear(kind: string, message: Record<string, unknown>): void {
-    if (kind === 'assistant' && message['parent_tool_use_id'] === null) this.isToldToGoOn = false
+    if (kind === 'assistant' && message['parent_tool_use_id'] === null) this.isAskedToGoOn = false
     else if (kind === 'system/informational')
       this.refusal = Stopping.safeParse(message).data?.content ?? this.refusal
     else if (kind === 'system/status') {
@@ -35,7 +35,7 @@ export class EndSigns {
   /** Notes that an answer begins. It counts as cut until it says why it ended. */
   answerBegins(): void {
     this.stopReason = 'cut'
-    this.isToldToGoOn = false
+    this.isAskedToGoOn = false
   }
 
   answerEnds(delta: unknown): void {

@@ -6,7 +6,7 @@ import { type ContentBlock, isRecord, readBlock } from './messages.ts'
 import { toToolResult } from './tool-result.ts'
 
 /** The AG-UI ids that one Claude message became. */
-export interface Told {
+export interface ShownIds {
   messageIds: string[]
   toolCallIds: string[]
 }
@@ -62,7 +62,7 @@ export class Lane {
   }
 
   /** @returns the unfinished messages and calls of an earlier answer, which this one replaces. */
-  begin(id: string, out: AguiEvent[]): Told {
+  begin(id: string, out: AguiEvent[]): ShownIds {
     const replaced = this.#cut(this.#current, out)
     this.#current = this.#respond(id, true)
     this.isStreaming = true
@@ -109,45 +109,45 @@ export class Lane {
    * Takes a whole `assistant` message: confirms the streamed blocks and sends the others. A message with another id
    * replaces an answer that is still streaming, unless it is `aside`, outside of the model's answers.
    */
-  whole(message: Whole, out: AguiEvent[]): Told & { replaced: Told } {
+  whole(message: Whole, out: AguiEvent[]): ShownIds & { replaced: ShownIds } {
     const { id, contents, aborted = false, aside = false } = message
     let response = this.#responses.get(id)
     const replaced = response === undefined && !aside ? this.#cut(this.#current, out) : nothing()
     if (response === undefined && !aside) this.isStreaming = false
     response ??= this.#respond(id, false)
-    const told = nothing()
+    const shown = nothing()
     for (const content of contents) {
       if (content.type === 'text') this.lastText = content.text
       const block =
-        this.#confirm(response, content, aborted, out) ?? this.#tell(response, content, aborted, out)
-      if (block !== undefined) note(block, told)
+        this.#confirm(response, content, aborted, out) ?? this.#showWhole(response, content, aborted, out)
+      if (block !== undefined) note(block, shown)
     }
-    return { ...told, replaced }
+    return { ...shown, replaced }
   }
 
   /** Closes blocks that Claude Code has given up. It will answer anew. */
-  abandon(id: string, from: number, out: AguiEvent[]): Told {
-    const told = nothing()
+  abandon(id: string, from: number, out: AguiEvent[]): ShownIds {
+    const shown = nothing()
     for (const [index, block] of this.#responses.get(id)?.blocks ?? []) {
       if (index < from) continue
       block.close(out)
       block.delivered = true
-      note(block, told)
+      note(block, shown)
     }
-    return told
+    return shown
   }
 
   /** @returns the calls that were still open, whose arguments are not whole. */
-  closeAll(out: AguiEvent[]): Told {
+  closeAll(out: AguiEvent[]): ShownIds {
     this.isStreaming = false
-    const told = nothing()
+    const shown = nothing()
     for (const response of this.#responses.values()) {
       for (const block of response.blocks.values()) {
-        if (block.kind === 'tool' && block.open && !block.delivered) note(block, told)
+        if (block.kind === 'tool' && block.open && !block.delivered) note(block, shown)
         block.close(out)
       }
     }
-    return told
+    return shown
   }
 
   suspend(out: AguiEvent[]): void {
@@ -204,8 +204,8 @@ export class Lane {
     if (!content.type.endsWith('tool_use') || content.id === undefined) return undefined
     const carrier = carrierOf(response) ?? id
     // Each block of an answer is a call of its own, even when the model repeats an id.
-    const told = this.#calls.blocksOf(content.id)
-    const isAnother = isStreamed || [...response.blocks.values()].some((block) => told.includes(block))
+    const shown = this.#calls.blocksOf(content.id)
+    const isAnother = isStreamed || [...response.blocks.values()].some((block) => shown.includes(block))
     return this.#calls.start(content.id, content.name ?? content.type, {
       carrier,
       owner: this.owner,
@@ -215,10 +215,10 @@ export class Lane {
 
   /** Returns the streamed block that this whole one repeats, and adds what its stream lacked. */
   #confirm(response: Response, content: ContentBlock, aborted: boolean, out: AguiEvent[]): Block | undefined {
-    const told = content.type.endsWith('tool_use') ? this.#calls.blocksOf(content.id ?? '') : []
+    const shown = content.type.endsWith('tool_use') ? this.#calls.blocksOf(content.id ?? '') : []
     const kind = kindOfBlock(content)
     const block = [...response.blocks.values()].find(
-      (each) => !each.delivered && (told.length === 0 ? each.kind === kind : told.includes(each)),
+      (each) => !each.delivered && (shown.length === 0 ? each.kind === kind : shown.includes(each)),
     )
     if (block === undefined) return undefined
     block.delivered = true
@@ -228,7 +228,12 @@ export class Lane {
     return block
   }
 
-  #tell(response: Response, content: ContentBlock, aborted: boolean, out: AguiEvent[]): Block | undefined {
+  #showWhole(
+    response: Response,
+    content: ContentBlock,
+    aborted: boolean,
+    out: AguiEvent[],
+  ): Block | undefined {
     const { streamed, blocks } = response
     const block = this.#open(response, blocks.size + (streamed ? UNSTREAMED_INDEX : 0), content, out)
     if (block === undefined) return undefined
@@ -240,14 +245,14 @@ export class Lane {
     return block
   }
 
-  #cut(response: Response | undefined, out: AguiEvent[]): Told {
-    const told = nothing()
+  #cut(response: Response | undefined, out: AguiEvent[]): ShownIds {
+    const shown = nothing()
     for (const block of response?.blocks.values() ?? []) {
       if (!block.open) continue
       block.close(out)
-      if (!block.delivered) note(block, told)
+      if (!block.delivered) note(block, shown)
     }
-    return told
+    return shown
   }
 }
 
@@ -257,7 +262,7 @@ export class Lane {
  * reasoning that led to it and before its results.
  */
 function carrierOf(response: Response): string | undefined {
-  const before = [...response.blocks.values()].findLast((block) => block.kind !== 'text' || block.told)
+  const before = [...response.blocks.values()].findLast((block) => block.kind !== 'text' || block.isShown)
   return before?.kind === 'text' ? before.id : before?.carrier
 }
 
@@ -278,12 +283,12 @@ function fullText(content: ContentBlock): string {
   return content.thinking ?? ''
 }
 
-function note(block: Block, told: Told): void {
-  if (!block.told) return
-  if (block.kind === 'tool') told.toolCallIds.push(block.id)
-  else told.messageIds.push(block.id)
+function note(block: Block, shown: ShownIds): void {
+  if (!block.isShown) return
+  if (block.kind === 'tool') shown.toolCallIds.push(block.id)
+  else shown.messageIds.push(block.id)
 }
 
-function nothing(): Told {
+function nothing(): ShownIds {
   return { messageIds: [], toolCallIds: [] }
 }

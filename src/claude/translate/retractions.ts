@@ -1,7 +1,7 @@
 import type { AguiEvent } from '../../agui/event.ts'
 import { ownEvent } from '../../agui/own-events.ts'
 import type { EventOwner } from './blocks.ts'
-import type { Told } from './lane.ts'
+import type { ShownIds } from './lane.ts'
 
 /**
  * The messages and calls that Claude Code took back: a cut stream that it answers anew, a refused answer, a call that
@@ -10,7 +10,7 @@ import type { Told } from './lane.ts'
  */
 export class Retractions {
   /** AG-UI ids by the uuid of the Claude message that made them. */
-  readonly #lines = new Map<string, Told>()
+  readonly #lines = new Map<string, ShownIds>()
   readonly #retracted = new Set<string>()
 
   /** Whether a message was seen before. It comes again only when the stream is replayed. */
@@ -18,29 +18,29 @@ export class Retractions {
     return uuid !== undefined && this.#lines.has(uuid)
   }
 
-  note(uuid: string | undefined, told: Told): void {
+  note(uuid: string | undefined, shown: ShownIds): void {
     if (uuid === undefined) return
     const earlier = this.#lines.get(uuid)
     this.#lines.set(uuid, {
-      messageIds: [...(earlier?.messageIds ?? []), ...told.messageIds],
-      toolCallIds: [...(earlier?.toolCallIds ?? []), ...told.toolCallIds],
+      messageIds: [...(earlier?.messageIds ?? []), ...shown.messageIds],
+      toolCallIds: [...(earlier?.toolCallIds ?? []), ...shown.toolCallIds],
     })
   }
 
   retractLines(uuids: readonly string[], owner: EventOwner, out: AguiEvent[]): void {
     const lines = uuids.flatMap((uuid) => this.#lines.get(uuid) ?? [])
-    const told = {
+    const shown = {
       messageIds: lines.flatMap((line) => line.messageIds),
       toolCallIds: lines.flatMap((line) => line.toolCallIds),
     }
-    this.retract(told, { reason: 'superseded', owner }, out)
+    this.retract(shown, { reason: 'superseded', owner }, out)
   }
 
   /** Sends each id once: Claude Code announces the same retraction in several messages. */
-  retract(told: Told, how: { reason: string; owner: EventOwner }, out: AguiEvent[]): void {
+  retract(shown: ShownIds, how: { reason: string; owner: EventOwner }, out: AguiEvent[]): void {
     const isNew = (id: string): boolean => !this.#retracted.has(id)
-    const messageIds = told.messageIds.filter(isNew)
-    const toolCallIds = told.toolCallIds.filter(isNew)
+    const messageIds = shown.messageIds.filter(isNew)
+    const toolCallIds = shown.toolCallIds.filter(isNew)
     if (messageIds.length + toolCallIds.length === 0) return
     for (const id of [...messageIds, ...toolCallIds]) this.#retracted.add(id)
     out.push(ownEvent('retracted', { reason: how.reason, messageIds, toolCallIds }, how.owner))

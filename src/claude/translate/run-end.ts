@@ -41,7 +41,7 @@ export interface TurnSigns {
   apiError: ApiError | undefined
   /** Why the prompt was not accepted. */
   refusal: string | undefined
-  isToldToGoOn: boolean
+  isAskedToGoOn: boolean
   /** Whether the run asked for a result of a given shape. */
   expectsOutput: boolean
 }
@@ -52,11 +52,11 @@ const FINISHED = ['end_turn', 'stop_sequence']
 const HOOK_STOPS = ['hook_stopped', 'tool_deferred', 'stop_hook_blocked', 'stop_hook_prevented']
 
 /** Returns why a hook has ended the turn. Undefined when no hook did. */
-export function hookStopOf(result: ResultMessage, { isToldToGoOn }: TurnSigns): string | undefined {
+export function hookStopOf(result: ResultMessage, { isAskedToGoOn }: TurnSigns): string | undefined {
   const { terminal_reason: reason } = result
   // After some rounds Claude Code overrides a Stop hook that never lets the model stop. The hook's last message then
   // has no answer.
-  if (reason === 'completed' && isToldToGoOn) return 'stop_hook_blocked'
+  if (reason === 'completed' && isAskedToGoOn) return 'stop_hook_blocked'
   return HOOK_STOPS.find((stop) => stop === reason)
 }
 

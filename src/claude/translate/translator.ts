@@ -74,7 +74,7 @@ export class Translator {
   #end: ClaudeEnd | undefined
   #signs = new EndSigns()
   #summaryExpected = false
-  #thinkingTold = 0
+  #thinkingShown = 0
   readonly #handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
     ['assistant', (message, out) => this.#assistant(message, out)],
     ['user', (message, out) => this.#user(message, out)],
@@ -229,7 +229,7 @@ export class Translator {
   #begin(lane: Lane, message: unknown, out: AguiEvent[]): void {
     const id = isRecord(message) && typeof message['id'] === 'string' ? message['id'] : 'message'
     this.#summaryExpected = false
-    this.#thinkingTold = 0
+    this.#thinkingShown = 0
     if (lane === this.#main) this.#signs.answerBegins()
     this.#retractions.retract(lane.begin(id, out), { reason: 'replaced', owner: lane.owner }, out)
   }
@@ -237,8 +237,8 @@ export class Translator {
   #abandon(lane: Lane, abandoned: unknown, out: AguiEvent[]): void {
     if (!isRecord(abandoned) || typeof abandoned['api_message_id'] !== 'string') return
     const { api_message_id: id, from_block_index: from } = abandoned
-    const told = lane.abandon(id, typeof from === 'number' ? from : 0, out)
-    this.#retractions.retract(told, { reason: 'abandoned', owner: lane.owner }, out)
+    const shown = lane.abandon(id, typeof from === 'number' ? from : 0, out)
+    this.#retractions.retract(shown, { reason: 'abandoned', owner: lane.owner }, out)
   }
 
   #whole(message: Record<string, unknown>, out: AguiEvent[]): void {
@@ -271,8 +271,8 @@ export class Translator {
     const { id, model } = message.message
     if (lane === this.#main) this.#usage.answered(message.message)
     const whole = { id, contents: blocks, aborted: message.aborted === true, aside: model === '<synthetic>' }
-    const { replaced, ...told } = lane.whole(whole, out)
-    this.#retractions.note(message.uuid, told)
+    const { replaced, ...shown } = lane.whole(whole, out)
+    this.#retractions.note(message.uuid, shown)
     this.#retractions.retract(replaced, { reason: 'replaced', owner: lane.owner }, out)
     if (message.supersedes !== undefined) this.#retractions.retractLines(message.supersedes, lane.owner, out)
   }
@@ -320,7 +320,7 @@ export class Translator {
       this.#summaryExpected = false
       return
     }
-    this.#signs.isToldToGoOn = message.isSynthetic === true
+    this.#signs.isAskedToGoOn = message.isSynthetic === true
     const reason = message.isSynthetic === true ? this.#signs.stopReason : (message.origin?.kind ?? 'other')
     out.push(ownEvent('injected_message', { reason, text: words }))
   }
@@ -350,9 +350,9 @@ export class Translator {
     const { estimated_tokens: tokens } = message
     if (typeof tokens !== 'number') return
     // A new thinking block counts from zero again.
-    if (tokens < this.#thinkingTold) this.#thinkingTold = 0
-    if (tokens - this.#thinkingTold < THINKING_TOKENS_STEP) return
-    this.#thinkingTold = tokens
+    if (tokens < this.#thinkingShown) this.#thinkingShown = 0
+    if (tokens - this.#thinkingShown < THINKING_TOKENS_STEP) return
+    this.#thinkingShown = tokens
     out.push(ownEvent('thinking_tokens', { estimatedTokens: tokens }))
   }
 

@@ -1,5 +1,5 @@
 import { RunnerError } from '../../errors.ts'
-import { TOLD } from '../../thread/told-ids.ts'
+import { STEERED } from '../../thread/steered-ids.ts'
 import { checkDepth, type JsonLimits } from './json-body.ts'
 
 export interface SentLimits extends JsonLimits {
@@ -71,7 +71,7 @@ function checkIds(holder: Record<string, unknown>, names: readonly string[], { w
 
 /** Returns the length of the id that the client chose, without the suffix that the runner adds to a steered message. */
 function sentChars(id: string): number {
-  return id.endsWith(TOLD) ? id.length - TOLD.length : id.length
+  return id.endsWith(STEERED) ? id.length - STEERED.length : id.length
 }
 
 /** Checks the depth of a member that contains JSON as text. */

@@ -213,7 +213,13 @@ export function gitRoutes({ guard, repositories, workflows, redactor }: GitRoute
         signal: leaving(reply),
       })
       request.log.info({ name, newlyCloned }, 'repository added')
-      return { message: 'Repository added', name, path, newly_cloned: newlyCloned, ...told(head, problems) }
+      return {
+        message: 'Repository added',
+        name,
+        path,
+        newly_cloned: newlyCloned,
+        ...unusualFields(head, problems),
+      }
     })
 
     app.post('/repos/remove', REMOVE, async (request, reply) => {
@@ -240,13 +246,13 @@ export function gitRoutes({ guard, repositories, workflows, redactor }: GitRoute
       const branch = active.branch || head?.branch || DEFAULT_BRANCH
       const message = changed ? 'Workflow updated' : 'Workflow already active'
       // The client's own URL may include credentials.
-      return redactor.redactValue({ message, gitUrl, branch, path, ...told(head, problems) })
+      return redactor.redactValue({ message, gitUrl, branch, path, ...unusualFields(head, problems) })
     })
   }
 }
 
 /** Returns the fields of an answer that are present only in the unusual cases: a detached HEAD, problems. */
-function told(head: Head | undefined, problems: readonly string[] = []) {
+function unusualFields(head: Head | undefined, problems: readonly string[] = []) {
   const { isDetached = false, commit } = head ?? {}
   return {
     ...(isDetached ? { detached: true, commit } : {}),

@@ -1,7 +1,7 @@
 import type { TaskOutput } from '../../agent/agent.ts'
 import { RunnerError } from '../../errors.ts'
 import type { KnownTask, TaskLedger } from '../../thread/task-ledger.ts'
-import type { ThreadDescription } from '../../thread/told.ts'
+import type { ThreadDescription } from '../../thread/thread-description.ts'
 import type { AgentFacts, McpServerStatus, Task } from './agent-facts.ts'
 
 /** The operations that need the agent of a thread. */

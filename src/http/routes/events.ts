@@ -52,7 +52,7 @@ const Headers = z.object({ 'last-event-id': z.preprocess(emptyIsNone, seq.option
 /** How long `/events/:id/wait` waits for the thread to appear, in milliseconds (the existing platform's default). */
 const TAP_WAIT_MS = 2000
 
-const STREAM = { 200: { says: 'Events as they are told.', media: STREAM_TYPES } }
+const STREAM = { 200: { says: 'Events as they come.', media: STREAM_TYPES } }
 
 const SUBSCRIBE = about(() => ({
   tag: 'threads',

@@ -4,9 +4,9 @@ import { inBackground } from '../../background.ts'
 import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
 import type { ServedThreads } from '../../thread/served-threads.ts'
-import type { Submitted } from '../../thread/told.ts'
+import type { Submitted } from '../../thread/submitted.ts'
 import { catchUpOf, openingOf } from '../stream/catch-up.ts'
-import { framesFor, framesOf, type Reader, type ToldFrame } from '../stream/encoding.ts'
+import { framesFor, framesOf, type Reader, type SentFrame } from '../stream/encoding.ts'
 
 export interface SentRunsOptions {
   threads: ServedThreads
@@ -52,7 +52,7 @@ export class SentRuns {
   }
 
   /** Returns the frames of a batch for this socket. */
-  async frames(reader: Reader, batch: Batch, signal: AbortSignal): Promise<readonly ToldFrame[]> {
+  async frames(reader: Reader, batch: Batch, signal: AbortSignal): Promise<readonly SentFrame[]> {
     const { threadId } = reader
     const { runId } = batch
     const run = this.#threads.get(threadId)?.get(runId)
@@ -65,9 +65,9 @@ export class SentRuns {
     const opening = openingOf(batch)
     const seq = opening.at(-1)?.seq ?? batch.first
     const missed = await catchUpOf(held, { ...this.#options, threadId, signal })(seq)
-    const told = [...opening.map(({ event }) => event), ...missed]
-    const frames = told.flatMap((event, index) =>
-      framesOf(own, event, index === told.length - 1 ? seq : undefined),
+    const sent = [...opening.map(({ event }) => event), ...missed]
+    const frames = sent.flatMap((event, index) =>
+      framesOf(own, event, index === sent.length - 1 ? seq : undefined),
     )
     return [...frames, ...framesFor(own, batch.after(seq))]
   }

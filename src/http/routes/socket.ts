@@ -9,7 +9,7 @@ import { RunnerError } from '../../errors.ts'
 import { type Lease, Slots } from '../../lease.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
 import type { EventLog } from '../../storage/event-log.ts'
-import { type RunProps, runPropsOf } from '../../thread/admission.ts'
+import { type RunProps, runPropsOf } from '../../thread/run-props.ts'
 import type { ServedThreads } from '../../thread/served-threads.ts'
 import { about } from '../document/about.ts'
 import { refuse } from '../doors/client-errors.ts'
@@ -158,7 +158,7 @@ class SocketSession {
       command = parse(Command, frame, 'the frame')
       await this.#obey(command)
     } catch (error) {
-      this.#tellError(error, command)
+      this.#sendError(error, command)
     }
   }
 
@@ -268,7 +268,7 @@ class SocketSession {
     stop.signal.addEventListener('abort', seat.release, { once: true })
     this.#subscriptions.set(threadId, stop)
     const followed = this.#follow(reader, after, stop.signal)
-      .catch((error: unknown) => this.#tellError(error, { threadId }))
+      .catch((error: unknown) => this.#sendError(error, { threadId }))
       .finally(() => {
         stop.abort()
         if (this.#subscriptions.get(threadId) === stop) this.#subscriptions.delete(threadId)
@@ -297,7 +297,7 @@ class SocketSession {
     }
   }
 
-  #tellError(error: unknown, command: Command | { threadId: string } | undefined): void {
+  #sendError(error: unknown, command: Command | { threadId: string } | undefined): void {
     const { status, body } = toErrorBody(error, this.#options.redactor)
     const about = Place.parse(command !== undefined && 'input' in command ? command.input : command)
     if (status >= 500) this.#options.logger.error({ ...about, err: error }, 'socket command failed')

@@ -74,19 +74,19 @@ export interface Reader {
 }
 
 /** A frame for one reader. When a record becomes several frames, only the last has a `seq`. */
-export type ToldFrame = Omit<Frame, 'seq'> & { seq: number | undefined }
+export type SentFrame = Omit<Frame, 'seq'> & { seq: number | undefined }
 
 /** Returns the records of a batch as text frames for this reader. A record may become no frame, or several. */
-export function framesFor({ dialect, threadId }: Reader, batch: Batch): readonly ToldFrame[] {
+export function framesFor({ dialect, threadId }: Reader, batch: Batch): readonly SentFrame[] {
   if (dialect === '1.0' || batch.isText) return batch.frames
   return batch.records().flatMap(({ seq, event }) => framesOf({ dialect, threadId }, event, seq))
 }
 
 /** Returns the frames of one event for this reader. */
-export function framesOf({ dialect, threadId }: Reader, event: AguiEvent, seq?: number): ToldFrame[] {
-  const told = dialect === '1.0' ? [event] : toOlder(event, threadId)
-  return told.map((each, index) => ({
-    seq: index === told.length - 1 ? seq : undefined,
+export function framesOf({ dialect, threadId }: Reader, event: AguiEvent, seq?: number): SentFrame[] {
+  const sent = dialect === '1.0' ? [event] : toOlder(event, threadId)
+  return sent.map((each, index) => ({
+    seq: index === sent.length - 1 ? seq : undefined,
     json: JSON.stringify(each),
   }))
 }

@@ -107,10 +107,10 @@ export class LogStream extends Readable {
     this.#isCaughtUp = true
     const opening = openingOf(first)
     const seq = opening.at(-1)?.seq ?? first.first
-    const told = [...opening.map(({ event }) => event), ...(await catchUp(seq))]
+    const sent = [...opening.map(({ event }) => event), ...(await catchUp(seq))]
     // As in `#restated`, only the last frame has the id.
-    const frames = told.map((event, index) =>
-      encoding.event(event, index === told.length - 1 ? seq : undefined),
+    const frames = sent.map((event, index) =>
+      encoding.event(event, index === sent.length - 1 ? seq : undefined),
     )
     return Buffer.concat([...frames, encoding.batches([first.after(seq), ...others])])
   }
@@ -124,13 +124,13 @@ export class LogStream extends Readable {
     if (restate === undefined || !batches.some(({ isText, sse }) => !isText && sse.includes(TAKEN_BACK))) {
       return encoding.batches(batches)
     }
-    const told: Buffer[] = []
+    const sent: Buffer[] = []
     for (const { seq, event } of batches.flatMap((batch) => batch.records())) {
       const isTakenBack = event.type === EventType.CUSTOM && event.name === TAKEN_BACK
-      told.push(encoding.event(event, isTakenBack ? undefined : seq))
-      if (isTakenBack) told.push(encoding.event(await restate(seq), seq))
+      sent.push(encoding.event(event, isTakenBack ? undefined : seq))
+      if (isTakenBack) sent.push(encoding.event(await restate(seq), seq))
     }
-    return Buffer.concat(told)
+    return Buffer.concat(sent)
   }
 
   #end(): void {

@@ -200,8 +200,8 @@ export class StoreTable<V, K extends Key> {
 
 /** Returns the error of a failed commit. lmdb has its cause in a second promise, which rejects as well. */
 async function commitFailure(error: unknown, name: string): Promise<RunnerError> {
-  const told = error instanceof Error && 'commitError' in error ? error.commitError : error
-  const cause = await Promise.resolve(told).catch((reason: unknown) => reason)
+  const reported = error instanceof Error && 'commitError' in error ? error.commitError : error
+  const cause = await Promise.resolve(reported).catch((reason: unknown) => reason)
   // lmdb keeps only the system's error number, so the text of that error decides.
   const isNoRoom = isFull(cause) || /No space left|Disk quota|File too large/.test(toMessage(cause))
   if (isNoRoom) return storageFull(name, cause)

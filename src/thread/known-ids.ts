@@ -1,7 +1,6 @@
 import type { RunAgentInput } from '@ag-ui/core'
 import type { AgentSession } from '../agent/agent.ts'
 import { RunnerError } from '../errors.ts'
-import { isAnswer } from './admission.ts'
 import type { KnownMessages } from './history.ts'
 import type { QueuedRun, Waiting } from './queue.ts'
 import type { LookedUp, ThreadFacts } from './thread-table.ts'
@@ -31,6 +30,11 @@ export function checkNew(
   if (underWay === undefined && stored.lastRunId === runId && isAnswer(input, agent)) return
   const message = `Run "${runId}" was seen before on this thread; send a new runId, or read it from the thread's events.`
   throw new RunnerError('run_exists', message)
+}
+
+/** Whether the input answers an open interrupt. */
+function isAnswer({ resume = [] }: RunAgentInput, { interrupts }: AgentSession): boolean {
+  return interrupts.some(({ id }) => resume.some(({ interruptId }) => interruptId === id))
 }
 
 export function knownMessages(known: KnownIds): KnownMessages {

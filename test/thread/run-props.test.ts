@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { runPropsOf, threadBusy } from '../../src/thread/admission.ts'
+import { runPropsOf } from '../../src/thread/run-props.ts'
 
 const input = { threadId: 't', runId: 'r', messages: [], tools: [], context: [] }
 
@@ -28,9 +28,3 @@ test.each([{ delivery: 'now' }, { onDisconnect: 'stop' }, { replaces: 7 }])(
     )
   },
 )
-
-test('a busy thread names the run under way, and what the client may do', () => {
-  const error = threadBusy('run-1')
-  expect(error).toMatchObject({ code: 'thread_busy', details: { runId: 'run-1' } })
-  expect(error.message).toMatch(/"run-1".*wait.*interrupt.*delivery "queue"/)
-})

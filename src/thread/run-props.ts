@@ -1,7 +1,6 @@
 import type { RunAgentInput } from '@ag-ui/core'
 import { z } from 'zod'
 import { parseNulls } from '../absent-null.ts'
-import type { AgentSession } from '../agent/agent.ts'
 import { RunnerError } from '../errors.ts'
 
 /** The members of `forwardedProps` that the runner reads. The others are the application's own. */
@@ -28,14 +27,4 @@ export function runPropsOf({ forwardedProps }: Pick<RunAgentInput, 'forwardedPro
     ({ path, message }) => `forwardedProps.${path.join('.')}: ${message}`,
   )
   throw new RunnerError('invalid_input', `${problems.join('; ')}.`, { details: problems })
-}
-
-/** Whether the input answers an open interrupt. */
-export function isAnswer({ resume = [] }: RunAgentInput, { interrupts }: AgentSession): boolean {
-  return interrupts.some(({ id }) => resume.some(({ interruptId }) => interruptId === id))
-}
-
-export function threadBusy(runId: string): RunnerError {
-  const message = `Run "${runId}" is under way on this thread; wait for its end, interrupt it, or send forwardedProps.delivery "queue".`
-  return new RunnerError('thread_busy', message, { details: { runId } })
 }
