@@ -27,7 +27,7 @@ interface RunOwnFlags {
 
 export type RunFlags = RunOwnFlags & LaunchFlags
 
-interface OneOffResult extends Partial<Omit<OneOffEnd, 'reason'>> {
+interface Told extends Partial<Omit<OneOffEnd, 'reason'>> {
   reason?: string | undefined
   outcome: OneOffEnd['outcome']
   exitCode: number
@@ -37,7 +37,7 @@ interface OneOffResult extends Partial<Omit<OneOffEnd, 'reason'>> {
 export const TIME_LIMIT = 'the time limit'
 
 /** The result of a run, as `--json` prints it. */
-export interface OneOffReport extends OneOffResult {
+export interface OneOffReport extends Told {
   threadId: string | undefined
   durationMs: number
   refused: readonly { tool: string; message: string }[]
@@ -88,10 +88,10 @@ export class OneOff {
             timeLimit,
           )
     const threadId = await this.#threadId().catch((error: unknown) => error)
-    const result = typeof threadId === 'string' ? await this.#runOn(threadId) : failed(threadId)
+    const told = typeof threadId === 'string' ? await this.#runOn(threadId) : failed(threadId)
     clearTimeout(timer)
-    if (this.#lacksEvents && result.exitCode === EXIT.ok) result.exitCode = EXIT.internal
-    return await this.#reportOf(result, typeof threadId === 'string' ? threadId : undefined)
+    if (this.#lacksEvents && told.exitCode === EXIT.ok) told.exitCode = EXIT.internal
+    return await this.#tell(told, typeof threadId === 'string' ? threadId : undefined)
   }
 
   /** Prints the plan. @returns a report when planning fails. */
@@ -101,7 +101,7 @@ export class OneOff {
       await printDry(await this.#launchOptions())
       return undefined
     } catch (error) {
-      return await this.#reportOf(failed(error), undefined)
+      return await this.#tell(failed(error), undefined)
     }
   }
 
@@ -117,13 +117,13 @@ export class OneOff {
     await this.#launched?.close(true)
   }
 
-  async #runOn(threadId: string): Promise<OneOffResult> {
+  async #runOn(threadId: string): Promise<Told> {
     try {
-      const result = resultOf(await this.#perform(threadId))
+      const told = toTold(await this.#perform(threadId))
       // A run that was cut off by the end of its place has failed; it was not cancelled.
-      return this.#fatal === undefined || result.outcome === 'success'
-        ? result
-        : { ...result, ...failed(this.#fatal) }
+      return this.#fatal === undefined || told.outcome === 'success'
+        ? told
+        : { ...told, ...failed(this.#fatal) }
     } catch (error) {
       // An aborted start fails in many ways, and none of the errors is the reason.
       if (this.#fatal === undefined && this.#stopping.signal.aborted)
@@ -229,15 +229,15 @@ export class OneOff {
     )
   }
 
-  async #reportOf(result: OneOffResult, threadId: string | undefined): Promise<OneOffReport> {
-    const reason = result.outcome === 'cancelled' ? (this.#reason ?? result.reason) : undefined
-    if (result.error !== undefined)
-      this.#say(`${result.error.code}: ${await withoutSecrets(result.error.message, this.#context.env)}`)
-    if (result.outcome === 'cancelled') this.#say(`cancelled${reason === undefined ? '' : `: ${reason}`}`)
-    if (result.outcome === 'interrupt')
+  async #tell(told: Told, threadId: string | undefined): Promise<OneOffReport> {
+    const reason = told.outcome === 'cancelled' ? (this.#reason ?? told.reason) : undefined
+    if (told.error !== undefined)
+      this.#say(`${told.error.code}: ${await withoutSecrets(told.error.message, this.#context.env)}`)
+    if (told.outcome === 'cancelled') this.#say(`cancelled${reason === undefined ? '' : `: ${reason}`}`)
+    if (told.outcome === 'interrupt')
       this.#say('the run waits for an answer: run it with --continue on a terminal to give one')
     const durationMs = Math.round(performance.now() - this.#beganAt)
-    return { ...result, threadId, durationMs, reason, ...this.#left(), refused: this.#refused }
+    return { ...told, threadId, durationMs, reason, ...this.#left(), refused: this.#refused }
   }
 
   /** Returns the report's members that are of a launch. */
@@ -258,12 +258,12 @@ export class OneOff {
   }
 }
 
-function resultOf(end: OneOffEnd): OneOffResult {
+function toTold(end: OneOffEnd): Told {
   return { ...end, exitCode: exitCodeOfOutcome(end) }
 }
 
 /** Returns the result of a run that did not start, or whose end is unknown. */
-function failed(error: unknown): OneOffResult {
+function failed(error: unknown): Told {
   const message = toMessage(error)
   if (error instanceof Refusal) {
     const exitCode = error.code === 'invalid_input' ? EXIT.config : EXIT.failed

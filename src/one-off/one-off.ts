@@ -51,12 +51,12 @@ export async function runOneOff(options: OneOffOptions): Promise<OneOffEnd> {
   const thread = runner.thread(threadId)
   const reading = new Reading(options)
   const parts = { reading, options }
-  const leftOpen = (): OneOffEnd => reading.result(signal.aborted ? 'cancelled' : 'interrupt')
+  const leftOpen = (): OneOffEnd => reading.told(signal.aborted ? 'cancelled' : 'interrupt')
   if (!(await settle(thread, await openInterrupts(thread), parts))) return leftOpen()
-  if (reading.end?.type === 'RUN_ERROR') return reading.result()
-  if (signal.aborted) return reading.result('cancelled')
+  if (reading.end?.type === 'RUN_ERROR') return reading.told()
+  if (signal.aborted) return reading.told('cancelled')
   await reading.read(thread, { content: prompt })
-  return (await settle(thread, interruptsOf(reading.end), parts)) ? reading.result() : leftOpen()
+  return (await settle(thread, interruptsOf(reading.end), parts)) ? reading.told() : leftOpen()
 }
 
 /** Has the person answer interrupts until none is open. @returns whether none is left open. */
@@ -140,7 +140,7 @@ class Reading {
     await this.#options.onRecord(record, this.#text.add(event))
   }
 
-  result(outcome?: OneOffEnd['outcome']): OneOffEnd {
+  told(outcome?: OneOffEnd['outcome']): OneOffEnd {
     const common = {
       text: this.#text.last,
       runIds: this.#runIds,
