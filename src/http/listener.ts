@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 import { connectionDropped } from '../channels.ts'
 import { RunnerError } from '../errors.ts'
 import { answerClientErrors, refuse, refuseExpectations } from './doors/client-errors.ts'
-import { leaveFor } from './doors/leave.ts'
+import { corsHeaders } from './doors/cors-headers.ts'
 import { LIVENESS_PATHS, liveness } from './doors/liveness.ts'
 import { isHandshake, readAgain } from './doors/upgrades.ts'
 
@@ -67,7 +67,7 @@ export class Listener {
       requestTimeout: options.requestTimeoutMs,
       keepAliveTimeout: options.keepAliveTimeoutMs,
       connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, Math.ceil(headersTimeoutMs / 2)),
-      // A missing Host is refused by `checkPlace`, in the shape of every other error.
+      // A missing Host is refused by `checkHostAndOrigin`, in the shape of every other error.
       requireHostHeader: false,
     })
     this.#limit(this.#server)
@@ -116,7 +116,7 @@ export class Listener {
     const { allowedOrigins } = this.#options
     const ended = new RunnerError('shutting_down', 'The runner ended before it was ready; its log says why.')
     for (const { request, socket } of this.#held.splice(0))
-      refuse(socket, ended, leaveFor(request.headers.origin, allowedOrigins))
+      refuse(socket, ended, corsHeaders(request.headers.origin, allowedOrigins))
     const late = setTimeout(() => this.#server.closeAllConnections(), DRAIN_MS)
     const closed = [this.#server, ...this.#others].map((server) => once(server, 'close'))
     for (const server of [this.#server, ...this.#others]) server.close()
@@ -193,7 +193,7 @@ export class Listener {
     const { sessionId, allowedOrigins } = this.#options
     const body = JSON.stringify(liveness(sessionId))
     response.writeHead(200, {
-      ...leaveFor(headers.origin, allowedOrigins),
+      ...corsHeaders(headers.origin, allowedOrigins),
       'x-content-type-options': 'nosniff',
       'content-type': 'application/json; charset=utf-8',
       'content-length': Buffer.byteLength(body),

@@ -9,7 +9,7 @@ import Fastify, {
 import { httpAnswered } from '../channels.ts'
 import type { DocumentedRoute } from './document/openapi.ts'
 import { allowOrigins } from './doors/cors.ts'
-import { checkPlace, checkToken, type DoorOptions } from './doors/doors.ts'
+import { checkHostAndOrigin, checkToken, type DoorOptions } from './doors/doors.ts'
 import { createErrorHandler, createNotFoundHandler } from './doors/error-answers.ts'
 import { forwardElsewhere } from './doors/forward-elsewhere.ts'
 import { readForwarded } from './doors/forwarded.ts'
@@ -139,10 +139,10 @@ function guard(options: ServerOptions, tickets: Tickets): { doors: Check; pageDo
   }
   return {
     doors: counted((request) => {
-      checkPlace(request, options)
+      checkHostAndOrigin(request, options)
       checkToken(request, options, tickets)
     }),
-    pageDoors: counted((request) => checkPlace(request, options)),
+    pageDoors: counted((request) => checkHostAndOrigin(request, options)),
   }
 }
 

@@ -6,6 +6,17 @@ export class CloseStack {
   readonly #closers: (() => unknown)[] = []
   #closing: Promise<void> | undefined
 
+  /** Opens parts. When one cannot be opened, closes the earlier ones and throws the first failure. */
+  static async opening<T>(open: (opened: CloseStack) => Promise<T>): Promise<T> {
+    const opened = new CloseStack()
+    try {
+      return await open(opened)
+    } catch (error) {
+      await opened.close().catch(() => undefined)
+      throw error
+    }
+  }
+
   /** Returns `value`, and closes it with the stack. */
   adopt<T>(value: T, close: (value: T) => unknown): T {
     this.defer(() => close(value))

@@ -19,7 +19,7 @@ import { openLink } from './platform-link.ts'
 import { collectWhenQuiet } from './quiet.ts'
 import { readinessOf } from './readiness.ts'
 import { type OpenServer, openServer } from './server.ts'
-import { clearPlace, openStorage } from './state.ts'
+import { clearLeftovers, openStorage } from './state.ts'
 import { openThreads } from './threads.ts'
 import { prepareWorkspace, startupPromptOf } from './workspace.ts'
 
@@ -40,19 +40,12 @@ export interface Runner {
 }
 
 /** Creates the runner: the composition root. Every opened part is closed again when a later part cannot be opened. */
-export async function createRunner(options: RunnerOptions): Promise<Runner> {
-  const opened = new CloseStack()
-  opened.defer(() => options.listener.close())
-  try {
-    return await open(options, opened)
-  } catch (error) {
-    // The first failure is the one to report.
-    await opened.close().catch(() => undefined)
-    throw error
-  }
+export function createRunner(options: RunnerOptions): Promise<Runner> {
+  return CloseStack.opening((opened) => open(options, opened))
 }
 
 async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner> {
+  opened.defer(() => options.listener.close())
   const { config, env, logger, onOpened } = options
   const { limits } = config
   const signal = AbortSignal.timeout(limits.claudeStartTimeoutMs)
@@ -62,7 +55,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   opened.defer(logRuns(logger))
   opened.defer(collectWhenQuiet())
   onOpened?.('credentials')
-  const mark = await clearPlace(config)
+  const mark = await clearLeftovers(config)
   const enforcement = opened.adopt(await openEnforcement(options, credentials.modelUrl, signal), (it) =>
     it.close(),
   )

@@ -38,21 +38,15 @@ export interface OpenReader extends OpenServer {
  *
  * @throws {RunnerError} `config_invalid` without EVENT_LOG_URL, and the errors of `openStorage`.
  */
-export async function createReader(options: ReaderOptions): Promise<OpenReader> {
-  const opened = new CloseStack()
-  opened.defer(() => options.listener.close())
-  try {
-    return await open(options, opened)
-  } catch (error) {
-    await opened.close().catch(() => undefined)
-    throw error
-  }
+export function createReader(options: ReaderOptions): Promise<OpenReader> {
+  return CloseStack.opening((opened) => open(options, opened))
 }
 
 async function open(
   { config, listener, version, env, logger }: ReaderOptions,
   opened: CloseStack,
 ): Promise<OpenReader> {
+  opened.defer(() => listener.close())
   const { eventLogUrl, limits, sessionId, model } = config
   if (eventLogUrl === undefined) {
     throw new RunnerError('config_invalid', 'EVENT_LOG_URL: must be set; it names the Redis that is read.')

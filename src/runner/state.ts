@@ -17,7 +17,7 @@ const LEFTOVER_KILL_MS = 2000
  * Creates the workspace, and kills the processes that a killed runner left behind on this state folder: they would
  * write to the same Claude sessions. Returns the mark of those processes and of all later ones.
  */
-export async function clearPlace({ workspace, stateDirectory }: Config): Promise<string> {
+export async function clearLeftovers({ workspace, stateDirectory }: Config): Promise<string> {
   await mkdir(workspace, { recursive: true })
   const mark = createHash('sha256').update(stateDirectory).digest('hex').slice(0, 16)
   await killTree(mark, { timeoutMs: LEFTOVER_KILL_MS })

@@ -61,7 +61,7 @@ export class ReadThreads implements ServedThreads {
   }
 
   /** Waits for the first record, which shows that the thread exists. */
-  async known(threadId: string, signal: AbortSignal): Promise<void> {
+  async arrived(threadId: string, signal: AbortSignal): Promise<void> {
     try {
       for await (const _ of this.#storage.log.read(threadId, 0, signal)) return
     } catch (error) {

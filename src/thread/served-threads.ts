@@ -7,7 +7,7 @@ export type ServedThreads = Pick<
   | 'delete'
   | 'find'
   | 'get'
-  | 'known'
+  | 'arrived'
   | 'leave'
   | 'list'
   | 'post'

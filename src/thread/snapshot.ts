@@ -4,7 +4,7 @@ import type { AguiEvent } from '../agui/event.ts'
 import { ownEvent } from '../agui/own-events.ts'
 import { Transcript } from '../agui/transcript.ts'
 import type { EventLog } from '../storage/event-log.ts'
-import { type Lost, readKept } from '../storage/kept.ts'
+import { type Lost, readKept } from '../storage/replay.ts'
 
 type RunStarted = Extract<AguiEvent, { type: EventType.RUN_STARTED }>
 

@@ -5,7 +5,7 @@ import { typesOf } from '../agui/items.ts'
 import { ownName, readOwn } from '../agui/own-events.ts'
 import type { Batch } from '../storage/batch.ts'
 import type { EventLog } from '../storage/event-log.ts'
-import { readKept } from '../storage/kept.ts'
+import { readKept } from '../storage/replay.ts'
 import { within } from '../within.ts'
 
 /** A task that the agent started and that runs beside its turn. */

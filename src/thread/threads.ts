@@ -193,7 +193,7 @@ export class Threads {
   }
 
   /** Resolves when the thread exists, or when `signal` is aborted. */
-  async known(threadId: string, signal: AbortSignal): Promise<void> {
+  async arrived(threadId: string, signal: AbortSignal): Promise<void> {
     await this.settled(threadId)
     if (await this.#stored.has(threadId)) return
     while (!this.#threads.has(threadId) && !signal.aborted) await this.#arrivals.next(signal)
@@ -278,11 +278,11 @@ export class Threads {
       if (isAlone && thread.pristine && !this.#deletions.has(threadId)) await this.#forget(threadId, thread)
       throw error
     } finally {
-      if (isGuest) this.#leave(thread)
+      if (isGuest) this.#dismiss(thread)
     }
   }
 
-  #leave(thread: Thread): void {
+  #dismiss(thread: Thread): void {
     const others = (this.#guests.get(thread) ?? 1) - 1
     if (others === 0) this.#guests.delete(thread)
     else this.#guests.set(thread, others)

@@ -114,13 +114,13 @@ describe('while a deletion goes on', () => {
     await openWorld()
     const { threads } = world
     const deletion = threads.delete('t')
-    const known = threads.known('t', new AbortController().signal)
-    expect(await isWaiting(known)).toBe(true)
+    const arrived = threads.arrived('t', new AbortController().signal)
+    expect(await isWaiting(arrived)).toBe(true)
     closings[0]?.resolve()
     await deletion
-    expect(await isWaiting(known)).toBe(true)
+    expect(await isWaiting(arrived)).toBe(true)
     await threads.submit(input('t', 'r2'))
-    await known
+    await arrived
     expect(await world.log.head('t')).toBeGreaterThan(0)
   })
 

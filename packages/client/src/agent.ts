@@ -1,7 +1,8 @@
 import { AbstractAgent, type AgentConfig, type BaseEvent, type RunAgentInput } from '@ag-ui/client'
 import { Observable } from 'rxjs'
 import type { RunnerEvent } from './events.ts'
-import { Runner, type RunnerOptions } from './runner.ts'
+import type { RunnerOptions } from './requests.ts'
+import { Runner } from './runner.ts'
 import type { Thread } from './thread.ts'
 
 export interface RunnerAgentConfig extends AgentConfig {

@@ -4,8 +4,8 @@ import { type Connection, follow, type Group, type LineOptions } from './follow.
 import { newId } from './new-id.ts'
 import { pause } from './pause.ts'
 import { isPassing, Refusal } from './refusal.ts'
+import type { Requests, Ticket } from './requests.ts'
 import { endOf, Run, type RunLine } from './run.ts'
-import type { Runner, Ticket } from './runner.ts'
 import { isThreadDescription, type ThreadDescription } from './thread-description.ts'
 import type { ClientTool } from './tools.ts'
 import { toObject, toText } from './values.ts'
@@ -62,13 +62,13 @@ export interface Accepted {
 /** One thread of a runner: a conversation and its log. */
 export class Thread {
   readonly threadId: string
-  readonly #runner: Runner
+  readonly #runner: Requests
   readonly #path: string
   /** The last record that was read here: a run that is started later begins behind it. */
   #seen = 0
 
   /** @throws {TypeError} for an id that a path cannot hold. */
-  constructor(runner: Runner, threadId: string) {
+  constructor(runner: Requests, threadId: string) {
     if (threadId === '' || threadId === '.' || threadId === '..')
       throw new TypeError(`"${threadId}" cannot stand in a path; give the thread another id.`)
     this.threadId = threadId

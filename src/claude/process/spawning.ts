@@ -4,10 +4,10 @@ import type { SpawnOptions } from '@anthropic-ai/claude-agent-sdk'
 import { policyDenied } from '../../channels.ts'
 import { RunnerError } from '../../errors.ts'
 import { Deltas } from './deltas.ts'
+import { readFairly } from './fair-reading.ts'
 import { paced } from './pace.ts'
 import { putBehind } from './priority.ts'
 import { MARK_VARIABLE } from './process-tree.ts'
-import { inTurns } from './turns.ts'
 
 /** The part of a sandbox that is ready for one process. */
 export interface Prepared {
@@ -73,7 +73,7 @@ export function spawnDetached(
   if (stdin === null || stdout === null)
     throw new RunnerError('claude_start_failed', 'Claude Code has no pipes.')
   putBehind(child)
-  return Object.assign(child, { stdin, stdout: inTurns(paced(stdout)).pipe(new Deltas()) })
+  return Object.assign(child, { stdin, stdout: readFairly(paced(stdout)).pipe(new Deltas()) })
 }
 
 export type Spawned = ChildProcess & { stdin: NonNullable<ChildProcess['stdin']>; stdout: Deltas }

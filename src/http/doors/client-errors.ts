@@ -1,8 +1,8 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type ErrorCode, RunnerError } from '../../errors.ts'
+import { corsHeaders } from './cors-headers.ts'
 import { toErrorBody } from './error-answers.ts'
-import { leaveFor } from './leave.ts'
 
 /** The answers to what Node's parser refuses before there is a request, by Node's error code. */
 const REFUSALS: Record<string, { code: ErrorCode; message: string }> = {
@@ -36,7 +36,7 @@ export function answerClientErrors(server: Server, allowedOrigins: readonly stri
       message: `This is no HTTP request that could be read (${reason}).`,
     }
     const origin = originIn(rawPacket) ?? origins.get(socket)
-    refuse(socket, new RunnerError(code, message), leaveFor(origin, allowedOrigins))
+    refuse(socket, new RunnerError(code, message), corsHeaders(origin, allowedOrigins))
   })
 }
 
@@ -74,8 +74,8 @@ export function refuseExpectations(server: Server, allowedOrigins: readonly stri
     const { status, body } = toErrorBody(
       new RunnerError('invalid_input', 'Expect may only say 100-continue; leave it out.'),
     )
-    const leave = leaveFor(headers.origin, allowedOrigins)
-    response.writeHead(status, { 'content-type': 'application/json', connection: 'close', ...leave })
+    const cors = corsHeaders(headers.origin, allowedOrigins)
+    response.writeHead(status, { 'content-type': 'application/json', connection: 'close', ...cors })
     response.end(JSON.stringify(body))
   })
 }

@@ -1,9 +1,9 @@
 import fastifyCors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
-import { EXPOSED } from './leave.ts'
+import { EXPOSED } from './cors-headers.ts'
 
 /** How long a browser may cache the answer to a preflight, in seconds. */
-const LEAVE_SECONDS = 600
+const PREFLIGHT_SECONDS = 600
 
 /**
  * Lets pages of the listed origins call every route and read its answers, including refusals and streams. Their
@@ -19,7 +19,7 @@ export async function allowOrigins(app: FastifyInstance, allowedOrigins: readonl
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     // Without `allowedHeaders` every requested header is allowed, because applications add their own.
     exposedHeaders: [...EXPOSED],
-    maxAge: LEAVE_SECONDS,
+    maxAge: PREFLIGHT_SECONDS,
     strictPreflight: false,
   })
 }

@@ -36,7 +36,7 @@ function givenTokens({ headers }: FastifyRequest): string[] {
  *
  * @throws {RunnerError} `host_not_allowed`, `origin_not_allowed`, `invalid_input`.
  */
-export function checkPlace(request: FastifyRequest, options: DoorOptions): void {
+export function checkHostAndOrigin(request: FastifyRequest, options: DoorOptions): void {
   // Behind a trusted proxy `host` is the forwarded name. Both names are checked, as either may be the rebound one.
   const { host, protocol } = request
   if (![request.headers.host ?? '', host].every((name) => isAllowedHost(name, options))) {

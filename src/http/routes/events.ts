@@ -99,7 +99,7 @@ export function eventRoutes(options: EventRoutesOptions): FastifyPluginAsync {
     app.get('/events/:threadId/wait', TAP, async (request, reply) => {
       const { threadId } = parse(Params, request.params, 'the path')
       const bounds = { signal: leaving(reply), timeoutMs: TAP_WAIT_MS }
-      await within(bounds, (signal) => options.threads.known(threadId, signal))
+      await within(bounds, (signal) => options.threads.arrived(threadId, signal))
       await options.threads.view(threadId)
       return tap(options, request, reply)
     })
@@ -143,11 +143,11 @@ async function connect(
   await (query.wait ? threads.settled(threadId) : threads.view(threadId))
   threads.return(threadId)
   const encoding = chooseEncoding(request.headers.accept, { dialect: query.protocolVersion, threadId })
-  const seat = subscribers.takeFor(encoding)
+  const lease = subscribers.takeFor(encoding)
   const connectId = `connect-${randomUUID()}`
   const signal = leaving(reply)
   const snapshot = await takeSnapshot(log, { threadId, connectId, signal }).catch((error: unknown) => {
-    seat.release()
+    lease.release()
     throw error
   })
   const { events, head } = snapshot
@@ -158,7 +158,7 @@ async function connect(
   )
   const isOpen = events.at(-1)?.type !== EventType.RUN_FINISHED
   if (!isOpen && (!query.follow || query.until === 'run')) {
-    seat.release()
+    lease.release()
     return reply.type(encoding.contentType).send(prefix)
   }
   const isLast = (batch: Batch): boolean => batch.terminal && (!query.follow || query.until === 'run')
@@ -166,7 +166,7 @@ async function connect(
     const messages = await readMessages(log, { threadId, head: seq, signal })
     return { type: EventType.MESSAGES_SNAPSHOT, messages }
   }
-  return subscribers.send(reply, { threadId, after: head, encoding, prefix, isLast, restate }, seat)
+  return subscribers.send(reply, { threadId, after: head, encoding, prefix, isLast, restate }, lease)
 }
 
 /** Streams the run in progress, or the next one, until its end: the platform's live tap, for any number of readers. */

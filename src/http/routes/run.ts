@@ -73,16 +73,16 @@ export function runRoutes(options: RunRoutesOptions) {
       const { onDisconnect = options.onDisconnect } = runPropsOf(input)
       // Everything that can refuse the reader comes first, so that a client without a stream starts no run.
       const encoding = chooseEncoding(request.headers.accept, { dialect, threadId: input.threadId })
-      const seat = subscribers.takeFor(encoding)
+      const lease = subscribers.takeFor(encoding)
       const submitted = await threads
         .submit({ ...input, trace: traceOf(request.headers) })
         .catch((error: unknown) => {
-          seat.release()
+          lease.release()
           throw error
         })
       const { after, runId, steeredInto, skipped = [], held } = submitted
       if (steeredInto !== undefined) {
-        seat.release()
+        lease.release()
         request.log.info({ steeredInto }, 'run steered into another')
         const bytes = steeredEvents(input, steeredInto, skipped).map((event) => encoding.event(event))
         return reply.type(encoding.contentType).send(Buffer.concat(bytes))
@@ -98,7 +98,7 @@ export function runRoutes(options: RunRoutesOptions) {
       const catchUp =
         held === undefined ? {} : { catchUp: catchUpOf(held, { log, threadId, signal: leaving(reply) }) }
       const isLast = (batch: Batch): boolean => batch.terminal
-      return subscribers.send(reply, { threadId, after, runId, encoding, isLast, ...catchUp }, seat)
+      return subscribers.send(reply, { threadId, after, runId, encoding, isLast, ...catchUp }, lease)
     }
     for (const url of ['/', '/agui', '/agui/run']) app.post(url, ABOUT, run)
   }

@@ -210,7 +210,7 @@ class SocketSession {
     this.#checkThread(threadId)
     for (const warning of warnings) logger.warn({ threadId, runId, warning }, 'input stripped')
     const { onDisconnect = always } = runPropsOf(input)
-    const seat = this.#subscriptions.has(threadId) ? undefined : this.#take(threadId)
+    const lease = this.#subscriptions.has(threadId) ? undefined : this.#take(threadId)
     try {
       const how = { dialect, endsWithReader: onDisconnect === 'interrupt' }
       const { after, steeredInto, skipped = [] } = await this.#sent.submit({ ...input, trace }, how)
@@ -219,10 +219,10 @@ class SocketSession {
         await this.#send({ type: 'accepted', threadId, runId, delivery: 'steer', steeredInto, skipped })
       // In the meantime another command may have subscribed or unsubscribed.
       if (!this.#subscriptions.has(threadId))
-        this.#subscribe({ threadId, dialect }, after, seat ?? this.#take(threadId))
-      else seat?.release()
+        this.#subscribe({ threadId, dialect }, after, lease ?? this.#take(threadId))
+      else lease?.release()
     } catch (error) {
-      seat?.release()
+      lease?.release()
       throw error
     }
   }
@@ -243,11 +243,11 @@ class SocketSession {
       )
     }
     try {
-      const seat = this.#options.subscribers.take('socket')
+      const lease = this.#options.subscribers.take('socket')
       return {
         release() {
           own.release()
-          seat.release()
+          lease.release()
         },
       }
     } catch (error) {
@@ -256,16 +256,16 @@ class SocketSession {
     }
   }
 
-  #subscribe(reader: Reader, after: number, seat: Lease): void {
+  #subscribe(reader: Reader, after: number, lease: Lease): void {
     const { threadId } = reader
     // The client left while its run was admitted. Nothing would ever end this subscription.
     if (this.#socket.readyState !== this.#socket.OPEN) {
-      seat.release()
+      lease.release()
       return
     }
     const stop = new AbortController()
     // Released on abort, not at the end of reading, so that a subscription that replaces this one finds a free slot.
-    stop.signal.addEventListener('abort', seat.release, { once: true })
+    stop.signal.addEventListener('abort', lease.release, { once: true })
     this.#subscriptions.set(threadId, stop)
     const followed = this.#follow(reader, after, stop.signal)
       .catch((error: unknown) => this.#sendError(error, { threadId }))

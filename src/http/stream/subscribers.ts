@@ -62,13 +62,13 @@ export class Subscribers {
   }
 
   /** Answers with the thread's log, in the given slot or in a new one. @throws {RunnerError} `too_many_subscribers`. */
-  send(reply: FastifyReply, request: StreamRequest, seat?: Lease): FastifyReply {
+  send(reply: FastifyReply, request: StreamRequest, taken?: Lease): FastifyReply {
     // An answer to HEAD has no body. Nothing would read the stream, and it would never end.
     if (reply.request.method === 'HEAD') {
-      seat?.release()
+      taken?.release()
       return reply.type(request.encoding.contentType).send('')
     }
-    const lease = seat ?? this.takeFor(request.encoding)
+    const lease = taken ?? this.takeFor(request.encoding)
     const { log, keepaliveMs } = this.#options
     const stream = new LogStream({ ...request, log, keepaliveMs })
     stream.once('close', lease.release)

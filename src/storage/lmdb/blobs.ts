@@ -1,6 +1,6 @@
 import { type Blob, type Blobs, decodeBlob, encodeBlob } from '../blob.ts'
-import type { ClaimedWrite, Codec, StoreTable } from './lmdb-table.ts'
 import { keyText, type Store } from './store.ts'
+import type { ClaimedWrite, Codec, StoreTable } from './store-table.ts'
 
 export interface LmdbBlobsOptions {
   store: Store

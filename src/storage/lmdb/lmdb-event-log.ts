@@ -9,9 +9,9 @@ import { checkKept, damagedGap } from '../replay.ts'
 import { SharedSteps } from '../shared-steps.ts'
 import { RecentBatches, Tails, upTo } from '../tails.ts'
 import { Waiters } from '../waiters.ts'
-import { type ClaimedWrite, type Codec, type StoreTable, writeTogether } from './lmdb-table.ts'
 import { type BatchKey, Retention, range } from './retention.ts'
 import { keyText, type Store } from './store.ts'
+import { type ClaimedWrite, type Codec, type StoreTable, writeTogether } from './store-table.ts'
 
 export interface LmdbEventLogOptions {
   store: Store

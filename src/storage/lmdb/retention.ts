@@ -1,7 +1,7 @@
 import { isCode } from '../../errors.ts'
 import type { Batch } from '../batch.ts'
-import type { StoredEntry, StoreTable } from './lmdb-table.ts'
 import { idOfKey, keyText } from './store.ts'
+import type { StoredEntry, StoreTable } from './store-table.ts'
 
 export type BatchKey = [thread: string, first: number]
 

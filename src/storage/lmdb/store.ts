@@ -3,15 +3,9 @@ import { join } from 'node:path'
 import type { Key, RootDatabase } from 'lmdb'
 import { RunnerError, toMessage } from '../../errors.ts'
 import { Gate } from '../gate.ts'
-import { type Codec, StoreTable } from './lmdb-table.ts'
 import { Room } from './room.ts'
-import { DATA_FILE, markOpening, prepareStore, type StoreOptions, unusable } from './state-folder.ts'
-
-/** A table of JSON values. The reader of a value checks its shape. */
-export type LmdbTable<K extends Key> = StoreTable<unknown, K>
-
-/** A table of bytes. */
-export type Records<K extends Key> = StoreTable<Buffer, K>
+import { DATA_FILE, markOpening, prepareStore, type StoreOptions, unusable } from './store-folder.ts'
+import { type Codec, StoreTable } from './store-table.ts'
 
 /**
  * Encodes an id as a part of a key. lmdb cuts a long string at a NUL and confuses lone surrogates. JSON has neither,
@@ -92,11 +86,12 @@ export class Store {
     return table
   }
 
-  bytes<K extends Key>(name: string): Records<K> {
+  bytes<K extends Key>(name: string): StoreTable<Buffer, K> {
     return this.table<Buffer, K>(name, BYTES_CODEC)
   }
 
-  json<K extends Key>(name: string): LmdbTable<K> {
+  /** Returns a table of JSON values. The reader of a value checks its shape. */
+  json<K extends Key>(name: string): StoreTable<unknown, K> {
     return this.table<unknown, K>(name, JSON_CODEC)
   }
 

@@ -19,13 +19,13 @@ subscribe('net.server.socket', () => {
  * of the event loop, and none in a turn that accepted a connection. libuv accepts one connection per turn: if ten
  * agents at full speed were read in each turn, further connections would wait for seconds.
  */
-export function inTurns(output: Readable): Readable {
-  const paced = new Transform({
+export function readFairly(output: Readable): Readable {
+  const fair = new Transform({
     transform: (piece: Buffer, _encoding, done) => takeTurn(() => done(null, piece)),
   })
   // A destroyed stream emits no `end`.
-  output.once('close', () => paced.end())
-  return output.pipe(paced)
+  output.once('close', () => fair.end())
+  return output.pipe(fair)
 }
 
 function takeTurn(work: () => void): void {

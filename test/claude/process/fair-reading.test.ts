@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { PassThrough, type Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { expect, onTestFinished, test } from 'vitest'
-import { inTurns } from '../../../src/claude/process/turns.ts'
+import { readFairly } from '../../../src/claude/process/fair-reading.ts'
 
 const PIECES = 50
 
@@ -25,7 +25,7 @@ async function ended(...outputs: Readable[]): Promise<void> {
 
 test('what was written comes whole and in order, and ends with its output', async () => {
   const output = new PassThrough()
-  const whole = text(inTurns(output))
+  const whole = text(readFairly(output))
   for (let index = 0; index < PIECES; index++) output.write(`${index} ü `)
   output.end('the last')
   expect(await whole).toBe(`${Array.from({ length: PIECES }, (_, index) => `${index} ü `).join('')}the last`)
@@ -33,7 +33,7 @@ test('what was written comes whole and in order, and ends with its output', asyn
 
 test('an output that is destroyed ends', async () => {
   const output = new PassThrough()
-  const whole = text(inTurns(output))
+  const whole = text(readFairly(output))
   output.write('first')
   await new Promise(setImmediate)
   await new Promise(setImmediate)
@@ -50,7 +50,7 @@ test('in a turn of the event loop comes one piece, of each output in its turn', 
   }
   setImmediate(count)
   const outputs = ['a', 'b', 'c'].map((name) =>
-    inTurns(outputOf(name)).on('data', (piece) => seen.push(`${piece}`)),
+    readFairly(outputOf(name)).on('data', (piece) => seen.push(`${piece}`)),
   )
   await ended(...outputs)
   expect(turns).toBe(PIECES)
@@ -66,7 +66,7 @@ test('connections that wait are taken before the next piece', async () => {
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   onTestFinished(() => void server.close())
-  const outputs = ['a', 'b'].map((name) => inTurns(outputOf(name)).on('data', () => seen.push('piece')))
+  const outputs = ['a', 'b'].map((name) => readFairly(outputOf(name)).on('data', () => seen.push('piece')))
   const { port } = server.address() as AddressInfo
   const clients = Array.from({ length: 20 }, () => connect(port, '127.0.0.1').resume())
   await Promise.all([ended(...outputs), ...clients.map((client) => once(client, 'close'))])
@@ -82,6 +82,6 @@ test('pieces come too while somebody knocks in every turn', async () => {
     if (!isOver) setImmediate(knock)
   }
   setImmediate(knock)
-  await ended(inTurns(outputOf('a')).resume())
+  await ended(readFairly(outputOf('a')).resume())
   isOver = true
 })

@@ -2,7 +2,7 @@
 export const EXPOSED: readonly string[] = ['Retry-After']
 
 /** Returns the headers of `allowOrigins` for an answer that Fastify does not send. */
-export function leaveFor(
+export function corsHeaders(
   origin: string | undefined,
   allowedOrigins: readonly string[],
 ): Record<string, string> {
