@@ -1,3 +1,4 @@
+import { logAppended } from '../channels.ts'
 import { type Blob, newBlobId } from '../storage/blob.ts'
 import type { Commit, Storage } from '../storage/storage.ts'
 
@@ -40,8 +41,10 @@ export class ThreadWriter {
     }
     const blobs = this.#kept
     this.#kept = []
-    const { last } = await this.#storage.commit({ threadId, ...commit, append: commit.append, blobs })
+    const batch = await this.#storage.commit({ threadId, ...commit, append: commit.append, blobs })
+    const { first, last, sse } = batch
     this.#head = Math.max(this.#head, last)
+    logAppended.publish({ threadId, events: last - first + 1, bytes: sse.length })
   }
 
   /** As `Storage.flushed`. */

@@ -275,6 +275,23 @@ export function storageContract(createPlace: () => Place): void {
       expect(await drain('unknown', 0, AbortSignal.abort())).toEqual([])
     })
 
+    test('the lag of each open reader is known, and of none that has left between two steps', async () => {
+      await append('t', 'r', deltas(5))
+      const stop = new AbortController()
+      const reader = log.read('t', 2, stop.signal)[Symbol.asyncIterator]()
+      await reader.next()
+      expect(await log.lags()).toEqual([3])
+      stop.abort()
+      expect(await log.lags()).toEqual([])
+    })
+
+    test('what is stored has a size', async () => {
+      const before = await log.usedBytes()
+      await append('t', 'r', [delta('x'.repeat(100_000))])
+      await storage.flushed()
+      expect(await log.usedBytes()).toBeGreaterThanOrEqual(before + 100_000)
+    })
+
     test('a place that this log has never reached is refused, for what it once held is gone', async () => {
       await append('t', 'r', deltas(3))
       await log.checkReplay('t', 3)

@@ -27,12 +27,12 @@ export function deferred(): Deferred {
   return { promise, resolve }
 }
 
-/** An agent that says "hello" to everything. */
 /** Of an agent that remembers nothing. */
 export function lookAtNone(): AgentView {
   return { interrupts: [], warm: false }
 }
 
+/** An agent that says "hello" to everything. */
 export function helloAgent(): AgentSession {
   return {
     agentName: 'the agent',

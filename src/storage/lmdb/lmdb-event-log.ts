@@ -1,6 +1,5 @@
 import assert from 'node:assert'
 import type { AguiEvent } from '../../agui/event.ts'
-import { logAppended } from '../../channels.ts'
 import { RunnerError } from '../../errors.ts'
 import { Batch } from '../batch.ts'
 import type { EventLog } from '../event-log.ts'
@@ -91,14 +90,12 @@ export class LmdbEventLog implements EventLog {
     const batch = Batch.of(runId, events, { first: thread.assigned + 1, at: this.#now() })
     const written = this.#write(thread, [keyText(threadId), batch.first], batch, options)
     thread.assigned = batch.last
-    return this.#afterWrite(threadId, batch, written)
+    return this.#afterWrite(batch, written)
   }
 
-  async #afterWrite(threadId: string, batch: Batch, written: Promise<void>): Promise<Batch> {
+  async #afterWrite(batch: Batch, written: Promise<void>): Promise<Batch> {
     await written
-    const bytes = batch.sse.length
-    logAppended.publish({ threadId, events: batch.last - batch.first + 1, bytes })
-    const retained = this.#retention.added(bytes)
+    const retained = this.#retention.added(batch.sse.length)
     if (retained !== undefined) await retained
     return batch
   }

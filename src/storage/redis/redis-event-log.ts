@@ -1,4 +1,3 @@
-import { logAppended } from '../../channels.ts'
 import type { RunnerError } from '../../errors.ts'
 import { unlessAborted } from '../../within.ts'
 import type { Batch } from '../batch.ts'
@@ -161,9 +160,6 @@ export class RedisEventLog implements EventLog {
   }
 
   #published(feed: Feed, batches: readonly Batch[], oldest: number): void {
-    const { threadId } = feed
-    for (const { first, last, sse } of batches)
-      logAppended.publish({ threadId, events: last - first + 1, bytes: sse.length })
     if (feed.isDropped) return
     feed.head = batches.at(-1)?.last ?? feed.head
     feed.oldest = oldest
