@@ -27,11 +27,13 @@ interface RunOwnFlags {
 
 export type RunFlags = RunOwnFlags & LaunchFlags
 
-interface Told extends Partial<Omit<OneOffEnd, 'reason'>> {
+interface Told extends Partial<Omit<OneOffEnd, 'reason' | 'failure'>> {
   reason?: string | undefined
   outcome: OneOffEnd['outcome']
   exitCode: number
 }
+
+const CANCELLED = { outcome: 'cancelled', exitCode: EXIT.cancelled } as const
 
 /** The `reason` of a run that its time limit cancelled. */
 export const TIME_LIMIT = 'the time limit'
@@ -118,18 +120,18 @@ export class OneOff {
   }
 
   async #runOn(threadId: string): Promise<Told> {
-    try {
-      const told = toTold(await this.#perform(threadId))
-      // A run that was cut off by the end of its place has failed; it was not cancelled.
-      return this.#fatal === undefined || told.outcome === 'success'
-        ? told
-        : { ...told, ...failed(this.#fatal) }
-    } catch (error) {
-      // An aborted start fails in many ways, and none of the errors is the reason.
-      if (this.#fatal === undefined && this.#stopping.signal.aborted)
-        return { outcome: 'cancelled', exitCode: EXIT.cancelled }
-      return failed(this.#fatal ?? error)
-    }
+    const end = await this.#perform(threadId).catch((failure: unknown) => ({ failure }))
+    const { failure, ...received } = end
+    const reason = this.#fatal ?? failure
+    if (!('outcome' in received)) return this.#isStopped ? CANCELLED : failed(reason)
+    // A run that was cut off by the end of its place has failed; it was not cancelled.
+    if (reason === undefined || received.outcome === 'success') return toTold(received)
+    return { ...received, ...(this.#isStopped ? CANCELLED : failed(reason)) }
+  }
+
+  /** Whether this process ended the run. An aborted start fails in many ways, and none of the errors is the reason. */
+  get #isStopped(): boolean {
+    return this.#fatal === undefined && this.#stopping.signal.aborted
   }
 
   async #threadId(): Promise<string> {

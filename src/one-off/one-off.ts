@@ -37,6 +37,8 @@ export interface OneOffEnd {
   error?: { code: string; message: string }
   /** The run's own reason for its cancellation, such as a cost limit or a hook. */
   reason?: string
+  /** What kept the runs from being read to their end. The other members hold what was received before it. */
+  failure?: unknown
 }
 
 /** Limit of the wait for an interrupted run, in milliseconds. The runner ends the run well before it. */
@@ -45,11 +47,20 @@ const LEAVE_MS = 20_000
 /**
  * Runs one prompt on one thread to its end. The person answers the interrupts of the run, and before it those that an
  * earlier run has left open. The latter get a run of their own: an answer and a new prompt are two things to the model.
+ * What fails is returned beside what was received by then.
  */
 export async function runOneOff(options: OneOffOptions): Promise<OneOffEnd> {
+  const reading = new Reading(options)
+  try {
+    return await perform(reading, options)
+  } catch (failure) {
+    return { ...reading.told('error'), failure }
+  }
+}
+
+async function perform(reading: Reading, options: OneOffOptions): Promise<OneOffEnd> {
   const { runner, threadId, prompt, signal } = options
   const thread = runner.thread(threadId)
-  const reading = new Reading(options)
   const parts = { reading, options }
   const leftOpen = (): OneOffEnd => reading.told(signal.aborted ? 'cancelled' : 'interrupt')
   if (!(await settle(thread, await openInterrupts(thread), parts))) return leftOpen()

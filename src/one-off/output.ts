@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
 import type { LogRecord } from '@agui-runner/client'
+import { toLine } from '../agui/json-line.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 
 /** An output stream whose reader may be slow or leave. */
@@ -66,7 +67,7 @@ export class EventsFile {
   async write({ seq, event }: LogRecord): Promise<void> {
     if (this.#problem !== undefined) return
     try {
-      await this.#file.appendFile(`${JSON.stringify({ seq, event })}\n`)
+      await this.#file.appendFile(`${toLine(JSON.stringify({ seq, event }))}\n`)
     } catch (error) {
       this.#problem = toMessage(error)
     }

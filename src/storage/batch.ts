@@ -3,6 +3,7 @@ import { EventType } from '@ag-ui/core'
 import { z } from 'zod'
 import type { AguiEvent } from '../agui/event.ts'
 import { isDelta } from '../agui/items.ts'
+import { toLine } from '../agui/json-line.ts'
 
 export interface LogRecord {
   /** The record's number within its thread, from 1 without gaps; also its SSE id. */
@@ -78,7 +79,7 @@ export class Batch {
     }
     // Encoded into one buffer, so that the store need not concatenate header and frames.
     const head = `${JSON.stringify(header)}\n`
-    const stored = Buffer.from(head + text)
+    const stored = Buffer.from(head + toLine(text))
     return new Batch(header, stored.subarray(Buffer.byteLength(head)), stored)
   }
 

@@ -1,11 +1,14 @@
 import { PassThrough } from 'node:stream'
 import { EventType } from '@ag-ui/core'
+import { Runner } from '@agui-runner/client'
 import { describe, expect, test } from 'vitest'
 import type { AskedOnce } from '../../src/agui/asked.ts'
 import { AnswerText } from '../../src/one-off/answer-text.ts'
 import { parseDuration } from '../../src/one-off/duration.ts'
+import { runOneOff } from '../../src/one-off/one-off.ts'
 import { nobody, personAt } from '../../src/one-off/person.ts'
 import { printable } from '../../src/printable.ts'
+import { openScriptedRunner } from '../support/scripted-runner.ts'
 
 test.each([
   ['90s', 90_000],
@@ -112,4 +115,34 @@ test('the answer is the last message that says something and was not taken back'
   const value = { reason: 'abandoned', messageIds: ['2'], toolCallIds: [] }
   expect(text.add({ type: EventType.CUSTOM, name: 'agui-runner.retracted', value })).toContain('taken back')
   expect(text.last).toBe('first')
+})
+
+test('what was received before a later run was refused is kept beside the failure', async () => {
+  const script = {
+    rules: [{ reply: [{ text: 'half an answer' }, { tool: 'Bash', input: { command: 'ls' } }] }],
+  }
+  const scripted = await openScriptedRunner({ script, asks: ['Bash'] })
+  let runs = 0
+  const runner = new Runner({
+    url: scripted.url,
+    fetch: async (url, options) => {
+      if (options.method === 'POST' && runs++ > 0)
+        return Response.json({ error: { code: 'unauthorized', message: 'no longer' } }, { status: 401 })
+      return await fetch(url, options)
+    },
+  })
+  try {
+    const end = await runOneOff({
+      ...{ runner, threadId: 'one', prompt: 'begin', model: undefined, costLimitUsd: undefined },
+      person: nobody(() => {}),
+      signal: new AbortController().signal,
+      onRecord: async () => {},
+    })
+    expect(end).toMatchObject({
+      ...{ outcome: 'error', text: 'half an answer' },
+      ...{ runIds: [expect.any(String)], failure: expect.objectContaining({ message: 'no longer' }) },
+    })
+  } finally {
+    await scripted.close()
+  }
 })

@@ -2,6 +2,7 @@
 import { EventType } from '@ag-ui/core'
 import { expect, test } from 'vitest'
 import type { AguiEvent } from '../../src/agui/event.ts'
+import { framesOf } from '../../src/http/stream/encoding.ts'
 import { Batch } from '../../src/storage/batch.ts'
 
 const text: AguiEvent = { type: EventType.TEXT_MESSAGE_CONTENT, messageId: 'm', delta: 'words' }
@@ -25,4 +26,14 @@ test('one that was stored before batches said so is read event by event', () => 
   const { isText: _, ...before } = JSON.parse(header)
   const stored = [JSON.stringify(before), ...sse].join('\n')
   expect(Batch.decode(Buffer.from(stored)).isText).toBe(false)
+})
+
+test('no event holds a character that ends a line for a client, and each reads as it was', () => {
+  const delta = 'one\u2028two\u0085three\u2029four "\\u2028" \u00e9'
+  const batch = batchOf({ ...text, delta }, text)
+  expect(batch.sse.toString()).not.toMatch(/[\u0085\u2028\u2029]/)
+  expect(again(batch).records().map(({ event }) => event)).toEqual([{ ...text, delta }, text])
+  expect(framesOf({ dialect: 'older', threadId: 't' }, { ...text, delta })).toMatchObject([
+    { json: expect.not.stringMatching(/[\u0085\u2028\u2029]/) },
+  ])
 })

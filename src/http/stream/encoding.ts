@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import type { EventEncoder } from '@ag-ui/encoder'
 import { type Dialect, toOlder } from '../../agui/dialect.ts'
 import type { AguiEvent } from '../../agui/event.ts'
+import { toLine } from '../../agui/json-line.ts'
 import type { Batch, Frame } from '../../storage/batch.ts'
 
 /** The wire format of the events of one response. */
@@ -19,7 +20,7 @@ const SSE: Encoding = {
   contentType: 'text/event-stream',
   keepalive: Buffer.from(': keep-alive\n\n'),
   batches: joined((batch) => batch.sse),
-  event: (event, seq) => Buffer.from(frameText(JSON.stringify(event), seq)),
+  event: (event, seq) => Buffer.from(frameText(toLine(JSON.stringify(event)), seq)),
 }
 
 function frameText(json: string, seq: number | undefined): string {
@@ -87,7 +88,7 @@ export function framesOf({ dialect, threadId }: Reader, event: AguiEvent, seq?: 
   const sent = dialect === '1.0' ? [event] : toOlder(event, threadId)
   return sent.map((each, index) => ({
     seq: index === sent.length - 1 ? seq : undefined,
-    json: JSON.stringify(each),
+    json: toLine(JSON.stringify(each)),
   }))
 }
 
