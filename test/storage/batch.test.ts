@@ -32,7 +32,11 @@ test('no event holds a character that ends a line for a client, and each reads a
   const delta = 'one\u2028two\u0085three\u2029four "\\u2028" \u00e9'
   const batch = batchOf({ ...text, delta }, text)
   expect(batch.sse.toString()).not.toMatch(/[\u0085\u2028\u2029]/)
-  expect(again(batch).records().map(({ event }) => event)).toEqual([{ ...text, delta }, text])
+  expect(
+    again(batch)
+      .records()
+      .map(({ event }) => event),
+  ).toEqual([{ ...text, delta }, text])
   expect(framesOf({ dialect: 'older', threadId: 't' }, { ...text, delta })).toMatchObject([
     { json: expect.not.stringMatching(/[\u0085\u2028\u2029]/) },
   ])
