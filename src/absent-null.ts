@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { isObject } from './json.ts'
 
 /**
  * Parses as `schema.safeParse`, but a null counts as absent where the schema does not require a value. Serializers of
@@ -48,8 +49,4 @@ function holderAt(value: unknown, path: Path): unknown {
       (inner, key) => (typeof inner === 'object' && inner !== null ? Reflect.get(inner, key) : undefined),
       value,
     )
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

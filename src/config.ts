@@ -14,6 +14,7 @@ import {
 } from './config-fields.ts'
 import { OTLP_FIELDS, otlpOf } from './config-otlp.ts'
 import { RunnerError } from './errors.ts'
+import { parseJson } from './json.ts'
 import { LINK_FIELDS, linkProblems, linkSettings } from './link-settings.ts'
 import { isNoWorkspace } from './no-workspace.ts'
 
@@ -67,14 +68,6 @@ const repositories = text.transform((json, context) => {
   }
   return z.NEVER
 })
-
-function parseJson(json: string): unknown {
-  try {
-    return JSON.parse(json)
-  } catch {
-    return undefined
-  }
-}
 
 const HOST_NAMES =
   'must list names or addresses of hosts, without scheme, port or wildcard; * alone is any host'

@@ -21,25 +21,27 @@ const IMPORTS: Record<string, readonly string[]> = {
   'whole-number': [],
   'repository-name': [],
   printable: [],
-  'absent-null': [],
+  json: [],
+  'absent-null': ['json'],
   'config-fields': ['whole-number'],
   'no-workspace': [],
   'config-otlp': ['config-fields'],
   'link-settings': ['config-fields', 'tunnel', 'whole-number'],
-  config: ['callers', 'config-fields', 'config-otlp', 'errors', 'link-settings', 'no-workspace'],
+  config: ['callers', 'config-fields', 'config-otlp', 'errors', 'json', 'link-settings', 'no-workspace'],
   'proxy-settings': ['errors'],
-  agui: ['absent-null', 'errors', 'whole-number'],
+  agui: ['absent-null', 'errors', 'json', 'whole-number'],
   agent: ['agui', 'errors'],
   'policy/request': [],
   'policy/match': [],
   'policy/read': ['policy/match', 'policy/request'],
   'policy/decide': ['policy/match', 'policy/read', 'policy/request'],
   'model-route': ['errors', 'proxy-settings', 'within'],
-  workspace: ['errors', 'within'],
+  workspace: ['errors', 'json', 'within'],
   broker: [
     'awake-timer',
     'errors',
     'github-app',
+    'json',
     'model-route',
     'policy/decide',
     'policy/read',
@@ -52,14 +54,14 @@ const IMPORTS: Record<string, readonly string[]> = {
     'within',
   ],
   'github-app': ['errors', 'repository-name'],
-  redaction: ['agui', 'errors'],
+  redaction: ['agui', 'errors', 'json'],
   storage: ['agui', 'errors'],
   'storage/lmdb': ['agui', 'errors', 'storage'],
-  'storage/redis': ['errors', 'storage', 'whole-number', 'within'],
-  'claude/process': ['agent', 'background', 'channels', 'errors', 'lease', 'process-table', 'within'],
-  'claude/launch': ['absent-null', 'errors'],
-  'claude/translate': ['agent', 'agui', 'claude/process', 'errors'],
-  'claude/host': ['absent-null', 'agent', 'agui', 'claude/translate', 'errors'],
+  'storage/redis': ['errors', 'json', 'storage', 'whole-number', 'within'],
+  'claude/process': ['agent', 'background', 'channels', 'errors', 'json', 'lease', 'process-table', 'within'],
+  'claude/launch': ['absent-null', 'errors', 'json'],
+  'claude/translate': ['agent', 'agui', 'claude/process', 'errors', 'json'],
+  'claude/host': ['absent-null', 'agent', 'agui', 'claude/translate', 'errors', 'json'],
   claude: [
     'agent',
     'agui',
@@ -70,6 +72,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'claude/process',
     'claude/translate',
     'errors',
+    'json',
     'lease',
     'within',
     'workspace',
@@ -82,6 +85,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'background',
     'channels',
     'errors',
+    'json',
     'redaction',
     'storage',
     'within',
@@ -113,12 +117,17 @@ const IMPORTS: Record<string, readonly string[]> = {
   page: [],
   console: ['errors', 'package-directory', 'page'],
   'console/browser': ['console/browser/state', 'console/browser/view'],
-  'console/browser/model': ['agui'],
+  'console/browser/model': ['agui', 'json'],
   'console/browser/runner': ['console/browser/model'],
   'console/browser/state': ['console/browser/model', 'console/browser/runner'],
-  'console/browser/view': ['console/browser/model', 'console/browser/runner', 'console/browser/state'],
-  'http/doors': ['absent-null', 'agent', 'errors', 'redaction', 'thread'],
-  'http/document': ['agui', 'errors', 'package-directory', 'page'],
+  'console/browser/view': [
+    'console/browser/model',
+    'console/browser/runner',
+    'console/browser/state',
+    'json',
+  ],
+  'http/doors': ['absent-null', 'agent', 'errors', 'json', 'redaction', 'thread'],
+  'http/document': ['agui', 'errors', 'json', 'package-directory', 'page'],
   'http/stream': ['agui', 'background', 'channels', 'errors', 'lease', 'storage', 'thread'],
   'http/platform': [
     'agent',
@@ -152,7 +161,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   http: ['channels', 'errors', 'http/document', 'http/doors', 'http/platform', 'http/routes'],
   telemetry: ['agent', 'agui', 'channels'],
   grpc: ['errors', 'proxy-settings', 'tunnel'],
-  openshell: ['errors', 'grpc', 'policy/read', 'proxy-settings', 'tunnel', 'within'],
+  openshell: ['errors', 'grpc', 'json', 'policy/read', 'proxy-settings', 'tunnel', 'within'],
   'platform-link': [
     'agui',
     'awake-timer',
@@ -199,8 +208,8 @@ const IMPORTS: Record<string, readonly string[]> = {
     'workspace',
   ],
   'one-off': ['agui', 'errors', 'printable'],
-  launch: ['config', 'errors', 'process-table', 'repository-name', 'sandbox/bwrap', 'sandbox/egress'],
-  ci: ['errors', 'launch', 'redaction', 'repository-name', 'whole-number', 'workspace'],
+  launch: ['config', 'errors', 'json', 'process-table', 'repository-name', 'sandbox/bwrap', 'sandbox/egress'],
+  ci: ['errors', 'json', 'launch', 'redaction', 'repository-name', 'whole-number', 'workspace'],
   cli: [
     'agent',
     'agui',
@@ -378,12 +387,12 @@ const BROWSER_PACKAGES =
   /^(?:@agui-runner\/client|@ag-ui\/core|preact(?:\/hooks)?|mdast|mdast-util-[\w-]+|micromark-extension-gfm|lowlight|highlight\.js\/lib\/languages\/\w+|diff)$/
 
 test.each(files.filter((file) => file.startsWith(BROWSER)))(
-  '%s runs in a browser: it imports its like, the table of items and the packages of the console only',
+  '%s runs in a browser: it imports its like, what needs no Node and the packages of the console only',
   (file) => {
     const foreign = importsOf(file).filter((specifier) => {
       if (!specifier.startsWith('.')) return !BROWSER_PACKAGES.test(specifier)
       const place = join(dirname(file), specifier)
-      return !place.startsWith(BROWSER) && place !== 'src/agui/items.ts'
+      return !place.startsWith(BROWSER) && !['src/agui/items.ts', 'src/json.ts'].includes(place)
     })
     expect(foreign).toEqual([])
   },

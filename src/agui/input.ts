@@ -2,6 +2,7 @@ import type { RunAgentInput, UserMessage } from '@ag-ui/core'
 import { RunAgentInputSchema, UserMessageSchema } from '@ag-ui/core/schemas'
 import { parseNulls } from '../absent-null.ts'
 import { RunnerError } from '../errors.ts'
+import { isObject } from '../json.ts'
 import { type Dialect, ProtocolVersion } from './dialect.ts'
 
 export interface ParsedInput {
@@ -199,10 +200,6 @@ function unknownOf(part: unknown): string | undefined {
   return typeof sourceType === 'string' && !SOURCE_TYPES.has(sourceType)
     ? `source type "${sourceType}"`
     : undefined
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function pathOf(path: readonly PropertyKey[]): string {

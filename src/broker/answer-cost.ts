@@ -1,6 +1,7 @@
 import type { MessageDeltaUsage, RawMessageStreamEvent, Usage } from '@anthropic-ai/sdk/resources/messages'
 import { createParser } from 'eventsource-parser'
 import { z } from 'zod'
+import { parseJson } from '../json.ts'
 import type { AnswerReader } from './relay.ts'
 import type { Tokens } from './session.ts'
 
@@ -40,10 +41,10 @@ function streamReader(onEnd: (tokens: Tokens) => void): AnswerReader {
     onEvent({ event, data }) {
       chars += event === 'content_block_delta' ? data.length : 0
       if (event === 'message_start') {
-        const { data: started } = Started.safeParse(parse(data))
+        const { data: started } = Started.safeParse(parseJson(data))
         if (started !== undefined) tokens = withCounts(tokens, started.message.usage)
       } else if (event === 'message_delta') {
-        const { data: delta } = Delta.safeParse(parse(data))
+        const { data: delta } = Delta.safeParse(parseJson(data))
         isCounted ||= delta !== undefined
         if (delta !== undefined) tokens = withCounts(tokens, delta.usage)
       }
@@ -68,7 +69,7 @@ function jsonReader(onEnd: (tokens: Tokens) => void): AnswerReader {
       if (length <= JSON_BYTES_MAX) pieces.push(piece)
     },
     end() {
-      const { data } = Whole.safeParse(parse(Buffer.concat(pieces).toString('utf8')))
+      const { data } = Whole.safeParse(parseJson(Buffer.concat(pieces).toString('utf8')))
       if (data !== undefined)
         onEnd(withCounts({ input: 0, output: 0, cacheRead: 0, cacheWrite: 0 }, data.usage))
     },
@@ -82,13 +83,5 @@ function withCounts(tokens: Tokens, counted: z.infer<typeof Counted>): Tokens {
     output: counted.output_tokens ?? tokens.output,
     cacheRead: counted.cache_read_input_tokens ?? tokens.cacheRead,
     cacheWrite: counted.cache_creation_input_tokens ?? tokens.cacheWrite,
-  }
-}
-
-function parse(json: string): unknown {
-  try {
-    return JSON.parse(json)
-  } catch {
-    return undefined
   }
 }

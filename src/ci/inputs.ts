@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { RunnerError } from '../errors.ts'
-import { isExactImage } from '../launch/plan.ts'
+import { EXACT_IMAGE, isExactImage } from '../launch/plan.ts'
 import { wholeNumber } from '../whole-number.ts'
 import { isBranchName } from '../workspace/repository-url.ts'
 
@@ -32,12 +32,7 @@ const Inputs = z.object({
   'app-installation-id': given(line(/^[1-9]\d*$/, 'a number')),
   mode: given(choice('auto', 'private', 'public')).default('auto'),
   model: given(line(/^[A-Za-z0-9][\w.:@/[\]-]*$/, 'the name of a model')),
-  image: given(
-    z
-      .string()
-      .trim()
-      .refine(isExactImage, 'must be an exact tag, not latest, or a digest: name:1.2.3 or name@sha256:…'),
-  ),
+  image: given(z.string().trim().refine(isExactImage, `must be ${EXACT_IMAGE}`)),
   'timeout-minutes': given(wholeNumber({ min: 1, max: TIMEOUT_MINUTES_MAX, unit: 'minutes' })).default(30),
   isolation: given(choice('auto', 'container', 'process')).default('container'),
   workspace: given(choice('clone', 'mount', 'none')).default('clone'),

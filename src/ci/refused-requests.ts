@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
+import { parseJson } from '../json.ts'
 
 /** A line of the broker's audit, reduced to the shown members. */
 const Line = z.object({
@@ -23,7 +24,7 @@ export async function readRefused(auditFile: string): Promise<RefusedRequest[]> 
   const text = await readFile(auditFile, 'utf8').catch(() => '')
   const refused = new Map<string, RefusedRequest>()
   for (const json of text.split('\n')) {
-    const line = Line.safeParse(parse(json)).data
+    const line = Line.safeParse(parseJson(json)).data
     if (line?.verdict !== 'deny') continue
     const { door = '', method, path, reason = '' } = line
     const request = `${method} ${path}`.trim()
@@ -31,13 +32,4 @@ export async function readRefused(auditFile: string): Promise<RefusedRequest[]> 
     if (!refused.has(key)) refused.set(key, { door, request, reason })
   }
   return [...refused.values()]
-}
-
-/** Returns undefined for a line that is no JSON: the last one may be incomplete. */
-function parse(json: string): unknown {
-  try {
-    return JSON.parse(json)
-  } catch {
-    return undefined
-  }
 }

@@ -1,4 +1,5 @@
-import { isRecord, readAssistant, readUser } from './translate/messages.ts'
+import { isObject } from '../json.ts'
+import { readAssistant, readUser } from './translate/messages.ts'
 
 /** Uuids of entries that a turn has put into the session's file. */
 export interface Entries {
@@ -14,7 +15,7 @@ export function hasMedia(blocks: unknown): boolean {
   if (!Array.isArray(blocks)) return false
   return blocks.some(
     (block: unknown) =>
-      isRecord(block) &&
+      isObject(block) &&
       (block['type'] === 'image' || block['type'] === 'document' || hasMedia(block['content'])),
   )
 }
@@ -24,7 +25,7 @@ export function hasMedia(blocks: unknown): boolean {
  * that the harness made or replayed.
  */
 export function entryOf(message: unknown): string | undefined {
-  if (!isRecord(message)) return undefined
+  if (!isObject(message)) return undefined
   const { type } = message
   const entry =
     type === 'assistant' ? readAssistant(message) : type === 'user' ? readUser(message) : undefined

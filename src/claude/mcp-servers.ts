@@ -1,8 +1,9 @@
 import { ownEvent } from '../agui/own-events.ts'
 import { inBackground } from '../background.ts'
+import { isObject } from '../json.ts'
 import { unlessAborted, within } from '../within.ts'
 import type { ClaudeProcess } from './process/process.ts'
-import { isRecord, kindOf, readInit } from './translate/messages.ts'
+import { kindOf, readInit } from './translate/messages.ts'
 import type { Turn } from './turn.ts'
 
 /** After this time without output a turn reports the servers it waits for. A reconnect may take as long. */
@@ -14,7 +15,7 @@ export class McpServers {
   #refused: string[] = []
 
   hear(message: unknown): void {
-    if (!isRecord(message) || kindOf(message) !== 'system/init') return
+    if (!isObject(message) || kindOf(message) !== 'system/init') return
     const servers = readInit(message)?.mcp_servers ?? []
     this.#refused = servers.flatMap(({ name, status }) => (status === 'needs-auth' ? [name] : []))
   }

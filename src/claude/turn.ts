@@ -4,11 +4,11 @@ import type { ModelCall } from '../agent/trace.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
+import { isObject } from '../json.ts'
 import { type Entries, entryOf, hasMedia } from './entries.ts'
 import type { Switches } from './launch/switches.ts'
 import { ModelCalls } from './model-calls.ts'
 import type { Heard } from './process/deltas.ts'
-import { isRecord } from './translate/messages.ts'
 import { Translator } from './translate/translator.ts'
 import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
 import { hasType, lifeOf, saysNoConversation } from './turn-signs.ts'
@@ -141,14 +141,14 @@ export class Turn {
   }
 
   #note(message: unknown): void {
-    if (isRecord(message) && message['subtype'] === 'compact_boundary') this.#isSummaryNext = true
+    if (isObject(message) && message['subtype'] === 'compact_boundary') this.#isSummaryNext = true
     const entry = entryOf(message)
     if (entry === undefined) return
     this.#lastEntry = entry
     if (this.#isSummaryNext) this.#summaryEntry = this.#safeEntry = entry
     this.#isSummaryNext = false
     if (hasType(message, 'assistant')) this.#isMediaUntried = false
-    else this.give(isRecord(message) && isRecord(message['message']) ? message['message']['content'] : [])
+    else this.give(isObject(message) && isObject(message['message']) ? message['message']['content'] : [])
   }
 
   /** Notes content that is on its way to the model. */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { RunnerError } from '../errors.ts'
+import { parseJson } from '../json.ts'
 import type { LaunchMode } from './plan.ts'
 
 /** A repository as GitHub describes it to a workflow (`GITHUB_EVENT_PATH`) or by its API. */
@@ -44,7 +45,7 @@ export async function decideMode(request: ModeRequest): Promise<ModeDecision> {
 }
 
 async function visibilityOf({ repository, eventJson, ask }: ModeRequest) {
-  const told = Event.safeParse(parse(eventJson)).data?.repository
+  const told = Event.safeParse(parseJson(eventJson ?? '')).data?.repository
   const isAnother =
     repository !== undefined &&
     told?.full_name !== undefined &&
@@ -52,7 +53,7 @@ async function visibilityOf({ repository, eventJson, ask }: ModeRequest) {
   if (told !== undefined && !isAnother) return judge(told, 'the event')
   if (repository === undefined)
     return { isPublic: false, reason: 'the visibility of the repository is not known (no GITHUB_EVENT_PATH)' }
-  const said = Repository.safeParse(parse(await ask(repository)))
+  const said = Repository.safeParse(parseJson((await ask(repository)) ?? ''))
   if (said.success) return judge(said.data, 'GitHub')
   return {
     isPublic: false,
@@ -65,12 +66,4 @@ function judge({ visibility, private: isPrivate }: z.infer<typeof Repository>, w
   if (said === 'public' && isPrivate !== true)
     return { isPublic: true, reason: `${who} says that the repository is public` }
   return { isPublic: false, reason: `${who} says of the repository’s visibility: ${JSON.stringify(said)}` }
-}
-
-function parse(json: string | undefined): unknown {
-  try {
-    return JSON.parse(json ?? '')
-  } catch {
-    return undefined
-  }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseJson } from '../json.ts'
 import type { RefreshPlan } from './sandbox-plan.ts'
 
 /** OpenShell's numbers for the two ways in which a gateway fetches Google's tokens. */
@@ -53,13 +54,5 @@ export function readGoogleCredential(text: string): GoogleCredential | undefined
     },
     credentials: {},
     material: { client_id, client_secret, refresh_token },
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
   }
 }

@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from 'node:fs'
+import { parseJson } from '../json.ts'
 import { SECRET_CHARS_MIN } from './encoded-forms.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
@@ -66,15 +67,6 @@ function assignedIn(text: string): string[] {
     .split('\n')
     .map((line) => ASSIGNMENT.exec(line))
     .flatMap((match) => (match?.[1] !== undefined && isSecretName(match[1]) ? [match[2] ?? ''] : []))
-}
-
-/** Returns undefined for text that is no JSON object. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 function secretsInJson(value: unknown, name = ''): string[] {

@@ -1,6 +1,7 @@
 import type { AgentMemory, AgentView } from '../agent/agent.ts'
 import { backgroundFailed } from '../channels.ts'
 import { isCode } from '../errors.ts'
+import { parseJson } from '../json.ts'
 import type { Storage } from '../storage/storage.ts'
 import { LostRuns } from './lost-runs.ts'
 import { isEntry, parseHead } from './queue-entry.ts'
@@ -23,17 +24,8 @@ export function isReadable(
   isMemory: (memory: AgentMemory) => boolean = () => true,
 ): boolean {
   if (table === 'queue') return isEntry(value)
-  if (table === 'threads') return areFacts(parseJson(value), isMemory)
-  return table !== 'messages' || isSeenMessage(parseJson(value))
-}
-
-/** Returns undefined for text that is no JSON. */
-function parseJson(value: Buffer): unknown {
-  try {
-    return JSON.parse(value.toString())
-  } catch {
-    return undefined
-  }
+  if (table === 'threads') return areFacts(parseJson(value.toString()), isMemory)
+  return table !== 'messages' || isSeenMessage(parseJson(value.toString()))
 }
 
 /** The threads in the store, whichever process writes them. */

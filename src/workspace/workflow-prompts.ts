@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { RunnerError } from '../errors.ts'
+import { parseJson } from '../json.ts'
 import type { WorkspaceFiles } from './files.ts'
 
 /** A workflow's prompts for the agent, from its `.ambient/ambient.json`. */
@@ -44,13 +45,5 @@ export async function readWorkflowPrompts(
       ...(startupPrompt ? { startupPrompt } : {}),
       ...(systemPrompt ? { systemPrompt } : {}),
     },
-  }
-}
-
-function parseJson(content: string): unknown {
-  try {
-    return JSON.parse(content)
-  } catch {
-    return undefined
   }
 }

@@ -6,8 +6,9 @@ import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js'
 import { z } from 'zod'
 import { skippedOf } from '../../agui/input.ts'
 import { RunnerError } from '../../errors.ts'
+import { isObject } from '../../json.ts'
 import { mediumOf } from '../translate/medium.ts'
-import { blocksOf, isRecord, readAssistant, readUser } from '../translate/messages.ts'
+import { blocksOf, readAssistant, readUser } from '../translate/messages.ts'
 import { createToolServer, type HostCall, inputSchemaOf } from './tool-server.ts'
 
 const Result = ToolMessageSchema.pick({ content: true, error: true })
@@ -111,7 +112,7 @@ export class ClientTools {
 
   /** Learns from Claude Code's messages which calls exist and which have ended without the client. */
   hear(message: unknown): void {
-    if (!isRecord(message)) return
+    if (!isObject(message)) return
     if (message['type'] === 'assistant') this.#hearCalls(message)
     else if (message['type'] === 'user') {
       for (const { tool_use_id: id = '' } of blocksOf(readUser(message)?.message.content ?? [])) this.#end(id)
@@ -129,7 +130,7 @@ export class ClientTools {
     for (const [id, call] of this.#calls) if (supersedes.includes(call.uuid ?? '')) this.#end(id)
     for (const { type, id, name = '', ...block } of blocksOf(message.message.content)) {
       if (type !== 'tool_use' || id === undefined || !name.startsWith(prefix) || this.#calls.has(id)) continue
-      const input = isRecord(block['input']) ? block['input'] : {}
+      const input = isObject(block['input']) ? block['input'] : {}
       this.#calls.set(id, { tool: name.slice(prefix.length), input, uuid, isOver: false })
     }
   }

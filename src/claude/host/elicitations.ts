@@ -4,7 +4,7 @@ import type { ElicitationRequest, ElicitationResult, OnElicitation } from '@anth
 import { z } from 'zod'
 import { parseNulls } from '../../absent-null.ts'
 import { RunnerError } from '../../errors.ts'
-import { isRecord } from '../translate/messages.ts'
+import { isObject } from '../../json.ts'
 
 /** A question of an MCP server to the person (MCP *elicitation*). Stored data is checked by this schema. */
 export const Elicitation = z.object({
@@ -20,7 +20,7 @@ export const Elicitation = z.object({
 export type Elicitation = z.infer<typeof Elicitation>
 
 export const Elicited = z.object({
-  interrupt: z.custom<Interrupt>((value) => isRecord(value) && typeof value['id'] === 'string'),
+  interrupt: z.custom<Interrupt>((value) => isObject(value) && typeof value['id'] === 'string'),
   elicitation: Elicitation,
 })
 export type Elicited = z.infer<typeof Elicited>
@@ -147,8 +147,8 @@ function problemsOf({ issues }: z.ZodError, place: string): string[] {
 function toZod(schema: Record<string, unknown> = {}): z.ZodType {
   const { properties } = schema
   // A default is a form's first value and not the person's answer.
-  const asked = Object.entries(isRecord(properties) ? properties : {}).map(([name, property]) => {
-    if (!isRecord(property)) return [name, property]
+  const asked = Object.entries(isObject(properties) ? properties : {}).map(([name, property]) => {
+    if (!isObject(property)) return [name, property]
     const { default: _begin, ...rest } = property
     return [name, rest]
   })

@@ -1,4 +1,4 @@
-import { isRecord } from '../translate/messages.ts'
+import { isObject } from '../../json.ts'
 
 type Schema = Record<string, unknown>
 export type ObjectSchema = Schema & { type: 'object' }
@@ -25,7 +25,7 @@ const DEFINITION = 'tool_arguments'
 export function toInputSchema(parameters: unknown): ObjectSchema | string {
   if (parameters === undefined || parameters === null) return NO_PARAMETERS
   if (parameters === true) return { type: 'object' }
-  if (!isRecord(parameters)) return 'they are no JSON Schema'
+  if (!isObject(parameters)) return 'they are no JSON Schema'
   if (!admitsObject(parameters, parameters))
     return 'they admit no JSON object, which the arguments of a tool always are'
   const wrong = Object.keys(toRecord(parameters['properties'])).find((key) => !ARGUMENT.test(key))
@@ -59,7 +59,7 @@ function behindReference(schema: ObjectSchema): ObjectSchema {
  */
 function admitsObject(schema: unknown, root: Schema, known = new Map<unknown, boolean>()): boolean {
   if (typeof schema === 'boolean') return schema
-  if (!isRecord(schema) || known.size > SCHEMAS_MAX) return false
+  if (!isObject(schema) || known.size > SCHEMAS_MAX) return false
   const before = known.get(schema)
   if (before !== undefined) return before
   known.set(schema, false)
@@ -71,9 +71,9 @@ function admitsObject(schema: unknown, root: Schema, known = new Map<unknown, bo
 function mayBeObject(schema: Schema, root: Schema, known: Map<unknown, boolean>): boolean {
   const { type, $ref } = schema
   if (type !== undefined && ![type].flat().includes('object')) return false
-  if ('const' in schema && !isRecord(schema['const'])) return false
+  if ('const' in schema && !isObject(schema['const'])) return false
   const values = schema['enum']
-  if (Array.isArray(values) && !values.some(isRecord)) return false
+  if (Array.isArray(values) && !values.some(isObject)) return false
   const admits = (branch: unknown): boolean => admitsObject(branch, root, known)
   if ($ref !== undefined && !admits(lookUp($ref, root))) return false
   if (UNIONS.some((key) => Array.isArray(schema[key]) && !listOf(schema[key]).some(admits))) return false
@@ -86,20 +86,20 @@ function lookUp(reference: unknown, root: Schema): unknown {
   const keys = reference.split('/').slice(1)
   return keys.reduce<unknown>((value, key) => {
     const name = key.replaceAll('~1', '/').replaceAll('~0', '~')
-    return isRecord(value) && Object.hasOwn(value, name) ? value[name] : listOf(value)[Number(name)]
+    return isObject(value) && Object.hasOwn(value, name) ? value[name] : listOf(value)[Number(name)]
   }, root)
 }
 
 function resolve(schema: unknown, root: Schema, hops = 0): unknown {
-  const reference = isRecord(schema) ? schema['$ref'] : undefined
+  const reference = isObject(schema) ? schema['$ref'] : undefined
   return reference === undefined || hops > COMBINATORS.length
     ? schema
     : resolve(lookUp(reference, root), root, hops + 1)
 }
 
 function branchesOf(schema: unknown): unknown[] {
-  return isRecord(schema) ? COMBINATORS.flatMap((key) => listOf(schema[key])) : []
+  return isObject(schema) ? COMBINATORS.flatMap((key) => listOf(schema[key])) : []
 }
 
 const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : [])
-const toRecord = (value: unknown): Schema => (isRecord(value) ? value : {})
+const toRecord = (value: unknown): Schema => (isObject(value) ? value : {})

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { parseNulls } from '../../absent-null.ts'
 import { RunnerError } from '../../errors.ts'
+import { parseJson } from '../../json.ts'
 import { refusalOf } from './builtin-tools.ts'
 import { budgetProblem, modelNamed, ThinkingTokens, takesEffort } from './thinking.ts'
 
@@ -119,12 +120,4 @@ function checkEffect({ maxThinkingTokens, effort }: SdkOverrides, model: string 
     throw new RunnerError('config_invalid', `SDK_OPTIONS: maxThinkingTokens: ${budget}.`)
   if (effort !== undefined && !takesEffort(model))
     throw new RunnerError('config_invalid', `SDK_OPTIONS: effort has no effect: ${model} has none.`)
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

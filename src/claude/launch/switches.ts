@@ -2,6 +2,7 @@ import type { Options } from '@anthropic-ai/claude-agent-sdk'
 import { z } from 'zod'
 import { parseNulls } from '../../absent-null.ts'
 import { RunnerError } from '../../errors.ts'
+import { isObject } from '../../json.ts'
 import type { LaunchOptions } from './sdk-options.ts'
 import { budgetProblem, modelNamed, ThinkingTokens, thinkingEnvironment } from './thinking.ts'
 
@@ -100,9 +101,5 @@ export function toSdkMode(mode: keyof typeof SDK_MODES): (typeof SDK_MODES)[keyo
 }
 
 function givenIn(forwardedProps: unknown): unknown {
-  return isRecord(forwardedProps) ? forwardedProps['claude'] : undefined
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
+  return isObject(forwardedProps) ? forwardedProps['claude'] : undefined
 }

@@ -1,5 +1,6 @@
 import { Transform, type TransformCallback } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
+import { parseJson } from '../../json.ts'
 
 /** A message of Claude Code, and the deltas right behind it that differ from it in nothing but text and uuid. */
 export interface Heard {
@@ -85,7 +86,7 @@ class Series implements Heard {
 
   /** Returns undefined for a line that is no delta, or no JSON: the SDK decides what becomes of it. */
   static of(line: string): Series | undefined {
-    const message = line.startsWith(DELTA_HEAD) ? parsed(line) : undefined
+    const message = line.startsWith(DELTA_HEAD) ? parseJson(line) : undefined
     return message === undefined ? undefined : new Series(line, message)
   }
 
@@ -102,17 +103,9 @@ class Series implements Heard {
     const behind = to + middle.length + UUID_CHARS
     if (!lines.startsWith(middle, to) || !lines.startsWith(tail, behind)) return -1
     const literal = lines.slice(from, to)
-    const text = literal.includes('\\') ? parsed(`"${literal}"`) : literal
+    const text = literal.includes('\\') ? parseJson(`"${literal}"`) : literal
     if (typeof text !== 'string') return -1
     this.more.push(text)
     return behind + tail.length
-  }
-}
-
-function parsed(json: string): unknown {
-  try {
-    return JSON.parse(json)
-  } catch {
-    return undefined
   }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isRecord } from './messages.ts'
+import { isObject, parseJson } from '../../json.ts'
 import type { ApiError } from './rejected-input.ts'
 
 const Stopping = z.object({ prevent_continuation: z.literal(true), content: z.string() })
@@ -28,7 +28,7 @@ export class EndSigns {
       if (failed !== undefined) this.refusal = failed.compact_error ?? 'The compaction failed.'
     } else if (kind === 'system/hook_response') {
       const { output = '' } = HookSaid.safeParse(message).data ?? {}
-      this.hookReason = HookStops.safeParse(parse(output)).data?.stopReason ?? this.hookReason
+      this.hookReason = HookStops.safeParse(parseJson(output)).data?.stopReason ?? this.hookReason
     }
   }
 
@@ -39,14 +39,6 @@ export class EndSigns {
   }
 
   answerEnds(delta: unknown): void {
-    if (isRecord(delta) && typeof delta['stop_reason'] === 'string') this.stopReason = delta['stop_reason']
-  }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
+    if (isObject(delta) && typeof delta['stop_reason'] === 'string') this.stopReason = delta['stop_reason']
   }
 }

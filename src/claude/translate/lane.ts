@@ -1,8 +1,9 @@
 import type { AguiEvent } from '../../agui/event.ts'
+import { isObject } from '../../json.ts'
 import { Block, type EventOwner } from './blocks.ts'
 import type { Calls } from './calls.ts'
 import type { UsedIds } from './ids.ts'
-import { type ContentBlock, isRecord, readBlock } from './messages.ts'
+import { type ContentBlock, readBlock } from './messages.ts'
 import { toToolResult } from './tool-result.ts'
 
 /** The AG-UI ids that one Claude message became. */
@@ -279,7 +280,7 @@ function kindOfBlock(content: ContentBlock): string {
 function fullText(content: ContentBlock): string {
   if (content.type === 'text') return content.text ?? ''
   if (content.type.endsWith('tool_use'))
-    return isRecord(content['input']) ? JSON.stringify(content['input']) : ''
+    return isObject(content['input']) ? JSON.stringify(content['input']) : ''
   return content.thinking ?? ''
 }
 

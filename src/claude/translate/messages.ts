@@ -1,5 +1,6 @@
 // Schemas for the messages of Claude Code. They are tolerant, because the vendor adds fields and kinds with every
 // release: a field of an unexpected type reads as absent, and an invalid message reads as `undefined`.
+
 import { z } from 'zod'
 
 const text = z.string().optional().catch(undefined)
@@ -152,10 +153,6 @@ export const readBlock = (raw: unknown): ContentBlock | undefined => BlockSchema
 /** Returns the blocks of a message's content. A plain string is one text block. */
 export function blocksOf(content: string | ContentBlock[]): ContentBlock[] {
   return typeof content === 'string' ? [{ type: 'text', text: content }] : content
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Returns the kind of a message: its `type`, followed by a slash and its `subtype` if it has one. */

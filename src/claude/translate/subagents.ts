@@ -1,9 +1,10 @@
 import { EventType } from '@ag-ui/core'
 import type { AguiEvent } from '../../agui/event.ts'
+import { isObject } from '../../json.ts'
 import type { Calls } from './calls.ts'
 import type { UsedIds } from './ids.ts'
 import type { Lane } from './lane.ts'
-import { isRecord, type TaskMessage, type UserMessage } from './messages.ts'
+import type { TaskMessage, UserMessage } from './messages.ts'
 import { toTaskUsage } from './tasks.ts'
 import { type ToolResult, textOf } from './tool-result.ts'
 
@@ -100,7 +101,7 @@ export class Subagents {
   ): void {
     const subagent = this.#byToolUse.get(toolUseId)
     if (subagent === undefined) return
-    if (isRecord(structured) && structured['status'] === 'async_launched') subagent.background = true
+    if (isObject(structured) && structured['status'] === 'async_launched') subagent.background = true
     if (subagent.background) return
     this.#wake(subagent, out)
     const report = reportOf(structured) ?? subagent.lane.lastText ?? textOf(result)
@@ -259,12 +260,12 @@ function toAnnouncement(task: TaskMessage): Announcement {
 
 /** Returns the subagent's own text, without the harness's notes to the model before and after it. */
 function reportOf(structured: unknown): string | undefined {
-  if (!isRecord(structured) || !Array.isArray(structured['content'])) return undefined
+  if (!isObject(structured) || !Array.isArray(structured['content'])) return undefined
   const { harnessNoteCount: notes, harnessTailCount: tail } = structured
   const from = typeof notes === 'number' ? notes : 0
   const to = structured['content'].length - (typeof tail === 'number' ? tail : 0)
   const texts = structured['content']
     .slice(from, to)
-    .flatMap((part: unknown) => (isRecord(part) && typeof part['text'] === 'string' ? [part['text']] : []))
+    .flatMap((part: unknown) => (isObject(part) && typeof part['text'] === 'string' ? [part['text']] : []))
   return texts.length === 0 ? undefined : texts.join('\n')
 }

@@ -1,5 +1,6 @@
 import type { ContentPart, ToolCallResultEvent } from '@ag-ui/core'
-import { type ContentBlock, isRecord, readBlock } from './messages.ts'
+import { isObject } from '../../json.ts'
+import { type ContentBlock, readBlock } from './messages.ts'
 
 export interface ToolResult {
   content: ToolCallResultEvent['content']
@@ -16,7 +17,7 @@ export interface ToolResult {
 export function toToolResult(block: ContentBlock, whole?: unknown): ToolResult {
   const content = block['content']
   const isError = block.is_error === true || hasErrorCode(content)
-  if (isRecord(whole) && isRecord(whole['structuredContent'])) {
+  if (isObject(whole) && isObject(whole['structuredContent'])) {
     return { ...toToolResult(block), isStructured: true }
   }
   if (typeof content === 'string') return { content, isError }
@@ -45,7 +46,7 @@ function toPart(raw: unknown): ContentPart {
 }
 
 function toMedia(type: 'image' | 'document', source: unknown): ContentPart | undefined {
-  if (!isRecord(source)) return undefined
+  if (!isObject(source)) return undefined
   const { type: kind, data, media_type: mimeType, url } = source
   if (kind === 'base64' && typeof data === 'string' && typeof mimeType === 'string') {
     return { type, source: { type: 'data', value: data, mimeType } }
@@ -57,10 +58,10 @@ function toMedia(type: 'image' | 'document', source: unknown): ContentPart | und
 
 /** Removes page contents from search results: only the provider can read them. */
 function withoutCipher(raw: unknown): unknown {
-  if (!isRecord(raw)) return raw
+  if (!isObject(raw)) return raw
   return Object.fromEntries(Object.entries(raw).filter(([key]) => key !== 'encrypted_content'))
 }
 
 function hasErrorCode(content: unknown): boolean {
-  return isRecord(content) && typeof content['error_code'] === 'string'
+  return isObject(content) && typeof content['error_code'] === 'string'
 }

@@ -1,5 +1,6 @@
 import type { AguiEvent } from '../../agui/event.ts'
 import { ownEvent } from '../../agui/own-events.ts'
+import { isObject } from '../../json.ts'
 import type { EventOwner } from './blocks.ts'
 import { Calls } from './calls.ts'
 import { DECISIONS } from './decisions.ts'
@@ -11,7 +12,6 @@ import {
   blocksOf,
   type ContentBlock,
   type InitMessage,
-  isRecord,
   kindOf,
   readAssistant,
   readInit,
@@ -158,7 +158,7 @@ export class Translator {
   /** @param more texts of deltas right behind the message, which differ from it in nothing else. */
   translate(message: unknown, more: readonly string[] = []): AguiEvent[] {
     const out: AguiEvent[] = []
-    if (!isRecord(message)) out.push(toUnknown(message, 'not an object'))
+    if (!isObject(message)) out.push(toUnknown(message, 'not an object'))
     else if (message['type'] === 'stream_event') this.#stream(message, more, out)
     else this.#whole(message, out)
     return out
@@ -200,12 +200,12 @@ export class Translator {
   /** Translates a stream event. This is the hot path: a delta costs two lookups and one event. */
   #stream(message: Record<string, unknown>, more: readonly string[], out: AguiEvent[]): void {
     const { event, parent_tool_use_id: parent } = message
-    if (!isRecord(event)) return
+    if (!isObject(event)) return
     const lane = typeof parent === 'string' ? this.#subagents.lane(parent, {}, out) : this.#main
     const index = typeof event['index'] === 'number' ? event['index'] : -1
     switch (event['type']) {
       case 'content_block_delta':
-        if (isRecord(event['delta'])) lane.delta(index, event['delta'], more, out)
+        if (isObject(event['delta'])) lane.delta(index, event['delta'], more, out)
         return
       case 'content_block_start':
         if (index >= 0) lane.openBlock(index, event['content_block'], out)
@@ -227,7 +227,7 @@ export class Translator {
   }
 
   #begin(lane: Lane, message: unknown, out: AguiEvent[]): void {
-    const id = isRecord(message) && typeof message['id'] === 'string' ? message['id'] : 'message'
+    const id = isObject(message) && typeof message['id'] === 'string' ? message['id'] : 'message'
     this.#summaryExpected = false
     this.#thinkingShown = 0
     if (lane === this.#main) this.#signs.answerBegins()
@@ -235,7 +235,7 @@ export class Translator {
   }
 
   #abandon(lane: Lane, abandoned: unknown, out: AguiEvent[]): void {
-    if (!isRecord(abandoned) || typeof abandoned['api_message_id'] !== 'string') return
+    if (!isObject(abandoned) || typeof abandoned['api_message_id'] !== 'string') return
     const { api_message_id: id, from_block_index: from } = abandoned
     const shown = lane.abandon(id, typeof from === 'number' ? from : 0, out)
     this.#retractions.retract(shown, { reason: 'abandoned', owner: lane.owner }, out)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { OWN_EVENTS } from '../../agui/own-events.ts'
 import { ERRORS, type ErrorCode } from '../../errors.ts'
+import { isObject } from '../../json.ts'
 import { PACKAGE_DIRECTORY } from '../../package-directory.ts'
 import type { NamedSchema, RouteAnswer, RouteFacts } from './about.ts'
 import { AGUI_EXAMPLES, OWN_EXAMPLES } from './event-examples.ts'
@@ -304,8 +305,4 @@ function ownEventSchema(): Json {
 function readVersion(): string {
   const file = join(PACKAGE_DIRECTORY, 'package.json')
   return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(file, 'utf8'))).version
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

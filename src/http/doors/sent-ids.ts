@@ -1,4 +1,5 @@
 import { RunnerError } from '../../errors.ts'
+import { isObject } from '../../json.ts'
 import { STEERED } from '../../thread/steered-ids.ts'
 import { checkDepth, type JsonLimits } from './json-body.ts'
 
@@ -83,8 +84,4 @@ function checkInner(holder: unknown, name: string, { where, limits }: Place): vo
 function* listOf(value: unknown): Iterable<[index: number, item: Record<string, unknown>]> {
   if (!Array.isArray(value)) return
   for (const [index, item] of value.entries()) if (isObject(item)) yield [index, item]
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import { RunnerError } from '../../errors.ts'
+import { isObject } from '../../json.ts'
 
 export interface Ticket {
   ticket: string
@@ -84,10 +85,6 @@ export class Tickets {
 
 function digest(ticket: string): string {
   return createHash('sha256').update(ticket).digest('base64url')
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null
 }
 
 function fieldOf(record: unknown, name: string): string | undefined {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { RunnerError } from '../../errors.ts'
+import { parseJson } from '../../json.ts'
 
 /** The identity of this process, as its leases show it to others. */
 export interface Tenant {
@@ -33,12 +34,4 @@ export function nowhere(threadId: string): RunnerError {
     'elsewhere',
     `Thread "${threadId}" lives on no runner now, and this process only reads: send this to a runner.`,
   )
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

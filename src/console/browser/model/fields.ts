@@ -1,11 +1,9 @@
 // The page reads what the server sends member by member. A member that is not as expected counts as absent, so an event
 // of a newer runner is shown as far as it is understood.
 
-export type Json = Readonly<Record<string, unknown>>
+import { isObject } from '../../../json.ts'
 
-export function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
+export type Json = Readonly<Record<string, unknown>>
 
 /** The value when it is an object, else an empty object. */
 export function toObject(value: unknown): Json {

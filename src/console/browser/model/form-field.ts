@@ -1,5 +1,6 @@
 // The fields of a form that an MCP server asks for. MCP describes it by a flat JSON Schema.
-import { isObject, type Json, toList, toObject, toText } from './fields.ts'
+import { isObject } from '../../../json.ts'
+import { type Json, toList, toObject, toText } from './fields.ts'
 
 interface FormOption {
   value: string
