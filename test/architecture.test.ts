@@ -182,7 +182,6 @@ const IMPORTS: Record<string, readonly string[]> = {
   ],
   runner: [
     'agent',
-    'agui',
     'background',
     'broker',
     'channels',
@@ -425,7 +424,7 @@ test.each(JOINING)(
   },
 )
 
-const NEUTRAL = ['src/agent/', 'src/thread/', 'src/http/', 'src/storage/']
+const NEUTRAL = ['src/agent/', 'src/agui/', 'src/thread/', 'src/http/', 'src/storage/']
 
 test.each(files.filter((file) => NEUTRAL.some((folder) => file.startsWith(folder))))(
   '%s says nothing of the one agent that there is: it knows the port',

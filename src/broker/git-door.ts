@@ -1,15 +1,15 @@
 // git's smart HTTP protocol. It is passed on and not run: the pushed refs are read from the push's own commands.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
-import { toMessage } from '../errors.ts'
 import { isRepositoryName } from '../repository-name.ts'
 import type { Door, Exchange } from './door.ts'
 import { type GitHubCredential, refuseUnauthorized, shownToken } from './github-credential.ts'
+import { passToGitHub } from './github-relay.ts'
 import type { GitHubUpstream } from './github-upstream.ts'
 import { readUntilFlush } from './pkt-line.ts'
 import { judgePush, refusalReport } from './push.ts'
 import { Refusal } from './refusal.ts'
-import { hasBody, passOn } from './relay.ts'
+import { hasBody, headersOn } from './relay.ts'
 import { rightTo } from './session.ts'
 
 /** Longest command list of one push, in bytes: room for a few hundred branches. */
@@ -35,7 +35,7 @@ export class GitDoor implements Door {
   }
 
   async answer(exchange: Exchange): Promise<void> {
-    const { request, response, asked, session, signal, noted } = exchange
+    const { request, asked, session, noted } = exchange
     const { repository, service, isListing } = readPath(exchange)
     noted.repository = repository
     const access = rightTo(session.rights, repository)
@@ -50,20 +50,15 @@ export class GitDoor implements Door {
     const body = isListing || !hasBody(request) ? null : (pushed ?? request)
     const url = new URL(`${this.#upstream.serverUrl}/${repository}.git/${isListing ? 'info/refs' : service}`)
     url.search = asked.query
-    try {
-      const dispatcher = await this.#upstream.connections(url)
-      await passOn(
-        response,
-        { url, method: asked.method, headers, body, dispatcher, signal },
-        {
-          answer: ANSWER_HEADERS,
-          onAnswer: (answer) => refuseUnauthorized(this.#credential, token, answer),
-        },
-      )
-    } catch (error) {
-      if (error instanceof Refusal) throw error
-      if (!signal.aborted) throw new Refusal(`${url.host} cannot be reached: ${toMessage(error)}`, 502)
-    }
+    await passToGitHub(
+      exchange,
+      this.#upstream,
+      { url, headers, body },
+      {
+        answer: ANSWER_HEADERS,
+        onAnswer: (answer) => refuseUnauthorized(this.#credential, token, answer),
+      },
+    )
   }
 
   /** Sends the refusal as text. A 401 asks for credentials, which git only sends when it is asked. */
@@ -91,12 +86,8 @@ function onward(request: IncomingMessage, isPush: boolean): Record<string, strin
   const encoding = request.headers['content-encoding']
   if (encoding !== undefined && (isPush || encoding !== 'gzip'))
     throw new Refusal('The body cannot be judged: it is encoded.', 415)
-  const passing = REQUEST_HEADERS.flatMap((name) => {
-    const value = request.headers[name]
-    return typeof value === 'string' ? [[name, value]] : []
-  })
   return {
-    ...Object.fromEntries(passing),
+    ...headersOn(REQUEST_HEADERS, request.headers),
     ...(encoding !== undefined && { 'content-encoding': encoding }),
   }
 }

@@ -1,14 +1,14 @@
 // GitHub's REST API for one session. It may read its repositories, and open and edit pull requests of its own branches.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { z } from 'zod'
-import { toMessage } from '../errors.ts'
 import { parseStrictJson, UnreadableError } from '../policy/request/strict-json.ts'
 import { isRepositoryName } from '../repository-name.ts'
 import type { Door, Exchange } from './door.ts'
 import { type GitHubCredential, refuseUnauthorized, shownToken } from './github-credential.ts'
+import { passToGitHub } from './github-relay.ts'
 import type { GitHubUpstream } from './github-upstream.ts'
 import { Refusal } from './refusal.ts'
-import { passOn } from './relay.ts'
+import { headersOn } from './relay.ts'
 import { rightTo, type Session } from './session.ts'
 import { readWhole } from './whole-body.ts'
 
@@ -57,7 +57,7 @@ export class GitHubDoor implements Door {
   }
 
   async answer(exchange: Exchange): Promise<void> {
-    const { request, response, asked, session, signal, noted } = exchange
+    const { request, asked, session, noted } = exchange
     const [, repository = '', rest = ''] = PATH.exec(asked.path) ?? []
     if (!isRepositoryName(repository) || !QUERY.test(asked.query)) throw notListed(exchange)
     noted.repository = repository
@@ -69,24 +69,18 @@ export class GitHubDoor implements Door {
     const url = new URL(`${this.#upstream.apiUrl}/repos/${repository}${rest === '' ? '' : `/${rest}`}`)
     url.search = asked.query
     const token = await shownToken(this.#credential)
-    try {
-      const dispatcher = await this.#upstream.connections(url)
-      const headers = onward(request, body, token)
-      await passOn(
-        response,
-        { url, method: asked.method, headers, body, dispatcher, signal },
-        {
-          answer: ANSWER_HEADERS,
-          onAnswer: (answer) => {
-            refuseUnauthorized(this.#credential, token, answer)
-            return isOpening && answer.statusCode === 201 ? this.#remember(session, repository) : undefined
-          },
+    await passToGitHub(
+      exchange,
+      this.#upstream,
+      { url, headers: onward(request, body, token), body },
+      {
+        answer: ANSWER_HEADERS,
+        onAnswer: (answer) => {
+          refuseUnauthorized(this.#credential, token, answer)
+          return isOpening && answer.statusCode === 201 ? this.#remember(session, repository) : undefined
         },
-      )
-    } catch (error) {
-      if (error instanceof Refusal) throw error
-      if (!signal.aborted) throw new Refusal(`${url.host} cannot be reached: ${toMessage(error)}`, 502)
-    }
+      },
+    )
   }
 
   /** Sends the refusal in GitHub's own shape. */
@@ -142,14 +136,10 @@ function onward(
   body: Buffer | null,
   token: string | undefined,
 ): Record<string, string> {
-  const passing = REQUEST_HEADERS.flatMap((name) => {
-    const value = request.headers[name]
-    return typeof value === 'string' ? [[name, value]] : []
-  })
   return {
     // GitHub refuses a request without a User-Agent.
     'user-agent': 'agui-runner',
-    ...Object.fromEntries(passing),
+    ...headersOn(REQUEST_HEADERS, request.headers),
     'accept-encoding': 'identity',
     ...(body !== null && { 'content-length': String(body.length) }),
     ...(token !== undefined && { authorization: `Bearer ${token}` }),

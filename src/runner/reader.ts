@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { capabilitiesOf } from '../agui/capabilities.ts'
+import { capabilitiesOf } from '../claude/capabilities.ts'
 import { isMemory, lookAt } from '../claude/memory.ts'
 import type { Config, Env } from '../config.ts'
 import { RunnerError } from '../errors.ts'

@@ -1,4 +1,4 @@
-import { capabilitiesOf } from '../agui/capabilities.ts'
+import { capabilitiesOf } from '../claude/capabilities.ts'
 import type { Config, Env } from '../config.ts'
 import type { Listener } from '../http/listener.ts'
 import type { LivingAgent } from '../http/platform/living-threads.ts'
