@@ -193,6 +193,7 @@ test.each([
 
 test.each<[what: string, fault: [string, ...string[]], repair: [string, ...string[]]]>([
   ['a right that is missing', ['ACL', 'SETUSER', 'default', '-hset'], ['ACL', 'SETUSER', 'default', '+hset']],
+  ['the append itself', ['ACL', 'SETUSER', 'default', '-xadd'], ['ACL', 'SETUSER', 'default', '+xadd']],
   ['a channel', ['ACL', 'SETUSER', 'default', 'resetchannels'], ['ACL', 'SETUSER', 'default', '&*']],
   ['a key of another type', ['SET', threadKey('t', 'runs'), 'theirs'], ['DEL', threadKey('t', 'runs')]],
 ])(
