@@ -213,6 +213,15 @@ test.each<[what: string, fault: [string, ...string[]], repair: [string, ...strin
   },
 )
 
+test('a thread whose first commit failed leaves nothing behind', async () => {
+  const a = await open('a')
+  await server.ask('ACL', 'SETUSER', 'default', '-xadd')
+  await expect(appendTo(a, 't', 'r', [delta('x')])).rejects.toThrow()
+  await server.ask('ACL', 'SETUSER', 'default', '+xadd')
+  await a.tenancy.release('t')
+  expect(await server.ask('KEYS', 'agui:{thread*')).toEqual([])
+})
+
 test('above its retention a thread loses its oldest records and blobs, and a reader is told', async () => {
   const MIB = 1024 ** 2
   const a = await RedisStorage.open({
