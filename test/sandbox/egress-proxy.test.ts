@@ -1,6 +1,6 @@
 // The proxy alone, without a sandbox around its clients.
 import { once } from 'node:events'
-import { createServer as createHttpServer } from 'node:http'
+import { createServer as createHttpServer, type RequestListener } from 'node:http'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls'
@@ -174,10 +174,10 @@ test('an upstream server that nobody vouches for is not spoken to', async () => 
   client.destroy()
 })
 
-async function openInspected(): Promise<InspectedWorld> {
+async function openInspected(answer?: RequestListener): Promise<InspectedWorld> {
   const { policy } = parsePolicy(POLICY, { file: 'policy.yaml' })
   if (policy === undefined) throw new Error('the policy of this test is wrong')
-  const world = await openInspectedWorld(policy)
+  const world = await openInspectedWorld(policy, answer)
   open.push(world)
   return world
 }
@@ -200,7 +200,7 @@ test('a server is reached ahead of the first request, and again when it has hung
 })
 
 test('a server that was reached before goes on with its TLS session', async () => {
-  const world = await openInspected()
+  const world = await openInspected((_request, response) => response.setHeader('connection', 'close').end())
   await world.ask('api.example.test', { method: 'GET' })
   const again = reached(world)
   await world.open('api.example.test')

@@ -27,6 +27,7 @@ export interface InspectedWorld {
   /** Sends bytes as they are; everything that came back, when the connection has ended. */
   talk(host: string, bytes: string): Promise<string>
   ask(host: string, options: AskOptions): Promise<{ status: number; body: string }>
+  closeProxy(): void
   close(): void
 }
 
@@ -37,8 +38,12 @@ export interface AskOptions {
   body?: string | Buffer
 }
 
-/** `answer` replaces the server's own answer, which says what it heard. */
-export async function openInspectedWorld(policy: Policy, answer?: RequestListener): Promise<InspectedWorld> {
+/** `answer` replaces the server's own answer, which says what it heard; `asker` is the executable that asks. */
+export async function openInspectedWorld(
+  policy: Policy,
+  answer?: RequestListener,
+  asker: () => string = () => TOOL,
+): Promise<InspectedWorld> {
   const sockets = new Set<Socket>()
   const servers: Server[] = []
   const listen = async (server: Server): Promise<number> => {
@@ -69,7 +74,7 @@ export async function openInspectedWorld(policy: Policy, answer?: RequestListene
     route: proxySettings({}),
     authority: ours,
     upstreamAuthorities: theirs.pem,
-    holdersOf: () => [{ binary: TOOL, ancestors: [], root: 1 }],
+    holdersOf: () => [{ binary: asker(), ancestors: [], root: 1 }],
     onDecision: (decision) => decisions.push(decision),
     lookup: async () => ['93.184.216.34'],
     dial: (_address, _port, signal) => dialAddress('127.0.0.1', https, signal),
@@ -108,9 +113,13 @@ export async function openInspectedWorld(policy: Policy, answer?: RequestListene
         headers: { host, connection: 'close', ...headers },
       })
       request.end(body)
+      const closed = once(client, 'close')
       const [response] = (await once(request, 'response')) as [IncomingMessage]
-      return { status: response.statusCode ?? 0, body: await text(response) }
+      const said = { status: response.statusCode ?? 0, body: await text(response) }
+      await closed
+      return said
     },
+    closeProxy: () => proxy.close(),
     close() {
       proxy.close()
       for (const server of servers) server.close()

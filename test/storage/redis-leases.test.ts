@@ -193,6 +193,7 @@ test.each([
 
 test.each<[what: string, fault: [string, ...string[]], repair: [string, ...string[]]]>([
   ['a right that is missing', ['ACL', 'SETUSER', 'default', '-hset'], ['ACL', 'SETUSER', 'default', '+hset']],
+  ['the append itself', ['ACL', 'SETUSER', 'default', '-xadd'], ['ACL', 'SETUSER', 'default', '+xadd']],
   ['a channel', ['ACL', 'SETUSER', 'default', 'resetchannels'], ['ACL', 'SETUSER', 'default', '&*']],
   ['a key of another type', ['SET', threadKey('t', 'runs'), 'theirs'], ['DEL', threadKey('t', 'runs')]],
 ])(
@@ -211,6 +212,15 @@ test.each<[what: string, fault: [string, ...string[]], repair: [string, ...strin
     expect((await readRecords(log, 't')).map(({ event }) => event)).toEqual(['one', 'two'].map(delta))
   },
 )
+
+test('a thread whose first commit failed leaves nothing behind', async () => {
+  const a = await open('a')
+  await server.ask('ACL', 'SETUSER', 'default', '-xadd')
+  await expect(appendTo(a, 't', 'r', [delta('x')])).rejects.toThrow()
+  await server.ask('ACL', 'SETUSER', 'default', '+xadd')
+  await a.tenancy.release('t')
+  expect(await server.ask('KEYS', 'agui:{thread*')).toEqual([])
+})
 
 test('above its retention a thread loses its oldest records and blobs, and a reader is told', async () => {
   const MIB = 1024 ** 2

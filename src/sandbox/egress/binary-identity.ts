@@ -19,10 +19,8 @@ interface Process {
 }
 
 const PROCESSES_MAX = 4096
-/** Column indexes in /proc/net/tcp. */
-const LOCAL_COLUMN = 1
-const REMOTE_COLUMN = 2
-const INODE_COLUMN = 9
+/** In a line of /proc/net/tcp, between the remote address and the inode. */
+const COLUMNS_BETWEEN = 6
 
 /** Returns the processes that hold the connection from `port` to `toPort`; empty when none holds it any more. */
 export function holdersOf(
@@ -73,23 +71,21 @@ function inodeOf(
   { toPort, roots }: { toPort: number; roots: readonly number[] },
 ): string | undefined {
   const hex = (number: number): string => number.toString(16).toUpperCase().padStart(4, '0')
+  // Closed connections stay in the table for a minute, with the inode 0.
+  const line = new RegExp(`:${hex(port)} \\w+:${hex(toPort)}(?:\\s+\\S+){${COLUMNS_BETWEEN}}\\s+([1-9]\\d*) `)
   for (const root of roots) {
     for (const table of ['tcp', 'tcp6']) {
-      for (const line of read(`/proc/${root}/net/${table}`).split('\n')) {
-        const columns = line.trim().split(/\s+/)
-        const isIt =
-          columns[LOCAL_COLUMN]?.endsWith(`:${hex(port)}`) === true &&
-          columns[REMOTE_COLUMN]?.endsWith(`:${hex(toPort)}`) === true
-        const inode = columns[INODE_COLUMN]
-        if (isIt && inode !== undefined && inode !== '0') return inode
-      }
+      const inode = line.exec(read(`/proc/${root}/net/${table}`))?.[1]
+      if (inode !== undefined) return inode
     }
   }
   return undefined
 }
 
 function holds(pid: number, socket: string): boolean {
-  return list(`/proc/${pid}/fd`).some((descriptor) => link(`/proc/${pid}/fd/${descriptor}`) === socket)
+  // A new connection mostly has the highest descriptor.
+  const newestFirst = list(`/proc/${pid}/fd`).sort((left, right) => Number(right) - Number(left))
+  return newestFirst.some((descriptor) => link(`/proc/${pid}/fd/${descriptor}`) === socket)
 }
 
 /** Returns the path of a process's executable; for an ended process, a text that no policy lists. */

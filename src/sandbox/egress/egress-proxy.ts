@@ -23,9 +23,10 @@ import {
 } from '../../tunnel/connect.ts'
 import type { SocketHolder } from './binary-identity.ts'
 import { connectionDenial, type EgressDecision, rawDenial, type Subject, toEgressDecision } from './denial.ts'
-import { forward, TunnelAgent } from './forward.ts'
+import { forward } from './forward.ts'
 import { hostOf, Inspector } from './inspection.ts'
 import { type RequestBody, readRequestBody } from './request-body.ts'
+import { TunnelAgent } from './tunnel-agent.ts'
 import { type Dial, dialAddress, dialThrough } from './upstream.ts'
 
 /** Address of the configured model when it is not inference.local; open to every process inside, without a rule. */
@@ -53,6 +54,9 @@ export interface EgressProxyOptions {
 const CONNECTIONS_MAX = 1024
 const REFUSED_BY_PARENT = 'the proxy behind this one refused'
 
+/** One for all connections: an error of their own would cost each of them a stack trace. */
+const GONE = new Error('the client has gone')
+
 const NOBODY: Decision = {
   verdict: 'deny',
   stage: 'l4',
@@ -66,6 +70,8 @@ type Holder = SocketHolder | typeof ANYBODY
 
 /** The client of a connection, and the rules' decision on each of its requests. */
 interface Asker {
+  /** What tells this client from others: each process tree and executable that holds the connection. */
+  readonly names: readonly string[]
   readonly root: number | undefined
   readonly binary: string | undefined
   decide(request: EgressRequest): Decision
@@ -121,6 +127,7 @@ export class EgressProxy {
   /** Ends every connection. Safe to call twice. */
   close(): void {
     for (const socket of this.#sockets) socket.destroy()
+    this.#inspector.close()
   }
 
   async #answerConnect(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
@@ -146,6 +153,7 @@ export class EgressProxy {
     socket.write(ESTABLISHED)
     this.#inspector.accept(socket, {
       target,
+      key: JSON.stringify([asker.names, target.host.toLowerCase(), target.port, addresses.toSorted()]),
       binary: () => asker.binary,
       judge: (asked) => asker.decide({ ...target, addresses, ...asked }),
       tell: ({ method, path }, decision) => this.#tell({ target, method, path }, decision, asker),
@@ -263,6 +271,9 @@ export class EgressProxy {
       return known
     }
     return {
+      get names() {
+        return holders().map(({ root, binary }) => `${root} ${binary}`)
+      },
       get root() {
         return holders()[0]?.root
       },
@@ -310,6 +321,6 @@ function isSame(left: Target, right: Target): boolean {
 
 function closeSignal(socket: Socket): AbortSignal {
   const controller = new AbortController()
-  socket.once('close', () => controller.abort())
+  socket.once('close', () => controller.abort(GONE))
   return controller.signal
 }

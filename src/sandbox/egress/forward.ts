@@ -1,16 +1,15 @@
 // Forwards one allowed request on a connection of the proxy's own, so that no byte the client framed reaches the
 // server.
 import {
-  Agent,
+  type Agent,
   type ClientRequest,
-  type ClientRequestArgs,
   request as httpRequest,
   type IncomingMessage,
   type OutgoingHttpHeaders,
   type ServerResponse,
 } from 'node:http'
-import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { TunnelAgent } from './tunnel-agent.ts'
 
 /** Headers that belong to one connection, not to the request. */
 const HOP_BY_HOP = [
@@ -27,46 +26,9 @@ const HOP_BY_HOP = [
   'sec-websocket-extensions',
 ]
 
-/** Agent that opens its connection with `dial`, keeps it for the client's next request, and never has two. */
-export class TunnelAgent extends Agent {
-  readonly #dial: () => Promise<Duplex>
-  #ahead: Promise<Duplex | undefined> | undefined
-
-  constructor(dial: () => Promise<Duplex>) {
-    super({ keepAlive: true, maxSockets: 1 })
-    this.#dial = dial
-  }
-
-  override createConnection(
-    _options: ClientRequestArgs,
-    done?: (error: Error | null, socket: Duplex) => void,
-  ): undefined {
-    this.#connect().then(
-      (socket) => done?.(null, socket),
-      // The callback's type knows no failure without a socket.
-      (error: Error) => (done as ((error: Error) => void) | undefined)?.(error),
-    )
-  }
-
-  /** Opens the connection of the next request ahead of it. A failure is that request's: it dials again. */
-  dialAhead(): void {
-    this.#ahead = this.#dial().then(
-      (socket) => socket.on('error', () => socket.destroy()),
-      () => undefined,
-    )
-  }
-
-  override destroy(): void {
-    super.destroy()
-    void this.#ahead?.then((socket) => socket?.destroy())
-  }
-
-  async #connect(): Promise<Duplex> {
-    const socket = await this.#ahead
-    this.#ahead = undefined
-    return socket?.readable === true && socket.writable ? socket : await this.#dial()
-  }
-}
+const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+/** Schemes that sign in a connection, not a request (RFC 4559). */
+const PERSONAL = /^(?:negotiate|ntlm)\b/i
 
 export interface ForwardOptions {
   agent: TunnelAgent
@@ -81,26 +43,51 @@ export interface ForwardOptions {
 export async function forward(
   request: IncomingMessage,
   response: ServerResponse,
-  { body, ...options }: ForwardOptions,
+  options: ForwardOptions,
 ): Promise<void> {
-  const upstream = openRequest(request, { ...options, framing: framingOf(request, body) })
-  response.once('close', () => {
-    if (!response.writableFinished) upstream.destroy()
-  })
   try {
-    const answered = new Promise<IncomingMessage>((resolve, reject) => {
-      upstream.once('response', resolve)
-      upstream.once('error', reject)
-    })
-    const sent = body === undefined ? pipeline(request, upstream) : undefined
-    // A server may answer before it has read everything, and then close.
-    sent?.catch(() => undefined)
-    if (body !== undefined) upstream.end(body)
-    await passAnswer(await answered, response)
+    await passAnswer(await answerOf(request, response, options), response)
   } catch {
     if (response.headersSent) response.destroy()
     else response.writeHead(502, { connection: 'close' }).end()
   }
+}
+
+async function answerOf(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: ForwardOptions,
+): Promise<IncomingMessage> {
+  const { body, ...place } = options
+  const framing = framingOf(request, body)
+  const upstream = openRequest(request, { ...place, framing })
+  response.once('close', () => {
+    if (!response.writableFinished) upstream.destroy()
+  })
+  const answered = new Promise<IncomingMessage>((resolve, reject) => {
+    upstream.once('response', resolve)
+    upstream.once('error', reject)
+  })
+  if (body !== undefined || isEmpty(framing)) upstream.end(body)
+  // A server may answer before it has read everything, and then close.
+  else pipeline(request, upstream).catch(() => undefined)
+  try {
+    return await answered
+  } catch (error) {
+    // The server may have closed a kept connection before it saw the request. The next connection is a new one.
+    const mayGoAgain = upstream.reusedSocket && isRepeatable(request, framing) && !response.destroyed
+    if (!mayGoAgain) throw error
+    return await answerOf(request, response, options)
+  }
+}
+
+/** Decides whether a request may be sent twice (RFC 9110, 9.2.2) and has no body that is gone by then. */
+function isRepeatable({ method = '' }: IncomingMessage, framing: OutgoingHttpHeaders): boolean {
+  return REPEATABLE.has(method) && isEmpty(framing)
+}
+
+function isEmpty(framing: OutgoingHttpHeaders): boolean {
+  return Object.keys(framing).length === 0
 }
 
 /** Opens a request with the client's headers, except those of its connection; `framing` declares the body. */
@@ -109,6 +96,10 @@ export function openRequest(
   { agent, path, host, framing }: Omit<ForwardOptions, 'body'> & { framing: OutgoingHttpHeaders },
 ): ClientRequest {
   const left = hopByHop(request)
+  agent.begin({
+    isRepeatable: isRepeatable(request, framing),
+    isPersonal: PERSONAL.test(request.headers.authorization ?? ''),
+  })
   const headers = Object.entries(request.headersDistinct).filter(([name]) => !left.has(name))
   return httpRequest({
     // The type of `agent` leaves out that its options may be undefined.

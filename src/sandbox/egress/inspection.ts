@@ -11,8 +11,9 @@ import { canonicalTarget, TargetError } from '../../policy/request/target.ts'
 import type { Authority } from '../../tunnel/authority.ts'
 import { endWith, jsonAnswer, type Target } from '../../tunnel/connect.ts'
 import { malformedRequest, rawDenial, requestDenial, type Subject } from './denial.ts'
-import { forward, TunnelAgent } from './forward.ts'
+import { forward } from './forward.ts'
 import { readRequestBody } from './request-body.ts'
+import { KeptAgents, type TunnelAgent } from './tunnel-agent.ts'
 import { carryWebSocket, handshakeProblem, type UpgradeRequest } from './websocket.ts'
 
 interface InspectedRequest extends Pick<EgressRequest, 'isBodyUnread' | 'graphql' | 'jsonRpc'> {
@@ -25,6 +26,8 @@ interface InspectedRequest extends Pick<EgressRequest, 'isBodyUnread' | 'graphql
 
 export interface Tunnel {
   target: Target
+  /** Equal for tunnels whose connections to the server may serve each other's clients. */
+  key: string
   /** Returns the client's executable, which is looked up only when this is called. */
   binary(): string | undefined
   judge(request: InspectedRequest): Decision
@@ -60,6 +63,7 @@ export class Inspector {
   #upstreamContext: SecureContext | undefined
   /** By host: the session to resume, whose server has proved who it is. */
   readonly #sessions = new Map<string, Buffer>()
+  readonly #agents = new KeptAgents()
   #websockets = 0
 
   constructor(options: InspectorOptions) {
@@ -93,14 +97,19 @@ export class Inspector {
       if (first === null) return void socket.destroy()
       socket.unshift(first)
       const isTls = first[0] === TLS_HANDSHAKE_RECORD
-      const agent = new TunnelAgent(() => this.#dial(tunnel, isTls))
       // As in OpenShell's proxy the server is reached before the first request. Both handshakes then go on together.
-      agent.dialAhead()
+      const key = `${isTls} ${tunnel.key}`
+      const agent = this.#agents.take(key, () => this.#dial(tunnel, isTls))
       const client = isTls ? this.#open(socket, tunnel.target.host) : socket
       this.#tunnels.set(client, { ...tunnel, agent })
-      client.once('close', () => agent.destroy())
+      client.once('close', () => this.#agents.keep(key, agent))
       this.#server.emit('connection', client)
     })
+  }
+
+  /** Ends the connections to servers that wait for a next client. */
+  close(): void {
+    this.#agents.close()
   }
 
   #open(socket: Socket, host: string): TLSSocket {

@@ -41,19 +41,10 @@ export function commitEntryOf(
   { n, keys, now, retentionBytes, retentionMs }: EntryPlace,
 ): Entry {
   const body = batch?.encode() ?? ''
+  const seqs = `${batch?.last ?? 0} ${batch?.first ?? 0}`
+  const numbers = `${n} ${seqs} ${retentionBytes} ${retentionMs} ${now - retentionMs} ${blobs.length}`
   const stored = blobs.flatMap((blob) => [blob.id, Buffer.concat(encodeBlob(blob))])
-  const args = [
-    n,
-    batch?.first ?? 0,
-    batch?.last ?? 0,
-    body,
-    retentionBytes,
-    retentionMs,
-    now - retentionMs,
-    blobs.length,
-    ...stored,
-    ...writes.flatMap(writeArguments),
-  ]
+  const args = [numbers, body, ...stored, ...writes.flatMap(writeArguments)]
   const bytes = args.reduce<number>((sum, each) => sum + (Buffer.isBuffer(each) ? each.length : 16), 0)
   return {
     n,

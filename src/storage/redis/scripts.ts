@@ -87,7 +87,7 @@ export const RELEASE = script(
   `
 if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then return {'fenced'} end
 redis.call('UNLINK', KEYS[2])
-local isUsed = redis.call('HEXISTS', KEYS[1], 'head') == 1 or redis.call('HEXISTS', KEYS[1], 'facts') == 1
+local isUsed = (redis.call('HGET', KEYS[1], 'head') or '0') ~= '0' or redis.call('HEXISTS', KEYS[1], 'facts') == 1
 if isUsed or redis.call('EXISTS', KEYS[7]) == 1 then return {'done'} end
 redis.call('UNLINK', unpack(KEYS))
 return {'done', 'empty'}
@@ -98,33 +98,34 @@ return {'done', 'empty'}
  * Makes one commit if it is its writer's next one. A commit that was made before is not made twice, so a commit can be
  * sent again when its answer was lost.
  *
- * ARGV: fence, number of the commit, first and last seq (0 for no batch), batch, retention in bytes, retention in ms (0 for
- * none), the time in ms since the epoch up to which everything is too old, number of blobs, (id, value) of each, then
- * (index of the key, field, 1 to set or 0 to remove, value) of each write. Without writes only the first four keys are
- * needed. Returns the log's bytes and its first seq, as one text, when the commit is made.
+ * ARGV: fence, numbers, batch, then (id, value) of each blob, then (index of the key, field, 1 to set or 0 to remove,
+ * value) of each write. The numbers are one text, because each argument costs both sides time: number of the commit, last
+ * and first seq (0 for no batch), retention in bytes, retention in ms (0 for none), the time in ms since the epoch up to
+ * which everything is too old, number of blobs. Without writes only the first four keys are needed. Returns the log's
+ * bytes and its first seq, as one text, when the commit is made.
  *
- * Redis does not undo a script that fails. So all that a right or a key's type may forbid is tried before the XADD, after
- * which no other batch can have these seqs.
+ * Redis does not undo a script that fails. So what a right or a key's type may forbid comes before the XADD, after which
+ * no other batch can have these seqs. If the XADD itself fails, the thread's numbers are set back.
  */
 const COMMIT_BODY = `
-local meta = redis.call('HMGET', KEYS[1], 'fence', 'n', 'bytes', 'oldest', 'born', 'largest', 'blobBytes', 'age')
+local meta = redis.call('HMGET', KEYS[1], 'fence', 'n', 'bytes', 'oldest', 'born', 'largest', 'blobBytes', 'age', 'head')
 if meta[1] ~= ARGV[1] then return {'fenced', meta[1] or '', redis.call('GET', KEYS[2]) or ''} end
 local bytes, oldest = tonumber(meta[3] or '0'), meta[4] or '1'
-local n, done = tonumber(ARGV[2]), tonumber(meta[2])
-if n <= done then return string.format('%d %s', bytes, oldest) end
-if n > done + 1 then return {'behind', string.format('%d', done)} end
-local hasBatch, blobs = ARGV[4] ~= '0', tonumber(ARGV[9])
-local limit, age, oldAt = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local n, last, first, limit, age, oldAt, blobs = string.match(ARGV[2], '${Array(7).fill('(%S+)').join(' ')}')
+local done = tonumber(meta[2])
+if tonumber(n) <= done then return string.format('%d %s', bytes, oldest) end
+if tonumber(n) > done + 1 then return {'behind', string.format('%d', done)} end
+local hasBatch = last ~= '0'
+limit, age, oldAt, blobs = tonumber(limit), tonumber(age), tonumber(oldAt), tonumber(blobs)
 local blobBytes = tonumber(meta[7] or '0')
 if meta[8] then
   if redis.call('EXISTS', KEYS[4]) == 0 then blobBytes = 0 end
   if redis.call('EXISTS', KEYS[3]) == 0 then
     bytes = 0
-    if hasBatch then oldest = ARGV[3] end
+    if hasBatch then oldest = first end
   end
 end
-redis.call('HSET', KEYS[1], 'n', meta[2])
-local at = 10
+local at = 4
 for _ = 1, blobs do
   redis.call('HSET', KEYS[4], ARGV[at], ARGV[at + 1])
   blobBytes = blobBytes + #ARGV[at + 1]
@@ -138,24 +139,33 @@ while ARGV[at] do
 end
 local hasAged = false
 if hasBatch then
-  redis.call('PUBLISH', string.gsub(KEYS[1], 'meta$', 'changes'), meta[5] .. ' ' .. ARGV[4] .. ' ' .. ARGV[1])
-  redis.call('XADD', KEYS[3], ARGV[4] .. '-' .. ARGV[3], 'batch', ARGV[5])
-  bytes = bytes + #ARGV[5]
-  local least
-  while bytes > limit or age > 0 do
-    local two = redis.call('XRANGE', KEYS[3], least or '-', '+', 'COUNT', 2)
-    if #two < 2 then break end
-    local batch = two[1][2][2]
-    if bytes <= limit then
+  redis.call('PUBLISH', string.sub(KEYS[1], 1, -5) .. 'changes', meta[5] .. ' ' .. last .. ' ' .. ARGV[1])
+  local size, trimmed = #ARGV[3], false
+  while bytes + size > limit or age > 0 do
+    local eldest = redis.call('XRANGE', KEYS[3], trimmed and oldest or '-', '+', 'COUNT', 1)[1]
+    if not eldest then break end
+    local batch = eldest[2][2]
+    if bytes + size <= limit then
       local ok, header = pcall(cjson.decode, string.match(batch, '^%C*'))
       if not ok or type(header.at) ~= 'number' or header.at > oldAt then break end
       hasAged = true
     end
     bytes = bytes - #batch
-    oldest = string.format('%d', tonumber(string.match(two[1][1], '^%d+')) + 1)
-    least = two[2][1]
+    oldest = string.format('%d', tonumber(string.match(eldest[1], '^%d+')) + 1)
+    trimmed = true
   end
-  if least then redis.call('XTRIM', KEYS[3], 'MINID', least) end
+  if trimmed then redis.call('XTRIM', KEYS[3], 'MINID', oldest) end
+  local before = string.format('%d', bytes)
+  bytes = bytes + size
+  redis.call('HSET', KEYS[1], 'n', n, 'bytes', string.format('%d', bytes), 'head', last)
+  local added = redis.pcall('XADD', KEYS[3], last .. '-' .. first, 'batch', ARGV[3])
+  if type(added) == 'table' then
+    redis.call('HSET', KEYS[1], 'n', meta[2], 'bytes', before, 'head', meta[9] or '0', 'oldest', oldest)
+    return added
+  end
+  if size > tonumber(meta[6] or '0') then redis.call('HSET', KEYS[1], 'largest', string.format('%d', size)) end
+else
+  redis.call('HSET', KEYS[1], 'n', n, 'bytes', string.format('%d', bytes))
 end
 if (blobs > 0 and blobBytes > limit) or hasAged then
   local ids = redis.call('HKEYS', KEYS[4])
@@ -169,21 +179,14 @@ if (blobs > 0 and blobBytes > limit) or hasAged then
 end
 if age > 0 then
   for i = 3, 4 do redis.call('PEXPIRE', KEYS[i], age) end
-  redis.call('HSET', KEYS[1], 'age', ARGV[7])
+  redis.call('HSET', KEYS[1], 'age', string.format('%d', age))
 elseif meta[8] then
   for i = 3, 4 do redis.call('PERSIST', KEYS[i]) end
   redis.call('HDEL', KEYS[1], 'age')
 end
 if blobs > 0 or meta[8] or hasAged then redis.call('HSET', KEYS[1], 'blobBytes', string.format('%d', blobBytes)) end
 if oldest ~= meta[4] then redis.call('HSET', KEYS[1], 'oldest', oldest) end
-local kept = string.format('%d', bytes)
-if hasBatch then
-  if #ARGV[5] > tonumber(meta[6] or '0') then redis.call('HSET', KEYS[1], 'largest', string.format('%d', #ARGV[5])) end
-  redis.call('HSET', KEYS[1], 'n', ARGV[2], 'bytes', kept, 'head', ARGV[4])
-else
-  redis.call('HSET', KEYS[1], 'n', ARGV[2], 'bytes', kept)
-end
-return kept .. ' ' .. oldest
+return string.format('%d %s', bytes, oldest)
 `
 
 export const COMMIT = script('', COMMIT_BODY)
