@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { setImmediate as turn } from 'node:timers/promises'
 import { EventType } from '@ag-ui/core'
 import type { AguiEvent } from '../../agui/event.ts'
 import { ownName } from '../../agui/own-events.ts'
@@ -32,6 +33,9 @@ const BUFFER_BYTES = 64 * 1024
 
 const TAKEN_BACK = ownName('taken_back')
 
+/** Why a stream stops reading. Nothing reads this; a reason of `abort`'s own would cost a stack trace per reader. */
+const STOPPED = new Error('The stream has ended.')
+
 /**
  * A thread's log as a response body, pulled at the client's pace: nothing is read from the log while the client does
  * not read. When the client leaves, the stream is destroyed and stops reading the log at once, even while it waits.
@@ -40,6 +44,7 @@ export class LogStream extends Readable {
   readonly #options: LogStreamOptions
   readonly #abort = new AbortController()
   readonly #batches: AsyncIterator<readonly Batch[]>
+  #opening: NodeJS.Immediate | undefined
   #keepalive: NodeJS.Timeout | undefined
   #pulling = false
   #wanted = false
@@ -53,8 +58,8 @@ export class LogStream extends Readable {
     const { keepalive } = encoding
     if (options.prefix !== undefined) this.push(options.prefix)
     if (keepalive === undefined) return
-    // The response head is sent with the first bytes, so a keep-alive at the start sends it at once.
-    if (options.prefix === undefined) this.push(keepalive)
+    // The response head is sent with the first bytes. Where no record is there to take it along, a keep-alive does.
+    if (options.prefix === undefined) this.#opening = setImmediate(() => this.push(keepalive))
     this.#keepalive = setInterval(() => {
       if (this.readableLength === 0) this.push(keepalive)
     }, keepaliveMs).unref()
@@ -68,8 +73,7 @@ export class LogStream extends Readable {
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    clearInterval(this.#keepalive)
-    this.#abort.abort()
+    this.#stop()
     done(error)
   }
 
@@ -84,13 +88,17 @@ export class LogStream extends Readable {
         const wanted = runId === undefined ? value : value.filter((batch) => batch.runId === runId)
         if (wanted.length === 0) continue
         const last = wanted.findIndex((batch) => this.#options.isLast(batch))
-        const batches = last < 0 ? wanted : wanted.slice(0, last + 1)
+        // The array itself where all of it is sent: its readers share its bytes.
+        const batches = last < 0 || last === wanted.length - 1 ? wanted : wanted.slice(0, last + 1)
         const bytes = await this.#encode(batches)
+        clearImmediate(this.#opening)
         // Set before the push, which may call `_read` synchronously.
         this.#wanted = false
         if (this.push(bytes)) this.#wanted = true
         if (last >= 0) return this.#end()
         this.#keepalive?.refresh()
+        // A reader that catches up waits for nothing, so others have their turn between two of its steps.
+        if (bytes.length > BUFFER_BYTES) await turn()
       }
     } catch (error) {
       this.#fail(error)
@@ -134,9 +142,15 @@ export class LogStream extends Readable {
   }
 
   #end(): void {
-    clearInterval(this.#keepalive)
-    this.#abort.abort()
+    this.#stop()
     this.push(null)
+  }
+
+  /** Ends the timers and the reading of the log. Called twice where a stream ends before it is destroyed. */
+  #stop(): void {
+    clearImmediate(this.#opening)
+    clearInterval(this.#keepalive)
+    this.#abort.abort(STOPPED)
   }
 
   /**
