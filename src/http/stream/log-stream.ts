@@ -10,6 +10,9 @@ import type { EventLog } from '../../storage/event-log.ts'
 import { type CatchUp, openingOf } from './catch-up.ts'
 import type { Encoding } from './encoding.ts'
 
+/** Returns a snapshot of all messages at this seq. */
+type Restate = (seq: number) => Promise<AguiEvent>
+
 export interface LogStreamOptions {
   log: EventLog
   threadId: string
@@ -22,8 +25,8 @@ export interface LogStreamOptions {
   runId?: string
   /** The catch-up for a reader that lacks earlier turns. */
   catchUp?: CatchUp
-  /** Returns a snapshot of all messages at this seq, sent after `taken_back` to a reader that cannot drop messages. */
-  restate?(seq: number): Promise<AguiEvent>
+  /** The snapshot that is sent after `taken_back` to a reader that cannot drop messages. */
+  restate?: Restate
   /** Whether the stream ends after this batch. */
   isLast(batch: Batch): boolean
 }
@@ -107,16 +110,25 @@ export class LogStream extends Readable {
     }
   }
 
-  async #encode(batches: readonly Batch[]): Promise<Buffer> {
-    const { encoding, catchUp } = this.#options
-    if (catchUp === undefined || this.#isCaughtUp) return await this.#restated(batches)
-    const [first, ...others] = batches
-    if (first === undefined) return await this.#restated(batches)
-    this.#isCaughtUp = true
+  /** Encodes the batches; at once where the reader gets the log unchanged, as nearly all do. */
+  #encode(batches: readonly Batch[]): Buffer | Promise<Buffer> {
+    const { encoding, catchUp, restate } = this.#options
+    const [first] = batches
+    if (catchUp !== undefined && !this.#isCaughtUp && first !== undefined) {
+      this.#isCaughtUp = true
+      return this.#caughtUp(first, batches.slice(1), catchUp)
+    }
+    return restate !== undefined && batches.some(mayTakeBack)
+      ? this.#restated(batches, restate)
+      : encoding.batches(batches)
+  }
+
+  /** Encodes the batches with the catch-up in their opening. As in `#restated`, only its last frame has an id. */
+  async #caughtUp(first: Batch, others: readonly Batch[], catchUp: CatchUp): Promise<Buffer> {
+    const { encoding } = this.#options
     const opening = openingOf(first)
     const seq = opening.at(-1)?.seq ?? first.first
     const told = [...opening.map(({ event }) => event), ...(await catchUp(seq))]
-    // As in `#restated`, only the last frame has the id.
     const frames = told.map((event, index) =>
       encoding.event(event, index === told.length - 1 ? seq : undefined),
     )
@@ -127,11 +139,8 @@ export class LogStream extends Readable {
    * Encodes the batches, with a snapshot after each `taken_back`. Only the last frame of a record has its id, so that a
    * reader that is cut off in between gets both frames again.
    */
-  async #restated(batches: readonly Batch[]): Promise<Buffer> {
-    const { encoding, restate } = this.#options
-    if (restate === undefined || !batches.some(({ isText, sse }) => !isText && sse.includes(TAKEN_BACK))) {
-      return encoding.batches(batches)
-    }
+  async #restated(batches: readonly Batch[], restate: Restate): Promise<Buffer> {
+    const { encoding } = this.#options
     const told: Buffer[] = []
     for (const { seq, event } of batches.flatMap((batch) => batch.records())) {
       const isTakenBack = event.type === EventType.CUSTOM && event.name === TAKEN_BACK
@@ -177,4 +186,8 @@ export class LogStream extends Readable {
     this.push(this.#options.encoding.event({ type: EventType.RUN_ERROR, code, message }))
     this.#end()
   }
+}
+
+function mayTakeBack({ isText, sse }: Batch): boolean {
+  return !isText && sse.includes(TAKEN_BACK)
 }
