@@ -1,4 +1,12 @@
-/** The callers that wait for the next change of one thing. */
+/** One who waits for the next change, as often as it likes. */
+export interface Waiter {
+  /** Resolves with the next `wake`, or when the waiter's signal is aborted. */
+  next(): Promise<void>
+  /** Stops listening to the signal. */
+  leave(): void
+}
+
+/** Those who wait for the next change of one thing. */
 export class Waiters {
   readonly #waiting = new Set<() => void>()
 
@@ -11,16 +19,22 @@ export class Waiters {
     this.#waiting.clear()
   }
 
-  /** Resolves with the next `wake`, or when `signal` is aborted. */
-  next(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        signal.removeEventListener('abort', done)
-        this.#waiting.delete(done)
-        resolve()
-      }
-      this.#waiting.add(done)
-      signal.addEventListener('abort', done, { once: true })
-    })
+  /** The signal is listened to once, and not in every wait: a reader waits as often as its thread is written. */
+  join(signal: AbortSignal): Waiter {
+    let resolveWait: (() => void) | undefined
+    const onAbort = (): void => {
+      if (resolveWait === undefined) return
+      this.#waiting.delete(resolveWait)
+      resolveWait()
+    }
+    signal.addEventListener('abort', onAbort)
+    return {
+      next: () =>
+        new Promise((resolve) => {
+          resolveWait = resolve
+          this.#waiting.add(resolve)
+        }),
+      leave: () => signal.removeEventListener('abort', onAbort),
+    }
   }
 }

@@ -196,7 +196,9 @@ export class Threads {
   async arrived(threadId: string, signal: AbortSignal): Promise<void> {
     await this.settled(threadId)
     if (await this.#stored.has(threadId)) return
-    while (!this.#threads.has(threadId) && !signal.aborted) await this.#arrivals.next(signal)
+    const waiter = this.#arrivals.join(signal)
+    while (!this.#threads.has(threadId) && !signal.aborted) await waiter.next()
+    waiter.leave()
   }
 
   list(): ThreadDescription[] {

@@ -27,19 +27,23 @@ function frameText(json: string, seq: number | undefined): string {
   return `${seq === undefined ? '' : `id: ${seq}\n`}data: ${json}\n\n`
 }
 
-function joined(bytesOf: (batch: Batch) => Buffer): Encoding['batches'] {
-  return remembered((batches: readonly Batch[]) => join(batches, bytesOf))
+/** Returns an encoder of batches. Readers that pass the same array share its bytes. */
+function joined<Rest extends unknown[]>(bytesOf: (batch: Batch, ...rest: Rest) => Buffer) {
+  const join = remembered((batches: readonly Batch[], ...rest: Rest) =>
+    Buffer.concat(batches.map((batch) => bytesOf(batch, ...rest))),
+  )
+  return (batches: readonly Batch[], ...rest: Rest): Buffer => {
+    const [first] = batches
+    return first !== undefined && batches.length === 1 ? bytesOf(first, ...rest) : join(batches, ...rest)
+  }
 }
 
-function join(batches: readonly Batch[], bytesOf: (batch: Batch) => Buffer): Buffer {
-  const [only, ...others] = batches
-  return only !== undefined && others.length === 0 ? bytesOf(only) : Buffer.concat(batches.map(bytesOf))
-}
-
-function remembered<Value extends object>(encodeAll: (value: Value) => Buffer): (value: Value) => Buffer {
+function remembered<Value extends object, Rest extends unknown[]>(
+  encode: (value: Value, ...rest: Rest) => Buffer,
+): (value: Value, ...rest: Rest) => Buffer {
   const known = new WeakMap<Value, Buffer>()
-  return (value) => {
-    const bytes = known.get(value) ?? encodeAll(value)
+  return (value, ...rest) => {
+    const bytes = known.get(value) ?? encode(value, ...rest)
     known.set(value, bytes)
     return bytes
   }
@@ -92,22 +96,22 @@ export function framesOf({ dialect, threadId }: Reader, event: AguiEvent, seq?: 
   }))
 }
 
-/** The bytes of batches for older clients. A batch belongs to one thread, so all its older readers share them. */
-const olderBytes = new WeakMap<Batch, Buffer>()
+/** Batches for older clients. A batch belongs to one thread, so all its older readers share the bytes. */
+const olderBatches = joined(
+  remembered((batch: Batch, reader: Reader) => {
+    if (batch.isText) return batch.sse
+    return Buffer.from(
+      framesFor(reader, batch)
+        .map(({ seq, json }) => frameText(json, seq))
+        .join(''),
+    )
+  }),
+)
 
 function olderSse(reader: Reader): Encoding {
-  const bytesOf = (batch: Batch): Buffer => {
-    if (batch.isText) return batch.sse
-    const known = olderBytes.get(batch)
-    if (known !== undefined) return known
-    const frames = framesFor(reader, batch).map(({ seq, json }) => frameText(json, seq))
-    const bytes = Buffer.from(frames.join(''))
-    olderBytes.set(batch, bytes)
-    return bytes
-  }
   return {
     ...SSE,
-    batches: (batches) => join(batches, bytesOf),
+    batches: (batches) => olderBatches(batches, reader),
     event: (event, seq) => {
       const texts = framesOf(reader, event, seq).map((frame) => frameText(frame.json, frame.seq))
       return Buffer.from(texts.join(''))

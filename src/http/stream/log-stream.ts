@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { setImmediate as turn } from 'node:timers/promises'
 import { EventType } from '@ag-ui/core'
 import type { AguiEvent } from '../../agui/event.ts'
 import { ownName } from '../../agui/own-events.ts'
@@ -8,6 +9,9 @@ import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
 import { type CatchUp, openingOf } from './catch-up.ts'
 import type { Encoding } from './encoding.ts'
+
+/** Returns a snapshot of all messages at this seq. */
+type Restate = (seq: number) => Promise<AguiEvent>
 
 export interface LogStreamOptions {
   log: EventLog
@@ -21,8 +25,8 @@ export interface LogStreamOptions {
   runId?: string
   /** The catch-up for a reader that lacks earlier turns. */
   catchUp?: CatchUp
-  /** Returns a snapshot of all messages at this seq, sent after `taken_back` to a reader that cannot drop messages. */
-  restate?(seq: number): Promise<AguiEvent>
+  /** The snapshot that is sent after `taken_back` to a reader that cannot drop messages. */
+  restate?: Restate
   /** Whether the stream ends after this batch. */
   isLast(batch: Batch): boolean
 }
@@ -32,6 +36,9 @@ const BUFFER_BYTES = 64 * 1024
 
 const TAKEN_BACK = ownName('taken_back')
 
+/** Why a stream stops reading. Nothing reads this; a reason of `abort`'s own would cost a stack trace per reader. */
+const STOPPED = new Error('The stream has ended.')
+
 /**
  * A thread's log as a response body, pulled at the client's pace: nothing is read from the log while the client does
  * not read. When the client leaves, the stream is destroyed and stops reading the log at once, even while it waits.
@@ -40,6 +47,7 @@ export class LogStream extends Readable {
   readonly #options: LogStreamOptions
   readonly #abort = new AbortController()
   readonly #batches: AsyncIterator<readonly Batch[]>
+  #opening: NodeJS.Immediate | undefined
   #keepalive: NodeJS.Timeout | undefined
   #pulling = false
   #wanted = false
@@ -53,8 +61,8 @@ export class LogStream extends Readable {
     const { keepalive } = encoding
     if (options.prefix !== undefined) this.push(options.prefix)
     if (keepalive === undefined) return
-    // The response head is sent with the first bytes, so a keep-alive at the start sends it at once.
-    if (options.prefix === undefined) this.push(keepalive)
+    // The response head is sent with the first bytes. Where no record is there to take it along, a keep-alive does.
+    if (options.prefix === undefined) this.#opening = setImmediate(() => this.push(keepalive))
     this.#keepalive = setInterval(() => {
       if (this.readableLength === 0) this.push(keepalive)
     }, keepaliveMs).unref()
@@ -68,8 +76,7 @@ export class LogStream extends Readable {
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    clearInterval(this.#keepalive)
-    this.#abort.abort()
+    this.#stop()
     done(error)
   }
 
@@ -84,13 +91,17 @@ export class LogStream extends Readable {
         const wanted = runId === undefined ? value : value.filter((batch) => batch.runId === runId)
         if (wanted.length === 0) continue
         const last = wanted.findIndex((batch) => this.#options.isLast(batch))
-        const batches = last < 0 ? wanted : wanted.slice(0, last + 1)
+        // The array itself where all of it is sent: its readers share its bytes.
+        const batches = last < 0 || last === wanted.length - 1 ? wanted : wanted.slice(0, last + 1)
         const bytes = await this.#encode(batches)
+        clearImmediate(this.#opening)
         // Set before the push, which may call `_read` synchronously.
         this.#wanted = false
         if (this.push(bytes)) this.#wanted = true
         if (last >= 0) return this.#end()
         this.#keepalive?.refresh()
+        // A reader that catches up waits for nothing, so others have their turn between two of its steps.
+        if (bytes.length > BUFFER_BYTES) await turn()
       }
     } catch (error) {
       this.#fail(error)
@@ -99,16 +110,25 @@ export class LogStream extends Readable {
     }
   }
 
-  async #encode(batches: readonly Batch[]): Promise<Buffer> {
-    const { encoding, catchUp } = this.#options
-    if (catchUp === undefined || this.#isCaughtUp) return await this.#restated(batches)
-    const [first, ...others] = batches
-    if (first === undefined) return await this.#restated(batches)
-    this.#isCaughtUp = true
+  /** Encodes the batches; at once where the reader gets the log unchanged, as nearly all do. */
+  #encode(batches: readonly Batch[]): Buffer | Promise<Buffer> {
+    const { encoding, catchUp, restate } = this.#options
+    const [first] = batches
+    if (catchUp !== undefined && !this.#isCaughtUp && first !== undefined) {
+      this.#isCaughtUp = true
+      return this.#caughtUp(first, batches.slice(1), catchUp)
+    }
+    return restate !== undefined && batches.some(mayTakeBack)
+      ? this.#restated(batches, restate)
+      : encoding.batches(batches)
+  }
+
+  /** Encodes the batches with the catch-up in their opening. As in `#restated`, only its last frame has an id. */
+  async #caughtUp(first: Batch, others: readonly Batch[], catchUp: CatchUp): Promise<Buffer> {
+    const { encoding } = this.#options
     const opening = openingOf(first)
     const seq = opening.at(-1)?.seq ?? first.first
     const sent = [...opening.map(({ event }) => event), ...(await catchUp(seq))]
-    // As in `#restated`, only the last frame has the id.
     const frames = sent.map((event, index) =>
       encoding.event(event, index === sent.length - 1 ? seq : undefined),
     )
@@ -119,11 +139,8 @@ export class LogStream extends Readable {
    * Encodes the batches, with a snapshot after each `taken_back`. Only the last frame of a record has its id, so that a
    * reader that is cut off in between gets both frames again.
    */
-  async #restated(batches: readonly Batch[]): Promise<Buffer> {
-    const { encoding, restate } = this.#options
-    if (restate === undefined || !batches.some(({ isText, sse }) => !isText && sse.includes(TAKEN_BACK))) {
-      return encoding.batches(batches)
-    }
+  async #restated(batches: readonly Batch[], restate: Restate): Promise<Buffer> {
+    const { encoding } = this.#options
     const sent: Buffer[] = []
     for (const { seq, event } of batches.flatMap((batch) => batch.records())) {
       const isTakenBack = event.type === EventType.CUSTOM && event.name === TAKEN_BACK
@@ -134,9 +151,15 @@ export class LogStream extends Readable {
   }
 
   #end(): void {
-    clearInterval(this.#keepalive)
-    this.#abort.abort()
+    this.#stop()
     this.push(null)
+  }
+
+  /** Ends the timers and the reading of the log. Called twice where a stream ends before it is destroyed. */
+  #stop(): void {
+    clearImmediate(this.#opening)
+    clearInterval(this.#keepalive)
+    this.#abort.abort(STOPPED)
   }
 
   /**
@@ -163,4 +186,8 @@ export class LogStream extends Readable {
     this.push(this.#options.encoding.event({ type: EventType.RUN_ERROR, code, message }))
     this.#end()
   }
+}
+
+function mayTakeBack({ isText, sse }: Batch): boolean {
+  return !isText && sse.includes(TAKEN_BACK)
 }

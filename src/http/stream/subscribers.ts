@@ -78,7 +78,7 @@ export class Subscribers {
       .header('x-accel-buffering', 'no')
       .send(stream)
     // Without a keep-alive no bytes precede the first event, and the client would wait for the status until then.
-    reply.raw.flushHeaders()
+    if (request.encoding.keepalive === undefined) reply.raw.flushHeaders()
     return reply
   }
 }

@@ -107,6 +107,7 @@ export class LmdbEventLog implements EventLog {
     // A reader that is abandoned between two steps never reaches the `finally` block below.
     const leave = (): boolean => this.#readers.delete(reader)
     signal.addEventListener('abort', leave)
+    const waiter = thread.waiting.join(signal)
     try {
       while (!signal.aborted && !thread.dropped) {
         this.#store.checkOpen()
@@ -115,7 +116,7 @@ export class LmdbEventLog implements EventLog {
         if (seq >= thread.head) {
           // A closed log still yields its records and the pending ones, so that readers get the end of a run.
           if (this.#closed && thread.assigned === thread.head) return
-          await thread.waiting.next(signal)
+          await waiter.next()
           continue
         }
         const batches = this.#take(threadId, thread, seq)
@@ -125,6 +126,7 @@ export class LmdbEventLog implements EventLog {
     } finally {
       leave()
       signal.removeEventListener('abort', leave)
+      waiter.leave()
       this.#forgetUnused(threadId, thread)
     }
   }

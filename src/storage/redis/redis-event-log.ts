@@ -71,6 +71,7 @@ export class RedisEventLog implements EventLog {
       this.#forgetUnused(feed)
     }
     signal.addEventListener('abort', leave)
+    const waiter = feed.waiting.join(signal)
     try {
       if (!signal.aborted) await unlessAborted(signal, this.#follow(feed))
       while (!signal.aborted && !feed.isDropped) {
@@ -80,7 +81,7 @@ export class RedisEventLog implements EventLog {
         if (seq >= feed.head) {
           // A closed log still yields its records and the pending ones, so that readers get the end of a run.
           if (this.#isClosed && feed.isWriting?.() !== true) return
-          await feed.waiting.next(signal)
+          await waiter.next()
           continue
         }
         const batches = await unlessAborted(signal, this.#take(feed, seq))
@@ -88,7 +89,7 @@ export class RedisEventLog implements EventLog {
         if (feed.fence !== reader.fence) continue
         if (batches.length === 0) {
           // Redis has another fence than this process, which has yet to find out what that means.
-          if (feed.isWriting !== undefined) await feed.waiting.next(signal)
+          if (feed.isWriting !== undefined) await waiter.next()
           continue
         }
         yield batches
@@ -99,6 +100,7 @@ export class RedisEventLog implements EventLog {
     } finally {
       leave()
       signal.removeEventListener('abort', leave)
+      waiter.leave()
     }
   }
 
