@@ -97,6 +97,16 @@ export async function openScriptedRunner(
   const link = await place.link?.({ agent, threads, storage, config })
   server.serve()
   threads.resume()
+  const close = async (): Promise<void> => {
+    await threads.close()
+    await link?.close()
+    await log.close()
+    await server.close()
+    await storage.close()
+    await enforcement.close()
+    if (place.directory === undefined) rmSync(directory, { recursive: true, force: true })
+  }
+  let closing: Promise<void> | undefined
   return {
     url,
     agent,
@@ -104,14 +114,6 @@ export async function openScriptedRunner(
     storage,
     config,
     line: (test) => lines.first(test),
-    async close() {
-      await threads.close()
-      await link?.close()
-      await log.close()
-      await server.close()
-      await storage.close()
-      await enforcement.close()
-      if (place.directory === undefined) rmSync(directory, { recursive: true, force: true })
-    },
+    close: () => (closing ??= close()),
   }
 }
