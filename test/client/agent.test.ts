@@ -2,7 +2,7 @@
 import { RunnerAgent } from '@agui-runner/client/agent'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
-import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
+import { openScriptedRunner, type ScriptedRunner } from '../support/scripted-runner.ts'
 import { startCuttingProxy } from './cutting-proxy.ts'
 
 const SCRIPT: Script = {
@@ -14,13 +14,11 @@ const SCRIPT: Script = {
   ],
 }
 
-let bench: Bench
-let runner: OpenRunner
+let runner: ScriptedRunner
 beforeAll(async () => {
-  bench = await openBench({ script: SCRIPT })
-  runner = await bench.open()
+  runner = await openScriptedRunner({ script: SCRIPT })
 })
-afterAll(() => bench.close())
+afterAll(() => runner.close())
 
 const agentOf = (threadId: string, url = runner.url): RunnerAgent =>
   new RunnerAgent({ runner: { url }, threadId })
@@ -50,10 +48,10 @@ test('connectAgent() shows a run under way to its end', async () => {
   await isBegun
   const page = agentOf('under-way')
   const connected = page.connectAgent(undefined, {
-    onMessagesSnapshotEvent: () => bench.gateway.open('gate'),
+    onMessagesSnapshotEvent: () => runner.agent.openGate('gate'),
   })
   await Promise.all([running, connected])
-  expect(textsOf(page)).toEqual(['gated', 'before', ' after'])
+  expect(textsOf(page)).toEqual(['gated', 'before after'])
   expect(textsOf(agent)).toEqual(textsOf(page))
 })
 

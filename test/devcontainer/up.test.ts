@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
+import { ALL_CONTAINERS } from '../support/containers.ts'
 import { ALLOWED_HOST, type DevContainer, openDevContainer, type Said } from '../support/dev-container.ts'
 import { TEST_IMAGE, whyNoEngine } from '../support/engine.ts'
 
@@ -143,20 +144,24 @@ describe.skipIf(skipped)(`a dev container${reason === undefined ? '' : ` (${reas
     expect(readFileSync(join(container.folder, 'made.txt'), 'utf8')).toBe('made\n')
   }, 60_000)
 
-  test('a second up, after a stop, has the lock again', async () => {
-    container.engine.docker(
-      'stop',
-      '--time',
-      '5',
-      ...container.engine.docker('ps', '-q').split('\n').slice(0, 1),
-    )
-    const said = await container.host('devcontainer up --workspace-folder .')
-    expect([said.code, outcome(said), said.stderr]).toEqual([
-      0,
-      'success',
-      expect.stringContaining('is locked.'),
-    ])
-  }, 60_000)
+  test.runIf(ALL_CONTAINERS)(
+    'a second up, after a stop, has the lock again',
+    async () => {
+      container.engine.docker(
+        'stop',
+        '--time',
+        '5',
+        ...container.engine.docker('ps', '-q').split('\n').slice(0, 1),
+      )
+      const said = await container.host('devcontainer up --workspace-folder .')
+      expect([said.code, outcome(said), said.stderr]).toEqual([
+        0,
+        'success',
+        expect.stringContaining('is locked.'),
+      ])
+    },
+    60_000,
+  )
 
   /** What root does to the rules, and what `verify` then says. */
   const VERIFY = 'node /app/dist/main.js devcontainer verify'
@@ -188,28 +193,32 @@ describe.skipIf(skipped)(`a dev container${reason === undefined ? '' : ` (${reas
     expect([said.code, said.stderr]).toEqual([1, expect.stringContaining('is not locked: do not work in it')])
   })
 
-  test('a lock that was edited in the repository: check and init name it, and up is not ready', async () => {
-    const rules = join(container.folder, '.devcontainer/egress.nft')
-    const text = readFileSync(rules, 'utf8')
-    writeFileSync(rules, text.replace('policy drop', 'policy accept').replaceAll(/.*reject.*\n/g, ''))
-    const [ci = ''] = [...(examples('yaml')[0] ?? '').matchAll(/run: (.*)/g)].map(([, line = '']) => line)
-    const [checked, written, up] = await Promise.all([
-      container.host(ci),
-      container.host('agui-runner devcontainer init'),
-      container.host('devcontainer up --workspace-folder . --remove-existing-container'),
-    ])
-    expect(checked).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining('egress.nft is not what policy.yaml makes'),
-    })
-    expect(written).toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining('egress.nft: edited since init wrote it'),
-    })
-    expect([up.code, outcome(up), up.stderr]).toEqual([
-      1,
-      'error',
-      expect.stringMatching(/FAIL {2}.*directly: it answers/),
-    ])
-  }, 60_000)
+  test.runIf(ALL_CONTAINERS)(
+    'a lock that was edited in the repository: check and init name it, and up is not ready',
+    async () => {
+      const rules = join(container.folder, '.devcontainer/egress.nft')
+      const text = readFileSync(rules, 'utf8')
+      writeFileSync(rules, text.replace('policy drop', 'policy accept').replaceAll(/.*reject.*\n/g, ''))
+      const [ci = ''] = [...(examples('yaml')[0] ?? '').matchAll(/run: (.*)/g)].map(([, line = '']) => line)
+      const [checked, written, up] = await Promise.all([
+        container.host(ci),
+        container.host('agui-runner devcontainer init'),
+        container.host('devcontainer up --workspace-folder . --remove-existing-container'),
+      ])
+      expect(checked).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('egress.nft is not what policy.yaml makes'),
+      })
+      expect(written).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('egress.nft: edited since init wrote it'),
+      })
+      expect([up.code, outcome(up), up.stderr]).toEqual([
+        1,
+        'error',
+        expect.stringMatching(/FAIL {2}.*directly: it answers/),
+      ])
+    },
+    60_000,
+  )
 })

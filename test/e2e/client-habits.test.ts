@@ -1,5 +1,5 @@
 // What the pages people use do to a thread: Stop closes the stream, two tabs know different halves, an answer comes under
-// the id of the run that asked.
+// the id of the run that asked. All of it is the server's to know: the agent behind it is the scripted one.
 import { HttpAgent } from '@ag-ui/client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -13,17 +13,21 @@ import {
   userMessage,
 } from '../support/client.ts'
 import { OLDER_CLIENTS } from '../support/older-clients.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { openScriptedRunner, type ScriptedRunner } from '../support/scripted-runner.ts'
 
-let bench: Bench
-let runner: RunnerProcess
+let runner: ScriptedRunner
 
 beforeAll(async () => {
-  bench = await openBench({
+  const agent = {
+    tools: { Bash: async () => 'made' },
+    asks: ['Bash'],
     script: {
       rules: [
-        { when: { prompt: 'hang' }, reply: ['Wait.', { hang: true }] },
-        { when: { prompt: 'gated (\\S+)' }, reply: ['Wait.', { gate: '{{1}}' }, 'Done.'] },
+        { when: { prompt: 'hang' }, reply: [{ text: 'Wait.' }, { hang: true as const }] },
+        {
+          when: { prompt: 'gated (\\S+)' },
+          reply: [{ text: 'Wait.' }, { gate: '{{1}}' }, { text: ' Done.' }],
+        },
         {
           when: { prompt: 'make', round: 0 },
           reply: [{ tool: 'Bash', input: { command: 'touch made' } }],
@@ -32,10 +36,10 @@ beforeAll(async () => {
         { reply: 'You said: {{prompt}}' },
       ],
     },
-  })
-  runner = await bench.start({ PERMISSION_MODE: 'ask', DISCONNECT_GRACE_MS: '600000' })
+  }
+  runner = await openScriptedRunner(agent, { DISCONNECT_GRACE_MS: '600000' })
 })
-afterAll(() => bench.close())
+afterAll(() => runner.close())
 
 const INTERRUPT = { forwardedProps: { onDisconnect: 'interrupt' } }
 
@@ -77,7 +81,7 @@ describe('a stream that its sender closes', () => {
     // Who only looks at the log has not come back, and takes nothing from who does.
     await events(await fetch(`${runner.url}/sessions/reload/events?follow=false`))
     const page = await fetch(`${runner.url}/sessions/reload/connect?until=run`)
-    bench.gateway.open('reload')
+    runner.agent.openGate('reload')
     const all = await events(page)
     expect(textOf(all)).toContain('Done.')
     expect(all.at(-1)).toMatchObject({ runId: input.runId, outcome: { type: 'success' } })
@@ -88,7 +92,7 @@ describe('a stream that its sender closes', () => {
     await sendAndLeave(input)
     const busy = await post(runner.url, runInput('stays', 'next'))
     expect([busy.status, await busy.json()]).toMatchObject([409, { error: { code: 'thread_busy' } }])
-    bench.gateway.open('stays')
+    runner.agent.openGate('stays')
     expect((await endOf('stays')).at(-1)).toMatchObject({ outcome: { type: 'success' } })
   })
 
@@ -111,7 +115,7 @@ describe('a stream that its sender closes', () => {
     const next = { ...runInput('queue', 'behind'), forwardedProps: { delivery: 'queue' } }
     const waiting = post(runner.url, next)
     await runner.line((line) => line['msg'] === 'run submitted' && line['runId'] === next.runId)
-    bench.gateway.open('queue')
+    runner.agent.openGate('queue')
     expect(textOf(await events(await waiting))).toBe('You said: behind')
     expect(
       textOf(await events(await fetch(`${runner.url}/sessions/queue/events?follow=false`))),
@@ -128,8 +132,12 @@ describe('a stream that its sender closes', () => {
 })
 
 test('with AGUI_ON_DISCONNECT=interrupt and no grace a closed stream ends the run by itself', async () => {
-  const always = await openBench({ script: { rules: [{ reply: ['Wait.', { hang: true }] }] } })
-  const { url } = await always.open({ AGUI_ON_DISCONNECT: 'interrupt', DISCONNECT_GRACE_MS: '0' })
+  const script = { rules: [{ reply: [{ text: 'Wait.' }, { hang: true as const }] }] }
+  const always = await openScriptedRunner(
+    { script },
+    { AGUI_ON_DISCONNECT: 'interrupt', DISCONNECT_GRACE_MS: '0' },
+  )
+  const { url } = always
   try {
     const watch = await fetch(`${url}/sessions/t/events?until=run&wait=true`)
     const left = new AbortController()
@@ -182,7 +190,7 @@ describe('two tabs on one thread', () => {
     await sendAndLeave(runInput(threadId, `gated ${threadId}`))
     const late = { ...runInput(threadId), forwardedProps: { delivery: 'queue' } }
     const answer = await post(runner.url, { ...late, messages: [...first.messages, userMessage('third')] })
-    bench.gateway.open(threadId)
+    runner.agent.openGate(threadId)
     const [started, held, snapshot, ...rest] = await events(answer)
     expect(started).toMatchObject({ type: 'RUN_STARTED', runId: late.runId })
     expect(held?.['messages']).toEqual(first.messages)
@@ -192,8 +200,7 @@ describe('two tabs on one thread', () => {
       'second',
       'You said: second',
       `gated ${threadId}`,
-      'Wait.',
-      'Done.',
+      'Wait. Done.',
       'third',
     ])
     expect(textOf(rest)).toBe('You said: third')

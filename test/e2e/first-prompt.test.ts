@@ -25,7 +25,6 @@ let bench: Bench
 afterEach(() => bench.close())
 
 test.each([
-  ['a success', { INITIAL_PROMPT: 'hello' }, 0],
   ['a time-out', { INITIAL_PROMPT: 'hang on', RUN_TIMEOUT_MS: '1500' }, 4],
   ['a question to a person', { INITIAL_PROMPT: 'make it', PERMISSION_MODE: 'ask' }, 5],
 ])('the process ends by itself after %s, with its code', async (_what, env, code) => {
@@ -56,10 +55,10 @@ test.each([
   hook(event, command)
   const settings = { CLAUDE_CONFIG_DIR: join(bench.directory, 'claude'), CLAUDE_SETTING_SOURCES: 'user' }
   const env = { ...ONCE, ...settings, INITIAL_PROMPT: 'make it' }
-  expect(await (await bench.start(env)).exited).toBe(code)
-  const { url } = await bench.open()
-  const all = await events(await fetch(`${url}/sessions/session-1/events?follow=false`))
+  const runner = await bench.start(env)
+  const all = await events(await fetch(`${runner.url}/sessions/session-1/events?until=run&wait=true`))
   expect(JSON.stringify(all.slice(-2))).toContain(said)
+  expect(await runner.exited).toBe(code)
 })
 
 test('a result that was asked for and is not there is no success', async () => {
@@ -70,12 +69,15 @@ test('a result that was asked for and is not there is no success', async () => {
   expect((await run(url, input)).at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'schema_not_satisfied' })
 })
 
-test('the prompt runs on the session’s thread, once and only once per state folder', async () => {
+test('the prompt runs on the session’s thread, once and only once per state folder; its file wins over the variable', async () => {
   bench = await openBench({ script: SCRIPT })
-  const env = { ...ONCE, STOP_ON_RUN_FINISHED: 'false', INITIAL_PROMPT: 'hello' }
+  const file = join(bench.directory, 'prompt.txt')
+  writeFileSync(file, 'from the file')
+  const prompt = { INITIAL_PROMPT: 'hello', INITIAL_PROMPT_FILE: file }
+  const env = { ...ONCE, STOP_ON_RUN_FINISHED: 'false', ...prompt }
   const first = await bench.start(env)
   const all = await events(await fetch(`${first.url}/sessions/session-1/events?until=run`))
-  expect(textOf(all)).toBe('You said: hello')
+  expect(textOf(all)).toBe('You said: from the file')
   await first.stop()
   const second = await bench.start(env)
   await second.line((line) => String(line['msg']).includes('was run before'))
@@ -90,20 +92,6 @@ test('the process ends by itself after a failure, with 3, and again when it is s
   expect(await (await bench.start(env)).exited).toBe(3)
 })
 
-test('the file wins over the variable', async () => {
-  bench = await openBench({ script: SCRIPT })
-  const file = join(bench.directory, 'prompt.txt')
-  writeFileSync(file, 'from the file')
-  const runner = await bench.start({
-    ...ONCE,
-    STOP_ON_RUN_FINISHED: '',
-    INITIAL_PROMPT: 'hello',
-    INITIAL_PROMPT_FILE: file,
-  })
-  const all = await events(await fetch(`${runner.url}/sessions/session-1/events?until=run&wait=true`))
-  expect(textOf(all)).toBe('You said: from the file')
-})
-
 test('a resume skips the prompt, and its first run ends the process', async () => {
   bench = await openBench({ script: SCRIPT })
   const runner = await bench.start({ ...ONCE, INITIAL_PROMPT: 'hello', IS_RESUME: 'true' })
@@ -112,7 +100,7 @@ test('a resume skips the prompt, and its first run ends the process', async () =
   expect(await runner.exited).toBe(0)
 })
 
-test('a network that comes late is waited for, with the reason in the log', async () => {
+test('a network that comes late is waited for, with the reason in the log; a success ends the process with 0', async () => {
   bench = await openBench({ script: { ...SCRIPT, connect: { fault: 'bad-gateway', times: 1 } } })
   const runner = await bench.start({ ...ONCE, INITIAL_PROMPT: 'hello', CLAUDE_CONNECT_RETRY_DELAY: '0' })
   await runner.line((line) => line['msg'] === 'the model route does not answer yet')

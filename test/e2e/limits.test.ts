@@ -1,26 +1,36 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { events, post, run, runInput } from '../support/client.ts'
 import { openRaw, type RawSocket } from '../support/raw-socket.ts'
-import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
+import { openBench } from '../support/runner.ts'
+import { openScriptedRunner, type ScriptedRunner } from '../support/scripted-runner.ts'
 import { openSocket } from '../support/socket.ts'
 
 const TOKEN = 'a-token-of-the-test'
 const AUTHORIZED = { authorization: `Bearer ${TOKEN}` }
 const HANG = { when: { prompt: 'hang' }, reply: [{ text: 'partial' }, { hang: true as const }] }
 
-let bench: Bench
-beforeAll(async () => {
-  bench = await openBench({ script: { rules: [HANG, { reply: 'You said: {{prompt}}' }] } })
-})
-afterAll(() => bench.close())
+const SCRIPT = { rules: [HANG, { reply: 'You said: {{prompt}}' }] }
 
-/** A runner on a state folder of its own. */
-function open(name: string, env: Record<string, string>): Promise<OpenRunner> {
-  return bench.open({ RUNNER_STATE_DIR: `${bench.directory}/${name}`, ...env })
+const opened: { close(): Promise<void> }[] = []
+afterEach(async () => {
+  for (const one of opened.splice(0)) await one.close()
+})
+
+/** The agent has no part in a limit of the server's. */
+async function open(env: Record<string, string>): Promise<ScriptedRunner> {
+  const runner = await openScriptedRunner({ script: SCRIPT }, env)
+  opened.push(runner)
+  return runner
+}
+
+async function bench() {
+  const one = await openBench({ script: SCRIPT })
+  opened.push(one)
+  return one
 }
 
 test('requests above the limit are told when to come again; probes, health and a stream go on', async () => {
-  const runner = await open('requests', { REQUESTS_PER_MINUTE_MAX: '3' })
+  const runner = await open({ REQUESTS_PER_MINUTE_MAX: '3' })
   const stream = await post(runner.url, runInput('steady', 'hang'))
   const reading = events(stream)
   const statuses: number[] = []
@@ -40,12 +50,12 @@ test('requests above the limit are told when to come again; probes, health and a
   for (let count = 0; count < 10; count += 1) expect((await fetch(`${runner.url}/health`)).status).toBe(200)
   expect((await fetch(`${runner.url}/ready`)).status).toBe(200)
   expect((await fetch(`${runner.url}/metrics`)).status).toBe(200)
-  await runner.stop()
+  await runner.close()
   expect((await reading).at(-1)).toMatchObject({ outcome: { type: 'cancelled' } })
 })
 
 test('who fails at the doors too often is refused as that; who has the token is not, from the same address', async () => {
-  const runner = await open('failures', { AGUI_TOKEN: TOKEN, AUTH_FAILURES_PER_MINUTE_MAX: '3' })
+  const runner = await open({ AGUI_TOKEN: TOKEN, AUTH_FAILURES_PER_MINUTE_MAX: '3' })
   const guess = (headers: Record<string, string>): Promise<Response> =>
     fetch(`${runner.url}/sessions`, { headers })
   const statuses: number[] = []
@@ -75,7 +85,7 @@ test('who fails at the doors too often is refused as that; who has the token is 
 })
 
 test('a WebSocket that sends too much is told so, frame by frame, and another one is not', async () => {
-  const runner = await open('frames', { SOCKET_MESSAGES_PER_MINUTE_MAX: '10' })
+  const runner = await open({ SOCKET_MESSAGES_PER_MINUTE_MAX: '10' })
   const flood = await openSocket(runner.url)
   for (let count = 0; count < 50; count += 1) flood.send({ type: 'interrupt', threadId: `nobody ${count}` })
   await flood.frame(() => flood.frames.length === 50)
@@ -107,7 +117,7 @@ function textFrame(text: string): string {
 }
 
 test('a WebSocket that takes no answers is not read on, and its flood costs bounded memory', async () => {
-  const runner = await bench.start({
+  const runner = await (await bench()).start({
     SUBSCRIBER_BUFFER_BYTES_MAX: '65536',
     SOCKET_MESSAGES_PER_MINUTE_MAX: '0',
   })
@@ -132,7 +142,7 @@ test('a WebSocket that takes no answers is not read on, and its flood costs boun
 })
 
 test('connections above the limit are hung up on at once, and those that were accepted go on', async () => {
-  const runner = await open('connections', { SUBSCRIBERS_MAX: '2', OTHER_CONNECTIONS_MAX: '6' })
+  const runner = await (await bench()).open({ SUBSCRIBERS_MAX: '2', OTHER_CONNECTIONS_MAX: '6' })
   const running = post(runner.url, runInput('accepted', 'hang'))
   const stream = await running
   const reading = events(stream)

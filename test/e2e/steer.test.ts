@@ -13,7 +13,8 @@ import {
   textOf,
   userMessage,
 } from '../support/client.ts'
-import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
+import { type Bench, openBench } from '../support/runner.ts'
+import { openScriptedRunner, type ScriptedRunner } from '../support/scripted-runner.ts'
 
 const SCRIPT: Script = {
   rules: [
@@ -36,11 +37,11 @@ const SCRIPT: Script = {
 }
 
 let bench: Bench
-let runner: OpenRunner
+let runner: { url: string }
 
 beforeAll(async () => {
   bench = await openBench({ script: SCRIPT })
-  runner = await bench.open({ QUEUE_MAX: '3', CLAUDE_PROCESSES_MAX: '3' })
+  runner = await bench.open()
 })
 afterAll(() => bench.close())
 
@@ -189,7 +190,19 @@ describe('a message that steers', () => {
   })
 })
 
+/** The queue is the server's: what the agent is does not matter to it. */
 describe('a message that is queued', () => {
+  let claude: { url: string }
+  let scripted: ScriptedRunner
+  beforeAll(async () => {
+    scripted = await openScriptedRunner({ script: SCRIPT }, { QUEUE_MAX: '3' })
+    ;[claude, runner] = [runner, scripted]
+  })
+  afterAll(async () => {
+    runner = claude
+    await scripted.close()
+  })
+
   test('runs afterwards as its own run, which names it', async () => {
     const threadId = 'queue'
     const running = await start(threadId, 'gated queue', 'TEXT_MESSAGE_CONTENT')
@@ -203,7 +216,7 @@ describe('a message that is queued', () => {
       state: 'running',
       queue: [{ runId: accepted.runId, messageIds: [accepted.messageId] }],
     })
-    bench.gateway.open('queue')
+    scripted.agent.openGate('queue')
     expect(textOf(await running.end())).toBe('before after')
     const [, second] = runsOf(await recorded(threadId, 2))
     expect(second?.[0]).toMatchObject({
@@ -218,7 +231,7 @@ describe('a message that is queued', () => {
     const running = await start(threadId, 'gated post', 'TEXT_MESSAGE_CONTENT')
     const input = { ...runInput(threadId, 'patient'), forwardedProps: { delivery: 'queue' } }
     const answer = events(await post(runner.url, input))
-    bench.gateway.open('post')
+    scripted.agent.openGate('post')
     await running.end()
     const all = await answer
     expect(all[0]).toMatchObject({ type: 'RUN_STARTED', runId: input.runId })
@@ -249,7 +262,7 @@ describe('a message that is queued', () => {
       forwardedProps: { delivery: 'queue' },
     })
     expect(byRun.status).toBe(429)
-    bench.gateway.open('full')
+    scripted.agent.openGate('full')
     await running.end()
     expect(runsOf(await recorded(threadId, 4)).map(textOf)).toEqual([
       'before after',

@@ -10,8 +10,8 @@ import { VOLUME } from '../support/volume.ts'
 const MIB = 1024 * 1024
 /** Runs of 20,000 events behind the first one. */
 const ROUNDS = VOLUME
-/** Events of 1600 characters: 22 MiB in all. */
-const WIDE = 13_000
+/** Events of 6400 characters: 22 MiB in all. */
+const WIDE = 3400
 const BIG = Array.from({ length: 100_000 }, (_, index) => `line ${index} "ü\u{1f600}"\n`)
   .join('')
   .slice(0, MIB)
@@ -22,7 +22,7 @@ const SCRIPT: Script = {
     // More than the kernel's buffers take in the place of a reader.
     {
       when: { prompt: 'wide (\\d+)' },
-      reply: [{ deltas: { count: '{{1}}', text: `{{n}} ${'x'.repeat(1600)}` } }],
+      reply: [{ deltas: { count: '{{1}}', text: `{{n}} ${'x'.repeat(6400)}` } }],
     },
     {
       when: { prompt: 'write', round: 0 },

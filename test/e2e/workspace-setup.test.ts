@@ -253,13 +253,6 @@ describe('ACTIVE_WORKFLOW_GIT_URL', () => {
     expect(textOf([...all, ...rest])).toContain('You said: START of the flow')
   })
 
-  test('is alone what a session is started for, and ends it', async () => {
-    const runner = await start({ ...flow(), STOP_ON_RUN_FINISHED: 'true' })
-    const all = await events(await fetch(`${runner.url}/sessions/session-1/events?until=run&wait=true`))
-    expect(textOf(all)).toBe('You said: START of the flow')
-    expect(await runner.exited).toBe(0)
-  })
-
   test('that cannot be fetched leaves the workspace, and the initial prompt runs alone', async () => {
     const runner = await start({ ...flow('nowhere'), INITIAL_PROMPT: 'where' })
     const all = await events(await fetch(`${runner.url}/sessions/session-1/events?until=run&wait=true`))
@@ -268,12 +261,13 @@ describe('ACTIVE_WORKFLOW_GIT_URL', () => {
     expect(problem?.['value'].problems).toEqual([expect.stringMatching(/^workflow: .*nowhere/)])
   })
 
-  test('is the folder that is there when git has no way to it', async () => {
+  test('is the folder that is there when git has no way to it; alone what a session is started for, it ends it', async () => {
     mkdirSync(at('workflows/flow/.ambient'), { recursive: true })
     writeFileSync(at('workflows/flow/.ambient/ambient.json'), JSON.stringify({ startupPrompt: 'put there' }))
-    const runner = await start({ ...flow(), GITLAB_TOKEN: 'wrong' })
+    const runner = await start({ ...flow(), GITLAB_TOKEN: 'wrong', STOP_ON_RUN_FINISHED: 'true' })
     const all = await events(await fetch(`${runner.url}/sessions/session-1/events?until=run&wait=true`))
     expect(textOf(all)).toBe('You said: put there')
+    expect(await runner.exited).toBe(0)
   })
 })
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { missingNeed } from '../sandbox/needs.ts'
 import { bodyOf, events, frames, post, run, runInput, textOf } from '../support/client.ts'
 import { claudeOf, processesWith, readProcess } from '../support/processes.ts'
-import { type Bench, type OpenRunner, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 
 const LONG = '600000'
 /** A hung process makes no use of the time that it is given. */
@@ -38,9 +38,6 @@ const patience = (name: string, env: Record<string, string> = {}): Record<string
   ...SOON,
   ...env,
 })
-
-const startPatient = (name: string, env?: Record<string, string>): Promise<RunnerProcess> =>
-  bench.start(patience(name, env))
 
 /** A zombie has no command line: it is dead, and only not yet buried by its parent. */
 const isLiving = (pid: number): boolean => readProcess(pid, 'cmdline') !== ''
@@ -146,19 +143,17 @@ test('one that says nothing from its start is not kept', async () => {
   const silent = join(bench.directory, 'silent')
   writeFileSync(silent, '#!/bin/sh\nkill -STOP $$\n# --output-format\n')
   chmodSync(silent, 0o755)
-  const runner = await startPatient('silent-start', {
-    CLAUDE_CLI_PATH: silent,
-    CLAUDE_START_TIMEOUT_MS: '500',
-  })
+  const own = patience('silent-start', { CLAUDE_CLI_PATH: silent, CLAUDE_START_TIMEOUT_MS: '500' })
+  const runner = await bench.open(own)
   const before = claudeOf(bench)
   const all = await run(runner.url, runInput('silent', 'hello'))
   expect(all.at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'claude_start_failed' })
-  expect(await runner.stop()).toBe(0)
+  await runner.stop()
   expect(claudeOf(bench).filter((pid) => !before.includes(pid))).toEqual([])
 })
 
 test('SIGTERM ends the runner, and nothing of it survives', async () => {
-  const runner = await startPatient('stopped')
+  const runner = await bench.start(patience('stopped'))
   const idle = await openHung(runner, 'idle')
   const busy = await openHung(runner, 'busy')
   const reading = frames(
@@ -170,7 +165,9 @@ test('SIGTERM ends the runner, and nothing of it survives', async () => {
 })
 
 test.skipIf(missingNeed([]) !== undefined)('behind bubblewrap it is the same', async () => {
-  const runner = await startPatient('walled', { OPENSHELL_SANDBOX: '', POLICY_ENFORCEMENT: 'required' })
+  const runner = await bench.open(
+    patience('walled', { OPENSHELL_SANDBOX: '', POLICY_ENFORCEMENT: 'required' }),
+  )
   const isClaude = (pid: number): boolean =>
     readProcess(pid, 'cmdline').split(' ')[0]?.endsWith('/claude') === true
   await run(runner.url, runInput('walled', 'hello'))
@@ -183,5 +180,4 @@ test.skipIf(missingNeed([]) !== undefined)('behind bubblewrap it is the same', a
   process.kill(claude ?? 0, 'SIGSTOP')
   expect((await fetch(`${runner.url}/sessions/walled`, { method: 'DELETE' })).status).toBe(204)
   expect(came.filter(isLiving)).toEqual([])
-  expect(await runner.stop()).toBe(0)
 })

@@ -5,7 +5,7 @@ import { afterEach, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { bodyOf, type ClientEvent, frames, post, runInput, textOf } from '../support/client.ts'
 import { claudeOf } from '../support/processes.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, openBench } from '../support/runner.ts'
 
 const MIB = 1024 * 1024
 const SCRIPT: Script = {
@@ -29,11 +29,11 @@ let bench: Bench
 afterEach(() => bench.close())
 
 const ends = ({ type }: ClientEvent): boolean => type === 'RUN_FINISHED' || type === 'RUN_ERROR'
-const say = async ({ url }: RunnerProcess, content: unknown, delivery = 'queue') =>
+const say = async ({ url }: { url: string }, content: unknown, delivery = 'queue') =>
   await post(`${url}/sessions/t/messages`, { content, delivery })
 
 /** Events of the thread from its beginning until one for which `test` holds. */
-async function recorded({ url }: RunnerProcess, isLast: (event: ClientEvent) => boolean) {
+async function recorded({ url }: { url: string }, isLast: (event: ClientEvent) => boolean) {
   const all: ClientEvent[] = []
   for await (const { event } of frames(await fetch(`${url}/sessions/t/events?wait=true`))) {
     all.push(event)
@@ -127,7 +127,7 @@ test('a steered message that was taken in before the runner was killed does not 
 
 test('a queue above QUEUE_BYTES_MAX is refused with the limit named; what was accepted runs', async () => {
   bench = await openBench({ script: SCRIPT })
-  const runner = await bench.start({ QUEUE_BYTES_MAX: '10000' })
+  const runner = await bench.open({ QUEUE_BYTES_MAX: '10000' })
   await post(runner.url, runInput('t', 'hang on'))
   expect((await say(runner, 'a'.repeat(6000))).status).toBe(202)
   for (const delivery of ['queue', 'steer']) {

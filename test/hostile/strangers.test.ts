@@ -158,10 +158,10 @@ describe('a message', () => {
   })
 
   test('to another thread is not sent', async () => {
-    await run(runner.url, runInput('listener', 'hello'))
+    await run(runner.url, runInput('offered', 'hello'))
     const [pid] = claudeOf(bench)
     const message = { to: `uds:${bench.directory}/cc-socks/${pid}.sock`, summary: 's', message: 'PEER WORDS' }
-    const all = await run(runner.url, runInput('sender', `call SendMessage ${JSON.stringify(message)}`))
+    const all = await run(runner.url, runInput('own', `call SendMessage ${JSON.stringify(message)}`))
     expect(resultOf(all)).toContain('Only subagents of this session can be sent a message')
   })
 

@@ -19,6 +19,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { type MockGateway, startMockGateway } from '../../src/mock/mock-gateway.ts'
 import { policyOf } from '../policy/policy-source.ts'
 import { run, runInput, textOf } from '../support/client.ts'
+import { ALL_CONTAINERS } from '../support/containers.ts'
 import { readDockerfile } from '../support/dockerfile.ts'
 import { openSandbox, type Sandbox } from '../support/image-run.ts'
 import { assembleImage, fingerprint, type Image, whyNoImage } from '../support/image-tree.ts'
@@ -43,7 +44,8 @@ describe.skipIf(skipped)(`the assembled image${reason === undefined ? '' : ` (${
     directory = mkdtempSync(join(tmpdir(), 'agui-image-'))
     const start = performance.now()
     const node = await node24()
-    image = await assembleImage(readDockerfile(), { context: '.', directory, node })
+    const installed = ALL_CONTAINERS ? undefined : sharedPackages()
+    image = await assembleImage(readDockerfile(), { context: '.', directory, node, installed })
     gateway = await startMockGateway({ directory: join(directory, 'gateway') })
     const slow = image.steps.filter(({ seconds }) => seconds > 0.5)
     console.log(
@@ -56,6 +58,12 @@ describe.skipIf(skipped)(`the assembled image${reason === undefined ? '' : ` (${
     await gateway?.close()
     if (directory !== '') rmSync(directory, { recursive: true, force: true })
   })
+
+  /** This clone's packages, where they are root's, as the image's are, and can be linked to. */
+  function sharedPackages(): string | undefined {
+    const { uid, dev } = statSync('node_modules')
+    return uid === 0 && dev === statSync(directory).dev ? 'node_modules' : undefined
+  }
 
   function timed(act: () => unknown): number {
     const start = performance.now()

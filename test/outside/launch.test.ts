@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { INSIDE } from '../../src/launch/plan.ts'
 import type { Script } from '../../src/mock/script.ts'
+import { ALL_CONTAINERS } from '../support/containers.ts'
 import { whyNoEngine } from '../support/engine.ts'
 import { attackScript, executed, gitNames, lay } from '../support/git-attacks.ts'
 import { KEY, type Outside, openOutside } from '../support/outside.ts'
@@ -69,12 +70,14 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
     expect(outside.left()).toEqual([])
   }, 60_000)
 
-  pushCases(() => outside)
   brokenCases(() => outside)
   searchCases(() => outside)
-  cloudCases(() => outside)
   actionCases(() => outside)
-  parallelCases(() => outside)
+  describe.runIf(ALL_CONTAINERS)('the whole', () => {
+    pushCases(() => outside)
+    cloudCases(() => outside)
+    parallelCases(() => outside)
+  })
 
   test('private: no network, no key anywhere, no right to change the system; the broker puts the key in', async () => {
     const { code, stdout, stderr } = await outside.run(['--workspace', 'mount', '--json', '-p', 'probe'])
@@ -89,42 +92,45 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
     expect(new Set(asked.map(({ headers }) => headers['x-api-key']))).toEqual(new Set([KEY]))
   })
 
-  test('a clone: what was committed comes back as a ref, and the checkout is as it was', async () => {
-    const source = join(outside.bench.workspace, 'checkout')
-    mkdirSync(source)
-    const git = (...args: string[]): string =>
-      execFileSync(
-        'git',
-        [
-          '-c',
-          'user.name=t',
-          '-c',
-          'user.email=t@example.org',
-          '-c',
-          'safe.directory=*',
-          '-C',
-          source,
-          ...args,
-        ],
-        {
-          encoding: 'utf8',
-        },
-      ).trim()
-    git('init', '-q', '-b', 'main')
-    writeFileSync(join(source, 'file'), 'one\n')
-    git('add', '.')
-    git('commit', '-qm', 'first')
-    git('config', 'http.extraheader', `AUTHORIZATION: basic ${KEY}`)
-    const { code, stderr } = await outside.run(['-p', 'commit'], { cwd: source })
-    expect(code).toBe(0)
-    const ref = /what was committed is (\S+)/.exec(stderr)?.[1] ?? ''
-    expect(git('log', '--format=%s', ref).split('\n')).toEqual(['by the agent', 'first'])
-    expect([git('status', '--porcelain'), existsSync(join(source, 'new.txt'))]).toEqual(['', false])
-  })
+  test.runIf(ALL_CONTAINERS)(
+    'a clone: what was committed comes back as a ref, and the checkout is as it was',
+    async () => {
+      const source = join(outside.bench.workspace, 'checkout')
+      mkdirSync(source)
+      const git = (...args: string[]): string =>
+        execFileSync(
+          'git',
+          [
+            '-c',
+            'user.name=t',
+            '-c',
+            'user.email=t@example.org',
+            '-c',
+            'safe.directory=*',
+            '-C',
+            source,
+            ...args,
+          ],
+          {
+            encoding: 'utf8',
+          },
+        ).trim()
+      git('init', '-q', '-b', 'main')
+      writeFileSync(join(source, 'file'), 'one\n')
+      git('add', '.')
+      git('commit', '-qm', 'first')
+      git('config', 'http.extraheader', `AUTHORIZATION: basic ${KEY}`)
+      const { code, stderr } = await outside.run(['-p', 'commit'], { cwd: source })
+      expect(code).toBe(0)
+      const ref = /what was committed is (\S+)/.exec(stderr)?.[1] ?? ''
+      expect(git('log', '--format=%s', ref).split('\n')).toEqual(['by the agent', 'first'])
+      expect([git('status', '--porcelain'), existsSync(join(source, 'new.txt'))]).toEqual(['', false])
+    },
+  )
 
-  test('a mounted folder: commits are made in it, and nothing that is left in it is executed by git outside', {
-    timeout: 90_000,
-  }, async () => {
+  const MOUNTED =
+    'a mounted folder: commits are made in it, and nothing that is left in it is executed by git outside'
+  test.runIf(ALL_CONTAINERS)(MOUNTED, { timeout: 90_000 }, async () => {
     const world = join(outside.bench.directory, 'mounted')
     const source = join(world, 'workspace')
     const before = new Map<string, string[]>()
@@ -147,23 +153,26 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
     expect(existsSync(join(source, '.git/hooks/post-checkout'))).toBe(false)
   })
 
-  test('SIGINT: the run is cancelled, and nothing is left', async () => {
+  test.runIf(ALL_CONTAINERS)('SIGINT: the run is cancelled, and nothing is left', async () => {
     const started = outside.start(['--workspace', 'none', '-p', 'slow'])
     await started.has('stdout', 'one')
     started.child.kill('SIGINT')
     expect(await started.exited).toBe(4)
   })
 
-  test('public: a network of its own; a container that ends by itself is 6, with its last lines', async () => {
-    const started = outside.start(['--mode', 'public', '--workspace', 'none', '-p', 'slow'])
-    await started.has('stdout', 'one')
-    expect(outside.engine.docker('network', 'ls', '--filter', 'label=agui-runner.run', '--quiet')).toMatch(
-      /^\w+$/,
-    )
-    outside.engine.docker('kill', outside.engine.docker('ps', '--quiet'))
-    expect(await started.exited).toBe(6)
-    expect(started.stderr()).toMatch(/ended by itself \(137\)\. Its last lines:\n\{"level"/)
-  })
+  test.runIf(ALL_CONTAINERS)(
+    'public: a network of its own; a container that ends by itself is 6, with its last lines',
+    async () => {
+      const started = outside.start(['--mode', 'public', '--workspace', 'none', '-p', 'slow'])
+      await started.has('stdout', 'one')
+      expect(outside.engine.docker('network', 'ls', '--filter', 'label=agui-runner.run', '--quiet')).toMatch(
+        /^\w+$/,
+      )
+      outside.engine.docker('kill', outside.engine.docker('ps', '--quiet'))
+      expect(await started.exited).toBe(6)
+      expect(started.stderr()).toMatch(/ended by itself \(137\)\. Its last lines:\n\{"level"/)
+    },
+  )
 
   test('an image that cannot start and an engine that is not there are 6; an image that is not there is 2', async () => {
     const empty = `tar -c -T /dev/null | docker --host ${outside.engine.host} import - agui-runner:empty`

@@ -49,9 +49,10 @@ describe.skipIf(reason !== undefined)(
     })
     afterAll(() => bench.close())
 
+    // All in one thread: a thread of its own is a start of Claude Code.
     const ask = async (name: string) => {
       const headers = { authorization: 'Bearer canary-token' }
-      return await events(await post(runner.url, runInput(name, name), headers))
+      return await events(await post(runner.url, runInput('asked', name), headers))
     }
 
     test('it says at the start what enforces, and in /ready', async () => {
@@ -108,7 +109,7 @@ describe.skipIf(reason !== undefined)(
       const runId = all.at(0)?.['runId']
       const told = await runner.line((line) => line['msg'] === 'denied by policy' && line['runId'] === runId)
       expect(told).toMatchObject({
-        threadId: 'network',
+        threadId: 'asked',
         by: 'runner',
         what: 'network',
         gate: 'l4',
@@ -239,15 +240,15 @@ describe('without any sandbox', () => {
         { reply: 'It said: {{result}}' },
       ],
     })
-    const runner = await bench.start({ POLICY_FILE: policy })
+    const runner = await bench.open({ POLICY_FILE: policy })
     symlinkSync(log, join(bench.workspace, 'link'))
     for (const name of ['read', 'cat', 'write', 'linked']) {
-      expect(textOf(await run(runner.url, runInput(name, name)))).toMatch(
+      expect(textOf(await run(runner.url, runInput('asked', name)))).toMatch(
         /denied|permission|outside of what the policy/i,
       )
     }
     expect(readFileSync(policy, 'utf8')).toBe(readFileSync('policy.yaml', 'utf8'))
-    await run(runner.url, runInput('other', 'other'))
+    await run(runner.url, runInput('asked', 'other'))
     expect(readFileSync(join(bench.workspace, 'a'), 'utf8')).toBe('b')
   })
 })

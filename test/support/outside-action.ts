@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Rule } from '../../src/mock/script.ts'
 import { makeRelease, type StartedAction, startAction } from './action-step.ts'
 import { exampleInputs, SHELL_EXAMPLE } from './ci-examples.ts'
+import { ALL_CONTAINERS } from './containers.ts'
 import { TEST_IMAGE } from './engine.ts'
 import { type FakeGitHub, startFakeGitHub } from './fake-github.ts'
 import { type GitServer, startGitServer } from './git-server.ts'
@@ -126,65 +127,81 @@ export function actionCases(outside: () => Outside): void {
     expect(`${log}${summary}${JSON.stringify(outputs)}`).not.toMatch(/held.outside/)
   }, 60_000)
 
-  test('action: a run that fails is one annotation, with what to do', async () => {
-    const { result } = await start(EVENTS.schedule, { 'prompt-file': 'task.md', workspace: 'none' })
-    const { conclusion, codes, outputs, annotations, obeyed } = await result
-    expect([conclusion, codes, obeyed]).toEqual(['failure', [3, 0], []])
-    expect(outputs).toMatchObject({ 'exit-code': '3', outcome: 'error', 'pr-url': '', branch: '' })
-    expect(annotations).toEqual([
-      {
-        ...{ command: 'error', title: 'agui-runner: model_unauthorized' },
-        message: expect.stringMatching(
-          /^Failed.* not with ::error::this `key` Mend the secret behind anthropic-api-key/,
-        ),
-      },
-    ])
-  }, 60_000)
+  test.runIf(ALL_CONTAINERS)(
+    'action: a run that fails is one annotation, with what to do',
+    async () => {
+      const { result } = await start(EVENTS.schedule, { 'prompt-file': 'task.md', workspace: 'none' })
+      const { conclusion, codes, outputs, annotations, obeyed } = await result
+      expect([conclusion, codes, obeyed]).toEqual(['failure', [3, 0], []])
+      expect(outputs).toMatchObject({ 'exit-code': '3', outcome: 'error', 'pr-url': '', branch: '' })
+      expect(annotations).toEqual([
+        {
+          ...{ command: 'error', title: 'agui-runner: model_unauthorized' },
+          message: expect.stringMatching(
+            /^Failed.* not with ::error::this `key` Mend the secret behind anthropic-api-key/,
+          ),
+        },
+      ])
+    },
+    60_000,
+  )
 
-  test('action: a cancelled step has ended, and nothing is left, before GitHub’s runner asks again, also where the container hangs', async () => {
-    const inputs = exampleInputs('agent.yml', { 'inputs.task': 'slow', 'secrets.ANTHROPIC_API_KEY': KEY })
-    const { has, cancel, result } = await start(EVENTS.dispatch, inputs)
-    await has('one')
-    outside().engine.docker('pause', outside().engine.docker('ps', '--quiet'))
-    await cancel()
-    const { conclusion, codes, outputs, annotations, obeyed } = await result
-    // SIGTERM and SIGKILL would end it by their names.
-    expect([conclusion, codes, obeyed, annotations]).toEqual(['cancelled', [4, 0], [], []])
-    expect(outputs).toMatchObject({
-      'exit-code': '4',
-      outcome: 'cancelled',
-      result: expect.stringContaining('one'),
-    })
-  }, 60_000)
+  test.runIf(ALL_CONTAINERS)(
+    'action: a cancelled step has ended, and nothing is left, before GitHub’s runner asks again, also where the container hangs',
+    async () => {
+      const inputs = exampleInputs('agent.yml', { 'inputs.task': 'slow', 'secrets.ANTHROPIC_API_KEY': KEY })
+      const { has, cancel, result } = await start(EVENTS.dispatch, inputs)
+      await has('one')
+      outside().engine.docker('pause', outside().engine.docker('ps', '--quiet'))
+      await cancel()
+      const { conclusion, codes, outputs, annotations, obeyed } = await result
+      // SIGTERM and SIGKILL would end it by their names.
+      expect([conclusion, codes, obeyed, annotations]).toEqual(['cancelled', [4, 0], [], []])
+      expect(outputs).toMatchObject({
+        'exit-code': '4',
+        outcome: 'cancelled',
+        result: expect.stringContaining('one'),
+      })
+    },
+    60_000,
+  )
 
-  test('the shell lines of docs/ci.md: two agents beside each other, and a look at what one of them did', async () => {
-    const { bench, engine } = outside()
-    const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
-    engine.docker('tag', TEST_IMAGE, `agui-runner:${version}`)
-    const [bin, checkout] = [join(bench.directory, 'bin'), join(bench.workspace, 'two')]
-    mkdirSync(bin)
-    writeFileSync(
-      join(bin, 'agui-runner'),
-      `#!/bin/sh\nexec ${process.execPath} ${join(release, 'dist/main.js')} "$@"\n`,
-      { mode: 0o755 },
-    )
-    const url = `${server.url.replace('//', `//x-access-token:${TOKEN}@`)}/acme/app.git`
-    await promisify(execFile)('git', ['clone', '--quiet', url, checkout])
-    const { stdout, stderr } = await promisify(execFile)('bash', ['-euc', SHELL_EXAMPLE], {
-      cwd: checkout,
-      env: {
-        ...{ PATH: `${bin}:${process.env['PATH']}`, HOME: bench.home, TMPDIR: bench.directory },
-        ...{ DOCKER_HOST: engine.host, ANTHROPIC_BASE_URL: bench.gateway.directUrl, ANTHROPIC_API_KEY: KEY },
-        ...{ GITHUB_SERVER_URL: server.url, GITHUB_TOKEN: TOKEN },
-        ...{ GIT_AUTHOR_NAME: 'a', GIT_AUTHOR_EMAIL: 'a@example.org' },
-        ...{ GIT_COMMITTER_NAME: 'a', GIT_COMMITTER_EMAIL: 'a@example.org' },
-      },
-    })
-    expect(
-      stdout.match(/commit\trefs\/agui-runner\/[0-9a-f]{12}\/agui\/[0-9a-f]{12}\n/g),
-      stderr,
-    ).toHaveLength(2)
-    expect(readFileSync(join(bench.workspace, 'look/new.txt'), 'utf8')).toBe('new\n')
-    engine.docker('rmi', `agui-runner:${version}`)
-  }, 60_000)
+  test.runIf(ALL_CONTAINERS)(
+    'the shell lines of docs/ci.md: two agents beside each other, and a look at what one of them did',
+    async () => {
+      const { bench, engine } = outside()
+      const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+      engine.docker('tag', TEST_IMAGE, `agui-runner:${version}`)
+      const [bin, checkout] = [join(bench.directory, 'bin'), join(bench.workspace, 'two')]
+      mkdirSync(bin)
+      writeFileSync(
+        join(bin, 'agui-runner'),
+        `#!/bin/sh\nexec ${process.execPath} ${join(release, 'dist/main.js')} "$@"\n`,
+        { mode: 0o755 },
+      )
+      const url = `${server.url.replace('//', `//x-access-token:${TOKEN}@`)}/acme/app.git`
+      await promisify(execFile)('git', ['clone', '--quiet', url, checkout])
+      const { stdout, stderr } = await promisify(execFile)('bash', ['-euc', SHELL_EXAMPLE], {
+        cwd: checkout,
+        env: {
+          ...{ PATH: `${bin}:${process.env['PATH']}`, HOME: bench.home, TMPDIR: bench.directory },
+          ...{
+            DOCKER_HOST: engine.host,
+            ANTHROPIC_BASE_URL: bench.gateway.directUrl,
+            ANTHROPIC_API_KEY: KEY,
+          },
+          ...{ GITHUB_SERVER_URL: server.url, GITHUB_TOKEN: TOKEN },
+          ...{ GIT_AUTHOR_NAME: 'a', GIT_AUTHOR_EMAIL: 'a@example.org' },
+          ...{ GIT_COMMITTER_NAME: 'a', GIT_COMMITTER_EMAIL: 'a@example.org' },
+        },
+      })
+      expect(
+        stdout.match(/commit\trefs\/agui-runner\/[0-9a-f]{12}\/agui\/[0-9a-f]{12}\n/g),
+        stderr,
+      ).toHaveLength(2)
+      expect(readFileSync(join(bench.workspace, 'look/new.txt'), 'utf8')).toBe('new\n')
+      engine.docker('rmi', `agui-runner:${version}`)
+    },
+    60_000,
+  )
 }

@@ -10,10 +10,9 @@ import { PACKAGE_DIRECTORY } from '../../src/package-directory.ts'
 import { openRunner } from '../../src/runner/open.ts'
 import { StateFolder } from '../../src/runner/state-folder.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
+import { type LogLine, LogLines } from './log-lines.ts'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
-
-type LogLine = Record<string, unknown>
 
 export interface RunnerProcess {
   readonly url: string
@@ -150,34 +149,20 @@ function spawnRunner(
   options: { cwd: string; env: Record<string, string> },
 ): StartedProcess {
   const child = spawn(process.execPath, [MAIN, ...command], { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
-  const lines: LogLine[] = []
-  const waiting = new Set<(line: LogLine) => void>()
+  const lines = new LogLines()
   let stderr = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
   })
   createInterface({ input: child.stdout }).on('line', (text) => {
-    const line: LogLine = text.startsWith('{') ? JSON.parse(text) : { text }
-    lines.push(line)
-    for (const tell of waiting) tell(line)
+    lines.add(text.startsWith('{') ? JSON.parse(text) : { text })
   })
   const exited = exitOf(child)
   return {
     pid: child.pid ?? -1,
     exited,
-    stderr: () => `${stderr}${lines.map((line) => JSON.stringify(line)).join('\n')}`,
-    line(test) {
-      const known = lines.find(test)
-      if (known !== undefined) return Promise.resolve(known)
-      return new Promise((resolve) => {
-        const tell = (line: LogLine): void => {
-          if (!test(line)) return
-          waiting.delete(tell)
-          resolve(line)
-        }
-        waiting.add(tell)
-      })
-    },
+    stderr: () => `${stderr}${lines.all.map((line) => JSON.stringify(line)).join('\n')}`,
+    line: (test) => lines.first(test),
     async stop(signal = 'SIGTERM') {
       if (child.exitCode === null && child.signalCode === null) child.kill(signal)
       return await exited

@@ -14,6 +14,7 @@ import { prepareWorkspace } from '../../src/runner/workspace.ts'
 import { startEnforcement } from '../../src/sandbox/start.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import type { Threads } from '../../src/thread/threads.ts'
+import { type LogLine, LogLines } from './log-lines.ts'
 import { type ScriptedAgent, type ScriptedAgentOptions, scriptedAgent } from './scripted-agent.ts'
 
 function fail(error: unknown): never {
@@ -26,6 +27,8 @@ export interface ScriptedRunner {
   readonly threads: Threads
   readonly storage: Storage
   readonly config: Config
+  /** The first line of its log, past or to come, for which `test` holds. */
+  line(test: (line: LogLine) => boolean): Promise<LogLine>
   close(): Promise<void>
 }
 
@@ -37,7 +40,7 @@ interface Linked {
 interface Place {
   /** Kept by whoever made it, for a runner after this one; one that is made here is removed. */
   directory?: string
-  link?(runner: Omit<ScriptedRunner, 'close' | 'url'>): Promise<Linked>
+  link?(runner: Omit<ScriptedRunner, 'close' | 'line' | 'url'>): Promise<Linked>
 }
 
 export async function openScriptedRunner(
@@ -57,7 +60,8 @@ export async function openScriptedRunner(
   }
   const config = loadConfig(env, { appDirectory: process.cwd(), workingDirectory: directory })
   const { limits } = config
-  const logger = pino({ enabled: false })
+  const lines = new LogLines()
+  const logger = pino({ base: null }, { write: (text) => lines.add(JSON.parse(text)) })
   const { wrappersDirectory, policyFile, stateDirectory, logFile, claudeState } = config
   const enforcement = await startEnforcement({
     ...{
@@ -93,20 +97,23 @@ export async function openScriptedRunner(
   const link = await place.link?.({ agent, threads, storage, config })
   server.serve()
   threads.resume()
+  const close = async (): Promise<void> => {
+    await threads.close()
+    await link?.close()
+    await log.close()
+    await server.close()
+    await storage.close()
+    await enforcement.close()
+    if (place.directory === undefined) rmSync(directory, { recursive: true, force: true })
+  }
+  let closing: Promise<void> | undefined
   return {
     url,
     agent,
     threads,
     storage,
     config,
-    async close() {
-      await threads.close()
-      await link?.close()
-      await log.close()
-      await server.close()
-      await storage.close()
-      await enforcement.close()
-      if (place.directory === undefined) rmSync(directory, { recursive: true, force: true })
-    },
+    line: (test) => lines.first(test),
+    close: () => (closing ??= close()),
   }
 }
