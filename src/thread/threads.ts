@@ -59,10 +59,7 @@ export class Threads {
     this.#stored = new StoredThreads(options.storage, (memory) => options.agent.look(memory))
   }
 
-  /**
-   * Restores the threads of an earlier process, ends the runs that it left open and completes its deletions. A thread that
-   * cannot be read is reported and left as it is. Call once, before serving.
-   */
+  /** Restores the threads of an earlier process, ends its open runs and completes its deletions. Call once, before serving. */
   async recover(): Promise<void> {
     const { storage } = this.#options
     storage.tenancy.watch({
