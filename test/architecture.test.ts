@@ -381,6 +381,13 @@ test('docs/architecture.md names the long files, each with its reason, and no ot
   expect(named).toEqual(files.filter(isLong).sort())
 })
 
+test('docs/architecture.md has a row for each folder', () => {
+  const [, section = ''] = readFileSync('docs/architecture.md', 'utf8').split('\n## Rooms\n')
+  const [rooms = ''] = section.split('\n## ')
+  const folders = [...new Set(files.filter((file) => dirname(file) !== 'src').map(layerOf))]
+  expect(folders.filter((folder) => !rooms.includes(`\`${folder}/\``))).toEqual([])
+})
+
 /** What the console stands on beside the client: each costs bytes that every visitor loads. */
 const BROWSER_PACKAGES =
   /^(?:@agui-runner\/client|@ag-ui\/core|preact(?:\/hooks)?|mdast|mdast-util-[\w-]+|micromark-extension-gfm|lowlight|highlight\.js\/lib\/languages\/\w+|diff)$/
