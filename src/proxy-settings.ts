@@ -22,7 +22,16 @@ export interface HttpProxy {
 }
 
 /** The variables in the order of precedence, for http and https alike. An empty one counts as unset. */
-const VARIABLES = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY']
+const VARIABLES = [
+  'https_proxy',
+  'HTTPS_PROXY',
+  'http_proxy',
+  'HTTP_PROXY',
+  'all_proxy',
+  'ALL_PROXY',
+] as const
+/** Every variable that is read here. Programs that the runner starts get them, so that they take the same way. */
+export const PROXY_VARIABLES = [...VARIABLES, 'no_proxy', 'NO_PROXY'] as const
 
 export interface ProxySettings {
   /**

@@ -33,7 +33,7 @@ export class McpServers {
 
   /** Reports the servers that a turn waits for when the turn is still silent after SLOW_AFTER_MS. */
   watch(claude: ClaudeProcess, turn: Turn, signal: AbortSignal): void {
-    const tell = async (): Promise<void> => {
+    const report = async (): Promise<void> => {
       if (turn.isOver || turn.translator.init !== undefined || signal.aborted) return
       const servers = await claude.toolServers(signal)
       const pending = servers.flatMap(({ name, status }) => (status === 'pending' ? [name] : []))
@@ -41,7 +41,7 @@ export class McpServers {
         turn.emit([ownEvent('mcp_waiting', { servers: pending, waitedMs: SLOW_AFTER_MS })])
     }
     // A process that ends meanwhile ends the turn, which reports it.
-    const quietly = (): Promise<void> => tell().catch(() => undefined)
+    const quietly = (): Promise<void> => report().catch(() => undefined)
     setTimeout(() => inBackground({ name: 'asking for slow MCP servers' }, quietly()), SLOW_AFTER_MS).unref()
   }
 }

@@ -27,7 +27,7 @@ interface RunOwnFlags {
 
 export type RunFlags = RunOwnFlags & LaunchFlags
 
-interface Told extends Partial<Omit<OneOffEnd, 'reason' | 'failure'>> {
+interface OneOffResult extends Partial<Omit<OneOffEnd, 'reason' | 'failure'>> {
   reason?: string | undefined
   outcome: OneOffEnd['outcome']
   exitCode: number
@@ -39,7 +39,7 @@ const CANCELLED = { outcome: 'cancelled', exitCode: EXIT.cancelled } as const
 export const TIME_LIMIT = 'the time limit'
 
 /** The result of a run, as `--json` prints it. */
-export interface OneOffReport extends Told {
+export interface OneOffReport extends OneOffResult {
   threadId: string | undefined
   durationMs: number
   refused: readonly { tool: string; message: string }[]
@@ -90,10 +90,10 @@ export class OneOff {
             timeLimit,
           )
     const threadId = await this.#threadId().catch((error: unknown) => error)
-    const told = typeof threadId === 'string' ? await this.#runOn(threadId) : failed(threadId)
+    const result = typeof threadId === 'string' ? await this.#runOn(threadId) : failed(threadId)
     clearTimeout(timer)
-    if (this.#lacksEvents && told.exitCode === EXIT.ok) told.exitCode = EXIT.internal
-    return await this.#tell(told, typeof threadId === 'string' ? threadId : undefined)
+    if (this.#lacksEvents && result.exitCode === EXIT.ok) result.exitCode = EXIT.internal
+    return await this.#reportOf(result, typeof threadId === 'string' ? threadId : undefined)
   }
 
   /** Prints the plan. @returns a report when planning fails. */
@@ -103,7 +103,7 @@ export class OneOff {
       await printDry(await this.#launchOptions())
       return undefined
     } catch (error) {
-      return await this.#tell(failed(error), undefined)
+      return await this.#reportOf(failed(error), undefined)
     }
   }
 
@@ -119,13 +119,13 @@ export class OneOff {
     await this.#launched?.close(true)
   }
 
-  async #runOn(threadId: string): Promise<Told> {
+  async #runOn(threadId: string): Promise<OneOffResult> {
     const end = await this.#perform(threadId).catch((failure: unknown) => ({ failure }))
     const { failure, ...received } = end
     const reason = this.#fatal ?? failure
     if (!('outcome' in received)) return this.#isStopped ? CANCELLED : failed(reason)
     // A run that was cut off by the end of its place has failed; it was not cancelled.
-    if (reason === undefined || received.outcome === 'success') return toTold(received)
+    if (reason === undefined || received.outcome === 'success') return resultOf(received)
     return { ...received, ...(this.#isStopped ? CANCELLED : failed(reason)) }
   }
 
@@ -231,15 +231,15 @@ export class OneOff {
     )
   }
 
-  async #tell(told: Told, threadId: string | undefined): Promise<OneOffReport> {
-    const reason = told.outcome === 'cancelled' ? (this.#reason ?? told.reason) : undefined
-    if (told.error !== undefined)
-      this.#say(`${told.error.code}: ${await withoutSecrets(told.error.message, this.#context.env)}`)
-    if (told.outcome === 'cancelled') this.#say(`cancelled${reason === undefined ? '' : `: ${reason}`}`)
-    if (told.outcome === 'interrupt')
+  async #reportOf(result: OneOffResult, threadId: string | undefined): Promise<OneOffReport> {
+    const reason = result.outcome === 'cancelled' ? (this.#reason ?? result.reason) : undefined
+    if (result.error !== undefined)
+      this.#say(`${result.error.code}: ${await withoutSecrets(result.error.message, this.#context.env)}`)
+    if (result.outcome === 'cancelled') this.#say(`cancelled${reason === undefined ? '' : `: ${reason}`}`)
+    if (result.outcome === 'interrupt')
       this.#say('the run waits for an answer: run it with --continue on a terminal to give one')
     const durationMs = Math.round(performance.now() - this.#beganAt)
-    return { ...told, threadId, durationMs, reason, ...this.#left(), refused: this.#refused }
+    return { ...result, threadId, durationMs, reason, ...this.#left(), refused: this.#refused }
   }
 
   /** Returns the report's members that are of a launch. */
@@ -260,12 +260,12 @@ export class OneOff {
   }
 }
 
-function toTold(end: OneOffEnd): Told {
+function resultOf(end: OneOffEnd): OneOffResult {
   return { ...end, exitCode: exitCodeOfOutcome(end) }
 }
 
 /** Returns the result of a run that did not start, or whose end is unknown. */
-function failed(error: unknown): Told {
+function failed(error: unknown): OneOffResult {
   const message = toMessage(error)
   if (error instanceof Refusal) {
     const exitCode = error.code === 'invalid_input' ? EXIT.config : EXIT.failed

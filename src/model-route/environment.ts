@@ -1,3 +1,4 @@
+import { PROXY_VARIABLES } from '../proxy-settings.ts'
 import { PROVIDER_PLACEHOLDER } from './credentials.ts'
 import type { ModelRouteKind, RouteEnv } from './route-kind.ts'
 
@@ -25,14 +26,7 @@ const ALWAYS = [
   'GIT_COMMITTER_NAME',
   'GIT_COMMITTER_EMAIL',
   // Network access. A password in a proxy's address passes: without it the network cannot be reached.
-  'HTTPS_PROXY',
-  'https_proxy',
-  'HTTP_PROXY',
-  'http_proxy',
-  'ALL_PROXY',
-  'all_proxy',
-  'NO_PROXY',
-  'no_proxy',
+  ...PROXY_VARIABLES,
   'grpc_proxy',
   'NODE_USE_ENV_PROXY',
   'NODE_EXTRA_CA_CERTS',

@@ -54,7 +54,7 @@ export async function runOneOff(options: OneOffOptions): Promise<OneOffEnd> {
   try {
     return await perform(reading, options)
   } catch (failure) {
-    return { ...reading.told('error'), failure }
+    return { ...reading.result('error'), failure }
   }
 }
 
@@ -62,12 +62,12 @@ async function perform(reading: Reading, options: OneOffOptions): Promise<OneOff
   const { runner, threadId, prompt, signal } = options
   const thread = runner.thread(threadId)
   const parts = { reading, options }
-  const leftOpen = (): OneOffEnd => reading.told(signal.aborted ? 'cancelled' : 'interrupt')
+  const leftOpen = (): OneOffEnd => reading.result(signal.aborted ? 'cancelled' : 'interrupt')
   if (!(await settle(thread, await openInterrupts(thread), parts))) return leftOpen()
-  if (reading.end?.type === 'RUN_ERROR') return reading.told()
-  if (signal.aborted) return reading.told('cancelled')
+  if (reading.end?.type === 'RUN_ERROR') return reading.result()
+  if (signal.aborted) return reading.result('cancelled')
   await reading.read(thread, { content: prompt })
-  return (await settle(thread, interruptsOf(reading.end), parts)) ? reading.told() : leftOpen()
+  return (await settle(thread, interruptsOf(reading.end), parts)) ? reading.result() : leftOpen()
 }
 
 /** Has the person answer interrupts until none is open. @returns whether none is left open. */
@@ -151,7 +151,7 @@ class Reading {
     await this.#options.onRecord(record, this.#text.add(event))
   }
 
-  told(outcome?: OneOffEnd['outcome']): OneOffEnd {
+  result(outcome?: OneOffEnd['outcome']): OneOffEnd {
     const common = {
       text: this.#text.last,
       runIds: this.#runIds,

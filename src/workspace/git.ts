@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { RunnerError, toMessage } from '../errors.ts'
+import { PROXY_VARIABLES } from '../proxy-settings.ts'
 import { within } from '../within.ts'
 import { nameToText } from './file-name.ts'
 import type { Folder } from './folder.ts'
@@ -40,19 +41,7 @@ const MESSAGE_CHARS_MAX = 500
 const CREDENTIAL_FD = 3
 
 /** Variables passed to git: the search path, the proxies and the certificates. */
-const PASSED = [
-  'PATH',
-  'HTTPS_PROXY',
-  'https_proxy',
-  'HTTP_PROXY',
-  'http_proxy',
-  'ALL_PROXY',
-  'all_proxy',
-  'NO_PROXY',
-  'no_proxy',
-  'SSL_CERT_FILE',
-  'SSL_CERT_DIR',
-]
+const PASSED = ['PATH', ...PROXY_VARIABLES, 'SSL_CERT_FILE', 'SSL_CERT_DIR']
 
 /**
  * Settings that win over a repository's own configuration, which anyone who writes to the workspace controls. Nothing

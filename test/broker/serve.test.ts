@@ -1,5 +1,6 @@
 // A runner with a credential of its own: Claude Code works, and has none.
 import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -7,7 +8,9 @@ import { missingNeed } from '../sandbox/needs.ts'
 import { bodyOf, type ClientEvent, run, runInput } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
-const KEY = 'sk-ant-api03-canary-0123456789abcdef'
+/** Of this process alone: the agent searches the whole machine, on which other tests have keys as well. */
+const CANARY = randomBytes(8).toString('hex')
+const KEY = `sk-ant-api03-canary-${CANARY}`
 /** The bench's sandbox and gateway are taken away: what is left is a direct route. */
 const direct = (bench: Bench): Record<string, string> => ({
   ...Object.fromEntries(Object.keys(bench.gateway.environment).map((name) => [name, ''])),
@@ -17,7 +20,7 @@ const direct = (bench: Bench): Record<string, string> => ({
 
 /** What is searched for is put together in a file: in what searches it would be found. */
 const SEARCH = [
-  `printf '%s%s' canary- 0123456789abcdef > "$TMPDIR/key"`,
+  `printf '%s%s' canary- ${CANARY} > "$TMPDIR/key"`,
   'env | grep -acf "$TMPDIR/key"',
   'cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | grep -acf "$TMPDIR/key"',
 ].join('; ')

@@ -2,12 +2,11 @@ import { EventType } from '@ag-ui/core'
 import { expect, test } from 'vitest'
 import type { AguiEvent } from '../../src/agui/event.ts'
 import { Transcript as ClientTranscript } from '../../src/agui/transcript.ts'
-import type { Json } from '../../src/console/browser/model/fields.ts'
+import { isObject, type Json } from '../../src/console/browser/model/fields.ts'
 import type { Holder, Item, ToolItem } from '../../src/console/browser/model/model.ts'
 import { describeCustom } from '../../src/console/browser/model/notice-texts.ts'
 import { Timeline } from '../../src/console/browser/model/timeline.ts'
 import { toolStateOf } from '../../src/console/browser/model/tool-state.ts'
-import { isObject } from '../../src/json.ts'
 import { caseNames, readGolden } from '../support/claude-cases.ts'
 
 const names = caseNames()

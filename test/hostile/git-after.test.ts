@@ -1,6 +1,6 @@
 // Ways around what is done when a run or a process has ended: what is made later, by what was left behind, by a runner's
 // death, over several processes, above the workspace, or by way of links.
-import { type ChildProcess, execFileSync } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -16,24 +16,14 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { loadPolicy } from '../../src/policy/read/load.ts'
-import { createEnforcement, type Enforcement } from '../../src/sandbox/enforcement.ts'
+import type { Enforcement } from '../../src/sandbox/enforcement.ts'
 import { missingNeed } from '../sandbox/needs.ts'
 import { events, post, runInput } from '../support/client.ts'
+import { asPerson, confine, ended, startInside } from '../support/confined.ts'
 import { claudeOf, processesWith } from '../support/processes.ts'
 import { type Bench, openBench } from '../support/runner.ts'
 
 const reason = missingNeed()
-const ROOT = new URL('../../', import.meta.url).pathname
-const ENV = {
-  PATH: '/usr/bin:/bin',
-  HOME: '/nonexistent',
-  GIT_CONFIG_NOSYSTEM: '1',
-  GIT_AUTHOR_NAME: 't',
-  GIT_AUTHOR_EMAIL: 't@t',
-  GIT_COMMITTER_NAME: 't',
-  GIT_COMMITTER_EMAIL: 't@t',
-}
 const ASIDE = '.git.set-aside-by-agui-runner'
 
 /** A program that leaves a file beside the workspace, which only what runs outside can do. */
@@ -64,45 +54,21 @@ afterEach(async () => {
 })
 
 async function enforce(): Promise<Enforcement> {
-  const state = join(directory, 'state')
-  const enforcement = await createEnforcement({
-    policy: await loadPolicy(`${ROOT}test/sandbox/escape-policy.yaml`),
-    mode: 'required',
-    env: {},
-    places: {
-      workspace,
-      state,
-      claudeState: join(state, 'claude'),
-      wrappers: `${ROOT}wrappers`,
-      claude: undefined,
-      hidden: [state],
-      frozen: [],
-    },
-    onSetAside: (paths) => renamed.push(...paths),
-  })
+  const enforcement = await confine(workspace, join(directory, 'state'), (paths) => renamed.push(...paths))
   open.push(enforcement)
   return enforcement
 }
 
-function person(script: string, at = workspace): string {
-  return execFileSync('/bin/sh', ['-c', script], { cwd: at, env: ENV, encoding: 'utf8', stdio: 'pipe' })
-}
+const person = (script: string, at = workspace): string => asPerson(script, at)
 
 const REPOSITORY = 'git init -q -b main; echo a > a.txt; git add .; git commit -qm one'
 
-async function agent(enforcement: Enforcement, script: string): Promise<ChildProcess> {
-  const { spawn } = await enforcement.prepare()
-  const child = spawn({ command: '/bin/sh', args: ['-c', script], cwd: workspace, env: ENV })
-  child.stderr?.resume()
-  child.stdout?.resume()
-  return child
-}
+const agent = (enforcement: Enforcement, script: string): Promise<ChildProcess> =>
+  startInside(enforcement, workspace, script)
 
 /** A whole process, and all that is done behind it. */
 async function life(enforcement: Enforcement, script: string): Promise<void> {
-  const child = await agent(enforcement, script)
-  child.stdin?.end()
-  await once(child, 'close')
+  await ended(await agent(enforcement, script))
   await enforcement.close()
 }
 

@@ -1,26 +1,16 @@
 // Ways around what guards git-later.test.ts: what is found when a process starts must not be what another one just made,
 // nor hide in an index too long to list, in a folder that cannot be written, or behind a name the shell makes.
-import { type ChildProcess, execFileSync } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { loadPolicy } from '../../src/policy/read/load.ts'
-import { createEnforcement, type Enforcement } from '../../src/sandbox/enforcement.ts'
+import type { Enforcement } from '../../src/sandbox/enforcement.ts'
 import { missingNeed } from '../sandbox/needs.ts'
+import { asPerson, confine, ended, startInside } from '../support/confined.ts'
 
 const reason = missingNeed()
-const ROOT = new URL('../../', import.meta.url).pathname
-const ENV = {
-  PATH: '/usr/bin:/bin',
-  HOME: '/nonexistent',
-  GIT_CONFIG_NOSYSTEM: '1',
-  GIT_AUTHOR_NAME: 't',
-  GIT_AUTHOR_EMAIL: 't@t',
-  GIT_COMMITTER_NAME: 't',
-  GIT_COMMITTER_EMAIL: 't@t',
-}
 const INNER =
   "git init -q inner; git -C inner commit -q --allow-empty -m x; git update-index --add --cacheinfo 160000,$(git -C inner rev-parse HEAD),inner; git -C inner config core.fsmonitor $PWD/evil.sh; printf '#!/bin/sh\\ntouch %s/../marker\\n' $PWD > evil.sh; chmod 755 evil.sh"
 
@@ -38,47 +28,15 @@ beforeEach(async () => {
   writeFileSync(join(workspace, 'tools/clean.sh'), '#!/bin/sh\nexec cat\n', { mode: 0o755 })
   writeFileSync(join(workspace, 'a.txt'), 'a\n')
   person('git init -q -b main; git add .; git commit -qm one')
-  enforcement = await createEnforcement({
-    policy: await loadPolicy(`${ROOT}test/sandbox/escape-policy.yaml`),
-    mode: 'required',
-    env: {},
-    places: {
-      workspace,
-      state,
-      claudeState: join(state, 'claude'),
-      wrappers: `${ROOT}wrappers`,
-      claude: undefined,
-      hidden: [state],
-      frozen: [],
-    },
-  })
+  enforcement = await confine(workspace, state)
 })
 afterEach(async () => {
   await enforcement.close()
   rmSync(directory, { recursive: true, force: true })
 })
 
-function person(script: string): string {
-  return execFileSync('/bin/sh', ['-c', script], {
-    cwd: workspace,
-    env: ENV,
-    encoding: 'utf8',
-    stdio: 'pipe',
-  })
-}
-
-async function agent(script: string): Promise<ChildProcess> {
-  const { spawn } = await enforcement.prepare()
-  const child = spawn({ command: '/bin/sh', args: ['-c', script], cwd: workspace, env: ENV })
-  child.stderr?.resume()
-  child.stdout?.resume()
-  return child
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  child.stdin?.end()
-  await once(child, 'close')
-}
+const person = (script: string): string => asPerson(script, workspace)
+const agent = (script: string): Promise<ChildProcess> => startInside(enforcement, workspace, script)
 
 /** What a person does later, when nothing runs any more, executes nothing of the agent's. */
 async function expectHarmless(): Promise<void> {

@@ -1,17 +1,14 @@
 // What an agent left in a repository must execute nothing when somebody uses git there afterwards, outside.
 // AGUI_OTHER_GIT is the command of another git, such as a newer one, that is tried beside the installed one.
-import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { loadPolicy } from '../../src/policy/read/load.ts'
-import { createEnforcement, type Enforcement } from '../../src/sandbox/enforcement.ts'
 import { missingNeed } from '../sandbox/needs.ts'
-import { ATTACKS, attackScript, ENV, executed, gitNames, lay, workBare } from '../support/git-attacks.ts'
+import { confine, ended, startInside } from '../support/confined.ts'
+import { ATTACKS, attackScript, executed, gitNames, lay, workBare } from '../support/git-attacks.ts'
 
 const reason = missingNeed()
-const ROOT = new URL('../../', import.meta.url).pathname
 
 const BARE_ROUNDS = 4
 
@@ -60,26 +57,8 @@ function harmless(executions: ReadonlySet<string>): string[] {
 async function workInside(workspace: string, world: string, entries: Map<string, string[]>): Promise<void> {
   const state = join(world, 'state')
   mkdirSync(state)
-  const enforcement: Enforcement = await createEnforcement({
-    policy: await loadPolicy(`${ROOT}test/sandbox/escape-policy.yaml`),
-    mode: 'required',
-    env: {},
-    places: {
-      workspace,
-      state,
-      claudeState: join(state, 'claude'),
-      wrappers: `${ROOT}wrappers`,
-      claude: undefined,
-      hidden: [state],
-      frozen: [],
-    },
-  })
-  const { spawn } = await enforcement.prepare()
-  const child = spawn({ command: '/bin/sh', args: ['-c', attackScript(workspace)], cwd: workspace, env: ENV })
-  child.stdin?.end()
-  child.stdout?.resume()
-  child.stderr?.resume()
-  await once(child, 'close')
+  const enforcement = await confine(workspace, state)
+  await ended(await startInside(enforcement, workspace, attackScript(workspace)))
   await enforcement.close()
   for (const name of Object.keys(ATTACKS)) entries.set(name, gitNames(workspace, name))
 }

@@ -17,11 +17,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadConfig } from '../../src/config.ts'
-import { loadPolicy } from '../../src/policy/read/load.ts'
-import { createEnforcement } from '../../src/sandbox/enforcement.ts'
 import { WorkspaceFiles } from '../../src/workspace/files.ts'
 import { WorkspaceGuard } from '../../src/workspace/guard.ts'
 import { missingNeed } from '../sandbox/needs.ts'
+import { confine } from '../support/confined.ts'
 
 const reason = process.getuid?.() === 0 ? missingNeed() : 'only for root'
 const ROOT = new URL('../../', import.meta.url).pathname
@@ -172,20 +171,7 @@ function factsOf(workspace: string): Map<string, Facts> {
 async function workInside(workspace: string, world: string, script: string): Promise<string> {
   const state = join(world, 'state')
   mkdirSync(state)
-  const enforcement = await createEnforcement({
-    policy: await loadPolicy(`${ROOT}test/sandbox/escape-policy.yaml`),
-    mode: 'required',
-    env: {},
-    places: {
-      workspace,
-      state,
-      claudeState: join(state, 'claude'),
-      wrappers: `${ROOT}wrappers`,
-      claude: undefined,
-      hidden: [state],
-      frozen: [],
-    },
-  })
+  const enforcement = await confine(workspace, state)
   try {
     const { spawn } = await enforcement.prepare()
     const child = spawn({ command: '/bin/sh', args: ['-c', script], cwd: workspace, env: {} })

@@ -17,7 +17,8 @@ import { INSIDE } from '../../src/launch/plan.ts'
 import { type LaunchSettings, type PreparedLaunch, prepareLaunch } from '../../src/launch/prepare.ts'
 import { ProcessIsolation } from '../../src/launch/process-place.ts'
 import { sweep } from '../../src/launch/sweep.ts'
-import { attackScript, ENV, executed, gitNames, lay } from '../support/git-attacks.ts'
+import { GIT_ENV } from '../support/confined.ts'
+import { attackScript, executed, gitNames, lay } from '../support/git-attacks.ts'
 import { git } from '../support/git-server.ts'
 
 const ROOT = new URL('../..', import.meta.url).pathname
@@ -56,10 +57,12 @@ async function prepare(
   const settings: LaunchSettings = {
     ...{ isolation, run, mode: 'private', limits: LIMITS, parent: directory, forbidden: [], secrets: [] },
     workspace: {
-      ...{ kind: 'mount', source, isGitHidden, path: ENV.PATH },
+      ...{ kind: 'mount', source, isGitHidden, path: GIT_ENV.PATH },
       ...{ branch: 'agui/one', base: undefined, depth: undefined },
     },
-    environment: Object.fromEntries(Object.entries(ENV).filter(([name]) => /^GIT_(AUTH|COMM)/.test(name))),
+    environment: Object.fromEntries(
+      Object.entries(GIT_ENV).filter(([name]) => /^GIT_(AUTH|COMM)/.test(name)),
+    ),
     door: {
       environment: {},
       folder: (own) => own,
@@ -170,7 +173,7 @@ test('sweep does what a launcher that was killed has left undone', async () => {
   expect(readdirSync(join(workspace, '.git'))).toContain('commondir')
   writeFileSync(join(workspace, 'made/kept'), '')
   const swept = await sweep(undefined, {
-    ...{ run: undefined, olderThanMs: undefined, parent: directory, path: ENV.PATH },
+    ...{ run: undefined, olderThanMs: undefined, parent: directory, path: GIT_ENV.PATH },
   })
   expect(swept).toEqual([
     { kind: 'aside', name: join(workspace, 'inner/.git') },

@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { GIT_ENV } from './confined.ts'
 
 const GITS = ['git', ...(process.env['AGUI_OTHER_GIT'] === undefined ? [] : [process.env['AGUI_OTHER_GIT']])]
 
@@ -141,20 +142,10 @@ function folderOf(workspace: string, name: string): string {
 
 function sh(script: string, cwd: string, env: Record<string, string> = {}): void {
   try {
-    execFileSync('/bin/sh', ['-c', script], { cwd, env: { ...ENV, ...env }, stdio: 'pipe' })
+    execFileSync('/bin/sh', ['-c', script], { cwd, env: { ...GIT_ENV, ...env }, stdio: 'pipe' })
   } catch {
     // An attempt may fail; what counts is what is executed later.
   }
-}
-
-export const ENV = {
-  PATH: '/usr/bin:/bin',
-  HOME: '/nonexistent',
-  GIT_CONFIG_NOSYSTEM: '1',
-  GIT_AUTHOR_NAME: 't',
-  GIT_AUTHOR_EMAIL: 't@t',
-  GIT_COMMITTER_NAME: 't',
-  GIT_COMMITTER_EMAIL: 't@t',
 }
 
 /** Makes the workspace with a repository for each. Records what their `.git` folders hold. */

@@ -58,7 +58,7 @@ export function spawnDetached(
   const { command, args } = spawnOptions
   const cwd = spawnOptions.cwd ?? process.cwd()
   const env = { ...spawnOptions.env, [MARK_VARIABLE]: mark }
-  const tell = (denial: Denial): void => {
+  const report = (denial: Denial): void => {
     const { host, port, method, stage, rule, reason } = denial
     const place = { host, port, method, gate: stage, rule, reason }
     policyDenied.publish({ ...observed(), by: 'runner', what: 'network', ...place })
@@ -66,7 +66,7 @@ export function spawnDetached(
   }
   const child = unbuffered(
     () =>
-      prepared?.spawn({ command, args, cwd, env, onDenied: tell }) ??
+      prepared?.spawn({ command, args, cwd, env, onDenied: report }) ??
       spawn(command, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] }),
   )
   const { stdin, stdout } = child

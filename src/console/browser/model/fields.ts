@@ -3,6 +3,8 @@
 
 import { isObject } from '../../../json.ts'
 
+export { isObject }
+
 export type Json = Readonly<Record<string, unknown>>
 
 /** The value when it is an object, else an empty object. */

@@ -1,6 +1,5 @@
 // The fields of a form that an MCP server asks for. MCP describes it by a flat JSON Schema.
-import { isObject } from '../../../json.ts'
-import { type Json, toList, toObject, toText } from './fields.ts'
+import { isObject, type Json, toList, toObject, toText } from './fields.ts'
 
 interface FormOption {
   value: string

@@ -1,6 +1,5 @@
-import { isObject } from '../../../json.ts'
 import { readContext, readUsage } from './content.ts'
-import { type Json, toList, toNumber, toObject, toText } from './fields.ts'
+import { isObject, type Json, toList, toNumber, toObject, toText } from './fields.ts'
 import type { ShownContext, Usage } from './model.ts'
 
 /** What `GET /sessions` says of a thread, as far as the page shows it. */

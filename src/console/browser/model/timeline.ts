@@ -1,8 +1,7 @@
 import { type Effect, effectOf } from '../../../agui/items.ts'
-import { isObject } from '../../../json.ts'
 import { idOfShown, readContent, readFailure, readUse, roleOf } from './content.ts'
 import { decisionOf } from './decision.ts'
-import { type Json, ownMetadata, toList, toNumber, toObject, toText } from './fields.ts'
+import { isObject, type Json, ownMetadata, toList, toNumber, toObject, toText } from './fields.ts'
 import type {
   Holder,
   Item,

@@ -1,7 +1,6 @@
 // What a tool call is for a person: an edit, a command, a file that was read. A tool that is not known by name, or has
 // other arguments than expected, is shown as it came.
-import { isObject } from '../../../json.ts'
-import { type Json, toList, toNumber, toObject, toText } from './fields.ts'
+import { isObject, type Json, toList, toNumber, toObject, toText } from './fields.ts'
 import type { ToolItem } from './model.ts'
 
 export interface Edit {

@@ -1,7 +1,6 @@
 import type { VNode } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
-import { isObject, parseJson } from '../../../json.ts'
-import type { Json } from '../model/fields.ts'
+import { isObject, type Json } from '../model/fields.ts'
 import type { Interrupt } from '../model/thread-shapes.ts'
 import { toolShapeOf } from '../model/tool-shape.ts'
 import { Markdown } from './markdown.tsx'
@@ -89,6 +88,11 @@ export function ApprovalCard({
 }
 
 function parsed(text: string): Json | undefined {
-  const value = parseJson(text)
-  return isObject(value) ? value : undefined
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : undefined
+  } catch {
+    // It is refused like any other text that is no object.
+    return undefined
+  }
 }
