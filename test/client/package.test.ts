@@ -49,7 +49,7 @@ async function runProgram(program: string, env: Record<string, string>): Promise
 }
 
 test('the examples of the README run', { timeout: 60_000 }, async () => {
-  const runner = await bench.open({ AGUI_TOKEN: 'readme-token' })
+  const runner = await bench.start({ AGUI_TOKEN: 'readme-token' })
   const env = { RUNNER_URL: runner.url, RUNNER_TOKEN: 'readme-token' }
   const readme = readFileSync(new URL('README.md', FOLDER), 'utf8')
   const [first = '', second = ''] = [...readme.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code ?? '')
