@@ -36,6 +36,8 @@ describe.skipIf(reason !== undefined)(`an MCP server's questions (${reason ?? 'C
   let bench: Bench
   let runner: RunnerProcess
   let watched: Watched
+  /** The one thread, as a page's address has it: its server's process is started once. */
+  let thread = ''
   /** Words of problems that the test itself makes. */
   let expected: RegExp | undefined
 
@@ -56,6 +58,8 @@ describe.skipIf(reason !== undefined)(`an MCP server's questions (${reason ?? 'C
     await bench?.close()
   })
   afterEach(async () => {
+    const { search, hash } = new URL(watched.page.url())
+    thread = `${search}${hash}`
     await watched.page.context().close()
     expect(watched.problems.filter((problem) => expected?.test(problem) !== true)).toEqual([])
     expected = undefined
@@ -63,7 +67,7 @@ describe.skipIf(reason !== undefined)(`an MCP server's questions (${reason ?? 'C
 
   const ask = async (prompt: string): Promise<Page> => {
     watched = await openPage(browser)
-    await watched.page.goto(runner.url)
+    await watched.page.goto(`${runner.url}/${thread}`)
     await watched.page.getByRole('textbox', { name: 'Prompt' }).fill(prompt)
     await watched.page.keyboard.press('Enter')
     return watched.page

@@ -115,7 +115,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
   }
   const articles = (page: Page, text: string): Locator => page.getByRole('article').filter({ hasText: text })
   const lastRun = (page: Page): Locator => page.getByRole('group', { name: /^Run / }).last()
-  const seen = (locator: Locator): Promise<void> => locator.waitFor({ timeout: 10_000 })
+  const seen = (locator: Locator): Promise<void> => locator.waitFor({ timeout: 25_000 })
 
   test('the first prompt is typed, its answer is seen while it streams, and is there once when it ends', async () => {
     const page = await open(runner.url)

@@ -1,11 +1,9 @@
 // The client against the real server: what a program does with a thread.
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { isOwn, Refusal, type Run, Runner, type RunnerEvent } from '@agui-runner/client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { frames } from '../support/client.ts'
-import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
+import { openScriptedRunner, type ScriptedRunner } from '../support/scripted-runner.ts'
 
 const TOKEN = 'token-of-the-client-test'
 const SCRIPT: Script = {
@@ -14,6 +12,14 @@ const SCRIPT: Script = {
       when: { prompt: 'make', round: 0 },
       reply: [{ tool: 'Bash', input: { command: 'touch made', description: 'make it' } }],
     },
+    {
+      when: { prompt: 'weather', round: 0 },
+      reply: [
+        { text: 'Asking.' },
+        { tool: 'get_weather', input: { city: 'Ulm' } },
+        { tool: 'get_time', input: {} },
+      ],
+    },
     { when: { prompt: 'hang' }, reply: [{ text: 'partial' }, { hang: true }] },
     { when: { result: { isError: true } }, reply: 'It failed: {{result}}' },
     { when: { result: { matches: '.*' } }, reply: 'It is {{result}}' },
@@ -21,15 +27,19 @@ const SCRIPT: Script = {
   ],
 }
 
-let bench: Bench
-let server: OpenRunner
+let server: ScriptedRunner
 let runner: Runner
+let isMade = false
 beforeAll(async () => {
-  bench = await openBench({ script: SCRIPT })
-  server = await bench.open({ AGUI_TOKEN: TOKEN, PERMISSION_MODE: 'ask', CLAUDE_PROCESSES_MAX: '3' })
+  const Bash = async (): Promise<string> => {
+    isMade = true
+    return 'made'
+  }
+  const agent = { script: SCRIPT, tools: { Bash }, asks: ['Bash'] }
+  server = await openScriptedRunner(agent, { AGUI_TOKEN: TOKEN })
   runner = new Runner({ url: server.url, token: TOKEN })
 })
-afterAll(() => bench.close())
+afterAll(() => server.close())
 
 async function eventsOf(run: Run): Promise<RunnerEvent[]> {
   const events: RunnerEvent[] = []
@@ -64,20 +74,7 @@ test('a run is read to its end, and the thread can be listed, described and forg
 
 describe('client tools', () => {
   const tool = { description: 'Of the client.', parameters: { type: 'object' } }
-  /** The server names them anew for each thread's list. */
-  function script(): void {
-    const offered = bench.gateway.requests
-      .filter(({ route }) => route === 'inference')
-      .at(-1)
-      ?.facts?.tools.filter((name) => name.startsWith('mcp__ui_'))
-    const [weather = '', time = ''] = ['get_weather', 'get_time'].map((name) =>
-      offered?.find((known) => known.endsWith(`__${name}`)),
-    )
-    const reply = [{ text: 'Asking.' }, { tool: weather, input: { city: 'Ulm' } }, { tool: time, input: {} }]
-    bench.gateway.use({ rules: [{ when: { prompt: 'weather', round: 0 }, reply }, ...SCRIPT.rules] })
-  }
-
-  test('with an execute are run, all of an answer, and their results and failures reach the model', async () => {
+  test('with an execute are run, all of an answer, and their results and failures are given to the run that goes on', async () => {
     const thread = runner.thread('one')
     const asked: unknown[] = []
     const tools = [
@@ -97,23 +94,19 @@ describe('client tools', () => {
         },
       },
     ]
-    await (await thread.run({ content: 'hello', tools })).text()
-    script()
     const run = await thread.run({ content: 'the weather?', tools })
     const events = await eventsOf(run)
     expect(asked).toEqual([{ city: 'Ulm' }])
     expect(events.filter(({ type }) => type === 'RUN_STARTED')).toHaveLength(2)
     expect(run.end).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'success' } })
-    const sent = JSON.stringify(bench.gateway.requests.at(-1))
-    expect(sent).toContain('sunny')
-    expect(sent).toContain('no clock')
+    const given = JSON.stringify(events.findLast(({ type }) => type === 'RUN_STARTED'))
+    expect(given).toContain('sunny')
+    expect(given).toContain('no clock')
   })
 
   test('without one are left to the caller, whose results are messages of the next run', async () => {
     const thread = runner.thread('one')
     const tools = ['get_weather', 'get_time'].map((name) => ({ ...tool, name }))
-    await (await thread.run({ content: 'hello', tools })).text()
-    script()
     const run = await thread.run({ content: 'the weather?', tools })
     await eventsOf(run)
     const outcome = run.end?.type === 'RUN_FINISHED' ? run.end.outcome : undefined
@@ -145,7 +138,7 @@ test('an interrupt ends the run, and its answer goes on', async () => {
   const answered = await thread.answer(entries)
   await eventsOf(answered)
   expect(answered.end).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'success' } })
-  expect(existsSync(join(bench.workspace, 'made'))).toBe(true)
+  expect(isMade).toBe(true)
 })
 
 test('a turn is stopped, and its run ends as cancelled', async () => {

@@ -196,15 +196,15 @@ test('a switch of one run counts for that run, and POST /model for all later one
     bench.gateway.requests.filter(({ route }) => route === 'inference').at(-1)?.facts?.model
   const own = modelOf()
   await run(runner.url, {
-    ...runInput('model', 'hello'),
+    ...runInput('state', 'hello'),
     forwardedProps: { claude: { model: 'claude-haiku-4-5' } },
   })
   expect(modelOf()).toBe('claude-haiku-4-5')
-  await run(runner.url, runInput('model', 'hello again'))
+  await run(runner.url, runInput('state', 'hello again'))
   expect(modelOf()).toBe(own)
-  const answer = await post(`${runner.url}/model`, { model: 'claude-sonnet-4-5', thread_id: 'model' })
+  const answer = await post(`${runner.url}/model`, { model: 'claude-sonnet-4-5', thread_id: 'state' })
   expect(await answer.json()).toMatchObject({ model: 'claude-sonnet-4-5', previousModel: expect.any(String) })
-  await run(runner.url, runInput('model', 'and now'))
+  await run(runner.url, runInput('state', 'and now'))
   expect(modelOf()).toBe('claude-sonnet-4-5')
   expect(JSON.stringify(bench.gateway.requests.at(-1)?.body)).toContain('hello again')
 })
@@ -221,12 +221,12 @@ test.each([
 
 test('a limit of turns ends the run as cancelled and says so', async () => {
   const claude = { maxTurns: 1 }
-  const all = await run(runner.url, { ...runInput('turns', 'bash only'), forwardedProps: { claude } })
+  const all = await run(runner.url, { ...runInput('state', 'bash only'), forwardedProps: { claude } })
   expect(all.at(-1)).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'cancelled' } })
   expect(all.find(({ name }) => name === 'agui-runner.limit_reached')?.['value']).toMatchObject({
     limit: 'turns',
   })
-  const again = await run(runner.url, runInput('turns', 'hello'))
+  const again = await run(runner.url, runInput('state', 'hello'))
   expect(textOf(again)).toBe('You said: hello')
 })
 
@@ -242,7 +242,7 @@ test('an output schema gives the run a result of its shape', async () => {
     ],
   })
   const all = await run(runner.url, {
-    ...runInput('shape', 'structured'),
+    ...runInput('state', 'structured'),
     forwardedProps: { claude: { outputSchema } },
   })
   expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' }, result: { city: 'Ulm' } })

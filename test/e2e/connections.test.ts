@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { run, runInput } from '../support/client.ts'
 import { sendRaw } from '../support/fuzz.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 import { openSocket } from '../support/socket.ts'
 
 const ANSWER_MS = 10_000
 
 let bench: Bench
-let runner: RunnerProcess
+let runner: OpenRunner
 
 beforeAll(async () => {
   bench = await openBench()
-  runner = await bench.start({ SESSION_ID: 'own' })
+  runner = await bench.open({ SESSION_ID: 'own' })
 })
 afterAll(() => bench.close())
 

@@ -15,7 +15,7 @@ let url: string
 
 beforeAll(async () => {
   bench = await openBench()
-  const runner = await bench.start({ AGUI_TOKEN: 'only-for-data' })
+  const runner = await bench.open({ AGUI_TOKEN: 'only-for-data' })
   url = runner.url
 })
 afterAll(() => bench.close())

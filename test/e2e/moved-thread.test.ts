@@ -47,7 +47,7 @@ async function start(name: string, env: Record<string, string> = {}): Promise<Ru
     EVENT_LOG_URL: redis.url,
     RUNNER_STATE_DIR: join(bench.directory, name),
     AGUI_PORT: String(await freePort()),
-    THREAD_LEASE_MS: '1000',
+    THREAD_LEASE_MS: '2000',
     ...env,
   })
 }

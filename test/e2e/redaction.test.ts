@@ -191,8 +191,8 @@ async function taskOf(threadId: string): Promise<{ url: string; file: string }> 
 }
 
 test("a task's output is told without it: a transcript, and text cut anywhere", async () => {
-  await run(runner.url, runInput('delegating', 'delegate'))
-  const { url, file } = await taskOf('delegating')
+  await run(runner.url, runInput('leaky', 'delegate'))
+  const { url, file } = await taskOf('leaky')
   const transcript = await (await fetch(url)).text()
   expect(transcript).toContain('The value is [redacted], the token [redacted], the key\\n[redacted]')
   expectClean(transcript, 'the transcript')

@@ -1,7 +1,7 @@
 import { HttpAgent } from '@ag-ui/client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { bodyOf, events, frames, post, run, runInput, textOf, userMessage } from '../support/client.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 
 const SCRIPT = {
   rules: [
@@ -21,12 +21,12 @@ const SCRIPT = {
 }
 
 let bench: Bench
-let runner: RunnerProcess
+let runner: OpenRunner
 
 // Most of these runs go on in one thread: a thread of its own is a start of Claude Code.
 beforeAll(async () => {
   bench = await openBench({ script: SCRIPT })
-  runner = await bench.start({ SSE_KEEPALIVE_MS: '100' })
+  runner = await bench.open({ SSE_KEEPALIVE_MS: '100' })
 })
 afterAll(() => bench.close())
 

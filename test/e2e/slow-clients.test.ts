@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { events, post, run, runInput } from '../support/client.ts'
 import { openRaw, type RawSocket } from '../support/raw-socket.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 import { openSocket } from '../support/socket.ts'
 
 // Long enough for a client that is honest, on a busy machine.
@@ -13,7 +13,7 @@ const BODY_MAX = 65_536
 const LATE_MS = 10_000
 
 let bench: Bench
-let runner: RunnerProcess
+let runner: OpenRunner
 
 beforeAll(async () => {
   bench = await openBench({
@@ -24,7 +24,7 @@ beforeAll(async () => {
       ],
     },
   })
-  runner = await bench.start({
+  runner = await bench.open({
     HEADERS_TIMEOUT_MS: String(HEADERS_MS),
     REQUEST_TIMEOUT_MS: String(REQUEST_MS),
     KEEP_ALIVE_TIMEOUT_MS: String(KEEP_ALIVE_MS),

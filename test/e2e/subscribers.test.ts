@@ -13,7 +13,7 @@ import {
   runInput,
   textOf,
 } from '../support/client.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 import { openScriptedRunner, type ScriptedRunner } from '../support/scripted-runner.ts'
 import { openSocket } from '../support/socket.ts'
 
@@ -45,14 +45,14 @@ const SCRIPT: Script = {
 }
 
 let bench: Bench
-let claude: RunnerProcess
+let claude: OpenRunner
 /** Where Claude Code is not the point. */
 let scripted: ScriptedRunner
 let runner: { url: string }
 
 beforeAll(async () => {
   bench = await openBench({ script: SCRIPT })
-  claude = await bench.start({ CLAUDE_PROCESSES_MAX: '3' })
+  claude = await bench.open()
   scripted = await openScriptedRunner({ script: SCRIPT })
   runner = scripted
 })

@@ -29,14 +29,14 @@ function damage(text: string): void {
 }
 
 test('every reader is told which records are damaged, and gets all others', async () => {
-  let runner = await bench.start()
+  let runner = await bench.open()
   for (const word of ['first', 'second', 'third']) await run(runner.url, runInput('t', `say ${word}`))
   const whole: { id: number; event: ClientEvent }[] = []
   for await (const frame of frames(await fetch(`${runner.url}/sessions/t/events?follow=false`)))
     whole.push(frame)
   await runner.stop()
   damage('"content":"say second"')
-  runner = await bench.start()
+  runner = await bench.open()
 
   const url = `${runner.url}/sessions/t/events?follow=false`
   const kept = await events(await fetch(url))
@@ -106,7 +106,7 @@ test('facts of another version end the start with folder and remedy, and reset s
 })
 
 test('a store of another user is refused with what to do, also with reset', async () => {
-  const first = await bench.start()
+  const first = await bench.open()
   await first.stop()
   chmodSync(data, 0o600)
   const nobody = 65534

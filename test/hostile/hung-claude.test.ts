@@ -94,7 +94,8 @@ describe('a run with', () => {
   })
 
   test('another model ends at RUN_TIMEOUT_MS too', async () => {
-    const runner = await bench.open(patience('timed', { RUN_TIMEOUT_MS: '4000' }))
+    // Enough for the run before it on a machine that is busy.
+    const runner = await bench.open(patience('timed', { RUN_TIMEOUT_MS: '8000' }))
     await openHung(runner, 'timed')
     const all = await run(runner.url, { ...runInput('timed', 'again'), ...OTHER_SETTINGS['another model'] })
     expect(all.at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'run_timeout' })

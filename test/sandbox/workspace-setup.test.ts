@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { run, runInput, textOf } from '../support/client.ts'
 import { type GitServer, startGitServer } from '../support/git-server.ts'
-import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 import { missingNeed } from './needs.ts'
 
 const reason = missingNeed([])
@@ -16,7 +16,7 @@ describe.skipIf(reason !== undefined)(
   () => {
     let server: GitServer
     let bench: Bench
-    let runner: RunnerProcess
+    let runner: OpenRunner
 
     const bash = (name: string, command: string) => [
       { when: { prompt: name, round: 0 }, reply: [{ tool: 'Bash', input: { command } }] },
@@ -42,7 +42,7 @@ describe.skipIf(reason !== undefined)(
           ),
         ],
       })
-      runner = await bench.start({
+      runner = await bench.open({
         OPENSHELL_SANDBOX: '',
         POLICY_ENFORCEMENT: 'required',
         SESSION_ID: 'session-1',
