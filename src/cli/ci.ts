@@ -1,37 +1,36 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { setOutput, summary } from '@actions/core'
 import { Command } from 'commander'
+import { Cancellation } from '../ci/cancellation.ts'
+import { fileOfCheckout } from '../ci/checkout-file.ts'
 import { ForeignReport } from '../ci/foreign-report.ts'
 import { INPUT_NAMES, type Inputs, JOB_TOKEN, readInputs, variableOf } from '../ci/inputs.ts'
 import { type Job, judgeJob, readJob } from '../ci/job.ts'
-import { type RefusedRequest, readRefused } from '../ci/refused-requests.ts'
+import { readRefused } from '../ci/refused-requests.ts'
 import { annotate, ForeignWords, mask, warn } from '../ci/step-log.ts'
-import { cutBytes, type StepEnd, summaryOf } from '../ci/summary.ts'
 import type { Env } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { readCheckout } from '../launch/checkout.ts'
 import { printable } from '../printable.ts'
 import { readAppKey } from './app-key.ts'
+import { problemOf, shownProblem, tell, warnOfEgress } from './ci-end.ts'
 import { checkJobApp, checkJobToken, rightOf } from './ci-github.ts'
 import type { CliContext } from './context.ts'
 import { EXIT, exitCodeOfError } from './exit.ts'
-import { OneOff, type OneOffReport, TIME_LIMIT } from './one-off-run.ts'
+import { OneOff, type OneOffReport } from './one-off-run.ts'
 import { parseRunFlags } from './run.ts'
 
 /** Milliseconds after the SIGINT of GitHub's runner. It sends SIGTERM 7.5 s after that, and kills 2.5 s later. */
 const HURRY_MS = 4000
 const LEAVE_MS = 6500
-const WARNINGS_MAX = 10
-const RESULT_BYTES_MAX = 64 * 1024
-const PROBLEM_BYTES_MAX = 4096
 
 /** Variables of a step that a run must not inherit: credentials and inputs. */
 const OF_THE_STEP = [
   ...['ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN', 'CLAUDE_CODE_OAUTH_TOKEN', 'GITHUB_TOKEN', JOB_TOKEN],
+  ...['GITHUB_APP_ID', 'GITHUB_APP_INSTALLATION_ID', 'GITHUB_APP_PRIVATE_KEY'],
   ...['ACTIONS_RUNTIME_TOKEN', 'ACTIONS_ID_TOKEN_REQUEST_TOKEN', 'ACTIONS_ID_TOKEN_REQUEST_URL'],
   ...INPUT_NAMES.map(variableOf),
 ]
@@ -48,14 +47,19 @@ export function ciCommand(context: CliContext): Command {
 async function runStep(context: CliContext): Promise<number> {
   const { env } = context
   mask([...SECRETS.map((name) => env[variableOf(name)] ?? ''), env[JOB_TOKEN] ?? ''])
+  const cancellation = new Cancellation()
   try {
-    const job = await readJob(env)
-    const inputs = await admit(job, env)
-    return await new Step(context, job, inputs).run()
+    const admission = admit(env)
+    await cancellation.race(admission, HURRY_MS)
+    if (cancellation.isBegun) {
+      await tell({ outcome: 'cancelled', exitCode: EXIT.cancelled })
+      return EXIT.cancelled
+    }
+    return await new Step(context, await admission, cancellation).run()
   } catch (error) {
     const exitCode = exitCodeOfError(error)
     const code = error instanceof RunnerError ? error.code : 'internal'
-    const problem = printable(toMessage(error))
+    const problem = shownProblem(toMessage(error))
     annotate(code, problem)
     const isStep = env['GITHUB_OUTPUT'] && env['GITHUB_STEP_SUMMARY']
     // Where one of them cannot be written, that is the problem, and the annotation has said it.
@@ -65,7 +69,8 @@ async function runStep(context: CliContext): Promise<number> {
 }
 
 /** Checks the job, the inputs and the access to GitHub before anything is started. */
-async function admit(job: Job, env: Env): Promise<Inputs> {
+async function admit(env: Env): Promise<{ job: Job; inputs: Inputs }> {
+  const job = await readJob(env)
   // The job is judged before the inputs: a fork's job lacks its inputs because it is a fork's.
   const token = env[JOB_TOKEN] || env[variableOf('github-token')] || ''
   await judgeJob(job, (login) => rightOf(login, { repository: job.repository, access: 'read', token }, env))
@@ -78,21 +83,26 @@ async function admit(job: Job, env: Env): Promise<Inputs> {
     const installationId = Number(inputs['app-installation-id'] ?? 0) || undefined
     await checkJobApp({ appId, privateKey, installationId }, { repository, access }, env)
   }
-  return inputs
+  return { job, inputs }
 }
 
 class Step {
   readonly #context: CliContext
   readonly #job: Job
   readonly #inputs: Inputs
+  readonly #cancellation: Cancellation
   /** The folder of the files that stay for later steps. */
   readonly #folder: string
-  #isCancelled = false
 
-  constructor(context: CliContext, job: Job, inputs: Inputs) {
+  constructor(
+    context: CliContext,
+    { job, inputs }: { job: Job; inputs: Inputs },
+    cancellation: Cancellation,
+  ) {
     this.#context = context
     this.#job = job
     this.#inputs = inputs
+    this.#cancellation = cancellation
     this.#folder = join(job.temporary, `agui-runner-${randomBytes(6).toString('hex')}`)
   }
 
@@ -105,7 +115,7 @@ class Step {
     ) as [string, string, string]
     const { actor, event, repository, workspace } = this.#job
     const context = { ...this.#context, env: await this.#environment(), workingDirectory: workspace }
-    const flags = parseRunFlags(this.#arguments({ events, audit }), context.version)
+    const flags = parseRunFlags(await this.#arguments({ events, audit }), context.version)
     const words = new ForeignWords(log)
     const say = (line: string): void => words.line(`agui-runner: ${printable(line)}`)
     say(`${context.version} on ${repository}: ${event} by ${actor}`)
@@ -122,14 +132,12 @@ class Step {
 
   /** Interrupts the run when cancelled. Resolves after `LEAVE_MS` or a SIGTERM; the next step removes what is left. */
   async #cancelled(oneOff: OneOff): Promise<OneOffReport> {
-    const first = new Promise((resolve) => process.on('SIGINT', resolve).on('SIGTERM', resolve))
-    const second = first.then(() => new Promise((resolve) => process.once('SIGTERM', resolve)))
-    await first
-    this.#isCancelled = true
+    const { begun, isUrgent } = this.#cancellation
+    await begun
     oneOff.stop('the workflow was cancelled', 'the workflow was cancelled: interrupting the run')
-    await Promise.race([delay(HURRY_MS), second])
+    await Promise.race([delay(HURRY_MS), isUrgent])
     oneOff.hurry().catch(() => undefined)
-    await Promise.race([delay(LEAVE_MS - HURRY_MS), second])
+    await Promise.race([delay(LEAVE_MS - HURRY_MS), isUrgent])
     const nothing = { threadId: undefined, durationMs: 0, refused: [] }
     return { outcome: 'cancelled', exitCode: EXIT.cancelled, ...nothing }
   }
@@ -168,23 +176,16 @@ class Step {
     )
   }
 
-  #arguments({ events, audit }: { events: string; audit: string }): string[] {
+  async #arguments({ events, audit }: { events: string; audit: string }): Promise<string[]> {
     const { workspace: root, repository } = this.#job
     const inputs = this.#inputs
-    const { prompt, model, image, mode, isolation, workspace, depth, access, policy } = inputs
-    const promptFile = inputs['prompt-file']
+    const { prompt, model, image, mode, isolation, workspace, depth, access } = inputs
+    const file = async (input: 'prompt-file' | 'policy'): Promise<string | undefined> =>
+      inputs[input] && (await fileOfCheckout(input, inputs[input], root))
     const flags: Record<string, string | undefined> = {
-      ...{
-        prompt,
-        'prompt-file': promptFile && resolve(root, promptFile),
-        model,
-        image,
-        mode,
-        workspace,
-        access,
-      },
-      ...{ policy: policy && resolve(root, policy), 'branch-prefix': inputs['branch-prefix'] },
-      ...{ base: inputs['base-branch'], depth: depth?.toString(), isolation },
+      ...{ prompt, model, image, mode, workspace, access, isolation, depth: depth?.toString() },
+      ...{ 'prompt-file': await file('prompt-file'), policy: await file('policy') },
+      ...{ base: inputs['base-branch'], 'branch-prefix': inputs['branch-prefix'] },
       ...{ 'time-limit': `${inputs['timeout-minutes']}m`, events, audit, repository },
     }
     return Object.entries(flags).flatMap(([name, value]) =>
@@ -202,8 +203,8 @@ class Step {
     const text = printable(said.text)
     const refused = await readRefused(files.audit)
     warnOfEgress(refused)
-    const problem = this.#isCancelled ? undefined : problemOf(said, exitCode)
-    if (problem !== undefined) annotate(said.error?.code ?? outcome, problem)
+    const problem = this.#cancellation.isBegun ? undefined : problemOf(said, exitCode)
+    if (problem !== undefined) annotate(problem.title, problem.text)
     const { serverUrl, repository } = this.#job
     const ours = `${serverUrl}/${repository}/pull/`
     const pullRequests = (report.pullRequests ?? []).filter(
@@ -212,7 +213,18 @@ class Step {
     const sum = (name: 'inputTokens' | 'outputTokens'): number =>
       usage.reduce((total, one) => total + one[name], 0)
     await tell({
-      ...{ outcome, exitCode, problem, mode, modeReason, branch, durationMs, text, pullRequests, refused },
+      ...{
+        outcome,
+        exitCode,
+        problem: problem?.text,
+        mode,
+        modeReason,
+        branch,
+        durationMs,
+        text,
+        pullRequests,
+        refused,
+      },
       model: usage[0]?.model,
       inputTokens: sum('inputTokens'),
       outputTokens: sum('outputTokens'),
@@ -221,66 +233,4 @@ class Step {
     })
     return exitCode
   }
-}
-
-/** The result of the step, as far as this command knows it. */
-interface Told extends Partial<StepEnd> {
-  outcome: string
-  exitCode: number
-  result?: unknown
-  files?: { log: string; events: string; audit: string }
-}
-
-/** Writes the step's outputs and its summary. */
-async function tell({ result, files, ...end }: Told): Promise<void> {
-  const { outcome, exitCode, mode, modeReason, branch, text = '', pullRequests = [] } = end
-  const outputs = {
-    ...{
-      outcome,
-      'exit-code': exitCode,
-      mode,
-      'mode-reason': modeReason,
-      branch,
-      'pr-url': pullRequests[0] ?? '',
-    },
-    ...{ 'log-file': files?.log, 'events-file': files?.events, 'audit-file': files?.audit },
-    result: cutBytes(result === undefined ? text : JSON.stringify(result), RESULT_BYTES_MAX),
-  }
-  for (const [name, value] of Object.entries(outputs)) setOutput(name, value ?? '')
-  const nothing = {
-    problem: undefined,
-    mode: undefined,
-    modeReason: undefined,
-    model: undefined,
-    branch: undefined,
-  }
-  const none = { durationMs: 0, inputTokens: 0, outputTokens: 0, pullRequests: [], refused: [], text: '' }
-  await summary.addRaw(summaryOf({ ...nothing, ...none, ...end })).write()
-}
-
-/** Returns the problem with advice. Undefined after a success. */
-function problemOf({ outcome, error, reason }: ForeignReport, exitCode: number): string | undefined {
-  if (outcome === 'success') return undefined
-  if (outcome === 'interrupt')
-    return 'The run waits for an answer, which nobody can give here: set permission-mode, or ask for less.'
-  if (error === undefined)
-    return reason === TIME_LIMIT
-      ? 'The time limit is reached: raise timeout-minutes, or ask for less.'
-      : `The run was cancelled: ${printable(reason)}.`
-  const said = cutBytes(printable(error.message), PROBLEM_BYTES_MAX)
-  if (exitCode !== EXIT.failed) return said
-  return `${said} ${ADVICE.get(error.code) ?? 'docs/errors.md says what to do about that code.'}`
-}
-
-const ADVICE = new Map([
-  ['model_unauthorized', 'Mend the secret behind anthropic-api-key or anthropic-oauth-token.'],
-  ['model_rate_limited', 'Run the job again later.'],
-  ['model_overloaded', 'Run the job again later.'],
-])
-
-/** Warns of refused hosts, the most frequent reason why a task fails. */
-function warnOfEgress(refused: readonly RefusedRequest[]): void {
-  const hosts = refused.filter(({ door }) => door === 'egress')
-  for (const { request, reason } of hosts.slice(0, WARNINGS_MAX))
-    warn('refused', printable(`${request}: ${reason}`))
 }

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
@@ -163,6 +163,7 @@ test.each([
     'no access to acme/app, acme/foreign',
   ],
   ['the App is another', [...MINT, '--app-id', '1'], 'refuses the App’s signature'],
+  ['one twice', [...MINT, '--repository', 'ACME/App'], 'named twice'],
   ['two owners', [...MINT, '--repository', 'other/app'], 'one owner’s repositories'],
   ['no repository', ['mint', '--repository', '../..', '--key-file', 'key.pem'], 'write OWNER/NAME'],
   ['no key', ['mint', ...APP], '--key-env GITHUB_APP_PRIVATE_KEY: it is empty'],
@@ -196,6 +197,37 @@ test("GitHub's own trouble is met by trying again, and told when it lasts", asyn
   expect([code, stderr]).toEqual([1, expect.stringContaining('GitHub did not answer as it should')])
 })
 
+test.each([
+  [
+    'who has asked too often',
+    (response: ServerResponse) => {
+      response.writeHead(403, { 'x-ratelimit-remaining': '0', 'content-type': 'application/json' })
+      response.end('{"message":"API rate limit exceeded"}')
+    },
+    'API rate limit exceeded',
+  ],
+  [
+    'a page of a proxy',
+    (response: ServerResponse) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'),
+    'its answer is no JSON',
+  ],
+  [
+    'JSON of something else',
+    (response: ServerResponse) =>
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{"id":"7","permissions":{}}'),
+    'id: Invalid input: expected number, received string',
+  ],
+])('%s is GitHub’s trouble, and said in one sentence', async (_name, answer, words) => {
+  const other = createServer((_request, response) => void answer(response)).listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const address = other.address()
+  const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+  const said = await token(MINT, { env: { GITHUB_API_URL: url } })
+  other.close()
+  const stderr = `agui-runner: GitHub did not answer as it should: ${words}.\n`
+  expect(said).toEqual({ code: 1, stdout: '', stderr })
+})
+
 test('a token is revoked, from the variable or stdin, and a second time said to be none', async () => {
   expect(await token(['revoke'], { env: { GITHUB_TOKEN: TOKEN } })).toMatchObject({ code: 0, stdout: '' })
   expect(await token(['revoke'], { stdin: `${TOKEN}\n` })).toMatchObject({ code: 0, stdout: '' })
@@ -218,6 +250,10 @@ describe('a key', () => {
   const env = {
     PATH: process.env['PATH'],
     KEY: pem(rsa),
+    PKCS1: APP_KEY,
+    SHUT_PKCS1: rsa
+      .export({ type: 'pkcs1', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' })
+      .toString(),
     SHUT: pem(rsa, { cipher: 'aes-256-cbc', passphrase: 'x' }),
     ELLIPTIC: pem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
   }
@@ -228,6 +264,11 @@ describe('a key', () => {
     'echo "Bag Attributes"; echo "$KEY"; echo bye',
     'echo "$KEY" | sed "s/$/\\r/"',
     'cat; echo "$KEY"',
+    'printf "%s" "$KEY" | tr "\\n" " "',
+    'printf "%s" "$KEY" | tr -d "\\n"',
+    'echo "$KEY" | sed "s/^/    /"',
+    `printf '"%s"' "$(printf '%s' "$KEY" | sed 's/$/\\\\r\\\\n/' | tr -d '\\n')"`,
+    'echo "$PKCS1" | tr "\\n" " "',
   ])('is what the App signs with, and no more, by %s', async (command) => {
     expect(await byCommand(command)).toBe(env.KEY)
   })
@@ -236,6 +277,10 @@ describe('a key', () => {
     ['kill $$', 'it was stopped'],
     ['exit 7', 'it ended with 7'],
     ['echo "$SHUT"', 'in PEM without a passphrase'],
+    ['echo "$SHUT_PKCS1"', 'in PEM without a passphrase'],
+    ['echo "$KEY" | head -5', 'no RSA private key'],
+    ['echo "$KEY" | sed 3d', 'no RSA private key'],
+    ['echo "$KEY" | sed "s/PRIVATE/PUBLIC/"', 'no RSA private key'],
     ['echo "$ELLIPTIC"', 'no RSA private key'],
     ['head -c 40000 /dev/zero', 'longer than 32768 bytes'],
     ['cat /dev/zero', 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER'],
