@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { SecureContext } from 'node:tls'
 import { Metadata } from '@grpc/grpc-js'
 import { RunnerError, toMessage } from '../errors.ts'
-import { readPem, trust } from '../grpc/channel.ts'
+import { checkAuthorities, readPem, trust } from '../grpc/channel.ts'
 import type { Target } from '../tunnel/connect.ts'
 
 export interface AccessOptions {
@@ -43,6 +43,7 @@ export class Access {
       throw invalid(`${gateway} is not https, so no certificate is shown there`)
     if (!isTls && (tokenFile ?? edgeTokenFile) !== undefined && !LOOPBACK.test(host))
       throw invalid(`a token would go to ${host} in the clear; use https`)
+    if (tlsCa !== undefined) checkAuthorities(tlsCa)
     this.#options = options
     this.server = { host, port: Number(url.port || (isTls ? 443 : 80)) }
     const client =

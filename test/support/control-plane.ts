@@ -76,6 +76,8 @@ export class ControlPlane {
   /** The bearers that the token endpoint was asked with. */
   readonly asked: string[] = []
   tokenStatus = 200
+  /** How often a watch was begun. */
+  watches = 0
   readonly #watchers = new Set<ServerWritableStream<object, object>>()
   #seq = 1000
   #server: Server | undefined
@@ -223,6 +225,8 @@ export class ControlPlane {
   }
 
   #watch(call: ServerWritableStream<{ after_seq: string; session_id?: string }, object>): void {
+    this.watches += 1
+    this.#changed()
     const refusal = this.#refusal(call.metadata, call.request.session_id ?? '') ?? this.faults.refuseWatch?.()
     if (refusal !== undefined) return void call.emit('error', refusal)
     if (this.faults.isSilent === true) return
