@@ -74,7 +74,7 @@ export function isServiceError(error: unknown): error is ServiceError {
 }
 
 /** Returns an error's words on one line, without what differs each time, such as the library's clock. */
-export function wordsOf({ details }: ServiceError): string {
+export function rpcErrorText({ details }: ServiceError): string {
   return details
     .replace(/(?:\. )?Resolution note:.*$/s, '')
     .replace(/ \(\d{4}-[^()]*Z\)/, '')

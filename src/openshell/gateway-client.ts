@@ -2,7 +2,7 @@ import { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, type Metadata, status } from '@grpc/grpc-js'
 import { RunnerError, toMessage } from '../errors.ts'
-import { cancelledBy, connector, isServiceError, wordsOf } from '../grpc/channel.ts'
+import { cancelledBy, connector, isServiceError, rpcErrorText } from '../grpc/channel.ts'
 import type { ProxySettings } from '../proxy-settings.ts'
 import type { Access } from './access.ts'
 import { GatewayFailure } from './gateway-failure.ts'
@@ -200,6 +200,6 @@ function parseAnswer<N extends CallName>(name: N, answer: unknown): AnswerOf<N> 
 
 export function failureOf(call: string, error: unknown): GatewayFailure {
   if (error instanceof GatewayFailure) return error
-  if (isServiceError(error)) return new GatewayFailure(call, error.code, wordsOf(error))
+  if (isServiceError(error)) return new GatewayFailure(call, error.code, rpcErrorText(error))
   return new GatewayFailure(call, status.UNKNOWN, toMessage(error))
 }

@@ -1,6 +1,6 @@
 import { type Client, Metadata, type ServiceError, status } from '@grpc/grpc-js'
 import { toMessage } from '../errors.ts'
-import { cancelledBy, connector, isServiceError, trust, wordsOf } from '../grpc/channel.ts'
+import { cancelledBy, connector, isServiceError, trust, rpcErrorText } from '../grpc/channel.ts'
 import type { Method } from '../grpc/definition.ts'
 import type { ProxySettings } from '../proxy-settings.ts'
 import { MARKER } from '../redaction/redacted-text.ts'
@@ -174,7 +174,7 @@ function failureOf(error: unknown, token: string | undefined): LinkFailure {
   const { code, details } = error
   const remedy = remedyOf(error)
   const isUnsure = remedy === 'again' && !SURE.has(code) && !NOT_SENT.test(details)
-  const words = wordsOf(error)
+  const words = rpcErrorText(error)
   const said = token === undefined ? words : words.replaceAll(token, MARKER)
   return new LinkFailure(`${status[code]}: ${said}`, { remedy, isUnsure })
 }
