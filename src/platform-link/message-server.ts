@@ -1,6 +1,6 @@
 import { type Client, Metadata, type ServiceError, status } from '@grpc/grpc-js'
 import { toMessage } from '../errors.ts'
-import { cancelledBy, connector, isServiceError, trust, rpcErrorText } from '../grpc/channel.ts'
+import { cancelledBy, connector, isServiceError, rpcErrorText, trust } from '../grpc/channel.ts'
 import type { Method } from '../grpc/definition.ts'
 import type { ProxySettings } from '../proxy-settings.ts'
 import { MARKER } from '../redaction/redacted-text.ts'
