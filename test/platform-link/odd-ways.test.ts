@@ -122,6 +122,29 @@ test('a watch that stands does not hide that nothing can be pushed', async () =>
   await answered('You said: one', 'You said: two')
 })
 
+test('messages that come late, twice or behind a cut are run once each', async () => {
+  bench = await openBench(AGENT, { scheme: 'B' })
+  const { plane } = bench
+  const runner = await bench.open()
+  await plane.until(() => plane.watching > 0)
+  plane.faults.isDeaf = true
+  const late = plane.say('late')
+  const cut = plane.say('cut')
+  plane.faults.isDeaf = false
+  const first = plane.say('first')
+  await answered('You said: first')
+  plane.redeliver(late)
+  plane.redeliver(first)
+  await answered('You said: late')
+  plane.expireTokens()
+  await answered('You said: cut')
+  plane.say('last')
+  await answered('You said: last')
+  expect(answers().sort()).toEqual(['cut', 'first', 'last', 'late'].map((word) => `You said: ${word}`))
+  expect(cut).toBeLessThan(first)
+  expect(logged(runner, 'is skipped')).toBe(0)
+})
+
 test('a session in which nobody speaks is watched all the time', async () => {
   bench = await openBench(AGENT)
   const times = { retry: { first: 10, longest: 3_600_000 }, call: 1000, look: 5, watch: 40 }

@@ -174,6 +174,11 @@ export class ControlPlane {
     return row.seq
   }
 
+  /** Delivers a message that is stored, late or once more. */
+  redeliver(seq: number): void {
+    for (const row of this.messages) if (row.seq === seq) this.#deliver(row)
+  }
+
   /** Every token that was given is taken no more, and streams that stand on one are cut. */
   expireTokens(code = status.UNAUTHENTICATED): void {
     this.good.clear()
