@@ -113,7 +113,7 @@ export function linkProblems(v: LinkFields & { SESSION_ID?: string | undefined }
     )
   if (bootstrap === undefined || v.AMBIENT_ALLOW_INSECURE_RUNNER_TRANSPORT === 'true') return problems
   const unless = 'unless AMBIENT_ALLOW_INSECURE_RUNNER_TRANSPORT is true'
-  if (url !== undefined && !url.startsWith('https:'))
+  if (url !== undefined && new URL(url).protocol !== 'https:')
     problems.push(`AMBIENT_CP_TOKEN_URL: must be an https:// URL, ${unless}`)
   if (!v.AMBIENT_GRPC_USE_TLS) problems.push(`AMBIENT_GRPC_USE_TLS: must be true, ${unless}`)
   return problems

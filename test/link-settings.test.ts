@@ -64,6 +64,10 @@ test.each(['http://x', 'x:80', 'x/', 'a b', '*.svc.local', 'x,fd00::1:8001x'])(
   },
 )
 
+test('https is a scheme in any spelling', () => {
+  expect(load({ ...BOOTSTRAP, AMBIENT_CP_TOKEN_URL: 'HTTPS://cp.team.svc/token' }).platformLink).toBeDefined()
+})
+
 test('insecure transport is allowed by exactly true', () => {
   const env = { ...BOOTSTRAP, AMBIENT_GRPC_USE_TLS: '', AMBIENT_CP_TOKEN_URL: 'http://cp/t' }
   expect(load({ ...env, AMBIENT_ALLOW_INSECURE_RUNNER_TRANSPORT: 'true' }).platformLink?.useTls).toBe(false)

@@ -3,6 +3,7 @@ import type { Env } from '../config.ts'
 import { toMessage } from '../errors.ts'
 import { Access } from '../openshell/access.ts'
 import { Gateway } from '../openshell/gateway-client.ts'
+import { printableInLine } from '../printable.ts'
 import { proxySettings } from '../proxy-settings.ts'
 import { readKnownSecrets } from '../redaction/known-secrets.ts'
 import { createRedactor } from '../redaction/redactor.ts'
@@ -57,7 +58,7 @@ export async function atGateway<T>(
   const clean = (text: string): string =>
     createRedactor({ values: [...readKnownSecrets(env), ...secrets, ...access.secrets] }).redactText(text)
   const say = (line: string): void => {
-    process.stderr.write(`agui-runner: ${clean(line)}\n`)
+    process.stderr.write(`agui-runner: ${printableInLine(clean(line))}\n`)
   }
   const stopping = stopSignal(() => say('stopping'))
   let gateway: Gateway | undefined

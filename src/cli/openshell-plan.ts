@@ -15,6 +15,8 @@ import {
   type SandboxPlan,
 } from '../openshell/sandbox-plan.ts'
 import { loadPolicy } from '../policy/read/load.ts'
+import { type Release, TYPED } from '../policy/read/release.ts'
+import type { Policy } from '../policy/read/schema.ts'
 import { readKnownSecrets } from '../redaction/known-secrets.ts'
 
 export interface SandboxFlags {
@@ -70,7 +72,7 @@ export async function planSandbox(
   const own = await Promise.all(flags.provider.map((text) => readProvider(text, { sandbox: name, env })))
   const inference = await readInference(flags, env)
   const asks = own.some(({ plan }) => plan.credentials.includes('ANTHROPIC_API_KEY'))
-  const rules = flags.rules === undefined ? {} : (await loadPolicy(flags.rules)).network_policies
+  const rules = flags.rules === undefined ? {} : (await loadForSomeRelease(flags.rules)).network_policies
   const plan = checkPlan({
     gateway: flags.gateway,
     workspace: flags.workspace,
@@ -87,7 +89,7 @@ export async function planSandbox(
     providers: own.map(({ plan }) => plan),
     attached: flags.attach,
     inference: inference?.plan,
-    policy: flags.policy === undefined ? undefined : policyMessage(await loadPolicy(flags.policy)),
+    policy: flags.policy === undefined ? undefined : policyMessage(await loadForSomeRelease(flags.policy)),
     rules: rulesMessage(rules),
     uploads: flags.upload.map(readUpload),
     command: command.length === 0 ? ENTRYPOINT : [...command],
@@ -99,6 +101,30 @@ export async function planSandbox(
   const secrets = Object.fromEntries(all.map(({ plan: { name: provider }, values }) => [provider, values]))
   checkSecrets(plan, secretValues(secrets), env)
   return { plan, secrets }
+}
+
+/** Loads a policy that one of the wire forms can carry. Which release the gateway is, is known once it was asked. */
+async function loadForSomeRelease(file: string): Promise<Policy> {
+  try {
+    return await loadPolicy(file)
+  } catch (error) {
+    return await loadPolicy(file, TYPED).catch(() => {
+      throw error
+    })
+  }
+}
+
+/**
+ * Checks the policy files against the gateway's release. A gateway ignores what it does not know of a message, so the
+ * policy in force would be another one.
+ *
+ * @throws {PolicyError}
+ */
+export async function checkPolicies(
+  { policy, rules }: Pick<SandboxFlags, 'policy' | 'rules'>,
+  release: Release,
+): Promise<void> {
+  for (const file of [policy, rules]) if (file !== undefined) await loadPolicy(file, release)
 }
 
 export function secretValues(secrets: ProviderSecrets): string[] {

@@ -8,12 +8,13 @@ import { findSandbox, stateText } from '../openshell/sandbox.ts'
 import { LAUNCH_PACE, launchSandbox } from '../openshell/sandbox-launch.ts'
 import { SANDBOX_LABEL } from '../openshell/sandbox-plan.ts'
 import { inside, inWorkspace, type SandboxAt, type SandboxName } from '../openshell/service.ts'
+import { printableInLine } from '../printable.ts'
 import { toWholeNumber } from '../whole-number.ts'
 import type { CliContext } from './context.ts'
 import { credentialFileOption, withCredentialFile } from './credential-file.ts'
 import { EXIT } from './exit.ts'
 import { addGatewayOptions, atGateway, collect, type GatewayFlags, parsePort } from './openshell-gateway.ts'
-import { planSandbox, type SandboxFlags, secretValues } from './openshell-plan.ts'
+import { checkPolicies, planSandbox, type SandboxFlags, secretValues } from './openshell-plan.ts'
 
 const LINES_MAX = 2000
 const LIST_MAX = 1000
@@ -96,6 +97,7 @@ async function launchAndStay(context: CliContext, command: string[], flags: AllF
   }
   const run = randomBytes(6).toString('hex')
   return await atGateway(flags, { env, secrets: secretValues(secrets) }, async ({ gateway, signal, say }) => {
+    await checkPolicies(flags, gateway.release)
     const stopped = new Promise<undefined>((resolve) => {
       signal.addEventListener('abort', () => resolve(undefined), { once: true })
     })
@@ -148,9 +150,7 @@ function logsCommand(context: CliContext): Command {
         const at = await needSandbox(gateway, { name, workspace }, signal)
         const request = { ...inside(at), lines, min_level: level }
         for (const line of (await gateway.call('GetSandboxLogs', request, signal)).logs)
-          process.stdout.write(
-            `${new Date(line.at).toISOString()} ${line.source} ${line.level} ${line.message}\n`,
-          )
+          printText(`${new Date(line.at).toISOString()} ${line.source} ${line.level} ${line.message}`)
       })
     })
 }
@@ -188,8 +188,7 @@ async function printAll(gateway: Gateway, workspace: string, signal: AbortSignal
   const request = { limit: LIST_MAX, page_size: LIST_MAX, ...inWorkspace(workspace) }
   const { sandboxes } = await gateway.call('ListSandboxes', request, signal)
   for (const sandbox of sandboxes)
-    if (sandbox.labels[SANDBOX_LABEL] !== undefined)
-      process.stdout.write(`${sandbox.name} ${stateText(sandbox)}\n`)
+    if (sandbox.labels[SANDBOX_LABEL] !== undefined) printText(`${sandbox.name} ${stateText(sandbox)}`)
 }
 
 async function needSandbox(gateway: Gateway, at: SandboxName, signal: AbortSignal): Promise<SandboxAt> {
@@ -202,6 +201,11 @@ function parseLines(text: string): number {
   const lines = toWholeNumber(text, { min: 1, max: LINES_MAX })
   if (lines === undefined) throw new InvalidArgumentError(`Give 1 to ${LINES_MAX}.`)
   return lines
+}
+
+/** Prints what a gateway says as one line. The sandbox has a say in it, and a terminal obeys what it is sent. */
+function printText(line: string): void {
+  process.stdout.write(`${printableInLine(line)}\n`)
 }
 
 function print(line: object): void {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { SecureContext } from 'node:tls'
 import { Metadata } from '@grpc/grpc-js'
 import { RunnerError, toMessage } from '../errors.ts'
-import { readPem, trust } from '../grpc/channel.ts'
+import { checkAuthorities, readPem, trust } from '../grpc/channel.ts'
 import type { Target } from '../tunnel/connect.ts'
 
 export interface AccessOptions {
@@ -27,7 +27,8 @@ export class Access {
   readonly server: Target
   readonly tls: SecureContext | undefined
   readonly #options: AccessOptions
-  readonly #tokens = new Set<string>()
+  /** Every token that was read, by its file. */
+  readonly #tokens = new Map<string, string[]>()
 
   /** @throws {RunnerError} `config_invalid`. */
   constructor(options: AccessOptions) {
@@ -43,6 +44,7 @@ export class Access {
       throw invalid(`${gateway} is not https, so no certificate is shown there`)
     if (!isTls && (tokenFile ?? edgeTokenFile) !== undefined && !LOOPBACK.test(host))
       throw invalid(`a token would go to ${host} in the clear; use https`)
+    if (tlsCa !== undefined) checkAuthorities(tlsCa)
     this.#options = options
     this.server = { host, port: Number(url.port || (isTls ? 443 : 80)) }
     const client =
@@ -55,7 +57,7 @@ export class Access {
   /**
    * Returns the metadata of one call. The token file is read each time, because signing in again replaces it.
    *
-   * @throws {RunnerError} `config_invalid` for a file that cannot be read or holds no token.
+   * @throws {RunnerError} `config_invalid` for a file that cannot be read or holds no token, and never did.
    */
   async metadata(): Promise<Metadata> {
     const { tokenFile, edgeTokenFile } = this.#options
@@ -71,18 +73,31 @@ export class Access {
 
   /** Every token that was read so far, for redaction. */
   get secrets(): readonly string[] {
-    return [...this.#tokens]
+    return [...this.#tokens.values()].flat()
   }
 
+  /** Returns the file's token. A file that is just being replaced may be absent or empty: the last token is used then. */
   async #read(file: string): Promise<string> {
-    const text = await readFile(file, 'utf8').catch((error: unknown) => {
-      throw invalid(`the token file ${file} cannot be read: ${toMessage(error)}`)
-    })
-    const token = text.trim()
-    if (!TOKEN.test(token)) throw invalid(`the file ${file} holds no token, or more than one`)
-    this.#tokens.add(token)
-    return token
+    const tokens = this.#tokens.get(file) ?? []
+    const last = tokens.at(-1)
+    try {
+      const token = await readToken(file)
+      if (token !== last) this.#tokens.set(file, [...tokens, token])
+      return token
+    } catch (error) {
+      if (last === undefined) throw error
+      return last
+    }
   }
+}
+
+async function readToken(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw invalid(`the token file ${file} cannot be read: ${toMessage(error)}`)
+  })
+  const token = text.trim()
+  if (TOKEN.test(token)) return token
+  throw invalid(`the file ${file} holds no token, or more than one`)
 }
 
 function addressOf(gateway: string): URL {

@@ -2,11 +2,12 @@ import { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, type Metadata, status } from '@grpc/grpc-js'
 import { RunnerError, toMessage } from '../errors.ts'
-import { cancelledBy, connector, isServiceError } from '../grpc/channel.ts'
+import { cancelledBy, connector, isServiceError, rpcErrorText } from '../grpc/channel.ts'
+import { RELEASE_DEFAULT, type Release } from '../policy/read/release.ts'
 import type { ProxySettings } from '../proxy-settings.ts'
 import type { Access } from './access.ts'
 import { GatewayFailure } from './gateway-failure.ts'
-import { KNOWN_VERSIONS, protocolOf } from './gateway-version.ts'
+import { KNOWN_VERSIONS, protocolOf, releaseOf } from './gateway-version.ts'
 import {
   ANSWERS,
   type AnswerOf,
@@ -46,6 +47,7 @@ export class Gateway {
   readonly #access: Access
   readonly #client: Client
   readonly #pace: GatewayPace
+  #release = RELEASE_DEFAULT
   #protocol: Protocol = '0.0'
   #services: Services = openshellServices('0.0')
 
@@ -65,12 +67,14 @@ export class Gateway {
     const gateway = new Gateway(options)
     try {
       const { version } = await gateway.call('Health', {}, signal)
-      const protocol = protocolOf(version)
+      const release = releaseOf(version)
+      const protocol = protocolOf(release)
       if (protocol === undefined)
         throw new RunnerError(
           'sandbox_failed',
           `The gateway is OpenShell ${version}; this launcher knows ${KNOWN_VERSIONS}.`,
         )
+      gateway.#release = release
       gateway.#protocol = protocol
       gateway.#services = openshellServices(protocol)
       return gateway
@@ -78,6 +82,11 @@ export class Gateway {
       gateway.close()
       throw error
     }
+  }
+
+  /** The release whose policies the gateway reads. */
+  get release(): Release {
+    return this.#release
   }
 
   get protocol(): Protocol {
@@ -200,6 +209,6 @@ function parseAnswer<N extends CallName>(name: N, answer: unknown): AnswerOf<N> 
 
 export function failureOf(call: string, error: unknown): GatewayFailure {
   if (error instanceof GatewayFailure) return error
-  if (isServiceError(error)) return new GatewayFailure(call, error.code, error.details)
+  if (isServiceError(error)) return new GatewayFailure(call, error.code, rpcErrorText(error))
   return new GatewayFailure(call, status.UNKNOWN, toMessage(error))
 }

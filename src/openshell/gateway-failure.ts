@@ -36,22 +36,14 @@ export class GatewayFailure extends Error {
   readonly code: status
   readonly remedy: GatewayRemedy
 
-  /** `call` is the method's name, `details` the gateway's text. */
+  /** `call` is the method's name, `details` the gateway's text on one line. */
   constructor(call: string, code: status, details: string) {
     const advice = ADVICE[code]
-    const said = details === '' ? '' : `: ${inOneLine(details)}`
+    const said = details === '' ? '' : `: ${details}`
     super(`${call} failed (${status[code]})${said}${advice === undefined ? '' : `; ${advice}`}`)
     this.code = code
     this.remedy = REMEDIES[code] ?? 'again'
   }
-}
-
-/** Puts the text on one line, without the time and the notes that the gRPC library appends. */
-function inOneLine(details: string): string {
-  return details
-    .replace(/\s*\([^()]*Z\)\. Resolution note:.*$/s, '')
-    .replace(/\s+/g, ' ')
-    .replace(/[ .]+$/, '')
 }
 
 export function isFailure(error: unknown, remedy: GatewayRemedy): error is GatewayFailure {

@@ -30,7 +30,7 @@ function ruleMessage({ name, endpoints, binaries }: NetworkRule, key: string): M
   }
 }
 
-/** Words that are numbers in 0.1. An unknown word becomes 0, which is the unspecified value. */
+/** Words that are numbers in 0.1. It refuses a policy with others, which would become 0 here, the unspecified value. */
 const TLS = ['', 'skip', 'terminate', 'passthrough']
 const ENFORCEMENT = ['', 'enforce', 'audit']
 const ACCESS = ['', 'read-only', 'read-write', 'full']
@@ -43,10 +43,11 @@ function numberOf(words: readonly string[], word: string): number {
 function endpointMessage(endpoint: Endpoint): Message<'NetworkEndpoint'> {
   const { port, ports, rules, deny_rules, json_rpc, mcp, credential_binding, ...same } = endpoint
   const all = ports.length > 0 ? ports : port > 0 ? [port] : []
-  const { strict_tool_names, allow_all_known_mcp_methods } = mcp ?? {}
+  const { strict_tool_names, allow_all_known_mcp_methods, versions } = mcp ?? {}
   const options = {
     ...(strict_tool_names === undefined ? {} : { strict_tool_names }),
     ...(allow_all_known_mcp_methods === undefined ? {} : { allow_all_known_mcp_methods }),
+    ...(versions === undefined ? {} : { versions }),
   }
   return {
     ...same,

@@ -37,6 +37,8 @@ export const ENDPOINT = {
   allow_uninspected_credentials: bool(25),
 } as const
 
+export const MCP_OPTIONS = { strict_tool_names: bool(1), allow_all_known_mcp_methods: bool(2) } as const
+
 /** The messages of a policy (OpenShell's package openshell.sandbox.v1), and of JSON as protobuf writes it. */
 export const POLICY_MESSAGES = {
   SandboxPolicy: {
@@ -58,7 +60,7 @@ export const POLICY_MESSAGES = {
     fields: { name: text(1), endpoints: listOf('NetworkEndpoint', 2), binaries: listOf('NetworkBinary', 3) },
   },
   NetworkBinary: { fields: { path: text(1) } },
-  McpOptions: { fields: { strict_tool_names: bool(1), allow_all_known_mcp_methods: bool(2) } },
+  McpOptions: { fields: MCP_OPTIONS },
   NetworkCredentialBinding: { fields: { provider: text(1) } },
   GraphqlOperation: {
     fields: { operation_type: text(1), operation_name: text(2), fields: listOf('string', 3) },

@@ -2,7 +2,7 @@
 // openshell.sandbox.v1 and openshell.datamodel.v1. A message has no name on the wire, so one table holds all of them.
 // Fields that a launcher does not use are left out. test/openshell/protocol.test.ts checks the numbers with OpenShell.
 import { bool, bytes, int32, int64, listOf, mapOf, one, TIMESTAMP, text, uint32 } from '../grpc/definition.ts'
-import { ENDPOINT, POLICY_MESSAGES } from './policy-messages.ts'
+import { ENDPOINT, MCP_OPTIONS, POLICY_MESSAGES } from './policy-messages.ts'
 
 const NOTHING = { fields: {} } as const
 const ANSWERED_BY_SANDBOX = { fields: { sandbox: one('Sandbox', 1) } } as const
@@ -156,6 +156,7 @@ export const MESSAGES_0_1 = {
   GetSandboxLogsRequest: { fields: { ...LOGS, sandbox: text(1), ...scope(6) } },
   SandboxLogLine: { fields: { ...LINE, event_time: one('Timestamp', 102) } },
   Timestamp: TIMESTAMP,
+  McpOptions: { fields: { ...MCP_OPTIONS, versions: listOf('string', 3) } },
   NetworkEndpoint: {
     fields: { ...ENDPOINT, tls_mode: int32(4), enforcement_mode: int32(5), access_preset: int32(6) },
   },

@@ -4,9 +4,13 @@ import { z } from 'zod'
 import { type AskedOnce, chosenOf, toAsked } from '../agui/asked.ts'
 
 const YES =
-  /^(?:y|yes|ok|okay|sure|approved?|allow|accept|go ahead|do it)(?:,? (?:please|thanks|thank you|go ahead|do it))?[.!]*$/i
-const ALWAYS = /^(?:a|always|yes,? always)(?:,? please)?[.!]*$/i
-const NO = /^(?:n|no|deny|decline|refuse|reject|cancel)(?:,? (?:please|thanks|thank you))?[.!]*$/i
+  /^(?:y|yes|yep|yeah|ok|okay|sure|approved?|allow|accept|go ahead|do it|👍)(?:,? (?:please|thanks|thank you|go ahead|do it))?$/iu
+const ALWAYS =
+  /^(?:a|(?:yes,? |allow )?always(?: allow)?)(?:,? \(?(?:in|for) this session\)?)?(?:,? please)?$/i
+const NO =
+  /^(?:n|no|nope|nah|deny|decline|refuse|reject|cancel|stop|don[’']t|do not|👎)(?:,? (?:please|thanks|thank you))?$/iu
+/** Marks around a word, as in the question itself, and punctuation behind it. */
+const AROUND = /^[\s*_`"'“”‘’]+|[\s*_`"'“”‘’.!…]+$/g
 /** Characters that are shown of a tool call's arguments; a file that is written may be long. */
 const INPUT_CHARS = 2000
 
@@ -66,9 +70,13 @@ export function answersOf([first]: readonly Interrupt[], words: string): ResumeE
 function payloadOf({ kind, choices }: AskedOnce, interrupt: Interrupt, said: string): unknown {
   if (kind === 'questions') return { answers: choicesOf(choices, said) }
   if (kind === 'other' && fieldsOf(interrupt) !== undefined) return formOf(fieldsOf(interrupt) ?? [], said)
-  if (YES.test(said)) return { approved: true }
-  if (kind === 'call' && ALWAYS.test(said)) return { approved: true, remember: true }
-  return NO.test(said) ? { approved: false } : { approved: false, message: said }
+  if (isSaid(YES, said)) return { approved: true }
+  if (kind === 'call' && isSaid(ALWAYS, said)) return { approved: true, remember: true }
+  return isSaid(NO, said) ? { approved: false } : { approved: false, message: said }
+}
+
+function isSaid(word: RegExp, said: string): boolean {
+  return word.test(said.replace(AROUND, ''))
 }
 
 /** Takes one line for each question. A text with another number of lines is the answer to every question. */
@@ -91,19 +99,26 @@ function fieldsOf({ responseSchema }: Interrupt): Fields | undefined {
 }
 
 function formOf(fields: Fields, said: string): object {
-  if (NO.test(said)) return { action: 'decline' }
+  if (isSaid(NO, said)) return { action: 'decline' }
   const [only] = fields
-  if (only === undefined) return YES.test(said) ? { action: 'accept' } : { action: 'decline' }
-  const given = fields.length === 1 ? [[only[0], said] as const] : linesOf(said)
-  const types = new Map(fields)
-  const content = given.map(([name, value]) => [name, asType(types.get(name), value)])
+  if (only === undefined) return isSaid(YES, said) ? { action: 'accept' } : { action: 'decline' }
+  const given = fields.length === 1 ? [[...only, said] as const] : linesOf(fields, said)
+  // Words that fill in nothing are not an agreement to an empty form.
+  if (given.length === 0) return { action: 'decline' }
+  const content = given.map(([name, type, value]) => [name, asType(type, value)])
   return { action: 'accept', content: Object.fromEntries(content) }
 }
 
-function linesOf(said: string): (readonly [string, string])[] {
+/** Reads lines `name: value`, also as items of a list. A name that the form lacks is kept, so that it is refused by name. */
+function linesOf(
+  fields: Fields,
+  said: string,
+): (readonly [name: string, type: string | undefined, value: string])[] {
   return said.split('\n').flatMap((line) => {
-    const at = line.indexOf(':')
-    return at < 0 ? [] : [[line.slice(0, at).trim(), line.slice(at + 1).trim()] as const]
+    const [, name = '', value = ''] = /^[\s*-]*([^:]+?)[\s*]*:[\s*]*(.*?)\s*$/.exec(line) ?? []
+    if (name === '') return []
+    const field = fields.find((one) => one[0].toLowerCase() === name.toLowerCase())
+    return [[field?.[0] ?? name, field?.[1], value] as const]
   })
 }
 
@@ -111,8 +126,8 @@ function linesOf(said: string): (readonly [string, string])[] {
 function asType(type: string | undefined, value: string): unknown {
   if ((type === 'number' || type === 'integer') && value !== '' && !Number.isNaN(Number(value)))
     return Number(value)
-  if (type === 'boolean' && (YES.test(value) || value === 'true')) return true
-  if (type === 'boolean' && (NO.test(value) || value === 'false')) return false
+  if (type === 'boolean' && (isSaid(YES, value) || value === 'true')) return true
+  if (type === 'boolean' && (isSaid(NO, value) || value === 'false')) return false
   if (type === 'array') return value.split(',').map((part) => part.trim())
   return value
 }

@@ -35,7 +35,7 @@ export class CursorFile {
     this.#seq = seq
   }
 
-  /** Opens the file, or creates it. @throws {RunnerError} `config_invalid` for a file that cannot be relied on. */
+  /** Opens the file, or creates it, and writes it once. @throws {RunnerError} `config_invalid` for a file that cannot be relied on. */
   static async open({ file, workspace, sessionId, isResume }: CursorFileOptions): Promise<CursorFile> {
     try {
       const place = await placeOf(file, workspace)
@@ -43,10 +43,11 @@ export class CursorFile {
       const text = await folder.use(() => readCursor(folder, place.entry.name))
       if (text === undefined && isResume)
         throw new Error('it is not there, and IS_RESUME says that the session goes on')
-      if (text !== undefined) return new CursorFile(place, { sessionId, seq: seqIn(text, sessionId) })
-      const made = new CursorFile(place, { sessionId, seq: 0 })
-      await made.save(0)
-      return made
+      const seq = text === undefined ? 0 : seqIn(text, sessionId)
+      const cursor = new CursorFile(place, { sessionId, seq })
+      // A file that cannot be written would hold up each message after the first.
+      await cursor.save(seq)
+      return cursor
     } catch (error) {
       const message = `ACP_MESSAGE_CURSOR_FILE: ${toMessage(error)}. It says which messages were run already, so nothing is run without it.`
       throw new RunnerError('config_invalid', message)

@@ -93,7 +93,7 @@ export class Delivery {
         if (failure.remedy === 'refused' && (!isRenewed || refusals > 1)) throw failure
         if (failure.remedy === 'token' && !isRenewed) throw asRefused(failure)
         if (isRenewed && refusals === 1) continue
-        this.#options.state.interrupted(failure.message)
+        this.#options.state.interrupted('push', failure.message)
         await this.#backOff.pause(signal)
       }
     }
@@ -105,7 +105,7 @@ export class Delivery {
       this.#isUnsure = false
     }
     this.#backOff.reset()
-    this.#options.state.connected()
+    this.#options.state.connected('push')
     linkPushed.publish({ to: push.to, isTaken: true })
   }
 
@@ -126,39 +126,50 @@ export class Delivery {
 
   /**
    * Whether the server has the message. Only one is in progress, so an equal one after the last acknowledged is it. A watch
-   * has no end, so it begins at the acknowledged one, which the server has: nothing is concluded before that comes.
+   * has no end, so it begins at the acknowledged one, which the server has: nothing is concluded before that comes. A
+   * server that has lost it shows by the session's other messages that it was heard.
    *
    * @throws {LinkFailure} `again`: a server that was not heard has not said that it lacks the message.
    */
-  async #isStored(
-    push: LinkPush,
-    { token, signal }: { token: string | undefined; signal: AbortSignal },
-  ): Promise<boolean> {
-    const { server, callMs, lookMs } = this.#options
+  async #isStored(push: LinkPush, call: Call): Promise<boolean> {
     const last = this.#acknowledged
-    let isHeard = last === 0
+    for (const after of new Set([Math.max(0, last - 1), 0])) {
+      const { isHeard, seq } = await this.#search(push, { ...call, after })
+      if (seq !== undefined) this.#stored(push, seq)
+      if (isHeard || last === 0) return seq !== undefined
+    }
+    const text = `The control plane shows no message of this session, not even number ${last}, which it acknowledged. So it is not known whether it has the next one, which waits.`
+    throw new LinkFailure(text, { remedy: 'again' })
+  }
+
+  /** Looks at the messages after `after` until the server is silent. */
+  async #search(
+    push: LinkPush,
+    { after, token, signal }: Call & { after: number },
+  ): Promise<{ isHeard: boolean; seq?: number }> {
+    const { server, callMs, lookMs } = this.#options
+    let isHeard = false
     const quiet = new Quiet(signal)
     try {
-      const onOpen = (): void => quiet.after(isHeard ? lookMs : callMs)
-      for await (const message of server.watch(Math.max(0, last - 1), {
-        token,
-        signal: quiet.signal,
-        onOpen,
-      })) {
+      const onOpen = (): void => quiet.after(callMs)
+      for await (const message of server.watch(after, { token, signal: quiet.signal, onOpen })) {
         isHeard = true
         quiet.after(lookMs)
         const { seq, event_type, payload } = message
-        if (seq <= last || event_type !== push.type || payload !== push.payload) continue
-        this.#stored(push, seq)
-        return true
+        const isIt = seq > this.#acknowledged && event_type === push.type && payload === push.payload
+        if (isIt) return { isHeard, seq }
       }
     } finally {
       quiet.close()
     }
-    if (isHeard && quiet.signal.aborted) return false
-    const text = 'The control plane was not heard when it was asked whether it has a message.'
-    throw new LinkFailure(text, { remedy: 'again' })
+    if (quiet.signal.aborted) return { isHeard }
+    throw new LinkFailure('The control plane ended its answer to what messages it has.', { remedy: 'again' })
   }
+}
+
+interface Call {
+  token: string | undefined
+  signal: AbortSignal
 }
 
 /** A signal that is aborted when nothing came for a while, or with the other one. */

@@ -19,6 +19,8 @@ export interface InboxOptions {
   pace: Pace
   /** Milliseconds after which the watch is begun again, to get messages that the server did not deliver. */
   watchMs: number
+  /** Milliseconds after which a watch that brought no message and was not refused is taken for accepted. */
+  lookMs: number
   threadId: string
   /** Seq of the last message that an earlier process or start has accepted. */
   after: number
@@ -36,14 +38,17 @@ export interface InboxOptions {
 export class Inbox {
   readonly #options: InboxOptions
   readonly #backOff: BackOff
-  /** Seq of the last message that was seen, of any type. */
+  /** Seq of the last message that was seen, of any type; and what it was when the watch in progress began. */
   #seen: number
+  #seenBefore: number
+  readonly #taken = new Set<number>()
   #accepted: number
 
   constructor(options: InboxOptions) {
     this.#options = options
     this.#backOff = new BackOff(options.pace)
     this.#seen = options.after
+    this.#seenBefore = options.after
     this.#accepted = options.after
   }
 
@@ -71,7 +76,7 @@ export class Inbox {
           throw new LinkFailure(message, { remedy: 'refused' })
         if (isTokens && refusals <= 1)
           logger.debug({ reason: message }, 'the watch is begun with a new token')
-        else state.interrupted(message)
+        else state.interrupted('watch', message)
       }
       // Also after a clean end: a server that closes at once must not be called in a tight loop.
       await this.#backOff.pause(signal)
@@ -79,27 +84,49 @@ export class Inbox {
   }
 
   async #watch(token: string | undefined, signal: AbortSignal): Promise<void> {
-    const { server, state, watchMs } = this.#options
-    await within({ signal, timeoutMs: watchMs }, async (limit) => {
-      const onOpen = (): void => state.connected()
-      for await (const message of server.watch(this.#seen, { token, signal: limit, onOpen })) {
-        this.#backOff.reset()
-        await this.#take(message, signal)
-        this.#seen = Math.max(this.#seen, message.seq)
-      }
-    })
+    const { server, state, watchMs, lookMs } = this.#options
+    // A number is given before its message is stored, so a lower one may be stored later: what came since the last watch
+    // began is asked for again.
+    const after = this.#seenBefore
+    this.#seenBefore = this.#seen
+    let settling: NodeJS.Timeout | undefined
+    const settled = (): void => {
+      clearTimeout(settling)
+      state.connected('watch')
+      this.#backOff.reset()
+    }
+    const onOpen = (): void => {
+      settling = setTimeout(settled, lookMs)
+    }
+    try {
+      await within({ signal, timeoutMs: watchMs }, async (limit) => {
+        for await (const message of server.watch(after, { token, signal: limit, onOpen })) {
+          settled()
+          await this.#take(message, signal)
+          this.#seen = Math.max(this.#seen, message.seq)
+        }
+      })
+    } finally {
+      clearTimeout(settling)
+    }
   }
 
   /** Resolves when the message is accepted for good. Tries again if it cannot be accepted yet: none is skipped. */
   async #take(message: SessionMessage, signal: AbortSignal): Promise<void> {
     const { seq, event_type } = message
-    const { isOld, save, logger, threadId } = this.#options
-    if (event_type !== 'user' || seq <= this.#accepted) return
+    const { after, isOld, save, logger, threadId } = this.#options
+    if (event_type !== 'user' || this.#taken.has(seq)) return
+    if (seq <= after) {
+      const words = 'a message of the platform is skipped: its number is not after that of an earlier start'
+      logger.warn({ seq, accepted: after }, words)
+      return
+    }
     if (isOld(message)) logger.info({ seq }, 'a message of before this start is left to the initial prompt')
     else await this.#submit(message, signal)
     if (signal.aborted) return
-    await save(seq)
-    this.#accepted = seq
+    this.#accepted = Math.max(this.#accepted, seq)
+    await save(this.#accepted)
+    this.#taken.add(seq)
     linkReceived.publish({ threadId })
   }
 

@@ -1,6 +1,6 @@
-import { type Client, Metadata, status } from '@grpc/grpc-js'
+import { type Client, Metadata, type ServiceError, status } from '@grpc/grpc-js'
 import { toMessage } from '../errors.ts'
-import { cancelledBy, connector, isServiceError, trust } from '../grpc/channel.ts'
+import { cancelledBy, connector, isServiceError, rpcErrorText, trust } from '../grpc/channel.ts'
 import type { Method } from '../grpc/definition.ts'
 import type { ProxySettings } from '../proxy-settings.ts'
 import { MARKER } from '../redaction/redacted-text.ts'
@@ -26,11 +26,18 @@ const REFUSALS: Readonly<Partial<Record<status, Remedy>>> = {
   [status.NOT_FOUND]: 'refused',
   [status.UNIMPLEMENTED]: 'unsupported',
   [status.INVALID_ARGUMENT]: 'unfit',
+  // The server has it, or never takes it: sending it again changes nothing.
+  [status.ALREADY_EXISTS]: 'unfit',
   [status.OUT_OF_RANGE]: 'unfit',
 }
+const NO_ANSWER = 'No connection: nothing answers there.'
 const SURE: ReadonlySet<status> = new Set([status.RESOURCE_EXHAUSTED, status.FAILED_PRECONDITION])
 /** The library's error texts for a request that was not sent. */
 const NOT_SENT = /^(?:No connection established|Name resolution failed|Failed to connect)/
+/** The library's error text for an answer of something on the way, which speaks HTTP and no gRPC. */
+const OF_ANOTHER = /^Received HTTP status code /
+/** What servers of Go, Node and Java say of a request that is above their limit, and would be again. */
+const TOO_LARGE = /larger than max|exceeds maximum size/i
 
 /** A client of the control plane's message service, with the calls that a runner may make. */
 export class MessageServer {
@@ -80,30 +87,33 @@ export class MessageServer {
     { token, signal, onOpen }: { token: string | undefined; signal: AbortSignal; onOpen?(): void },
   ): AsyncGenerator<SessionMessage> {
     const { path, requestSerialize, responseDeserialize } = this.#service.WatchSessionMessages
+    const { sessionId, callMs } = this.#options
     const client = this.#connect()
+    const stream = client.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      { session_id: sessionId, after_seq: String(after) },
+      metadataOf(token),
+    )
+    // The loop below handles errors. This handler ignores one from a cancellation before the loop.
+    stream.on('error', () => undefined)
+    const release = cancelledBy(signal, stream)
+    let isLate = false
+    // A connection that fails ends the stream with its cause. One that hangs does not.
+    client.waitForReady(Date.now() + callMs, (error) => {
+      if (error === undefined || error === null) return onOpen?.()
+      isLate = true
+      stream.cancel()
+    })
     try {
-      await ready(client, this.#options.callMs, signal)
-      onOpen?.()
-      const request = { session_id: this.#options.sessionId, after_seq: String(after) }
-      const stream = client.makeServerStreamRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        request,
-        metadataOf(token),
-      )
-      // The loop below handles errors. This handler ignores one from a cancellation before the loop.
-      stream.on('error', () => undefined)
-      const release = cancelledBy(signal, stream)
-      try {
-        for await (const message of stream) yield SessionMessage.parse(message)
-      } finally {
-        release()
-        stream.cancel()
-      }
+      for await (const message of stream) yield SessionMessage.parse(message)
     } catch (error) {
-      if (!signal.aborted) throw failureOf(error, token)
+      if (signal.aborted) return
+      throw isLate ? new LinkFailure(NO_ANSWER, { remedy: 'again' }) : failureOf(error, token)
     } finally {
+      release()
+      stream.cancel()
       client.close()
     }
   }
@@ -150,18 +160,6 @@ function unary(
   })
 }
 
-function ready(client: Client, timeoutMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => client.close()
-    signal.addEventListener('abort', stop, { once: true })
-    client.waitForReady(Date.now() + timeoutMs, (error) => {
-      signal.removeEventListener('abort', stop)
-      if (error === undefined || error === null) resolve()
-      else reject(new LinkFailure(`No connection: ${toMessage(error)}`, { remedy: 'again' }))
-    })
-  })
-}
-
 function metadataOf(token: string | undefined): Metadata {
   const metadata = new Metadata()
   // Exactly one value: the server treats two values as none.
@@ -174,10 +172,17 @@ function failureOf(error: unknown, token: string | undefined): LinkFailure {
   if (error instanceof LinkFailure) return error
   if (!isServiceError(error)) return new LinkFailure(toMessage(error), { remedy: 'again' })
   const { code, details } = error
-  const remedy = REFUSALS[code] ?? 'again'
+  const remedy = remedyOf(error)
   const isUnsure = remedy === 'again' && !SURE.has(code) && !NOT_SENT.test(details)
-  const said = token === undefined ? details : details.replaceAll(token, MARKER)
+  const words = rpcErrorText(error)
+  const said = token === undefined ? words : words.replaceAll(token, MARKER)
   return new LinkFailure(`${status[code]}: ${said}`, { remedy, isUnsure })
+}
+
+function remedyOf({ code, details }: ServiceError): Remedy {
+  if (OF_ANOTHER.test(details)) return 'again'
+  if (code === status.RESOURCE_EXHAUSTED && TOO_LARGE.test(details)) return 'unfit'
+  return REFUSALS[code] ?? 'again'
 }
 
 function timeOf(ms: number): { completed_at: { seconds: string; nanos: number } } {

@@ -160,8 +160,14 @@ function isTooLong(event: AguiEvent): boolean {
 }
 
 function message(type: string, payload: string | object): LinkPush {
-  const text = typeof payload === 'string' ? cut(payload, PAYLOAD_CHARS_MAX) : JSON.stringify(payload)
+  const text =
+    typeof payload === 'string' ? storable(cut(payload, PAYLOAD_CHARS_MAX)) : JSON.stringify(payload)
   return { to: 'messages', type, payload: text }
+}
+
+/** Replaces what a server refuses each time: its gRPC half of a surrogate pair, its database a NUL. */
+function storable(text: string): string {
+  return Buffer.from(text).toString().replaceAll('\0', '\ufffd')
 }
 
 function argumentsOf(text: string): unknown {

@@ -1,6 +1,6 @@
 import { inBackground } from '../background.ts'
 import { isCode } from '../errors.ts'
-import { readPem } from '../grpc/channel.ts'
+import { checkAuthorities } from '../grpc/channel.ts'
 import type { LinkSettings } from '../link-settings.ts'
 import type { ProxySettings } from '../proxy-settings.ts'
 import type { Redactor } from '../redaction/redactor.ts'
@@ -90,6 +90,7 @@ export async function openPlatformLink(options: PlatformLinkOptions): Promise<Pl
     ...start,
     threadId: sessionId,
     watchMs: times.watch,
+    lookMs: times.look,
     submit: (input) => options.threads.submit(input),
     interrupts: () => interruptsOf(options.threads, sessionId),
     tell: (text) => delivery.deliver(assistant(options.redactor.redactText(text)), pushing.signal),
@@ -218,10 +219,10 @@ async function interruptsOf(threads: Pick<Threads, 'view'>, threadId: string) {
   }
 }
 
-/** Adds the link's own CA file. @throws {RunnerError} `config_invalid` when that file cannot be read. */
+/** Adds the link's own CA file. @throws {RunnerError} `config_invalid` when that file holds no certificate. */
 function authorities(common: readonly string[], own: string | undefined): string[] {
   if (own === undefined) return [...common]
-  readPem(own, 'CA file')
+  checkAuthorities(own)
   return [...common, own]
 }
 

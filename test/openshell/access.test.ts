@@ -64,6 +64,11 @@ test('a token that ends is read anew; one that is not replaced is said to have e
   server.tokens.add('token-three')
   server.onUnauthorized = () => void file('token', 'token-three')
   await gateway.call('ListSandboxes', {}, signal)
+  // Whoever signs in anew may empty the file before it is written.
+  file('token', '')
+  await gateway.call('ListSandboxes', {}, signal)
+  rmSync(join(folder, 'token'))
+  await gateway.call('ListSandboxes', {}, signal)
 })
 
 test('what a caller shows to Cloudflare Access', async () => {

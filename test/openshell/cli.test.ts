@@ -8,7 +8,8 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { parsePort } from '../../src/cli/openshell-gateway.ts'
-import { planSandbox } from '../../src/cli/openshell-plan.ts'
+import { checkPolicies, planSandbox } from '../../src/cli/openshell-plan.ts'
+import { releaseOf } from '../../src/openshell/gateway-version.ts'
 import { GatewayServer } from '../support/openshell-gateway.ts'
 
 let folder = ''
@@ -74,8 +75,8 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-async function openServer(port = 1): Promise<GatewayServer> {
-  server = new GatewayServer({ port })
+async function openServer(port = 1, version = '0.0.111'): Promise<GatewayServer> {
+  server = new GatewayServer({ port, version })
   await server.open()
   return server
 }
@@ -152,7 +153,7 @@ test('a launcher that is killed: what it left is told, used and removed', async 
   expect(exec).toEqual({ code: 9, stdout: 'out\n', stderr: 'err\n' })
   expect(logs).toMatchObject({
     code: 0,
-    stdout: '2026-09-21T14:13:20.000Z supervisor INFO policy loaded for box\n',
+    stdout: '2026-09-21T14:13:20.000Z supervisor INFO policy loaded for box\ufffd[2J\ufffd2027\n',
   })
   expect(absent).toMatchObject({
     code: 6,
@@ -178,6 +179,43 @@ test('a command that ends by itself: its code before it answered is a failed lau
     'why\nagui-runner: /bin/sh ended with 7 before it answered. The sandbox box is deleted.\n',
   )
   expect(gateway.leftovers).toEqual([])
+})
+
+const POLICIES = {
+  binding: 'credential_binding: { provider: p }',
+  revisions:
+    'protocol: mcp, enforcement: enforce, mcp: { versions: ["2025-11-25"] }, rules: [{ allow: { method: tools/call } }]',
+  typo: 'protocol: rest, access: full, enforcement: enforced',
+}
+const policyFile = (name: keyof typeof POLICIES): string => {
+  const file = join(folder, `${name}.yaml`)
+  const endpoint = `{ host: a.example, port: 443, ${POLICIES[name]} }`
+  const rule = `{ endpoints: [${endpoint}], binaries: [{ path: /usr/bin/git }] }`
+  writeFileSync(file, `version: 1\nnetwork_policies:\n  a: ${rule}\n`)
+  return file
+}
+
+test('a policy that the gateway’s release does not know is refused before anything is made', async () => {
+  const gateway = await openServer(1, '0.0.95')
+  const { code, stderr } = await run('launch', '--name', 'box', '--policy', policyFile('binding'))
+  expect(code).toBe(2)
+  expect(stderr).toMatch(/OpenShell 0\.0\.95 would refuse the policy:\n.*needs OpenShell 0\.0\.103/)
+  expect(gateway.count('CreateSandbox')).toBe(0)
+})
+
+test.each([
+  ['binding', '0.0.111', undefined],
+  ['revisions', '0.0.111', 'mcp.versions needs OpenShell 0.1.0'],
+  ['revisions', '0.1.5', undefined],
+  ['typo', '0.0.111', undefined],
+  ['typo', '0.1.0', 'enforced'],
+] as const)('a policy with %s for %s', async (name, version, refusal) => {
+  const flags = { ...FLAGS, policy: policyFile(name) }
+  const { plan } = await planSandbox(flags, { command: [], env: {} })
+  expect(plan.policy?.network_policies?.['a']?.endpoints).toHaveLength(1)
+  const checked = checkPolicies(flags, releaseOf(version))
+  if (refusal === undefined) await checked
+  else await expect(checked).rejects.toThrow(refusal)
 })
 
 const FLAGS = {

@@ -256,6 +256,18 @@ test('a policy of everything, on the wire and back, in both forms', () => {
   })
 })
 
+test('the revisions of MCP reach the releases that read them', () => {
+  const endpoint =
+    '{ host: a.example, port: 443, protocol: mcp, enforcement: enforce, mcp: { versions: ["2025-11-25"] }, rules: [{ allow: { method: tools/call } }] }'
+  const text = `version: 1\nnetwork_policies: { a: { endpoints: [${endpoint}], binaries: [{ path: /usr/bin/git }] } }\n`
+  const { policy } = parsePolicy(text, { file: 'made', release: [0, 1, 5] })
+  if (policy === undefined) throw new Error('no policy')
+  const { requestSerialize, requestDeserialize } = openshellServices('0.1').CreateSandbox
+  expect(requestDeserialize(requestSerialize({ spec: { policy: policyMessage(policy) } }))).toMatchObject({
+    spec: { policy: { network_policies: { a: { endpoints: [{ mcp: { versions: ['2025-11-25'] } }] } } } },
+  })
+})
+
 test('the image’s policy is one that can be sent', () => {
   const { policy } = parsePolicy(readFileSync('policy.yaml', 'utf8'), { file: 'policy.yaml' })
   if (policy === undefined) throw new Error('policy.yaml')

@@ -38,6 +38,16 @@ test.each<[string, Interrupt, string, unknown]>([
   ['a call', CALL, 'No', { approved: false }],
   ['a call', CALL, 'no, thanks.', { approved: false }],
   ['a call', CALL, 'yes, but in /tmp', { approved: false, message: 'yes, but in /tmp' }],
+  ['a call', CALL, '**yes**', { approved: true }],
+  ['a call', CALL, '"Yeah".', { approved: true }],
+  ['a call', CALL, '👍', { approved: true }],
+  ['a call', CALL, 'Allow always!', { approved: true, remember: true }],
+  ['a call', CALL, 'always (in this session)', { approved: true, remember: true }],
+  ['a call', CALL, 'always ask me', { approved: false, message: 'always ask me' }],
+  ['a call', CALL, '`no`', { approved: false }],
+  ['a call', CALL, 'don’t', { approved: false }],
+  ['a call', CALL, 'not yes', { approved: false, message: 'not yes' }],
+  ['a call', CALL, 'yes?', { approved: false, message: 'yes?' }],
   ['a call', CALL, 'yesterday', { approved: false, message: 'yesterday' }],
   ['a plan', PLAN, 'go ahead', { approved: true }],
   ['a plan', PLAN, 'always', { approved: false, message: 'always' }],
@@ -68,6 +78,13 @@ test.each<[string, Interrupt, string, unknown]>([
     'name: a: b\non: no',
     { action: 'accept', content: { name: 'a: b', on: false } },
   ],
+  [
+    'a form',
+    form({ name: { type: 'string' }, on: { type: 'boolean' } }),
+    '- **Name**: a\n- ON: yes!\n- more: 1',
+    { action: 'accept', content: { name: 'a', on: true, more: '1' } },
+  ],
+  ['a form', form({ name: {}, on: {} }), 'what is it for?', { action: 'decline' }],
 ])('of %s %j the words %j are the answer %j', (_kind, asked, words, payload) => {
   expect(answersOf([asked], words)).toEqual([{ interruptId: 'i', status: 'resolved', payload }])
 })

@@ -31,6 +31,10 @@ test('a text is one message, trimmed; an empty one and a person’s are none', (
   ])
 })
 
+test('what no server stores is replaced: half a character, and a NUL', () => {
+  expect(messages(...text('a', 'a\ud83d b\0 😀'))).toEqual([['assistant', 'a\ufffd b\ufffd 😀']])
+})
+
 test.each([
   ['{"command":"ls"}', { command: 'ls' }],
   ['', {}],

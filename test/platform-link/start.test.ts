@@ -70,6 +70,22 @@ test('a cursor that is not there ends a resume, and one that lies elsewhere or b
   await expect(bench.open(withCursor())).rejects.toThrow(/ACP_MESSAGE_CURSOR_FILE/)
 })
 
+test('a cursor that cannot be written ends the start', async () => {
+  write(text(7))
+  mkdirSync(`${cursor()}.new`)
+  await expect(bench.open(withCursor())).rejects.toThrow('ACP_MESSAGE_CURSOR_FILE')
+})
+
+test('what a cursor of the future skips is logged', async () => {
+  write(text(1_000_000))
+  const runner = await bench.open(withCursor())
+  await bench.plane.until(() => bench.plane.watching > 0)
+  const seq = bench.plane.say('too early')
+  await expect
+    .poll(() => runner.lines.join(''), { timeout: 10_000 })
+    .toContain(`"seq":${seq},"accepted":1000000,"msg":"a message of the platform is skipped`)
+})
+
 test('the prompt that came as a file is not run again as the first message, and what was said since is', async () => {
   bench.plane.say('the prompt', LONG_AGO)
   bench.plane.say('said meanwhile', LONG_AGO)

@@ -76,6 +76,8 @@ export class ControlPlane {
   /** The bearers that the token endpoint was asked with. */
   readonly asked: string[] = []
   tokenStatus = 200
+  /** How often a watch was begun. */
+  watches = 0
   readonly #watchers = new Set<ServerWritableStream<object, object>>()
   #seq = 1000
   #server: Server | undefined
@@ -172,6 +174,11 @@ export class ControlPlane {
     return row.seq
   }
 
+  /** Delivers a message that is stored, late or once more. */
+  redeliver(seq: number): void {
+    for (const row of this.messages) if (row.seq === seq) this.#deliver(row)
+  }
+
   /** Every token that was given is taken no more, and streams that stand on one are cut. */
   expireTokens(code = status.UNAUTHENTICATED): void {
     this.good.clear()
@@ -223,6 +230,8 @@ export class ControlPlane {
   }
 
   #watch(call: ServerWritableStream<{ after_seq: string; session_id?: string }, object>): void {
+    this.watches += 1
+    this.#changed()
     const refusal = this.#refusal(call.metadata, call.request.session_id ?? '') ?? this.faults.refuseWatch?.()
     if (refusal !== undefined) return void call.emit('error', refusal)
     if (this.faults.isSilent === true) return

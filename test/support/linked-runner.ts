@@ -31,7 +31,8 @@ export interface Bench {
   close(): Promise<void>
 }
 
-interface OpenOptions extends Partial<Pick<PlatformLinkOptions, 'caFiles' | 'firstPrompt' | 'flushMs'>> {
+interface OpenOptions
+  extends Partial<Pick<PlatformLinkOptions, 'caFiles' | 'firstPrompt' | 'flushMs' | 'times'>> {
   variables?: Record<string, string>
   /** Of the process, for its proxies. */
   env?: Record<string, string>
@@ -50,7 +51,7 @@ export async function openBench(
   return {
     plane,
     directory,
-    async open({ variables = {}, env = {}, caFiles = [], firstPrompt, flushMs = 3000 } = {}) {
+    async open({ variables = {}, env = {}, caFiles = [], firstPrompt, flushMs = 3000, times = TIMES } = {}) {
       const lines: string[] = []
       const logger = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) })
       let link: PlatformLink | undefined
@@ -65,7 +66,7 @@ export async function openBench(
             const { workspace, platformLink: settings } = config
             const proxies = proxySettings(env)
             const parts = { threads, storage, workspace, settings, redactor, logger, proxies, caFiles }
-            link = await openPlatformLink({ ...parts, firstPrompt, flushMs, times: TIMES })
+            link = await openPlatformLink({ ...parts, firstPrompt, flushMs, times })
             return link
           },
         },

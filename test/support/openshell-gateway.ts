@@ -336,7 +336,11 @@ export class GatewayServer {
       this.sshTokens.set(token, { sandbox: sandbox.id, open: 0 })
       return { token }
     }
-    const line = { level: 'INFO', source: 'supervisor', message: `policy loaded for ${sandbox.name}` }
+    const line = {
+      level: 'INFO',
+      source: 'supervisor',
+      message: `policy loaded for ${sandbox.name}\u001b[2J\n2027`,
+    }
     return { logs: [{ ...line, timestamp_ms: 1_790_000_000_000, event_time: { seconds: 1_790_000_000 } }] }
   }
 

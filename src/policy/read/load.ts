@@ -5,7 +5,7 @@ import { type Finding, type Path, PolicyDocument, type Problem } from './documen
 import { checkEndpoint } from './endpoint-checks.ts'
 import type { PolicyMode } from './fields.ts'
 import { PolicyError } from './policy-error.ts'
-import { RELEASE_DEFAULT, type Release } from './release.ts'
+import { formatRelease, RELEASE_DEFAULT, type Release } from './release.ts'
 import { checkRelease } from './release-checks.ts'
 import { checkRules } from './rule-checks.ts'
 import { type Policy, policySchema } from './schema.ts'
@@ -43,19 +43,21 @@ export function parsePolicy(
 }
 
 /**
- * Reads and parses `file` as the typed loader does. Warnings are ignored.
+ * Reads and parses `file` as the typed loader of the release does. Warnings are ignored.
  *
  * @throws {PolicyError} when the file cannot be read or OpenShell would refuse it.
  */
-export async function loadPolicy(file: string): Promise<Policy> {
+export async function loadPolicy(file: string, release: Release = RELEASE_DEFAULT): Promise<Policy> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error)
     throw new PolicyError(`cannot read the policy ${file}: ${reason}`, { cause: error })
   })
-  const { policy, problems } = parsePolicy(text, { file })
+  const { policy, problems } = parsePolicy(text, { file, release })
   if (policy !== undefined) return policy
   const lines = problems.map(formatProblem).join('\n')
-  throw new PolicyError(`OpenShell would refuse the policy:\n${lines}`, { problems })
+  throw new PolicyError(`OpenShell ${formatRelease(release)} would refuse the policy:\n${lines}`, {
+    problems,
+  })
 }
 
 /** Returns `FILE:LINE:COL: message`, as compilers print it. */
