@@ -1,3 +1,4 @@
+import { threadAddress } from '../model/address.ts'
 import { shownName } from '../model/attention.ts'
 import type { ThreadShape } from '../model/thread-shapes.ts'
 
@@ -37,12 +38,16 @@ export async function askToNotify(): Promise<void> {
 
 function showNotification(thread: ThreadShape): void {
   if (typeof Notification === 'undefined' || Notification.permission !== 'granted') return
-  const notification = new Notification('An agent needs you', {
-    body: shownName(thread),
-    tag: thread.threadId,
-  })
-  notification.onclick = () => {
-    window.focus()
-    location.hash = `#/${encodeURIComponent(thread.threadId)}`
+  try {
+    const notification = new Notification('An agent needs you', {
+      body: shownName(thread),
+      tag: thread.threadId,
+    })
+    notification.onclick = () => {
+      window.focus()
+      location.hash = threadAddress(thread.threadId)
+    }
+  } catch {
+    // Chrome on Android lets only a service worker do that. The title of the tab says it.
   }
 }

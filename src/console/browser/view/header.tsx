@@ -6,6 +6,7 @@ import { applyTheme, keptTheme, nextTheme } from '../state/theme.ts'
 
 interface HeaderProps {
   readiness: Readiness | { problem: string } | undefined
+  isKnown: boolean
   onCheck(): void
   isListShown: boolean
   onShowList(): void
@@ -14,7 +15,7 @@ interface HeaderProps {
 }
 
 export function Header(props: HeaderProps): VNode {
-  const { readiness, onCheck, isListShown, onShowList, onShowFiles, onShowKeys } = props
+  const { readiness, isKnown, onCheck, isListShown, onShowList, onShowFiles, onShowKeys } = props
   const [theme, setTheme] = useState(keptTheme())
   const [mayAsk, setMayAsk] = useState(canAskToNotify())
   const turn = (): void => {
@@ -34,7 +35,7 @@ export function Header(props: HeaderProps): VNode {
         Threads
       </button>
       <h1>agui-runner</h1>
-      <ReadinessPanel readiness={readiness} onCheck={onCheck} />
+      <ReadinessPanel readiness={readiness} isKnown={isKnown} onCheck={onCheck} />
       <button type="button" class="quiet" title="Files of the workspace (f)" onClick={onShowFiles}>
         Files
       </button>
@@ -65,16 +66,18 @@ export function Header(props: HeaderProps): VNode {
   )
 }
 
-type PanelProps = Pick<HeaderProps, 'readiness' | 'onCheck'>
+type PanelProps = Pick<HeaderProps, 'readiness' | 'isKnown' | 'onCheck'>
 
 /** Says in words whether a run would work, whether a mock answers and whether the policy holds; the panel has the reasons. */
-function ReadinessPanel({ readiness, onCheck }: PanelProps): VNode {
+function ReadinessPanel({ readiness, isKnown, onCheck }: PanelProps): VNode {
   const isAsked = readiness === undefined
-  const words = isAsked
-    ? [{ word: 'checking…', level: 'dim' }]
-    : 'problem' in readiness
-      ? [{ word: 'cannot be asked', level: 'bad' }]
-      : headlinesOf(readiness)
+  const words = !isKnown
+    ? [{ word: 'unknown', level: 'dim' }]
+    : isAsked
+      ? [{ word: 'checking…', level: 'dim' }]
+      : 'problem' in readiness
+        ? [{ word: 'cannot be asked', level: 'bad' }]
+        : headlinesOf(readiness)
   const isBad = !isAsked && 'isReady' in readiness && !readiness.isReady
   return (
     // It opens by itself when no run would work.

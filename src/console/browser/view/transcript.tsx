@@ -42,7 +42,7 @@ export function TranscriptView({ rows, isKnown, sends, found }: TranscriptViewPr
         endTurn={sends}
         target={index === undefined ? undefined : { index, turn }}
         draw={(row) => {
-          if (row.kind === 'start') return <RunHead run={row.run} rev={row.rev} />
+          if (row.kind === 'start') return <RunHead run={row.run} rev={row.rev} since={row.since} />
           if (row.kind === 'end') return <RunFoot run={row.run} rev={row.rev} isKnown={isKnown} />
           return (
             <div class={row.run.isReplaced ? 'replaced' : ''}>
