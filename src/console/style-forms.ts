@@ -23,7 +23,7 @@ legend{font-weight:600;padding:0 .3rem}
 .interrupt details{margin-top:.6rem;font-size:.87rem}.interrupt details textarea{margin-top:.4rem;font:13px/1.5 var(--mono)!important}
 .row-of-buttons{display:flex;flex-wrap:wrap;gap:.5rem;margin-top:.7rem;align-items:center}
 .row-of-buttons input{flex:1 1 14rem;width:auto!important}
-.row-of-buttons kbd{margin-left:.3rem;opacity:.75}
+.row-of-buttons kbd{margin-left:.3rem;opacity:.75}.row-of-buttons:not(.keyed) kbd{visibility:hidden}
 .choice{display:flex;gap:.6rem;align-items:baseline;padding:.2rem 0}
 .choice input[type=checkbox],.choice input[type=radio]{accent-color:var(--accent);flex:none}
 #composer{padding:.5rem 1.25rem 1rem;flex:none}

@@ -40,7 +40,11 @@ export function ApprovalCard({
     send({ status: 'resolved', payload })
   }
   const root = useRef<HTMLDivElement>(null)
-  useCardKeys(root, { y: () => allow(false), n: refuse, ...(isPlan ? {} : { a: () => allow(true) }) })
+  const areKeysOn = useCardKeys(root, {
+    y: () => allow(false),
+    n: refuse,
+    ...(isPlan ? {} : { a: () => allow(true) }),
+  })
   return (
     <div ref={root}>
       {isPlan ? <Markdown text={message} isOpen={false} /> : <CallView shape={shape} />}
@@ -61,7 +65,7 @@ export function ApprovalCard({
           {problem}
         </p>
       )}
-      <div class="row-of-buttons">
+      <div class={areKeysOn ? 'row-of-buttons keyed' : 'row-of-buttons'}>
         <button type="button" class="primary" onClick={() => allow(false)}>
           {isPlan ? 'Go ahead' : 'Allow once'} <kbd>y</kbd>
         </button>

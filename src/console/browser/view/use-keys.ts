@@ -1,5 +1,5 @@
 import type { RefObject } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { closePopover } from './use-popovers.ts'
 
 /**
@@ -31,17 +31,24 @@ export function useKeys(
 /** Milliseconds that a card is in sight before keys count for it. A key that comes sooner was meant for what was there before. */
 const SEEN_MS_MIN = 400
 
-/** Binds keys to the card that holds `inside`: they count when the focus is in that card, or when it is the first one. */
+/**
+ * Binds keys to the card that holds `inside`: they count when the focus is in that card, or when it is the first one.
+ * Returns whether they do so already.
+ */
 export function useCardKeys(
   inside: RefObject<HTMLElement | null>,
   keys: Readonly<Record<string, () => void>>,
-): void {
-  const since = useRef(performance.now())
-  const isMeant = ({ target, timeStamp }: KeyboardEvent): boolean => {
+): boolean {
+  const [isSeen, setSeen] = useState(false)
+  useEffect(() => {
+    const timer = setTimeout(() => setSeen(true), SEEN_MS_MIN)
+    return () => clearTimeout(timer)
+  }, [])
+  useKeys(isSeen ? keys : {}, ({ target }) => {
     const card = (target instanceof Element ? target.closest(CARD) : null) ?? document.querySelector(CARD)
-    return timeStamp - since.current >= SEEN_MS_MIN && card?.contains(inside.current) === true
-  }
-  useKeys(keys, isMeant)
+    return card?.contains(inside.current) === true
+  })
+  return isSeen
 }
 
 const CARD = '.interrupt'
