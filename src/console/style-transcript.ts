@@ -6,6 +6,7 @@ export const TRANSCRIPT_STYLE = `
 .row,#welcome{max-width:50rem;margin-inline:auto}
 .row{padding:.3rem 0}
 #to-end{position:absolute;left:50%;translate:-50%;bottom:.8rem;z-index:2;border-radius:2rem;box-shadow:0 4px 14px #0003}
+::highlight(found){background-color:light-dark(#ffe28a,#7a5c00);color:light-dark(#1c2024,#fff)}
 .found{position:absolute;right:1.5rem;top:.6rem;z-index:2;display:flex;align-items:center;gap:.4rem;padding:.25rem .6rem;background:var(--raised);border:1px solid var(--line);border-radius:8px;font-size:.85rem;box-shadow:0 4px 14px #0002}
 .run-start{display:flex;align-items:center;gap:.8rem;padding-top:.9rem;color:var(--dim);font-size:.78rem}
 .run-start::before,.run-start::after{content:'';flex:1;height:1px;background:var(--line)}

@@ -26,6 +26,11 @@ export function stateWords(state: string, isKnown: boolean): StateWords {
 const NEED: Readonly<Record<string, number>> = { interrupted: 0, failed: 1, running: 2 }
 const REST = 3
 
+/** The threads that wait for a person. */
+export function needing(threads: readonly ThreadShape[]): ThreadShape[] {
+  return threads.filter(({ state }) => state === 'interrupted')
+}
+
 export function byNeed(threads: readonly ThreadShape[]): ThreadShape[] {
   const need = ({ state }: ThreadShape): number => NEED[state] ?? REST
   return [...threads].sort((a, b) => need(a) - need(b) || b.updatedAt - a.updatedAt)

@@ -1,5 +1,5 @@
 import { threadAddress } from '../model/address.ts'
-import { shownName } from '../model/attention.ts'
+import { needing, shownName } from '../model/attention.ts'
 import type { ThreadShape } from '../model/thread-shapes.ts'
 
 /** The state that the notifier reads. */
@@ -16,13 +16,13 @@ export class Notifier {
   #isFirst = true
 
   notify({ threads, facts, threadId, isNamed }: Watched): void {
-    const needing = threads.filter(({ state }) => state === 'interrupted')
+    const waiting = needing(threads)
     const name = isNamed ? `${facts === undefined ? threadId : shownName(facts)} · ` : ''
-    document.title = `${needing.length > 0 ? `(${needing.length}) ` : ''}${name}agui-runner`
+    document.title = `${waiting.length > 0 ? `(${waiting.length}) ` : ''}${name}agui-runner`
     const isAway = document.hidden || !document.hasFocus()
-    for (const thread of needing)
+    for (const thread of waiting)
       if (!this.#isFirst && isAway && !this.#needing.has(thread.threadId)) showNotification(thread)
-    this.#needing = new Set(needing.map(({ threadId }) => threadId))
+    this.#needing = new Set(waiting.map(({ threadId }) => threadId))
     this.#isFirst = false
   }
 }

@@ -1,6 +1,6 @@
 import type { VNode } from 'preact'
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { byNeed } from '../model/attention.ts'
+import { byNeed, needing } from '../model/attention.ts'
 import { Rows, rowsWith } from '../model/rows.ts'
 import type { ConsoleState } from '../state/console-state.ts'
 import { AnswerPanel } from './answer-panel.tsx'
@@ -60,7 +60,7 @@ export function App({ state }: { state: ConsoleState }): VNode {
           readiness={state.readiness}
           isKnown={isKnown}
           onCheck={() => void state.check()}
-          isListShown={isListShown}
+          {...{ isListShown, needing: needing(state.threads).length }}
           onShowList={() => setListShown(!isListShown)}
           onShowFiles={() => setDialog('files')}
           onShowKeys={() => setDialog('keys')}
@@ -86,7 +86,7 @@ export function App({ state }: { state: ConsoleState }): VNode {
             onForget={() => state.forget()}
           />
           {open !== undefined && !isEmpty ? (
-            <TranscriptView key={open.threadId} {...{ rows, isKnown, found }} sends={state.sends} />
+            <TranscriptView key={open.threadId} {...{ rows, isKnown, words, found }} sends={state.sends} />
           ) : (
             <section id="transcript" aria-label="Transcript">
               {isEmpty && <Welcome state={state} onPick={(...given) => composer.current?.fill(...given)} />}

@@ -41,7 +41,9 @@ export function DiffView({
     <figure class="diff">
       {!isBare && (
         <figcaption>
-          <code>{path === undefined ? formatCount(edits.length, 'edit') : withSeen(path)}</code>
+          <code class={path === undefined ? '' : 'path'}>
+            {path === undefined ? formatCount(edits.length, 'edit') : withSeen(path)}
+          </code>
           <span class="good">+{added}</span>
           <span class="bad">−{removed}</span>
         </figcaption>

@@ -8,6 +8,8 @@ interface HeaderProps {
   readiness: Readiness | { problem: string } | undefined
   isKnown: boolean
   onCheck(): void
+  /** How many threads wait for somebody. */
+  needing: number
   isListShown: boolean
   onShowList(): void
   onShowFiles(): void
@@ -15,7 +17,7 @@ interface HeaderProps {
 }
 
 export function Header(props: HeaderProps): VNode {
-  const { readiness, isKnown, onCheck, isListShown, onShowList, onShowFiles, onShowKeys } = props
+  const { readiness, isKnown, onCheck, needing, isListShown, onShowList, onShowFiles, onShowKeys } = props
   const [theme, setTheme] = useState(keptTheme())
   const [mayAsk, setMayAsk] = useState(canAskToNotify())
   const turn = (): void => {
@@ -33,6 +35,7 @@ export function Header(props: HeaderProps): VNode {
         onClick={onShowList}
       >
         Threads
+        {needing > 0 && <b aria-label={`${needing} need you`}>{needing}</b>}
       </button>
       <h1>agui-runner</h1>
       <ReadinessPanel readiness={readiness} isKnown={isKnown} onCheck={onCheck} />
