@@ -143,6 +143,7 @@ export const OWN_EVENTS = {
     scope: z.literal('session').optional(),
     message: text.optional(),
     at: amount,
+    restarted: z.literal(true).optional(),
   }),
   tool_call_edited: z.object({ toolCallId: text, args: z.record(text, z.unknown()) }),
   policy_denied: z.object({

@@ -17,6 +17,9 @@ interface Kept {
   events: AguiEvent[]
 }
 
+/** The call itself ended with its process, so no result of it comes. */
+const RESTARTED = { restarted: true } as const
+
 interface Answers extends Kept {
   blocks: Prompt['blocks']
 }
@@ -66,7 +69,7 @@ function answerLine(asked: Asked, resume: readonly ResumeEntry[], { grants, even
   if (entry === undefined) return `- ${call}: nobody answered; do not make this call.`
   const answer = readAnswer(asked, entry)
   // What is remembered was remembered by the process that asked.
-  events.push(answeredEvent(asked, answer.approved ? { ...answer, remember: false } : answer))
+  events.push(answeredEvent(asked, answer.approved ? { ...answer, remember: false } : answer, RESTARTED))
   if (!answer.approved) return `- ${call}: refused. ${answer.message}`
   const { updatedInput } = answer
   if (interrupt.reason === 'input_required') return `- ${call}: answered: ${JSON.stringify(updatedInput)}`
@@ -100,7 +103,7 @@ function elicitedLine(asked: Elicited, resume: readonly ResumeEntry[], { grants,
   const entry = resume.find(({ interruptId }) => interruptId === interrupt.id)
   if (entry === undefined) return `- ${question}: nobody answered; do not make this call again.`
   const result = readElicited(asked, entry)
-  events.push(answeredEvent(asked, result))
+  events.push(answeredEvent(asked, result, RESTARTED))
   if (result.action !== 'accept')
     return `- ${question}: the person did not accept (${result.action}); do not make this call again.`
   grants.push({ elicitation, result })

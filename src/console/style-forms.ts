@@ -19,17 +19,18 @@ legend{font-weight:600;padding:0 .3rem}
 .interrupt,#composer>*{max-width:50rem;margin-inline:auto}
 .interrupt{border:1px solid var(--warn);border-radius:10px;padding:.8rem 1rem;margin-bottom:.5rem;background:light-dark(#fffbf3,#211c13)}
 .interrupt:focus{outline:0;box-shadow:0 0 0 3px color-mix(in srgb,var(--warn) 22%,transparent)}
-.interrupt>h3{margin-bottom:.5rem}
+.interrupt pre{max-height:min(38vh,24rem)!important}.interrupt>h3{margin-bottom:.5rem}
 .interrupt details{margin-top:.6rem;font-size:.87rem}.interrupt details textarea{margin-top:.4rem;font:13px/1.5 var(--mono)!important}
 .row-of-buttons{display:flex;flex-wrap:wrap;gap:.5rem;margin-top:.7rem;align-items:center}
 .row-of-buttons input{flex:1 1 14rem;width:auto!important}
-.row-of-buttons kbd{margin-left:.3rem;opacity:.75}
+.row-of-buttons kbd{margin-left:.3rem;opacity:.75}.row-of-buttons:not(.keyed) kbd{visibility:hidden}
 .choice{display:flex;gap:.6rem;align-items:baseline;padding:.2rem 0}
 .choice input[type=checkbox],.choice input[type=radio]{accent-color:var(--accent);flex:none}
 #composer{padding:.5rem 1.25rem 1rem;flex:none}
 #composer .box{border:1px solid var(--edge);border-radius:12px;background:var(--raised);padding:.5rem .6rem .5rem .7rem}
 #composer .box:focus-within{border-color:var(--accent);box-shadow:0 0 0 3px color-mix(in srgb,var(--accent) 18%,transparent)}
-#console #prompt{border:0;background:none;resize:none;padding:.2rem .25rem;outline:0;display:block;font-size:.95rem}
+#console #prompt{border:0;background:none;resize:none;padding:.2rem .25rem;outline:0;display:block;font-size:.95rem;field-sizing:content;min-height:3.6rem;max-height:40vh;unicode-bidi:plaintext}
+#console #prompt[rows='1']{min-height:0}
 #composer .tools{display:flex;align-items:center;gap:.6rem}
 #send{margin-left:auto;min-width:5rem}
 .switches{display:flex;gap:.4rem;min-width:0}

@@ -6,6 +6,7 @@ export const TRANSCRIPT_STYLE = `
 .row,#welcome{max-width:50rem;margin-inline:auto}
 .row{padding:.3rem 0}
 #to-end{position:absolute;left:50%;translate:-50%;bottom:.8rem;z-index:2;border-radius:2rem;box-shadow:0 4px 14px #0003}
+::highlight(found){background-color:light-dark(#ffe28a,#7a5c00);color:light-dark(#1c2024,#fff)}
 .found{position:absolute;right:1.5rem;top:.6rem;z-index:2;display:flex;align-items:center;gap:.4rem;padding:.25rem .6rem;background:var(--raised);border:1px solid var(--line);border-radius:8px;font-size:.85rem;box-shadow:0 4px 14px #0002}
 .run-start{display:flex;align-items:center;gap:.8rem;padding-top:.9rem;color:var(--dim);font-size:.78rem}
 .run-start::before,.run-start::after{content:'';flex:1;height:1px;background:var(--line)}
@@ -18,19 +19,20 @@ export const TRANSCRIPT_STYLE = `
 .message.user{background:var(--tint);border-radius:10px;padding:.55rem .9rem}
 .message.user.pending{background:none;border:1px dashed var(--edge)}
 .said{white-space:pre-wrap;overflow-wrap:anywhere}
+.said,.prose :is(p,li,h4,th,td){unicode-bidi:plaintext}
 .retracted>.body,.retracted>summary,.replaced{text-decoration:line-through;opacity:.65}
 .prose{overflow-wrap:anywhere}
 .prose>*{margin-block:0}.prose>*+*{margin-top:.65rem}
-.prose ul,.prose ol{padding-left:1.4rem}.prose li+li{margin-top:.2rem}.prose li>*+*{margin-top:.4rem}
-.prose li.task{list-style:none}.prose li.task>input{margin:0 .5rem 0 -1.35rem;width:.85rem;height:.85rem;vertical-align:-.1em;accent-color:var(--accent)}
+.prose ul,.prose ol{padding-inline-start:1.4rem}.prose li+li{margin-top:.2rem}.prose li>*+*{margin-top:.4rem}
+.prose li.task{list-style:none}.prose li.task>input{margin-inline:-1.35rem .5rem;width:.85rem;height:.85rem;vertical-align:-.1em;accent-color:var(--accent)}
 .prose h4{font-size:.92rem;color:var(--text)}.prose .depth-1{font-size:1.15rem}.prose .depth-2{font-size:1.05rem}.prose .depth-3{font-size:.98rem}
 .prose>*+h4{margin-top:1.1rem}
 .prose :not(pre)>code{background:var(--soft);border:1px solid var(--line);border-radius:4px;padding:.05em .3em}
 .prose blockquote{margin-inline:0;padding-left:.9rem;border-left:3px solid var(--line);color:var(--dim)}
 .prose hr{border:0;border-top:1px solid var(--line)}
 .prose .table{overflow-x:auto}
-.prose table{border-collapse:collapse;font-size:.9rem}
-.prose th,.prose td{border:1px solid var(--line);padding:.3rem .7rem;text-align:left}
+.prose table{border-collapse:collapse;font-size:.9rem;overflow-wrap:break-word}
+.prose th,.prose td{border:1px solid var(--line);padding:.3rem .7rem;text-align:start}
 .prose th{background:var(--soft);font-weight:600}.prose .right{text-align:right}.prose .center{text-align:center}
 .prose.open>:last-child::after{content:'▍';color:var(--accent)}
 .footnote{font-size:.85rem;color:var(--dim)}.footnote>*{display:inline}
@@ -44,15 +46,17 @@ figcaption>:first-child{flex:1;overflow:hidden;text-overflow:ellipsis;white-spac
 .diff pre>span{display:block;width:max-content;min-width:100%;padding:0 .8rem 0 0}
 .diff i{font-style:normal;display:inline-block;width:2em;text-align:center;color:var(--dim);user-select:none}
 .diff .added{background:var(--added)}.diff .removed{background:var(--removed)}.diff .skipped{color:var(--dim)}
+.diff pre b{font-weight:400;color:var(--dim)}.diff>p{padding:.4rem .8rem}
 .diff .added i{color:var(--good)}.diff .removed i{color:var(--bad)}
 
 .reasoning>summary{display:flex;gap:.5rem;align-items:baseline;list-style:none;font-size:.87rem;color:var(--dim)}
+.reasoning>summary::before{content:'▸';font-size:.75em}.reasoning[open]>summary::before{content:'▾'}
 .reasoning>summary b{font-weight:600}
 .reasoning>summary .first{flex:0 1 auto;min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;font-style:italic}
 .reasoning>summary .dim{flex:none}
 .reasoning[open]>summary .first{visibility:hidden}
 .reasoning.open>summary b{color:var(--accent)}
-.reasoning>.body{white-space:pre-wrap;overflow-wrap:anywhere;color:var(--dim);border-left:2px solid var(--line);padding-left:.9rem;margin:.4rem 0 0 .2rem}
+.reasoning>.body{color:var(--dim);border-left:2px solid var(--line);padding-left:.9rem;margin:.4rem 0 0 .2rem}
 
 .tool,.subagent{border:1px solid var(--line);border-radius:8px;overflow:hidden}
 .tool.failed{border-color:color-mix(in srgb,var(--bad) 55%,var(--line))}.tool.asks{border-color:var(--warn)}
@@ -63,7 +67,7 @@ figcaption>:first-child{flex:1;overflow:hidden;text-overflow:ellipsis;white-spac
 .about{flex:1;min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;color:var(--dim)}
 .tool>.body{padding:.6rem .8rem .7rem;display:grid;gap:.5rem;grid-template-columns:minmax(0,1fr)}
 .tool>.body>:empty{display:none}
-.decision{font-size:.78rem}
+.decision{font-size:.78rem}.time{color:var(--dim);font-size:.78rem;white-space:nowrap}
 .subagent{border-left:3px solid light-dark(#8a63d2,#b79cf0)}.subagent>p{padding:0 .8rem .5rem}
 .nested{display:grid;gap:.6rem;grid-template-columns:minmax(0,1fr)}.subagent>.nested{padding:.6rem .8rem}
 .args{display:grid;grid-template-columns:minmax(4rem,max-content) minmax(0,1fr);gap:.3rem .9rem}
@@ -73,11 +77,11 @@ figcaption>:first-child{flex:1;overflow:hidden;text-overflow:ellipsis;white-spac
 .line-window{height:480px;overflow:auto;background:var(--soft);border-radius:6px}
 .line-window pre{padding:0 .75rem;line-height:19px;white-space:pre;font-size:.8125rem}
 .terminal pre{background:light-dark(#22262e,#0c0e11);color:#e2e5ea;border-radius:6px;padding:.55rem .8rem;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere;max-height:32rem}
-.terminal i{font-style:normal;color:#8fd3a8;user-select:none}.terminal>p{font-size:.85rem;margin-bottom:.3rem}
+.terminal i{font-style:normal;color:#8fd3a8;user-select:none}.terminal .quiet{margin-top:.2rem}.terminal>p{font-size:.85rem;margin-bottom:.3rem}
 .label{font-size:.8rem;font-weight:600;margin-bottom:.3rem}.run-end h3{font-size:.8rem}
 .result.terminal pre{background:light-dark(#2b303a,#0f1216)}
-.todos{list-style:none;display:grid;gap:.2rem}.todos .completed{color:var(--dim);text-decoration:line-through}.todos .in_progress{font-weight:600}
-.todos [role=img]{color:var(--accent);text-decoration:none;display:inline-block}
+.todos{list-style:none;display:grid;gap:.2rem}.todos li{display:flex;gap:.5rem}.todos .completed>span{color:var(--dim);text-decoration:line-through}.todos .in_progress{font-weight:600}
+.todos i{color:var(--accent);font-style:normal}
 .media{display:flex;flex-wrap:wrap;gap:.6rem;margin-top:.4rem}
 .media img{max-width:100%;max-height:24rem;border:1px solid var(--line);border-radius:8px;display:block}
 .notice{border-left:3px solid var(--line);padding-left:.8rem;font-size:.87rem;color:var(--dim)}
@@ -94,5 +98,5 @@ figcaption>:first-child{flex:1;overflow:hidden;text-overflow:ellipsis;white-spac
 #welcome{padding:4.5rem 0 1rem}#welcome h3{font-size:1.4rem;letter-spacing:-.02em;margin-bottom:.3rem}
 .examples{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr));gap:.6rem;margin-top:1.4rem}
 .examples button{text-align:left;padding:.7rem .9rem;border-radius:10px}
-@media(max-width:46rem){#transcript{padding-inline:.75rem;scrollbar-gutter:auto}.args{display:block}#welcome{padding-top:1.5rem}.reasoning>summary .dim{display:none}}
+@media(max-width:46rem){#transcript{padding-inline:.75rem;scrollbar-gutter:auto}.args{display:block}#welcome{padding-top:1.5rem}.tool>.body,.subagent>.nested{padding-inline:.5rem}.reasoning>summary .dim{display:none}}
 `

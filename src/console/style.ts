@@ -36,7 +36,7 @@ summary{cursor:pointer}
 
 header{grid-column:1/-1;display:flex;align-items:center;gap:.9rem;padding:.5rem 1rem;border-bottom:1px solid var(--line);background:var(--soft);min-height:3rem}
 header a{font-size:.87rem;text-decoration:none}
-#show-threads{display:none}
+#show-threads{display:none}#show-threads b{margin-left:.4rem;padding:0 .45em;border-radius:1rem;background:var(--warn);color:var(--page);font-size:.78rem}
 #readiness{position:relative}
 #readiness>summary{list-style:none;display:flex;gap:.8rem;padding:.2rem .5rem;border-radius:6px}
 #readiness>summary:hover{background:var(--line)}
@@ -52,7 +52,7 @@ nav>*{flex:none}
 #thread-list a{display:block;padding:.5rem .65rem;border-radius:8px;color:inherit;text-decoration:none}
 #thread-list a:hover{background:var(--line)}
 #thread-list a[aria-current]{background:var(--raised);box-shadow:0 0 0 1px var(--line),inset 3px 0 var(--accent)}
-.name{display:block;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;font-size:.9rem;font-weight:500}
+.name,#thread-name{unicode-bidi:plaintext}.name{display:block;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;font-size:.9rem;font-weight:500}
 nav .facts{display:flex;justify-content:space-between;gap:.5rem;font-size:.78rem;margin-top:.1rem}
 
 main{display:flex;flex-direction:column;min-width:0;min-height:0;position:relative}
@@ -75,7 +75,7 @@ dialog form{margin-top:1rem;text-align:right}dialog>button{margin-top:1rem}
 #console .tabs [aria-pressed=true]{background:var(--tint);font-weight:600}
 .files{display:grid;gap:.6rem;grid-template-columns:minmax(0,1fr);min-height:12rem;align-content:start}.files section{display:grid;gap:.4rem;grid-template-columns:minmax(0,1fr);margin-bottom:.6rem}
 .changed{border:1px solid var(--line);border-radius:8px;overflow:hidden}.changed>summary{display:flex;gap:.7rem;align-items:baseline;padding:.35rem .8rem;background:var(--soft);list-style:none;font-size:.82rem}
-.changed>summary .about{direction:rtl;text-align:left;unicode-bidi:plaintext;color:var(--text)}.changed>div{padding:.6rem .8rem}
+.path{direction:rtl;text-align:left;unicode-bidi:plaintext}.changed>summary .about{color:var(--text)}.changed>div{padding:.6rem .8rem}
 .crumbs{display:flex;flex-wrap:wrap;align-items:baseline;font-size:.87rem;border:0;background:none;padding:0;gap:.2rem}
 .folder{list-style:none}.folder li{display:flex;justify-content:space-between;gap:1rem;border-top:1px solid var(--line);padding:.1rem .2rem;font-size:.82rem}.folder button{text-align:left;overflow-wrap:anywhere}
 .keys{display:grid;grid-template-columns:max-content 1fr;gap:.45rem 1.2rem;margin-top:.8rem}

@@ -204,7 +204,7 @@ export class Run {
       this.#options.onUserMessage(event.messageId)
     }
     this.#open.apply(event)
-    this.#show(event, this.#pending)
+    this.#show(CLOCKED.has(event.type) ? { ...event, timestamp: Date.now() } : event, this.#pending)
   }
 
   #fail(error: unknown): void {
@@ -285,6 +285,9 @@ export class Run {
     }
   }
 }
+
+/** What says when a call began to run and when its result came; nothing else in the log says how long a tool took. */
+const CLOCKED: ReadonlySet<EventType> = new Set([EventType.TOOL_CALL_END, EventType.TOOL_CALL_RESULT])
 
 function limit(ms: number, onEnd: () => void): AwakeTimer | undefined {
   return ms > 0 ? new AwakeTimer(ms, onEnd) : undefined

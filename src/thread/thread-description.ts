@@ -57,7 +57,8 @@ export function describeThread(
     state: runId === undefined ? ended : 'running',
     lastSeq,
     ...(runId === undefined ? {} : { runId }),
-    interrupts,
+    // A run under way has their answers: nothing waits for a person before it has ended.
+    interrupts: runId === undefined ? interrupts : [],
     queue: waiting
       .filter((run) => run.runId !== runId && !run.isWithdrawn)
       .map(({ runId, messageIds, words, isSteered = false }) => ({

@@ -4,12 +4,18 @@ import type { ThreadFacts } from './thread-table.ts'
 /** Longest title, in characters: enough to tell threads apart in a list. */
 export const TITLE_CHARS_MAX = 120
 
-/** Returns the first line of the first user message, redacted. */
+/** What opens a block of Markdown, which says nothing in a list of titles. */
+const MARK = /^(?:#{1,6}|>|[-*+])\s+/
+const FENCE = /^(?:`{3,}|~{3,})/
+
+/** Returns the first line of the first user message that has words, redacted; another one when none has any. */
 export function firstLine(messages: readonly Message[], redact: (text: string) => string): string {
   const prompt = messages.find(({ role }) => role === 'user')
   if (prompt?.role !== 'user') return ''
-  const [line = ''] = redact(contentToText(prompt.content).trim()).split('\n')
-  return [...line].slice(0, TITLE_CHARS_MAX).join('')
+  const lines = redact(contentToText(prompt.content).trim()).split('\n')
+  const [first = ''] = lines
+  const worded = lines.find((line) => !FENCE.test(line.trim()) && /[\p{L}\p{N}]/u.test(line)) ?? first
+  return [...worded.trim().replace(MARK, '')].slice(0, TITLE_CHARS_MAX).join('')
 }
 
 /** Sets the first line as the title of a thread that has none. */

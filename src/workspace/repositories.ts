@@ -188,7 +188,7 @@ export class Repositories {
 
   async list(signal: AbortSignal): Promise<RepositoryDescription[]> {
     const listed: RepositoryDescription[] = []
-    for (const name of await this.#names()) {
+    for (const name of await this.#names(REPOS_FOLDER)) {
       try {
         const repository = await this.find(`${REPOS_FOLDER}/${name}`)
         if (repository !== undefined) listed.push({ name, ...(await repository.describe(signal)) })
@@ -200,9 +200,13 @@ export class Repositories {
     return listed
   }
 
-  /** Returns the workspace's own repository, if any, and the clones. Leaves out those that are broken or outside. */
+  /**
+   * Returns the workspace's own repository, if any, those directly below it, which an agent makes, and the clones. Leaves
+   * out those that are broken or outside.
+   */
   async all(): Promise<{ place: string; repository: Repository }[]> {
-    const places = ['', ...(await this.#names()).map((name) => `${REPOS_FOLDER}/${name}`)]
+    const [made, clones] = await Promise.all([this.#names(''), this.#names(REPOS_FOLDER)])
+    const places = ['', ...made, ...clones.map((name) => `${REPOS_FOLDER}/${name}`)]
     const found = await Promise.all(
       places.map(async (place) => {
         const repository = await this.find(place).catch((error: unknown) => {
@@ -248,9 +252,9 @@ export class Repositories {
     }
   }
 
-  async #names(): Promise<string[]> {
+  async #names(folder: string): Promise<string[]> {
     try {
-      const { entries } = await this.#options.files.list(REPOS_FOLDER)
+      const { entries } = await this.#options.files.list(folder)
       return entries
         .filter(({ isDir }) => isDir)
         .slice(0, REPOS_MAX)

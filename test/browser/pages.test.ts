@@ -30,6 +30,15 @@ const SCRIPT: Script = {
         { text: ' and after' },
       ],
     },
+    {
+      when: { prompt: 'slowly (\\S+)', round: 0 },
+      reply: [
+        { text: 'Well…', open: true },
+        { gate: '{{1}}' },
+        ...bash('touch slowly'),
+        ...bash('touch next'),
+      ],
+    },
     { when: { prompt: 'touch', round: 0 }, reply: bash('touch made-by-bash') },
     { when: { prompt: 'hostile', round: 0 }, reply: bash('cat hostile.html') },
     { when: { prompt: 'huge', round: 0 }, reply: bash(`seq ${HUGE_LINES}`) },
@@ -70,6 +79,25 @@ const SCRIPT: Script = {
     { when: { result: { matches: '.*' } }, reply: 'The tool said: {{result}}' },
     { reply: 'You said: {{prompt}}' },
   ],
+}
+
+/** What the page posts from now on. */
+function watchPosts(page: Page): string[] {
+  const posts: string[] = []
+  page.on('request', (request) => {
+    if (request.method() === 'POST') posts.push(request.postData() ?? '')
+  })
+  return posts
+}
+
+/** Drops a file on the transcript, beside the composer. */
+async function dropFile(page: Page, name: string): Promise<void> {
+  await page.evaluate(`{
+    const dataTransfer = new DataTransfer()
+    dataTransfer.items.add(new File(['words'], ${JSON.stringify(name)}, { type: 'text/plain' }))
+    const options = { dataTransfer, bubbles: true, cancelable: true }
+    document.getElementById('transcript').dispatchEvent(new DragEvent('drop', options))
+  }`)
 }
 
 describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium is here'})`, () => {
@@ -233,7 +261,8 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await say(page, 'touch')
     const card = page.getByRole('form', { name: 'May Bash run?' })
     await seen(card.getByText('touch made-by-bash').first())
-    expect(await page.getByRole('textbox', { name: 'Prompt' }).isDisabled()).toBe(true)
+    await say(page, 'first things first')
+    await seen(page.getByText('Answer the question above first; what you have written stays.'))
     await card.getByRole('textbox', { name: 'Reason of a refusal' }).fill('not in my house')
     await card.getByRole('button', { name: /^Refuse/ }).click()
     await seen(articles(page, 'not in my house'))
@@ -259,6 +288,41 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await other.close()
     // The list of what is open is asked for when the run begins, and may come after its events.
     await card.waitFor({ state: 'detached' })
+  })
+
+  test('who writes is not asked by their own keys, keeps what is written, and answers once with a key that is pressed twice', async () => {
+    const page = await open(`${asking.url}/#/writing`)
+    const prompt = page.getByRole('textbox', { name: 'Prompt' })
+    const answers = watchPosts(page)
+    await say(page, 'slowly open')
+    await seen(articles(page, 'Well…'))
+    await prompt.fill('do not do ')
+    bench.gateway.open('open')
+    const card = page.getByRole('form', { name: 'May Bash run?' })
+    await seen(card)
+    await page.keyboard.type('any of that')
+    expect(await prompt.inputValue()).toBe('do not do any of that')
+    // The second call comes behind the first, and is not over.
+    await seen(page.getByText('waits its turn'))
+    // A draft is its thread's own, and of one that has none yet.
+    await page.getByRole('button', { name: 'New thread' }).click()
+    expect(await prompt.inputValue()).toBe('')
+    await dropFile(page, 'notes.txt')
+    await seen(page.getByRole('list', { name: 'Attached files' }).getByText('notes.txt'))
+    await prompt.fill('later')
+    await page.evaluate("location.hash = '#/writing'")
+    await seen(card)
+    expect(await prompt.inputValue()).toBe('do not do any of that')
+    await seen(card.locator('kbd').first())
+    await card.focus()
+    await page.keyboard.press('y')
+    await page.keyboard.press('y')
+    await seen(card.getByText('touch next'))
+    await seen(page.getByText(/^Allowed by you at/))
+    expect(answers).toHaveLength(2)
+    await page.getByRole('button', { name: 'New thread' }).click()
+    expect(await prompt.inputValue()).toBe('later')
+    await seen(page.getByText('notes.txt'))
   })
 
   test('a question is answered with a choice, and another one in own words', async () => {

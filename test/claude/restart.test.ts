@@ -24,7 +24,7 @@ const linesOf = (answers: ReturnType<typeof answersAfterRestart>): string[] =>
   (answers?.blocks ?? []).flatMap((block) => (block.type === 'text' ? block.text.split('\n') : []))
 const answeredEvent = (value: object) => ({
   ...{ type: 'CUSTOM', name: 'agui-runner.answered' },
-  value: { ...value, at: expect.any(Number) },
+  value: { ...value, at: expect.any(Number), restarted: true },
 })
 const user = { id: 'u', role: 'user' as const, content: 'go on' }
 const asked = ['a', 'b'].map((id) => ({

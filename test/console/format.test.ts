@@ -6,6 +6,8 @@ import {
   formatContext,
   formatCost,
   formatCount,
+  formatDuration,
+  formatMoment,
   formatTokens,
 } from '../../src/console/browser/model/format.ts'
 import { languageOf } from '../../src/console/browser/model/workspace-shapes.ts'
@@ -21,6 +23,19 @@ test('numbers carry their unit', () => {
     'now',
     '5 min ago',
     '3 h ago',
+  ])
+})
+
+test('a time has its day where that is another one; a short while is not nothing', () => {
+  const evening = new Date(2026, 10, 27, 23, 58).getTime()
+  expect(formatMoment(evening + 60_000, evening)).toBe('23:59:00')
+  expect(formatMoment(evening + 180_000, evening)).toBe('Sat 28 Nov, 00:01:00')
+  expect([12, 240, 4210, 65_000, 7_800_000].map(formatDuration)).toEqual([
+    '12 ms',
+    '0.2 s',
+    '4.2 s',
+    '1 min 05 s',
+    '2 h 10 min',
   ])
 })
 

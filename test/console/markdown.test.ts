@@ -62,3 +62,13 @@ test('code without end is one block of code, also when it is closed', () => {
     ])
   }
 })
+
+test('a reference finds its address, wherever that stands', () => {
+  const [part] = wholeMarkdown(
+    'See [one][A] and ![two].\n\n> [a]: https://a.example\n\n- [two]: https://b.example',
+  )
+  expect([...(part?.urls ?? [])]).toEqual([
+    ['a', 'https://a.example'],
+    ['two', 'https://b.example'],
+  ])
+})

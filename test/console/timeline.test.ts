@@ -222,18 +222,22 @@ test('a call that was answered goes on in the run of the answer, and keeps who d
   expect(states()).toEqual(['running', 'asks'])
   const word = 'Always allowed in this session'
   expect(allItems(timeline)[0]).toMatchObject({
-    decision: { interruptId: 'i', word, isRefusal: false, at: 7 },
+    decision: { interruptId: 'i', word, isRefusal: false, isRestarted: false, at: 7 },
   })
   // Neither was run, and only "b" is asked again.
   timeline.apply({
     type: 'RUN_FINISHED',
     outcome: { type: 'interrupt', interrupts: [{ toolCallId: 'b' }] },
   })
-  expect(states()).toEqual(['cut', 'asks'])
+  expect(states()).toEqual(['waits', 'asks'])
   timeline.apply({ type: 'RUN_STARTED', runId: 'three' })
   const refused = { interruptId: 'j', toolCallId: 'b', decision: 'refused', message: 'no', at: 8 }
   timeline.apply({ type: 'CUSTOM', name: 'agui-runner.answered', value: refused })
   const metadata = { 'agui-runner': { isError: true } }
   timeline.apply({ type: 'TOOL_CALL_RESULT', toolCallId: 'b', content: 'no', metadata })
+  expect(states()).toEqual(['waits', 'refused'])
+  // Its process has ended meanwhile: the model hears the answer, and nothing of the call itself runs.
+  const again = { ...value, decision: 'approved', restarted: true }
+  timeline.apply({ type: 'CUSTOM', name: 'agui-runner.answered', value: again })
   expect(states()).toEqual(['cut', 'refused'])
 })

@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest'
 import { countChanges, diffLines } from '../../src/console/browser/model/line-diff.ts'
-import { splitExitCode, summarise, toolShapeOf } from '../../src/console/browser/model/tool-shape.ts'
+import {
+  shownTool,
+  splitExitCode,
+  summarise,
+  toolShapeOf,
+} from '../../src/console/browser/model/tool-shape.ts'
 
 const edit = (before: string, after: string) => ({ old_string: before, new_string: after })
 
@@ -16,7 +21,39 @@ test.each([
   ],
   ['Write', { file_path: 'a', content: 'all' }, [{ before: '', after: 'all' }]],
 ])('%s is its edits', (tool, args, edits) => {
-  expect(toolShapeOf(tool, args)).toEqual({ kind: 'edit', path: 'a', edits })
+  expect(toolShapeOf(tool, args)).toEqual({ kind: 'edit', path: 'a', edits, rest: {} })
+})
+
+test.each([
+  ['Bash', { command: 'x', run_in_background: true, dangerouslyDisableSandbox: true }],
+  ['Edit', { file_path: 'a', ...edit('x', 'y'), replace_all: true }],
+  ['MultiEdit', { file_path: 'a', edits: [edit('1', '2'), { ...edit('3', '4'), replace_all: true }] }],
+  ['NotebookEdit', { notebook_path: 'a', new_source: '', edit_mode: 'delete', cell_id: '7' }],
+  ['Grep', { pattern: 'x', '-A': 3 }],
+  ['Read', { file_path: 'a', pages: '1-5' }],
+  ['ExitPlanMode', { plan: '# Plan', allowedPrompts: ['all'] }],
+])('%s hides no argument from whoever answers for it', (tool, args) => {
+  const shape = toolShapeOf(tool, args)
+  expect(shape.kind).not.toBe('other')
+  const shown = JSON.stringify(shape)
+  for (const member of [
+    'run_in_background',
+    'dangerouslyDisableSandbox',
+    'replace_all',
+    'edit_mode',
+    '-A',
+    'pages',
+  ])
+    expect(shown.includes(member), member).toBe(JSON.stringify(args).includes(member))
+  expect(toolShapeOf(tool, { ...args, switched_off: false }).rest).toEqual(shape.rest)
+})
+
+test('a tool of an MCP server is named as people name it', () => {
+  expect(['mcp__every__get-tiny__image', 'Bash', 'mcp__'].map(shownTool)).toEqual([
+    'get-tiny__image (every)',
+    'Bash',
+    'mcp__',
+  ])
 })
 
 test.each([
@@ -37,9 +74,8 @@ test('the line of a call says what people look for', () => {
   expect(line('Bash', { command: 'ls\npwd' })).toBe('ls')
   expect(line('Read', { file_path: 'a', offset: 10, limit: 5 })).toBe('a, lines 10–14')
   expect(line('Grep', { pattern: 'x+', path: 'src', glob: '*.ts' })).toBe('x+ in src · *.ts')
-  expect(line('TodoWrite', { todos: [{ content: 'a', status: 'completed' }, { content: 'b' }] })).toBe(
-    '1 of 2 done',
-  )
+  const todos = [{ content: 'a', status: 'completed' }, { content: 'b' }, 'odd', {}]
+  expect(line('TodoWrite', { todos })).toBe('1 of 2 done')
   expect(line('mcp__x__y', { other: 1, url: 'http://x' })).toBe('http://x')
   expect(line('mcp__x__y', { other: 1 })).toBe('')
 })
@@ -66,6 +102,7 @@ test('nothing of an edit is lost, however little its sides have in common', () =
     removed: 5000,
   })
   expect(diffLines({ before: 'x', after: '' })).toContainEqual({ kind: 'removed', text: 'x' })
+  expect(diffLines({ before: '', after: '' })).toEqual([])
   expect(diffLines({ before: '', after: '+ a\n\n' })).toEqual([
     { kind: 'added', text: '+ a' },
     { kind: 'added', text: '' },

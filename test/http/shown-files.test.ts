@@ -37,8 +37,8 @@ beforeAll(async () => {
   write('repos/app/huge.txt', 'x'.repeat(BIG_BYTES))
   symlinkSync('/etc/passwd', join(repository, 'out'))
   symlinkSync('kept.txt', join(repository, 'inside'))
-  git(workspace, 'init', '--quiet', '--initial-branch=main', 'repos/empty')
-  write('repos/empty/first.txt', 'first\n')
+  git(workspace, 'init', '--quiet', '--initial-branch=main', 'made')
+  write('made/first.txt', 'first\n')
   write('latin.txt', Buffer.from([0xe9, 0x74]))
   execFileSync('mkfifo', [join(workspace, 'pipe')])
 })
@@ -54,6 +54,8 @@ test('every file that differs from HEAD is listed with its lines, in every repos
   const { body } = await ask('changes')
   const untracked = (path: string) => ({ path, state: 'untracked' })
   expect(body['repositories']).toEqual([
+    // What the agent itself has made stands beside the clones.
+    { repository: 'made', branch: 'main', truncated: false, files: [untracked('first.txt')] },
     {
       repository: 'repos/app',
       branch: 'main',
@@ -69,7 +71,6 @@ test('every file that differs from HEAD is listed with its lines, in every repos
         { path: 'src/a b.ts', state: 'modified', added: 4, removed: 1 },
       ],
     },
-    { repository: 'repos/empty', branch: 'main', truncated: false, files: [untracked('first.txt')] },
   ])
 })
 
@@ -94,7 +95,7 @@ test('neither side holds a secret, one of several lines included', async () => {
 })
 
 test('a repository without a commit has only new files', async () => {
-  expect(await change('first.txt', 'repos/empty')).toEqual({ status: 200, body: { after: 'first\n' } })
+  expect(await change('first.txt', 'made')).toEqual({ status: 200, body: { after: 'first\n' } })
 })
 
 test.each([

@@ -14,6 +14,10 @@ test.each([
   ['the secret\nof it', 'the [redacted]'],
   ['\u{1f600}'.repeat(300), '\u{1f600}'.repeat(120)],
   [' \n ', undefined],
+  ['## Fix the **login** test\nIt fails.', 'Fix the **login** test'],
+  ['```ts\nconst a = 1\n```\nWhy?', 'const a = 1'],
+  ['---\n> quoted', 'quoted'],
+  ['?!', '?!'],
 ])('%j names its thread %j', (prompt, title) => {
   expect(titled(FACTS, said(prompt), redact).title).toBe(title)
 })

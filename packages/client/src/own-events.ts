@@ -221,6 +221,7 @@ export interface OwnEvents {
     scope?: 'session' | undefined
     message?: string | undefined
     at: number
+    restarted?: true | undefined
   }
   tool_call_edited: {
     toolCallId: string

@@ -20,10 +20,14 @@ type Verdict = Pick<OwnEventValue<'answered'>, 'decision' | 'scope' | 'message'>
 const ELICITED = { accept: 'answered', decline: 'refused', cancel: 'dismissed' } as const
 
 /** Returns the event that keeps what the answer counted as, which may be less than what was sent. */
-export function answeredEvent({ interrupt }: Asked, answer: Answer | ElicitationResult): AguiEvent {
+export function answeredEvent(
+  { interrupt }: Asked,
+  answer: Answer | ElicitationResult,
+  more: { restarted?: true } = {},
+): AguiEvent {
   const { id: interruptId, toolCallId } = interrupt
   const verdict = 'action' in answer ? { decision: ELICITED[answer.action] } : verdictOf(interrupt, answer)
-  return ownEvent('answered', { interruptId, toolCallId, ...verdict, at: Date.now() })
+  return ownEvent('answered', { interruptId, toolCallId, ...verdict, at: Date.now(), ...more })
 }
 
 function verdictOf({ reason }: Asked['interrupt'], answer: Answer): Verdict {

@@ -1,4 +1,6 @@
+import { folded } from './folded.ts'
 import type { Level } from './model.ts'
+import { isMadeHere } from './thread-id.ts'
 import type { ThreadShape } from './thread-shapes.ts'
 
 export interface StateWords {
@@ -24,20 +26,26 @@ export function stateWords(state: string, isKnown: boolean): StateWords {
 const NEED: Readonly<Record<string, number>> = { interrupted: 0, failed: 1, running: 2 }
 const REST = 3
 
+/** The threads that wait for a person. */
+export function needing(threads: readonly ThreadShape[]): ThreadShape[] {
+  return threads.filter(({ state }) => state === 'interrupted')
+}
+
 export function byNeed(threads: readonly ThreadShape[]): ThreadShape[] {
   const need = ({ state }: ThreadShape): number => NEED[state] ?? REST
   return [...threads].sort((a, b) => need(a) - need(b) || b.updatedAt - a.updatedAt)
 }
 
-/** The threads whose title, id or state has the words. */
+/** The threads whose title, id and state have every one of the words. */
 export function matching(threads: readonly ThreadShape[], words: string): ThreadShape[] {
-  const wanted = words.trim().toLowerCase()
-  if (wanted === '') return [...threads]
-  return threads.filter(({ threadId, title = '', state }) =>
-    `${threadId}\n${title}\n${stateWords(state, true).word}`.toLowerCase().includes(wanted),
-  )
+  const wanted = folded(words).split(/\s+/)
+  return threads.filter(({ threadId, title = '', state }) => {
+    const text = folded(`${threadId}\n${title}\n${stateWords(state, true).word}`)
+    return wanted.every((word) => text.includes(word))
+  })
 }
 
+/** The name in words. A thread that was made here and began with a picture has none. */
 export function shownName({ title, threadId }: Pick<ThreadShape, 'title' | 'threadId'>): string {
-  return title ?? threadId
+  return title ?? (isMadeHere(threadId) ? 'Untitled' : threadId)
 }

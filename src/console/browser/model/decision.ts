@@ -6,6 +6,8 @@ export interface ToolDecision {
   word: string
   /** A call that was refused has not failed. */
   isRefusal: boolean
+  /** The call had ended with its process, and the model is asked to make it again. */
+  isRestarted: boolean
   /** Milliseconds since 1970. */
   at: number
 }
@@ -17,12 +19,13 @@ const WORDS: Readonly<Record<string, string>> = {
 }
 
 /** Reads the value of `agui-runner.answered`. */
-export function decisionOf({ interruptId, decision, scope, at }: Json): ToolDecision {
+export function decisionOf({ interruptId, decision, scope, at, restarted }: Json): ToolDecision {
   const word = WORDS[toText(decision) ?? ''] ?? 'Answered'
   return {
     interruptId: toText(interruptId) ?? '',
     word: scope === 'session' ? 'Always allowed in this session' : word,
     isRefusal: decision === 'refused',
+    isRestarted: restarted === true,
     at: toNumber(at) ?? 0,
   }
 }

@@ -2,6 +2,7 @@ import type { ShownContext, Usage } from './model.ts'
 
 const number = new Intl.NumberFormat('en')
 const time = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+const day = new Intl.DateTimeFormat('en-GB', { weekday: 'short', day: 'numeric', month: 'short' })
 const date = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' })
 
 export function formatCount(value: number, unit: string): string {
@@ -14,6 +15,17 @@ export function formatTime(at: number): string {
 
 export function formatDate(at: number): string {
   return date.format(at)
+}
+
+/** A day as `Sat 28 Nov`. */
+function formatDay(at: number): string {
+  return day.format(at).replace(',', '')
+}
+
+/** The time of day; with the day in front when that is not the day of `since`. */
+export function formatMoment(at: number, since: number): string {
+  const [own, other] = [formatDay(at), formatDay(since)]
+  return own === other ? formatTime(at) : `${own}, ${formatTime(at)}`
 }
 
 export function formatAge(ms: number): string {
@@ -39,9 +51,10 @@ export function formatUsage(usage: readonly Usage[]): string {
     .join(' · ')
 }
 
-/** Milliseconds as `4.2 s`, `3 min 05 s`, `2 h 10 min`. */
+/** Milliseconds as `40 ms`, `4.2 s`, `3 min 05 s`, `2 h 10 min`. */
 export function formatDuration(ms: number): string {
-  if (ms < 10_000) return `${(Math.max(ms, 0) / 1000).toFixed(1)} s`
+  if (ms < 100) return `${Math.max(Math.round(ms), 0)} ms`
+  if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`
   const seconds = Math.floor(ms / 1000)
   if (seconds < 60) return `${seconds} s`
   const minutes = Math.floor(seconds / 60)

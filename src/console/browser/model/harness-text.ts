@@ -9,9 +9,10 @@ const TAGS = [
   'context',
   'state',
 ]
-const WHOLE = new RegExp(`^\\s*<(${TAGS.join('|')})\\b[^>]*>[\\s\\S]*</\\1>\\s*$`)
+const TAGGED = new RegExp(`<(${TAGS.join('|')})\\b[^>]*>[\\s\\S]*?</\\1>`, 'g')
 
-/** The tag around the whole text; undefined when a person wrote it. */
+/** The first tag of a text that is in such tags as a whole; undefined when a person wrote some of it. */
 export function harnessTagOf(text: string): string | undefined {
-  return WHOLE.exec(text)?.[1]
+  const [first] = text.matchAll(TAGGED)
+  return first !== undefined && text.replace(TAGGED, '').trim() === '' ? first[1] : undefined
 }

@@ -14,6 +14,7 @@ const SEARCH_MS_MAX = 50
 
 /** The lines of an edit. Unchanged lines far from a change are left out. */
 export function diffLines({ before, after }: Edit): DiffLine[] {
+  if (before === after) return []
   if (before === '') return linesOf(after, 'added')
   if (after === '') return linesOf(before, 'removed')
   const patch = structuredPatch('', '', ended(before), ended(after), '', '', {

@@ -1,4 +1,4 @@
-import type { RootContent } from 'mdast'
+import type { Nodes, RootContent } from 'mdast'
 import { fromMarkdown } from 'mdast-util-from-markdown'
 import { gfmFromMarkdown } from 'mdast-util-gfm'
 import { gfm } from 'micromark-extension-gfm'
@@ -11,6 +11,8 @@ export interface MarkdownPart {
   /** Where it begins in the text, in characters. */
   at: number
   blocks: readonly RootContent[]
+  /** The addresses that its references stand for, by identifier. */
+  urls: ReadonlyMap<string, string>
 }
 
 /**
@@ -32,18 +34,27 @@ export class GrowingMarkdown {
     if (settled > this.#doneTo) this.#settle(text, settled)
     while (text.length - this.#doneTo > BLOCK_CHARS_MAX && !FENCE.test(text.slice(this.#doneTo)))
       this.#settle(text, pieceEnd(text, this.#doneTo), asItIs)
-    return [...this.#done, { at: this.#doneTo, blocks: parse(text.slice(this.#doneTo)) }]
+    return [...this.#done, partOf(this.#doneTo, parse(text.slice(this.#doneTo)))]
   }
 
   /** Parses a whole text. It is read as one piece where its length allows, since lists go on over blank lines. */
   whole(text: string): readonly MarkdownPart[] {
-    return text.length <= BLOCK_CHARS_MAX ? [{ at: 0, blocks: parse(text) }] : this.parts(text)
+    return text.length <= BLOCK_CHARS_MAX ? [partOf(0, parse(text))] : this.parts(text)
   }
 
   #settle(text: string, end: number, read = parse): void {
-    this.#done.push({ at: this.#doneTo, blocks: read(text.slice(this.#doneTo, end)) })
+    this.#done.push(partOf(this.#doneTo, read(text.slice(this.#doneTo, end))))
     this.#doneTo = end
   }
+}
+
+function partOf(at: number, blocks: readonly RootContent[]): MarkdownPart {
+  return { at, blocks, urls: new Map(blocks.flatMap(definitionsOf)) }
+}
+
+function definitionsOf(node: Nodes): [string, string][] {
+  if (node.type === 'definition') return [[node.identifier, node.url]]
+  return 'children' in node ? node.children.flatMap(definitionsOf) : []
 }
 
 function parse(text: string): readonly RootContent[] {

@@ -61,12 +61,16 @@ export interface ToolItem extends Held {
   isOpen: boolean
   /** A person is asked whether it may run. */
   isAsking: boolean
+  /** It comes behind a call that asks, or its client has to run it. */
+  isWaiting?: boolean
   /** A person answered, and the run that brought the answer is under way. */
   isGoingOn?: boolean
   decision?: ToolDecision
   /** The arguments that a person put in place of the model's. */
   editedArgs?: Json
-  elapsedSeconds?: number
+  /** When it began to run, in milliseconds since 1970: when its arguments were whole, or a person allowed it. */
+  beganAt?: number
+  endedAt?: number
   result?: ToolResult
   retracted?: string
   /** The subagents it started. */

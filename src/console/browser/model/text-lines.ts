@@ -24,8 +24,26 @@ export function rowsOfText(text: string, charsMax: number): string[] {
   })
 }
 
-/** The text without the escape sequences that set colours and places in a terminal. */
-export function withoutEscapes(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/\u001b\[[0-9;?]*[ -/]*[@-~]/g, '')
+// biome-ignore-start lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const CONTROL = /[\0-\x08\x0b-\x1f\x7f]/g
+/** The sequences that set colours, places and titles: CSI, then OSC and its like, then the short ones. */
+const ESCAPE = /\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])/g
+/** What a terminal has written over: all of a line before its last return, and a character before a backspace. */
+const OVERWRITTEN = /^.*\r(?!$)|[^\n]\x08/gm
+// biome-ignore-end lint/suspicious/noControlCharactersInRegex: they are what is looked for
+
+/** What a terminal shows of an output in the end. */
+export function asTerminal(text: string): string {
+  if (text.search(CONTROL) < 0) return text
+  return text.replace(ESCAPE, '').replace(/\r+\n/g, '\n').replace(OVERWRITTEN, '').replace(CONTROL, '')
+}
+
+/** Characters that draw nothing, and those that turn the order of the others around. */
+const UNSEEN = /[\u00ad\u061c\u200b\u2028-\u202e\u2060-\u206f\ufeff]/g
+
+/** The text with its unseen characters as signs: what it says is what it is. */
+export function withSeen(text: string): string {
+  return text
+    .replace(CONTROL, (one) => String.fromCodePoint(one === '\x7f' ? 0x2421 : 0x2400 + one.charCodeAt(0)))
+    .replace(UNSEEN, (one) => `⟨U+${one.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}⟩`)
 }

@@ -6,3 +6,7 @@ const THREAD_ID_BYTES = 3
 export function newThreadId(): string {
   return `thread-${newId(THREAD_ID_BYTES)}`
 }
+
+export function isMadeHere(threadId: string): boolean {
+  return /^thread-[0-9a-f]{6}$/.test(threadId)
+}

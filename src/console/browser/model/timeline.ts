@@ -1,6 +1,5 @@
 import { type Effect, effectOf } from '../../../agui/items.ts'
 import { idOfShown, readContent, readFailure, readUse, roleOf } from './content.ts'
-import { decisionOf } from './decision.ts'
 import { isObject, type Json, ownMetadata, toList, toNumber, toObject, toText } from './fields.ts'
 import type {
   Holder,
@@ -13,7 +12,9 @@ import type {
   ToolItem,
 } from './model.ts'
 import { newRun } from './new-run.ts'
+import { newTool } from './new-tool.ts'
 import { describeCustom } from './notice-texts.ts'
+import { answeredWith } from './tool-state.ts'
 
 type Handler = (event: Json) => void
 type Opened = TextItem | ReasoningItem | ToolItem
@@ -57,6 +58,7 @@ export class Timeline {
       const run = this.#currentRun()
       run.state = 'error'
       run.error = readFailure(event)
+      for (const tool of this.#pending) tool.isWaiting = false
       this.#endRun(run, event)
     },
     TEXT_MESSAGE_START: (event) => {
@@ -105,7 +107,7 @@ export class Timeline {
     const item = this.#items.get(key)
     if (item === undefined) return
     if (kind === 'delta') this.#say(item, event)
-    if (kind === 'close') this.#close(item)
+    if (kind === 'close') this.#close(item, toNumber(event['timestamp']))
   }
 
   #startRun(event: Json): void {
@@ -125,12 +127,16 @@ export class Timeline {
 
   #finishRun(event: Json): void {
     const run = this.#currentRun()
-    const { type } = toObject(event['outcome'])
+    const { type, pendingToolCallIds } = toObject(event['outcome'])
     run.state = type === 'interrupt' || type === 'cancelled' ? type : 'success'
     if (event['result'] !== undefined) run.result = event['result']
     const interrupts = toList(toObject(event['outcome'])['interrupts']).map(toObject)
     const asking = new Set(interrupts.map((interrupt) => this.#toolOf(interrupt)))
-    for (const tool of this.#pending) tool.isAsking = asking.has(tool)
+    const owed = new Set(toList(pendingToolCallIds))
+    for (const tool of this.#pending) {
+      tool.isAsking = asking.has(tool)
+      tool.isWaiting = type === 'interrupt' || owed.has(tool.id)
+    }
     this.#endRun(run, event)
   }
 
@@ -140,6 +146,7 @@ export class Timeline {
     Object.assign(run, readUse(event), endedAt === undefined ? {} : { endedAt })
     for (const item of this.#open) this.#close(item)
     for (const tool of this.#pending) this.#touch(Object.assign(tool, { isGoingOn: false }))
+    for (const subagent of this.#subagents.values()) if (subagent.state === 'running') this.#touch(subagent)
     this.#touch(run)
   }
 
@@ -183,9 +190,10 @@ export class Timeline {
     this.#touch(item)
   }
 
-  #close(item: Opened): void {
+  #close(item: Opened, at?: number): void {
     if (!this.#open.delete(item)) return
     item.isOpen = false
+    if (item.kind === 'tool' && at !== undefined) item.beganAt = at
     this.#touch(item)
   }
 
@@ -209,19 +217,7 @@ export class Timeline {
   #startTool(event: Json): void {
     const id = toText(event['toolCallId']) ?? ''
     const name = toText(event['toolCallName']) ?? 'tool'
-    const holder = this.#holderOf(event)
-    const tool: ToolItem = {
-      kind: 'tool',
-      rev: 0,
-      key: this.#nextKey(),
-      holder,
-      id,
-      name,
-      args: '',
-      isOpen: true,
-      isAsking: false,
-      items: [],
-    }
+    const tool = newTool(id, { name, holder: this.#holderOf(event), key: this.#nextKey() })
     this.#add(tool)
     this.#items.set(`tool ${id}`, tool)
     this.#open.add(tool)
@@ -237,8 +233,9 @@ export class Timeline {
     }
     const own = ownMetadata(event)
     const { url, bytes } = toObject(own['blob'])
+    const endedAt = toNumber(event['timestamp'])
     this.#pending.delete(tool)
-    tool.isAsking = false
+    Object.assign(tool, { isAsking: false, isWaiting: false }, endedAt === undefined ? {} : { endedAt })
     tool.result = {
       ...readContent(event['content']),
       isError: own['isError'] === true,
@@ -288,9 +285,7 @@ export class Timeline {
         for (const id of toList(value['toolCallIds'])) this.#retract(this.#items.get(`tool ${id}`), value)
         return
       case 'agui-runner.answered':
-        this.#changeTool(event, (tool) =>
-          Object.assign(tool, { decision: decisionOf(value), isAsking: false, isGoingOn: true }),
-        )
+        this.#changeTool(event, (tool) => Object.assign(tool, answeredWith(value)))
         return
       case 'agui-runner.tool_call_edited':
         this.#changeTool(event, (tool) => Object.assign(tool, { editedArgs: toObject(value['args']) }))
@@ -298,12 +293,6 @@ export class Timeline {
       case 'agui-runner.taken_back':
         this.#replace(toNumber(value['afterSeq']) ?? Number.POSITIVE_INFINITY)
         this.#noteCustom(event)
-        return
-      case 'agui-runner.tool_progress':
-        this.#changeTool(event, (tool) => {
-          const elapsed = toNumber(value['elapsedSeconds'])
-          if (elapsed !== undefined) tool.elapsedSeconds = elapsed
-        })
         return
       case 'agui-runner.task':
         this.#progress(event)
@@ -317,7 +306,8 @@ export class Timeline {
         return
       case 'agui-runner.message_state':
       case 'agui-runner.thinking_tokens':
-        // The message and the thinking itself are shown.
+      case 'agui-runner.tool_progress':
+        // The message, the thinking itself and the time of the call are shown.
         return
       default:
         this.#noteCustom(event)

@@ -13,13 +13,17 @@ export interface Todo {
   state: 'pending' | 'in_progress' | 'completed'
 }
 
-export type ToolShape =
+type Shape =
   | { kind: 'edit'; path: string; edits: readonly Edit[] }
   | { kind: 'command'; command: string; about: string }
   | { kind: 'read'; path: string; lines: string }
   | { kind: 'search'; pattern: string; place: string }
   | { kind: 'todos'; todos: readonly Todo[] }
+  | { kind: 'plan'; plan: string }
   | { kind: 'other'; about: string }
+
+/** A shape, and the arguments that it does not show. None may be hidden from a person who answers for the call. */
+export type ToolShape = Shape & { rest: Json }
 
 /** The arguments that count: a person's edit, else the model's; undefined while those are not whole. */
 export function argumentsOf({ args, isOpen, editedArgs }: ToolItem): Json | undefined {
@@ -35,54 +39,64 @@ export function argumentsOf({ args, isOpen, editedArgs }: ToolItem): Json | unde
 }
 
 export function toolShapeOf(tool: string, args: Json): ToolShape {
-  const read = Object.hasOwn(SHAPES, tool) ? SHAPES[tool] : undefined
-  return read?.(args) ?? { kind: 'other', about: aboutOf(args) }
+  const shape = Object.hasOwn(SHAPES, tool) ? SHAPES[tool]?.(args) : undefined
+  if (shape === undefined) return { kind: 'other', about: aboutOf(args), rest: args }
+  // A switch that is off is what one expects.
+  const rest = Object.entries(shape.rest).filter(([, value]) => value !== false)
+  return { ...shape, rest: Object.fromEntries(rest) }
 }
 
 type Read = (args: Json) => ToolShape | undefined
 
 const SHAPES: Readonly<Record<string, Read | undefined>> = {
-  Edit: ({ file_path: path, ...args }) => toEdit(path, [args]),
-  MultiEdit: ({ file_path: path, edits }) => toEdit(path, toList(edits)),
-  Write: ({ file_path: path, content }) => toEdit(path, [{ old_string: '', new_string: content }]),
-  NotebookEdit: ({ notebook_path: path, new_source: source }) =>
-    toEdit(path, [{ old_string: '', new_string: source }]),
-  Bash: ({ command, description }) => {
-    const line = toText(command)
-    return line === undefined
-      ? undefined
-      : { kind: 'command', command: line, about: toText(description) ?? '' }
+  Edit: ({ file_path: path, old_string, new_string, ...rest }) =>
+    toEdit(path, [{ old_string, new_string }], rest),
+  MultiEdit: ({ file_path: path, edits, ...rest }) => toEdit(path, toList(edits), rest),
+  Write: ({ file_path: path, content, ...rest }) =>
+    toEdit(path, [{ old_string: '', new_string: content }], rest),
+  NotebookEdit: ({ notebook_path: path, new_source: source, ...rest }) =>
+    toEdit(path, [{ old_string: '', new_string: source }], rest),
+  Bash: ({ command: line, description, ...rest }) => {
+    const [command, about = ''] = [toText(line), toText(description)]
+    return command === undefined ? undefined : { kind: 'command', command, about, rest }
   },
-  Read: ({ file_path: path, offset, limit }) => {
-    const name = toText(path)
-    return name === undefined ? undefined : { kind: 'read', path: name, lines: linesOf(offset, limit) }
+  Read: ({ file_path: file, offset, limit, ...rest }) => {
+    const path = toText(file)
+    return path === undefined ? undefined : { kind: 'read', path, lines: linesOf(offset, limit), rest }
   },
   Grep: toSearch,
   Glob: toSearch,
-  TodoWrite: ({ todos }) =>
-    Array.isArray(todos) ? { kind: 'todos', todos: todos.map(toObject).map(toTodo) } : undefined,
+  TodoWrite: ({ todos, ...rest }) =>
+    Array.isArray(todos) ? { kind: 'todos', todos: todos.map(toObject).flatMap(toTodo), rest } : undefined,
+  ExitPlanMode: ({ plan: text, ...rest }) => {
+    const plan = toText(text)
+    return plan === undefined ? undefined : { kind: 'plan', plan, rest }
+  },
 }
 
-function toEdit(path: unknown, edits: readonly unknown[]): ToolShape | undefined {
+function toEdit(path: unknown, edits: readonly unknown[], given: Json): ToolShape | undefined {
   const name = toText(path)
   const changes = edits.map(toObject).flatMap((edit) => {
     const [before, after] = [toText(edit['old_string']), toText(edit['new_string'])]
     return before === undefined || after === undefined ? [] : [{ before, after }]
   })
   if (name === undefined || changes.length === 0 || changes.length < edits.length) return undefined
-  return { kind: 'edit', path: name, edits: changes }
+  const everywhere = edits.map(toObject).some((edit) => edit['replace_all'] === true)
+  const rest = everywhere ? { ...given, replace_all: true } : given
+  return { kind: 'edit', path: name, edits: changes, rest }
 }
 
-function toSearch({ pattern, path, glob }: Json): ToolShape | undefined {
-  const words = toText(pattern)
-  if (words === undefined) return undefined
+function toSearch({ pattern: words, path, glob, ...rest }: Json): ToolShape | undefined {
+  const pattern = toText(words)
+  if (pattern === undefined) return undefined
   const place = [toText(path), toText(glob)].filter((part) => part !== undefined).join(' · ')
-  return { kind: 'search', pattern: words, place }
+  return { kind: 'search', pattern, place, rest }
 }
 
-function toTodo({ content, activeForm, status }: Json): Todo {
+function toTodo({ content, activeForm, status }: Json): Todo[] {
   const state = status === 'completed' || status === 'in_progress' ? status : 'pending'
-  return { text: toText(content) ?? toText(activeForm) ?? '', state }
+  const text = toText(content) ?? toText(activeForm)
+  return text === undefined ? [] : [{ text, state }]
 }
 
 function linesOf(offset: unknown, limit: unknown): string {
@@ -116,9 +130,17 @@ export function summarise(shape: ToolShape): string {
       return shape.place === '' ? shape.pattern : `${shape.pattern} in ${shape.place}`
     case 'todos':
       return `${shape.todos.filter(({ state }) => state === 'completed').length} of ${shape.todos.length} done`
+    case 'plan':
+      return ''
     case 'other':
       return shape.about
   }
+}
+
+/** The name as people read it: a tool of an MCP server without the prefix, its server behind it. */
+export function shownTool(tool: string): string {
+  const [, server, name] = /^mcp__(.+?)__(.+)$/.exec(tool) ?? []
+  return name === undefined ? tool : `${name} (${server})`
 }
 
 /** Splits the exit code off, which Claude Code puts in front of the output of a failed command. */

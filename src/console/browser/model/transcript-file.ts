@@ -1,5 +1,5 @@
 import { formatDate, formatUsage } from './format.ts'
-import type { Item, ShownRun } from './model.ts'
+import type { Content, Item, ShownRun } from './model.ts'
 
 /** The transcript as Markdown. */
 export function toMarkdown(title: string, runs: readonly ShownRun[]): string {
@@ -8,9 +8,13 @@ export function toMarkdown(title: string, runs: readonly ShownRun[]): string {
 
 /** The transcript as JSON: `{threadId, runs}`, each run with its items as the page has them (model.ts). */
 export function toJson(threadId: string, runs: readonly ShownRun[]): string {
-  const bare = (key: string, value: unknown): unknown =>
-    key === 'holder' || key === 'rev' || key === 'key' ? undefined : value
-  return JSON.stringify({ threadId, runs }, bare, 2)
+  return JSON.stringify({ threadId, runs: runs.map(bare) }, null, 2)
+}
+
+/** A run or an item without what only the page needs. What the thread itself says is left as it is. */
+function bare({ rev: _rev, ...node }: ShownRun | Item): object {
+  const { key: _key, holder: _holder, ...shown } = 'key' in node ? node : { ...node, key: 0 }
+  return 'items' in shown ? { ...shown, items: shown.items.map(bare) } : shown
 }
 
 function runLines(run: ShownRun): string[] {
@@ -23,7 +27,7 @@ function runLines(run: ShownRun): string[] {
 function itemLines(item: Item): string[] {
   switch (item.kind) {
     case 'text':
-      return [`### ${item.role === 'user' ? 'You' : 'Claude Code'}`, item.text]
+      return [`### ${item.role === 'user' ? 'You' : 'Claude Code'}`, ...contentLines(item)]
     case 'reasoning':
       return item.text === '' ? [] : [quoted(item.text)]
     case 'notice':
@@ -32,10 +36,15 @@ function itemLines(item: Item): string[] {
       return [`### Subagent ${item.name}: ${item.description}`, ...item.items.flatMap(itemLines)]
     case 'tool': {
       const args = item.editedArgs === undefined ? item.args : JSON.stringify(item.editedArgs)
-      const result = item.result === undefined ? [] : [fenced('', item.result.text)]
+      const { text = '', attachments = [] } = item.result ?? {}
+      const result = item.result === undefined ? [] : contentLines({ text: fenced('', text), attachments })
       return [`### ${item.name}`, fenced('json', args), ...item.items.flatMap(itemLines), ...result]
     }
   }
+}
+
+function contentLines({ text, attachments }: Content): string[] {
+  return [...(text === '' ? [] : [text]), ...attachments.map(({ mimeType }) => `_[${mimeType}]_`)]
 }
 
 function quoted(text: string): string {

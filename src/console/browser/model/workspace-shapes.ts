@@ -53,6 +53,9 @@ function readChanged(file: Json): ChangedShape {
   }
 }
 
+/** What git keeps for itself. A person looks for files of their own. */
+const HIDDEN = '.git'
+
 /** The entries of a folder, folders first. */
 export function readFolder(answer: Json): FolderShape {
   const entries = toList(answer['items'])
@@ -62,8 +65,9 @@ export function readFolder(answer: Json): FolderShape {
       isFolder: entry['isDir'] === true,
       size: toNumber(entry['size']) ?? 0,
     }))
-  entries.sort((a, b) => Number(b.isFolder) - Number(a.isFolder) || a.name.localeCompare(b.name))
-  return { entries, isTruncated: answer['truncated'] === true }
+  const seen = entries.filter(({ name }) => name !== HIDDEN)
+  seen.sort((a, b) => Number(b.isFolder) - Number(a.isFolder) || a.name.localeCompare(b.name))
+  return { entries: seen, isTruncated: answer['truncated'] === true }
 }
 
 /** The ending of a file's name, else the name (`Dockerfile`). The highlighter knows which of them are languages. */

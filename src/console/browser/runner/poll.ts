@@ -1,26 +1,28 @@
-/** Asks again and again, never twice at once. After `now()` it also asks again behind an answer that was on its way. */
+/** Asks again and again, never twice at once. */
 export class Poll {
   readonly #ask: () => Promise<void>
-  #asking: Promise<void> | undefined
-  #isStale = false
-  #timer: ReturnType<typeof setTimeout> | undefined
   readonly #everyMs: () => number
+  #asking: Promise<void> | undefined
+  #next: Promise<void> | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(ask: () => Promise<void>, everyMs: () => number) {
     this.#ask = ask
     this.#everyMs = everyMs
   }
 
-  now(): void {
-    this.#isStale = this.#asking !== undefined
-    this.#asking ??= this.#once()
+  /** Resolves behind an answer to a question that was asked from now on. */
+  async now(): Promise<void> {
+    if (this.#asking === undefined) this.#asking = this.#once()
+    else this.#next ??= this.#asking.then(() => this.now())
+    await (this.#next ?? this.#asking)
   }
 
   async #once(): Promise<void> {
     clearTimeout(this.#timer)
     await this.#ask()
     this.#asking = undefined
-    if (this.#isStale) this.now()
-    else this.#timer = setTimeout(() => this.now(), this.#everyMs())
+    this.#next = undefined
+    this.#timer = setTimeout(() => void this.now(), this.#everyMs())
   }
 }

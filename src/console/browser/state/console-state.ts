@@ -9,6 +9,7 @@ import { type Link, OpenThread } from '../runner/open-thread.ts'
 import { Poll } from '../runner/poll.ts'
 import { readReadiness } from '../runner/readiness.ts'
 import { AnsweredHere } from './answered-here.ts'
+import { Drafts } from './drafts.ts'
 
 /** How often the list of threads is asked for, in milliseconds: in a tab that is seen, and in a hidden one. */
 const LIST_MS = 3000
@@ -36,6 +37,7 @@ export class ConsoleState {
   #wanted: string | undefined
   /** The thread that the next prompt makes, when the address names none. */
   #newThread = newThreadId()
+  readonly drafts = new Drafts()
   readonly #answered = new AnsweredHere()
   readonly #closing: AbortSignal
   readonly #onChange: () => void
@@ -51,8 +53,8 @@ export class ConsoleState {
 
   async start(): Promise<void> {
     window.addEventListener('hashchange', () => this.#go())
-    window.addEventListener('online', () => this.#poll.now())
-    document.addEventListener('visibilitychange', () => this.#poll.now())
+    window.addEventListener('online', () => void this.#poll.now())
+    document.addEventListener('visibilitychange', () => void this.#poll.now())
     void this.check()
     if (threadOfAddress(location.hash) === undefined) {
       const own = await readOwnThread().catch(() => undefined)
@@ -80,11 +82,10 @@ export class ConsoleState {
   }
 
   refresh(): void {
-    this.#poll.now()
+    void this.#poll.now()
   }
 
   newThread(): void {
-    this.#newThread = newThreadId()
     location.hash = ''
   }
 
@@ -97,7 +98,7 @@ export class ConsoleState {
     this.sends += 1
     this.#onChange()
     if (this.#wanted !== threadId) this.openThread(threadId)
-    this.#poll.now()
+    void this.#poll.now()
   }
 
   /** Sets the order of the waiting runs. */
@@ -116,13 +117,13 @@ export class ConsoleState {
 
   async interrupt(): Promise<void> {
     await runner.thread(this.threadId).interrupt()
-    this.#poll.now()
+    void this.#poll.now()
   }
 
   async forget(): Promise<void> {
     await runner.thread(this.threadId).delete()
     location.hash = ''
-    this.#poll.now()
+    void this.#poll.now()
   }
 
   async answer(entry: ResumeEntry): Promise<void> {
@@ -134,7 +135,8 @@ export class ConsoleState {
       this.#answered.delete(entry.interruptId)
       throw error
     }
-    this.#poll.now()
+    // What was answered is in the list until it comes anew.
+    await this.#poll.now()
   }
 
   isAnsweredHere(interruptId: string): boolean {
@@ -158,19 +160,20 @@ export class ConsoleState {
     try {
       await work()
     } finally {
-      this.#poll.now()
+      void this.#poll.now()
     }
   }
 
   #go(): void {
     const wanted = threadOfAddress(location.hash)
+    if (wanted === this.#newThread) this.#newThread = newThreadId()
     if (wanted !== this.#wanted || wanted === undefined) {
       this.#wanted = wanted
       this.open?.close()
       this.open = undefined
     }
     this.#follow()
-    this.#poll.now()
+    void this.#poll.now()
     this.#onChange()
   }
 
@@ -183,7 +186,7 @@ export class ConsoleState {
       onChange: () => this.#onChange(),
       onRunEdge: () => {
         this.#announceRun(open)
-        this.#poll.now()
+        void this.#poll.now()
       },
       onLink: (link) => this.#heard(link),
     })
@@ -192,9 +195,8 @@ export class ConsoleState {
 
   #heard(link: Link): void {
     if (link.state === 'live') {
-      const wasLost = this.loss !== undefined
-      this.loss = undefined
-      if (wasLost) this.#poll.now()
+      if (this.loss !== undefined) void this.#poll.now()
+      this.#regain()
     } else if (link.state === 'lost') {
       this.loss = { reason: link.reason, retryAt: Date.now() + link.retryMs }
     }
@@ -207,7 +209,7 @@ export class ConsoleState {
       this.threads = described.map((thread) => readSession({ ...thread }))
       this.isListed = true
       // The thread's own stream ends its loss itself.
-      if (this.open?.link.state !== 'lost') this.loss = undefined
+      if (this.open?.link.state !== 'lost') this.#regain()
       this.#follow()
     } catch (error) {
       if (this.#closing.aborted) return
@@ -217,6 +219,13 @@ export class ConsoleState {
         this.loss = { reason, retryAt: Date.now() + LIST_MS }
     }
     this.#onChange()
+  }
+
+  /** The connection is there again. It may be another runner by now, or one that is set up in another way. */
+  #regain(): void {
+    if (this.loss === undefined) return
+    this.loss = undefined
+    void this.check()
   }
 
   #announceRun({ timeline: { run } }: OpenThread): void {

@@ -1,4 +1,5 @@
-import { shownName } from '../model/attention.ts'
+import { threadAddress } from '../model/address.ts'
+import { needing, shownName } from '../model/attention.ts'
 import type { ThreadShape } from '../model/thread-shapes.ts'
 
 /** The state that the notifier reads. */
@@ -15,13 +16,13 @@ export class Notifier {
   #isFirst = true
 
   notify({ threads, facts, threadId, isNamed }: Watched): void {
-    const needing = threads.filter(({ state }) => state === 'interrupted')
+    const waiting = needing(threads)
     const name = isNamed ? `${facts === undefined ? threadId : shownName(facts)} · ` : ''
-    document.title = `${needing.length > 0 ? `(${needing.length}) ` : ''}${name}agui-runner`
+    document.title = `${waiting.length > 0 ? `(${waiting.length}) ` : ''}${name}agui-runner`
     const isAway = document.hidden || !document.hasFocus()
-    for (const thread of needing)
+    for (const thread of waiting)
       if (!this.#isFirst && isAway && !this.#needing.has(thread.threadId)) showNotification(thread)
-    this.#needing = new Set(needing.map(({ threadId }) => threadId))
+    this.#needing = new Set(waiting.map(({ threadId }) => threadId))
     this.#isFirst = false
   }
 }
@@ -37,12 +38,16 @@ export async function askToNotify(): Promise<void> {
 
 function showNotification(thread: ThreadShape): void {
   if (typeof Notification === 'undefined' || Notification.permission !== 'granted') return
-  const notification = new Notification('An agent needs you', {
-    body: shownName(thread),
-    tag: thread.threadId,
-  })
-  notification.onclick = () => {
-    window.focus()
-    location.hash = `#/${encodeURIComponent(thread.threadId)}`
+  try {
+    const notification = new Notification('An agent needs you', {
+      body: shownName(thread),
+      tag: thread.threadId,
+    })
+    notification.onclick = () => {
+      window.focus()
+      location.hash = threadAddress(thread.threadId)
+    }
+  } catch {
+    // Chrome on Android lets only a service worker do that. The title of the tab says it.
   }
 }

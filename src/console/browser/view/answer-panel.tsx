@@ -2,6 +2,7 @@ import type { VNode } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 import { formatDate } from '../model/format.ts'
 import type { Interrupt } from '../model/thread-shapes.ts'
+import { shownTool } from '../model/tool-shape.ts'
 import { ApprovalCard } from './approval-card.tsx'
 import { ElicitationCard } from './elicitation-card.tsx'
 import { QuestionCard } from './question-card.tsx'
@@ -25,16 +26,19 @@ function Card({ interrupt }: { interrupt: Interrupt }): VNode {
   const ui = useUi()
   const { problem, isBusy, attempt } = useProblem()
   const card = useRef<HTMLFormElement>(null)
+  const isSent = useRef(false)
   useEffect(() => {
-    // It takes no focus from somebody who types or answers something else.
-    const { activeElement } = document
-    const isFree =
-      !(activeElement instanceof HTMLElement) ||
-      activeElement === document.body ||
-      activeElement.id === 'prompt'
-    if (isFree) card.current?.focus()
+    if (isFree(document.activeElement)) card.current?.focus()
+    return () => {
+      // The next key is for the page, and not for a prompt that nobody asked for.
+      if (isSent.current && isFree(document.activeElement)) document.getElementById('transcript')?.focus()
+    }
   }, [])
-  const send: Send = (entry) => attempt(() => ui.answer({ interruptId: id, ...entry }))
+  const send: Send = (entry) =>
+    attempt(async () => {
+      await ui.answer({ interruptId: id, ...entry })
+      isSent.current = true
+    })
   const title = titleOf(interrupt)
   return (
     <form
@@ -66,9 +70,19 @@ function Card({ interrupt }: { interrupt: Interrupt }): VNode {
   )
 }
 
+/** Whether a card may take the focus: nobody types there, or answers something else. */
+function isFree(focused: Element | null): boolean {
+  return (
+    focused === null ||
+    focused === document.body ||
+    focused.matches('#transcript, #thread-list [aria-current]') ||
+    (focused.id === 'prompt' && focused instanceof HTMLTextAreaElement && focused.value === '')
+  )
+}
+
 function titleOf({ reason, tool, elicitation }: Interrupt): string {
   if (elicitation !== undefined) return 'An MCP server asks'
   if (reason === 'input_required') return 'Claude Code asks'
   if (reason === 'confirmation') return 'A plan waits for your word'
-  return tool === '' ? 'Waits for you' : `May ${tool} run?`
+  return tool === '' ? 'Waits for you' : `May ${shownTool(tool)} run?`
 }

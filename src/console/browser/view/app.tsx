@@ -1,6 +1,6 @@
 import type { VNode } from 'preact'
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { byNeed } from '../model/attention.ts'
+import { byNeed, needing } from '../model/attention.ts'
 import { Rows, rowsWith } from '../model/rows.ts'
 import type { ConsoleState } from '../state/console-state.ts'
 import { AnswerPanel } from './answer-panel.tsx'
@@ -13,12 +13,13 @@ import { ThreadHead } from './thread-head.tsx'
 import { ThreadList } from './thread-list.tsx'
 import { TranscriptView } from './transcript.tsx'
 import { UiContext } from './ui.ts'
+import { useDrop } from './use-drop.ts'
 import { useKeys } from './use-keys.ts'
 import { usePopovers } from './use-popovers.ts'
 import { Welcome } from './welcome.tsx'
 
 export function App({ state }: { state: ConsoleState }): VNode {
-  const { facts, open, threadId, isNamed, isKnown, isListed } = state
+  const { facts, open, threadId, drafts, isNamed, isKnown, isListed } = state
   const composer = useRef<ComposerHandle>(null)
   const [isListShown, setListShown] = useState(false)
   const [dialog, setDialog] = useState<'keys' | 'files'>()
@@ -30,7 +31,6 @@ export function App({ state }: { state: ConsoleState }): VNode {
   const found = useMemo(() => rowsWith(rows, words), [rows, words])
   useEffect(() => setWords(''), [threadId])
   useEffect(() => setListShown(false), [threadId])
-  const isRunning = facts?.state === 'running' && isKnown
   const go = (by: number): void => {
     const sorted = byNeed(state.threads)
     const at = sorted.findIndex((thread) => thread.threadId === threadId)
@@ -42,6 +42,7 @@ export function App({ state }: { state: ConsoleState }): VNode {
     composer.current?.focus()
   }
   usePopovers()
+  useDrop((files) => composer.current?.attach(files))
   useKeys({
     '?': () => setDialog('keys'),
     '/': () => document.getElementById('thread-search')?.focus(),
@@ -49,9 +50,7 @@ export function App({ state }: { state: ConsoleState }): VNode {
     f: () => setDialog('files'),
     j: () => go(1),
     k: () => go(-1),
-    Escape: () => {
-      if (isRunning) void state.interrupt()
-    },
+    Escape: () => document.getElementById('stop')?.click(),
   })
   const isEmpty = isNamed ? facts === undefined && isListed : true
   return (
@@ -59,8 +58,9 @@ export function App({ state }: { state: ConsoleState }): VNode {
       <div class={isListShown ? 'page list' : 'page'}>
         <Header
           readiness={state.readiness}
+          isKnown={isKnown}
           onCheck={() => void state.check()}
-          isListShown={isListShown}
+          {...{ isListShown, needing: needing(state.threads).length }}
           onShowList={() => setListShown(!isListShown)}
           onShowFiles={() => setDialog('files')}
           onShowKeys={() => setDialog('keys')}
@@ -86,7 +86,7 @@ export function App({ state }: { state: ConsoleState }): VNode {
             onForget={() => state.forget()}
           />
           {open !== undefined && !isEmpty ? (
-            <TranscriptView key={open.threadId} {...{ rows, isKnown, found }} sends={state.sends} />
+            <TranscriptView key={open.threadId} {...{ rows, isKnown, words, found }} sends={state.sends} />
           ) : (
             <section id="transcript" aria-label="Transcript">
               {isEmpty && <Welcome state={state} onPick={(...given) => composer.current?.fill(...given)} />}
@@ -96,7 +96,7 @@ export function App({ state }: { state: ConsoleState }): VNode {
           <Composer
             key={threadId}
             handle={composer}
-            threadId={threadId}
+            {...{ threadId, drafts }}
             isRunning={facts?.state === 'running'}
             isWaiting={(facts?.interrupts.length ?? 0) > 0}
             queue={facts?.queue ?? []}

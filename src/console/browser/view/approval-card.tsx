@@ -1,12 +1,12 @@
 import type { VNode } from 'preact'
-import { useMemo, useState } from 'preact/hooks'
+import { useMemo, useRef, useState } from 'preact/hooks'
 import { isObject, type Json } from '../model/fields.ts'
 import type { Interrupt } from '../model/thread-shapes.ts'
-import { toolShapeOf } from '../model/tool-shape.ts'
+import { shownTool, toolShapeOf } from '../model/tool-shape.ts'
 import { Markdown } from './markdown.tsx'
 import { CallView } from './tool-view.tsx'
 import type { Send } from './ui.ts'
-import { useKeys } from './use-keys.ts'
+import { useCardKeys } from './use-keys.ts'
 
 interface ApprovalCardProps {
   interrupt: Interrupt
@@ -39,11 +39,15 @@ export function ApprovalCard({
     const payload = { approved: false, ...(said === '' ? {} : { message: said }) }
     send({ status: 'resolved', payload })
   }
-  useKeys({ y: () => allow(false), n: refuse, ...(isPlan ? {} : { a: () => allow(true) }) })
+  const root = useRef<HTMLDivElement>(null)
+  const areKeysOn = useCardKeys(root, {
+    y: () => allow(false),
+    n: refuse,
+    ...(isPlan ? {} : { a: () => allow(true) }),
+  })
   return (
-    <div>
-      {isPlan ? <Markdown text={message} isOpen={false} /> : <CallView shape={shape} args={input} />}
-      {(shape.kind === 'read' || shape.kind === 'search') && !isPlan && <p class="said">{message}</p>}
+    <div ref={root}>
+      {isPlan ? <Markdown text={message} isOpen={false} /> : <CallView shape={shape} />}
       {!isPlan && (
         <details>
           <summary>Edit the arguments</summary>
@@ -61,13 +65,13 @@ export function ApprovalCard({
           {problem}
         </p>
       )}
-      <div class="row-of-buttons">
+      <div class={areKeysOn ? 'row-of-buttons keyed' : 'row-of-buttons'}>
         <button type="button" class="primary" onClick={() => allow(false)}>
           {isPlan ? 'Go ahead' : 'Allow once'} <kbd>y</kbd>
         </button>
         {!isPlan && (
           <button type="button" onClick={() => allow(true)}>
-            Always allow {tool === '' ? 'the like' : tool} in this session <kbd>a</kbd>
+            Always allow {tool === '' ? 'the like' : shownTool(tool)} in this session <kbd>a</kbd>
           </button>
         )}
         <button type="button" class="danger" onClick={refuse}>

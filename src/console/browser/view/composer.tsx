@@ -1,17 +1,20 @@
 import type { Delivery } from '@agui-runner/client'
 import type { Ref, VNode } from 'preact'
-import { useEffect, useImperativeHandle, useRef, useState } from 'preact/hooks'
+import { useEffect, useImperativeHandle, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { type AttachedFile, contentOf } from '../model/files.ts'
+import type { RunChoices } from '../model/run-choices.ts'
 import type { QueuedShape } from '../model/thread-shapes.ts'
 import { wordsOf } from '../model/words-of.ts'
 import { runner, startRun } from '../runner/api.ts'
 import { readFile } from '../runner/read-file.ts'
+import type { Drafts } from '../state/drafts.ts'
 import { type QueueActions, QueueView } from './queue-view.tsx'
-import { RunChoiceFields, type RunChoices } from './run-choices.tsx'
+import { RunChoiceFields } from './run-choices.tsx'
 
 export interface ComposerHandle {
   /** Puts the prompt in, with the choices that its run needs. */
-  fill(prompt: string, switches: RunChoices): void
+  fill(prompt: string, choices: RunChoices): void
+  attach(files: Iterable<File>): void
   focus(): void
 }
 
@@ -19,6 +22,7 @@ interface ComposerProps {
   handle: Ref<ComposerHandle>
   /** The thread that is open, or the name of the one that the first prompt makes. */
   threadId: string
+  drafts: Drafts
   isRunning: boolean
   isWaiting: boolean
   /** The runs that wait behind the one under way. */
@@ -34,34 +38,39 @@ const ROWS_MAX = 10
 
 /** Takes prompts: they start a run on an idle thread, and are a message into a running one. */
 export function Composer(props: ComposerProps): VNode {
-  const { handle, threadId, isRunning, isWaiting, queue, models, onSent, queueActions } = props
+  const { handle, threadId, drafts, isRunning, isWaiting, queue, models, onSent, queueActions } = props
   const area = useRef<HTMLTextAreaElement>(null)
-  const [prompt, setPrompt] = useState('')
-  const [files, setFiles] = useState<readonly AttachedFile[]>([])
+  const draft = drafts.of(threadId)
+  const [prompt, setPrompt] = useState(draft.prompt)
+  const [files, setFiles] = useState(draft.files)
+  const [choices, setChoices] = useState(draft.choices)
   const [delivery, setDelivery] = useState<Delivery>('steer')
-  const [switches, setSwitches] = useState<RunChoices>({})
   const [problem, setProblem] = useState('')
   const [isSending, setSending] = useState(false)
+  useLayoutEffect(() => drafts.keep(threadId, { prompt, files, choices }), [prompt, files, choices])
+  useEffect(() => setProblem(''), [isWaiting])
+  const attach = async (given: Iterable<File>): Promise<void> => {
+    const read = await Promise.allSettled([...given].map(readFile))
+    setFiles((before) => [...before, ...read.flatMap((one) => (one.status === 'fulfilled' ? one.value : []))])
+    setProblem(read.flatMap((one) => (one.status === 'rejected' ? wordsOf(one.reason) : [])).join(' '))
+  }
   useImperativeHandle(handle, () => ({
     fill(words, needed) {
       setPrompt(words)
-      setSwitches(needed)
+      setChoices(needed)
       area.current?.focus()
     },
+    attach: (given) => void attach(given),
     focus: () => area.current?.focus(),
   }))
 
-  const attach = async (given: Iterable<File>): Promise<void> => {
-    try {
-      const read = await Promise.all([...given].map(readFile))
-      setFiles((before) => [...before, ...read])
-    } catch (error) {
-      setProblem(wordsOf(error))
-    }
-  }
   const send = async (): Promise<void> => {
     const words = prompt.trim()
-    if ((words === '' && files.length === 0) || isSending || isWaiting) return
+    if ((words === '' && files.length === 0) || isSending) return
+    if (isWaiting) {
+      setProblem('Answer the question above first; what you have written stays.')
+      return
+    }
     setSending(true)
     setProblem('')
     try {
@@ -69,7 +78,7 @@ export function Composer(props: ComposerProps): VNode {
       if (isRunning) {
         await runner.thread(threadId).message(content, delivery)
       } else {
-        const claude = Object.keys(switches).length === 0 ? {} : { forwardedProps: { claude: switches } }
+        const claude = Object.keys(choices).length === 0 ? {} : { forwardedProps: { claude: choices } }
         await startRun(threadId, { content, ...claude })
       }
       // What was typed or attached meanwhile stays.
@@ -97,11 +106,6 @@ export function Composer(props: ComposerProps): VNode {
         event.preventDefault()
         void send()
       }}
-      onDragOver={(event) => event.preventDefault()}
-      onDrop={(event) => {
-        event.preventDefault()
-        void attach(event.dataTransfer?.files ?? [])
-      }}
     >
       <QueueView queue={queue} actions={queueActions} />
       <div class="box">
@@ -111,9 +115,8 @@ export function Composer(props: ComposerProps): VNode {
         <textarea
           id="prompt"
           ref={area}
-          rows={isWaiting ? 1 : Math.min(Math.max(prompt.split('\n').length, ROWS_MIN), ROWS_MAX)}
+          rows={rowsFor(prompt, isWaiting)}
           value={prompt}
-          disabled={isWaiting}
           placeholder={isWaiting ? 'Answer the question above first.' : 'Write a prompt…'}
           onInput={({ currentTarget }) => setPrompt(currentTarget.value)}
           onKeyDown={pressed}
@@ -125,7 +128,7 @@ export function Composer(props: ComposerProps): VNode {
           {isRunning ? (
             <DeliveryChoice delivery={delivery} onChoose={setDelivery} />
           ) : (
-            <RunChoiceFields models={models} switches={switches} onChange={setSwitches} />
+            <RunChoiceFields models={models} choices={choices} onChange={setChoices} />
           )}
           <button type="submit" id="send" class="primary" disabled={isWaiting || isSending}>
             {isRunning ? (delivery === 'steer' ? 'Steer' : 'Queue') : 'Send'}
@@ -141,6 +144,11 @@ export function Composer(props: ComposerProps): VNode {
   )
 }
 
+/** The textarea keeps what is written while a question waits, and makes itself small when there is nothing. */
+function rowsFor(prompt: string, isWaiting: boolean): number {
+  return Math.min(Math.max(prompt.split('\n').length, isWaiting ? 1 : ROWS_MIN), ROWS_MAX)
+}
+
 interface AttachedListProps {
   files: readonly AttachedFile[]
   onRemove(file: AttachedFile): void
@@ -150,8 +158,8 @@ function AttachedList({ files, onRemove }: AttachedListProps): VNode | null {
   if (files.length === 0) return null
   return (
     <ul class="attached" aria-label="Attached files">
-      {files.map((file) => (
-        <li key={file.data} class="chip">
+      {files.map((file, index) => (
+        <li key={`${index} ${file.name}`} class="chip">
           {file.name}{' '}
           <button
             type="button"

@@ -2,11 +2,15 @@ import type { VNode } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
 import { formatCount } from '../model/format.ts'
 import { countChanges, type DiffLine, diffLines } from '../model/line-diff.ts'
+import { withSeen } from '../model/text-lines.ts'
 import type { Edit } from '../model/tool-shape.ts'
 
 const GLANCE_LINES_MAX = 24
 /** Lines. More are never laid out. */
 const WHOLE_LINES_MAX = 4000
+
+/** Characters of one line. More are never laid out. */
+const LINE_CHARS_MAX = 2000
 
 const SIGNS = { same: ' ', added: '+', removed: '-', skipped: ' ' } as const
 
@@ -16,11 +20,19 @@ interface DiffViewProps {
   path?: string | undefined
   /** The line above has the path and the counts already. */
   isBare?: boolean
+  /** All of it is shown at once. */
+  isWhole?: boolean
 }
 
 /** The edits of one file. */
-export function DiffView({ path, edits, isBare = false }: DiffViewProps): VNode {
-  const [isWhole, setWhole] = useState(false)
+export function DiffView({
+  path,
+  edits,
+  isBare = false,
+  isWhole: isWholeAlways = false,
+}: DiffViewProps): VNode {
+  const [isAsked, setAsked] = useState(false)
+  const isWhole = isAsked || isWholeAlways
   const lines = useMemo(() => joined(edits.map(diffLines)), [edits])
   const { added, removed } = useMemo(() => countChanges(lines), [lines])
   const isCut = lines.length > GLANCE_LINES_MAX + 2
@@ -29,16 +41,22 @@ export function DiffView({ path, edits, isBare = false }: DiffViewProps): VNode 
     <figure class="diff">
       {!isBare && (
         <figcaption>
-          <code>{path ?? formatCount(edits.length, 'edit')}</code>
+          <code class={path === undefined ? '' : 'path'}>
+            {path === undefined ? formatCount(edits.length, 'edit') : withSeen(path)}
+          </code>
           <span class="good">+{added}</span>
           <span class="bad">−{removed}</span>
         </figcaption>
       )}
-      <pre tabIndex={0}>
+      {lines.length === 0 && <p class="dim">No line changes.</p>}
+      <pre tabIndex={0} hidden={lines.length === 0}>
         {shown.map(({ kind, text }) => (
           <span class={kind}>
             <i aria-hidden="true">{SIGNS[kind]}</i>
-            {text === '' ? ' ' : text}
+            {text === '' ? ' ' : withSeen(text.slice(0, LINE_CHARS_MAX))}
+            {text.length > LINE_CHARS_MAX && (
+              <b>⋯ {formatCount(text.length - LINE_CHARS_MAX, 'more character')}</b>
+            )}
             {'\n'}
           </span>
         ))}
@@ -46,8 +64,8 @@ export function DiffView({ path, edits, isBare = false }: DiffViewProps): VNode 
       {isWhole && lines.length > WHOLE_LINES_MAX && (
         <p class="dim">{formatCount(lines.length - WHOLE_LINES_MAX, 'more line')} not shown.</p>
       )}
-      {isCut && (
-        <button type="button" class="quiet" onClick={() => setWhole(!isWhole)}>
+      {isCut && !isWholeAlways && (
+        <button type="button" class="quiet" onClick={() => setAsked(!isAsked)}>
           {isWhole ? 'Show less' : `Show all (${formatCount(lines.length, 'line')})`}
         </button>
       )}

@@ -106,7 +106,7 @@ function ChangedView({ repository, file }: ChangedProps): VNode {
   return (
     <details class="changed" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
       <summary>
-        <code class="about">{path}</code>
+        <code class="about path">{path}</code>
         {added !== undefined && <span class="good">+{added}</span>}
         {removed !== undefined && <span class="bad">−{removed}</span>}
         {isBinary && <span class="dim">binary</span>}

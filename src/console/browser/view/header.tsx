@@ -6,7 +6,10 @@ import { applyTheme, keptTheme, nextTheme } from '../state/theme.ts'
 
 interface HeaderProps {
   readiness: Readiness | { problem: string } | undefined
+  isKnown: boolean
   onCheck(): void
+  /** How many threads wait for somebody. */
+  needing: number
   isListShown: boolean
   onShowList(): void
   onShowFiles(): void
@@ -14,7 +17,7 @@ interface HeaderProps {
 }
 
 export function Header(props: HeaderProps): VNode {
-  const { readiness, onCheck, isListShown, onShowList, onShowFiles, onShowKeys } = props
+  const { readiness, isKnown, onCheck, needing, isListShown, onShowList, onShowFiles, onShowKeys } = props
   const [theme, setTheme] = useState(keptTheme())
   const [mayAsk, setMayAsk] = useState(canAskToNotify())
   const turn = (): void => {
@@ -32,9 +35,10 @@ export function Header(props: HeaderProps): VNode {
         onClick={onShowList}
       >
         Threads
+        {needing > 0 && <b aria-label={`${needing} need you`}>{needing}</b>}
       </button>
       <h1>agui-runner</h1>
-      <ReadinessPanel readiness={readiness} onCheck={onCheck} />
+      <ReadinessPanel readiness={readiness} isKnown={isKnown} onCheck={onCheck} />
       <button type="button" class="quiet" title="Files of the workspace (f)" onClick={onShowFiles}>
         Files
       </button>
@@ -65,16 +69,18 @@ export function Header(props: HeaderProps): VNode {
   )
 }
 
-type PanelProps = Pick<HeaderProps, 'readiness' | 'onCheck'>
+type PanelProps = Pick<HeaderProps, 'readiness' | 'isKnown' | 'onCheck'>
 
 /** Says in words whether a run would work, whether a mock answers and whether the policy holds; the panel has the reasons. */
-function ReadinessPanel({ readiness, onCheck }: PanelProps): VNode {
+function ReadinessPanel({ readiness, isKnown, onCheck }: PanelProps): VNode {
   const isAsked = readiness === undefined
-  const words = isAsked
-    ? [{ word: 'checking…', level: 'dim' }]
-    : 'problem' in readiness
-      ? [{ word: 'cannot be asked', level: 'bad' }]
-      : headlinesOf(readiness)
+  const words = !isKnown
+    ? [{ word: 'unknown', level: 'dim' }]
+    : isAsked
+      ? [{ word: 'checking…', level: 'dim' }]
+      : 'problem' in readiness
+        ? [{ word: 'cannot be asked', level: 'bad' }]
+        : headlinesOf(readiness)
   const isBad = !isAsked && 'isReady' in readiness && !readiness.isReady
   return (
     // It opens by itself when no run would work.

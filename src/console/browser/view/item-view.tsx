@@ -2,10 +2,12 @@ import type { ComponentChild, VNode } from 'preact'
 import { formatCount } from '../model/format.ts'
 import { harnessTagOf } from '../model/harness-text.ts'
 import type { Item, NoticeItem, ReasoningItem, SubagentItem, TextItem } from '../model/model.ts'
+import { subagentStateOf } from '../model/tool-state.ts'
 import { LongText } from './long-text.tsx'
 import { Markdown } from './markdown.tsx'
 import { Media } from './media.tsx'
 import { memo } from './memo.ts'
+import { PlainText } from './plain-text.tsx'
 import { ToolView } from './tool-view.tsx'
 
 export interface ItemProps {
@@ -77,7 +79,11 @@ function TextView({ item }: { item: TextItem }): VNode {
         {isPending && <span class="badge live">pending: the turn has not taken it in</span>}
       </h3>
       <div class="body">
-        {role === 'user' ? <p class="said">{text}</p> : <Markdown text={text} isOpen={isOpen} />}
+        {role === 'user' ? (
+          <PlainText text={text} label="Prompt" />
+        ) : (
+          <Markdown text={text} isOpen={isOpen} />
+        )}
         <Media attachments={attachments} />
       </div>
       {retractedNote(retracted)}
@@ -95,7 +101,9 @@ function ReasoningView({ item }: { item: ReasoningItem }): VNode {
       <summary>
         <b>Reasoning</b> <span class="first">{first}</span> <span class="dim">{hint}</span>
       </summary>
-      <div class="body">{text}</div>
+      <div class="body">
+        <PlainText text={text} label="Reasoning" />
+      </div>
       {retractedNote(retracted)}
     </details>
   )
@@ -106,13 +114,14 @@ const SUBAGENT_STATES = {
   success: ['done', 'good'],
   suspended: ['goes on in the background', 'dim'],
   error: ['failed', 'bad'],
+  cut: ['its run is over', 'dim'],
 } as const
 
 function SubagentView({ item, isKnown }: { item: SubagentItem; isKnown: boolean }): VNode {
-  const { name, description, state, progress, error, totalTokens, items } = item
+  const { name, description, progress, error, totalTokens, items } = item
+  const state = subagentStateOf(item)
   const isRunning = state === 'running'
   const [word, kind] = isRunning && !isKnown ? ['unknown', 'dim'] : SUBAGENT_STATES[state]
-  const tokens = totalTokens === undefined || isRunning ? '' : ` · ${formatCount(totalTokens, 'token')}`
   return (
     <details class="subagent" open>
       <summary>
@@ -120,10 +129,10 @@ function SubagentView({ item, isKnown }: { item: SubagentItem; isKnown: boolean 
         <span class="about">
           {name}: {description}
         </span>
-        <span class={`badge ${kind}`}>
-          {word}
-          {tokens}
-        </span>
+        {totalTokens !== undefined && !isRunning && (
+          <span class="time wide">{formatCount(totalTokens, 'token')}</span>
+        )}
+        <span class={`badge ${kind}`}>{word}</span>
       </summary>
       {itemList(items, isKnown)}
       {isRunning && isKnown && progress !== undefined && progress !== '' && <p class="dim">{progress}</p>}

@@ -1,6 +1,6 @@
 import type { VNode } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
-import { rowsOfText } from '../model/text-lines.ts'
+import { rowsOfText, withSeen } from '../model/text-lines.ts'
 
 /** The height of a row in the style sheet, in pixels. */
 const ROW_PX = 19
@@ -23,7 +23,7 @@ export function LineWindow({ text, label }: { text: string; label: string }): VN
     >
       <div style={{ height: `${rows.length * ROW_PX}px` }}>
         <pre style={{ transform: `translateY(${first * ROW_PX}px)` }}>
-          {rows.slice(first, last).join('\n')}
+          {withSeen(rows.slice(first, last).join('\n'))}
         </pre>
       </div>
     </section>

@@ -1,4 +1,4 @@
-import type { Nodes, RootContent, Table, TableRow } from 'mdast'
+import type { Nodes, Table, TableRow } from 'mdast'
 import { type ComponentChild, Fragment, h, type VNode } from 'preact'
 import { useMemo, useRef } from 'preact/hooks'
 import { GrowingMarkdown, type MarkdownPart } from '../model/markdown.ts'
@@ -15,32 +15,42 @@ export function Markdown({ text, isOpen }: { text: string; isOpen: boolean }): V
   return (
     <div class={isOpen ? 'prose open' : 'prose'}>
       {parts.map((part, index) => (
-        <Part key={part.at} part={part} blocks={part.blocks} isOpen={isOpen && index === parts.length - 1} />
+        <Part
+          key={part.at}
+          blocks={part.blocks}
+          urls={part.urls}
+          isOpen={isOpen && index === parts.length - 1}
+        />
       ))}
     </div>
   )
 }
 
-interface PartProps {
-  part: MarkdownPart
-  blocks: readonly RootContent[]
+/** What a node is drawn with: whether its text still grows, and what its references stand for. */
+interface Around extends Pick<MarkdownPart, 'urls'> {
   isOpen: boolean
 }
 
-const Part = memo<PartProps>(({ blocks, isOpen }) => (
-  <Fragment>{blocks.map((block) => toNode(block, isOpen))}</Fragment>
+const Part = memo<Around & Pick<MarkdownPart, 'blocks'>>(({ blocks, ...around }) => (
+  <Fragment>{blocks.map((block) => toBlock(block, around))}</Fragment>
 ))
 
-function toNodes({ children }: { children: readonly Nodes[] }, isOpen: boolean): ComponentChild[] {
-  return children.map((child) => toNode(child, isOpen))
+function toNodes({ children }: { children: readonly Nodes[] }, around: Around): ComponentChild[] {
+  return children.map((child) => toNode(child, around))
 }
 
-function toNode(node: Nodes, isOpen: boolean): ComponentChild {
-  const inside = (): ComponentChild[] => ('children' in node ? toNodes(node, isOpen) : [])
+/** A block. HTML between blocks keeps its lines; in a line it is a part of that. */
+function toBlock(node: Nodes, around: Around): ComponentChild {
+  return node.type === 'html' ? <p class="said dim">{node.value}</p> : toNode(node, around)
+}
+
+function toNode(node: Nodes, around: Around): ComponentChild {
+  const inside = (): ComponentChild[] => ('children' in node ? toNodes(node, around) : [])
   switch (node.type) {
     case 'text':
-    case 'html':
       return node.value
+    case 'html':
+      return BREAK.test(node.value) ? <br /> : node.value
     case 'paragraph':
       return <p>{inside()}</p>
     case 'heading':
@@ -55,15 +65,15 @@ function toNode(node: Nodes, isOpen: boolean): ComponentChild {
     case 'inlineCode':
       return <code>{node.value}</code>
     case 'code':
-      return <CodeBlock code={node.value} language={node.lang} isOpen={isOpen} />
+      return <CodeBlock code={node.value} language={node.lang} isOpen={around.isOpen} />
     case 'blockquote':
-      return <blockquote>{inside()}</blockquote>
+      return <blockquote>{node.children.map((child) => toBlock(child, around))}</blockquote>
     case 'break':
       return <br />
     case 'thematicBreak':
       return <hr />
     case 'list':
-      return node.ordered === true ? <ol start={node.start ?? 1}>{inside()}</ol> : <ul>{inside()}</ul>
+      return h(node.ordered === true ? 'ol' : 'ul', { dir: 'auto', start: node.start ?? undefined }, inside())
     case 'listItem':
       return (
         <li class={typeof node.checked === 'boolean' ? 'task' : ''}>
@@ -77,17 +87,21 @@ function toNode(node: Nodes, isOpen: boolean): ComponentChild {
           )}
           {node.children.map((child) =>
             node.spread !== true && child.type === 'paragraph'
-              ? toNodes(child, isOpen)
-              : toNode(child, isOpen),
+              ? toNodes(child, around)
+              : toBlock(child, around),
           )}
         </li>
       )
     case 'link':
       return toLink(node.url, inside())
     case 'image':
-      return toLink(node.url, [`Image: ${node.alt ?? node.url}`])
+      return toLink(node.url, [`Image: ${node.alt || node.url}`])
+    case 'linkReference':
+      return toLink(around.urls.get(node.identifier) ?? '', inside())
+    case 'imageReference':
+      return toLink(around.urls.get(node.identifier) ?? '', [`Image: ${node.alt || node.identifier}`])
     case 'table':
-      return toTable(node, isOpen)
+      return toTable(node, around)
     case 'footnoteReference':
       return <sup>{node.label ?? node.identifier}</sup>
     case 'footnoteDefinition':
@@ -96,12 +110,13 @@ function toNode(node: Nodes, isOpen: boolean): ComponentChild {
           <sup>{node.label ?? node.identifier}</sup> {inside()}
         </div>
       )
-    case 'linkReference':
-      return <Fragment>{inside()}</Fragment>
     default:
       return 'children' in node ? <Fragment>{inside()}</Fragment> : null
   }
 }
+
+/** The one element that Markdown has no sign for in a table. */
+const BREAK = /^<br\s*\/?>$/i
 
 /** A link to what a browser opens without harm; any other stays text. */
 function toLink(url: string, children: ComponentChild[]): VNode {
@@ -113,10 +128,10 @@ function toLink(url: string, children: ComponentChild[]): VNode {
   )
 }
 
-function toTable({ align, children }: Table, isOpen: boolean): VNode {
+function toTable({ align, children }: Table, around: Around): VNode {
   const [head, ...rows] = children
   const cells = (row: TableRow, tag: 'th' | 'td'): ComponentChild[] =>
-    row.children.map((cell, index) => h(tag, { class: align?.[index] ?? '' }, toNodes(cell, isOpen)))
+    row.children.map((cell, index) => h(tag, { class: align?.[index] ?? '' }, toNodes(cell, around)))
   return (
     <div class="table" tabIndex={0}>
       <table>

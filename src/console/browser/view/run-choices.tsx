@@ -1,10 +1,5 @@
 import type { VNode } from 'preact'
-
-/** `forwardedProps.claude` of a run (docs/events.md). The runner's own setting holds for an absent member. */
-export interface RunChoices {
-  model?: string
-  permissionMode?: string
-}
+import type { RunChoices } from '../model/run-choices.ts'
 
 const MODES: readonly (readonly [string, string])[] = [
   ['', 'Permissions: default'],
@@ -17,15 +12,15 @@ const MODES: readonly (readonly [string, string])[] = [
 interface RunChoiceFieldsProps {
   /** The models of the runner's threads, as suggestions. */
   models: readonly string[]
-  switches: RunChoices
-  onChange(switches: RunChoices): void
+  choices: RunChoices
+  onChange(choices: RunChoices): void
 }
 
 /** Chooses the model and the permissions of the next run. The runner refuses by name what it does not allow. */
-export function RunChoiceFields({ models, switches, onChange }: RunChoiceFieldsProps): VNode {
-  const { model = '', permissionMode = '' } = switches
+export function RunChoiceFields({ models, choices, onChange }: RunChoiceFieldsProps): VNode {
+  const { model = '', permissionMode = '' } = choices
   const change = (name: keyof RunChoices, value: string): void => {
-    const { [name]: _before, ...rest } = switches
+    const { [name]: _before, ...rest } = choices
     onChange(value.trim() === '' ? rest : { ...rest, [name]: value.trim() })
   }
   return (

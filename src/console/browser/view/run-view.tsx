@@ -1,34 +1,34 @@
 import type { VNode } from 'preact'
-import { useEffect, useState } from 'preact/hooks'
 import {
   formatContext,
   formatCost,
   formatDate,
   formatDuration,
-  formatTime,
+  formatMoment,
   formatUsage,
 } from '../model/format.ts'
 import type { ShownRun } from '../model/model.ts'
+import { Elapsed } from './elapsed.tsx'
 import { LongText } from './long-text.tsx'
 import { memo } from './memo.ts'
 
-const TICK_MS = 1000
-
-export const RunHead = memo<{ run: ShownRun; rev: number }>(
-  ({ run: { runId, startedAt, isPartial, isReplaced } }) => (
+export const RunHead = memo<{ run: ShownRun; rev: number; since: number }>(
+  ({ run: { runId, startedAt, isPartial, isReplaced }, since }) => (
     <div class="run-start">
-      {startedAt !== undefined && <Moment at={startedAt} more={`, run ${runId}`} />}
+      {startedAt !== undefined && (
+        <Moment at={startedAt} words={formatMoment(startedAt, since)} more={`, run ${runId}`} />
+      )}
       {isReplaced && <span>replaced by what was asked instead</span>}
       {isPartial && <p class="dim">What came before was dropped by retention.</p>}
     </div>
   ),
 )
 
-/** The time of day, with the date behind it. */
-function Moment({ at, more = '' }: { at: number; more?: string }): VNode {
+/** A moment in words, with the whole date behind it. */
+function Moment({ at, words, more = '' }: { at: number; words: string; more?: string }): VNode {
   return (
     <time dateTime={new Date(at).toISOString()} title={`${formatDate(at)}${more}`}>
-      {formatTime(at)}
+      {words}
     </time>
   )
 }
@@ -68,7 +68,7 @@ export const RunFoot = memo<RunFootProps>(({ run, isKnown }) => {
       )}
       <p class="facts">
         <span class={`badge ${kind}`}>{word}</span>
-        {endedAt !== undefined && <Moment at={endedAt} />}
+        {endedAt !== undefined && <Moment at={endedAt} words={formatMoment(endedAt, startedAt ?? endedAt)} />}
         {isRunning && isKnown && startedAt !== undefined && <Elapsed since={startedAt} />}
         {startedAt !== undefined && endedAt !== undefined && (
           <span>{formatDuration(endedAt - startedAt)}</span>
@@ -80,12 +80,3 @@ export const RunFoot = memo<RunFootProps>(({ run, isKnown }) => {
     </div>
   )
 })
-
-function Elapsed({ since }: { since: number }): VNode {
-  const [now, setNow] = useState(Date.now())
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), TICK_MS)
-    return () => clearInterval(timer)
-  }, [])
-  return <span>{formatDuration(now - since)}</span>
-}

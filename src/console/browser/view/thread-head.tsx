@@ -47,6 +47,7 @@ export function ThreadHead(props: ThreadHeadProps): VNode {
         {facts?.state === 'running' && (
           <button
             type="button"
+            id="stop"
             class="danger"
             disabled={isBusy}
             title="Stop (Esc)"

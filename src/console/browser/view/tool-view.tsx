@@ -1,21 +1,23 @@
-import type { ComponentChild, ComponentChildren, VNode } from 'preact'
+import { type ComponentChild, type ComponentChildren, Fragment, type VNode } from 'preact'
 import { useMemo } from 'preact/hooks'
-import type { Json } from '../model/fields.ts'
-import { formatBytes, formatTime } from '../model/format.ts'
+import { formatBytes, formatDuration, formatMoment } from '../model/format.ts'
 import type { ToolItem } from '../model/model.ts'
-import { withoutEscapes } from '../model/text-lines.ts'
+import { asTerminal, withSeen } from '../model/text-lines.ts'
 import {
   argumentsOf,
+  shownTool,
   splitExitCode,
   summarise,
   type Todo,
   type ToolShape,
   toolShapeOf,
 } from '../model/tool-shape.ts'
-import { type ToolState, toolStateOf } from '../model/tool-state.ts'
+import { runOf, type ToolState, toolStateOf } from '../model/tool-state.ts'
 import { ArgumentList } from './argument-list.tsx'
 import { DiffView } from './diff-view.tsx'
+import { Elapsed } from './elapsed.tsx'
 import { LongText } from './long-text.tsx'
+import { Markdown } from './markdown.tsx'
 import { Media, SaveButton } from './media.tsx'
 import { useUi } from './ui.ts'
 
@@ -29,6 +31,7 @@ interface ToolProps {
 const STATES: Readonly<Record<ToolState, readonly [string, string]>> = {
   called: ['called…', 'live'],
   asks: ['needs you', 'warn'],
+  waits: ['waits its turn', 'dim'],
   running: ['running…', 'live'],
   done: ['done', 'good'],
   failed: ['failed', 'bad'],
@@ -37,38 +40,41 @@ const STATES: Readonly<Record<ToolState, readonly [string, string]>> = {
 }
 
 export function ToolView({ item, isKnown, children }: ToolProps): VNode {
-  const { name, args, isOpen, editedArgs, result, elapsedSeconds, retracted, decision } = item
+  const { name, args, isOpen, editedArgs, result, beganAt, endedAt, retracted, decision } = item
   const whole = useMemo(() => argumentsOf(item), [args, isOpen, editedArgs])
   const shape = useMemo(() => (whole === undefined ? undefined : toolShapeOf(name, whole)), [name, whole])
   const state = toolStateOf(item)
   const isAtWork = state === 'called' || state === 'running'
   const ui = useUi()
   const [word, kind] = isAtWork && !isKnown ? ['unknown', 'dim'] : STATES[state]
-  const time = elapsedSeconds === undefined ? '' : ` ${Math.round(elapsedSeconds)} s`
   return (
     // A call that asks is shown once, in the form that answers it.
     <details class={`tool ${state}${retracted === undefined ? '' : ' retracted'}`} open={state !== 'asks'}>
       <summary>
-        <b>{name}</b>
-        <code class="about">{shape === undefined ? '' : summarise(shape)}</code>
-        <span class={`badge ${kind}`}>
-          {word}
-          {time}
-        </span>
+        <b>{shownTool(name)}</b>
+        <code class={shape?.kind === 'edit' ? 'about path' : 'about'}>
+          {shape === undefined ? '' : withSeen(summarise(shape))}
+        </code>
+        {beganAt !== undefined && endedAt !== undefined && (
+          <span class="time">{formatDuration(endedAt - beganAt)}</span>
+        )}
+        {beganAt !== undefined && state === 'running' && isKnown && <Elapsed since={beganAt} />}
+        <span class={`badge ${kind}`}>{word}</span>
       </summary>
       <div class="body">
         {editedArgs !== undefined && <p class="dim">Run with arguments that a person edited:</p>}
         {whole === undefined || shape === undefined ? (
           <LongText text={args} label="Arguments" />
         ) : (
-          <CallView shape={shape} args={whole} isNamed />
+          <CallView shape={shape} isNamed />
         )}
         {children}
         {result !== undefined && <Result item={item} shape={shape} isFailed={state === 'failed'} />}
         {decision !== undefined && (
           <p class="dim decision">
             {decision.word} {ui.isAnsweredHere(decision.interruptId) ? 'by you ' : ''}at{' '}
-            {formatTime(decision.at)}
+            {formatMoment(decision.at, runOf(item).startedAt ?? decision.at)}
+            {decision.isRestarted && !decision.isRefusal && '; made again, since the runner was restarted'}
           </p>
         )}
         {retracted !== undefined && <p class="dim">Taken back by Claude Code: {retracted}</p>}
@@ -79,34 +85,43 @@ export function ToolView({ item, isKnown, children }: ToolProps): VNode {
 
 interface CallViewProps {
   shape: ToolShape
-  args: Json
-  /** A line above it has the path already. */
+  /** A line above it says what the call is about, and it stands among others. */
   isNamed?: boolean
 }
 
-/** Shows a call as what it is: a diff, a command, a list. */
-export function CallView({ shape, args, isNamed = false }: CallViewProps): VNode {
+/** Shows a call as what it is: a diff, a command, a list. Whoever has to answer for it sees all of it. */
+export function CallView({ shape, isNamed = false }: CallViewProps): VNode {
+  const rest = Object.entries(shape.rest).filter(([, value]) => !(isNamed && value === summarise(shape)))
+  return (
+    <Fragment>
+      <Shown shape={shape} isNamed={isNamed} />
+      {(rest.length > 0 || (shape.kind === 'other' && summarise(shape) === '')) && (
+        <ArgumentList args={Object.fromEntries(rest)} />
+      )}
+    </Fragment>
+  )
+}
+
+function Shown({ shape, isNamed = false }: CallViewProps): VNode | null {
   switch (shape.kind) {
     case 'edit':
-      return <DiffView path={isNamed ? undefined : shape.path} edits={shape.edits} />
+      return <DiffView path={isNamed ? undefined : shape.path} edits={shape.edits} isWhole={!isNamed} />
     case 'command':
       return (
         <div class="terminal">
           {shape.about !== '' && <p class="dim">{shape.about}</p>}
-          <pre tabIndex={0}>
-            <i aria-hidden="true">$ </i>
-            {shape.command}
-          </pre>
+          <LongText text={shape.command} label="Command" mark="$ " isWhole={!isNamed} />
         </div>
       )
     case 'read':
     case 'search':
-      // The summary has the path already.
-      return <div />
+      return isNamed ? null : <LongText text={summarise(shape)} label="What it reads" />
     case 'todos':
       return <Todos todos={shape.todos} />
+    case 'plan':
+      return <Markdown text={shape.plan} isOpen={false} />
     case 'other':
-      return <ArgumentList args={args} />
+      return null
   }
 }
 
@@ -118,10 +133,10 @@ function Todos({ todos }: { todos: readonly Todo[] }): VNode {
     <ul class="todos">
       {todos.map(({ text, state }) => (
         <li class={state}>
-          <span role="img" aria-label={MEANINGS[state]}>
+          <i role="img" aria-label={MEANINGS[state]}>
             {MARKS[state]}
-          </span>{' '}
-          {text}
+          </i>
+          <span>{text}</span>
         </li>
       ))}
     </ul>
@@ -141,7 +156,7 @@ function Result({
   const { text, attachments, isError, blob } = result
   const isCommand = shape?.kind === 'command'
   const { code, rest } = isCommand && isError ? splitExitCode(text) : { code: undefined, rest: text }
-  const shown = isCommand ? withoutEscapes(rest) : rest
+  const shown = isCommand ? asTerminal(rest) : rest
   // The summary says already that an edit is done.
   if (shape?.kind === 'edit' && !isError && attachments.length === 0) return null
   if (shape?.kind === 'todos' && !isError) return null

@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks'
 import type { Row } from '../model/rows.ts'
 import { ItemView } from './item-view.tsx'
 import { RunFoot, RunHead } from './run-view.tsx'
+import { useMarks } from './use-marks.ts'
 import { VirtualList } from './virtual-list.tsx'
 
 interface TranscriptViewProps {
@@ -10,11 +11,13 @@ interface TranscriptViewProps {
   isKnown: boolean
   /** With another number it goes to its end. */
   sends: number
-  /** The indexes of the rows that were found. */
+  /** What is looked for, and the indexes of the rows that have it. */
+  words: string
   found: readonly number[]
 }
 
-export function TranscriptView({ rows, isKnown, sends, found }: TranscriptViewProps): VNode {
+export function TranscriptView({ rows, isKnown, sends, words, found }: TranscriptViewProps): VNode {
+  useMarks('transcript', words)
   const [place, setPlace] = useState(0)
   const [turn, setTurn] = useState(0)
   const count = found.length
@@ -42,7 +45,7 @@ export function TranscriptView({ rows, isKnown, sends, found }: TranscriptViewPr
         endTurn={sends}
         target={index === undefined ? undefined : { index, turn }}
         draw={(row) => {
-          if (row.kind === 'start') return <RunHead run={row.run} rev={row.rev} />
+          if (row.kind === 'start') return <RunHead run={row.run} rev={row.rev} since={row.since} />
           if (row.kind === 'end') return <RunFoot run={row.run} rev={row.rev} isKnown={isKnown} />
           return (
             <div class={row.run.isReplaced ? 'replaced' : ''}>

@@ -1,10 +1,11 @@
-import { useState } from 'preact/hooks'
+import { useRef, useState } from 'preact/hooks'
 import { wordsOf } from '../model/words-of.ts'
 
 export interface Attempts {
   /** Why the last attempt failed; empty when it did not. */
   problem: string
   isBusy: boolean
+  /** Does nothing while the last one is on its way: a key that is pressed twice is meant once. */
   attempt(work: () => Promise<unknown>): void
 }
 
@@ -12,15 +13,21 @@ export interface Attempts {
 export function useProblem(): Attempts {
   const [problem, setProblem] = useState('')
   const [isBusy, setBusy] = useState(false)
+  const isUnderWay = useRef(false)
   return {
     problem,
     isBusy,
     attempt(work) {
+      if (isUnderWay.current) return
+      isUnderWay.current = true
       setProblem('')
       setBusy(true)
       work()
         .catch((error: unknown) => setProblem(wordsOf(error)))
-        .finally(() => setBusy(false))
+        .finally(() => {
+          isUnderWay.current = false
+          setBusy(false)
+        })
     },
   }
 }

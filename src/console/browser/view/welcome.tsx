@@ -1,6 +1,6 @@
 import type { VNode } from 'preact'
+import type { RunChoices } from '../model/run-choices.ts'
 import type { ConsoleState } from '../state/console-state.ts'
-import type { RunChoices } from './run-choices.tsx'
 
 interface Example {
   prompt: string
@@ -18,7 +18,7 @@ const EXAMPLES: readonly Example[] = [
 
 interface WelcomeProps {
   state: Pick<ConsoleState, 'isListed' | 'threads'>
-  onPick(prompt: string, switches: RunChoices): void
+  onPick(prompt: string, choices: RunChoices): void
 }
 
 export function Welcome({ state: { isListed, threads }, onPick }: WelcomeProps): VNode {
@@ -32,8 +32,8 @@ export function Welcome({ state: { isListed, threads }, onPick }: WelcomeProps):
           ' Each thread is a conversation of its own; what needs your word is marked in the list, and nothing is lost when you close this page.'}
       </p>
       <div class="examples">
-        {EXAMPLES.map(({ prompt, ...switches }) => (
-          <button key={prompt} type="button" onClick={() => onPick(prompt, switches)}>
+        {EXAMPLES.map(({ prompt, ...choices }) => (
+          <button key={prompt} type="button" onClick={() => onPick(prompt, choices)}>
             {prompt}
           </button>
         ))}
