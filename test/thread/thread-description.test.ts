@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { describeThread } from '../../src/thread/told.ts'
+import { describeThread } from '../../src/thread/thread-description.ts'
 
 const facts = { lastOutcome: 'interrupt' as const, usage: [], createdAt: 1, updatedAt: 2, memory: {} }
 const interrupts = [{ id: 'ask', reason: 'tool_call' }]
