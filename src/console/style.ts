@@ -68,8 +68,9 @@ main{display:flex;flex-direction:column;min-width:0;min-height:0;position:relati
 .menu>.panel button:hover{background:var(--soft)}
 dialog{background:var(--raised);color:inherit;border:1px solid var(--line);border-radius:12px;padding:1.2rem 1.4rem;box-shadow:0 20px 60px #0005;max-width:min(40rem,calc(100vw - 2rem))}
 dialog::backdrop{background:#0006}
-dialog.wide-dialog{width:min(60rem,calc(100vw - 2rem));max-width:none}
-dialog form{margin-top:1rem;text-align:right}dialog>button{margin-top:1rem}
+dialog.wide-dialog{width:min(60rem,calc(100vw - 2rem));max-width:none;margin-top:8vh;max-height:84vh}
+dialog form{margin-top:1rem;text-align:right}
+dialog>form[method=dialog]{position:sticky;bottom:-1.2rem;margin:1rem -1.4rem -1.2rem;padding:.6rem 1.4rem 1rem;background:var(--raised)}dialog>button{margin-top:1rem}
 .files-head{display:flex;flex-wrap:wrap;gap:.4rem 1rem;align-items:center;margin-bottom:.8rem}.files-head h3{flex:1}
 .tabs{display:flex}.tabs button{border-radius:0}.tabs button:first-child{border-radius:7px 0 0 7px}.tabs button:last-child{border-radius:0 7px 7px 0;border-left:0}
 #console .tabs [aria-pressed=true]{background:var(--tint);font-weight:600}

@@ -81,6 +81,11 @@ const SCRIPT: Script = {
   ],
 }
 
+/** A browser that would notify, and can only do so in a service worker; nobody looks at its page. */
+const ANDROID = `
+  window.Notification = class { static permission = 'granted'; constructor() { throw new TypeError('Illegal constructor') } }
+  document.hasFocus = () => false`
+
 /** What the page posts from now on. */
 function watchPosts(page: Page): string[] {
   const posts: string[] = []
@@ -121,8 +126,13 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await bench?.close()
   })
 
-  const open = async (url: string, options?: Parameters<Browser['newPage']>[0]): Promise<Page> => {
+  const open = async (
+    url: string,
+    options?: Parameters<Browser['newPage']>[0],
+    before?: string,
+  ): Promise<Page> => {
     watched = await openPage(browser, options)
+    if (before !== undefined) await watched.page.addInitScript(before)
     await watched.page.goto(url)
     return watched.page
   }
@@ -291,7 +301,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
   })
 
   test('who writes is not asked by their own keys, keeps what is written, and answers once with a key that is pressed twice', async () => {
-    const page = await open(`${asking.url}/#/writing`)
+    const page = await open(`${asking.url}/#/writing`, {}, ANDROID)
     const prompt = page.getByRole('textbox', { name: 'Prompt' })
     const answers = watchPosts(page)
     await say(page, 'slowly open')

@@ -188,6 +188,7 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
         await page.getByLabel('Find in thread').fill('three')
         await seen(page.getByRole('group', { name: 'Places found' }))
         await button('Next place').click()
+        expect(await page.evaluate("CSS.highlights.get('found').size")).toBeGreaterThan(0)
       },
     ],
     [
@@ -224,6 +225,7 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
         const card = page.getByRole('form', { name: 'May Write run?' })
         await seen(card.locator('.added').first())
         await seen(button('Always allow Write in this session'))
+        expect(await page.locator('#show-threads').textContent()).toBe('Threads2 need you')
       },
     ],
     ['an approval whose arguments are edited', () => page.getByText('Edit the arguments').click()],
@@ -231,6 +233,7 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
       'an answer that was given',
       async () => {
         await page.getByText('Edit the arguments').click()
+        await seen(page.locator('kbd').filter({ hasText: 'n' }))
         await page.getByRole('form', { name: 'May Write run?' }).focus()
         await page.keyboard.press('n')
         await seen(page.getByText(/^Refused by you at \d\d:\d\d/))

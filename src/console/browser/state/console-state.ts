@@ -121,7 +121,15 @@ export class ConsoleState {
   }
 
   async forget(): Promise<void> {
-    await runner.thread(this.threadId).delete()
+    // Otherwise its stream would be asked for once more, and refused.
+    this.open?.close()
+    try {
+      await runner.thread(this.threadId).delete()
+    } catch (error) {
+      this.open = undefined
+      this.#follow()
+      throw error
+    }
     location.hash = ''
     void this.#poll.now()
   }

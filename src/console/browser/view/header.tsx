@@ -35,7 +35,12 @@ export function Header(props: HeaderProps): VNode {
         onClick={onShowList}
       >
         Threads
-        {needing > 0 && <b aria-label={`${needing} need you`}>{needing}</b>}
+        {needing > 0 && (
+          <b>
+            {needing}
+            <span class="hidden"> need you</span>
+          </b>
+        )}
       </button>
       <h1>agui-runner</h1>
       <ReadinessPanel readiness={readiness} isKnown={isKnown} onCheck={onCheck} />
