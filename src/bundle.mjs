@@ -35,7 +35,6 @@ const { metafile } = await build({
   minifyWhitespace: true,
   minifySyntax: true,
   external: [
-    '@anthropic-ai/claude-agent-sdk',
     'pino-pretty',
     '@fastify/ajv-compiler',
     '@fastify/fast-json-stringify-compiler',

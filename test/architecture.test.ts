@@ -473,7 +473,7 @@ test('no two files are named alike, but for one that is named after what it serv
 })
 
 /** Left out of the bundle: Node itself loads them. */
-const EXTERNAL = new Set(['lmdb', '@anthropic-ai/claude-agent-sdk', 'pino-pretty'])
+const EXTERNAL = new Set(['lmdb', 'pino-pretty'])
 
 test('a package that is loaded on demand is an ES module: the bundle has of any other its default alone', () => {
   const wrong = files.flatMap((file) =>

@@ -105,7 +105,7 @@ export class ClaudeBinary {
 
   /** Returns the SDK's own words for why it will not drive the binary. Asks for the hook that every run needs. */
   async #refusal(signal: AbortSignal): Promise<string> {
-    const { query } = await import('@anthropic-ai/claude-agent-sdk')
+    const { query } = await import('@anthropic-ai/claude-agent-sdk/core')
     const { executable, env, cwd } = this.#options
     const prepared = await this.#options.prepareStart?.()
     const PreToolUse: HookCallbackMatcher[] = [{ onFailure: 'block', hooks: [() => Promise.resolve({})] }]

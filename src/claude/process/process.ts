@@ -68,7 +68,7 @@ export class ClaudeProcess {
 
   /** Starts the process. `ready` resolves when it answers. The SDK is loaded by the first call, not with the server. */
   static async start(options: ClaudeProcessOptions): Promise<ClaudeProcess> {
-    const { query } = await import('@anthropic-ai/claude-agent-sdk')
+    const { query } = await import('@anthropic-ai/claude-agent-sdk/core')
     const prepared = await options.prepareStart?.()
     try {
       return await ClaudeProcess.#start(query, options, prepared)
@@ -79,7 +79,7 @@ export class ClaudeProcess {
   }
 
   static async #start(
-    query: typeof import('@anthropic-ai/claude-agent-sdk')['query'],
+    query: typeof import('@anthropic-ai/claude-agent-sdk/core')['query'],
     options: ClaudeProcessOptions,
     prepared: Prepared | undefined,
   ): Promise<ClaudeProcess> {
