@@ -27,7 +27,8 @@ export async function stopTurn({ claude, turn, ended, kill, graceMs }: Stopping)
 
 /** Ends the turn, with the reason, when its process ends or does not become ready. */
 export async function failWithProcess(turn: Turn, claude: ClaudeProcess): Promise<void> {
-  const exited = claude.exited.then((exit) => turn.fail(claude.failureOf(exit)))
-  const ready = claude.ready().catch((error: unknown) => turn.fail(startFailure(error)))
-  await Promise.all([exited, ready])
+  const forget = claude.onExited((exit) => turn.fail(claude.failureOf(exit)))
+  await claude.ready().catch((error: unknown) => turn.fail(startFailure(error)))
+  await turn.finished
+  forget()
 }

@@ -44,11 +44,14 @@ export class Turn {
   surroundings: string
   /** Resolves when Claude Code has accepted the prompt. */
   readonly begun: Promise<void>
+  /** Resolves when the turn is over. */
+  readonly finished: Promise<void>
   readonly #question: () => RunEnd | undefined
   readonly #calls: ModelCalls
   #context: RunContext | undefined
   #ended: PromiseWithEnd = promiseWithEnd()
   #begin!: () => void
+  #sayFinished!: () => void
   #over: TurnEnd | undefined
   #parkTimer: NodeJS.Timeout | undefined
   /** Whether a person or the client has to act. The run then ends as soon as the turn is quiet. */
@@ -81,6 +84,9 @@ export class Turn {
     this.#calls = new ModelCalls((id) => this.translator.toolCallId(id))
     this.begun = new Promise((resolve) => {
       this.#begin = resolve
+    })
+    this.finished = new Promise((resolve) => {
+      this.#sayFinished = resolve
     })
   }
 
@@ -229,6 +235,7 @@ export class Turn {
   #finish(end: TurnEnd): void {
     if (this.#over !== undefined) return
     this.#over = end
+    this.#sayFinished()
     clearTimeout(this.#parkTimer)
     this.#reportCalls((calls) => calls.close(reasonOf(end)))
     // Emitting may be what failed. The turn is over all the same.

@@ -50,6 +50,8 @@ export class ClaudeProcess {
   #answered = false
   /** The SDK's own reason for refusing the process, which it then ends. */
   #refusal: string | undefined
+  #exit: Exit | undefined
+  readonly #exitListeners = new Set<(exit: Exit) => void>()
   #closing: Promise<void> | undefined
 
   private constructor(query: Query, input: PromptQueue, child: Spawned, options: ClaudeProcessOptions) {
@@ -59,6 +61,10 @@ export class ClaudeProcess {
     this.#options = options
     const stderr = tailOf(child)
     this.exited = Promise.all([exitOf(child), this.#pump()]).then(([exit]) => ({ ...exit, stderr: stderr() }))
+    void this.exited.then((exit) => {
+      this.#exit = exit
+      for (const listener of this.#exitListeners) listener(exit)
+    })
     const { pid } = child
     claudeStarted.publish({ ...options.observed(), pid })
     void exitOf(child).then((exit) => {
@@ -132,31 +138,48 @@ export class ClaudeProcess {
     const timeout = new AbortController()
     const timer = setTimeout(() => timeout.abort(), startTimeoutMs)
     try {
-      const outcome = await Promise.race([
-        this.#query.initializationResult().then(
-          () => 'ready' as const,
-          (error: unknown) => {
-            this.#refusal = toMessage(error)
-            return this.exited
-          },
-        ),
-        this.exited,
-        once(timeout.signal, 'abort').then(() => 'late' as const),
-      ])
-      if (outcome === 'ready') {
+      const answered = this.#query.initializationResult().then(
+        () => 'ready' as const,
+        async (error: unknown) => {
+          this.#refusal = toMessage(error)
+          throw this.failureOf(await this.exited)
+        },
+      )
+      const late = once(timeout.signal, 'abort').then(() => 'late' as const)
+      if ((await this.#unlessExited(Promise.race([answered, late]))) === 'ready') {
         this.#answered = true
         return
       }
-      if (outcome === 'late') {
-        this.#killUnresponsive()
-        throw new RunnerError(
-          'claude_start_failed',
-          `Claude Code did not answer within CLAUDE_START_TIMEOUT_MS (${startTimeoutMs} ms).`,
-        )
-      }
-      throw this.failureOf(outcome)
+      this.#killUnresponsive()
+      throw new RunnerError(
+        'claude_start_failed',
+        `Claude Code did not answer within CLAUDE_START_TIMEOUT_MS (${startTimeoutMs} ms).`,
+      )
     } finally {
       clearTimeout(timer)
+    }
+  }
+
+  /**
+   * Calls `listener` when the process has ended, unless the returned function was called before. What waits for
+   * `exited` stays in memory as long as the process lives, so what ends earlier listens here.
+   */
+  onExited(listener: (exit: Exit) => void): () => void {
+    if (this.#exit !== undefined) listener(this.#exit)
+    else this.#exitListeners.add(listener)
+    return () => void this.#exitListeners.delete(listener)
+  }
+
+  /** Settles as `work`. @throws {RunnerError} the one of `failureOf` when the process ends first. */
+  async #unlessExited<T>(work: Promise<T>): Promise<T> {
+    let forget = (): void => undefined
+    const failed = new Promise<never>((_resolve, reject) => {
+      forget = this.onExited((exit) => reject(this.failureOf(exit)))
+    })
+    try {
+      return await Promise.race([work, failed])
+    } finally {
+      forget()
     }
   }
 
@@ -273,11 +296,8 @@ export class ClaudeProcess {
         reject(new RunnerError('claude_unresponsive', message))
       }, controlTimeoutMs)
     })
-    const ended = (exit: Exit): never => {
-      throw this.failureOf(exit)
-    }
     try {
-      return await Promise.race([request(), this.exited.then(ended), late])
+      return await this.#unlessExited(Promise.race([request(), late]))
     } finally {
       clearTimeout(limit)
     }

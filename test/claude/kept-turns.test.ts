@@ -1,0 +1,15 @@
+import { queryObjects } from 'node:v8'
+import { expect, onTestFinished, test } from 'vitest'
+import { Turn } from '../../src/claude/turn.ts'
+import { run, runInput } from '../support/client.ts'
+import { claudeOf } from '../support/processes.ts'
+import { openBench } from '../support/runner.ts'
+
+test('a process that stays warm keeps no turn that is over, nor what waited for its end', async () => {
+  const bench = await openBench()
+  onTestFinished(() => bench.close())
+  const { url } = await bench.open()
+  for (const prompt of ['one', 'two', 'three']) await run(url, runInput('t', prompt))
+  await expect.poll(() => queryObjects(Turn, { format: 'count' })).toBe(0)
+  expect(claudeOf(bench)).toHaveLength(1)
+})
