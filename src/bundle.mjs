@@ -12,9 +12,22 @@ const UNUSED = {
   'duplexify/index.js': "module.exports = () => { throw new TypeError('duplexify is not in the bundle') }",
 }
 
+/**
+ * What the Agent SDK's `createSdkMcpServer` is made of, with a validator of JSON Schemas: the first run would load it. Nobody calls
+ * that function; `src/claude/host` makes its servers itself.
+ */
+const UNUSED_OF_SDK = {
+  by: '/node_modules/@anthropic-ai/claude-agent-sdk/',
+  filter: /^@modelcontextprotocol\/sdk\//,
+}
+
 const withoutUnused = {
   name: 'without-unused',
-  setup({ onLoad }) {
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: UNUSED_OF_SDK.filter }, ({ importer, path }) =>
+      importer.includes(UNUSED_OF_SDK.by) ? { path, namespace: 'unused' } : undefined,
+    )
+    onLoad({ filter: /^/, namespace: 'unused' }, () => ({ contents: 'module.exports = {}' }))
     for (const [path, contents] of Object.entries(UNUSED))
       onLoad({ filter: new RegExp(`/node_modules/${path.replaceAll('.', '\\.')}$`) }, () => ({ contents }))
   },

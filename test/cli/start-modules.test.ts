@@ -82,6 +82,15 @@ test('a server listens with little more than its configuration', () => {
   expect(WHILE_LISTENING.filter(isIn(before))).toEqual([])
 })
 
+test('the first run loads of the SDK what drives Claude Code, and no tool server', () => {
+  const sdk = Object.keys(outputs).filter((file) =>
+    outputs[file]?.entryPoint?.endsWith('claude-agent-sdk/core.mjs'),
+  )
+  const loaded = [...withImports(sdk)].flatMap((file) => namesOf(outputs[file]?.inputs ?? {}))
+  expect(['@anthropic-ai/claude-agent-sdk', 'zod'].filter(isIn(loaded))).toHaveLength(2)
+  expect(['@modelcontextprotocol/sdk', 'ajv', 'zod/v3'].filter(isIn(loaded))).toEqual([])
+})
+
 /** Whether one of these files is the named one, or of the named package or folder. */
 function isIn(paths: readonly string[]) {
   return (name: string): boolean => {

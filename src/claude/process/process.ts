@@ -60,10 +60,10 @@ export class ClaudeProcess {
     this.#child = child
     this.#options = options
     const stderr = tailOf(child)
-    this.exited = Promise.all([exitOf(child), this.#pump()]).then(([exit]) => ({ ...exit, stderr: stderr() }))
-    void this.exited.then((exit) => {
-      this.#exit = exit
-      for (const listener of this.#exitListeners) listener(exit)
+    this.exited = Promise.all([exitOf(child), this.#pump()]).then(([exit]) => {
+      this.#exit = { ...exit, stderr: stderr() }
+      for (const listener of this.#exitListeners) listener(this.#exit)
+      return this.#exit
     })
     const { pid } = child
     claudeStarted.publish({ ...options.observed(), pid })
@@ -167,7 +167,9 @@ export class ClaudeProcess {
   onExited(listener: (exit: Exit) => void): () => void {
     if (this.#exit !== undefined) listener(this.#exit)
     else this.#exitListeners.add(listener)
-    return () => void this.#exitListeners.delete(listener)
+    return () => {
+      this.#exitListeners.delete(listener)
+    }
   }
 
   /** Settles as `work`. @throws {RunnerError} the one of `failureOf` when the process ends first. */
