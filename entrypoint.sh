@@ -53,6 +53,11 @@ if [ -d /sandbox ]; then
   if [ -w /sandbox ] && { [ -z "${HOME:-}" ] || [ ! -w "$HOME" ]; }; then export HOME=/sandbox; fi
 fi
 
+# glibc keeps the holes that a load leaves between what is still in use. What is this large is mapped by itself instead and
+# goes back when it is freed, and one arena has fewer holes than five. Claude Code's environment has neither.
+export MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_:-16384}"
+export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}"
+
 # AGUI_HOST and AGUI_PORT stay the server's: its 127.0.0.1:8001 is what the control plane's forwarding reaches,
 # and the only address that is safe without a token.
 exec node "$root/dist/main.js" serve "$@"

@@ -1,8 +1,16 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { BareCli, launchOf } from './bare-cli.ts'
@@ -136,10 +144,11 @@ export class Workshop {
     return this.#mockPid
   }
 
-  /** Starts `agui-runner serve`, or `read`, and waits until it listens. */
+  /** Starts `agui-runner serve`, or `read`, with the memory allocator that `entrypoint.sh` gives it, and waits until it listens. */
   async runner(options: RunnerOptions = {}): Promise<RunnerHandle> {
-    const env = this.environment(options.state ?? this.folder(), options.env)
-    const command = [...(options.nodeArguments ?? []), options.main ?? this.main, options.command ?? 'serve']
+    const main = options.main ?? this.main
+    const env = this.environment(options.state ?? this.folder(), { ...allocatorOf(main), ...options.env })
+    const command = [...(options.nodeArguments ?? []), main, options.command ?? 'serve']
     const stdio = ['ignore', 'pipe', 'pipe', ...(options.isForked === true ? ['ipc' as const] : [])] as const
     return await this.#listening(
       spawn(process.execPath, command, { env, cwd: this.directory, stdio: [...stdio] }),
@@ -245,6 +254,13 @@ export class Workshop {
 
 function mainOf(app: string): string {
   return join(app, 'dist', 'main.js')
+}
+
+/** What the build's `entrypoint.sh` sets for the allocator of the server. Node's own arguments cannot pass through that file. */
+function allocatorOf(main: string): Record<string, string> {
+  const script = readFileSync(join(dirname(main), '..', 'entrypoint.sh'), 'utf8')
+  const settings = script.matchAll(/^export (MALLOC_\w+)="\$\{\w+:-(\d+)\}"$/gm)
+  return Object.fromEntries([...settings].map(([, name = '', value = '']) => [name, value]))
 }
 
 type LogLine = Record<string, unknown>

@@ -74,6 +74,14 @@ test('what is set stays set, and the address is left to the server', () => {
   expect(start([join(app, 'entrypoint.sh')], settings)).toEqual(told(['serve'], settings))
 })
 
+test('the server’s allocator gives memory back, and an operator’s own settings stay', () => {
+  const script = 'console.log(process.env.MALLOC_MMAP_THRESHOLD_, process.env.MALLOC_ARENA_MAX)'
+  writeFileSync(join(app, 'dist/main.js'), script)
+  expect(start([join(app, 'entrypoint.sh')]).stdout).toBe('16384 1\n')
+  const own = { MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_ARENA_MAX: '4' }
+  expect(start([join(app, 'entrypoint.sh')], own).stdout).toBe('131072 4\n')
+})
+
 test('the exit code is the server’s', () => {
   expect(start([join(app, 'entrypoint.sh')], { EXIT: '5' }).code).toBe(5)
 })
