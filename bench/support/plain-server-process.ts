@@ -11,6 +11,8 @@ import type { PlainAnswer, PlainRequest } from './plain-server.ts'
 
 const PIECE_BYTES = 64 * 1024
 const HEAD = { 'content-type': 'text/event-stream' }
+/** As long as the ids that the mock's messages have, so that both sides send the same number of bytes. */
+const MESSAGE_ID = 'msg_mock_0123456789abcdef01234567:0'
 
 let file = ''
 let pieces: Buffer[] = []
@@ -57,7 +59,7 @@ async function stream(prompt: string): Promise<void> {
     if (deltas.length === 0) return
     let frames = ''
     for (const delta of deltas) {
-      const event = { type: 'TEXT_MESSAGE_CONTENT', messageId: 'msg_0123456789abcdef01234567', delta }
+      const event = { type: 'TEXT_MESSAGE_CONTENT', messageId: MESSAGE_ID, delta }
       frames += `id: ${++seq}\ndata: ${JSON.stringify(event)}\n\n`
     }
     const bytes = Buffer.from(frames)
