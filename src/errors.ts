@@ -1,3 +1,5 @@
+import { z } from 'zod'
+
 /**
  * Every failure that the runner reports: the contract's section 8. `docs/errors.md` explains each code, and a test
  * compares the two.
@@ -95,7 +97,9 @@ export function isCode(error: unknown, ...codes: ErrorCode[]): error is RunnerEr
   return error instanceof RunnerError && codes.includes(error.code)
 }
 
-/** Returns the text of anything thrown, for logs and for the `cause` part of a message. */
+/** Returns the text of anything thrown, for logs and for the `cause` part of a message. One of a shape is one line. */
 export function toMessage(error: unknown): string {
+  if (error instanceof z.ZodError)
+    return error.issues.map(({ path, message }) => [...path.map(String), message].join(': ')).join('; ')
   return error instanceof Error ? error.message : String(error)
 }

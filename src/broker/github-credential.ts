@@ -1,4 +1,4 @@
-import { RunnerError, toMessage } from '../errors.ts'
+import { toMessage } from '../errors.ts'
 import type { GitHubApi, GitHubApp, Permissions } from '../github-app/app-token.ts'
 import type { Clock, HeldToken } from '../github-app/held-token.ts'
 import { within } from '../within.ts'
@@ -41,7 +41,7 @@ export interface AppCredentialOptions {
 /** Creates an App's credential, limited to the session's repositories and rights. `open` works as in `mintToken`. */
 export async function appCredential(options: AppCredentialOptions): Promise<GitHubCredential> {
   const { app, github, rights, clock, onProblem } = options
-  const [{ mintToken, revokeToken }, { HeldToken }] = await Promise.all([
+  const [{ endToken, mintToken }, { HeldToken }] = await Promise.all([
     import('../github-app/app-token.ts'),
     import('../github-app/held-token.ts'),
   ])
@@ -56,12 +56,7 @@ export async function appCredential(options: AppCredentialOptions): Promise<GitH
         mintToken(app, { repositories, permissions }, api),
       ),
     revoke: (token) =>
-      atGitHub(github, { signal: NEVER, timeoutMs: REVOKE_MS_MAX }, (api) => revokeToken(token, api)).catch(
-        (error: unknown) => {
-          // GitHub does not know the token, so it is already revoked.
-          if (!(error instanceof RunnerError && error.code === 'config_invalid')) throw error
-        },
-      ),
+      atGitHub(github, { signal: NEVER, timeoutMs: REVOKE_MS_MAX }, (api) => endToken(token, api)),
   })
 }
 

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { type GitHubUpstream, openGitHub } from '../broker/github-upstream.ts'
 import type { Env } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
-import { type GitHubApp, mintToken, type Permissions, revokeToken } from '../github-app/app-token.ts'
+import { endToken, type GitHubApp, mintToken, type Permissions } from '../github-app/app-token.ts'
 
 const ASK_MS = 20_000
 
@@ -80,7 +80,7 @@ export async function checkJobApp(
       signal: AbortSignal.timeout(ASK_MS),
     }
     const { token } = await mintToken(app, { repositories: [repository], permissions }, api)
-    await revokeToken(token, api)
+    await endToken(token, api)
   })
 }
 

@@ -3,7 +3,7 @@ import { createAppAuth } from '@octokit/auth-app'
 import { request } from '@octokit/request'
 import { type Dispatcher, fetch, type RequestInit, type Response } from 'undici'
 import { z } from 'zod'
-import { RunnerError, toMessage } from '../errors.ts'
+import { isCode, RunnerError, toMessage } from '../errors.ts'
 import { isRepositoryName } from '../repository-name.ts'
 
 /** Retries after a failure of GitHub itself (500 and above, or no answer), and the first pause, which then doubles. */
@@ -46,7 +46,18 @@ const Installation = z.object({
   id: z.number().int().positive(),
   permissions: z.record(z.string(), z.string()),
 })
-const Failed = z.object({ status: z.number().int() })
+const Minted = z.object({
+  // A header, and stdout's line, can hold no other.
+  token: z.string().regex(/^[!-~]+$/, 'it is no token'),
+  expires_at: z
+    .string()
+    .transform((text) => Date.parse(text))
+    .refine((endsAt) => !Number.isNaN(endsAt), 'it is no time'),
+})
+const Failed = z.object({
+  status: z.number().int(),
+  response: z.object({ headers: z.record(z.string(), z.unknown()) }).optional(),
+})
 
 /**
  * Makes a token of the App's installation that is limited to these repositories and permissions.
@@ -56,18 +67,13 @@ const Failed = z.object({ status: z.number().int() })
  */
 export async function mintToken(app: GitHubApp, wanted: TokenRequest, api: GitHubApi): Promise<AppToken> {
   const { owner, names } = oneOwner(wanted.repositories)
-  const ask = askerOf(api)
-  const auth = createAppAuth({ appId: app.appId, privateKey: app.privateKey, request: ask })
-  const asApp = async (route: string): Promise<z.infer<typeof Installation>> => {
-    const { token } = await auth({ type: 'app' })
-    const { data } = await ask(route, { headers: { authorization: `Bearer ${token}` } })
-    return Installation.parse(data)
-  }
+  const asApp = async <T>(answer: z.ZodType<T>, route: string, body?: object): Promise<T> =>
+    answer.parse(await patient(api.signal, () => askAsApp(app, api, route, body)))
   const place =
     app.installationId === undefined
       ? `GET /repos/${owner}/${names[0]}/installation`
       : `GET /app/installations/${app.installationId}`
-  const installation = await patient(api.signal, () => asApp(place)).catch((error: unknown) => {
+  const installation = await asApp(Installation, place).catch((error: unknown) => {
     throw notFound(error, `The App ${app.appId} is not installed on ${wanted.repositories[0]}`)
   })
   const lacking = Object.entries(wanted.permissions).filter(
@@ -80,18 +86,12 @@ export async function mintToken(app: GitHubApp, wanted: TokenRequest, api: GitHu
     )
   }
   try {
-    const { token, expiresAt } = await patient(api.signal, () =>
-      auth({
-        type: 'installation',
-        installationId: installation.id,
-        repositoryNames: names,
-        permissions: wanted.permissions,
-        refresh: true,
-      }),
+    const { token, expires_at: expiresAt } = await asApp(
+      Minted,
+      `POST /app/installations/${installation.id}/access_tokens`,
+      { repositories: names, permissions: wanted.permissions },
     )
-    const endsAt = Date.parse(expiresAt)
-    if (Number.isNaN(endsAt)) throw new Error(`it names no end of the token: ${expiresAt}`)
-    return { token, expiresAt: endsAt }
+    return { token, expiresAt }
   } catch (error) {
     throw notFound(
       error,
@@ -106,11 +106,8 @@ export async function mintToken(app: GitHubApp, wanted: TokenRequest, api: GitHu
  * @throws {RunnerError} `config_invalid` when it does not; `github_failed` when GitHub does not answer.
  */
 export async function checkApp(app: GitHubApp, api: GitHubApi): Promise<void> {
-  const ask = askerOf(api)
   try {
-    const auth = createAppAuth({ appId: app.appId, privateKey: app.privateKey, request: ask })
-    const { token } = await auth({ type: 'app' })
-    await ask('GET /app', { headers: { authorization: `Bearer ${token}` } })
+    await askAsApp(app, api, 'GET /app')
   } catch (error) {
     throw toRefusal(error, SIGNATURE)
   }
@@ -122,12 +119,8 @@ export async function checkApp(app: GitHubApp, api: GitHubApi): Promise<void> {
  * @throws {RunnerError} `config_invalid` when GitHub knows no such token; `github_failed` when it does not answer.
  */
 export async function revokeToken(token: string, api: GitHubApi): Promise<void> {
-  const { signal } = api
-  const ask = askerOf(api)
   try {
-    await patient(signal, () =>
-      ask('DELETE /installation/token', { headers: { authorization: `Bearer ${token}` } }),
-    )
+    await patient(api.signal, () => ask(api, 'DELETE /installation/token', token))
   } catch (error) {
     throw toRefusal(error, {
       401: 'GitHub knows no such token: it has expired, was revoked, or is another server’s',
@@ -136,10 +129,41 @@ export async function revokeToken(token: string, api: GitHubApi): Promise<void> 
   }
 }
 
-function askerOf({ apiUrl, dispatcher, signal }: GitHubApi): typeof request {
+/** Revokes a token. One that GitHub does not know has ended. @throws {RunnerError} `github_failed`. */
+export async function endToken(token: string, api: GitHubApi): Promise<void> {
+  await revokeToken(token, api).catch((error: unknown) => {
+    if (!isCode(error, 'config_invalid')) throw error
+  })
+}
+
+/** A token of an installation is asked for here too: auth-app gives one answer to all that ask for the same at once. */
+async function askAsApp(
+  { appId, privateKey }: GitHubApp,
+  api: GitHubApi,
+  route: string,
+  body?: object,
+): Promise<unknown> {
+  const { token } = await createAppAuth({ appId, privateKey })({ type: 'app' })
+  const answer = await ask(api, route, token, body)
+  // It was cut off, or a proxy has answered.
+  if (typeof answer === 'string') throw new Error('its answer is no JSON')
+  return answer
+}
+
+/** @returns the answer's body. */
+async function ask(
+  { apiUrl, dispatcher, signal }: GitHubApi,
+  route: string,
+  token: string,
+  body?: object,
+): Promise<unknown> {
   const send = (url: string, options?: RequestInit): Promise<Response> =>
     fetch(url, { ...options, dispatcher })
-  return request.defaults({ baseUrl: apiUrl, request: { fetch: send, signal } })
+  const { data } = await request(route, {
+    ...{ ...body, baseUrl: apiUrl, request: { fetch: send, signal } },
+    headers: { authorization: `Bearer ${token}` },
+  })
+  return data
 }
 
 function oneOwner(repositories: readonly string[]): { owner: string; names: string[] } {
@@ -154,7 +178,10 @@ function oneOwner(repositories: readonly string[]): { owner: string; names: stri
   const other = split.find(({ owner }) => owner.toLowerCase() !== first.owner.toLowerCase())
   if (other !== undefined)
     throw invalid(`A token is for one owner’s repositories, not for ${first.owner}’s and ${other.owner}’s`)
-  return { owner: first.owner, names: split.map(({ name }) => name) }
+  const names = split.map(({ name }) => name)
+  if (new Set(names.map((name) => name.toLowerCase())).size < names.length)
+    throw invalid('A repository is named twice')
+  return { owner: first.owner, names }
 }
 
 const LEVELS = ['read', 'write', 'admin']
@@ -187,12 +214,18 @@ function notFound(error: unknown, words: string): RunnerError {
 
 /** Converts GitHub's refusal to an error; `words` holds the advice by status. */
 function toRefusal(error: unknown, words: Readonly<Record<number, string>>): RunnerError {
-  const status = Failed.safeParse(error).data?.status
-  const said = status === undefined ? undefined : words[status]
+  const failed = Failed.safeParse(error).data
+  const said = failed === undefined || isOverLimit(failed) ? undefined : words[failed.status]
   const message = said ?? `GitHub did not answer as it should: ${toMessage(error)}`
   return new RunnerError(said === undefined ? 'github_failed' : 'config_invalid', `${message}.`, {
     cause: error,
   })
+}
+
+/** Whether GitHub has had too many requests, which it says by a 403 too (docs.github.com, rate limits for the REST API). */
+function isOverLimit({ status, response }: z.infer<typeof Failed>): boolean {
+  const headers = response?.headers ?? {}
+  return status === 403 && (headers['x-ratelimit-remaining'] === '0' || headers['retry-after'] !== undefined)
 }
 
 function invalid(message: string): RunnerError {

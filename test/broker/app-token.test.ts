@@ -9,6 +9,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Session } from '../../src/broker/session.ts'
 import { digestOf } from '../../src/broker/token.ts'
 import { UpstreamDoors } from '../../src/broker/upstream-doors.ts'
+import { toMessage } from '../../src/errors.ts'
 import type { Clock } from '../../src/github-app/held-token.ts'
 import { detectRoute } from '../../src/model-route/route.ts'
 import { APP_ID, APP_KEY, type AppServer, HOUR_MS, startAppServer } from '../support/app-server.ts'
@@ -141,6 +142,17 @@ test('a session has a token for its repositories and rights alone, and none is l
   expect(github.minted.every(({ isRevoked }) => isRevoked)).toBe(true)
 })
 
+test('sessions of the same rights that begin and renew at the same time have a token each', async () => {
+  const [first, ...others] = await Promise.all([1, 2, 3].map(() => open([['app', 'write']])))
+  expect(new Set(github.minted.map(({ token }) => token)).size).toBe(3)
+  const renewed = github.nextMints(3)
+  clock.pass(46 * MINUTE_MS)
+  await renewed
+  await first?.close()
+  for (const other of others) expect(await other.read()).toMatchObject({ status: 200 })
+  expect(github.minted.filter(({ isRevoked }) => isRevoked)).toHaveLength(2)
+})
+
 test('it is renewed a quarter of an hour before its end, once; what is asked meanwhile has the old one', async () => {
   const session = await open([['app', 'write']])
   clock.pass(HOUR_MS - 16 * MINUTE_MS)
@@ -166,11 +178,11 @@ test('it is renewed a quarter of an hour before its end, once; what is asked mea
 test.each(['2100-01-01T00:00:00Z', '1999-01-01T00:00:00Z'])(
   'an end of %s is not believed: the next token is had within the hour, and not at once',
   async (expiresAt) => {
-    github.expiresAt = expiresAt
+    github.answer = { expires_at: expiresAt }
     const session = await open([['app', 'write']])
     expect(await session.read()).toMatchObject({ status: 200 })
     expect(github.minted).toHaveLength(1)
-    const renewed = github.nextMint()
+    const renewed = github.nextMints()
     clock.pass(HOUR_MS)
     await renewed
     expect(await session.read()).toMatchObject({ status: 200 })
@@ -178,9 +190,20 @@ test.each(['2100-01-01T00:00:00Z', '1999-01-01T00:00:00Z'])(
   },
 )
 
-test('an end that is no time is an answer that cannot be used', async () => {
-  github.expiresAt = 'soon'
-  await expect(open([['app', 'write']])).rejects.toThrow(/it names no end of the token: soon/)
+test.each([
+  ['an end that is no time', { expires_at: 'soon' }, /: expires_at: it is no time\.$/],
+  ['no end', { expires_at: undefined }, /: expires_at: /],
+  ['no token', { token: undefined }, /: token: /],
+  ['an empty token', { token: '' }, /: token: it is no token\.$/],
+  ['two lines as a token', { token: 'ghs_a\n::b::' }, /: token: it is no token\.$/],
+  ['a number as a token', { token: 5 }, /: token: /],
+])('%s is an answer that cannot be used', async (_name, answer, words) => {
+  github.answer = answer
+  const problem = await open([['app', 'write']]).catch(toMessage)
+  expect(problem).toMatch(/^GitHub did not answer as it should: /)
+  expect(problem).toMatch(words)
+  // One sentence of one line, and nothing of the answer.
+  expect(problem).not.toMatch(/\n|ghs_/)
 })
 
 test('a machine that slept waits for one new token, for all that ask', async () => {
@@ -329,7 +352,7 @@ test('the gateway: a refused key is in /ready and in the answer to the launcher;
   live.gate = new Promise((resolve) => {
     release = resolve
   })
-  const minting = live.nextMint()
+  const minting = live.nextMints()
   const third = control('POST', '/sessions', wish).catch(() => undefined)
   await Promise.race([minting, third])
   const ended = once(gateway, 'close')

@@ -20,6 +20,7 @@ import { ForeignReport } from '../../src/ci/foreign-report.ts'
 import { INPUT_NAMES, readInputs, variableOf } from '../../src/ci/inputs.ts'
 import { judgeJob, readJob } from '../../src/ci/job.ts'
 import { summaryOf } from '../../src/ci/summary.ts'
+import { checkJobApp } from '../../src/cli/ci-github.ts'
 import { isBranchName } from '../../src/workspace/repository-url.ts'
 import {
   ACTION,
@@ -28,6 +29,7 @@ import {
   type StepResult,
   startAction,
 } from '../support/action-step.ts'
+import { APP_ID, APP_KEY, HOUR_MS, startAppServer } from '../support/app-server.ts'
 import { exampleInputs } from '../support/ci-examples.ts'
 import { type FakeGitHub, startFakeGitHub } from '../support/fake-github.ts'
 import { type GitServer, startGitServer } from '../support/git-server.ts'
@@ -194,6 +196,20 @@ describe('refused by GitHub', () => {
     expectRefused(result, words)
     for (const line of PEM.split('\n').slice(1, -2)) expect(result.log).not.toContain(line)
   })
+})
+
+test('an App whose token GitHub has forgotten before it is revoked has shown that it can have one', async () => {
+  let hours = 0
+  // Each token has ended by the next request.
+  const forgetful = await startAppServer(() => {
+    hours += 2
+    return hours * HOUR_MS
+  })
+  const env = { GITHUB_SERVER_URL: forgetful.url, GITHUB_API_URL: forgetful.url }
+  const app = { appId: APP_ID, privateKey: APP_KEY }
+  const checked = checkJobApp(app, { repository: 'acme/app', access: 'write' }, env)
+  await checked.finally(() => forgetful.close())
+  expect(forgetful.asked.at(-1)).toBe('DELETE /installation/token')
 })
 
 test('an image, a prompt and a policy that are not there are found before anything is started', async () => {

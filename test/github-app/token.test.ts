@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
@@ -163,6 +163,7 @@ test.each([
     'no access to acme/app, acme/foreign',
   ],
   ['the App is another', [...MINT, '--app-id', '1'], 'refuses the App’s signature'],
+  ['one twice', [...MINT, '--repository', 'ACME/App'], 'named twice'],
   ['two owners', [...MINT, '--repository', 'other/app'], 'one owner’s repositories'],
   ['no repository', ['mint', '--repository', '../..', '--key-file', 'key.pem'], 'write OWNER/NAME'],
   ['no key', ['mint', ...APP], '--key-env GITHUB_APP_PRIVATE_KEY: it is empty'],
@@ -194,6 +195,37 @@ test("GitHub's own trouble is met by trying again, and told when it lasts", asyn
   troubles = 100
   const { code, stderr } = await token(MINT)
   expect([code, stderr]).toEqual([1, expect.stringContaining('GitHub did not answer as it should')])
+})
+
+test.each([
+  [
+    'who has asked too often',
+    (response: ServerResponse) => {
+      response.writeHead(403, { 'x-ratelimit-remaining': '0', 'content-type': 'application/json' })
+      response.end('{"message":"API rate limit exceeded"}')
+    },
+    'API rate limit exceeded',
+  ],
+  [
+    'a page of a proxy',
+    (response: ServerResponse) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'),
+    'its answer is no JSON',
+  ],
+  [
+    'JSON of something else',
+    (response: ServerResponse) =>
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{"id":"7","permissions":{}}'),
+    'id: Invalid input: expected number, received string',
+  ],
+])('%s is GitHub’s trouble, and said in one sentence', async (_name, answer, words) => {
+  const other = createServer((_request, response) => void answer(response)).listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const address = other.address()
+  const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+  const said = await token(MINT, { env: { GITHUB_API_URL: url } })
+  other.close()
+  const stderr = `agui-runner: GitHub did not answer as it should: ${words}.\n`
+  expect(said).toEqual({ code: 1, stdout: '', stderr })
 })
 
 test('a token is revoked, from the variable or stdin, and a second time said to be none', async () => {

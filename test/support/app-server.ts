@@ -33,12 +33,12 @@ export interface AppServer {
   readonly minted: MintedToken[]
   /** The answer to the App in the place of the right one. */
   refusal: { status: number; message: string } | undefined
-  /** What is said of a token's end, in the place of an hour from now. */
-  expiresAt: string | undefined
+  /** What is said of a new token, in the place of the truth. */
+  answer: Record<string, unknown>
   /** Whoever wants a token waits for it. */
   gate: Promise<void> | undefined
-  /** Resolves when the next request for a token has come. */
-  nextMint(): Promise<void>
+  /** Resolves when so many more requests for a token have come. */
+  nextMints(count?: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -98,8 +98,8 @@ export async function startAppServer(now: () => number = Date.now): Promise<AppS
     // As long as GitHub's own of this year.
     const token = `gh${'s'}_4242_${String(minted.length).padStart(60, 'a')}.${'b'.repeat(60)}.c`
     minted.push({ ...wanted, token, endsAt: now() + HOUR_MS, isRevoked: false })
-    const end = server.expiresAt ?? new Date(now() + HOUR_MS).toISOString()
-    return [201, { token, expires_at: end, permissions: {} }]
+    const end = new Date(now() + HOUR_MS).toISOString()
+    return [201, { token, expires_at: end, permissions: {}, ...server.answer }]
   }
   const http = createServer(async (request, response) => {
     const [status, body] = await answerTo(request)
@@ -113,11 +113,15 @@ export async function startAppServer(now: () => number = Date.now): Promise<AppS
     asked,
     minted,
     refusal: undefined,
-    expiresAt: undefined,
+    answer: {},
     gate: undefined,
-    nextMint: () =>
+    nextMints: (count = 1) =>
       new Promise((resolve) => {
-        onMint = resolve
+        let left = count
+        onMint = () => {
+          left -= 1
+          if (left === 0) resolve()
+        }
       }),
     async close() {
       http.closeAllConnections()
