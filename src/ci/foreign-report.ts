@@ -10,7 +10,7 @@ export const ForeignReport = z.object({
   outcome: z.enum(['success', 'error', 'cancelled', 'interrupt']).catch('error'),
   text: z.string().catch(''),
   error: z
-    .object({ code: z.string(), message: z.string() })
+    .object({ code: z.string().regex(/^\w{1,64}$/), message: z.string() })
     .optional()
     .catch({ code: 'internal', message: 'The run failed in a form that nobody knows.' }),
   reason: z.string().catch(''),

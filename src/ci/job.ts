@@ -23,10 +23,11 @@ const SAID_IN = ['GITHUB_OUTPUT', 'GITHUB_STEP_SUMMARY'] as const
 
 const Place = z.object({ full_name: z.string() })
 const Event = z.object({
-  repository: Place.optional(),
+  repository: Place.nullish(),
   sender: z.object({ login: z.string() }).nullish(),
-  pull_request: z.object({ head: z.object({ repo: Place.nullable() }) }).optional(),
-  workflow_run: z.object({ head_repository: Place.nullable() }).optional(),
+  pull_request: z.object({ head: z.object({ repo: Place.nullable() }) }).nullish(),
+  // A deployment's is null, or names no head, unless a workflow has made it.
+  workflow_run: z.object({ head_repository: Place.nullish() }).nullish(),
 })
 
 /** The step that this process runs, and the event that started it. */
@@ -55,7 +56,9 @@ export async function readJob(env: Env): Promise<Job> {
   const { data } = variables
   for (const name of SAID_IN) await needWritable(name, data[name])
   const event = await readEvent(data.GITHUB_EVENT_PATH)
-  const { sender, repository } = event
+  const { sender, repository, pull_request } = event
+  // Without it a fork would not be seen.
+  if (data.GITHUB_EVENT_NAME.startsWith('pull_request') && !pull_request) throw notGitHubs('pull_request')
   return {
     event: data.GITHUB_EVENT_NAME,
     repository: data.GITHUB_REPOSITORY,
@@ -80,20 +83,18 @@ async function readEvent(path: string): Promise<z.infer<typeof Event>> {
   try {
     return Event.parse(JSON.parse(await readFile(path, 'utf8')))
   } catch (error) {
-    if (error instanceof z.ZodError)
-      throw wrong(
-        `The event at GITHUB_EVENT_PATH is none of GitHub’s (${error.issues[0]?.path.join('.') || 'no object'})`,
-      )
+    if (error instanceof z.ZodError) throw notGitHubs(error.issues[0]?.path.join('.') || 'no object')
     const why = error instanceof SyntaxError ? 'it is not JSON' : toMessage(error)
     throw wrong(`The event at GITHUB_EVENT_PATH cannot be read: ${why}`)
   }
 }
 
+function notGitHubs(member: string): RunnerError {
+  return wrong(`The event at GITHUB_EVENT_PATH is none of GitHub’s (${member})`)
+}
+
 function forkOf({ pull_request, workflow_run }: z.infer<typeof Event>, own: string): string | undefined {
-  const heads = [
-    ...(pull_request === undefined ? [] : [pull_request.head.repo]),
-    ...(workflow_run === undefined ? [] : [workflow_run.head_repository]),
-  ]
+  const heads = [pull_request?.head.repo, workflow_run?.head_repository].filter((head) => head !== undefined)
   const foreign = heads.find((head) => head?.full_name.toLowerCase() !== own.toLowerCase())
   if (foreign === undefined) return undefined
   return foreign === null ? 'a fork that is gone' : foreign.full_name

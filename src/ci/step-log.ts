@@ -4,13 +4,17 @@ import { createWriteStream, type WriteStream } from 'node:fs'
 import { error, setSecret, warning } from '@actions/core'
 import { SECRET_CHARS_MIN } from '../redaction/encoded-forms.ts'
 
-/** Has GitHub's runner mask the secrets in all later output: whole, each line of them, and as in a Basic header. */
+/**
+ * Has GitHub's runner mask the secrets in all later output: whole, each line of them, and as in a Basic header. They are
+ * shown without the blanks around them, which a pasted secret often has.
+ */
 export function mask(secrets: readonly string[]): void {
   const forms = secrets
+    .map((secret) => secret.trim())
     .filter((secret) => secret !== '')
     .flatMap((secret) => [
       secret,
-      ...secret.split(/\r?\n|\\n/),
+      ...secret.split(/\s*(?:[\r\n]|\\[rn])+\s*/),
       Buffer.from(`x-access-token:${secret}`).toString('base64'),
     ])
   for (const form of new Set(forms)) if (form.length >= SECRET_CHARS_MIN) setSecret(form)

@@ -20,8 +20,9 @@ export interface StepEnd {
   text: string
 }
 
-/** Upper bound of the shown answer, in bytes. GitHub takes a summary of 1 MiB for a step. */
+/** Upper bound of the shown answer, in bytes. GitHub takes a summary of 1 MiB for a step, or none of it. */
 const TEXT_BYTES_MAX = 512 * 1024
+const PROBLEM_BYTES_MAX = 8192
 const REFUSED_MAX = 20
 const SHOWN_CHARS = 300
 
@@ -31,7 +32,7 @@ export function summaryOf(end: StepEnd): string {
   const hidden = refused.length - REFUSED_MAX
   return [
     `### agui-runner: ${outcome} (${exitCode})`,
-    ...(problem === undefined ? [] : [fenced(problem)]),
+    ...(problem === undefined ? [] : [fenced(problem, PROBLEM_BYTES_MAX)]),
     factsOf(end)
       .map(([name, value]) => `- ${name}: ${value}`)
       .join('\n'),
@@ -46,9 +47,10 @@ export function summaryOf(end: StepEnd): string {
                 .map(({ door, request, reason }) => oneLine(`${door}: ${request}: ${reason}`)),
               ...(hidden > 0 ? [`and ${hidden} more; audit-file has them`] : []),
             ].join('\n'),
+            TEXT_BYTES_MAX,
           ),
         ]),
-    ...(text.trim() === '' ? [] : ['The answer:', fenced(cutBytes(text, TEXT_BYTES_MAX))]),
+    ...(text.trim() === '' ? [] : ['The answer:', fenced(text, TEXT_BYTES_MAX)]),
     '',
   ].join('\n\n')
 }
@@ -74,7 +76,16 @@ function backticks(text: string, least: number): string {
   return '`'.repeat(length)
 }
 
-function fenced(text: string): string {
+/** Returns the text, cut to `bytesMax` bytes, as a block of code of at most one and a half times that. */
+function fenced(text: string, bytesMax: number): string {
+  const block = blockOf(cutBytes(text, bytesMax))
+  // Of a text of backticks each of the two fences is as long as itself.
+  return Buffer.byteLength(block) <= bytesMax * 1.5
+    ? block
+    : blockOf(cutBytes(text, Math.floor(bytesMax / 3)))
+}
+
+function blockOf(text: string): string {
   const fence = backticks(text, 3)
   return `${fence}text\n${text.replace(/\n+$/, '')}\n${fence}`
 }

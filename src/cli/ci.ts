@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, realpath } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -15,6 +15,7 @@ import type { Env } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { readCheckout } from '../launch/checkout.ts'
 import { printable } from '../printable.ts'
+import { isWithin } from '../sandbox/bwrap/places.ts'
 import { readAppKey } from './app-key.ts'
 import { checkJobApp, checkJobToken, rightOf } from './ci-github.ts'
 import type { CliContext } from './context.ts'
@@ -27,11 +28,13 @@ const HURRY_MS = 4000
 const LEAVE_MS = 6500
 const WARNINGS_MAX = 10
 const RESULT_BYTES_MAX = 64 * 1024
+/** Of a problem without its advice. The summary has room for both. */
 const PROBLEM_BYTES_MAX = 4096
 
 /** Variables of a step that a run must not inherit: credentials and inputs. */
 const OF_THE_STEP = [
   ...['ANTHROPIC_API_KEY', 'ANTHROPIC_AUTH_TOKEN', 'CLAUDE_CODE_OAUTH_TOKEN', 'GITHUB_TOKEN', JOB_TOKEN],
+  ...['GITHUB_APP_ID', 'GITHUB_APP_INSTALLATION_ID', 'GITHUB_APP_PRIVATE_KEY'],
   ...['ACTIONS_RUNTIME_TOKEN', 'ACTIONS_ID_TOKEN_REQUEST_TOKEN', 'ACTIONS_ID_TOKEN_REQUEST_URL'],
   ...INPUT_NAMES.map(variableOf),
 ]
@@ -48,14 +51,19 @@ export function ciCommand(context: CliContext): Command {
 async function runStep(context: CliContext): Promise<number> {
   const { env } = context
   mask([...SECRETS.map((name) => env[variableOf(name)] ?? ''), env[JOB_TOKEN] ?? ''])
+  const cancellation = new Cancellation()
   try {
-    const job = await readJob(env)
-    const inputs = await admit(job, env)
-    return await new Step(context, job, inputs).run()
+    const admission = admit(env)
+    await cancellation.race(admission)
+    if (cancellation.isBegun) {
+      await tell({ outcome: 'cancelled', exitCode: EXIT.cancelled })
+      return EXIT.cancelled
+    }
+    return await new Step(context, await admission, cancellation).run()
   } catch (error) {
     const exitCode = exitCodeOfError(error)
     const code = error instanceof RunnerError ? error.code : 'internal'
-    const problem = printable(toMessage(error))
+    const problem = shownProblem(toMessage(error))
     annotate(code, problem)
     const isStep = env['GITHUB_OUTPUT'] && env['GITHUB_STEP_SUMMARY']
     // Where one of them cannot be written, that is the problem, and the annotation has said it.
@@ -64,8 +72,30 @@ async function runStep(context: CliContext): Promise<number> {
   }
 }
 
+/** What GitHub's runner sends to the step of a cancelled job: SIGINT, and SIGTERM when that was not enough. */
+class Cancellation {
+  readonly begun: Promise<unknown>
+  readonly isUrgent: Promise<unknown>
+  isBegun = false
+
+  constructor() {
+    this.begun = new Promise((resolve) => process.on('SIGINT', resolve).on('SIGTERM', resolve))
+    this.isUrgent = this.begun.then(() => {
+      this.isBegun = true
+      return new Promise((resolve) => process.once('SIGTERM', resolve))
+    })
+  }
+
+  /** Resolves when `work` has ended. When cancelled, `work` has `HURRY_MS` more to put its things in order. */
+  async race(work: Promise<unknown>): Promise<void> {
+    const ended = work.catch(() => undefined)
+    await Promise.race([ended, this.begun.then(() => delay(HURRY_MS)), this.isUrgent])
+  }
+}
+
 /** Checks the job, the inputs and the access to GitHub before anything is started. */
-async function admit(job: Job, env: Env): Promise<Inputs> {
+async function admit(env: Env): Promise<{ job: Job; inputs: Inputs }> {
+  const job = await readJob(env)
   // The job is judged before the inputs: a fork's job lacks its inputs because it is a fork's.
   const token = env[JOB_TOKEN] || env[variableOf('github-token')] || ''
   await judgeJob(job, (login) => rightOf(login, { repository: job.repository, access: 'read', token }, env))
@@ -78,21 +108,26 @@ async function admit(job: Job, env: Env): Promise<Inputs> {
     const installationId = Number(inputs['app-installation-id'] ?? 0) || undefined
     await checkJobApp({ appId, privateKey, installationId }, { repository, access }, env)
   }
-  return inputs
+  return { job, inputs }
 }
 
 class Step {
   readonly #context: CliContext
   readonly #job: Job
   readonly #inputs: Inputs
+  readonly #cancellation: Cancellation
   /** The folder of the files that stay for later steps. */
   readonly #folder: string
-  #isCancelled = false
 
-  constructor(context: CliContext, job: Job, inputs: Inputs) {
+  constructor(
+    context: CliContext,
+    { job, inputs }: { job: Job; inputs: Inputs },
+    cancellation: Cancellation,
+  ) {
     this.#context = context
     this.#job = job
     this.#inputs = inputs
+    this.#cancellation = cancellation
     this.#folder = join(job.temporary, `agui-runner-${randomBytes(6).toString('hex')}`)
   }
 
@@ -105,7 +140,7 @@ class Step {
     ) as [string, string, string]
     const { actor, event, repository, workspace } = this.#job
     const context = { ...this.#context, env: await this.#environment(), workingDirectory: workspace }
-    const flags = parseRunFlags(this.#arguments({ events, audit }), context.version)
+    const flags = parseRunFlags(await this.#arguments({ events, audit }), context.version)
     const words = new ForeignWords(log)
     const say = (line: string): void => words.line(`agui-runner: ${printable(line)}`)
     say(`${context.version} on ${repository}: ${event} by ${actor}`)
@@ -122,14 +157,12 @@ class Step {
 
   /** Interrupts the run when cancelled. Resolves after `LEAVE_MS` or a SIGTERM; the next step removes what is left. */
   async #cancelled(oneOff: OneOff): Promise<OneOffReport> {
-    const first = new Promise((resolve) => process.on('SIGINT', resolve).on('SIGTERM', resolve))
-    const second = first.then(() => new Promise((resolve) => process.once('SIGTERM', resolve)))
-    await first
-    this.#isCancelled = true
+    const { begun, isUrgent } = this.#cancellation
+    await begun
     oneOff.stop('the workflow was cancelled', 'the workflow was cancelled: interrupting the run')
-    await Promise.race([delay(HURRY_MS), second])
+    await Promise.race([delay(HURRY_MS), isUrgent])
     oneOff.hurry().catch(() => undefined)
-    await Promise.race([delay(LEAVE_MS - HURRY_MS), second])
+    await Promise.race([delay(LEAVE_MS - HURRY_MS), isUrgent])
     const nothing = { threadId: undefined, durationMs: 0, refused: [] }
     return { outcome: 'cancelled', exitCode: EXIT.cancelled, ...nothing }
   }
@@ -168,23 +201,16 @@ class Step {
     )
   }
 
-  #arguments({ events, audit }: { events: string; audit: string }): string[] {
+  async #arguments({ events, audit }: { events: string; audit: string }): Promise<string[]> {
     const { workspace: root, repository } = this.#job
     const inputs = this.#inputs
-    const { prompt, model, image, mode, isolation, workspace, depth, access, policy } = inputs
-    const promptFile = inputs['prompt-file']
+    const { prompt, model, image, mode, isolation, workspace, depth, access } = inputs
+    const file = async (input: 'prompt-file' | 'policy'): Promise<string | undefined> =>
+      inputs[input] && (await fileOfCheckout(input, inputs[input], root))
     const flags: Record<string, string | undefined> = {
-      ...{
-        prompt,
-        'prompt-file': promptFile && resolve(root, promptFile),
-        model,
-        image,
-        mode,
-        workspace,
-        access,
-      },
-      ...{ policy: policy && resolve(root, policy), 'branch-prefix': inputs['branch-prefix'] },
-      ...{ base: inputs['base-branch'], depth: depth?.toString(), isolation },
+      ...{ prompt, model, image, mode, workspace, access, isolation, depth: depth?.toString() },
+      ...{ 'prompt-file': await file('prompt-file'), policy: await file('policy') },
+      ...{ base: inputs['base-branch'], 'branch-prefix': inputs['branch-prefix'] },
       ...{ 'time-limit': `${inputs['timeout-minutes']}m`, events, audit, repository },
     }
     return Object.entries(flags).flatMap(([name, value]) =>
@@ -202,7 +228,7 @@ class Step {
     const text = printable(said.text)
     const refused = await readRefused(files.audit)
     warnOfEgress(refused)
-    const problem = this.#isCancelled ? undefined : problemOf(said, exitCode)
+    const problem = this.#cancellation.isBegun ? undefined : problemOf(said, exitCode)
     if (problem !== undefined) annotate(said.error?.code ?? outcome, problem)
     const { serverUrl, repository } = this.#job
     const ours = `${serverUrl}/${repository}/pull/`
@@ -221,6 +247,22 @@ class Step {
     })
     return exitCode
   }
+}
+
+/**
+ * Returns the path of a file that an input names. The checkout may be a stranger's, so no link in it may choose another
+ * file of this machine, such as the step's own environment, or git's settings with the job's token.
+ *
+ * @throws {RunnerError} `config_invalid` for such a link.
+ */
+async function fileOfCheckout(input: string, name: string, root: string): Promise<string> {
+  const path = resolve(root, name)
+  const real = await realpath(path).catch(() => undefined)
+  // What is not there is said by whoever reads it.
+  if (real === undefined || !isWithin(path, root)) return path
+  const checkout = await realpath(root)
+  if (isWithin(real, checkout) && !isWithin(real, join(checkout, '.git'))) return path
+  throw new RunnerError('config_invalid', `${input} leads out of the checkout by a link.`)
 }
 
 /** The result of the step, as far as this command knows it. */
@@ -266,11 +308,13 @@ function problemOf({ outcome, error, reason }: ForeignReport, exitCode: number):
   if (error === undefined)
     return reason === TIME_LIMIT
       ? 'The time limit is reached: raise timeout-minutes, or ask for less.'
-      : `The run was cancelled: ${printable(reason)}.`
-  const said = cutBytes(printable(error.message), PROBLEM_BYTES_MAX)
+      : `The run was cancelled: ${shownProblem(reason)}.`
+  const said = shownProblem(error.message)
   if (exitCode !== EXIT.failed) return said
   return `${said} ${ADVICE.get(error.code) ?? 'docs/errors.md says what to do about that code.'}`
 }
+
+const shownProblem = (text: string): string => cutBytes(printable(text), PROBLEM_BYTES_MAX)
 
 const ADVICE = new Map([
   ['model_unauthorized', 'Mend the secret behind anthropic-api-key or anthropic-oauth-token.'],

@@ -1,6 +1,7 @@
 // What the action refuses, by its own action.yml: exit 2, one annotation, and nothing is started.
 import { spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
 import {
   chmodSync,
   existsSync,
@@ -9,22 +10,26 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { fromMarkdown } from 'mdast-util-from-markdown'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { ForeignReport } from '../../src/ci/foreign-report.ts'
 import { INPUT_NAMES, readInputs, variableOf } from '../../src/ci/inputs.ts'
 import { judgeJob, readJob } from '../../src/ci/job.ts'
+import { mask } from '../../src/ci/step-log.ts'
 import { summaryOf } from '../../src/ci/summary.ts'
 import { checkJobApp } from '../../src/cli/ci-github.ts'
 import { isBranchName } from '../../src/workspace/repository-url.ts'
 import {
   ACTION,
   makeRelease,
+  type StartedAction,
   type StepRequest,
   type StepResult,
   startAction,
@@ -64,11 +69,14 @@ afterAll(async () => {
 
 const GOOD = { prompt: 'say hello', 'anthropic-api-key': KEY }
 
-async function act(
-  request: Partial<Pick<StepRequest, 'event' | 'inputs' | 'token' | 'env'>>,
-): Promise<StepResult> {
-  const workspace = mkdtempSync(join(directory, 'workspace-'))
-  return await startAction({
+type Wish = Partial<Pick<StepRequest, 'event' | 'inputs' | 'token' | 'env' | 'workspace'>>
+
+const act = (wish: Wish): Promise<StepResult> => start(wish).result
+
+const makeWorkspace = (): string => mkdtempSync(join(directory, 'workspace-'))
+
+function start({ workspace = makeWorkspace(), ...request }: Wish): StartedAction {
+  return startAction({
     ...{ release, directory, workspace, event: EVENTS.push, inputs: GOOD, token: TOKEN },
     ...request,
     env: {
@@ -81,7 +89,7 @@ async function act(
       GITHUB_API_URL: github.url,
       ...request.env,
     },
-  }).result
+  })
 }
 
 function expectRefused(result: StepResult, words: RegExp): void {
@@ -142,6 +150,12 @@ describe('refused by the event', () => {
     await judgeJob(job, async (login) => ({ ada: 'write', boss: 'admin', reader: 'read' })[login] ?? 'none')
   }
 
+  const pullOf = (repo: unknown) => ({ name: 'pull_request', payload: { pull_request: { head: { repo } } } })
+  const deploymentOf = (workflow_run: unknown) => ({
+    name: 'deployment_status',
+    payload: { ...EVENTS.push.payload, deployment_status: { state: 'success' }, workflow_run },
+  })
+
   test.each([
     ['a fork that is gone', EVENTS.gonePull, /comes from a fork \(a fork that is gone\)/],
     ['a reader’s comment', EVENTS.comment('reader'), /reader .*\(read\)/],
@@ -151,6 +165,14 @@ describe('refused by the event', () => {
     ['an event without a sender', { name: 'watch', payload: {} }, /x has/, { GITHUB_ACTOR: 'x' }],
     ['JSON of another', { name: 'push', payload: { sender: 'ada' } }, /none of GitHub’s \(sender\)/],
     ['no object', { name: 'push', payload: [] }, /none of GitHub’s/],
+    ['a pull request without its head', { name: 'pull_request', payload: {} }, /GitHub’s \(pull_request\)/],
+    ['null for it', { name: 'pull_request_target', payload: { pull_request: null } }, /\(pull_request\)/],
+    ['a head of nobody', pullOf(undefined), /none of GitHub’s \(pull_request\.head\.repo\)/],
+    [
+      'a deployment of a fork',
+      deploymentOf({ head_repository: { full_name: 'stranger/app' } }),
+      /stranger\/app/,
+    ],
     ['no repository', EVENTS.push, /whose runner sets GITHUB_REPOSITORY\./, { GITHUB_REPOSITORY: '' }],
     [
       'nowhere to say it',
@@ -167,6 +189,11 @@ describe('refused by the event', () => {
   test.each([
     ...[EVENTS.push, EVENTS.ownPull, EVENTS.dispatch, EVENTS.schedule],
     ...[EVENTS.comment('ada'), EVENTS.comment('boss')],
+    ...[
+      deploymentOf(null),
+      deploymentOf({ id: 1 }),
+      deploymentOf({ head_repository: { full_name: 'ACME/app' } }),
+    ],
   ])('$name of who may write is not', async (event) => {
     await expect(judge(event)).resolves.toBeUndefined()
   })
@@ -220,6 +247,71 @@ test('an image, a prompt and a policy that are not there are found before anythi
   ])
   expectRefused(none, /--prompt-file cannot be read/)
   expectRefused(latest, /image must be an exact tag/)
+})
+
+test.each([
+  ['prompt-file', '/proc/self/environ'],
+  ['prompt-file', '../../../../../../proc/self/environ'],
+  ['policy', '.git/config'],
+])('%s: a link in the checkout to %s chooses no file of the step', async (input, target) => {
+  server.git('acme/app', 'config', 'http.receivepack', 'true')
+  const workspace = makeWorkspace()
+  mkdirSync(join(workspace, '.git'))
+  writeFileSync(join(workspace, '.git/config'), TOKEN)
+  symlinkSync(target, join(workspace, 'link'))
+  const inputs = { 'anthropic-api-key': KEY, ...(input === 'policy' ? { prompt: 'x' } : {}), [input]: 'link' }
+  expectRefused(
+    await act({ workspace, inputs }),
+    new RegExp(`^${input} leads out of the checkout by a link\\.$`),
+  )
+})
+
+test('a link within the checkout, and a file that an earlier step has made elsewhere, are prompts', async () => {
+  server.git('acme/app', 'config', 'http.receivepack', 'true')
+  const workspace = makeWorkspace()
+  writeFileSync(join(workspace, 'prompt.md'), 'x')
+  symlinkSync('prompt.md', join(workspace, 'link'))
+  const made = join(directory, 'made.md')
+  writeFileSync(made, 'x')
+  for (const name of ['link', made]) {
+    const { annotations } = await act({
+      workspace,
+      inputs: { 'anthropic-api-key': KEY, 'prompt-file': name },
+    })
+    expect(annotations).toMatchObject([{ message: expect.stringMatching(/docker|podman|engine/) }])
+  }
+})
+
+test('an App of the job’s environment is none of the action’s', async () => {
+  server.git('acme/app', 'config', 'http.receivepack', 'true')
+  const inputs = { ...GOOD, isolation: 'process', workspace: 'none' }
+  const { annotations } = await act({ inputs, env: { GITHUB_APP_ID: '1', GITHUB_APP_PRIVATE_KEY: 'none' } })
+  expect(annotations).toMatchObject([{ message: expect.not.stringContaining('GITHUB_APP') }])
+})
+
+test('a step that is cancelled while GitHub thinks says so, and starts nothing', async () => {
+  let answer: () => void = () => undefined
+  const slow = createServer((_request, response) => {
+    answer = () => response.writeHead(200).end('{"permission":"write"}')
+    slow.emit('asked')
+  }).listen(0, '127.0.0.1')
+  await once(slow, 'listening')
+  const address = slow.address()
+  const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+  const started = start({
+    event: EVENTS.comment('ada'),
+    env: { GITHUB_API_URL: url, GITHUB_SERVER_URL: url },
+  })
+  await once(slow, 'asked')
+  const cancelled = started.cancel()
+  answer()
+  await cancelled
+  slow.closeAllConnections()
+  slow.close()
+  const { conclusion, codes, outputs, annotations, summary } = await started.result
+  expect([conclusion, codes, annotations]).toEqual(['cancelled', [4, 0], []])
+  expect(outputs).toMatchObject({ 'exit-code': '4', outcome: 'cancelled' })
+  expect(summary).toContain('### agui-runner: cancelled (4)')
 })
 
 test('outside of a step it says so, and that is 2', () => {
@@ -364,6 +456,42 @@ test('whatever the agent says, the summary holds it as one block of code', () =>
       if (answer.length > 0) expect(told).toMatchObject({ value: text.replace(/\n+$/, '') })
     }),
   )
+})
+
+test.each([
+  ['backticks', '`'.repeat(2_000_000), ''],
+  ['some of them', `${'`'.repeat(400_000)}\n${'x'.repeat(2_000_000)}`, ''],
+  ['letters', 'é'.repeat(2_000_000), 'é'.repeat(2_000_000)],
+  ['a problem of them', '`'.repeat(600_000), '`'.repeat(600_000)],
+])('a summary of %s is one that GitHub takes: below 1 MiB, and still one block', (_name, text, problem) => {
+  const nothing = { mode: undefined, modeReason: undefined, model: undefined, branch: undefined }
+  const markdown = summaryOf({
+    ...{
+      outcome: 'error',
+      exitCode: 3,
+      problem,
+      text,
+      ...nothing,
+      durationMs: 1,
+      pullRequests: [],
+      refused: [],
+    },
+    ...{ inputTokens: 0, outputTokens: 0 },
+  })
+  expect(Buffer.byteLength(markdown)).toBeLessThan(1024 ** 2)
+  const kinds = fromMarkdown(markdown).children.map(({ type }) => type)
+  expect(kinds).toEqual(['heading', 'code', 'list', 'paragraph', 'code'])
+})
+
+test('a secret is masked as it is shown: without the blanks around it, by line, and as git sends it', () => {
+  const written: string[] = []
+  const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => written.push(String(text)) > 0)
+  mask([` ${KEY} \n`, `\t${PEM.replaceAll('\n', '\\r\\n')}`, '  ', 'short'])
+  write.mockRestore()
+  const masked = written.join('').match(/(?<=^::add-mask::).*/gm) ?? []
+  expect(masked.slice(0, 2)).toEqual([KEY, Buffer.from(`x-access-token:${KEY}`).toString('base64')])
+  expect(masked).toEqual(expect.arrayContaining(PEM.split('\n').slice(0, -2)))
+  expect(masked.every((form) => form.length >= 8)).toBe(true)
 })
 
 test('nothing is left of what was refused', () => {
