@@ -21,8 +21,8 @@ export interface KeySource {
 }
 
 /**
- * Reads the key and returns it as PEM of PKCS#8 alone. PKCS#1 is read too, and a literal `\n` counts as a line end, as in
- * variables that hold one line.
+ * Reads the key and returns it as PEM of PKCS#8 alone. PKCS#1 is read too. Its lines may have become one, with literal
+ * `\n`, blanks or nothing between them, as happens in variables and forms of one line.
  *
  * @throws {RunnerError} `config_invalid`, without any part of the key.
  */
@@ -33,7 +33,7 @@ export async function readAppKey(
   const { name, read } = reader(source, env)
   let pem: string
   try {
-    pem = (await read()).replaceAll('\\n', '\n').trim()
+    pem = (await read()).trim()
   } catch (error) {
     throw refused(name, toMessage(error))
   }
@@ -78,9 +78,14 @@ async function output(command: string, env: Readonly<Record<string, string | und
   }
 }
 
-function rsaKey(pem: string): KeyObject | undefined {
+const PEM = /-----BEGIN (RSA )?PRIVATE KEY-----([^-]+)-----END \1?PRIVATE KEY-----/
+
+function rsaKey(text: string): KeyObject | undefined {
+  const [, isPkcs1, body = ''] = PEM.exec(text) ?? []
+  // What else may stand there, such as the header of an encrypted key, makes it no key.
+  const der = Buffer.from(body.replace(/\\[rnt]|\s/g, ''), 'base64')
   try {
-    const key = createPrivateKey(pem)
+    const key = createPrivateKey({ key: der, format: 'der', type: isPkcs1 === undefined ? 'pkcs8' : 'pkcs1' })
     return key.asymmetricKeyType === 'rsa' ? key : undefined
   } catch {
     return undefined

@@ -250,6 +250,10 @@ describe('a key', () => {
   const env = {
     PATH: process.env['PATH'],
     KEY: pem(rsa),
+    PKCS1: APP_KEY,
+    SHUT_PKCS1: rsa
+      .export({ type: 'pkcs1', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' })
+      .toString(),
     SHUT: pem(rsa, { cipher: 'aes-256-cbc', passphrase: 'x' }),
     ELLIPTIC: pem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
   }
@@ -260,6 +264,11 @@ describe('a key', () => {
     'echo "Bag Attributes"; echo "$KEY"; echo bye',
     'echo "$KEY" | sed "s/$/\\r/"',
     'cat; echo "$KEY"',
+    'printf "%s" "$KEY" | tr "\\n" " "',
+    'printf "%s" "$KEY" | tr -d "\\n"',
+    'echo "$KEY" | sed "s/^/    /"',
+    `printf '"%s"' "$(printf '%s' "$KEY" | sed 's/$/\\\\r\\\\n/' | tr -d '\\n')"`,
+    'echo "$PKCS1" | tr "\\n" " "',
   ])('is what the App signs with, and no more, by %s', async (command) => {
     expect(await byCommand(command)).toBe(env.KEY)
   })
@@ -268,6 +277,10 @@ describe('a key', () => {
     ['kill $$', 'it was stopped'],
     ['exit 7', 'it ended with 7'],
     ['echo "$SHUT"', 'in PEM without a passphrase'],
+    ['echo "$SHUT_PKCS1"', 'in PEM without a passphrase'],
+    ['echo "$KEY" | head -5', 'no RSA private key'],
+    ['echo "$KEY" | sed 3d', 'no RSA private key'],
+    ['echo "$KEY" | sed "s/PRIVATE/PUBLIC/"', 'no RSA private key'],
     ['echo "$ELLIPTIC"', 'no RSA private key'],
     ['head -c 40000 /dev/zero', 'longer than 32768 bytes'],
     ['cat /dev/zero', 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER'],
