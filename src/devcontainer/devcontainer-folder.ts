@@ -34,9 +34,12 @@ export async function readRecord(root: string): Promise<z.infer<typeof Recorded>
 /** Returns a sentence for each file that differs from what policy and choices make. */
 export async function findDrift(root: string, wanted: Wanted, choices: Choices): Promise<string[]> {
   const sentences = await otherConfigurations(root)
+  if (await isLink(join(root, FOLDER))) sentences.push(`${FOLDER} is a link, which can be changed inside.`)
   for (const [name, text] of withRecord(wanted, choices)) {
     const found = await readText(root, name)
-    if (found === undefined) sentences.push(`${FOLDER}/${name} is missing.`)
+    if (await isLink(join(root, FOLDER, name)))
+      sentences.push(`${FOLDER}/${name} is a link: what it leads to can be changed inside.`)
+    else if (found === undefined) sentences.push(`${FOLDER}/${name} is missing.`)
     else if (name !== CONFIGURATION) {
       if (found !== text) sentences.push(`${FOLDER}/${name} is not what ${choices.policy} makes.`)
     } else sentences.push(...configurationDrift(found, text))
@@ -79,10 +82,12 @@ export async function writeFiles(
   for (const [name, text] of withRecord(wanted, choices)) {
     const found = await readText(root, name)
     const next = found === undefined || name !== CONFIGURATION ? text : mergedConfiguration(found, text)
-    if (found === next) continue
+    // A link is replaced, whatever it leads to.
+    const isLinked = await isLink(join(root, FOLDER, name))
+    if (found === next && !isLinked) continue
     texts.set(name, next)
     const known = name === RECORD || found === undefined || record?.files[name] === hashOf(name, found)
-    if (!known && !isSameLock(name, found, text)) overwritten.push(name)
+    if (isLinked || (!known && !isSameLock(name, found, text))) overwritten.push(name)
   }
   if (overwritten.length > 0 && !isForced) throw refusal(whyNot(overwritten, record !== undefined))
   try {
@@ -145,6 +150,12 @@ async function refuseLink(root: string): Promise<void> {
   const folder = join(root, FOLDER)
   const found = await lstat(folder).catch(() => undefined)
   if (found !== undefined && !found.isDirectory()) throw refusal(`${folder} is no folder.`)
+}
+
+/** Of the workspace only the folder itself is read-only inside, and a link's target may be anywhere. */
+async function isLink(path: string): Promise<boolean> {
+  const found = await lstat(path).catch(() => undefined)
+  return found?.isSymbolicLink() === true
 }
 
 async function readText(root: string, name: string): Promise<string | undefined> {

@@ -11,17 +11,26 @@ import type { Sample } from './samples.ts'
 /** Limit of a refusal, in milliseconds. The kernel refuses at once; an open way that leads nowhere stays silent. */
 const REFUSAL_MS_MAX = 2_000
 
-/** Error codes of this kernel itself, which no reached machine causes. The last one is of a kernel without IPv6. */
+const SILENCE = 'nothing refuses the packets'
+
+/**
+ * Error codes of this kernel itself. The last one is of a kernel without IPv6. Only a router on the way can cause them
+ * too, so the first one is dialled itself.
+ */
 const REFUSALS = ['EHOSTUNREACH', 'EACCES', 'EPERM', 'ENETUNREACH', 'EADDRNOTAVAIL']
 
-/** Tries a direct connection. Returns undefined when this kernel refuses it, else the leak in words. */
+/**
+ * Tries a direct connection. Returns undefined when this kernel refuses it, else the leak in words. For a link-local
+ * address the kernel does not deliver the refusal of its own rules, so silence is no leak there; a datagram is tried too.
+ */
 export async function leakOf(host: string, port: number, signal: AbortSignal): Promise<string | undefined> {
   const socket = connect({ host, port })
   try {
     await within({ signal, timeoutMs: REFUSAL_MS_MAX }, (limit) => once(socket, 'connect', { signal: limit }))
     return 'it is reached'
   } catch (error) {
-    return leakIn(error)
+    const leak = leakIn(error)
+    return leak === SILENCE && /^fe80:/i.test(host) ? undefined : leak
   } finally {
     socket.destroy()
   }
@@ -30,7 +39,7 @@ export async function leakOf(host: string, port: number, signal: AbortSignal): P
 function leakIn(error: unknown): string | undefined {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (REFUSALS.includes(code)) return undefined
-  return code === 'ECONNREFUSED' ? `it answers (${code})` : 'nothing refuses the packets'
+  return code === 'ECONNREFUSED' ? `it answers (${code})` : SILENCE
 }
 
 /** Tries the same with a datagram. */

@@ -1,8 +1,10 @@
 // Facts of the kernel about this process and its default gateways.
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 
 /** NET_ADMIN, SETUID, SETGID, SETPCAP and DAC_READ_SEARCH: root's entry has them, and no other user can regain them. */
 const ENTRY_CAPABILITIES = [2, 6, 7, 8, 12].reduce((mask, bit) => mask | (1n << BigInt(bit)), 0n)
+
+const ROUTES_6 = '/proc/net/ipv6_route'
 
 /** Returns the reasons why this process could gain rights. Empty when it cannot. */
 export function powersOf(status = readFileSync('/proc/self/status', 'utf8')): string[] {
@@ -18,16 +20,32 @@ export function powersOf(status = readFileSync('/proc/self/status', 'utf8')): st
   return problems
 }
 
-/** Returns the addresses of the IPv4 default gateways. */
-export function defaultGateways(routes = readFileSync('/proc/net/route', 'utf8')): string[] {
-  return routes
-    .split('\n')
-    .map((line) => line.split('\t'))
+/** Returns the addresses of the default gateways: of IPv6 with the interface, which a link-local one needs. */
+export function defaultGateways(
+  routes = readFileSync('/proc/net/route', 'utf8'),
+  routes6 = existsSync(ROUTES_6) ? readFileSync(ROUTES_6, 'utf8') : '',
+): string[] {
+  const rows = (text: string): string[][] => text.split('\n').map((line) => line.trim().split(/\s+/))
+  const gateways = rows(routes)
     .filter(([, destination, gateway]) => destination === '00000000' && gateway !== '00000000')
-    .map(([, , gateway = '']) =>
-      (gateway.match(/../g) ?? [])
-        .reverse()
-        .map((byte) => Number.parseInt(byte, 16))
-        .join('.'),
-    )
+    .map(([, , gateway = '']) => Buffer.from(gateway, 'hex').reverse().join('.'))
+  const gateways6 = rows(routes6)
+    .filter(([to = '', bits, , , gateway = '']) => /^0+$/.test(to) && bits === '00' && !/^0*$/.test(gateway))
+    .map(([, , , , gateway = '', ...rest]) => {
+      const { hostname } = new URL(`http://[${gateway.match(/.{4}/g)?.join(':')}]`)
+      return `${hostname.slice(1, -1)}%${rest.at(-1)}`
+    })
+  return [...new Set([...gateways, ...gateways6])]
+}
+
+/** Whether a read-only mount is at the path, as whose it may be. What lies below another mount can be moved with it. */
+export function isReadOnlyMount(
+  path: string,
+  mounts = readFileSync('/proc/self/mountinfo', 'utf8'),
+): boolean {
+  const at = mounts
+    .split('\n')
+    .map((line) => line.split(' '))
+    .findLast(([, , , , target]) => target === path)
+  return at?.[5]?.split(',').includes('ro') === true
 }

@@ -15,14 +15,16 @@ import type { Policy } from '../policy/read/schema.ts'
 import { unlessAborted, within } from '../within.ts'
 import {
   CERTIFICATES,
+  FOLDER,
   HELD_FOLDER,
   LOCK_FOLDER,
   LOCK_POLICY,
   MANAGED_SETTINGS,
   POLICY_PROXY_PORT,
+  WORKSPACE,
 } from './container-places.ts'
 import { askTunnel, datagramLeakOf, leakOf, reach } from './dial.ts'
-import { defaultGateways, powersOf } from './machine.ts'
+import { defaultGateways, isReadOnlyMount, powersOf } from './machine.ts'
 import { managedSettingsFile } from './managed-settings-file.ts'
 import { type Sample, samplesOf } from './samples.ts'
 
@@ -119,8 +121,13 @@ function judgeFiles(policy: Policy): LockReport {
     problems.push(
       `${MANAGED_SETTINGS} lacks ${lacking} rules of the policy's: \`agui-runner devcontainer init\` writes them`,
     )
+  const folder = `${WORKSPACE}/${FOLDER}`
+  if (!isReadOnlyMount(folder)) problems.push(`this user can change ${folder}, which the host acts on`)
   if (may(HELD_FOLDER, constants.X_OK)) problems.push(`this user can look into ${HELD_FOLDER}`)
-  return reportOf('policy and managed settings cannot be written, credentials cannot be read', problems)
+  return reportOf(
+    `policy, managed settings and ${FOLDER} cannot be written, credentials cannot be read`,
+    problems,
+  )
 }
 
 const Managed = z.object({ permissions: z.object({ deny: z.array(z.string()) }) })
@@ -176,6 +183,8 @@ async function judgeDirect(samples: readonly Sample[], signal: AbortSignal): Pro
       { host, port: 443 },
     ]),
     ...NOWHERE.map((host) => ({ host, port: 443 })),
+    // It answers by TCP too, which no resolver here tries.
+    { host: ENGINE_NAMES, port: 53 },
     ...samples.filter(({ host }) => isIP(host) !== 0),
   ]
   const leaks = await Promise.all(

@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -17,7 +18,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Wanted } from '../../src/devcontainer/devcontainer-files.ts'
 import { findDrift, readRecord, writeFiles } from '../../src/devcontainer/devcontainer-folder.ts'
-import { defaultGateways, powersOf } from '../../src/devcontainer/machine.ts'
+import { isReadOnlyMount, powersOf } from '../../src/devcontainer/machine.ts'
 import { samplesOf } from '../../src/devcontainer/samples.ts'
 import { decideEgress } from '../../src/policy/decide/egress.ts'
 import { loadPolicy, parsePolicy } from '../../src/policy/read/load.ts'
@@ -305,8 +306,30 @@ test('powers that a user has or could get are named', () => {
   expect(powersOf(STATUS({ NoNewPrivs: '0' }))).toEqual([expect.stringContaining('NoNewPrivs')])
 })
 
-test('the next machine on the way is read as the kernel writes it', () => {
-  const routes =
-    'Iface\tDestination\tGateway\tFlags\neth0\t00000000\t010012AC\t0003\neth0\t000012AC\t00000000\t0001\n'
-  expect(defaultGateways(routes)).toEqual(['172.18.0.1'])
+test.each([
+  ['the folder', '.'],
+  ['devcontainer.json', 'devcontainer.json'],
+  ['the entry', 'entry.sh'],
+  ['the record', 'agui-runner.json'],
+])(
+  'a link in the place of %s is found, though what it leads to is right: inside, that can be changed',
+  async (_, name) => {
+    await init()
+    const target = join(root, 'elsewhere')
+    renameSync(place(name), target)
+    symlinkSync(target, place(name).replace(/\/$/, ''))
+    expect(await drift()).toEqual([expect.stringMatching(/^\.devcontainer\S* is a link/)])
+    await expect(init()).rejects.toThrow(name === '.' ? 'is no folder' : `.devcontainer/${name}: `)
+    if (name === '.') return
+    expect(await init(true)).toEqual({ changed: [name], overwritten: [name] })
+    expect([await drift(), existsSync(target)]).toEqual([[], true])
+  },
+)
+
+test('a mount is read-only by its own options, and by those of the last one at its place', () => {
+  const line = (place: string, options: string) =>
+    `36 35 98:0 /mnt ${place} ${options} master:1 - ext3 /dev/root rw\n`
+  expect(isReadOnlyMount('/w/.d', line('/w', 'rw') + line('/w/.d', 'ro,noatime'))).toBe(true)
+  expect(isReadOnlyMount('/w/.d', line('/w/.d', 'ro') + line('/w/.d', 'rw'))).toBe(false)
+  expect(isReadOnlyMount('/w/.d', line('/w', 'ro'))).toBe(false)
 })
