@@ -55,7 +55,7 @@ const Workflow = z.object({
     z.object({
       'timeout-minutes': z.number(),
       permissions: z.record(z.string(), z.string()).optional(),
-      steps: z.array(z.object({ uses: z.string().optional(), run: z.string().optional() })),
+      steps: z.array(z.object({ id: z.string(), uses: z.string(), run: z.string() }).partial()),
     }),
   ),
 })
@@ -93,6 +93,34 @@ describe.each(ALL)('%s', (_name, text) => {
 test.each(WORKFLOWS)('%s begins with no more than reading', (file) => {
   const { permissions } = Workflow.parse(parse(readFileSync(file, 'utf8')))
   expect([[], ['read']]).toContainEqual(Object.values(permissions))
+})
+
+/** The step that names a release, with a `gh` that answers so. */
+function nameRelease(gh: string): { status: number | null; stdout: string; outputs: string } {
+  const { jobs } = Workflow.parse(parse(readFileSync('.github/workflows/release.yml', 'utf8')))
+  const script = jobs['image']?.steps.find(({ id }) => id === 'name')?.run ?? ''
+  writeFileSync(join(directory, 'gh'), `#!/bin/sh\n${gh}\n`, { mode: 0o755 })
+  const file = join(directory, 'output')
+  writeFileSync(file, '')
+  const { status, stdout } = spawnSync('bash', ['-eo', 'pipefail', '-c', script], {
+    encoding: 'utf8',
+    env: { PATH: `${directory}:${process.env['PATH']}`, REPOSITORY: 'Acme/App', GITHUB_OUTPUT: file },
+  })
+  return { status, stdout, outputs: readFileSync(file, 'utf8') }
+}
+
+test('a release is of a version that has no tag yet, and not of one that GitHub could not be asked about', () => {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+  const alike = `echo refs/tags/v${version}-rc1; echo refs/tags/v${version}0`
+  for (const gh of ['true', alike])
+    expect(nameRelease(gh)).toMatchObject({
+      status: 0,
+      outputs: expect.stringMatching(`^version=${version}\nimage=ghcr\\.io/acme/app\ncreated=20`),
+    })
+  expect(nameRelease(`${alike}; echo refs/tags/v${version}`)).toMatchObject({
+    ...{ status: 1, outputs: '', stdout: expect.stringContaining(`::error::v${version} is there already`) },
+  })
+  expect(nameRelease('echo "HTTP 502" >&2; exit 1')).toMatchObject({ status: 1, outputs: '', stdout: '' })
 })
 
 test('docs/ci.md has every input and output of the action, and no other', () => {
