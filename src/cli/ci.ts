@@ -1,35 +1,31 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, realpath } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { setOutput, summary } from '@actions/core'
 import { Command } from 'commander'
+import { Cancellation } from '../ci/cancellation.ts'
+import { fileOfCheckout } from '../ci/checkout-file.ts'
 import { ForeignReport } from '../ci/foreign-report.ts'
 import { INPUT_NAMES, type Inputs, JOB_TOKEN, readInputs, variableOf } from '../ci/inputs.ts'
 import { type Job, judgeJob, readJob } from '../ci/job.ts'
-import { type RefusedRequest, readRefused } from '../ci/refused-requests.ts'
+import { readRefused } from '../ci/refused-requests.ts'
 import { annotate, ForeignWords, mask, warn } from '../ci/step-log.ts'
-import { cutBytes, type StepEnd, summaryOf } from '../ci/summary.ts'
 import type { Env } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { readCheckout } from '../launch/checkout.ts'
 import { printable } from '../printable.ts'
-import { isWithin } from '../sandbox/bwrap/places.ts'
 import { readAppKey } from './app-key.ts'
+import { problemOf, shownProblem, tell, warnOfEgress } from './ci-end.ts'
 import { checkJobApp, checkJobToken, rightOf } from './ci-github.ts'
 import type { CliContext } from './context.ts'
 import { EXIT, exitCodeOfError } from './exit.ts'
-import { OneOff, type OneOffReport, TIME_LIMIT } from './one-off-run.ts'
+import { OneOff, type OneOffReport } from './one-off-run.ts'
 import { parseRunFlags } from './run.ts'
 
 /** Milliseconds after the SIGINT of GitHub's runner. It sends SIGTERM 7.5 s after that, and kills 2.5 s later. */
 const HURRY_MS = 4000
 const LEAVE_MS = 6500
-const WARNINGS_MAX = 10
-const RESULT_BYTES_MAX = 64 * 1024
-/** Of a problem without its advice. The summary has room for both. */
-const PROBLEM_BYTES_MAX = 4096
 
 /** Variables of a step that a run must not inherit: credentials and inputs. */
 const OF_THE_STEP = [
@@ -54,7 +50,7 @@ async function runStep(context: CliContext): Promise<number> {
   const cancellation = new Cancellation()
   try {
     const admission = admit(env)
-    await cancellation.race(admission)
+    await cancellation.race(admission, HURRY_MS)
     if (cancellation.isBegun) {
       await tell({ outcome: 'cancelled', exitCode: EXIT.cancelled })
       return EXIT.cancelled
@@ -69,27 +65,6 @@ async function runStep(context: CliContext): Promise<number> {
     // Where one of them cannot be written, that is the problem, and the annotation has said it.
     if (isStep) await tell({ outcome: 'error', exitCode, problem }).catch(() => undefined)
     return exitCode
-  }
-}
-
-/** What GitHub's runner sends to the step of a cancelled job: SIGINT, and SIGTERM when that was not enough. */
-class Cancellation {
-  readonly begun: Promise<unknown>
-  readonly isUrgent: Promise<unknown>
-  isBegun = false
-
-  constructor() {
-    this.begun = new Promise((resolve) => process.on('SIGINT', resolve).on('SIGTERM', resolve))
-    this.isUrgent = this.begun.then(() => {
-      this.isBegun = true
-      return new Promise((resolve) => process.once('SIGTERM', resolve))
-    })
-  }
-
-  /** Resolves when `work` has ended. When cancelled, `work` has `HURRY_MS` more to put its things in order. */
-  async race(work: Promise<unknown>): Promise<void> {
-    const ended = work.catch(() => undefined)
-    await Promise.race([ended, this.begun.then(() => delay(HURRY_MS)), this.isUrgent])
   }
 }
 
@@ -229,7 +204,7 @@ class Step {
     const refused = await readRefused(files.audit)
     warnOfEgress(refused)
     const problem = this.#cancellation.isBegun ? undefined : problemOf(said, exitCode)
-    if (problem !== undefined) annotate(said.error?.code ?? outcome, problem)
+    if (problem !== undefined) annotate(problem.title, problem.text)
     const { serverUrl, repository } = this.#job
     const ours = `${serverUrl}/${repository}/pull/`
     const pullRequests = (report.pullRequests ?? []).filter(
@@ -238,7 +213,18 @@ class Step {
     const sum = (name: 'inputTokens' | 'outputTokens'): number =>
       usage.reduce((total, one) => total + one[name], 0)
     await tell({
-      ...{ outcome, exitCode, problem, mode, modeReason, branch, durationMs, text, pullRequests, refused },
+      ...{
+        outcome,
+        exitCode,
+        problem: problem?.text,
+        mode,
+        modeReason,
+        branch,
+        durationMs,
+        text,
+        pullRequests,
+        refused,
+      },
       model: usage[0]?.model,
       inputTokens: sum('inputTokens'),
       outputTokens: sum('outputTokens'),
@@ -247,84 +233,4 @@ class Step {
     })
     return exitCode
   }
-}
-
-/**
- * Returns the path of a file that an input names. The checkout may be a stranger's, so no link in it may choose another
- * file of this machine, such as the step's own environment, or git's settings with the job's token.
- *
- * @throws {RunnerError} `config_invalid` for such a link.
- */
-async function fileOfCheckout(input: string, name: string, root: string): Promise<string> {
-  const path = resolve(root, name)
-  const real = await realpath(path).catch(() => undefined)
-  // What is not there is said by whoever reads it.
-  if (real === undefined || !isWithin(path, root)) return path
-  const checkout = await realpath(root)
-  if (isWithin(real, checkout) && !isWithin(real, join(checkout, '.git'))) return path
-  throw new RunnerError('config_invalid', `${input} leads out of the checkout by a link.`)
-}
-
-/** The result of the step, as far as this command knows it. */
-interface Told extends Partial<StepEnd> {
-  outcome: string
-  exitCode: number
-  result?: unknown
-  files?: { log: string; events: string; audit: string }
-}
-
-/** Writes the step's outputs and its summary. */
-async function tell({ result, files, ...end }: Told): Promise<void> {
-  const { outcome, exitCode, mode, modeReason, branch, text = '', pullRequests = [] } = end
-  const outputs = {
-    ...{
-      outcome,
-      'exit-code': exitCode,
-      mode,
-      'mode-reason': modeReason,
-      branch,
-      'pr-url': pullRequests[0] ?? '',
-    },
-    ...{ 'log-file': files?.log, 'events-file': files?.events, 'audit-file': files?.audit },
-    result: cutBytes(result === undefined ? text : JSON.stringify(result), RESULT_BYTES_MAX),
-  }
-  for (const [name, value] of Object.entries(outputs)) setOutput(name, value ?? '')
-  const nothing = {
-    problem: undefined,
-    mode: undefined,
-    modeReason: undefined,
-    model: undefined,
-    branch: undefined,
-  }
-  const none = { durationMs: 0, inputTokens: 0, outputTokens: 0, pullRequests: [], refused: [], text: '' }
-  await summary.addRaw(summaryOf({ ...nothing, ...none, ...end })).write()
-}
-
-/** Returns the problem with advice. Undefined after a success. */
-function problemOf({ outcome, error, reason }: ForeignReport, exitCode: number): string | undefined {
-  if (outcome === 'success') return undefined
-  if (outcome === 'interrupt')
-    return 'The run waits for an answer, which nobody can give here: set permission-mode, or ask for less.'
-  if (error === undefined)
-    return reason === TIME_LIMIT
-      ? 'The time limit is reached: raise timeout-minutes, or ask for less.'
-      : `The run was cancelled: ${shownProblem(reason)}.`
-  const said = shownProblem(error.message)
-  if (exitCode !== EXIT.failed) return said
-  return `${said} ${ADVICE.get(error.code) ?? 'docs/errors.md says what to do about that code.'}`
-}
-
-const shownProblem = (text: string): string => cutBytes(printable(text), PROBLEM_BYTES_MAX)
-
-const ADVICE = new Map([
-  ['model_unauthorized', 'Mend the secret behind anthropic-api-key or anthropic-oauth-token.'],
-  ['model_rate_limited', 'Run the job again later.'],
-  ['model_overloaded', 'Run the job again later.'],
-])
-
-/** Warns of refused hosts, the most frequent reason why a task fails. */
-function warnOfEgress(refused: readonly RefusedRequest[]): void {
-  const hosts = refused.filter(({ door }) => door === 'egress')
-  for (const { request, reason } of hosts.slice(0, WARNINGS_MAX))
-    warn('refused', printable(`${request}: ${reason}`))
 }

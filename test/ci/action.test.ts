@@ -24,6 +24,7 @@ import { INPUT_NAMES, readInputs, variableOf } from '../../src/ci/inputs.ts'
 import { judgeJob, readJob } from '../../src/ci/job.ts'
 import { mask } from '../../src/ci/step-log.ts'
 import { summaryOf } from '../../src/ci/summary.ts'
+import { problemOf } from '../../src/cli/ci-end.ts'
 import { checkJobApp } from '../../src/cli/ci-github.ts'
 import { isBranchName } from '../../src/workspace/repository-url.ts'
 import {
@@ -415,6 +416,19 @@ test('whatever a container reports has a shape that can be shown', () => {
     ...{ outcome: 'error', text: '', reason: '', error: { code: 'internal', message: expect.any(String) } },
     usage: [{ model: undefined, inputTokens: 0, outputTokens: 0 }],
   })
+})
+
+test('a run that is no success has one problem, of a length that GitHub shows', () => {
+  const said = { outcome: 'success', text: '', usage: [], reason: '' }
+  const long = { outcome: 'cancelled', reason: 'x'.repeat(100_000), error: undefined }
+  const error = { code: 'x'.repeat(100_000), message: 'y'.repeat(100_000) }
+  expect(problemOf(ForeignReport.parse(said), 0)).toBeUndefined()
+  // The events could not be written.
+  expect(problemOf(ForeignReport.parse(said), 1)).toMatchObject({ title: 'events-file' })
+  for (const report of [long, { outcome: 'error', error }, { outcome: 'interrupt' }]) {
+    const { title = '', text = '' } = problemOf(ForeignReport.parse(report), 3) ?? {}
+    expect([title.length > 0, title.length < 65, text.length > 0, text.length < 5000]).not.toContain(false)
+  }
 })
 
 test('whatever the agent says, the summary holds it as one block of code', () => {
