@@ -38,7 +38,7 @@ export interface InboxOptions {
 export class Inbox {
   readonly #options: InboxOptions
   readonly #backOff: BackOff
-  /** Seq of the last message that was seen, of any type; and what it was when the watch in progress began. */
+  /** Seq of the last message that was seen, of any type; and what it was when the last watch that stood began. */
   #seen: number
   #seenBefore: number
   readonly #taken = new Set<number>()
@@ -85,23 +85,25 @@ export class Inbox {
 
   async #watch(token: string | undefined, signal: AbortSignal): Promise<void> {
     const { server, state, watchMs, lookMs } = this.#options
-    // A number is given before its message is stored, so a lower one may be stored later: what came since the last watch
-    // began is asked for again.
+    // A server delivers what came to itself, and not what came to another of its kind. So what a person said may have a
+    // lower number than a message that was seen, and all that came since the last watch began is asked for again.
     const after = this.#seenBefore
-    this.#seenBefore = this.#seen
+    const seen = this.#seen
     let settling: NodeJS.Timeout | undefined
-    const settled = (): void => {
-      clearTimeout(settling)
+    const accepted = (): void => {
       state.connected('watch')
       this.#backOff.reset()
     }
     const onOpen = (): void => {
-      settling = setTimeout(settled, lookMs)
+      settling = setTimeout(() => {
+        accepted()
+        this.#seenBefore = seen
+      }, lookMs)
     }
     try {
       await within({ signal, timeoutMs: watchMs }, async (limit) => {
         for await (const message of server.watch(after, { token, signal: limit, onOpen })) {
-          settled()
+          accepted()
           await this.#take(message, signal)
           this.#seen = Math.max(this.#seen, message.seq)
         }
