@@ -19,7 +19,7 @@ import { Elapsed } from './elapsed.tsx'
 import { LongText } from './long-text.tsx'
 import { Markdown } from './markdown.tsx'
 import { Media, SaveButton } from './media.tsx'
-import { Path } from './path.tsx'
+import { PathLine } from './path-line.tsx'
 import { useUi } from './ui.ts'
 
 interface ToolProps {
@@ -54,7 +54,7 @@ export function ToolView({ item, isKnown, children }: ToolProps): VNode {
       <summary>
         <b>{shownTool(name)}</b>
         {shape?.kind === 'edit' ? (
-          <Path path={shape.path} />
+          <PathLine path={shape.path} />
         ) : (
           <code class="about">{shape === undefined ? '' : withSeen(summarise(shape))}</code>
         )}
