@@ -30,8 +30,8 @@ const PROGRAM = `
   import { defaultGateways } from './src/devcontainer/machine.ts'
   const { signal } = new AbortController()
   const gateways = defaultGateways()
-  const onlyOf = (family) => egressRules().replaceAll('inet', family).replaceAll('icmpx type admin-prohibited', 'icmp type admin-prohibited')
-  for (const rules of [egressRules(), onlyOf('ip')]) {
+  const ofIpv4 = egressRules().replaceAll('inet', 'ip').replaceAll('icmpx', 'icmp')
+  for (const rules of [egressRules(), ofIpv4]) {
     execFileSync('/usr/sbin/nft', ['-f', '-'], { input: 'flush ruleset;' + rules })
     const dialled = gateways.map(async (host) => [host, await leakOf(host, 443, signal), await datagramLeakOf(host, 443, signal)])
     console.log(JSON.stringify(await Promise.all(dialled)))
