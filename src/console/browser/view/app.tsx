@@ -85,11 +85,11 @@ export function App({ state }: { state: ConsoleState }): VNode {
             onRename={(title) => state.rename(title)}
             onForget={() => state.forget()}
           />
-          {open !== undefined && !isEmpty && rows.length > 0 ? (
+          {open !== undefined && !isEmpty ? (
             <TranscriptView key={open.threadId} {...{ rows, isKnown, words, found }} sends={state.sends} />
           ) : (
             <section id="transcript" aria-label="Transcript">
-              <Welcome isComing={!isEmpty} state={state} onPick={(...to) => composer.current?.fill(...to)} />
+              {isEmpty && <Welcome state={state} onPick={(...given) => composer.current?.fill(...given)} />}
             </section>
           )}
           <AnswerPanel interrupts={facts?.interrupts ?? []} />

@@ -4,7 +4,6 @@ import { formatCount } from '../model/format.ts'
 import { countChanges, type DiffLine, diffLines } from '../model/line-diff.ts'
 import { withSeen } from '../model/text-lines.ts'
 import type { Edit } from '../model/tool-shape.ts'
-import { PathLine } from './path-line.tsx'
 
 const GLANCE_LINES_MAX = 24
 /** Lines. More are never laid out. */
@@ -42,7 +41,9 @@ export function DiffView({
     <figure class="diff">
       {!isBare && (
         <figcaption>
-          {path === undefined ? <code>{formatCount(edits.length, 'edit')}</code> : <PathLine path={path} />}
+          <code class={path === undefined ? '' : 'path'}>
+            {path === undefined ? formatCount(edits.length, 'edit') : withSeen(path)}
+          </code>
           <span class="good">+{added}</span>
           <span class="bad">−{removed}</span>
         </figcaption>

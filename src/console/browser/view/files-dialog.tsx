@@ -8,7 +8,6 @@ import { CodeBlock } from './code-block.tsx'
 import { DiffView } from './diff-view.tsx'
 import { LineWindow } from './line-window.tsx'
 import { Modal } from './modal.tsx'
-import { PathLine } from './path-line.tsx'
 import { type Inquiry, useAsked } from './use-asked.ts'
 import { useProblem } from './use-problem.ts'
 
@@ -107,7 +106,7 @@ function ChangedView({ repository, file }: ChangedProps): VNode {
   return (
     <details class="changed" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
       <summary>
-        <PathLine path={path} />
+        <code class="about path">{path}</code>
         {added !== undefined && <span class="good">+{added}</span>}
         {removed !== undefined && <span class="bad">−{removed}</span>}
         {isBinary && <span class="dim">binary</span>}
