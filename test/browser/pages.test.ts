@@ -285,6 +285,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await seen(card.getByText('The arguments must be a JSON object.'))
     await editor.fill('{"command":"touch made-by-bash && echo made"}')
     // By the keyboard alone.
+    await seen(card.locator('kbd').first())
     await card.getByRole('button', { name: /^Allow once/ }).focus()
     await page.keyboard.press('y')
     await seen(articles(page, 'The tool said: made'))
