@@ -152,7 +152,7 @@ test('explain refuses to judge by a policy OpenShell would replace', () => {
   const file = `${BROKEN}/wrong-types.yaml`
   const { status, stdout, stderr } = policy('explain', '--policy', file, '--host', 'a', '--port', '1')
   expect([status, stdout]).toEqual([1, ''])
-  expect(stderr).toContain(`OpenShell would refuse the policy:\n${file}:1:10: version must be`)
+  expect(stderr).toContain(`would refuse the policy:\n${file}:1:10: version must be`)
 })
 
 test.each([
