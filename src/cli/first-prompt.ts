@@ -1,14 +1,17 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { RunEnd } from '../agent/agent.ts'
 import type { Config } from '../config.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { Runner } from '../runner/create.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { EXIT } from './exit.ts'
 
 /** The run id of a sandbox's first prompt. A state folder takes an id once, so the prompt never runs twice. */
 export const FIRST_RUN_ID = 'initial-prompt'
+
+/** Returns the id of the thread on which the first prompt is run. */
+export function firstThreadId({ sessionId }: Config): string {
+  return sessionId ?? FIRST_RUN_ID
+}
 
 export interface FirstPromptOptions {
   config: Config
@@ -51,14 +54,14 @@ export function mayHaveStartupPrompt({ workflow, isResume }: Config): boolean {
 }
 
 /**
- * @returns whether the prompt was new to the state folder. When it was not, nothing is run.
- *
  * Runs the first prompt on the sandbox's own thread. The network of a new sandbox may not be there yet
  * (openshell.md 1.7), so the model route is tried a few times first. The run itself reports a lasting problem.
+ *
+ * @returns whether the prompt was new to the state folder. When it was not, nothing is run.
  */
 export async function runFirstPrompt(prompt: string, options: FirstPromptOptions): Promise<boolean> {
   const { config, runner, logger } = options
-  const threadId = config.sessionId ?? FIRST_RUN_ID
+  const threadId = firstThreadId(config)
   await untilRouteAnswers(options)
   if (options.signal.aborted) return true
   try {
@@ -92,31 +95,4 @@ async function untilRouteAnswers({ config, runner, logger, signal }: FirstPrompt
       // The runner stops; the loop's condition ends it.
     })
   }
-}
-
-type Exiting = Pick<Config, 'exitCodes'>
-
-/** Returns the exit code after the run that the process was started for (contract section 2). Undefined: it goes on. */
-export function exitCodeOf(end: RunEnd, { exitCodes }: Exiting): number | undefined {
-  if (exitCodes === 'zero') return end.outcome === 'interrupt' ? undefined : EXIT.ok
-  switch (end.outcome) {
-    case 'success':
-      return EXIT.ok
-    case 'interrupt':
-      return EXIT.waiting
-    case 'cancelled':
-      return EXIT.cancelled
-    case 'error':
-      return end.code === 'run_timeout' || end.code === 'run_idle_timeout' ? EXIT.cancelled : EXIT.failed
-  }
-}
-
-/** Returns the same for a prompt that an earlier process has run, by its state. */
-export function exitCodeOfState(
-  state: Awaited<ReturnType<Runner['stateOf']>>,
-  { exitCodes }: Exiting,
-): number | undefined {
-  if (exitCodes === 'zero') return state === 'interrupted' ? undefined : EXIT.ok
-  if (state === 'interrupted') return EXIT.waiting
-  return state === 'failed' ? EXIT.failed : EXIT.ok
 }

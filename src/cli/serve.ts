@@ -5,20 +5,18 @@ import type { RunEnd } from '../agent/agent.ts'
 import { type Config, type Env, loadConfig } from '../config.ts'
 import { toMessage } from '../errors.ts'
 import type { GatewayRelay } from '../launch/gateway-relay.ts'
-import { isPlatformRun } from '../platform-link/message-run.ts'
 import type { Runner } from '../runner/create.ts'
 import { openRunner } from '../runner/open.ts'
 import { StateFolder } from '../runner/state-folder.ts'
 import { createLogger, type Logger, type RunnerLogger } from '../telemetry/logger.ts'
+import { AwaitedRun } from './awaited-run.ts'
 import type { CliContext } from './context.ts'
 import { credentialFileOption, withCredentialFile } from './credential-file.ts'
 import { EXIT, exitCodeOfServer } from './exit.ts'
 import {
-  exitCodeOf,
-  exitCodeOfState,
-  FIRST_RUN_ID,
+  type FirstPromptOptions,
   firstPrompt,
-  mayHaveStartupPrompt,
+  firstThreadId,
   runFirstPrompt,
   wholeFirstPrompt,
 } from './first-prompt.ts'
@@ -38,7 +36,7 @@ export interface ServeOptions extends CliContext {
 
 export function serveCommand(context: CliContext): Command {
   return new Command('serve')
-    .description('Serve AG-UI over HTTP; configured by the environment (README, "Configuration")')
+    .description('Serve AG-UI over HTTP; configured by the environment (docs/configuration.md)')
     .addOption(credentialFileOption())
     .action(({ credentialFile }: { credentialFile?: string }) => {
       const env = withCredentialFile(context.env, credentialFile)
@@ -93,20 +91,12 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
   const release = catchTheRest(fail)
   try {
     const onFatal = fail('the event log cannot be written')
+    const own = await firstPrompt(config)
+    const awaited = new AwaitedRun(config, own)
     const onRunEnded = ({ runId, end }: { runId: string; end: RunEnd }): void => {
       // A run that a signal has cut short does not count: the process was asked to end, and exits with 0.
-      if (!config.stopOnRunFinished || stopping.signal.aborted) return
-      if (awaited === 'first' && runId !== FIRST_RUN_ID) return
-      if (awaited === 'platform' && !isPlatformRun(runId)) return
-      // After an interrupt the answer starts another run, so the end of any run counts from now on.
-      awaited = 'any'
-      endWith(exitCodeOf(end, config))
+      if (!stopping.signal.aborted) endWith(awaited.ended(runId, end))
     }
-    const own = await firstPrompt(config)
-    const others = config.platformLink === undefined ? 'any' : 'platform'
-    /** The run whose end also ends the process, with STOP_ON_RUN_FINISHED. */
-    let awaited: 'first' | 'platform' | 'any' =
-      own !== undefined || mayHaveStartupPrompt(config) ? 'first' : others
     if (config.gatewaySocket !== undefined) {
       const { openGatewayRelay } = await import('../launch/gateway-relay.ts')
       relay = await openGatewayRelay(config.gatewaySocket, env)
@@ -130,15 +120,8 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
     const { url } = runner
     logger.info({ url, pid: process.pid }, 'listening')
     options.onListening?.(url)
-    if (awaited === 'first') {
-      const first = { config, runner, logger, signal: stopping.signal }
-      const prompt = await wholeFirstPrompt(own, first)
-      if (prompt === undefined) awaited = others
-      if (prompt !== undefined && !(await runFirstPrompt(prompt, first)) && config.stopOnRunFinished) {
-        awaited = 'any'
-        endWith(exitCodeOfState(await runner.stateOf(config.sessionId ?? FIRST_RUN_ID), config))
-      }
-    }
+    if (awaited.isFirst)
+      endWith(await runFirst(own, awaited, { config, runner, logger, signal: stopping.signal }))
     await stopping.stopped
   } catch (error) {
     code = exitCodeOfServer(error)
@@ -149,6 +132,19 @@ async function serveAlone(options: ServeOptions, config: Config): Promise<number
   await relay?.close()
   release()
   return isClosed ? code : EXIT.internal
+}
+
+/** Runs the first prompt. @returns the exit code when an earlier process has run it and this one ends therefore. */
+async function runFirst(
+  own: string | undefined,
+  awaited: AwaitedRun,
+  first: FirstPromptOptions,
+): Promise<number | undefined> {
+  const { config, runner } = first
+  const prompt = await wholeFirstPrompt(own, first)
+  if (prompt === undefined) awaited.withoutFirst()
+  if (prompt === undefined || (await runFirstPrompt(prompt, first))) return undefined
+  return awaited.endedBefore(await runner.stateOf(firstThreadId(config)))
 }
 
 function warnOfDoors({ isInsecure, host, token, platformLink }: Config, logger: Logger): void {

@@ -76,7 +76,7 @@ dialog>form[method=dialog]{position:sticky;bottom:-1.2rem;margin:1rem -1.4rem -1
 #console .tabs [aria-pressed=true]{background:var(--tint);font-weight:600}
 .files{display:grid;gap:.6rem;grid-template-columns:minmax(0,1fr);min-height:12rem;align-content:start}.files section{display:grid;gap:.4rem;grid-template-columns:minmax(0,1fr);margin-bottom:.6rem}
 .changed{border:1px solid var(--line);border-radius:8px;overflow:hidden}.changed>summary{display:flex;gap:.7rem;align-items:baseline;padding:.35rem .8rem;background:var(--soft);list-style:none;font-size:.82rem}
-.path{direction:rtl;text-align:left;unicode-bidi:plaintext}.changed>summary .about{color:var(--text)}.changed>div{padding:.6rem .8rem}
+.path{direction:rtl;text-align:left}.changed>summary .about{color:var(--text)}.changed>div{padding:.6rem .8rem}
 .crumbs{display:flex;flex-wrap:wrap;align-items:baseline;font-size:.87rem;border:0;background:none;padding:0;gap:.2rem}
 .folder{list-style:none}.folder li{display:flex;justify-content:space-between;gap:1rem;border-top:1px solid var(--line);padding:.1rem .2rem;font-size:.82rem}.folder button{text-align:left;overflow-wrap:anywhere}
 .keys{display:grid;grid-template-columns:max-content 1fr;gap:.45rem 1.2rem;margin-top:.8rem}

@@ -51,14 +51,11 @@ async function visibilityOf({ repository, eventJson, ask }: ModeRequest) {
     told?.full_name !== undefined &&
     told.full_name.toLowerCase() !== repository.toLowerCase()
   if (told !== undefined && !isAnother) return judge(told, 'the event')
-  if (repository === undefined)
-    return { isPublic: false, reason: 'the visibility of the repository is not known (no GITHUB_EVENT_PATH)' }
+  const unknown = `the visibility of the repository is not known (${eventJson === undefined ? 'no GITHUB_EVENT_PATH' : 'the event is not about it'}`
+  if (repository === undefined) return { isPublic: false, reason: `${unknown})` }
   const said = Repository.safeParse(parseJson((await ask(repository)) ?? ''))
   if (said.success) return judge(said.data, 'GitHub')
-  return {
-    isPublic: false,
-    reason: 'the visibility of the repository is not known (no GITHUB_EVENT_PATH, and GitHub did not say)',
-  }
+  return { isPublic: false, reason: `${unknown}, and GitHub did not say)` }
 }
 
 function judge({ visibility, private: isPrivate }: z.infer<typeof Repository>, who: string) {

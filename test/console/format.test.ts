@@ -10,7 +10,7 @@ import {
   formatMoment,
   formatTokens,
 } from '../../src/console/browser/model/format.ts'
-import { languageOf } from '../../src/console/browser/model/workspace-shapes.ts'
+import { languageOf, readFolder } from '../../src/console/browser/model/workspace-shapes.ts'
 
 test('numbers carry their unit', () => {
   expect([formatCount(1, 'line'), formatCount(1200, 'line')]).toEqual(['1 line', '1,200 lines'])
@@ -53,6 +53,11 @@ test('a file has the language of its ending, or of its name', () => {
     'dockerfile',
     'gitignore',
   ])
+})
+
+test('a folder begins with its folders, and what git keeps for itself is not shown', () => {
+  const items = ['b.ts', '.git', '.gitignore', 'src'].map((name) => ({ name, isDir: name === 'src' }))
+  expect(readFolder({ items }).entries.map(({ name }) => name)).toEqual(['src', '.gitignore', 'b.ts'])
 })
 
 test.each(['plain', 'with space/and?#%', 'ünïcode'])(

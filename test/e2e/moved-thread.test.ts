@@ -207,9 +207,9 @@ test('a runner that was stopped for longer than its lease leaves the thread to t
   }
   // The client of the first one is told how its run ended by the log, which the second one wrote.
   expect(seen.at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'lease_lost' })
-  const stored = async (url: string): Promise<string> =>
-    await (await fetch(`${url}/sessions/fenced/events?follow=false`)).text()
-  expect(await stored(first.url)).toBe(await stored(second.url))
+  const stored = async (url: string): Promise<ClientEvent[]> =>
+    await events(await fetch(`${url}/sessions/fenced/events?follow=false`))
+  expect(await stored(first.url)).toEqual(await stored(second.url))
   expect((await post(first.url, runInput('fenced', 'and here?'))).status).toBe(409)
   expect(textOf(await run(first.url, runInput('other', 'still here')))).toBe('You said: still here')
   await expect.poll(() => claudeOf(bench).length, PATIENT).toBeLessThanOrEqual(2)

@@ -41,7 +41,9 @@ afterAll(async () => {
   await redis.close()
 })
 
-const read = async (url: string): Promise<string> => await (await fetch(url)).text()
+/** Without the comments that keep a connection alive where an answer takes its time. */
+const read = async (url: string): Promise<string> =>
+  (await (await fetch(url)).text()).replaceAll(/^:.*\n\n/gm, '')
 
 /** Without what only the process that has the agent knows. */
 async function threadsOf(url: string): Promise<unknown[]> {

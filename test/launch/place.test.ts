@@ -43,6 +43,15 @@ test.each([
   expect((await decide({ eventJson, repository: 'a/b' })).mode).toBe(mode)
 })
 
+test.each([
+  [undefined, 'no GITHUB_EVENT_PATH'],
+  ['{"schedule":"0 0 * * *"}', 'the event is not about it'],
+])('the reason says why the event %s did not help', async (eventJson, words) => {
+  const reason = `the visibility of the repository is not known (${words}`
+  expect((await decide({ eventJson })).reason).toBe(`${reason})`)
+  expect((await decide({ eventJson, repository: 'a/b' })).reason).toBe(`${reason}, and GitHub did not say)`)
+})
+
 test('without an event GitHub is asked, once', async () => {
   const asked: string[] = []
   const ask = (answer: string) => (name: string) => {

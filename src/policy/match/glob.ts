@@ -18,14 +18,25 @@ const SLASH: Node = literal('/')
 const NOT_SLASH: Node = { bytes: byteSet((byte) => byte !== 0x2f) }
 const SEGMENT: Node = { star: NOT_SLASH }
 
+/** Upper bound of the kept globs; a policy rarely has more. */
+const KEPT_MAX = 256
+/** Compiled globs. Each request is judged by all globs of its policy, and to compile one takes longer than to match it. */
+const kept = new Map<string, Glob>()
+
 /**
  * Compiles a glob. `*` and `?` stop at `delimiter`; `**` as a whole component crosses it; `{a,b}`, `[a-c]`, `[!a]` and
  * `\x` work. With '.', `a.**` needs at least one label (openshell.md 1.5, 1.6).
  * Throws GlobError for a malformed pattern; so does `matches` for a text holding NUL.
  */
 export function compileGlob(pattern: string, delimiter: '.' | '/'): Glob {
+  const key = `${delimiter}${pattern}`
+  const known = kept.get(key)
+  if (known !== undefined) return known
   const automaton = new Automaton(new GlobsetParser(toSlashes(pattern, delimiter)).parse())
-  return { matches: (text) => automaton.matches(toSlashes(text, delimiter)) }
+  const glob: Glob = { matches: (text) => automaton.matches(toSlashes(text, delimiter)) }
+  if (kept.size >= KEPT_MAX) kept.clear()
+  kept.set(key, glob)
+  return glob
 }
 
 // As in regorus, a delimiter other than '/' gets slashes on both sides, and a real slash becomes NUL.

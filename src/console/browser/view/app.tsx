@@ -85,11 +85,11 @@ export function App({ state }: { state: ConsoleState }): VNode {
             onRename={(title) => state.rename(title)}
             onForget={() => state.forget()}
           />
-          {open !== undefined && !isEmpty ? (
+          {open !== undefined && !isEmpty && rows.length > 0 ? (
             <TranscriptView key={open.threadId} {...{ rows, isKnown, words, found }} sends={state.sends} />
           ) : (
             <section id="transcript" aria-label="Transcript">
-              {isEmpty && <Welcome state={state} onPick={(...given) => composer.current?.fill(...given)} />}
+              <Welcome isComing={!isEmpty} state={state} onPick={(...to) => composer.current?.fill(...to)} />
             </section>
           )}
           <AnswerPanel interrupts={facts?.interrupts ?? []} />

@@ -4,6 +4,7 @@ import { formatCount } from '../model/format.ts'
 import { countChanges, type DiffLine, diffLines } from '../model/line-diff.ts'
 import { withSeen } from '../model/text-lines.ts'
 import type { Edit } from '../model/tool-shape.ts'
+import { PathLine } from './path-line.tsx'
 
 const GLANCE_LINES_MAX = 24
 /** Lines. More are never laid out. */
@@ -41,9 +42,7 @@ export function DiffView({
     <figure class="diff">
       {!isBare && (
         <figcaption>
-          <code class={path === undefined ? '' : 'path'}>
-            {path === undefined ? formatCount(edits.length, 'edit') : withSeen(path)}
-          </code>
+          {path === undefined ? <code>{formatCount(edits.length, 'edit')}</code> : <PathLine path={path} />}
           <span class="good">+{added}</span>
           <span class="bad">−{removed}</span>
         </figcaption>

@@ -8,6 +8,7 @@ import { CodeBlock } from './code-block.tsx'
 import { DiffView } from './diff-view.tsx'
 import { LineWindow } from './line-window.tsx'
 import { Modal } from './modal.tsx'
+import { PathLine } from './path-line.tsx'
 import { type Inquiry, useAsked } from './use-asked.ts'
 import { useProblem } from './use-problem.ts'
 
@@ -106,7 +107,7 @@ function ChangedView({ repository, file }: ChangedProps): VNode {
   return (
     <details class="changed" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
       <summary>
-        <code class="about path">{path}</code>
+        <PathLine path={path} />
         {added !== undefined && <span class="good">+{added}</span>}
         {removed !== undefined && <span class="bad">−{removed}</span>}
         {isBinary && <span class="dim">binary</span>}

@@ -225,7 +225,7 @@ function RenameForm({ title, onRename }: { title: string; onRename(title: string
 function Changes({ runs, rev }: { runs: readonly ShownRun[]; rev: number }): VNode {
   const files = useMemo(() => changedFiles(runs), [runs, rev])
   return (
-    <div>
+    <div class="files">
       <h3>Edits of this thread</h3>
       <p class="dim">
         What this thread's own edits did, in their order. “Files” shows all that differs from git.

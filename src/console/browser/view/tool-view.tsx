@@ -19,6 +19,7 @@ import { Elapsed } from './elapsed.tsx'
 import { LongText } from './long-text.tsx'
 import { Markdown } from './markdown.tsx'
 import { Media, SaveButton } from './media.tsx'
+import { PathLine } from './path-line.tsx'
 import { useUi } from './ui.ts'
 
 interface ToolProps {
@@ -52,9 +53,11 @@ export function ToolView({ item, isKnown, children }: ToolProps): VNode {
     <details class={`tool ${state}${retracted === undefined ? '' : ' retracted'}`} open={state !== 'asks'}>
       <summary>
         <b>{shownTool(name)}</b>
-        <code class={shape?.kind === 'edit' ? 'about path' : 'about'}>
-          {shape === undefined ? '' : withSeen(summarise(shape))}
-        </code>
+        {shape?.kind === 'edit' ? (
+          <PathLine path={shape.path} />
+        ) : (
+          <code class="about">{shape === undefined ? '' : withSeen(summarise(shape))}</code>
+        )}
         {beganAt !== undefined && endedAt !== undefined && (
           <span class="time">{formatDuration(endedAt - beganAt)}</span>
         )}

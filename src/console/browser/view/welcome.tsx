@@ -17,11 +17,16 @@ const EXAMPLES: readonly Example[] = [
 ]
 
 interface WelcomeProps {
-  state: Pick<ConsoleState, 'isListed' | 'threads'>
+  state: Pick<ConsoleState, 'isListed' | 'threads' | 'facts'>
+  /** The thread has records, and they are on their way. */
+  isComing: boolean
   onPick(prompt: string, choices: RunChoices): void
 }
 
-export function Welcome({ state: { isListed, threads }, onPick }: WelcomeProps): VNode {
+/** What stands in the place of a transcript that is not there. */
+export function Welcome({ state: { isListed, threads, facts }, isComing, onPick }: WelcomeProps): VNode {
+  if (isComing)
+    return <p class="row dim">{facts?.state === 'running' ? 'The run is about to begin…' : 'Loading…'}</p>
   return (
     <div id="welcome">
       <h3>What should Claude Code do?</h3>
