@@ -47,6 +47,8 @@ export class ClaudeProcess {
   readonly #input: PromptQueue
   readonly #options: ClaudeProcessOptions
   readonly #child: Spawned
+  /** Resolves when the process has ended. Its last output may come later. */
+  readonly #ended: Promise<Omit<Exit, 'stderr'>>
   #answered = false
   /** The SDK's own reason for refusing the process, which it then ends. */
   #refusal: string | undefined
@@ -60,16 +62,18 @@ export class ClaudeProcess {
     this.#child = child
     this.#options = options
     const stderr = tailOf(child)
-    this.exited = Promise.all([exitOf(child), this.#pump()]).then(([exit]) => {
+    this.#ended = exitOf(child)
+    this.exited = Promise.all([this.#ended, this.#pump()]).then(([exit]) => {
       this.#exit = { ...exit, stderr: stderr() }
       for (const listener of this.#exitListeners) listener(this.#exit)
       return this.#exit
     })
     const { pid } = child
     claudeStarted.publish({ ...options.observed(), pid })
-    void exitOf(child).then((exit) => {
+    const reported = this.#ended.then((exit) => {
       claudeExited.publish({ ...options.observed(), pid, ...exit, wanted: this.#closing !== undefined })
     })
+    inBackground({ name: 'reporting the end of Claude Code', ...options.observed() }, reported)
   }
 
   /** Starts the process. `ready` resolves when it answers. The SDK is loaded by the first call, not with the server. */
@@ -335,13 +339,12 @@ export class ClaudeProcess {
   }
 
   #gone(): Promise<boolean> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), this.#options.stopStepMs)
-      void exitOf(this.#child).then(() => {
-        clearTimeout(timer)
-        resolve(true)
-      })
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(false), this.#options.stopStepMs)
     })
+    const ended = this.#ended.then(() => true)
+    return Promise.race([ended, late]).finally(() => clearTimeout(timer))
   }
 
   #signalGroup(signal: NodeJS.Signals): void {
