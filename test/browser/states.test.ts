@@ -133,7 +133,7 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
       'an example with the permissions it needs',
       async () => {
         await button(/^Ask me a question/).click()
-        expect(await page.getByLabel('Permissions').inputValue()).toBe('ask')
+        await expect.poll(() => page.getByLabel('Permissions').inputValue()).toBe('ask')
       },
     ],
     [
