@@ -1,6 +1,7 @@
 // `npm run bench [name…] [-- --quick] [--json] [--app FOLDER] [--against FOLDER] [--peers FOLDER] [--chart FILE]`: our figures, each beside a reference taken in the same run.
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { broker } from './measures/broker.ts'
 import { coldRun } from './measures/cold-run.ts'
@@ -81,13 +82,18 @@ if (flags.help || unknown.length > 0) {
   process.exitCode = (await runAll(chosen)) ? 0 : 1
 }
 
+/** The servers that are measured run in other folders. */
+function absolute(folder: string | undefined): string | undefined {
+  return folder === undefined ? undefined : resolve(folder)
+}
+
 /** @returns whether every figure reached its target. */
 async function runAll(measures: readonly Measure[]): Promise<boolean> {
   const workshop = await Workshop.open({
     isQuick: flags.quick,
-    app: flags.app,
-    against: flags.against,
-    peers: flags.peers,
+    app: absolute(flags.app),
+    against: absolute(flags.against),
+    peers: absolute(flags.peers),
   })
   const stop = (): void => void workshop.close().finally(() => process.exit(130))
   process.once('SIGINT', stop).once('SIGTERM', stop)
