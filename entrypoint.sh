@@ -53,11 +53,19 @@ if [ -d /sandbox ]; then
   if [ -w /sandbox ] && { [ -z "${HOME:-}" ] || [ ! -w "$HOME" ]; }; then export HOME=/sandbox; fi
 fi
 
-# glibc keeps the holes that a load leaves between what is still in use. What is this large is mapped by itself instead and
-# goes back when it is freed, and one arena has fewer holes than five. Claude Code's environment has neither.
+# glibc keeps the holes that a load leaves between what is still in use; jemalloc gives them back and costs no more. Where it is
+# not installed, glibc maps what is this large by itself, which goes back when it is freed, and has one arena instead of five.
+# Who sets LD_PRELOAD, be it to nothing, has chosen. Claude Code's environment has none of these.
+if [ -z "${LD_PRELOAD+set}" ]; then
+  for library in /usr/lib/*-linux-gnu/libjemalloc.so.2 /usr/lib64/libjemalloc.so.2; do
+    [ -r "$library" ] && export LD_PRELOAD="$library" && break
+  done
+fi
+export MALLOC_CONF="${MALLOC_CONF:-narenas:1,lg_tcache_max:12,dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true}"
 export MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_:-16384}"
 export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}"
 
 # AGUI_HOST and AGUI_PORT stay the server's: its 127.0.0.1:8001 is what the control plane's forwarding reaches,
 # and the only address that is safe without a token.
-exec node "$root/dist/main.js" serve "$@"
+# Sparkplug's code is another 2 MiB that V8 never gives back, and the processor time is the same without it.
+exec node --no-sparkplug "$root/dist/main.js" serve "$@"

@@ -1,14 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -79,6 +71,7 @@ export class Workshop {
   #modelUrl = ''
   #mockPid = 0
   #launch: Promise<Command> | undefined
+  readonly #launches = new Map<string, Launch>()
   #folders = 0
 
   private constructor(directory: string, { isQuick, app, against, peers }: WorkshopOptions) {
@@ -144,11 +137,17 @@ export class Workshop {
     return this.#mockPid
   }
 
-  /** Starts `agui-runner serve`, or `read`, with the memory allocator that `entrypoint.sh` gives it, and waits until it listens. */
+  /** Starts `agui-runner serve`, or `read`, with the allocator and Node's arguments that `entrypoint.sh` gives it, and waits until it listens. */
   async runner(options: RunnerOptions = {}): Promise<RunnerHandle> {
     const main = options.main ?? this.main
-    const env = this.environment(options.state ?? this.folder(), { ...allocatorOf(main), ...options.env })
-    const command = [...(options.nodeArguments ?? []), main, options.command ?? 'serve']
+    const launch = this.#launchBy(main)
+    const env = this.environment(options.state ?? this.folder(), { ...launch.env, ...options.env })
+    const command = [
+      ...launch.nodeArguments,
+      ...(options.nodeArguments ?? []),
+      main,
+      options.command ?? 'serve',
+    ]
     const stdio = ['ignore', 'pipe', 'pipe', ...(options.isForked === true ? ['ipc' as const] : [])] as const
     return await this.#listening(
       spawn(process.execPath, command, { env, cwd: this.directory, stdio: [...stdio] }),
@@ -210,7 +209,8 @@ export class Workshop {
     const app = join(this.directory, 'app')
     mkdirSync(app)
     copyFileSync(join(REPOSITORY, 'package.json'), join(app, 'package.json'))
-    for (const name of ['node_modules', 'wrappers', 'policy.yaml', 'entrypoint.sh']) {
+    copyFileSync(join(REPOSITORY, 'entrypoint.sh'), join(app, 'entrypoint.sh'))
+    for (const name of ['node_modules', 'wrappers', 'policy.yaml']) {
       symlinkSync(join(REPOSITORY, name), join(app, name))
     }
     const words = ['run', '--silent', 'bundle', '--', `--outdir=${join(app, 'dist')}`]
@@ -241,6 +241,12 @@ export class Workshop {
     return launch
   }
 
+  #launchBy(main: string): Launch {
+    const launch = this.#launches.get(main) ?? launchBy(main, this.directory)
+    this.#launches.set(main, launch)
+    return launch
+  }
+
   #closer(child: ChildProcess): () => Promise<void> {
     const exited = once(child, 'exit')
     const close = async (): Promise<void> => {
@@ -256,11 +262,31 @@ function mainOf(app: string): string {
   return join(app, 'dist', 'main.js')
 }
 
-/** What the build's `entrypoint.sh` sets for the allocator of the server. Node's own arguments cannot pass through that file. */
-function allocatorOf(main: string): Record<string, string> {
-  const script = readFileSync(join(dirname(main), '..', 'entrypoint.sh'), 'utf8')
-  const settings = script.matchAll(/^export (MALLOC_\w+)="\$\{\w+:-(\d+)\}"$/gm)
-  return Object.fromEntries([...settings].map(([, name = '', value = '']) => [name, value]))
+interface Launch {
+  /** The memory allocator and its settings. */
+  env: Record<string, string>
+  nodeArguments: string[]
+}
+
+const ALLOCATOR = /^(LD_PRELOAD|MALLOC_.*)$/
+const SAY = 'JSON.stringify({ args: process.argv.slice(1), env: process.env })'
+
+/** How the build's `entrypoint.sh` starts the server: it is executed, and what it takes for Node says what it was given. */
+function launchBy(main: string, directory: string): Launch {
+  const folder = mkdtempSync(join(directory, 'node-'))
+  const script = `#!/bin/sh\nexec '${process.execPath}' -p '${SAY}' -- "$@"\n`
+  writeFileSync(join(folder, 'node'), script, { mode: 0o755 })
+  const env = { PATH: `${folder}:/usr/bin:/bin`, HOME: folder }
+  const said: { args: string[]; env: Record<string, string> } = JSON.parse(
+    execFileSync(join(dirname(main), '..', 'entrypoint.sh'), { env, encoding: 'utf8' }),
+  )
+  return {
+    env: Object.fromEntries(Object.entries(said.env).filter(([name]) => ALLOCATOR.test(name))),
+    nodeArguments: said.args.slice(
+      0,
+      said.args.findIndex((word) => word.endsWith('.js')),
+    ),
+  }
 }
 
 type LogLine = Record<string, unknown>

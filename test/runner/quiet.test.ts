@@ -23,8 +23,10 @@ const start = (runId: string): void => runStarted.publish({ threadId: 't', runId
 const end = (runId: string): void =>
   runEnded.publish({ threadId: 't', runId, outcome: 'success', ms: 1, usage: [] })
 
-test('garbage is collected when the last run has ended, each time', async () => {
+test('garbage is collected after the start and when the last run has ended, each time', async () => {
+  const afterStart = collected()
   const close = collectWhenQuiet(1)
+  await afterStart
   for (const round of ['first', 'second']) {
     start(`${round}-a`)
     start(`${round}-b`)

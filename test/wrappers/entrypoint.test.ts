@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import {
   chmodSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   realpathSync,
@@ -21,6 +22,9 @@ const { PATH, HOME, WORKSPACE_PATH, RUNNER_STATE_DIR, AGUI_HOST } = process.env
 console.log(JSON.stringify({ file: process.argv[1], argv: process.argv.slice(2), WORKSPACE_PATH, RUNNER_STATE_DIR, AGUI_HOST }))
 process.exitCode = Number(process.env.EXIT ?? 0)
 `
+
+/** Debian's libjemalloc2, which the image has. */
+const JEMALLOC = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/libjemalloc.so.2`
 
 let root = ''
 let app = ''
@@ -75,11 +79,22 @@ test('what is set stays set, and the address is left to the server', () => {
 })
 
 test('the server’s allocator gives memory back, and an operator’s own settings stay', () => {
-  const script = 'console.log(process.env.MALLOC_MMAP_THRESHOLD_, process.env.MALLOC_ARENA_MAX)'
+  const names = ['LD_PRELOAD', 'MALLOC_CONF', 'MALLOC_MMAP_THRESHOLD_', 'MALLOC_ARENA_MAX']
+  const script = `console.log(JSON.stringify(${JSON.stringify(names)}.map((name) => process.env[name])))
+    console.log(require('node:fs').readFileSync('/proc/self/maps', 'utf8').includes('libjemalloc'))`
   writeFileSync(join(app, 'dist/main.js'), script)
-  expect(start([join(app, 'entrypoint.sh')]).stdout).toBe('16384 1\n')
-  const own = { MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_ARENA_MAX: '4' }
-  expect(start([join(app, 'entrypoint.sh')], own).stdout).toBe('131072 4\n')
+  const started = (env: Record<string, string>): string[] =>
+    start([join(app, 'entrypoint.sh')], env).stdout.split('\n')
+  const [, isLoaded] = started({})
+  expect(isLoaded).toBe(String(existsSync(JEMALLOC)))
+  if (process.env['CI'] === 'true') expect(isLoaded).toBe('true')
+  const own = {
+    LD_PRELOAD: '',
+    MALLOC_CONF: 'narenas:2',
+    MALLOC_MMAP_THRESHOLD_: '131072',
+    MALLOC_ARENA_MAX: '4',
+  }
+  expect(started(own)).toEqual([JSON.stringify(Object.values(own)), 'false', ''])
 })
 
 test('the exit code is the server’s', () => {
@@ -134,6 +149,6 @@ test('the node of PATH is the one that runs, with the arguments behind serve', (
   writeFileSync(join(tools, 'node'), '#!/bin/sh\nprintf "%s\\n" "$@"\n')
   chmodSync(join(tools, 'node'), 0o755)
   expect(start(['/bin/sh', join(app, 'entrypoint.sh'), 'x'], { PATH: tools }).stdout).toBe(
-    `${join(app, 'dist/main.js')}\nserve\nx\n`,
+    `--no-sparkplug\n${join(app, 'dist/main.js')}\nserve\nx\n`,
   )
 })
