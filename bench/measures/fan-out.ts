@@ -28,7 +28,7 @@ async function measure(workshop: Workshop): Promise<Row[]> {
 
   let threads = 0
   const prompt = `stream ${DELTAS}`
-  const live = await interleave(workshop.repetitions(5), {
+  const live = await interleave(workshop.repetitions(12), {
     async ours() {
       const threadId = `live-${threads++}`
       await postRun(runner.url, { threadId, prompt: 'hello' })
