@@ -1,5 +1,5 @@
 import { postRun } from '../support/client.ts'
-import type { Measure, Row } from '../support/measure.ts'
+import { besideGated, type Measure, type Row } from '../support/measure.ts'
 import { compare, interleave } from '../support/statistics.ts'
 import type { Workshop } from '../support/workshop.ts'
 
@@ -16,11 +16,17 @@ async function measure(workshop: Workshop): Promise<Row[]> {
   const cli = await workshop.bareCli()
   const ours = async (): Promise<number> =>
     (await postRun(runner.url, { threadId: 'warm', prompt: 'hello' })).firstMs
-  const reference = async (): Promise<number> => (await cli.turn('hello')).firstMs
+  const gated = await workshop.bareCli()
+  await gated.initializeGated()
+  const sides = {
+    ours,
+    reference: async () => (await cli.turn('hello')).firstMs,
+    second: async () => (await gated.turn('hello')).firstMs,
+  }
   // The first two turns of a process are not warm yet.
-  await interleave(2, { ours, reference })
-  const pair = await interleave(workshop.repetitions(40), { ours, reference })
-  await Promise.all([runner.close(), cli.close()])
+  await interleave(2, sides)
+  const pair = await interleave(workshop.repetitions(40), sides)
+  await Promise.all([runner.close(), cli.close(), gated.close()])
   return [
     {
       label: 'first text delta',
@@ -31,5 +37,6 @@ async function measure(workshop: Workshop): Promise<Row[]> {
       target: `at most ${OVERHEAD_MS_MAX} ms more`,
       pass: pair.ours.median - pair.reference.median <= OVERHEAD_MS_MAX,
     },
+    ...besideGated(pair),
   ]
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { postRun, readJson, send } from '../support/client.ts'
-import type { Measure, Row } from '../support/measure.ts'
+import { besideGated, type Measure, type Row } from '../support/measure.ts'
 import { compare, interleave } from '../support/statistics.ts'
 import type { Workshop } from '../support/workshop.ts'
 
@@ -25,15 +25,19 @@ async function measure(workshop: Workshop): Promise<Row[]> {
     await runner.close()
     return firstMs
   }
-  const reference = async (): Promise<number> => {
+  const reference = async (isGated = false): Promise<number> => {
     const cli = await workshop.bareCli()
-    await cli.initialize()
+    await (isGated ? cli.initializeGated() : cli.initialize())
     await sleep(SETTLE_MS)
     const { firstMs } = await cli.turn('hello')
     await cli.close()
     return firstMs
   }
-  const pair = await interleave(workshop.repetitions(6), { ours, reference })
+  const pair = await interleave(workshop.repetitions(6), {
+    ours,
+    reference,
+    second: () => reference(true),
+  })
   return [
     {
       label: 'first text delta',
@@ -44,6 +48,7 @@ async function measure(workshop: Workshop): Promise<Row[]> {
       target: `at most ${OVERHEAD_MS_MAX} ms more`,
       pass: pair.ours.median - pair.reference.median <= OVERHEAD_MS_MAX,
     },
+    ...besideGated(pair),
   ]
 }
 

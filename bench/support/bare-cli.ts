@@ -44,10 +44,21 @@ export class BareCli {
   }
 
   /** Waits until it answers, as the SDK does, without a prompt. */
-  async initialize(): Promise<void> {
-    const request = { subtype: 'initialize', hooks: {} }
-    this.#write({ type: 'control_request', request_id: 'initialize', request })
+  async initialize(hooks: object = {}): Promise<void> {
+    this.#write({
+      type: 'control_request',
+      request_id: 'initialize',
+      request: { subtype: 'initialize', hooks },
+    })
     await this.#until((line) => line.type === 'control_response')
+  }
+
+  /**
+   * As `initialize`, and it asks before each turn from then on, as the runner has it (`claude/launch/run-gate.ts`): the answer is
+   * given at once. What a turn takes longer then is Claude Code's own.
+   */
+  async initializeGated(): Promise<void> {
+    await this.initialize({ UserPromptSubmit: [{ hookCallbackIds: ['gate'], onFailure: 'block' }] })
   }
 
   async turn(prompt: string): Promise<TurnTimes> {
@@ -78,6 +89,13 @@ export class BareCli {
     await exited
   }
 
+  #allow(requestId: string | undefined): void {
+    this.#write({
+      type: 'control_response',
+      response: { subtype: 'success', request_id: requestId, response: {} },
+    })
+  }
+
   #write(line: object): void {
     this.#child.stdin.write(`${JSON.stringify(line)}\n`)
   }
@@ -102,7 +120,8 @@ export class BareCli {
       const line: CliLine = JSON.parse(text)
       const delta = line.event?.delta?.text
       if (delta !== undefined) deltas.push(delta)
-      this.#onLine(line)
+      if (line.type === 'control_request') this.#allow(line.request_id)
+      else this.#onLine(line)
     }
     this.onDeltas(deltas)
   }
@@ -110,5 +129,6 @@ export class BareCli {
 
 interface CliLine {
   type: string
+  request_id?: string
   event?: { type: string; delta?: { type: string; text?: string } }
 }

@@ -1,4 +1,4 @@
-import type { Spread } from './statistics.ts'
+import { compare, type Pair, type Spread } from './statistics.ts'
 import type { Workshop } from './workshop.ts'
 
 /** One line of a table. */
@@ -23,4 +23,12 @@ export interface Measure {
   name: string
   title: string
   run(workshop: Workshop): Promise<Row[]>
+}
+
+/** A first delta beside that of a bare Claude Code which asks before each turn, as the runner has it. */
+export function besideGated({ ours, second }: Pair): Row[] {
+  if (second === undefined) return []
+  const against = 'bare CLI that asks before a turn'
+  const ratios = compare({ ours, reference: second }, 'cost')
+  return [{ label: 'the same', unit: 'ms', ours, reference: second, against, ...ratios }]
 }

@@ -21,21 +21,29 @@ export function spreadOf(values: readonly number[]): Spread {
 export interface Pair {
   ours: Spread
   reference: Spread
+  /** Of another reference, where there is one. */
+  second?: Spread
 }
 
-/** Takes turns, and turns about who goes first, so that what else the machine does hits both alike. */
-export async function interleave(
-  repetitions: number,
-  sides: { ours(): Promise<number>; reference(): Promise<number> },
-): Promise<Pair> {
+export interface Sides {
+  ours(): Promise<number>
+  reference(): Promise<number>
+  second?(): Promise<number>
+}
+
+/** Takes turns, and turns about who goes first, so that what else the machine does hits all alike. */
+export async function interleave(repetitions: number, sides: Sides): Promise<Pair> {
   const ours: number[] = []
   const reference: number[] = []
+  const second: number[] = []
   for (let index = 0; index < repetitions; index++) {
     if (index % 2 === 1) reference.push(await sides.reference())
     ours.push(await sides.ours())
     if (index % 2 === 0) reference.push(await sides.reference())
+    if (sides.second !== undefined) second.push(await sides.second())
   }
-  return { ours: spreadOf(ours), reference: spreadOf(reference) }
+  const pair = { ours: spreadOf(ours), reference: spreadOf(reference) }
+  return second.length === 0 ? pair : { ...pair, second: spreadOf(second) }
 }
 
 /**
