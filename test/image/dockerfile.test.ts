@@ -62,7 +62,8 @@ test('the builder gets what is copied and nothing else', () => {
 
 test('what OpenShell’s supervisor and a managed launcher run is installed, and looked for at the end', () => {
   const runs = runtime.filter(({ keyword }) => keyword === 'RUN').map(({ text }) => text)
-  for (const name of ['iproute2', 'libjemalloc2', 'nftables', 'python3', 'util-linux']) expect(runs[0]).toContain(`'${name}=`)
+  for (const name of ['iproute2', 'libjemalloc2', 'nftables', 'python3', 'util-linux'])
+    expect(runs[0]).toContain(`'${name}=`)
   for (const tool of ['ip', 'nft', 'nsenter', 'python3'])
     expect(runs[0]).toMatch(new RegExp(`command -v ${tool}[ ;]`))
   for (const path of [/ ip /, /\/usr\/sbin\/nft/, / nsenter /, /\/sandbox\/\.venv\/bin\/python/])

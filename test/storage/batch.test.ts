@@ -37,7 +37,20 @@ test('no event holds a character that ends a line for a client, and each reads a
       .records()
       .map(({ event }) => event),
   ).toEqual([{ ...text, delta }, text])
-  expect(framesOf({ dialect: 'older', threadId: 't' }, { ...text, delta })).toMatchObject([
+  expect(framesOf({ dialect: 'older', threadId: 't' }, [{ ...text, delta }])).toMatchObject([
     { json: expect.not.stringMatching(/[\u0085\u2028\u2029]/) },
   ])
+})
+
+test('of the frames for one record only the last has its seq, however many a reader gets', () => {
+  const ended = {
+    type: EventType.RUN_FINISHED,
+    threadId: 't',
+    runId: 'r',
+    outcome: { type: 'cancelled' },
+  } as const
+  const seqs = (dialect: '1.0' | 'older') =>
+    framesOf({ dialect, threadId: 't' }, [text, ended], 7).map(({ seq }) => seq)
+  expect(seqs('1.0')).toEqual([undefined, 7])
+  expect(seqs('older')).toEqual([undefined, undefined, 7])
 })

@@ -151,11 +151,8 @@ async function connect(
     throw error
   })
   const { events, head } = snapshot
-  // Only the last event has an id: it marks the snapshot as complete, and a client that is cut off resumes after it.
-  const last = events.length - 1
-  const prefix = Buffer.concat(
-    events.map((event, index) => encoding.event(event, index === last ? head : undefined)),
-  )
+  // The id on the last event marks the snapshot as complete, and a client that is cut off resumes after it.
+  const prefix = encoding.events(events, head)
   const isOpen = events.at(-1)?.type !== EventType.RUN_FINISHED
   if (!isOpen && (!query.follow || query.until === 'run')) {
     lease.release()

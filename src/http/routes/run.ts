@@ -84,8 +84,8 @@ export function runRoutes(options: RunRoutesOptions) {
       if (steeredInto !== undefined) {
         lease.release()
         request.log.info({ steeredInto }, 'run steered into another')
-        const bytes = steeredEvents(input, steeredInto, skipped).map((event) => encoding.event(event))
-        return reply.type(encoding.contentType).send(Buffer.concat(bytes))
+        const events = steeredEvents(input, steeredInto, skipped)
+        return reply.type(encoding.contentType).send(encoding.events(events))
       }
       request.log.info('run submitted')
       const { threadId } = input
@@ -104,10 +104,10 @@ export function runRoutes(options: RunRoutesOptions) {
   }
 }
 
-/** Calls `tell` when the client closes the answer before it is complete. */
-function closedEarly({ raw }: FastifyReply, tell: () => void): void {
+/** Calls `onClosed` when the client closes the answer before it is complete. */
+function closedEarly({ raw }: FastifyReply, onClosed: () => void): void {
   const check = (): void => {
-    if (!raw.writableFinished) tell()
+    if (!raw.writableFinished) onClosed()
   }
   if (raw.closed) check()
   else raw.once('close', check)

@@ -5,7 +5,7 @@ import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
 import type { ServedThreads } from '../../thread/served-threads.ts'
 import type { Submitted } from '../../thread/submitted.ts'
-import { catchUpOf, openingOf } from '../stream/catch-up.ts'
+import { catchUpOf, caughtUp } from '../stream/catch-up.ts'
 import { framesFor, framesOf, type Reader, type SentFrame } from '../stream/encoding.ts'
 
 export interface SentRunsOptions {
@@ -62,14 +62,9 @@ export class SentRuns {
     const { held, after = 0 } = (await run.submitted) ?? {}
     if (held === undefined || run.isCaughtUp || batch.first <= after) return framesFor(own, batch)
     run.isCaughtUp = true
-    const opening = openingOf(batch)
-    const seq = opening.at(-1)?.seq ?? batch.first
-    const missed = await catchUpOf(held, { ...this.#options, threadId, signal })(seq)
-    const sent = [...opening.map(({ event }) => event), ...missed]
-    const frames = sent.flatMap((event, index) =>
-      framesOf(own, event, index === sent.length - 1 ? seq : undefined),
-    )
-    return [...frames, ...framesFor(own, batch.after(seq))]
+    const catchUp = catchUpOf(held, { ...this.#options, threadId, signal })
+    const { events, seq, rest } = await caughtUp(batch, catchUp)
+    return [...framesOf(own, events, seq), ...framesFor(own, rest)]
   }
 
   /** Notes that the socket has stopped reading the thread, and leaves the runs that end with their reader. */

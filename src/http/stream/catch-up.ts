@@ -1,18 +1,26 @@
 import { EventType, type Message } from '@ag-ui/core'
 import type { AguiEvent } from '../../agui/event.ts'
 import { readOwn } from '../../agui/own-events.ts'
-import type { Batch, LogRecord } from '../../storage/batch.ts'
+import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
 import { readMessages } from '../../thread/snapshot.ts'
 
 /** Returns the events that bring a client up to date. They follow the opening of its run, whose last seq is `seq`. */
 export type CatchUp = (seq: number) => Promise<AguiEvent[]>
 
-/** Returns the records before a catch-up: the start of the run, and `taken_back` if it follows. */
-export function openingOf(first: Batch): LogRecord[] {
+/**
+ * Splits the first batch of a run for a client that lacks earlier turns. `events` are the opening of the run (its start,
+ * and `taken_back` if it follows) with the catch-up behind it; they stand for the record `seq`. `rest` follows them.
+ */
+export async function caughtUp(
+  first: Batch,
+  catchUp: CatchUp,
+): Promise<{ events: AguiEvent[]; seq: number; rest: Batch }> {
   const [started, next] = first.records()
   const isTakenBack = next?.event.type === EventType.CUSTOM && readOwn('taken_back', next.event) !== undefined
-  return [started, isTakenBack ? next : undefined].flatMap((record) => record ?? [])
+  const opening = [started, isTakenBack ? next : undefined].flatMap((record) => record?.event ?? [])
+  const seq = isTakenBack ? next.seq : first.first
+  return { events: [...opening, ...(await catchUp(seq))], seq, rest: first.after(seq) }
 }
 
 /**

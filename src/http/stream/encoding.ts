@@ -12,19 +12,21 @@ export interface Encoding {
   keepalive: Buffer | undefined
   /** Encodes batches. Readers that pass the same array share its bytes. */
   batches(batches: readonly Batch[]): Buffer
-  /** Encodes an event, with `seq` as its id where the format has ids: a client resumes after that record. */
-  event(event: AguiEvent, seq?: number): Buffer
+  /** Encodes the events that a reader gets for the record `seq`, or beside the log without one. As `framesOf`. */
+  events(events: readonly AguiEvent[], seq?: number): Buffer
 }
 
 const SSE: Encoding = {
   contentType: 'text/event-stream',
   keepalive: Buffer.from(': keep-alive\n\n'),
   batches: joined((batch) => batch.sse),
-  event: (event, seq) => Buffer.from(frameText(toLine(JSON.stringify(event)), seq)),
+  events: (events, seq) => sseOf(toFrames(events, seq)),
 }
 
-function frameText(json: string, seq: number | undefined): string {
-  return `${seq === undefined ? '' : `id: ${seq}\n`}data: ${json}\n\n`
+function sseOf(frames: readonly SentFrame[]): Buffer {
+  return Buffer.from(
+    frames.map(({ seq, json }) => `${seq === undefined ? '' : `id: ${seq}\n`}data: ${json}\n\n`).join(''),
+  )
 }
 
 /** Returns an encoder of batches. Readers that pass the same array share its bytes. */
@@ -69,7 +71,7 @@ const PROTOBUF: Encoding = {
   contentType: AGUI_MEDIA_TYPE,
   keepalive: undefined,
   batches: joined(remembered((batch) => Buffer.concat(batch.records().map(({ event }) => encode(event))))),
-  event: (event) => Buffer.from(encode(event)),
+  events: (events) => Buffer.concat(events.map(encode)),
 }
 
 /** The dialect that a client reads, and the thread that it reads. */
@@ -78,33 +80,36 @@ export interface Reader {
   threadId: string
 }
 
-/** A frame for one reader. When a record becomes several frames, only the last has a `seq`. */
+/** A frame for one reader. A record may become several, and only the last of them has a `seq`. */
 export type SentFrame = Omit<Frame, 'seq'> & { seq: number | undefined }
 
 /** Returns the records of a batch as text frames for this reader. A record may become no frame, or several. */
 export function framesFor({ dialect, threadId }: Reader, batch: Batch): readonly SentFrame[] {
   if (dialect === '1.0' || batch.isText) return batch.frames
-  return batch.records().flatMap(({ seq, event }) => framesOf({ dialect, threadId }, event, seq))
+  return batch.records().flatMap(({ seq, event }) => framesOf({ dialect, threadId }, [event], seq))
 }
 
-/** Returns the frames of one event for this reader. */
-export function framesOf({ dialect, threadId }: Reader, event: AguiEvent, seq?: number): SentFrame[] {
-  const sent = dialect === '1.0' ? [event] : toOlder(event, threadId)
-  return sent.map((each, index) => ({
-    seq: index === sent.length - 1 ? seq : undefined,
-    json: toLine(JSON.stringify(each)),
+/** Returns the frames of the events that this reader gets for the record `seq`. */
+export function framesOf(
+  { dialect, threadId }: Reader,
+  events: readonly AguiEvent[],
+  seq?: number,
+): SentFrame[] {
+  return toFrames(dialect === '1.0' ? events : events.flatMap((event) => toOlder(event, threadId)), seq)
+}
+
+/** Only the last frame of a record has its seq, so that a reader that is cut off in between gets all of them again. */
+function toFrames(events: readonly object[], seq: number | undefined): SentFrame[] {
+  return events.map((event, index) => ({
+    seq: index === events.length - 1 ? seq : undefined,
+    json: toLine(JSON.stringify(event)),
   }))
 }
 
 /** Batches for older clients. A batch belongs to one thread, so all its older readers share the bytes. */
 const olderBatches = joined(
   remembered((batch: Batch, reader: Reader) => {
-    if (batch.isText) return batch.sse
-    return Buffer.from(
-      framesFor(reader, batch)
-        .map(({ seq, json }) => frameText(json, seq))
-        .join(''),
-    )
+    return batch.isText ? batch.sse : sseOf(framesFor(reader, batch))
   }),
 )
 
@@ -112,10 +117,7 @@ function olderSse(reader: Reader): Encoding {
   return {
     ...SSE,
     batches: (batches) => olderBatches(batches, reader),
-    event: (event, seq) => {
-      const texts = framesOf(reader, event, seq).map((frame) => frameText(frame.json, frame.seq))
-      return Buffer.from(texts.join(''))
-    },
+    events: (events, seq) => sseOf(framesOf(reader, events, seq)),
   }
 }
 

@@ -7,7 +7,7 @@ import { inBackground } from '../../background.ts'
 import { RunnerError, toMessage } from '../../errors.ts'
 import type { Batch } from '../../storage/batch.ts'
 import type { EventLog } from '../../storage/event-log.ts'
-import { type CatchUp, openingOf } from './catch-up.ts'
+import { type CatchUp, caughtUp } from './catch-up.ts'
 import type { Encoding } from './encoding.ts'
 
 /** Returns a snapshot of all messages at this seq. */
@@ -123,29 +123,20 @@ export class LogStream extends Readable {
       : encoding.batches(batches)
   }
 
-  /** Encodes the batches with the catch-up in their opening. As in `#restated`, only its last frame has an id. */
+  /** Encodes the batches with the catch-up in their opening. */
   async #caughtUp(first: Batch, others: readonly Batch[], catchUp: CatchUp): Promise<Buffer> {
     const { encoding } = this.#options
-    const opening = openingOf(first)
-    const seq = opening.at(-1)?.seq ?? first.first
-    const sent = [...opening.map(({ event }) => event), ...(await catchUp(seq))]
-    const frames = sent.map((event, index) =>
-      encoding.event(event, index === sent.length - 1 ? seq : undefined),
-    )
-    return Buffer.concat([...frames, encoding.batches([first.after(seq), ...others])])
+    const { events, seq, rest } = await caughtUp(first, catchUp)
+    return Buffer.concat([encoding.events(events, seq), encoding.batches([rest, ...others])])
   }
 
-  /**
-   * Encodes the batches, with a snapshot after each `taken_back`. Only the last frame of a record has its id, so that a
-   * reader that is cut off in between gets both frames again.
-   */
+  /** Encodes the batches, with a snapshot after each `taken_back`. */
   async #restated(batches: readonly Batch[], restate: Restate): Promise<Buffer> {
     const { encoding } = this.#options
     const sent: Buffer[] = []
     for (const { seq, event } of batches.flatMap((batch) => batch.records())) {
       const isTakenBack = event.type === EventType.CUSTOM && event.name === TAKEN_BACK
-      sent.push(encoding.event(event, isTakenBack ? undefined : seq))
-      if (isTakenBack) sent.push(encoding.event(await restate(seq), seq))
+      sent.push(encoding.events(isTakenBack ? [event, await restate(seq)] : [event], seq))
     }
     return Buffer.concat(sent)
   }
@@ -183,7 +174,7 @@ export class LogStream extends Readable {
     const code = error instanceof RunnerError ? error.code : 'internal'
     const message =
       error instanceof RunnerError ? error.message : `The log could not be read: ${toMessage(error)}`
-    this.push(this.#options.encoding.event({ type: EventType.RUN_ERROR, code, message }))
+    this.push(this.#options.encoding.events([{ type: EventType.RUN_ERROR, code, message }]))
     this.#end()
   }
 }
