@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { missingNeed } from '../sandbox/needs.ts'
 import { bodyOf, events, frames, post, run, runInput, textOf } from '../support/client.ts'
-import { claudeOf, processesWith, readProcess } from '../support/processes.ts'
+import { claudeOf, pidOf, processesWith, readProcess } from '../support/processes.ts'
 import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 
 const LONG = '600000'
@@ -120,11 +120,11 @@ test('a turn in its middle is stopped with its process, and the thread goes on',
     if (done === true) throw new Error('the run ended by itself')
     if (value.event.type === 'TEXT_MESSAGE_CONTENT') break
   }
-  const [pid] = claudeOf(bench).filter((each) => !before.includes(each))
-  process.kill(pid ?? 0, 'SIGSTOP')
+  const pid = pidOf(claudeOf(bench).find((each) => !before.includes(each)))
+  process.kill(pid, 'SIGSTOP')
   await post(`${patient.url}/sessions/mid-turn/interrupt`, {})
   expect(textOf(await run(patient.url, runInput('mid-turn', 'on')))).toBe('You said: on')
-  expect(isLiving(pid ?? 0)).toBe(false)
+  expect(isLiving(pid)).toBe(false)
 })
 
 test('POST /model does not ask the process; GET /mcp/status gives it up at the limit', async () => {
@@ -178,7 +178,7 @@ test.skipIf(missingNeed([]) !== undefined)('behind bubblewrap it is the same', a
   )
   expect(came.filter(isClaude)).toHaveLength(1)
   const [claude] = came.filter(isClaude)
-  process.kill(claude ?? 0, 'SIGSTOP')
+  process.kill(pidOf(claude), 'SIGSTOP')
   expect((await fetch(`${runner.url}/sessions/walled`, { method: 'DELETE' })).status).toBe(204)
   expect(came.filter(isLiving)).toEqual([])
 })

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import { bodyOf, frames, post, run, runInput, textOf } from '../support/client.ts'
-import { PATIENT } from '../support/processes.ts'
+import { PATIENT, pidOf } from '../support/processes.ts'
 import { type Bench, openBench } from '../support/runner.ts'
 
 let bench: Bench
@@ -197,7 +197,7 @@ describe('the pid that a person has of npm start', () => {
   test('Ctrl-C, which reaches the whole group and comes once more from npm, ends it in good order', async () => {
     bench = await openBench()
     const { npm, ended } = await npmStart()
-    process.kill(-(npm.pid ?? 0), 'SIGINT')
+    process.kill(-pidOf(npm.pid), 'SIGINT')
     expect(await ended).toEqual([0, null])
     expect(livingOf(bench)).toEqual([])
   })

@@ -9,7 +9,7 @@ import { untilGone } from '../../src/sandbox/bwrap/leftovers.ts'
 import { git } from '../support/git-server.ts'
 import type { OneOffProcess } from '../support/one-off.ts'
 import { KEY, type Launchers, launchersOn } from '../support/outside.ts'
-import { processesWith } from '../support/processes.ts'
+import { pidOf, processesWith } from '../support/processes.ts'
 import { createRandom } from '../support/random.ts'
 import { type Bench, openBench } from '../support/runner.ts'
 
@@ -135,7 +135,7 @@ async function killedAt(point: Point, index: number): Promise<{ killed: OneOffPr
     await untilMade(point.made, started)
     started.child.kill('SIGSTOP')
     const rows = processes()
-    const pids = withDescendants(rows, [started.child.pid ?? 0])
+    const pids = withDescendants(rows, [pidOf(started.child.pid)])
     own = rows.filter(({ pid }) => pids.has(pid))
     started.child.kill('SIGKILL')
   }

@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { processes, withDescendants } from '../../src/process-table.ts'
 import { KEY, type Launchers, launchersOn } from '../support/outside.ts'
 import { PUSH_RULES, pushCases } from '../support/outside-push.ts'
+import { pidOf, readProcess } from '../support/processes.ts'
 import { type Bench, openBench } from '../support/runner.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -126,12 +127,12 @@ describe('a launch', () => {
     return { launched, gone: new Promise((resolve) => connection.once('close', resolve)) }
   }
   /** The runner inside, by the name that it has there. */
-  const runnerOf = (pid: number | undefined): number => {
-    const found = [...withDescendants(processes(), [pid ?? 0])].find((one) =>
-      readFileSync(`/proc/${one}/cmdline`, 'utf8').startsWith('node\0/app/dist/main.js\0serve'),
+  const runnerOf = (pid: number | undefined): number =>
+    pidOf(
+      [...withDescendants(processes(), [pidOf(pid)])].find((one) =>
+        /^node (--\S+ )*\/app\/dist\/main\.js serve /.test(readProcess(one, 'cmdline')),
+      ),
     )
-    return found ?? 0
-  }
 
   test('ends at a signal in good order', async () => {
     const { launched, gone } = await open()
@@ -149,7 +150,7 @@ describe('a launch', () => {
 
   test('that is killed takes all of its processes with it, and sweep the rest', async () => {
     const { launched, gone } = await open()
-    const inside = [...withDescendants(processes(), [launched.child.pid ?? 0])]
+    const inside = [...withDescendants(processes(), [pidOf(launched.child.pid)])]
     expect(inside.length).toBeGreaterThan(3)
     launched.child.kill('SIGKILL')
     await Promise.all([launched.exited, gone])

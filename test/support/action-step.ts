@@ -6,6 +6,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { pidOf } from './processes.ts'
 
 const REPOSITORY = new URL('../..', import.meta.url).pathname
 /** As a cancelled step is treated: SIGINT, then SIGTERM, then the end of its process tree. */
@@ -179,13 +180,14 @@ class Job {
 
   async cancel(): Promise<number> {
     const child = this.#child
-    if (child?.pid === undefined) throw new Error('no step runs')
+    if (child === undefined) throw new Error('no step runs')
+    const pid = pidOf(child.pid)
     this.#isCancelled = true
     const began = performance.now()
     const exited = once(child, 'close')
     child.kill('SIGINT')
     const term = setTimeout(() => child.kill('SIGTERM'), SIGTERM_MS)
-    const kill = setTimeout(() => process.kill(-(child.pid ?? 0), 'SIGKILL'), SIGTERM_MS + SIGKILL_MS)
+    const kill = setTimeout(() => process.kill(-pid, 'SIGKILL'), SIGTERM_MS + SIGKILL_MS)
     await exited
     clearTimeout(term)
     clearTimeout(kill)
@@ -252,7 +254,7 @@ class StepLog {
     const lines = `${this.#pending.get(stream) ?? ''}${text}`.split('\n')
     this.#pending.set(stream, lines.pop() ?? '')
     for (const line of lines) this.#line(line)
-    for (const tell of this.#waiting) tell()
+    for (const wake of this.#waiting) wake()
     this.#waiting.clear()
   }
 

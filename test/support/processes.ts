@@ -5,6 +5,12 @@ import type { Bench } from './runner.ts'
 /** For `expect.poll`: a loop that looks without a pause takes the core that the awaited process needs. */
 export const PATIENT = { timeout: 20_000 }
 
+/** A pid that a test may signal. `kill` takes 0 for the test's own group, and -1 for every process there is. */
+export function pidOf(pid: number | undefined): number {
+  if (pid === undefined) throw new Error('the process that a signal is for is not there')
+  return pid
+}
+
 /** What the kernel has of a process; empty when it has just ended. */
 export function readProcess(pid: string | number, file: 'cmdline' | 'environ'): string {
   try {

@@ -11,6 +11,7 @@ import { openRunner } from '../../src/runner/open.ts'
 import { StateFolder } from '../../src/runner/state-folder.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
 import { type LogLine, LogLines } from './log-lines.ts'
+import { pidOf } from './processes.ts'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
 
@@ -159,7 +160,7 @@ function spawnRunner(
   })
   const exited = exitOf(child)
   return {
-    pid: child.pid ?? -1,
+    pid: pidOf(child.pid),
     exited,
     stderr: () => `${stderr}${lines.all.map((line) => JSON.stringify(line)).join('\n')}`,
     line: (test) => lines.first(test),
