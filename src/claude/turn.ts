@@ -240,7 +240,7 @@ export class Turn {
     this.#reportCalls((calls) => calls.close(reasonOf(end)))
     // Emitting may be what failed. The turn is over all the same.
     const close = async (): Promise<void> => this.#context?.emit(this.translator.close())
-    inBackground({ name: 'telling the end of a turn' }, close())
+    inBackground({ name: 'emitting the end of a turn' }, close())
     this.#ended.end(end)
   }
 
@@ -280,7 +280,7 @@ function promiseWithEnd(): PromiseWithEnd {
 
 /** Emits events that are so few that nobody waits until they are written. */
 export function emitUnawaited({ emit }: RunContext, events: readonly AguiEvent[]): void {
-  inBackground({ name: 'telling events' }, Promise.resolve(emit(events)))
+  inBackground({ name: 'emitting events' }, Promise.resolve(emit(events)))
 }
 
 export function protocolEnd(message: string): RunEnd {

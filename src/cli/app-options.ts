@@ -21,7 +21,7 @@ export function addAppOptions(command: Command): Command {
     .option('--app-id <id>', "the GitHub App's client id or number, else GITHUB_APP_ID")
     .option('--installation-id <n>', "else GITHUB_APP_INSTALLATION_ID, else the owner's", toInstallation)
     .option('--key-file <file>', "the App's private key; - is stdin")
-    .option('--key-env <name>', `the variable that holds it; ${KEY_VARIABLE} unless told otherwise`)
+    .option('--key-env <name>', `the variable that holds it; ${KEY_VARIABLE} by default`)
     .option('--key-command <command>', 'a shell command that prints it, for a password manager')
 }
 

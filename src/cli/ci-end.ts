@@ -14,7 +14,7 @@ const RESULT_BYTES_MAX = 64 * 1024
 const PROBLEM_BYTES_MAX = 4096
 
 /** The result of the step, as far as this command knows it. */
-export interface Told extends Partial<StepEnd> {
+export interface KnownEnd extends Partial<StepEnd> {
   outcome: string
   exitCode: number
   result?: unknown
@@ -22,7 +22,7 @@ export interface Told extends Partial<StepEnd> {
 }
 
 /** Writes the step's outputs and its summary. */
-export async function tell({ result, files, ...end }: Told): Promise<void> {
+export async function writeEnd({ result, files, ...end }: KnownEnd): Promise<void> {
   const { outcome, exitCode, mode, modeReason, branch, text = '', pullRequests = [] } = end
   const outputs = {
     ...{

@@ -16,7 +16,7 @@ import { RunnerError, toMessage } from '../errors.ts'
 import { readCheckout } from '../launch/checkout.ts'
 import { printable } from '../printable.ts'
 import { readAppKey } from './app-key.ts'
-import { problemOf, shownProblem, tell, warnOfEgress } from './ci-end.ts'
+import { problemOf, shownProblem, warnOfEgress, writeEnd } from './ci-end.ts'
 import { checkJobApp, checkJobToken, rightOf } from './ci-github.ts'
 import type { CliContext } from './context.ts'
 import { EXIT, exitCodeOfError } from './exit.ts'
@@ -52,7 +52,7 @@ async function runStep(context: CliContext): Promise<number> {
     const admission = admit(env)
     await cancellation.race(admission, HURRY_MS)
     if (cancellation.isBegun) {
-      await tell({ outcome: 'cancelled', exitCode: EXIT.cancelled })
+      await writeEnd({ outcome: 'cancelled', exitCode: EXIT.cancelled })
       return EXIT.cancelled
     }
     return await new Step(context, await admission, cancellation).run()
@@ -63,7 +63,7 @@ async function runStep(context: CliContext): Promise<number> {
     annotate(code, problem)
     const isStep = env['GITHUB_OUTPUT'] && env['GITHUB_STEP_SUMMARY']
     // Where one of them cannot be written, that is the problem, and the annotation has said it.
-    if (isStep) await tell({ outcome: 'error', exitCode, problem }).catch(() => undefined)
+    if (isStep) await writeEnd({ outcome: 'error', exitCode, problem }).catch(() => undefined)
     return exitCode
   }
 }
@@ -212,7 +212,7 @@ class Step {
     )
     const sum = (name: 'inputTokens' | 'outputTokens'): number =>
       usage.reduce((total, one) => total + one[name], 0)
-    await tell({
+    await writeEnd({
       ...{
         outcome,
         exitCode,

@@ -77,7 +77,7 @@ class RunningLaunch implements Launched {
   readonly #prepared: PreparedLaunch
   readonly #agent: Agent
   readonly #closing = new AbortController()
-  #tellEnd: (error: RunnerError) => void = () => undefined
+  #resolveEnded: (error: RunnerError) => void = () => undefined
   readonly #pullRequests: string[] = []
   #end: RunnerError | undefined
   #door: LaunchSession | undefined
@@ -91,7 +91,7 @@ class RunningLaunch implements Launched {
     // A stream may be silent while the model thinks. The client has its own limit.
     this.#agent = new Agent({ connect: { socketPath: this.socket }, bodyTimeout: 0, headersTimeout: 0 })
     this.ended = new Promise((resolve) => {
-      this.#tellEnd = resolve
+      this.#resolveEnded = resolve
     })
   }
 
@@ -115,7 +115,7 @@ class RunningLaunch implements Launched {
       'sandbox_failed',
       `The ${this.#options.isolation.kind} ${why}. Its last lines:\n${await place.logs()}`,
     )
-    this.#tellEnd(this.#end)
+    this.#resolveEnded(this.#end)
   }
 
   async untilServing(): Promise<void> {

@@ -61,7 +61,7 @@ export async function makeRunFolder(
 /** Returns the workspace in a run's folder, for a workspace that is a copy. */
 export const workspaceIn = (folder: string): string => join(folder, 'w')
 
-/** Removes a run's folder. A process that is killed meanwhile leaves it under a name that tells it from a run's. */
+/** Removes a run's folder. A process that is killed meanwhile leaves it under a draft's name. */
 export async function removeRunFolder(path: string): Promise<void> {
   const draft = draftOf(path.replace(DRAFT_PID, ''), process.pid)
   try {

@@ -45,12 +45,12 @@ export async function decideMode(request: ModeRequest): Promise<ModeDecision> {
 }
 
 async function visibilityOf({ repository, eventJson, ask }: ModeRequest) {
-  const told = Event.safeParse(parseJson(eventJson ?? '')).data?.repository
+  const eventRepository = Event.safeParse(parseJson(eventJson ?? '')).data?.repository
   const isAnother =
     repository !== undefined &&
-    told?.full_name !== undefined &&
-    told.full_name.toLowerCase() !== repository.toLowerCase()
-  if (told !== undefined && !isAnother) return judge(told, 'the event')
+    eventRepository?.full_name !== undefined &&
+    eventRepository.full_name.toLowerCase() !== repository.toLowerCase()
+  if (eventRepository !== undefined && !isAnother) return judge(eventRepository, 'the event')
   const unknown = `the visibility of the repository is not known (${eventJson === undefined ? 'no GITHUB_EVENT_PATH' : 'the event is not about it'}`
   if (repository === undefined) return { isPublic: false, reason: `${unknown})` }
   const said = Repository.safeParse(parseJson((await ask(repository)) ?? ''))

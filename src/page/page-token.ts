@@ -55,15 +55,15 @@ function askForToken(problem) {
     const place = document.getElementById('sign-in')
     const form = place.querySelector('form')
     const field = form.querySelector('input')
-    const tell = (text) => { form.querySelector('[role=alert]').textContent = text }
-    tell(problem)
+    const show = (text) => { form.querySelector('[role=alert]').textContent = text }
+    show(problem)
     place.hidden = false
     field.focus()
     form.onsubmit = (event) => {
       event.preventDefault()
       const token = field.value.trim()
       // Nothing else fits into a header.
-      if (!/^[\\x20-\\x7e]+$/.test(token)) return tell('A token has only plain characters.')
+      if (!/^[\\x20-\\x7e]+$/.test(token)) return show('A token has only plain characters.')
       sessionStorage.setItem(TOKEN_KEY, token)
       field.value = ''
       place.hidden = true

@@ -31,7 +31,7 @@ export interface InboxOptions {
   /** Stores durably that the messages up to `seq` are accepted. */
   save(seq: number): Promise<void>
   /** Sends a text to the person in the platform's chat. */
-  tell(text: string): Promise<void>
+  reply(text: string): Promise<void>
 }
 
 /** Watches the messages of people on the platform and submits each as a run: once, and one after the other. */
@@ -149,7 +149,7 @@ export class Inbox {
           continue
         }
         logger.warn({ seq: message.seq, reason: toMessage(error) }, 'a message of the platform is not run')
-        await this.#options.tell(`This message was not taken: ${toMessage(error)}`)
+        await this.#options.reply(`This message was not taken: ${toMessage(error)}`)
         return
       }
     }

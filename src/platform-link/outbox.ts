@@ -121,7 +121,7 @@ export class Outbox {
 
   #reach(seq: number): void {
     this.#at = seq
-    for (const tell of this.#waiting) tell()
+    for (const wake of this.#waiting) wake()
     this.#waiting.clear()
   }
 }

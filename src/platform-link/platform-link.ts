@@ -93,7 +93,7 @@ export async function openPlatformLink(options: PlatformLinkOptions): Promise<Pl
     lookMs: times.look,
     submit: (input) => options.threads.submit(input),
     interrupts: () => interruptsOf(options.threads, sessionId),
-    tell: (text) => delivery.deliver(assistant(options.redactor.redactText(text)), pushing.signal),
+    reply: (text) => delivery.deliver(assistant(options.redactor.redactText(text)), pushing.signal),
   })
   return new OpenLink({ ...options, inbox, outbox, delivery, tokens, server, state, pushing })
 }

@@ -16,7 +16,7 @@ interface Begun {
 export function begin({ config, logger }: RunnerOptions, parts: Begun): void {
   const { threads, credentials, enforcement, workspace } = parts
   threads.resume()
-  inBackground({ name: 'telling of credentials' }, logCredentials(credentials, enforcement, logger))
+  inBackground({ name: 'logging the credentials' }, logCredentials(credentials, enforcement, logger))
   inBackground({ name: 'setting the workspace up' }, workspace.setup.start())
   const { sessionId: threadId } = config
   // A failure is reported again by the thread's first run.

@@ -34,7 +34,7 @@ export interface SpawnRequest {
   args: readonly string[]
   cwd: string
   env: Readonly<Record<string, string | undefined>>
-  /** Called for each refusal of this process or one that it started, at most TOLD_MAX times. */
+  /** Called for each refusal of this process or one that it started, at most REPORTED_DENIALS_MAX times. */
   onDenied?(denial: EgressDecision): void
 }
 
@@ -74,7 +74,8 @@ interface Parts {
 /** A process that was started and still runs. */
 interface Running {
   onDenied: SpawnRequest['onDenied']
-  told: number
+  /** How many refusals `onDenied` was called for. */
+  reported: number
   /** Returns the first process of its PID namespace; undefined until bubblewrap has made it. */
   init: () => ProcessRef | undefined
 }
@@ -82,7 +83,7 @@ interface Running {
 const FILTER_DESCRIPTOR = 3
 const NOTHING_TO_DO = { command: '/bin/sh', args: ['-c', ':'], cwd: '/', env: { PATH: '/usr/bin:/bin' } }
 /** Upper bound of the refusals that are reported to one process's owner. */
-const TOLD_MAX = 500
+const REPORTED_DENIALS_MAX = 500
 const COUNTED = { allow: 'allowed', audit: 'audited', deny: 'denied' } as const
 /** Folders that are empty on every distribution. Root mounts over one of them, in its own mount namespace. */
 const STAGES = ['/mnt', '/media', '/srv', '/opt']
@@ -286,7 +287,7 @@ export class BwrapSandbox {
       const init = firstProcess(child, facts.info)
       const { pid } = child
       if (pid !== undefined) {
-        this.#running.set(pid, { onDenied: request.onDenied?.bind(request), told: 0, init })
+        this.#running.set(pid, { onDenied: request.onDenied?.bind(request), reported: 0, init })
         child.once('exit', () => this.#running.delete(pid))
       }
       return { child, init }
@@ -336,8 +337,8 @@ export class BwrapSandbox {
     this.counts[COUNTED[decision.verdict]] += 1
     const owner = isDenied && root !== undefined ? this.#running.get(root) : undefined
     // A program that retries in a loop must not fill the log: later refusals are only counted.
-    if (owner === undefined || owner.told >= TOLD_MAX) return
-    owner.told += 1
+    if (owner === undefined || owner.reported >= REPORTED_DENIALS_MAX) return
+    owner.reported += 1
     owner.onDenied?.(decision)
   }
 }

@@ -277,7 +277,7 @@ export class ControlPlane {
   #changed(): void {
     const waiting = this.#changes
     this.#changes = new Set()
-    for (const tell of waiting) tell()
+    for (const wake of waiting) wake()
   }
 
   #answerToken(request: IncomingMessage, response: ServerResponse): void {

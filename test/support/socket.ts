@@ -32,7 +32,7 @@ export async function openSocket(
   socket.on('message', (data) => {
     const frame: SocketFrame = JSON.parse(String(data))
     frames.push(frame)
-    for (const tell of [...waiting]) tell(frame)
+    for (const take of [...waiting]) take(frame)
   })
   const closed = new Promise<void>((resolve) => {
     socket.once('close', () => resolve())

@@ -1,5 +1,5 @@
 // Records on disk which repositories of the workspace are the person's, before anything starts inside. After a kill,
-// the next runner could not tell them from repositories made meanwhile.
+// the next runner could not distinguish them from repositories made meanwhile.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { z } from 'zod'
 

@@ -70,7 +70,7 @@ type Holder = SocketHolder | typeof ANYBODY
 
 /** The client of a connection, and the rules' decision on each of its requests. */
 interface Asker {
-  /** What tells this client from others: each process tree and executable that holds the connection. */
+  /** What distinguishes this client from others: each process tree and executable that holds the connection. */
   readonly names: readonly string[]
   readonly root: number | undefined
   readonly binary: string | undefined
@@ -143,12 +143,12 @@ export class EgressProxy {
     const asker = this.#askerOf(socket)
     const refuse = (decision: Decision): void => {
       const subject: Subject = { target, method: 'CONNECT' }
-      this.#tell(subject, decision, asker)
+      this.#report(subject, decision, asker)
       endWith(socket, rawDenial(connectionDenial(subject, decision.reason)))
     }
     const { decision, addresses } = await this.#judge(target, asker)
     if (decision.verdict === 'deny') return refuse(decision)
-    this.#tell({ target, method: 'CONNECT' }, decision, asker)
+    this.#report({ target, method: 'CONNECT' }, decision, asker)
     if (decision.inspect !== true) return establish(socket, await this.#dialNamed(target, addresses, signal))
     socket.write(ESTABLISHED)
     this.#inspector.accept(socket, {
@@ -156,7 +156,7 @@ export class EgressProxy {
       key: JSON.stringify([asker.names, target.host.toLowerCase(), target.port, addresses.toSorted()]),
       binary: () => asker.binary,
       judge: (asked) => asker.decide({ ...target, addresses, ...asked }),
-      tell: ({ method, path }, decision) => this.#tell({ target, method, path }, decision, asker),
+      report: ({ method, path }, decision) => this.#report({ target, method, path }, decision, asker),
       dial: async () => {
         const dialled = await this.#dialNamed(target, addresses, signal)
         if (!('refusal' in dialled)) return dialled.socket
@@ -195,7 +195,7 @@ export class EgressProxy {
         judged = await this.#judge(target, asker, { ...asked, ...body.asked })
       }
       const subject: Subject = { target, method, path }
-      this.#tell(subject, judged.decision, asker)
+      this.#report(subject, judged.decision, asker)
       if (judged.decision.verdict === 'deny') {
         return endWith(request.socket, rawDenial(connectionDenial(subject, judged.decision.reason)))
       }
@@ -291,10 +291,10 @@ export class EgressProxy {
   }
 
   /** Reports a decision. The client is looked up for denials only. */
-  #tell(subject: Omit<Subject, 'binary'>, decision: Decision, asker: Asker): void {
+  #report(subject: Omit<Subject, 'binary'>, decision: Decision, asker: Asker): void {
     const isDenied = decision.verdict === 'deny'
-    const told = isDenied ? { ...subject, binary: asker.binary } : subject
-    this.#options.onDecision(toEgressDecision(told, decision), isDenied ? asker.root : undefined)
+    const reported = isDenied ? { ...subject, binary: asker.binary } : subject
+    this.#options.onDecision(toEgressDecision(reported, decision), isDenied ? asker.root : undefined)
   }
 }
 

@@ -32,7 +32,7 @@ export interface Tunnel {
   binary(): string | undefined
   judge(request: InspectedRequest): Decision
   /** Counts and reports the final decision. */
-  tell(request: InspectedRequest, decision: Decision): void
+  report(request: InspectedRequest, decision: Decision): void
   dial(): Promise<Socket>
 }
 
@@ -164,7 +164,7 @@ export class Inspector {
     const first = tunnel.judge({ ...asked, isBodyUnread: true })
     const body = first.reading === undefined ? undefined : await readRequestBody(request, first.reading)
     const decision = body === undefined ? first : tunnel.judge({ ...asked, ...body.asked })
-    tunnel.tell(asked, decision)
+    tunnel.report(asked, decision)
     if (decision.verdict === 'deny') {
       response.writeHead(403, {
         'content-type': 'application/json',
@@ -196,7 +196,7 @@ export class Inspector {
       judged.verdict === 'deny' || problem === undefined
         ? judged
         : { ...judged, verdict: 'deny', reason: problem }
-    tunnel.tell(asked, decision)
+    tunnel.report(asked, decision)
     if (decision.verdict === 'deny') {
       return void socket.end(rawDenial(denialOf(tunnel, asked, decision)), () => socket.destroy())
     }
@@ -226,7 +226,7 @@ export class Inspector {
 function ambiguityOf(request: IncomingMessage, tunnel: Tunnel, asked: InspectedRequest): string | undefined {
   const reason = authorityProblem(asked.path, request.headersDistinct['host'] ?? [])
   if (reason === undefined) return undefined
-  tunnel.tell(asked, { verdict: 'deny', stage: 'l7', reason })
+  tunnel.report(asked, { verdict: 'deny', stage: 'l7', reason })
   return malformedRequest(reason)
 }
 
@@ -255,10 +255,10 @@ function messageJudge(
         if (graphql === undefined) return undefined
         decision = tunnel.judge({ ...asked, graphql })
       }
-      tunnel.tell(asked, decision)
+      tunnel.report(asked, decision)
       return decision.verdict === 'deny' ? decision.reason : undefined
     },
-    onUnreadable: (reason) => tunnel.tell(asked, { verdict: 'deny', stage: 'l7', reason }),
+    onUnreadable: (reason) => tunnel.report(asked, { verdict: 'deny', stage: 'l7', reason }),
   }
 }
 
