@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { RunnerError } from '../errors.ts'
-import { EXACT_IMAGE, isExactImage } from '../launch/plan.ts'
+import { EXACT_IMAGE, isExactImage } from '../exact-image.ts'
 import { wholeNumber } from '../whole-number.ts'
 import { isBranchName } from '../workspace/repository-url.ts'
 

@@ -1,12 +1,5 @@
 import { z } from 'zod'
-
-/** An image reference with an exact tag or digest. Its form cannot be read as an option. */
-const Image = z
-  .string()
-  .regex(
-    /^(?!.*:latest$)[a-z0-9][a-z0-9._/:-]*(?::\w[\w.-]*|@sha256:[0-9a-f]{64})$/,
-    'Give an exact tag or digest, such as agui-runner:0.1.0; `latest` is none.',
-  )
+import { EXACT_IMAGE, isExactImage } from '../exact-image.ts'
 
 /** The name of a network. `host` is excluded, because there the rules would lock the host. */
 const Network = z
@@ -20,7 +13,7 @@ const Network = z
 export const Choices = z.strictObject({
   /** The policy's path from the repository's root. */
   policy: z.string().min(1),
-  image: Image,
+  image: z.string().refine(isExactImage, `Give ${EXACT_IMAGE}.`),
   network: Network.optional(),
 })
 

@@ -1,8 +1,9 @@
 import { RunnerError } from '../errors.ts'
+import { EXACT_IMAGE, isExactImage } from '../exact-image.ts'
 import { createArguments, networkArguments } from './arguments.ts'
 import type { Engine } from './engine.ts'
 import type { Isolation, Place, PlaceRequest } from './isolation.ts'
-import { containerName, EXACT_IMAGE, isExactImage } from './plan.ts'
+import { containerName } from './plan.ts'
 
 /** Isolation by containers of docker or podman. */
 export class ContainerIsolation implements Isolation {

@@ -1,4 +1,5 @@
 import { RunnerError } from '../errors.ts'
+import { EXACT_IMAGE, isExactImage } from '../exact-image.ts'
 
 export type LaunchMode = 'private' | 'public'
 
@@ -120,17 +121,6 @@ const PASSING = new Set<string>([
 const PASSING_PREFIX = 'VERTEX_REGION_'
 
 const RUN = /^[a-z0-9][a-z0-9-]{0,40}$/
-/** An image reference. None can be taken for an option. */
-const IMAGE = /^[a-z0-9][a-z0-9._/:-]*(?::(?<tag>\w[\w.-]{0,127})|@sha256:[0-9a-f]{64})$/
-/** The form that an image has to have, for messages. */
-export const EXACT_IMAGE = 'an exact tag, not latest, or a digest: name:1.2.3 or name@sha256:…'
-
-/** Whether a reference names the same image tomorrow. */
-export function isExactImage(text: string): boolean {
-  const reference = IMAGE.exec(text)
-  return reference !== null && reference.groups?.['tag'] !== 'latest'
-}
-
 const SYSTEM = ['/', '/proc', '/sys', '/dev', '/run', '/var/run', '/etc', '/usr', '/boot', '/home', '/root']
 const SYSTEM_TREES = ['/proc', '/sys', '/dev', '/var/run', '/boot']
 

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Leaf } from '../tunnel/authority.ts'
 import { endWith } from '../tunnel/connect.ts'
+import { HOP_BY_HOP } from '../tunnel/hop-by-hop.ts'
 import { GATEWAY_ANSWERS, toReason } from './gateway-faults.ts'
 import { type MessagesApi, type MockAnswer, type MockRefusal, readFacts } from './messages-api.ts'
 import type { ForwardedRequest, RequestLog, RequestOutcome } from './request-log.ts'
@@ -43,18 +44,8 @@ const ROUTES = [
 ] as const
 type Route = (typeof ROUTES)[number]
 
-const HOP_BY_HOP = [
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'content-length',
-]
+/** Headers of an answer that the edge sets itself. */
+const OWN_HEADERS = [...HOP_BY_HOP, 'content-length']
 
 export interface InferenceEdge {
   /** Takes over a socket on which the client is about to speak TLS. */
@@ -162,7 +153,7 @@ async function write(
   { route, controller, limits }: { route: Route; controller: AbortController; limits: StreamLimits },
 ): Promise<RequestOutcome> {
   if ('fault' in answer) return { ...refuse(response, answer.fault), rule: answer.rule }
-  const kept = Object.entries(answer.headers).filter(([name]) => !HOP_BY_HOP.includes(name.toLowerCase()))
+  const kept = Object.entries(answer.headers).filter(([name]) => !OWN_HEADERS.includes(name.toLowerCase()))
   const headers = Object.fromEntries(kept)
   response.removeHeader('connection')
   if (route.framing === 'buffered') {

@@ -8,7 +8,7 @@ const TAILS_BYTES_MAX = 16 * 1024 * 1024
 const QUIET_MS = 10_000
 
 /** A thread's latest batches. Readers that keep up share them without touching the store. */
-export class RecentBatches {
+export class ThreadTail {
   batches: Batch[] = []
   bytes = 0
   /** When the latest one came, on the clock of `performance`. */
@@ -25,7 +25,7 @@ export class RecentBatches {
 /** The tails of all threads, which share one limit. */
 export class Tails {
   /** The tails that hold batches; the tail that was quiet longest is first. */
-  readonly #tails = new Set<RecentBatches>()
+  readonly #tails = new Set<ThreadTail>()
   #bytes = 0
   #timer: NodeJS.Timeout | undefined
   readonly #quietMs: number
@@ -34,7 +34,7 @@ export class Tails {
     this.#quietMs = quietMs
   }
 
-  add(tail: RecentBatches, batches: readonly Batch[]): void {
+  add(tail: ThreadTail, batches: readonly Batch[]): void {
     for (const batch of batches) {
       tail.batches.push(batch)
       this.#grow(tail, batch.sse.length)
@@ -53,7 +53,7 @@ export class Tails {
     }
   }
 
-  forget(tail: RecentBatches): void {
+  forget(tail: ThreadTail): void {
     this.#grow(tail, -tail.bytes)
     tail.batches = []
     this.#tails.delete(tail)
@@ -72,7 +72,7 @@ export class Tails {
     this.#timer = undefined
   }
 
-  #grow(tail: RecentBatches, bytes: number): void {
+  #grow(tail: ThreadTail, bytes: number): void {
     tail.bytes += bytes
     this.#bytes += bytes
   }

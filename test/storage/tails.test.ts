@@ -2,7 +2,7 @@
 import { EventType } from '@ag-ui/core'
 import { expect, test, vi } from 'vitest'
 import { Batch } from '../../src/storage/batch.ts'
-import { RecentBatches, Tails } from '../../src/storage/tails.ts'
+import { Tails, ThreadTail } from '../../src/storage/tails.ts'
 
 const batch = (first: number): Batch =>
   Batch.of('run', [{ type: EventType.TEXT_MESSAGE_CONTENT, messageId: 'm', delta: 'words' }], {
@@ -12,7 +12,7 @@ const batch = (first: number): Batch =>
 
 test('a thread that is quiet gives its batches up, one after another, and keeps those that come later', async () => {
   const tails = new Tails(20)
-  const [quiet, busy] = [new RecentBatches(), new RecentBatches()]
+  const [quiet, busy] = [new ThreadTail(), new ThreadTail()]
   tails.add(quiet, [batch(1)])
   tails.add(busy, [batch(1)])
   expect([quiet, busy].map((tail) => tail.from(0)?.length)).toEqual([1, 1])

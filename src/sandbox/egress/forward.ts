@@ -9,22 +9,11 @@ import {
   type ServerResponse,
 } from 'node:http'
 import { pipeline } from 'node:stream/promises'
+import { HOP_BY_HOP } from '../../tunnel/hop-by-hop.ts'
 import type { TunnelAgent } from './tunnel-agent.ts'
 
-/** Headers that belong to one connection, not to the request. */
-const HOP_BY_HOP = [
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  // A compressed message could not be read here.
-  'sec-websocket-extensions',
-]
+/** Headers that are not passed on. A compressed message of a WebSocket could not be read here. */
+const DROPPED = [...HOP_BY_HOP, 'sec-websocket-extensions']
 
 const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 /** Schemes that sign in a connection, not a request (RFC 4559). */
@@ -122,7 +111,7 @@ export async function passAnswer(answer: IncomingMessage, response: ServerRespon
 /** Returns the headers of an answer without those of its connection. */
 export function answerHeaders({ headersDistinct }: IncomingMessage): [name: string, values: string[]][] {
   return Object.entries(headersDistinct).flatMap(([name, values]): [string, string[]][] =>
-    values === undefined || HOP_BY_HOP.includes(name) ? [] : [[name, values]],
+    values === undefined || DROPPED.includes(name) ? [] : [[name, values]],
   )
 }
 
@@ -141,5 +130,5 @@ function framingOf({ headers, method }: IncomingMessage, body: Buffer | undefine
  */
 function hopByHop({ headers }: IncomingMessage): ReadonlySet<string> {
   const named = (headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase())
-  return new Set([...HOP_BY_HOP, ...named, 'host', 'content-length'])
+  return new Set([...DROPPED, ...named, 'host', 'content-length'])
 }

@@ -6,7 +6,7 @@ import type { EventLog } from '../event-log.ts'
 import { closedStore } from '../gate.ts'
 import { checkKept, damagedGap } from '../replay.ts'
 import { SharedSteps } from '../shared-steps.ts'
-import { RecentBatches, Tails, upTo } from '../tails.ts'
+import { Tails, ThreadTail, upTo } from '../tails.ts'
 import { Waiters } from '../waiters.ts'
 import { type BatchKey, Retention, range } from './retention.ts'
 import { keyText, type Store } from './store.ts'
@@ -42,7 +42,7 @@ interface Thread {
   writing: Batch[]
   /** Set while the records of a dropped thread of the same id are being removed. */
   cleared: Promise<void> | undefined
-  readonly tail: RecentBatches
+  readonly tail: ThreadTail
   readonly waiting: Waiters
 }
 
@@ -315,7 +315,7 @@ function emptyThread(): Thread {
     dropped: false,
     writing: [],
     cleared: undefined,
-    tail: new RecentBatches(),
+    tail: new ThreadTail(),
     waiting: new Waiters(),
   }
 }

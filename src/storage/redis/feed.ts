@@ -1,5 +1,5 @@
 import { checkKept } from '../replay.ts'
-import { RecentBatches } from '../tails.ts'
+import { ThreadTail } from '../tails.ts'
 import { Waiters } from '../waiters.ts'
 import { commonUpTo } from './claims.ts'
 import { ENTRIES_MIN } from './log-entries.ts'
@@ -30,7 +30,7 @@ export interface Feed {
   readers: number
   /** Number of entries that the next read from Redis requests. */
   entries: number
-  readonly tail: RecentBatches
+  readonly tail: ThreadTail
   readonly waiting: Waiters
 }
 
@@ -56,7 +56,7 @@ export function emptyFeed(threadId: string): Feed {
     followed: undefined,
     readers: 0,
     entries: ENTRIES_MIN,
-    tail: new RecentBatches(),
+    tail: new ThreadTail(),
     waiting: new Waiters(),
   }
 }

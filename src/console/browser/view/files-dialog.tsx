@@ -9,8 +9,8 @@ import { DiffView } from './diff-view.tsx'
 import { LineWindow } from './line-window.tsx'
 import { Modal } from './modal.tsx'
 import { PathLine } from './path-line.tsx'
+import { SaveButton } from './save-button.tsx'
 import { type Inquiry, useAsked } from './use-asked.ts'
-import { useProblem } from './use-problem.ts'
 
 /** Characters. A longer file is never laid out whole. */
 const WHOLE_CHARS_MAX = 100_000
@@ -219,17 +219,5 @@ function FileView({ path }: { path: string }): VNode {
 }
 
 function Download({ path }: { path: string }): VNode {
-  const { problem, attempt } = useProblem()
-  return (
-    <span>
-      <button type="button" class="quiet" onClick={() => attempt(() => saveWorkspaceFile(path))}>
-        Download
-      </button>
-      {problem !== '' && (
-        <span class="bad" role="alert">
-          {problem}
-        </span>
-      )}
-    </span>
-  )
+  return <SaveButton label="Download" save={() => saveWorkspaceFile(path)} />
 }

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks'
 import type { Attachment } from '../model/model.ts'
 import { fetchBlob } from '../runner/api.ts'
 import { saveBlob } from '../runner/save.ts'
-import { useProblem } from './use-problem.ts'
+import { SaveButton } from './save-button.tsx'
 
 /** Images in which nothing can run. */
 const DRAWN = /^image\/(?:png|jpeg|gif|webp|avif|bmp)$/
@@ -54,24 +54,8 @@ function Other({ attachment: { mimeType, url } }: { attachment: Attachment }): V
   return (
     <p>
       <span class="chip">{mimeType}</span>{' '}
-      {url?.startsWith('/sessions/') === true && <SaveButton url={url} label="Save" />}
+      {url?.startsWith('/sessions/') === true && <SaveButton label="Save" save={() => saveBlob(url)} />}
     </p>
-  )
-}
-
-export function SaveButton({ url, label }: { url: string; label: string }): VNode {
-  const { problem, attempt } = useProblem()
-  return (
-    <span>
-      <button type="button" class="quiet" onClick={() => attempt(() => saveBlob(url))}>
-        {label}
-      </button>
-      {problem !== '' && (
-        <span class="bad" role="alert">
-          {problem}
-        </span>
-      )}
-    </span>
   )
 }
 

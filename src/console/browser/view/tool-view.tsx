@@ -13,13 +13,15 @@ import {
   toolShapeOf,
 } from '../model/tool-shape.ts'
 import { runOf, type ToolState, toolStateOf } from '../model/tool-state.ts'
+import { saveBlob } from '../runner/save.ts'
 import { ArgumentList } from './argument-list.tsx'
 import { DiffView } from './diff-view.tsx'
 import { Elapsed } from './elapsed.tsx'
 import { LongText } from './long-text.tsx'
 import { Markdown } from './markdown.tsx'
-import { Media, SaveButton } from './media.tsx'
+import { Media } from './media.tsx'
 import { PathLine } from './path-line.tsx'
+import { SaveButton } from './save-button.tsx'
 import { useUi } from './ui.ts'
 
 interface ToolProps {
@@ -183,7 +185,7 @@ function Result({
       <Media attachments={attachments} />
       {blob !== undefined && (
         <p>
-          Cut here. <SaveButton url={blob.url} label={`Save the whole${size}`} />
+          Cut here. <SaveButton label={`Save the whole${size}`} save={() => saveBlob(blob.url)} />
         </p>
       )}
     </div>
