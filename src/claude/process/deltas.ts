@@ -16,6 +16,8 @@ const PARTS =
   /^(\{"type":"stream_event","event":\{"type":"content_block_delta","index":\d+,"delta":\{"type":"(?:text_delta","text|thinking_delta","thinking|input_json_delta","partial_json)":").*?("\}\},"session_id":"[^"]*","parent_tool_use_id":(?:null|"[^"]*"),"uuid":").{36}("(?:,"api_message_id":"[^"]*")?\}\n)$/
 const UUID_CHARS = 36
 const BACKSLASH = 0x5c
+/** In a JSON string: an escape, or a control character, which no JSON string may hold. */
+const UNPLAIN = /[^ -[\]-\uffff]/
 /** The type of the message that stands for deltas. Claude Code has none of this name. */
 const STAND_IN = 'agui-runner.deltas'
 const STAND_IN_LINE = `${JSON.stringify({ type: STAND_IN })}\n`
@@ -103,7 +105,7 @@ class Series implements Heard {
     const behind = to + middle.length + UUID_CHARS
     if (!lines.startsWith(middle, to) || !lines.startsWith(tail, behind)) return -1
     const literal = lines.slice(from, to)
-    const text = literal.includes('\\') ? parseJson(`"${literal}"`) : literal
+    const text = UNPLAIN.test(literal) ? parseJson(`"${literal}"`) : literal
     if (typeof text !== 'string') return -1
     this.more.push(text)
     return behind + tail.length

@@ -128,7 +128,8 @@ test('the deltas of a block that come together are one line to the SDK', async (
 
 test('what is no message goes to the SDK as it is', async () => {
   const cut = textLine('cut').slice(0, -20)
-  const given = ['a warning', cut, textLine('whole'), cut, 'the last line has no end']
+  const control = textLine('no\tJSON').replace('\\t', '\t')
+  const given = ['a warning', cut, textLine('whole'), control, cut, 'the last line has no end']
   const { lines } = await through(piecesOf(given.join('\n'), 50))
   expect(lines.filter((_, index) => index !== 2)).toEqual(given.filter((_, index) => index !== 2))
 })
