@@ -1,10 +1,11 @@
 import { type ContentPart, EventType, type Interrupt, type Message } from '@ag-ui/core'
 import type { AguiEvent } from '../agui/event.ts'
 import { isDelta } from '../agui/items.ts'
+import { toLine } from '../agui/json-line.ts'
 import type { Blob } from '../storage/blob.ts'
 
 export interface OversizeOptions {
-  /** Upper bound of one event's JSON, in bytes. */
+  /** Upper bound of one event's JSON as it is sent, in bytes. */
   eventBytesMax: number
   /** Stores content that does not fit. Returns its id. */
   keep(blob: Blob): string
@@ -49,7 +50,7 @@ export class Oversize {
   }
 
   #isTooLarge(value: unknown): boolean {
-    return Buffer.byteLength(JSON.stringify(value)) > this.#options.eventBytesMax
+    return Buffer.byteLength(toLine(JSON.stringify(value))) > this.#options.eventBytesMax
   }
 
   #cut(event: AguiEvent): AguiEvent {

@@ -2,6 +2,7 @@ import { EventType } from '@ag-ui/core'
 import { EventSchema } from '@ag-ui/core/schemas'
 import { expect, test } from 'vitest'
 import type { AguiEvent } from '../../src/agui/event.ts'
+import { toLine } from '../../src/agui/json-line.ts'
 import type { Blob } from '../../src/storage/blob.ts'
 import { Oversize } from '../../src/thread/oversize.ts'
 
@@ -17,7 +18,7 @@ function fitted(event: AguiEvent, eventBytesMax = MIB): { events: AguiEvent[]; b
   })
   const events = oversize.fit(event)
   for (const each of events) {
-    expect(Buffer.byteLength(JSON.stringify(each))).toBeLessThanOrEqual(eventBytesMax)
+    expect(Buffer.byteLength(toLine(JSON.stringify(each)))).toBeLessThanOrEqual(eventBytesMax)
     expect(EventSchema.safeParse(each).success).toBe(true)
   }
   return { events, blobs }
@@ -39,6 +40,7 @@ test.each([
   ['letters', 'x'.repeat(5 * MIB)],
   ['what JSON escapes six-fold', '\u0001'.repeat(2 * MIB)],
   ['characters outside the basic plane', '😀'.repeat(MIB)],
+  ['what is longer on the wire than in JSON, and fits there', '\u0085'.repeat(MIB / 3)],
 ])('a tool result of megabytes of %s is cut with a marker, and the whole is kept', (_what, content) => {
   const { events, blobs } = fitted(result(content))
   expect(events).toHaveLength(1)
