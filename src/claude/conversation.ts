@@ -45,6 +45,8 @@ export class Conversation implements AgentSession {
   #isWarned = false
   /** Whether the process still remembers the part that the conversation was taken back from. */
   #isAhead = false
+  /** Whether the last turn ran a tool. */
+  #hasRunTools = false
   /** Accepted answers to questions of a process that has ended. The process of the next run gets them. */
   #grants: Grant[] = []
 
@@ -230,8 +232,9 @@ export class Conversation implements AgentSession {
     prompt.blocks.unshift(...left.blocks)
     this.#grants = left.grants
     const end = await this.#takeOn(prompt, { request, context, isResumed })
-    if (!isUnproven || !isRejected(end)) return end
-    // The model may have refused what an unfinished run left in the session, and not this prompt.
+    // The model may have refused what an unfinished run left in the session, and not this prompt. A new session holds
+    // nothing else, and after a tool call the model has accepted what was left.
+    if (!isResumed || !isUnproven || !isRejected(end) || this.#hasRunTools) return end
     emitUnawaited(context, [
       ownEvent('session_reset', { claudeSessionId: this.#memory.claudeSessionId, reason: LEFT }),
     ])
@@ -331,6 +334,7 @@ export class Conversation implements AgentSession {
     if (context.signal.aborted) stop()
     try {
       const end = await ended
+      this.#hasRunTools = turn.hasRunTools
       if (end !== NO_CONVERSATION) this.#memory = memoryAfter(this.#memory, end, { turn, host })
       this.#seenModel = turn.translator.init?.model ?? this.#seenModel
       // The process still remembers the part that the conversation is taken back from.

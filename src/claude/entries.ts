@@ -20,6 +20,14 @@ export function hasMedia(blocks: unknown): boolean {
   )
 }
 
+/** Whether the content blocks contain the result of a tool. */
+export function hasResult(blocks: unknown): boolean {
+  return (
+    Array.isArray(blocks) &&
+    blocks.some((block: unknown) => isObject(block) && block['type'] === 'tool_result')
+  )
+}
+
 /**
  * Returns the uuid of a message that is an entry of the session's file. Undefined for a subagent's message and for one
  * that the harness made or replayed.

@@ -5,7 +5,7 @@ import type { AguiEvent } from '../agui/event.ts'
 import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { isObject } from '../json.ts'
-import { type Entries, entryOf, hasMedia } from './entries.ts'
+import { type Entries, entryOf, hasMedia, hasResult } from './entries.ts'
 import type { Switches } from './launch/switches.ts'
 import { ModelCalls } from './model-calls.ts'
 import type { Heard } from './process/deltas.ts'
@@ -65,6 +65,7 @@ export class Turn {
   #summaryEntry: string | undefined
   #isSummaryNext = false
   #isMediaUntried = false
+  #hasRunTools = false
   /** Messages that came while no run was in progress. The run that continues the turn translates them. */
   #unheard: Heard[] = []
   /** Steered messages that Claude Code has not taken in yet, by uuid. */
@@ -153,8 +154,18 @@ export class Turn {
     this.#lastEntry = entry
     if (this.#isSummaryNext) this.#summaryEntry = this.#safeEntry = entry
     this.#isSummaryNext = false
-    if (hasType(message, 'assistant')) this.#isMediaUntried = false
-    else this.give(isObject(message) && isObject(message['message']) ? message['message']['content'] : [])
+    if (hasType(message, 'assistant')) {
+      this.#isMediaUntried = false
+      return
+    }
+    const content = isObject(message) && isObject(message['message']) ? message['message']['content'] : []
+    this.#hasRunTools ||= hasResult(content)
+    this.give(content)
+  }
+
+  /** Whether a tool has run in this turn. The same prompt again would run it twice. */
+  get hasRunTools(): boolean {
+    return this.#hasRunTools
   }
 
   /** Notes content that is on its way to the model. */

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import {
@@ -27,6 +29,10 @@ const rules: Script['rules'] = [
   refusing('QXSHAPE', 'max_tokens: 64000 > 32000, which is the maximum allowed number of output tokens'),
   // Claude Code answers to a prompt that is too long by compacting what was said before.
   { when: { prompt: '^CRITICAL: Respond' }, reply: '<summary>GOOD was said.</summary>' },
+  {
+    when: { prompt: 'deploy (\\S+)', round: 0 },
+    reply: [{ tool: 'Bash', input: { command: "echo ran >> {{1}}; echo bad.exam''ple" } }],
+  },
   { when: { prompt: 'print (\\S+)', round: 0 }, reply: [{ tool: 'Bash', input: { command: 'echo {{1}}' } }] },
   { when: { prompt: '^QXHANG' }, reply: [{ hang: true }] },
   { when: { prompt: '^gated (.+)$' }, reply: [{ text: 'before' }, { gate: '{{1}}' }, { text: ' after' }] },
@@ -89,6 +95,13 @@ test('refused as the first words of a thread, they leave a new conversation', as
   expect(textOf(await say('first', 'hello'))).toBe('heard hello')
 })
 
+test('a tool runs once whose result is refused in the first run of a thread', async () => {
+  const all = await say('deploy', 'deploy first')
+  expect(all.at(-1)).toMatchObject(rejected)
+  expect(all.filter(({ name }) => name === 'agui-runner.session_reset')).toEqual([])
+  expect(readFileSync(join(bench.workspace, 'first'), 'utf8')).toBe('ran\n')
+})
+
 test('what is wrong with the form of the request is no fault of the words', async () => {
   expect((await say('shape', 'QXSHAPE')).at(-1)).toMatchObject({ type: 'RUN_ERROR', code: 'model_error' })
 })
@@ -107,7 +120,7 @@ test('a client that sends its whole history does not send the refused words agai
 })
 
 test('after a crash in the middle the words left in the session are found and taken back', async () => {
-  await say('crash', 'GOOD')
+  for (const thread of ['crash', 'later']) await say(thread, 'GOOD')
   const hung = post(runner.url, runInput('crash', 'QXHANG QXLATER')).catch(() => undefined)
   await bench.gateway.waitForRequest(
     ({ body }) => JSON.stringify(body)?.includes('QXLATER') === true,
@@ -124,6 +137,9 @@ test('after a crash in the middle the words left in the session are found and ta
   expect(all.some(({ name }) => name === 'agui-runner.session_reset')).toBe(true)
   expect(given()).toMatch(/GOOD.*NEXT/s)
   expect(given()).not.toContain('QXLATER')
+  // What the model has answered to, before it refuses a result, was accepted.
+  expect((await say('later', 'deploy later')).at(-1)).toMatchObject(rejected)
+  expect(readFileSync(join(bench.workspace, 'later'), 'utf8')).toBe('ran\n')
 })
 
 const postTo = (threadId: string, content: unknown, delivery: string): Promise<Response> =>
