@@ -16,7 +16,7 @@ import { inBackground } from '../background.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { checkInput } from './check-input.ts'
 import { owedIds } from './host/client-tools.ts'
-import type { Grant } from './host/questions.ts'
+import { approvalWords, type Grant } from './host/questions.ts'
 import { moved, otherOrigin } from './launch/place.ts'
 import { parseSwitches, type Switches } from './launch/switches.ts'
 import { freshMemory, type Memory, parseMemory } from './memory.ts'
@@ -210,7 +210,8 @@ export class Conversation implements AgentSession {
   async #goOn(warm: Warm, run: { turn: Turn; request: RunRequest; context: RunContext }): Promise<RunEnd> {
     const { turn, request, context } = run
     await setTrace(warm, request.trace, { observed: this.#observed, signal: context.signal })
-    const further = furtherPrompt(request, { ...this.#agent.options, turn })
+    const words = approvalWords(warm.host.waiting, request.resume ?? [])
+    const further = furtherPrompt(request, { ...this.#agent.options, turn, words })
     if (further !== undefined) this.#give(further, { id: request.runId, content: '', isShown: true })
     emitUnawaited(context, warm.host.respond(request.resume ?? []))
     warm.host.answer(resultsOf(request), { isLast: request.messages.some(({ role }) => role === 'user') })

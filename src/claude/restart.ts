@@ -71,10 +71,10 @@ function answerLine(asked: Asked, resume: readonly ResumeEntry[], { grants, even
   // What is remembered was remembered by the process that asked.
   events.push(answeredEvent(asked, answer.approved ? { ...answer, remember: false } : answer, RESTARTED))
   if (!answer.approved) return `- ${call}: refused. ${answer.message}`
-  const { updatedInput } = answer
+  const { updatedInput, words } = answer
   if (interrupt.reason === 'input_required') return `- ${call}: answered: ${JSON.stringify(updatedInput)}`
   grants.push({ asked, updatedInput })
-  return `- ${call}: approved. Make the call now with exactly this input: ${JSON.stringify(updatedInput)}`
+  return `- ${call}: approved. Make the call now with exactly this input: ${JSON.stringify(updatedInput)}${words === undefined ? '' : ` The person adds: ${words}`}`
 }
 
 /** Whether a question or a call is pending. */

@@ -1,4 +1,4 @@
-import { contentToText, EventType, type Tool, type UserMessage } from '@ag-ui/core'
+import type { Tool, UserMessage } from '@ag-ui/core'
 import type { RunContext, RunEnd } from '../agent/agent.ts'
 import type { ModelCall } from '../agent/trace.ts'
 import type { AguiEvent } from '../agui/event.ts'
@@ -9,6 +9,7 @@ import { type Entries, entryOf, hasMedia, hasResult } from './entries.ts'
 import type { Switches } from './launch/switches.ts'
 import { ModelCalls } from './model-calls.ts'
 import type { Heard } from './process/deltas.ts'
+import { takenInEvents } from './taken-in.ts'
 import { Translator } from './translate/translator.ts'
 import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
 import { hasType, lifeOf, saysNoConversation } from './turn-signs.ts'
@@ -235,12 +236,7 @@ export class Turn {
     if (message === undefined || state !== 'started') return []
     this.#steered.delete(id)
     if (message.isShown) return []
-    const { id: messageId, content } = message
-    return [
-      { type: EventType.TEXT_MESSAGE_START, messageId, role: 'user' },
-      { type: EventType.TEXT_MESSAGE_CONTENT, messageId, delta: contentToText(content) },
-      { type: EventType.TEXT_MESSAGE_END, messageId },
-    ]
+    return takenInEvents(message)
   }
 
   #finish(end: TurnEnd): void {

@@ -1,4 +1,6 @@
 import { type ContentPart, EventType, type Interrupt, type Message } from '@ag-ui/core'
+import { ContentPartSchema } from '@ag-ui/core/schemas'
+import { z } from 'zod'
 import type { AguiEvent } from '../agui/event.ts'
 import { isDelta } from '../agui/items.ts'
 import { toLine } from '../agui/json-line.ts'
@@ -39,6 +41,7 @@ export class Oversize {
         : pieces(event.delta, this.#charsMax).map((delta) => ({ ...event, delta }))
     }
     switch (event.type) {
+      case EventType.TEXT_MESSAGE_START:
       case EventType.TOOL_CALL_RESULT:
       case EventType.RUN_STARTED:
       case EventType.RUN_FINISHED:
@@ -55,6 +58,12 @@ export class Oversize {
 
   #cut(event: AguiEvent): AguiEvent {
     switch (event.type) {
+      case EventType.TEXT_MESSAGE_START: {
+        const own = OwnParts.safeParse(ownMetadata(event.metadata)).data
+        if (own === undefined) return event
+        const parts = this.#fitParts(own.parts, undefined)
+        return { ...event, metadata: { ...event.metadata, 'agui-runner': { ...own, parts } } }
+      }
       case EventType.TOOL_CALL_RESULT: {
         const blob = this.#keepJson(event.content)
         const metadata = { ...event.metadata, 'agui-runner': { ...ownMetadata(event.metadata), blob } }
@@ -106,7 +115,10 @@ export class Oversize {
 
   /** Cuts text at the limit and stores media elsewhere, one by one. */
   #fitContent(content: string | ContentPart[], url: string | undefined): string | ContentPart[] {
-    if (typeof content === 'string') return this.#cutText(content, url)
+    return typeof content === 'string' ? this.#cutText(content, url) : this.#fitParts(content, url)
+  }
+
+  #fitParts(content: ContentPart[], url: string | undefined): ContentPart[] {
     const share = Math.max(Math.floor(this.#charsMax / content.length), 1)
     return content.map((part) => {
       if (part.type === 'text') {
@@ -139,6 +151,11 @@ export class Oversize {
     return { id, url: this.#options.urlOf(id), contentType, bytes: bytes.length }
   }
 }
+
+/** Media of a message that a turn has taken in, in the metadata of its start. */
+const OwnParts = z.looseObject({
+  parts: z.array(z.custom<ContentPart>((part) => ContentPartSchema.safeParse(part).success)),
+})
 
 /** Splits the text, never inside a character. */
 function pieces(text: string, charsMax: number): string[] {

@@ -39,16 +39,24 @@ test('nothing waited: nothing is said', () => {
 test('each call is told with what became of it, and one that is approved passes once', () => {
   const answers = answersAfterRestart({ ...nothing, asked, calls: withResults(calls, [result('one')]) }, [
     // The process that could remember it is gone.
-    { interruptId: 'a', status: 'resolved', payload: { approved: true, remember: true } },
+    {
+      interruptId: 'a',
+      status: 'resolved',
+      payload: { approved: true, remember: true, message: 'Mind it.' },
+    },
   ])
   expect(linesOf(answers).slice(1)).toEqual([
-    expect.stringMatching(/^- Bash \{"command":"a"\}: approved\. .*exactly this input: \{"command":"a"\}$/),
+    expect.stringMatching(
+      /^- Bash \{"command":"a"\}: approved\. .*exactly this input: \{"command":"a"\} The person adds: Mind it\.$/,
+    ),
     '- Bash {"command":"b"}: nobody answered; do not make this call.',
     '- tool-one {"n":1}: returned: done',
     '- tool-two {"n":1}: the client gave no result.',
   ])
   expect(answers?.grants).toEqual([{ asked: asked[0], updatedInput: { command: 'a' } }])
-  expect(answers?.events).toEqual([answeredEvent({ interruptId: 'a', decision: 'approved' })])
+  expect(answers?.events).toEqual([
+    answeredEvent({ interruptId: 'a', decision: 'approved', message: 'Mind it.' }),
+  ])
 })
 
 test('a refusal grants nothing', () => {

@@ -102,6 +102,24 @@ test('a result does not end the run while what was steered in still has its turn
   expect([await ended, turn.hasLeftovers]).toMatchObject([{ outcome: 'success' }, false])
 })
 
+test('a picture that is steered in is shown beside the words, and alone without any', async () => {
+  const { turn, told, context } = world()
+  void turn.follow(context)
+  const image = { type: 'image' as const, source: { type: 'url' as const, value: 'https://host/a.png' } }
+  const words = { type: 'text' as const, text: 'look' }
+  turn.steer('u1', { id: 'm1', content: [words, image], isShown: false })
+  turn.steer('u2', { id: 'm2', content: [image], isShown: false })
+  for (const uuid of ['u1', 'u2']) await turn.onMessage(taken(uuid))
+  const metadata = { 'agui-runner': { parts: [image] } }
+  expect(told).toEqual([
+    { type: EventType.TEXT_MESSAGE_START, messageId: 'm1', role: 'user', metadata },
+    { type: EventType.TEXT_MESSAGE_CONTENT, messageId: 'm1', delta: 'look' },
+    { type: EventType.TEXT_MESSAGE_END, messageId: 'm1' },
+    { type: EventType.TEXT_MESSAGE_START, messageId: 'm2', role: 'user', metadata },
+    { type: EventType.TEXT_MESSAGE_END, messageId: 'm2' },
+  ])
+})
+
 test('what is steered in and never taken in is left over when the process fails', async () => {
   const { turn, context } = world()
   const ended = turn.follow(context)

@@ -151,6 +151,18 @@ test('the run’s prompt is shown, also one in parts; a result that comes with a
   expect(two?.items).toEqual([])
 })
 
+test('a picture that is sent into a running turn is shown with its message', () => {
+  const source = { type: 'url', value: '/sessions/t/blobs/1', mimeType: 'image/png' }
+  const metadata = { 'agui-runner': { parts: [{ type: 'image', source }] } }
+  const transcript = transcriptOf([
+    { type: 'RUN_STARTED', runId: 'one', input: { messages: [] } },
+    { type: 'TEXT_MESSAGE_START', messageId: 'm:steered', role: 'user', metadata },
+    { type: 'TEXT_MESSAGE_END', messageId: 'm:steered' },
+  ])
+  const attachments = [{ mimeType: 'image/png', url: '/sessions/t/blobs/1' }]
+  expect(transcript.runs[0]?.items).toMatchObject([{ role: 'user', text: '', attachments }])
+})
+
 test('what is not known, or broken, is shown as it came and breaks nothing', () => {
   const transcript = transcriptOf([
     { type: 'TEXT_MESSAGE_CONTENT', messageId: 'nobody', delta: 'x' },

@@ -131,8 +131,15 @@ test('what no rule allows waits for a person, and runs when approved', async () 
   expect(session).toMatchObject({ state: 'interrupted', interrupts: [{ id: interrupt.id }] })
   const all = await run(
     url,
-    answer('ok', { interruptId: interrupt.id, status: 'resolved', payload: { approved: true } }),
+    answer('ok', {
+      ...{ interruptId: interrupt.id, status: 'resolved' },
+      payload: { approved: true, message: 'MIND THE TABS' },
+    }),
   )
+  const said = JSON.stringify(
+    bench.gateway.requests.filter(({ route }) => route === 'inference').at(-1)?.body,
+  )
+  expect(said).toContain('Bash is approved, with these words: MIND THE TABS')
   expect(all.map(({ type }) => type)).not.toContain('TOOL_CALL_START')
   expect(all.find(({ type }) => type === 'TOOL_CALL_RESULT')).toMatchObject({
     toolCallId: interrupt.toolCallId,
@@ -142,7 +149,8 @@ test('what no rule allows waits for a person, and runs when approved', async () 
   const { id: interruptId, toolCallId } = interrupt
   // Any reader finds it in the log.
   const log = await events(await fetch(`${url}/sessions/ok/events?from=0&follow=false`))
-  expect(answeredIn(log)).toEqual([{ interruptId, toolCallId, decision: 'approved', at: expect.any(Number) }])
+  const kept = { interruptId, toolCallId, decision: 'approved', message: 'MIND THE TABS' }
+  expect(answeredIn(log)).toEqual([{ ...kept, at: expect.any(Number) }])
 })
 
 test('a refusal reaches the model in the person’s words, and nothing runs', async () => {

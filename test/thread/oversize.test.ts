@@ -51,6 +51,19 @@ test.each([
   })
 })
 
+test('a large picture of a message that a turn took in is kept elsewhere', () => {
+  const value = Buffer.alloc(20_000, 'p').toString('base64')
+  const parts = [{ type: 'image', source: { type: 'data', mimeType: 'image/png', value } }]
+  const metadata = { 'agui-runner': { parts } }
+  const { events, blobs } = fitted(
+    { type: EventType.TEXT_MESSAGE_START, messageId: 'm', role: 'user', metadata },
+    4096,
+  )
+  const source = { type: 'url', value: '/sessions/t/blobs/blob-0', mimeType: 'image/png' }
+  expect(events).toMatchObject([{ metadata: { 'agui-runner': { parts: [{ type: 'image', source }] } } }])
+  expect(blobs.map(({ bytes }) => bytes.toString())).toEqual(['p'.repeat(20_000)])
+})
+
 test.each([MIB, 4096])(
   'streamed text above the limit of %i goes in several deltas, never cut inside a character',
   (limit) => {

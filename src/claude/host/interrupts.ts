@@ -13,7 +13,14 @@ export interface Question {
 }
 
 export type Answer =
-  | { approved: true; updatedInput: Record<string, unknown>; isEdited: boolean; remember: boolean }
+  | {
+      approved: true
+      updatedInput: Record<string, unknown>
+      isEdited: boolean
+      remember: boolean
+      /** What the person says to the model besides. */
+      words?: string
+    }
   | { approved: false; message: string }
 
 /** Names of Claude Code's tools that ask the person and do nothing else. */
@@ -35,7 +42,7 @@ const ApprovalPayload = z.object({
   approved: z.boolean(),
   /** Full replacement of the call's arguments. */
   editedArgs: z.record(z.string(), z.unknown()).optional(),
-  /** The person's reason for a refusal. The model reads it. */
+  /** The person's reason for a refusal, or what is said with an approval. The model reads both. */
   message: z.string().optional(),
   /** Whether similar calls need no approval for the rest of this session. */
   remember: z.boolean().optional(),
@@ -81,7 +88,10 @@ const APPROVAL_SCHEMA = {
   properties: {
     approved: { type: 'boolean', description: 'Whether the call may run.' },
     editedArgs: { type: 'object', description: 'Arguments to run it with instead; all of them.' },
-    message: { type: 'string', description: 'Why not, or what to do instead; the model reads it.' },
+    message: {
+      type: 'string',
+      description: 'Why not, what to do instead, or what else to mind; the model reads it.',
+    },
     remember: { type: 'boolean', description: 'Do not ask again for the like of it in this session.' },
   },
   required: ['approved'],
@@ -129,7 +139,14 @@ export function readAnswer(
   if (!approval.success) return refusal('The person’s answer was neither an approval nor a refusal.')
   const { approved, editedArgs, message, remember = false } = approval.data
   if (!approved) return refusal(message ?? 'The person refused this call.')
-  return { approved, updatedInput: editedArgs ?? input, isEdited: editedArgs !== undefined, remember }
+  const words = message === undefined || message.trim() === '' ? {} : { words: message }
+  return {
+    approved,
+    updatedInput: editedArgs ?? input,
+    isEdited: editedArgs !== undefined,
+    remember,
+    ...words,
+  }
 }
 
 function refusal(message: string): Answer {

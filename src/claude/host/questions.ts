@@ -1,10 +1,11 @@
+import type { ResumeEntry } from '@ag-ui/core'
 import type { ElicitationResult } from '@anthropic-ai/claude-agent-sdk'
 import { z } from 'zod'
 import type { AguiEvent } from '../../agui/event.ts'
 import { type OwnEventValue, ownEvent } from '../../agui/own-events.ts'
 import { ToolAsked } from './approvals.ts'
 import { type Elicitation, Elicited } from './elicitations.ts'
-import type { Answer } from './interrupts.ts'
+import { type Answer, readAnswer } from './interrupts.ts'
 
 /** A question that waits for a person: a tool call, or a question of an MCP server. Stored data is checked by this. */
 export const Asked = z.union([ToolAsked, Elicited])
@@ -33,7 +34,19 @@ export function answeredEvent(
 function verdictOf({ reason }: Asked['interrupt'], answer: Answer): Verdict {
   if (!answer.approved) return { decision: 'refused', message: answer.message }
   if (reason === 'input_required') return { decision: 'answered' }
-  return { decision: 'approved', scope: answer.remember ? 'session' : undefined }
+  return { decision: 'approved', scope: answer.remember ? 'session' : undefined, message: answer.words }
+}
+
+/** Returns what a person says with approvals. Claude Code itself passes on only the words of a refusal. */
+export function approvalWords(waiting: readonly Asked[], entries: readonly ResumeEntry[]): string[] {
+  return waiting.flatMap((asked) => {
+    const entry = entries.find(({ interruptId }) => interruptId === asked.interrupt.id)
+    if (entry === undefined || 'elicitation' in asked) return []
+    const answer = readAnswer(asked, entry)
+    return answer.approved && answer.words !== undefined
+      ? [`${asked.tool} is approved, with these words: ${answer.words}`]
+      : []
+  })
 }
 
 /** Returns the event with the arguments that run in place of the model's streamed ones. */

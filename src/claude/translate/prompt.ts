@@ -65,17 +65,19 @@ function surroundingsOf({ context, state }: Pick<RunRequest, 'context' | 'state'
 }
 
 /**
- * Returns the prompt of a run that continues a turn, without its answers and results. Undefined when it says nothing
- * that is new to the turn.
+ * Returns the prompt of a run that continues a turn, without its answers and results but with the words that came with an
+ * approval. Undefined when it says nothing that is new to the turn.
  */
 export function furtherPrompt(
   request: Pick<RunRequest, 'messages' | 'context' | 'state'>,
-  options: { slashCommands: boolean; turn: Pick<Going, 'surroundings'> },
+  options: { slashCommands: boolean; turn: Pick<Going, 'surroundings'>; words: readonly string[] },
 ): Prompt | undefined {
   const messages = request.messages.filter(({ role }) => role !== 'tool')
   const around = surroundingsOf(request)
   const isNew = messages.length > 0 || (around !== '' && around !== options.turn.surroundings)
-  return isNew ? toPrompt({ ...request, messages }, options) : undefined
+  if (!isNew && options.words.length === 0) return undefined
+  const prompt = toPrompt({ ...request, messages }, options)
+  return { ...prompt, blocks: [...options.words.map(textBlock), ...prompt.blocks] }
 }
 
 /** Returns the prompt of a message for the turn in progress. Context and state that the turn has are not repeated. */
@@ -108,9 +110,10 @@ function spoken(content: string | undefined): Block[] {
   return content ? [textBlock(`<assistant>\n${content}\n</assistant>`)] : []
 }
 
-/** Whether there is a state. An empty state counts as absent (agui-1.0-producer.md A1.5). */
+/** Whether there is a state, which may be any JSON value. An empty one counts as absent (agui-1.0-producer.md A1.5). */
 export function hasState(state: unknown): boolean {
-  return typeof state === 'object' && state !== null && Object.keys(state).length > 0
+  if (state === undefined || state === null || state === '') return false
+  return typeof state !== 'object' || Object.keys(state).length > 0
 }
 
 function contextText(context: readonly { description: string; value: string }[]): string {

@@ -63,7 +63,9 @@ export class Timeline {
     },
     TEXT_MESSAGE_START: (event) => {
       const role = toText(event['role']) ?? 'assistant'
-      this.#addText(event, { ...SILENCE, role, isOpen: true })
+      // What a person sends into a running turn has its pictures and documents here.
+      const { attachments } = readContent(ownMetadata(event)['parts'])
+      this.#addText(event, { ...SILENCE, role, attachments, isOpen: true })
     },
     REASONING_MESSAGE_START: (event) => {
       const holder = this.#holderOf(event)

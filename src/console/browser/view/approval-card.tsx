@@ -24,6 +24,7 @@ export function ApprovalCard({
   const [edited, setEdited] = useState(before)
   const [why, setWhy] = useState('')
   const [problem, setProblem] = useState('')
+  const said = why.trim() === '' ? {} : { message: why.trim() }
   const allow = (remember: boolean): void => {
     const editedArgs = edited === before ? undefined : parsed(edited)
     if (edited !== before && editedArgs === undefined) {
@@ -31,14 +32,10 @@ export function ApprovalCard({
       return
     }
     setProblem('')
-    const payload = { approved: true, ...(remember ? { remember } : {}), ...(editedArgs && { editedArgs }) }
-    send({ status: 'resolved', payload })
+    const more = { ...(remember ? { remember } : {}), ...(editedArgs && { editedArgs }) }
+    send({ status: 'resolved', payload: { approved: true, ...more, ...said } })
   }
-  const refuse = (): void => {
-    const said = why.trim()
-    const payload = { approved: false, ...(said === '' ? {} : { message: said }) }
-    send({ status: 'resolved', payload })
-  }
+  const refuse = (): void => send({ status: 'resolved', payload: { approved: false, ...said } })
   const root = useRef<HTMLDivElement>(null)
   const areKeysOn = useCardKeys(root, {
     y: () => allow(false),
@@ -79,7 +76,7 @@ export function ApprovalCard({
         </button>
         <input
           aria-label="Reason of a refusal"
-          placeholder="Why not, or what to do instead (the model reads it)"
+          placeholder="Why not, what to do instead, or what else to mind (the model reads it)"
           value={why}
           onInput={({ currentTarget }) => setWhy(currentTarget.value)}
           onKeyDown={(event) => {
