@@ -5,6 +5,7 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
 import { RunnerError } from '../errors.ts'
+import { type FolderLock, lockFolder } from './folder-lock.ts'
 
 /** The first instance's greeting to a later one: its process id and address. */
 const Greeting = z.object({ pid: z.number(), host: z.string(), port: z.number() })
@@ -28,7 +29,10 @@ const CLAIMS_MAX = 3
  * A control plane runs its start command again when the exec stream breaks, while the first process is still running
  * (openshell.md 3.4.3).
  *
- * The lock is a listening socket, which the kernel releases however the process ends.
+ * The lock is a listening socket, and a lock on a file for those who cannot see the socket. The kernel releases both
+ * however the process ends.
+ *
+ * @throws {RunnerError} `internal` when the holder does not answer, or cannot be reached.
  */
 export async function claimFolder(
   stateDirectory: string,
@@ -37,7 +41,12 @@ export async function claimFolder(
   const path = socketPath(stateDirectory)
   for (let attempt = 0; ; attempt++) {
     const server = await listen(path)
-    if (server !== undefined) return { instance: serveInstance(server, self) }
+    if (server !== undefined) {
+      const lock = await lockFolder(stateDirectory)
+      if (lock !== undefined) return { instance: serveInstance(server, lock, self) }
+      server.close()
+      throw outOfReach(stateDirectory)
+    }
     const attached = await attach(path, stateDirectory)
     if (attached !== undefined) return { attached }
     // The holder ended meanwhile: the folder is free, or another process holds it already.
@@ -52,13 +61,20 @@ function silent(stateDirectory: string): RunnerError {
   )
 }
 
+function outOfReach(stateDirectory: string): RunnerError {
+  return new RunnerError(
+    'internal',
+    `Another runner holds the state folder ${stateDirectory}, in another container or network namespace. End it, or use another RUNNER_STATE_DIR.`,
+  )
+}
+
 export interface Attached {
   first: Greeting
   /** The first instance's exit code. 1 when it died without a farewell, as OpenShell reports a death by signal. */
   exitCode: Promise<number>
 }
 
-function serveInstance(server: Server, self: Greeting): Instance {
+function serveInstance(server: Server, lock: FolderLock, self: Greeting): Instance {
   const waiting = new Set<Socket>()
   server.on('connection', (socket) => {
     waiting.add(socket)
@@ -69,6 +85,8 @@ function serveInstance(server: Server, self: Greeting): Instance {
   server.unref()
   return {
     async close(exitCode) {
+      // The lock goes first: whoever gets the socket gets the lock.
+      lock.release()
       server.close()
       await Promise.all([...waiting].map((socket) => sayFarewell(socket, exitCode)))
     },

@@ -126,6 +126,18 @@ const TABLE: [what: string, damage: () => void, outcome: Outcome][] = [
     }),
     'refused',
   ],
+  // As a copy has it that was made while one thread was deleted and another one took its pages.
+  ...[12, 60].map((index): [string, () => void, Outcome] => [
+    `value ${index} of another thread, intact`,
+    change(({ bytes }) => {
+      const text = `${index} ${'x'.repeat(4500)} 0"`
+      const twin = bytes.lastIndexOf(text)
+      const [to, from] = [bytes.lastIndexOf(text, twin - 1), twin].map((at) => Math.floor(at / PAGE) * PAGE)
+      // The head of the first page has its number.
+      bytes.copy(bytes, Number(to) + 24, Number(from) + 24, Number(from) + 3 * PAGE)
+    }),
+    'gap',
+  ]),
   [
     'the last value of a thread',
     change((file) => flip(file, file.placeOf(`60 ${'x'.repeat(9000)}`) + 100)),

@@ -129,6 +129,19 @@ describe('a second runner on the same folder', () => {
     expect(textOf(await run(first.url, runInput('on', 'still there?')))).toBe('You said: still there?')
   })
 
+  test('in another container ends with a sentence and 1: it cannot see the first, nor wait for it', async () => {
+    bench = await openBench({ script: SCRIPT })
+    const first = await bench.start()
+    const second = bench.spawn({}, ['serve'], ['unshare', '--map-root-user', '--net'])
+    expect(await second.exited).toBe(1)
+    expect(second.stderr()).toContain(
+      `Another runner holds the state folder ${bench.state}, in another container or network namespace.`,
+    )
+    expect(textOf(await run(first.url, runInput('on', 'alone?')))).toBe('You said: alone?')
+    await first.stop()
+    expect((await bench.start()).pid).toBeGreaterThan(0)
+  })
+
   test('that is stopped itself does not keep the first from ending', async () => {
     bench = await openBench({ script: SCRIPT })
     const port = await freePort()

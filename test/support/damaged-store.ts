@@ -10,7 +10,7 @@ import { putFacts, putRun, ThreadTable } from '../../src/thread/thread-table.ts'
 import { appendTo, deltas, span } from './event-log.ts'
 
 export const PAGE = 4096
-const THREADS = ['small', 'mixed', 'large']
+const THREADS = ['small', 'mixed', 'twin', 'large']
 
 /** What a seeded store holds, thread by thread. */
 export type Held = Map<string, readonly LogRecord[]>
@@ -22,6 +22,7 @@ export async function seed(directory: string): Promise<Held> {
     gone: () => 3000,
     small: () => 60,
     mixed: (index) => (index % 3 === 0 ? 9000 : 500),
+    twin: (index) => (index % 3 === 0 ? 9000 : 500),
     large: () => 30_000,
   }
   for (const [threadId, sizeOf] of Object.entries(bytes)) {

@@ -47,8 +47,8 @@ export interface Bench {
    * exit code and no stdout of it. Half a second of processor time less.
    */
   open(env?: Record<string, string>): Promise<OpenRunner>
-  /** The same without waiting: for starts that fail. */
-  spawn(env?: Record<string, string>, command?: string[]): StartedProcess
+  /** The same without waiting: for starts that fail. `wrapper` is a command line in front of it. */
+  spawn(env?: Record<string, string>, command?: string[], wrapper?: string[]): StartedProcess
   /** Stops what runs. */
   stop(): Promise<void>
   /** Stops what runs and removes the folder. */
@@ -88,8 +88,11 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
     home,
     state,
     gateway,
-    spawn(env = {}, command = ['serve']) {
-      const started = spawnRunner(command, { cwd: directory, env: environment(env) })
+    spawn(env = {}, command = ['serve'], wrapper = []) {
+      const started = spawnRunner([...wrapper, process.execPath, MAIN, ...command], {
+        cwd: directory,
+        env: environment(env),
+      })
       runners.push(started)
       return started
     },
@@ -146,10 +149,10 @@ type StartedProcess = Omit<RunnerProcess, 'url'>
 
 /** One `agui-runner` process; its stdout is read as log lines. */
 function spawnRunner(
-  command: string[],
+  [file = '', ...words]: string[],
   options: { cwd: string; env: Record<string, string> },
 ): StartedProcess {
-  const child = spawn(process.execPath, [MAIN, ...command], { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(file, words, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
   const lines = new LogLines()
   let stderr = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -102,10 +102,10 @@ function problemOf(directory: string, isReadable: StoreOptions['isReadable'] & {
     if (isMarked && statSync(data).size === 0) return undefined
     const found = inspect(data, {
       isChecked: (table) => !GAPS_ALLOWED.has(table),
-      flawOf(stored, table) {
-        const value = unseal(stored)
+      flawOf(stored, place) {
+        const value = unseal(place, stored)
         if (value === undefined) return 'what was written'
-        return isReadable(table, value) ? undefined : 'what this version writes'
+        return isReadable(place.table, value) ? undefined : 'what this version writes'
       },
     })
     giveUpHoles(data, found)

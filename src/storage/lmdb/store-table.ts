@@ -3,7 +3,7 @@ import { RunnerError, toMessage } from '../../errors.ts'
 import { storeDamaged } from '../damage.ts'
 import type { Gate } from '../gate.ts'
 import { isFull, type Room, storageFull } from './room.ts'
-import { seal, unseal } from './seal.ts'
+import { seal, unseal, type ValuePlace } from './seal.ts'
 
 export interface Codec<V> {
   /** Encodes a value in parts, so that a large value is copied only once. */
@@ -46,6 +46,15 @@ export function writeTogether(claims: Iterable<() => ClaimedWrite>): Promise<unk
   return Promise.all(claimed.map((write) => write.write()))
 }
 
+export interface StoreTableOptions<V> {
+  name: string
+  codec: Codec<V>
+  /** Encodes a key as LMDB has it. */
+  encodeKey(key: Key): Uint8Array
+  room: Room
+  gate: Gate
+}
+
 /** Removals that are committed together; the event loop turns in between. */
 const REMOVALS_TOGETHER = 128
 
@@ -57,16 +66,15 @@ export class StoreTable<V, K extends Key> {
   readonly name: string
   readonly #database: Database<Buffer, K>
   readonly #codec: Codec<V>
+  readonly #encodeKey: StoreTableOptions<V>['encodeKey']
   readonly #room: Room
   readonly #gate: Gate
 
-  constructor(
-    database: Database<Buffer, K>,
-    options: { name: string; codec: Codec<V>; room: Room; gate: Gate },
-  ) {
+  constructor(database: Database<Buffer, K>, options: StoreTableOptions<V>) {
     this.#database = database
     this.name = options.name
     this.#codec = options.codec
+    this.#encodeKey = options.encodeKey
     this.#room = options.room
     this.#gate = options.gate
   }
@@ -74,7 +82,7 @@ export class StoreTable<V, K extends Key> {
   /** Returns undefined when there is no entry. @throws {RunnerError} `storage_damaged`. */
   get(key: K): V | undefined {
     const stored = this.#reading(() => this.#database.get(key))
-    return stored === undefined ? undefined : this.#whole(key, this.#decode(stored))
+    return stored === undefined ? undefined : this.#whole(key, this.#decode(key, stored))
   }
 
   doesExist(key: K): boolean {
@@ -90,7 +98,7 @@ export class StoreTable<V, K extends Key> {
     this.#gate.check()
     try {
       for (const { key, value } of this.#database.getRange(range))
-        yield { key, value: this.#decode(value), bytes: value.length }
+        yield { key, value: this.#decode(key, value), bytes: value.length }
     } catch (error) {
       throw this.#unreadable(error)
     }
@@ -112,7 +120,7 @@ export class StoreTable<V, K extends Key> {
 
   /** @throws {RunnerError} `storage_full`. */
   claimPut(key: K, value: V, { isLast = false }: TableWriteOptions = {}): ClaimedWrite {
-    const bytes = seal(...this.#codec.encode(value))
+    const bytes = seal(this.#placeOf(key), this.#codec.encode(value))
     return this.#claim(bytes.length, isLast, () => this.#database.put(key, bytes))
   }
 
@@ -159,8 +167,12 @@ export class StoreTable<V, K extends Key> {
     }
   }
 
-  #decode(stored: Buffer): V | undefined {
-    const bytes = unseal(stored)
+  #placeOf(key: K): ValuePlace {
+    return { table: this.name, key: this.#encodeKey(key) }
+  }
+
+  #decode(key: K, stored: Buffer): V | undefined {
+    const bytes = unseal(this.#placeOf(key), stored)
     if (bytes === undefined) return undefined
     try {
       return this.#codec.decode(bytes)

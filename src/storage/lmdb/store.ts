@@ -29,6 +29,11 @@ function loadLmdb(): typeof import('lmdb') {
   return createRequire(import.meta.url)('lmdb')
 }
 
+/** Loads the encoding of keys that lmdb itself has loaded. */
+function loadKeyEncoding(): typeof import('ordered-binary') {
+  return createRequire(import.meta.url)('ordered-binary')
+}
+
 const BYTES_CODEC: Codec<Buffer> = { encode: (bytes) => [bytes], decode: (bytes) => bytes }
 
 /**
@@ -39,6 +44,7 @@ export class Store {
   /** The damaged store that this one replaces, and its problem; undefined when there was none. */
   readonly replaced: { setAside: string; problem: string } | undefined
   readonly #root: RootDatabase
+  readonly #encodeKey = loadKeyEncoding().toBufferKey
   readonly #room: Room
   readonly #gate = new Gate()
   readonly #tables = new Map<string, { getStats(): unknown }>()
@@ -81,7 +87,13 @@ export class Store {
 
   table<V, K extends Key>(name: string, codec: Codec<V>): StoreTable<V, K> {
     const database = this.#root.openDB<Buffer, K>({ name, encoding: 'binary' })
-    const table = new StoreTable<V, K>(database, { name, codec, room: this.#room, gate: this.#gate })
+    const table = new StoreTable<V, K>(database, {
+      name,
+      codec,
+      encodeKey: this.#encodeKey,
+      room: this.#room,
+      gate: this.#gate,
+    })
     this.#tables.set(name, table)
     return table
   }

@@ -1,3 +1,5 @@
+import type { ValuePlace } from './seal.ts'
+
 /** A flaw of a data file. `message` goes behind "The store in FOLDER cannot be used: ". */
 export class Damage extends Error {
   override readonly name = 'Damage'
@@ -20,7 +22,7 @@ export interface TreeWalkOptions {
   lastPage: number
   isChecked(table: string): boolean
   /** Returns what a value should be and is not; undefined when it is intact. Called for tables of `isChecked`. */
-  flawOf(value: Buffer, table: string): string | undefined
+  flawOf(value: Buffer, place: ValuePlace): string | undefined
 }
 
 const HEADER_BYTES = 24
@@ -90,7 +92,8 @@ export class TreeWalk {
       this.#tree(name, pageTreeOf(node.page, node.at), Buffer.compare, (entry) => {
         const isBig = (entry.flags & BIG) !== 0
         const value = isChecked || isBig ? this.#value(entry, name, isChecked) : undefined
-        const flaw = isChecked && value !== undefined ? this.#options.flawOf(value, name) : undefined
+        const place = { table: name, key: entry.key }
+        const flaw = isChecked && value !== undefined ? this.#options.flawOf(value, place) : undefined
         if (flaw !== undefined) throw new Damage(`an entry of its table "${name}" is not ${flaw}`)
       })
     })
