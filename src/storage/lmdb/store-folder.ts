@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import {
+  closeSync,
   existsSync,
   lstatSync,
   mkdirSync,
+  openSync,
   renameSync,
   rmSync,
   statSync,
@@ -30,6 +32,7 @@ const LOCK_FILE = 'log.mdb-lock'
 const MARKER = 'opening'
 /** Size of LMDB's table of 126 readers, in bytes. LMDB maps it; on a full disk a missing page raises a signal. */
 const LOCK_BYTES = 3 * 4096
+const REFUSALS = new Set(['EACCES', 'EPERM', 'EROFS'])
 const PROBE_MS = 60_000
 /** Tables of which any value may be lost and reported as a gap. Of the other tables every value is needed. */
 const GAPS_ALLOWED = new Set(['batches', 'blobs'])
@@ -69,7 +72,7 @@ export function prepareStore(
   return { setAside, problem }
 }
 
-/** Writes the marker, which `end` removes: it stays if a signal ends the process in between. */
+/** Writes the marker, which `end` removes: it stays only if a signal ends the process in between. */
 export function markOpening(directory: string): { end(): void } {
   const marker = join(directory, MARKER)
   try {
@@ -79,7 +82,7 @@ export function markOpening(directory: string): { end(): void } {
     if (!existsSync(lock) || statSync(lock).size < LOCK_BYTES) writeFileSync(lock, Buffer.alloc(LOCK_BYTES))
   } catch (error) {
     if (isFull(error)) throw storageFull(join(directory, LOCK_FILE), error)
-    throw unusable(directory, toMessage(error))
+    throw isRefused(error) ? notPermitted(directory, error) : unusable(directory, toMessage(error))
   }
   return { end: () => rmSync(marker, { force: true }) }
 }
@@ -98,6 +101,7 @@ function problemOf(directory: string, isReadable: StoreOptions['isReadable'] & {
     const isMarked = existsSync(join(directory, MARKER))
     if (!existsSync(data))
       return !isMarked && existsSync(join(directory, LOCK_FILE)) ? `${DATA_FILE} in it is gone` : undefined
+    for (const name of [DATA_FILE, LOCK_FILE]) checkWritable(join(directory, name))
     // The process ended while it created the file: nothing was in it.
     if (isMarked && statSync(data).size === 0) return undefined
     const found = inspect(data, {
@@ -113,10 +117,7 @@ function problemOf(directory: string, isReadable: StoreOptions['isReadable'] & {
   } catch (error) {
     if (isFull(error)) throw storageFull(directory, error)
     if (error instanceof Damage) return error.message
-    if (hasCode(error, 'EACCES', 'EPERM', 'EROFS')) {
-      const message = `The store in ${directory} cannot be opened: ${toMessage(error)}. Give user ${process.getuid?.()} access to it, or name another RUNNER_STATE_DIR.`
-      throw new RunnerError('storage_damaged', message, { cause: error })
-    }
+    if (isRefused(error)) throw notPermitted(directory, error)
     return toMessage(error)
   }
 }
@@ -152,6 +153,17 @@ export function probeStore(path: string): string | undefined {
   return `the last start ended while it was opened, and a process that reads it ${end}`
 }
 
-function hasCode(error: unknown, ...codes: string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code))
+/** LMDB opens its files for writing. @throws the system's error when this user may not. */
+function checkWritable(path: string): void {
+  if (existsSync(path)) closeSync(openSync(path, 'r+'))
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && REFUSALS.has(String(error.code))
+}
+
+/** Such a store may be whole, so it is never set aside. */
+function notPermitted(directory: string, cause: unknown): RunnerError {
+  const message = `The store in ${directory} cannot be opened: ${toMessage(cause)}. Give user ${process.geteuid?.()} access to it, or name another RUNNER_STATE_DIR.`
+  return new RunnerError('storage_damaged', message, { cause })
 }

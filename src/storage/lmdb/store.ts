@@ -72,11 +72,12 @@ export class Store {
         pageBytes: figure('pageSize'),
         lastPage: () => figure('lastPageNumber'),
       })
-      opening.end()
       reserve(room)
       return new Store(root, room, replaced)
     } catch (error) {
       throw error instanceof RunnerError ? error : unusable(directory, toMessage(error))
+    } finally {
+      opening.end()
     }
   }
 
