@@ -1,20 +1,23 @@
-// A real browser for the pages: Debian's chromium, installed when that may be; nothing is downloaded by npm.
+// A real browser for the pages: Debian's chromium, installed when that may be; nothing is downloaded by npm. Its headless
+// shell is the same engine without the browser around it, for a third of the processor time less.
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { type Browser, chromium, type Page } from 'playwright-core'
 
-const CHROMIUM = '/usr/bin/chromium'
+const PROGRAMS = ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'] as const
 const APT = '/usr/bin/apt-get'
 const INSTALL_MS_MAX = 300_000
 
 /** Why the suite cannot run here; undefined when it can. A failure where CI=true. */
 export function missingChromium(): string | undefined {
-  if (!existsSync(CHROMIUM)) install()
-  if (existsSync(CHROMIUM)) return undefined
-  const reason = `${CHROMIUM} is not there and cannot be installed`
+  if (program() === undefined) install()
+  if (program() !== undefined) return undefined
+  const reason = `${PROGRAMS.join(' and ')} are not there and cannot be installed`
   if (process.env['CI'] === 'true') throw new Error(reason)
   return reason
 }
+
+const program = (): string | undefined => PROGRAMS.find((path) => existsSync(path))
 
 function install(): void {
   if (process.getuid?.() !== 0 || !existsSync(APT)) return
@@ -22,7 +25,7 @@ function install(): void {
   const options = { timeout: INSTALL_MS_MAX, stdio: 'ignore', env } as const
   try {
     execFileSync(APT, ['update', '-qq'], options)
-    execFileSync(APT, ['install', '-y', '-qq', 'chromium'], options)
+    execFileSync(APT, ['install', '-y', '-qq', 'chromium-headless-shell'], options)
   } catch {
     // What is missing then is told by name.
   }
@@ -31,7 +34,7 @@ function install(): void {
 /** With a new profile in TMPDIR, which goes when the browser closes. */
 export function openBrowser(more: readonly string[] = []): Promise<Browser> {
   return chromium.launch({
-    executablePath: CHROMIUM,
+    executablePath: program() ?? PROGRAMS[0],
     args: [
       '--no-sandbox',
       '--disable-gpu',
