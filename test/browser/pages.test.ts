@@ -273,7 +273,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await seen(card.getByText('touch made-by-bash').first())
     await say(page, 'first things first')
     await seen(page.getByText('Answer the question above first; what you have written stays.'))
-    await card.getByRole('textbox', { name: 'Reason of a refusal' }).fill('not in my house')
+    await card.getByRole('textbox', { name: 'Words to the model' }).fill('not in my house')
     await card.getByRole('button', { name: /^Refuse/ }).click()
     await seen(articles(page, 'not in my house'))
     expect(existsSync(join(bench.workspace, 'made-by-bash'))).toBe(false)

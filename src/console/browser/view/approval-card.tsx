@@ -75,7 +75,7 @@ export function ApprovalCard({
           Refuse <kbd>n</kbd>
         </button>
         <input
-          aria-label="Reason of a refusal"
+          aria-label="Words to the model"
           placeholder="Why not, what to do instead, or what else to mind (the model reads it)"
           value={why}
           onInput={({ currentTarget }) => setWhy(currentTarget.value)}
