@@ -7,6 +7,7 @@ import { bodyOf, type ClientEvent, events, frames, post, run, runInput, textOf }
 import { claudeOf, PATIENT } from '../support/processes.ts'
 import { freePort, RedisServer } from '../support/redis-server.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { ALL_SIGNALS } from '../support/signals.ts'
 
 const SCRIPT: Script = {
   rules: [
@@ -158,7 +159,9 @@ test('what waits for somebody moves as well: an approval, a client’s tool, the
   }
 })
 
-test('the run of a dead runner ends for its readers though nobody takes the thread, and its runner goes on when it is back', async () => {
+const DEAD =
+  'the run of a dead runner ends for its readers though nobody takes the thread, and its runner goes on when it is back'
+test.runIf(ALL_SIGNALS)(DEAD, async () => {
   const first = await start('first')
   const reader = bench.spawn({ EVENT_LOG_URL: redis.url, THREAD_LEASE_MS: '1000' }, ['read'])
   const url = String((await reader.line(({ msg }) => msg === 'listening'))['url'])
@@ -192,7 +195,9 @@ test('the run of a dead runner ends for its readers though nobody takes the thre
   expect(textOf(words)).toBe('You said: said before')
 })
 
-test('a runner that was stopped for longer than its lease leaves the thread to the other, and lives on', async () => {
+const STOPPED =
+  'a runner that was stopped for longer than its lease leaves the thread to the other, and lives on'
+test.runIf(ALL_SIGNALS)(STOPPED, async () => {
   const first = await start('first')
   const second = await start('second')
   const hanging = await post(first.url, runInput('fenced', 'hang on'))

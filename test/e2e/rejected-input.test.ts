@@ -13,6 +13,7 @@ import {
   userMessage,
 } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { ALL_SIGNALS, oneOrAll } from '../support/signals.ts'
 
 /** A provider that refuses a request as long as the words are in it, as the Messages API does. */
 const refusing = (holds: string, message: string): Script['rules'][number] => ({
@@ -185,7 +186,7 @@ test.each([
   expect(given()).not.toMatch(/QXBLANK|QXLONG|QXLOOK/)
 })
 
-test.each([false, true])('results of parallel client tools, after a kill: %s', async (isKilled) => {
+test.each(oneOrAll([false, true]))('results of parallel client tools, after a kill: %s', async (isKilled) => {
   const threadId = `results-${isKilled}`
   const tools = ['left', 'right'].map((name) => ({ name, description: name, parameters: { type: 'object' } }))
   const input = (messages: unknown[]) => ({ ...runInput(threadId), tools, messages })
@@ -215,30 +216,33 @@ test.each([false, true])('results of parallel client tools, after a kill: %s', a
   expect(given()).not.toContain('QXBLANK')
 })
 
-test('a kill between a steered message and its refusal costs no conversation', async () => {
-  const threadId = 'steered-crash'
-  await say(threadId, 'GOOD')
-  const running = post(runner.url, runInput(threadId, `gated ${threadId}`)).catch(() => undefined)
-  await bench.gateway.waitForRequest(
-    ({ body }) => JSON.stringify(body)?.includes(`gated ${threadId}`) === true,
-    AbortSignal.timeout(60_000),
-  )
-  await postTo(threadId, 'QXHANG QXLATER', 'steer')
-  bench.gateway.open(threadId)
-  await bench.gateway.waitForRequest(
-    ({ body }) => /steered-crash.*QXLATER/s.test(JSON.stringify(body)),
-    AbortSignal.timeout(60_000),
-  )
-  // The log has it: it waits no more.
-  for await (const { event } of frames(await fetch(`${runner.url}/sessions/${threadId}/events`)))
-    if (event.type === 'TEXT_MESSAGE_START' && event['role'] === 'user') break
-  await runner.stop('SIGKILL')
-  await running
-  bench.gateway.use({
-    rules: [refusing('QXLATER', 'messages: text content blocks must be non-empty'), ...rules],
-  })
-  runner = await bench.start()
-  expect((await say(threadId, 'NEXT')).at(-1)).toMatchObject(success)
-  expect(given()).toMatch(/GOOD.*NEXT/s)
-  expect(given()).not.toContain('QXLATER')
-})
+test.runIf(ALL_SIGNALS)(
+  'a kill between a steered message and its refusal costs no conversation',
+  async () => {
+    const threadId = 'steered-crash'
+    await say(threadId, 'GOOD')
+    const running = post(runner.url, runInput(threadId, `gated ${threadId}`)).catch(() => undefined)
+    await bench.gateway.waitForRequest(
+      ({ body }) => JSON.stringify(body)?.includes(`gated ${threadId}`) === true,
+      AbortSignal.timeout(60_000),
+    )
+    await postTo(threadId, 'QXHANG QXLATER', 'steer')
+    bench.gateway.open(threadId)
+    await bench.gateway.waitForRequest(
+      ({ body }) => /steered-crash.*QXLATER/s.test(JSON.stringify(body)),
+      AbortSignal.timeout(60_000),
+    )
+    // The log has it: it waits no more.
+    for await (const { event } of frames(await fetch(`${runner.url}/sessions/${threadId}/events`)))
+      if (event.type === 'TEXT_MESSAGE_START' && event['role'] === 'user') break
+    await runner.stop('SIGKILL')
+    await running
+    bench.gateway.use({
+      rules: [refusing('QXLATER', 'messages: text content blocks must be non-empty'), ...rules],
+    })
+    runner = await bench.start()
+    expect((await say(threadId, 'NEXT')).at(-1)).toMatchObject(success)
+    expect(given()).toMatch(/GOOD.*NEXT/s)
+    expect(given()).not.toContain('QXLATER')
+  },
+)

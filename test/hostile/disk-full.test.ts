@@ -6,6 +6,7 @@ import type { Script } from '../../src/mock/script.ts'
 import { messagesOf } from '../support/agui-replay.ts'
 import { bodyOf, type ClientEvent, events, frames, post, run, runInput } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { oneOrAll } from '../support/signals.ts'
 import { type DiskKind, SmallDisk } from '../support/small-disk.ts'
 
 const MIB = 1024 * 1024
@@ -50,10 +51,12 @@ async function isRefused({ url }: RunnerProcess, threadId: string): Promise<void
   expect(checks).toContainEqual({ name: 'state', ok: false, message: expect.stringContaining(bench.state) })
 }
 
-describe.each<[DiskKind, number]>([
-  ['tmpfs', 4 * MIB],
+const DISKS: readonly [kind: DiskKind, bytes: number][] = [
   ['ext4', 16 * MIB],
-])('a state folder on %s', (kind, bytes) => {
+  ['tmpfs', 4 * MIB],
+]
+
+describe.each(oneOrAll(DISKS))('a state folder on %s', (kind, bytes) => {
   test('that fills up ends the run, keeps what was told, and works again when there is room', async () => {
     bench = await openBench({ script: SCRIPT })
     disk = SmallDisk.mount(kind, bench.state, bytes)
@@ -109,10 +112,7 @@ describe.each<[DiskKind, number]>([
   })
 })
 
-describe.each<[DiskKind, number]>([
-  ['tmpfs', 4 * MIB],
-  ['ext4', 16 * MIB],
-])('a workspace on %s that is full', (kind, bytes) => {
+describe.each(oneOrAll(DISKS.toReversed()))('a workspace on %s that is full', (kind, bytes) => {
   test('refuses what is written to it, keeps what was there, and says why', async () => {
     bench = await openBench()
     disk = SmallDisk.mount(kind, bench.workspace, bytes)

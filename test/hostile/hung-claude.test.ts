@@ -7,6 +7,7 @@ import { missingNeed } from '../sandbox/needs.ts'
 import { bodyOf, events, frames, post, run, runInput, textOf } from '../support/client.ts'
 import { claudeOf, pidOf, processesWith, readProcess } from '../support/processes.ts'
 import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
+import { oneOrAll } from '../support/signals.ts'
 
 const LONG = '600000'
 /** A hung process makes no use of the time that it is given. */
@@ -58,7 +59,7 @@ const OTHER_SETTINGS = {
 }
 
 describe('a run with', () => {
-  test.each(Object.entries(OTHER_SETTINGS))(
+  test.each(oneOrAll(Object.entries(OTHER_SETTINGS)))(
     '%s ends at the limit; the next one goes on',
     async (name, props) => {
       const threadId = `limit ${name}`
@@ -80,18 +81,21 @@ describe('a run with', () => {
     expect(isLiving(pid)).toBe(false)
   })
 
-  test.each(Object.entries(OTHER_SETTINGS))('%s ends at once when it is interrupted', async (name, props) => {
-    const threadId = `interrupt ${name}`
-    await openHung(patient, threadId)
-    const reading = frames(await post(patient.url, { ...runInput(threadId, 'again'), ...props }))
-    expect((await reading.next()).value?.event.type).toBe('RUN_STARTED')
-    const answer = await post(`${patient.url}/sessions/${encodeURIComponent(threadId)}/interrupt`, {})
-    expect(answer.status).toBe(200)
-    expect((await reading.next()).value?.event).toMatchObject({
-      type: 'RUN_FINISHED',
-      outcome: { type: 'cancelled' },
-    })
-  })
+  test.each(oneOrAll(Object.entries(OTHER_SETTINGS).toReversed()))(
+    '%s ends at once when it is interrupted',
+    async (name, props) => {
+      const threadId = `interrupt ${name}`
+      await openHung(patient, threadId)
+      const reading = frames(await post(patient.url, { ...runInput(threadId, 'again'), ...props }))
+      expect((await reading.next()).value?.event.type).toBe('RUN_STARTED')
+      const answer = await post(`${patient.url}/sessions/${encodeURIComponent(threadId)}/interrupt`, {})
+      expect(answer.status).toBe(200)
+      expect((await reading.next()).value?.event).toMatchObject({
+        type: 'RUN_FINISHED',
+        outcome: { type: 'cancelled' },
+      })
+    },
+  )
 
   test('another model ends at RUN_TIMEOUT_MS too', async () => {
     // Enough for the run before it on a machine that is busy.

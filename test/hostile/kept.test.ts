@@ -6,6 +6,7 @@ import type { Script } from '../../src/mock/script.ts'
 import { bodyOf, type ClientEvent, frames, post, runInput, textOf } from '../support/client.ts'
 import { claudeOf } from '../support/processes.ts'
 import { type Bench, openBench } from '../support/runner.ts'
+import { oneOrAll } from '../support/signals.ts'
 
 const MIB = 1024 * 1024
 const SCRIPT: Script = {
@@ -89,7 +90,7 @@ test('a steered message is pending in the stream at once, for every reader', asy
   expect(description).toMatchObject({ runId, queue: [{ messageIds: [messageId] }] })
 })
 
-test.each(['SIGKILL', 'SIGTERM'] as const)(
+test.each(oneOrAll(['SIGKILL', 'SIGTERM'] as const))(
   'a steered message that a runner which got %s had not taken in is a run of its own after the restart',
   async (signal) => {
     const { runner, messageId } = await steered('turn left')

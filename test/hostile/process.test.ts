@@ -10,6 +10,7 @@ import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import { bodyOf, frames, post, run, runInput, textOf } from '../support/client.ts'
 import { PATIENT, pidOf } from '../support/processes.ts'
 import { type Bench, openBench } from '../support/runner.ts'
+import { ALL_SIGNALS, oneOrAll } from '../support/signals.ts'
 
 let bench: Bench
 afterEach(() => bench.close())
@@ -65,40 +66,44 @@ function remove(folder: string): void {
 }
 
 describe('the state folder', () => {
-  test.each([
-    ['removed', remove],
-    ['emptied', (state: string) => remove(join(state, 'store'))],
+  const BEFALLS: readonly (readonly [what: string, befall: (state: string) => void])[] = [
     [
       'replaced by another',
-      (state: string) => {
+      (state) => {
         renameSync(state, `${state}.away`)
         mkdirSync(join(state, 'store'), { recursive: true })
       },
     ],
-  ])('%s under the runner is noticed, told, and ends it in order', async (_what, befall) => {
-    bench = await openBench({ script: SCRIPT })
-    const runner = await bench.start()
-    const response = await post(runner.url, runInput('open', 'hang on'))
-    const reader = frames(response)
-    // Until Claude Code is at work: it has a folder of its own in there.
-    for (let type: string | undefined; type !== 'TEXT_MESSAGE_CONTENT'; )
-      type = (await reader.next()).value?.event.type
-    befall(bench.state)
-    const ready = await fetch(`${runner.url}/ready`)
-    const { checks } = await bodyOf(ready)
-    expect(ready.status).toBe(503)
-    expect(checks).toContainEqual({
-      name: 'state',
-      ok: false,
-      message: expect.stringContaining(`RUNNER_STATE_DIR (${bench.state}) was removed or replaced`),
-    })
-    const rest = []
-    for await (const { event } of reader) rest.push(event)
-    expect(rest.at(-1)).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'cancelled' } })
-    expect(await runner.exited).toBe(1)
-    const told = await runner.line(({ msg }) => String(msg).includes('was removed or replaced'))
-    expect(told['msg']).toContain('Start the runner again')
-  })
+    ['removed', remove],
+    ['emptied', (state) => remove(join(state, 'store'))],
+  ]
+  test.each(oneOrAll(BEFALLS))(
+    '%s under the runner is noticed, told, and ends it in order',
+    async (_what, befall) => {
+      bench = await openBench({ script: SCRIPT })
+      const runner = await bench.start()
+      const response = await post(runner.url, runInput('open', 'hang on'))
+      const reader = frames(response)
+      // Until Claude Code is at work: it has a folder of its own in there.
+      for (let type: string | undefined; type !== 'TEXT_MESSAGE_CONTENT'; )
+        type = (await reader.next()).value?.event.type
+      befall(bench.state)
+      const ready = await fetch(`${runner.url}/ready`)
+      const { checks } = await bodyOf(ready)
+      expect(ready.status).toBe(503)
+      expect(checks).toContainEqual({
+        name: 'state',
+        ok: false,
+        message: expect.stringContaining(`RUNNER_STATE_DIR (${bench.state}) was removed or replaced`),
+      })
+      const rest = []
+      for await (const { event } of reader) rest.push(event)
+      expect(rest.at(-1)).toMatchObject({ type: 'RUN_FINISHED', outcome: { type: 'cancelled' } })
+      expect(await runner.exited).toBe(1)
+      const told = await runner.line(({ msg }) => String(msg).includes('was removed or replaced'))
+      expect(told['msg']).toContain('Start the runner again')
+    },
+  )
 })
 
 describe('a second runner on the same folder', () => {
@@ -142,7 +147,7 @@ describe('a second runner on the same folder', () => {
     expect((await bench.start()).pid).toBeGreaterThan(0)
   })
 
-  test('that is stopped itself does not keep the first from ending', async () => {
+  test.runIf(ALL_SIGNALS)('that is stopped itself does not keep the first from ending', async () => {
     bench = await openBench({ script: SCRIPT })
     const port = await freePort()
     const first = await bench.start({ AGUI_PORT: port })
@@ -196,24 +201,28 @@ describe('the pid that a person has of npm start', () => {
     }
   }
 
-  const MORE = process.env['AGUI_SIGNALS'] === 'all' ? (['SIGHUP', 'SIGINT', 'SIGKILL'] as const) : []
+  test.each(oneOrAll(['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGKILL'] as const))(
+    '%s ends the server',
+    async (signal) => {
+      bench = await openBench()
+      const { npm, ended } = await npmStart()
+      expect(livingOf(bench).length).toBeGreaterThan(1)
+      npm.kill(signal)
+      await ended
+      await expect.poll(() => livingOf(bench), PATIENT).toEqual([])
+    },
+  )
 
-  test.each(['SIGTERM' as const, ...MORE])('%s ends the server', async (signal) => {
-    bench = await openBench()
-    const { npm, ended } = await npmStart()
-    expect(livingOf(bench).length).toBeGreaterThan(1)
-    npm.kill(signal)
-    await ended
-    await expect.poll(() => livingOf(bench), PATIENT).toEqual([])
-  })
-
-  test('Ctrl-C, which reaches the whole group and comes once more from npm, ends it in good order', async () => {
-    bench = await openBench()
-    const { npm, ended } = await npmStart()
-    process.kill(-pidOf(npm.pid), 'SIGINT')
-    expect(await ended).toEqual([0, null])
-    expect(livingOf(bench)).toEqual([])
-  })
+  test.runIf(ALL_SIGNALS)(
+    'Ctrl-C, which reaches the whole group and comes once more from npm, ends it in good order',
+    async () => {
+      bench = await openBench()
+      const { npm, ended } = await npmStart()
+      process.kill(-pidOf(npm.pid), 'SIGINT')
+      expect(await ended).toEqual([0, null])
+      expect(livingOf(bench)).toEqual([])
+    },
+  )
 })
 
 function wake(pid: number): void {

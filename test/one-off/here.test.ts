@@ -5,6 +5,7 @@ import type { Script } from '../../src/mock/script.ts'
 import { oneOff, startOneOff } from '../support/one-off.ts'
 import { claudeOf } from '../support/processes.ts'
 import { type Bench, openBench } from '../support/runner.ts'
+import { oneOrAll } from '../support/signals.ts'
 
 const SCRIPT: Script = {
   rules: [
@@ -72,7 +73,7 @@ test('what fails is told by its code, and is 3', async () => {
 })
 
 describe('a run that is ended from outside is cancelled, with what it said', () => {
-  test.each(['SIGINT', 'SIGTERM'] as const)('by %s', async (signal) => {
+  test.each(oneOrAll(['SIGINT', 'SIGTERM'] as const))('by %s', async (signal) => {
     const { child, exited, has, stdout, stderr } = startOneOff(bench, ['--here', '-p', 'slow'])
     await has('stdout', 'one')
     child.kill(signal)

@@ -72,8 +72,8 @@ describe.skipIf(skipped)(`in a container${reason === undefined ? '' : ` (${reaso
 
   brokenCases(() => outside)
   searchCases(() => outside)
-  actionCases(() => outside)
   describe.runIf(ALL_CONTAINERS)('the whole', () => {
+    actionCases(() => outside)
     pushCases(() => outside)
     cloudCases(() => outside)
     parallelCases(() => outside)

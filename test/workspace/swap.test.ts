@@ -40,7 +40,7 @@ const swap = () => {
 }
 swap()
 `
-const TURNS = 200 * VOLUME
+const TURNS = 60 * VOLUME
 
 let place: Place
 
