@@ -1,6 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import type { Bench } from './runner.ts'
+import { BRIEF, type Bench } from './runner.ts'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
 
@@ -47,6 +47,7 @@ export function startOneOff(bench: Bench, args: readonly string[], options: OneO
       PATH: process.env['PATH'] ?? '',
       TMPDIR: bench.directory,
       HOME: bench.home,
+      ...BRIEF,
       ...bench.gateway.environment,
       // The mock stands in for a sandbox that is enforced.
       OPENSHELL_SANDBOX: '1',
