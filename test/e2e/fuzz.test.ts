@@ -14,6 +14,7 @@ import {
   sendRaw,
 } from '../support/fuzz.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { VOLUME } from '../support/volume.ts'
 
 interface Operation extends FuzzOperation {
   operationId: string
@@ -107,10 +108,12 @@ function parseJson(text: string): unknown {
 }
 
 test('whatever is asked of a documented route is answered in time, as documented, and never with a 500', async () => {
-  const queue = operations.flatMap((operation, index) =>
+  const all = operations.flatMap((operation, index) =>
     requestsFor(resolveBody(operation), SEED + index).map((asked) => ({ asked, operation })),
   )
-  const asked = queue.length
+  expect(all.length).toBeGreaterThan(2000)
+  // Every third of them, and all with AGUI_VOLUME=5.
+  const queue = all.filter((_, index) => VOLUME >= 5 || index % 3 === SEED % 3)
   const problems: string[] = []
   const work = async (): Promise<void> => {
     for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
@@ -125,7 +128,6 @@ test('whatever is asked of a documented route is answered in time, as documented
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, work))
-  expect(asked).toBeGreaterThan(2000)
   expect([...new Set(problems)]).toEqual([])
 }, 60_000)
 

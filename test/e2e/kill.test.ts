@@ -6,6 +6,7 @@ import { type ClientEvent, post, run, runInput, textOf } from '../support/client
 import { createRandom } from '../support/random.ts'
 import { RedisServer } from '../support/redis-server.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { oneOrAll } from '../support/signals.ts'
 import { Witness } from '../support/witness.ts'
 
 const KILLS = Number(process.env['AGUI_KILLS'] ?? 6)
@@ -121,10 +122,12 @@ interface Store {
 
 const embedded = async (): Promise<Store> => ({ env: {}, killed: async () => {}, close: async () => {} })
 
-test.each([
-  ['the embedded store', KILLS, embedded],
-  ['Redis', Math.ceil(KILLS / 2), inRedis],
-])(
+test.each(
+  oneOrAll([
+    ['the embedded store', KILLS, embedded] as const,
+    ['Redis', Math.ceil(KILLS / 2), inRedis] as const,
+  ]),
+)(
   'with %s, killed at %i random moments, the runner loses nothing that anybody saw',
   {
     timeout: KILLS * 10_000,

@@ -2,33 +2,35 @@ import { createHash } from 'node:crypto'
 import { relative } from 'node:path'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-/** These take longest: engines, an image, a browser. They begin before everything else. */
+/** These take longest: an engine, an image, browsers. They begin before everything else. */
 const LONGEST = new Set([
   'test/browser/pages.test.ts',
-  'test/devcontainer/up.test.ts',
+  'test/browser/states.test.ts',
   'test/e2e/workspace-setup.test.ts',
+  'test/examples/apps.test.ts',
   'test/image/tree.test.ts',
   'test/outside/launch.test.ts',
 ])
 /** Each takes tens of seconds. Begun last, one of them would keep a single worker busy when everything else is done. */
 const LONG = new Set([
-  'test/browser/states.test.ts',
   'test/e2e/approvals.test.ts',
-  'test/e2e/binary.test.ts',
   'test/e2e/first-prompt.test.ts',
+  'test/e2e/kill.test.ts',
   'test/e2e/lives.test.ts',
-  'test/e2e/moved-thread.test.ts',
-  'test/e2e/older-clients.test.ts',
   'test/e2e/rejected-input.test.ts',
+  'test/e2e/switches.test.ts',
   'test/e2e/volume.test.ts',
-  'test/examples/apps.test.ts',
+  'test/github-app/token.test.ts',
+  'test/hostile/git-later.test.ts',
   'test/hostile/hung-claude.test.ts',
+  'test/hostile/kept.test.ts',
   'test/hostile/process.test.ts',
   'test/mock/claude-code.test.ts',
   'test/one-off/here.test.ts',
   'test/sandbox/escapes.test.ts',
-  'test/sandbox/runner.test.ts',
+  'test/workspace/repositories.test.ts',
   'test/workspace/revisions.test.ts',
+  'test/wrappers/model-route.test.ts',
 ])
 
 /** The long files first; within each group a random order by the seed, so that no file comes to lean on another. */

@@ -1,6 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { BRIEF, type Bench } from './runner.ts'
+import { type Bench, BRIEF } from './runner.ts'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
 
