@@ -306,7 +306,10 @@ test('while a long history is gathered the event loop goes on turning', async ()
   const storage = await folder.open()
   const big = 'x'.repeat(2000)
   await appendTo(storage, 'thread-1', 'r', [STARTED])
-  for (let index = 0; index < 3000; index++) await appendTo(storage, 'thread-1', 'r', text(`m${index}`, big))
+  for (let from = 0; from < 3000; from += 20) {
+    const events = Array.from({ length: 20 }, (_, index) => text(`m${from + index}`, big)).flat()
+    await appendTo(storage, 'thread-1', 'r', events)
+  }
   let turns = 0
   const ticking = setInterval(() => {
     turns += 1
