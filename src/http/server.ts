@@ -11,7 +11,7 @@ import type { DocumentedRoute } from './document/openapi.ts'
 import { allowOrigins } from './doors/cors.ts'
 import { checkHostAndOrigin, checkToken, type DoorOptions } from './doors/doors.ts'
 import { createErrorHandler, createNotFoundHandler } from './doors/error-answers.ts'
-import { forwardElsewhere } from './doors/forward-elsewhere.ts'
+import { forwardElsewhere, type Whereabouts } from './doors/forward-elsewhere.ts'
 import { readForwarded } from './doors/forwarded.ts'
 import { parseJsonBody } from './doors/json-body.ts'
 import { limitRequest, RateLimit } from './doors/rate-limit.ts'
@@ -46,6 +46,7 @@ export interface ServerOptions
   requestBodyBytesMax: number
   /** Whether requests for a thread that lives on another runner are forwarded to that runner. */
   forwardRuns: boolean
+  whereabouts: Whereabouts
   /** Upper bound of the requests from one address. Pages, probes and other routes are counted separately. */
   requestsPerMinuteMax: number
   /** Upper bound of the requests from one address that the checks of Host, Origin and token refuse. */
@@ -68,7 +69,7 @@ const NO_COMPILERS = {
 /** Builds the server with all its routes. It never listens: a `Listener` gives it its requests and handshakes. */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const answerError = createErrorHandler(options.redactor)
-  const handleError = options.forwardRuns ? forwardElsewhere(answerError) : answerError
+  const handleError = options.forwardRuns ? forwardElsewhere(answerError, options.whereabouts) : answerError
   const { trustedProxies = [], allowedOrigins } = options
   const app = Fastify({
     loggerInstance: options.logger,

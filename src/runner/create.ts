@@ -98,6 +98,7 @@ async function open(options: RunnerOptions, opened: CloseStack): Promise<Runner>
   server = await openServer({
     ...options,
     ...{ redactor, enforcement, log, threads, blobs: storage.blobs, workspace },
+    whereabouts: (threadId) => storage.tenancy.whereabouts(threadId),
     isAsking: permissionMode !== 'never-ask',
     checks: readinessOf({ ...options, ...parts, redactor, agent, link }),
     metrics: async () => (await metrics()).read(),

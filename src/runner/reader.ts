@@ -72,6 +72,7 @@ async function open(
     log,
     blobs,
     threads: new ReadThreads(storage, stored),
+    whereabouts: (threadId) => storage.tenancy.whereabouts(threadId),
     checks: async () => [checkOf(await attempt('state', () => checkRoom(storage)), redactor)],
     metrics: async () => (await metrics()).read(),
     subscribers: new Subscribers({ ...limits, log, keepaliveMs: limits.sseKeepaliveMs }),

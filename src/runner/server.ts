@@ -15,7 +15,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { Threads } from '../thread/threads.ts'
 import type { Workspace } from '../workspace/workspace.ts'
 
-interface Served extends Pick<ServerOptions, 'checks' | 'metrics'> {
+interface Served extends Pick<ServerOptions, 'checks' | 'metrics' | 'whereabouts'> {
   config: Config
   listener: Listener
   version: string
@@ -40,7 +40,7 @@ export interface OpenServer {
 
 /** Builds the HTTP server. Only the checks of each request get the token. */
 export async function openServer(parts: Served): Promise<OpenServer> {
-  const { config, listener, redactor, log, threads, blobs, workspace, checks, metrics } = parts
+  const { config, listener, redactor, log, threads, blobs, workspace, checks, metrics, whereabouts } = parts
   const { limits, sessionId } = config
   const logger = parts.logger.child({})
   const app = await buildServer({
@@ -52,6 +52,7 @@ export async function openServer(parts: Served): Promise<OpenServer> {
     blobs,
     checks,
     metrics,
+    whereabouts,
     subscribers: new Subscribers({ ...limits, log, keepaliveMs: limits.sseKeepaliveMs }),
     capabilities: describeCapabilities(parts),
     platform: openPlatform({

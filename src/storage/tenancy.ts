@@ -20,7 +20,7 @@ export interface Tenancy {
   /**
    * Makes this process the thread's writer. Safe to call twice.
    *
-   * @throws {RunnerError} `elsewhere`, with the other runner's `url` in `details`; `storage_full`, `storage_damaged`,
+   * @throws {RunnerError} `elsewhere`, with `threadId` and the other runner's `url` in `details`; `storage_full`, `storage_damaged`,
    * `storage_unavailable`.
    */
   claim(threadId: string): Promise<void>

@@ -199,13 +199,19 @@ const STOPPED =
   'a runner that was stopped for longer than its lease leaves the thread to the other, and lives on'
 test.runIf(ALL_SIGNALS)(STOPPED, async () => {
   const first = await start('first')
-  const second = await start('second')
+  const second = await start('second', { FORWARD_RUNS: 'true' })
   const hanging = await post(first.url, runInput('fenced', 'hang on'))
   const seen: ClientEvent[] = []
   for await (const { event } of frames(hanging)) {
     seen.push(event)
     if (event.type === 'TEXT_MESSAGE_CONTENT') {
       process.kill(first.pid, 'SIGSTOP')
+      // Forwarded to the first one, which takes the request and does not answer.
+      const forwarded = await post(second.url, runInput('fenced', 'go on'))
+      expect([forwarded.status, await bodyOf(forwarded)]).toEqual([
+        409,
+        { error: { code: 'elsewhere', message: expect.stringContaining('send this again') } },
+      ])
       await runWhenFree(second.url, runInput('fenced', 'go on'))
       process.kill(first.pid, 'SIGCONT')
     }

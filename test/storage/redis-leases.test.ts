@@ -48,7 +48,7 @@ test('a thread has one writer; another is told where it lives, and has it when i
   await appendTo(a, 't', 'r', deltas(3))
   await expect(b.tenancy.claim('t')).rejects.toMatchObject({
     code: 'elsewhere',
-    details: { url: 'http://a' },
+    details: { threadId: 't', url: 'http://a' },
   })
   await expect(appendTo(b, 't', 'r', [delta('b')])).rejects.toMatchObject({ code: 'elsewhere' })
   await expect(b.drop('t')).rejects.toMatchObject({ code: 'elsewhere' })

@@ -91,6 +91,7 @@ export async function openScriptedRunner(
     ...parts,
     ...{ config, listener, env, version: '0', threads, isAsking: true },
     workspace: await prepareWorkspace({ config, env, logger, storage }),
+    whereabouts: (threadId) => storage.tenancy.whereabouts(threadId),
     checks: async () => [],
     metrics: async () => ({ contentType: 'text/plain', text: '' }),
   })

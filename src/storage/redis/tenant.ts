@@ -26,7 +26,7 @@ export function elsewhere(threadId: string, lease = ''): RunnerError {
   const url = parsed?.success === true ? parsed.data.url : undefined
   const where = url === undefined ? 'another runner' : `the runner at ${url}`
   const message = `Thread "${threadId}" lives on ${where}: send this there, or wait until that one has given it up.`
-  return new RunnerError('elsewhere', message, url === undefined ? {} : { details: { url } })
+  return new RunnerError('elsewhere', message, url === undefined ? {} : { details: { threadId, url } })
 }
 
 export function nowhere(threadId: string): RunnerError {
