@@ -3,6 +3,8 @@ import { lchown, lstat, mkdir, readdir, realpath } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { RunnerError, toMessage } from '../errors.ts'
+import { shapeOf } from '../sandbox/bwrap/freeze.ts'
+import { gitDirectoryAt } from '../sandbox/bwrap/git-guard.ts'
 import { isDiskFull } from './disk-full.ts'
 
 export type WorkspaceKind = 'clone' | 'mount' | 'none'
@@ -125,6 +127,22 @@ async function clone({ source, target, path, branch, base, depth }: WorkspaceReq
       `${source} is not in the commit that is cloned: commit it, or use --workspace mount.`,
     )
   return startIn
+}
+
+/** Returns the folder above whose repository `folder` is a part of. Undefined when it has its own, or none has it. */
+export function repositoryAbove(folder: string): string | undefined {
+  if (hasRepository(folder)) return undefined
+  let above = dirname(folder)
+  while (!hasRepository(above)) {
+    if (above === dirname(above)) return undefined
+    above = dirname(above)
+  }
+  return above
+}
+
+function hasRepository(folder: string): boolean {
+  const directory = gitDirectoryAt(folder)
+  return directory !== undefined && shapeOf(join(directory, 'HEAD')) === 'file'
 }
 
 /** Returns the line in which git says what is wrong; the others say what else it did not do. */

@@ -5,7 +5,7 @@ import { isWithin } from '../sandbox/bwrap/places.ts'
 import type { Launcher } from './arguments.ts'
 import type { Isolation, Place } from './isolation.ts'
 import { MountGuard } from './mount-guard.ts'
-import { giveTo, prepareMounted, type WorkspaceKind } from './mounted.ts'
+import { giveTo, prepareMounted, repositoryAbove, type WorkspaceKind } from './mounted.ts'
 import { type LaunchLimits, type LaunchMode, type LaunchPlan, planLaunch } from './plan.ts'
 import { findRunFolders, makeRunFolder, type RunFolder, removeRunFolder } from './run-folder.ts'
 
@@ -89,6 +89,11 @@ export async function prepareLaunch(options: LaunchSettings, launcher: Launcher)
     const prepared = await prepareMounted({ ...workspace, target: folder.workspace, user })
     if (kind === 'mount') {
       await refuseShared(prepared.folder, run, parent)
+      const above = isGitHidden ? undefined : repositoryAbove(prepared.folder)
+      if (above !== undefined)
+        say(
+          `${prepared.folder} is a folder of the repository ${above}, which is not mounted with it: git finds none there. Mount ${above}, or use --workspace clone.`,
+        )
       const onSetAside = (renamed: readonly string[]): void => sayRenamed(renamed, say)
       guard = await MountGuard.open({
         ...{ workspace: prepared.folder, isGitHidden, records: folder.path, user, onSetAside },

@@ -118,6 +118,34 @@ test('it can be committed in, and no token of its settings is there', async () =
   expect(git(workspace, '-c', 'safe.directory=*', 'log', '--format=%an %s').trim()).toBe('t inside')
 })
 
+test.each(['a folder', 'a worktree'])(
+  'in %s of a repository there is no git, which is said',
+  async (kind) => {
+    git(directory, 'init', '-q', 'inner')
+    const top = kind === 'a folder' ? workspace : join(workspace, 'tree')
+    if (kind === 'a folder') git(workspace, 'init', '-q')
+    else {
+      git(join(directory, 'inner'), 'commit', '-q', '--allow-empty', '-m', 'one')
+      git(join(directory, 'inner'), 'worktree', 'add', '-q', top)
+    }
+    const source = join(top, 'part', 'of')
+    mkdirSync(source, { recursive: true })
+    const notice = `${source} is a folder of the repository ${top}, which is not mounted with it`
+    for (const [isGitHidden, lines] of [
+      [false, [expect.stringContaining(notice)]],
+      [true, []],
+    ] as const) {
+      said.length = 0
+      await (await prepare('true', { source, isGitHidden })).remove()
+      expect(said).toEqual(lines)
+    }
+    // A repository of its own is there.
+    git(source, 'init', '-q')
+    await (await prepare('true', { source })).remove()
+    expect(said).toEqual([])
+  },
+)
+
 test('a .git that is hidden has nothing, of a worktree too, and stays', async () => {
   layTokens()
   const hidden = await prepare(`${PROBE}; rm -rf .git; mv .git x`, { isGitHidden: true })
