@@ -2,6 +2,7 @@ import type { Interrupt, Message, ResumeEntry, ToolMessage } from '@ag-ui/core'
 import { z } from 'zod'
 import { parseNulls } from '../absent-null.ts'
 import type { AgentSession } from '../agent/agent.ts'
+import { resultIdOf } from '../agui/result-id.ts'
 import { RunnerError } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 
@@ -55,7 +56,8 @@ export interface Results {
 
 /**
  * Finds the results of the client's own tools, the first of each pending call. The result of another call is history when
- * the call stands in the history too.
+ * the call stands in the history too, or when this runner has sent it: `@assistant-ui/react-ag-ui` 0.0.58 keeps the results
+ * of a subagent's calls without the calls, in every run.
  */
 export function owedResults(
   messages: readonly Message[],
@@ -71,8 +73,8 @@ export function owedResults(
     const { toolCallId } = message
     const isOwed = pendingToolCallIds.includes(toolCallId)
     const before = first.get(toolCallId)
-    if (!isOwed && !made.includes(toolCallId))
-      skipped.push(`a result of call "${toolCallId}", which waits for none`)
+    const isHistory = made.includes(toolCallId) || message.id === resultIdOf(toolCallId)
+    if (!isOwed && !isHistory) skipped.push(`a result of call "${toolCallId}", which waits for none`)
     else if (before === undefined) first.set(toolCallId, message)
     else if (isOwed || !saysTheSame(before, message)) skipped.push(`a second result of call "${toolCallId}"`)
   }

@@ -83,6 +83,7 @@ test.each([undefined, true, 'yes', { approved: true }])('a payload of %j stays a
 const toolResult = (toolCallId: string, content = 'x'): Message => ({
   ...{ id: `${content} of ${toolCallId}`, role: 'tool', toolCallId, content },
 })
+const ours = (toolCallId: string): Message => ({ ...toolResult(toolCallId), id: `${toolCallId}:result` })
 const called = (...ids: string[]): Message => ({
   ...{ id: 'a', role: 'assistant' },
   toolCalls: ids.map((id) => ({ id, type: 'function', function: { name: 'paint', arguments: '{}' } })),
@@ -105,6 +106,14 @@ test.each([
     [],
     ['a second result of call "old"'],
   ],
+  ['calls that the history lacks, as this runner sent them', [ours('far'), ours('off')], [], []],
+  [
+    'such a call, and then another',
+    [ours('far'), toolResult('far', 'y')],
+    [],
+    ['a result of call "far", which waits for none'],
+  ],
+  ['a call that waits, under the id of ours', [ours('owed')], ['owed:result'], []],
   [
     'a call that nobody made',
     [called('other'), toolResult('owed'), toolResult('none')],

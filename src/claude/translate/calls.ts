@@ -1,5 +1,6 @@
 import { EventType } from '@ag-ui/core'
 import type { AguiEvent } from '../../agui/event.ts'
+import { resultIdOf } from '../../agui/result-id.ts'
 import { Block, type EventOwner } from './blocks.ts'
 import type { UsedIds } from './ids.ts'
 import type { ToolResult } from './tool-result.ts'
@@ -97,7 +98,7 @@ export class Calls {
     if (call !== undefined) call.answered = true
     if (call?.client === true) return undefined
     const toolCallId = call?.id ?? toolUseId
-    const messageId = this.#ids.claim(`${toolCallId}:result`)
+    const messageId = this.#ids.claim(resultIdOf(toolCallId))
     const facts = {
       ...(result.isError ? { isError: true } : {}),
       ...(result.isStructured === true ? { isStructured: true } : {}),
