@@ -134,3 +134,16 @@ test('kept connections end with the proxy', async () => {
   world.closeProxy()
   await closed
 })
+
+test('headers that a Connection header names stay on their own connection, of the request and of the answer', async () => {
+  const heard: string[] = []
+  await openWorld((request, response) => {
+    heard.push(String(request.headers['x-here']), String(request.headers['x-through']))
+    response.setHeader('connection', 'close, X-Back').setHeader('x-back', 'hop').setHeader('x-end', 'kept')
+  })
+  const head = `GET / HTTP/1.1\r\nHost: ${HOST}\r\nConnection: close, X-Here\r\nX-Here: hop\r\nX-Through: kept`
+  const answer = await world.talk(HOST, `${head}\r\n\r\n`)
+  expect(heard).toEqual(['undefined', 'kept'])
+  expect(answer).toMatch(/^x-end: kept\r$/m)
+  expect(answer).not.toMatch(/x-back/i)
+})

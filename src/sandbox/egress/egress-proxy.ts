@@ -52,7 +52,6 @@ export interface EgressProxyOptions {
 }
 
 const CONNECTIONS_MAX = 1024
-const REFUSED_BY_PARENT = 'the proxy behind this one refused'
 
 /** One for all connections: an error of their own would cost each of them a stack trace. */
 const GONE = new Error('the client has gone')
@@ -141,14 +140,12 @@ export class EgressProxy {
       return establish(socket, await this.#dialModel(model, signal))
     }
     const asker = this.#askerOf(socket)
-    const refuse = (decision: Decision): void => {
-      const subject: Subject = { target, method: 'CONNECT' }
-      this.#report(subject, decision, asker)
-      endWith(socket, rawDenial(connectionDenial(subject, decision.reason)))
-    }
+    const subject: Subject = { target, method: 'CONNECT' }
     const { decision, addresses } = await this.#judge(target, asker)
-    if (decision.verdict === 'deny') return refuse(decision)
-    this.#report({ target, method: 'CONNECT' }, decision, asker)
+    this.#report(subject, decision, asker)
+    if (decision.verdict === 'deny') {
+      return endWith(socket, rawDenial(connectionDenial(subject, decision.reason)))
+    }
     if (decision.inspect !== true) return establish(socket, await this.#dialNamed(target, addresses, signal))
     socket.write(ESTABLISHED)
     this.#inspector.accept(socket, {
@@ -157,12 +154,7 @@ export class EgressProxy {
       binary: () => asker.binary,
       judge: (asked) => asker.decide({ ...target, addresses, ...asked }),
       report: ({ method, path }, decision) => this.#report({ target, method, path }, decision, asker),
-      dial: async () => {
-        const dialled = await this.#dialNamed(target, addresses, signal)
-        if (!('refusal' in dialled)) return dialled.socket
-        dialled.socket.destroy()
-        throw new Error(REFUSED_BY_PARENT)
-      },
+      dial: async () => socketOf(await this.#dialNamed(target, addresses, signal)),
     })
   }
 
@@ -202,14 +194,9 @@ export class EgressProxy {
       addresses = judged.addresses
     }
     const goal = isModel ? (model.dialled ?? model) : target
-    const agent = new TunnelAgent(async () => {
-      const dialled = await (isModel
-        ? this.#dialModel(model, signal)
-        : this.#dialNamed(target, addresses, signal))
-      if (!('refusal' in dialled)) return dialled.socket
-      dialled.socket.destroy()
-      throw new Error(REFUSED_BY_PARENT)
-    })
+    const agent = new TunnelAgent(async () =>
+      socketOf(await (isModel ? this.#dialModel(model, signal) : this.#dialNamed(target, addresses, signal))),
+    )
     response.once('close', () => agent.destroy())
     const host = goal.port === 80 ? goal.host : `${goal.host}:${goal.port}`
     await forward(request, response, { agent, path, host, body: body?.bytes })
@@ -296,6 +283,13 @@ export class EgressProxy {
     const reported = isDenied ? { ...subject, binary: asker.binary } : subject
     this.#options.onDecision(toEgressDecision(reported, decision), isDenied ? asker.root : undefined)
   }
+}
+
+/** Returns the open connection. @throws when the parent proxy has refused it. */
+function socketOf(dialled: Dial): Socket {
+  if (!('refusal' in dialled)) return dialled.socket
+  dialled.socket.destroy()
+  throw new Error('the proxy behind this one refused')
 }
 
 function establish(socket: Socket, dialled: Dial | undefined): void {

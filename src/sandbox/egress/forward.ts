@@ -84,7 +84,8 @@ export function openRequest(
   request: IncomingMessage,
   { agent, path, host, framing }: Omit<ForwardOptions, 'body'> & { framing: OutgoingHttpHeaders },
 ): ClientRequest {
-  const left = hopByHop(request)
+  // `framing` sets the length again: a server would read a body without one as the next request.
+  const left = new Set([...hopByHop(request), 'host', 'content-length'])
   agent.begin({
     isRepeatable: isRepeatable(request, framing),
     isPersonal: PERSONAL.test(request.headers.authorization ?? ''),
@@ -109,9 +110,10 @@ export async function passAnswer(answer: IncomingMessage, response: ServerRespon
 }
 
 /** Returns the headers of an answer without those of its connection. */
-export function answerHeaders({ headersDistinct }: IncomingMessage): [name: string, values: string[]][] {
-  return Object.entries(headersDistinct).flatMap(([name, values]): [string, string[]][] =>
-    values === undefined || DROPPED.includes(name) ? [] : [[name, values]],
+export function answerHeaders(answer: IncomingMessage): [name: string, values: string[]][] {
+  const left = hopByHop(answer)
+  return Object.entries(answer.headersDistinct).flatMap(([name, values]): [string, string[]][] =>
+    values === undefined || left.has(name) ? [] : [[name, values]],
   )
 }
 
@@ -124,11 +126,8 @@ function framingOf({ headers, method }: IncomingMessage, body: Buffer | undefine
   return length === undefined ? {} : { 'content-length': length }
 }
 
-/**
- * Returns the fixed hop-by-hop headers and those that the Connection header names. `framingOf` sets the length again: a
- * server would read a body without one as the next request.
- */
+/** Returns the fixed hop-by-hop headers and those that the message's Connection header names (RFC 9110, 7.6.1). */
 function hopByHop({ headers }: IncomingMessage): ReadonlySet<string> {
   const named = (headers.connection ?? '').split(',').map((name) => name.trim().toLowerCase())
-  return new Set([...DROPPED, ...named, 'host', 'content-length'])
+  return new Set([...DROPPED, ...named])
 }
