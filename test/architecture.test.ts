@@ -213,6 +213,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'repository-name',
     'sandbox/bwrap',
     'sandbox/egress',
+    'within',
   ],
   ci: [
     'errors',

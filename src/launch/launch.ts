@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { Agent, fetch as fetchBy } from 'undici'
 import { isCode, RunnerError, toMessage } from '../errors.ts'
+import { type Bounds, within } from '../within.ts'
 import { isDiskFull } from './disk-full.ts'
 import { fetchCommits } from './mounted.ts'
 import type { LaunchPlan } from './plan.ts'
@@ -31,6 +32,8 @@ export interface Launched {
 const HEALTH_MS = 60_000
 /** Longest time until the model answers after that, in milliseconds. */
 const READY_MS = 15_000
+/** Longest time until one question is answered, in milliseconds. */
+const STATUS_MS = 5000
 const RETRY_MS = 100
 
 /**
@@ -120,9 +123,10 @@ class RunningLaunch implements Launched {
 
   async untilServing(): Promise<void> {
     const { signal } = this.#options
+    const bounds = { signal, timeoutMs: STATUS_MS }
     const until = performance.now() + HEALTH_MS
     // A runner that still loads answers /health, and holds everything else until it can serve.
-    while ((await this.#status('/capabilities')) !== 200) {
+    while ((await this.#status('/capabilities', bounds)) !== 200) {
       if (this.#end !== undefined) throw this.#end
       signal.throwIfAborted()
       if (performance.now() > until)
@@ -136,16 +140,19 @@ class RunningLaunch implements Launched {
 
   /** Warns when the model does not answer. The launch does not wait for it. */
   async warnUnlessReady(): Promise<void> {
-    const ready = await this.#status('/ready', READY_MS)
-    if (ready === 200 || this.#closing.signal.aborted) return
+    const { signal } = this.#closing
+    const ready = await this.#status('/ready', { signal, timeoutMs: READY_MS })
+    if (ready === 200 || signal.aborted) return
     this.#options.say(`the runner is there, and not ready (GET /ready: ${ready ?? 'no answer'})`)
   }
 
-  async #status(path: string, timeoutMs = 5000): Promise<number | undefined> {
+  async #status(path: string, bounds: Bounds): Promise<number | undefined> {
     try {
-      const response = await this.fetch(`http://localhost${path}`, { signal: AbortSignal.timeout(timeoutMs) })
-      await response.body?.cancel()
-      return response.status
+      return await within(bounds, async (signal) => {
+        const response = await this.fetch(`http://localhost${path}`, { signal })
+        await response.body?.cancel()
+        return response.status
+      })
     } catch {
       return undefined
     }
@@ -168,9 +175,10 @@ class RunningLaunch implements Launched {
     this.#closing.abort()
     await place.stop(isUrgent ? 0 : Math.ceil(plan.limits.stopGraceMs / 1000))
     await place.remove()
-    await guard?.close()
     await this.#endSession()
     await this.#agent.destroy()
+    // A failure here leaves the folder, with whose records `sweep` finishes the guard.
+    await guard?.close()
     if (await this.#keepCommits()) await removeRunFolder(folder.path)
   }
 

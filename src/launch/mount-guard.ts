@@ -71,8 +71,11 @@ export class MountGuard {
 
   /** Renames what git would execute, and removes the placeholders. Call when nothing runs inside any more. */
   async close(): Promise<void> {
-    await this.#aftermath.finish()
-    this.#freeze.release()
+    try {
+      await this.#aftermath.finish()
+    } finally {
+      this.#freeze.release()
+    }
   }
 }
 
