@@ -169,11 +169,12 @@ async function readText(root: string, name: string): Promise<string | undefined>
   }
 }
 
-/** Writes a file completely or not at all. */
+/** Writes a file completely or not at all. What a repository has at the draft's name is removed: it may be a link. */
 async function replace(file: string, text: string): Promise<void> {
   const draft = `${file}.new`
   try {
-    await writeFile(draft, text, { mode: 0o644 })
+    await rm(draft, { force: true })
+    await writeFile(draft, text, { mode: 0o644, flag: 'wx' })
     await rename(draft, file)
   } catch (error) {
     await rm(draft, { force: true })

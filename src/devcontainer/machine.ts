@@ -49,3 +49,11 @@ export function isReadOnlyMount(
     .findLast(([, , , , target]) => target === path)
   return at?.[5]?.split(',').includes('ro') === true
 }
+
+/** Whether a line of /etc/hosts names the host. */
+export function isListed(host: string, hosts: string): boolean {
+  return hosts.split('\n').some((line) => {
+    const [words = ''] = line.split('#', 1)
+    return words.toLowerCase().trim().split(/\s+/).slice(1).includes(host.toLowerCase())
+  })
+}

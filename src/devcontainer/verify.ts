@@ -24,7 +24,7 @@ import {
   WORKSPACE,
 } from './container-places.ts'
 import { askTunnel, datagramLeakOf, leakOf, reach } from './dial.ts'
-import { defaultGateways, isReadOnlyMount, powersOf } from './machine.ts'
+import { defaultGateways, isListed, isReadOnlyMount, powersOf } from './machine.ts'
 import { managedSettingsFile } from './managed-settings-file.ts'
 import { type Sample, samplesOf } from './samples.ts'
 
@@ -157,7 +157,7 @@ async function judgeNames(samples: readonly Sample[], signal: AbortSignal): Prom
   const isResolved = await within({ signal, timeoutMs: NAME_MS }, (limit) =>
     unlessAborted(limit, lookup(name)),
   ).then(
-    () => !readFileSync('/etc/hosts', 'utf8').includes(name),
+    () => !isListed(name, readFileSync('/etc/hosts', 'utf8')),
     () => false,
   )
   const problems = [...answers.flat(), ...(isResolved ? [`${name} resolves`] : [])]

@@ -18,7 +18,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Wanted } from '../../src/devcontainer/devcontainer-files.ts'
 import { findDrift, readRecord, writeFiles } from '../../src/devcontainer/devcontainer-folder.ts'
-import { isReadOnlyMount, powersOf } from '../../src/devcontainer/machine.ts'
+import { isListed, isReadOnlyMount, powersOf } from '../../src/devcontainer/machine.ts'
 import { samplesOf } from '../../src/devcontainer/samples.ts'
 import { decideEgress } from '../../src/policy/decide/egress.ts'
 import { loadPolicy, parsePolicy } from '../../src/policy/read/load.ts'
@@ -157,6 +157,16 @@ test.each([
   writeFileSync(place('devcontainer.json'), edited(readFileSync(place('devcontainer.json'), 'utf8')))
   expect(await drift()).toEqual([expect.stringContaining('devcontainer.json cannot be judged: ')])
   await expect(init()).rejects.toThrow('edited since init wrote it')
+})
+
+test('a link that a repository has in place of a draft is not written through', async () => {
+  mkdirSync(place('.'), { recursive: true })
+  const target = join(root, 'elsewhere')
+  writeFileSync(target, 'mine')
+  symlinkSync(target, place('entry.sh.new'))
+  await init()
+  expect(readFileSync(target, 'utf8')).toBe('mine')
+  expect(await drift()).toEqual([])
 })
 
 test('init, a change of the policy, check, init: by the command', () => {
@@ -310,6 +320,15 @@ test('powers that a user has or could get are named', () => {
   expect(powersOf(STATUS({ CapEff: '0000000000001000' }))).toEqual([expect.stringContaining('CapEff')])
   expect(powersOf(STATUS({ CapBnd: '000001ffffffffff' }))).toEqual([expect.stringContaining('CapBnd')])
   expect(powersOf(STATUS({ NoNewPrivs: '0' }))).toEqual([expect.stringContaining('NoNewPrivs')])
+})
+
+test.each([
+  ['10.0.0.1 other api.example.com # ours', true],
+  ['10.0.0.1\tAPI.example.com', true],
+  ['10.0.0.1 my-api.example.com api.example.com.local', false],
+  ['# 10.0.0.1 api.example.com', false],
+])('%j in /etc/hosts names the host: %s', (line, isThere) => {
+  expect(isListed('api.example.com', `127.0.0.1 localhost\n${line}\n`)).toBe(isThere)
 })
 
 test.each([
