@@ -1,6 +1,8 @@
-import { chown, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { constants } from 'node:fs'
+import { join } from 'node:path'
 import type { Options, SessionKey, SessionStoreEntry } from '@anthropic-ai/claude-agent-sdk'
+import type { FileOwner, Folder } from '../workspace/folder.ts'
+import { WorkspaceGuard } from '../workspace/guard.ts'
 
 /** A store of transcripts from which another machine can continue. */
 export interface TranscriptStore {
@@ -18,6 +20,8 @@ export interface SessionMirrorOptions {
 
 /** Type of the entry in which the SDK passes the facts that Claude Code writes beside a subagent's transcript. */
 const METADATA = 'agent_metadata'
+const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK
+const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
 /** Form of a name: `<project>/<session>`, for a subagent `<project>/<session>/<path>`. */
 const NAME = /^([^/]+)\/([^/]+)(?:\/(.+))?$/
 
@@ -68,33 +72,42 @@ export class SessionMirror {
   }
 
   async #restoreFile(lines: readonly string[], path: string): Promise<void> {
-    const file = join(this.#options.claudeState, 'projects', path)
     const metadata = lines.findLast((line) => typeOf(line) === METADATA)
     const entries = lines.filter((line) => typeOf(line) !== METADATA)
     const last = entries.at(-1)
-    if (last !== undefined && !(await hasLine(`${file}.jsonl`, last)))
-      await this.#write(`${file}.jsonl`, `${entries.join('\n')}\n`)
-    if (metadata === undefined) return
-    const { type: _, ...facts }: SessionStoreEntry = JSON.parse(metadata)
-    await this.#write(`${file}.meta.json`, JSON.stringify(facts))
+    // The agent can write here: neither a link nor a pipe of its making is followed or waited for.
+    const guard = await WorkspaceGuard.open(this.#options.claudeState)
+    const entry = await guard.resolveEntry(join('projects', path))
+    const owner = await guard.foreignOwner()
+    const folder = await guard.openFolder(entry.folder, { create: true })
+    await folder.use(async () => {
+      const transcript = `${entry.name}.jsonl`
+      if (last !== undefined && !(await hasLine(folder, transcript, last)))
+        await replace(folder, transcript, `${entries.join('\n')}\n`, owner)
+      if (metadata === undefined) return
+      const { type: _, ...facts }: SessionStoreEntry = JSON.parse(metadata)
+      await replace(folder, `${entry.name}.meta.json`, JSON.stringify(facts), owner)
+    })
   }
+}
 
-  /** Writes the file as a whole or not at all. Its owner is the folder's owner, who may not be the runner's user. */
-  async #write(file: string, text: string): Promise<void> {
-    const { uid, gid } = await stat(this.#options.claudeState)
-    const made = await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-    await writeFile(`${file}.new`, text, { mode: 0o600 })
-    if (process.getuid?.() === 0) {
-      await chown(`${file}.new`, uid, gid)
-      for (
-        let folder = dirname(file);
-        made !== undefined && folder.startsWith(made);
-        folder = dirname(folder)
-      )
-        await chown(folder, uid, gid)
-    }
-    await rename(`${file}.new`, file)
+/** Writes the file as a whole or not at all. Its owner is the folder's owner, who may not be the runner's user. */
+async function replace(
+  folder: Folder,
+  name: string,
+  text: string,
+  owner: FileOwner | undefined,
+): Promise<void> {
+  const unfinished = `${name}.new`
+  await folder.unlink(unfinished).catch(() => undefined)
+  const handle = await folder.openFile(unfinished, WRITE_FLAGS, 0o600)
+  try {
+    await handle.writeFile(text)
+    if (owner !== undefined) await handle.chown(owner.uid, owner.gid)
+  } finally {
+    await handle.close()
   }
+  await folder.rename(unfinished, folder, name)
 }
 
 /** Returns the mirror of a thread's session. Undefined where sessions are not mirrored. */
@@ -128,9 +141,18 @@ function typeOf(line: string): string {
 }
 
 /** Whether the file contains the entry. Compares ids, because the store may change the spacing. */
-async function hasLine(file: string, line: string): Promise<boolean> {
-  const text = await readFile(file, 'utf8').catch(() => undefined)
+async function hasLine(folder: Folder, name: string, line: string): Promise<boolean> {
+  const text = await readIn(folder, name).catch(() => undefined)
   if (text === undefined) return false
   const entry: SessionStoreEntry = JSON.parse(line)
   return text.includes(entry.uuid === undefined ? line : `"uuid":"${entry.uuid}"`)
+}
+
+async function readIn(folder: Folder, name: string): Promise<string> {
+  const handle = await folder.openFile(name, READ_FLAGS)
+  try {
+    return await handle.readFile('utf8')
+  } finally {
+    await handle.close()
+  }
 }
