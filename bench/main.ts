@@ -1,8 +1,9 @@
 // `npm run bench [name…] [-- --quick] [--json] [--app FOLDER] [--against FOLDER] [--peers FOLDER] [--chart FILE]`: our figures, each beside a reference taken in the same run.
-import { writeFileSync } from 'node:fs'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { toMessage } from '../src/errors.ts'
 import { broker } from './measures/broker.ts'
 import { coldRun } from './measures/cold-run.ts'
 import { consolePage } from './measures/console-page.ts'
@@ -27,6 +28,7 @@ import { warmRun } from './measures/warm-run.ts'
 import { warmedThread } from './measures/warmed-thread.ts'
 import { chartOf } from './support/chart.ts'
 import type { Measure, Row } from './support/measure.ts'
+import { INSTALL, SERVER } from './support/sandbox-agent.ts'
 import { formatTable } from './support/table.ts'
 import { Workshop } from './support/workshop.ts'
 
@@ -55,31 +57,69 @@ const MEASURES: readonly Measure[] = [
   peers,
 ]
 
-const { values: flags, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    quick: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-    app: { type: 'string' },
-    against: { type: 'string' },
-    peers: { type: 'string' },
-    chart: { type: 'string' },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-})
-
-const unknown = positionals.filter((name) => !MEASURES.some((measure) => measure.name === name))
-if (flags.help || unknown.length > 0) {
-  const names = MEASURES.map(({ name, title }) => `  ${name.padEnd(16)}${title}`).join('\n')
-  const say = flags.help ? console.log : console.error
-  if (unknown.length > 0) say(`There is no measure ${unknown.join(', ')}.\n`)
-  const words =
-    'npm run bench [name…] [-- --quick] [--json] [--app FOLDER] [--against FOLDER] [--peers FOLDER] [--chart FILE]'
-  say(`${words}\n\n${names}`)
-  process.exitCode = flags.help ? 0 : 2
+const USAGE =
+  'npm run bench [name…] [-- --quick] [--json] [--app FOLDER] [--against FOLDER] [--peers FOLDER] [--chart FILE]'
+const { flags, names } = read()
+if (flags.help) {
+  const width = 2 + Math.max(...MEASURES.map(({ name }) => name.length))
+  console.log([USAGE, '', ...MEASURES.map(({ name, title }) => `  ${name.padEnd(width)}${title}`)].join('\n'))
 } else {
-  const chosen = MEASURES.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
+  const refusal = refusalOf(flags, names)
+  if (refusal !== undefined) refuse(refusal)
+  const chosen = MEASURES.filter(({ name }) => names.length === 0 || names.includes(name))
   process.exitCode = (await runAll(chosen)) ? 0 : 1
+}
+
+function read() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        quick: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        app: { type: 'string' },
+        against: { type: 'string' },
+        peers: { type: 'string' },
+        chart: { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    })
+    return { flags: values, names: positionals }
+  } catch (error) {
+    return refuse(toMessage(error))
+  }
+}
+
+function refuse(reason: string): never {
+  console.error(`${reason}\n\n${USAGE}\n--help lists the names.`)
+  process.exit(2)
+}
+
+/** Returns why this cannot be measured: after an hour would be too late to say so. */
+function refusalOf(
+  { app, against, peers: installed, chart }: typeof flags,
+  chosen: readonly string[],
+): string | undefined {
+  const unknown = chosen.filter((name) => !MEASURES.some((measure) => measure.name === name))
+  if (unknown.length > 0) return `There is no measure ${unknown.join(', ')}.`
+  for (const [flag, folder] of Object.entries({ app, against })) {
+    const lacks = ['dist/main.js', 'entrypoint.sh'].find((file) => !isFile(folder, file))
+    if (lacks !== undefined)
+      return `--${flag} ${folder}: ${lacks} is not in it; name a package after npm run build.`
+  }
+  if (!isFile(installed, SERVER)) return `--peers ${installed}: sandbox-agent is not in it; ${INSTALL} there.`
+  if (installed === undefined && chosen.includes(peers.name))
+    return `${peers.name} takes --peers FOLDER; ${INSTALL} in it.`
+  if (chart !== undefined && (existsSync(chart) ? !isFile(chart) : !existsSync(dirname(chart))))
+    return `--chart ${chart}: this is a folder, or lies in none.`
+  return undefined
+}
+
+/** Whether this is a file, or is not asked for. */
+function isFile(folder: string | undefined, file = ''): boolean {
+  if (folder === undefined) return true
+  const path = join(folder, file)
+  return existsSync(path) && statSync(path).isFile()
 }
 
 /** The servers that are measured run in other folders. */

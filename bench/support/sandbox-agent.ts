@@ -7,6 +7,10 @@ import type { TurnTimes } from './bare-cli.ts'
 import { eventsOf, readJson, send } from './client.ts'
 import type { Command } from './proc.ts'
 
+/** The server's program in the folder of the peers, and what brings it there. */
+export const SERVER = 'node_modules/@sandbox-agent/cli-linux-x64/bin/sandbox-agent'
+export const INSTALL = 'npm install sandbox-agent@0.4.2 @agentclientprotocol/claude-agent-acp@0.101.0'
+
 /** A message of the Agent Client Protocol, as far as this looks at it. */
 interface Message {
   id?: number
@@ -15,7 +19,7 @@ interface Message {
 }
 
 export interface SandboxAgentPlace {
-  /** Where `npm install sandbox-agent@0.4.2 @agentclientprotocol/claude-agent-acp@0.101.0` was run. */
+  /** Where INSTALL was run. */
   peers: string
   /** An empty folder for this server. */
   folder: string
@@ -37,10 +41,9 @@ export class SandboxAgent {
     symlinkSync(launch.executable, join(folder, 'claude'))
     const path = [folder, join(peers, 'node_modules', '.bin'), process.env['PATH'] ?? ''].join(':')
     const env = { ...launch.env, PATH: path, HOME: folder, CLAUDE_CODE_EXECUTABLE: launch.executable }
-    const server = join(peers, 'node_modules/@sandbox-agent/cli-linux-x64/bin/sandbox-agent')
     const words = ['server', '--port', String(port), '--no-token', '--no-telemetry']
     // A group of its own: a signal ends the server alone, and would leave its adapters behind.
-    this.#child = spawn(server, words, { env, cwd: folder, stdio: 'ignore', detached: true })
+    this.#child = spawn(join(peers, SERVER), words, { env, cwd: folder, stdio: 'ignore', detached: true })
     this.#cwd = folder
     this.pid = this.#child.pid ?? -1
     this.url = `http://127.0.0.1:${port}`
@@ -63,8 +66,10 @@ export class SandboxAgent {
   }
 
   async #close(): Promise<void> {
+    const { pid } = this.#child
+    if (pid === undefined) return
     const exited = once(this.#child, 'exit')
-    process.kill(-this.pid, 'SIGKILL')
+    process.kill(-pid, 'SIGKILL')
     await exited
   }
 }

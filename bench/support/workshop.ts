@@ -73,6 +73,7 @@ export class Workshop {
   #launch: Promise<Command> | undefined
   readonly #launches = new Map<string, Launch>()
   #folders = 0
+  #closing: Promise<void> | undefined
 
   private constructor(directory: string, { isQuick, app, against, peers }: WorkshopOptions) {
     this.directory = directory
@@ -200,9 +201,15 @@ export class Workshop {
     return child
   }
 
-  async close(): Promise<void> {
+  /** Safe to call twice: a signal ends what a measure waits for, which then fails and closes as well. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     // The youngest first: the folder goes last.
-    for (const close of this.#closers.splice(0).reverse()) await close()
+    for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) await close()
   }
 
   #build(): void {
@@ -247,7 +254,12 @@ export class Workshop {
     return launch
   }
 
+  /** @throws when the workshop is closing: the measure that goes on then starts nothing. */
   #closer(child: ChildProcess): () => Promise<void> {
+    if (this.#closing !== undefined) {
+      child.kill('SIGKILL')
+      throw new Error('the bench is ending')
+    }
     const exited = once(child, 'exit')
     const close = async (): Promise<void> => {
       if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')

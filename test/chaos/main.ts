@@ -1,17 +1,11 @@
 // `npm run chaos -- [--seed N] [--seconds S]`: see storm.ts. Exit code 1 when anything was lost or left.
 import { parseArgs } from 'node:util'
+import { toMessage } from '../../src/errors.ts'
+import { toWholeNumber } from '../../src/whole-number.ts'
 import { setup } from '../support/build.ts'
 import { storm } from './storm.ts'
 
-const { values } = parseArgs({
-  options: { seed: { type: 'string' }, seconds: { type: 'string', default: '3600' } },
-})
-const seed = Number(values.seed ?? Date.now() % 1_000_000)
-const seconds = Number(values.seconds)
-if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(seconds)) {
-  console.error('npm run chaos -- [--seed N] [--seconds S]: both are whole numbers')
-  process.exit(2)
-}
+const { seed, seconds } = read()
 setup()
 console.log(`seed ${seed}, ${seconds} s`)
 const stopping = new AbortController()
@@ -23,4 +17,19 @@ try {
   console.error(error)
   console.error(`again: npm run chaos -- --seed ${seed} --seconds ${seconds}`)
   process.exitCode = 1
+}
+
+function read(): { seed: number; seconds: number } {
+  try {
+    const { values } = parseArgs({
+      options: { seed: { type: 'string' }, seconds: { type: 'string', default: '3600' } },
+    })
+    const seed = toWholeNumber(values.seed ?? String(Date.now() % 1_000_000))
+    const seconds = toWholeNumber(values.seconds)
+    if (seed !== undefined && seconds !== undefined) return { seed, seconds }
+  } catch (error) {
+    console.error(toMessage(error))
+  }
+  console.error('npm run chaos -- [--seed N] [--seconds S]: both are whole numbers from 0 on')
+  process.exit(2)
 }
