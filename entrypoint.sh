@@ -55,10 +55,14 @@ fi
 
 # glibc keeps the holes that a load leaves between what is still in use; jemalloc gives them back and costs no more. Where it is
 # not installed, glibc maps what is this large by itself, which goes back when it is freed, and has one arena instead of five.
-# Who sets LD_PRELOAD, be it to nothing, has chosen. Claude Code's environment has none of these.
+# Who sets LD_PRELOAD, be it to nothing, has chosen. Claude Code's environment has none of these. What the loader
+# cannot take (another machine's library, a damaged one) it would complain of at each start of a program.
 if [ -z "${LD_PRELOAD+set}" ]; then
   for library in /usr/lib/*-linux-gnu/libjemalloc.so.2 /usr/lib64/libjemalloc.so.2; do
-    [ -r "$library" ] && export LD_PRELOAD="$library" && break
+    if [ -r "$library" ] && said=$(LD_PRELOAD=$library MALLOC_CONF='' /bin/sh -c : 2>&1) && [ -z "$said" ]; then
+      export LD_PRELOAD="$library"
+      break
+    fi
   done
 fi
 export MALLOC_CONF="${MALLOC_CONF:-narenas:1,lg_tcache_max:12,dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true}"

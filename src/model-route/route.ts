@@ -129,7 +129,9 @@ export function wrapperPath(env: RouteEnv, wrappersDirectory: string): string {
 
 /** Runs `sh FILE --print` and reads its NUL-separated `KEY=VALUE` pairs. */
 function runScript(file: string, env: RouteEnv, signal: AbortSignal): Promise<Map<string, string>> {
-  const options = { env: { ...env }, signal, timeout: DETECT_TIMEOUT_MS, killSignal: 'SIGKILL' } as const
+  // The server's allocator is not the shell's; and the loader's words on one that it cannot load would be the script's.
+  const own = { ...env, LD_PRELOAD: undefined }
+  const options = { env: own, signal, timeout: DETECT_TIMEOUT_MS, killSignal: 'SIGKILL' } as const
   return new Promise((resolve, reject) => {
     const child = execFile('/bin/sh', [file, '--print'], options, (error, stdout, stderr) => {
       if (error === null) resolve(new Map(stdout.split('\0').map(splitPair)))

@@ -191,6 +191,7 @@ describe('the binary', () => {
 
   test.each([
     [{}, /^claude_not_found: Claude Code is not installed under /],
+    [{ LD_PRELOAD: '/nowhere.so' }, /^claude_not_found: Claude Code is not installed under /],
     [
       { CLAUDE_CLI_PATH: '/nowhere' },
       /^claude_not_found: CLAUDE_CLI_PATH \(\/nowhere\) is not an executable file$/,

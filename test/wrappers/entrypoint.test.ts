@@ -97,6 +97,13 @@ test('the server’s allocator gives memory back, and an operator’s own settin
   expect(started(own)).toEqual([JSON.stringify(Object.values(own)), 'false', ''])
 })
 
+test.skipIf(!existsSync(JEMALLOC))('an allocator that cannot be loaded is left alone, without a word', () => {
+  writeFileSync(join(root, 'damaged'), 'no library')
+  const covered = ['/usr/bin/bwrap', '--dev-bind', '/', '/', '--ro-bind', join(root, 'damaged'), JEMALLOC]
+  writeFileSync(join(app, 'dist/main.js'), 'console.log(process.env.LD_PRELOAD)')
+  expect(start([...covered, join(app, 'entrypoint.sh')])).toEqual({ code: 0, stdout: 'undefined\n', stderr: '' })
+})
+
 test('the exit code is the server’s', () => {
   expect(start([join(app, 'entrypoint.sh')], { EXIT: '5' }).code).toBe(5)
 })
