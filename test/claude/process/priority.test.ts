@@ -9,18 +9,24 @@ import { putBehind } from '../../../src/claude/process/priority.ts'
 const agents: ChildProcess[] = []
 afterEach(async () => {
   const ends = agents.map((agent) => once(agent, 'exit'))
-  for (const agent of agents.splice(0)) agent.kill('SIGKILL')
+  for (const { pid } of agents.splice(0)) process.kill(-Number(pid), 'SIGKILL')
   await Promise.all(ends)
 })
 
-/** A session of its own, with threads, that has said that it is there. */
-async function startAgent(): Promise<number> {
-  const program = 'console.log("there"); setInterval(() => {}, 1000)'
-  const agent = spawn(process.execPath, ['--eval', program], { detached: true })
+interface Agent {
+  /** Of what was spawned, which leads a session of its own. */
+  pid: number
+  /** As a sandbox has it: what was spawned, and its child with threads, which has said that it is there. */
+  pids: number[]
+}
+
+async function startAgent(): Promise<Agent> {
+  const program = 'console.log(process.pid); setInterval(() => {}, 1000)'
+  const agent = spawn('/bin/sh', ['-c', '"$0" --eval "$1"; :', process.execPath, program], { detached: true })
   agents.push(agent)
-  await once(agent.stdout, 'data')
+  const child = Number(String(await once(agent.stdout, 'data')))
   putBehind(agent)
-  return Number(agent.pid)
+  return { pid: Number(agent.pid), pids: [Number(agent.pid), child] }
 }
 
 const prioritiesOf = (pid: number): number[] =>
@@ -42,21 +48,24 @@ function maySetSession(pid: number): boolean {
   }
 }
 
-test('one more agent than processors, and all of them stand behind, each thread and each session', async () => {
-  const pids: number[] = []
-  for (let count = 0; count < availableParallelism(); count++) pids.push(await startAgent())
-  expect(new Set(pids.flatMap(prioritiesOf))).toEqual(new Set([0]))
-  pids.push(await startAgent())
-  expect(new Set(pids.flatMap(prioritiesOf))).toEqual(new Set([5]))
-  if (pids.every(maySetSession))
-    expect(pids.map(sessionOf)).toEqual(pids.map(() => (sessionOf('self') ?? 0) + 5))
+test('one more agent than processors, and all of them stand behind, each process, thread and session', async () => {
+  const started: Agent[] = []
+  for (let count = 0; count < availableParallelism(); count++) started.push(await startAgent())
+  const priorities = (): Set<number> => new Set(started.flatMap(({ pids }) => pids).flatMap(prioritiesOf))
+  expect(priorities()).toEqual(new Set([0]))
+  started.push(await startAgent())
+  expect(priorities()).toEqual(new Set([5]))
+  const leaders = started.map(({ pid }) => pid)
+  if (leaders.every(maySetSession))
+    expect(leaders.map(sessionOf)).toEqual(leaders.map(() => (sessionOf('self') ?? 0) + 5))
 })
 
 test('those that have ended are not counted', async () => {
   for (let count = 0; count < availableParallelism(); count++) await startAgent()
   const [eldest] = agents.splice(0, 1)
   const ended = once(eldest as ChildProcess, 'exit')
-  eldest?.kill('SIGKILL')
+  process.kill(-Number(eldest?.pid), 'SIGKILL')
   await ended
-  expect(prioritiesOf(await startAgent())).toContain(0)
+  const { pid } = await startAgent()
+  expect(prioritiesOf(pid)).toContain(0)
 })
