@@ -101,7 +101,11 @@ test.skipIf(!existsSync(JEMALLOC))('an allocator that cannot be loaded is left a
   writeFileSync(join(root, 'damaged'), 'no library')
   const covered = ['/usr/bin/bwrap', '--dev-bind', '/', '/', '--ro-bind', join(root, 'damaged'), JEMALLOC]
   writeFileSync(join(app, 'dist/main.js'), 'console.log(process.env.LD_PRELOAD)')
-  expect(start([...covered, join(app, 'entrypoint.sh')])).toEqual({ code: 0, stdout: 'undefined\n', stderr: '' })
+  expect(start([...covered, join(app, 'entrypoint.sh')])).toEqual({
+    code: 0,
+    stdout: 'undefined\n',
+    stderr: '',
+  })
 })
 
 test('the exit code is the server’s', () => {
