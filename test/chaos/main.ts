@@ -6,6 +6,7 @@ import { setup } from '../support/build.ts'
 import { storm } from './storm.ts'
 
 const { seed, seconds } = read()
+if (process.getuid?.() !== 0) refuse('npm run chaos mounts a small disk, which is for root only.')
 setup()
 console.log(`seed ${seed}, ${seconds} s`)
 const stopping = new AbortController()
@@ -19,6 +20,11 @@ try {
   process.exitCode = 1
 }
 
+function refuse(reason: string): never {
+  console.error(reason)
+  process.exit(2)
+}
+
 function read(): { seed: number; seconds: number } {
   try {
     const { values } = parseArgs({
@@ -30,6 +36,5 @@ function read(): { seed: number; seconds: number } {
   } catch (error) {
     console.error(toMessage(error))
   }
-  console.error('npm run chaos -- [--seed N] [--seconds S]: both are whole numbers from 0 on')
-  process.exit(2)
+  return refuse('npm run chaos -- [--seed N] [--seconds S]: both are whole numbers from 0 on')
 }
