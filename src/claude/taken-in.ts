@@ -1,16 +1,19 @@
 import { contentToText, EventType, type UserMessage } from '@ag-ui/core'
 import type { AguiEvent } from '../agui/event.ts'
 
+type Said = Pick<UserMessage, 'id' | 'name' | 'content'>
+
 /**
  * Returns the events of a user message that a turn has taken in. The events of a message carry only its text, so its
  * pictures and documents go as metadata.
  */
-export function takenInEvents({ id: messageId, content }: Pick<UserMessage, 'id' | 'content'>): AguiEvent[] {
+export function takenInEvents({ id: messageId, name, content }: Said): AguiEvent[] {
   const delta = contentToText(content)
   const parts = typeof content === 'string' ? [] : content.filter(({ type }) => type !== 'text')
+  const sender = name === undefined ? {} : { name }
   const media = parts.length === 0 ? {} : { metadata: { 'agui-runner': { parts } } }
   return [
-    { type: EventType.TEXT_MESSAGE_START, messageId, role: 'user', ...media },
+    { type: EventType.TEXT_MESSAGE_START, messageId, role: 'user', ...sender, ...media },
     ...(delta === '' ? [] : [{ type: EventType.TEXT_MESSAGE_CONTENT as const, messageId, delta }]),
     { type: EventType.TEXT_MESSAGE_END, messageId },
   ]

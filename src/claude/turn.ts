@@ -15,7 +15,7 @@ import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
 import { hasType, lifeOf, saysNoConversation } from './turn-signs.ts'
 
 /** A user message on its way into the turn. `isShown`: the readers have it already. */
-export type Steered = Pick<UserMessage, 'id' | 'content'> & { isShown: boolean }
+export type Steered = Pick<UserMessage, 'id' | 'name' | 'content'> & { isShown: boolean }
 
 export interface TurnOptions {
   /** Translator memory of the thread's last turn. */

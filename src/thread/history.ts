@@ -58,6 +58,8 @@ export interface NewMessages {
   back?: Back
 }
 
+/** Roles of what an assistant said before the thread began. A result is named with its call. */
+const GREETING: ReadonlySet<string> = new Set(['assistant', 'reasoning'])
 const SAID: ReadonlySet<string> = new Set(['user', 'system', 'developer'])
 
 /** Returns the ids of the user and system messages, and `another`, each with every id that it may be known by. */
@@ -226,7 +228,7 @@ function sort(messages: readonly Message[], known: KnownMessages): NewMessages {
     )
   }
   const isNew = lastKnownIndex < 0 && known.lastUserMessageId === undefined
-  const greetings = isNew ? messages.slice(0, first.index).filter(({ role }) => role === 'assistant') : []
+  const greetings = isNew ? messages.slice(0, first.index).filter(({ role }) => GREETING.has(role)) : []
   const isGreeted = greetings.length > 0 && messages.findIndex(({ role }) => role === 'user') >= first.index
   if (lastKnownIndex < 0 && known.isPlaced !== true)
     refuseForeignTurns(isGreeted ? messages.slice(first.index) : messages, first.index, known)

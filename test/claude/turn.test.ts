@@ -107,12 +107,12 @@ test('a picture that is steered in is shown beside the words, and alone without 
   void turn.follow(context)
   const image = { type: 'image' as const, source: { type: 'url' as const, value: 'https://host/a.png' } }
   const words = { type: 'text' as const, text: 'look' }
-  turn.steer('u1', { id: 'm1', content: [words, image], isShown: false })
+  turn.steer('u1', { id: 'm1', name: 'Ann', content: [words, image], isShown: false })
   turn.steer('u2', { id: 'm2', content: [image], isShown: false })
   for (const uuid of ['u1', 'u2']) await turn.onMessage(taken(uuid))
   const metadata = { 'agui-runner': { parts: [image] } }
   expect(told).toEqual([
-    { type: EventType.TEXT_MESSAGE_START, messageId: 'm1', role: 'user', metadata },
+    { type: EventType.TEXT_MESSAGE_START, messageId: 'm1', role: 'user', name: 'Ann', metadata },
     { type: EventType.TEXT_MESSAGE_CONTENT, messageId: 'm1', delta: 'look' },
     { type: EventType.TEXT_MESSAGE_END, messageId: 'm1' },
     { type: EventType.TEXT_MESSAGE_START, messageId: 'm2', role: 'user', metadata },

@@ -206,7 +206,7 @@ test('a call in a greeting is named', async () => {
       { id: 'u', role: 'user', content: 'go' },
     ],
   })
-  expect(skippedIn(all)).toEqual(['a call of lookUp from before this conversation'])
+  expect(skippedIn(all)).toEqual(['a call of lookUp from before this conversation, and its result'])
 })
 
 const ADDRESS = 'https://files.example/a'

@@ -29,6 +29,13 @@ const SAME: Record<string, string> = {
 }
 const DATA_URL = /^data:([^,]*?)(;base64)?,(.*)$/is
 const DATA_URL_HEAD = /^data:[^,]*,/i
+/** The first bytes of each picture that the Messages API accepts, by its media type. */
+const HEADS: readonly (readonly [ImageType, RegExp])[] = [
+  ['image/png', /^\x89PNG/],
+  ['image/jpeg', /^\xff\xd8\xff/],
+  ['image/gif', /^GIF8/],
+  ['image/webp', /^RIFF.{4}WEBP/s],
+]
 
 export function mediumOf(part: MediaPart): Medium {
   const { source } = part
@@ -37,11 +44,12 @@ export function mediumOf(part: MediaPart): Medium {
     what: `${article(part.type)} ${source.type === 'file' ? 'given by a file handle' : `of type ${source.mimeType ?? 'unknown'}`}`,
   }
   if (source.type === 'file') return none
-  if (source.type === 'data') return ofData(source.mimeType, source.value) ?? none
+  if (source.type === 'data') return ofData(source.mimeType, source.value.replace(DATA_URL_HEAD, '')) ?? none
   const inline = DATA_URL.exec(source.value)
   if (inline !== null) {
     const [, type = '', base64, value = ''] = inline
-    const data = base64 === undefined ? Buffer.from(decoded(value)).toString('base64') : value
+    const bytes = percentDecoded(value)
+    const data = bytes.toString(base64 === undefined ? 'base64' : 'latin1')
     return ofData(type || 'text/plain', data) ?? none
   }
   if (!/^https?:/i.test(source.value)) return none
@@ -67,18 +75,27 @@ function isImage(type: string): type is ImageType {
 
 function ofData(declared: string, value: string): Medium | undefined {
   const type = typeOf(declared)
-  // Normal base64 for the API: without the head of a data URL, line breaks or the URL-safe alphabet.
-  const bytes = Buffer.from(value.replace(DATA_URL_HEAD, ''), 'base64')
+  // Normal base64 for the API: without line breaks or the URL-safe alphabet.
+  const bytes = Buffer.from(value, 'base64')
   if (bytes.length === 0) return undefined
   const data = bytes.toString('base64')
-  if (isImage(type)) return { type: 'image', source: { type: 'base64', media_type: type, data } }
+  if (isImage(type)) return ofPicture(bytes, declared)
   if (type === 'application/pdf') return { type: 'pdf', source: { type: 'base64', media_type: type, data } }
   const text = textIn(bytes, /charset="?([\w-]+)/i.exec(declared)?.[1])
   return text === undefined ? undefined : { type: 'text', text }
 }
 
+/** Claude Code replaces what is no picture, such as HEIC under the name of JPEG, by a note to the model alone. */
+function ofPicture(bytes: Buffer, declared: string): Medium {
+  const head = bytes.toString('latin1', 0, 12)
+  const [type] = HEADS.find(([, pattern]) => pattern.test(head)) ?? []
+  if (type === undefined) return { type: 'none', what: `an image of type ${declared} whose bytes are none` }
+  const data = bytes.toString('base64')
+  return { type: 'image', source: { type: 'base64', media_type: type, data } }
+}
+
 /** Decides by the bytes whether they are text: source files have many types (a `.ts` is `video/mp2t`). */
-function textIn(bytes: Buffer, charset = 'utf-8'): string | undefined {
+function textIn(bytes: Buffer, charset = charsetOf(bytes)): string | undefined {
   try {
     const text = new TextDecoder(charset, { fatal: true }).decode(bytes)
     return text.includes('\0') ? undefined : text
@@ -87,12 +104,19 @@ function textIn(bytes: Buffer, charset = 'utf-8'): string | undefined {
   }
 }
 
-function decoded(value: string): string {
-  try {
-    return decodeURIComponent(value)
-  } catch {
-    return value
-  }
+/** Reads a byte order mark, as spreadsheets write it. */
+function charsetOf(bytes: Buffer): string {
+  const mark = bytes.toString('hex', 0, 2)
+  return { fffe: 'utf-16le', feff: 'utf-16be' }[mark] ?? 'utf-8'
+}
+
+/** Decodes to bytes, because a data URL may hold bytes that are no UTF-8. */
+function percentDecoded(value: string): Buffer {
+  const text = Buffer.from(value).toString('latin1')
+  const bytes = text.replace(/%([\da-f]{2})/gi, (_code, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  )
+  return Buffer.from(bytes, 'latin1')
 }
 
 function article(type: MediaPart['type']): string {

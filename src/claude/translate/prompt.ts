@@ -46,11 +46,14 @@ export function toPrompt(
     if (message.role === 'assistant') {
       blocks.push(...spoken(message.content))
       for (const { function: called } of message.toolCalls ?? [])
-        skipped.push(`a call of ${called.name} from before this conversation`)
+        skipped.push(`a call of ${called.name} from before this conversation, and its result`)
     }
+    if (message.role === 'reasoning') skipped.push('reasoning from before this conversation')
     if (message.role !== 'user') continue
-    const { content } = message
+    const { content, name } = message
     skipped.push(...skippedOf(message))
+    // Several people may write in one thread.
+    if (name !== undefined && name !== '') blocks.push(textBlock(`<name>\n${name}\n</name>`))
     if (typeof content === 'string') blocks.push(textBlock(content))
     else for (const part of content) blocks.push(...toBlocks(part, skipped))
   }
