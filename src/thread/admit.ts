@@ -3,6 +3,7 @@ import type { AgentSession, RunRequest } from '../agent/agent.ts'
 import { RunnerError } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import { openAnswers, owedResults } from './answers.ts'
+import { withShown } from './digests.ts'
 import { everyIdOf, type NewMessages, reconcile } from './history.ts'
 import { checkNew, type KnownIds, knownMessages } from './known-ids.ts'
 import type { QueuedRun } from './queue.ts'
@@ -13,6 +14,13 @@ interface Admitted extends Pick<NewMessages, 'held' | 'back'> {
   queued: QueuedRun
   /** The messages in the form that a running turn takes in; empty when they are not for the running turn. */
   steered: UserMessage[]
+}
+
+interface Help {
+  agent: AgentSession
+  redactor: Redactor
+  /** Returns a message with the media that it names by an address of this thread. */
+  restore(message: UserMessage): UserMessage
 }
 
 /** Returns the ids of the messages in an input. */
@@ -27,11 +35,7 @@ export function namedIds(input: RunAgentInput): string[] {
  * @throws {RunnerError} `thread_busy`, `run_exists`, `history_conflict`, `interrupt_open`, `regenerate_unsupported`,
  * `invalid_input`.
  */
-export function admit(
-  input: RunRequest,
-  known: KnownIds,
-  { agent, redactor }: { agent: AgentSession; redactor: Redactor },
-): Admitted {
+export function admit(input: RunRequest, known: KnownIds, { agent, redactor, restore }: Help): Admitted {
   checkNew(input, known, agent)
   const { delivery, replaces } = runPropsOf(input)
   const busy = known.underWay?.runId
@@ -42,7 +46,8 @@ export function admit(
   const skipped = [...answers.skipped, ...surplus.skipped]
   const isAnswered = resume.length + results.length > 0
   const held = { ...knownMessages(known), isAnswered, skipped, replaces }
-  const { messages, before, digests, ...about } = reconcile(input.messages, held)
+  const { messages: shown, before, digests, ...about } = reconcile(input.messages, held)
+  const messages = shown.map(restore)
   // Until the run in progress has ended, the place to go back from is unknown.
   if (about.back !== undefined && busy !== undefined) throw threadBusy(busy)
   const request = { ...input, messages: [...results, ...before, ...messages], resume }
@@ -50,7 +55,7 @@ export function admit(
   agent.check(request, { isSteering: isSteering && busy !== undefined })
   return {
     ...about,
-    queued: { request, digests, skipped },
+    queued: { request, digests: withShown(digests, messages), skipped },
     steered: isSteering ? messages.map(withSteeredId) : [],
   }
 }

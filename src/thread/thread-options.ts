@@ -1,5 +1,6 @@
 import type { AgentSession, RunEnd } from '../agent/agent.ts'
 import type { Redactor } from '../redaction/redactor.ts'
+import type { Blobs } from '../storage/blob.ts'
 import type { EventLog } from '../storage/event-log.ts'
 import type { Oversize } from './oversize.ts'
 import type { Queue } from './queue.ts'
@@ -12,6 +13,7 @@ export interface ThreadOptions extends RunLimits {
   facts: ThreadFacts
   agent: AgentSession
   log: EventLog
+  blobs: Blobs
   table: ThreadTable
   writer: ThreadWriter
   redactor: Redactor

@@ -10,6 +10,7 @@ import { openAnswers } from './answers.ts'
 import { type Cut, closeCut, RESTARTED } from './cut-run.ts'
 import { knownAfter, withShown, withSteered } from './digests.ts'
 import { reconcile, type TakenIn } from './history.ts'
+import { keptMedia } from './kept-media.ts'
 import { type KnownIds, knownMessages } from './known-ids.ts'
 import type { Queue, QueuedRun, Waiting } from './queue.ts'
 import { openingEvents, pendingEvents, queuedEvents } from './queue-events.ts'
@@ -58,10 +59,14 @@ export class Thread {
    */
   async submit(input: RunRequest): Promise<Submitted> {
     const { runId } = input
-    const { table, writer } = this.#options
+    const { blobs, table, writer } = this.#options
+    const restore = await keptMedia(this.threadId, input.messages, blobs)
     const known = await this.#lookUp(runId, namedIds(input), input.messages)
     const runs = this.#runs
-    const { queued, steered, back, ...behind } = admit(input, this.#known(known), this.#options)
+    const { queued, steered, back, ...behind } = admit(input, this.#known(known), {
+      ...this.#options,
+      restore,
+    })
     if (back !== undefined) {
       const { forgotten, held } = await lookBehind(table, this.threadId, back)
       // The conversation changed while the store was read, so the request is judged again.

@@ -7,6 +7,7 @@ import type { Storage } from '../storage/storage.ts'
 import { Waiters } from '../storage/waiters.ts'
 import { LOST, RESTARTED } from './cut-run.ts'
 import { Departures } from './departures.ts'
+import { blobUrl } from './kept-media.ts'
 import { Oversize } from './oversize.ts'
 import { type QueueLimits, Queues } from './queue.ts'
 import type { RunLimits } from './run.ts'
@@ -369,12 +370,12 @@ export class Threads {
     const oversize = new Oversize({
       eventBytesMax,
       keep: (blob) => writer.keep(blob),
-      urlOf: (id) => `/sessions/${encodeURIComponent(threadId)}/blobs/${id}`,
+      urlOf: (id) => blobUrl(threadId, id),
     })
     const queue = this.#queues.open(writer, queued)
-    const { log } = storage
+    const { log, blobs } = storage
     const table = this.#table
-    const thread = new Thread({ ...this.#options, log, table, writer, facts, agent, oversize, queue })
+    const thread = new Thread({ ...this.#options, log, blobs, table, writer, facts, agent, oversize, queue })
     this.#threads.set(threadId, thread)
     this.#arrivals.wake()
     return thread
