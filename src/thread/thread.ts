@@ -300,9 +300,8 @@ export class Thread {
    *
    * @throws {RunnerError} `regenerate_unsupported`, `storage_full`.
    */
-  async #start(queued: QueuedRun, { waiting, back }: Start = {}): Promise<number> {
+  async #start({ request, ...queued }: QueuedRun, { waiting, back }: Start = {}): Promise<number> {
     const { agent, queue, redactor, writer } = this.#options
-    const { request } = queued
     const { runId } = request
     const undo = back === undefined ? undefined : takeBack(agent, back, request)
     const by: TakenIn = { turn: writer.head, point: agent.point }

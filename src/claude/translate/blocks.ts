@@ -104,8 +104,8 @@ export class Block {
     this.#encrypted = this.#encrypted === '' ? `claude-${kind}:${value}` : this.#encrypted + value
   }
 
-  cite(citation: unknown): void {
-    this.#citations.push(citation)
+  cite(...citations: unknown[]): void {
+    this.#citations.push(...citations)
   }
 
   /** Ends the message or call for this run. Later content opens it again under the same id. */

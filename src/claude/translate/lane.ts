@@ -241,6 +241,7 @@ export class Lane {
     block.delivered = true
     if (block.kind !== 'text') block.start(out)
     block.append(fullText(content), out)
+    if (Array.isArray(content['citations'])) block.cite(...content['citations'])
     if (block.kind === 'tool' && block.length === 0 && !aborted) block.append('{}', out)
     block.close(out)
     return block

@@ -44,6 +44,16 @@ function ids(events: readonly AguiEvent[], type: EventType): unknown[] {
   })
 }
 
+test('what cites its sources keeps them when it comes whole, as from a subagent or without a stream', () => {
+  const citation = { type: 'char_location', cited_text: 'so it is' }
+  const events = translate([whole('m', { type: 'text', text: 'It is so.', citations: [citation] })])
+  expect(events.at(-1)).toEqual({
+    type: EventType.TEXT_MESSAGE_END,
+    messageId: 'm:0',
+    metadata: { 'agui-runner': { citations: [citation] } },
+  })
+})
+
 describe('ids', () => {
   test('a gateway that names every answer alike still gets one message for each', () => {
     const turn = [begin('msg_1'), open(0, TEXT), say(0, 'a'), stop(0)]
