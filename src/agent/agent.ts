@@ -65,12 +65,12 @@ export interface AgentSession {
   /** Runs to the end. Every failure of the agent is a `RunEnd`; a rejection is a bug. */
   run(request: RunRequest, context: RunContext): Promise<RunEnd>
   /**
-   * Puts a user message into the running turn, with the surroundings of its run where they differ from the turn's.
-   * Returns the parts that the model cannot be given, in words, and `undefined` when no turn can take the message. The
-   * message appears in the stream when the agent takes it in. A turn that has not taken it in by the end of its run never
-   * will, unless the turn waits for an answer and continues in a later run.
+   * Puts user messages into the running turn, all or none, with the surroundings of their run where they differ from the
+   * turn's. Returns the parts that the model cannot be given, in words, and `undefined` when no turn can take the messages.
+   * A message appears in the stream when the agent takes it in. A turn that has not taken it in by the end of its run
+   * never will, unless the turn waits for an answer and continues in a later run.
    */
-  steer(message: UserMessage, run: Surroundings): string[] | undefined
+  steer(messages: readonly UserMessage[], run: Surroundings): string[] | undefined
   /** Prepares the first run, so that it starts at once. A failure is reported by that run. */
   warm(): Promise<void>
   /** Returns the tool servers as the running process sees them, and `undefined` while no process runs. */

@@ -26,7 +26,15 @@ import { isOwed, leftOpen, resultsOf, skippedParts, withBrought } from './restar
 import { failWithProcess, stopTurn } from './stop-turn.ts'
 import { backAt, GONE, isRejected, LEFT, memoryAfter, pointOf } from './taken-back.ts'
 import { openTaskOutput, taskOutputPlaces } from './task-output.ts'
-import { furtherPrompt, hasState, type Prompt, steerPrompt, toPrompt, userLine } from './translate/prompt.ts'
+import {
+  furtherPrompt,
+  hasState,
+  needsOwnTurn,
+  type Prompt,
+  steerPrompt,
+  toPrompt,
+  userLine,
+} from './translate/prompt.ts'
 import { emitUnawaited, protocolEnd, type Steered, Turn } from './turn.ts'
 import { NO_CONVERSATION, type TurnEnd } from './turn-end.ts'
 import { setSwitches, setTrace, type Warm } from './warm.ts'
@@ -131,13 +139,18 @@ export class Conversation implements AgentSession {
     return before
   }
 
-  steer(message: UserMessage, run: Surroundings): string[] | undefined {
+  steer(messages: readonly UserMessage[], run: Surroundings): string[] | undefined {
     const turn = this.#turn
-    if (turn === undefined) return undefined
-    const prompt = steerPrompt(message, run, { ...this.#agent.options, turn })
-    if (!this.#give(prompt, { ...message, isShown: false })) return undefined
-    if (prompt.skipped.length > 0) turn.emit([ownEvent('content_skipped', { parts: prompt.skipped })])
-    return prompt.skipped
+    if (turn === undefined || messages.some(needsOwnTurn)) return undefined
+    const skipped = new Set<string>()
+    for (const message of messages) {
+      const prompt = steerPrompt(message, run, { ...this.#agent.options, turn })
+      if (!this.#give(prompt, { ...message, isShown: false })) return undefined
+      for (const part of prompt.skipped) skipped.add(part)
+    }
+    const parts = [...skipped]
+    if (parts.length > 0) turn.emit([ownEvent('content_skipped', { parts })])
+    return parts
   }
 
   #give({ blocks, surroundings }: Prompt, message: Steered): boolean {

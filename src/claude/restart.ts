@@ -93,7 +93,8 @@ export function skippedParts(
   { turn, slashCommands }: { turn: { tools: readonly Tool[] } | undefined; slashCommands: boolean },
 ): string[] {
   const tools = turn === undefined ? [] : skippedTools(request.tools, turn)
-  return [...toPrompt(request, { slashCommands }).skipped, ...skippedResults(resultsOf(request)), ...tools]
+  const { skipped } = toPrompt(request, { slashCommands, isMidTurn: turn !== undefined })
+  return [...skipped, ...skippedResults(resultsOf(request)), ...tools]
 }
 
 /** The call in which the server asked has ended with the process. When it is made again, `grants` holds the answer. */

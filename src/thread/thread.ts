@@ -118,12 +118,11 @@ export class Thread {
     const words = firstLine(request.messages, redactor.redactText)
     const waiting = await queue.add({ request, digests: known, skipped }, words)
     const isThere = run !== undefined && !run.isOver && this.#run?.run === run && queue.has(waiting)
-    const inVain = isThere ? steered.map((message) => agent.steer(message, request)) : []
-    if (!isThere || inVain.length === 0 || inVain.includes(undefined)) return undefined
+    const inVain = isThere && steered.length > 0 ? agent.steer(steered, request) : undefined
+    if (run === undefined || inVain === undefined) return undefined
     waiting.isSteered = true
     run.insert(pendingEvents(request.messages))
-    const parts = new Set([...skipped, ...inVain.flatMap((each) => each ?? [])])
-    return { steeredInto: run.runId, skipped: [...parts] }
+    return { steeredInto: run.runId, skipped: [...new Set([...skipped, ...inVain])] }
   }
 
   /** Starts the first queued run when nothing runs. */

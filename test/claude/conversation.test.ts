@@ -70,7 +70,7 @@ test('without a process it knows its session and its model, and has nothing to s
   const { conversation } = world()
   expect(conversation.describe()).toEqual({ model: 'the-default', agentSessionId: 'session-1', warm: false })
   expect(
-    conversation.steer({ id: 'm', role: 'user', content: 'x' }, { context: [], tools: [] }),
+    conversation.steer([{ id: 'm', role: 'user', content: 'x' }], { context: [], tools: [] }),
   ).toBeUndefined()
   expect(await conversation.toolServers(new AbortController().signal)).toBeUndefined()
   expect(await conversation.stopTask('task', new AbortController().signal)).toBe(false)

@@ -146,6 +146,33 @@ describe('a message that steers', () => {
     expect(textOf(await run(runner.url, runInput(threadId, 'next')))).toBe('You said: next')
   })
 
+  test('brings its documents: a text with it, a PDF as a run of its own, for Claude Code drops both', async () => {
+    const threadId = 'steer'
+    const attach = (mimeType: string, words: string) => [
+      { type: 'text', text: 'read' },
+      { type: 'document', source: { type: 'data', mimeType, value: Buffer.from(words).toString('base64') } },
+    ]
+    const asked = (): string =>
+      JSON.stringify(bench.gateway.requests.filter(({ route }) => route === 'inference').at(-1)?.body)
+    const running = await start(threadId, 'work until go-doc', 'TOOL_CALL_END')
+    const sent = [attach('text/csv', 'CSVWORDS'), attach('application/pdf', '%PDF-1.1 %%EOF')]
+    const delivered: unknown[] = []
+    for (const content of sent)
+      delivered.push(Object(await (await say(threadId, content, 'steer')).json()).delivery)
+    expect(delivered).toEqual(['steer', 'queue'])
+    writeFileSync(join(bench.workspace, 'go-doc'), '')
+    const { messageId } =
+      (await running.end()).find(({ type, role }) => type === 'TEXT_MESSAGE_START' && role === 'user') ?? {}
+    expect(messageId).toEqual(expect.any(String))
+    await bench.gateway.waitForRequest(
+      ({ body }) => JSON.stringify(body)?.includes('application/pdf') === true,
+      AbortSignal.timeout(60_000),
+    )
+    expect(asked()).toContain('CSVWORDS')
+    // The thread is free once the queued run has ended.
+    await run(runner.url, { ...runInput(threadId, 'next'), forwardedProps: { delivery: 'queue' } })
+  })
+
   test('several during one tool are all taken in, in order', async () => {
     const threadId = 'steer'
     const running = await start(threadId, 'work until go-3', 'TOOL_CALL_END')

@@ -54,7 +54,7 @@ export function agentContract(name: string, open: () => Promise<AgentTenant>): v
       expect(main.session.describe()).toMatchObject({ agentSessionId: expect.any(String), warm: false })
       expect(await main.session.toolServers(NO_SIGNAL)).toBeUndefined()
       expect(await main.session.stopTask('none', NO_SIGNAL)).toBe(false)
-      expect(main.session.steer(said('too early'), NOTHING_ELSE)).toBeUndefined()
+      expect(main.session.steer([said('too early')], NOTHING_ELSE)).toBeUndefined()
     })
 
     test('warmed up it stands ready, and a run leaves its session as it was', async () => {
@@ -123,7 +123,7 @@ export function agentContract(name: string, open: () => Promise<AgentTenant>): v
       const steered = said('and this?')
       let taken: string[] | undefined
       const onEvent = isText(() => {
-        taken ??= main.session.steer(steered, NOTHING_ELSE)
+        taken ??= main.session.steer([steered], NOTHING_ELSE)
         tenant.openGate('steer')
       })
       expect(await main.run('gated steer', { onEvent })).toMatchObject({ outcome: 'success' })
@@ -135,7 +135,7 @@ export function agentContract(name: string, open: () => Promise<AgentTenant>): v
         EventType.TEXT_MESSAGE_END,
       ])
       expect(main.words()).toContain('You said: and this?')
-      expect(main.session.steer(said('too late'), NOTHING_ELSE)).toBeUndefined()
+      expect(main.session.steer([said('too late')], NOTHING_ELSE)).toBeUndefined()
     })
 
     test("a call of the client's own tool ends the run with what is owed; its result goes on", async () => {
@@ -228,7 +228,7 @@ export function agentContract(name: string, open: () => Promise<AgentTenant>): v
       await closed
       await main.session.close()
       expect(main.session.describe().warm).toBe(false)
-      expect(main.session.steer(said('too late'), NOTHING_ELSE)).toBeUndefined()
+      expect(main.session.steer([said('too late')], NOTHING_ELSE)).toBeUndefined()
     })
   })
 }

@@ -183,9 +183,9 @@ class ScriptedSession implements AgentSession {
     throw new RunnerError('not_found', `No output of task "${taskId}" is there.`)
   }
 
-  steer(message: UserMessage): string[] | undefined {
+  steer(messages: readonly UserMessage[]): string[] | undefined {
     if (!this.#isRunning) return undefined
-    this.#steered.push(message)
+    this.#steered.push(...messages)
     return []
   }
 

@@ -29,11 +29,15 @@ export interface Prompt {
  *
  * Claude Code reads commands (`/clear`) and file mentions (`@/etc/passwd`) from the last text block only. So the last
  * block is blank unless slash commands are wanted (claude-code.md 7.4).
+ *
+ * @param options.isMidTurn whether a turn takes the message in: Claude Code (2.1.332) then passes on texts and pictures, and
+ * drops documents.
  */
 export function toPrompt(
   request: Pick<RunRequest, 'messages' | 'context' | 'state'>,
-  options: { slashCommands: boolean },
+  options: { slashCommands: boolean; isMidTurn?: boolean },
 ): Prompt {
+  const { isMidTurn = false } = options
   const skipped: string[] = []
   const blocks: Block[] = []
   const { messages } = request
@@ -55,7 +59,7 @@ export function toPrompt(
     // Several people may write in one thread.
     if (name !== undefined && name !== '') blocks.push(textBlock(`<name>\n${name}\n</name>`))
     if (typeof content === 'string') blocks.push(textBlock(content))
-    else for (const part of content) blocks.push(...toBlocks(part, skipped))
+    else for (const part of content) blocks.push(...toBlocks(part, { skipped, isMidTurn }))
   }
   if (!options.slashCommands) blocks.push(textBlock(' '))
   return { blocks, skipped, surroundings }
@@ -79,8 +83,16 @@ export function furtherPrompt(
   const around = surroundingsOf(request)
   const isNew = messages.length > 0 || (around !== '' && around !== options.turn.surroundings)
   if (!isNew && options.words.length === 0) return undefined
-  const prompt = toPrompt({ ...request, messages }, options)
+  const prompt = toPrompt({ ...request, messages }, { ...options, isMidTurn: true })
   return { ...prompt, blocks: [...options.words.map(textBlock), ...prompt.blocks] }
+}
+
+/** Whether the message has a part that Claude Code would drop from a turn under way. */
+export function needsOwnTurn({ content }: UserMessage): boolean {
+  return (
+    typeof content !== 'string' &&
+    content.some((part) => part.type !== 'text' && mediumOf(part).type === 'pdf')
+  )
 }
 
 /** Returns the prompt of a message for the turn in progress. Context and state that the turn has are not repeated. */
@@ -92,7 +104,7 @@ export function steerPrompt(
   const around = surroundingsOf({ context, state })
   const isNew = around !== '' && around !== turn.surroundings
   const said = isNew ? { context, state } : { context: [] }
-  const { blocks, skipped } = toPrompt({ messages: [message], ...said }, { slashCommands })
+  const { blocks, skipped } = toPrompt({ messages: [message], ...said }, { slashCommands, isMidTurn: true })
   return {
     blocks,
     skipped: [...skipped, ...skippedTools(tools, turn)],
@@ -124,16 +136,19 @@ function contextText(context: readonly { description: string; value: string }[])
   return `<context>\n${entries.join('\n\n')}\n</context>`
 }
 
-function toBlocks(part: Part, skipped: string[]): Block[] {
+function toBlocks(part: Part, { skipped, isMidTurn }: { skipped: string[]; isMidTurn: boolean }): Block[] {
   if (part.type === 'text') return [textBlock(part.text)]
   const medium = mediumOf(part)
   switch (medium.type) {
     case 'image':
       return [{ type: 'image', source: medium.source }]
     case 'pdf':
-      return [{ type: 'document', source: medium.source }]
+      if (isMidTurn) skipped.push('a PDF beside the words of a message to a turn under way')
+      return isMidTurn ? [] : [{ type: 'document', source: medium.source }]
     case 'text':
-      return [{ type: 'document', source: { type: 'text', media_type: 'text/plain', data: medium.text } }]
+      return isMidTurn
+        ? [textBlock(`<document>\n${medium.text}\n</document>`)]
+        : [{ type: 'document', source: { type: 'text', media_type: 'text/plain', data: medium.text } }]
     case 'none':
       skipped.push(medium.what)
       return []

@@ -88,6 +88,19 @@ test('a text says by its mark that it is UTF-16', () => {
     expect(promptOf(data('document', 'text/csv', bytes)).blocks).toEqual([textDocument('né')])
 })
 
+test('a turn under way is given a text as words, and a PDF is named', () => {
+  const parts = [
+    data('document', 'text/csv', Buffer.from('a,b')),
+    data('document', 'application/pdf', Buffer.from('%PDF')),
+  ]
+  const { blocks, skipped } = toPrompt(
+    { messages: [user(parts)], context: [] },
+    { slashCommands: true, isMidTurn: true },
+  )
+  expect(blocks).toEqual([{ type: 'text', text: '<document>\na,b\n</document>' }])
+  expect(skipped).toEqual(['a PDF beside the words of a message to a turn under way'])
+})
+
 test('what an assistant thought and called before the thread began is named', () => {
   const call = { id: 'c', type: 'function' as const, function: { name: 'find', arguments: '{}' } }
   const { blocks, skipped } = toPrompt(
