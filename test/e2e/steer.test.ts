@@ -161,9 +161,7 @@ describe('a message that steers', () => {
       delivered.push(Object(await (await say(threadId, content, 'steer')).json()).delivery)
     expect(delivered).toEqual(['steer', 'queue'])
     writeFileSync(join(bench.workspace, 'go-doc'), '')
-    const { messageId } =
-      (await running.end()).find(({ type, role }) => type === 'TEXT_MESSAGE_START' && role === 'user') ?? {}
-    expect(messageId).toEqual(expect.any(String))
+    await running.end()
     await bench.gateway.waitForRequest(
       ({ body }) => JSON.stringify(body)?.includes('application/pdf') === true,
       AbortSignal.timeout(60_000),
