@@ -172,6 +172,7 @@ test.each([
   ['dismissed', { status: 'cancelled' }],
   ['without a payload', { status: 'resolved' }],
   ['with rubbish', { status: 'resolved', payload: { approve: 'yes' } }],
+  ['without the arguments', { status: 'resolved', payload: { approved: true, editedArgs: {} } }],
 ])('an answer that is %s is a no', async (_how, entry) => {
   const [interrupt] = interruptsOf(await run(url, runInput('one', 'make a file')))
   const all = await run(url, answer('one', { interruptId: interrupt.id, ...entry }))

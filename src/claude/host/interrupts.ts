@@ -87,7 +87,11 @@ const APPROVAL_SCHEMA = {
   type: 'object',
   properties: {
     approved: { type: 'boolean', description: 'Whether the call may run.' },
-    editedArgs: { type: 'object', description: 'Arguments to run it with instead; all of them.' },
+    editedArgs: {
+      type: 'object',
+      minProperties: 1,
+      description: 'Arguments to run it with instead; all of them. Without it the call runs as it is.',
+    },
     message: {
       type: 'string',
       description: 'Why not, what to do instead, or what else to mind; the model reads it.',
@@ -132,21 +136,39 @@ export function readAnswer(
   }
   if (tool === ASK) {
     const answers = Answers.safeParse(entry.payload)
-    if (!answers.success) return refusal('The person gave no answer that fits the question.')
+    if (!answers.success || !isAnswered(input, answers.data.answers))
+      return refusal('The person gave no answer that fits the question.')
     return { approved: true, updatedInput: { ...input, ...answers.data }, isEdited: false, remember: false }
   }
   const approval = parseNulls(Approval, entry.payload)
   if (!approval.success) return refusal('The person’s answer was neither an approval nor a refusal.')
   const { approved, editedArgs, message, remember = false } = approval.data
-  if (!approved) return refusal(message ?? 'The person refused this call.')
-  const words = message === undefined || message.trim() === '' ? {} : { words: message }
+  const words = message === undefined || message.trim() === '' ? undefined : message
+  if (!approved) return refusal(words ?? 'The person refused this call.')
+  // Claude Code takes `{}` for no change (findings/an-empty-edit-is-no-edit.sh): what the person struck out would run.
+  if (editedArgs !== undefined && isEmpty(editedArgs) && !isEmpty(input))
+    return refusal(words === undefined ? STRUCK_OUT : `${STRUCK_OUT}\n${words}`)
   return {
     approved,
     updatedInput: editedArgs ?? input,
     isEdited: editedArgs !== undefined,
     remember,
-    ...words,
+    ...(words === undefined ? {} : { words }),
   }
+}
+
+/** Whether one of the questions has an answer. Claude Code drops what answers another, and an empty text. */
+function isAnswered(input: Record<string, unknown>, answers: Record<string, string>): boolean {
+  const asked = Questions.safeParse(input)
+  if (!asked.success) return true
+  return asked.data.questions.some(({ question }) => (answers[question] ?? '') !== '')
+}
+
+const STRUCK_OUT =
+  'The person approved this call with none of its arguments (editedArgs is {}), and so it did not run. Without editedArgs it runs as it is.'
+
+function isEmpty(args: Record<string, unknown>): boolean {
+  return Object.keys(args).length === 0
 }
 
 function refusal(message: string): Answer {
