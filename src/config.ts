@@ -361,6 +361,9 @@ function crossProblems(v: z.infer<typeof Environment>): string[] {
   if ((v.SESSION_ID ?? '').length > v.ID_CHARS_MAX) {
     problems.push(`SESSION_ID: must have at most ID_CHARS_MAX (${v.ID_CHARS_MAX}) characters`)
   }
+  if (v.SESSION_ID === '.' || v.SESSION_ID === '..') {
+    problems.push(`SESSION_ID: must not be "${v.SESSION_ID}", which no address can hold`)
+  }
   if (v.HEADERS_TIMEOUT_MS > v.REQUEST_TIMEOUT_MS) {
     problems.push('HEADERS_TIMEOUT_MS: must not be longer than REQUEST_TIMEOUT_MS, which it is a part of')
   }

@@ -213,10 +213,13 @@ test('a ticket stands for the token: for an EventSource once, and for a page tha
 })
 
 test('what cannot work is refused where it is asked', async () => {
-  for (const threadId of ['', '.', '..']) expect(() => runner.thread(threadId)).toThrow(TypeError)
+  for (const threadId of ['', '.', '..', '\ud83d']) expect(() => runner.thread(threadId)).toThrow(TypeError)
   await expect(runner.thread('x').follow({ after: -1 }).next()).rejects.toBeInstanceOf(RangeError)
   const stranger = new Runner({ url: server.url, token: 'wrong' })
   await expect(stranger.thread('x').run({ content: 'hello' })).rejects.toMatchObject({ code: 'unauthorized' })
+  const left = AbortSignal.abort(new Error('left'))
+  await expect(runner.thread('unasked').run({ content: 'hello' }, { signal: left })).rejects.toThrow('left')
+  await expect(runner.thread('unasked').describe()).rejects.toMatchObject({ code: 'not_found' })
   const nobody = new Runner({ url: 'http://127.0.0.1:1' })
   await expect(nobody.thread('x').run({ content: 'hello', sendMsMax: 0 })).rejects.toBeInstanceOf(TypeError)
   const thread = runner.thread('asked-twice')

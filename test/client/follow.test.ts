@@ -152,6 +152,19 @@ test('a line that stays silent is given up and opened anew', async () => {
   ])
 })
 
+test('a silence without a bound is one', async () => {
+  const warned: string[] = []
+  const onWarning = ({ name }: Error): void => void warned.push(name)
+  process.on('warning', onWarning)
+  const { seqs } = await followThrough([() => answer([record(1)])], {
+    silenceMsMax: Number.POSITIVE_INFINITY,
+  })
+  // Node warns, in a later turn, of a timer that is set to 1 ms because it was too long.
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('warning', onWarning)
+  expect([seqs, warned]).toEqual([[1], []])
+})
+
 test('what retention dropped is an error for who does not ask to be told', async () => {
   const refusal = new Refusal(410, { code: 'replay_expired', message: 'gone', details: { oldestSeq: 40 } })
   const refused = () => {

@@ -117,11 +117,21 @@ const FRAMES: [name: string, frame: (id: string) => unknown][] = [
   ['message', (id) => ({ type: 'message', threadId: id, content: 'hello' })],
 ]
 
-describe.each(BAD_IDS)('an id that is %s', (_name, id) => {
+function isRefusedWhenSent(id: string): void {
   test.each(BODIES)('%s is refused', async (_door, url, body) => {
     const answer = await post(`${runner.url}${url}`, body(id))
     expect([answer.status, (await bodyOf(answer))['error'].code]).toEqual([400, 'invalid_input'])
   })
+
+  test.each(FRAMES)('a frame of kind %s is refused', async (_kind, frame) => {
+    expect(await refusedFrame(frame(id))).toBe('error invalid_input')
+  })
+}
+
+describe.each(['.', '..'])('an id that is %j, which no address can hold', isRefusedWhenSent)
+
+describe.each(BAD_IDS)('an id that is %s', (_name, id) => {
+  isRefusedWhenSent(id)
 
   test('is refused in every path and query', async () => {
     const asked = [
@@ -140,10 +150,6 @@ describe.each(BAD_IDS)('an id that is %s', (_name, id) => {
       }),
     )
     expect(answers).toEqual(asked.map(() => 400))
-  })
-
-  test.each(FRAMES)('a frame of kind %s is refused', async (_kind, frame) => {
-    expect(await refusedFrame(frame(id))).toBe('error invalid_input')
   })
 })
 
@@ -284,13 +290,14 @@ test('whole characters and backslashes in any spelling are taken', () => {
   expect(() => parse('[[[]]]')).toThrow('JSON_DEPTH_MAX (2)')
 })
 
-test('a session id that is too long is a wrong configuration', () => {
+test('a session id that no thread can have is a wrong configuration', () => {
   const load = (env: Record<string, string>): unknown =>
     loadConfig(env, { appDirectory: '/', workingDirectory: '/' })
   expect(() => load({ SESSION_ID: LONGEST })).not.toThrow()
   expect(() => load({ SESSION_ID: `${LONGEST}x` })).toThrow(
     'SESSION_ID: must have at most ID_CHARS_MAX (256)',
   )
+  expect(() => load({ SESSION_ID: '..' })).toThrow('SESSION_ID: must not be ".."')
   expect(() => load({ SESSION_ID: 'x'.repeat(65), ID_CHARS_MAX: '64' })).toThrow('SESSION_ID')
   expect(() => load({ ID_CHARS_MAX: '257' })).toThrow('ID_CHARS_MAX: must be')
 })

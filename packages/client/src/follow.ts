@@ -1,6 +1,6 @@
 import { type Frame, FrameReader } from './event-frames.ts'
 import type { RunnerEvent } from './events.ts'
-import { pause } from './pause.ts'
+import { pause, TIMER_MS_MAX } from './pause.ts'
 import { Refusal } from './refusal.ts'
 import { toObject } from './values.ts'
 
@@ -134,7 +134,7 @@ function readerOf({ headers, body }: Response): ReadableStreamDefaultReader<Uint
 async function orSilence<T>(wait: Promise<T>, connection: AbortController, ms: number): Promise<T> {
   const { signal } = connection
   const silence = new Error(`Nothing was heard for ${ms} ms.`)
-  const timer = setTimeout(() => connection.abort(silence), ms)
+  const timer = setTimeout(() => connection.abort(silence), Math.min(ms, TIMER_MS_MAX))
   let stop = (): void => undefined
   const aborted = new Promise<never>((_resolve, reject) => {
     stop = () => reject(signal.reason)

@@ -12,6 +12,9 @@ export interface RunLine {
   leave(): void
 }
 
+/** Starts the run that brings the results. `state` is what the agent has made of the state; undefined when it left it alone. */
+type GoOn = (results: ToolMessage[], state: unknown) => Promise<RunLine>
+
 /**
  * A run that the runner has accepted. It can be read once: `for await (const { event } of run)`. The reading survives lost
  * connections and a restart of the runner. Tools that have an `execute` are run here; the runs that bring their results
@@ -24,7 +27,7 @@ export class Run implements AsyncIterable<LogRecord> {
   #line: RunLine
   readonly #tools: readonly ClientTool[]
   readonly #signal: AbortSignal | undefined
-  readonly #goOn: (results: ToolMessage[]) => Promise<RunLine>
+  readonly #goOn: GoOn
 
   /** @internal */
   constructor(
@@ -33,7 +36,7 @@ export class Run implements AsyncIterable<LogRecord> {
       line: RunLine
       tools: readonly ClientTool[]
       signal: AbortSignal | undefined
-      goOn: (results: ToolMessage[]) => Promise<RunLine>
+      goOn: GoOn
     },
   ) {
     this.runId = runId
@@ -49,6 +52,8 @@ export class Run implements AsyncIterable<LogRecord> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<LogRecord, void, void> {
+    const hasLeft = (): boolean => this.#signal?.aborted === true
+    let state: unknown
     while (true) {
       const calls = new ToolCalls()
       this.end = undefined
@@ -56,6 +61,7 @@ export class Run implements AsyncIterable<LogRecord> {
         for await (const { seq, events } of this.#line.groups) {
           for (const event of events) {
             calls.add(event)
+            if (event.type === 'STATE_SNAPSHOT') state = event.snapshot
             this.end = endOf(event)
             yield { seq: seq ?? 0, event }
           }
@@ -65,10 +71,10 @@ export class Run implements AsyncIterable<LogRecord> {
         this.#line.leave()
       }
       const pending = pendingOf(this.end)
-      if (pending.length === 0 || this.#signal?.aborted === true) return
+      if (pending.length === 0 || hasLeft()) return
       const results = await calls.results(pending, this.#tools, this.#signal)
-      if (results === undefined) return
-      this.#line = await this.#goOn(results)
+      if (results === undefined || hasLeft()) return
+      this.#line = await this.#goOn(results, state)
     }
   }
 

@@ -69,7 +69,8 @@ export class Thread {
 
   /** @throws {TypeError} for an id that a path cannot hold. */
   constructor(runner: Requests, threadId: string) {
-    if (threadId === '' || threadId === '.' || threadId === '..')
+    // A half of a surrogate pair has no encoding.
+    if (['', '.', '..'].includes(threadId) || /\p{Surrogate}/u.test(threadId))
       throw new TypeError(`"${threadId}" cannot stand in a path; give the thread another id.`)
     this.threadId = threadId
     this.#runner = runner
@@ -129,9 +130,9 @@ export class Thread {
   async run(request: RunRequest, line: LineOptions = {}): Promise<Run> {
     const { tools = [] } = request
     const runId = request.runId ?? newId()
-    const goOn = (messages: readonly Message[]): Promise<RunLine> => {
+    const goOn = (messages: readonly Message[], state: unknown = request.state): Promise<RunLine> => {
       const { content: _said, resume: _answered, ...rest } = request
-      return this.#start(newId(), { ...rest, messages }, line)
+      return this.#start(newId(), { ...rest, messages, state }, line)
     }
     const first = await this.#start(runId, request, line)
     return new Run(runId, { line: first, tools, signal: line.signal, goOn })
@@ -200,6 +201,7 @@ export class Thread {
   }
 
   async #start(runId: string, request: RunRequest, line: LineOptions): Promise<RunLine> {
+    line.signal?.throwIfAborted()
     const behind = this.#seen
     const leaving = new AbortController()
     const leave = (): void => leaving.abort()

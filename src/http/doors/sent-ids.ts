@@ -20,7 +20,7 @@ const RESUME_IDS = ['interruptId']
  * Checks every id that a client sent, and the depth of the JSON texts within a run input. The schemas check the rest.
  *
  * @param where for the message: "the path", "the body".
- * @throws {RunnerError} `invalid_input` when an id is empty or longer than `ID_CHARS_MAX`, or when a JSON text nests
+ * @throws {RunnerError} `invalid_input` when an id is empty, `.`, `..` or longer than `ID_CHARS_MAX`, or when a JSON text nests
  * deeper than `JSON_DEPTH_MAX`: arguments or a result of a tool, or the payload of a resume.
  */
 export function checkSent(sent: unknown, where: string, limits: SentLimits): void {
@@ -64,10 +64,18 @@ function checkIds(holder: Record<string, unknown>, names: readonly string[], { w
   const { idCharsMax } = limits
   for (const name of names) {
     const id = holder[name]
-    if (typeof id !== 'string' || (id !== '' && sentChars(id) <= idCharsMax)) continue
-    const problem = id === '' ? 'is empty' : `is longer than ID_CHARS_MAX (${idCharsMax} characters)`
+    if (typeof id !== 'string') continue
+    const problem = problemOf(id, idCharsMax)
+    if (problem === undefined) continue
     throw new RunnerError('invalid_input', `In ${where}: the id ${name} ${problem}.`)
   }
+}
+
+function problemOf(id: string, idCharsMax: number): string | undefined {
+  if (id === '') return 'is empty'
+  // Every client takes it out of an address, however it is written: what bears it could not be read, stopped or deleted.
+  if (id === '.' || id === '..') return `is "${id}", which no address can hold`
+  return sentChars(id) > idCharsMax ? `is longer than ID_CHARS_MAX (${idCharsMax} characters)` : undefined
 }
 
 /** Returns the length of the id that the client chose, without the suffix that the runner adds to a steered message. */
