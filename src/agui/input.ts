@@ -20,17 +20,23 @@ const KNOWN = new Set([
   ...['threadId', 'runId', 'messages', 'protocolVersion', 'parentRunId', 'state'],
   ...['tools', 'context', 'forwardedProps', 'resume'],
 ])
-/** The existing platform's spellings (openshell.md 6.6). */
+/**
+ * The spellings of Python: the existing platform's (openshell.md 6.6), and all that `model_dump()` of ag-ui-protocol writes,
+ * which gives the names of AG-UI with `by_alias` only (0.1.22, 1.0.0).
+ */
 const ALIASES: ReadonlyMap<string, string> = new Map([
   ['thread_id', 'threadId'],
   ['run_id', 'runId'],
   ['parent_run_id', 'parentRunId'],
+  ['protocol_version', 'protocolVersion'],
   ['forwarded_props', 'forwardedProps'],
-])
-/** The spellings of Python's clients in a message; ag-ui-protocol reads both (agent-framework-ag-ui 1.7.0). */
-const MESSAGE_ALIASES: ReadonlyMap<string, string> = new Map([
   ['tool_calls', 'toolCalls'],
   ['tool_call_id', 'toolCallId'],
+  ['encrypted_value', 'encryptedValue'],
+  ['subagent_run_id', 'subagentRunId'],
+  ['activity_type', 'activityType'],
+  ['mime_type', 'mimeType'],
+  ['interrupt_id', 'interruptId'],
 ])
 
 /**
@@ -47,7 +53,7 @@ export function parseRunInput(body: unknown): ParsedInput {
   const stripped = strip(body, warnings)
   const said = ProtocolVersion.nullish().safeParse(stripped['protocolVersion'])
   const dialect = said.data ?? 'older'
-  const result = parseNulls(RunAgentInputSchema, dialect === 'older' ? withResume(stripped) : stripped)
+  const result = parseNulls(RunAgentInputSchema, withResume(stripped, dialect))
   if (said.error !== undefined) {
     const problem = `protocolVersion: ${said.error.issues[0]?.message}`
     throw new RunnerError('invalid_input', `The run input is malformed: ${problem}.`, { details: [problem] })
@@ -66,11 +72,13 @@ export function parseRunInput(body: unknown): ParsedInput {
   return { input: result.data as RunAgentInput, dialect, warnings }
 }
 
-/** Takes `resume` from `forwardedProps`, where apps put it whose client is 0.0.53 or older and cannot send it. */
-function withResume(body: Record<string, unknown>): Record<string, unknown> {
+/** Takes `resume` from `forwardedProps` too, where apps put it whose client is 0.0.53 or older and cannot send it. */
+function withResume(body: Record<string, unknown>, dialect: Dialect): Record<string, unknown> {
   const props = body['forwardedProps']
-  const resume = isObject(props) ? (props['resume'] ?? undefined) : undefined
-  return resume === undefined || (body['resume'] ?? undefined) !== undefined ? body : { ...body, resume }
+  const forwarded = dialect === 'older' && isObject(props) ? props['resume'] : undefined
+  const resume = body['resume'] ?? forwarded
+  if (resume === undefined || resume === null) return body
+  return { ...body, resume: Array.isArray(resume) ? resume.map(renamed) : resume }
 }
 
 /**
@@ -91,7 +99,7 @@ export function parseUserContent(content: unknown, id: string): UserMessage {
 
 function strip(body: Record<string, unknown>, warnings: string[]): Record<string, unknown> {
   const kept: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(renamed(body, ALIASES))) {
+  for (const [name, value] of Object.entries(renamed(body))) {
     if (KNOWN.has(name)) kept[name] = value
     else warnings.push(`${name}: unknown member`)
   }
@@ -101,16 +109,19 @@ function strip(body: Record<string, unknown>, warnings: string[]): Record<string
   return kept
 }
 
-/** Returns the object with the members' names of AG-UI. A member that is there under both names counts as AG-UI has it. */
-function renamed(
-  object: Record<string, unknown>,
-  aliases: ReadonlyMap<string, string>,
-): Record<string, unknown> {
-  const entries = Object.entries(object).flatMap(([key, value]) => {
-    const name = aliases.get(key) ?? key
-    return name === key || !(name in object) ? [[name, value] as const] : []
+/** Returns an object with the members' names of AG-UI. A member that is there under both names counts as AG-UI has it. */
+function renamed<T>(value: T): T | Record<string, unknown> {
+  if (!isObject(value)) return value
+  const entries = Object.entries(value).flatMap(([key, member]) => {
+    const name = ALIASES.get(key) ?? key
+    return name === key || !(name in value) ? [[name, member] as const] : []
   })
   return Object.fromEntries(entries)
+}
+
+function renamedPart(part: unknown): unknown {
+  const named = renamed(part)
+  return isObject(named) && 'source' in named ? { ...named, source: renamed(named['source']) } : named
 }
 
 /** Strips messages of unknown roles. The next message stands for such a one: when the thread knows it, it knows both. */
@@ -135,11 +146,12 @@ function stripMessages(messages: readonly unknown[], warnings: string[]): unknow
 
 function stripMessage(message: unknown, path: string, warnings: string[]): unknown {
   if (!isObject(message)) return message
-  const kept = renamed(message, MESSAGE_ALIASES)
-  const { content } = kept
+  const kept: Record<string, unknown> = { ...renamed(message) }
+  const { content, toolCalls } = kept
+  if (Array.isArray(toolCalls)) kept['toolCalls'] = toolCalls.map(renamed)
   if (!Array.isArray(content)) return kept
   const skipped: string[] = []
-  kept['content'] = withoutBinary(content).filter((part, index) => {
+  kept['content'] = withoutBinary(content.map(renamedPart)).filter((part, index) => {
     const unknown = unknownOf(part)
     if (unknown === undefined) return true
     warnings.push(`${path}.content[${index}]: unknown ${unknown}`)

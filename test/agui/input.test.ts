@@ -146,6 +146,41 @@ describe("the platform's spelling", () => {
     expect(parseRunInput({ ...INPUT, thread_id: 'other' }).input.threadId).toBe('t')
   })
 
+  // What `model_dump(exclude_none=True)` of ag-ui-protocol 1.0.0 gives, without `by_alias`.
+  test('is understood everywhere', () => {
+    const source = (names: object) => ({ type: 'data', value: 'AA==', ...names })
+    const call = { id: 'c', type: 'function', function: { name: 'f', arguments: '{}' } }
+    const entry = { status: 'resolved', payload: { tool_call_id: 'the person’s own' } }
+    const { input, dialect, warnings } = parseRunInput({
+      ...{ thread_id: 't', run_id: 'r', protocol_version: '1.0' },
+      messages: [
+        { id: 'u', role: 'user', content: [{ type: 'image', source: source({ mime_type: 'image/png' }) }] },
+        { id: 'a', role: 'assistant', subagent_run_id: 's', tool_calls: [{ ...call, encrypted_value: 'e' }] },
+        { id: 'n', role: 'activity', activity_type: 'plan', content: { mime_type: 'its own' } },
+      ],
+      resume: [{ interrupt_id: 'i', ...entry }],
+    })
+    expect(input.messages).toEqual([
+      { id: 'u', role: 'user', content: [{ type: 'image', source: source({ mimeType: 'image/png' }) }] },
+      { id: 'a', role: 'assistant', subagentRunId: 's', toolCalls: [{ ...call, encryptedValue: 'e' }] },
+      { id: 'n', role: 'activity', activityType: 'plan', content: { mime_type: 'its own' } },
+    ])
+    expect(input.resume).toEqual([{ interruptId: 'i', ...entry }])
+    expect([dialect, warnings]).toEqual(['1.0', []])
+  })
+
+  test('is understood in the older forms of a picture and of an answer', () => {
+    const part = { type: 'binary', mime_type: 'image/png', data: 'AA==' }
+    const { input } = parseRunInput({
+      ...INPUT,
+      messages: [{ id: 'u', role: 'user', content: [part] }],
+      forwarded_props: { resume: [{ interrupt_id: 'i', status: 'cancelled' }] },
+    })
+    const source = { type: 'data', value: 'AA==', mimeType: 'image/png' }
+    expect(input.messages).toEqual([{ id: 'u', role: 'user', content: [{ type: 'image', source }] }])
+    expect(input.resume).toEqual([{ interruptId: 'i', status: 'cancelled' }])
+  })
+
   // agent-framework-ag-ui 1.7.0 (_message_adapters.py) has both spellings in one history.
   test('is understood in a message too, with the call and its result', () => {
     const call = { id: 'c', type: 'function', function: { name: 'get_weather', arguments: '{}' } }

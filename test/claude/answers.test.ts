@@ -42,6 +42,10 @@ function answerTo(input: Record<string, unknown>, payload: unknown) {
 test('an approval of none of the arguments is none, unless the call has none', () => {
   const message = expect.stringContaining('editedArgs')
   expect(answerTo({ command: 'ls' }, form)).toEqual({ approved: false, message })
+  expect(answerTo({ command: 'ls' }, { ...form, message: 'with care' })).toEqual({
+    approved: false,
+    message: expect.stringMatching(/editedArgs.*\nwith care$/),
+  })
   expect(answerTo({}, form)).toMatchObject({ approved: true, updatedInput: {} })
 })
 

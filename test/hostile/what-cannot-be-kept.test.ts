@@ -73,6 +73,16 @@ const BODIES: [name: string, url: string, body: (id: string) => unknown][] = [
       ],
     }),
   ],
+  [
+    "a tool call's id, in Python's names",
+    '/',
+    (id) => ({ ...INPUT, messages: [{ id: 'r', role: 'tool', tool_call_id: id, content: '' }] }),
+  ],
+  [
+    "an interruptId, in Python's names",
+    '/',
+    (id) => ({ ...INPUT, forwarded_props: { resume: [{ interrupt_id: id, status: 'resolved' }] } }),
+  ],
   ['an interruptId', '/', (id) => ({ ...INPUT, resume: [{ interruptId: id, status: 'resolved' }] })],
   ['the thread to interrupt', '/interrupt', (id) => ({ thread_id: id })],
   ['the thread to interrupt, in camel case', '/agui/interrupt', (id) => ({ threadId: id })],

@@ -13,8 +13,8 @@ const IDS = [
   ...['threadId', 'thread_id', 'runId', 'run_id', 'parentRunId', 'parent_run_id'],
   ...['messageId', 'message_id', 'blobId', 'taskId', 'task_id', 'session'],
 ]
-const MESSAGE_IDS = ['id', 'toolCallId']
-const RESUME_IDS = ['interruptId']
+const MESSAGE_IDS = ['id', 'toolCallId', 'tool_call_id']
+const RESUME_IDS = ['interruptId', 'interrupt_id']
 
 /**
  * Checks every id that a client sent, and the depth of the JSON texts within a run input. The schemas check the rest.
@@ -32,14 +32,14 @@ export function checkSent(sent: unknown, where: string, limits: SentLimits): voi
     const place = { where: `${where}: messages[${index}]`, limits }
     checkIds(message, MESSAGE_IDS, place)
     if (message['role'] === 'tool') checkInner(message, 'content', place)
-    for (const [call, toolCall] of listOf(message['toolCalls'])) {
+    for (const [call, toolCall] of listOf(message['toolCalls'] ?? message['tool_calls'])) {
       const calls = { where: `${place.where}.toolCalls[${call}]`, limits }
       checkIds(toolCall, ['id'], calls)
       checkInner(toolCall['function'], 'arguments', calls)
     }
   }
   checkResume(sent['resume'], `${where}: resume`, limits)
-  const props = sent['forwardedProps']
+  const props = sent['forwardedProps'] ?? sent['forwarded_props']
   // Other members of `forwardedProps` belong to the application.
   if (!isObject(props)) return
   checkResume(props['resume'], `${where}: forwardedProps.resume`, limits)
