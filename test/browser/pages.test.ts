@@ -280,9 +280,11 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await say(page, 'touch again')
     await card.getByText('Edit the arguments').click()
     const editor = card.getByRole('textbox', { name: 'Arguments as JSON' })
-    await editor.fill('{')
-    await card.getByRole('button', { name: /^Allow once/ }).click()
-    await seen(card.getByText('The arguments must be a JSON object.'))
+    for (const wrong of ['{', '{}']) {
+      await editor.fill(wrong)
+      await card.getByRole('button', { name: /^Allow once/ }).click()
+      await seen(card.getByText('The arguments must be a JSON object, and not an empty one.'))
+    }
     await editor.fill('{"command":"touch made-by-bash && echo made"}')
     // By the keyboard alone.
     await seen(card.locator('kbd').first())

@@ -28,7 +28,7 @@ export function ApprovalCard({
   const allow = (remember: boolean): void => {
     const editedArgs = edited === before ? undefined : parsed(edited)
     if (edited !== before && editedArgs === undefined) {
-      setProblem('The arguments must be a JSON object.')
+      setProblem('The arguments must be a JSON object, and not an empty one.')
       return
     }
     setProblem('')
@@ -91,7 +91,8 @@ export function ApprovalCard({
 function parsed(text: string): Json | undefined {
   try {
     const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : undefined
+    // The runner takes `{}` for a refusal: nobody could run a call without what it was asked with.
+    return isObject(value) && Object.keys(value).length > 0 ? value : undefined
   } catch {
     // It is refused like any other text that is no object.
     return undefined
