@@ -14,9 +14,12 @@ export interface Attack {
   inside: string
   /** Where the person works later. */
   at?: string
+  /** What the person does besides. */
+  later?: string
 }
 
 const EVIL_CONFIG = `printf '[core]\\n\\trepositoryformatversion = 0\\n\\tbare = false\\n\\tfsmonitor = %s\\n[filter "e"]\\n\\tclean = %s\\n\\tsmudge = %s\\n[diff "e"]\\n\\ttextconv = %s\\n' "$EVIL_LATER" "$EVIL_LATER" "$EVIL_LATER" "$EVIL_LATER"`
+const EVIL_REMOTE = 'git init -q --bare evil.git; cp $EVIL evil.git/hooks/post-receive'
 const ATTRIBUTES = "echo '* filter=e diff=e' > .gitattributes"
 
 export const ATTACKS: Record<string, Attack> = {
@@ -119,6 +122,34 @@ export const ATTACKS: Record<string, Attack> = {
     before: SUBMODULE(),
     inside: `cd sub; ${GITLINK('inner')}; ${EVIL_CONFIG} > inner/.git/config`,
   },
+  'a remote of the older kind': {
+    inside: `${EVIL_REMOTE}; mkdir -p .git/remotes; printf 'URL: %s/evil.git\nPush: HEAD:refs/heads/x\n' $LATER > .git/remotes/origin`,
+    later: 'push -q',
+  },
+  'a remote of the oldest kind': {
+    before: 'rm -rf .git/branches',
+    inside: `${EVIL_REMOTE}; mkdir -p .git/branches; echo $LATER/evil.git#x > .git/branches/origin`,
+    later: 'push -q origin HEAD:refs/heads/x',
+  },
+  'a remote in the workspace': {
+    before: 'git init -q --bare bare.git; git remote add origin bare.git',
+    inside:
+      'cp $EVIL bare.git/hooks/post-receive; mv bare.git x; cp -r x bare.git; cp $EVIL bare.git/hooks/post-receive',
+    later: 'push -q origin HEAD:refs/heads/x',
+  },
+  'a remote in the workspace, as a URL and without its ending': {
+    before: 'git init -q --bare bare.git; git remote add origin file://$PWD/bare',
+    inside:
+      'cp $EVIL evil; echo "[core]hooksPath=$LATER/hooks" >> bare.git/config; mkdir hooks; mv evil hooks/post-receive',
+    later: 'push -q origin HEAD:refs/heads/x',
+  },
+  "a remote's program": {
+    before:
+      "echo exit > tools/receive.sh; git remote add origin ../.. ; git config remote.origin.receivepack 'sh tools/receive.sh'",
+    inside:
+      'grep -v ^cat $EVIL > evil; cp -f evil tools/receive.sh; mv tools x; mkdir tools; cp evil tools/receive.sh',
+    later: 'push -q origin HEAD:refs/heads/x',
+  },
   'a worktree of it': {
     before: 'git worktree add -q linked',
     inside: `cp -r .git evil; ${EVIL_CONFIG} > evil/config; echo $LATER/evil > .git/worktrees/linked/commondir; mv .git/worktrees .git/x; cp -r .git/x .git/worktrees; echo $LATER/evil > .git/worktrees/linked/commondir`,
@@ -194,10 +225,12 @@ export function executed(workspace: string, world: string): Set<string> {
   const marker = join(world, 'marker')
   const said = new Set<string>()
   rmSync(marker, { force: true })
-  for (const [name, { at = '.' }] of Object.entries(ATTACKS)) {
+  for (const [name, { at = '.', later }] of Object.entries(ATTACKS)) {
     const folder = join(folderOf(workspace, name), at)
     for (const command of GITS.flatMap((git) =>
-      LATER.map((words) => `${git} -c safe.directory='*' ${words}`),
+      [...LATER, ...(later === undefined ? [] : [later])].map(
+        (words) => `${git} -c safe.directory='*' ${words}`,
+      ),
     )) {
       sh(`${command} </dev/null`, folder)
       if (!existsSync(marker)) continue

@@ -10,6 +10,8 @@ import { isWithin } from './places.ts'
 const OWN_COMMON_FOLDER = { text: './././.\n' }
 const NO_SETTINGS = { text: '' }
 const NOTHING_IN_IT = { folder: true } as const
+/** Folders of `.git` that name programs: hooks, and remotes in git's older spellings, to whose hooks a push leads. */
+const NAMING_FOLDERS = ['hooks', 'remotes', 'branches']
 
 const GITFILE_BYTES_MAX = 4096
 /** Upper bound of the mounts of one start; bubblewrap takes 9000 arguments, three for each mount. */
@@ -19,7 +21,8 @@ const MODULES_MAX = 64
 const WORKTREES_MAX = 64
 
 /** Settings whose values are names of branches, people and addresses. */
-const NO_PROGRAMS = /^(?:branch|remote|user|author|committer|url|http|color)\./
+const NO_PROGRAMS = /^(?:branch|remote(?!.*pack$)|user|author|committer|url|http|color)\./s
+const NAMES_REMOTE = /^remote\..*\.(?:push)?url$/s
 /** Settings whose value is one file name, without words before or after it. */
 const NAMES_FILE = /^(?:include(?:if\..*)?\.path|core\.(?:hookspath|attributesfile))$/s
 /** Values that lead into the person's home or git's own folder. */
@@ -177,21 +180,21 @@ async function guardRepository(
   const config = join(gitDirectory, 'config')
   const settings = await settingsIn(config)
   const commonDir = join(gitDirectory, 'commondir')
-  const hooks = join(gitDirectory, 'hooks')
+  const folders = NAMING_FOLDERS.map((name) => join(gitDirectory, name))
   const isOrdinary =
     depth <= NESTED_MAX &&
     freeze.count < MOUNTS_MAX &&
     settings !== undefined &&
     shapeOf(join(gitDirectory, 'HEAD')) === 'file' &&
-    ['folder', 'absent'].includes(shapeOf(hooks)) &&
+    folders.every((folder) => ['folder', 'absent'].includes(shapeOf(folder))) &&
     freeze.freezeOrFill(commonDir, OWN_COMMON_FOLDER) &&
     readShort(commonDir) === OWN_COMMON_FOLDER.text &&
-    freeze.freezeOrFill(hooks, NOTHING_IN_IT)
+    folders.every((folder) => freeze.freezeOrFill(folder, NOTHING_IN_IT))
   if (!isOrdinary) {
     freeze.freeze(gitDirectory)
     return
   }
-  guardLinkedHooks(hooks, freeze)
+  guardLinkedHooks(join(gitDirectory, 'hooks'), freeze)
   freeze.freeze(config)
   freeze.freeze(join(gitDirectory, 'info/attributes'))
   const settled = join(gitDirectory, 'config.worktree')
@@ -252,9 +255,20 @@ async function guardNamed(
       guardLinkedHooks(resolve(worktree, value), freeze)
     } else if (key === 'core.attributesfile') {
       freezeNamed(resolve(worktree, value), freeze, NO_SETTINGS)
+    } else if (NAMES_REMOTE.test(key)) {
+      await guardRemote(resolve(worktree, value.replace(/^file:\/\//, '')), guarding)
     } else if (!NO_PROGRAMS.test(key)) {
       for (const word of value.split(SEPARATORS)) freezeProgram(word, [worktree, from], freeze)
     }
+  }
+}
+
+/** Guards a remote that is a repository in the workspace: a push to it executes its hooks. */
+async function guardRemote(place: string, guarding: Guarding): Promise<void> {
+  for (const path of [place, `${place}.git`]) {
+    if (!guarding.freeze.isInside(path) || guarding.freeze.has(join(path, 'config'))) continue
+    if (shapeOf(join(path, 'HEAD')) === 'file') await guardRepository(path, path, guarding, 1)
+    else await guardWorktree(path, guarding, 1)
   }
 }
 
