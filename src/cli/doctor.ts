@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, isAbsolute, join } from 'node:path'
 import { Command } from 'commander'
@@ -168,9 +168,9 @@ async function findClaudeCode(config: Config, { env }: CliContext): Promise<Chec
 }
 
 async function findPolicy({ policyFile, policyEnforcement }: Config): Promise<CheckFinding> {
-  const { formatProblem, parsePolicy } = await import('../policy/read/load.ts')
+  const { formatProblem, parsePolicy, readPolicyText } = await import('../policy/read/load.ts')
   const found = await attempt('policy', async () => {
-    const { policy, problems } = parsePolicy(await readFile(policyFile, 'utf8'), { file: policyFile })
+    const { policy, problems } = parsePolicy(await readPolicyText(policyFile), { file: policyFile })
     const isError = ({ severity }: { severity: string }): boolean => severity === 'error'
     if (policy === undefined) {
       const lines = problems.filter(isError).map(formatProblem)

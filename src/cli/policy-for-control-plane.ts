@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises'
 import { Command, InvalidArgumentError } from 'commander'
 import { isMap, parseDocument } from 'yaml'
 import { RunnerError, toMessage } from '../errors.ts'
 import { decideEgress } from '../policy/decide/egress.ts'
 import { portsOf } from '../policy/read/endpoint.ts'
-import { formatProblem, parsePolicy } from '../policy/read/load.ts'
+import { formatProblem, parsePolicy, readPolicyText } from '../policy/read/load.ts'
 import type { Policy } from '../policy/read/schema.ts'
 import { parseTarget, type Target } from '../tunnel/connect.ts'
 
@@ -35,7 +34,7 @@ export function forControlPlaneCommand(defaultFile: string): Command {
     .option('--node <path>', 'the runner’s binary as the kernel names it', NODE)
     .exitOverride()
     .action(async (options: Options) => {
-      const text = await readFile(options.policy, 'utf8').catch((error: unknown) => {
+      const text = await readPolicyText(options.policy).catch((error: unknown) => {
         throw invalid(`cannot read ${options.policy}: ${toMessage(error)}`)
       })
       process.stdout.write(withControlPlane(text, options))

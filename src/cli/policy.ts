@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { toMessage } from '../errors.ts'
@@ -7,7 +6,7 @@ import { PACKAGE_DIRECTORY } from '../package-directory.ts'
 import type { Decision, FileOperation } from '../policy/decide/decision.ts'
 import { decideEgress } from '../policy/decide/egress.ts'
 import { decideFile } from '../policy/decide/file-access.ts'
-import { formatProblem, loadPolicy, parsePolicy } from '../policy/read/load.ts'
+import { formatProblem, loadPolicy, parsePolicy, readPolicyText } from '../policy/read/load.ts'
 import { PolicyError } from '../policy/read/policy-error.ts'
 import { formatRelease, parseRelease, RELEASE_DEFAULT, type Release } from '../policy/read/release.ts'
 import { toWholeNumber } from '../whole-number.ts'
@@ -57,7 +56,7 @@ function checkCommand(defaultFile: string): Command {
 }
 
 async function check(file: string, options: CheckOptions): Promise<void> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+  const text = await readPolicyText(file).catch((error: unknown) => {
     process.stderr.write(`cannot read ${file}: ${toMessage(error)}\n`)
   })
   if (text === undefined) {

@@ -24,6 +24,15 @@ describe('YAML itself', () => {
     ['version: 1\nnetwork_policies: {__proto__: {}}', /^p:2:20: __proto__ cannot be a key$/],
     ['version: 1\nnetwork_policies: {[1]: {}}', /^p:2:20: this cannot be a key$/],
     ['version: 1\nnetwork_policies: &a {r: *a}', /nested too deeply$/],
+    // Each ends a line for OpenShell: what we take for the rest of a comment would be a key.
+    ...['\u2028', '\u2029', '\u0085'].map((end): [string, RegExp] => [
+      `version: 1 # a${end}network_policies: {}`,
+      /^p:1:15: the character U\+(2028|2029|0085) cannot be in a policy$/,
+    ]),
+    ...['\0', '\x07', '\f', '\x7f', '\x80', '\ufffe'].map((control): [string, RegExp] => [
+      `version: 1\n# ${control}`,
+      /^p:2:3: the character U\+[0-9A-F]{4} cannot be in a policy$/,
+    ]),
     [`version: ${'['.repeat(20_000)}`, /call stack|nested too deeply/],
   ])('%# is refused with its place', (text, expected) => {
     expect(problemsOf(text)[0]).toMatch(expected)
@@ -144,5 +153,23 @@ describe('loadPolicy', () => {
       name: 'PolicyError',
       message: expect.stringContaining('ENOENT'),
     })
+  })
+
+  test.each([
+    ['Latin-1', Buffer.from('version: 1 # caf\xe9\n', 'latin1')],
+    ['UTF-16', Buffer.from('\ufeffversion: 1\n', 'utf16le')],
+  ])('throws a PolicyError for a file in %s', async (_encoding, bytes) => {
+    const file = join(directory, 'odd.yaml')
+    writeFileSync(file, bytes)
+    await expect(loadPolicy(file)).rejects.toMatchObject({
+      name: 'PolicyError',
+      message: `cannot read the policy ${file}: it is not UTF-8`,
+    })
+  })
+
+  test('reads a file that begins with a byte order mark, as OpenShell does', async () => {
+    const file = join(directory, 'mark.yaml')
+    writeFileSync(file, '\ufeffversion: 1 # café 🎉\n')
+    expect(await loadPolicy(file)).toMatchObject({ version: 1 })
   })
 })

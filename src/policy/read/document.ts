@@ -39,6 +39,13 @@ export interface Problem {
 const DEPTH_MAX = 128
 const NODES_MAX = 200_000
 
+/**
+ * Characters that a policy may not have. OpenShell's YAML reader refuses all but the last three, even in a comment.
+ * Those end a line for it: a comment to us would be a rule to it.
+ */
+const NO_TEXT =
+  /[^\t\n\r\x20-\x7e\u{85}\u{a0}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]|[\u{85}\u2028\u2029]/u
+
 export type YamlTree = Scalar | YamlTree[] | { [key: string]: YamlTree }
 
 export class PolicyDocument {
@@ -49,11 +56,17 @@ export class PolicyDocument {
 
   constructor(text: string, file: string) {
     this.#file = file
+    const odd = NO_TEXT.exec(text)
     // The parser reports a stack exhausted by nesting as one of its errors.
     this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false })
     for (const { message, pos } of this.#document.errors) {
       this.#problems.push(this.#problemAt(pos[0], 'error', message))
     }
+    if (odd === null) return
+    const code = odd[0].codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')
+    this.#problems.unshift(
+      this.#problemAt(odd.index, 'error', `the character U+${code} cannot be in a policy`),
+    )
   }
 
   /** The problems of the YAML itself. */

@@ -1,4 +1,5 @@
 // Reads a policy from text, with everything that is wrong with it.
+import { isUtf8 } from 'node:buffer'
 import { readFile } from 'node:fs/promises'
 import { findAmbiguities } from './ambiguity.ts'
 import { type Finding, type Path, PolicyDocument, type Problem } from './document.ts'
@@ -42,13 +43,20 @@ export function parsePolicy(
   return read.success && !isRefused ? { policy: read.data, problems } : { problems }
 }
 
+/** Reads a policy's text. OpenShell refuses a file that is not UTF-8. @throws {Error} for such a file, and the system's errors. */
+export async function readPolicyText(file: string): Promise<string> {
+  const bytes = await readFile(file)
+  if (!isUtf8(bytes)) throw new Error('it is not UTF-8')
+  return bytes.toString()
+}
+
 /**
  * Reads and parses `file` as the typed loader of the release does. Warnings are ignored.
  *
  * @throws {PolicyError} when the file cannot be read or OpenShell would refuse it.
  */
 export async function loadPolicy(file: string, release: Release = RELEASE_DEFAULT): Promise<Policy> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+  const text = await readPolicyText(file).catch((error: unknown) => {
     const reason = error instanceof Error ? error.message : String(error)
     throw new PolicyError(`cannot read the policy ${file}: ${reason}`, { cause: error })
   })
