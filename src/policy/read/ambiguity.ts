@@ -22,8 +22,10 @@ const BODY_LIMIT_DEFAULT = 65_536
 export function findAmbiguities(sites: readonly EndpointSite[]): Finding[] {
   return sites.flatMap((right, index) =>
     sites.slice(0, index).flatMap((left): Finding[] => {
+      // The hosts come first: of a thousand endpoints most pairs differ in them.
+      if (!hostsOverlap(left.endpoint.host, right.endpoint.host)) return []
       const ports = portsOf(left.endpoint).filter((port) => portsOf(right.endpoint).includes(port))
-      if (ports.length === 0 || !hostsOverlap(left.endpoint.host, right.endpoint.host)) return []
+      if (ports.length === 0) return []
       const conflicts = conflictsOf(left.endpoint, right.endpoint)
       if (conflicts.length === 0) return []
       const other = `"${left.rule}" ${endpointLabel(left.endpoint)}`
@@ -92,7 +94,9 @@ function requestSettings(endpoint: Endpoint, other: Endpoint): Settings {
 
 function hostsOverlap(left: string, right: string): boolean {
   if (left === '' || right === '') return true
-  return languagesMeet(hostSteps(left.toLowerCase()), hostSteps(right.toLowerCase()))
+  const [a, b] = [left.toLowerCase(), right.toLowerCase()]
+  if (!a.includes('*') && !b.includes('*')) return a === b
+  return languagesMeet(hostSteps(a), hostSteps(b))
 }
 
 const MATCHES_ALL = ['', '**', '/**']
