@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Claude Code (of the Agent SDK): whoever answers `canUseTool` may change the arguments of a call. Every object that is returned is
-# what runs, but for one: `{}` counts as no change, and the call runs with all that the model wrote. The same `{}` of a PreToolUse
-# hook is a change. A person who strikes out every argument before approving has approved every one, and nobody says so.
+# what runs, but for one: `{}` counts as no change, and the call runs with what the model wrote. The same `{}` of a PreToolUse
+# hook is a change. A form in which people edit arguments has to know it.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # @ag-ui/proto before 1.0: an encoder and a schema of one release do not agree. A tool's result, reasoning and activities are
 # valid events there and cannot be encoded; a chunk of text, which has a place in the protocol file, fails in the encoder too.
-# From 1.0.0 on every event comes back as it was. A server that answers an older client in protobuf because its Accept
+# From 1.0.0 on each of these comes back as it was. A server that answers an older client in protobuf because its Accept
 # header allows it therefore breaks off at the first tool result.
 set -euo pipefail
 folder=$(mktemp -d)
