@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { type ClientEvent, run, runInput, textOf } from '../support/client.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
+import { oneOrAll } from '../support/signals.ts'
 
 const tools = ['paint', 'measure'].map((name) => ({
   name,
@@ -175,10 +176,12 @@ test('a word of the system beside the results is said in the turn', async () => 
   expect(lastFacts()?.messages).toContain('Be brief.')
 })
 
-test.each([
-  ['before', true],
-  ['after', false],
-])(
+test.each(
+  oneOrAll([
+    ['before', true],
+    ['after', false],
+  ] as const),
+)(
   'a first result that came %s a kill -9 of the runner reaches the model with the second',
   async (_when, isBefore) => {
     const thread = open(both)
