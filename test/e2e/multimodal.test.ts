@@ -249,7 +249,7 @@ test('each spelling of a medium is what the model takes, or named', async () => 
   expect(body.split(source('document', ADDRESS))).toHaveLength(4)
 })
 
-test('a large upload that was learned from the stream reaches the model again when its message is repeated or edited', async () => {
+test('a large upload that was learned from the stream reaches the model again when its message is edited', async () => {
   const value = Buffer.alloc(20_000, 'z').toString('base64')
   const plain = { type: 'document', source: { type: 'data', mimeType: 'text/plain', value } }
   const input = runInput('again', [text, plain])
@@ -257,12 +257,10 @@ test('a large upload that was learned from the stream reaches the model again wh
   const [shown] = started?.['input'].messages ?? []
   const [, address] = shown.content
   expect(address.source).toMatchObject({ type: 'url' })
-  for (const content of [shown.content, [{ type: 'text', text: 'edited' }, address], [address]]) {
-    const all = await run(runner.url, { ...runInput('again'), messages: [{ ...shown, content }] })
-    expect(all.filter(({ name }) => name === 'agui-runner.content_skipped')).toEqual([])
-    expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
-    expect(lastAsked()).toContain('zzzzzzzz')
-  }
+  const all = await run(runner.url, { ...runInput('again'), messages: [{ ...shown, content: [address] }] })
+  expect(all.filter(({ name }) => name === 'agui-runner.content_skipped')).toEqual([])
+  expect(all.at(-1)).toMatchObject({ outcome: { type: 'success' } })
+  expect(lastAsked()).toContain('zzzzzzzz')
   // Another thread's is none of this one's.
   const refused = await post(runner.url, runInput('apart', [address]))
   expect(refused.status).toBe(400)
