@@ -191,6 +191,8 @@ describe('a launch', () => {
       code: 2,
       stderr: expect.stringContaining('a process has no network of its own'),
     })
+    const infinite = await outside.run(['--memory', 'Infinity', '--dry-run', '-p', 'x'])
+    expect(infinite).toMatchObject({ code: 2, stderr: expect.stringContaining('Give GiB, such as 4 or 0.5') })
     const named = await outside.run(['--engine', 'podman', '-p', 'x'])
     expect(named).toMatchObject({ code: 6, stderr: expect.stringContaining('podman: no daemon') })
     const keyless = await outside.run(['--isolation', 'process', '--workspace', 'none', '-p', 'x'], {
