@@ -235,6 +235,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'config',
     'devcontainer',
     'errors',
+    'exact-image',
     'github-app',
     'launch',
     'mock',

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, realpath } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { request } from 'undici'
 import { openGitHub } from '../broker/github-upstream.ts'
 import type { RepositoryRight } from '../broker/session.ts'
@@ -17,22 +17,20 @@ import { HANDED_ON, type LaunchMode } from '../launch/plan.ts'
 import type { LaunchDoor, LaunchSettings } from '../launch/prepare.ts'
 import { decideMode } from '../launch/visibility.ts'
 import { readKnownSecrets } from '../redaction/known-secrets.ts'
-import { isRepositoryName } from '../repository-name.ts'
-import { toWholeNumber } from '../whole-number.ts'
-import { isBranchName } from '../workspace/repository-url.ts'
 import { type AppFlags, addAppOptions, readApp } from './app-options.ts'
 import type { CliContext } from './context.ts'
+import { toBranch, toBranchPrefix, toDepth, toGib, toImage, toRepository } from './launch-values.ts'
 
 export interface LaunchFlags extends AppFlags {
   mode: 'auto' | LaunchMode
-  image: string
+  image?: string
   workspace: WorkspaceKind
   depth?: number
   base?: string
   git: 'pinned' | 'hidden'
   isolation: 'auto' | Isolation['kind']
   engine?: EngineKind
-  memory: number
+  memory?: number
   repository?: string
   access: RepositoryRight['access']
   branchPrefix: string
@@ -46,8 +44,6 @@ export interface LaunchFlags extends AppFlags {
 const GIB = 1024 ** 3
 const MEMORY_GIB = 4
 const ASK_MS = 10_000
-/** The form that a gateway's control API requires. */
-const BRANCH_PREFIX = /^[A-Za-z0-9][\w.-]*\/$/
 
 const LIMITS = {
   pids: 512,
@@ -63,7 +59,7 @@ export function addLaunchOptions(command: Command, version: string): Command {
         .choices(['auto', 'private', 'public'])
         .default('auto'),
     )
-    .option('--image <reference>', 'an exact tag or digest', `agui-runner:${version}`)
+    .option('--image <reference>', `an exact tag or digest; agui-runner:${version} unless given`, toImage)
     .addOption(
       new Option(
         '--workspace <kind>',
@@ -90,7 +86,7 @@ export function addLaunchOptions(command: Command, version: string): Command {
     .addOption(
       new Option('--engine <name>', 'docker or podman; the first that answers').choices(['docker', 'podman']),
     )
-    .option('--memory <gib>', 'what the container may have', toGib, MEMORY_GIB)
+    .option('--memory <gib>', `what the container may have; ${MEMORY_GIB} unless given`, toGib)
     .option(
       '--repository <owner/name>',
       'what git and the GitHub API lead to; where origin leads, when that is GITHUB_SERVER_URL',
@@ -107,33 +103,6 @@ export function addLaunchOptions(command: Command, version: string): Command {
     .option('--policy <file>', 'what decides about other hosts in private mode; POLICY_FILE')
     .option('--audit <file>', 'one line of JSON for each request to the broker, mode 0600')
     .option('--dry-run', 'print the plan and the commands, and start nothing')
-}
-
-function toGib(text: string): number {
-  const gib = /^\d{1,5}(?:\.\d{1,3})?$/.test(text) ? Number(text) : 0
-  if (gib === 0) throw new InvalidArgumentError('Give GiB, such as 4 or 0.5.')
-  return gib
-}
-
-function toRepository(text: string): string {
-  if (!isRepositoryName(text)) throw new InvalidArgumentError('Give owner/name.')
-  return text
-}
-
-function toBranchPrefix(text: string): string {
-  if (!BRANCH_PREFIX.test(text)) throw new InvalidArgumentError('Give a name with a slash behind it: agui/')
-  return text
-}
-
-function toDepth(text: string): number {
-  const depth = toWholeNumber(text, { min: 1 })
-  if (depth === undefined) throw new InvalidArgumentError('Give a number of commits.')
-  return depth
-}
-
-function toBranch(text: string): string {
-  if (!isBranchName(text)) throw new InvalidArgumentError('Give a branch.')
-  return text
 }
 
 export interface LaunchWants {
@@ -183,7 +152,7 @@ export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants)
       path: env['PATH'],
     },
     environment: { ...handedOn(env), ...repository.environment, ...door.environment },
-    limits: { ...LIMITS, memoryBytes: Math.round(flags.memory * GIB) },
+    limits: { ...LIMITS, memoryBytes: Math.round((flags.memory ?? MEMORY_GIB) * GIB) },
     parent: tmpdir(),
     forbidden: [home, await realpath(home).catch(() => home)],
     secrets: readKnownSecrets(env),
@@ -193,16 +162,21 @@ export async function launchOptionsOf({ context, flags, ...wants }: LaunchWants)
   }
 }
 
-function refuseUnused({ depth, base, git, workspace: kind }: LaunchFlags): void {
-  const wrong = (words: string): RunnerError =>
-    new RunnerError('config_invalid', `${words}, and the workspace is ${kind} (--workspace).`)
-  if (kind !== 'clone' && (depth ?? base) !== undefined) throw wrong('--depth and --base are of a clone')
-  if (kind !== 'mount' && git === 'hidden') throw wrong('--git is of a folder that is mounted')
+function refuseUnused(flags: LaunchFlags): void {
+  const { depth, base, git, workspace: kind, isolation, engine, image, memory } = flags
+  const refuse = (words: string): never => {
+    throw new RunnerError('config_invalid', words)
+  }
+  const isKind = `, and the workspace is ${kind} (--workspace).`
+  if (kind !== 'clone' && (depth ?? base) !== undefined) refuse(`--depth and --base are of a clone${isKind}`)
+  if (kind !== 'mount' && git === 'hidden') refuse(`--git is of a folder that is mounted${isKind}`)
+  if (isolation === 'process' && (engine ?? image ?? memory) !== undefined)
+    refuse('--engine, --image and --memory are of a container, and --isolation is process.')
 }
 
 /** Returns a container's isolation, or a process's when no engine answers and none was named. */
 async function isolationOf({ context, flags, say }: LaunchWants): Promise<Isolation> {
-  const { isolation, engine, image } = flags
+  const { isolation, engine, image = `agui-runner:${context.version}` } = flags
   const ofContainers = async (): Promise<Isolation> =>
     new ContainerIsolation(await Engine.need(engine, context.env), image)
   if (isolation === 'container' || (isolation === 'auto' && engine !== undefined)) return await ofContainers()
@@ -211,7 +185,7 @@ async function isolationOf({ context, flags, say }: LaunchWants): Promise<Isolat
   const { ProcessIsolation } = await import('../launch/process-place.ts')
   const process = new ProcessIsolation(context.appDirectory)
   if (found !== undefined)
-    say(`process: ${found.lacking} So it has no limit on memory, processors and processes.`)
+    say(`process: ${found.lacking} So it has no limit on memory, processors and processes, and no image.`)
   return process
 }
 

@@ -193,6 +193,13 @@ describe('a launch', () => {
     })
     const infinite = await outside.run(['--memory', 'Infinity', '--dry-run', '-p', 'x'])
     expect(infinite).toMatchObject({ code: 2, stderr: expect.stringContaining('Give GiB, such as 4 or 0.5') })
+    const latest = await outside.run(['--image', 'agui-runner:latest', '--dry-run', '-p', 'x'])
+    expect(latest).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('Give an exact tag, not latest'),
+    })
+    const unused = await outside.run(['--isolation', 'process', '--memory', '4', '--dry-run', '-p', 'x'])
+    expect(unused).toMatchObject({ code: 2, stderr: expect.stringContaining('--memory are of a container') })
     const named = await outside.run(['--engine', 'podman', '-p', 'x'])
     expect(named).toMatchObject({ code: 6, stderr: expect.stringContaining('podman: no daemon') })
     const keyless = await outside.run(['--isolation', 'process', '--workspace', 'none', '-p', 'x'], {
