@@ -50,7 +50,9 @@ export class ChaosThread {
       await unlessAborted(this.#world.signal, follower.reached(lastSeq))
       const log = lastSeq === 0 ? '' : await this.#get('/events?follow=false')
       const sent = { runs: this.#runs, messageIds: this.#messageIds, unnamed: this.#unnamed }
-      const tally = await checkLog(this.#id, log, sent, this.#witness)
+      const tally = await checkLog(this.#id, log, sent, this.#witness, (from, to) =>
+        this.#world.hasGatewayFailed(from, to),
+      )
       await this.#delete()
       return tally
     } finally {
@@ -71,7 +73,6 @@ export class ChaosThread {
       became: 'unknown',
       isDisturbed: false,
     }
-    const began = performance.now()
     const response = await this.#ask('', 'POST', input, '/')
     this.#runs.push(run)
     if (response === undefined) return this.#again()
@@ -82,7 +83,6 @@ export class ChaosThread {
     }
     run.became = 'acknowledged'
     await this.#read(response)
-    run.isDisturbed ||= this.#world.hasGatewayFailedSince(began)
   }
 
   async #read(response: IncomingMessage): Promise<void> {

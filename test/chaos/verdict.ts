@@ -10,7 +10,7 @@ export interface SentRun {
   /** What the model says to it. */
   answer: string
   became: 'acknowledged' | 'refused' | 'unknown'
-  /** It may have been answered otherwise. */
+  /** It may have been answered otherwise, also when the gateway did not fail. */
   isDisturbed: boolean
 }
 
@@ -27,8 +27,17 @@ export interface Tally {
   ends: Record<string, number>
 }
 
+/** Whether it failed at any time between two of Date.now(). */
+type HasGatewayFailed = (from: number, to: number) => boolean
+
 /** @throws what is wrong, all of it. */
-export async function checkLog(threadId: string, sse: string, sent: Sent, witness: Witness): Promise<Tally> {
+export async function checkLog(
+  threadId: string,
+  sse: string,
+  sent: Sent,
+  witness: Witness,
+  hasGatewayFailed: HasGatewayFailed,
+): Promise<Tally> {
   const records = [...sse.matchAll(/^id: (\d+)\ndata: (.*)$/gm)].map(([, seq, json]): [number, string] => [
     Number(seq),
     json ?? '',
@@ -39,7 +48,7 @@ export async function checkLog(threadId: string, sse: string, sent: Sent, witnes
   const problems = [
     ...(hole < 0 ? [] : [`record ${hole + 1} is missing`]),
     ...witness.differences(new Map(records)),
-    ...sent.runs.flatMap((run) => problemsOf(run, runs.get(run.runId), sse)),
+    ...sent.runs.flatMap((run) => problemsOf(run, runs.get(run.runId), sse, hasGatewayFailed)),
     ...sent.messageIds.flatMap((id) => (sse.includes(`"${id}"`) ? [] : [`message ${id} is lost`])),
     ...strangers(runs, sent),
     ...(events.length === 0 ? [] : (await judge(events)).problems),
@@ -58,18 +67,22 @@ function problemsOf(
   { runId, messageId, answer, became, isDisturbed }: SentRun,
   events: ClientEvent[] | undefined,
   sse: string,
+  hasGatewayFailed: HasGatewayFailed,
 ): string[] {
   if (events === undefined) return became === 'acknowledged' ? [`run ${runId} is lost`] : []
   if (became === 'refused') return [`run ${runId} was refused, and is in the log`]
   if (!sse.includes(`"${messageId}"`)) return [`message ${messageId} is lost`]
-  if (isDisturbed) return []
+  // The log's own times: its client may have left before the gateway failed.
+  if (isDisturbed || hasGatewayFailed(timeOf(events[0]), timeOf(events.at(-1)))) return []
   const said = textOf(events)
   const isWhole = endOf(events.at(-1)) === 'success' ? said === answer : answer.startsWith(said)
-  return isWhole
-    ? []
-    : [
-        `run ${runId} ended with ${endOf(events.at(-1))} and says ${said.slice(-40)}, not ${answer.slice(-40)}`,
-      ]
+  if (isWhole) return []
+  const differs = [...said].findIndex((char, index) => char !== answer[index])
+  const at = differs < 0 ? said.length : differs
+  const [is, wanted] = [said, answer].map(
+    (text) => `${text.slice(Math.max(0, at - 20), at + 40)} at ${at} of ${text.length}`,
+  )
+  return [`run ${runId} ended with ${endOf(events.at(-1))} and says ${is}, not ${wanted}`]
 }
 
 function strangers(runs: ReadonlyMap<string, unknown>, sent: Sent): string[] {
@@ -95,4 +108,8 @@ function runsOf(events: readonly ClientEvent[]): Map<string, ClientEvent[]> {
 function endOf(event: ClientEvent | undefined): string {
   if (event?.type === EventType.RUN_FINISHED) return event['outcome'].type
   return event?.type === EventType.RUN_ERROR ? event['code'] : 'no end'
+}
+
+function timeOf(event: ClientEvent | undefined): number {
+  return event?.['timestamp'] ?? Number.NaN
 }

@@ -66,7 +66,8 @@ export class World {
   readonly #bench: Bench
   readonly #disk: SmallDisk
   #runner: Promise<RunnerProcess>
-  #gatewayFailed = Number.NEGATIVE_INFINITY
+  /** From when to when, of Date.now(). */
+  readonly #gatewayFaults: { from: number; to: number }[] = []
   readonly #isExpected = new WeakSet<RunnerProcess>()
 
   private constructor(bench: Bench, disk: SmallDisk) {
@@ -102,18 +103,19 @@ export class World {
   }
 
   failGateway(script: Script): void {
-    this.#gatewayFailed = Number.POSITIVE_INFINITY
+    this.#gatewayFaults.push({ from: Date.now(), to: Number.POSITIVE_INFINITY })
     this.#bench.gateway.use(script)
   }
 
   mendGateway(): void {
-    this.#gatewayFailed = performance.now()
     this.#bench.gateway.use(CALM)
+    const fault = this.#gatewayFaults.at(-1)
+    if (fault !== undefined) fault.to = Date.now()
   }
 
-  /** @param at of performance.now(). */
-  hasGatewayFailedSince(at: number): boolean {
-    return this.#gatewayFailed >= at
+  /** @param from, to of Date.now(). */
+  hasGatewayFailed(from: number, to: number): boolean {
+    return this.#gatewayFaults.some((fault) => fault.from <= to && from <= fault.to)
   }
 
   fillDisk(): void {
