@@ -23,6 +23,8 @@ export interface KnownMessages {
   /** Returns `undefined` for a message that is unknown, queued, or part of the run in progress. */
   messageTurn(messageId: string): TakenIn | undefined
   lastUserMessageId: string | undefined
+  /** The ids of the thread's messages, by which a history without a known user message may be its own. */
+  heard?: ReadonlySet<string> | undefined
   /** Whether the thread has had a run, which may have failed. */
   hasRun?: boolean
   /** Whether the run answers an interrupt and so needs no new message. */
@@ -209,6 +211,7 @@ function sort(messages: readonly Message[], known: KnownMessages): NewMessages {
     lastKnownIndex = index
     newestSeen ||= id === known.lastUserMessageId
   }
+  if (lastKnownIndex < 0) lastKnownIndex = lastHeard(messages, known)
   // A client that continues sends its whole history with the refused messages in it. A retry has nothing after them.
   const last = fresh.findLastIndex(({ message, digest }) => !isRefused(message, digest))
   if (last === fresh.length - 1) fresh = fresh.filter(({ message, digest }) => !isRefused(message, digest))
@@ -239,6 +242,12 @@ function sort(messages: readonly Message[], known: KnownMessages): NewMessages {
     digests: [...system, ...fresh].map(({ message, digest }) => [message.id, digest]),
     ...(lastKnownIndex < 0 || newestSeen ? {} : { held: messages.slice(0, first.index) }),
   }
+}
+
+/** Finds the thread's last answer in a history. Some clients keep the answers and not what they have asked (AG-UI's C++ SDK). */
+function lastHeard(messages: readonly Message[], { heard, lastUserMessageId }: KnownMessages): number {
+  if (heard === undefined || lastUserMessageId === undefined) return -1
+  return messages.findLastIndex(({ role, id }) => !SAID.has(role) && heard.has(id))
 }
 
 /** Returns the system messages that the thread does not know with this content. */

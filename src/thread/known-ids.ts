@@ -47,5 +47,6 @@ export function knownMessages(known: KnownIds): KnownMessages {
     // Steered messages are not in the log yet, so a history without them is whole.
     lastUserMessageId: underWay.at(-1)?.[0] ?? known.lookedUp.newestId ?? known.stored.lastUserMessageId,
     hasRun: known.stored.lastOutcome !== 'none',
+    heard: known.lookedUp.heard,
   }
 }

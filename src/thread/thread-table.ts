@@ -7,6 +7,7 @@ import { storeDamaged } from '../storage/damage.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Key, Write } from '../storage/table.ts'
 import { seenUnderOtherIds } from './numbered-anew.ts'
+import { readMessages } from './snapshot.ts'
 import { unsteeredId } from './steered-ids.ts'
 
 /** The facts of a thread that outlive the process, beside its log. Stored data is checked against this schema. */
@@ -52,6 +53,8 @@ export interface LookedUp {
   messages: ReadonlyMap<string, SeenMessage>
   /** The request's own id for the newest message that the thread has seen, if it gives its messages new ids. */
   newestId?: string
+  /** The ids of all messages of the thread, when the request brings a history and names no user message of it. */
+  heard?: ReadonlySet<string>
 }
 
 /** A thread in the store. */
@@ -90,7 +93,7 @@ export class ThreadTable {
 
   /**
    * Looks up a run and the messages that a request names. A request that names no known one, and brings a history, is
-   * compared by what its messages say.
+   * compared by what its messages say. If that finds none either, the log says whose answers they are.
    *
    * @throws {RunnerError} `storage_damaged`.
    */
@@ -114,8 +117,18 @@ export class ThreadTable {
     if (isKnown || !history.some(({ role }) => role === 'assistant')) return { hasRun, messages: seen }
     const taken = (await this.#taken(threadId)).map(({ message }) => message)
     const alike = seenUnderOtherIds(history, taken)
+    const both = { hasRun, messages: new Map([...seen, ...alike]) }
+    if (!history.some(({ role, id }) => role === 'user' && alike.has(id)))
+      return { ...both, heard: await this.#heard(threadId) }
     const newestId = [...alike].find(([, message]) => message === taken.at(-1))?.[0]
-    return { hasRun, messages: new Map([...seen, ...alike]), ...(newestId === undefined ? {} : { newestId }) }
+    return { ...both, ...(newestId === undefined ? {} : { newestId }) }
+  }
+
+  async #heard(threadId: string): Promise<Set<string>> {
+    // The read ends with what is stored, or when the store is closed.
+    const { signal } = new AbortController()
+    const messages = await readMessages(this.#storage.log, { threadId, signal })
+    return new Set(messages.map(({ id }) => id))
   }
 
   /** Reads every message that the thread has taken in, oldest first. @throws {RunnerError} `storage_damaged`. */

@@ -82,6 +82,50 @@ describe('a client that numbers its messages anew with every run', () => {
   })
 })
 
+// AG-UI's C++ SDK (sdks/community/c++ of August 2026) with messages in its run's parameters: it keeps the answers, and only
+// a snapshot gives it what was asked.
+describe('a client that keeps the answers and not what it has asked', () => {
+  const say = (threadId: string, ...messages: object[]): Promise<ClientEvent[]> =>
+    run(runner.url, { ...runInput(threadId), messages })
+  const answerOf = (all: ClientEvent[]): { id: string; role: string; content: string } => {
+    const start = all.find(({ type }) => type === 'TEXT_MESSAGE_START')
+    return { id: start?.['messageId'], role: 'assistant', content: textOf(all) }
+  }
+
+  test('goes on with its conversation, and is given what it lacks', async () => {
+    const one = userMessage('one')
+    const answer = answerOf(await say('kept', one))
+    const two = userMessage('two')
+    const second = await say('kept', answer, two)
+    expect(textOf(second)).toBe('You said: two')
+    expect(second[0]).toMatchObject({ type: 'RUN_STARTED', input: { messages: [two] } })
+    const snapshots = second.filter(({ type }) => type === 'MESSAGES_SNAPSHOT')
+    const ids = snapshots.map(({ messages }) => messages.map(({ id }: { id: string }) => id))
+    expect(ids).toEqual([[answer.id], [one.id, answer.id, two.id]])
+  })
+
+  const refusalOf = async (threadId: string, ...messages: object[]): Promise<unknown> =>
+    await (await post(runner.url, { ...runInput(threadId), messages })).json()
+  const conflict = { error: { code: 'history_conflict' } }
+
+  test('that says it behind what is new is refused, and so is one that holds the answers of another thread', async () => {
+    const [answer, other] = [
+      answerOf(await say('kept-one', userMessage('one'))),
+      answerOf(await say('kept-two', userMessage('x'))),
+    ]
+    const early = await refusalOf('kept-one', userMessage('new'), answer, userMessage('newer'))
+    const foreign = await refusalOf('kept-one', other, userMessage('new'))
+    expect([early, foreign]).toMatchObject([conflict, conflict])
+  })
+
+  test('that holds an answer that was taken back is refused', async () => {
+    const first = userMessage('one')
+    const answer = answerOf(await say('kept-back', first))
+    await say('kept-back', { ...first, content: 'edited' })
+    expect(await refusalOf('kept-back', answer, userMessage('new'))).toMatchObject(conflict)
+  })
+})
+
 // With @ag-ui/client 1.0.0 such a conversation was refused for ever.
 test('a conversation whose first run failed in the middle goes on', async () => {
   const agent = new HttpAgent({ url: runner.url, threadId: 'half' })
