@@ -318,15 +318,15 @@ function measureProcess({ Gauge, Counter }: Prom, registry: Registry, loop: Inte
   new Gauge({
     name: 'agui_runner_event_loop_delay_seconds',
     help: 'Delay of the event loop since the last time this was read.',
-    labelNames: ['quantile'],
+    labelNames: ['percentile'],
     registers,
     collect() {
       // The histogram includes its own sampling interval. Only the time above it is delay.
       const delay = (nanoseconds: number): number =>
         Math.max(0, nanoseconds / NANOSECONDS - LOOP_RESOLUTION_MS / 1000) || 0
-      this.set({ quantile: '0.5' }, delay(loop.percentile(50)))
-      this.set({ quantile: '0.99' }, delay(loop.percentile(99)))
-      this.set({ quantile: '1' }, delay(loop.max))
+      this.set({ percentile: '50' }, delay(loop.percentile(50)))
+      this.set({ percentile: '99' }, delay(loop.percentile(99)))
+      this.set({ percentile: '100' }, delay(loop.max))
       loop.reset()
     },
   })

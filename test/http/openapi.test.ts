@@ -195,15 +195,24 @@ test('no answer may be taken for another type than it says', async () => {
   for (const answer of answers) expect(answer.headers['x-content-type-options']).toBe('nosniff')
 })
 
+const OwnSchema = z.looseObject({ examples: z.tuple([z.unknown()]) })
+
+/** The schemas that OwnEvent refers to, in its order. */
+function ownEvents(): z.infer<typeof OwnSchema>[] {
+  const { schemas } = document.components
+  const refs = z.array(z.object({ $ref: z.string() })).parse(schemas['OwnEvent']?.['oneOf'])
+  return refs.map(({ $ref }) => OwnSchema.parse(schemas[$ref.replace('#/components/schemas/', '')]))
+}
+
 test("every event of the runner's own is described", () => {
-  const described = document.components.schemas['OwnEvent']?.['oneOf'] as { properties: { name: object } }[]
-  expect(described.map(({ properties }) => properties.name)).toEqual(
-    Object.keys(OWN_EVENTS).map((name) => expect.objectContaining({ const: `agui-runner.${name}` })),
-  )
+  const names = Object.keys(OWN_EVENTS).map((name) => ({ const: `agui-runner.${name}` }))
+  expect(ownEvents()).toMatchObject(names.map((name) => ({ properties: { name } })))
+  // openapi-python-client 0.29.1 left each of them out while they were written within OwnEvent.
+  expect(document.components.schemas).toHaveProperty('ApiRetryEvent')
 })
 
 test('every event has an example that fits its schema, and so has every stream', () => {
-  const { Event, OwnEvent } = document.components.schemas
+  const { Event } = document.components.schemas
   const examples = z.array(z.looseObject({ type: z.string() })).parse(Event?.['examples'])
   for (const example of examples)
     expect([example.type, EventSchema.safeParse(example).error]).toEqual([example.type, undefined])
@@ -214,12 +223,10 @@ test('every event has an example that fits its schema, and so has every stream',
       .filter((type) => !unsent.test(type))
       .sort(),
   )
-  const own = z.array(z.looseObject({ examples: z.tuple([z.unknown()]) })).parse(OwnEvent?.['oneOf'])
-  expect(own).toHaveLength(Object.keys(OWN_EVENTS).length)
   for (const {
     examples: [example],
     ...schema
-  } of own) {
+  } of ownEvents()) {
     expect(z.fromJSONSchema(schema).safeParse(example).error).toBeUndefined()
   }
   for (const [route, { responses }] of operations()) {

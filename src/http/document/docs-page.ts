@@ -30,23 +30,26 @@ export function renderDocs(document: OpenApiDocument): Page {
     routes: routes.filter(({ operation }) => operation.tags.includes(section.tag)),
   })).filter((section) => section.routes.length > 0)
   const { info, components } = document
+  // The runner's own events are shown with the events.
+  const own = new Set(ownEventsOf(components.schemas))
+  const schemas = Object.entries(components.schemas).filter(([, schema]) => !own.has(schema))
   const navigation = sections.map(
-    ({ tag, title, routes: own }) => `<a href="#${tag}">${title}<small>${own.length}</small></a>`,
+    ({ tag, title, routes: tagged }) => `<a href="#${tag}">${title}<small>${tagged.length}</small></a>`,
   )
   const body = [
     `<header><h1>${text(info.title)} <small>${text(info.version)}</small></h1>`,
     `<p>${text(info.description)}</p>`,
     `<nav>${navigation.join('')}<a href="#events">Events<small>${eventsOf(document).length}</small></a>`,
-    `<a href="#schemas">Schemas<small>${Object.keys(components.schemas).length}</small></a>`,
+    `<a href="#schemas">Schemas<small>${schemas.length}</small></a>`,
     `<a href="openapi.json">openapi.json</a></nav>`,
     `<input type="search" id="search" placeholder="Search routes, events and schemas" aria-label="Search routes, events and schemas">`,
     `<p id="nothing" role="status"></p></header><main>`,
     ...sections.map(
-      ({ tag, title, routes: own }) =>
-        `<section id="${tag}"><h2>${title}</h2>${own.map(renderRoute).join('')}</section>`,
+      ({ tag, title, routes: tagged }) =>
+        `<section id="${tag}"><h2>${title}</h2>${tagged.map(renderRoute).join('')}</section>`,
     ),
     `<section id="events"><h2>Events</h2>${eventsOf(document).map(renderEvent).join('')}</section>`,
-    `<section id="schemas"><h2>Schemas</h2>${Object.entries(components.schemas).map(renderSchema).join('')}</section>`,
+    `<section id="schemas"><h2>Schemas</h2>${schemas.map(renderSchema).join('')}</section>`,
     '</main>',
   ]
   return {
@@ -138,13 +141,17 @@ interface ShownEvent {
 /** Returns every event that a stream may contain, AG-UI's first. */
 function eventsOf({ components: { schemas } }: OpenApiDocument): ShownEvent[] {
   const { examples } = schemas['Event'] ?? {}
-  const { oneOf } = schemas['OwnEvent'] ?? {}
   const agui = listOf(examples).map((example) => ({ name: String(example['type']), example }))
-  const own = listOf(oneOf).map(({ examples: shown, ...schema }) => {
+  const own = ownEventsOf(schemas).map(({ examples: shown, ...schema }) => {
     const [example] = listOf(shown)
     return { name: String(example?.['name']), example, schema }
   })
   return [...agui, ...own]
+}
+
+function ownEventsOf(schemas: Record<string, Json>): Json[] {
+  const names = listOf(schemas['OwnEvent']?.['oneOf']).map(({ $ref }) => String($ref).split('/').at(-1) ?? '')
+  return names.flatMap((name) => (schemas[name] === undefined ? [] : [schemas[name]]))
 }
 
 function listOf(value: unknown): Json[] {

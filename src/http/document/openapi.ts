@@ -99,7 +99,7 @@ export function toDocument(routes: readonly DocumentedRoute[]): OpenApiDocument 
   const schemas: Record<string, Json> = {
     Error: errorSchema(),
     Event: eventSchema(),
-    OwnEvent: ownEventSchema(),
+    ...ownEventSchemas(),
   }
   const paths: Record<string, Record<string, Operation>> = {}
   for (const route of routes) {
@@ -291,15 +291,20 @@ function eventSchema(): Json {
   }
 }
 
-/** Returns the schema of the runner's own events. */
-function ownEventSchema(): Json {
+/** Returns the schemas of the runner's own events, each under a name of its own: generators of clients make classes of them. */
+function ownEventSchemas(): Record<string, Json> {
   const values = new Map<string, object>(Object.entries(OWN_EXAMPLES))
-  const oneOf = Object.entries(OWN_EVENTS).map(([own, value]) => {
-    const [type, name] = ['CUSTOM', `agui-runner.${own}`]
+  const own = Object.entries(OWN_EVENTS).map(([event, value]): [string, Json] => {
+    const [type, name] = ['CUSTOM', `agui-runner.${event}`]
     const schema = toSchema(z.object({ type: z.literal(type), name: z.literal(name), value }))
-    return { ...schema, examples: [{ type, name, value: values.get(own) }] }
+    const words = event.split('_').map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    return [`${words.join('')}Event`, { ...schema, examples: [{ type, name, value: values.get(event) }] }]
   })
-  return { description: 'A CUSTOM event of the runner (docs/events.md).', oneOf }
+  const oneOf = own.map(([name]) => ref(name))
+  return {
+    OwnEvent: { description: 'A CUSTOM event of the runner (docs/events.md).', oneOf },
+    ...Object.fromEntries(own),
+  }
 }
 
 function readVersion(): string {
