@@ -18,7 +18,9 @@ const EXIT_DIFFERS = 1
 /** `agui-runner devcontainer`: a dev container whose way out is locked and verified (docs/devcontainer.md). */
 export function devcontainerCommand(context: CliContext): Command {
   return new Command('devcontainer')
-    .description('a dev container whose only way out is policy.yaml (docs/devcontainer.md)')
+    .description(
+      'Write, check and prove a dev container whose only way out is policy.yaml (docs/devcontainer.md)',
+    )
     .exitOverride()
     .addCommand(initCommand(context))
     .addCommand(checkCommand())
@@ -35,7 +37,7 @@ interface InitFlags {
 
 function initCommand({ version }: CliContext): Command {
   return new Command('init')
-    .description('write .devcontainer from the policy of this repository; a second time nothing changes')
+    .description('Write .devcontainer from the policy of this repository; a second time nothing changes')
     .argument('[folder]', "the repository's root", '.')
     .option('--policy <file>', `in that folder; what was chosen before, else ${POLICY}`)
     .option(
@@ -74,7 +76,7 @@ function initCommand({ version }: CliContext): Command {
 
 function checkCommand(): Command {
   return new Command('check')
-    .description('say whether .devcontainer still is what the policy makes; exit 1 when not')
+    .description('Say whether .devcontainer still is what the policy makes; exit 1 when not')
     .argument('[folder]', "the repository's root", '.')
     .exitOverride()
     .action(async (folder: string) => {
@@ -96,7 +98,7 @@ function checkCommand(): Command {
 
 function verifyCommand(): Command {
   return new Command('verify')
-    .description('inside the dev container: try that the way out is locked; exit 1 when it is not')
+    .description('Inside the dev container: try that the way out is locked; exit 1 when it is not')
     .exitOverride()
     .action(async () => {
       const { verifyLock } = await import('../devcontainer/verify.ts')
@@ -126,7 +128,7 @@ interface ProxyFlags {
 /** The command that the container's entry starts, as the only user whose packets leave. */
 function proxyCommand(context: CliContext): Command {
   return new Command('proxy')
-    .description("inside the dev container: the policy's proxy; its environment is read from stdin")
+    .description("Inside the dev container: the policy's proxy; its environment is read from stdin")
     .requiredOption('--policy <file>', 'what decides')
     .requiredOption('--certificates <folder>', 'where programs find what they have to trust')
     .exitOverride()

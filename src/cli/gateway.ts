@@ -22,7 +22,7 @@ interface Flags extends AppFlags {
 /** `agui-runner gateway`: the broker alone, until a signal. */
 export function gatewayCommand(context: CliContext): Command {
   const command = new Command('gateway')
-    .description('hold the credentials for agents that have none (docs/credentials.md)')
+    .description('Hold the credentials for agents that have none (docs/credentials.md)')
     .requiredOption('--control <socket>', 'where a launcher opens and ends sessions; a folder of its own')
     .requiredOption('--secret-file <file>', "the launcher's secret is written here, mode 0600")
     .option('--audit <file>', 'one line of JSON a request, mode 0600')

@@ -21,7 +21,7 @@ interface Options {
 /** `agui-runner mock-gateway`: only the imitation of OpenShell's edge, until SIGTERM or SIGINT. */
 export function mockGatewayCommand(): Command {
   return new Command('mock-gateway')
-    .description('start an imitation of the OpenShell gateway that answers by script')
+    .description('Start an imitation of the OpenShell gateway that answers by script')
     .option('--port <n>', 'port on 127.0.0.1; 0 picks a free one', parsePort, 0)
     .option('--script <file>', 'what to answer, YAML or JSON (docs/mock-gateway.md); default: a demo')
     .option('--model <name>', 'the one model the gateway writes into every request')

@@ -35,7 +35,7 @@ type AllFlags = SandboxFlags & GatewayFlags & { dryRun?: boolean; credentialFile
 function launchCommand(context: CliContext): Command {
   return new Command('launch')
     .description(
-      'make a sandbox, run the runner in it, and stay until a signal; lines of JSON say what there is',
+      'Make a sandbox, run the runner in it, and stay until a signal; lines of JSON say what there is',
     )
     .argument('[command...]', 'in the place of /runner/entrypoint.sh')
     .action(async (command: string[], flags: AllFlags) => {
@@ -121,7 +121,7 @@ async function launchAndStay(context: CliContext, command: string[], flags: AllF
 
 function execCommand(context: CliContext): Command {
   return addGatewayOptions(new Command('exec'), context.env)
-    .description('run a command in a sandbox; its exit code is this one’s')
+    .description('Run a command in a sandbox; its exit code is this one’s')
     .argument('<name>', 'of the sandbox')
     .argument('<command...>')
     .action(async (name: string, command: string[], flags: GatewayFlags) => {
@@ -138,7 +138,7 @@ function execCommand(context: CliContext): Command {
 
 function logsCommand(context: CliContext): Command {
   return addGatewayOptions(new Command('logs'), context.env)
-    .description('what the supervisor and the gateway logged of a sandbox')
+    .description('Print what the supervisor and the gateway logged of a sandbox')
     .argument('<name>')
     .option('--lines <count>', 'from the end', parseLines, 200)
     .addOption(
@@ -157,7 +157,7 @@ function logsCommand(context: CliContext): Command {
 
 function stopCommand(context: CliContext): Command {
   return addGatewayOptions(new Command('stop'), context.env)
-    .description('delete a sandbox that launch made, and its providers; without a name, list them')
+    .description('Delete a sandbox that launch made, and its providers; without a name, list them')
     .argument('[name]')
     .option(
       '--keep',

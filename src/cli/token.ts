@@ -20,7 +20,7 @@ interface MintFlags extends AppFlags {
 /** `agui-runner token`: short-lived tokens of a GitHub App, made where its key is, outside of any sandbox. */
 export function tokenCommand(context: CliContext): Command {
   return new Command('token')
-    .description('make and revoke a GitHub App’s tokens (docs/credentials.md)')
+    .description('Make and revoke a GitHub App’s tokens (docs/credentials.md)')
     .exitOverride()
     .addCommand(mintCommand(context.env))
     .addCommand(revokeCommand(context.env))
@@ -28,7 +28,7 @@ export function tokenCommand(context: CliContext): Command {
 
 function mintCommand(env: Env): Command {
   const command = new Command('mint')
-    .description('print a token for these repositories and rights; GitHub ends it after an hour')
+    .description('Print a token for these repositories and rights; GitHub ends it after an hour')
     .requiredOption('--repository <owner/name>', 'what it is for; may repeat', collect, [])
     .option(
       '--permission <name:level>',
@@ -52,7 +52,7 @@ function mintCommand(env: Env): Command {
 
 function revokeCommand(env: Env): Command {
   return new Command('revoke')
-    .description('end a token of `token mint` before its time; it is read from GITHUB_TOKEN, else from stdin')
+    .description('End a token of `token mint` before its time; it is read from GITHUB_TOKEN, else from stdin')
     .exitOverride()
     .action(async () => {
       const token = (env['GITHUB_TOKEN'] || (await text(process.stdin))).trim()
