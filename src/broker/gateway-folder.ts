@@ -3,6 +3,7 @@ import { mkdir, open, readdir, readFile, rename, rm, rmdir, writeFile } from 'no
 import { createConnection } from 'node:net'
 import { basename, dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
+import { hasErrno } from '../errno.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { isLiving, processOf } from '../process-table.ts'
 
@@ -57,7 +58,7 @@ async function takeFolder(folder: string, owner: Owner): Promise<void> {
   try {
     await writeFile(join(draft, OWNER_FILE), JSON.stringify(owner), { mode: 0o600 })
     await rename(draft, folder).catch(async (error: unknown) => {
-      if (!isCoded(error, 'ENOTEMPTY', 'EEXIST') || !(await removeKilled(folder, owner.pid))) throw error
+      if (!hasErrno(error, 'ENOTEMPTY', 'EEXIST') || !(await removeKilled(folder, owner.pid))) throw error
       await rename(draft, folder)
     })
   } catch (error) {
@@ -128,13 +129,9 @@ async function made(flag: string, make: () => Promise<unknown>): Promise<void> {
   try {
     await make()
   } catch (error) {
-    const remedy = isCoded(error, 'EEXIST', 'ENOTEMPTY')
+    const remedy = hasErrno(error, 'EEXIST', 'ENOTEMPTY')
       ? '. A gateway runs there, or it is no gateway’s: take another place'
       : ''
     throw new RunnerError('config_invalid', `${flag}: ${toMessage(error)}${remedy}.`, { cause: error })
   }
-}
-
-function isCoded(error: unknown, ...codes: string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code))
 }

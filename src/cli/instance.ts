@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
+import { hasErrno } from '../errno.ts'
 import { RunnerError } from '../errors.ts'
 import { type FolderLock, lockFolder } from './folder-lock.ts'
 
@@ -156,8 +157,7 @@ async function listen(path: string): Promise<Server | undefined> {
     await once(server, 'listening')
     return server
   } catch (error) {
-    const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
-    if (!isTaken) throw error
+    if (!hasErrno(error, 'EADDRINUSE')) throw error
     if (path.startsWith('\0') || (await answers(path))) return undefined
     // The file belongs to a process that died: only abstract sockets are removed with their owner.
     rmSync(path, { force: true })

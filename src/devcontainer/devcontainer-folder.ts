@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { hasErrno } from '../errno.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { Choices } from './choices.ts'
 import { differences, keepFree, lockedPart, readConfiguration } from './configuration-file.ts'
@@ -163,8 +164,7 @@ async function readText(root: string, name: string): Promise<string | undefined>
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
-      return undefined
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
     throw refusal(`${file} cannot be read: ${toMessage(error)}.`)
   }
 }

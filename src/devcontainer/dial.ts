@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { errnoOf } from '../errno.ts'
 import { toMessage } from '../errors.ts'
 import { unlessAborted, within } from '../within.ts'
 import { POLICY_PROXY_PORT } from './container-places.ts'
@@ -37,7 +38,7 @@ export async function leakOf(host: string, port: number, signal: AbortSignal): P
 }
 
 function leakIn(error: unknown): string | undefined {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const code = errnoOf(error) ?? ''
   if (REFUSALS.includes(code)) return undefined
   return code === 'ECONNREFUSED' ? `it answers (${code})` : SILENCE
 }

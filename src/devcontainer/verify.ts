@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { z } from 'zod'
+import { hasErrno } from '../errno.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { decideEgress } from '../policy/decide/egress.ts'
 import { loadPolicy } from '../policy/read/load.ts'
@@ -169,8 +170,7 @@ async function isAnswered(resolver: Resolver, name: string): Promise<boolean> {
     await resolver.resolve4(name)
     return true
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    return code !== 'ECONNREFUSED' && code !== 'ETIMEOUT' && code !== 'ECANCELLED'
+    return !hasErrno(error, 'ECONNREFUSED', 'ETIMEOUT', 'ECANCELLED')
   }
 }
 

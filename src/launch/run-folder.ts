@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { hasErrno } from '../errno.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { Launcher } from './arguments.ts'
 
@@ -50,7 +51,7 @@ export async function makeRunFolder(
     await rename(draft, path)
   } catch (error) {
     await removeAll(draft)
-    const why = isCoded(error, 'ENOTEMPTY', 'EEXIST')
+    const why = hasErrno(error, 'ENOTEMPTY', 'EEXIST')
       ? 'a run of that name is under way, or was killed (agui-runner sweep)'
       : toMessage(error)
     throw new RunnerError('sandbox_failed', `${path} cannot be made: ${why}.`, { cause: error })
@@ -68,7 +69,7 @@ export async function removeRunFolder(path: string): Promise<void> {
     await rename(path, draft)
   } catch (error) {
     // Another sweep was faster.
-    if (isCoded(error, 'ENOENT')) return
+    if (hasErrno(error, 'ENOENT')) return
     throw error
   }
   await removeAll(draft)
@@ -106,8 +107,4 @@ export async function findRunFolders(parent: string): Promise<FoundFolder[]> {
     }
   })
   return (await Promise.all(found)).flat()
-}
-
-function isCoded(error: unknown, ...codes: string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code))
 }

@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { hasErrno } from '../errno.ts'
 import { toMessage } from '../errors.ts'
 import { isLiving, processes, processOf, readProc, signalProcess } from '../process-table.ts'
 import type { Engine } from './engine.ts'
@@ -110,6 +111,6 @@ function isAlive({ pid, started }: Pick<FoundFolder, 'pid' | 'started'>): boolea
     if (readProc(`${pid}/stat`) === undefined) return true
     return started === undefined ? processOf(pid) !== undefined : isLiving({ pid, started })
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+    return hasErrno(error, 'EPERM')
   }
 }

@@ -1,4 +1,5 @@
 import { access, constants } from 'node:fs/promises'
+import { errnoOf } from '../errno.ts'
 import { type ErrorCode, toMessage } from '../errors.ts'
 import type { ModelRoute } from './route.ts'
 
@@ -59,8 +60,8 @@ async function caAction(caFile: string | null): Promise<string> {
 /** Returns the first code of the system or undici along a failure's causes; null when there is none. */
 function codeOf(error: unknown): string | null {
   for (let at = error; at instanceof Error; at = at.cause) {
-    if ('code' in at && typeof at.code === 'string')
-      return at.code === 'UND_ERR_SOCKET' ? 'ECONNRESET' : at.code
+    const code = errnoOf(at)
+    if (code !== undefined) return code === 'UND_ERR_SOCKET' ? 'ECONNRESET' : code
   }
   return null
 }

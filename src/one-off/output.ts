@@ -3,6 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
 import type { LogRecord } from '@agui-runner/client'
 import { toLine } from '../agui/json-line.ts'
+import { hasErrno } from '../errno.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 
 /** An output stream whose reader may be slow or leave. */
@@ -17,7 +18,7 @@ export class Output {
     stream.on('error', (error) => {
       if (this.#isLost) return
       this.#isLost = true
-      if (!('code' in error && error.code === 'EPIPE')) this.#problem = toMessage(error)
+      if (!hasErrno(error, 'EPIPE')) this.#problem = toMessage(error)
       onLost(this.#problem)
     })
   }

@@ -12,6 +12,7 @@ import {
   rmdir,
   unlink,
 } from 'node:fs/promises'
+import { hasErrno } from '../errno.ts'
 import { nameToText, toPath } from './file-name.ts'
 
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
@@ -134,10 +135,4 @@ export class Folder {
 /** Whether the text can only name an entry of the folder in which it is looked up. */
 function isName(text: string): boolean {
   return text !== '' && text !== '.' && text !== '..' && !text.includes('/') && !text.includes('\0')
-}
-
-export function hasErrno(error: unknown, ...codes: string[]): boolean {
-  return (
-    error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code)
-  )
 }

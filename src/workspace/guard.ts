@@ -1,7 +1,8 @@
 import { lstat, realpath } from 'node:fs/promises'
+import { hasErrno } from '../errno.ts'
 import { RunnerError } from '../errors.ts'
 import { nameToText, toBytes, toPath } from './file-name.ts'
-import { type FileOwner, Folder, hasErrno } from './folder.ts'
+import { type FileOwner, Folder } from './folder.ts'
 
 declare const proven: unique symbol
 

@@ -1,6 +1,7 @@
+import { hasErrno } from '../errno.ts'
 import { RunnerError } from '../errors.ts'
 import { unfinishedName } from './files.ts'
-import { type Folder, hasErrno } from './folder.ts'
+import type { Folder } from './folder.ts'
 import { quoted } from './guard.ts'
 import { setOrigin } from './origin.ts'
 import { Repository, type RepositoryOptions } from './repository.ts'

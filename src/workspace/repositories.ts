@@ -1,6 +1,7 @@
+import { hasErrno } from '../errno.ts'
 import { RunnerError } from '../errors.ts'
 import { unfinishedName, type WorkspaceFiles } from './files.ts'
-import { type Folder, hasErrno } from './folder.ts'
+import type { Folder } from './folder.ts'
 import type { Git } from './git.ts'
 import { quoted, splitPath, type WorkspacePath } from './guard.ts'
 import { openWithOrigin } from './new-repository.ts'

@@ -1,6 +1,7 @@
+import { hasErrno } from '../errno.ts'
 import { RunnerError } from '../errors.ts'
 import type { WorkspaceFiles } from './files.ts'
-import { type Folder, hasErrno } from './folder.ts'
+import type { Folder } from './folder.ts'
 import type { Git, GitCall, GitResult } from './git.ts'
 import { below, findGitFolder, followPointer } from './git-folder.ts'
 import type { WorkspacePath } from './guard.ts'

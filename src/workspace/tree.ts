@@ -1,5 +1,6 @@
+import { hasErrno } from '../errno.ts'
 import { RunnerError } from '../errors.ts'
-import { type FileOwner, type Folder, hasErrno } from './folder.ts'
+import type { FileOwner, Folder } from './folder.ts'
 
 /** Upper bound of nested levels, each of which holds a descriptor open. Neither people nor tools nest as deep. */
 const DEPTH_MAX = 256

@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import { hasErrno } from '../errno.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import { unfinishedName, type WorkspaceFiles } from './files.ts'
-import { hasErrno } from './folder.ts'
 import { quoted } from './guard.ts'
 import { emptySubmodules, type Repositories } from './repositories.ts'
 import { type Head, isMissing } from './repository.ts'

@@ -2,6 +2,7 @@ import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { McpServerConfig } from '@anthropic-ai/claude-agent-sdk'
 import { z } from 'zod'
+import { hasErrno } from '../../errno.ts'
 import { RunnerError, toMessage } from '../../errors.ts'
 
 const strings = z.record(z.string(), z.string())
@@ -166,7 +167,7 @@ async function readIfThere(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    if (hasErrno(error, 'ENOENT')) return undefined
     const message = `PAYLOAD_MCP_CONFIG_FILE (${file}) cannot be read: ${toMessage(error)}.`
     throw new RunnerError('config_invalid', message, { cause: error })
   }

@@ -1,6 +1,7 @@
 import { realpath } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { HookCallbackMatcher, HookJSONOutput } from '@anthropic-ai/claude-agent-sdk'
+import { hasErrno } from '../../errno.ts'
 import type { DeniedPaths } from './managed-settings.ts'
 
 /** Inputs in which the file tools name their file. Glob's pattern may be an absolute path (claude-code.md 7.5). */
@@ -48,9 +49,7 @@ async function whereItLeads(path: string): Promise<string> {
   try {
     return await realpath(path)
   } catch (error) {
-    const isAbsent =
-      error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
-    if (!isAbsent || dirname(path) === path) throw error
+    if (!hasErrno(error, 'ENOENT', 'ENOTDIR') || dirname(path) === path) throw error
     return resolve(await whereItLeads(dirname(path)), path.slice(dirname(path).length).replace(/^\/+/, ''))
   }
 }

@@ -4,6 +4,7 @@ import type { McpServerConfig, Options, Query, SDKUserMessage } from '@anthropic
 import type { ToolServer } from '../../agent/agent.ts'
 import { inBackground } from '../../background.ts'
 import { claudeExited, claudeStarted, policyDenied } from '../../channels.ts'
+import { hasErrno } from '../../errno.ts'
 import { RunnerError, toMessage } from '../../errors.ts'
 import { signalProcess } from '../../process-table.ts'
 import { unlessAborted } from '../../within.ts'
@@ -361,7 +362,7 @@ function exitOf(child: ChildProcess): Promise<Omit<Exit, 'stderr'>> {
     child.once('error', (error) => {
       // A process that could not be started has no pid and never exits.
       if (child.pid === undefined)
-        resolve({ code: 'code' in error && error.code === 'ENOENT' ? NOT_FOUND_EXIT : -1, signal: null })
+        resolve({ code: hasErrno(error, 'ENOENT') ? NOT_FOUND_EXIT : -1, signal: null })
     })
   })
 }

@@ -14,6 +14,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { hasErrno } from '../../errno.ts'
 import type { Mount } from './mount-view.ts'
 import { type Identity, isWithin } from './places.ts'
 
@@ -28,9 +29,8 @@ export function shapeOf(path: string): Shape {
     if (stat.isFile()) return 'file'
     return stat.isSymbolicLink() ? 'link' : 'other'
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
     // A parent is not a folder, so the name cannot exist.
-    return code === 'ENOTDIR' || code === 'ELOOP' ? 'absent' : 'unreadable'
+    return hasErrno(error, 'ENOTDIR', 'ELOOP') ? 'absent' : 'unreadable'
   }
 }
 

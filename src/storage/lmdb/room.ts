@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, statfsSync, writeSync } from 'node:fs'
+import { hasErrno } from '../../errno.ts'
 import { RunnerError, toMessage } from '../../errors.ts'
 
 export interface RoomOptions {
@@ -23,7 +24,7 @@ const SMALL_STEP_PAGES = 16
 const PLENTY = 64
 
 const ZEROS = Buffer.alloc(STEP_PAGES * 4096)
-const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+const FULL = ['ENOSPC', 'EDQUOT', 'EFBIG']
 
 /**
  * The part of the data file behind LMDB's last page. It is taken from the disk, as zeros, before a write may use it: on
@@ -121,7 +122,7 @@ export class Room {
 
 /** Whether a system call failed because there is no room. */
 export function isFull(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && FULL.has(String(error.code))
+  return hasErrno(error, ...FULL)
 }
 
 export function storageFull(path: string, cause?: unknown): RunnerError {

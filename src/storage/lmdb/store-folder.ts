@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { hasErrno } from '../../errno.ts'
 import { RunnerError, toMessage } from '../../errors.ts'
 import { isFull, storageFull } from './room.ts'
 import { unseal } from './seal.ts'
@@ -32,7 +33,7 @@ const LOCK_FILE = 'log.mdb-lock'
 const MARKER = 'opening'
 /** Size of LMDB's table of 126 readers, in bytes. LMDB maps it; on a full disk a missing page raises a signal. */
 const LOCK_BYTES = 3 * 4096
-const REFUSALS = new Set(['EACCES', 'EPERM', 'EROFS'])
+const REFUSALS = ['EACCES', 'EPERM', 'EROFS']
 const PROBE_MS = 60_000
 /** Tables of which any value may be lost and reported as a gap. Of the other tables every value is needed. */
 const GAPS_ALLOWED = new Set(['batches', 'blobs'])
@@ -159,7 +160,7 @@ function checkWritable(path: string): void {
 }
 
 function isRefused(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && REFUSALS.has(String(error.code))
+  return hasErrno(error, ...REFUSALS)
 }
 
 /** Such a store may be whole, so it is never set aside. */
