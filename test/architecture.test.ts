@@ -63,6 +63,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   'storage/redis': ['errors', 'json', 'storage', 'whole-number', 'within'],
   'claude/process': [
     'agent',
+    'awake-timer',
     'background',
     'channels',
     'errno',
@@ -78,6 +79,7 @@ const IMPORTS: Record<string, readonly string[]> = {
   claude: [
     'agent',
     'agui',
+    'awake-timer',
     'background',
     'channels',
     'claude/host',

@@ -1,3 +1,4 @@
+import { AwakeTimer } from '../awake-timer.ts'
 import { type ClaudeProcess, startFailure } from './process/process.ts'
 import type { Turn } from './turn.ts'
 
@@ -13,7 +14,7 @@ interface Stopping {
 
 /** Stops the turn and keeps the session. Kills a process that does not obey within the grace period. */
 export async function stopTurn({ claude, turn, ended, kill, graceMs }: Stopping): Promise<void> {
-  const grace = setTimeout(kill, graceMs)
+  const grace = new AwakeTimer(graceMs, kill)
   // Before its turn has begun Claude Code has nothing to interrupt. It would ignore the request and answer the prompt.
   turn.begun
     .then(() => claude.interrupt())
@@ -22,7 +23,7 @@ export async function stopTurn({ claude, turn, ended, kill, graceMs }: Stopping)
     })
   // The follower of the turn gets the error.
   await ended.catch(() => undefined)
-  clearTimeout(grace)
+  grace.close()
 }
 
 /** Ends the turn, with the reason, when its process ends or does not become ready. */

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import type { McpServerConfig, Options, Query, SDKUserMessage } from '@anthropic-ai/claude-agent-sdk'
 import type { ToolServer } from '../../agent/agent.ts'
+import { AwakeTimer } from '../../awake-timer.ts'
 import { inBackground } from '../../background.ts'
 import { claudeExited, claudeStarted, policyDenied } from '../../channels.ts'
 import { hasErrno } from '../../errno.ts'
@@ -140,29 +140,15 @@ export class ClaudeProcess {
    */
   async ready(): Promise<void> {
     const { startTimeoutMs } = this.#options
-    const timeout = new AbortController()
-    const timer = setTimeout(() => timeout.abort(), startTimeoutMs)
-    try {
-      const answered = this.#query.initializationResult().then(
-        () => 'ready' as const,
-        async (error: unknown) => {
-          this.#refusal = toMessage(error)
-          throw this.failureOf(await this.exited)
-        },
-      )
-      const late = once(timeout.signal, 'abort').then(() => 'late' as const)
-      if ((await this.#unlessExited(Promise.race([answered, late]))) === 'ready') {
-        this.#answered = true
-        return
-      }
-      this.#killUnresponsive()
-      throw new RunnerError(
-        'claude_start_failed',
-        `Claude Code did not answer within CLAUDE_START_TIMEOUT_MS (${startTimeoutMs} ms).`,
-      )
-    } finally {
-      clearTimeout(timer)
-    }
+    const answered = this.#query.initializationResult().catch(async (error: unknown) => {
+      this.#refusal = toMessage(error)
+      throw this.failureOf(await this.exited)
+    })
+    await this.#inTime(startTimeoutMs, answered, () => {
+      const message = `Claude Code did not answer within CLAUDE_START_TIMEOUT_MS (${startTimeoutMs} ms).`
+      return new RunnerError('claude_start_failed', message)
+    })
+    this.#answered = true
   }
 
   /**
@@ -293,20 +279,31 @@ export class ClaudeProcess {
     return await (signal === undefined ? answer : unlessAborted(signal, answer))
   }
 
-  async #answerTo<T>(what: string, request: () => Promise<T>): Promise<T> {
+  #answerTo<T>(what: string, request: () => Promise<T>): Promise<T> {
     const { controlTimeoutMs } = this.#options
-    let limit: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_resolve, reject) => {
-      limit = setTimeout(() => {
+    return this.#inTime(controlTimeoutMs, request(), () => {
+      const message = `Claude Code did not answer "${what}" within CLAUDE_CONTROL_TIMEOUT_MS (${controlTimeoutMs} ms) and was killed. The next run resumes its session.`
+      return new RunnerError('claude_unresponsive', message)
+    })
+  }
+
+  /**
+   * Settles as `answer`. A process that takes longer is killed.
+   *
+   * @throws {RunnerError} `late()` then, and the one of `failureOf` when the process ends first.
+   */
+  async #inTime<T>(timeoutMs: number, answer: Promise<T>, late: () => RunnerError): Promise<T> {
+    let timer: AwakeTimer | undefined
+    const tooLate = new Promise<never>((_resolve, reject) => {
+      timer = new AwakeTimer(timeoutMs, () => {
         this.#killUnresponsive()
-        const message = `Claude Code did not answer "${what}" within CLAUDE_CONTROL_TIMEOUT_MS (${controlTimeoutMs} ms) and was killed. The next run resumes its session.`
-        reject(new RunnerError('claude_unresponsive', message))
-      }, controlTimeoutMs)
+        reject(late())
+      })
     })
     try {
-      return await this.#unlessExited(Promise.race([request(), late]))
+      return await this.#unlessExited(Promise.race([answer, tooLate]))
     } finally {
-      clearTimeout(limit)
+      timer?.close()
     }
   }
 
@@ -340,12 +337,12 @@ export class ClaudeProcess {
   }
 
   #gone(): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined
+    let timer: AwakeTimer | undefined
     const late = new Promise<boolean>((resolve) => {
-      timer = setTimeout(() => resolve(false), this.#options.stopStepMs)
+      timer = new AwakeTimer(this.#options.stopStepMs, () => resolve(false))
     })
     const ended = this.#ended.then(() => true)
-    return Promise.race([ended, late]).finally(() => clearTimeout(timer))
+    return Promise.race([ended, late]).finally(() => timer?.close())
   }
 
   #signalGroup(signal: NodeJS.Signals): void {
