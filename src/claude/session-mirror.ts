@@ -1,7 +1,10 @@
 import { constants } from 'node:fs'
 import { join } from 'node:path'
-import type { Options, SessionKey, SessionStoreEntry } from '@anthropic-ai/claude-agent-sdk'
-import type { FileOwner, Folder } from '../workspace/folder.ts'
+import type { Options, SessionKey } from '@anthropic-ai/claude-agent-sdk'
+import { z } from 'zod'
+import { RunnerError } from '../errors.ts'
+import { parseJson } from '../json.ts'
+import type { Folder } from '../workspace/folder.ts'
 import { WorkspaceGuard } from '../workspace/guard.ts'
 
 /** A store of transcripts from which another machine can continue. */
@@ -21,7 +24,11 @@ export interface SessionMirrorOptions {
 /** Type of the entry in which the SDK passes the facts that Claude Code writes beside a subagent's transcript. */
 const METADATA = 'agent_metadata'
 const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK
-const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
+/** What is read of a stored entry. Its other members are Claude Code's own. */
+const Entry = z.looseObject({
+  type: z.string().optional().catch(undefined),
+  uuid: z.string().optional().catch(undefined),
+})
 /** Form of a name: `<project>/<session>`, for a subagent `<project>/<session>/<path>`. */
 const NAME = /^([^/]+)\/([^/]+)(?:\/(.+))?$/
 
@@ -72,42 +79,25 @@ export class SessionMirror {
   }
 
   async #restoreFile(lines: readonly string[], path: string): Promise<void> {
-    const metadata = lines.findLast((line) => typeOf(line) === METADATA)
-    const entries = lines.filter((line) => typeOf(line) !== METADATA)
+    const stored = lines.map((line) => ({ line, entry: entryIn(line, path) }))
+    const metadata = stored.findLast(({ entry }) => entry.type === METADATA)
+    const entries = stored.filter(({ entry }) => entry.type !== METADATA)
     const last = entries.at(-1)
     // The agent can write here: neither a link nor a pipe of its making is followed or waited for.
     const guard = await WorkspaceGuard.open(this.#options.claudeState)
     const entry = await guard.resolveEntry(join('projects', path))
+    // The agent's user, who may not be the runner's.
     const owner = await guard.foreignOwner()
     const folder = await guard.openFolder(entry.folder, { create: true })
     await folder.use(async () => {
       const transcript = `${entry.name}.jsonl`
-      if (last !== undefined && !(await hasLine(folder, transcript, last)))
-        await replace(folder, transcript, `${entries.join('\n')}\n`, owner)
+      if (last !== undefined && !(await has(folder, transcript, last)))
+        await folder.replaceFile(transcript, entries.map(({ line }) => `${line}\n`).join(''), owner)
       if (metadata === undefined) return
-      const { type: _, ...facts }: SessionStoreEntry = JSON.parse(metadata)
-      await replace(folder, `${entry.name}.meta.json`, JSON.stringify(facts), owner)
+      const { type: _, ...facts } = metadata.entry
+      await folder.replaceFile(`${entry.name}.meta.json`, JSON.stringify(facts), owner)
     })
   }
-}
-
-/** Writes the file as a whole or not at all. Its owner is the folder's owner, who may not be the runner's user. */
-async function replace(
-  folder: Folder,
-  name: string,
-  text: string,
-  owner: FileOwner | undefined,
-): Promise<void> {
-  const unfinished = `${name}.new`
-  await folder.unlink(unfinished).catch(() => undefined)
-  const handle = await folder.openFile(unfinished, WRITE_FLAGS, 0o600)
-  try {
-    await handle.writeFile(text)
-    if (owner !== undefined) await handle.chown(owner.uid, owner.gid)
-  } finally {
-    await handle.close()
-  }
-  await folder.rename(unfinished, folder, name)
 }
 
 /** Returns the mirror of a thread's session. Undefined where sessions are not mirrored. */
@@ -135,16 +125,23 @@ function isSafe(name: string): boolean {
     .some((part) => part === '' || part === '.' || part === '..' || part.includes('\0'))
 }
 
-function typeOf(line: string): string {
-  const entry: unknown = JSON.parse(line)
-  return typeof entry === 'object' && entry !== null && 'type' in entry ? String(entry.type) : ''
+interface StoredEntry {
+  line: string
+  entry: z.infer<typeof Entry>
+}
+
+/** @throws {RunnerError} `storage_damaged`. */
+function entryIn(line: string, path: string): StoredEntry['entry'] {
+  const { success, data } = Entry.safeParse(parseJson(line))
+  if (success) return data
+  const message = `The stored transcript "${path}" holds a line that is no entry of a session; delete the thread.`
+  throw new RunnerError('storage_damaged', message)
 }
 
 /** Whether the file contains the entry. Compares ids, because the store may change the spacing. */
-async function hasLine(folder: Folder, name: string, line: string): Promise<boolean> {
+async function has(folder: Folder, name: string, { line, entry }: StoredEntry): Promise<boolean> {
   const text = await readIn(folder, name).catch(() => undefined)
   if (text === undefined) return false
-  const entry: SessionStoreEntry = JSON.parse(line)
   return text.includes(entry.uuid === undefined ? line : `"uuid":"${entry.uuid}"`)
 }
 

@@ -7,7 +7,6 @@ import { type WorkspaceEntry, WorkspaceGuard } from '../workspace/guard.ts'
 
 const BYTES_MAX = 4096
 const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK
-const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
 
 export interface CursorFileOptions {
   file: string
@@ -62,19 +61,8 @@ export class CursorFile {
   async save(seq: number): Promise<void> {
     const { guard, entry } = this.#place
     const folder = await guard.openFolder(entry.folder, { create: true })
-    await folder.use(async () => {
-      const unfinished = `${entry.name}.new`
-      await folder.unlink(unfinished).catch(() => undefined)
-      const handle = await folder.openFile(unfinished, WRITE_FLAGS, 0o600)
-      try {
-        await handle.writeFile(JSON.stringify({ version: 1, session_id: this.#sessionId, last_seq: seq }))
-        await handle.sync()
-      } finally {
-        await handle.close()
-      }
-      await folder.rename(unfinished, folder, entry.name)
-      await folder.sync()
-    })
+    const cursor = { version: 1, session_id: this.#sessionId, last_seq: seq }
+    await folder.use(() => folder.replaceFile(entry.name, JSON.stringify(cursor)))
     this.#seq = seq
   }
 }

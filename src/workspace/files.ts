@@ -4,7 +4,7 @@ import { type FileHandle, writeFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { hasErrno } from '../errno.ts'
 import { RunnerError } from '../errors.ts'
-import type { FileOwner, Folder } from './folder.ts'
+import { type FileOwner, type Folder, NEW_FILE_FLAGS } from './folder.ts'
 import { outside, quoted, splitPath, type WorkspaceGuard, type WorkspacePath } from './guard.ts'
 import { tooLarge } from './shown-text.ts'
 
@@ -44,7 +44,6 @@ const LIST_ENTRIES_MAX = 10_000
 const LIST_STEP = 64
 /** Opens without blocking, because opening a pipe in the place of a file would wait forever. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK
-const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
 /** Prefix of the names of the runner's unfinished files and folders. */
 const UNFINISHED_PREFIX = '.agui-runner-'
 
@@ -245,7 +244,7 @@ export class WorkspaceFiles {
   ): Promise<number> {
     const { folder, name, path, mode, owner } = target
     const unfinished = unfinishedName()
-    const handle = await folder.openFile(unfinished, WRITE_FLAGS, 0o666).catch((error: unknown) => {
+    const handle = await folder.openFile(unfinished, NEW_FILE_FLAGS, 0o666).catch((error: unknown) => {
       // The folder was removed after it was opened.
       throw hasErrno(error, 'ENOENT') ? missing(path) : error
     })

@@ -16,6 +16,8 @@ import { hasErrno } from '../errno.ts'
 import { nameToText, toPath } from './file-name.ts'
 
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
+/** Of a file that is not there yet. */
+export const NEW_FILE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
 
 export interface FileOwner {
   uid: number
@@ -95,6 +97,22 @@ export class Folder {
   /** Moves an entry over `toName` in `to`. A link of that name is replaced itself, not its target. */
   rename(name: string, to: Folder, toName: string): Promise<void> {
     return rename(this.#at(name), to.#at(toName))
+  }
+
+  /** Writes a file as a whole or not at all, and to the disk. It is for its owner alone. */
+  async replaceFile(name: string, text: string, owner?: FileOwner): Promise<void> {
+    const unfinished = `${name}.new`
+    await this.unlink(unfinished).catch(() => undefined)
+    const handle = await this.openFile(unfinished, NEW_FILE_FLAGS, 0o600)
+    try {
+      await handle.writeFile(text)
+      if (owner !== undefined) await handle.chown(owner.uid, owner.gid)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await this.rename(unfinished, this, name)
+    await this.sync()
   }
 
   /** Changes the owner of the entry; of a link, that of the link itself. */

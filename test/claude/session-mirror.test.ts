@@ -34,11 +34,11 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
-async function restore(): Promise<void> {
+async function restore(stored: ReadonlyMap<string, string[]> = STORED): Promise<void> {
   const store = {
     append: () => Promise.reject(new Error('nothing is written')),
-    names: async () => [...STORED.keys()],
-    read: async (_thread: string, name: string) => STORED.get(name) ?? [],
+    names: async () => [...stored.keys()],
+    read: async (_thread: string, name: string) => stored.get(name) ?? [],
   }
   await new SessionMirror({ store, threadId: 't', claudeState }).restore('session')
 }
@@ -81,3 +81,14 @@ test('a folder that is a link to elsewhere is refused, and a pipe is not waited 
   await restore()
   expect(readFileSync(join(projects, 'project/session.jsonl'), 'utf8')).toBe(`${SAID}\n`)
 })
+
+test.each(['{"type":"us', '[]', '"user"', ''])(
+  'a stored line %j is refused by its transcript',
+  async (line) => {
+    const damaged = restore(new Map([['project/session', [SAID, line]]]))
+    await expect(damaged).rejects.toMatchObject({
+      code: 'storage_damaged',
+      message: expect.stringContaining('"project/session"'),
+    })
+  },
+)
