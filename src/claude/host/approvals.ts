@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Interrupt, ResumeEntry } from '@ag-ui/core'
 import type { CanUseTool, PermissionResult, PermissionUpdate } from '@anthropic-ai/claude-agent-sdk'
 import { z } from 'zod'
@@ -38,8 +39,8 @@ interface Waiting extends ToolAsked {
 export class Approvals {
   readonly #options: ApprovalsOptions
   readonly #waiting = new Map<string, Waiting>()
-  /** Calls that were approved before a restart and may be made again. `input` is canonical JSON. */
-  readonly #granted: { tool: string; input: string; updatedInput: Record<string, unknown> }[] = []
+  /** Calls that were approved before a restart and may be made again. */
+  readonly #granted: { tool: string; input: Record<string, unknown> }[] = []
 
   constructor(options: ApprovalsOptions) {
     this.#options = options
@@ -89,15 +90,15 @@ export class Approvals {
   }
 
   /** Lets the next equal call pass without a question, once. */
-  grant(asked: ToolAsked, updatedInput: Record<string, unknown>): void {
-    this.#granted.push({ tool: asked.tool, input: canonical(updatedInput), updatedInput })
+  grant({ tool }: ToolAsked, input: Record<string, unknown>): void {
+    this.#granted.push({ tool, input })
   }
 
   #takeGranted(tool: string, input: Record<string, unknown>): Record<string, unknown> | undefined {
     const at = this.#granted.findIndex(
-      (granted) => granted.tool === tool && granted.input === canonical(input),
+      (granted) => granted.tool === tool && isDeepStrictEqual(granted.input, input),
     )
-    return at < 0 ? undefined : this.#granted.splice(at, 1)[0]?.updatedInput
+    return at < 0 ? undefined : this.#granted.splice(at, 1)[0]?.input
   }
 }
 
@@ -110,13 +111,4 @@ function toResult(waiting: Waiting, answer: Answer): PermissionResult {
     updatedInput: answer.updatedInput,
     ...(answer.remember ? { updatedPermissions: rules } : {}),
   }
-}
-
-/** Returns JSON with sorted keys, so that equal inputs have equal text. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, member: unknown) =>
-    typeof member === 'object' && member !== null && !Array.isArray(member)
-      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : member,
-  )
 }

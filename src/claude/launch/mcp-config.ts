@@ -4,6 +4,7 @@ import type { McpServerConfig } from '@anthropic-ai/claude-agent-sdk'
 import { z } from 'zod'
 import { hasErrno } from '../../errno.ts'
 import { RunnerError, toMessage } from '../../errors.ts'
+import { isObject } from '../../json.ts'
 
 const strings = z.record(z.string(), z.string())
 
@@ -116,8 +117,7 @@ function readEntries(file: string, text: string): Record<string, unknown> {
   }
   const parsed = McpFile.safeParse(value)
   if (parsed.success) return parsed.data.mcpServers
-  const names =
-    typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.keys(value) : undefined
+  const names = isObject(value) ? Object.keys(value) : undefined
   if (names?.length === 0) return {}
   if (names?.includes('servers') === true && !names.includes('mcpServers'))
     throw fail('the servers stand under "servers"; Claude Code reads "mcpServers"')

@@ -2,11 +2,8 @@
 // release: a field of an unexpected type reads as absent, and an invalid message reads as `undefined`.
 
 import { z } from 'zod'
+import { amount, flag, text, texts } from './tolerant-fields.ts'
 
-const text = z.string().optional().catch(undefined)
-const amount = z.number().optional().catch(undefined)
-const flag = z.boolean().optional().catch(undefined)
-const texts = z.array(z.string()).optional().catch(undefined)
 const toolUseId = z
   .string()
   .nullish()

@@ -3,11 +3,8 @@ import type { AguiEvent } from '../../agui/event.ts'
 import { type OwnEventName, type OwnEventValue, ownEvent } from '../../agui/own-events.ts'
 import type { EventOwner } from './blocks.ts'
 import { kindOf } from './messages.ts'
+import { amount, flag, text, texts } from './tolerant-fields.ts'
 
-const text = z.string().optional().catch(undefined)
-const amount = z.number().optional().catch(undefined)
-const flag = z.boolean().optional().catch(undefined)
-const texts = z.array(z.string()).optional().catch(undefined)
 const anything = z.unknown().optional()
 
 /** Converts one message. Returns undefined when the message is invalid. */

@@ -7,9 +7,7 @@ import type { Calls } from './calls.ts'
 import type { InitMessage, ResultMessage } from './messages.ts'
 import type { ApiError } from './rejected-input.ts'
 import { hookStopOf, limitOf, type TurnSigns } from './run-end.ts'
-
-const text = z.string().optional().catch(undefined)
-const amount = z.number().optional().catch(undefined)
+import { amount, text } from './tolerant-fields.ts'
 
 const StatusSchema = z.object({
   status: text.nullable().catch(null),

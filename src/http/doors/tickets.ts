@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import { RunnerError } from '../../errors.ts'
 import { isObject } from '../../json.ts'
+import { SOCKET_PATH } from './upgrades.ts'
 
 export interface Ticket {
   ticket: string
@@ -24,7 +25,7 @@ const ROUTES = new Set([
   '/events/:threadId',
   '/events/:threadId/wait',
   '/agui/events',
-  '/ws',
+  SOCKET_PATH,
 ])
 
 /**
@@ -69,7 +70,7 @@ export class Tickets {
         'The ticket is unknown, expired or was used before; each is good once. Ask POST /tickets for another.',
       )
     }
-    const isSocket = request.routeOptions.url === '/ws'
+    const isSocket = request.routeOptions.url === SOCKET_PATH
     const threadId = isSocket ? known.threadId : (fieldOf(request.params, 'threadId') ?? this.#sessionId)
     if (threadId !== known.threadId) {
       throw new RunnerError('unauthorized', 'The ticket is for another thread, and used up now.')
