@@ -23,7 +23,14 @@ export interface KnownTask {
   usage?: Record<string, unknown>
 }
 
+/** A thread, and which life of its id: a deleted one may have been created again. */
+export interface Life {
+  threadId: string
+  createdAt: number
+}
+
 interface Ledger {
+  createdAt: number
   /** The last seq that was read. */
   seq: number
   tasks: Map<string, KnownTask>
@@ -54,9 +61,10 @@ export class TaskLedger {
   }
 
   /** Returns the thread's tasks, oldest first. */
-  async tasks(threadId: string, signal: AbortSignal): Promise<KnownTask[]> {
+  async tasks(life: Life, signal: AbortSignal): Promise<KnownTask[]> {
+    const { threadId } = life
     const head = await this.#log.head(threadId)
-    const ledger = this.#ledger(threadId, head)
+    const ledger = this.#ledger(life, head)
     const turn = ledger.reading.then(() => this.#catchUp(threadId, ledger, signal))
     ledger.reading = turn.catch(() => undefined)
     await turn
@@ -70,11 +78,11 @@ export class TaskLedger {
     }
   }
 
-  #ledger(threadId: string, head: number): Ledger {
+  #ledger({ threadId, createdAt }: Life, head: number): Ledger {
     const known = this.#threads.get(threadId)
-    // A larger seq than the head means that the thread was deleted and created again.
-    if (known !== undefined && known.seq <= head) return known
-    const ledger = { seq: 0, tasks: new Map(), subagents: new Map(), reading: Promise.resolve() }
+    // A larger seq than the head means that a store has lost records.
+    if (known?.createdAt === createdAt && known.seq <= head) return known
+    const ledger = { createdAt, seq: 0, tasks: new Map(), subagents: new Map(), reading: Promise.resolve() }
     this.#threads.set(threadId, ledger)
     return ledger
   }

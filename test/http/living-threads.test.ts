@@ -21,7 +21,7 @@ async function open(living: LivingAgent, sessionId?: string): Promise<LivingThre
   const value = { taskId: 'b1', state: 'started', taskType: 'local_bash' }
   await appendTo(storage, 't', 'run', [{ type: EventType.CUSTOM, name: 'agui-runner.task', value }])
   return new LivingThreads({
-    threads: { list: () => [{ threadId: 't', state: 'idle', warm }] },
+    threads: { list: () => [{ threadId: 't', createdAt: 1, state: 'idle', warm }] },
     ledger: new TaskLedger(storage.log),
     living,
     sessionId,

@@ -24,7 +24,7 @@ const recorded = (name: string): AguiEvent[] =>
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line))
 
-const tasks = (threadId = 't') => ledger.tasks(threadId, NO_SIGNAL)
+const tasks = (threadId = 't', createdAt = 1) => ledger.tasks({ threadId, createdAt }, NO_SIGNAL)
 const append = (events: readonly AguiEvent[], threadId = 't') => appendTo(storage, threadId, 'run', events)
 
 test('a background command is running until its notification, and then ended', async () => {
@@ -61,15 +61,20 @@ test('a subagent that outlives its run is one task that goes on', async () => {
   expect(await tasks()).toMatchObject([{ status: 'completed' }])
 })
 
-test('threads do not see each other, and one that was made anew starts empty', async () => {
+test('threads do not see each other', async () => {
   await append(recorded('subagent'))
   await append(deltas(3), 'other')
   expect(await tasks()).toHaveLength(1)
   expect(await tasks('other')).toEqual([])
   expect(await tasks('unknown')).toEqual([])
+})
+
+test.each([1, 1000])('a thread that was made anew starts empty, with a log of %i', async (records) => {
+  await append(recorded('subagent'))
+  expect(await tasks()).toHaveLength(1)
   await storage.drop('t')
-  await append(deltas(1))
-  expect(await tasks()).toEqual([])
+  await append(deltas(records))
+  expect(await tasks('t', 2)).toEqual([])
 })
 
 test('what asks at once gets the same, and each record is taken once', async () => {

@@ -15,7 +15,7 @@ export interface LivingAgent {
 }
 
 export interface LivingThreadsOptions {
-  threads: { list(): Pick<ThreadDescription, 'threadId' | 'state' | 'warm'>[] }
+  threads: { list(): Pick<ThreadDescription, 'threadId' | 'createdAt' | 'state' | 'warm'>[] }
   ledger: TaskLedger
   living: LivingAgent
   /** The thread that belongs to this sandbox. */
@@ -102,12 +102,13 @@ export class LivingThreads implements AgentFacts {
 
   async #all(threadId: string | undefined, signal: AbortSignal): Promise<FoundTask[]> {
     const { threads, ledger } = this.#options
-    const threadIds = threads.list().map((thread) => thread.threadId)
-    ledger.keep(new Set(threadIds))
+    const here = threads.list()
+    ledger.keep(new Set(here.map((thread) => thread.threadId)))
     const all: FoundTask[] = []
-    for (const id of threadIds.filter((known) => threadId === undefined || known === threadId)) {
-      const tasks = await ledger.tasks(id, signal)
-      all.push(...tasks.map((task) => ({ threadId: id, task })))
+    for (const thread of here) {
+      if (threadId !== undefined && threadId !== thread.threadId) continue
+      const tasks = await ledger.tasks(thread, signal)
+      all.push(...tasks.map((task) => ({ threadId: thread.threadId, task })))
     }
     return all
   }
