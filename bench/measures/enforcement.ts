@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, copyFileSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs'
 import { createServer as createHttpsServer } from 'node:https'
-import { type AddressInfo, connect, createServer, type Server } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -11,6 +11,7 @@ import { parsePolicy } from '../../src/policy/read/load.ts'
 import { dialAddress } from '../../src/sandbox/egress/upstream.ts'
 import { createEnforcement, type Enforcement } from '../../src/sandbox/enforcement.ts'
 import { createAuthority } from '../../src/tunnel/authority.ts'
+import { listen } from '../../test/support/ports.ts'
 import type { Measure, Row } from '../support/measure.ts'
 import { compare, interleave, type Pair, spreadOf } from '../support/statistics.ts'
 import type { Workshop } from '../support/workshop.ts'
@@ -178,12 +179,6 @@ async function openWorld(folder: string): Promise<World> {
       proxy.close()
     },
   }
-}
-
-async function listen(server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return (server.address() as AddressInfo).port
 }
 
 async function openSandbox(folder: string, world: World): Promise<Enforcement> {

@@ -1,4 +1,5 @@
-import { freePort, postRun, untilHealthy } from '../support/client.ts'
+import { freePort } from '../../test/support/ports.ts'
+import { postRun, untilHealthy } from '../support/client.ts'
 import type { Measure, Row } from '../support/measure.ts'
 import { SandboxAgent } from '../support/sandbox-agent.ts'
 import { compare, interleave, type Pair } from '../support/statistics.ts'

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { freePort, untilHealthy } from '../support/client.ts'
+import { freePort } from '../../test/support/ports.ts'
+import { untilHealthy } from '../support/client.ts'
 import type { Measure, Row } from '../support/measure.ts'
 import { cpuMs } from '../support/proc.ts'
 import { compare, spreadOf } from '../support/statistics.ts'

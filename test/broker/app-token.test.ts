@@ -13,6 +13,7 @@ import { toMessage } from '../../src/errors.ts'
 import type { Clock } from '../../src/github-app/held-token.ts'
 import { detectRoute } from '../../src/model-route/route.ts'
 import { APP_ID, APP_KEY, type AppServer, HOUR_MS, startAppServer } from '../support/app-server.ts'
+import { deferred } from '../support/deferred.ts'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
 const MINUTE_MS = 60_000
@@ -158,10 +159,8 @@ test('it is renewed a quarter of an hour before its end, once; what is asked mea
   clock.pass(HOUR_MS - 16 * MINUTE_MS)
   await session.read()
   expect(github.minted).toHaveLength(1)
-  let release: () => void = () => undefined
-  github.gate = new Promise((resolve) => {
-    release = resolve
-  })
+  const gate = deferred()
+  github.gate = gate.promise
   clock.pass(MINUTE_MS)
   // Nobody gets a new one, and nobody waits for it.
   for (const answer of await Promise.all([session.read(), session.git(), session.read()]))
@@ -169,7 +168,7 @@ test('it is renewed a quarter of an hour before its end, once; what is asked mea
   clock.pass(15 * MINUTE_MS)
   // Now there is none but the new one.
   const waiting = session.read()
-  release()
+  gate.resolve()
   expect(await waiting).toMatchObject({ status: 200 })
   expect(await session.read()).toMatchObject({ status: 200 })
   expect(github.asked.filter((line) => line.startsWith('POST '))).toHaveLength(2)
@@ -270,13 +269,11 @@ test('a token that GitHub takes no longer is replaced, if it is not brand-new', 
 
 test('a session that ends in the middle of a renewal revokes the old token and the new one', async () => {
   const session = await open([['app', 'write']])
-  let release: () => void = () => undefined
-  github.gate = new Promise((resolve) => {
-    release = resolve
-  })
+  const gate = deferred()
+  github.gate = gate.promise
   clock.pass(50 * MINUTE_MS)
   const closed = session.close()
-  release()
+  gate.resolve()
   await closed
   expect(github.minted.map(({ isRevoked }) => isRevoked)).toEqual([true, true])
 })
@@ -348,16 +345,14 @@ test('the gateway: a refused key is in /ready and in the answer to the launcher;
   expect(await control('DELETE', '/sessions/first')).toMatchObject({ status: 200 })
   expect(live.minted.map(({ isRevoked }) => isRevoked)).toEqual([true, false])
   // One is only being opened.
-  let release: () => void = () => undefined
-  live.gate = new Promise((resolve) => {
-    release = resolve
-  })
+  const gate = deferred()
+  live.gate = gate.promise
   const minting = live.nextMints()
   const third = control('POST', '/sessions', wish).catch(() => undefined)
   await Promise.race([minting, third])
   const ended = once(gateway, 'close')
   gateway.kill('SIGTERM')
-  release()
+  gate.resolve()
   expect(await ended).toEqual([0, null])
   await third
   expect(live.minted.every(({ isRevoked }) => isRevoked)).toBe(true)

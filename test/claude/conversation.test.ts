@@ -7,8 +7,8 @@ import { Conversation } from '../../src/claude/conversation.ts'
 import { freshMemory, type Memory } from '../../src/claude/memory.ts'
 import type { ClaudeAgentOptions, Owner, SlotHolder } from '../../src/claude/options.ts'
 import { RunnerError } from '../../src/errors.ts'
+import { type Deferred, deferred } from '../support/deferred.ts'
 import { turn as loop } from '../support/event-log.ts'
-import { type Deferred, deferred } from '../support/threads.ts'
 
 const HERE = { directory: '/w', additionalDirectories: [], instructions: undefined, key: '/w', problems: [] }
 const OPTIONS: ClaudeAgentOptions = {

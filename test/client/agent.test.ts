@@ -2,6 +2,7 @@
 import { RunnerAgent } from '@agui-runner/client/agent'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
+import { deferred } from '../support/deferred.ts'
 import { openScriptedRunner, type ScriptedRunner } from '../support/scripted-runner.ts'
 import { startCuttingProxy } from './cutting-proxy.ts'
 
@@ -40,12 +41,9 @@ test('runs, and another page’s connectAgent() brings the messages', async () =
 test('connectAgent() shows a run under way to its end', async () => {
   const agent = agentOf('under-way')
   say(agent, 'gated')
-  let begun = (): void => undefined
-  const isBegun = new Promise<void>((resolve) => {
-    begun = resolve
-  })
-  const running = agent.runAgent(undefined, { onTextMessageContentEvent: () => begun() })
-  await isBegun
+  const begun = deferred()
+  const running = agent.runAgent(undefined, { onTextMessageContentEvent: () => begun.resolve() })
+  await begun.promise
   const page = agentOf('under-way')
   const connected = page.connectAgent(undefined, {
     onMessagesSnapshotEvent: () => runner.agent.openGate('gate'),

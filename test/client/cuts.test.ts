@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { messagesOf } from '../support/agui-replay.ts'
 import { frames } from '../support/client.ts'
+import { deferred } from '../support/deferred.ts'
 import { createRandom } from '../support/random.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 import { startCuttingProxy } from './cutting-proxy.ts'
@@ -75,11 +76,8 @@ test.each(ROUNDS)(
     const random = createRandom(seed)
     const threadId = `cut-${seed}`
     const thread = new Runner({ url: proxy.url }).thread(threadId)
-    let finish = (): void => undefined
-    const over = new Promise<void>((resolve) => {
-      finish = resolve
-    })
-    const following = [readAll(thread), readAll(thread, over)]
+    const over = deferred()
+    const following = [readAll(thread), readAll(thread, over.promise)]
 
     const runs = new Map<string, LogRecord[]>()
     const runsMin = Math.max(3, Math.ceil(cutsMax / CUTS_A_RUN / 2))
@@ -99,7 +97,7 @@ test.each(ROUNDS)(
     }
     proxy.behave()
     await (await thread.run({ content: 'the end', runId: LAST_RUN })).text()
-    finish()
+    over.resolve()
     const log = await logOf(threadId)
     for (const told of await Promise.all(following)) expect(told).toEqual(log)
     expect(log.map(({ seq }) => seq)).toEqual(log.map((_record, index) => index + 1))

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { messagesOf } from '../support/agui-replay.ts'
 import { type ClientEvent, post, run, runInput, textOf } from '../support/client.ts'
+import { deferred } from '../support/deferred.ts'
 import { createRandom } from '../support/random.ts'
 import { RedisServer } from '../support/redis-server.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
@@ -54,27 +55,24 @@ async function killAt(runner: RunnerProcess, witness: Witness, records: number):
   const before = witness.records.size
   const input = runInput(THREAD, `work please ${crypto.randomUUID()}`)
   let seen = 0
-  let kill: () => void = () => undefined
-  const reached = new Promise<void>((resolve) => {
-    kill = resolve
-  })
+  const reached = deferred()
   const onRecord = (): void => {
     seen += 1
-    if (seen >= records) kill()
+    if (seen >= records) reached.resolve()
   }
   const posted = post(runner.url, input)
     .then(({ body }) => witness.watch(body, onRecord))
     .catch((error: unknown) => {
       if (!(error instanceof TypeError)) throw error
     })
-    .finally(() => kill())
+    .finally(() => reached.resolve())
   const followed = fetch(`${runner.url}/sessions/${THREAD}/events?after=${before}`)
     .then(({ body }) => witness.watch(body, () => undefined))
     .catch((error: unknown) => {
       if (!(error instanceof TypeError)) throw error
     })
   if (records === 0) for (let turns = 0; turns < 20; turns++) await turn()
-  else await reached
+  else await reached.promise
   await runner.stop('SIGKILL')
   await Promise.all([posted, followed])
   return input.runId

@@ -2,12 +2,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createParser } from 'eventsource-parser'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { events, post, runInput } from '../support/client.ts'
+import { freePort } from '../support/ports.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 
 const NGINX = '/usr/sbin/nginx'
@@ -97,16 +97,6 @@ describe.skipIf(reason !== undefined)(`behind nginx (${reason ?? 'nginx is here'
     expect(await events(await fetch(`${url}/${path}?follow=false`))).toEqual(live)
   })
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
-}
 
 /** The lines of docs/proxies.md, on another port and with gzip for event streams. */
 async function startNginx(directory: string, port: number, runnerUrl: string): Promise<() => Promise<void>> {

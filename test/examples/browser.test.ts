@@ -1,25 +1,13 @@
-// The plain page of another origin, in a real browser, on the real server with the real Claude Code.
-import { createServer } from 'node:net'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { missingChromium, openBrowser, openPage, type Watched } from '../browser/chromium.ts'
 import { run, runInput } from '../support/client.ts'
+import { freePort } from '../support/ports.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 import { type Example, missingPackages, startExample } from './example.ts'
 
 const TOKEN = 'token-of-the-plain-page'
 const reason = missingChromium() ?? missingPackages('browser')
-
-/** The runner has to know the page's origin before the page can know the runner's. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
-}
 
 describe.skipIf(reason !== undefined)(`examples/browser (${reason ?? 'its packages are here'})`, () => {
   let bench: Bench
@@ -29,6 +17,7 @@ describe.skipIf(reason !== undefined)(`examples/browser (${reason ?? 'its packag
   let watched: Watched
 
   beforeAll(async () => {
+    // The runner has to know the page's origin before the page can know the runner's.
     const port = await freePort()
     bench = await openBench({
       script: {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { bodyOf, type ClientEvent, events, frames, post, runInput, textOf } from '../support/client.ts'
-import { freePort } from '../support/redis-server.ts'
+import { freePort } from '../support/ports.ts'
 import { type Bench, openBench } from '../support/runner.ts'
 
 const START = new URL('../../examples/fleet/start.sh', import.meta.url).pathname

@@ -5,10 +5,11 @@ import { inBackground } from '../../src/background.ts'
 import { type BackgroundFailed, backgroundFailed } from '../../src/channels.ts'
 import { Turn } from '../../src/claude/turn.ts'
 import { frames, post, runInput } from '../support/client.ts'
+import { deferred } from '../support/deferred.ts'
 import { readRecords, turn } from '../support/event-log.ts'
 import { claudeOf } from '../support/processes.ts'
 import { type Bench, openBench } from '../support/runner.ts'
-import { deferred, helloAgent, lookAtNone, ThreadsWorld } from '../support/threads.ts'
+import { helloAgent, lookAtNone, ThreadsWorld } from '../support/threads.ts'
 
 const told: BackgroundFailed[] = []
 const unsubscribe = backgroundFailed.subscribe((failure) => told.push(failure))

@@ -2,10 +2,11 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { bodyOf, frames, post, runInput } from '../support/client.ts'
+import { type Deferred, deferred } from '../support/deferred.ts'
 import { readRecords, turn } from '../support/event-log.ts'
 import { claudeOf } from '../support/processes.ts'
 import { type Bench, openBench } from '../support/runner.ts'
-import { type Deferred, deferred, helloAgent, lookAtNone, ThreadsWorld } from '../support/threads.ts'
+import { helloAgent, lookAtNone, ThreadsWorld } from '../support/threads.ts'
 
 const input = (threadId: string, runId: string) => ({
   threadId,

@@ -2,12 +2,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import { bodyOf, frames, post, run, runInput, textOf } from '../support/client.ts'
+import { freePort } from '../support/ports.ts'
 import { PATIENT, pidOf } from '../support/processes.ts'
 import { type Bench, openBench } from '../support/runner.ts'
 import { ALL_SIGNALS, oneOrAll } from '../support/signals.ts'
@@ -104,7 +104,7 @@ describe('a second runner on the same folder', () => {
 
   test('waits for the first and ends with its exit code', async () => {
     bench = await openBench({ script: SCRIPT })
-    const port = await freePort()
+    const port = String(await freePort())
     const first = await bench.start({ AGUI_PORT: port })
     const second = bench.spawn({ AGUI_PORT: port })
     await expect.poll(second.stderr, PATIENT).toContain('attached to the runner')
@@ -142,7 +142,7 @@ describe('a second runner on the same folder', () => {
 
   test.runIf(ALL_SIGNALS)('that is stopped itself does not keep the first from ending', async () => {
     bench = await openBench({ script: SCRIPT })
-    const port = await freePort()
+    const port = String(await freePort())
     const first = await bench.start({ AGUI_PORT: port })
     const second = bench.spawn({ AGUI_PORT: port })
     await expect.poll(second.stderr, PATIENT).toContain('attached to the runner')
@@ -233,13 +233,4 @@ function environmentOf(pid: string): string[] {
     // It ended in between.
     return []
   }
-}
-
-async function freePort(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? String(address.port) : ''
 }

@@ -1,15 +1,14 @@
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
+import { createServer as createTcpServer, type Server } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import type { MockGateway } from '../../src/mock/mock-gateway.ts'
+import { listen } from '../support/ports.ts'
 import { connectTo, soon, startGateway, toBody, toPost, toRequest } from './edge-client.ts'
 
-async function listen(server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+async function serve(server: Server): Promise<number> {
   onTestFinished(() => void server.close())
-  return (server.address() as AddressInfo).port
+  return await listen(server)
 }
 
 const allowAll = (): { allow: boolean; reason: string } => ({ allow: true, reason: '' })
@@ -46,7 +45,7 @@ test.each(['inference.local:8443', 'inference.local.:443', 'api.anthropic.com:44
 )
 
 test('an allowed CONNECT carries bytes both ways until one side ends', async () => {
-  const port = await listen(
+  const port = await serve(
     createTcpServer((socket) => {
       socket.on('data', (chunk) => socket.end(`echo ${chunk.toString()}`))
     }),
@@ -59,7 +58,7 @@ test('an allowed CONNECT carries bytes both ways until one side ends', async () 
 })
 
 test('a target that breaks the connection breaks the tunnel', async () => {
-  const port = await listen(
+  const port = await serve(
     createTcpServer((socket) => void socket.once('data', () => socket.resetAndDestroy())),
   )
   const connection = await connectTo(await startGateway({ decide: allowAll }))
@@ -79,7 +78,7 @@ test('a client that leaves closes the connection to the target, so does close of
       ),
     )
   })
-  const port = await listen(server)
+  const port = await serve(server)
   const gateway = await startGateway({ decide: allowAll })
   const open = async () => {
     const accepted = once(server, 'connection', { signal: soon() })
@@ -97,7 +96,7 @@ test('a client that leaves closes the connection to the target, so does close of
 })
 
 test('bytes sent together with an allowed CONNECT reach the target', async () => {
-  const port = await listen(createTcpServer((socket) => void socket.pipe(socket)))
+  const port = await serve(createTcpServer((socket) => void socket.pipe(socket)))
   const connection = await connectTo(await startGateway({ decide: allowAll }))
   await connection.send(`CONNECT 127.0.0.1:${port} HTTP/1.1\r\n\r\nearly`).response()
   await connection.sees('early')
@@ -105,7 +104,7 @@ test('bytes sent together with an allowed CONNECT reach the target', async () =>
 
 test('an allowed target that does not answer gives 502', async () => {
   const server = createTcpServer()
-  const port = await listen(server)
+  const port = await serve(server)
   server.close()
   await once(server, 'close')
   expect(
@@ -140,7 +139,7 @@ test('plain http to inference.local takes the policy path', async () => {
 
 test('an allowed plain request is relayed, the body too', async () => {
   let seen: IncomingHttpHeaders = {}
-  const port = await listen(
+  const port = await serve(
     createServer((request, response) => {
       seen = request.headers
       response.writeHead(201, { 'x-from': 'target' })

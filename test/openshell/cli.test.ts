@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -11,6 +10,7 @@ import { parsePort } from '../../src/cli/openshell-gateway.ts'
 import { checkPolicies, planSandbox } from '../../src/cli/openshell-plan.ts'
 import { releaseOf } from '../../src/openshell/gateway-version.ts'
 import { GatewayServer } from '../support/openshell-gateway.ts'
+import { freePort } from '../support/ports.ts'
 
 let folder = ''
 let server: GatewayServer | undefined
@@ -66,14 +66,6 @@ function start(words: string[], env: Record<string, string> = {}): Started {
 }
 
 const run = (...words: string[]) => start(words).ended
-
-async function freePort(): Promise<number> {
-  const listening = createServer().listen(0, '127.0.0.1')
-  await once(listening, 'listening')
-  const address = listening.address()
-  listening.close()
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
 
 async function openServer(port = 1, version = '0.0.111'): Promise<GatewayServer> {
   server = new GatewayServer({ port, version })

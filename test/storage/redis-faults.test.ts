@@ -5,8 +5,10 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { isCode } from '../../src/errors.ts'
 import type { Batch } from '../../src/storage/batch.ts'
 import { RedisStorage } from '../../src/storage/redis/redis-storage.ts'
+import { deferred } from '../support/deferred.ts'
 import { appendTo, delta, deltas, readRecords, seqsOf, span, turn } from '../support/event-log.ts'
-import { freePort, RedisServer } from '../support/redis-server.ts'
+import { freePort } from '../support/ports.ts'
+import { RedisServer } from '../support/redis-server.ts'
 
 /** A look without a pause takes the core that Redis needs. */
 const PATIENT = { interval: 20, timeout: 30_000 }
@@ -51,18 +53,15 @@ async function expectWhole(url: string, fault: () => Promise<unknown>): Promise<
   await appendTo(writer, 't', 'r', [delta('1')])
   const seen: number[] = []
   // Whoever begins to read while Redis is away is refused; it is those who read already that see nothing of it.
-  let begin = (): void => undefined
-  const begun = new Promise<void>((resolve) => {
-    begin = resolve
-  })
+  const begun = deferred()
   const reading = (async () => {
     for await (const batches of reader.log.read('t', 0, new AbortController().signal)) {
-      begin()
+      begun.resolve()
       seen.push(...batches.flatMap((batch: Batch) => seqsOf(batch.frames)))
       if ((seen.at(-1) ?? 0) >= TOTAL) return
     }
   })()
-  await Promise.race([begun, reading])
+  await Promise.race([begun.promise, reading])
   const committing: Promise<Batch>[] = []
   let failing: Promise<unknown> | undefined
   for (const seq of span(2, TOTAL)) {

@@ -9,7 +9,8 @@ import { afterEach, expect, test } from 'vitest'
 import { threadKey } from '../../src/storage/redis/keys.ts'
 import { RedisStorage } from '../../src/storage/redis/redis-storage.ts'
 import { appendTo, delta, deltas, readRecords, seqsOf, span } from '../support/event-log.ts'
-import { freePort, RedisServer } from '../support/redis-server.ts'
+import { freePort } from '../support/ports.ts'
+import { RedisServer } from '../support/redis-server.ts'
 
 const closing: (() => unknown)[] = []
 afterEach(async () => {

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { deferred } from './deferred.ts'
 
 export interface GitServer {
   readonly url: string
@@ -52,16 +53,13 @@ export function git(cwd: string, ...args: string[]): string {
 export async function startGitServer(options: GitServerOptions = {}): Promise<GitServer> {
   const directory = mkdtempSync(join(tmpdir(), 'agui-runner-git-server-'))
   const authorizations: (string | undefined)[] = []
-  const arrival = { resolve: (): void => {} }
-  const asked = new Promise<void>((resolve) => {
-    arrival.resolve = resolve
-  })
+  const asked = deferred()
   const sightings: string[] = []
   const server = createServer((request, response) => {
     const basic = /^Basic (.+)$/.exec(request.headers.authorization ?? '')?.[1]
     const given = basic === undefined ? undefined : Buffer.from(basic, 'base64').toString()
     authorizations.push(given)
-    arrival.resolve()
+    asked.resolve()
     if (options.silent === true) return
     if (options.watched === true) sightings.push(...processes())
     if (options.password !== undefined && given?.split(':')[1] !== options.password) {
@@ -78,7 +76,7 @@ export async function startGitServer(options: GitServerOptions = {}): Promise<Gi
     host: '127.0.0.1',
     authorizations,
     sightings,
-    asked: () => asked,
+    asked: () => asked.promise,
     addRepository(name, branches, { objectFormat = 'sha1' } = {}) {
       const work = join(directory, `${name}-work`)
       mkdirSync(work, { recursive: true })

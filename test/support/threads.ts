@@ -10,22 +10,9 @@ import { LmdbStorage } from '../../src/storage/lmdb/lmdb-storage.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { ThreadTable } from '../../src/thread/thread-table.ts'
 import { Threads, type ThreadsOptions } from '../../src/thread/threads.ts'
+import { type Deferred, deferred } from './deferred.ts'
 
 const MIB = 1024 * 1024
-
-/** A promise whose end the test decides. */
-export interface Deferred {
-  readonly promise: Promise<void>
-  resolve(): void
-}
-
-export function deferred(): Deferred {
-  let resolve: () => void = () => {}
-  const promise = new Promise<void>((done) => {
-    resolve = done
-  })
-  return { promise, resolve }
-}
 
 /** Of an agent that remembers nothing. */
 export function lookAtNone(): AgentView {
