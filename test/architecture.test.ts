@@ -162,6 +162,7 @@ const IMPORTS: Record<string, readonly string[]> = {
     'http/document',
     'http/doors',
     'http/stream',
+    'json',
     'lease',
     'page',
     'redaction',

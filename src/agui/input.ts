@@ -78,7 +78,7 @@ function withResume(body: Record<string, unknown>, dialect: Dialect): Record<str
   const forwarded = dialect === 'older' && isObject(props) ? props['resume'] : undefined
   const resume = body['resume'] ?? forwarded
   if (resume === undefined || resume === null) return body
-  return { ...body, resume: Array.isArray(resume) ? resume.map(renamed) : resume }
+  return { ...body, resume: Array.isArray(resume) ? resume.map(withAguiNames) : resume }
 }
 
 /**
@@ -99,7 +99,7 @@ export function parseUserContent(content: unknown, id: string): UserMessage {
 
 function strip(body: Record<string, unknown>, warnings: string[]): Record<string, unknown> {
   const kept: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(renamed(body))) {
+  for (const [name, value] of Object.entries(withAguiNames(body))) {
     if (KNOWN.has(name)) kept[name] = value
     else warnings.push(`${name}: unknown member`)
   }
@@ -110,7 +110,7 @@ function strip(body: Record<string, unknown>, warnings: string[]): Record<string
 }
 
 /** Returns an object with the members' names of AG-UI. A member that is there under both names counts as AG-UI has it. */
-function renamed<T>(value: T): T | Record<string, unknown> {
+export function withAguiNames<T>(value: T): T | Record<string, unknown> {
   if (!isObject(value)) return value
   const entries = Object.entries(value).flatMap(([key, member]) => {
     const name = ALIASES.get(key) ?? key
@@ -120,8 +120,8 @@ function renamed<T>(value: T): T | Record<string, unknown> {
 }
 
 function renamedPart(part: unknown): unknown {
-  const named = renamed(part)
-  return isObject(named) && 'source' in named ? { ...named, source: renamed(named['source']) } : named
+  const named = withAguiNames(part)
+  return isObject(named) && 'source' in named ? { ...named, source: withAguiNames(named['source']) } : named
 }
 
 /** Strips messages of unknown roles. The next message stands for such a one: when the thread knows it, it knows both. */
@@ -146,9 +146,9 @@ function stripMessages(messages: readonly unknown[], warnings: string[]): unknow
 
 function stripMessage(message: unknown, path: string, warnings: string[]): unknown {
   if (!isObject(message)) return message
-  const kept: Record<string, unknown> = { ...renamed(message) }
+  const kept: Record<string, unknown> = { ...withAguiNames(message) }
   const { content, toolCalls } = kept
-  if (Array.isArray(toolCalls)) kept['toolCalls'] = toolCalls.map(renamed)
+  if (Array.isArray(toolCalls)) kept['toolCalls'] = toolCalls.map(withAguiNames)
   if (!Array.isArray(content)) return kept
   const skipped: string[] = []
   kept['content'] = withoutBinary(content.map(renamedPart)).filter((part, index) => {

@@ -8,6 +8,7 @@ import { RunnerError } from '../errors.ts'
 import { answerClientErrors, refuse, refuseExpectations } from './doors/client-errors.ts'
 import { corsHeaders } from './doors/cors-headers.ts'
 import { LIVENESS_PATHS, liveness } from './doors/liveness.ts'
+import { readWholeBody } from './doors/unread-body.ts'
 import { isHandshake, readAgain } from './doors/upgrades.ts'
 
 export interface ListenerOptions {
@@ -153,6 +154,7 @@ export class Listener {
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request
+    readWholeBody(request)
     if (this.#app !== undefined) this.#app.emit('request', request, response)
     else if (this.#isProbe(request)) this.#answerProbe(request, response)
     else {

@@ -197,6 +197,8 @@ function observe(app: FastifyInstance): void {
 function acceptJson(app: FastifyInstance, limits: SentLimits): void {
   const parse = async (_request: FastifyRequest, bytes: Buffer): Promise<unknown> =>
     bytes.length === 0 ? undefined : parseJsonBody(bytes, 'the body', limits)
+  // Fastify's own reads text/plain too, which a page of another origin may send without a preflight.
+  app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, parse)
   app.addHook('preValidation', async ({ params, query, body }) => {
     checkSent(params, 'the path', limits)

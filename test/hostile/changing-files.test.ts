@@ -1,7 +1,9 @@
 // A file that changes between the moment its length is told and the moment it is read: its answer has exactly the
 // bytes that were announced, or the connection ends.
+import { once } from 'node:events'
 import { appendFileSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { workspaceFileRoutes } from '../../src/http/platform/workspace-files.ts'
@@ -11,11 +13,11 @@ import { openPlace, type Place } from '../workspace/place.ts'
 
 /** The kernel takes nothing from between the two, so the change is made where it hurts. */
 class ChangingFiles extends WorkspaceFiles {
-  change: () => void = () => {}
+  change: (opened: OpenedFile | Listing) => void | Promise<void> = () => {}
 
   override async open(path: string): Promise<OpenedFile | Listing> {
     const opened = await super.open(path)
-    this.change()
+    await this.change(opened)
     return opened
   }
 }
@@ -115,4 +117,21 @@ test('HEAD of a file that is cut tells a length and nothing else; the connection
   expect(await socket.heard(/next$/)).toMatch(
     /^HTTP\/1\.1 200 OK(?:(?!HTTP)[\s\S])*HTTP\/1\.1 200 OK[\s\S]*\r\n\r\nnext$/,
   )
+})
+
+test('a file whose client left before its answer began is closed', async () => {
+  writeFileSync(at('log'), 'told')
+  const asked = once(app.server, 'request')
+  const opened = new Promise<Readable>((resolve) => {
+    files.change = async (file) => {
+      const [request] = await asked
+      const left = once(request.socket, 'close')
+      socket.destroy()
+      await left
+      if ('stream' in file) resolve(file.stream)
+    }
+  })
+  ask('log')
+  const file = await opened
+  if (!file.closed) await once(file, 'close')
 })

@@ -120,6 +120,24 @@ test('what cannot be read is refused alike before the app is there and after', a
   expect(before[3]).toContain('access-control-allow-origin: http://app.example')
 })
 
+test.each(['close', 'keep-alive'])(
+  'who first sends all reads the answer that came before: connection: %s',
+  async (connection) => {
+    const listener = await open()
+    listener.handOver(
+      createServer((_incoming, response) => response.writeHead(413, { connection }).end('too large')),
+    )
+    const socket = await openRaw(listener.url)
+    socket.pause()
+    const bytes = 20_000_000
+    socket.send(`POST / HTTP/1.1\r\nhost: HOST\r\ncontent-length: ${bytes}\r\n\r\n`)
+    expect(await socket.sendUntilFull('x'.repeat(bytes / 20), 20)).toBe(20)
+    socket.resume()
+    expect(await socket.heard(/too large/)).toMatch(/^HTTP\/1\.1 413 /)
+    socket.destroy()
+  },
+)
+
 test('a probe with more than the app may want to see is left to the app', async () => {
   const listener = await open({ allowedOrigins: ['http://app.example'] })
   const { server, asked } = app()

@@ -219,3 +219,45 @@ test('a look at the log is no return: the run ends all the same', async () => {
   const last = async () => (await events(await fetch(log))).at(-1)
   await expect.poll(last, { interval: 20, timeout: 10_000 }).toMatchObject({ outcome: { type: 'cancelled' } })
 })
+
+test.each([
+  [
+    'a run with a null in place of its context',
+    { type: 'run', input: { threadId: 't', runId: 'r', context: null } },
+    { threadId: 't', runId: 'r' },
+  ],
+  [
+    'a run in the names of Python',
+    { type: 'run', input: { thread_id: 't', run_id: 'r', messages: 1 } },
+    { threadId: 't', runId: 'r' },
+  ],
+  [
+    'a run whose message has too long an id',
+    {
+      type: 'run',
+      input: {
+        ...runInput('t'),
+        runId: 'r',
+        messages: [{ id: 'x'.repeat(300), role: 'user', content: 'hi' }],
+      },
+    },
+    { threadId: 't', runId: 'r' },
+  ],
+  [
+    'a run that names a trace of no form',
+    { type: 'run', input: { ...runInput('t', 'hi'), runId: 'r' }, traceparent: 'x' },
+    { threadId: 't', runId: 'r' },
+  ],
+  ['a run whose own id is no text', { type: 'run', input: { threadId: 't', runId: 5 } }, { threadId: 't' }],
+  ['a message without content', { type: 'message', threadId: 't' }, { threadId: 't' }],
+  ['a subscription after a text', { type: 'subscribe', threadId: 't', after: '0' }, { threadId: 't' }],
+  ['a command that is not known', { type: 'stop', threadId: 't' }, { threadId: 't' }],
+  ['a thread whose id is too long', { type: 'subscribe', threadId: 'x'.repeat(300) }, {}],
+])('the refusal of %s names the thread and the run', async (_what, command, named) => {
+  const socket = await openSocket(runner.url)
+  socket.send(command)
+  const { error, ...about } = await socket.frame(({ type }) => type === 'error')
+  expect(error?.code).toBe('invalid_input')
+  expect(about).toEqual({ type: 'error', ...named })
+  await socket.close()
+})

@@ -2,15 +2,22 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, RunnerError } from '../../errors.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
 
-/** The error codes of Fastify's own refusals, by HTTP status. */
-const BY_STATUS: Record<number, ErrorCode> = {
-  400: 'invalid_input',
-  404: 'not_found',
-  405: 'not_found',
-  406: 'not_acceptable',
-  413: 'too_large',
-  414: 'url_too_long',
-  415: 'unsupported_media_type',
+/** Fastify's own refusals, by HTTP status. Its message stays where none is given. */
+const BY_STATUS: Record<number, { code: ErrorCode; message?: string }> = {
+  400: { code: 'invalid_input' },
+  404: { code: 'not_found' },
+  405: { code: 'not_found' },
+  406: { code: 'not_acceptable' },
+  413: {
+    code: 'too_large',
+    message:
+      'The body is too large; send less, or raise REQUEST_BODY_BYTES_MAX (of POST /content/write UPLOAD_BODY_BYTES_MAX).',
+  },
+  414: { code: 'url_too_long' },
+  415: {
+    code: 'unsupported_media_type',
+    message: 'The body must be JSON; send it with content-type: application/json.',
+  },
 }
 
 export interface ErrorBody {
@@ -37,7 +44,8 @@ export type ErrorHandler = (
 export function createErrorHandler(redactor: Redactor): ErrorHandler {
   return async (error, request, reply) => {
     const { status, body } = toErrorBody(error, redactor)
-    if (status >= 500) request.log.error({ err: error }, 'request failed')
+    if (reply.raw.destroyed && isBrokenOff(error)) request.log.info('client left')
+    else if (status >= 500) request.log.error({ err: error }, 'request failed')
     else {
       // A flood of requests must not fill the log as well. The metrics count it.
       const level = body.error.code === 'rate_limited' ? 'debug' : 'info'
@@ -45,6 +53,11 @@ export function createErrorHandler(redactor: Redactor): ErrorHandler {
     }
     await reply.status(status).type('application/json').send(body)
   }
+}
+
+/** Whether work failed only because a signal ended it, or because its stream was closed. */
+function isBrokenOff({ name, code }: FastifyError): boolean {
+  return name === 'AbortError' || code === 'ERR_STREAM_PREMATURE_CLOSE'
 }
 
 export function createNotFoundHandler(redactor: Redactor) {
@@ -58,11 +71,11 @@ export function createNotFoundHandler(redactor: Redactor) {
 
 function fromFastify(error: unknown): RunnerError {
   const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined
-  const code = typeof status === 'number' ? BY_STATUS[status] : undefined
-  if (code === undefined || !(error instanceof Error)) {
+  const refusal = typeof status === 'number' ? BY_STATUS[status] : undefined
+  if (refusal === undefined || !(error instanceof Error)) {
     return new RunnerError('internal', 'The runner failed on this request; its log says why.', {
       cause: error,
     })
   }
-  return new RunnerError(code, error.message, { cause: error })
+  return new RunnerError(refusal.code, refusal.message ?? error.message, { cause: error })
 }

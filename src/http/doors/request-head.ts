@@ -29,11 +29,15 @@ function isReadable(url: string): boolean {
   }
 }
 
+/** Headers of which Node silently takes the first where there are several. Another reader may take the last. */
+const SINGLE = ['host', 'authorization', 'content-type']
+
 /**
- * Refuses what Node's parser accepts. The parser limits only the bytes of the whole head, and silently drops headers
- * above 2000.
+ * Refuses what Node's parser accepts. The parser limits only the bytes of the whole head, silently drops headers above
+ * 2000, and decodes no body.
  *
- * @throws {RunnerError} `url_too_long`, `headers_too_large`; `invalid_input` for a path that cannot be decoded.
+ * @throws {RunnerError} `url_too_long`, `headers_too_large`; `invalid_input` for a path that cannot be decoded or a
+ * header that is repeated; `unsupported_media_type` for a body that is compressed.
  */
 export function checkHead(
   { raw, originalUrl }: FastifyRequest,
@@ -46,4 +50,13 @@ export function checkHead(
     throw new RunnerError('invalid_input', 'The path of the URL is not percent-encoded UTF-8.')
   if (raw.rawHeaders.length / 2 > headersMax)
     throw new RunnerError('headers_too_large', `There are more than HEADERS_MAX (${headersMax}) headers.`)
+  const repeated = SINGLE.find((name) => (raw.headersDistinct[name]?.length ?? 0) > 1)
+  if (repeated !== undefined)
+    throw new RunnerError('invalid_input', `The header ${repeated} may stand in a request once.`)
+  const { 'content-encoding': content = 'identity', 'transfer-encoding': transfer = 'chunked' } = raw.headers
+  if (content.toLowerCase() !== 'identity' || transfer.toLowerCase() !== 'chunked')
+    throw new RunnerError(
+      'unsupported_media_type',
+      'The body is compressed; send it without Content-Encoding.',
+    )
 }

@@ -16,7 +16,15 @@ export function sendFile(reply: FastifyReply, file: OpenedFile): FastifyReply {
     .header('last-modified', new Date(file.modifiedAt).toUTCString())
     .header('content-length', file.size)
     .type('application/octet-stream')
-    .send(Readable.from(wholeFile(file), { objectMode: false }))
+    .send(bodyFrom(file.stream, wholeFile(file)))
+}
+
+/**
+ * Returns a body of `pieces`, which are made of what `source` yields. The source is closed with the body: a generator
+ * that was never begun closes nothing, as when the client left before its answer.
+ */
+export function bodyFrom(source: Readable, pieces: AsyncIterable<Buffer | string>): Readable {
+  return Readable.from(pieces, { objectMode: false }).once('close', () => source.destroy())
 }
 
 /**

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import type { TaskOutput } from '../../agent/agent.ts'
@@ -8,6 +7,7 @@ import { about, ok } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
 import { leaving } from '../stream/leaving.ts'
 import type { AgentFacts } from './agent-facts.ts'
+import { bodyFrom } from './file-reply.ts'
 
 export interface TaskRoutesOptions {
   facts: AgentFacts
@@ -86,7 +86,7 @@ export function taskRoutes({ facts, redactor }: TaskRoutesOptions) {
           file.stream.destroy()
           throw new RunnerError('too_large', `The output has more than ${OUTPUT_BYTES_MAX} bytes.`)
         }
-        return reply.type('application/json').send(Readable.from(toBody(taskId, file, redactor)))
+        return reply.type('application/json').send(bodyFrom(file.stream, toBody(taskId, file, redactor)))
       })
     }
 
@@ -99,19 +99,15 @@ export function taskRoutes({ facts, redactor }: TaskRoutesOptions) {
 
 /** Yields `{"task_id","output":[…]}` with one item a line of the file: JSON as it is, any other text as `{"raw"}`. */
 async function* toBody(taskId: string, { stream }: TaskOutput, redactor: Redactor): AsyncGenerator<string> {
-  try {
-    let text = `{"task_id":${JSON.stringify(taskId)},"output":[`
-    // Redacted before the text is cut into lines, because a private key spans several.
-    for await (const line of linesOf(redactor.redactPieces(stream.setEncoding('utf8')))) {
-      const trimmed = line.trim()
-      if (trimmed === '') continue
-      yield `${text}${toJson(trimmed, redactor)}`
-      text = ','
-    }
-    yield `${text === ',' ? '' : text}]}`
-  } finally {
-    stream.destroy()
+  let text = `{"task_id":${JSON.stringify(taskId)},"output":[`
+  // Redacted before the text is cut into lines, because a private key spans several.
+  for await (const line of linesOf(redactor.redactPieces(stream.setEncoding('utf8')))) {
+    const trimmed = line.trim()
+    if (trimmed === '') continue
+    yield `${text}${toJson(trimmed, redactor)}`
+    text = ','
   }
+  yield `${text === ',' ? '' : text}]}`
 }
 
 /** Splits at `\n` only. `node:readline` also ends a line at U+2028, which JSON may contain unescaped. */

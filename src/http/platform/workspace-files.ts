@@ -96,6 +96,11 @@ async function upload(
   const path = pathOf(request, files)
   const { body } = request
   try {
+    if (request.headers['content-range'] !== undefined)
+      throw new RunnerError(
+        'invalid_input',
+        'A file is written whole; send all of it, without Content-Range.',
+      )
     if (Number(request.headers['content-length'] ?? 0) > fileBytesMax) {
       throw new RunnerError('too_large', `A file may have at most ${fileBytesMax} bytes (FILE_BYTES_MAX).`)
     }

@@ -46,6 +46,9 @@ const Query = StreamQuery.extend({
   wait: flag.default(false).describe('true waits for a thread that is not known yet.'),
 })
 
+/** Its snapshot stands for every record so far, so there is no record to begin after. */
+const ConnectQuery = Query.omit({ after: true })
+
 /** An empty id counts as absent, as for an EventSource. */
 const Headers = z.object({ 'last-event-id': z.preprocess(emptyIsNone, seq.optional()) })
 
@@ -68,7 +71,7 @@ const CONNECT = about(() => ({
   tag: 'threads',
   summary: 'For a client that holds nothing: a snapshot of the messages, what is open again, then live.',
   params: Params,
-  query: Query,
+  query: ConnectQuery,
   answers: STREAM,
   errors: ['not_found', 'too_many_subscribers'],
 }))
@@ -139,7 +142,7 @@ async function connect(
   reply: FastifyReply,
 ) {
   const { threadId } = parse(Params, request.params, 'the path')
-  const query = parse(Query, request.query, 'the query')
+  const query = parse(ConnectQuery, request.query, 'the query')
   await (query.wait ? threads.settled(threadId) : threads.view(threadId))
   threads.return(threadId)
   const encoding = chooseEncoding(request.headers.accept, { dialect: query.protocolVersion, threadId })

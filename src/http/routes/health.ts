@@ -54,7 +54,9 @@ export function livenessRoutes({ sessionId }: HealthRoutesOptions) {
 export function readinessRoutes({ checks, capabilities }: HealthRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/ready', READINESS, async (request, reply) => {
-      const results = await checks(leaving(reply))
+      const left = leaving(reply)
+      const results = await checks(left)
+      left.throwIfAborted()
       const isReady = results.every(({ ok }) => ok)
       if (!isReady) request.log.warn({ checks: results.filter(({ ok }) => !ok) }, 'not ready')
       return reply.status(isReady ? 200 : 503).send({ ready: isReady, checks: results })

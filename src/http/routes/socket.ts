@@ -3,9 +3,10 @@ import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
 import { TraceCarrier } from '../../agent/trace.ts'
 import { ProtocolVersion } from '../../agui/dialect.ts'
-import { type ParsedInput, parseRunInput } from '../../agui/input.ts'
+import { type ParsedInput, parseRunInput, withAguiNames } from '../../agui/input.ts'
 import { inBackground } from '../../background.ts'
 import { RunnerError } from '../../errors.ts'
+import { isObject } from '../../json.ts'
 import { type Lease, Slots } from '../../lease.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
 import type { EventLog } from '../../storage/event-log.ts'
@@ -71,9 +72,6 @@ const Command = z.discriminatedUnion('type', [
 ])
 type Command = z.infer<typeof Command>
 
-/** The thread and run that a refused frame names, if any. */
-const Place = z.object({ threadId: z.string().exactOptional(), runId: z.string().exactOptional() }).catch({})
-
 const ABOUT = about(() => ({
   tag: 'runs',
   summary: 'A WebSocket: commands in, events of the subscribed threads out, one JSON text frame each.',
@@ -90,6 +88,11 @@ export function socketRoutes(options: SocketRoutesOptions): FastifyPluginAsync {
         maxPayload: options.requestBodyBytesMax,
         // The token may come as a subprotocol. A browser only continues when the server selects one.
         handleProtocols: (protocols: Set<string>) => [...protocols][0] ?? false,
+      },
+      // What a client does wrong is no error of the runner, as which the plugin would log it.
+      errorHandler(error, socket, request) {
+        request.log.info({ reason: error.message }, 'socket failed')
+        socket.terminate()
       },
     })
     // The plugin closes only sockets that reach it. A refused handshake does not, and Node's time-outs do not apply.
@@ -141,7 +144,6 @@ class SocketSession {
         hangUp,
       ),
     )
-    this.#socket.on('error', (error) => this.#options.logger.info({ reason: error.message }, 'socket failed'))
     this.#socket.once('close', () => {
       for (const subscription of this.#subscriptions.values()) subscription.abort()
       this.#sent.leaveAll()
@@ -149,16 +151,15 @@ class SocketSession {
   }
 
   async #onMessage(bytes: Buffer): Promise<void> {
-    let command: Command | undefined
+    let frame: unknown
     try {
       const refusal = this.#messages.take('')
       if (refusal !== undefined) throw refusal
-      const frame = parseJsonBody(bytes, 'the frame', this.#options)
+      frame = parseJsonBody(bytes, 'the frame', this.#options)
       checkSent(frame, 'the frame', this.#options)
-      command = parse(Command, frame, 'the frame')
-      await this.#obey(command)
+      await this.#obey(parse(Command, frame, 'the frame'))
     } catch (error) {
-      this.#sendError(error, command)
+      this.#sendError(error, frame)
     }
   }
 
@@ -297,9 +298,9 @@ class SocketSession {
     }
   }
 
-  #sendError(error: unknown, command: Command | { threadId: string } | undefined): void {
+  #sendError(error: unknown, frame: unknown): void {
     const { status, body } = toErrorBody(error, this.#options.redactor)
-    const about = Place.parse(command !== undefined && 'input' in command ? command.input : command)
+    const about = placeOf(frame, this.#options)
     if (status >= 500) this.#options.logger.error({ ...about, err: error }, 'socket command failed')
     inBackground({ name: 'answering a frame', ...about }, this.#send({ type: 'error', ...about, ...body }))
   }
@@ -320,6 +321,17 @@ class SocketSession {
       else this.#socket.send(text, () => resolve())
     })
   }
+}
+
+/** Returns the thread and the run that a frame names, so that its sender knows what was refused. */
+function placeOf(frame: unknown, { idCharsMax }: SentLimits): { threadId?: string; runId?: string } {
+  const holder = isObject(frame) && 'input' in frame ? withAguiNames(frame['input']) : frame
+  if (!isObject(holder)) return {}
+  const named = ['threadId', 'runId'].flatMap((name) => {
+    const id = holder[name]
+    return typeof id === 'string' && id.length <= idCharsMax ? [[name, id]] : []
+  })
+  return Object.fromEntries(named)
 }
 
 function toBytes(data: Buffer | ArrayBuffer): Buffer {

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { type ReaderOpened, readerClosed, readerOpened } from '../../channels.ts'
 import { RunnerError } from '../../errors.ts'
@@ -63,10 +64,11 @@ export class Subscribers {
 
   /** Answers with the thread's log, in the given slot or in a new one. @throws {RunnerError} `too_many_subscribers`. */
   send(reply: FastifyReply, request: StreamRequest, taken?: Lease): FastifyReply {
-    // An answer to HEAD has no body. Nothing would read the stream, and it would never end.
+    // An answer to HEAD has no body. Nothing would read the stream, and it would never end. An empty stream stands for
+    // it: for an empty text the answer would announce that a GET has no body either.
     if (reply.request.method === 'HEAD') {
       taken?.release()
-      return reply.type(request.encoding.contentType).send('')
+      return reply.type(request.encoding.contentType).send(Readable.from([]))
     }
     const lease = taken ?? this.takeFor(request.encoding)
     const { log, keepaliveMs } = this.#options
