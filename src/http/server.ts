@@ -15,7 +15,7 @@ import { forwardElsewhere, type Whereabouts } from './doors/forward-elsewhere.ts
 import { readForwarded } from './doors/forwarded.ts'
 import { parseJsonBody } from './doors/json-body.ts'
 import { limitRequest, RateLimit } from './doors/rate-limit.ts'
-import { checkHead, type HeadLimits, readableUrl } from './doors/request-head.ts'
+import { checkCoding, checkHead, type HeadLimits, readableUrl } from './doors/request-head.ts'
 import { checkSent, type SentLimits } from './doors/sent-ids.ts'
 import { Tickets } from './doors/tickets.ts'
 import { type PlatformRoutesOptions, platformRoutes } from './platform/platform.ts'
@@ -195,8 +195,11 @@ function observe(app: FastifyInstance): void {
  * body, because `fetch` and proxies send it with a bare POST.
  */
 function acceptJson(app: FastifyInstance, limits: SentLimits): void {
-  const parse = async (_request: FastifyRequest, bytes: Buffer): Promise<unknown> =>
-    bytes.length === 0 ? undefined : parseJsonBody(bytes, 'the body', limits)
+  const parse = async (request: FastifyRequest, bytes: Buffer): Promise<unknown> => {
+    if (bytes.length === 0) return undefined
+    checkCoding(request)
+    return parseJsonBody(bytes, 'the body', limits)
+  }
   // Fastify's own reads text/plain too, which a page of another origin may send without a preflight.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, parse)

@@ -53,7 +53,7 @@ test.each([
 })
 
 test('a transfer coding that is not decoded is refused, and no coding at all is not', async () => {
-  const chunked = ['host: HOST', JSON_TYPE, 'transfer-encoding: gzip, chunked']
+  const chunked = ['host: HOST', `x-ambient-session-token: ${TOKEN}`, 'transfer-encoding: gzip, chunked']
   const socket = await openRaw(runner.url)
   socket.send(`PUT /files/odd.txt HTTP/1.1\r\n${chunked.join('\r\n')}\r\n\r\n2\r\n{}\r\n0\r\n\r\n`)
   expect(await socket.heard(/\}\}/)).toMatch(/^HTTP\/1\.1 415 /)

@@ -33,11 +33,11 @@ function isReadable(url: string): boolean {
 const SINGLE = ['host', 'authorization', 'content-type']
 
 /**
- * Refuses what Node's parser accepts. The parser limits only the bytes of the whole head, silently drops headers above
- * 2000, and decodes no body.
+ * Refuses what Node's parser accepts. The parser limits only the bytes of the whole head, and silently drops headers
+ * above 2000.
  *
  * @throws {RunnerError} `url_too_long`, `headers_too_large`; `invalid_input` for a path that cannot be decoded or a
- * header that is repeated; `unsupported_media_type` for a body that is compressed.
+ * header that is repeated.
  */
 export function checkHead(
   { raw, originalUrl }: FastifyRequest,
@@ -50,13 +50,15 @@ export function checkHead(
     throw new RunnerError('invalid_input', 'The path of the URL is not percent-encoded UTF-8.')
   if (raw.rawHeaders.length / 2 > headersMax)
     throw new RunnerError('headers_too_large', `There are more than HEADERS_MAX (${headersMax}) headers.`)
-  const repeated = SINGLE.find((name) => (raw.headersDistinct[name]?.length ?? 0) > 1)
+  const names = raw.rawHeaders.flatMap((name, at) => (at % 2 === 0 ? [name.toLowerCase()] : []))
+  const repeated = SINGLE.find((name) => names.indexOf(name) !== names.lastIndexOf(name))
   if (repeated !== undefined)
     throw new RunnerError('invalid_input', `The header ${repeated} may stand in a request once.`)
-  const { 'content-encoding': content = 'identity', 'transfer-encoding': transfer = 'chunked' } = raw.headers
-  if (content.toLowerCase() !== 'identity' || transfer.toLowerCase() !== 'chunked')
-    throw new RunnerError(
-      'unsupported_media_type',
-      'The body is compressed; send it without Content-Encoding.',
-    )
+}
+
+/** Refuses a body that is compressed, as no parser here decodes any. @throws {RunnerError} `unsupported_media_type`. */
+export function checkCoding({ headers }: FastifyRequest): void {
+  const { 'content-encoding': content = 'identity', 'transfer-encoding': transfer = 'chunked' } = headers
+  if (content.toLowerCase() === 'identity' && transfer.toLowerCase() === 'chunked') return
+  throw new RunnerError('unsupported_media_type', 'The body is compressed; send it without Content-Encoding.')
 }

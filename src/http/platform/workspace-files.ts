@@ -5,6 +5,7 @@ import { RunnerError } from '../../errors.ts'
 import type { Listing, WorkspaceFiles } from '../../workspace/files.ts'
 import { about, ok } from '../document/about.ts'
 import { parse } from '../doors/parse.ts'
+import { checkCoding } from '../doors/request-head.ts'
 import { leaving } from '../stream/leaving.ts'
 import { fileEntry, PathQuery, toWorkspacePath, WildcardParams } from './client-path.ts'
 import { sendFile } from './file-reply.ts'
@@ -81,7 +82,10 @@ function uploadRoutes(options: WorkspaceFileRoutesOptions) {
   return async (app: FastifyInstance): Promise<void> => {
     // The body is the file, whatever its content type. It is streamed to the file and never parsed.
     app.removeAllContentTypeParsers()
-    app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+    app.addContentTypeParser('*', async (request: FastifyRequest, payload: unknown) => {
+      checkCoding(request)
+      return payload
+    })
     for (const base of BASES) {
       app.put(`${base}/*`, UPLOAD, (request, reply) => upload(options, request, reply))
     }
