@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { TIMER_MS_MAX } from './timer-limit.ts'
 import { wholeNumber } from './whole-number.ts'
 
 /** Returns undefined for an empty environment variable, so that it counts as unset. */
@@ -36,6 +37,10 @@ export const noOtherRevision = {
 
 export const integerField = (fallback: number, bounds: Parameters<typeof wholeNumber>[0] = {}) =>
   z.preprocess(emptyIsUnset, wholeNumber(bounds).default(fallback))
+
+/** A duration that a timer waits, in milliseconds. */
+export const durationField = (fallback: number, { min = 0, max = TIMER_MS_MAX } = {}) =>
+  integerField(fallback, { min, max, unit: 'milliseconds' })
 
 export const listField = z.preprocess(emptyIsUnset, z.string().default('')).transform((value) =>
   value

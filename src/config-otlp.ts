@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { emptyIsUnset, flagField, integerField, oneOfField } from './config-fields.ts'
+import { durationField, emptyIsUnset, flagField, oneOfField } from './config-fields.ts'
 
 const endpoint = z.preprocess(
   emptyIsUnset,
@@ -30,7 +30,7 @@ export const OTLP_FIELDS = {
   OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: protocol,
   OTEL_TRACES_EXPORTER: exporter,
   OTEL_METRICS_EXPORTER: exporter,
-  OTEL_METRIC_EXPORT_INTERVAL: integerField(60_000, { min: 100, unit: 'milliseconds' }),
+  OTEL_METRIC_EXPORT_INTERVAL: durationField(60_000, { min: 100 }),
   OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT: capture,
 } as const
 

@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { areProxies, PROXIES, WebOrigin } from './callers.ts'
 import {
+  durationField as duration,
   emptyIsUnset,
   flagField as flag,
   integerField as integer,
@@ -28,6 +29,9 @@ const KIB = 1024
 const MIB = 1024 * KIB
 /** Room for a file path of Linux' PATH_MAX bytes, each percent-encoded. */
 const URL_BYTES = 3 * 4 * KIB
+
+/** Upper bound of an age that no timer waits for, in milliseconds: the clock can be set back and forth by it. */
+const AGE_MS_MAX = 1_000_000_000_000
 
 /** The number of characters that fit into a key of the log, whichever they are. */
 const ID_CHARS = 256
@@ -75,6 +79,9 @@ function isHostName(text: string): boolean {
   return /^(?:\*|[\w.-]+|\[[0-9a-f:.]+\])$/i.test(text) || isIPv6(text)
 }
 
+/** A header carries it, so a request could never show another. */
+const TOKEN = 'must be visible ASCII characters without a space or a line break'
+
 /** Upper bound of a unix socket's path. The kernel keeps 108 bytes, and the last is a zero. */
 const SOCKET_PATH_BYTES = 107
 const socketPath = text.refine(
@@ -91,7 +98,13 @@ const Environment = z.object({
     emptyIsUnset,
     z.enum(['private', 'public'], 'must be private or public').optional(),
   ),
-  AGUI_TOKEN: text,
+  AGUI_TOKEN: z.preprocess(
+    emptyIsUnset,
+    z
+      .string()
+      .regex(/^[\x21-\x7e]+$/, TOKEN)
+      .optional(),
+  ),
   AGUI_INSECURE: flag,
   AGUI_ALLOWED_HOSTS: list.refine((hosts) => hosts.every(isHostName), HOST_NAMES),
   AGUI_ALLOWED_ORIGINS: list.pipe(z.array(WebOrigin)),
@@ -153,15 +166,15 @@ const Environment = z.object({
   URL_BYTES_MAX: integer(URL_BYTES, { min: 256, max: 64 * KIB, unit: 'bytes' }),
   HEADERS_BYTES_MAX: integer(16 * KIB, { min: KIB, max: MIB, unit: 'bytes' }),
   HEADERS_MAX: integer(100, { min: 16, max: 1000 }),
-  HEADERS_TIMEOUT_MS: integer(10_000, { min: 100, unit: 'milliseconds' }),
-  REQUEST_TIMEOUT_MS: integer(60_000, { min: 100, unit: 'milliseconds' }),
-  KEEP_ALIVE_TIMEOUT_MS: integer(72_000, { min: 100, unit: 'milliseconds' }),
+  HEADERS_TIMEOUT_MS: duration(10_000, { min: 100 }),
+  REQUEST_TIMEOUT_MS: duration(60_000, { min: 100 }),
+  KEEP_ALIVE_TIMEOUT_MS: duration(72_000, { min: 100 }),
   OTHER_CONNECTIONS_MAX: integer(1024, { min: 1 }),
   REQUESTS_PER_MINUTE_MAX: integer(60_000),
   AUTH_FAILURES_PER_MINUTE_MAX: integer(600),
   SOCKET_MESSAGES_PER_MINUTE_MAX: integer(60_000),
   REPOS_MAX: integer(32, { max: 200 }),
-  WORKSPACE_SETUP_TIMEOUT_MS: integer(300_000, { min: 1, unit: 'milliseconds' }),
+  WORKSPACE_SETUP_TIMEOUT_MS: duration(300_000, { min: 1 }),
   THREADS_MAX: integer(256, { min: 1 }),
   CLAUDE_PROCESSES_MAX: integer(8, { min: 1 }),
   SUBSCRIBERS_MAX: integer(1000, { min: 1 }),
@@ -169,24 +182,24 @@ const Environment = z.object({
   QUEUE_MAX: integer(32, { min: 1 }),
   QUEUE_BYTES_MAX: integer(64 * MIB, { min: KIB, unit: 'bytes' }),
   EVENT_BYTES_MAX: integer(MIB, { min: 4 * KIB, unit: 'bytes' }),
-  RUN_TIMEOUT_MS: integer(0, { unit: 'milliseconds' }),
-  RUN_IDLE_TIMEOUT_MS: integer(600_000, { unit: 'milliseconds' }),
-  CLAUDE_START_TIMEOUT_MS: integer(60_000, { min: 1, unit: 'milliseconds' }),
-  CLAUDE_CONTROL_TIMEOUT_MS: integer(15_000, { min: 1, unit: 'milliseconds' }),
-  CLAUDE_STOP_STEP_MS: integer(2000, { min: 1, unit: 'milliseconds' }),
+  RUN_TIMEOUT_MS: duration(0),
+  RUN_IDLE_TIMEOUT_MS: duration(600_000),
+  CLAUDE_START_TIMEOUT_MS: duration(60_000, { min: 1 }),
+  CLAUDE_CONTROL_TIMEOUT_MS: duration(15_000, { min: 1 }),
+  CLAUDE_STOP_STEP_MS: duration(2000, { min: 1 }),
   CLAUDE_CONNECT_MAX_RETRIES: integer(3, { max: 100 }),
   CLAUDE_CONNECT_RETRY_DELAY: integer(2, { unit: 'seconds', max: 3600 }),
-  CLAUDE_API_TIMEOUT_MS: integer(120_000, { min: 1000, unit: 'milliseconds' }),
-  CLAUDE_IDLE_MS: integer(900_000, { min: 1, unit: 'milliseconds' }),
-  SSE_KEEPALIVE_MS: integer(15_000, { min: 100, unit: 'milliseconds' }),
-  INTERRUPT_GRACE_MS: integer(5000, { min: 1, unit: 'milliseconds' }),
-  DISCONNECT_GRACE_MS: integer(2000, { max: 600_000, unit: 'milliseconds' }),
-  INTERRUPT_EXPIRES_MS: integer(0, { unit: 'milliseconds' }),
-  SHUTDOWN_GRACE_MS: integer(10_000, { min: 1, unit: 'milliseconds' }),
-  THREAD_LEASE_MS: integer(15_000, { min: 1000, unit: 'milliseconds' }),
+  CLAUDE_API_TIMEOUT_MS: duration(120_000, { min: 1000 }),
+  CLAUDE_IDLE_MS: duration(900_000, { min: 1 }),
+  SSE_KEEPALIVE_MS: duration(15_000, { min: 100 }),
+  INTERRUPT_GRACE_MS: duration(5000, { min: 1 }),
+  DISCONNECT_GRACE_MS: duration(2000, { max: 600_000 }),
+  INTERRUPT_EXPIRES_MS: duration(0, { max: AGE_MS_MAX }),
+  SHUTDOWN_GRACE_MS: duration(10_000, { min: 1 }),
+  THREAD_LEASE_MS: duration(15_000, { min: 1000 }),
   LOG_RETENTION_BYTES: integer(1024 * MIB, { min: MIB, unit: 'bytes' }),
-  LOG_RETENTION_MS: integer(0, { unit: 'milliseconds' }),
-  DELTA_COALESCE_MS: integer(0, { max: 1000, unit: 'milliseconds' }),
+  LOG_RETENTION_MS: duration(0, { max: AGE_MS_MAX }),
+  DELTA_COALESCE_MS: duration(0, { max: 1000 }),
   ...OTLP_FIELDS,
 })
 

@@ -58,3 +58,10 @@ test.each([
     /AGUI_ALLOWED_ORIGINS: must be origins/,
   )
 })
+
+// A request shows the token in a header, where these cannot stand or are cut off: every request would be refused.
+test.each([' ', 'two words', 'with-a-newline\n', 'tab\t', 'schlüssel'])('%j is no token', (AGUI_TOKEN) => {
+  const load = () =>
+    loadConfig({ HOME: '/home/x', AGUI_TOKEN }, { appDirectory: '/app', workingDirectory: '/work' })
+  expect(load).toThrow('AGUI_TOKEN: must be visible ASCII characters')
+})

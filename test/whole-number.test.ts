@@ -1,6 +1,6 @@
 // A number that is none, at every door that takes one in a text.
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { loadConfig } from '../src/config.ts'
+import { loadConfig, VARIABLES } from '../src/config.ts'
 import { parsePlace } from '../src/storage/redis/redis-place.ts'
 import { bodyOf, run, runInput } from './support/client.ts'
 import { openScriptedRunner, type ScriptedRunner } from './support/scripted-runner.ts'
@@ -33,7 +33,6 @@ test.each([...NONE, '-2'])('%j is no number in a path and a query', async (text)
   for (const [path, field] of [
     [`/sessions/t/messages/x/parts/${sent}`, 'index'],
     [`/sessions/t/events?follow=false&after=${sent}`, 'after'],
-    [`/sessions/t/connect?follow=false&after=${sent}`, 'after'],
   ]) {
     const answer = await fetch(`${runner.url}${path}`)
     const { error } = await bodyOf(answer)
@@ -76,4 +75,18 @@ test.each(NONE)('%j is no number in the environment', (text) => {
   for (const name of ['AGUI_PORT', 'QUEUE_MAX', 'CLAUDE_CONNECT_RETRY_DELAY'])
     expect(() => load(name)).toThrow(`${name}: must be a whole number`)
   expect(() => parsePlace(`redis://host?waitReplicas=${encodeURIComponent(text)}`)).toThrow('EVENT_LOG_URL')
+})
+
+// Node's timers fire at once when they are given more than 31 bits: what was to last for weeks would not last at all.
+test('a duration is no longer than a timer lasts, and an age no longer than the clock goes back', () => {
+  const durations = VARIABLES.filter((name) => /_MS$|_INTERVAL$/.test(name))
+  expect(durations.length).toBeGreaterThan(15)
+  const defaults = { appDirectory: '/app', workingDirectory: '/work' }
+  const load = (name: string, value: number) =>
+    loadConfig({ HOME: '/home/x', EVENT_LOG_URL: 'redis://host', [name]: String(value) }, defaults)
+  for (const name of durations)
+    expect(() => load(name, 1e13), name).toThrow(`${name}: must be a whole number`)
+  const isAge = (name: string): boolean => ['INTERRUPT_EXPIRES_MS', 'LOG_RETENTION_MS'].includes(name)
+  for (const name of durations.filter((each) => !isAge(each)))
+    expect(() => load(name, 2 ** 31), name).toThrow(`${name}: must be a whole number`)
 })

@@ -3,15 +3,13 @@ import { RunnerError } from '../errors.ts'
 import { parseDuration } from '../one-off/duration.ts'
 import { Output } from '../one-off/output.ts'
 import { printable } from '../printable.ts'
+import { TIMER_MS_MAX } from '../timer-limit.ts'
 import type { CliContext } from './context.ts'
 import { EXIT } from './exit.ts'
 import { addLaunchOptions } from './launch-options.ts'
 import { OneOff, type RunFlags } from './one-off-run.ts'
 import { withoutSecrets } from './secrets.ts'
 import { stopSignal } from './stop-signal.ts'
-
-/** Of Node's timers; a longer one is over at once. */
-const TIMER_MS_MAX = 2 ** 31 - 1
 
 export function runCommand(context: CliContext): Command {
   return addRunOptions(new Command('run'), context.version)
@@ -83,7 +81,7 @@ async function runAndPrint(context: CliContext, flags: RunFlags): Promise<number
 function toDuration(text: string): number {
   const ms = parseDuration(text)
   if (ms === undefined || ms > TIMER_MS_MAX)
-    throw new InvalidArgumentError('Give a number and a unit: 90s, 30m or 2h; at most 596h.')
+    throw new InvalidArgumentError('Give a number and a unit: 90s, 30m or 2h; at most 555h.')
   return ms
 }
 

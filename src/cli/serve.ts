@@ -1,11 +1,12 @@
 import { once } from 'node:events'
-import { mkdirSync, realpathSync } from 'node:fs'
+import { realpathSync } from 'node:fs'
 import { Command } from 'commander'
 import type { RunEnd } from '../agent/agent.ts'
 import { type Config, type Env, loadConfig } from '../config.ts'
 import { toMessage } from '../errors.ts'
 import type { GatewayRelay } from '../launch/gateway-relay.ts'
 import type { Runner } from '../runner/create.ts'
+import { makeFolder } from '../runner/made-folder.ts'
 import { openRunner } from '../runner/open.ts'
 import { StateFolder } from '../runner/state-folder.ts'
 import { createLogger, type Logger, type RunnerLogger } from '../telemetry/logger.ts'
@@ -49,7 +50,7 @@ export function serveCommand(context: CliContext): Command {
  */
 export async function serve(options: ServeOptions): Promise<void> {
   const config = loadConfig(options.env, options)
-  mkdirSync(config.stateDirectory, { recursive: true })
+  await makeFolder('RUNNER_STATE_DIR', config.stateDirectory)
   const stateDirectory = realpathSync(config.stateDirectory)
   const { host, port } = config
   const claimed = await claimFolder(stateDirectory, { pid: process.pid, host, port })

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import type { AgentMemory } from '../agent/agent.ts'
 import { isMemory } from '../claude/memory.ts'
 import { killTree } from '../claude/process/process-tree.ts'
@@ -10,6 +10,7 @@ import type { Storage } from '../storage/storage.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { isReadable } from '../thread/stored-threads.ts'
 import { checkFolder, type Said } from './checks.ts'
+import { makeFolder } from './made-folder.ts'
 
 const LEFTOVER_KILL_MS = 2000
 
@@ -18,7 +19,7 @@ const LEFTOVER_KILL_MS = 2000
  * write to the same Claude sessions. Returns the mark of those processes and of all later ones.
  */
 export async function clearLeftovers({ workspace, stateDirectory }: Config): Promise<string> {
-  await mkdir(workspace, { recursive: true })
+  await makeFolder('WORKSPACE_PATH', workspace)
   const mark = createHash('sha256').update(stateDirectory).digest('hex').slice(0, 16)
   await killTree(mark, { timeoutMs: LEFTOVER_KILL_MS })
   return mark

@@ -133,6 +133,14 @@ test('configuration errors are told together, by name, with exit code 2 and no v
   const open = bench.spawn({ AGUI_HOST: '0.0.0.0' })
   expect(await open.exited).toBe(2)
   expect(open.stderr()).toContain('AGUI_TOKEN')
+  // Folders that cannot be are as wrong.
+  const file = join(bench.directory, 'file')
+  writeFileSync(file, '')
+  for (const name of ['RUNNER_STATE_DIR', 'WORKSPACE_PATH']) {
+    const nowhere = bench.spawn({ [name]: join(file, 'folder') })
+    expect(await nowhere.exited).toBe(2)
+    expect(nowhere.stderr()).toContain(`${name}: no folder can be made there`)
+  }
 })
 
 test('with a token every route but health needs it', async () => {

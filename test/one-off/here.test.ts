@@ -151,7 +151,7 @@ test.each([
   [['--here', '-p', 'a', '--prompt-file', 'b'], 'not both'],
   [['--here', '-p', 'a', '--thread', '..'], '--thread "..": give it another name.'],
   [['--here', '-p', 'a', '--time-limit', '5'], '90s, 30m or 2h'],
-  [['--here', '-p', 'a', '--time-limit', '597h'], 'at most 596h'],
+  [['--here', '-p', 'a', '--time-limit', '556h'], 'at most 555h'],
   [
     ['--here', '-p', 'a', '--policy', 'strict.yaml', '--mode', 'private'],
     'leave out --mode, --policy, or --here',
