@@ -17,6 +17,7 @@ import { OTLP_FIELDS, otlpOf } from './config-otlp.ts'
 import { RunnerError } from './errors.ts'
 import { parseJson } from './json.ts'
 import { LINK_FIELDS, linkProblems, linkSettings } from './link-settings.ts'
+import { ModelName } from './model-name.ts'
 import { isNoWorkspace } from './no-workspace.ts'
 
 /** The home folder in the image (openshell.md section 8). Where it does not exist, the current folder is used. */
@@ -124,7 +125,7 @@ const Environment = z.object({
   FORWARD_RUNS: flag,
   HOME: text,
   CLAUDE_CONFIG_DIR: text,
-  LLM_MODEL: text,
+  LLM_MODEL: z.preprocess(emptyIsUnset, ModelName.optional()),
   INITIAL_PROMPT: text,
   INITIAL_PROMPT_FILE: text,
   IS_RESUME: flag,

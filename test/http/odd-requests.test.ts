@@ -2,6 +2,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseSdkOverrides } from '../../src/claude/launch/sdk-overrides.ts'
+import { loadConfig } from '../../src/config.ts'
 import { openRaw } from '../support/raw-socket.ts'
 import { openScriptedRunner, type ScriptedRunner } from '../support/scripted-runner.ts'
 import { openSocket } from '../support/socket.ts'
@@ -84,6 +86,32 @@ test.each([
   expect(answer).toContain(`HTTP/1.1 ${status} `)
   expect(answer).toContain(says)
 })
+
+test.each(['', '  ', 'two words', 'a\nb', '--help', 'x'.repeat(257), 'a\tb'])(
+  '%j is the name of no model, for a thread and for all',
+  async (model) => {
+    const answer = await ask('POST /model HTTP/1.1', ['host: HOST', JSON_TYPE], JSON.stringify({ model }))
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+    expect(answer).toContain('must be the name of a model')
+    if (model.trim() === '') return
+    const load = () =>
+      loadConfig({ HOME: '/home/x', LLM_MODEL: model }, { appDirectory: '/app', workingDirectory: '/work' })
+    expect(load).toThrow('LLM_MODEL: must be the name of a model')
+    expect(() => parseSdkOverrides(JSON.stringify({ model }), { model: undefined, env: {} })).toThrow(
+      'SDK_OPTIONS',
+    )
+  },
+)
+
+test.each(['opus', 'claude-opus-4-1[1m]', ' arn:aws:bedrock:us-east-1:1:inference-profile/us.x-v1:0\n'])(
+  '%j names a model',
+  async (model) => {
+    const body = JSON.stringify({ model, thread_id: 'own' })
+    const answer = await ask('POST /model HTTP/1.1', ['host: HOST', JSON_TYPE], body)
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /)
+    expect(answer).toContain(`"model":"${model.trim()}"`)
+  },
+)
 
 test.each(['events?wait=true', 'connect?wait=true'])(
   'HEAD of a stream announces no length: %s',

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { parseNulls } from '../../absent-null.ts'
 import { RunnerError } from '../../errors.ts'
 import { parseJson } from '../../json.ts'
+import { ModelName } from '../../model-name.ts'
 import { refusalOf } from './builtin-tools.ts'
 import { budgetProblem, modelNamed, ThinkingTokens, takesEffort } from './thinking.ts'
 
@@ -31,8 +32,8 @@ const SystemPrompt = z.union(
  * decides where Claude Code runs, what it may do, which settings, hooks and servers it loads, and its session.
  */
 const Overrides = z.object({
-  model: z.string().optional(),
-  fallbackModel: z.string().optional(),
+  model: ModelName.optional(),
+  fallbackModel: ModelName.optional(),
   maxTurns: z.number().int().min(1).optional(),
   maxBudgetUsd: z.number().positive().optional(),
   maxThinkingTokens: ThinkingTokens.optional(),

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { isCode, RunnerError } from '../../errors.ts'
+import { ModelName } from '../../model-name.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
 import type { Blobs } from '../../storage/blob.ts'
 import type { ServedThreads } from '../../thread/served-threads.ts'
@@ -31,7 +32,7 @@ const RenameBody = z.strictObject({
     .max(TITLE_CHARS_MAX)
     .regex(/^[^\p{Cc}\u2028\u2029]*$/u, 'one line without control characters'),
 })
-const ModelBody = z.object({ model: z.string().min(1), thread_id: z.string().optional() })
+const ModelBody = z.object({ model: ModelName, thread_id: z.string().optional() })
 const MessageBody = z.strictObject({
   content: z.unknown(),
   delivery: z.enum(['steer', 'queue']).default('queue'),
