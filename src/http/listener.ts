@@ -35,6 +35,11 @@ export interface ListenerOptions {
 
 /** Longest interval between two checks for time-outs. With Node's 30 s a slow loris would live four times as long. */
 const TIMEOUT_CHECK_MS = 5000
+/**
+ * The kernel asks after a peer that is silent for so long. A peer that vanished without a word, as when its network
+ * goes, would otherwise hold its connection for ever.
+ */
+const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelay: 60_000 }
 /** How long a client may take to receive the last bytes when the runner stops. */
 const DRAIN_MS = 1000
 
@@ -63,6 +68,7 @@ export class Listener {
     this.#options = options
     const { allowedOrigins, headersTimeoutMs } = options
     this.#server = createServer({
+      ...KEEP_ALIVE,
       maxHeaderSize: options.headersBytesMax,
       headersTimeout: headersTimeoutMs,
       requestTimeout: options.requestTimeoutMs,
@@ -130,7 +136,7 @@ export class Listener {
     const { address: own, port } = this.#place() ?? {}
     for (const { address } of await lookup(host, { all: true })) {
       if (address === own) continue
-      const options = { allowHalfOpen: true, noDelay: true }
+      const options = { ...KEEP_ALIVE, allowHalfOpen: true, noDelay: true }
       const other = createNetServer(options, (socket) => this.#server.emit('connection', socket))
       this.#limit(other)
       other.listen({ host: address, port })

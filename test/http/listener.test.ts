@@ -1,6 +1,6 @@
 // The listener before and after the app takes over: what it answers itself, what it holds, and what it refuses.
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -203,6 +203,21 @@ test('a taken address is an error, and localhost is each of its addresses', asyn
   expect(answers.map(({ status }) => status)).toContain('fulfilled')
   await local.close()
   await expect(fetch(`http://127.0.0.1:${shared}/health`)).rejects.toThrow()
+})
+
+test('the kernel asks after a peer that is silent, at each address', async () => {
+  const listener = await open({ host: 'localhost' })
+  const { port } = new URL(listener.url)
+  const peers = await Promise.all(
+    ['127.0.0.1', '[::1]'].map((host) => openRaw(`http://${host}:${port}`).catch(() => undefined)),
+  )
+  // Each line of an established connection of ours: local address, remote address, state 01, queues, and the timer.
+  const table = ['tcp', 'tcp6'].map((name) => readFileSync(`/proc/net/${name}`, 'utf8')).join('')
+  const local = Number(port).toString(16).toUpperCase().padStart(4, '0')
+  const timers = [...table.matchAll(new RegExp(`:${local} \\w+:\\w{4} 01 \\w+:\\w+ (\\d\\d):`, 'g'))]
+  expect(timers.length).toBeGreaterThan(0)
+  expect(timers.map(([, timer]) => timer)).toEqual(timers.map(() => '02'))
+  for (const peer of peers) peer?.destroy()
 })
 
 test('a unix socket is its address, and gone when it is closed', async () => {

@@ -1,4 +1,5 @@
 // Requests that no route expects: what is in them is refused with a reason, and who leaves is no failure of the runner.
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -13,7 +14,7 @@ let runner: ScriptedRunner
 beforeAll(async () => {
   runner = await openScriptedRunner(
     { script: { rules: [{ reply: 'hello' }] } },
-    { AGUI_TOKEN: TOKEN, REQUEST_BODY_BYTES_MAX: '65536', SESSION_ID: 'own' },
+    { AGUI_TOKEN: TOKEN, REQUEST_BODY_BYTES_MAX: '65536', SESSION_ID: 'own', SSE_KEEPALIVE_MS: '100' },
   )
 })
 afterAll(() => runner.close())
@@ -149,6 +150,13 @@ describe('who leaves', () => {
     const line_ = await runner.line(({ msg }) => msg === 'client left' || msg === 'request failed')
     expect(line_['msg']).toBe('client left')
   })
+})
+
+test('a silent socket is pinged, as a silent stream has its comments', async () => {
+  const socket = await openSocket(runner.url, [`bearer.${TOKEN}`])
+  await once(socket.socket, 'ping')
+  await once(socket.socket, 'ping')
+  await socket.close()
 })
 
 test('a frame above the limit closes the socket, and is no failure of the runner', async () => {

@@ -36,6 +36,8 @@ export interface SocketRoutesOptions extends SentLimits {
   requestBodyBytesMax: number
   /** Upper bound of the frames that a client sends on one socket, per minute. */
   socketMessagesPerMinuteMax: number
+  /** Interval of the pings on a silent socket: as for a stream, so that proxies see a live connection. */
+  sseKeepaliveMs: number
   tickets: Tickets
   /** As in `RunRoutesOptions`. */
   onDisconnect: NonNullable<RunProps['onDisconnect']>
@@ -144,7 +146,11 @@ class SocketSession {
         hangUp,
       ),
     )
+    const keepalive = setInterval(() => {
+      if (this.#socket.bufferedAmount === 0) this.#socket.ping()
+    }, this.#options.sseKeepaliveMs).unref()
     this.#socket.once('close', () => {
+      clearInterval(keepalive)
       for (const subscription of this.#subscriptions.values()) subscription.abort()
       this.#sent.leaveAll()
     })
