@@ -91,7 +91,9 @@ const socketPath = text.refine(
 )
 
 const Environment = z.object({
-  AGUI_HOST: z.preprocess(emptyIsUnset, z.string().default('127.0.0.1')),
+  AGUI_HOST: z
+    .preprocess(emptyIsUnset, z.string().default('127.0.0.1'))
+    .transform((host) => host.replace(/^\[(.*)\]$/, '$1')),
   AGUI_PORT: integer(8001, { max: 65535 }),
   AGUI_SOCKET: socketPath,
   AGUI_GATEWAY_SOCKET: socketPath,
@@ -355,10 +357,10 @@ function limitsOf(v: z.infer<typeof Environment>) {
   })
 }
 
-const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|\[::1\]|localhost)$/i
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/i
 
 function urlHost(host: string): string {
-  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
+  return host.includes(':') ? `[${host}]` : host
 }
 
 function isLoopback(host: string): boolean {

@@ -65,3 +65,15 @@ test.each([' ', 'two words', 'with-a-newline\n', 'tab\t', 'schlüssel'])('%j is 
     loadConfig({ HOME: '/home/x', AGUI_TOKEN }, { appDirectory: '/app', workingDirectory: '/work' })
   expect(load).toThrow('AGUI_TOKEN: must be visible ASCII characters')
 })
+
+test.each([
+  ['[::1]', '::1'],
+  ['::1', '::1'],
+  ['127.0.0.1', '127.0.0.1'],
+])('the host %s is listened at as %s, and needs no token', (AGUI_HOST, host) => {
+  const config = loadConfig(
+    { HOME: '/home/x', AGUI_HOST },
+    { appDirectory: '/app', workingDirectory: '/work' },
+  )
+  expect(config.host).toBe(host)
+})

@@ -23,16 +23,24 @@ export interface FirstPromptOptions {
 /**
  * Returns the prompt that the sandbox was started for; the file wins over the variable. Undefined when there is none,
  * on a resume, and when the control plane keeps a cursor: its first message is the prompt then (control-plane.md 1.6).
+ *
+ * @throws {RunnerError} `config_invalid` when the file is there and is no text that can be read.
  */
 export async function firstPrompt(config: Config): Promise<string | undefined> {
   if (config.isResume || config.platformLink?.cursorFile !== undefined) return undefined
+  const text = await readText(config.initialPromptFile)
+  return text.trim() === '' ? config.initialPrompt : text
+}
+
+/** Returns nothing for a file that is missing. What was left there for the agent and cannot be read must not be lost. */
+async function readText(path: string): Promise<string> {
   try {
-    const text = await readFile(config.initialPromptFile, 'utf8')
-    if (text.trim() !== '') return text
-  } catch {
-    // The file is missing or unreadable, so the variable counts.
+    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path))
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && /^(ENOENT|ENOTDIR)$/.test(String(error.code))) return ''
+    const message = `INITIAL_PROMPT_FILE: ${path} is there, and cannot be read as text (${toMessage(error)}); mend or remove it.`
+    throw new RunnerError('config_invalid', message, { cause: error })
   }
-  return config.initialPrompt
 }
 
 /**

@@ -1,7 +1,13 @@
 import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
+import { lstat, unlink } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from 'node:net'
+import {
+  type AddressInfo,
+  connect,
+  createServer as createNetServer,
+  type Server as NetServer,
+} from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connectionDropped } from '../channels.ts'
 import { RunnerError } from '../errors.ts'
@@ -89,6 +95,7 @@ export class Listener {
     const listener = new Listener(options)
     const { host, port, socket } = options
     const server = listener.#server
+    if (socket !== undefined) await removeAbandoned(socket)
     server.listen(
       socket === undefined ? { host, port } : { path: socket, readableAll: true, writableAll: true },
     )
@@ -101,7 +108,7 @@ export class Listener {
   get url(): string {
     const { host, socket } = this.#options
     if (socket !== undefined) return `unix:${socket}`
-    return `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${this.#place()?.port}`
+    return `http://${host.includes(':') ? `[${host}]` : host}:${this.#place()?.port}`
   }
 
   /** Passes what is held to `app`, in its order, and then all that comes. The app itself does not listen. */
@@ -208,4 +215,20 @@ export class Listener {
     })
     response.end(body)
   }
+}
+
+/**
+ * Removes a socket that nobody serves any more: a process that was killed leaves its own behind, and could not start
+ * again. Anything else at that path stays, and the system then refuses to listen there.
+ */
+async function removeAbandoned(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined)
+  if (found?.isSocket() !== true) return
+  const socket = connect(path)
+  const isAbandoned = await once(socket, 'connect').then(
+    () => false,
+    (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED',
+  )
+  socket.destroy()
+  if (isAbandoned) await unlink(path)
 }

@@ -143,6 +143,24 @@ test('configuration errors are told together, by name, with exit code 2 and no v
   }
 })
 
+test('a prompt file that is there and cannot be read ends the start with 2; a missing one does not', async () => {
+  bench = await openBench({ script: SCRIPT })
+  const [folder, noText] = ['folder', 'no-text.txt'].map((name) => join(bench.directory, name)) as [
+    string,
+    string,
+  ]
+  mkdirSync(folder)
+  writeFileSync(noText, Buffer.from([0x68, 0x69, 0xff]))
+  for (const INITIAL_PROMPT_FILE of [folder, noText]) {
+    const runner = bench.spawn({ INITIAL_PROMPT: 'hello', INITIAL_PROMPT_FILE })
+    expect(await runner.exited).toBe(2)
+    expect(runner.stderr()).toContain(
+      `INITIAL_PROMPT_FILE: ${INITIAL_PROMPT_FILE} is there, and cannot be read`,
+    )
+  }
+  await bench.start({ INITIAL_PROMPT_FILE: join(noText, 'below') })
+})
+
 test('with a token every route but health needs it', async () => {
   bench = await openBench({ script: SCRIPT })
   const { url } = await bench.open({ AGUI_TOKEN: 'the-token' })

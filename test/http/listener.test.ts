@@ -1,6 +1,7 @@
 // The listener before and after the app takes over: what it answers itself, what it holds, and what it refuses.
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -230,5 +231,28 @@ test('a unix socket is its address, and gone when it is closed', async () => {
   expect(await text(answer)).toContain('healthy')
   await listener.close()
   expect(existsSync(socket)).toBe(false)
+  rmSync(directory, { recursive: true })
+})
+
+test('a socket that was left behind is replaced; what is in use or is no socket stays', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'agui-listener-test-'))
+  const [left, used, file] = ['left.sock', 'used.sock', 'file'].map((name) => join(directory, name)) as [
+    string,
+    string,
+    string,
+  ]
+  const killed = `require('node:net').createServer().listen(${JSON.stringify(left)}, () => process.kill(process.pid, 9))`
+  await once(spawn(process.execPath, ['--eval', killed]), 'exit')
+  expect(existsSync(left)).toBe(true)
+  await open({ socket: left })
+  const asked = request({ socketPath: left, path: '/health' }).end()
+  expect(await text((await once(asked, 'response'))[0])).toContain('healthy')
+
+  await open({ socket: used })
+  writeFileSync(file, 'kept')
+  for (const socket of [used, file])
+    await expect(open({ socket })).rejects.toMatchObject({ code: 'EADDRINUSE' })
+  expect(readFileSync(file, 'utf8')).toBe('kept')
+  await Promise.all(listeners.splice(0).map((listener) => listener.close()))
   rmSync(directory, { recursive: true })
 })
