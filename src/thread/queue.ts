@@ -277,7 +277,7 @@ export class Queue {
       [...this.#taken].map(async (entry) => {
         if (!this.has(entry)) return this.#write(entry.place, undefined)
         try {
-          const { request, digests, skipped } = await this.#read(entry)
+          const { request, digests, skipped } = await this.#readInEnd(entry)
           const stored = encodeEntry({ ...headOf(entry), digests, skipped }, request)
           entry.bytes = stored.length
           return this.#write(entry.place, stored)
@@ -337,6 +337,17 @@ export class Queue {
         messages: request.messages.filter(({ id, role }) => role !== 'user' || messageIds.includes(id)),
       },
       digests: entry.digests.filter(([id]) => messageIds.includes(id)),
+    }
+  }
+
+  /** Waits for a store that does not answer, as the commit of the run's end does. */
+  async #readInEnd(entry: Entry): Promise<QueuedRun> {
+    for (;;) {
+      try {
+        return await this.#read(entry)
+      } catch (error) {
+        if (!isCode(error, 'storage_unavailable')) throw error
+      }
     }
   }
 

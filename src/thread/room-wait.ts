@@ -1,10 +1,13 @@
 import { isCode } from '../errors.ts'
 import type { ThreadWriter } from './thread-writer.ts'
 
-/** Time between two checks for room on the disk, in milliseconds. */
+/** Time between two checks for room in the store, in milliseconds. */
 const RETRY_MS = 5000
 
-/** Checks whether the disk has room for a run, and wakes those who wait for it. */
+/** Whether the store takes nothing for now, because it is full or does not answer. */
+export const isForNow = (error: unknown): boolean => isCode(error, 'storage_full', 'storage_unavailable')
+
+/** Checks whether the store has room for a run, and wakes those who wait for it. */
 export class RoomWait {
   readonly #writer: ThreadWriter
   readonly #again: () => void
@@ -20,7 +23,7 @@ export class RoomWait {
       await this.#writer.checkRoom()
       return true
     } catch (error) {
-      if (!isCode(error, 'storage_full')) throw error
+      if (!isForNow(error)) throw error
       this.later()
       return false
     }

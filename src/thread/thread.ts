@@ -14,7 +14,7 @@ import { keptMedia } from './kept-media.ts'
 import { type KnownIds, knownMessages } from './known-ids.ts'
 import type { Queue, QueuedRun, Waiting } from './queue.ts'
 import { openingEvents, pendingEvents, queuedEvents } from './queue-events.ts'
-import { RoomWait } from './room-wait.ts'
+import { isForNow, RoomWait } from './room-wait.ts'
 import { Run } from './run.ts'
 import { refusedRun, withdrawnRun } from './run-events.ts'
 import type { Accepted, Submitted, Taken } from './submitted.ts'
@@ -152,7 +152,7 @@ export class Thread {
     } catch (error) {
       // The run has begun, so its own end reports the failure.
       if (!queue.has(waiting)) throw error
-      if (isCode(error, 'storage_full')) return this.#room.later()
+      if (isForNow(error)) return this.#room.later()
       await queue.end(waiting, refusedRun(this.threadId, waiting.runId, error))
       this.next()
     }

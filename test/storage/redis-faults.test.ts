@@ -1,6 +1,7 @@
 // What a reader sees of each fault of Redis: nothing but a delay, or a word. docs/redis.md has the table.
 import { once } from 'node:events'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
+import { Redis } from 'ioredis'
 import { afterEach, expect, test, vi } from 'vitest'
 import { isCode } from '../../src/errors.ts'
 import type { Batch } from '../../src/storage/batch.ts'
@@ -106,6 +107,19 @@ test('paused', async () => {
   })
 })
 
+test('busy with a script of somebody else', async () => {
+  const server = await start({ 'busy-reply-threshold': '1' })
+  const other = new Redis({ path: server.socket })
+  closing.push(async () => other.disconnect())
+  await expectWhole(server.url, async () => {
+    const script = server.ask('EVAL', 'while true do end', '0').catch(() => undefined)
+    await expect.poll(() => other.ping().catch(String), PATIENT).toMatch(/BUSY/)
+    for (let turns = 0; turns < 100; turns++) await turn()
+    await other.call('SCRIPT', 'KILL')
+    await script
+  })
+})
+
 test('connections cut in the middle of commands and of answers', async () => {
   const server = await start({}, true)
   const proxy = await openCuttingProxy(server.port)
@@ -204,6 +218,44 @@ test('a cluster: all of a thread is in one slot', async () => {
   )
   for (const threadId of threads) await storage.drop(threadId)
   expect(await storage.tables.threads.entries()).toEqual([])
+})
+
+test('a master without the replicas that it must have refuses what is new, and says what is missing', async () => {
+  const server = await start()
+  const storage = await open(server.url)
+  await appendTo(storage, 't', 'r', [delta('1')])
+  await server.ask('CONFIG', 'SET', 'min-replicas-to-write', '1')
+  const refused = { code: 'storage_full', message: expect.stringMatching(/replicas back/) }
+  await expect(appendTo(storage, 't', 'r', [delta('2')])).rejects.toMatchObject(refused)
+  await server.ask('CONFIG', 'SET', 'min-replicas-to-write', '0')
+  expect(await appendTo(storage, 't', 'r', [delta('2')])).toMatchObject({ first: 2 })
+})
+
+test('a replica that is gone is waited for, and nothing else waits for it', async () => {
+  const master = await start({ 'repl-diskless-sync-delay': '0' }, true)
+  const replica = await start({ replicaof: `127.0.0.1 ${master.port}` }, true)
+  await expect.poll(() => master.ask('INFO', 'replication'), PATIENT).toContain('state=online')
+  const storage = await open(`${master.url}?waitReplicas=1`)
+  await replica.stop('SIGKILL')
+  await appendTo(storage, 't', 'r', deltas(3))
+  let settled = 0
+  const flushing = [1, 2, 3].map(() => storage.flushed().then(() => settled++))
+  const blocked = async (): Promise<string[]> =>
+    (String(await master.ask('CLIENT', 'LIST')).match(/^.*flags=b .*$/gm) ?? []).flatMap(
+      (line) => /^id=(\d+)/.exec(line)?.slice(1) ?? [],
+    )
+  // A wait that the server breaks off is no answer either.
+  const [id = ''] = await vi.waitUntil(async () => {
+    const ids = await blocked()
+    return ids.length > 0 && ids
+  }, PATIENT)
+  await master.ask('CLIENT', 'UNBLOCK', id, 'ERROR')
+  await vi.waitUntil(async () => (await blocked()).length > 0, PATIENT)
+  await appendTo(storage, 'other', 'r', deltas(3))
+  await storage.tenancy.release('other')
+  expect(settled).toBe(0)
+  await replica.start()
+  await Promise.all(flushing)
 })
 
 test('WAIT and WAITAOF are waited for where they are asked for', async () => {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { RunnerError } from '../../src/errors.ts'
 import type { LmdbStorage } from '../../src/storage/lmdb/lmdb-storage.ts'
 import { type Queue, type QueuedRun, Queues } from '../../src/thread/queue.ts'
@@ -104,6 +104,16 @@ test('a message that a turn took in does not run again, and the others of its ru
   expect(queue.has(waiting)).toBe(false)
   await commit(queue)
   expect(waitingIn(await open())).toEqual([])
+})
+
+test('a store that does not answer is waited for at the end of a run', async () => {
+  const queue = await open()
+  await queue.add(queued('run', 'a', 'b'))
+  queue.takeIn('a')
+  const silence = new RunnerError('storage_unavailable', 'no answer')
+  vi.spyOn(storage.tables.queue, 'get').mockRejectedValueOnce(silence).mockRejectedValueOnce(silence)
+  await commit(queue)
+  expect(waitingIn(await open())).toEqual([['run', ['b']]])
 })
 
 test('what is added behind a restart goes behind what is there', async () => {

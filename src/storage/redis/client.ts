@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster } from 'ioredis'
 import { RunnerError, toMessage } from '../../errors.ts'
 import { closedStore, Gate } from '../gate.ts'
@@ -7,11 +8,19 @@ import type { RedisScript } from './scripts.ts'
 
 /** Time limit of a query, in milliseconds. Commits have none: they end with the lease. */
 const ASK_MS = CONNECT_MS
+/** How long one question after replicas may hold up the other commands of its connection, lease renewals among them. */
+const WAIT_MS = 500
 const RETRY_MS_MAX = 1000
 const retry = (times: number): number => Math.min(50 * times, RETRY_MS_MAX)
 
-/** Errors with which Redis refuses every write until its operator acts. */
-const REFUSALS = /^(OOM|MISCONF|NOREPLICAS)\b/
+/** Errors with which Redis refuses every write until its operator acts, and what the operator can do. */
+const REFUSALS: readonly [says: RegExp, how: string][] = [
+  [/^OOM\b/, 'Free room there, or delete threads'],
+  [/^MISCONF\b/, 'Free its disk'],
+  [/^NOREPLICAS\b/, 'Bring its replicas back'],
+]
+/** Errors that pass: another client's script takes long, data is being loaded, or a wait was broken off. */
+const PASSING = /^(BUSY|LOADING|UNBLOCKED)\b/
 
 export interface RedisWatcher {
   /** Called whenever Redis can be asked again: it may have lost what it had confirmed. */
@@ -30,6 +39,8 @@ export class RedisClient {
   readonly #place: RedisPlace
   readonly #listeners = new Map<string, (message: string) => void>()
   readonly #gate = new Gate()
+  #settled: Promise<void> = Promise.resolve()
+  #nextSettled: Promise<void> | undefined
 
   private constructor(commands: Connection, changes: Connection, place: RedisPlace) {
     this.#commands = commands
@@ -74,7 +85,7 @@ export class RedisClient {
   async run(script: RedisScript, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     this.checkOpen()
     try {
-      return await bufferCall(this.#commands, 'EVALSHA', [script.sha, keys.length, ...keys, ...args])
+      return await this.#send(this.#commands, 'EVALSHA', [script.sha, keys.length, ...keys, ...args])
     } catch (error) {
       if (!/^NOSCRIPT\b/.test(toMessage(error))) throw this.#failure(error)
       return await this.#call('EVAL', [script.lua, keys.length, ...keys, ...args])
@@ -86,11 +97,30 @@ export class RedisClient {
     this.checkOpen()
     const { waitReplicas, waitAof } = this.#place
     if (!waitAof && waitReplicas === 0) return
-    const [command, args] = waitAof
-      ? (['WAITAOF', [1, waitReplicas, 0]] as const)
-      : (['WAIT', [waitReplicas, 0]] as const)
+    // Whoever comes while Redis is asked shares the next question, which follows its writes.
+    this.#nextSettled ??= this.#settled.then(() => {
+      this.#nextSettled = undefined
+      const settled = this.#settleAll()
+      this.#settled = settled.catch(() => undefined)
+      return settled
+    })
+    await this.#nextSettled
+  }
+
+  async #settleAll(): Promise<void> {
+    const { waitReplicas, waitAof } = this.#place
+    const [command, wanted] = waitAof
+      ? (['WAITAOF', [1, waitReplicas]] as const)
+      : (['WAIT', [waitReplicas]] as const)
     const nodes = this.#commands instanceof Cluster ? this.#commands.nodes('master') : [this.#commands]
-    await Promise.all(nodes.map((node) => this.#guarded(bufferCall(node, command, args))))
+    const settleAt = async (node: Connection): Promise<void> => {
+      for (;;) {
+        const reply = await this.#guarded(this.#send(node, command, [...wanted, WAIT_MS]))
+        const reached = [reply].flat().map(Number)
+        if (wanted.every((count, at) => (reached[at] ?? 0) >= count)) return
+      }
+    }
+    await Promise.all(nodes.map(settleAt))
   }
 
   /** Subscribes to a channel. Resolves when every later message will be received. */
@@ -123,7 +153,19 @@ export class RedisClient {
   }
 
   async #call(command: string, args: readonly Argument[]): Promise<unknown> {
-    return await this.#guarded(bufferCall(this.#commands, command, args))
+    return await this.#guarded(this.#send(this.#commands, command, args))
+  }
+
+  /** Sends a command until Redis answers it. Resolves with the reply, its bulk strings as buffers. */
+  async #send(connection: Connection, command: string, args: readonly Argument[]): Promise<unknown> {
+    for (let times = 1; ; times += 1) {
+      try {
+        return await connection.callBuffer(command, [...args])
+      } catch (error) {
+        if (!PASSING.test(toMessage(error)) || !this.#gate.isOpen) throw error
+        await delay(retry(times), undefined, { ref: false })
+      }
+    }
   }
 
   async #guarded<T>(answer: Promise<T>): Promise<T> {
@@ -150,8 +192,9 @@ export class RedisClient {
   #failure(error: unknown): RunnerError {
     const message = toMessage(error)
     if (!this.#gate.isOpen) return closedStore()
-    if (REFUSALS.test(message)) {
-      const text = `Redis takes nothing more: ${message} Free room there, or delete threads; what was sent stays readable.`
+    const refusal = REFUSALS.find(([says]) => says.test(message))
+    if (refusal !== undefined) {
+      const text = `Redis takes nothing more: ${message} ${refusal[1]}; what was sent stays readable.`
       return new RunnerError('storage_full', text, { cause: error })
     }
     if (/WRONGTYPE/.test(message)) {
@@ -165,9 +208,4 @@ export class RedisClient {
 function unavailable(): RunnerError {
   const message = `Redis (EVENT_LOG_URL) has not answered within ${ASK_MS} ms; try again when it is back.`
   return new RunnerError('storage_unavailable', message)
-}
-
-/** Sends a command. Resolves with the reply, its bulk strings as buffers. */
-function bufferCall(connection: Connection, command: string, args: readonly Argument[]): Promise<unknown> {
-  return connection.callBuffer(command, [...args])
 }
