@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { bodyOf, events, frames, post, run, runInput, textOf } from '../support/client.ts'
 import { freePort } from '../support/ports.ts'
+import { openRaw } from '../support/raw-socket.ts'
 import { RedisServer } from '../support/redis-server.ts'
 import { type Bench, openBench, type RunnerProcess } from '../support/runner.ts'
 import { openScriptedRunner, type ScriptedRunner } from '../support/scripted-runner.ts'
@@ -141,6 +142,12 @@ test('a run that comes to the wrong runner is sent on by one that forwards: stre
     // One that was forwarded goes no further: two that are wrong about each other make no circle.
     const marked = await post(wrong.url, runInput('far', 'two'), { 'x-agui-runner-forwarded': '1' })
     expect(marked.status).toBe(409)
+    // A URL in absolute form is the client's word for this runner, and not where the request goes next.
+    const raw = await openRaw(wrong.url)
+    const body = JSON.stringify(runInput('far', 'absolute'))
+    const head = `content-type: application/json\r\nconnection: close\r\ncontent-length: ${body.length}`
+    raw.send(`POST http://HOST/agui HTTP/1.1\r\nhost: HOST\r\n${head}\r\n\r\n${body}`)
+    expect(await raw.closed).toContain('You said: absolute')
     // A thread that nobody has is its own.
     expect(textOf(await run(wrong.url, runInput('near', 'mine')))).toBe('You said: mine')
     expect(wrong.threads.list().map(({ threadId }) => threadId)).toEqual(['near'])

@@ -138,6 +138,18 @@ const HEADS: [what: string, request: string, status: number, code: string][] = [
     'url_too_long',
   ],
   [
+    'a URL of another host than its Host header',
+    'GET http://elsewhere.example/health HTTP/1.1\r\nhost: HOST\r\n',
+    400,
+    'invalid_input',
+  ],
+  [
+    'a URL of a host that is not ours',
+    'GET http://elsewhere.example/sessions HTTP/1.1\r\nhost: elsewhere.example\r\n',
+    403,
+    'host_not_allowed',
+  ],
+  [
     'a header above HEADERS_BYTES_MAX',
     `GET /health HTTP/1.1\r\nhost: HOST\r\nx: ${'a'.repeat(9000)}\r\n`,
     431,
@@ -175,6 +187,10 @@ test('what is just within the limits is served', async () => {
   expect(await answerTo(`GET ${path} HTTP/1.1\r\nhost: HOST\r\nconnection: close\r\n\r\n`)).toMatch(
     /^HTTP\/1\.1 200 /,
   )
+  for (const url of ['http://HOST/sessions?a=b', 'HTTP://HOST/health'])
+    expect(await answerTo(`GET ${url} HTTP/1.1\r\nhost: HOST\r\nconnection: close\r\n\r\n`)).toMatch(
+      /^HTTP\/1\.1 200 /,
+    )
   const many = 'x: y\r\n'.repeat(48)
   expect(await answerTo(`GET /sessions HTTP/1.1\r\nhost: HOST\r\nconnection: close\r\n${many}\r\n`)).toMatch(
     /^HTTP\/1\.1 200 /,

@@ -339,6 +339,12 @@ test.each<
   },
 )
 
+test('a Unix socket has a password too', async () => {
+  const server = await start({ requirepass: 'a/secret' })
+  const storage = await open(`unix://:a%2Fsecret@localhost${server.socket}`)
+  expect(await appendTo(storage, 't', 'r', [delta('1')])).toMatchObject({ first: 1 })
+})
+
 test('other data under our keys is refused, and stays what it is', async () => {
   const server = await start({}, true)
   for (const [says, key, command, ...args] of [
@@ -390,6 +396,8 @@ test.each([
   'redis://host?unknown=1',
   'redis://host?node=a:b',
   'unix://',
+  'unix://run/redis.sock',
+  'redis://host/0#1',
   'redis://host/db',
   'nonsense',
 ])('the address %s is refused without being repeated', async (url) => {

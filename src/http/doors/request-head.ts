@@ -12,12 +12,17 @@ export interface HeadLimits {
 /** A path without a route. */
 const NOWHERE = '/nowhere'
 
+/** The beginning of a URL in absolute form, as a client sends it to a proxy (RFC 9112, section 3.2.2). */
+const AUTHORITY = /^https?:\/\/([^/?#]*)/i
+
 /**
- * Returns the URL for the router. The router would answer an unreadable URL without the hooks, and so without the
- * headers of every answer. Such a URL is replaced by a path without a route, and `checkHead` then refuses the request.
+ * Returns the URL for the router and the routes: path and query. The router would answer an unreadable URL without the
+ * hooks, and so without the headers of every answer. Such a URL is replaced by a path without a route, and `checkHead`
+ * then refuses the request.
  */
 export function readableUrl({ url = '/' }: IncomingMessage, { urlBytesMax }: HeadLimits): string {
-  return url.length <= urlBytesMax && isReadable(url) ? url : NOWHERE
+  if (url.length > urlBytesMax || !isReadable(url)) return NOWHERE
+  return url.replace(AUTHORITY, '').replace(/^(?=$|[?#])/, '/')
 }
 
 function isReadable(url: string): boolean {
@@ -36,8 +41,8 @@ const SINGLE = ['host', 'authorization', 'content-type']
  * Refuses what Node's parser accepts. The parser limits only the bytes of the whole head, and silently drops headers
  * above 2000.
  *
- * @throws {RunnerError} `url_too_long`, `headers_too_large`; `invalid_input` for a path that cannot be decoded or a
- * header that is repeated.
+ * @throws {RunnerError} `url_too_long`, `headers_too_large`; `invalid_input` for a path that cannot be decoded, a URL of
+ * another host than the Host header's, or a header that is repeated.
  */
 export function checkHead(
   { raw, originalUrl }: FastifyRequest,
@@ -48,6 +53,9 @@ export function checkHead(
     throw new RunnerError('url_too_long', `The URL is longer than URL_BYTES_MAX (${urlBytesMax} bytes).`)
   if (!isReadable(originalUrl))
     throw new RunnerError('invalid_input', 'The path of the URL is not percent-encoded UTF-8.')
+  const [, authority] = AUTHORITY.exec(originalUrl) ?? []
+  if (authority !== undefined && authority.toLowerCase() !== raw.headers.host?.toLowerCase())
+    throw new RunnerError('invalid_input', 'The URL names another host than the Host header.')
   if (raw.rawHeaders.length / 2 > headersMax)
     throw new RunnerError('headers_too_large', `There are more than HEADERS_MAX (${headersMax}) headers.`)
   const names = raw.rawHeaders.flatMap((name, at) => (at % 2 === 0 ? [name.toLowerCase()] : []))

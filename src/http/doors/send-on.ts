@@ -39,7 +39,7 @@ export async function sendOn(
     () => undefined,
   )
   try {
-    const { statusCode, headers, body } = await send(new URL(request.url, url), {
+    const { statusCode, headers, body } = await send(`${url.replace(/\/+$/, '')}${request.url}`, {
       method,
       dispatcher,
       signal: sending.signal,

@@ -22,7 +22,7 @@ export interface RedisPlace {
 }
 
 const FORMS =
-  'must be redis://[user:password@]host[:port][/db], rediss:// for TLS, or unix:///path/to/socket; with ?sentinel=NAME, ?cluster=true, ?node=host:port for each further one, ?waitReplicas=N and ?waitAof=true where wanted'
+  'must be redis://[user:password@]host[:port][/db], rediss:// for TLS, or unix:///path/to/socket (unix://user:password@localhost/path/to/socket); with ?sentinel=NAME, ?cluster=true, ?node=host:port for each further one, ?waitReplicas=N and ?waitAof=true where wanted'
 const PORT = 6379
 const SENTINEL_PORT = 26379
 
@@ -56,7 +56,8 @@ export function parsePlace(text: string): RedisPlace {
   const db = isUnix ? query.data.db : dbOf(url.pathname)
   const isOdd =
     (sentinel !== undefined && cluster) ||
-    (isUnix && (kind !== 'single' || path === '' || path === '/')) ||
+    (isUnix && (kind !== 'single' || path === '' || path === '/' || !['', 'localhost'].includes(url.host))) ||
+    url.hash !== '' ||
     (!isUnix && (url.hostname === '' || 'db' in named)) ||
     (kind === 'single' && node.length > 0) ||
     (kind === 'cluster' && db !== 0)
