@@ -41,6 +41,8 @@ const ENGINE_NAMES = '127.0.0.11'
 const OUTSIDE: Sample = { host: 'agui-runner-verify.invalid', port: 443 }
 const NOWHERE = ['192.0.2.1', '2001:db8::1']
 
+const CA_BUNDLE = join(CERTIFICATES, 'ca-bundle.pem')
+
 /** The result as sentences. The container is locked when `problems` is empty. */
 export interface LockReport {
   held: string[]
@@ -244,7 +246,12 @@ async function judgeRefusal(policy: Policy, signal: AbortSignal): Promise<LockRe
 
 /** Checks that a sample is reached. One is enough; the others that fail become notes. */
 async function judgeReach(samples: readonly Sample[], signal: AbortSignal): Promise<LockReport> {
-  const ca = readFileSync(join(CERTIFICATES, 'ca-bundle.pem'), 'utf8')
+  let ca: string
+  try {
+    ca = readFileSync(CA_BUNDLE, 'utf8')
+  } catch (error) {
+    return reportOf('', [`the certificates that programs trust here cannot be read: ${toMessage(error)}`])
+  }
   const [held, failures]: [string[], string[]] = [[], []]
   await Promise.all(
     samples.map(async (sample) => {

@@ -110,7 +110,7 @@ test('what is a person’s own in devcontainer.json stays, whatever it is, over 
         fc.string().filter((key) => key !== '__proto__'),
         fc.jsonValue({ maxDepth: 2 }),
       ),
-      forwardPorts: fc.array(fc.nat(65535)),
+      forwardPorts: fc.array(fc.nat(65535).filter((port) => port !== 3128)),
       postCreateCommand: fc.string(),
     },
     { requiredKeys: [] },
@@ -140,6 +140,8 @@ test.each([
   ['privileged', true],
   ['containerEnv', { HTTPS_PROXY: '' }],
   ['waitFor', 'initializeCommand'],
+  ['forwardPorts', [8080, 3128]],
+  ['forwardPorts', ['localhost:3128']],
 ])('a devcontainer.json with other %s is named by check', async (member, value) => {
   await init()
   const found = JSON.parse(readFileSync(place('devcontainer.json'), 'utf8'))

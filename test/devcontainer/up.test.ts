@@ -166,6 +166,8 @@ describe.runIf(ALL_CONTAINERS && !skipped)(
     const NFT = '/usr/sbin/nft'
     const SETTINGS = '/etc/claude-code/managed-settings.json'
     const CHAIN = 'inet agui_egress output'
+    const CA = '/run/agui-runner/egress/ca-bundle.pem'
+    const as = (line: string): string => `setpriv --reuid 10003 --regid 10003 --clear-groups ${line}`
     test.each([
       [
         'names and settings',
@@ -183,10 +185,11 @@ describe.runIf(ALL_CONTAINERS && !skipped)(
           /not reached through the proxy: world/,
         ],
       ],
+      ['certificates', as(`mv ${CA} ${CA}.gone`), [/certificates that programs trust here cannot be read/]],
     ])('broken inside, %s: verify says so and ends with 1', async (_, breaking, expected) => {
       expect(await container.inside(breaking, 'root')).toMatchObject({ code: 0 })
       const said = await container.inside(VERIFY)
-      const mending = `${NFT} -f /etc/agui-runner/devcontainer/egress.nft; [ ! -e /tmp/kept ] || cat /tmp/kept >${SETTINGS}`
+      const mending = `${NFT} -f /etc/agui-runner/devcontainer/egress.nft; [ ! -e /tmp/kept ] || cat /tmp/kept >${SETTINGS}; [ ! -e ${CA}.gone ] || ${as(`mv ${CA}.gone ${CA}`)}`
       expect(await container.inside(mending, 'root')).toMatchObject({ code: 0 })
       for (const pattern of expected) expect(said.stderr).toMatch(pattern)
       expect([said.code, said.stderr]).toEqual([
