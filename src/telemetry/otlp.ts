@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { DiagLogLevel, diag } from '@opentelemetry/api'
 import { type ExportResult, ExportResultCode, W3CTraceContextPropagator } from '@opentelemetry/core'
 import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
@@ -38,6 +39,7 @@ const EXPORT_TIMEOUT_MS = 5000
  * @returns a function that sends the remaining data within `flushMs` and ends the export.
  */
 export function openOtlp(options: OtlpOptions): () => Promise<void> {
+  const endHearing = hearProblems(options.logger)
   const own = {
     'service.name': NAME,
     'service.version': options.version,
@@ -48,11 +50,28 @@ export function openOtlp(options: OtlpOptions): () => Promise<void> {
     ...(options.traces === undefined ? [] : [openTraces(options, options.traces, resource)]),
     ...(options.metrics === undefined ? [] : [openMetricsExport(options, options.metrics, resource)]),
   ]
+  endHearing()
   return async () => {
     const late = new Promise<void>((resolve) => setTimeout(resolve, options.flushMs).unref())
     // A failed export has been logged when it was tried.
     await Promise.race([late, Promise.allSettled(closers.map((close) => close()))])
   }
+}
+
+/**
+ * Logs what the SDK finds wrong in its variables, since it goes on with its defaults. Failed exports are logged by
+ * `logLosses`. @returns a function that ends this.
+ */
+function hearProblems(logger: Logger): () => void {
+  const said = new Set<string>()
+  const warn = (problem: string): void => {
+    if (!said.has(problem)) logger.warn({ problem }, 'a variable of OpenTelemetry is not used as it is')
+    said.add(problem)
+  }
+  const nothing = (): void => undefined
+  const listener = { error: warn, warn, info: nothing, debug: nothing, verbose: nothing }
+  diag.setLogger(listener, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true })
+  return () => diag.disable()
 }
 
 function openTraces(

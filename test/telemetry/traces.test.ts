@@ -262,6 +262,19 @@ test('one that takes again gets what is new; the log says both once', async () =
   ])
 })
 
+test.each([
+  ['OTEL_TRACES_SAMPLER', 'sometimes', /OTEL_TRACES_SAMPLER value "sometimes" invalid/],
+  ['OTEL_EXPORTER_OTLP_COMPRESSION', 'br', /OTEL_EXPORTER_OTLP_COMPRESSION is invalid/],
+  ['OTEL_EXPORTER_OTLP_CERTIFICATE', '/no/such', /Failed to read root certificate/],
+])('%s=%s is said, since the exporter goes on without it', async (name, value, problem) => {
+  await endOtlp()
+  process.env[name] = value
+  open()
+  expect(lines).toMatchObject([
+    { problem: expect.stringMatching(problem), msg: 'a variable of OpenTelemetry is not used as it is' },
+  ])
+})
+
 test('a stop sends the spans that wait', async () => {
   await endOtlp()
   process.env['OTEL_BSP_SCHEDULE_DELAY'] = '3600000'
