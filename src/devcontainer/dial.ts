@@ -155,3 +155,22 @@ async function askThrough(
 function isDefault(port: number, isTls: boolean): boolean {
   return port === (isTls ? 443 : 80)
 }
+
+/** Asks the proxy for the model's list of models. @returns the status. */
+export async function askModel(signal: AbortSignal): Promise<number> {
+  const asked = httpRequest({
+    host: '127.0.0.1',
+    port: POLICY_PROXY_PORT,
+    path: '/v1/models',
+    agent: false,
+    signal,
+  })
+  asked.end()
+  return await new Promise((resolve, reject) => {
+    asked.once('response', (answer: IncomingMessage) => {
+      answer.resume()
+      resolve(answer.statusCode ?? 0)
+    })
+    asked.once('error', reject)
+  })
+}

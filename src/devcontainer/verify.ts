@@ -2,7 +2,6 @@
 import { execFile } from 'node:child_process'
 import { getServers, lookup, Resolver } from 'node:dns/promises'
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
-import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -24,7 +23,7 @@ import {
   POLICY_PROXY_PORT,
   WORKSPACE,
 } from './container-places.ts'
-import { askTunnel, datagramLeakOf, leakOf, reach } from './dial.ts'
+import { askModel, askTunnel, datagramLeakOf, leakOf, reach } from './dial.ts'
 import { defaultGateways, isListed, isReadOnlyMount, powersOf } from './machine.ts'
 import { managedSettingsFile } from './managed-settings-file.ts'
 import { type Sample, samplesOf } from './samples.ts'
@@ -285,22 +284,4 @@ async function judgeModel(signal: AbortSignal): Promise<LockReport> {
   } catch (error) {
     return note(`the model is not reached: ${toMessage(error)}`)
   }
-}
-
-async function askModel(signal: AbortSignal): Promise<number> {
-  const asked = httpRequest({
-    host: '127.0.0.1',
-    port: POLICY_PROXY_PORT,
-    path: '/v1/models',
-    agent: false,
-    signal,
-  })
-  asked.end()
-  return await new Promise((resolve, reject) => {
-    asked.once('response', (answer: IncomingMessage) => {
-      answer.resume()
-      resolve(answer.statusCode ?? 0)
-    })
-    asked.once('error', reject)
-  })
 }
