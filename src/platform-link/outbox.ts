@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { ownName } from '../agui/own-events.ts'
 import { isCode, toMessage } from '../errors.ts'
+import { answered } from '../storage/answered.ts'
 import type { EventLog } from '../storage/event-log.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { unlessAborted } from '../within.ts'
@@ -38,9 +39,9 @@ export class Outbox {
   /** Runs until `signal` is aborted. @throws {LinkFailure} `refused`; the signal's reason. */
   async run(signal: AbortSignal): Promise<void> {
     const { log, threadId, progress, delivery } = this.#options
-    this.#pushed = await progress.pushed()
+    this.#pushed = await answered(() => progress.pushed(), signal)
     const { acknowledged, seq, restart } = this.#pushed
-    const head = await log.head(threadId)
+    const head = await answered(() => log.head(threadId), signal)
     // A push that was in progress when the last process ended may have arrived.
     delivery.resume(acknowledged, { isUnsure: head > seq || restart < seq })
     while (!signal.aborted) {
@@ -103,8 +104,9 @@ export class Outbox {
     }
   }
 
-  /** Skips records that retention removed or that are damaged, and reports the gap. */
+  /** Skips records that retention removed or that are damaged, and reports the gap. A silent store loses none. */
   async #skip(error: unknown, signal: AbortSignal): Promise<Pushed> {
+    if (isCode(error, 'storage_unavailable')) return this.#pushed
     const details = isCode(error, 'replay_expired') ? Expired.safeParse(error.details).data : undefined
     if (details === undefined) throw error
     const { delivery, logger } = this.#options

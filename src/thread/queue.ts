@@ -1,6 +1,7 @@
 import type { RunRequest } from '../agent/agent.ts'
 import type { AguiEvent } from '../agui/event.ts'
 import { isCode, RunnerError } from '../errors.ts'
+import { answered } from '../storage/answered.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Table, Write } from '../storage/table.ts'
 import type { Digests } from './digests.ts'
@@ -277,7 +278,7 @@ export class Queue {
       [...this.#taken].map(async (entry) => {
         if (!this.has(entry)) return this.#write(entry.place, undefined)
         try {
-          const { request, digests, skipped } = await this.#readInEnd(entry)
+          const { request, digests, skipped } = await answered(() => this.#read(entry))
           const stored = encodeEntry({ ...headOf(entry), digests, skipped }, request)
           entry.bytes = stored.length
           return this.#write(entry.place, stored)
@@ -337,17 +338,6 @@ export class Queue {
         messages: request.messages.filter(({ id, role }) => role !== 'user' || messageIds.includes(id)),
       },
       digests: entry.digests.filter(([id]) => messageIds.includes(id)),
-    }
-  }
-
-  /** Waits for a store that does not answer, as the commit of the run's end does. */
-  async #readInEnd(entry: Entry): Promise<QueuedRun> {
-    for (;;) {
-      try {
-        return await this.#read(entry)
-      } catch (error) {
-        if (!isCode(error, 'storage_unavailable')) throw error
-      }
     }
   }
 
