@@ -36,6 +36,20 @@ export function toAsked({ id, reason, message = '', metadata }: Interrupt): Aske
   return { ...common, kind: 'questions', choices: asked.questions }
 }
 
+/** Characters that nobody sees, or that turn the direction of the text beside them. */
+const UNSEEN = /[\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g
+
+/**
+ * Returns a call as its approver must see it: unseen characters are JSON escapes, and what is cut off behind `charsMax`
+ * characters is counted.
+ */
+export function callText({ tool, input }: Pick<AskedOnce, 'tool' | 'input'>, charsMax: number): string {
+  const escaped = (unseen: string): string => `\\u${unseen.charCodeAt(0).toString(16).padStart(4, '0')}`
+  const text = `${tool} ${JSON.stringify(input, null, 2).replace(UNSEEN, escaped)}`
+  const left = text.length - charsMax
+  return left > 0 ? `${text.slice(0, charsMax)}\n… and ${left} characters more` : text
+}
+
 /** Reads a person's answer: a number, several numbers with commas where the question allows it, or free words. */
 export function chosenOf({ options, multiSelect }: AskedChoice, said: string): string | string[] {
   // The list is shown with a dot behind each number.

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import type { ResumeEntry } from '@agui-runner/client'
-import { type AskedChoice, type AskedOnce, chosenOf } from '../agui/asked.ts'
+import { type AskedChoice, type AskedOnce, callText, chosenOf } from '../agui/asked.ts'
 import { printable } from '../printable.ts'
 
 /** Answers the interrupts of a run. `undefined` leaves them open for a later `--continue`. */
@@ -11,7 +11,7 @@ export interface Person {
 
 type Ask = (text: string) => Promise<string | undefined>
 
-/** Upper bound of the shown arguments of a tool call, in characters. */
+/** Upper bound of the shown tool call, in characters. */
 const INPUT_CHARS = 4000
 
 /** Asks on the terminal. Its line mode stays on, so Ctrl-C is still a signal. Ctrl-D leaves all interrupts open. */
@@ -64,9 +64,10 @@ async function entryFor(asked: AskedOnce, ask: Ask): Promise<Entry | undefined> 
   }
 }
 
-async function askApproval({ kind, message, tool, input }: AskedOnce, ask: Ask): Promise<Entry | undefined> {
+async function askApproval(asked: AskedOnce, ask: Ask): Promise<Entry | undefined> {
+  const { kind, message } = asked
   const isCall = kind === 'call'
-  const shown = isCall ? `\n${tool} ${cut(JSON.stringify(input, null, 2))}` : ''
+  const shown = isCall ? `\n${callText(asked, INPUT_CHARS)}` : ''
   let text = `\n${message}${shown}\n`
   while (true) {
     const said = await ask(
@@ -96,11 +97,6 @@ async function askQuestions(choices: readonly AskedChoice[], ask: Ask): Promise<
     answers[question] = chosenOf(choice, said)
   }
   return { status: 'resolved', payload: { answers } }
-}
-
-function cut(text: string): string {
-  const left = text.length - INPUT_CHARS
-  return left > 0 ? `${text.slice(0, INPUT_CHARS)}\n… and ${left} characters more` : text
 }
 
 const NOBODY = 'Nobody is there to ask: the run was started without a terminal. Go on without it.'

@@ -1,7 +1,7 @@
 // The platform's chat has no forms: it shows a question as text, and the person's next message is the answer.
 import type { Interrupt, ResumeEntry } from '@ag-ui/core'
 import { z } from 'zod'
-import { type AskedOnce, chosenOf, toAsked } from '../agui/asked.ts'
+import { type AskedOnce, callText, chosenOf, toAsked } from '../agui/asked.ts'
 
 const YES =
   /^(?:y|yes|yep|yeah|ok|okay|sure|approved?|allow|accept|go ahead|do it|👍)(?:,? (?:please|thanks|thank you|go ahead|do it))?$/iu
@@ -11,7 +11,7 @@ const NO =
   /^(?:n|no|nope|nah|deny|decline|refuse|reject|cancel|stop|don[’']t|do not|👎)(?:,? (?:please|thanks|thank you))?$/iu
 /** Marks around a word, as in the question itself, and punctuation behind it. */
 const AROUND = /^[\s*_`"'“”‘’]+|[\s*_`"'“”‘’.!…]+$/g
-/** Characters that are shown of a tool call's arguments; a file that is written may be long. */
+/** Upper bound of the shown tool call, in characters; a file that is written may be long. */
 const INPUT_CHARS = 2000
 
 /** Schema of a form that an MCP server asks for (docs/events.md). */
@@ -31,10 +31,11 @@ export function questionText([first, ...others]: readonly Interrupt[]): string {
   return `${wordsOf(toAsked(first), first)}${more}`
 }
 
-function wordsOf({ kind, message, tool, input, choices }: AskedOnce, interrupt: Interrupt): string {
+function wordsOf(asked: AskedOnce, interrupt: Interrupt): string {
+  const { kind, message, choices } = asked
   switch (kind) {
     case 'call':
-      return `${message}\n\n${codeOf(`${tool} ${JSON.stringify(input, null, 2)}`)}\n\nAnswer **yes**, **always** (in this session), **no**, or what to do instead.`
+      return `${message}\n\n${codeOf(callText(asked, INPUT_CHARS))}\n\nAnswer **yes**, **always** (in this session), **no**, or what to do instead.`
     case 'plan':
       return `${message}\n\nAnswer **yes**, **no**, or what to do instead.`
     case 'questions': {
@@ -134,7 +135,6 @@ function asType(type: string | undefined, value: string): unknown {
 
 /** Returns the text in a code fence, which is longer than any run of backticks in the text. */
 function codeOf(text: string): string {
-  const shown = text.length > INPUT_CHARS ? `${text.slice(0, INPUT_CHARS)}…` : text
-  const fence = '`'.repeat(Math.max(3, ...[...shown.matchAll(/`+/g)].map(([run]) => run.length + 1)))
-  return `${fence}\n${shown}\n${fence}`
+  const fence = '`'.repeat(Math.max(3, ...[...text.matchAll(/`+/g)].map(([run]) => run.length + 1)))
+  return `${fence}\n${text}\n${fence}`
 }

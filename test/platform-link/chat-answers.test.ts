@@ -96,3 +96,10 @@ test('one question is asked and answered at a time', () => {
   expect(answersOf([CALL, PLAN], 'yes')).toHaveLength(1)
   expect(answersOf([], 'yes')).toEqual([])
 })
+
+test('a call is approved as a whole: what is not shown of it is counted, and nothing in it is unseen', () => {
+  const command = `echo \u202esafe\u200b ${'x'.repeat(3000)}; rm -rf .`
+  const text = questionText([interrupt('tool_call', 'Bash', { command })])
+  expect(text).toContain('echo \\u202esafe\\u200b xxx')
+  expect(text).toMatch(/x\n… and 1\d{3} characters more\n```/)
+})
