@@ -1,5 +1,5 @@
 import { inBackground } from '../background.ts'
-import { isCode, RunnerError } from '../errors.ts'
+import { RunnerError } from '../errors.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { ServedThreads } from './served-threads.ts'
 import type { StoredThreads, ThreadView } from './stored-threads.ts'
@@ -60,14 +60,8 @@ export class ReadThreads implements ServedThreads {
     return []
   }
 
-  /** Waits for the first record, which shows that the thread exists. */
-  async arrived(threadId: string, signal: AbortSignal): Promise<void> {
-    try {
-      for await (const _ of this.#storage.log.read(threadId, 0, signal)) return
-    } catch (error) {
-      // Retention has removed the first record, so the thread exists.
-      if (!isCode(error, 'replay_expired')) throw error
-    }
+  arrived(threadId: string, signal: AbortSignal): Promise<void> {
+    return this.#stored.arrived(threadId, signal)
   }
 
   leave(): void {

@@ -47,6 +47,16 @@ export class StoredThreads {
     return (await this.#table.get(threadId)) !== undefined
   }
 
+  /** Resolves with the first record, which shows that the thread exists, or when `signal` is aborted. */
+  async arrived(threadId: string, signal: AbortSignal): Promise<void> {
+    try {
+      for await (const _ of this.#storage.log.read(threadId, 0, signal)) return
+    } catch (error) {
+      // Retention has removed the first record, so the thread exists.
+      if (!isCode(error, 'replay_expired')) throw error
+    }
+  }
+
   async view(threadId: string): Promise<ThreadView | undefined> {
     const facts = await this.#table.get(threadId)
     return facts === undefined ? undefined : await this.#viewOf(threadId, facts)

@@ -4,7 +4,7 @@ import { backgroundFailed } from '../channels.ts'
 import { isCode, RunnerError } from '../errors.ts'
 import type { Redactor } from '../redaction/redactor.ts'
 import type { Storage } from '../storage/storage.ts'
-import { Waiters } from '../storage/waiters.ts'
+import { Arrivals } from './arrivals.ts'
 import { LOST, RESTARTED } from './cut-run.ts'
 import { Departures } from './departures.ts'
 import { blobUrl } from './kept-media.ts'
@@ -41,8 +41,7 @@ export class Threads {
   readonly #deletions = new Map<string, Promise<void>>()
   /** By thread that was created for a request: the number of requests that use it. */
   readonly #guests = new Map<Thread, number>()
-  /** Waiters for a thread that does not exist yet. */
-  readonly #arrivals = new Waiters()
+  readonly #arrivals = new Arrivals()
   readonly #departures: Departures
   /** Threads that are being claimed and restored. */
   readonly #openings = new Map<string, Promise<Thread>>()
@@ -194,9 +193,9 @@ export class Threads {
   async arrived(threadId: string, signal: AbortSignal): Promise<void> {
     await this.settled(threadId)
     if (await this.#stored.has(threadId)) return
-    const waiter = this.#arrivals.join(signal)
-    while (!this.#threads.has(threadId) && !signal.aborted) await waiter.next()
-    waiter.leave()
+    const isHere = (): boolean => this.#threads.has(threadId)
+    const elsewhere = (looking: AbortSignal): Promise<void> => this.#stored.arrived(threadId, looking)
+    await this.#arrivals.of({ isHere, elsewhere }, signal)
   }
 
   list(): ThreadDescription[] {
