@@ -12,15 +12,15 @@ button,textarea,input,select{font:inherit;color:inherit}
 #console button.quiet:hover{background:var(--soft)}
 #console textarea,#console select,#console input:not([type=radio],[type=checkbox]){background:var(--page);border:1px solid var(--line);border-radius:7px;padding:.3rem .65rem;width:100%;font-size:.87rem}
 ::placeholder{color:var(--dim);opacity:1}
-fieldset.bare{border:0;padding:0;margin:0;min-width:0}
+fieldset{min-width:0}fieldset.bare{border:0;padding:0;margin:0}
 fieldset:not(.bare){border:1px solid var(--line);border-radius:8px;margin:.4rem 0;padding:.4rem .8rem .7rem}
 legend{font-weight:600;padding:0 .3rem}
 #interrupts{padding:.5rem 1.25rem 0;max-height:60%;overflow:auto;flex:none}
 .interrupt,#composer>*{max-width:50rem;margin-inline:auto}
-.interrupt{border:1px solid var(--warn);border-radius:10px;padding:.8rem 1rem;margin-bottom:.5rem;background:light-dark(#fffbf3,#211c13)}
+.interrupt{overflow-wrap:anywhere;border:1px solid var(--warn);border-radius:10px;padding:.8rem 1rem;margin-bottom:.5rem;background:light-dark(#fffbf3,#211c13)}
 .interrupt:focus{outline:0;box-shadow:0 0 0 3px color-mix(in srgb,var(--warn) 22%,transparent)}
 .interrupt pre{max-height:min(38vh,24rem)!important}.interrupt>h3{margin-bottom:.5rem}
-.interrupt details{margin-top:.6rem;font-size:.87rem}.interrupt details textarea{margin-top:.4rem;font:13px/1.5 var(--mono)!important}
+.interrupt details{margin-top:.6rem;font-size:.87rem}.interrupt details textarea{margin-top:.4rem;font:.8125rem/1.5 var(--mono)!important}
 .row-of-buttons{display:flex;flex-wrap:wrap;gap:.5rem;margin-top:.7rem;align-items:center}
 .row-of-buttons input{flex:1 1 14rem;width:auto!important}
 .row-of-buttons kbd{margin-left:.3rem;opacity:.75}.row-of-buttons:not(.keyed) kbd{visibility:hidden}
@@ -34,7 +34,7 @@ legend{font-weight:600;padding:0 .3rem}
 #composer .tools{display:flex;align-items:center;gap:.6rem}
 #send{margin-left:auto;min-width:5rem}
 .switches{display:flex;gap:.4rem;min-width:0}
-#console #composer .switches>*{width:11rem;border-color:transparent;background:none;color:var(--dim);font-size:.8rem;padding:.15rem .4rem}
+#console #composer .switches>*{width:11rem;min-width:0;border-color:transparent;background:none;color:var(--dim);font-size:.8rem;padding:.15rem .4rem}
 #console #composer .switches>*:hover,#console #composer .switches>*:focus{border-color:var(--line)}
 #delivery{display:flex;flex-wrap:wrap;gap:.1rem 1.1rem;font-size:.83rem;color:var(--dim)}#delivery input{accent-color:var(--accent)}
 .attached{list-style:none;display:flex;flex-wrap:wrap;gap:.4rem;padding:.3rem .2rem}
@@ -43,6 +43,6 @@ legend{font-weight:600;padding:0 .3rem}
 @media(max-width:46rem){
 #interrupts{padding-inline:.75rem;max-height:70%}#composer{padding:.4rem .75rem .6rem}
 .row-of-buttons button{flex:1 1 auto}.row-of-buttons kbd{display:none}
-#composer .tools{flex-wrap:wrap}#composer .switches{flex:1 1 100%;order:-1;min-width:0}#console #composer .switches>*{width:50%;min-width:0;font-size:.8rem!important}#send{min-width:4.5rem}#console textarea,#console input,#console select{font-size:1rem!important}
+#composer .tools{flex-wrap:wrap}#composer .switches{flex:1 1 100%;order:-1;min-width:0}#console #composer .switches>*{width:50%;font-size:.8rem!important}#send{min-width:4.5rem}#console textarea,#console input,#console select{font-size:1rem!important}
 #delivery label{font-size:0}#delivery input{margin-right:.3rem}#delivery b{font-size:.83rem}}
 `

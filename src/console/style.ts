@@ -12,7 +12,7 @@ export const CONSOLE_STYLE = `
 :root[data-theme=light]{color-scheme:light}:root[data-theme=dark]{color-scheme:dark}
 *{box-sizing:border-box}[hidden]{display:none!important}
 html,body{height:100%}
-body{margin:0;background:var(--page);color:var(--text);font:15px/1.55 var(--sans);-webkit-font-smoothing:antialiased}
+body{margin:0;background:var(--page);color:var(--text);font:.9375rem/1.55 var(--sans);-webkit-font-smoothing:antialiased}
 #sign-in:not([hidden])~#console{display:none}
 #console{height:100%}
 .page{display:grid;grid:auto minmax(0,1fr)/18rem minmax(0,1fr);height:100dvh}
@@ -57,7 +57,7 @@ nav .facts{display:flex;justify-content:space-between;gap:.5rem;font-size:.78rem
 
 main{display:flex;flex-direction:column;min-width:0;min-height:0;position:relative}
 .banner{display:flex;align-items:center;gap:1rem;padding:.45rem 1.25rem;background:light-dark(#fff3dc,#362a14);border-bottom:1px solid var(--line);font-size:.9rem}
-.banner p{flex:1}
+.banner p{flex:1}.problem{display:block;overflow-wrap:anywhere}#thread>.problem{flex-basis:100%}
 #thread{display:flex;flex-wrap:wrap;align-items:center;gap:.1rem .8rem;padding:.65rem 1.25rem .55rem;border-bottom:1px solid var(--line)}
 #thread-name{max-width:min(36rem,100%);overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 #thread .buttons{margin-left:auto;display:flex;align-items:center;gap:.5rem}
@@ -66,7 +66,7 @@ main{display:flex;flex-direction:column;min-width:0;min-height:0;position:relati
 .menu{position:relative}.menu>summary{list-style:none;padding:.15rem .6rem;border-radius:6px;border:1px solid var(--line);background:var(--raised)}
 .menu>.panel{width:13rem;padding:.4rem;display:grid;gap:.2rem}.menu>.panel button{text-align:left;border-color:transparent}
 .menu>.panel button:hover{background:var(--soft)}
-dialog{background:var(--raised);color:inherit;border:1px solid var(--line);border-radius:12px;padding:1.2rem 1.4rem;box-shadow:0 20px 60px #0005;max-width:min(40rem,calc(100vw - 2rem))}
+dialog{overflow-wrap:anywhere;background:var(--raised);color:inherit;border:1px solid var(--line);border-radius:12px;padding:1.2rem 1.4rem;box-shadow:0 20px 60px #0005;max-width:min(40rem,calc(100vw - 2rem))}
 dialog::backdrop{background:#0006}
 dialog.wide-dialog{width:min(60rem,calc(100vw - 2rem));max-width:none;margin-top:8vh;max-height:84vh}
 dialog form{margin-top:1rem;text-align:right}
@@ -76,7 +76,7 @@ dialog>form[method=dialog]{position:sticky;bottom:-1.2rem;margin:1rem -1.4rem -1
 #console .tabs [aria-pressed=true]{background:var(--tint);font-weight:600}
 .files{display:grid;gap:.6rem;grid-template-columns:minmax(0,1fr);min-height:12rem;align-content:start}.files section{display:grid;gap:.4rem;grid-template-columns:minmax(0,1fr);margin-bottom:.6rem}
 .changed{border:1px solid var(--line);border-radius:8px;overflow:hidden}.changed>summary{display:flex;gap:.7rem;align-items:baseline;padding:.35rem .8rem;background:var(--soft);list-style:none;font-size:.82rem}
-.path{direction:rtl;text-align:left}.changed>summary .about{color:var(--text)}.changed>div{padding:.6rem .8rem}
+.path{direction:rtl;text-align:left}.changed>summary .about{color:var(--text)}.changed[open]>summary .about{white-space:normal;overflow-wrap:anywhere;direction:ltr}.changed>div{padding:.6rem .8rem}
 .crumbs{display:flex;flex-wrap:wrap;align-items:baseline;font-size:.87rem;border:0;background:none;padding:0;gap:.2rem}
 .folder{list-style:none}.folder li{display:flex;justify-content:space-between;gap:1rem;border-top:1px solid var(--line);padding:.1rem .2rem;font-size:.82rem}.folder button{text-align:left;overflow-wrap:anywhere}
 .keys{display:grid;grid-template-columns:max-content 1fr;gap:.45rem 1.2rem;margin-top:.8rem}
@@ -85,9 +85,9 @@ kbd{border:1px solid var(--edge);border-bottom-width:2px;border-radius:4px;paddi
 @media(max-width:46rem){
 #find{order:-1;width:100%!important}#thread .buttons:has(#find:not(.wide)){flex-wrap:wrap;justify-content:flex-end;flex-basis:100%}
 .page{grid-template-columns:minmax(0,1fr)}
-#show-threads{display:block}.wide{display:none!important}header{gap:.55rem;padding:.4rem .75rem}h1{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}#readiness{margin-right:auto}
+#show-threads{display:block}.wide{display:none!important}header{flex-wrap:wrap;gap:0 .4rem;padding:.4rem .75rem}#show-threads{white-space:nowrap}h1{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}#readiness{flex:1 1 0;min-width:min-content}
 nav{display:none;grid-row:2;grid-column:1;z-index:2;border-right:0}.list nav{display:flex}.list main{visibility:hidden}main{grid-row:2;grid-column:1}
 #thread{padding:.5rem .75rem}#thread-name{font-size:.95rem;max-width:min(50vw,20rem)}.banner{padding-inline:.75rem}
 #readiness,.menu{position:static}#readiness>summary>.good:first-child:not(:only-child){display:none}.panel{left:1rem;right:1rem;top:3.2rem;width:auto}.menu>.panel{left:auto;top:2.8rem}
-.panel dl>div{grid-template-columns:6rem 1fr}#readiness>summary{gap:.5rem;padding-inline:.1rem}}
+.panel dl>div{grid-template-columns:6rem 1fr}#readiness>summary{flex-wrap:wrap;gap:0 .5rem;padding-inline:.1rem}}
 `

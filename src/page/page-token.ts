@@ -3,7 +3,7 @@
 // the token. A page includes SIGN_IN_STYLE and SIGN_IN_FORM, and begins its script with SIGN_IN_SCRIPT.
 
 export const SIGN_IN_STYLE = `
-#sign-in{max-width:26rem;margin:4rem auto;padding:0 1.25rem;font:15px/1.5 system-ui,sans-serif}
+#sign-in{max-width:26rem;margin:4rem auto;padding:0 1.25rem;font:.9375rem/1.5 system-ui,sans-serif}
 #sign-in[hidden]{display:none}#sign-in h1{font-size:1.25rem;margin:0 0 1rem}#sign-in label{display:block;font-weight:600}
 #sign-in div{display:flex;gap:.5rem;margin:.5rem 0}
 #sign-in input{flex:1;min-width:0;font:inherit;padding:.35rem .6rem}#sign-in button{font:inherit;padding:.35rem .9rem}

@@ -365,8 +365,15 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
       await seen(queue.getByText(words))
     }
     await seen(page.getByRole('navigation').getByText('3 queued'))
-    await queue.getByRole('button', { name: 'Run earlier: the queued one' }).click()
-    await queue.getByRole('button', { name: 'Remove from the queue: the dropped one' }).click()
+    // By the keyboard alone: what is used up passes the focus on.
+    const press = async (name: string): Promise<void> => {
+      await queue.getByRole('button', { name }).press('Enter')
+    }
+    const focused = (): Promise<string | null> => page.locator(':focus').getAttribute('aria-label')
+    await press('Run earlier: the queued one')
+    await expect.poll(focused).toBe('Run earlier: the queued one')
+    await press('Remove from the queue: the dropped one')
+    await expect.poll(focused).toBe('Remove from the queue: the queued one')
     await seen(page.getByRole('navigation').getByText('2 queued'))
     expect(await queue.locator('.words').allTextContents()).toEqual(['the queued one', 'the later one'])
     await page.getByRole('radio', { name: /^Steer/ }).check()

@@ -12,11 +12,16 @@ import { git } from '../support/git-server.ts'
 import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 import { axeFindings, contrastFindings } from './axe.ts'
 import { missingChromium, openBrowser, openPage, type Watched } from './chromium.ts'
+import { cutTexts } from './cut-text.ts'
 
 const reason = missingChromium()
 const SHOTS = process.env['AGUI_SHOTS']
 const DESK = { width: 1180, height: 760 }
 const PHONE = { width: 390, height: 800 }
+/** A desktop page at 400 %, as WCAG 2.2 (1.4.10) has it. */
+const ZOOMED = { width: 320, height: 800 }
+/** Beside the list of threads there is least room. */
+const TABLET = { width: 768, height: 800 }
 
 const MARKDOWN = `## What was found
 
@@ -28,6 +33,9 @@ const MARKDOWN = `## What was found
 - [x] read the log
 - [ ] fix the [login](https://example.com) test
 
+- [ ] اكتب الاختبار
+- [x] written from the left
+
 > It fails since \`add\` has three arguments.
 
 \`\`\`ts
@@ -37,8 +45,41 @@ export function add(a: number, b: number): number {
 \`\`\`
 `
 const bash = (command: string) => ({ tool: 'Bash', input: { command, description: 'Look' } })
+const WORD = 'Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft'
+const DEEP = `${'a-folder-of-some-length/'.repeat(8)}notes.txt`
+const LONG_URL = `https://example.com/${'a-part-of-some-length/'.repeat(12)}`
 const SCRIPT: Script = {
   rules: [
+    {
+      when: { prompt: '^long', round: 0 },
+      reply: [
+        { tool: 'TodoWrite', input: { todos: [{ content: WORD, status: 'pending', activeForm: WORD }] } },
+        { tool: 'Read', input: { file_path: `{{cwd}}/${DEEP}` } },
+        { tool: 'WebFetch', input: { url: LONG_URL, prompt: WORD } },
+      ],
+    },
+    {
+      when: { prompt: '^which', round: 0 },
+      reply: [
+        {
+          tool: 'AskUserQuestion',
+          input: {
+            questions: [
+              {
+                question: `Which ${WORD}?`,
+                header: 'Which',
+                multiSelect: false,
+                options: [WORD, 'Another'].map((label) => ({ label, description: WORD })),
+              },
+            ],
+          },
+        },
+      ],
+    },
+    {
+      when: { prompt: '^deep', round: 0 },
+      reply: [{ tool: 'Write', input: { file_path: `{{cwd}}/${DEEP}`, content: 'one\n' } }],
+    },
     { when: { prompt: '^report' }, reply: MARKDOWN },
     {
       when: { prompt: '^change', round: 0 },
@@ -121,14 +162,25 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
     await shoot('-dark')
     await page.emulateMedia({ colorScheme: 'light' })
     await page.setViewportSize(PHONE)
-    const width = await page.evaluate('document.documentElement.scrollWidth')
     await shoot('-phone')
+    await page.setViewportSize(ZOOMED)
+    const width = await page.evaluate('document.documentElement.scrollWidth')
+    const cut = await cutTexts(page)
     await page.setViewportSize(DESK)
-    expect([name, findings, width]).toEqual([name, [], PHONE.width])
+    expect([name, findings, width, cut]).toEqual([name, [], ZOOMED.width, []])
   }
 
   const STATES: readonly (readonly [name: string, go: () => Promise<void>])[] = [
-    ['first visit', () => seen(page.getByText('No threads yet.'))],
+    [
+      'first visit',
+      async () => {
+        await seen(page.getByText('No threads yet.'))
+        await page.setViewportSize(TABLET)
+        const [permissions, send] = [page.getByLabel('Permissions'), button('Send')]
+        const [left, right] = await Promise.all([permissions.boundingBox(), send.boundingBox()])
+        expect((left?.x ?? 0) + (left?.width ?? 0)).toBeLessThanOrEqual(right?.x ?? 0)
+      },
+    ],
     [
       'an example with the permissions it needs',
       async () => {
@@ -153,6 +205,14 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
         ])
         await open('read')
         await seen(page.locator('.hljs-keyword').first())
+        // In a list of both directions each box stands before its words.
+        const covered = `[...document.querySelectorAll('li.task')].filter((item) => {
+          const words = document.createRange()
+          words.selectNodeContents(item.lastChild)
+          const [box, text] = [item.querySelector('input').getBoundingClientRect(), words.getBoundingClientRect()]
+          return box.left < text.right && text.left < box.right
+        }).length`
+        expect(await page.evaluate(covered)).toBe(0)
       },
     ],
     [
@@ -221,6 +281,8 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
       'an approval',
       async () => {
         await button('Close').click()
+        // Whoever came by keys goes on from where the dialog was asked for.
+        expect(await page.locator(':focus').getAttribute('aria-label')).toBe('More')
         await open('write')
         const card = page.getByRole('form', { name: 'May Write run?' })
         await seen(card.locator('.added').first())
@@ -241,6 +303,36 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
         await seen(page.locator('.tool.refused').getByText('The person refused this call.'))
         expect(await page.locator('.tool').getByText('Error', { exact: true }).count()).toBe(0)
         await page.getByRole('form').filter({ hasText: 'Refuse' }).waitFor({ state: 'detached' })
+        await expect.poll(() => page.locator(':focus').getAttribute('id')).toBe('transcript')
+      },
+    ],
+    [
+      'long words',
+      async () => {
+        await Promise.all([
+          run(runner.url, runInput('long', 'long')),
+          asking('which', 'which'),
+          asking('deep', 'deep'),
+        ])
+        await open('long')
+        // What is cut in the line of a call stands below it.
+        await seen(page.getByLabel('url', { exact: true }).getByText(LONG_URL))
+      },
+    ],
+    [
+      'a question in long words',
+      async () => {
+        await open('which')
+        await seen(page.getByRole('group', { name: `Which ${WORD}?` }))
+      },
+    ],
+    [
+      'an approval of an edit deep in folders',
+      async () => {
+        await open('deep')
+        const path = page.getByRole('form', { name: 'May Write run?' }).locator('.path')
+        await seen(path)
+        expect(await path.evaluate(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth)).toBe(true)
       },
     ],
     [
@@ -267,6 +359,17 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
         await page.context().setOffline(true)
         await seen(page.getByText(/^Connection lost\./))
         await seen(lastRun().getByText('unknown', { exact: true }))
+        expect(await page.locator('#status').textContent()).toBe('The connection to the runner is lost.')
+        // A screen reader does not count the seconds aloud.
+        expect(
+          await page
+            .locator('[role=status], [role=alert]')
+            .filter({ hasText: / \d+ s/ })
+            .count(),
+        ).toBe(0)
+        await button('Files').click()
+        await seen(page.getByRole('dialog').getByText('The runner does not answer.'))
+        await page.keyboard.press('Escape')
       },
     ],
     [
@@ -383,6 +486,14 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
       'send',
     ]
     expect(names.filter((name) => order.includes(name))).toEqual(order)
+  })
+
+  test('the text is as large as the reader has set it in the browser', async () => {
+    const size = 'parseFloat(getComputedStyle(document.body).fontSize)'
+    const before = Number(await page.evaluate(size))
+    await page.evaluate("document.documentElement.style.fontSize = '200%'")
+    expect(await page.evaluate(size)).toBe(before * 2)
+    await page.evaluate("document.documentElement.style.fontSize = ''")
   })
 
   test('who wants less motion gets none', async () => {

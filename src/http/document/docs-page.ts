@@ -210,7 +210,7 @@ const text = escapeHtml
 const STYLE = `
 :root{color-scheme:light dark;--line:light-dark(#d9dde3,#343a44);--soft:light-dark(#f5f6f8,#20242b);--dim:light-dark(#59616d,#9aa4b2);--link:light-dark(#0b57d0,#8ab4f8)}
 *{box-sizing:border-box}
-body{margin:0;font:15px/1.5 system-ui,sans-serif;background:light-dark(#fff,#16191e);color:light-dark(#1b1f24,#e3e6ea)}
+body{margin:0;font:.9375rem/1.5 system-ui,sans-serif;background:light-dark(#fff,#16191e);color:light-dark(#1b1f24,#e3e6ea)}
 header,main{max-width:64rem;margin:auto;padding:0 1.25rem}
 h1{font-size:1.7rem;margin:1.6rem 0 .3rem}h2{font-size:1.2rem;margin:2rem 0 .6rem}h3{font-size:.8rem;margin:1.1rem 0 .3rem;color:var(--dim)}
 small{color:var(--dim);font-weight:400}header p{max-width:46rem;color:var(--dim)}
@@ -222,13 +222,13 @@ summary{display:flex;flex-wrap:wrap;gap:.3rem .9rem;align-items:baseline;padding
 summary code{min-width:17rem}
 summary span{color:var(--dim);flex:1 1 20rem}summary b{min-width:4.2rem;font-size:.78rem}
 .get,.good{color:light-dark(#0a6b3d,#6fd3a0)}.post{color:light-dark(#0b57d0,#8ab4f8)}.put{color:light-dark(#8a5300,#f0b35e)}.delete,.bad{color:light-dark(#b3261e,#f2938c)}
-code,pre{font:13px/1.45 ui-monospace,monospace}pre{background:var(--soft);border-radius:6px;padding:.7rem .9rem;margin:.4rem 0;overflow:auto;max-height:26rem}
+code,pre{font:.8125rem/1.45 ui-monospace,monospace}pre{background:var(--soft);border-radius:6px;padding:.7rem .9rem;margin:.4rem 0;overflow:auto;max-height:26rem}
 table{border-collapse:collapse;width:100%}td{border-top:1px solid var(--line);padding:.35rem .8rem .35rem 0;vertical-align:top;overflow-wrap:anywhere}td:first-child{width:9rem}
 #search{width:100%;margin:.9rem 0 0;padding:.45rem .8rem;font:inherit;color:inherit;background:var(--soft);border:1px solid var(--line);border-radius:6px}[hidden]{display:none}
 .try{display:grid;gap:.4rem;justify-items:start}.try label{display:block;width:100%;font-size:.85rem;color:var(--dim)}
-.try input,.try textarea{display:block;width:100%;font:13px/1.45 ui-monospace,monospace;color:inherit;background:var(--soft);border:1px solid var(--line);border-radius:6px;padding:.35rem .6rem}
+.try input,.try textarea{display:block;width:100%;font:.8125rem/1.45 ui-monospace,monospace;color:inherit;background:var(--soft);border:1px solid var(--line);border-radius:6px;padding:.35rem .6rem}
 .try button{font:inherit;padding:.25rem 1rem;border-radius:6px;border:1px solid var(--line);background:var(--soft);color:inherit;cursor:pointer}
-.try output{display:block;width:100%;white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.45 ui-monospace,monospace;max-height:24rem;overflow:auto}
+.try output{display:block;width:100%;white-space:pre-wrap;overflow-wrap:anywhere;font:.8125rem/1.45 ui-monospace,monospace;max-height:24rem;overflow:auto}
 td p{margin:.2rem 0}.in{white-space:nowrap}
 `
 

@@ -137,6 +137,14 @@ export function summarise(shape: ToolShape): string {
   }
 }
 
+/** Characters of a line that the head of a call shows to its end. */
+const HEAD_CHARS_MAX = 200
+
+/** Whether what the line says is shown below it too, so that the line may be cut. */
+export function isRepeated(shape: ToolShape): boolean {
+  return shape.kind === 'command' || (shape.kind === 'other' && shape.about.length > HEAD_CHARS_MAX)
+}
+
 /** The name as people read it: a tool of an MCP server without the prefix, its server behind it. */
 export function shownTool(tool: string): string {
   const [, server, name] = /^mcp__(.+?)__(.+)$/.exec(tool) ?? []

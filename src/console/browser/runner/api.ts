@@ -5,11 +5,16 @@ import { toObject, toText } from '../model/fields.ts'
 declare function fetchSignedIn(url: string, options?: RequestInit): Promise<Response>
 
 /** The runner of this page. The path of the page is kept, since a proxy may serve the runner below one. */
-export const runner = new Runner({ url: new URL('.', location.href), fetch: fetchSignedIn })
+export const runner = new Runner({ url: new URL('.', location.href), fetch: fetchAny })
 
-/** Returns the answer, whatever its status. */
+/** Returns the answer, whatever its status. @throws {Error} with words for a person when there is none. */
 export async function fetchAny(path: string, options: RequestInit): Promise<Response> {
-  return await fetchSignedIn(path, options)
+  try {
+    return await fetchSignedIn(path, options)
+  } catch (cause) {
+    // Each browser has other words for it, and each means its own function: "Failed to fetch".
+    throw cause instanceof TypeError ? new Error('The runner does not answer.', { cause }) : cause
+  }
 }
 
 /** Starts a run; its events come over the thread's own stream. */

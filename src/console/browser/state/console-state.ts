@@ -31,7 +31,7 @@ export class ConsoleState {
   loss: Loss | undefined
   /** Prompts that were sent from here. With each one the transcript goes to its end. */
   sends = 0
-  /** The last news of the open thread's run, for a screen reader. */
+  /** The last news of the connection or of the open thread's run, for a screen reader. */
   said = ''
   /** The thread that the page's address names, which may not be there yet. */
   #wanted: string | undefined
@@ -206,7 +206,7 @@ export class ConsoleState {
       if (this.loss !== undefined) void this.#poll.now()
       this.#regain()
     } else if (link.state === 'lost') {
-      this.loss = { reason: link.reason, retryAt: Date.now() + link.retryMs }
+      this.#lose({ reason: link.reason, retryAt: Date.now() + link.retryMs })
     }
     this.#onChange()
   }
@@ -224,15 +224,21 @@ export class ConsoleState {
       const reason = wordsOf(error)
       // A refusal is an answer, so the runner is there.
       if (!(error instanceof Refusal) || error.status >= 500)
-        this.loss = { reason, retryAt: Date.now() + LIST_MS }
+        this.#lose({ reason, retryAt: Date.now() + LIST_MS })
     }
     this.#onChange()
+  }
+
+  #lose(loss: Loss): void {
+    this.loss = loss
+    this.said = 'The connection to the runner is lost.'
   }
 
   /** The connection is there again. It may be another runner by now, or one that is set up in another way. */
   #regain(): void {
     if (this.loss === undefined) return
     this.loss = undefined
+    this.said = 'The connection is back.'
     void this.check()
   }
 

@@ -5,6 +5,7 @@ import type { Interrupt } from '../model/thread-shapes.ts'
 import { shownTool } from '../model/tool-shape.ts'
 import { ApprovalCard } from './approval-card.tsx'
 import { ElicitationCard } from './elicitation-card.tsx'
+import { Problem } from './problem.tsx'
 import { QuestionCard } from './question-card.tsx'
 import { type Send, useUi } from './ui.ts'
 import { useProblem } from './use-problem.ts'
@@ -26,19 +27,10 @@ function Card({ interrupt }: { interrupt: Interrupt }): VNode {
   const ui = useUi()
   const { problem, isBusy, attempt } = useProblem()
   const card = useRef<HTMLFormElement>(null)
-  const isSent = useRef(false)
   useEffect(() => {
     if (isFree(document.activeElement)) card.current?.focus()
-    return () => {
-      // The next key is for the page, and not for a prompt that nobody asked for.
-      if (isSent.current && isFree(document.activeElement)) document.getElementById('transcript')?.focus()
-    }
   }, [])
-  const send: Send = (entry) =>
-    attempt(async () => {
-      await ui.answer({ interruptId: id, ...entry })
-      isSent.current = true
-    })
+  const send: Send = (entry) => attempt(() => ui.answer({ interruptId: id, ...entry }))
   const title = titleOf(interrupt)
   return (
     <form
@@ -61,11 +53,7 @@ function Card({ interrupt }: { interrupt: Interrupt }): VNode {
           <ApprovalCard interrupt={interrupt} send={send} />
         )}
       </fieldset>
-      {problem !== '' && (
-        <p class="bad" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem words={problem} />
     </form>
   )
 }

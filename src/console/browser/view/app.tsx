@@ -14,6 +14,7 @@ import { ThreadList } from './thread-list.tsx'
 import { TranscriptView } from './transcript.tsx'
 import { UiContext } from './ui.ts'
 import { useDrop } from './use-drop.ts'
+import { useFocus } from './use-focus.ts'
 import { useKeys } from './use-keys.ts'
 import { usePopovers } from './use-popovers.ts'
 import { Welcome } from './welcome.tsx'
@@ -41,6 +42,7 @@ export function App({ state }: { state: ConsoleState }): VNode {
     state.newThread()
     composer.current?.focus()
   }
+  useFocus()
   usePopovers()
   useDrop((files) => composer.current?.attach(files))
   useKeys({

@@ -4,7 +4,7 @@ import type { Loss } from '../state/console-state.ts'
 
 const TICK_MS = 500
 
-/** Says that the connection is lost, with a countdown. No other place does. */
+/** Says that the connection is lost, with a countdown. It is no live region: whoever listens would hear every second. */
 export function Banner({ loss, onRetry }: { loss: Loss | undefined; onRetry(): void }): VNode | null {
   const [now, setNow] = useState(Date.now())
   const isLost = loss !== undefined
@@ -16,7 +16,7 @@ export function Banner({ loss, onRetry }: { loss: Loss | undefined; onRetry(): v
   if (loss === undefined) return null
   const seconds = Math.max(0, Math.ceil((loss.retryAt - now) / 1000))
   return (
-    <div class="banner" role="status">
+    <div class="banner">
       <p title={loss.reason}>
         <b>Connection lost.</b> What you see may be old; trying again{seconds > 0 ? ` in ${seconds} s` : ''}…
       </p>

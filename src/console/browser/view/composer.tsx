@@ -8,6 +8,7 @@ import { wordsOf } from '../model/words-of.ts'
 import { runner, startRun } from '../runner/api.ts'
 import { readFile } from '../runner/read-file.ts'
 import type { Drafts } from '../state/drafts.ts'
+import { Problem } from './problem.tsx'
 import { type QueueActions, QueueView } from './queue-view.tsx'
 import { RunChoiceFields } from './run-choices.tsx'
 
@@ -135,11 +136,7 @@ export function Composer(props: ComposerProps): VNode {
           </button>
         </div>
       </div>
-      {problem !== '' && (
-        <p class="bad" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem words={problem} />
     </form>
   )
 }
@@ -158,8 +155,8 @@ function AttachedList({ files, onRemove }: AttachedListProps): VNode | null {
   if (files.length === 0) return null
   return (
     <ul class="attached" aria-label="Attached files">
-      {files.map((file, index) => (
-        <li key={`${index} ${file.name}`} class="chip">
+      {files.map((file) => (
+        <li class="chip">
           {file.name}{' '}
           <button
             type="button"

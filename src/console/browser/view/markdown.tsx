@@ -76,7 +76,7 @@ function toNode(node: Nodes, around: Around): ComponentChild {
       return h(node.ordered === true ? 'ol' : 'ul', { dir: 'auto', start: node.start ?? undefined }, inside())
     case 'listItem':
       return (
-        <li class={typeof node.checked === 'boolean' ? 'task' : ''}>
+        <li {...(typeof node.checked === 'boolean' ? { class: 'task', dir: 'auto' } : {})}>
           {typeof node.checked === 'boolean' && (
             <input
               type="checkbox"

@@ -1,6 +1,7 @@
 import type { VNode } from 'preact'
 import { useState } from 'preact/hooks'
 import type { Choice, Interrupt } from '../model/thread-shapes.ts'
+import { Problem } from './problem.tsx'
 import type { Send } from './ui.ts'
 
 interface Given {
@@ -42,11 +43,7 @@ export function QuestionCard({
           onChange={(next) => setGiven(given.map((one, at) => (at === index ? next : one)))}
         />
       ))}
-      {problem !== '' && (
-        <p class="bad" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem words={problem} />
       <div class="row-of-buttons">
         <button type="button" class="primary" onClick={answer}>
           Answer

@@ -1,6 +1,7 @@
 import type { VNode } from 'preact'
 import { movable, movedUp } from '../model/queue-order.ts'
 import type { QueuedShape } from '../model/thread-shapes.ts'
+import { Problem } from './problem.tsx'
 import { useProblem } from './use-problem.ts'
 
 export interface QueueActions {
@@ -30,16 +31,18 @@ export function QueueView({ queue, actions }: QueueViewProps): VNode | null {
               <span class="words" title={name}>
                 {name}
               </span>
-              <button
-                type="button"
-                class="quiet"
-                aria-label={`Run earlier: ${name}`}
-                title="Run earlier"
-                disabled={isBusy || earlier === undefined}
-                onClick={() => attempt(() => actions.orderQueue(earlier ?? []))}
-              >
-                ↑
-              </button>
+              {earlier !== undefined && (
+                <button
+                  type="button"
+                  class="quiet"
+                  aria-label={`Run earlier: ${name}`}
+                  title="Run earlier"
+                  disabled={isBusy}
+                  onClick={() => attempt(() => actions.orderQueue(earlier))}
+                >
+                  ↑
+                </button>
+              )}
               <button
                 type="button"
                 class="quiet"
@@ -54,11 +57,7 @@ export function QueueView({ queue, actions }: QueueViewProps): VNode | null {
           )
         })}
       </ol>
-      {problem !== '' && (
-        <p class="bad" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem words={problem} />
     </details>
   )
 }

@@ -1,4 +1,5 @@
 import type { VNode } from 'preact'
+import { Problem } from './problem.tsx'
 import { useProblem } from './use-problem.ts'
 
 /** A button that downloads something, with the reason beside it when that fails. */
@@ -9,11 +10,7 @@ export function SaveButton({ label, save }: { label: string; save(): Promise<voi
       <button type="button" class="quiet" onClick={() => attempt(save)}>
         {label}
       </button>
-      {problem !== '' && (
-        <span class="bad" role="alert">
-          {problem}
-        </span>
-      )}
+      <Problem words={problem} />
     </span>
   )
 }

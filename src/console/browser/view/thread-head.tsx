@@ -9,6 +9,8 @@ import { toJson, toMarkdown } from '../model/transcript-file.ts'
 import { saveFile } from '../runner/save.ts'
 import { DiffView } from './diff-view.tsx'
 import { Modal } from './modal.tsx'
+import { Problem } from './problem.tsx'
+import { closePopover } from './use-popovers.ts'
 import { useProblem } from './use-problem.ts'
 
 interface ThreadHeadProps {
@@ -78,11 +80,7 @@ export function ThreadHead(props: ThreadHeadProps): VNode {
       <p id="thread-facts" class="dim">
         {isListed && factsLine(facts, threadId)}
       </p>
-      {problem !== '' && (
-        <p class="bad" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem words={problem} />
     </div>
   )
 }
@@ -121,17 +119,16 @@ function ThreadMenu({
   onForget,
   onFind,
 }: ThreadHeadProps & { title: string; onFind(): void }): VNode {
-  const menu = useRef<HTMLDetailsElement>(null)
   const [asked, setAsked] = useState<'changes' | 'renaming' | 'forgetting'>()
   const { problem, attempt } = useProblem()
   const press = (act: () => void) => (): void => {
-    if (menu.current !== null) menu.current.open = false
+    closePopover()
     act()
   }
   const save = (ending: string, text: string): void => saveFile(`${threadId}.${ending}`, new Blob([text]))
   return (
     <Fragment>
-      <details class="menu popover" ref={menu}>
+      <details class="menu popover">
         <summary aria-label="More">⋯</summary>
         <div class="panel">
           <button type="button" class="narrow" onClick={press(onFind)}>
@@ -154,11 +151,7 @@ function ThreadMenu({
           </button>
         </div>
       </details>
-      {problem !== '' && (
-        <p class="bad" role="alert">
-          {problem}
-        </p>
-      )}
+      <Problem words={problem} />
       {asked === 'changes' && (
         <Modal label="Edits of this thread" isWide onClose={() => setAsked(undefined)}>
           <Changes runs={runs} rev={rev} />

@@ -5,6 +5,7 @@ import type { ToolItem } from '../model/model.ts'
 import { asTerminal, withSeen } from '../model/text-lines.ts'
 import {
   argumentsOf,
+  isRepeated,
   shownTool,
   splitExitCode,
   summarise,
@@ -58,7 +59,9 @@ export function ToolView({ item, isKnown, children }: ToolProps): VNode {
         {shape?.kind === 'edit' ? (
           <PathLine path={shape.path} />
         ) : (
-          <code class="about">{shape === undefined ? '' : withSeen(summarise(shape))}</code>
+          <code class={shape !== undefined && isRepeated(shape) ? 'about repeated' : 'about'}>
+            {shape === undefined ? '' : withSeen(summarise(shape))}
+          </code>
         )}
         {beganAt !== undefined && endedAt !== undefined && (
           <span class="time">{formatDuration(endedAt - beganAt)}</span>
@@ -96,7 +99,8 @@ interface CallViewProps {
 
 /** Shows a call as what it is: a diff, a command, a list. Whoever has to answer for it sees all of it. */
 export function CallView({ shape, isNamed = false }: CallViewProps): VNode {
-  const rest = Object.entries(shape.rest).filter(([, value]) => !(isNamed && value === summarise(shape)))
+  const told = isNamed && !isRepeated(shape) ? summarise(shape) : undefined
+  const rest = Object.entries(shape.rest).filter(([, value]) => value !== told)
   return (
     <Fragment>
       <Shown shape={shape} isNamed={isNamed} />

@@ -2,15 +2,23 @@ import { useEffect } from 'preact/hooks'
 
 const OPEN = 'details.popover[open]'
 
-/** Closes a popover by a press outside of it. */
+/** Closes a popover by a press outside of it, and when the focus goes on from it. */
 export function usePopovers(): void {
   useEffect(() => {
     const press = ({ target }: PointerEvent): void => {
       for (const popover of document.querySelectorAll(OPEN))
         if (!(target instanceof Node && popover.contains(target))) close(popover)
     }
+    const leave = ({ target, relatedTarget: next }: FocusEvent): void => {
+      const popover = target instanceof Element ? target.closest(OPEN) : null
+      if (popover !== null && next instanceof Node && !popover.contains(next)) close(popover)
+    }
     document.addEventListener('pointerdown', press)
-    return () => document.removeEventListener('pointerdown', press)
+    document.addEventListener('focusout', leave)
+    return () => {
+      document.removeEventListener('pointerdown', press)
+      document.removeEventListener('focusout', leave)
+    }
   }, [])
 }
 
