@@ -5,7 +5,7 @@ import type { Interrupt } from '../model/thread-shapes.ts'
 import { shownTool } from '../model/tool-shape.ts'
 import { ApprovalCard } from './approval-card.tsx'
 import { ElicitationCard } from './elicitation-card.tsx'
-import { Problem } from './problem.tsx'
+import { ProblemText } from './problem-text.tsx'
 import { QuestionCard } from './question-card.tsx'
 import { type Send, useUi } from './ui.ts'
 import { useProblem } from './use-problem.ts'
@@ -53,7 +53,7 @@ function Card({ interrupt }: { interrupt: Interrupt }): VNode {
           <ApprovalCard interrupt={interrupt} send={send} />
         )}
       </fieldset>
-      <Problem words={problem} />
+      <ProblemText words={problem} />
     </form>
   )
 }

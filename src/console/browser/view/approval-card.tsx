@@ -4,7 +4,7 @@ import { isObject, type Json } from '../model/fields.ts'
 import type { Interrupt } from '../model/thread-shapes.ts'
 import { shownTool, toolShapeOf } from '../model/tool-shape.ts'
 import { Markdown } from './markdown.tsx'
-import { Problem } from './problem.tsx'
+import { ProblemText } from './problem-text.tsx'
 import { CallView } from './tool-view.tsx'
 import type { Send } from './ui.ts'
 import { useCardKeys } from './use-keys.ts'
@@ -58,7 +58,7 @@ export function ApprovalCard({
           />
         </details>
       )}
-      <Problem words={problem} />
+      <ProblemText words={problem} />
       <div class={areKeysOn ? 'row-of-buttons keyed' : 'row-of-buttons'}>
         <button type="button" class="primary" onClick={() => allow(false)}>
           {isPlan ? 'Go ahead' : 'Allow once'} <kbd>y</kbd>

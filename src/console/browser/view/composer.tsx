@@ -8,7 +8,7 @@ import { wordsOf } from '../model/words-of.ts'
 import { runner, startRun } from '../runner/api.ts'
 import { readFile } from '../runner/read-file.ts'
 import type { Drafts } from '../state/drafts.ts'
-import { Problem } from './problem.tsx'
+import { ProblemText } from './problem-text.tsx'
 import { type QueueActions, QueueView } from './queue-view.tsx'
 import { RunChoiceFields } from './run-choices.tsx'
 
@@ -136,7 +136,7 @@ export function Composer(props: ComposerProps): VNode {
           </button>
         </div>
       </div>
-      <Problem words={problem} />
+      <ProblemText words={problem} />
     </form>
   )
 }

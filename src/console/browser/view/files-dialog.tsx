@@ -9,7 +9,7 @@ import { DiffView } from './diff-view.tsx'
 import { LineWindow } from './line-window.tsx'
 import { Modal } from './modal.tsx'
 import { PathLine } from './path-line.tsx'
-import { Problem } from './problem.tsx'
+import { ProblemText } from './problem-text.tsx'
 import { SaveButton } from './save-button.tsx'
 import { type Inquiry, useAsked } from './use-asked.ts'
 
@@ -46,7 +46,7 @@ export function FilesDialog({ onClose }: { onClose(): void }): VNode {
 function answered<T>(asked: Inquiry<T>, draw: (value: T) => ComponentChild): ComponentChild {
   if (asked.state === 'asking') return <p class="dim">Looking…</p>
   if (asked.state === 'here') return draw(asked.value)
-  return <Problem words={asked.reason} />
+  return <ProblemText words={asked.reason} />
 }
 
 function Changed(): VNode {

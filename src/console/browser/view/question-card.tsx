@@ -1,7 +1,7 @@
 import type { VNode } from 'preact'
 import { useState } from 'preact/hooks'
 import type { Choice, Interrupt } from '../model/thread-shapes.ts'
-import { Problem } from './problem.tsx'
+import { ProblemText } from './problem-text.tsx'
 import type { Send } from './ui.ts'
 
 interface Given {
@@ -43,7 +43,7 @@ export function QuestionCard({
           onChange={(next) => setGiven(given.map((one, at) => (at === index ? next : one)))}
         />
       ))}
-      <Problem words={problem} />
+      <ProblemText words={problem} />
       <div class="row-of-buttons">
         <button type="button" class="primary" onClick={answer}>
           Answer

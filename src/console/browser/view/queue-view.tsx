@@ -1,7 +1,7 @@
 import type { VNode } from 'preact'
 import { movable, movedUp } from '../model/queue-order.ts'
 import type { QueuedShape } from '../model/thread-shapes.ts'
-import { Problem } from './problem.tsx'
+import { ProblemText } from './problem-text.tsx'
 import { useProblem } from './use-problem.ts'
 
 export interface QueueActions {
@@ -57,7 +57,7 @@ export function QueueView({ queue, actions }: QueueViewProps): VNode | null {
           )
         })}
       </ol>
-      <Problem words={problem} />
+      <ProblemText words={problem} />
     </details>
   )
 }

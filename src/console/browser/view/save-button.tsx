@@ -1,5 +1,5 @@
 import type { VNode } from 'preact'
-import { Problem } from './problem.tsx'
+import { ProblemText } from './problem-text.tsx'
 import { useProblem } from './use-problem.ts'
 
 /** A button that downloads something, with the reason beside it when that fails. */
@@ -10,7 +10,7 @@ export function SaveButton({ label, save }: { label: string; save(): Promise<voi
       <button type="button" class="quiet" onClick={() => attempt(save)}>
         {label}
       </button>
-      <Problem words={problem} />
+      <ProblemText words={problem} />
     </span>
   )
 }

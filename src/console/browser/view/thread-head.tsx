@@ -9,7 +9,7 @@ import { toJson, toMarkdown } from '../model/transcript-file.ts'
 import { saveFile } from '../runner/save.ts'
 import { DiffView } from './diff-view.tsx'
 import { Modal } from './modal.tsx'
-import { Problem } from './problem.tsx'
+import { ProblemText } from './problem-text.tsx'
 import { closePopover } from './use-popovers.ts'
 import { useProblem } from './use-problem.ts'
 
@@ -80,7 +80,7 @@ export function ThreadHead(props: ThreadHeadProps): VNode {
       <p id="thread-facts" class="dim">
         {isListed && factsLine(facts, threadId)}
       </p>
-      <Problem words={problem} />
+      <ProblemText words={problem} />
     </div>
   )
 }
@@ -151,7 +151,7 @@ function ThreadMenu({
           </button>
         </div>
       </details>
-      <Problem words={problem} />
+      <ProblemText words={problem} />
       {asked === 'changes' && (
         <Modal label="Edits of this thread" isWide onClose={() => setAsked(undefined)}>
           <Changes runs={runs} rev={rev} />
