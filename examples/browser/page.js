@@ -56,10 +56,21 @@ async function follow() {
     byId('log').append(line)
     line.scrollIntoView({ block: 'nearest' })
   }
+  source.onopen = () => complain({ message: '' })
   // The ticket is used up. A new one goes on behind the last event seen.
   source.onerror = () => {
     source.close()
-    setTimeout(() => follow().catch(complain), 1000)
+    setTimeout(followAgain, 1000)
+  }
+}
+
+async function followAgain() {
+  try {
+    await follow()
+  } catch (error) {
+    complain(error)
+    // Nobody answered: the runner starts again, or the network is away. A refusal would be the same the next time.
+    if (error instanceof TypeError) setTimeout(followAgain, 1000)
   }
 }
 
@@ -95,6 +106,7 @@ byId('ask').onsubmit = async (event) => {
   const prompt = byId('ask').querySelector('input')
   agent.addMessage({ id: crypto.randomUUID(), role: 'user', content: prompt.value })
   prompt.value = ''
+  complain({ message: '' })
   byId('stop').disabled = false
   try {
     await agent.runAgent(

@@ -15,6 +15,7 @@ describe.skipIf(reason !== undefined)(`examples/browser (${reason ?? 'its packag
   let example: Example
   let browser: Browser
   let watched: Watched
+  let env: Record<string, string>
 
   beforeAll(async () => {
     // The runner has to know the page's origin before the page can know the runner's.
@@ -27,7 +28,8 @@ describe.skipIf(reason !== undefined)(`examples/browser (${reason ?? 'its packag
         ],
       },
     })
-    runner = await bench.start({ AGUI_TOKEN: TOKEN, AGUI_ALLOWED_ORIGINS: `http://127.0.0.1:${port}` })
+    env = { AGUI_TOKEN: TOKEN, AGUI_ALLOWED_ORIGINS: `http://127.0.0.1:${port}` }
+    runner = await bench.start(env)
     ;[example, browser] = await Promise.all([startExample('browser', runner.url, { port }), openBrowser()])
     watched = await openPage(browser)
   })
@@ -76,5 +78,14 @@ describe.skipIf(reason !== undefined)(`examples/browser (${reason ?? 'its packag
     ])
       await shows(words)
     expect(watched.problems.filter((problem) => !/status of 401/.test(problem))).toEqual([])
+    watched.problems.splice(0)
+
+    // A runner that is started again finds its readers again.
+    await runner.stop('SIGKILL')
+    await page.getByRole('alert').filter({ hasText: 'Failed to fetch' }).waitFor()
+    runner = await bench.start({ ...env, AGUI_PORT: new URL(runner.url).port })
+    await run(runner.url, runInput(threadId, 'after a restart'), { authorization: `Bearer ${TOKEN}` })
+    await expect.poll(() => ends.count()).toBe(4)
+    expect(watched.problems.filter((problem) => !/net::ERR_/.test(problem))).toEqual([])
   })
 })

@@ -78,7 +78,7 @@ export class Run implements AsyncIterable<LogRecord> {
     }
   }
 
-  /** Reads to the end. Returns the assistant's text, without that of subagents. */
+  /** Reads to the end. Returns the assistant's text, without that of subagents; `end` says whether the run failed. */
   async text(): Promise<string> {
     let text = ''
     for await (const { event } of this)
