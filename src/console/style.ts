@@ -17,7 +17,7 @@ body{margin:0;background:var(--page);color:var(--text);font:.9375rem/1.55 var(--
 #console{height:100%}
 .page{display:grid;grid:auto minmax(0,1fr)/18rem minmax(0,1fr);height:100dvh}
 h1,h2,h3,h4,h5,p,ul,ol,dl,dd,figure{margin:0}ul,ol{padding:0}
-h1{font-size:.95rem;font-weight:650;letter-spacing:-.01em;flex:1;white-space:nowrap}
+header h1{font-size:.95rem;font-weight:650;letter-spacing:-.01em;flex:1;white-space:nowrap}
 h2{font-size:1.05rem;font-weight:650;letter-spacing:-.01em}
 h3{font-size:.95rem;font-weight:650}h4,h5{font-size:.8rem;font-weight:600}
 a{color:var(--accent);text-underline-offset:2px}
@@ -52,6 +52,8 @@ nav>*{flex:none}
 #thread-list a{display:block;padding:.5rem .65rem;border-radius:8px;color:inherit;text-decoration:none}
 #thread-list a:hover{background:var(--line)}
 #thread-list a[aria-current]{background:var(--raised);box-shadow:0 0 0 1px var(--line),inset 3px 0 var(--accent)}
+/* The system's colours stand in for shadows and backgrounds, so that the open thread would look like the others. */
+@media(forced-colors:active){#thread-list a[aria-current]{border-left:4px solid}}
 .name,#thread-name{unicode-bidi:plaintext}.name{display:block;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;font-size:.9rem;font-weight:500}
 nav .facts{display:flex;justify-content:space-between;gap:.5rem;font-size:.78rem;margin-top:.1rem}
 
@@ -85,7 +87,7 @@ kbd{border:1px solid var(--edge);border-bottom-width:2px;border-radius:4px;paddi
 @media(max-width:46rem){
 #find{order:-1;width:100%!important}#thread .buttons:has(#find:not(.wide)){flex-wrap:wrap;justify-content:flex-end;flex-basis:100%}
 .page{grid-template-columns:minmax(0,1fr)}
-#show-threads{display:block}.wide{display:none!important}header{flex-wrap:wrap;gap:0 .4rem;padding:.4rem .75rem}#show-threads{white-space:nowrap}h1{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}#readiness{flex:1 1 0;min-width:min-content}
+#show-threads{display:block}.wide{display:none!important}header{flex-wrap:wrap;gap:0 .4rem;padding:.4rem .75rem}#show-threads{white-space:nowrap}header h1{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}#readiness{flex:1 1 0;min-width:min-content}
 nav{display:none;grid-row:2;grid-column:1;z-index:2;border-right:0}.list nav{display:flex}.list main{visibility:hidden}main{grid-row:2;grid-column:1}
 #thread{padding:.5rem .75rem}#thread-name{font-size:.95rem;max-width:min(50vw,20rem)}.banner{padding-inline:.75rem}
 #readiness,.menu{position:static}#readiness>summary>.good:first-child:not(:only-child){display:none}.panel{left:1rem;right:1rem;top:3.2rem;width:auto}.menu>.panel{left:auto;top:2.8rem}

@@ -6,7 +6,8 @@ export const SIGN_IN_STYLE = `
 #sign-in{max-width:26rem;margin:4rem auto;padding:0 1.25rem;font:.9375rem/1.5 system-ui,sans-serif}
 #sign-in[hidden]{display:none}#sign-in h1{font-size:1.25rem;margin:0 0 1rem}#sign-in label{display:block;font-weight:600}
 #sign-in div{display:flex;gap:.5rem;margin:.5rem 0}
-#sign-in input{flex:1;min-width:0;font:inherit;padding:.35rem .6rem}#sign-in button{font:inherit;padding:.35rem .9rem}
+#sign-in input{flex:1;min-width:0;padding:.35rem .6rem}#sign-in button{padding:.35rem .9rem;cursor:pointer}
+#sign-in :is(input,button){font:inherit;color:inherit;background:light-dark(#f6f7f9,#20242a);border:1px solid light-dark(#8a929c,#7b8490);border-radius:7px}
 #sign-in p{margin:.3rem 0}#sign-in [role=alert]{color:light-dark(#b3261e,#f2938c);min-height:1.5em}
 `
 

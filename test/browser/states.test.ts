@@ -496,6 +496,14 @@ describe.skipIf(reason !== undefined)(`states of the console (${reason ?? 'Chrom
     await page.evaluate("document.documentElement.style.fontSize = ''")
   })
 
+  test('in the colours of the system the open thread is still told apart', async () => {
+    const edge = "getComputedStyle(document.querySelector('#thread-list [aria-current]')).borderLeftWidth"
+    expect(await page.evaluate(edge)).toBe('0px')
+    await page.emulateMedia({ forcedColors: 'active' })
+    expect(await page.evaluate(edge)).toBe('4px')
+    await page.emulateMedia({ forcedColors: 'none' })
+  })
+
   test('who wants less motion gets none', async () => {
     await open('motion')
     await say('wait')
