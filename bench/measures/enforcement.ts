@@ -11,7 +11,7 @@ import { parsePolicy } from '../../src/policy/read/load.ts'
 import { dialAddress } from '../../src/sandbox/egress/upstream.ts'
 import { createEnforcement, type Enforcement } from '../../src/sandbox/enforcement.ts'
 import { createAuthority } from '../../src/tunnel/authority.ts'
-import { listen } from '../../test/support/ports.ts'
+import { listenOnFreePort } from '../../test/support/ports.ts'
 import type { Measure, Row } from '../support/measure.ts'
 import { compare, interleave, type Pair, spreadOf } from '../support/statistics.ts'
 import type { Workshop } from '../support/workshop.ts'
@@ -154,7 +154,7 @@ async function openWorld(folder: string): Promise<World> {
     { SNICallback: (name, done) => done(null, authority.contextFor(name)) },
     (_request, response) => void response.end('END\n'),
   )
-  const port = await listen(upstream)
+  const port = await listenOnFreePort(upstream)
   const proxy = createServer((client) => {
     client.on('error', () => client.destroy())
     client.once('data', () => {
@@ -169,7 +169,7 @@ async function openWorld(folder: string): Promise<World> {
   const authorityFile = join(folder, 'authority.pem')
   writeFileSync(authorityFile, authority.pem)
   return {
-    proxyUrl: `http://127.0.0.1:${await listen(proxy)}`,
+    proxyUrl: `http://127.0.0.1:${await listenOnFreePort(proxy)}`,
     authorityFile,
     authorityPem: authority.pem,
     port,

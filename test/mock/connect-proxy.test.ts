@@ -3,12 +3,12 @@ import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { createServer as createTcpServer, type Server } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import type { MockGateway } from '../../src/mock/mock-gateway.ts'
-import { listen } from '../support/ports.ts'
+import { listenOnFreePort } from '../support/ports.ts'
 import { connectTo, soon, startGateway, toBody, toPost, toRequest } from './edge-client.ts'
 
 async function serve(server: Server): Promise<number> {
   onTestFinished(() => void server.close())
-  return await listen(server)
+  return await listenOnFreePort(server)
 }
 
 const allowAll = (): { allow: boolean; reason: string } => ({ allow: true, reason: '' })
