@@ -15,7 +15,7 @@ const scalar =
   <const T extends string>(type: T) =>
   (id: number) => ({ type, id })
 
-export const text = scalar('string')
+export const string = scalar('string')
 export const bytes = scalar('bytes')
 export const bool = scalar('bool')
 export const double = scalar('double')

@@ -1,15 +1,24 @@
 import { z } from 'zod'
-import { int32, int64, loadService, type Method, method, TIMESTAMP, text, time } from '../grpc/definition.ts'
+import {
+  int32,
+  int64,
+  loadService,
+  type Method,
+  method,
+  string,
+  TIMESTAMP,
+  time,
+} from '../grpc/definition.ts'
 
 const optional = <T extends object>(field: T) => ({ ...field, options: { proto3_optional: true } })
 
-const PUSH = { session_id: text(1), event_type: text(2), payload: text(3) }
+const PUSH = { session_id: string(1), event_type: string(2), payload: string(3) }
 const STORED = {
-  id: text(1),
-  session_id: text(2),
+  id: string(1),
+  session_id: string(2),
   seq: int64(3),
-  event_type: text(4),
-  payload: text(5),
+  event_type: string(4),
+  payload: string(5),
   created_at: time(6),
 }
 
@@ -19,7 +28,7 @@ const STORED = {
  */
 const SESSIONS = {
   PushSessionMessageRequest: { fields: PUSH },
-  WatchSessionMessagesRequest: { fields: { session_id: text(1), after_seq: int64(2) } },
+  WatchSessionMessagesRequest: { fields: { session_id: string(1), after_seq: int64(2) } },
   PushSessionEventRequest: {
     fields: { ...PUSH, completed_at: optional(time(4)), event_count: int32(5) },
   },
