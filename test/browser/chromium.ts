@@ -59,12 +59,15 @@ export interface Watched {
   requests: string[]
 }
 
-/** A page in a context of its own: nothing is kept from another test. */
+/**
+ * A page in a context of its own: nothing is kept from another test. Motion would be drawn by the processor, sixty times a second
+ * for as long as a run lasts.
+ */
 export async function openPage(
   browser: Browser,
   options: Parameters<Browser['newContext']>[0] = {},
 ): Promise<Watched> {
-  const page = await (await browser.newContext(options)).newPage()
+  const page = await (await browser.newContext({ reducedMotion: 'reduce', ...options })).newPage()
   const problems: string[] = []
   const requests: string[] = []
   page.on('console', (message) => {

@@ -1,5 +1,6 @@
-// The pages in a real browser, on the real server with the real Claude Code; one browser for all. How the states of the
-// console look is in states.test.ts.
+// The pages in a real browser, on the real server with the real Claude Code; one browser for all. What is of threads and
+// connections alone needs no Claude Code: there a scripted agent answers. How the states of the console look is in
+// states.test.ts.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Browser, Locator, Page } from 'playwright-core'
@@ -7,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Script } from '../../src/mock/script.ts'
 import { bodyOf, run, runInput } from '../support/client.ts'
 import { type Bench, type OpenRunner, openBench, type RunnerProcess } from '../support/runner.ts'
+import { openScriptedRunner, type ScriptedRunner } from '../support/scripted-runner.ts'
 import { axeFindings, contrastFindings } from './axe.ts'
 import { missingChromium, openBrowser, openPage, type Watched } from './chromium.ts'
 import { type Line, openLine } from './line.ts'
@@ -18,6 +20,16 @@ const LONG_LINES = 60
 const HUGE_LINES = 4000
 
 const bash = (command: string) => [{ tool: 'Bash', input: { command, description: 'run it' } }]
+
+const SCRIPTED: Script = {
+  rules: [
+    {
+      when: { prompt: 'gated (\\S+)' },
+      reply: [{ text: 'before' }, { gate: '{{1}}' }, { text: ' and after' }],
+    },
+    { reply: 'You said: {{prompt}}' },
+  ],
+}
 
 const SCRIPT: Script = {
   rules: [
@@ -110,6 +122,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
   let bench: Bench
   let runner: RunnerProcess
   let asking: OpenRunner
+  let scripted: ScriptedRunner
   let watched: Watched
   let line: Line | undefined
   /** Words of problems that the test itself makes. */
@@ -119,10 +132,16 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     bench = await openBench({ script: SCRIPT })
     writeFileSync(join(bench.workspace, 'hostile.html'), HOSTILE)
     const state = { PERMISSION_MODE: 'ask', RUNNER_STATE_DIR: join(bench.directory, 'asking') }
-    ;[browser, runner, asking] = await Promise.all([openBrowser(), bench.start(), bench.open(state)])
+    ;[browser, runner, asking, scripted] = await Promise.all([
+      openBrowser(),
+      bench.start(),
+      bench.open(state),
+      openScriptedRunner({ script: SCRIPTED }),
+    ])
   })
   afterAll(async () => {
     await browser?.close()
+    await scripted?.close()
     await bench?.close()
   })
 
@@ -180,12 +199,12 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
   })
 
   test('a page that is loaded again in the middle of a run shows everything once', async () => {
-    const page = await open(`${runner.url}/#/reload`)
+    const page = await open(`${scripted.url}/#/reload`)
     await say(page, 'gated reload')
     await seen(articles(page, 'before'))
     await page.reload()
     await seen(articles(page, 'before'))
-    bench.gateway.open('reload')
+    scripted.agent.openGate('reload')
     await seen(articles(page, 'before and after'))
     await seen(lastRun(page).getByText('finished'))
     expect(await page.getByRole('article').allInnerTexts()).toEqual([
@@ -195,15 +214,15 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
   })
 
   test('a lost connection is said, made again by itself, and nothing is lost or doubled', async () => {
-    line = await openLine(runner.url)
+    line = await openLine(scripted.url)
     const page = await open(`${line.url}/#/lost`)
     expected = /ERR_/
     await say(page, 'gated lost')
     await seen(articles(page, 'before'))
     line.cut()
     await seen(page.getByText('Connection lost.'))
-    bench.gateway.open('lost')
-    await run(runner.url, { ...runInput('lost', 'while away'), forwardedProps: { delivery: 'queue' } })
+    scripted.agent.openGate('lost')
+    await run(scripted.url, { ...runInput('lost', 'while away'), forwardedProps: { delivery: 'queue' } })
     line.restore()
     await seen(articles(page, 'You said: while away'))
     expect(await page.getByRole('article').allInnerTexts()).toEqual([
@@ -216,8 +235,8 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
   })
 
   test('a tab that nobody looks at gives its connection back, and shows what it missed when it is looked at', async () => {
-    await run(runner.url, runInput('hidden', 'one'))
-    const page = await open(`${runner.url}/#/hidden`)
+    await run(scripted.url, runInput('hidden', 'one'))
+    const page = await open(`${scripted.url}/#/hidden`)
     await seen(articles(page, 'You said: one'))
     const setHidden = (isHidden: boolean): Promise<unknown> =>
       page.evaluate(
@@ -228,7 +247,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await setHidden(true)
     await ended
     const streams = watched.requests.filter((url) => url.includes('/events?after=')).length
-    await run(runner.url, runInput('hidden', 'two'))
+    await run(scripted.url, runInput('hidden', 'two'))
     expect(watched.requests.filter((url) => url.includes('/events?after='))).toHaveLength(streams)
     await setHidden(false)
     await seen(articles(page, 'You said: two'))
@@ -389,8 +408,8 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
   })
 
   test('a thread is renamed', async () => {
-    await run(runner.url, runInput('renamed', 'first words'))
-    const page = await open(`${runner.url}/#/renamed`)
+    await run(scripted.url, runInput('renamed', 'first words'))
+    const page = await open(`${scripted.url}/#/renamed`)
     await page.getByText('⋯').click()
     await page.getByRole('button', { name: 'Rename' }).click()
     const dialog = page.getByRole('dialog', { name: 'Rename this thread' })
@@ -418,8 +437,8 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
   })
 
   test('a thread is forgotten only after a second word', async () => {
-    await run(runner.url, runInput('forget', 'hello'))
-    const page = await open(`${runner.url}/#/forget`)
+    await run(scripted.url, runInput('forget', 'hello'))
+    const page = await open(`${scripted.url}/#/forget`)
     const link = page
       .getByRole('navigation')
       .getByRole('link', { name: /^hello/ })
@@ -434,7 +453,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await ask()
     await page.getByRole('dialog').getByRole('button', { name: 'Forget' }).click()
     await link.waitFor({ state: 'detached' })
-    expect((await fetch(`${runner.url}/sessions/forget`)).status).toBe(404)
+    expect((await fetch(`${scripted.url}/sessions/forget`)).status).toBe(404)
   })
 
   test('the token is asked for; a wrong one is refused, the right one opens, also after a reload, and /docs', async () => {
