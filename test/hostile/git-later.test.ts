@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { missingNeed } from '../sandbox/needs.ts'
 import { confine, ended, startInside } from '../support/confined.ts'
-import { ATTACKS, attackScript, executed, gitNames, lay, workBare } from '../support/git-attacks.ts'
+import { attackScript, executed, gitNames, lay, NAMES, workBare } from '../support/git-attacks.ts'
 
 const reason = missingNeed()
 
@@ -14,35 +14,33 @@ const BARE_ROUNDS = 4
 
 describe.skipIf(reason !== undefined)(`git afterwards (${reason ?? 'bubblewrap is here'})`, () => {
   let directory: string
-  const names = Object.keys(ATTACKS)
-  const outcomes = new Map<string, Set<string>>()
-  const before = new Map<string, string[]>()
-  const after = new Map<string, string[]>()
+  let enforced: string[]
+  let harmless = NAMES
+  let before: ReadonlyMap<string, string[]>
+  let after: ReadonlyMap<string, string[]>
 
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'agui-git-later-'))
-    const enforced = join(directory, 'enforced')
-    lay(join(enforced, 'workspace'), enforced, before)
-    await workInside(join(enforced, 'workspace'), enforced, after)
-    outcomes.set('enforced', executed(join(enforced, 'workspace'), enforced))
+    const world = join(directory, 'enforced')
+    const workspace = join(world, 'workspace')
+    before = lay(workspace, world)
+    await workInside(workspace, world)
+    after = new Map(NAMES.map((name) => [name, gitNames(workspace, name)]))
+    enforced = executed(workspace, world)
     // Whether git looks again at what it has in its index hangs on times of files: what did not execute once is tried anew.
-    const bare = new Set<string>()
-    outcomes.set('bare', bare)
-    for (let round = 1; round <= BARE_ROUNDS && harmless(bare).length > 0; round++) {
-      const world = join(directory, `bare-${round}`)
-      lay(join(world, 'workspace'), world, new Map())
-      workBare(join(world, 'workspace'))
-      for (const one of executed(join(world, 'workspace'), world)) bare.add(one)
+    for (let round = 1; round <= BARE_ROUNDS && harmless.length > 0; round++) {
+      const executions = workBare(join(directory, `bare-${round}`), harmless)
+      harmless = harmless.filter((name) => ofAttempt(executions, name).length === 0)
     }
   }, 120_000)
   afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
-  test.each(names)('%s', (name) => {
-    expect([...(outcomes.get('enforced') ?? [])].filter((one) => one.startsWith(`${name}:`))).toEqual([])
+  test.each(NAMES)('%s', (name) => {
+    expect(ofAttempt(enforced, name)).toEqual([])
   })
 
   test('without a sandbox they execute: the attempts are real', () => {
-    expect(harmless(outcomes.get('bare') ?? new Set())).toEqual([])
+    expect(harmless).toEqual([])
   })
 
   test('nothing of the repositories is left behind by the protection', () => {
@@ -50,15 +48,14 @@ describe.skipIf(reason !== undefined)(`git afterwards (${reason ?? 'bubblewrap i
   })
 })
 
-function harmless(executions: ReadonlySet<string>): string[] {
-  return Object.keys(ATTACKS).filter((name) => ![...executions].some((one) => one.startsWith(`${name}:`)))
+function ofAttempt(executions: readonly string[], name: string): string[] {
+  return executions.filter((one) => one.startsWith(`${name}: `))
 }
 
-async function workInside(workspace: string, world: string, entries: Map<string, string[]>): Promise<void> {
+async function workInside(workspace: string, world: string): Promise<void> {
   const state = join(world, 'state')
   mkdirSync(state)
   const enforcement = await confine(workspace, state)
   await ended(await startInside(enforcement, workspace, attackScript(workspace)))
   await enforcement.close()
-  for (const name of Object.keys(ATTACKS)) entries.set(name, gitNames(workspace, name))
 }

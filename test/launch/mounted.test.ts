@@ -86,12 +86,11 @@ async function work({ place }: PreparedLaunch): Promise<string> {
 const folders = (): string[] => readdirSync(directory).filter((name) => name.startsWith('agui-launch-'))
 
 test('every attempt on somebody’s git fails, and the folder is as it was', async () => {
-  const before = new Map<string, string[]>()
-  lay(workspace, directory, before)
+  const before = lay(workspace, directory)
   const prepared = await prepare(attackScript(workspace, INSIDE.workspace))
   await work(prepared)
   await prepared.remove()
-  expect(executed(workspace, directory)).toEqual(new Set())
+  expect(executed(workspace, directory)).toEqual([])
   for (const [name, names] of before) expect([name, gitNames(workspace, name)]).toEqual([name, names])
   expect(said.filter((line) => line.includes('.git was set aside')).length).toBeGreaterThan(0)
   expect(folders()).toEqual([])

@@ -1,7 +1,7 @@
 // What an agent may leave in a repository for somebody's git to execute afterwards, outside: of git-config,
 // gitrepository-layout, githooks and gitattributes, each kind once.
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { GIT_ENV } from './confined.ts'
 
@@ -157,6 +157,8 @@ export const ATTACKS: Record<string, Attack> = {
   },
 }
 
+export const NAMES: readonly string[] = Object.keys(ATTACKS)
+
 function SUBMODULE(): string {
   return 'git init -q --bare ../sub.git; git push -q ../sub.git HEAD:refs/heads/main; git --git-dir=../sub.git symbolic-ref HEAD refs/heads/main; git -c protocol.file.allow=always submodule add -q ../sub.git sub; git commit -qm sub'
 }
@@ -168,29 +170,38 @@ function GITLINK(name: string): string {
 const LATER = ['status', 'diff', 'log -p', 'checkout -q -f -b later', 'checkout -q -']
 
 function folderOf(workspace: string, name: string): string {
-  return join(workspace, 'repos', String(Object.keys(ATTACKS).indexOf(name)))
+  return join(workspace, 'repos', String(NAMES.indexOf(name)))
 }
 
-function sh(script: string, cwd: string, env: Record<string, string> = {}): void {
+/** Runs them one after the other in one shell, each in a shell of its own below; returns what they print. */
+function sh(scripts: readonly string[]): string {
+  const script = scripts.map((one) => `(${one}\n) </dev/null`).join('\n')
   try {
-    execFileSync('/bin/sh', ['-c', script], { cwd, env: { ...GIT_ENV, ...env }, stdio: 'pipe' })
-  } catch {
-    // An attempt may fail; what counts is what is executed later.
+    return execFileSync('/bin/sh', ['-c', `${script}\ntrue`], {
+      env: GIT_ENV,
+      encoding: 'utf8',
+      stdio: 'pipe',
+    })
+  } catch (error) {
+    throw new Error('the shell of the attempts was stopped', { cause: error })
   }
 }
 
 /** Makes the workspace with a repository for each. Records what their `.git` folders hold. */
-export function lay(workspace: string, world: string, entries: Map<string, string[]>): void {
-  mkdirSync(join(workspace, 'repos'), { recursive: true })
-  for (const [name, { before = '' }] of Object.entries(ATTACKS)) {
+export function lay(workspace: string, world: string, names = NAMES): Map<string, string[]> {
+  const steps = names.map((name) => {
     const folder = folderOf(workspace, name)
     mkdirSync(join(folder, 'tools'), { recursive: true })
     writeFileSync(join(folder, 'a.txt'), 'a\n')
     writeFileSync(join(folder, 'tools/clean.sh'), '#!/bin/sh\nexec cat\n', { mode: 0o755 })
-    const steps = 'git init -q -b main; git add .; git commit -qm one; echo b >> a.txt'
-    sh(`${steps}; ${before.replaceAll('../sub.git', `${world}/sub-${folder.split('/').at(-1)}.git`)}`, folder)
-    entries.set(name, gitNames(workspace, name))
-  }
+    const before = (ATTACKS[name]?.before ?? '').replaceAll(
+      '../sub.git',
+      `${world}/sub-${folder.split('/').at(-1)}.git`,
+    )
+    return `cd ${folder}; git init -q -b main; git add .; git commit -qm one; echo b >> a.txt; ${before}`
+  })
+  sh(steps)
+  return new Map(names.map((name) => [name, gitNames(workspace, name)]))
 }
 
 /** The names in the repository's `.git`. */
@@ -198,47 +209,52 @@ export function gitNames(workspace: string, name: string): string[] {
   return readdirSync(join(folderOf(workspace, name), '.git')).sort()
 }
 
-/** Does every attempt without any sandbox. */
-export function workBare(workspace: string): void {
-  for (const script of scripts(workspace)) sh(script, workspace)
+/** Does these attempts in a new world without any sandbox; returns the first execution of each. */
+export function workBare(world: string, names: readonly string[]): string[] {
+  const workspace = join(world, 'workspace')
+  lay(workspace, world, names)
+  sh(scripts(workspace, names))
+  return executed(workspace, world, { names, wanted: 'first' })
 }
 
 /** Everything that the agent does, as one script. `shown` is the workspace's path inside. */
 export function attackScript(workspace: string, shown = workspace): string {
-  return scripts(workspace, shown)
+  return scripts(workspace, NAMES, shown)
     .map((one) => `( ${one} )`)
     .join('\n')
 }
 
 /** One per attempt; the program leaves a file beside the workspace, which only what runs outside can do. */
-function scripts(workspace: string, shown = workspace): string[] {
-  return Object.entries(ATTACKS).map(([name, { inside }]) => {
+function scripts(workspace: string, names: readonly string[], shown = workspace): string[] {
+  return names.map((name) => {
     const folder = folderOf(workspace, name)
     const evil = `evil-${folder.split('/').at(-1)}`
     const program = `#!/bin/sh\\ntouch "${dirname(workspace)}/marker"\\ncat\\n`
-    return `cd ${folderOf(shown, name)} || exit; LATER=${folder}; EVIL=${shown}/${evil}; EVIL_LATER=${workspace}/${evil}; printf '${program}' > $EVIL; chmod 755 $EVIL; touch -d @1 a.txt; ${ATTRIBUTES.replace('>', '>>')}; ${inside}`
+    return `cd ${folderOf(shown, name)} || exit; LATER=${folder}; EVIL=${shown}/${evil}; EVIL_LATER=${workspace}/${evil}; printf '${program}' > $EVIL; chmod 755 $EVIL; touch -d @1 a.txt; ${ATTRIBUTES.replace('>', '>>')}; ${ATTACKS[name]?.inside}`
   })
 }
 
-/** `name: git command` of what executed something. */
-export function executed(workspace: string, world: string): Set<string> {
+/** `name: git command` of what executed something; for each name all of them, or the first. */
+export function executed(
+  workspace: string,
+  world: string,
+  { names = NAMES, wanted = 'all' }: { names?: readonly string[]; wanted?: 'all' | 'first' } = {},
+): string[] {
   const marker = join(world, 'marker')
-  const said = new Set<string>()
-  rmSync(marker, { force: true })
-  for (const [name, { at = '.', later }] of Object.entries(ATTACKS)) {
-    const folder = join(folderOf(workspace, name), at)
-    for (const command of GITS.flatMap((git) =>
+  const looks = names.map((name) => {
+    const { at = '.', later } = ATTACKS[name] ?? {}
+    const commands = GITS.flatMap((git) =>
       [...LATER, ...(later === undefined ? [] : [later])].map(
         (words) => `${git} -c safe.directory='*' ${words}`,
       ),
-    )) {
-      sh(`${command} </dev/null`, folder)
-      if (!existsSync(marker)) continue
-      said.add(`${name}: ${command}`)
-      rmSync(marker)
-      // Without a sandbox one is enough.
-      if (/bare-\d+$/.test(world)) break
-    }
-  }
-  return said
+    )
+    const end = wanted === 'first' ? 'exit' : ':'
+    const steps = commands.map(
+      (command) =>
+        `${command} >/dev/null 2>&1 </dev/null; [ ! -e ${marker} ] || { rm ${marker}; echo "${name}: ${command}"; ${end}; }`,
+    )
+    return [`cd ${join(folderOf(workspace, name), at)} || exit`, ...steps].join('\n')
+  })
+  rmSync(marker, { force: true })
+  return sh(looks).split('\n').slice(0, -1)
 }
