@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { AddressInfo, Server, Socket } from 'node:net'
-import { createAuthority } from '../tunnel/authority.ts'
+import { type Authority, createAuthority } from '../tunnel/authority.ts'
 import type { Target } from '../tunnel/connect.ts'
 import { writeAuthorityFiles } from './authority-files.ts'
 import { type ConnectDecision, createConnectProxy } from './connect-proxy.ts'
@@ -23,6 +23,8 @@ export interface MockGatewayOptions {
   port?: number | undefined
   /** The folder into which `openshell-ca.pem` and `ca-bundle.pem` are written; the caller removes it. */
   directory: string
+  /** Who signs the certificate of inference.local. Default: a new one. */
+  authority?: Authority | undefined
   /** The script that answers. Default: the built-in demo. */
   script?: Script | undefined
   /** Policy for every CONNECT and plain proxy request except inference.local:443. Default: all denied. */
@@ -67,7 +69,7 @@ export interface MockGateway {
 export async function startMockGateway(options: MockGatewayOptions): Promise<MockGateway> {
   const log = createRequestLog()
   const api = createMessagesApi({ script: options.script ?? DEMO, model: options.model })
-  const authority = createAuthority('OpenShell Sandbox CA (mock)')
+  const authority = options.authority ?? createAuthority('OpenShell Sandbox CA (mock)')
   const files = writeAuthorityFiles(options.directory, authority.pem)
   const edgeOptions = { api, log, limits: options.limits ?? STREAM_LIMITS }
   const edge = createInferenceEdge({ ...edgeOptions, leaf: authority.issue(INFERENCE_HOST) })

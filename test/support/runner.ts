@@ -10,10 +10,14 @@ import { PACKAGE_DIRECTORY } from '../../src/package-directory.ts'
 import { openRunner } from '../../src/runner/open.ts'
 import { StateFolder } from '../../src/runner/state-folder.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
+import { createAuthority } from '../../src/tunnel/authority.ts'
 import { type LogLine, LogLines } from './log-lines.ts'
 import { pidOf } from './processes.ts'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
+
+/** Of all benches of a worker: each other one would have its runners read all trusted roots again. */
+const AUTHORITY = createAuthority('OpenShell Sandbox CA (of the tests)')
 
 /** A Claude Code that lives for seconds: its engine's collections while it idles would be a quarter of its processor time. */
 export const BRIEF = { BUN_GC_TIMER_DISABLE: '1' }
@@ -71,7 +75,11 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
     string,
   ]
   for (const folder of [workspace, home]) mkdirSync(folder)
-  const gateway = await startMockGateway({ directory: join(directory, 'gateway'), script: options.script })
+  const gateway = await startMockGateway({
+    directory: join(directory, 'gateway'),
+    authority: AUTHORITY,
+    script: options.script,
+  })
   const runners: { stop(): Promise<unknown> }[] = []
   const environment = (env: Record<string, string>): Record<string, string> => ({
     PATH: process.env['PATH'] ?? '',
