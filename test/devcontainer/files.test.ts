@@ -15,13 +15,14 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
 import type { Wanted } from '../../src/devcontainer/devcontainer-files.ts'
 import { findDrift, readRecord, writeFiles } from '../../src/devcontainer/devcontainer-folder.ts'
 import { isListed, isReadOnlyMount, powersOf } from '../../src/devcontainer/machine.ts'
 import { samplesOf } from '../../src/devcontainer/samples.ts'
 import { decideEgress } from '../../src/policy/decide/egress.ts'
 import { loadPolicy, parsePolicy } from '../../src/policy/read/load.ts'
+import { openCommandLines, type Said } from '../support/command-lines.ts'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
 const POLICY = readFileSync('policy.yaml', 'utf8')
@@ -47,14 +48,10 @@ const drift = () => findDrift(root, wanted, CHOICES)
 const contents = (): Record<string, string> =>
   Object.fromEntries(readdirSync(place('.')).map((name) => [name, readFileSync(place(name), 'utf8')]))
 
+const lines = openCommandLines()
+afterAll(() => lines.close())
 /** The command itself. */
-function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'devcontainer', ...args], {
-    cwd: root,
-    encoding: 'utf8',
-  })
-  return { status, stdout, stderr }
-}
+const run = (...args: string[]): Promise<Said> => lines.run(['devcontainer', ...args], { cwd: root })
 
 test('a second init changes nothing, and what init wrote is what check wants', async () => {
   const { changed } = await init()
@@ -171,22 +168,26 @@ test('a link that a repository has in place of a draft is not written through', 
   expect(await drift()).toEqual([])
 })
 
-test('init, a change of the policy, check, init: by the command', () => {
-  expect(run('init', '--network', 'agents')).toMatchObject({
-    status: 0,
+test('init, a change of the policy, check, init: by the command', async () => {
+  expect(await run('init', '--network', 'agents')).toMatchObject({
+    code: 0,
     stdout: expect.stringContaining('devcontainer.json: written'),
   })
-  expect(run('check')).toEqual({ status: 0, stdout: '.devcontainer is what policy.yaml makes\n', stderr: '' })
+  expect(await run('check')).toEqual({
+    code: 0,
+    stdout: '.devcontainer is what policy.yaml makes\n',
+    stderr: '',
+  })
   writeFileSync(join(root, 'policy.yaml'), POLICY.replace('api.github.com', 'api.example.com'))
-  const checked = run('check')
+  const checked = await run('check')
   expect(checked).toMatchObject({
-    status: 1,
+    code: 1,
     stderr: expect.stringContaining('.devcontainer/policy.yaml is not what policy.yaml makes.'),
   })
-  expect(run('init')).toMatchObject({ status: 0, stderr: '' })
+  expect(await run('init')).toMatchObject({ code: 0, stderr: '' })
   // The network of before.
   expect(readFileSync(place('devcontainer.json'), 'utf8')).toContain('--network=agents')
-  expect(run('check', root)).toMatchObject({ status: 0 })
+  expect(await run('check', root)).toMatchObject({ code: 0 })
 })
 
 test.each([
@@ -233,10 +234,10 @@ test.each([
   ['the host’s network', () => undefined, ['init', '--network', 'host'], /host and none are no such network/],
   ['check of nothing', () => undefined, ['check'], /has no dev container of this command/],
   ['verify on the host', () => undefined, ['verify'], /policy\.yaml is not there: verify runs inside/],
-])('%s: exit 2 with one sentence, and nothing written', (_, prepare, args, sentence) => {
+])('%s: exit 2 with one sentence, and nothing written', async (_, prepare, args, sentence) => {
   prepare()
-  const { status, stderr } = run(...args)
-  expect([status, stderr]).toEqual([2, expect.stringMatching(sentence)])
+  const { code, stderr } = await run(...args)
+  expect([code, stderr]).toEqual([2, expect.stringMatching(sentence)])
   expect(readdirSync(root).filter((name) => name !== 'policy.yaml')).toEqual([])
 })
 
@@ -258,11 +259,11 @@ test.each([
   await expect(readRecord(root)).rejects.toThrow('agui-runner.json is not what init wrote')
 })
 
-test('a policy that lies elsewhere, also behind a link: exit 2, and nothing is written', () => {
+test('a policy that lies elsewhere, also behind a link: exit 2, and nothing is written', async () => {
   symlinkSync(new URL('../../policy.yaml', import.meta.url).pathname, join(root, 'link.yaml'))
   for (const policy of ['link.yaml', '../policy.yaml'])
-    expect(run('init', '--policy', policy)).toMatchObject({
-      status: 2,
+    expect(await run('init', '--policy', policy)).toMatchObject({
+      code: 2,
       stderr: expect.stringContaining(`The policy ${policy} is not in`),
     })
   expect(existsSync(join(root, '.devcontainer'))).toBe(false)

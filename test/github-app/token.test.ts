@@ -10,6 +10,7 @@ import { json } from 'node:stream/consumers'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { readAppKey } from '../../src/cli/app-key.ts'
 import { APP_KEY, issuerOf } from '../support/app-server.ts'
+import { openCommandLines, type Said } from '../support/command-lines.ts'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
 const TOKEN = `gh${'s'}_4242_${'a'.repeat(60)}.${'b'.repeat(60)}.c`
@@ -76,21 +77,23 @@ beforeEach(() => {
   granted = { contents: 'write', pull_requests: 'write', metadata: 'read' }
 })
 
-/** In a folder of its own and a cleared environment. */
-async function token(
-  args: string[],
-  { env = {}, stdin }: { env?: Record<string, string>; stdin?: string } = {},
-): Promise<{ code: number; stdout: string; stderr: string }> {
-  const child = execFile(process.execPath, [MAIN, 'token', ...args], {
-    cwd: folder,
-    env: {
-      PATH: process.env['PATH'] ?? '',
-      HOME: folder,
-      GITHUB_API_URL: api,
-      GITHUB_APP_ID: '4242',
-      ...env,
-    },
-  })
+const lines = openCommandLines()
+afterAll(() => lines.close())
+
+const environment = (env: Record<string, string> = {}): Record<string, string> => ({
+  HOME: folder,
+  GITHUB_API_URL: api,
+  GITHUB_APP_ID: '4242',
+  ...env,
+})
+/** In a folder of its own. */
+const token = (args: string[], env: Record<string, string> = {}): Promise<Said> =>
+  lines.run(['token', ...args], { cwd: folder, env: environment(env) })
+
+/** The same as a process of its own, which has a stdin. */
+async function tokenProcess(args: string[], stdin?: string): Promise<Said> {
+  const env = { PATH: process.env['PATH'] ?? '', ...environment() }
+  const child = execFile(process.execPath, [MAIN, 'token', ...args], { cwd: folder, env })
   child.stdin?.end(stdin)
   let [stdout, stderr] = ['', '']
   child.stdout?.on('data', (text: string) => (stdout += text))
@@ -103,7 +106,7 @@ const APP = ['--repository', 'acme/app']
 const MINT = ['mint', ...APP, '--key-file', 'key.pem']
 
 test('stdout is the token and a line end; GitHub is asked for these repositories and rights only', async () => {
-  expect(await token(MINT)).toEqual({
+  expect(await tokenProcess(MINT)).toEqual({
     code: 0,
     stdout: `${TOKEN}\n`,
     stderr: 'Good until 2100-01-01T00:00:00.000Z.\n',
@@ -120,12 +123,16 @@ test('stdout is the token and a line end; GitHub is asked for these repositories
 })
 
 test.each([
-  ['a file', ['--key-file', 'key.pem'], {}],
-  ['stdin', ['--key-file', '-'], { stdin: APP_KEY }],
-  ['the variable', [], { env: { GITHUB_APP_PRIVATE_KEY: APP_KEY } }],
-  ['a variable of one line', ['--key-env', 'KEY'], { env: { KEY: APP_KEY.replaceAll('\n', '\\n') } }],
-  ['a command', ['--key-command', 'cat key.pem'], {}],
-])('the key comes from %s', async (_name, args, given) => {
+  ['a file', ['--key-file', 'key.pem'], token],
+  ['stdin', ['--key-file', '-'], (args: string[]) => tokenProcess(args, APP_KEY)],
+  ['the variable', [], (args: string[]) => token(args, { GITHUB_APP_PRIVATE_KEY: APP_KEY })],
+  [
+    'a variable of one line',
+    ['--key-env', 'KEY'],
+    (args: string[]) => token(args, { KEY: APP_KEY.replaceAll('\n', '\\n') }),
+  ],
+  ['a command', ['--key-command', 'cat key.pem'], token],
+])('the key comes from %s', async (_name, args, start) => {
   const one = [
     'mint',
     ...APP,
@@ -136,7 +143,7 @@ test.each([
     '--installation-id',
     '7',
   ]
-  expect(await token([...one, ...args], given)).toMatchObject({ code: 0, stdout: `${TOKEN}\n` })
+  expect(await start([...one, ...args])).toMatchObject({ code: 0, stdout: `${TOKEN}\n` })
   expect(asked.map(({ body }) => body).at(-1)).toEqual({
     repositories: ['app', 'other'],
     permissions: { contents: 'read' },
@@ -222,22 +229,22 @@ test.each([
   await once(other, 'listening')
   const address = other.address()
   const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
-  const said = await token(MINT, { env: { GITHUB_API_URL: url } })
+  const said = await token(MINT, { GITHUB_API_URL: url })
   other.close()
   const stderr = `agui-runner: GitHub did not answer as it should: ${words}.\n`
   expect(said).toEqual({ code: 1, stdout: '', stderr })
 })
 
 test('a token is revoked, from the variable or stdin, and a second time said to be none', async () => {
-  expect(await token(['revoke'], { env: { GITHUB_TOKEN: TOKEN } })).toMatchObject({ code: 0, stdout: '' })
-  expect(await token(['revoke'], { stdin: `${TOKEN}\n` })).toMatchObject({ code: 0, stdout: '' })
+  expect(await token(['revoke'], { GITHUB_TOKEN: TOKEN })).toMatchObject({ code: 0, stdout: '' })
+  expect(await tokenProcess(['revoke'], `${TOKEN}\n`)).toMatchObject({ code: 0, stdout: '' })
   expect(asked.map(({ line }) => line)).toEqual(['DELETE /installation/token', 'DELETE /installation/token'])
-  expect(await token(['revoke'], { stdin: 'other' })).toMatchObject({
+  expect(await token(['revoke'], { GITHUB_TOKEN: 'other' })).toMatchObject({
     code: 2,
     stderr: expect.stringContaining('no such token'),
   })
   for (const stdin of ['', 'two words\nof it', 'nul\0of it'])
-    expect(await token(['revoke'], { stdin })).toMatchObject({
+    expect(await tokenProcess(['revoke'], stdin)).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/^(?!.*of it).*on stdin/s),
     })
@@ -290,7 +297,7 @@ describe('a key', () => {
 })
 
 test("a command's own words are for whoever started it, also when it fails", async () => {
-  const { code, stderr } = await token([
+  const { code, stderr } = await tokenProcess([
     'mint',
     ...APP,
     '--key-command',

@@ -1,24 +1,18 @@
-// `policy check` and `policy explain` as a person meets them: a real process, its output and its exit code.
+// `policy check` and `policy explain` as a person meets them: their output and their exit code, the first as a process of its own.
 import { spawnSync } from 'node:child_process'
-import { expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
+import { openCommandLines, type Said } from '../support/command-lines.ts'
 
-interface Result {
-  status: number | null
-  stdout: string
-  stderr: string
-}
+const lines = openCommandLines()
+afterAll(() => lines.close())
 
-function policy(...args: string[]): Result {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/main.js', 'policy', ...args], {
-    encoding: 'utf8',
-  })
-  return { status, stdout, stderr }
-}
+const policy = (...words: string[]): Promise<Said> => lines.run(['policy', ...words])
 
 const BROKEN = 'test/fixtures/policy/broken'
 
 test('check prints one line per problem and exits 1', () => {
-  expect(policy('check', `${BROKEN}/unsafe-paths.yaml`)).toEqual({
+  const words = ['dist/main.js', 'policy', 'check', `${BROKEN}/unsafe-paths.yaml`]
+  expect(spawnSync(process.execPath, words, { encoding: 'utf8' })).toMatchObject({
     status: 1,
     stdout: [
       '3:15: path must be absolute: "usr/lib"',
@@ -34,33 +28,37 @@ test('check prints one line per problem and exits 1', () => {
   })
 })
 
-test('check of a good file exits 0, and without a file it checks ours', () => {
-  expect(policy('check', 'policy.yaml')).toEqual({ status: 0, stdout: 'policy.yaml: valid\n', stderr: '' })
-  const { status, stdout } = policy('check')
-  expect([status, stdout]).toEqual([0, expect.stringMatching(/\/policy\.yaml: valid\n$/)])
+test('check of a good file exits 0, and without a file it checks ours', async () => {
+  expect(await policy('check', 'policy.yaml')).toEqual({
+    code: 0,
+    stdout: 'policy.yaml: valid\n',
+    stderr: '',
+  })
+  const { code, stdout } = await policy('check')
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/\/policy\.yaml: valid\n$/)])
 })
 
-test('check in file mode lets pass what that loader ignores; warnings do not fail', () => {
-  const { status, stdout } = policy('check', '--file-mode', `${BROKEN}/unsafe-paths.yaml`)
-  expect([status, stdout.split('\n')]).toEqual([
+test('check in file mode lets pass what that loader ignores; warnings do not fail', async () => {
+  const { code, stdout } = await policy('check', '--file-mode', `${BROKEN}/unsafe-paths.yaml`)
+  expect([code, stdout.split('\n')]).toEqual([
     0,
     [expect.stringMatching(/:3:24: warning: has no effect/), `${BROKEN}/unsafe-paths.yaml: valid`, ''],
   ])
 })
 
-test('check for a release of OpenShell says what that one refuses', () => {
+test('check for a release of OpenShell says what that one refuses', async () => {
   const file = `${BROKEN}/hosts-and-rules.yaml`
-  expect(policy('check', '--openshell', 'v0.1.5', file).stdout.split('\n')).toContain(
+  expect((await policy('check', '--openshell', 'v0.1.5', file)).stdout.split('\n')).toContain(
     `${file}:29:22: "block" means audit; only enforce blocks; OpenShell 0.1.0 and newer refuse it`,
   )
-  const { status, stderr } = policy('check', '--openshell', 'latest', file)
-  expect([status, stderr]).toEqual([2, expect.stringContaining('A version is 0.0.83, v0.1.5 or 0.1.')])
+  const { code, stderr } = await policy('check', '--openshell', 'latest', file)
+  expect([code, stderr]).toEqual([2, expect.stringContaining('A version is 0.0.83, v0.1.5 or 0.1.')])
 })
 
-test('check --json is one object', () => {
-  const { status, stdout } = policy('check', '--json', `${BROKEN}/ambiguous.yaml`)
+test('check --json is one object', async () => {
+  const { code, stdout } = await policy('check', '--json', `${BROKEN}/ambiguous.yaml`)
   const report: unknown = JSON.parse(stdout)
-  expect([status, report]).toEqual([
+  expect([code, report]).toEqual([
     1,
     {
       file: `${BROKEN}/ambiguous.yaml`,
@@ -78,9 +76,9 @@ test('check --json is one object', () => {
 test.each([
   ['none.yaml', 'ENOENT'],
   ['test', 'EISDIR'],
-])('check of %s says why it cannot be read', (file, code) => {
-  const { status, stdout, stderr } = policy('check', file)
-  expect([status, stdout, stderr]).toEqual([1, '', expect.stringContaining(`cannot read ${file}: ${code}`)])
+])('check of %s says why it cannot be read', async (file, reason) => {
+  const { code, stdout, stderr } = await policy('check', file)
+  expect([code, stdout, stderr]).toEqual([1, '', expect.stringContaining(`cannot read ${file}: ${reason}`)])
 })
 
 test.each([
@@ -125,13 +123,13 @@ test.each([
     0,
     '{"verdict":"allow","stage":"file","rule":"/usr","reason":"/usr/local/bin/node is below /usr (read_only)"}\n',
   ],
-])('explain %j exits %i', (args, status, stdout) => {
-  expect(policy('explain', '--policy', 'policy.yaml', ...args)).toEqual({ status, stdout, stderr: '' })
+])('explain %j exits %i', async (args, code, stdout) => {
+  expect(await policy('explain', '--policy', 'policy.yaml', ...args)).toEqual({ code, stdout, stderr: '' })
 })
 
-test('explain of what is only audited exits 0', () => {
+test('explain of what is only audited exits 0', async () => {
   const file = 'test/fixtures/policy/audit.yaml'
-  const { status, stdout } = policy(
+  const { code, stdout } = await policy(
     'explain',
     '--policy',
     file,
@@ -142,16 +140,16 @@ test('explain of what is only audited exits 0', () => {
     '--method',
     'POST',
   )
-  expect([status, stdout]).toEqual([
+  expect([code, stdout]).toEqual([
     0,
     'audit\nrule: reader\nstage: l7\nreason: POST / is not permitted, but enforcement is audit (the binary is not known: any that the rule lists counts)\n',
   ])
 })
 
-test('explain refuses to judge by a policy OpenShell would replace', () => {
+test('explain refuses to judge by a policy OpenShell would replace', async () => {
   const file = `${BROKEN}/wrong-types.yaml`
-  const { status, stdout, stderr } = policy('explain', '--policy', file, '--host', 'a', '--port', '1')
-  expect([status, stdout]).toEqual([1, ''])
+  const { code, stdout, stderr } = await policy('explain', '--policy', file, '--host', 'a', '--port', '1')
+  expect([code, stdout]).toEqual([1, ''])
   expect(stderr).toContain(`would refuse the policy:\n${file}:1:10: version must be`)
 })
 
@@ -167,14 +165,14 @@ test.each([
   [['explain', '--file', '/x', '--op', 'delete'], 'Allowed choices are read, write, exec'],
   [['explain', '--file', '/x', '--op', 'read', '--host', 'a'], 'either --file or --host'],
   [['check', '--bogus'], "unknown option '--bogus'"],
-])('%j is wrong usage: exit 2, nothing on stdout', (args, message) => {
-  const { status, stdout, stderr } = policy(...args)
-  expect([status, stdout, stderr]).toEqual([2, '', expect.stringContaining(message)])
+])('%j is wrong usage: exit 2, nothing on stdout', async (args, message) => {
+  const { code, stdout, stderr } = await policy(...args)
+  expect([code, stdout, stderr]).toEqual([2, '', expect.stringContaining(message)])
 })
 
-test('--help explains itself', () => {
-  const { status, stdout } = policy('explain', '--help')
-  expect(status).toBe(0)
+test('--help explains itself', async () => {
+  const { code, stdout } = await policy('explain', '--help')
+  expect(code).toBe(0)
   for (const option of ['--policy', '--host', '--ancestor', '--ip', '--op', '--json'])
     expect(stdout).toContain(option)
 })
