@@ -7,7 +7,7 @@ import { GIT_ENV } from './confined.ts'
 
 const GITS = ['git', ...(process.env['AGUI_OTHER_GIT'] === undefined ? [] : [process.env['AGUI_OTHER_GIT']])]
 
-export interface Attack {
+interface Attack {
   /** Made by the person, in a repository with one commit of `a.txt` and `tools/clean.sh`. */
   before?: string
   /** Done by the agent; `$EVIL` is a program that leaves the marker. `$LATER` is the folder's path outside. */
@@ -22,7 +22,7 @@ const EVIL_CONFIG = `printf '[core]\\n\\trepositoryformatversion = 0\\n\\tbare =
 const EVIL_REMOTE = 'git init -q --bare evil.git; cp $EVIL evil.git/hooks/post-receive'
 const ATTRIBUTES = "echo '* filter=e diff=e' > .gitattributes"
 
-export const ATTACKS: Record<string, Attack> = {
+const ATTACKS: Record<string, Attack> = {
   config: { inside: `${EVIL_CONFIG} > .git/config` },
   'config, exchanged': { inside: `${EVIL_CONFIG} > c; mv -f c .git/config` },
   'the folder, exchanged': { inside: `mv .git old; cp -r old .git; ${EVIL_CONFIG} > .git/config` },
