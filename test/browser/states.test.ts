@@ -58,6 +58,7 @@ const SCRIPT: Script = {
         { tool: 'WebFetch', input: { url: LONG_URL, prompt: WORD } },
       ],
     },
+    { when: { prompt: '^long' }, reply: 'That was long.' },
     {
       when: { prompt: '^which', round: 0 },
       reply: [
