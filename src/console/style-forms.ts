@@ -14,10 +14,10 @@ button,textarea,input,select{font:inherit;color:inherit}
 ::placeholder{color:var(--dim);opacity:1}
 fieldset{min-width:0}fieldset.bare{border:0;padding:0;margin:0}
 fieldset:not(.bare){border:1px solid var(--line);border-radius:8px;margin:.4rem 0;padding:.4rem .8rem .7rem}
-legend{font-weight:600;padding:0 .3rem}
+legend{max-width:100%;font-weight:600;padding:0 .3rem}
 #interrupts{padding:.5rem 1.25rem 0;max-height:60%;overflow:auto;flex:none}
 .interrupt,#composer>*{max-width:50rem;margin-inline:auto}
-.interrupt{overflow-wrap:anywhere;border:1px solid var(--warn);border-radius:10px;padding:.8rem 1rem;margin-bottom:.5rem;background:light-dark(#fffbf3,#211c13)}
+.interrupt{overflow-wrap:break-word;border:1px solid var(--warn);border-radius:10px;padding:.8rem 1rem;margin-bottom:.5rem;background:light-dark(#fffbf3,#211c13)}
 .interrupt:focus{outline:0;box-shadow:0 0 0 3px color-mix(in srgb,var(--warn) 22%,transparent)}
 .interrupt pre{max-height:min(38vh,24rem)!important}.interrupt>h3{margin-bottom:.5rem}
 .interrupt details{margin-top:.6rem;font-size:.87rem}.interrupt details textarea{margin-top:.4rem;font:.8125rem/1.5 var(--mono)!important}
@@ -25,7 +25,7 @@ legend{font-weight:600;padding:0 .3rem}
 .row-of-buttons input{flex:1 1 14rem;width:auto!important}
 .row-of-buttons kbd{margin-left:.3rem;opacity:.75}.row-of-buttons:not(.keyed) kbd{visibility:hidden}
 .choice{display:flex;gap:.6rem;align-items:baseline;padding:.2rem 0}
-.choice input[type=checkbox],.choice input[type=radio]{accent-color:var(--accent);flex:none}
+.choice>span{min-width:0}.choice input[type=checkbox],.choice input[type=radio]{accent-color:var(--accent);flex:none}
 #composer{padding:.5rem 1.25rem 1rem;flex:none}
 #composer .box{border:1px solid var(--edge);border-radius:12px;background:var(--raised);padding:.5rem .6rem .5rem .7rem}
 #composer .box:focus-within{border-color:var(--accent);box-shadow:0 0 0 3px color-mix(in srgb,var(--accent) 18%,transparent)}

@@ -68,7 +68,7 @@ main{display:flex;flex-direction:column;min-width:0;min-height:0;position:relati
 .menu{position:relative}.menu>summary{list-style:none;padding:.15rem .6rem;border-radius:6px;border:1px solid var(--line);background:var(--raised)}
 .menu>.panel{width:13rem;padding:.4rem;display:grid;gap:.2rem}.menu>.panel button{text-align:left;border-color:transparent}
 .menu>.panel button:hover{background:var(--soft)}
-dialog{overflow-wrap:anywhere;background:var(--raised);color:inherit;border:1px solid var(--line);border-radius:12px;padding:1.2rem 1.4rem;box-shadow:0 20px 60px #0005;max-width:min(40rem,calc(100vw - 2rem))}
+dialog{overflow-wrap:break-word;background:var(--raised);color:inherit;border:1px solid var(--line);border-radius:12px;padding:1.2rem 1.4rem;box-shadow:0 20px 60px #0005;max-width:min(40rem,calc(100vw - 2rem))}
 dialog::backdrop{background:#0006}
 dialog.wide-dialog{width:min(60rem,calc(100vw - 2rem));max-width:none;margin-top:8vh;max-height:84vh}
 dialog form{margin-top:1rem;text-align:right}

@@ -322,7 +322,7 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await card.waitFor({ state: 'detached' })
   })
 
-  test('who writes is not asked by their own keys, keeps what is written, and answers once with a key that is pressed twice', async () => {
+  test('who writes is not asked by their own keys, keeps what is written, and answers once with a key that is pressed twice or held down', async () => {
     const page = await open(`${asking.url}/#/writing`, {}, ANDROID)
     const prompt = page.getByRole('textbox', { name: 'Prompt' })
     const answers = watchPosts(page)
@@ -349,7 +349,12 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await card.focus()
     await page.keyboard.press('y')
     await page.keyboard.press('y')
+    await page.keyboard.down('y')
     await seen(card.getByText('touch next'))
+    await seen(card.locator('kbd').first())
+    // It is still held down.
+    await page.keyboard.down('y')
+    await page.keyboard.up('y')
     await seen(page.getByText(/^Allowed by you at/))
     expect(answers).toHaveLength(2)
     await page.getByRole('button', { name: 'New thread' }).click()
@@ -390,11 +395,13 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     }
     const focused = (): Promise<string | null> => page.locator(':focus').getAttribute('aria-label')
     await press('Run earlier: the queued one')
-    await expect.poll(focused).toBe('Run earlier: the queued one')
+    const order = (): Promise<string[]> => queue.locator('.words').allTextContents()
+    await expect.poll(order).toEqual(['the dropped one', 'the queued one', 'the later one'])
+    expect(await focused()).toBe('Run earlier: the queued one')
     await press('Remove from the queue: the dropped one')
     await expect.poll(focused).toBe('Remove from the queue: the queued one')
     await seen(page.getByRole('navigation').getByText('2 queued'))
-    expect(await queue.locator('.words').allTextContents()).toEqual(['the queued one', 'the later one'])
+    expect(await order()).toEqual(['the queued one', 'the later one'])
     await page.getByRole('radio', { name: /^Steer/ }).check()
     await say(page, 'the steered one')
     await seen(articles(page, 'the steered one').getByText(/^pending/))
@@ -402,8 +409,8 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
     await seen(page.getByText('Taken out of the queue'))
     await seen(articles(page, 'You said: the steered one'))
     const answers = await articles(page, 'You said: the').allTextContents()
-    const order = answers.map((text) => /You said: the (\w+)/.exec(text)?.[1])
-    expect(order).toEqual(['queued', 'later', 'steered'])
+    const answered = answers.map((text) => /You said: the (\w+)/.exec(text)?.[1])
+    expect(answered).toEqual(['queued', 'later', 'steered'])
     await page.getByRole('button', { name: 'Stop' }).waitFor({ state: 'hidden' })
   })
 
@@ -447,7 +454,15 @@ describe.skipIf(reason !== undefined)(`pages in a browser (${reason ?? 'Chromium
       await page.getByLabel('More').click()
       await page.getByRole('button', { name: 'Forget' }).click()
     }
-    await ask()
+    await page.getByLabel('More').click()
+    await page.getByRole('button', { name: 'Forget' }).focus()
+    // A key that is held down is one word.
+    await page.keyboard.down('Enter')
+    const dialog = page.getByRole('dialog', { name: 'Forget this thread' })
+    await seen(dialog)
+    await page.keyboard.down('Enter')
+    await page.keyboard.up('Enter')
+    expect(await dialog.isVisible()).toBe(true)
     await page.getByRole('button', { name: 'Keep' }).click()
     await seen(link)
     await ask()

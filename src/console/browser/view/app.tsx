@@ -15,7 +15,7 @@ import { TranscriptView } from './transcript.tsx'
 import { UiContext } from './ui.ts'
 import { useDrop } from './use-drop.ts'
 import { useFocus } from './use-focus.ts'
-import { useKeys } from './use-keys.ts'
+import { useKeys, useSinglePress } from './use-keys.ts'
 import { usePopovers } from './use-popovers.ts'
 import { Welcome } from './welcome.tsx'
 
@@ -44,6 +44,7 @@ export function App({ state }: { state: ConsoleState }): VNode {
   }
   useFocus()
   usePopovers()
+  useSinglePress()
   useDrop((files) => composer.current?.attach(files))
   useKeys({
     '?': () => setDialog('keys'),

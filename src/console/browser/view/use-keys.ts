@@ -44,7 +44,9 @@ export function useCardKeys(
     const timer = setTimeout(() => setSeen(true), SEEN_MS_MIN)
     return () => clearTimeout(timer)
   }, [])
-  useKeys(isSeen ? keys : {}, ({ target }) => {
+  useKeys(isSeen ? keys : {}, ({ target, repeat }) => {
+    // A key that is held down has answered the card of before.
+    if (repeat) return false
     const card = (target instanceof Element ? target.closest(CARD) : null) ?? document.querySelector(CARD)
     return card?.contains(inside.current) === true
   })
@@ -52,6 +54,18 @@ export function useCardKeys(
 }
 
 const CARD = '.interrupt'
+
+/** Lets a key that is held down press one button: the next one that gets the focus was not meant. */
+export function useSinglePress(): void {
+  useEffect(() => {
+    const press = (event: KeyboardEvent): void => {
+      if (event.repeat && event.key === 'Enter' && event.target instanceof HTMLButtonElement)
+        event.preventDefault()
+    }
+    document.addEventListener('keydown', press)
+    return () => document.removeEventListener('keydown', press)
+  }, [])
+}
 
 function isOwnEscape(event: KeyboardEvent): boolean {
   if (closePopover()) event.preventDefault()
