@@ -41,7 +41,7 @@ legend{max-width:100%;font-weight:600;padding:0 .3rem}
 .queue{font-size:.85rem;color:var(--dim);padding:.1rem .4rem .4rem}.queue ol{padding-left:1.6rem}.queue li{padding:.1rem 0}.queue .words{display:inline-block;max-width:calc(100% - 5rem);overflow:hidden;text-overflow:ellipsis;white-space:nowrap;vertical-align:middle}
 .rename{display:grid;gap:.6rem;text-align:left;min-width:min(22rem,70vw)}.rename label{display:grid;gap:.2rem}.rename button{justify-self:end}
 @media(max-width:46rem){
-#interrupts{padding-inline:.75rem;max-height:70%}#composer{padding:.4rem .75rem .6rem}
+#interrupts{padding-inline:.75rem;max-height:70%}.field{display:block}#composer{padding:.4rem .75rem .6rem}
 .row-of-buttons button{flex:1 1 auto}.row-of-buttons kbd{display:none}
 #composer .tools{flex-wrap:wrap}#composer .switches{flex:1 1 100%;order:-1;min-width:0}#console #composer .switches>*{width:50%;font-size:.8rem!important}#send{min-width:4.5rem}#console textarea,#console input,#console select{font-size:1rem!important}
 #delivery label{font-size:0}#delivery input{margin-right:.3rem}#delivery b{font-size:.83rem}}

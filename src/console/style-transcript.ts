@@ -100,5 +100,5 @@ figcaption>:first-child{flex:1;overflow:hidden;text-overflow:ellipsis;white-spac
 .examples{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr));gap:.6rem;margin-top:1.4rem}
 .examples button{text-align:left;padding:.7rem .9rem;border-radius:10px}
 @media(max-width:46rem){#transcript{padding-inline:.75rem;scrollbar-gutter:auto}.args{display:block}#welcome{padding-top:1.5rem}.tool>.body,.subagent>.nested{padding-inline:.5rem}.reasoning>summary .dim{display:none}
-.tool[open]>summary{flex-wrap:wrap}.tool[open]>summary>b{margin-right:auto}.tool[open]>summary .about{order:1;flex-basis:100%}.tool[open]>summary :is(.repeated,.about:empty){display:none}}
+.tool[open]>summary{flex-wrap:wrap}.tool[open]>summary>b{flex:1 1 8rem;min-width:0;overflow-wrap:anywhere}.tool[open]>summary .about{order:1;flex-basis:100%}.tool[open]>summary :is(.repeated,.about:empty){display:none}}
 `

@@ -92,6 +92,10 @@ describe.skipIf(reason !== undefined)(`an MCP server's questions (${reason ?? 'C
     const field = (name: string): Locator => form.getByLabel(name, { exact: true })
     await seen(form)
     expect(await axeFindings(page)).toEqual([])
+    // On a phone there is room to write, and the words about a field stand below it.
+    await page.setViewportSize({ width: 360, height: 700 })
+    expect((await field('String with email format').boundingBox())?.width).toBeGreaterThan(250)
+    await page.setViewportSize({ width: 1180, height: 760 })
     await press(form, 'Answer')
     await seen(form.getByRole('alert').filter({ hasText: 'payload.content.name' }))
     await field('String *').fill('Ada')

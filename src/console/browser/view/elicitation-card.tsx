@@ -44,7 +44,7 @@ export function ElicitationCard({
         </p>
       )}
       {fields.map((field) => (
-        <div key={field.name} class="choice">
+        <div key={field.name} class="choice field">
           <label for={`${id}-${field.name}`}>
             <b>{field.title}</b>
           </label>
