@@ -111,12 +111,21 @@ test('busy with a script of somebody else', async () => {
   const server = await start({ 'busy-reply-threshold': '1' })
   const other = new Redis({ path: server.socket })
   closing.push(async () => other.disconnect())
+  const late = await open(server.url, 'late')
+  // Its connection for messages is there already.
+  const stop = new AbortController()
+  const before = late.log.read('before', 0, stop.signal).next()
+  await expect.poll(() => server.ask('PUBSUB', 'CHANNELS'), PATIENT).toHaveLength(1)
+  stop.abort()
+  await before
   await expectWhole(server.url, async () => {
     const script = server.ask('EVAL', 'while true do end', '0').catch(() => undefined)
     await expect.poll(() => other.ping().catch(String), PATIENT).toMatch(/BUSY/)
+    const begun = late.log.read('t', 0, new AbortController().signal).next()
     for (let turns = 0; turns < 100; turns++) await turn()
     await other.call('SCRIPT', 'KILL')
     await script
+    expect((await begun).value?.[0]).toMatchObject({ first: 1 })
   })
 })
 

@@ -127,7 +127,7 @@ export class RedisClient {
   async listen(channel: string, onMessage: (message: string) => void): Promise<void> {
     this.checkOpen()
     this.#listeners.set(channel, onMessage)
-    await this.#inTime(this.#guarded(this.#changes.subscribe(channel)))
+    await this.#inTime(this.#guarded(this.#patiently(() => this.#changes.subscribe(channel))))
   }
 
   unlisten(channel: string): void {
@@ -157,10 +157,14 @@ export class RedisClient {
   }
 
   /** Sends a command until Redis answers it. Resolves with the reply, its bulk strings as buffers. */
-  async #send(connection: Connection, command: string, args: readonly Argument[]): Promise<unknown> {
+  #send(connection: Connection, command: string, args: readonly Argument[]): Promise<unknown> {
+    return this.#patiently(() => connection.callBuffer(command, [...args]))
+  }
+
+  async #patiently<T>(send: () => Promise<T>): Promise<T> {
     for (let times = 1; ; times += 1) {
       try {
-        return await connection.callBuffer(command, [...args])
+        return await send()
       } catch (error) {
         if (!PASSING.test(toMessage(error)) || !this.#gate.isOpen) throw error
         await delay(retry(times), undefined, { ref: false })
