@@ -149,16 +149,11 @@ test('a run that comes to the wrong runner is sent on by one that forwards: stre
     raw.send(`POST http://HOST/agui HTTP/1.1\r\nhost: HOST\r\n${head}\r\n\r\n${body}`)
     expect(await raw.closed).toContain('You said: absolute')
     // Who waits for a thread here has it also when it begins elsewhere.
-    const waiting = Promise.all([
-      fetch(`${wrong.url}/events/to-come/wait`),
-      fetch(`${wrong.url}/sessions/to-come/events?wait=true&until=run`),
-    ])
-    const coming = run(runner.url, runInput('to-come', 'gated coming'))
-    for (const response of await waiting) {
-      runner.agent.openGate('coming')
-      expect(textOf(await events(response))).toBe('before after')
-    }
-    await coming
+    const arrived = wrong.threads.arrived('to-come', new AbortController().signal)
+    const coming = fetch(`${wrong.url}/sessions/to-come/events?wait=true&until=run`)
+    await run(runner.url, runInput('to-come', 'hello'))
+    await arrived
+    expect(textOf(await events(await coming))).toBe('You said: hello')
     // A thread that nobody has is its own.
     expect(textOf(await run(wrong.url, runInput('near', 'mine')))).toBe('You said: mine')
     expect(wrong.threads.list().map(({ threadId }) => threadId)).toEqual(['near'])
