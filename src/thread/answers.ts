@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Interrupt, Message, ResumeEntry, ToolMessage } from '@ag-ui/core'
 import { z } from 'zod'
 import { parseNulls } from '../absent-null.ts'
@@ -22,27 +23,35 @@ export interface Answers {
 }
 
 /**
- * Finds the first entry that answers each open interrupt. A thread that waits for a person does not continue without an
+ * Finds the entry that answers each open interrupt. Two that differ are refused: of a yes and a no, neither counts. A
+ * thread that waits for a person does not continue without an
  * answer, not even for a client that does not know the question (agui-1.0-producer.md A8.59).
  *
- * @throws {RunnerError} `interrupt_open`.
+ * @throws {RunnerError} `interrupt_open`, `invalid_input`.
  */
 export function openAnswers(
   resume: readonly ResumeEntry[] = [],
   { agent, redactor, isRunning }: { agent: AgentSession; redactor: Redactor; isRunning: boolean },
 ): Answers {
   const { interrupts } = agent
-  const answers = new Map<string, ResumeEntry>()
+  const answers = new Map<string, { entry: ResumeEntry; answer: ResumeEntry }>()
   const skipped: string[] = []
   for (const entry of resume) {
     const { interruptId } = entry
+    const known = answers.get(interruptId)
     const interrupt = interrupts.find(({ id }) => id === interruptId)
     if (interrupt === undefined) skipped.push(`an answer to interrupt "${interruptId}", which is not open`)
-    else if (answers.has(interruptId)) skipped.push(`a second answer to interrupt "${interruptId}"`)
-    else answers.set(interruptId, restoreAnswer(entry, interrupt, redactor))
+    else if (known === undefined)
+      answers.set(interruptId, { entry, answer: restoreAnswer(entry, interrupt, redactor) })
+    else if (isDeepStrictEqual(known.entry, entry))
+      skipped.push(`a second answer to interrupt "${interruptId}"`)
+    else {
+      const message = `resume answers interrupt "${interruptId}" in two ways; send one answer.`
+      throw new RunnerError('invalid_input', message)
+    }
   }
   if (interrupts.length === 0 || answers.size > 0 || isRunning)
-    return { resume: [...answers.values()], skipped }
+    return { resume: [...answers.values()].map(({ answer }) => answer), skipped }
   const message = 'This thread waits for an answer: send resume entries for the interrupts in details.'
   throw new RunnerError('interrupt_open', message, { details: { interrupts } })
 }

@@ -29,11 +29,22 @@ test('an answer to what nobody asked is no answer', () => {
 
 test('an entry that answers nothing, or answers twice, is named beside the one that counts', () => {
   const agent = { ...helloAgent(), interrupts: [question('a')] }
-  const resume = [answer('old', true), answer('a', true), answer('a', false)]
+  const resume = [answer('old', true), answer('a', true), answer('a', true)]
   expect(openAnswers(resume, { agent, redactor, isRunning: false })).toEqual({
     resume: [answer('a', true)],
     skipped: ['an answer to interrupt "old", which is not open', 'a second answer to interrupt "a"'],
   })
+})
+
+test.each([
+  ['a yes and a no', [answer('a', true), answer('a', false)]],
+  ['a no and a yes', [answer('a', { approved: false }), answer('b', true), answer('a', { approved: true })]],
+  ['a yes and a dismissal', [answer('a', true), { interruptId: 'a', status: 'cancelled' as const }]],
+  ['two edits', [answer('a', { approved: true, editedArgs: { x: 1 } }), answer('a', { approved: true })]],
+])('%s are no answer', (_what, resume) => {
+  expect(() => answersTo([question('a'), question('b')], resume)).toThrow(
+    expect.objectContaining({ code: 'invalid_input', message: expect.stringContaining('in two ways') }),
+  )
 })
 
 test('a thread that waits refuses a run without an answer, and says what it waits for', () => {
