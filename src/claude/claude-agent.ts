@@ -33,13 +33,13 @@ export class ClaudeAgent implements Agent {
    *
    * @throws {RunnerError} `too_many_processes` when every process is at work; another code when no process could work.
    */
-  async claim(session: SlotHolder, signal: AbortSignal): Promise<Lease> {
+  async claim(holder: SlotHolder, signal: AbortSignal): Promise<Lease> {
     const { prepared, beforeStart } = this.options
     await prepared(signal)
     if (!signal.aborted) await beforeStart()
     if (!signal.aborted) await this.binary.check()
     for (;;) {
-      const lease = this.#slots.take(session)
+      const lease = this.#slots.take(holder)
       if (lease !== undefined) return lease
       const [idle] = this.#slots.holders
         .filter(({ busy }) => !busy)

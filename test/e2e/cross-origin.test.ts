@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { bodyOf, post, run, runInput } from '../support/client.ts'
+import { operationsOf } from '../support/operations.ts'
 import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 
 const TOKEN = 'token-of-the-cross-origin-test'
@@ -47,23 +48,9 @@ const codeOf = ({ status, body }: Answer): unknown[] => [status, JSON.parse(body
 const corsOf = ({ headers }: Answer): string[] =>
   Object.keys(headers).filter((name) => name.startsWith('access-control'))
 
-async function operations(): Promise<{ method: string; path: string; isOpen: boolean }[]> {
-  const response = await fetch(`${runner.url}/openapi.json`, { headers: BEARER })
-  const { paths } = (await response.json()) as {
-    paths: Record<string, Record<string, { security?: unknown[] }>>
-  }
-  return Object.entries(paths).flatMap(([pattern, methods]) =>
-    Object.entries(methods).map(([method, { security }]) => ({
-      method: method.toUpperCase(),
-      path: pattern.replaceAll(/\{\w+\}/g, 'x'),
-      isOpen: security?.length === 0,
-    })),
-  )
-}
-
 describe('a page of a listed origin', () => {
   test('gets leave for every route without a token, and may read how it is refused', async () => {
-    const all = await operations()
+    const all = await operationsOf(runner.url, TOKEN)
     expect(all.length).toBeGreaterThan(50)
     for (const { method, path, isOpen } of all) {
       const asks = {

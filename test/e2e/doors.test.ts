@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { runInput, userMessage } from '../support/client.ts'
+import { type Operation, operationsOf } from '../support/operations.ts'
 import { type Bench, type OpenRunner, openBench } from '../support/runner.ts'
 
 const TOKEN = 'token-of-the-first-session'
@@ -16,12 +17,6 @@ interface Answer {
   body: string
 }
 
-interface Operation {
-  method: string
-  path: string
-  isOpen: boolean
-}
-
 let bench: Bench
 let runner: OpenRunner
 let other: OpenRunner
@@ -31,15 +26,7 @@ beforeAll(async () => {
   bench = await openBench()
   runner = await bench.open({ AGUI_TOKEN: TOKEN, AUTH_FAILURES_PER_MINUTE_MAX: '0' })
   other = await bench.open({ AGUI_TOKEN: OTHERS_TOKEN, RUNNER_STATE_DIR: `${bench.directory}/other` })
-  const { body } = await ask({ method: 'GET', path: '/openapi.json' }, { authorization: `Bearer ${TOKEN}` })
-  const { paths }: { paths: Record<string, Record<string, { security?: unknown[] }>> } = JSON.parse(body)
-  operations = Object.entries(paths).flatMap(([pattern, methods]) =>
-    Object.entries(methods).map(([method, { security }]) => ({
-      method: method.toUpperCase(),
-      path: pattern.replaceAll(/\{\w+\}/g, 'x'),
-      isOpen: security?.length === 0,
-    })),
-  )
+  operations = await operationsOf(runner.url, TOKEN)
 })
 afterAll(() => bench.close())
 
