@@ -165,28 +165,31 @@ const GIVEN = [
   ['a picture', 'queue', picture],
 ] as const
 // Each delivery once, and each of the two ways in which Claude Code meets a refusal.
-test.each(ALL_SIGNALS ? GIVEN : GIVEN.slice(0, 2))('%s given by %s cost their run and no more', async (name, delivery, content) => {
-  const threadId = `${name}-${delivery}`
-  await say(threadId, 'GOOD')
-  const running = post(runner.url, runInput(threadId, `gated ${threadId}`))
-  await bench.gateway.waitForRequest(
-    ({ body }) => JSON.stringify(body)?.includes(`gated ${threadId}`) === true,
-    AbortSignal.timeout(60_000),
-  )
-  expect((await postTo(threadId, content, delivery)).status).toBe(202)
-  if (delivery === 'queue') await postTo(threadId, 'BEHIND', 'queue')
-  bench.gateway.open(threadId)
-  await events(await running)
-  const runs = await recorded(threadId, delivery === 'queue' ? 4 : 2)
-  const ends = runs.map((each) => each.at(-1))
-  if (delivery === 'queue') expect(ends).toMatchObject([success, success, rejected, success])
-  else expect(ends).toMatchObject([success, rejected])
-  expect((await say(threadId, 'NEXT')).at(-1)).toMatchObject(success)
-  // Claude Code has a summary made when a prompt is too long or a picture fails: that stands for the turn before.
-  const kept = content !== 'QXBLANK' ? '' : 'gated .*before.*after.*'
-  expect(given()).toMatch(new RegExp(`GOOD.*${kept}${delivery === 'queue' ? 'BEHIND.*' : ''}NEXT`, 's'))
-  expect(given()).not.toMatch(/QXBLANK|QXLONG|QXLOOK/)
-})
+test.each(ALL_SIGNALS ? GIVEN : GIVEN.slice(0, 2))(
+  '%s given by %s cost their run and no more',
+  async (name, delivery, content) => {
+    const threadId = `${name}-${delivery}`
+    await say(threadId, 'GOOD')
+    const running = post(runner.url, runInput(threadId, `gated ${threadId}`))
+    await bench.gateway.waitForRequest(
+      ({ body }) => JSON.stringify(body)?.includes(`gated ${threadId}`) === true,
+      AbortSignal.timeout(60_000),
+    )
+    expect((await postTo(threadId, content, delivery)).status).toBe(202)
+    if (delivery === 'queue') await postTo(threadId, 'BEHIND', 'queue')
+    bench.gateway.open(threadId)
+    await events(await running)
+    const runs = await recorded(threadId, delivery === 'queue' ? 4 : 2)
+    const ends = runs.map((each) => each.at(-1))
+    if (delivery === 'queue') expect(ends).toMatchObject([success, success, rejected, success])
+    else expect(ends).toMatchObject([success, rejected])
+    expect((await say(threadId, 'NEXT')).at(-1)).toMatchObject(success)
+    // Claude Code has a summary made when a prompt is too long or a picture fails: that stands for the turn before.
+    const kept = content !== 'QXBLANK' ? '' : 'gated .*before.*after.*'
+    expect(given()).toMatch(new RegExp(`GOOD.*${kept}${delivery === 'queue' ? 'BEHIND.*' : ''}NEXT`, 's'))
+    expect(given()).not.toMatch(/QXBLANK|QXLONG|QXLOOK/)
+  },
+)
 
 test.each(oneOrAll([false, true]))('results of parallel client tools, after a kill: %s', async (isKilled) => {
   const threadId = `results-${isKilled}`
