@@ -1,5 +1,5 @@
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { type ErrorCode, RunnerError } from '../../errors.ts'
+import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { type ErrorCode, ERRORS, RunnerError } from '../../errors.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
 
 /** Fastify's own refusals, by HTTP status. Its message stays where none is given. */
@@ -35,6 +35,22 @@ export function toErrorBody(error: unknown, redactor?: Redactor): { status: numb
   return { status, body: redactor === undefined ? body : redactor.redactValue(body) }
 }
 
+/** Statuses of failures of the runner itself, of its store and of its disk. Only these are logged with their stack. */
+const FAULTS: ReadonlySet<number> = new Set([500, 507])
+
+/** Logs why a request or a frame of a socket got no answer but an error. */
+export function logFailure(
+  logger: FastifyBaseLogger,
+  error: unknown,
+  { error: { code, message: reason } }: ErrorBody,
+  what: 'request' | 'socket command',
+): void {
+  if (FAULTS.has(ERRORS[code].status)) return logger.error({ err: error }, `${what} failed`)
+  // A flood of requests must not fill the log as well. The metrics count it.
+  const level = code === 'rate_limited' ? 'debug' : 'info'
+  logger[level]({ code, reason }, `${what} refused`)
+}
+
 export type ErrorHandler = (
   error: FastifyError,
   request: FastifyRequest,
@@ -45,12 +61,7 @@ export function createErrorHandler(redactor: Redactor): ErrorHandler {
   return async (error, request, reply) => {
     const { status, body } = toErrorBody(error, redactor)
     if (reply.raw.destroyed && isBrokenOff(error)) request.log.info('client left')
-    else if (status >= 500) request.log.error({ err: error }, 'request failed')
-    else {
-      // A flood of requests must not fill the log as well. The metrics count it.
-      const level = body.error.code === 'rate_limited' ? 'debug' : 'info'
-      request.log[level]({ code: body.error.code, reason: body.error.message }, 'request refused')
-    }
+    else logFailure(request.log, error, body, 'request')
     await reply.status(status).type('application/json').send(body)
   }
 }

@@ -14,7 +14,7 @@ import { type RunProps, runPropsOf } from '../../thread/run-props.ts'
 import type { ServedThreads } from '../../thread/served-threads.ts'
 import { about } from '../document/about.ts'
 import { refuse } from '../doors/client-errors.ts'
-import { toErrorBody } from '../doors/error-answers.ts'
+import { logFailure, toErrorBody } from '../doors/error-answers.ts'
 import { parseJsonBody } from '../doors/json-body.ts'
 import { parse } from '../doors/parse.ts'
 import { RateLimit } from '../doors/rate-limit.ts'
@@ -305,9 +305,9 @@ class SocketSession {
   }
 
   #sendError(error: unknown, frame: unknown): void {
-    const { status, body } = toErrorBody(error, this.#options.redactor)
+    const { body } = toErrorBody(error, this.#options.redactor)
     const about = placeOf(frame, this.#options)
-    if (status >= 500) this.#options.logger.error({ ...about, err: error }, 'socket command failed')
+    logFailure(this.#options.logger.child(about), error, body, 'socket command')
     inBackground({ name: 'answering a frame', ...about }, this.#send({ type: 'error', ...about, ...body }))
   }
 
