@@ -29,7 +29,7 @@ export interface Table<V> {
 export interface Tables {
   /** Facts about each thread, by thread id. */
   readonly threads: Table<unknown>
-  /** Runs that each thread has seen. */
+  /** Runs that each thread has seen, and the digests of its replies. */
   readonly runs: Table<unknown>
   /** Messages that each thread has seen. */
   readonly messages: Table<unknown>

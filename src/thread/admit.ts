@@ -5,6 +5,7 @@ import type { Redactor } from '../redaction/redactor.ts'
 import { openAnswers, owedResults } from './answers.ts'
 import { withShown } from './digests.ts'
 import { everyIdOf, type NewMessages, reconcile } from './history.ts'
+import { historyEdits } from './history-edits.ts'
 import { checkNew, type KnownIds, knownMessages } from './known-ids.ts'
 import type { QueuedRun } from './queue.ts'
 import { runPropsOf } from './run-props.ts'
@@ -43,10 +44,19 @@ export function admit(input: RunRequest, known: KnownIds, { agent, redactor, res
   const answers = openAnswers(input.resume, { agent, redactor, isRunning: busy !== undefined })
   const { resume } = answers
   const { results, ...surplus } = owedResults(input.messages, agent)
-  const skipped = [...answers.skipped, ...surplus.skipped]
+  const held = knownMessages(known)
+  const edits = historyEdits(input.messages, { ...held, replies: known.lookedUp.replies })
+  const skipped = [...answers.skipped, ...surplus.skipped, ...edits]
   const isAnswered = resume.length + results.length > 0
-  const held = { ...knownMessages(known), isAnswered, skipped, replaces }
-  const { messages: shown, before, digests, ...about } = reconcile(input.messages, held)
+  const {
+    messages: shown,
+    before,
+    digests,
+    ...about
+  } = reconcile(input.messages, {
+    ...held,
+    ...{ isAnswered, skipped, replaces },
+  })
   const messages = shown.map(restore)
   // Until the run in progress has ended, the place to go back from is unknown.
   if (about.back !== undefined && busy !== undefined) throw threadBusy(busy)

@@ -135,7 +135,7 @@ function refuseLater(messages: readonly Message[], known: KnownMessages): void {
   )
 }
 
-function isLater(one: TakenIn, other: TakenIn): boolean {
+export function isLater(one: TakenIn, other: TakenIn): boolean {
   if (one.turn !== other.turn) return one.turn > other.turn
   return one.nth !== undefined && other.nth !== undefined && one.nth > other.nth
 }

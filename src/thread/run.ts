@@ -11,7 +11,9 @@ import type { Redactor } from '../redaction/redactor.ts'
 import type { StreamRedactor } from '../redaction/stream-redactor.ts'
 import type { Write } from '../storage/table.ts'
 import type { Oversize } from './oversize.ts'
+import { Replies } from './replies.ts'
 import { endEvent, startEvent, useOf } from './run-events.ts'
+import { putReplies } from './thread-table.ts'
 import type { ThreadWriter } from './thread-writer.ts'
 
 export interface RunLimits {
@@ -59,6 +61,7 @@ export class Run {
   readonly #abort = new AbortController()
   readonly #open = new OpenItems()
   readonly #redaction: StreamRedactor
+  readonly #replies: Replies
   readonly #opening: AguiEvent[] = []
   #pending: AguiEvent[] = []
   #flushing: Promise<void> | undefined
@@ -77,6 +80,7 @@ export class Run {
     this.runId = options.request.runId
     this.#trace = { ...options.request.trace }
     this.#redaction = options.redactor.createStream()
+    this.#replies = new Replies(options.request.messages)
     for (const event of [startEvent(options.request), ...options.firstWords]) this.#fit(event, this.#opening)
     this.shownMessages = this.#opening.flatMap((event) =>
       event.type === EventType.RUN_STARTED ? (event.input?.messages ?? []) : [],
@@ -264,7 +268,9 @@ export class Run {
     writes: readonly Write[] = [],
     options: { isLast?: boolean } = {},
   ): Promise<void> {
-    return this.#options.writer.commit({ append: { runId: this.runId, events }, writes, ...options })
+    const replies = putReplies(this.#ids.threadId, this.#replies.completedBy(events))
+    const append = { runId: this.runId, events }
+    return this.#options.writer.commit({ append, writes: [...writes, ...replies], ...options })
   }
 
   #watch(agentName: string): { close(): void } {

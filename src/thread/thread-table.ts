@@ -6,7 +6,9 @@ import type { AgentMemory, RunEnd } from '../agent/agent.ts'
 import { storeDamaged } from '../storage/damage.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Key, Write } from '../storage/table.ts'
+import type { Digests } from './digests.ts'
 import { seenUnderOtherIds } from './numbered-anew.ts'
+import { isReply } from './replies.ts'
 import { readMessages } from './snapshot.ts'
 import { unsteeredId } from './steered-ids.ts'
 
@@ -51,6 +53,8 @@ export interface LookedUp {
   hasRun: boolean
   /** The messages that the thread has seen, by the id that the request has for them. */
   messages: ReadonlyMap<string, SeenMessage>
+  /** The digests of the thread's replies that the request holds, by message id. */
+  replies: ReadonlyMap<string, string>
   /** The request's own id for the newest message that the thread has seen, if it gives its messages new ids. */
   newestId?: string
   /** The ids of all messages of the thread, when the request brings a history and names no user message of it. */
@@ -104,20 +108,29 @@ export class ThreadTable {
     history: readonly Message[] = [],
   ): Promise<LookedUp> {
     const { runs, messages } = this.#storage.tables
-    const [hasRun, found] = await Promise.all([
+    const replyIds = history.filter(isReply).map(({ id }) => id)
+    const [hasRun, found, said] = await Promise.all([
       runs.has(member(threadId, runId)),
       messages.getAll(messageIds.map((id) => member(threadId, id))),
+      runs.getAll(replyIds.map((id) => replyMember(threadId, id))),
     ])
+    const replies = new Map(
+      replyIds.flatMap((id, index) => {
+        const digest = said[index]
+        return typeof digest === 'string' ? [[id, digest] as const] : []
+      }),
+    )
     const seen = new Map<string, SeenMessage>()
     for (const [index, id] of messageIds.entries())
       if (found[index] !== undefined) seen.set(id, seenIn(threadId, found[index]))
     const isKnown = history.some(
       ({ role, id }) => role === 'user' && (seen.has(id) || seen.has(unsteeredId(id))),
     )
-    if (isKnown || !history.some(({ role }) => role === 'assistant')) return { hasRun, messages: seen }
+    if (isKnown || !history.some(({ role }) => role === 'assistant'))
+      return { hasRun, messages: seen, replies }
     const taken = (await this.#taken(threadId)).map(({ message }) => message)
     const alike = seenUnderOtherIds(history, taken)
-    const both = { hasRun, messages: new Map([...seen, ...alike]) }
+    const both = { hasRun, messages: new Map([...seen, ...alike]), replies }
     if (!history.some(({ role, id }) => role === 'user' && alike.has(id)))
       return { ...both, heard: await this.#heard(threadId) }
     const newestId = [...alike].find(([, message]) => message === taken.at(-1))?.[0]
@@ -198,6 +211,11 @@ export function putRun(threadId: string, runId: string): Write {
   return { table: 'runs', key: member(threadId, runId), value: true }
 }
 
+/** They stand beside the runs, of which no list is ever read, because a long thread has many. */
+export function putReplies(threadId: string, digests: Digests): Write[] {
+  return digests.map(([id, value]) => ({ table: 'runs', key: replyMember(threadId, id), value }))
+}
+
 export function putMessages(
   threadId: string,
   digests: readonly (readonly [id: string, digest: string])[],
@@ -241,4 +259,10 @@ function readAs<T>(schema: z.ZodType<T>, stored: unknown, name: string): T {
 /** Builds the key of an id. A client chooses its ids, and a message's may be longer than a key can be. */
 function member(threadId: string, id: string): Key {
   return [threadId, createHash('sha256').update(id).digest('base64url')]
+}
+
+/** Builds a reply's key, which no run's can be. */
+function replyMember(threadId: string, messageId: string): Key {
+  const [, hash] = member(threadId, messageId)
+  return [threadId, `${hash}.said`]
 }

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { type ErrorCode, ERRORS, RunnerError } from '../../errors.ts'
+import { ERRORS, type ErrorCode, RunnerError } from '../../errors.ts'
 import type { Redactor } from '../../redaction/redactor.ts'
 
 /** Fastify's own refusals, by HTTP status. Its message stays where none is given. */
