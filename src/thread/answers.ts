@@ -72,20 +72,25 @@ export function owedResults(
   messages: readonly Message[],
   { pendingToolCallIds }: Pick<AgentSession, 'pendingToolCallIds'>,
 ): Results {
-  const made = messages.flatMap((message) =>
-    message.role === 'assistant' ? (message.toolCalls ?? []).map(({ id }) => id) : [],
+  const made = new Map(
+    messages.flatMap((message) =>
+      message.role === 'assistant' ? (message.toolCalls ?? []).map((call) => [call.id, call.function.name]) : [],
+    ),
   )
   const first = new Map<string, ToolMessage>()
   const skipped: string[] = []
   for (const message of messages) {
     if (message.role !== 'tool') continue
-    const { toolCallId } = message
+    const { id, toolCallId } = message
+    // The call's id is the model's. The message's id and the tool's name say more to whoever sent them.
+    const tool = made.get(toolCallId)
+    const ofCall = `of call "${toolCallId}"${tool === undefined ? '' : ` (${tool})`}`
     const isOwed = pendingToolCallIds.includes(toolCallId)
     const before = first.get(toolCallId)
-    const isHistory = made.includes(toolCallId) || message.id === resultIdOf(toolCallId)
-    if (!isOwed && !isHistory) skipped.push(`a result of call "${toolCallId}", which waits for none`)
+    const isHistory = made.has(toolCallId) || id === resultIdOf(toolCallId)
+    if (!isOwed && !isHistory) skipped.push(`the result "${id}" ${ofCall}, which waits for none`)
     else if (before === undefined) first.set(toolCallId, message)
-    else if (isOwed || !saysTheSame(before, message)) skipped.push(`a second result of call "${toolCallId}"`)
+    else if (isOwed || !saysTheSame(before, message)) skipped.push(`the result "${id}" ${ofCall}, its second one`)
   }
   return {
     results: [...first.values()].filter(({ toolCallId }) => pendingToolCallIds.includes(toolCallId)),

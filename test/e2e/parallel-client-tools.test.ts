@@ -57,7 +57,7 @@ function bring(
   ...results: (readonly [string | undefined, string])[]
 ): Promise<ClientEvent[]> {
   const messages = results.map(([toolCallId, content]) => ({
-    id: crypto.randomUUID(),
+    id: `result: ${content}`,
     role: 'tool',
     toolCallId,
     content,
@@ -159,12 +159,15 @@ test('results that answer nothing are named, and so is a second one of a call', 
   expect(all.find(({ type }) => type === 'CUSTOM')).toMatchObject({
     name: 'agui-runner.content_skipped',
     value: {
-      parts: [`a second result of call "${painted}"`, 'a result of call "nobody", which waits for none'],
+      parts: [
+        `the result "result: again" of call "${painted}", its second one`,
+        'the result "result: x" of call "nobody", which waits for none',
+      ],
     },
   })
   expect(given()).toEqual({ paint: 'painted', measure: 'two metres' })
   const refused = bring(thread, [painted, 'late'])
-  await expect(refused).rejects.toThrow(`The run brings a result of call \\"${painted}\\"`)
+  await expect(refused).rejects.toThrow(`The run brings the result \\"result: late\\" of call \\"${painted}\\"`)
 })
 
 test('a word of the system beside the results is said in the turn', async () => {

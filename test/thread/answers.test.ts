@@ -107,7 +107,7 @@ test.each([
     'a call that waits, twice',
     [toolResult('owed'), toolResult('owed')],
     ['x of owed'],
-    ['a second result of call "owed"'],
+    ['the result "x of owed" of call "owed", its second one'],
   ],
   ['a call of the history', [called('old'), toolResult('old'), toolResult('owed')], ['x of owed'], []],
   ['a call of the history, twice the same', [called('old'), toolResult('old'), toolResult('old')], [], []],
@@ -115,21 +115,21 @@ test.each([
     'a call of the history, and then another',
     [called('old'), toolResult('old'), toolResult('old', 'y')],
     [],
-    ['a second result of call "old"'],
+    ['the result "y of old" of call "old" (paint), its second one'],
   ],
   ['calls that the history lacks, as this runner sent them', [ours('far'), ours('off')], [], []],
   [
     'such a call, and then another',
     [ours('far'), toolResult('far', 'y')],
     [],
-    ['a result of call "far", which waits for none'],
+    ['the result "y of far" of call "far", which waits for none'],
   ],
   ['a call that waits, under the id of ours', [ours('owed')], ['owed:result'], []],
   [
     'a call that nobody made',
     [called('other'), toolResult('owed'), toolResult('none')],
     ['x of owed'],
-    ['a result of call "none", which waits for none'],
+    ['the result "x of none" of call "none", which waits for none'],
   ],
 ])('results of %s', (_what, messages, ids, skipped) => {
   const agent = { ...helloAgent(), pendingToolCallIds: ['owed', 'also'] }

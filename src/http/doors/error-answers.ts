@@ -45,7 +45,10 @@ export function logFailure(
   { error: { code, message: reason } }: ErrorBody,
   what: 'request' | 'socket command',
 ): void {
-  if (FAULTS.has(ERRORS[code].status)) return logger.error({ err: error }, `${what} failed`)
+  if (FAULTS.has(ERRORS[code].status)) {
+    logger.error({ err: error }, `${what} failed`)
+    return
+  }
   // A flood of requests must not fill the log as well. The metrics count it.
   const level = code === 'rate_limited' ? 'debug' : 'info'
   logger[level]({ code, reason }, `${what} refused`)
