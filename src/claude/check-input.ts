@@ -1,12 +1,13 @@
 import type { RunAgentInput } from '@ag-ui/core'
+import { checkAnswers } from './host/check-answers.ts'
 import { checkTools } from './host/client-tools.ts'
-import { checkAnswers } from './host/elicitations.ts'
+import type { Asked } from './host/questions.ts'
 import { checkSame, type Switches } from './launch/switches.ts'
 import { checkWords } from './translate/prompt.ts'
 
 interface Around {
-  /** The questions that wait for a person. Only elicitations among them are checked. */
-  asked: readonly object[]
+  /** The questions that wait for a person. */
+  asked: readonly Asked[]
   /** The turn that is in progress or waits for somebody. */
   turn: { isParked: boolean; switches: Switches } | undefined
   /** Whether the input is for the turn in progress. */

@@ -41,9 +41,11 @@ export function openAnswers(
     const known = answers.get(interruptId)
     const interrupt = interrupts.find(({ id }) => id === interruptId)
     if (interrupt === undefined) skipped.push(`an answer to interrupt "${interruptId}", which is not open`)
-    else if (known === undefined)
+    else if (known === undefined) {
       answers.set(interruptId, { entry, answer: restoreAnswer(entry, interrupt, redactor) })
-    else if (isDeepStrictEqual(known.entry, entry))
+      if (entry.status === 'cancelled' && entry.payload !== undefined)
+        skipped.push(`the payload of the answer to interrupt "${interruptId}", which is cancelled`)
+    } else if (isDeepStrictEqual(known.entry, entry))
       skipped.push(`a second answer to interrupt "${interruptId}"`)
     else {
       const message = `resume answers interrupt "${interruptId}" in two ways; send one answer.`
@@ -74,7 +76,9 @@ export function owedResults(
 ): Results {
   const made = new Map(
     messages.flatMap((message) =>
-      message.role === 'assistant' ? (message.toolCalls ?? []).map((call) => [call.id, call.function.name]) : [],
+      message.role === 'assistant'
+        ? (message.toolCalls ?? []).map((call) => [call.id, call.function.name])
+        : [],
     ),
   )
   const first = new Map<string, ToolMessage>()
@@ -90,7 +94,8 @@ export function owedResults(
     const isHistory = made.has(toolCallId) || id === resultIdOf(toolCallId)
     if (!isOwed && !isHistory) skipped.push(`the result "${id}" ${ofCall}, which waits for none`)
     else if (before === undefined) first.set(toolCallId, message)
-    else if (isOwed || !saysTheSame(before, message)) skipped.push(`the result "${id}" ${ofCall}, its second one`)
+    else if (isOwed || !saysTheSame(before, message))
+      skipped.push(`the result "${id}" ${ofCall}, its second one`)
   }
   return {
     results: [...first.values()].filter(({ toolCallId }) => pendingToolCallIds.includes(toolCallId)),

@@ -1,5 +1,6 @@
 import type { ResumeEntry } from '@ag-ui/core'
 import { expect, test } from 'vitest'
+import { checkAnswers } from '../../src/claude/host/check-answers.ts'
 import { readAnswer, toInterrupt } from '../../src/claude/host/interrupts.ts'
 
 const choice = (question: string) => ({ question, options: [{ label: 'Red' }, { label: 'Blue' }] })
@@ -29,6 +30,62 @@ test.each([{}, { 'Which?': '' }, { 'Which?': [], 'And then?': '' }, { 'Another?'
     })
   },
 )
+
+test('a question that is refused with words passes them on', () => {
+  const entry = { interruptId: interrupt.id, status: 'resolved' as const }
+  const payload = { approved: false, message: 'ask me tomorrow' }
+  expect(readAnswer({ ...asked, interrupt }, { ...entry, payload })).toEqual({
+    approved: false,
+    message: 'ask me tomorrow',
+  })
+})
+
+/** What the answer to a question, or to a call, has that would be lost. */
+function problemsIn(tool: string, payload: unknown): unknown {
+  const toolUseId = 'call'
+  const call = tool === 'Bash' ? { tool, input: { command: 'ls' } } : asked
+  try {
+    checkAnswers(
+      [{ ...call, interrupt, toolUseId }],
+      [{ interruptId: interrupt.id, status: 'resolved', payload }],
+    )
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'invalid_input', message: expect.stringContaining(interrupt.id) })
+    return Object(error).details
+  }
+  return []
+}
+
+test.each<[tool: string, payload: unknown, problems: unknown[]]>([
+  ['AskUserQuestion', { answers: { 'Which?': 'Red', 'And then?': null } }, []],
+  ['AskUserQuestion', { answers: {} }, []],
+  ['AskUserQuestion', { approved: false, message: 'no' }, []],
+  ['AskUserQuestion', true, []],
+  [
+    'AskUserQuestion',
+    { answers: { 'Which?': 'Red', Which: 'Blue' } },
+    ['payload.answers: "Which" was not asked, but "Which?", "And then?"'],
+  ],
+  ['AskUserQuestion', { answers: { 'Which?': 1 } }, [expect.stringMatching(/^payload\.answers\.Which\?: /)]],
+  ['AskUserQuestion', { answers: ['Red'] }, [expect.stringMatching(/^payload\.answers: /)]],
+  ['AskUserQuestion', { answers: { 'Which?': 'Red' }, note: 'x' }, ['payload.note: it has only answers']],
+  ['Bash', true, []],
+  ['Bash', { approved: true, note: null }, []],
+  // This counts as a refusal, which the stream says.
+  ['Bash', { approve: 'yes' }, []],
+  [
+    'Bash',
+    { approved: true, edited_args: { command: 'true' } },
+    ['payload.edited_args: it has only approved, editedArgs, message, remember'],
+  ],
+  [
+    'Bash',
+    { approved: false, reason: 'x' },
+    ['payload.reason: it has only approved, editedArgs, message, remember'],
+  ],
+])('the answer to %s of %j is held to what was asked', (tool, payload, problems) => {
+  expect(problemsIn(tool, payload)).toEqual(problems)
+})
 
 /** An answer as a form makes it that fills in every member of the schema. */
 const form = { approved: true, editedArgs: {}, message: '', remember: false }

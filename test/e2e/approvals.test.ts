@@ -169,7 +169,7 @@ test('a refusal reaches the model in the person’s words, and nothing runs', as
 })
 
 test.each([
-  ['dismissed', { status: 'cancelled' }],
+  ['dismissed', { status: 'cancelled', payload: { approved: true } }],
   ['without a payload', { status: 'resolved' }],
   ['with rubbish', { status: 'resolved', payload: { approve: 'yes' } }],
   ['without the arguments', { status: 'resolved', payload: { approved: true, editedArgs: {} } }],
@@ -326,7 +326,11 @@ test('a question of the model is answered with a choice', async () => {
   expect(interrupt).toMatchObject({ reason: 'input_required', message: 'Which color?' })
   expect(JSON.stringify(interrupt.responseSchema)).toContain('"enum":["Red","Blue"]')
   const payload = { answers: { 'Which color?': 'Blue' } }
-  const all = await run(url, answer('one', { interruptId: interrupt.id, status: 'resolved', payload }))
+  const lost = { answers: { ...payload.answers, 'Which colour?': 'Red' } }
+  const entry = { interruptId: interrupt.id, status: 'resolved' }
+  const refused = await post(url, answer('one', { ...entry, payload: lost }))
+  expect([refused.status, await refused.text()]).toEqual([400, expect.stringContaining('Which colour?')])
+  const all = await run(url, answer('one', { ...entry, payload }))
   expect(textOf(all)).toContain('"Which color?"="Blue"')
   expect(answeredIn(all)).toMatchObject([{ decision: 'answered' }])
 })

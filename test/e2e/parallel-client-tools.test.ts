@@ -167,7 +167,9 @@ test('results that answer nothing are named, and so is a second one of a call', 
   })
   expect(given()).toEqual({ paint: 'painted', measure: 'two metres' })
   const refused = bring(thread, [painted, 'late'])
-  await expect(refused).rejects.toThrow(`The run brings the result \\"result: late\\" of call \\"${painted}\\"`)
+  await expect(refused).rejects.toThrow(
+    `The run brings the result \\"result: late\\" of call \\"${painted}\\"`,
+  )
 })
 
 test('a word of the system beside the results is said in the turn', async () => {

@@ -28,11 +28,16 @@ test('an answer to what nobody asked is no answer', () => {
 })
 
 test('an entry that answers nothing, or answers twice, is named beside the one that counts', () => {
-  const agent = { ...helloAgent(), interrupts: [question('a')] }
-  const resume = [answer('old', true), answer('a', true), answer('a', true)]
+  const agent = { ...helloAgent(), interrupts: [question('a'), question('b')] }
+  const cancelled = { interruptId: 'b', status: 'cancelled' as const, payload: { message: 'later' } }
+  const resume = [answer('old', true), answer('a', true), answer('a', true), cancelled]
   expect(openAnswers(resume, { agent, redactor, isRunning: false })).toEqual({
-    resume: [answer('a', true)],
-    skipped: ['an answer to interrupt "old", which is not open', 'a second answer to interrupt "a"'],
+    resume: [answer('a', true), cancelled],
+    skipped: [
+      'an answer to interrupt "old", which is not open',
+      'a second answer to interrupt "a"',
+      'the payload of the answer to interrupt "b", which is cancelled',
+    ],
   })
 })
 

@@ -3,8 +3,8 @@ import type { Interrupt, ResumeEntry } from '@ag-ui/core'
 import type { ElicitationRequest, ElicitationResult, OnElicitation } from '@anthropic-ai/claude-agent-sdk'
 import { z } from 'zod'
 import { parseNulls } from '../../absent-null.ts'
-import { RunnerError } from '../../errors.ts'
 import { isObject } from '../../json.ts'
+import { problemsOf, unknownMembers } from './problems.ts'
 
 /** A question of an MCP server to the person (MCP *elicitation*). Stored data is checked by this schema. */
 export const Elicitation = z.object({
@@ -109,38 +109,16 @@ export function readElicited({ interrupt }: Elicited, entry: ResumeEntry): Elici
   return given.success ? { action, content: given.data } : { action: 'cancel' }
 }
 
-/**
- * Checks the answers while the request can still be refused. The questions then stay pending.
- *
- * @throws {RunnerError} `invalid_input`, naming the values that do not fit the requested schema.
- */
-export function checkAnswers(asked: readonly object[], entries: readonly ResumeEntry[]): void {
-  for (const question of asked) {
-    const elicited = Elicited.safeParse(question).data
-    const entry = entries.find(({ interruptId }) => interruptId === elicited?.interrupt.id)
-    if (elicited !== undefined && entry !== undefined) checkAnswer(elicited, entry)
-  }
-}
-
-function checkAnswer({ elicitation, interrupt }: Elicited, entry: ResumeEntry): void {
-  if (entry.status === 'cancelled') return
-  const refuse = (problems: string[]): RunnerError =>
-    new RunnerError(
-      'invalid_input',
-      `The answer to interrupt ${interrupt.id} does not fit what "${elicitation.server}" asked for: ${problems.join('; ')}.`,
-      { details: problems },
-    )
+/** Returns what is wrong with the answer in a resume entry. */
+export function elicitedProblems({ elicitation }: Elicited, entry: ResumeEntry): string[] {
   const payload = parseNulls(Payload, entry.payload)
-  if (!payload.success) throw refuse(problemsOf(payload.error, 'payload'))
+  if (!payload.success) return problemsOf(payload.error, 'payload')
+  const unknown = unknownMembers(Payload, entry.payload)
   const { action, content = {} } = payload.data
-  if (action !== 'accept' || elicitation.mode === 'url') return
+  if (action !== 'accept' || elicitation.mode === 'url') return unknown
   const values = parseNulls(Content, content)
   const given = values.success ? toZod(elicitation.requestedSchema).safeParse(values.data) : values
-  if (!given.success) throw refuse(problemsOf(given.error, 'payload.content'))
-}
-
-function problemsOf({ issues }: z.ZodError, place: string): string[] {
-  return issues.map(({ path, message }) => `${[place, ...path.map(String)].join('.')}: ${message}`)
+  return given.success ? unknown : [...unknown, ...problemsOf(given.error, 'payload.content')]
 }
 
 /** Converts the requested schema. Accepts everything when the schema cannot be read: the server then checks. */

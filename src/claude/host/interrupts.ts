@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import type { Interrupt, ResumeEntry } from '@ag-ui/core'
 import { z } from 'zod'
 import { parseNulls } from '../../absent-null.ts'
+import { isObject } from '../../json.ts'
+import { problemsOf, unknownMembers } from './problems.ts'
 
 export interface Question {
   tool: string
@@ -134,13 +136,15 @@ export function readAnswer(
   if (interrupt.expiresAt !== undefined && Date.parse(interrupt.expiresAt) < Date.now()) {
     return refusal('The answer came too late: the question had expired, and counts as refused.')
   }
+  const approval = parseNulls(Approval, entry.payload)
   if (tool === ASK) {
-    const answers = Answers.safeParse(entry.payload)
-    if (!answers.success || !isAnswered(input, answers.data.answers))
-      return refusal('The person gave no answer that fits the question.')
+    const answers = parseNulls(Answers, entry.payload)
+    if (!answers.success || !isAnswered(input, answers.data.answers)) {
+      const { approved, message } = approval.data ?? {}
+      return refusal((approved === false && message) || 'The person gave no answer that fits the question.')
+    }
     return { approved: true, updatedInput: { ...input, ...answers.data }, isEdited: false, remember: false }
   }
-  const approval = parseNulls(Approval, entry.payload)
   if (!approval.success) return refusal('The person’s answer was neither an approval nor a refusal.')
   const { approved, editedArgs, message, remember = false } = approval.data
   const words = message === undefined || message.trim() === '' ? undefined : message
@@ -155,6 +159,29 @@ export function readAnswer(
     remember,
     ...(words === undefined ? {} : { words }),
   }
+}
+
+/**
+ * Returns what of a clear answer would be lost: members that it does not have, and answers to what was not asked. An
+ * unclear one is no problem, since it counts as a refusal, which the stream says.
+ */
+export function answerProblems(
+  { tool, input }: Pick<Question, 'tool' | 'input'>,
+  { payload }: ResumeEntry,
+): string[] {
+  if (tool !== ASK || !isObject(payload) || (payload['answers'] ?? null) === null)
+    return parseNulls(Approval, payload).success ? unknownMembers(ApprovalPayload, payload) : []
+  const answers = parseNulls(Answers, payload)
+  if (!answers.success) return problemsOf(answers.error, 'payload')
+  const unknown = unknownMembers(Answers, payload)
+  const asked = Questions.safeParse(input).data?.questions.map(({ question }) => question)
+  if (asked === undefined) return unknown
+  const others = Object.keys(answers.data.answers).filter((question) => !asked.includes(question))
+  const known = asked.map((question) => JSON.stringify(question)).join(', ')
+  return [
+    ...unknown,
+    ...others.map((question) => `payload.answers: ${JSON.stringify(question)} was not asked, but ${known}`),
+  ]
 }
 
 /** Whether one of the questions has an answer. Claude Code drops what answers another, and an empty text. */
