@@ -133,7 +133,16 @@ export const OWN_EVENTS = {
   taken_back: z.object({ afterSeq: amount }),
   session_reset: z.object({ claudeSessionId: text, reason: text }),
   content_skipped: z.object({ parts: texts }),
-  message_pending: z.object({ messageId: text, content: text }),
+  message_pending: z.object({
+    messageId: text,
+    name: text.optional(),
+    content: text,
+    /** The media of the message, as AG-UI content parts; absent in records of an earlier version. */
+    parts: z
+      .array(z.looseObject({ type: text }))
+      .readonly()
+      .optional(),
+  }),
   message_queued: z.object({ messageId: text, runId: text }),
   withdrawn: z.object({ messageIds: texts, words: text }),
   answered: z.object({

@@ -1,5 +1,6 @@
 import { contentToText, EventType, type UserMessage } from '@ag-ui/core'
 import type { AguiEvent } from '../agui/event.ts'
+import { mediaParts } from '../agui/media-parts.ts'
 
 type Said = Pick<UserMessage, 'id' | 'name' | 'content'>
 
@@ -9,7 +10,7 @@ type Said = Pick<UserMessage, 'id' | 'name' | 'content'>
  */
 export function takenInEvents({ id: messageId, name, content }: Said): AguiEvent[] {
   const delta = contentToText(content)
-  const parts = typeof content === 'string' ? [] : content.filter(({ type }) => type !== 'text')
+  const parts = mediaParts(content)
   const sender = name === undefined ? {} : { name }
   const media = parts.length === 0 ? {} : { metadata: { 'agui-runner': { parts } } }
   return [

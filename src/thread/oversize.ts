@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { AguiEvent } from '../agui/event.ts'
 import { isDelta } from '../agui/items.ts'
 import { toLine } from '../agui/json-line.ts'
+import { type OwnEventValue, readOwn } from '../agui/own-events.ts'
 import type { Blob } from '../storage/blob.ts'
 
 export interface OversizeOptions {
@@ -87,11 +88,24 @@ export class Oversize {
             ? { outcome: { ...event.outcome, interrupts: event.outcome.interrupts.map(this.#fitInterrupt) } }
             : {}),
         }
-      case EventType.CUSTOM:
-        return { ...event, value: this.#outOfLine(event.value) }
+      case EventType.CUSTOM: {
+        const pending = readOwn('message_pending', event)
+        return {
+          ...event,
+          value: pending === undefined ? this.#outOfLine(event.value) : this.#fitPending(pending),
+        }
+      }
       default:
         return event
     }
+  }
+
+  /** Keeps the message readable, as a message of RUN_STARTED and one that a turn has taken in. */
+  #fitPending(pending: OwnEventValue<'message_pending'>): object {
+    const { content, ...rest } = pending
+    const { parts = [] } = OwnParts.safeParse(pending).data ?? {}
+    const text = this.#cutText(content, undefined, Math.floor(this.#charsMax / 2))
+    return { ...rest, content: text, ...(parts.length > 0 && { parts: this.#fitParts(parts, undefined) }) }
   }
 
   /** Keeps the question readable. The call's input, which may be a whole file, is stored elsewhere. */
@@ -152,7 +166,7 @@ export class Oversize {
   }
 }
 
-/** Media of a message that a turn has taken in, in the metadata of its start. */
+/** Media of a message that a turn has taken in, in the metadata of its start, or of a pending one. */
 const OwnParts = z.looseObject({
   parts: z.array(z.custom<ContentPart>((part) => ContentPartSchema.safeParse(part).success)),
 })

@@ -1,15 +1,18 @@
 import { contentToText, type Message } from '@ag-ui/core'
 import type { AguiEvent } from '../agui/event.ts'
+import { mediaParts } from '../agui/media-parts.ts'
 import { ownEvent } from '../agui/own-events.ts'
 import type { Waiting } from './queue.ts'
 
 /** Returns the events for messages on their way into the turn. Each becomes a user message when the turn takes it in. */
 export function pendingEvents(messages: readonly Message[]): AguiEvent[] {
-  return messages.flatMap((message) =>
-    message.role === 'user'
-      ? [ownEvent('message_pending', { messageId: message.id, content: contentToText(message.content) })]
-      : [],
-  )
+  return messages.flatMap((message) => {
+    if (message.role !== 'user') return []
+    const { id: messageId, name, content } = message
+    const media = mediaParts(content)
+    const parts = media.length === 0 ? undefined : media
+    return [ownEvent('message_pending', { messageId, name, content: contentToText(content), parts })]
+  })
 }
 
 /** Returns the events for messages that become runs of their own after the current run. */

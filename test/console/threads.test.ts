@@ -81,10 +81,18 @@ test('a steered message is pending until the turn takes it in, and stands once',
   const pending = {
     type: 'CUSTOM',
     name: 'agui-runner.message_pending',
-    value: { messageId: 's', content: 'also' },
+    value: {
+      messageId: 's',
+      content: 'also',
+      parts: [{ type: 'image', source: { type: 'url', value: '/a.png', mimeType: 'image/png' } }],
+    },
   }
   const timeline = timelineOf(STARTED, pending)
-  expect(timeline.run?.items).toMatchObject([{ text: 'do it' }, { text: 'also', isPending: true }])
+  const attachments = [{ url: '/a.png', mimeType: 'image/png' }]
+  expect(timeline.run?.items).toMatchObject([
+    { text: 'do it' },
+    { text: 'also', attachments, isPending: true },
+  ])
   timeline.apply({ type: 'TEXT_MESSAGE_START', messageId: 's:steered', role: 'user' })
   timeline.apply({ type: 'TEXT_MESSAGE_CONTENT', messageId: 's:steered', delta: 'also' })
   expect(timeline.run?.items).toMatchObject([{ text: 'do it' }, { text: 'also', isPending: false }])

@@ -55,7 +55,7 @@ const named = (all: readonly ClientEvent[], name: string): ClientEvent[] =>
   all.filter((event) => event['name'] === `agui-runner.${name}`)
 
 /** A run whose turn waits in a tool, with a message steered into it. */
-async function steered(words: string) {
+async function steered(words: unknown) {
   bench = await openBench({ script: SCRIPT })
   const runner = await bench.start()
   const running = runInput('t', 'work until go')
@@ -82,10 +82,11 @@ function expectOwnRun(all: readonly ClientEvent[], messageId: string, words: str
   expect(textOf(all.slice(second))).toBe(`You said: ${words}`)
 }
 
-test('a steered message is pending in the stream at once, for every reader', async () => {
-  const { runner, messageId, runId } = await steered('turn left')
+test('a steered message with its picture is pending in the stream at once, for every reader', async () => {
+  const picture = { type: 'image', source: { type: 'data', mimeType: 'image/png', value: 'iVBORw0KGgo=' } }
+  const { runner, messageId, runId } = await steered([{ type: 'text', text: 'turn left' }, picture])
   const all = await recorded(runner, ({ name }) => name === 'agui-runner.message_pending')
-  expect(all.at(-1)?.['value']).toEqual({ messageId, content: 'turn left' })
+  expect(all.at(-1)?.['value']).toEqual({ messageId, content: 'turn left', parts: [picture] })
   const description = await bodyOf(await fetch(`${runner.url}/sessions/t`))
   expect(description).toMatchObject({ runId, queue: [{ messageIds: [messageId] }] })
 })

@@ -3,6 +3,7 @@ import { EventSchema } from '@ag-ui/core/schemas'
 import { expect, test } from 'vitest'
 import type { AguiEvent } from '../../src/agui/event.ts'
 import { toLine } from '../../src/agui/json-line.ts'
+import { ownEvent } from '../../src/agui/own-events.ts'
 import type { Blob } from '../../src/storage/blob.ts'
 import { Oversize } from '../../src/thread/oversize.ts'
 
@@ -62,6 +63,20 @@ test('a large picture of a message that a turn took in is kept elsewhere', () =>
   const source = { type: 'url', value: '/sessions/t/blobs/blob-0', mimeType: 'image/png' }
   expect(events).toMatchObject([{ metadata: { 'agui-runner': { parts: [{ type: 'image', source }] } } }])
   expect(blobs.map(({ bytes }) => bytes.toString())).toEqual(['p'.repeat(20_000)])
+})
+
+test.each([
+  ['words', 'look', 'look'],
+  ['far too many words', '\u0001'.repeat(9000), expect.stringContaining('/sessions/t/blobs/blob-0]')],
+])('a pending message with %s keeps its large picture elsewhere', (_what, content, shown) => {
+  const value = Buffer.alloc(20_000, 'p').toString('base64')
+  const parts = [{ type: 'image', source: { type: 'data', mimeType: 'image/png', value } }]
+  const { events, blobs } = fitted(ownEvent('message_pending', { messageId: 'm', content, parts }), 4096)
+  const source = { type: 'url', value: `/sessions/t/blobs/blob-${blobs.length - 1}`, mimeType: 'image/png' }
+  expect(events).toMatchObject([
+    { value: { messageId: 'm', content: shown, parts: [{ type: 'image', source }] } },
+  ])
+  expect(blobs.at(-1)?.bytes.toString()).toBe('p'.repeat(20_000))
 })
 
 test.each([MIB, 4096])(

@@ -204,7 +204,9 @@ export interface OwnEvents {
   }
   message_pending: {
     messageId: string
+    name?: string | undefined
     content: string
+    parts?: readonly { [member: string]: unknown; type: string }[] | undefined
   }
   message_queued: {
     messageId: string

@@ -127,7 +127,11 @@ export const OWN_EXAMPLES: { readonly [N in OwnEventName]: OwnEventValue<N> } = 
   taken_back: { afterSeq: 41 },
   session_reset: { claudeSessionId: '5f0c', reason: 'its file is gone' },
   content_skipped: { parts: ['a video (video/mp4)'] },
-  message_pending: { messageId: 'm2', content: 'And then lint.' },
+  message_pending: {
+    messageId: 'm2',
+    content: 'And then lint.',
+    parts: [{ type: 'image', source: { type: 'url', value: 'https://example.com/a.png' } }],
+  },
   message_queued: { messageId: 'm2', runId: 'run-2' },
   withdrawn: { messageIds: ['m3'], words: 'Deploy it' },
   answered: { interruptId: 'i1', toolCallId: 'toolu_1', decision: 'approved', at: 1_795_000_002_000 },

@@ -300,7 +300,7 @@ export class Timeline {
         this.#progress(event)
         return
       case 'agui-runner.message_pending':
-        this.#addText(value, { ...SILENCE, text: toText(value['content']) ?? '', isPending: true })
+        this.#addPending(value)
         return
       case 'agui-runner.message_queued':
         this.#settle(idOfShown(value))
@@ -314,6 +314,11 @@ export class Timeline {
       default:
         this.#noteCustom(event)
     }
+  }
+
+  #addPending(value: Json): void {
+    const { attachments } = readContent(value['parts'])
+    this.#addText(value, { ...SILENCE, text: toText(value['content']) ?? '', attachments, isPending: true })
   }
 
   #noteCustom(event: Json): void {
