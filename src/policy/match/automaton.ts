@@ -20,12 +20,17 @@ export function byteSet(isMember: (byte: number) => boolean): ByteSet {
   return Uint8Array.from({ length: 256 }, (_, byte) => (isMember(byte) ? 1 : 0))
 }
 
+/** The sets of single bytes, each made once: a policy of thousands of globs has every letter as often. */
+const singles = new Map<number, ByteSet>()
+
+function single(byte: number): ByteSet {
+  const bytes = singles.get(byte) ?? new Uint8Array(256).fill(1, byte, byte + 1)
+  singles.set(byte, bytes)
+  return bytes
+}
+
 export function literal(text: string): Node {
-  return {
-    all: [...Buffer.from(text, 'utf8')].map((byte) => ({
-      bytes: new Uint8Array(256).fill(1, byte, byte + 1),
-    })),
-  }
+  return { all: [...Buffer.from(text, 'utf8')].map((byte) => ({ bytes: single(byte) })) }
 }
 
 export class Automaton {

@@ -18,8 +18,8 @@ const SLASH: Node = literal('/')
 const NOT_SLASH: Node = { bytes: byteSet((byte) => byte !== 0x2f) }
 const SEGMENT: Node = { star: NOT_SLASH }
 
-/** Upper bound of the kept globs; a policy rarely has more. */
-const KEPT_MAX = 256
+/** Upper bound of the kept globs, of a few kilobytes each. Beyond it each request would compile all globs anew. */
+const KEPT_MAX = 8192
 /** Compiled globs. Each request is judged by all globs of its policy, and to compile one takes longer than to match it. */
 const kept = new Map<string, Glob>()
 

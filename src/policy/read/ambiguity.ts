@@ -2,7 +2,9 @@
 // conflict voids the whole policy (openshell.md 1.4, policy/ambiguity.rs). Typed loader only.
 
 import { GlobError } from '../match/glob.ts'
-import { parseSelector, pathSpecificity, type SelectorToken } from '../match/selector.ts'
+import { HostIndex } from '../match/host-index.ts'
+import { languagesMeet, pathSteps } from '../match/overlap.ts'
+import { pathSpecificity } from '../match/selector.ts'
 import type { Finding } from './document.ts'
 import {
   endpointLabel,
@@ -18,32 +20,104 @@ import type { EndpointSite } from './site.ts'
 
 const BODY_LIMIT_DEFAULT = 65_536
 
-/** Compares every pair once. The later endpoint of a pair carries the finding. */
-export function findAmbiguities(sites: readonly EndpointSite[]): Finding[] {
-  return sites.flatMap((right, index) =>
-    sites.slice(0, index).flatMap((left): Finding[] => {
-      // The hosts come first: of a thousand endpoints most pairs differ in them.
-      if (!hostsOverlap(left.endpoint.host, right.endpoint.host)) return []
-      const ports = portsOf(left.endpoint).filter((port) => portsOf(right.endpoint).includes(port))
-      if (ports.length === 0) return []
-      const conflicts = conflictsOf(left.endpoint, right.endpoint)
-      if (conflicts.length === 0) return []
-      const other = `"${left.rule}" ${endpointLabel(left.endpoint)}`
-      const message = `overlaps with ${other} on port ${ports.join(', ')}, but differs in ${conflicts.join(', ')}`
-      return [{ severity: 'error', path: right.path, message }]
-    }),
-  )
+/** Upper bound of the findings: where everything contradicts everything, each pair of endpoints would be one. */
+const FINDINGS_MAX = 1000
+
+/** An endpoint with what is compared of it. */
+interface Compared {
+  site: EndpointSite
+  index: number
+  endpoint: Endpoint
+  ports: readonly number[]
+  connection: Settings
+  selectsPipeline: boolean
+  specificity: number
+  /** Everything that is compared but hosts, ports and paths. Endpoints of one signature have no conflict. */
+  signature: string
 }
 
-function conflictsOf(left: Endpoint, right: Endpoint): string[] {
-  const conflicts = differences(connectionSettings(left), connectionSettings(right))
+/**
+ * Finds the pairs of endpoints that contradict each other. The later endpoint of a pair carries the finding. Only those
+ * are compared whose hosts can meet and whose settings differ: of thousands of endpoints these are few.
+ */
+export function findAmbiguities(sites: readonly EndpointSite[]): Finding[] {
+  const all = sites.map(toCompared)
+  const groups = groupByHost(all)
+  const hosts = new HostIndex(groups.keys())
+  const findings: Finding[] = []
+  for (const right of all) {
+    const { signature, site, endpoint } = right
+    const hasRivals = (host: string): boolean => {
+      const group = groups.get(host)
+      return group !== undefined && (group.size > 1 || !group.has(signature))
+    }
+    const rivals: { index: number; message: string }[] = []
+    for (const host of hosts.meeting(endpoint.host, hasRivals)) {
+      for (const [other, lefts] of groups.get(host) ?? []) {
+        if (other === signature) continue
+        for (const left of lefts) {
+          if (left.index >= right.index) break
+          const message = conflictBetween(left, right)
+          if (message !== undefined) rivals.push({ index: left.index, message })
+        }
+      }
+    }
+    rivals.sort((one, other) => one.index - other.index)
+    for (const { message } of rivals) {
+      if (findings.length < FINDINGS_MAX) findings.push({ severity: 'error', path: site.path, message })
+      else return [...findings, { severity: 'error', path: site.path, message: MORE }]
+    }
+  }
+  return findings
+}
+
+const MORE = `overlaps with others too; only the first ${FINDINGS_MAX} such pairs are named`
+
+function toCompared(site: EndpointSite, index: number): Compared {
+  const { endpoint } = site
+  const connection = connectionSettings(endpoint)
+  const selectsPipeline = hasExtendedConfig(endpoint) || endpoint.credential_binding !== undefined
+  return {
+    ...{ site, index, endpoint, connection, selectsPipeline },
+    ports: portsOf(endpoint),
+    specificity: pathSpecificity(endpoint.path),
+    signature: JSON.stringify([connection, selectsPipeline && requestSettings(endpoint, endpoint)]),
+  }
+}
+
+/** Groups by host, and then by signature. */
+function groupByHost(all: readonly Compared[]): Map<string, Map<string, Compared[]>> {
+  const groups = new Map<string, Map<string, Compared[]>>()
+  for (const each of all) {
+    const { host } = each.endpoint
+    const group = groups.get(host) ?? new Map<string, Compared[]>()
+    groups.set(host, group)
+    const same = group.get(each.signature)
+    if (same === undefined) group.set(each.signature, [each])
+    else same.push(each)
+  }
+  return groups
+}
+
+function conflictBetween(left: Compared, right: Compared): string | undefined {
+  const ports = left.ports.filter((port) => right.ports.includes(port))
+  if (ports.length === 0) return undefined
+  const conflicts = conflictsOf(left, right)
+  if (conflicts.length === 0) return undefined
+  const other = `"${left.site.rule}" ${endpointLabel(left.endpoint)}`
+  return `overlaps with ${other} on port ${ports.join(', ')}, but differs in ${conflicts.join(', ')}`
+}
+
+function conflictsOf(left: Compared, right: Compared): string[] {
+  const conflicts = differences(left.connection, right.connection)
   const compete =
-    selectsPipeline(left) &&
-    selectsPipeline(right) &&
-    pathsOverlap(left.path, right.path) &&
-    pathSpecificity(left.path) === pathSpecificity(right.path)
+    left.selectsPipeline &&
+    right.selectsPipeline &&
+    left.specificity === right.specificity &&
+    pathsOverlap(left.endpoint.path, right.endpoint.path)
   if (!compete) return conflicts
-  return [...conflicts, ...differences(requestSettings(left, right), requestSettings(right, left))]
+  const settings = requestSettings(left.endpoint, right.endpoint)
+  return [...conflicts, ...differences(settings, requestSettings(right.endpoint, left.endpoint))]
 }
 
 type Settings = Record<string, string | number | boolean>
@@ -62,9 +136,6 @@ function connectionSettings(endpoint: Endpoint): Settings {
     allowed_ips: `[${[...addresses].sort().join(', ')}]`,
   }
 }
-
-const selectsPipeline = (endpoint: Endpoint): boolean =>
-  hasExtendedConfig(endpoint) || endpoint.credential_binding !== undefined
 
 /** Returns the settings to compare. They depend on the other side: body limits count only within one protocol. */
 function requestSettings(endpoint: Endpoint, other: Endpoint): Settings {
@@ -92,13 +163,6 @@ function requestSettings(endpoint: Endpoint, other: Endpoint): Settings {
   return settings
 }
 
-function hostsOverlap(left: string, right: string): boolean {
-  if (left === '' || right === '') return true
-  const [a, b] = [left.toLowerCase(), right.toLowerCase()]
-  if (!a.includes('*') && !b.includes('*')) return a === b
-  return languagesMeet(hostSteps(a), hostSteps(b))
-}
-
 const MATCHES_ALL = ['', '**', '/**']
 
 function pathsOverlap(left: string, right: string): boolean {
@@ -110,70 +174,4 @@ function pathsOverlap(left: string, right: string): boolean {
     if (error instanceof GlobError) return true
     throw error
   }
-}
-
-/** One step of a pattern: the code points it takes, once or any number of times. */
-interface Step {
-  isStar: boolean
-  ranges: readonly Range[]
-}
-type Range = readonly [from: number, to: number]
-
-const CODE_POINT_MAX = 0x10ffff
-const EVERY: Range = [0, CODE_POINT_MAX]
-
-function hostSteps(pattern: string): Step[] {
-  return (pattern.match(/\*+|[^*]/gu) ?? []).map((part): Step => {
-    if (part === '*') return { isStar: true, ranges: complement([[0x2e, 0x2e]]) }
-    return part.startsWith('*')
-      ? { isStar: true, ranges: [EVERY] }
-      : { isStar: false, ranges: [rangeOf(part)] }
-  })
-}
-
-function pathSteps(pattern: string): Step[] {
-  return parseSelector(pattern).map((token: SelectorToken): Step => {
-    if (token.kind === 'char') return { isStar: false, ranges: [rangeOf(token.char)] }
-    if (token.kind !== 'class') return { isStar: token.kind !== 'any-char', ranges: [EVERY] }
-    const ranges = token.ranges.map(([from, to]): Range => [codePoint(from), codePoint(to)])
-    return { isStar: false, ranges: token.negated ? complement(ranges) : ranges }
-  })
-}
-
-const codePoint = (char: string): number => char.codePointAt(0) ?? 0
-
-const rangeOf = (char: string): Range => [codePoint(char), codePoint(char)]
-
-function complement(ranges: readonly Range[]): Range[] {
-  const gaps: Range[] = []
-  let next = 0
-  for (const [from, to] of [...ranges].sort(([a], [b]) => a - b)) {
-    if (from > next) gaps.push([next, from - 1])
-    next = Math.max(next, to + 1)
-  }
-  return next > CODE_POINT_MAX ? gaps : [...gaps, [next, CODE_POINT_MAX]]
-}
-
-/** Whether one text matches both patterns. The walk over pairs of positions is bounded by their product. */
-function languagesMeet(left: readonly Step[], right: readonly Step[]): boolean {
-  const pending: [number, number][] = [[0, 0]]
-  const seen = new Set<number>()
-  for (let pair = pending.pop(); pair !== undefined; pair = pending.pop()) {
-    const [i, j] = pair
-    const key = i * (right.length + 1) + j
-    if (seen.has(key)) continue
-    seen.add(key)
-    if (i === left.length && j === right.length) return true
-    const a = left[i]
-    const b = right[j]
-    if (a?.isStar === true) pending.push([i + 1, j])
-    if (b?.isStar === true) pending.push([i, j + 1])
-    if (a === undefined || b === undefined || !shareCharacter(a, b)) continue
-    pending.push([a.isStar ? i : i + 1, b.isStar ? j : j + 1])
-  }
-  return false
-}
-
-function shareCharacter(left: Step, right: Step): boolean {
-  return left.ranges.some(([from, to]) => right.ranges.some(([start, end]) => from <= end && start <= to))
 }

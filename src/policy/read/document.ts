@@ -1,19 +1,8 @@
 // YAML text with positions. The schema sees a tree of plain objects, arrays and scalars. Every message finds its line
 // and column through the path of keys that leads to its place.
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isNode,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  type Pair,
-  parseDocument,
-  Scalar,
-} from 'yaml'
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, Scalar } from 'yaml'
 import { scalarText } from './scalar.ts'
+import { keyText, offsetOf, YamlIndex } from './yaml-index.ts'
 
 export type Severity = 'error' | 'warning'
 export type Path = readonly (string | number)[]
@@ -52,16 +41,21 @@ export class PolicyDocument {
   readonly #file: string
   readonly #lines = new LineCounter()
   readonly #document: Document
+  readonly #index: YamlIndex
   readonly #problems: Problem[] = []
 
   constructor(text: string, file: string) {
     this.#file = file
     const odd = NO_TEXT.exec(text)
     // The parser reports a stack exhausted by nesting as one of its errors.
-    this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false })
-    for (const { message, pos } of this.#document.errors) {
-      this.#problems.push(this.#problemAt(pos[0], 'error', message))
-    }
+    // It would compare each key with all others of its map, so the index looks for keys that occur twice.
+    const options = { lineCounter: this.#lines, prettyErrors: false, uniqueKeys: false }
+    this.#document = parseDocument(text, options)
+    this.#index = new YamlIndex(this.#document.contents)
+    const errors = this.#document.errors.map(({ message, pos: [offset] }) => ({ offset, message }))
+    for (const offset of this.#index.duplicates) errors.push({ offset, message: 'Map keys must be unique' })
+    for (const { offset, message } of errors.sort((one, other) => one.offset - other.offset))
+      this.#problems.push(this.#problemAt(offset, 'error', message))
     if (odd === null) return
     const code = odd[0].codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')
     this.#problems.unshift(
@@ -77,7 +71,7 @@ export class PolicyDocument {
   /** Returns the whole document with its aliases followed; undefined when it is no readable YAML. */
   toTree(): YamlTree | undefined {
     if (this.#problems.length > 0) return undefined
-    const tree = new TreeBuilder(this.#document)
+    const tree = new TreeBuilder(this.#index)
     try {
       return tree.build(this.#document.contents)
     } catch (error) {
@@ -108,10 +102,8 @@ export class PolicyDocument {
     let offset = offsetOf(node)
     let keyOffset = offset
     for (const [depth, step] of path.entries()) {
-      const container = follow(node, this.#document)
-      const pair = isMap(container)
-        ? container.items.find((item) => keyText(item) === String(step))
-        : undefined
+      const container = this.#index.follow(node)
+      const pair = isMap(container) ? this.#index.pairOf(container, String(step)) : undefined
       const next = isSeq(container) ? container.items[Number(step)] : pair?.value
       if (pair === undefined && next === undefined) return { depth, offset, keyOffset }
       keyOffset = pair === undefined ? offsetOf(next) : offsetOf(pair.key)
@@ -137,18 +129,18 @@ class TreeError extends Error {
 }
 
 class TreeBuilder {
-  readonly #document: Document
+  readonly #index: YamlIndex
   #nodes = 0
 
-  constructor(document: Document) {
-    this.#document = document
+  constructor(index: YamlIndex) {
+    this.#index = index
   }
 
   build(raw: unknown, depth = 0): YamlTree {
     this.#nodes += 1
     if (depth > DEPTH_MAX) throw new TreeError('nested too deeply', offsetOf(raw))
     if (this.#nodes > NODES_MAX) throw new TreeError('too many values (aliases repeated?)', offsetOf(raw))
-    const node = follow(raw, this.#document)
+    const node = this.#index.follow(raw)
     if (isAlias(raw) && node === undefined) throw new TreeError('the alias has no anchor', offsetOf(raw))
     if (isScalar(node)) return node
     if (isSeq(node)) return node.items.map((item) => this.build(item, depth + 1))
@@ -165,20 +157,8 @@ class TreeBuilder {
   }
 }
 
-function follow(node: unknown, document: Document): unknown {
-  return isAlias(node) ? node.resolve(document) : node
-}
-
-function offsetOf(node: unknown): number {
-  return (isNode(node) ? (node as Node).range?.[0] : undefined) ?? 0
-}
-
 function isEmptyNode(node: unknown): boolean {
   return node === null || node === undefined || (isScalar(node) && isEmptyPlain(node))
-}
-
-function keyText(pair: Pair): string | undefined {
-  return isScalar(pair.key) ? scalarText(pair.key) : undefined
 }
 
 /** Whether the scalar is `key:` with nothing after it. */

@@ -16,12 +16,19 @@ interface RuleSite extends EndpointSite {
   kind: 'allow' | 'deny'
   rulePath: Path
   matcher: RuleMatcher
+  /** Whether an allow rule of the endpoint names tools. */
+  narrowsTools: boolean
+  /** Whether the endpoint judges GraphQL operations. */
+  hasGraphql: boolean
   report: (path: Path, message: string, severity?: Severity) => void
 }
 
 export function checkRules(site: EndpointSite): Finding[] {
   const findings: Finding[] = []
   const { endpoint, path } = site
+  // Known once for all rules: each of thousands would look at all others.
+  const narrowsTools = endpoint.rules.some(({ allow }) => hasToolSelector(allow))
+  const hasGraphql = hasGraphqlPolicy(endpoint)
   const entries = [
     ...endpoint.rules.map(({ allow }, index) => ({
       kind: 'allow' as const,
@@ -38,7 +45,7 @@ export function checkRules(site: EndpointSite): Finding[] {
     const report: RuleSite['report'] = (at, message, severity = 'error') => {
       findings.push({ severity, path: [...entry.rulePath, ...at], message })
     }
-    const rule: RuleSite = { ...site, ...entry, report }
+    const rule: RuleSite = { ...site, ...entry, narrowsTools, hasGraphql, report }
     checkMatchers(rule)
     checkMethod(rule)
     checkMcpAndJsonRpc(rule)
@@ -111,7 +118,7 @@ function checkJsonRpcRule(site: RuleSite): void {
   checkNoPathOrQuery(matcher, report)
 }
 
-function checkMcpRule({ endpoint, matcher, kind, report }: RuleSite): void {
+function checkMcpRule({ endpoint, matcher, kind, narrowsTools, report }: RuleSite): void {
   const { method } = matcher
   warnAboutGlob(report, ['method'], method)
   if (usesWildcard(method) && !method.startsWith('tools/')) {
@@ -133,7 +140,6 @@ function checkMcpRule({ endpoint, matcher, kind, report }: RuleSite): void {
     report([matcher.tool === undefined ? 'params' : 'tool'], 'a tool glob needs mcp.strict_tool_names')
   }
   checkNoPathOrQuery(matcher, report)
-  const narrowsTools = endpoint.rules.some(({ allow }) => hasToolSelector(allow))
   if (!narrowsTools || hasToolSelector(matcher)) return
   const coversTools =
     matchesToolsCall(method) || (kind === 'allow' && method === '' && allowsAllMcpMethods(endpoint))
@@ -156,7 +162,7 @@ function checkNoPathOrQuery(matcher: RuleMatcher, report: RuleSite['report']): v
 }
 
 function checkGraphql(site: RuleSite): void {
-  const { endpoint, matcher, kind, mode, report, rulePath, has } = site
+  const { endpoint, matcher, kind, mode, report, rulePath, has, hasGraphql } = site
   const hasFields = hasGraphqlFields(matcher)
   const isWebsocket = endpoint.protocol === 'websocket'
   if (endpoint.protocol === 'graphql' || (isWebsocket && hasFields)) checkOperationType(site)
@@ -173,7 +179,7 @@ function checkGraphql(site: RuleSite): void {
   if (hasFields && (hasTransport || (mode === 'typed' && kind === 'allow'))) {
     report([], 'a websocket rule cannot mix method, path or query with GraphQL fields')
   }
-  if (kind === 'allow' && matcher.method.toUpperCase() === 'WEBSOCKET_TEXT' && hasGraphqlPolicy(endpoint)) {
+  if (kind === 'allow' && matcher.method.toUpperCase() === 'WEBSOCKET_TEXT' && hasGraphql) {
     report(['method'], 'WEBSOCKET_TEXT would bypass the GraphQL rules of this endpoint')
   }
 }

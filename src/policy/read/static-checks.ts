@@ -72,13 +72,22 @@ export function warnAboutStatics(policy: Policy, release: Release): Finding[] {
     findings.push(looseWord(release, ['landlock', 'compatibility'], message))
   }
   const { read_only: readOnly = [], read_write: readWrite = [] } = policy.filesystem_policy ?? {}
+  const places = new Map(readWrite.map((path, place) => [path.replace(/\/+$/, ''), place] as const).reverse())
   for (const [index, path] of readOnly.entries()) {
-    const parent = readWrite.find((other) => `${path}/`.startsWith(`${other.replace(/\/+$/, '')}/`))
-    if (parent === undefined) continue
-    const message = `has no effect: "${parent}" is read_write and the rules are a union`
+    const [first] = ancestorsOf(path)
+      .flatMap((parent) => places.get(parent) ?? [])
+      .sort((a, b) => a - b)
+    if (first === undefined) continue
+    const message = `has no effect: "${readWrite[first]}" is read_write and the rules are a union`
     findings.push(finding(['filesystem_policy', 'read_only', index], message, 'warning'))
   }
   return findings
+}
+
+/** Returns the path and every folder that it lies in, as far as a path may be long, without slashes at their ends. */
+function ancestorsOf(path: string): string[] {
+  const slashes = [...path.slice(0, PATH_BYTES_MAX).matchAll(/\//g)]
+  return [...slashes.map(({ index }) => path.slice(0, index)), path]
 }
 
 export function checkMiddlewares(policy: Policy): Finding[] {
