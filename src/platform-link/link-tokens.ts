@@ -26,7 +26,7 @@ const OwnToken = z.object({ token: z.string().regex(/^[\x21-\x7e]{1,8192}$/) })
 
 interface Held {
   token: string | undefined
-  /** Milliseconds since the epoch. */
+  /** In milliseconds of `performance.now()`: the wall clock may be set meanwhile. */
   until: number
 }
 
@@ -54,7 +54,7 @@ export class LinkTokens {
     const { source } = this.#options
     if (source.kind === 'none') return undefined
     if (source.kind === 'fixed') return source.token
-    if (this.#held !== undefined && Date.now() < this.#held.until) return this.#held.token
+    if (this.#held !== undefined && performance.now() < this.#held.until) return this.#held.token
     this.#asking ??= this.#ask(source).finally(() => {
       this.#asking = undefined
     })
@@ -77,15 +77,14 @@ export class LinkTokens {
     if (status >= 400 && status < 500 && !FOR_NOW.has(status))
       throw new LinkFailure(`The control plane gives no token: ${status}.`, { remedy: 'refused' })
     if (status !== 200) throw again(`The control plane answers ${status} when asked for a token.`)
-    const now = Date.now()
     if (source.kind === 'session') {
       const { token } = parseAnswer(OwnToken, body)
       return { token, until: Number.POSITIVE_INFINITY }
     }
     const { token, expires_at } = parseAnswer(SessionToken, body)
     // With a wrong clock, an expired token must not be kept, and a new one not be requested at each call.
-    const lifetime = Math.min(Math.max(expires_at * 1000 - now, 2 * LEFT_MS_MIN), LIFETIME_MS_MAX)
-    return { token, until: now + lifetime - LEFT_MS_MIN }
+    const lifetime = Math.min(Math.max(expires_at * 1000 - Date.now(), 2 * LEFT_MS_MIN), LIFETIME_MS_MAX)
+    return { token, until: performance.now() + lifetime - LEFT_MS_MIN }
   }
 
   /** Sends a request. Redirects are not followed: they would carry the secret elsewhere. */

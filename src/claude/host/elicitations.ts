@@ -4,6 +4,7 @@ import type { ElicitationRequest, ElicitationResult, OnElicitation } from '@anth
 import { z } from 'zod'
 import { parseNulls } from '../../absent-null.ts'
 import { isObject } from '../../json.ts'
+import { expiryIn, hasExpired } from './expiry.ts'
 import { problemsOf, unknownMembers } from './problems.ts'
 
 /** A question of an MCP server to the person (MCP *elicitation*). Stored data is checked by this schema. */
@@ -101,8 +102,7 @@ export class Elicitations {
 /** Returns the answer in a resume entry. An unclear answer counts as `cancel`, a late one as `decline`. */
 export function readElicited({ interrupt }: Elicited, entry: ResumeEntry): ElicitationResult {
   if (entry.status === 'cancelled') return { action: 'cancel' }
-  if (interrupt.expiresAt !== undefined && Date.parse(interrupt.expiresAt) < Date.now())
-    return { action: 'decline' }
+  if (hasExpired(interrupt)) return { action: 'decline' }
   const { action = 'cancel', content } = parseNulls(Payload, entry.payload).data ?? {}
   if (action !== 'accept') return { action }
   const given = parseNulls(Content, content ?? {})
@@ -157,12 +157,11 @@ function isSame(one: Elicitation, other: Elicitation): boolean {
 
 function toInterrupt(elicitation: Elicitation, expiresMs: number): Interrupt {
   const { server, message, url, requestedSchema } = elicitation
-  const expiry = expiresMs > 0 ? { expiresAt: new Date(Date.now() + expiresMs).toISOString() } : {}
   return {
     id: randomUUID(),
     reason: 'input_required',
     message: `${server}: ${message}${url === undefined ? '' : `\n${url}`}`,
-    ...expiry,
+    ...expiryIn(expiresMs),
     responseSchema: {
       type: 'object',
       properties: {

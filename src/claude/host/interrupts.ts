@@ -3,6 +3,7 @@ import type { Interrupt, ResumeEntry } from '@ag-ui/core'
 import { z } from 'zod'
 import { parseNulls } from '../../absent-null.ts'
 import { isObject } from '../../json.ts'
+import { expiryIn, hasExpired } from './expiry.ts'
 import { problemsOf, unknownMembers } from './problems.ts'
 
 export interface Question {
@@ -62,8 +63,12 @@ const Answers = z.object({ answers: z.record(z.string(), text) })
 export function toInterrupt(question: Question): Interrupt {
   const { tool, input, toolCallId, title, expiresMs } = question
   const asked = tool === ASK ? Questions.safeParse(input) : undefined
-  const expiry = expiresMs > 0 ? { expiresAt: new Date(Date.now() + expiresMs).toISOString() } : {}
-  const common = { id: randomUUID(), toolCallId, ...expiry, metadata: { 'agui-runner': { tool, input } } }
+  const common = {
+    id: randomUUID(),
+    toolCallId,
+    ...expiryIn(expiresMs),
+    metadata: { 'agui-runner': { tool, input } },
+  }
   if (asked?.success === true) {
     const message = asked.data.questions.map(({ question: words }) => words).join('\n')
     return { ...common, reason: 'input_required', message, responseSchema: answersSchema(asked.data) }
@@ -133,7 +138,7 @@ export function readAnswer(
 ): Answer {
   const { interrupt, tool, input } = asked
   if (entry.status === 'cancelled') return refusal('The person dismissed the question without an answer.')
-  if (interrupt.expiresAt !== undefined && Date.parse(interrupt.expiresAt) < Date.now()) {
+  if (hasExpired(interrupt)) {
     return refusal('The answer came too late: the question had expired, and counts as refused.')
   }
   const approval = parseNulls(Approval, entry.payload)

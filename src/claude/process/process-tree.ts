@@ -38,10 +38,10 @@ export async function killTree(
   mark: string,
   options: { known?: readonly ProcessRef[]; timeoutMs: number },
 ): Promise<void> {
-  const deadline = Date.now() + options.timeoutMs
+  const deadline = performance.now() + options.timeoutMs
   for (;;) {
     const left = [...processesOf(mark), ...(options.known ?? []).filter(isLiving)]
-    if (left.length === 0 || Date.now() > deadline) return
+    if (left.length === 0 || performance.now() > deadline) return
     for (const { pid } of left) signalProcess(pid, 'SIGKILL')
     await delay(RESCAN_MS)
   }

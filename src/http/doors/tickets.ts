@@ -35,7 +35,7 @@ const ROUTES = new Set([
 export class Tickets {
   readonly #sessionId: string | undefined
   /** The unused tickets, in the order of their issue. The key is a digest, so that look-up times reveal nothing. */
-  readonly #open = new Map<string, { threadId: string; expiresAt: number }>()
+  readonly #open = new Map<string, { threadId: string; goodUntil: number }>()
   readonly #threads = new WeakMap<IncomingMessage, string>()
 
   constructor({ sessionId }: { sessionId: string | undefined }) {
@@ -43,14 +43,14 @@ export class Tickets {
   }
 
   issue(threadId: string, ttlMs: number): Ticket {
-    const now = Date.now()
-    for (const [key, { expiresAt }] of this.#open) {
-      if (expiresAt <= now || this.#open.size >= TICKETS_MAX) this.#open.delete(key)
+    // By this clock, since the lifetime must not change with the wall clock.
+    const now = performance.now()
+    for (const [key, { goodUntil }] of this.#open) {
+      if (goodUntil <= now || this.#open.size >= TICKETS_MAX) this.#open.delete(key)
     }
     const ticket = randomBytes(TICKET_BYTES).toString('base64url')
-    const expiresAt = now + ttlMs
-    this.#open.set(digest(ticket), { threadId, expiresAt })
-    return { ticket, threadId, expiresAt }
+    this.#open.set(digest(ticket), { threadId, goodUntil: now + ttlMs })
+    return { ticket, threadId, expiresAt: Date.now() + ttlMs }
   }
 
   /** Returns the ticket of a request on a route that takes one. Several tickets count as one unknown ticket. */
@@ -64,7 +64,7 @@ export class Tickets {
     const key = digest(ticket)
     const known = this.#open.get(key)
     this.#open.delete(key)
-    if (known === undefined || known.expiresAt <= Date.now()) {
+    if (known === undefined || known.goodUntil <= performance.now()) {
       throw new RunnerError(
         'unauthorized',
         'The ticket is unknown, expired or was used before; each is good once. Ask POST /tickets for another.',

@@ -2,7 +2,7 @@
 // and column through the path of keys that leads to its place.
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, Scalar } from 'yaml'
 import { scalarText } from './scalar.ts'
-import { keyText, offsetOf, YamlIndex } from './yaml-index.ts'
+import { offsetOf, textOfKey, YamlIndex } from './yaml-index.ts'
 
 export type Severity = 'error' | 'warning'
 export type Path = readonly (string | number)[]
@@ -146,7 +146,7 @@ class TreeBuilder {
     if (isSeq(node)) return node.items.map((item) => this.build(item, depth + 1))
     if (!isMap(node)) return new Scalar(null)
     const entries = node.items.map((pair): [string, YamlTree] => {
-      const key = keyText(pair)
+      const key = textOfKey(pair)
       // An object key `__proto__` would be lost on the way.
       if (key === undefined || key === '__proto__') {
         throw new TreeError(`${key ?? 'this'} cannot be a key`, offsetOf(pair.key))

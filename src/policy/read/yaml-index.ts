@@ -41,7 +41,7 @@ export class YamlIndex {
 function pairsOf({ items }: YAMLMap): ReadonlyMap<string, Pair> {
   const pairs = new Map<string, Pair>()
   for (const pair of items) {
-    const key = keyText(pair)
+    const key = textOfKey(pair)
     if (key !== undefined && !pairs.has(key)) pairs.set(key, pair)
   }
   return pairs
@@ -62,6 +62,6 @@ export function offsetOf(node: unknown): number {
   return (isNode(node) ? node.range?.[0] : undefined) ?? 0
 }
 
-export function keyText(pair: Pair): string | undefined {
+export function textOfKey(pair: Pair): string | undefined {
   return isScalar(pair.key) ? scalarText(pair.key) : undefined
 }

@@ -23,14 +23,14 @@ const STARTED_PID = 2
  */
 export async function endLeftovers(init: ProcessRef): Promise<number> {
   const ended = new Set<string>()
-  for (const deadline = Date.now() + END_MS_MAX; ; await delay(RESCAN_MS)) {
+  for (const deadline = performance.now() + END_MS_MAX; ; await delay(RESCAN_MS)) {
     const left = leftoversOf(init)
     if (left.length === 0) return ended.size
     for (const { pid, started } of left) {
       ended.add(`${pid} ${started}`)
       signalProcess(pid, 'SIGKILL')
     }
-    if (Date.now() < deadline) continue
+    if (performance.now() < deadline) continue
     signalProcess(init.pid, 'SIGKILL')
     await untilGone(init)
     return ended.size
@@ -39,7 +39,7 @@ export async function endLeftovers(init: ProcessRef): Promise<number> {
 
 /** Resolves when `init` has ended, at the latest after END_MS_MAX. `init` ends with the last process inside. */
 export async function untilGone(init: ProcessRef): Promise<void> {
-  for (const deadline = Date.now() + END_MS_MAX; isLiving(init) && Date.now() < deadline; )
+  for (const deadline = performance.now() + END_MS_MAX; isLiving(init) && performance.now() < deadline; )
     await delay(RESCAN_MS)
 }
 
