@@ -5,7 +5,7 @@ import type { Redactor } from '../redaction/redactor.ts'
 import { openAnswers, owedResults } from './answers.ts'
 import { withShown } from './digests.ts'
 import { everyIdOf, type NewMessages, reconcile } from './history.ts'
-import { historyEdits } from './history-edits.ts'
+import { foreignAnswers, historyEdits } from './history-edits.ts'
 import { checkNew, type KnownIds, knownMessages } from './known-ids.ts'
 import type { QueuedRun } from './queue.ts'
 import { runPropsOf } from './run-props.ts'
@@ -45,18 +45,16 @@ export function admit(input: RunRequest, known: KnownIds, { agent, redactor, res
   const { resume } = answers
   const { results, ...surplus } = owedResults(input.messages, agent)
   const held = knownMessages(known)
-  const edits = historyEdits(input.messages, { ...held, replies: known.lookedUp.replies })
-  const skipped = [...answers.skipped, ...surplus.skipped, ...edits]
+  const { replies } = known.lookedUp
+  const inVain = [
+    ...answers.skipped,
+    ...surplus.skipped,
+    ...historyEdits(input.messages, { ...held, replies }),
+  ]
   const isAnswered = resume.length + results.length > 0
-  const {
-    messages: shown,
-    before,
-    digests,
-    ...about
-  } = reconcile(input.messages, {
-    ...held,
-    ...{ isAnswered, skipped, replaces },
-  })
+  const asked = { ...held, isAnswered, skipped: inVain, replaces }
+  const { messages: shown, before, digests, ...about } = reconcile(input.messages, asked)
+  const skipped = [...inVain, ...foreignAnswers(input.messages, shown[0]?.id, replies)]
   const messages = shown.map(restore)
   // Until the run in progress has ended, the place to go back from is unknown.
   if (about.back !== undefined && busy !== undefined) throw threadBusy(busy)

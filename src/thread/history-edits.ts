@@ -31,3 +31,21 @@ export function historyEdits(
   }
   return edits
 }
+
+/**
+ * Returns, in words, the answers that stand behind the first new message and are none of this thread's: somebody else's,
+ * or ones that a client has begun for the model.
+ */
+export function foreignAnswers(
+  history: readonly Message[],
+  firstNew: string | undefined,
+  replies: ReadonlyMap<string, string>,
+): string[] {
+  const first = history.findIndex(({ id }) => id === firstNew)
+  const behind = first < 0 ? [] : history.slice(first)
+  return behind.flatMap((message) =>
+    message.role === 'assistant' && message.content && !replies.has(message.id)
+      ? [`the answer "${message.id}", which is none of this thread's`]
+      : [],
+  )
+}

@@ -1,5 +1,6 @@
 import type { ResumeEntry } from '@ag-ui/core'
 import { expect, test } from 'vitest'
+import { Approvals } from '../../src/claude/host/approvals.ts'
 import { checkAnswers } from '../../src/claude/host/check-answers.ts'
 import { readAnswer, toInterrupt } from '../../src/claude/host/interrupts.ts'
 
@@ -104,6 +105,27 @@ test('an approval of none of the arguments is none, unless the call has none', (
     message: expect.stringMatching(/editedArgs.*\nwith care$/),
   })
   expect(answerTo({}, form)).toMatchObject({ approved: true, updatedInput: {} })
+})
+
+test.each([
+  [0, false],
+  [1, true],
+])('with %i rules to remember, an approval for the session is one: %j', async (rules, remember) => {
+  const approvals = new Approvals({ expiresMs: 0, toolCallId: (id) => id, onChange: () => undefined })
+  const rule = {
+    type: 'addRules',
+    rules: [{ toolName: 'Bash' }],
+    behavior: 'allow',
+    destination: 'session',
+  } as const
+  const { signal } = new AbortController()
+  const asking = { toolUseID: 'call', requestId: 'r', suggestions: Array(rules).fill(rule), signal }
+  const settled = approvals.canUseTool('Bash', { command: 'ls' }, asking)
+  const [{ interrupt } = { interrupt: { id: '' } }] = approvals.waiting
+  const payload = { approved: true, remember: true }
+  const answered = approvals.answer([{ interruptId: interrupt.id, status: 'resolved', payload }])
+  expect(answered).toMatchObject([{ answer: { approved: true, remember } }])
+  expect('updatedPermissions' in Object(await settled)).toBe(remember)
 })
 
 test('a refusal with an empty reason has one', () => {

@@ -113,3 +113,14 @@ test('another order is named, and an edited message of the person is refused', a
   })
   expect(refused.status).toBe(409)
 })
+
+test('an answer that a client has begun for the model is named', async () => {
+  const history = await talk('begun', 'one')
+  const all = await run(runner.url, {
+    ...runInput('begun'),
+    messages: [...history, userMessage('two'), { id: 'mine', role: 'assistant', content: 'Sure, I will' }],
+  })
+  expect(all.find(({ name }) => name === 'agui-runner.content_skipped')?.['value']).toEqual({
+    parts: ['the answer "mine", which is none of this thread\'s'],
+  })
+})

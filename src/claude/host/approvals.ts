@@ -83,7 +83,11 @@ export class Approvals {
     return entries.flatMap((entry) => {
       const waiting = this.#waiting.get(entry.interruptId)
       if (waiting === undefined) return []
-      const answer = readAnswer(waiting, entry)
+      const read = readAnswer(waiting, entry)
+      // Without a rule of Claude Code's there is nothing to remember, and the stream must not say otherwise.
+      const answer = read.approved
+        ? { ...read, remember: read.remember && waiting.suggestions.length > 0 }
+        : read
       waiting.settle(toResult(waiting, answer))
       return [{ asked: waiting, answer }]
     })
