@@ -17,29 +17,32 @@ export class Replies {
 
   /** Returns the digests of the replies that these events complete. Events come in the order of the log. */
   completedBy(events: readonly AguiEvent[]): Digests {
-    return events.flatMap((event): Digests => {
+    const completed: Digests[number][] = []
+    for (const event of events) {
       switch (event.type) {
-        case EventType.RUN_STARTED:
-          return (event.input?.messages ?? []).flatMap((message) => this.#both(replyOf(message)))
-        case EventType.TEXT_MESSAGE_START:
-          if (event.role !== 'user') this.#open.set(event.messageId, '')
-          return []
         case EventType.TEXT_MESSAGE_CONTENT: {
           const text = this.#open.get(event.messageId)
           if (text !== undefined) this.#open.set(event.messageId, text + event.delta)
-          return []
+          break
         }
+        case EventType.TEXT_MESSAGE_START:
+          if (event.role !== 'user') this.#open.set(event.messageId, '')
+          break
         case EventType.TEXT_MESSAGE_END: {
           const text = this.#open.get(event.messageId)
           this.#open.delete(event.messageId)
-          return text === undefined ? [] : [[event.messageId, digestOf(text)]]
+          if (text !== undefined) completed.push([event.messageId, digestOf(text)])
+          break
         }
         case EventType.TOOL_CALL_RESULT:
-          return typeof event.content === 'string' ? [[event.messageId, digestOf(event.content)]] : []
-        default:
-          return []
+          if (typeof event.content === 'string') completed.push([event.messageId, digestOf(event.content)])
+          break
+        case EventType.RUN_STARTED:
+          for (const message of event.input?.messages ?? []) completed.push(...this.#both(replyOf(message)))
+          break
       }
-    })
+    }
+    return completed
   }
 
   #both(shown: Digests[number] | undefined): Digests {
