@@ -172,6 +172,7 @@ function toInterrupt(elicitation: Elicitation, expiresMs: number): Interrupt {
         ...(requestedSchema === undefined ? {} : { content: requestedSchema }),
       },
       required: ['action'],
+      additionalProperties: false,
     },
     metadata: { 'agui-runner': { elicitation } },
   }

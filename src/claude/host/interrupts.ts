@@ -106,6 +106,7 @@ const APPROVAL_SCHEMA = {
     remember: { type: 'boolean', description: 'Do not ask again for the like of it in this session.' },
   },
   required: ['approved'],
+  additionalProperties: false,
 }
 
 function answersSchema({ questions }: z.infer<typeof Questions>): Record<string, unknown> {
@@ -125,9 +126,11 @@ function answersSchema({ questions }: z.infer<typeof Questions>): Record<string,
         type: 'object',
         properties: Object.fromEntries(fields),
         required: questions.map(({ question }) => question),
+        additionalProperties: false,
       },
     },
     required: ['answers'],
+    additionalProperties: false,
   }
 }
 
