@@ -24,8 +24,8 @@ export interface Answers {
 
 /**
  * Finds the entry that answers each open interrupt. Two that differ are refused: of a yes and a no, neither counts. A
- * thread that waits for a person does not continue without an
- * answer, not even for a client that does not know the question (agui-1.0-producer.md A8.59).
+ * thread that waits for a person does not continue without an answer, not even for a client that does not know the
+ * question (agui-1.0-producer.md A8.59).
  *
  * @throws {RunnerError} `interrupt_open`, `invalid_input`.
  */

@@ -12,8 +12,10 @@ export const REFUSED = 'refused'
 
 /** Adds the digests of the shown messages: a client may send back what it got from the stream or what it sent. */
 export function withShown(digests: Digests, shown: readonly Message[]): Digests {
+  // A client may send a hundred thousand messages at once.
+  const byId = new Map(shown.map((message) => [message.id, message]))
   return digests.map(([id, digest]) => {
-    const message = shown.find((candidate) => candidate.id === id)
+    const message = byId.get(id)
     const also = message?.role === 'user' ? messageDigestOf(message.content) : digest
     return [id, also === digest ? digest : `${digest} ${also}`]
   })
