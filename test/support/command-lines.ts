@@ -11,7 +11,7 @@ const Said = z.strictObject({ code: z.number(), stdout: z.string(), stderr: z.st
 export type Said = z.infer<typeof Said>
 
 export interface CommandLines {
-  /** One at a time; with PATH for an environment, and in the test's own folder, unless said. */
+  /** Behind those before it; with PATH for an environment, and in the test's own folder, unless said. */
   run(words: readonly string[], place?: { env?: Record<string, string>; cwd?: string }): Promise<Said>
   close(): Promise<void>
 }
@@ -21,17 +21,24 @@ export function openCommandLines(): CommandLines {
   const stdio = ['ignore', 'inherit', 'inherit', 'ipc'] as const
   const child = fork(CHILD, [MAIN], { execArgv: [], env: { PATH }, stdio: [...stdio] })
   const exited = once(child, 'exit')
+  let before: Promise<unknown> = Promise.resolve()
+  const runOne: CommandLines['run'] = async (words, { env = {}, cwd = process.cwd() } = {}) => {
+    child.send({ words, cwd, env: { PATH, ...env } })
+    const ended = exited.then(([code]) => {
+      throw new Error(`"${words.join(' ')}" ended the process of the command lines (${code})`)
+    })
+    const [said] = await Promise.race([once(child, 'message'), ended])
+    return Said.parse(said)
+  }
   return {
-    async run(words, { env = {}, cwd = process.cwd() } = {}) {
-      child.send({ words, cwd, env: { PATH, ...env } })
-      const ended = exited.then(([code]) => {
-        throw new Error(`"${words.join(' ')}" ended the process of the command lines (${code})`)
-      })
-      const [said] = await Promise.race([once(child, 'message'), ended])
-      return Said.parse(said)
+    run(words, place) {
+      const said = before.then(() => runOne(words, place))
+      before = said.catch(() => undefined)
+      return said
     },
     async close() {
-      child.kill()
+      // A command may have taken the other signals for itself.
+      child.kill('SIGKILL')
       await exited
     },
   }
