@@ -17,7 +17,7 @@ test('of as many results, those of the history are told from those that answer n
     (at): Message => ({ id: `r-${at}`, role: 'tool', toolCallId: `call-${at + 1}`, content: '' }),
   )
   const { skipped } = owedResults([...calls, ...results], { pendingToolCallIds: [] })
-  expect(skipped).toEqual([`a result of call "call-${COUNT}", which waits for none`])
+  expect(skipped).toEqual([`the result "r-${COUNT - 1}" of call "call-${COUNT}", which waits for none`])
 })
 
 test('as many messages are remembered as they are shown', () => {
