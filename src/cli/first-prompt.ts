@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../config.ts'
+import { hasErrno } from '../errno.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 import type { Runner } from '../runner/create.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -37,7 +38,7 @@ async function readText(path: string): Promise<string> {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path))
   } catch (error) {
-    if (error instanceof Error && 'code' in error && /^(ENOENT|ENOTDIR)$/.test(String(error.code))) return ''
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return ''
     const message = `INITIAL_PROMPT_FILE: ${path} is there, and cannot be read as text (${toMessage(error)}); mend or remove it.`
     throw new RunnerError('config_invalid', message, { cause: error })
   }

@@ -10,6 +10,7 @@ import {
 } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connectionDropped } from '../channels.ts'
+import { hasErrno } from '../errno.ts'
 import { RunnerError } from '../errors.ts'
 import { answerClientErrors, refuse, refuseExpectations } from './doors/client-errors.ts'
 import { corsHeaders } from './doors/cors-headers.ts'
@@ -227,7 +228,7 @@ async function removeAbandoned(path: string): Promise<void> {
   const socket = connect(path)
   const isAbandoned = await once(socket, 'connect').then(
     () => false,
-    (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED',
+    (error: unknown) => hasErrno(error, 'ECONNREFUSED'),
   )
   socket.destroy()
   if (isAbandoned) await unlink(path)

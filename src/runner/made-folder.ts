@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises'
+import { hasErrno } from '../errno.ts'
 import { RunnerError, toMessage } from '../errors.ts'
 
 /**
@@ -10,7 +11,7 @@ export async function makeFolder(variable: string, path: string): Promise<void> 
   try {
     await mkdir(path, { recursive: true })
   } catch (error) {
-    if (error instanceof Error && 'code' in error && /^(ENOSPC|EDQUOT)$/.test(String(error.code))) throw error
+    if (hasErrno(error, 'ENOSPC', 'EDQUOT')) throw error
     const message = `${variable}: no folder can be made there (${toMessage(error)}); give another.`
     throw new RunnerError('config_invalid', message, { cause: error })
   }

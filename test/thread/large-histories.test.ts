@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { owedResults } from '../../src/thread/answers.ts'
 import { messageDigestOf, withShown } from '../../src/thread/digests.ts'
 
-const COUNT = 200_000
+const COUNT = 300_000
 const numbers = Array.from({ length: COUNT }, (_, at) => at)
 
 test('of as many results, those of the history are told from those that answer nothing', () => {
