@@ -81,7 +81,7 @@ function isHostName(text: string): boolean {
 }
 
 /** A header carries it, so a request could never show another. */
-const TOKEN = 'must be visible ASCII characters without a space or a line break'
+const TOKEN = 'must be ASCII characters on one line, without a space at its ends'
 
 /** Upper bound of a unix socket's path. The kernel keeps 108 bytes, and the last is a zero. */
 const SOCKET_PATH_BYTES = 107
@@ -105,7 +105,7 @@ const Environment = z.object({
     emptyIsUnset,
     z
       .string()
-      .regex(/^[\x21-\x7e]+$/, TOKEN)
+      .regex(/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/, TOKEN)
       .optional(),
   ),
   AGUI_INSECURE: flag,
