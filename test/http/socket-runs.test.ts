@@ -261,3 +261,40 @@ test.each([
   expect(about).toEqual({ type: 'error', ...named })
   await socket.close()
 })
+
+describe('commands for a thread that are sent in one breath are obeyed in their order', () => {
+  test('a run, and its interrupt', async () => {
+    const socket = await openSocket(runner.url)
+    const input = runInput('breath', 'hang')
+    socket.send({ type: 'run', input })
+    socket.send({ type: 'interrupt', threadId: 'breath' })
+    expect(await socket.frame(({ type }) => type === 'interrupted')).toMatchObject({ interrupted: true })
+    const ended = await socket.frame(isOf('RUN_FINISHED', input.runId))
+    expect(ended.event).toMatchObject({ outcome: { type: 'cancelled' } })
+    await socket.close()
+  })
+
+  test('a subscription, and its end', async () => {
+    await run(runner.url, runInput('short', 'one'))
+    const socket = await openSocket(runner.url)
+    socket.send({ type: 'subscribe', threadId: 'short' })
+    socket.send({ type: 'unsubscribe', threadId: 'short' })
+    socket.send({ type: 'interrupt', threadId: 'short' })
+    await socket.frame(({ type }) => type === 'interrupted')
+    const later = runInput('short', 'two')
+    await run(runner.url, later)
+    socket.send({ type: 'interrupt', threadId: 'breath' })
+    await socket.frame(({ type, threadId }) => type === 'interrupted' && threadId === 'breath')
+    expect(socket.frames.filter(isOf('RUN_STARTED', later.runId))).toEqual([])
+    await socket.close()
+  })
+
+  test('a command that is refused holds up none behind it', async () => {
+    const socket = await openSocket(runner.url)
+    socket.send({ type: 'subscribe', threadId: 'nowhere' })
+    socket.send({ type: 'run', input: runInput('nowhere', 'now') })
+    await socket.frame(({ type, error }) => type === 'error' && error?.code === 'not_found')
+    await socket.frame(({ event }) => event?.type === 'RUN_FINISHED')
+    await socket.close()
+  })
+})

@@ -125,6 +125,8 @@ class SocketSession {
   readonly #socket: WebSocket
   readonly #options: SocketOptions
   readonly #subscriptions = new Map<string, AbortController>()
+  /** By thread, when the last command for it has been obeyed. */
+  readonly #obeyed = new Map<string, Promise<void>>()
   readonly #slots = new Slots<string>(SUBSCRIPTIONS_MAX)
   readonly #messages: RateLimit
   readonly #sent: SentRuns
@@ -163,10 +165,24 @@ class SocketSession {
       if (refusal !== undefined) throw refusal
       frame = parseJsonBody(bytes, 'the frame', this.#options)
       checkSent(frame, 'the frame', this.#options)
-      await this.#obey(parse(Command, frame, 'the frame'))
+      const command = parse(Command, frame, 'the frame')
+      const { threadId = '' } = placeOf(frame, this.#options)
+      await this.#inTurn(threadId, () => this.#obey(command))
     } catch (error) {
       this.#sendError(error, frame)
     }
+  }
+
+  /** Obeys the commands for a thread in the order in which they came, since each looks up something first. */
+  #inTurn(threadId: string, obey: () => Promise<void>): Promise<void> {
+    const obeyed = (this.#obeyed.get(threadId) ?? Promise.resolve()).then(obey)
+    const settled = obeyed
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#obeyed.get(threadId) === settled) this.#obeyed.delete(threadId)
+      })
+    this.#obeyed.set(threadId, settled)
+    return obeyed
   }
 
   async #obey(command: Command): Promise<void> {
